@@ -1,0 +1,38 @@
+"""softreg: softmax regression, exact and certified.
+
+The names below are imported when they are first used, so that `import softreg` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "softmax": "probability",
+    "log_softmax": "probability",
+    "logsumexp": "probability",
+    "one_hot": "probability",
+    "surprisal": "probability",
+    "entropy": "probability",
+    "cross_entropy": "probability",
+    "kl_divergence": "probability",
+    "perplexity": "probability",
+    "SoftmaxRegression": "models",
+    "TableClassifier": "tables",
+    "load": "persistence",
+}
+
+__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"softreg.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'softreg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])
