@@ -20,7 +20,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"the folder {str(target.parent)!r} does not exist, so {target.name!r} cannot be written there")
+        raise FileNotFoundError(
+            f"the folder {str(target.parent)!r} does not exist, so {target.name!r} cannot be written there"
+        )
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     draft = Path(name)

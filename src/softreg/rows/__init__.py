@@ -1,1 +1,38 @@
-"""..."""
+"""Where the rows live; each home adds partial sums over blocks of rows and knows no loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import scipy.sparse as sp
+
+from softreg.rows.base import Array, Block, Rows, Sums
+from softreg.rows.dense import DenseRows
+from softreg.rows.sparse import SparseRows
+from softreg.rows.threads import in_order, one_blas_thread, thread_count
+
+__all__ = [
+    "Array",
+    "Block",
+    "DenseRows",
+    "Rows",
+    "SparseRows",
+    "Sums",
+    "as_rows",
+    "in_order",
+    "one_blas_thread",
+    "thread_count",
+]
+
+
+def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
+    """The home that fits `X`: sparse for a SciPy sparse matrix or array, dense otherwise.
+
+    Example:
+        >>> import numpy as np
+        >>> as_rows(np.eye(3), np.array([0, 1, 1])).n
+        3
+    """
+    if sp.issparse(X):
+        return SparseRows(X.tocsr(), labels, weights)
+    return DenseRows(X, labels, weights)

@@ -1,0 +1,313 @@
+"""The loop of the smooth solvers: direction, free line search, step, certificate; for a whole stack of models.
+
+A model whose gap is proved to be below the tolerance leaves the stack. The loop holds everything that Newton's method
+and L-BFGS share; they differ in their directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from softreg.optimize.lbfgs import dot
+from softreg.optimize.linesearch import search
+from softreg.optimize.objective import Objective
+from softreg.optimize.separation import Separation, find
+from softreg.optimize.solution import Progress, Status
+from softreg.rows import Array
+
+PATIENCE = 15
+"""Iterations without progress of the estimated gap after which rounding errors are taken to be the cause."""
+
+
+class Strategy(Protocol):
+    """Where to go from here."""
+
+    name: str
+
+    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
+        """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
+        ...
+
+    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
+        """The direction, `D` or a better one, in which a model without a finite optimum would run away."""
+        ...
+
+    def decrement_bound(self, objective: Objective, G: Array) -> tuple[Array, Array] | None:
+        """A certified gap from the curvature, where the strategy has one."""
+        ...
+
+    def learn(self, step: Array, change: Array) -> None:
+        """Take note of a step and the change of the gradient along it."""
+        ...
+
+    def leave(self, keep: Array) -> None:
+        """Only the models marked in `keep` stay."""
+        ...
+
+    def forget(self) -> None:
+        """What was learned no longer holds."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """What became of each model of the stack, by its place in the full stack."""
+
+    theta: Array
+    value: Array
+    gap: Array
+    bound: list[str]
+    status: list[Status]
+    n_iter: Array
+    separation: list[Separation | None]
+    history: list[Progress] = field(default_factory=list)
+
+
+class Descent:
+    """One run of a smooth solver over a stack."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        strategy: Strategy,
+        *,
+        tol: float,
+        max_iter: int,
+        certify: bool = True,
+        on_progress: Callable[[Progress], Any] | None = None,
+        passes_before: int = 0,
+    ) -> None:
+        self.objective, self.strategy = objective, strategy
+        self.tol, self.max_iter, self.certify = tol, max_iter, certify
+        self.on_progress, self.passes_before = on_progress, passes_before
+        self.began = perf_counter()
+
+    def run(self, theta: Array) -> Outcome:
+        """From parameters (m, q, d + 1) to the optimum of each model."""
+        m, objective = len(theta), self.objective
+        self.smooth = not objective.penalty.l1.any()
+        self.theta = theta.copy()
+        if self.smooth:
+            self.theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
+        if not objective.fit_intercept:
+            self.theta[..., -1] = 0.0
+        self.out = Outcome(
+            theta=theta.copy(),
+            value=np.full(m, np.inf),
+            gap=np.full(m, np.inf),
+            bound=["estimate"] * m,
+            status=[Status.STOPPED] * m,
+            n_iter=np.zeros(m, dtype=np.int64),
+            separation=[None] * m,
+        )
+        self.tried, self.best, self.since = np.full(m, np.inf), np.inf, 0
+        objective.place(self.theta)
+        self.loss, self.G = self._gradient()
+        for iteration in range(self.max_iter + 1):
+            if not self._iterate(iteration):
+                break
+        return self.out
+
+    def _gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
+        loss, G = self.objective.gradient(shift)
+        return loss, G + self.objective.ridge[:, None, :] * self.theta
+
+    def _value(self) -> Array:
+        return self.loss + self.objective.penalty.value(self.objective.user(self.theta)[0])
+
+    def _iterate(self, iteration: int) -> bool:
+        """One step of all models in the stack; False when none is left to improve."""
+        objective = self.objective
+        D = self.strategy.direction(objective, self.theta, self.G)
+        slope = dot(self.G, D) + self._l1_slope(D)
+        estimate = np.minimum(self._dual_estimate(), np.where(self._proves_by_decrement(), -slope / 2, np.inf))
+        self._report(estimate)
+        if self._separated(iteration, D, estimate) and objective.m == 0:
+            return False
+        if len(D) != objective.m:
+            return True
+        if (estimate <= np.minimum(self.tol, self.tried / 4)).any():
+            moved = self._check(estimate, -slope / 2)
+            if objective.m == 0:
+                return False
+            if moved:
+                return True  # the models that stay have a new gradient: take a new direction
+        if iteration >= self.max_iter:
+            return self._finish(Status.STOPPED, -slope / 2)
+        t = self._search(D, slope)
+        if self._stuck(t, estimate):
+            if objective.lacks_precision():
+                self._go_precise()
+                return True
+            return self._finish(Status.STALLED, -slope / 2)
+        objective.move(t)
+        step = t[:, None, None] * D
+        self.theta = self.theta + step
+        before = self.G
+        self.loss, self.G = self._gradient()
+        self.strategy.learn(step, self.G - before)
+        self.out.n_iter[objective.members] += 1
+        return True
+
+    def _separated(self, iteration: int, D: Array, estimate: Array) -> bool:
+        """Let models without a finite optimum leave; looked for when they seem to have converged, or take long."""
+        free = (self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0)
+        due = (estimate <= self.tol) | (iteration % 10 == 9)
+        if not self.certify or iteration == 0 or not (free & due).any():
+            return False
+        telling = self.strategy.telling(self.objective, self.theta, self.G, D)
+        self.objective.aim(telling)
+        found = find(self.objective, self.theta, telling)
+        gone = np.array([f is not None for f in found])
+        for j in np.flatnonzero(gone):
+            self.out.separation[self.objective.members[j]] = found[j]
+        self._record(gone, np.where(gone, self.loss, 0.0), ["estimate"] * len(found), Status.SEPARATED)
+        return self._keep(~gone)
+
+    def _l1_slope(self, D: Array) -> Array:
+        """How fast the l1 part grows along D, (m,); D does not cross zero before step 1."""
+        if self.smooth:
+            return np.zeros(self.objective.m)
+        side = np.where(self.theta != 0, np.sign(self.theta), np.sign(D))
+        return dot(self.objective.l1_scaled[:, None, :] * side, D)
+
+    def _proves_by_decrement(self) -> Array:
+        unpenalised = self.objective.penalty.l2 == 0
+        return np.full(self.objective.m, True) if self.strategy.name == "newton" else unpenalised
+
+    def _dual_estimate(self) -> Array:
+        """What the duality gap will be once the bias is balanced: no pass, and close near the optimum."""
+        return self.objective.penalty.fenchel_gap(*self._loss_gradient_and_weights())
+
+    def _loss_gradient_and_weights(self) -> tuple[Array, Array]:
+        """The loss's gradient with respect to the user's weights, and those weights, (m, q, d) each."""
+        objective = self.objective
+        W, _ = objective.user(self.theta)
+        return self.G[..., :-1] * objective.coordinates.scale - objective.penalty.l2[:, None, None] * W, W
+
+    def _search(self, D: Array, slope: Array) -> Array:
+        """Step lengths (m,): the loss from the kept logits, the penalty in closed form."""
+        objective, ridge = self.objective, self.objective.ridge[:, None, :]
+        cross = dot(ridge * self.theta, D) + self._l1_slope(D)
+        square = dot(ridge * D, D)
+
+        def with_penalty(sums: Array, t: Array) -> Array:
+            return np.asarray(sums + np.stack([t * cross + 0.5 * t**2 * square, cross + t * square, square]))
+
+        first = with_penalty(objective.aim(D), np.ones(objective.m))
+        digits = 1e-7 if objective.rows.dtype == np.float32 else 1e-14
+        noise = digits * np.maximum(1e-3, np.abs(self.loss))
+        longest = np.inf if self.smooth else 1.0
+        return search(lambda t: with_penalty(objective.at(t), t), first, self.loss, slope, noise, longest)
+
+    def _stuck(self, t: Array, estimate: Array) -> bool:
+        now = float(np.max(np.where(np.isfinite(estimate), estimate, self._value())))
+        if now < 0.7 * self.best:
+            self.best, self.since = now, 0
+        else:
+            self.since += 1
+        return (
+            bool((t == 0).all()) or (self.since >= PATIENCE and self.objective.lacks_precision()) or self.since >= 200
+        )
+
+    def _go_precise(self) -> None:
+        self.objective.in_float64()
+        self.strategy.forget()
+        self.best, self.since = np.inf, 0
+        self.objective.place(self.theta)
+        self.loss, self.G = self._gradient()
+
+    # --- the certificate ----------------------------------------------------------------------------------------
+
+    def _check(self, estimate: Array, decrement: Array) -> bool:
+        """Prove the gaps; models below the tolerance leave. True where parameters have moved for those that stay."""
+        objective = self.objective
+        if not self.certify:
+            self._record(estimate <= self.tol, estimate, ["estimate"] * objective.m, Status.CONVERGED)
+            return self._keep(estimate > self.tol)
+        gap, bound = self._prove(decrement)
+        proved = gap <= self.tol
+        self.tried = np.where(estimate <= self.tol, estimate, self.tried)
+        self._record(proved, gap, bound, Status.CONVERGED)
+        self._keep(~proved)
+        return True
+
+    def _prove(self, decrement: Array, last: bool = False) -> tuple[Array, list[str]]:
+        """Certified gaps (m,) at parameters whose bias is balanced, and the name of each proof."""
+        objective = self.objective
+        if objective.lacks_precision():
+            objective.place(self.theta)  # what many small float32 steps have rounded away is computed afresh
+        shift, left = objective.balance()
+        self.theta = self.theta + np.concatenate([np.zeros_like(self.theta[..., :-1]), shift[..., None]], axis=-1)
+        objective.tilt(shift)
+        self.loss, self.G = self._gradient(shift=np.zeros_like(shift))
+        gap = np.where(left <= 1e-9, self._dual_gap(), np.inf)
+        bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
+        if self.strategy.name == "newton" and (gap > self.tol).any():
+            self.strategy.direction(objective, self.theta, self.G)
+            found = self.strategy.decrement_bound(objective, self.G)
+            assert found is not None
+            bound = ["self-concordance" if f < g else b for f, g, b in zip(found[0], gap, bound, strict=True)]
+            gap = np.minimum(gap, found[0])
+        # without a penalty and without a Newton bound there is no proof: the preconditioned gradient norm decides
+        guess = np.isinf(gap) & (objective.penalty.l2 == 0) & (objective.penalty.l1 == 0)
+        guess &= last or self.strategy.name != "newton"  # Newton's proof comes a step or two later
+        return np.where(guess, decrement, gap), bound
+
+    def _dual_gap(self) -> Array:
+        """The certified gap (m,) at a balanced bias; where the dual point is not feasible, it is shrunk until it is."""
+        A, W = self._loss_gradient_and_weights()
+        penalty = self.objective.penalty
+        gap = penalty.fenchel_gap(A, W)
+        share = penalty.feasible_share(A)
+        if (np.isfinite(gap) | (share == 0)).all():
+            return gap
+        entropy = self.objective.entropy(np.zeros(self.theta.shape[:2]), share)
+        shrunk = self.loss + penalty.value(W) - entropy  # the conjugate is 0 at a feasible point of a pure l1 penalty
+        return np.where(np.isfinite(gap) | (share == 0), gap, shrunk)
+
+    def _record(self, which: Array, gap: Array, bound: list[str], status: Status) -> None:
+        value = self._value()
+        for j in np.flatnonzero(which):
+            place = self.objective.members[j]
+            self.out.theta[place], self.out.value[place], self.out.gap[place] = (
+                self.theta[j],
+                value[j],
+                gap[j],
+            )
+            self.out.bound[place], self.out.status[place] = bound[j], status
+
+    def _keep(self, keep: Array) -> bool:
+        if keep.all():
+            return False
+        self.objective.leave(keep)
+        self.strategy.leave(keep)
+        self.theta, self.G, self.loss = self.theta[keep], self.G[keep], self.loss[keep]
+        self.tried = self.tried[keep]
+        return True
+
+    def _finish(self, status: Status, decrement: Array) -> bool:
+        """The iterations are used up, or rounding stops all progress: say how good each model is."""
+        gap, bound = self._prove(decrement, last=True) if self.certify else (decrement, ["estimate"] * self.objective.m)
+        done = gap <= self.tol
+        self._record(done, gap, bound, Status.CONVERGED)
+        self._record(~done, gap, bound, status)
+        self._report(gap)
+        return False
+
+    def _report(self, gap: Array) -> None:
+        finite = gap[np.isfinite(gap)]
+        progress = Progress(
+            self.passes_before + self.objective.passes,
+            float(self._value().max()),
+            float(finite.max()) if len(finite) else float("inf"),
+            perf_counter() - self.began,
+        )
+        self.out.history.append(progress)
+        if self.on_progress is not None:
+            self.on_progress(progress)

@@ -1,0 +1,89 @@
+"""Limited-memory BFGS for a stack of models, around a curvature sketch instead of the identity.
+
+Nocedal and Wright, Numerical Optimization, algorithm 7.4, with one recursion for all models of the stack.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from softreg.optimize.objective import Objective
+from softreg.optimize.precondition import Curvature, Sketch
+from softreg.rows import Array
+
+MEMORY = 10
+REFRESH = (0, 4, 12, 30)
+"""Iterations at which the sketch is made anew: the probabilities, and with them the curvature, change most early."""
+
+
+def dot(a: Array, b: Array) -> Array:
+    """The inner product of each model's parameters, (m,)."""
+    return np.asarray(np.einsum("mqd,mqd->m", a, b))
+
+
+class LBFGS:
+    """Directions from the last steps and a sketched curvature."""
+
+    name = "lbfgs"
+
+    def __init__(self, sketch: Sketch) -> None:
+        self.sketch = sketch
+        self.curvature: Curvature | None = None
+        self.pairs: list[tuple[Array, Array, Array]] = []
+        self.turns = 0
+
+    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
+        """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
+        if self.curvature is None or self.turns in REFRESH:
+            self.curvature = self.sketch.curvature(objective, theta)
+        self.turns += 1
+        D = -self._two_loops(G)
+        D -= D.mean(axis=1, keepdims=True)  # softmax ignores what all classes share, and the penalty does not like it
+        uphill = dot(G, D) >= 0
+        if uphill.any():
+            self.pairs.clear()
+            D[uphill] = -G[uphill]
+        return D
+
+    def _two_loops(self, G: Array) -> Array:
+        assert self.curvature is not None
+        r, shares = G.copy(), []
+        for s, y, sy in reversed(self.pairs):
+            share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > 0)
+            r -= share[:, None, None] * y
+            shares.append(share)
+        r = self.curvature.solve(r)
+        if self.pairs:
+            s, y, sy = self.pairs[-1]
+            scale = np.divide(sy, dot(y, self.curvature.solve(y)), out=np.ones_like(sy), where=sy > 0)
+            r *= scale[:, None, None]
+        for (s, y, sy), share in zip(self.pairs, reversed(shares), strict=True):
+            back = np.divide(dot(y, r), sy, out=np.zeros_like(sy), where=sy > 0)
+            r += (share - back)[:, None, None] * s
+        return r
+
+    def learn(self, step: Array, change: Array) -> None:
+        """Remember a step (m, q, d + 1) and the change of the gradient along it."""
+        sy = dot(step, change)
+        safe = sy > 1e-14 * np.sqrt(dot(step, step) * dot(change, change))  # else rounding, not curvature
+        self.pairs.append((step, change, np.where(safe, sy, 0.0)))
+        del self.pairs[:-MEMORY]
+
+    def leave(self, keep: Array) -> None:
+        """Only the models marked in `keep` stay."""
+        self.pairs = [(s[keep], y[keep], sy[keep]) for s, y, sy in self.pairs]
+        if self.curvature is not None:
+            self.curvature = self.curvature.keep(keep)
+
+    def forget(self) -> None:
+        """Start afresh from the sketch: what was learned belongs to less exact sums."""
+        self.pairs.clear()
+
+    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
+        """The step that today's curvature alone would take: longest where the likelihood has gone flat."""
+        step = -self.sketch.curvature(objective, theta).solve(G)
+        return np.asarray(step - step.mean(axis=1, keepdims=True))
+
+    def decrement_bound(self, objective: Objective, G: Array) -> tuple[Array, Array] | None:
+        """No proof comes from a sketch."""
+        return None

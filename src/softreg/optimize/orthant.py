@@ -1,0 +1,108 @@
+"""L-BFGS for penalties with an l1 part: one orthant at a time.
+
+Between sign changes the objective is smooth, so each step solves for the weights that are free (not zero, or zero and
+pulled away harder than l1 holds them), with the sketched curvature of just those weights, and stops at zero where a
+weight would change sign. On the straight way to that point the l1 part is linear, so the line search stays free. The
+idea is Andrew and Gao's (2007, OWL-QN) with the two-metric projection of Bertsekas (1982) in place of their alignment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg as sl
+
+from softreg.optimize.lbfgs import LBFGS, REFRESH, dot
+from softreg.optimize.objective import Objective
+from softreg.optimize.precondition import Diagonal, Sketch
+from softreg.rows import Array
+
+
+class OrthantLBFGS(LBFGS):
+    """Directions that keep each weight on its side of zero."""
+
+    name = "orthant-wise lbfgs"
+
+    def __init__(self, sketch: Sketch) -> None:
+        super().__init__(sketch)
+        self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
+
+    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
+        """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
+        if self.curvature is None or self.turns in REFRESH:
+            self.matrices = self.sketch.matrices(objective, theta)
+            self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
+            self._cache.clear()
+        self.turns += 1
+        hold = objective.l1_scaled[:, None, :]
+        side = np.where(theta != 0, np.sign(theta), -np.sign(G) * (np.abs(G) > hold))
+        steepest = np.where((side != 0) | (hold == 0), G + hold * side, 0.0)
+        free = steepest != 0
+        way = _within(theta, -self._solve_free(steepest, free), side, hold)
+        poor = dot(steepest, way) > -1e-3 * np.sqrt(dot(steepest, steepest) * dot(way, way))
+        if poor.any():  # each coordinate for itself: always downhill
+            plain = _within(theta, -steepest / self._diagonal(objective), side, hold)
+            way[poor] = plain[poor]
+            self.pairs.clear()
+        return way
+
+    def _solve_free(self, r: Array, free: Array) -> Array:
+        """The two loops among the free weights."""
+        pairs = [(s * free, y * free) for s, y, _ in self.pairs]
+        products = [dot(s, y) for s, y in pairs]
+        r, shares = r.copy(), []
+        for (s, y), sy in zip(reversed(pairs), reversed(products), strict=True):
+            share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > 1e-300)
+            r -= share[:, None, None] * y
+            shares.append(share)
+        r = self._inverse(r, free)
+        for (s, y), sy, share in zip(pairs, products, reversed(shares), strict=True):
+            back = np.divide(dot(y, r), sy, out=np.zeros_like(sy), where=sy > 1e-300)
+            r += (share - back)[:, None, None] * s
+        return r
+
+    def _inverse(self, r: Array, free: Array) -> Array:
+        if isinstance(self.matrices, Diagonal):
+            return np.where(free, self.matrices.solve(r), 0.0)
+        out, (blocks, group) = np.zeros_like(r), self.matrices
+        for j in range(len(r)):
+            for k in range(r.shape[1]):
+                where = np.flatnonzero(free[j, k])
+                if len(where):
+                    B = blocks[group[j]][k % len(blocks[group[j]])]
+                    out[j, k, where] = sl.cho_solve((self._factor(j, k, B, where), True), r[j, k, where])
+        return out
+
+    def _factor(self, j: int, k: int, B: Array, where: Array) -> Array:
+        key = where.tobytes()
+        known = self._cache.get((j, k))
+        if known is None or known[0] != key:
+            L = np.linalg.cholesky(B[np.ix_(where, where)])
+            known = self._cache[j, k] = (key, L)
+        return known[1]
+
+    def _diagonal(self, objective: Objective) -> Array:
+        if isinstance(self.matrices, Diagonal):
+            return self.matrices.diagonal
+        blocks, group = self.matrices
+        rows = [np.broadcast_to(np.stack([np.diag(B) for B in blocks[g]]), self._shape(objective)) for g in group]
+        return np.stack(rows)
+
+    @staticmethod
+    def _shape(objective: Objective) -> tuple[int, int]:
+        return objective.q, objective.rows.d + 1
+
+    def leave(self, keep: Array) -> None:
+        """Only the models marked in `keep` stay."""
+        super().leave(keep)
+        self._cache.clear()
+        if not isinstance(self.matrices, Diagonal):
+            self.matrices = (self.matrices[0], self.matrices[1][keep])
+        else:
+            self.matrices = self.matrices.keep(keep)
+
+
+def _within(theta: Array, step: Array, side: Array, hold: Array) -> Array:
+    """The step, cut short at zero wherever a penalised weight would leave its side."""
+    target = theta + step
+    crosses = (hold > 0) & (target * side <= 0)
+    return np.where(crosses, -theta, step)

@@ -1,0 +1,125 @@
+"""Penalties on the weights: what each costs, how it bends the gradient, and its conjugate for the certificate.
+
+Every penalty here is `sum over weights of l1 * |w| + l2 / 2 * w**2`, with one pair of strengths a model; the bias is
+never penalised. A further penalty (group lasso, say) is a further class with the same methods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from softreg.rows import Array
+
+
+class Penalty(Protocol):
+    """What a solver and the certificate ask of a penalty on weights W (m, q, d)."""
+
+    @property
+    def l1(self) -> Array:
+        """Strength (m,) of the part `|w|`."""
+        ...
+
+    @property
+    def l2(self) -> Array:
+        """Strength (m,) of the part `w**2 / 2`."""
+        ...
+
+    def value(self, W: Array) -> Array:
+        """The penalty of each model, (m,), in nats."""
+        ...
+
+    def fenchel_gap(self, A: Array, W: Array) -> Array:
+        """`penalty(W) + conjugate(-A) + <A, W>` of each model (m,), never negative; A is the gradient of the loss."""
+        ...
+
+    def feasible_share(self, A: Array) -> Array:
+        """The largest share in [0, 1] of A (m,) at which the conjugate is finite."""
+        ...
+
+    def prox(self, Z: Array, curvature: Array) -> Array:
+        """`argmin_W curvature / 2 * (W - Z)**2 + penalty(W)`, elementwise; curvature is positive, (m, q, d)."""
+        ...
+
+    def keep(self, members: Array) -> Penalty:
+        """The penalty of some models of the stack."""
+        ...
+
+
+@dataclass(frozen=True)
+class ElasticNet:
+    """`l1 * |w| + l2 / 2 * w**2`, with strengths (m,) of each model; zeros switch a part off."""
+
+    l1: Array
+    l2: Array
+
+    def value(self, W: Array) -> Array:
+        """The penalty of each model, (m,).
+
+        Example:
+            >>> ElasticNet(np.array([1.0]), np.array([2.0])).value(np.array([[[3.0, -4.0]]]))
+            array([32.])
+        """
+        ridge = 0.5 * self.l2 * np.einsum("mqd,mqd->m", W, W)
+        return np.asarray(ridge + self.l1 * np.abs(W).sum(axis=(1, 2)) if self.l1.any() else ridge)
+
+    def fenchel_gap(self, A: Array, W: Array) -> Array:
+        """`penalty(W) + conjugate(-A) + <A, W>`, inf where the conjugate is infinite.
+
+        The conjugate of `l1 |w| + l2/2 w^2` is `max(|a| - l1, 0)^2 / (2 l2)`; for l2 = 0, the indicator of |a| <= l1.
+        """
+        l1, l2 = self.l1[:, None, None], self.l2[:, None, None]
+        beyond = np.maximum(np.abs(A) - l1, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            conjugate = np.where(beyond > 0, beyond**2 / (2 * l2), 0.0)
+        if not self.l1.any():  # a perfect square: no cancellation
+            with np.errstate(divide="ignore", invalid="ignore"):
+                square = np.einsum("mqd,mqd->m", A + l2 * W, A + l2 * W) / (2 * self.l2)
+            return np.where(self.l2 > 0, square, np.inf)
+        terms = l1 * np.abs(W) + 0.5 * l2 * W**2 + conjugate + A * W
+        return np.asarray(np.maximum(terms, 0.0).sum(axis=(1, 2)))
+
+    def feasible_share(self, A: Array) -> Array:
+        """1 where l2 > 0; otherwise `min(1, l1 / max |A|)`."""
+        largest = np.abs(A).max(axis=(1, 2), initial=0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(largest > self.l1, self.l1 / largest, 1.0)
+        return np.where(self.l2 > 0, 1.0, share)
+
+    def prox(self, Z: Array, curvature: Array) -> Array:
+        """Soft threshold, then shrinkage: `sign(Z) max(curvature |Z| - l1, 0) / (curvature + l2)`.
+
+        Example:
+            >>> ElasticNet(np.array([1.0]), np.array([0.0])).prox(np.array([[[3.0, 0.5]]]), np.ones((1, 1, 2)))
+            array([[[2., 0.]]])
+        """
+        size = np.maximum(curvature * np.abs(Z) - self.l1[:, None, None], 0.0)
+        return np.asarray(np.sign(Z) * size / (curvature + self.l2[:, None, None]))
+
+    def keep(self, members: Array) -> ElasticNet:
+        """The penalty of some models of the stack."""
+        return ElasticNet(self.l1[members], self.l2[members])
+
+
+def l2(strength: Array | float) -> ElasticNet:
+    """`strength / 2 * ||W||^2`; strength 0 is no penalty.
+
+    Example:
+        >>> l2(0.5).value(np.array([[[2.0]]]))
+        array([1.])
+    """
+    ridge = np.atleast_1d(np.asarray(strength, dtype=np.float64))
+    return ElasticNet(np.zeros_like(ridge), ridge)
+
+
+def elastic_net(strength: Array | float, l1_ratio: Array | float) -> ElasticNet:
+    """`strength * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||^2)`.
+
+    Example:
+        >>> elastic_net(1.0, 0.25).value(np.array([[[2.0]]]))
+        array([2.])
+    """
+    size, ratio = np.broadcast_arrays(np.atleast_1d(strength).astype(float), np.atleast_1d(l1_ratio).astype(float))
+    return ElasticNet(size * ratio, size * (1 - ratio))

@@ -1,0 +1,66 @@
+"""What a solver returns: the optimum, how it was reached, and the proof of how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from softreg.optimize.separation import Separation
+from softreg.rows import Array
+
+
+class Status(StrEnum):
+    """How a fit ended."""
+
+    CONVERGED = "converged"
+    """The gap is below the tolerance."""
+    STOPPED = "stopped at max_iter"
+    """The iterations were used up first; the gap says how far from the optimum the answer may be."""
+    STALLED = "stalled at rounding error"
+    """No step improved the objective any more before the tolerance was reached; the gap says what was reached."""
+    SEPARATED = "no finite optimum"
+    """Without a penalty, some direction of the features separates classes: the weights would grow for ever."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a running fit stands."""
+
+    passes: int
+    """Passes over the rows so far: one pass is one product with X and one with its transpose."""
+    value: float
+    """The objective, in nats (the largest of a stack)."""
+    gap: float
+    """An estimate of how far the objective is above its minimum, in nats; not a certificate until the fit ends."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The fit of one model.
+
+    `gap` bounds how far `value` lies above the minimum, in nats. `bound` names the proof: "duality" (maximum-entropy
+    dual), "self-concordance" (Newton decrement) or "estimate" (no proof: the preconditioned gradient norm).
+    """
+
+    W: Array
+    b: Array
+    value: float
+    gap: float
+    bound: str
+    status: Status
+    passes: int
+    n_iter: int
+    history: tuple[Progress, ...] = ()
+    separation: Separation | None = None
+    """Where there is no finite optimum: which classes, and which features tell them apart."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether the gap is below the tolerance."""
+        return self.status is Status.CONVERGED
+
+    @property
+    def certified(self) -> bool:
+        """Whether the gap is proved rather than estimated."""
+        return self.bound != "estimate"

@@ -1,0 +1,41 @@
+"""`softreg.load`: give back what was saved, whatever kind of model it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from softreg.models.storage import ModelFileError, read_model
+
+__all__ = ["load"]
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """The model that was saved at `path`: a `SoftmaxRegression` or a `TableClassifier`.
+
+    The file holds numbers and JSON only; loading runs no code from it. Raises `FileNotFoundError` where there is no
+    file and `ModelFileError` (a `ValueError`) where it is truncated, altered or not a model.
+
+    Example:
+        >>> import numpy as np, softreg
+        >>> model = softreg.SoftmaxRegression().fit(np.array([[0.0], [1.0], [2.0]]), ["a", "b", "b"])
+        >>> model.save("three.softreg")
+        >>> softreg.load("three.softreg").classes_.tolist()
+        ['a', 'b']
+    """
+    stored = read_model(path)
+    try:
+        if stored.kind == "regression":
+            from softreg.models.regression import SoftmaxRegression
+
+            return SoftmaxRegression.from_state(stored.arrays, stored.metadata)
+        if stored.kind == "table":
+            from softreg.tables import TableClassifier
+
+            return TableClassifier.from_state(stored.arrays, stored.metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{Path(path).name!r} lacks a part that a model needs ({error})") from error
+    raise ModelFileError(
+        f"{Path(path).name!r} holds a model of the unknown kind {stored.kind!r}; a newer softreg may read it"
+    )

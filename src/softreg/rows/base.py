@@ -1,0 +1,144 @@
+"""What a solver may ask of the data, wherever the rows live.
+
+A home of rows (memory, a sparse matrix, a file, a cluster) has one job: hand out blocks of rows and add up what a
+function makes of each. It knows no loss and no model.
+
+Inside a block arrays are *class-major*: logits are (k, b) for k = models x classes and b rows, because sums and maxima
+over a handful of classes are then long vector operations (measured: three times as fast as (b, k) in NumPy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Sums = tuple[Any, ...]
+"""Arrays and numbers that can be added, one tuple a block."""
+
+
+class Block(Protocol):
+    """A run of consecutive rows with their labels and weights."""
+
+    start: int
+    stop: int
+    memory: dict[str, Array]
+    """What a part wants to keep beside these rows until the next sum (logits, say); it lives where the rows live."""
+
+    @property
+    def labels(self) -> Array:
+        """Codes (b,) or label probabilities (b, q)."""
+        ...
+
+    @property
+    def weights(self) -> Array | None:
+        """Row weights of each model (m, b), or None where every row counts once in every model."""
+        ...
+
+    def times(self, prepared: Array) -> Array:
+        """The product (k, b) of weights made ready by `Rows.prepare` with the rows: `W @ X.T`."""
+        ...
+
+    def transposed_times(self, R: Array) -> Array:
+        """The product (k, d) of one number a row, (k, b), with the rows: `R @ X`."""
+        ...
+
+    def standardised(self, shift: Array, scale: Array) -> Array:
+        """The rows as a dense array (b, d) of `(X - shift) / scale`."""
+        ...
+
+    def extremes(self) -> tuple[Array, Array]:
+        """Smallest and largest value of each column, (d,) each."""
+        ...
+
+    def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
+        """Sums over the rows of `z` and of `z**2` for `z = (X - shift) / scale`, (d,) each, in float64."""
+        ...
+
+
+class Rows(Protocol):
+    """The only thing a solver needs of the data."""
+
+    n: int
+    d: int
+    dtype: np.dtype[Any]
+
+    def sum(self, part: Callable[[Block], Sums]) -> Sums:
+        """`part(block)` added over all blocks in float64, in an order that depends on the data alone."""
+        ...
+
+    def map(self, part: Callable[[Block], Array]) -> Array:
+        """What `part` makes of each block, one after another: one output row for each row, or one for each block."""
+        ...
+
+    def sample(self, size: int, seed: int) -> Rows:
+        """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
+        ...
+
+    def prepare(self, W: Array) -> Array:
+        """Weights (k, d) in the layout and precision in which blocks multiply them."""
+        ...
+
+    @property
+    def can_shift(self) -> bool:
+        """Whether `precise` can shift the numbers themselves (a sparse home cannot: zeros must stay zeros)."""
+        ...
+
+    def labelled(self, labels: Array, weights: Array | None) -> Rows:
+        """The same rows with other labels and weights (m, n); nothing is copied."""
+        ...
+
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Rows:
+        """The same rows, where each block is shifted, scaled and cast before it is multiplied.
+
+        Slower than products with the stored numbers, and needed where those would lose digits: values far from
+        zero compared with their spread, or a tolerance below the precision of the stored numbers.
+        """
+        ...
+
+
+def add_up(parts: Any) -> Sums:
+    """The sum of tuples of arrays, in float64 and in the order given.
+
+    Example:
+        >>> add_up([(np.float32(1), np.ones(2)), (np.float32(2), np.ones(2))])
+        (array(3.), array([2., 2.]))
+    """
+    total: list[Array] | None = None
+    for part in parts:
+        if total is None:
+            total = [np.array(piece, dtype=np.float64, order="K") for piece in part]
+        else:
+            for whole, piece in zip(total, part, strict=True):
+                whole += piece
+    if total is None:
+        raise ValueError("there are no rows to sum over")
+    return tuple(total)
+
+
+def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Array, Array]:
+    """Indices of about `size` rows, each class in proportion but at least `least` rows of it, and their weights.
+
+    Soft labels count as their most likely class. The weight of a row is the number of rows of its class divided by
+    the number drawn, so that weighted sums over the sample estimate sums over all rows without bias.
+
+    Example:
+        >>> index, weight = stratified(np.array([0] * 98 + [1] * 2), 10, seed=0)
+        >>> len(index), weight.sum()
+        (12, np.float64(100.0))
+    """
+    codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+    n = len(codes)
+    random = np.random.default_rng(seed)
+    order = random.permutation(n)
+    order = order[np.argsort(codes[order], kind="stable")]
+    counts = np.bincount(codes)
+    take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    index = np.concatenate([order[a : a + k] for a, k in zip(first, take, strict=True)])
+    index.sort()
+    weight = counts[codes[index]] / take[codes[index]]
+    return index, weight

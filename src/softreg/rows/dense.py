@@ -1,0 +1,129 @@
+"""Rows in a NumPy array: float32 or float64, C or Fortran order, read-only or memory-mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from softreg.rows.base import Array, Sums, add_up, stratified
+from softreg.rows.threads import in_order
+
+BLOCK_BYTES = 8 << 20
+"""A block of about this size keeps BLAS busy and its logits in the cache (measured: 2,000 to 4,000 rows of MNIST)."""
+
+
+@dataclass(eq=False)
+class DenseBlock:
+    """A run of rows of an array."""
+
+    rows: DenseRows
+    start: int
+    stop: int
+    memory: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> Array:
+        """Codes (b,) or label probabilities (b, q)."""
+        return self.rows.labels[self.start : self.stop]
+
+    @property
+    def weights(self) -> Array | None:
+        """Row weights of each model (m, b), or None."""
+        weights = self.rows.weights
+        return None if weights is None else weights[:, self.start : self.stop]
+
+    @property
+    def X(self) -> Array:
+        """The numbers to multiply (b, d): the stored ones, or a shifted and cast copy of this block alone."""
+        rows, X = self.rows, self.rows.X[self.start : self.stop]
+        if rows.shift is None and X.dtype == rows.dtype:
+            return X
+        # numbers far from zero lose their digits in float32 products, not in this subtraction of close numbers
+        wide = X.astype(np.result_type(X.dtype, rows.dtype))
+        if rows.shift is not None and rows.scale is not None:
+            wide -= rows.shift.astype(wide.dtype)
+            wide /= rows.scale.astype(wide.dtype)
+        return wide.astype(rows.dtype, copy=False)
+
+    def times(self, prepared: Array) -> Array:
+        """`W @ X.T`, (k, b)."""
+        return prepared @ self.X.T
+
+    def transposed_times(self, R: Array) -> Array:
+        """`R @ X`, (k, d)."""
+        return R @ self.X
+
+    def standardised(self, shift: Array, scale: Array) -> Array:
+        """`(X - shift) / scale`, (b, d)."""
+        X = self.X
+        return np.asarray((X - shift.astype(X.dtype)) / scale.astype(X.dtype))
+
+    def extremes(self) -> tuple[Array, Array]:
+        """Smallest and largest value of each column, (d,) each."""
+        X = self.X
+        return X.min(axis=0), X.max(axis=0)
+
+    def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
+        """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
+        first, second = np.zeros(self.rows.d), np.zeros(self.rows.d)
+        X = self.X
+        for a in range(0, len(X), 256):  # a short run at a time: float64 copies that stay in the cache
+            z = (X[a : a + 256].astype(np.float64) - shift) / scale
+            first += z.sum(axis=0)
+            second += np.einsum("ij,ij->j", z, z)
+        return first, second
+
+
+class DenseRows:
+    """Rows of an array X (n, d) with their labels and weights."""
+
+    can_shift = True
+
+    def __init__(
+        self,
+        X: Array,
+        labels: Array,
+        weights: Array | None = None,
+        *,
+        shift: Array | None = None,
+        scale: Array | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.X, self.labels, self.weights = X, labels, weights
+        self.shift, self.scale = shift, scale
+        self.n, self.d = X.shape
+        self.dtype = np.dtype(dtype or X.dtype)
+        size = int(np.clip(BLOCK_BYTES // max(1, self.d * X.dtype.itemsize), 256, 16384))
+        self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
+
+    def sum(self, part: Callable[[DenseBlock], Sums]) -> Sums:
+        """`part(block)` added over all blocks in float64, in the order of the rows."""
+        return add_up(in_order(part, self.blocks))
+
+    def map(self, part: Callable[[DenseBlock], Array]) -> Array:
+        """One output row for each row, in order."""
+        return np.concatenate(list(in_order(part, self.blocks)))
+
+    def sample(self, size: int, seed: int) -> DenseRows:
+        """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
+        index, share = stratified(self.labels, size, seed)
+        weights = share[None, :] if self.weights is None else self.weights[:, index] * share
+        few = DenseRows(self.X[index], self.labels[index], weights)
+        return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
+
+    def prepare(self, W: Array) -> Array:
+        """Weights (k, d) in the precision of the products."""
+        return np.ascontiguousarray(W, dtype=self.dtype)
+
+    def labelled(self, labels: Array, weights: Array | None) -> DenseRows:
+        """The same rows with other labels and weights."""
+        return DenseRows(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
+
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> DenseRows:
+        """The same rows, each block shifted, scaled and cast before it is multiplied."""
+        if shift is None:
+            shift, scale = self.shift, self.scale
+        return DenseRows(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)

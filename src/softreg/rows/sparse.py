@@ -1,0 +1,112 @@
+"""Rows in a SciPy CSR matrix or array, with 32- or 64-bit indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from softreg.rows.base import Array, Sums, add_up, stratified
+from softreg.rows.threads import in_order
+
+BLOCK_NONZEROS = 400_000
+"""Fewer, larger blocks than in a dense home: each block's gradient is a dense (k, d) array, however sparse the rows."""
+
+
+@dataclass(eq=False)
+class SparseBlock:
+    """A run of rows of a CSR matrix; it shares the numbers of the whole."""
+
+    rows: SparseRows
+    start: int
+    stop: int
+    X: Any
+    memory: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> Array:
+        """Codes (b,) or label probabilities (b, q)."""
+        return self.rows.labels[self.start : self.stop]
+
+    @property
+    def weights(self) -> Array | None:
+        """Row weights of each model (m, b), or None."""
+        weights = self.rows.weights
+        return None if weights is None else weights[:, self.start : self.stop]
+
+    def times(self, prepared: Array) -> Array:
+        """`W @ X.T`, (k, b)."""
+        return np.ascontiguousarray((self.X @ prepared).T)
+
+    def transposed_times(self, R: Array) -> Array:
+        """`R @ X`, (k, d)."""
+        product: Array = self.X.T @ np.ascontiguousarray(R.T)
+        return product.T
+
+    def standardised(self, shift: Array, scale: Array) -> Array:
+        """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
+        dense: Array = self.X.toarray()
+        dense -= shift.astype(dense.dtype)
+        dense /= scale.astype(dense.dtype)
+        return dense
+
+    def extremes(self) -> tuple[Array, Array]:
+        """Smallest and largest value of each column, (d,) each, zeros that are not stored among them."""
+        return self.X.min(axis=0).toarray().ravel(), self.X.max(axis=0).toarray().ravel()
+
+    def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
+        """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
+        z0 = -shift / scale  # what a zero becomes
+        columns = self.X.indices
+        z = (self.X.data.astype(np.float64) - shift[columns]) / scale[columns]
+        d, b = self.rows.d, self.stop - self.start
+        first = np.bincount(columns, weights=z - z0[columns], minlength=d) + b * z0
+        second = np.bincount(columns, weights=z**2 - z0[columns] ** 2, minlength=d) + b * z0**2
+        return first, second
+
+
+class SparseRows:
+    """Rows of a CSR matrix X (n, d) with their labels and weights; zeros stay zeros, whatever the shift."""
+
+    can_shift = False
+
+    def __init__(self, X: Any, labels: Array, weights: Array | None = None, *, dtype: Any = None) -> None:
+        self.X, self.labels, self.weights = X, labels, weights
+        self.n, self.d = X.shape
+        self.dtype = np.dtype(dtype or X.dtype)
+        size = int(np.clip(BLOCK_NONZEROS * self.n // max(1, X.nnz), 256, 65536))
+        self.blocks = [self._block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
+
+    def _block(self, start: int, stop: int) -> SparseBlock:
+        X, (a, b) = self.X, self.X.indptr[[start, stop]]
+        arrays = (X.data[a:b].astype(self.dtype, copy=False), X.indices[a:b], X.indptr[start : stop + 1] - a)
+        return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
+
+    def sum(self, part: Callable[[SparseBlock], Sums]) -> Sums:
+        """`part(block)` added over all blocks in float64, in the order of the rows."""
+        return add_up(in_order(part, self.blocks))
+
+    def map(self, part: Callable[[SparseBlock], Array]) -> Array:
+        """One output row for each row, in order."""
+        return np.concatenate(list(in_order(part, self.blocks)))
+
+    def sample(self, size: int, seed: int) -> SparseRows:
+        """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
+        index, share = stratified(self.labels, size, seed)
+        weights = share[None, :] if self.weights is None else self.weights[:, index] * share
+        return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
+
+    def prepare(self, W: Array) -> Array:
+        """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""
+        return np.ascontiguousarray(W.T, dtype=self.dtype)
+
+    def labelled(self, labels: Array, weights: Array | None) -> SparseRows:
+        """The same rows with other labels and weights."""
+        return SparseRows(self.X, labels, weights, dtype=self.dtype)
+
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> SparseRows:
+        """The same rows, multiplied in float64; a shift would fill the zeros, so none is applied to the numbers."""
+        return SparseRows(self.X, self.labels, self.weights, dtype=dtype or np.float64)

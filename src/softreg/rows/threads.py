@@ -1,0 +1,77 @@
+"""Threads over blocks of rows: the order of the sums is fixed, so the answer does not know how many there are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+
+
+def thread_count() -> int:
+    """How many threads a sum over rows uses: `SOFTREG_NUM_THREADS`, else `OMP_NUM_THREADS`, else the cores at hand.
+
+    Tools that start many processes (joblib among them) set `OMP_NUM_THREADS` in each, so they are respected.
+
+    Example:
+        >>> thread_count() >= 1
+        True
+    """
+    for name in ("SOFTREG_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").split(",")[0].strip()
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Within this context each matrix product runs in the thread that asks for it.
+
+    The parallelism is over blocks of rows instead: BLAS libraries split a product by the number of their threads,
+    and the last bits of the result with it.
+    """
+    return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield `work(item)` for each item, in the order of the items, computed by `thread_count()` threads."""
+    todo = list(items)
+    threads = min(thread_count(), len(todo))
+    if threads <= 1:
+        return map(work, todo)
+    return _threads(thread_count()).map(work, todo)
+
+
+def _threads(size: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    if _pool is None or _pool_size != size:
+        if _pool is not None:
+            _pool.shutdown(wait=False)
+        _pool, _pool_size = ThreadPoolExecutor(size, thread_name_prefix="softreg"), size
+    return _pool
+
+
+def _forget_pool() -> None:
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads: waiting for them would hang
+    os.register_at_fork(after_in_child=_forget_pool)
