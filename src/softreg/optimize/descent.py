@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from softreg.optimize import certificate
 from softreg.optimize.lbfgs import dot
 from softreg.optimize.linesearch import search
 from softreg.optimize.objective import Objective
@@ -28,6 +29,8 @@ class Strategy(Protocol):
     """Where to go from here."""
 
     name: str
+    goal: float
+    """A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
@@ -80,11 +83,11 @@ class Descent:
         max_iter: int,
         certify: bool = True,
         on_progress: Callable[[Progress], Any] | None = None,
-        passes_before: int = 0,
     ) -> None:
         self.objective, self.strategy = objective, strategy
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
-        self.on_progress, self.passes_before = on_progress, passes_before
+        self.goal = min(tol, strategy.goal)
+        self.on_progress = on_progress
         self.began = perf_counter()
 
     def run(self, theta: Array) -> Outcome:
@@ -113,8 +116,8 @@ class Descent:
                 break
         return self.out
 
-    def _gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
-        loss, G = self.objective.gradient(shift)
+    def _gradient(self) -> tuple[Array, Array]:
+        loss, G = self.objective.gradient()
         return loss, G + self.objective.ridge[:, None, :] * self.theta
 
     def _value(self) -> Array:
@@ -125,13 +128,14 @@ class Descent:
         objective = self.objective
         D = self.strategy.direction(objective, self.theta, self.G)
         slope = dot(self.G, D) + self._l1_slope(D)
-        estimate = np.minimum(self._dual_estimate(), np.where(self._proves_by_decrement(), -slope / 2, np.inf))
+        estimate = np.where(self._proves_by_decrement(), -slope / 2, np.inf)
+        estimate = np.minimum(estimate, certificate.dual_estimate(objective, self.theta, self.G))
         self._report(estimate)
         if self._separated(iteration, D, estimate) and objective.m == 0:
             return False
         if len(D) != objective.m:
             return True
-        if (estimate <= np.minimum(self.tol, self.tried / 4)).any():
+        if (estimate <= np.minimum(self.goal, self.tried / 4)).any():
             moved = self._check(estimate, -slope / 2)
             if objective.m == 0:
                 return False
@@ -157,7 +161,7 @@ class Descent:
     def _separated(self, iteration: int, D: Array, estimate: Array) -> bool:
         """Let models without a finite optimum leave; looked for when they seem to have converged, or take long."""
         free = (self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0)
-        due = (estimate <= self.tol) | (iteration % 10 == 9)
+        due = (estimate <= self.goal) | (iteration % 10 == 9)
         if not self.certify or iteration == 0 or not (free & due).any():
             return False
         telling = self.strategy.telling(self.objective, self.theta, self.G, D)
@@ -166,7 +170,9 @@ class Descent:
         gone = np.array([f is not None for f in found])
         for j in np.flatnonzero(gone):
             self.out.separation[self.objective.members[j]] = found[j]
-        self._record(gone, np.where(gone, self.loss, 0.0), ["estimate"] * len(found), Status.SEPARATED)
+        complete = np.array([f is not None and f.complete for f in found])  # the infimum is then 0, otherwise unknown
+        bound = ["separation" if c else "estimate" for c in complete]
+        self._record(gone, np.where(complete, self.loss, estimate), bound, Status.SEPARATED)
         return self._keep(~gone)
 
     def _l1_slope(self, D: Array) -> Array:
@@ -179,16 +185,6 @@ class Descent:
     def _proves_by_decrement(self) -> Array:
         unpenalised = self.objective.penalty.l2 == 0
         return np.full(self.objective.m, True) if self.strategy.name == "newton" else unpenalised
-
-    def _dual_estimate(self) -> Array:
-        """What the duality gap will be once the bias is balanced: no pass, and close near the optimum."""
-        return self.objective.penalty.fenchel_gap(*self._loss_gradient_and_weights())
-
-    def _loss_gradient_and_weights(self) -> tuple[Array, Array]:
-        """The loss's gradient with respect to the user's weights, and those weights, (m, q, d) each."""
-        objective = self.objective
-        W, _ = objective.user(self.theta)
-        return self.G[..., :-1] * objective.coordinates.scale - objective.penalty.l2[:, None, None] * W, W
 
     def _search(self, D: Array, slope: Array) -> Array:
         """Step lengths (m,): the loss from the kept logits, the penalty in closed form."""
@@ -228,11 +224,11 @@ class Descent:
         """Prove the gaps; models below the tolerance leave. True where parameters have moved for those that stay."""
         objective = self.objective
         if not self.certify:
-            self._record(estimate <= self.tol, estimate, ["estimate"] * objective.m, Status.CONVERGED)
-            return self._keep(estimate > self.tol)
+            self._record(estimate <= self.goal, estimate, ["estimate"] * objective.m, Status.CONVERGED)
+            return self._keep(estimate > self.goal)
         gap, bound = self._prove(decrement)
         proved = gap <= self.tol
-        self.tried = np.where(estimate <= self.tol, estimate, self.tried)
+        self.tried = np.where(estimate <= self.goal, estimate, self.tried)
         self._record(proved, gap, bound, Status.CONVERGED)
         self._keep(~proved)
         return True
@@ -240,13 +236,9 @@ class Descent:
     def _prove(self, decrement: Array, last: bool = False) -> tuple[Array, list[str]]:
         """Certified gaps (m,) at parameters whose bias is balanced, and the name of each proof."""
         objective = self.objective
-        if objective.lacks_precision():
-            objective.place(self.theta)  # what many small float32 steps have rounded away is computed afresh
-        shift, left = objective.balance()
-        self.theta = self.theta + np.concatenate([np.zeros_like(self.theta[..., :-1]), shift[..., None]], axis=-1)
-        objective.tilt(shift)
-        self.loss, self.G = self._gradient(shift=np.zeros_like(shift))
-        gap = np.where(left <= 1e-9, self._dual_gap(), np.inf)
+        self.theta, self.loss, self.G, left = certificate.balance(objective, self.theta)
+        gap = certificate.dual_gap(objective, self.theta, self.loss, self.G)
+        gap = np.where(left <= certificate.BALANCED, gap, np.inf)
         bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
         if self.strategy.name == "newton" and (gap > self.tol).any():
             self.strategy.direction(objective, self.theta, self.G)
@@ -259,28 +251,12 @@ class Descent:
         guess &= last or self.strategy.name != "newton"  # Newton's proof comes a step or two later
         return np.where(guess, decrement, gap), bound
 
-    def _dual_gap(self) -> Array:
-        """The certified gap (m,) at a balanced bias; where the dual point is not feasible, it is shrunk until it is."""
-        A, W = self._loss_gradient_and_weights()
-        penalty = self.objective.penalty
-        gap = penalty.fenchel_gap(A, W)
-        share = penalty.feasible_share(A)
-        if (np.isfinite(gap) | (share == 0)).all():
-            return gap
-        entropy = self.objective.entropy(np.zeros(self.theta.shape[:2]), share)
-        shrunk = self.loss + penalty.value(W) - entropy  # the conjugate is 0 at a feasible point of a pure l1 penalty
-        return np.where(np.isfinite(gap) | (share == 0), gap, shrunk)
-
     def _record(self, which: Array, gap: Array, bound: list[str], status: Status) -> None:
         value = self._value()
         for j in np.flatnonzero(which):
             place = self.objective.members[j]
-            self.out.theta[place], self.out.value[place], self.out.gap[place] = (
-                self.theta[j],
-                value[j],
-                gap[j],
-            )
-            self.out.bound[place], self.out.status[place] = bound[j], status
+            self.out.theta[place], self.out.status[place] = self.theta[j], status
+            self.out.value[place], self.out.gap[place], self.out.bound[place] = value[j], gap[j], bound[j]
 
     def _keep(self, keep: Array) -> bool:
         if keep.all():
@@ -303,7 +279,7 @@ class Descent:
     def _report(self, gap: Array) -> None:
         finite = gap[np.isfinite(gap)]
         progress = Progress(
-            self.passes_before + self.objective.passes,
+            self.objective.passes,
             float(self._value().max()),
             float(finite.max()) if len(finite) else float("inf"),
             perf_counter() - self.began,

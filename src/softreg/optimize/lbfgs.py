@@ -25,6 +25,7 @@ class LBFGS:
     """Directions from the last steps and a sketched curvature."""
 
     name = "lbfgs"
+    goal = np.inf
 
     def __init__(self, sketch: Sketch) -> None:
         self.sketch = sketch

@@ -40,6 +40,7 @@ class Newton:
     """Directions from the exact Hessian of each model."""
 
     name = "newton"
+    goal = 1e-13
 
     def __init__(self) -> None:
         self.factors: list[tuple[Array, bool]] = []

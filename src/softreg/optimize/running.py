@@ -71,8 +71,8 @@ def observe(state: State, X: Any, V: Array, fit_intercept: bool = True) -> State
         spread = np.hypot(np.hypot(state.spread * np.sqrt(1 - share), spread * np.sqrt(share)), between)
     old, new = np.hypot(state.spread, state.mean), np.hypot(spread, mean)
     W, b = state.W, state.b
-    if (burst := new > GROWTH * old).any():
-        W = np.where(burst, GROWTH * old / np.where(burst, new, 1.0), 1.0)[:, None] * W
+    if (burst := new / GROWTH > old).any():
+        W = np.where(burst, old / (np.where(burst, new, GROWTH) / GROWTH), 1.0)[:, None] * W
         b = b + state.mean @ (state.W - W) if fit_intercept else b
     return State(W, b, mean, spread, state.weight + mass, state.rows + len(V), state.steps)
 
@@ -87,7 +87,7 @@ def _batch_moments(X: Any, share: Array, origin: Array) -> tuple[Array, Array]:
         away = X.astype(np.float64) / unit + zero
         first = share @ away
         second = share @ (away - first) ** 2
-        return origin + unit * first, unit * np.sqrt(second)
+        return unit * (first - zero), unit * np.sqrt(second)
     d, columns, share = X.shape[1], X.indices, np.repeat(share, np.diff(X.indptr))
     full = np.bincount(columns, minlength=d) == X.shape[0]
     rest = np.where(full, 0.0, np.maximum(0.0, 1.0 - np.bincount(columns, weights=share, minlength=d)))
@@ -96,7 +96,7 @@ def _batch_moments(X: Any, share: Array, origin: Array) -> tuple[Array, Array]:
     second = (
         np.bincount(columns, weights=share * (away - first[columns]) ** 2, minlength=d) + rest * (zero - first) ** 2
     )
-    return origin + unit * first, unit * np.sqrt(second)
+    return unit * (first - zero), unit * np.sqrt(second)
 
 
 def _first_row(X: Any) -> Array:
@@ -114,6 +114,7 @@ def coordinates(state: State, fit_intercept: bool) -> tuple[Array, Array, Array]
 def standardised(X: Any, centre: Array, scale: Array) -> tuple[Any, Array]:
     """`(X - centre) / scale` as a matrix Z and an offset (d,) to subtract from each row: CSR stays CSR."""
     if not sp.issparse(X):
-        return (X.astype(np.float64) - centre) / scale, np.zeros_like(centre)
+        # halves: the difference of two huge numbers could overflow
+        return (X.astype(np.float64) / 2 - centre / 2) / (scale / 2), np.zeros_like(centre)
     data = X.data / scale[X.indices]
     return sp.csr_array((data, X.indices, X.indptr), shape=X.shape), centre / scale

@@ -15,7 +15,7 @@ import numpy as np
 from softreg.optimize.objective import Objective
 from softreg.rows import Array, Block
 
-SLACK = 1e-4
+SLACK = 1e-2
 """A step may go against a row by this part of its length and still count as settled."""
 
 
