@@ -1,1 +1,19 @@
-"""..."""
+"""What probabilities were worth, in numbers, pictures and one page of HTML: audit a model, write a report."""
+
+from softreg.report.audit import Audit, ClassAudit, audit
+from softreg.report.data import ReportData, ShownRow, show_rows
+from softreg.report.html import render_report, write_report
+from softreg.report.reliability import Reliability, reliability_curve
+
+__all__ = [
+    "Audit",
+    "ClassAudit",
+    "Reliability",
+    "ReportData",
+    "ShownRow",
+    "audit",
+    "reliability_curve",
+    "render_report",
+    "show_rows",
+    "write_report",
+]

@@ -1,0 +1,213 @@
+"""The numbers of a report: what a set of probabilities was worth on rows whose labels are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from softreg.probability import (
+    accuracy,
+    brier,
+    check_probabilities,
+    cross_entropy,
+    log_loss,
+    most_likely,
+    surprisal,
+)
+from softreg.report.reliability import Reliability, reliability_curve
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassAudit:
+    """One class: how often it was given, how often predicted, and how often rightly so.
+
+    `rate` is its share of the rows and `mean_probability` the mean probability it was given: a model with a
+    bias has both equal on its training rows. `precision` is None where the class was never predicted and
+    `recall` None where no row has it.
+    """
+
+    label: str
+    rows: int
+    predicted: int
+    rate: float
+    mean_probability: float
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What n rows of probabilities over q classes were worth, given the labels; made by `audit`.
+
+    Losses are in nats unless the name says bits. `label_entropy` is the loss of one who knows the class rates
+    and no feature, and `skill` = 1 - log_loss / label_entropy is the share of it that the features explain: 1
+    is perfect, 0 no help, below 0 harmful, -inf where a true label had probability 0. `confusion` (q, q)
+    counts given x predicted labels. `surprisal` (n,) is -log of the probability of the given label;
+    `least_surprising` and `most_surprising` are row indices, the extreme one first. `reliability` has the
+    curve of the top label, and for two classes that of the second class too.
+    """
+
+    rows: int
+    classes: tuple[str, ...]
+    log_loss: float
+    log_loss_bits: float
+    label_entropy: float
+    label_entropy_bits: float
+    skill: float
+    accuracy: float
+    majority: str
+    majority_accuracy: float
+    brier: float
+    confusion: Codes
+    per_class: tuple[ClassAudit, ...]
+    reliability: tuple[Reliability, ...]
+    codes: Codes
+    predicted: Codes
+    probability: Floats
+    surprisal: Floats
+    least_surprising: Codes
+    most_surprising: Codes
+
+    def confused_pairs(self) -> list[tuple[int, int, int]]:
+        """Give (given class, predicted class, rows) of every mistake that was made, the most frequent first.
+
+        >>> audit([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], [0, 1, 1], ["ham", "spam"]).confused_pairs()
+        [(1, 0, 1)]
+        """
+        wrong = self.confusion - np.diag(np.diag(self.confusion))
+        pairs = [(int(i), int(j), int(wrong[i, j])) for i, j in np.argwhere(wrong > 0)]
+        return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
+
+
+def audit(
+    P: ArrayLike,
+    codes: ArrayLike,
+    classes: Sequence[object] | NDArray[np.generic],
+    *,
+    class_rates: ArrayLike | None = None,
+    shown: int = 8,
+    bins: int = 10,
+) -> Audit:
+    """Say what probabilities were worth on rows with known labels, best rows the model was not trained on.
+
+    With r the class rates: log_loss = mean_i -log P[i, codes_i], label_entropy = mean_i -log r[codes_i], and
+    skill = 1 - log_loss / label_entropy. Without `class_rates`, r are the rates among the given rows
+    themselves, and the baseline is their entropy; with it (the training rows' rates, say), it is what knowing
+    these alone would have cost.
+
+    `P` (n, q) holds distributions; `codes` (n,) holds the place of the given label in `classes` (q,); `shown`
+    is how many least and most surprising rows are named and `bins` how many intervals of probability the
+    reliability curves have. A probability of 0 for a given label makes log_loss inf and skill -inf. Where
+    only one class occurs there is nothing to explain, and skill is 0 for a model that is sure of it, -inf
+    otherwise. Raises `ValueError` for no rows, for codes outside 0..q-1, for a wrong number of classes and
+    for rows of `P` that are no distribution.
+
+    >>> found = audit([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], [0, 1, 1], ["ham", "spam"])
+    >>> found.accuracy == 2 / 3, round(found.log_loss_bits, 3), found.confusion.tolist()
+    (True, 0.61, [[1, 0], [1, 1]])
+
+    Source: Good, "Rational decisions" (1952), for the log loss; Cover and Thomas, "Elements of Information
+    Theory", for the share of entropy explained.
+    """
+    P, codes = check_probabilities(P), np.asarray(codes)
+    names = tuple(str(label) for label in classes)
+    _check(P, codes, names)
+    codes = codes.astype(np.int64)
+    n, q = P.shape
+    held_out_rates = np.bincount(codes, minlength=q) / n
+    rates = held_out_rates if class_rates is None else _checked_rates(class_rates, q)
+    loss, entropy = float(log_loss(P, codes)), float(cross_entropy(held_out_rates, rates))
+    predicted = np.asarray(most_likely(P), dtype=np.int64)
+    confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
+    given = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
+    surprise = surprisal(given).astype(np.float64)
+    majority = int(np.argmax(rates))
+    return Audit(
+        rows=n,
+        classes=names,
+        log_loss=loss,
+        log_loss_bits=float(log_loss(P, codes, unit="bit")),
+        label_entropy=entropy,
+        label_entropy_bits=float(cross_entropy(held_out_rates, rates, unit="bit")),
+        skill=_skill(loss, entropy),
+        accuracy=float(accuracy(P, codes)),
+        majority=names[majority],
+        majority_accuracy=float(held_out_rates[majority]),
+        brier=float(brier(P, codes)),
+        confusion=confusion,
+        per_class=_per_class(names, confusion, P),
+        reliability=_reliability(P, codes, predicted, names, bins),
+        codes=codes,
+        predicted=predicted,
+        probability=given,
+        surprisal=surprise,
+        least_surprising=np.argsort(surprise, kind="stable")[:shown],
+        most_surprising=np.argsort(-surprise, kind="stable")[:shown],
+    )
+
+
+def _check(P: NDArray[np.floating], codes: NDArray[np.generic], names: tuple[str, ...]) -> None:
+    if P.ndim != 2 or P.shape[0] == 0:
+        raise ValueError(f"P must be a matrix with a row for each row of the table, at least one; seen: {P.shape}")
+    n, q = P.shape
+    if len(names) != q:
+        raise ValueError(f"P has {q} columns, one a class, but {len(names)} classes are named: give one name a column")
+    if codes.shape != (n,) or codes.dtype.kind not in "iu":
+        raise ValueError(
+            f"codes must be {n} integers, one for each row of P; seen: {codes.dtype} of shape {codes.shape}. "
+            "Classes(labels).encode(labels) makes codes of labels"
+        )
+    outside = (codes < 0) | (codes >= q)  # type: ignore[operator]
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise ValueError(
+            f"codes must lie between 0 and {q - 1}, the last of {q} classes, but row {row} has {codes[row]}"
+        )
+
+
+def _checked_rates(class_rates: ArrayLike, q: int) -> NDArray[np.floating]:
+    rates = check_probabilities(class_rates, name="class_rates")
+    if rates.shape != (q,):
+        raise ValueError(f"class_rates must hold one rate for each of {q} classes; seen: shape {rates.shape}")
+    return rates
+
+
+def _skill(loss: float, entropy: float) -> float:
+    if entropy == 0.0:  # one class only: nothing to explain, so there is no share of it
+        return 0.0 if loss == 0.0 else -np.inf
+    if np.isinf(entropy):  # the baseline held a class impossible that occurred; inf / inf has no answer
+        return 1.0 if np.isfinite(loss) else -np.inf
+    return 1.0 - loss / entropy
+
+
+def _per_class(names: tuple[str, ...], confusion: Codes, P: NDArray[np.floating]) -> tuple[ClassAudit, ...]:
+    given, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
+    mean = P.mean(axis=0, dtype=np.float64)
+    return tuple(
+        ClassAudit(
+            label=name,
+            rows=int(given[k]),
+            predicted=int(predicted[k]),
+            rate=float(given[k] / len(P)),
+            mean_probability=float(mean[k]),
+            precision=float(right[k] / predicted[k]) if predicted[k] else None,
+            recall=float(right[k] / given[k]) if given[k] else None,
+        )
+        for k, name in enumerate(names)
+    )
+
+
+def _reliability(
+    P: NDArray[np.floating], codes: Codes, predicted: Codes, names: tuple[str, ...], bins: int
+) -> tuple[Reliability, ...]:
+    P = np.minimum(P, 1.0)
+    top = reliability_curve(P.max(axis=1), predicted == codes, name="the predicted label", bins=bins)
+    if P.shape[1] != 2:
+        return (top,)
+    return top, reliability_curve(P[:, 1], codes == 1, name=names[1], bins=bins)

@@ -1,0 +1,107 @@
+"""What a report is made of: plain records, so that the page knows neither models nor tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from softreg.report.audit import Audit
+from softreg.report.plots import Record
+
+
+@dataclass(frozen=True, eq=False)
+class ShownRow:
+    """One row that a report shows: number, labels, and its cells (column -> text) or its image (2-D)."""
+
+    index: int
+    given: str
+    predicted: str
+    probability: float
+    surprisal_bits: float
+    cells: Mapping[str, str] = field(default_factory=dict)
+    image: NDArray[np.floating] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """All that a report says; everything but the title and the audit may be left out.
+
+    `certificate` is a sentence on how near the fit is to the optimum; `gap_name` says whether the gaps of
+    `history` are certified or estimated. `results` are (name, value, explanation) rows beside those that the
+    audit gives; `coef` (q, d) are the weights in the order of the audit's classes, `feature_names` their d
+    names; `image_shape` (height, width), where the d features are the pixels of an image in row order.
+    `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. Raises
+    `ValueError` where the shapes do not fit one another.
+    """
+
+    title: str
+    audit: Audit
+    subtitle: str = ""
+    certificate: str = ""
+    results: Sequence[tuple[str, str, str]] = ()
+    history: Sequence[Record] = ()
+    gap_name: str = "certified gap"
+    coef: NDArray[np.floating] | None = None
+    feature_names: Sequence[str] | None = None
+    image_shape: tuple[int, int] | None = None
+    least_surprising: Sequence[ShownRow] = ()
+    most_surprising: Sequence[ShownRow] = ()
+    columns: Sequence[tuple[str, str, str]] = ()
+    warnings: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.coef is None:
+            return
+        q, shape = len(self.audit.classes), np.shape(self.coef)
+        if len(shape) != 2 or shape[0] != q:
+            raise ValueError(f"coef must hold one row of weights for each of {q} classes; seen: shape {shape}")
+        d = shape[1]
+        if self.feature_names is not None and len(self.feature_names) != d:
+            raise ValueError(f"coef has {d} features, but {len(self.feature_names)} feature names are given")
+        if self.image_shape is not None and self.image_shape[0] * self.image_shape[1] != d:
+            raise ValueError(f"image_shape {self.image_shape} does not hold the {d} features of coef, one a pixel")
+
+
+def show_rows(
+    audit: Audit,
+    indices: ArrayLike,
+    *,
+    numbers: ArrayLike | None = None,
+    cells: Sequence[Mapping[str, str]] | None = None,
+    images: ArrayLike | None = None,
+) -> tuple[ShownRow, ...]:
+    """Gather what a report shows of some audited rows, such as `audit.most_surprising`.
+
+    `indices` are places among the audited rows. `numbers` (n,) are the numbers to print for them (the place
+    in the whole table, where the audited rows are a part of it); `cells` and `images`, in contrast, hold one
+    entry for each of `indices`, since only these few are needed.
+
+    >>> from softreg.report.audit import audit
+    >>> found = audit([[0.75, 0.25], [0.5, 0.5]], [0, 1], ["ham", "spam"])
+    >>> row = show_rows(found, found.most_surprising[:1], cells=[{"text": "win a prize"}])[0]
+    >>> row.index, row.given, row.predicted, row.probability, row.surprisal_bits
+    (1, 'spam', 'ham', 0.5, 1.0)
+    """
+    places = [int(i) for i in np.asarray(indices).ravel()]
+    shown = np.arange(audit.rows) if numbers is None else np.asarray(numbers)
+    pictures = None if images is None else np.asarray(images)
+    for name, entries in (("cells", cells), ("images", pictures)):
+        if entries is not None and len(entries) != len(places):
+            raise ValueError(
+                f"{name} must hold one entry for each of the {len(places)} rows shown; seen: {len(entries)}"
+            )
+    return tuple(
+        ShownRow(
+            index=int(shown[i]),
+            given=audit.classes[audit.codes[i]],
+            predicted=audit.classes[audit.predicted[i]],
+            probability=float(audit.probability[i]),
+            surprisal_bits=float(audit.surprisal[i] / np.log(2)),
+            cells={} if cells is None else cells[at],
+            image=None if pictures is None else pictures[at],
+        )
+        for at, i in enumerate(places)
+    )

@@ -1,0 +1,85 @@
+"""The page: one file that loads nothing and runs no script."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+
+import jinja2
+from markupsafe import Markup
+
+from softreg.files import atomic_path
+from softreg.report import plots, views, words
+from softreg.report.data import ReportData
+
+
+def render_report(data: ReportData) -> str:
+    """Write a report as one HTML page, with its style and its pictures inside.
+
+    The page is the same, byte for byte, for the same `data`. It follows the reader's choice of light or dark,
+    fits a phone, and prints. Names of classes and columns, and texts of cells, are shown as text whatever
+    they contain; what is too long or too much for a page to be read is cut, and the page says so.
+
+    >>> from softreg.report import audit
+    >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "<b>"])
+    >>> page = render_report(ReportData("Ham or spam", found))
+    >>> page[:15], "&lt;b&gt;" in page, "<b>" in page
+    ('<!doctype html>', True, False)
+    """
+    audit = data.audit
+    curves = [
+        (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.verdict(curve), views.bins(curve))
+        for i, curve in enumerate(audit.reliability)
+    ]
+    return _template().render(
+        data=data,
+        audit=audit,
+        style=Markup(_file("page.css")),
+        summary=words.summary(audit, data.certificate),
+        results=views.results(audit, data.results),
+        curves=curves,
+        calibrated=words.is_calibrated(audit.reliability[0]),
+        confusion=views.confusion(audit),
+        with_shares=len(audit.classes) <= views.MOST_CLASSES_WITH_SHARES,
+        pairs=views.confused_pairs(audit),
+        per_class=views.per_class(audit),
+        loss_curve=plots.loss_curve(data.history, "loss", data.gap_name) if data.history else None,
+        has_gap=plots.has_gap(data.history),
+        pictures=views.weight_pictures(data),
+        heaviest=views.heaviest(data),
+        open_classes=views.OPEN_CLASSES,
+        surprising=[
+            ("Most surprising", "most", data.most_surprising, views.row_pictures(data.most_surprising)),
+            ("Least surprising", "least", data.least_surprising, views.row_pictures(data.least_surprising)),
+        ],
+        columns=views.columns(data),
+        row_table=views.row_table,
+    )
+
+
+def write_report(path: str | os.PathLike[str], report: ReportData | str) -> None:
+    """Write a report, or a page that `render_report` made, to `path`: whole, or not at all.
+
+    Raises `FileNotFoundError` where the folder does not exist.
+    """
+    page = report if isinstance(report, str) else render_report(report)
+    with atomic_path(path) as draft:
+        draft.write_text(page, encoding="utf-8", newline="\n")
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True,  # names of classes and columns come from strangers' files
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        name=views.name, heading=views.heading, number=words.number, bits=words.bits, percent=words.percent
+    )
+    return environment.from_string(_file("page.html.j2"))
+
+
+def _file(name: str) -> str:
+    return resources.files("softreg.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,145 @@
+"""The curves of a report, as inline SVG: reliability and the way to the optimum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from softreg.report.reliability import Reliability
+from softreg.report.svg import BAND, BLUE, MUTED, ORANGE, figure_svg, house_style
+from softreg.report.words import LONGEST_NAME, shortened, superscript
+
+SMALLEST_GAP = 1e-20  # nats; what is smaller is the rounding of an objective
+MOST_POINTS = 400  # of one curve; more cannot be told apart at the size of a page
+
+
+class Record(Protocol):
+    """One look at a fit under way: passes over the rows, objective, gap (nats; inf where none), seconds."""
+
+    @property
+    def passes(self) -> int: ...  # noqa: D102
+    @property
+    def value(self) -> float: ...  # noqa: D102
+    @property
+    def gap(self) -> float: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+
+def reliability_diagram(curve: Reliability, name: str) -> Markup:
+    """Draw predicted probability against observed frequency, with the null band, above a histogram.
+
+    Bins inside their band are blue dots, bins outside it orange diamonds. `name` opens the ids of the figure.
+
+    >>> from softreg.report.reliability import reliability_curve
+    >>> svg = reliability_diagram(reliability_curve([0.2, 0.9], [0, 1]), "top")
+    >>> "0 of 2 bins lie outside" in svg
+    True
+    """
+    with house_style():
+        figure = Figure(figsize=(4.6, 4.9))
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        figure.subplots_adjust(left=0.12, right=0.985, top=0.985, bottom=0.095, hspace=0.09)
+        _bands(upper, curve)
+        _histogram(lower, curve)
+    outside, filled = int(curve.outside.sum()), int(curve.filled.sum())
+    of = shortened(curve.name, LONGEST_NAME) or "probabilities"
+    label = f"Reliability diagram of {of}: {outside} of {filled} bins lie outside the band of a calibrated model."
+    return figure_svg(figure, name, label)
+
+
+def _bands(axes: Axes, curve: Reliability) -> None:
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    for k in np.flatnonzero(curve.filled):
+        left, right = curve.edges[k], curve.edges[k + 1]
+        axes.fill_between([left + 0.006, right - 0.006], curve.low[k], curve.high[k], color=BAND, linewidth=0)
+    inside = curve.filled & ~curve.outside
+    axes.plot(curve.predicted[inside], curve.observed[inside], "o", color=BLUE, markersize=6)
+    axes.plot(curve.predicted[curve.outside], curve.observed[curve.outside], "D", color=ORANGE, markersize=6.5)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.03), ylabel="observed frequency")
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.set_yticks(np.linspace(0, 1, 6))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _histogram(axes: Axes, curve: Reliability) -> None:
+    width = np.diff(curve.edges)
+    axes.bar(curve.edges[:-1] + width / 2, curve.count, width=width * 0.86, color=BLUE, alpha=0.75, linewidth=0)
+    for k in np.flatnonzero(curve.filled):
+        middle = (curve.edges[k] + curve.edges[k + 1]) / 2
+        axes.annotate(
+            f"{curve.count[k]:,}", (middle, curve.count[k]), (0, 2), textcoords="offset points", ha="center",
+            fontsize=7, color=MUTED,
+        )  # fmt: skip
+    axes.set(ylim=(0, curve.count.max() * 1.28), xlabel="predicted probability", ylabel="rows")
+    axes.set_yticks([])
+    axes.grid(False)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def loss_curve(history: Sequence[Record], name: str, gap_name: str = "certified gap") -> Markup:
+    """Draw the objective, and below it the gap to the optimum on a log axis, against passes over the rows.
+
+    The gap is left out where no record has a finite one above rounding; `gap_name` says what it is. `name` opens
+    the ids of the figure. Raises `ValueError` for an empty history.
+    """
+    if not history:
+        raise ValueError("history is empty, so there is no curve to draw: leave the figure out")
+    records = _thinned(history)
+    passes, value, gap = (np.array([getattr(r, of) for r in records], float) for of in ("passes", "value", "gap"))
+    certified = np.isfinite(gap) & (gap >= SMALLEST_GAP)
+    panels = 2 if certified.any() else 1
+    with house_style():
+        figure = Figure(figsize=(5.9, 1.1 + 1.3 * panels))
+        upper, *rest = np.atleast_1d(figure.subplots(panels, 1, sharex=True))
+        _curve(upper, passes, value, "objective (nats)")
+        lowest = upper
+        if rest:
+            lowest = rest[0]
+            _curve(lowest, passes[certified], gap[certified], f"{gap_name} (nats)", colour=ORANGE)
+            lowest.set_yscale("log")
+            decades = np.log10([gap[certified].min(), gap[certified].max()])  # whole ones: each end has a label
+            lowest.set_ylim(*10.0 ** np.array([np.floor(decades[0]) - 0.1, np.ceil(decades[1]) + 0.1]))
+            lowest.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+            lowest.minorticks_off()
+        lowest.set_xlabel("passes over the rows")
+        lowest.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.align_ylabels()
+        figure.subplots_adjust(left=0.1, right=0.985, top=0.97, bottom=0.44 / figure.get_figheight(), hspace=0.14)
+    fall = f"from {value[0]:.4g} to {value[-1]:.4g} nats in {passes[-1]:.0f} passes"
+    label = f"Loss curve: the objective goes {fall}"
+    if certified.any():
+        label += f"; the {gap_name} ends at {gap[certified][-1]:.2g} nats"
+    return figure_svg(figure, name, label + ".")
+
+
+def has_gap(history: Sequence[Record]) -> bool:
+    """Whether any record knows a gap to the optimum that a log axis can show."""
+    return any(math.isfinite(record.gap) and record.gap >= SMALLEST_GAP for record in history)
+
+
+def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, ylabel: str, colour: str = BLUE) -> None:
+    axes.plot(x, y, "-o", color=colour, linewidth=1.6, markersize=3.2 if len(x) <= 80 else 0)
+    axes.set_ylabel(ylabel)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", visible=False)
+
+
+def _thinned(history: Sequence[Record]) -> list[Record]:
+    """At most MOST_POINTS records, the first and the last among them."""
+    if len(history) <= MOST_POINTS:
+        return list(history)
+    return [history[i] for i in np.linspace(0, len(history) - 1, MOST_POINTS).round().astype(int)]
+
+
+def _power_of_ten(value: float, _position: int) -> str:
+    """Write 0.001 as 10⁻³, in plain text, so that the page's own font can show it."""
+    return "10" + superscript(round(math.log10(value))) if value > 0 else ""

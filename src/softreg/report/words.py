@@ -1,0 +1,157 @@
+"""How a report writes numbers, and what it says about them in sentences."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.stats
+
+from softreg.report.audit import Audit
+from softreg.report.reliability import Reliability
+
+LONGEST_NAME = 60  # characters of a class or column name
+LONGEST_CELL = 240  # characters of the text of a cell
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number to so many significant digits, infinity as ∞ and what is not there (nan) as a dash.
+
+    >>> number(0.11234), number(-2.5), number(3.2e-7), number(math.inf), number(123456.0), number(math.nan)
+    ('0.112', '−2.50', '3.20×10⁻⁷', '∞', '123,456', '–')
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if exponent < -4 or exponent > 8:
+        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa}×10{superscript(int(power))}".replace("-", "−")
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
+
+
+def bits(value: float) -> str:
+    """Write a surprisal: below a thousandth of a bit, its digits tell nothing any more.
+
+    >>> bits(5.82), bits(3e-6), bits(0.0)
+    ('5.82', '<0.001', '0')
+    """
+    return "<0.001" if 0 < value < 0.001 else number(value)
+
+
+def superscript(power: int) -> str:
+    """Write an integer in raised digits.
+
+    >>> superscript(-12)
+    '⁻¹²'
+    """
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share in per cent; what is not all does not read 100%, what is not nothing does not read 0%.
+
+    >>> percent(0.9234), percent(0.99999), percent(1.0), percent(0.00001), percent(None), percent(-math.inf)
+    ('92.3%', '>99.9%', '100%', '<0.1%', '–', '−∞')
+    """
+    if share is None or math.isnan(share):
+        return "–"
+    if math.isinf(share):
+        return number(share)
+    least = 10.0**-digits
+    shown = round(100 * share, digits)
+    if share < 1 and shown >= 100:
+        return f">{100 - least:.{digits}f}%"
+    if share > 0 and shown < least:
+        return f"<{least:.{digits}f}%"
+    text = f"{shown:.{digits}f}" if shown not in (0, 100) else f"{abs(shown):.0f}"  # no -0%
+    return text.replace("-", "−") + "%"
+
+
+def shortened(text: str, longest: int) -> str:
+    """Cut the middle out of a text that is too long, since names often differ at their ends.
+
+    >>> shortened("education=professional.course", 15)
+    'educati….course'
+    """
+    if len(text) <= longest:
+        return text
+    head = (longest - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (longest - 1 - head) :]}"
+
+
+def cut(text: str, longest: int = LONGEST_CELL) -> str:
+    """Give the beginning of a text, with an ellipsis where more follows.
+
+    >>> cut("Free entry in a competition", 11)
+    'Free entry…'
+    """
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def summary(audit: Audit, certificate: str = "") -> list[str]:
+    """Say in a few sentences what the probabilities are worth.
+
+    >>> from softreg.report.audit import audit
+    >>> summary(audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"]))[0]  # doctest: +ELLIPSIS
+    'The features explain 76.3% of the label entropy: log loss 0.164 nats (0.237 bits) a row, ...'
+    """
+    majority = f"always answering “{shortened(audit.majority, LONGEST_NAME)}” would be right in"
+    said = [
+        _explained(audit),
+        f"The most likely class is the right one in {percent(audit.accuracy)} of {_rows(audit.rows)}; "
+        f"{majority} {percent(audit.majority_accuracy)}.",
+        verdict(audit.reliability[0]),
+    ]
+    return [*said, certificate] if certificate else said
+
+
+def _explained(audit: Audit) -> str:
+    loss = f"log loss {number(audit.log_loss)} nats ({number(audit.log_loss_bits)} bits) a row"
+    without = number(audit.label_entropy)
+    if math.isinf(audit.log_loss):
+        impossible = _rows(int((audit.probability == 0).sum()))
+        return f"The log loss is infinite: the model held the given label of {impossible} impossible."
+    if audit.label_entropy == 0:
+        return f"Only one class occurs here, so there is nothing for features to explain; {loss}."
+    if audit.skill > 0:
+        share = percent(audit.skill)
+        return f"The features explain {share} of the label entropy: {loss}, against {without} without them."
+    return f"The features do not help here: {loss}, against {without} for one who knows the class rates alone."
+
+
+def is_calibrated(curve: Reliability) -> bool:
+    """Whether a curve departs no further than all but one in twenty calibrated models would by chance.
+
+    Two tests share the 5%, so that both many small departures and a single great one are found: the number of m bins
+    outside their 95% band, against a binomial distribution of m trials; and the smallest p-value, against 0.025 / m.
+    """
+    filled = int(curve.filled.sum())
+    allowed = scipy.stats.binom.ppf(0.975, filled, 0.05)
+    return int(curve.outside.sum()) <= allowed and float(np.nanmin(curve.p_value)) >= 0.025 / filled
+
+
+def verdict(curve: Reliability) -> str:
+    """Say whether the probabilities of a curve can be taken at their word, as far as its rows can tell."""
+    outside, filled = int(curve.outside.sum()), int(curve.filled.sum())
+    bins = f"{filled - outside} of {filled} bins"
+    if is_calibrated(curve):
+        return (
+            "The probabilities can be taken at their word, as far as these rows can tell: "
+            f"{bins} lie within the band of a calibrated model."
+        )
+    rows_off = np.where(curve.outside, curve.count * np.abs(curve.observed - curve.predicted), 0.0)
+    worst = int(np.argmax(rows_off))
+    between = f"between {percent(curve.edges[worst], 0)} and {percent(curve.edges[worst + 1], 0)}"
+    return (
+        f"The probabilities are not calibrated: {bins} lie within the band of a calibrated model. "
+        f"The departure that touches most rows is {between}, where "
+        f"{percent(curve.predicted[worst])} was predicted and {percent(curve.observed[worst])} happened."
+    )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
