@@ -88,7 +88,8 @@ def bank() -> None:
     s = ours.solution_
     value = objective(X, y, ours.coef_.T, ours.intercept_, strength)
     print(
-        f"bank   softreg, defaults     {seconds:6.3f} s  objective {value:.8f}, gap {s.gap:.1e} ({s.bound}), {s.passes} passes"
+        f"bank   softreg, defaults     {seconds:6.3f} s  objective {value:.8f}, gap {s.gap:.1e} "
+        f"({s.bound}), {s.passes} passes"
     )
     for solver, options in (("newton-cholesky", {"tol": 1e-10}), ("lbfgs", {})):
         peer = LogisticRegression(C=2 / (len(X) * strength), solver=solver, **options)

@@ -57,7 +57,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> model.solution_.status.value, model.solution_.gap <= 1e-6
         ('converged', True)
         >>> model.predict_proba(X[:1]).round(3)
-        array([[0.981, 0.019, 0.   ]])
+        array([[0.996, 0.004, 0.   ]])
 
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 4.4.
     """

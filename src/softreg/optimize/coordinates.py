@@ -21,6 +21,8 @@ from softreg.rows import Array, Block, Rows, Sums
 FAR_SINGLE, FAR_DOUBLE = 30.0, 1e6
 # Beyond these scales, float32 weights of the stored numbers would leave the range of float32.
 TINY, HUGE = 1e-12, 1e12
+FAINTEST = 1e-150
+"""The smallest scale: its square must not vanish. Columns that vary less than this are as good as constant."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def standardise(rows: Rows, centred: bool) -> tuple[Rows, Coordinates]:
     mean = first / rows.n
     spread = np.sqrt(np.maximum(second / rows.n - (mean**2 if centred else 0.0), 0.0))
     constant = (low == high) if centred else (low == 0) & (high == 0)
-    scale = np.where(constant | (spread == 0), 1.0, spread * half)
+    scale = np.where(constant | (spread == 0), 1.0, np.maximum(spread * half, FAINTEST))
     shift = np.where(constant, low, middle + mean * half) if centred else np.zeros(rows.d)
     return _explicit_where_needed(rows, Coordinates(shift, scale, constant))
 

@@ -55,7 +55,7 @@ class Objective:
 
     def _ridge(self) -> Array:
         """Curvature (m, d + 1) of the l2 part in the scaled coordinates, none for the bias."""
-        ridge = self.penalty.l2[:, None] / self.coordinates.scale**2
+        ridge = self.penalty.l2[:, None] / self.coordinates.scale / self.coordinates.scale
         return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
 
     @property

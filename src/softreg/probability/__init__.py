@@ -1,1 +1,51 @@
-"""..."""
+"""The textbook, as pure functions on arrays: softmax, labels, information, loss, decisions, scores."""
+
+from __future__ import annotations
+
+from softreg.probability.decision import (
+    above_threshold,
+    expected_cost,
+    least_expected_cost,
+    most_likely,
+    reject,
+)
+from softreg.probability.information import cross_entropy, entropy, kl_divergence, perplexity, surprisal
+from softreg.probability.labels import Classes, label_probabilities, one_hot
+from softreg.probability.loss import (
+    cross_entropy_with_logits,
+    curvature,
+    likelihood,
+    negative_log_likelihood,
+    residual,
+)
+from softreg.probability.scores import accuracy, brier, log_loss, top_k_accuracy
+from softreg.probability.simplex import check_probabilities, log_softmax, logsumexp, softmax
+
+__all__ = [
+    "Classes",
+    "above_threshold",
+    "accuracy",
+    "brier",
+    "check_probabilities",
+    "cross_entropy",
+    "cross_entropy_with_logits",
+    "curvature",
+    "entropy",
+    "expected_cost",
+    "kl_divergence",
+    "label_probabilities",
+    "least_expected_cost",
+    "likelihood",
+    "log_loss",
+    "log_softmax",
+    "logsumexp",
+    "most_likely",
+    "negative_log_likelihood",
+    "one_hot",
+    "perplexity",
+    "reject",
+    "residual",
+    "softmax",
+    "surprisal",
+    "top_k_accuracy",
+]

@@ -39,14 +39,14 @@ def given(values: Array, labels: Array) -> Array:
     """
     if labels.ndim == 1:
         return np.asarray(values[:, labels, np.arange(len(labels))])
-    return np.einsum("mqb,bq->mb", values, labels.astype(values.dtype, copy=False))
+    return np.asarray(np.einsum("mqb,bq->mb", values, labels.astype(values.dtype, copy=False)))
 
 
 def weigh(values: Array, V: Array | None) -> Array:
     """Sums over the rows, in float64, of one number a row and model: (m, b) -> (m,)."""
     if V is None:
         return np.asarray(values.sum(axis=1, dtype=np.float64))
-    return np.einsum("mb,mb->m", values, V, dtype=np.float64)
+    return np.asarray(np.einsum("mb,mb->m", values, V, dtype=np.float64))
 
 
 def residual(P: Array, labels: Array, V: Array | None) -> Array:

@@ -1,0 +1,165 @@
+"""How much a distribution leaves open: surprisal, entropy, cross-entropy, KL divergence, perplexity.
+
+All are measured in nats (natural logarithm) or, with `unit="bit"`, in bits: 1 nat = 1 / log(2) = 1.4427 bit.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import Literal, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from softreg.probability.simplex import FloatArray, as_float, check_probabilities
+
+Unit: TypeAlias = Literal["nat", "bit"]
+Number = TypeVar("Number", FloatArray, float)
+
+
+def surprisal(p: ArrayLike, *, unit: Unit = "nat") -> FloatArray:
+    """How surprising an event of probability p is when it happens.
+
+    `surprisal(p) = -log(p)`
+
+    p: probabilities of single events, any shape (they need not sum to 1). Returns the same shape: 0 for what
+    is sure, inf for what was held impossible. Raises `ValueError` for a number outside 0..1 (1e-6 above 1
+    passes as rounding) and for another unit.
+
+    >>> print(surprisal([1.0, 0.5, 0.25, 0.0], unit="bit"))
+    [ 0.  1.  2. inf]
+
+    Source: Shannon, "A mathematical theory of communication" (1948); Tribus (1961) gave the name.
+    """
+    p = as_float(p, "p")
+    bad = ~((p >= 0) & (p <= 1 + 1e-6))
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f" (at {index[0] if len(index) == 1 else index})" if index else ""
+        raise ValueError(f"p holds {p[index]:.10g}{where}, but a probability lies between 0 and 1.")
+    return in_unit(_minus_log(p), unit)
+
+
+def entropy(p: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
+    """Expected surprisal of a draw from p: how uncertain one is who knows p and nothing else.
+
+    `H(p) = -sum_k p_k log(p_k)`, with 0 log 0 = 0
+
+    p: distributions (..., q), any batch, classes on `axis`. Returns shape (...), from 0 (one class is sure)
+    to log(q) (all are equally likely). Raises `ValueError` for a row that is no distribution and for another
+    unit.
+
+    >>> print(entropy([[0.5, 0.5], [1.0, 0.0]], unit="bit"))
+    [1. 0.]
+
+    Source: Shannon (1948); Cover and Thomas, "Elements of Information Theory" (2006), section 2.1.
+    """
+    p = check_probabilities(p, name="p", axis=axis)
+    return in_unit(_expected(p, _minus_log(p), axis), unit)
+
+
+def cross_entropy(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
+    """Expected surprisal of one who believes q while draws come from p.
+
+    `H(p, q) = -sum_k p_k log(q_k) = H(p) + KL(p, q)`, with 0 log 0 = 0
+
+    p, q: distributions (..., c), with the same number of classes on `axis`; the other axes broadcast. Returns
+    shape (...); inf where p has mass and q has none. For a one-hot p it is the surprisal of the true class.
+    Raises `ValueError` for a row that is no distribution, for different numbers of classes and for another
+    unit. From logits, `cross_entropy_with_logits` is more exact: no probability underflows there.
+
+    >>> print(cross_entropy([0.0, 1.0], [0.75, 0.25], unit="bit"))
+    2.0
+
+    Source: Cover and Thomas (2006), section 2.3; Good, "Rational decisions" (1952).
+    """
+    p, q = _pair(p, q, axis)
+    return in_unit(_expected(p, _minus_log(q), axis), unit)
+
+
+def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
+    """Expected extra surprisal of one who believes q while draws come from p: 0 exactly where q = p.
+
+    `KL(p, q) = sum_k p_k log(p_k / q_k) = sum_k (p_k log(p_k / q_k) - p_k + q_k)`; the second form has no
+    negative term, so that rounding cannot make the answer negative and nearly equal distributions keep their
+    digits.
+
+    p, q: distributions (..., c), with the same number of classes on `axis`; the other axes broadcast. Returns
+    shape (...), never negative; inf where p has mass and q has none. Not symmetric. Raises as `cross_entropy`
+    does.
+
+    >>> print(kl_divergence([0.5, 0.5], [1.0, 0.0]), kl_divergence([1.0, 0.0], [0.5, 0.5], unit="bit"))
+    inf 1.0
+
+    Source: Kullback and Leibler, "On information and sufficiency" (1951).
+    """
+    p, q = _pair(p, q, axis)
+    p, q = np.broadcast_arrays(p, q)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        t = (q - p) / p
+        near = p * (t - np.log1p(t))  # no cancellation where q is close to p
+        far = (q - p) + p * (_minus_log(q) - _minus_log(p))  # nor here, where it is not
+    terms = np.where(p == 0, q, np.where(abs(t) < 0.5, near, far))
+    return in_unit(terms.sum(axis=axis), unit)
+
+
+def perplexity(p: ArrayLike, q: ArrayLike | None = None, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
+    """How many equally likely classes would be just as uncertain.
+
+    `perplexity(p) = exp(H(p))`, and with q, `perplexity(p, q) = exp(H(p, q))`: the number of choices as it
+    feels to one who believes q.
+
+    p, q: distributions (..., c) as in `cross_entropy`. Returns shape (...), from 1 to the number of classes
+    (with q: to inf). It is a number of classes and has no unit: exp of nats and 2 to the power of bits are
+    the same number, so `unit` is checked and changes nothing. Raises as `cross_entropy` does.
+
+    >>> print(perplexity([0.25, 0.25, 0.25, 0.25]), perplexity([1.0, 0.0]))
+    4.0 1.0
+
+    Source: Jelinek, Mercer, Bahl and Baker, "Perplexity: a measure of the difficulty of speech recognition
+    tasks" (1977).
+    """
+    in_unit(0.0, unit)
+    nats = entropy(p, axis=axis) if q is None else cross_entropy(p, q, axis=axis)
+    with np.errstate(over="ignore"):
+        result: FloatArray = np.exp(nats)
+    return result
+
+
+def in_unit(nats: Number, unit: str) -> Number:
+    """Give what was measured in nats in `unit`, "nat" or "bit"; another unit is a `ValueError` naming both.
+
+    >>> print(in_unit(1.0, "bit"))
+    1.4426950408889634
+    """
+    if unit == "nat":
+        return nats
+    if unit == "bit":
+        return nats / log(2)
+    raise ValueError(f"unit is {unit!r}, but it must be 'nat' (natural logarithm) or 'bit' (logarithm to base 2).")
+
+
+def _minus_log(p: FloatArray) -> FloatArray:
+    """-log(p), inf at 0; written as a difference because -log(1) would print as -0."""
+    with np.errstate(divide="ignore"):
+        s: FloatArray = 0 - np.log(p)
+    return s
+
+
+def _expected(p: FloatArray, values: FloatArray, axis: int) -> FloatArray:
+    """sum_k p_k values_k, where a class without mass adds nothing even if its value is infinite."""
+    p, values = np.broadcast_arrays(p, values)
+    products = np.multiply(p, values, where=p > 0, out=np.zeros(p.shape, np.result_type(p, values)))
+    total: FloatArray = products.sum(axis=axis)
+    return total
+
+
+def _pair(p: ArrayLike, q: ArrayLike, axis: int) -> tuple[FloatArray, FloatArray]:
+    """Check both as distributions over the same classes: a lone class must not broadcast against many."""
+    p, q = check_probabilities(p, name="p", axis=axis), check_probabilities(q, name="q", axis=axis)
+    if p.shape[axis] != q.shape[axis]:
+        raise ValueError(
+            f"p has {p.shape[axis]} classes and q has {q.shape[axis]} (shapes {p.shape} and {q.shape}, axis "
+            f"{axis}); both must be distributions over the same classes."
+        )
+    return p, q

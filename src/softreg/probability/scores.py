@@ -1,0 +1,150 @@
+"""How good predicted probabilities are where the labels are known: log loss, Brier, accuracy, top-k accuracy.
+
+Every score is a weighted mean over rows, `sum_i w_i score_i / sum_i w_i`: the denominator is the sum of the
+weights, for hard and soft labels alike, so that a weight of 2 means the same as the row given twice and a
+weight of 0 the same as the row left out. P is (n, q), each row a distribution (never renormalised), y codes
+(n,) or label probabilities (n, q).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from softreg.probability.decision import most_likely
+from softreg.probability.information import Unit, in_unit
+from softreg.probability.labels import codes_or_probabilities
+from softreg.probability.loss import row_losses
+from softreg.probability.simplex import FloatArray, check_probabilities
+
+
+def log_loss(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, unit: Unit = "nat") -> float:
+    """Mean surprisal of the labels: the mean cross-entropy between labels and predictions.
+
+    `log_loss = sum_i w_i H(Y_i, P_i) / sum_i w_i`
+
+    P: probabilities (n, q). y: codes (n,) or label probabilities (n, q). sample_weight: (n,), not negative,
+    None for 1 each. Returns nats or bits, from 0 to inf; inf where a label has mass on a class of probability
+    0, for nothing is clamped. Least, in expectation, for the true probabilities (a proper score). Raises
+    `ValueError` for rows that are no distributions, labels or weights that do not fit, weights that are
+    negative or all 0, and for no rows.
+
+    >>> print(log_loss([[0.5, 0.5], [0.25, 0.75]], [1, 0], unit="bit"))
+    1.5
+
+    Source: Good, "Rational decisions" (1952).
+    """
+    return in_unit(weighted_mean(row_losses(P, y), sample_weight), unit)
+
+
+def brier(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Mean squared distance between predicted and label probabilities, summed over the classes.
+
+    `brier = sum_i w_i sum_k (P_ik - Y_ik)^2 / sum_i w_i`
+
+    This is Brier's own convention: 0 is perfect, 2 is sure and wrong, and for two classes it is twice the
+    mean square of `p - y` that some libraries report. Arguments and errors as for `log_loss`. A proper score.
+
+    >>> print(brier([[0.5, 0.5], [1.0, 0.0]], [1, 0]))
+    0.25
+
+    Source: Brier, "Verification of forecasts expressed in terms of probability" (1950).
+    """
+    P, Y = _pair(P, y)
+    return weighted_mean(np.square(P - Y).sum(axis=-1), sample_weight)
+
+
+def accuracy(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Share of rows whose most likely class is the label's.
+
+    `accuracy = sum_i w_i Y_{i, argmax P_i} / sum_i w_i`: for a soft label, the probability that it gives to
+    the class decided for. Of equally likely classes the first is decided for, as by `most_likely`. Arguments
+    and errors as for `log_loss`. Returns 0..1.
+
+    >>> print(accuracy([[0.9, 0.1], [0.3, 0.7]], [0, 0]))
+    0.5
+
+    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 1.5.1.
+    """
+    P, Y = _pair(P, y)
+    hits = np.take_along_axis(Y, most_likely(P)[..., None], axis=-1).squeeze(-1)
+    return weighted_mean(hits, sample_weight)
+
+
+def top_k_accuracy(P: ArrayLike, y: ArrayLike, k: int, sample_weight: ArrayLike | None = None) -> float:
+    """Share of rows whose label is among the k most likely classes.
+
+    `top_k_accuracy = sum_i w_i (sum of Y_ij over the k classes j of largest P_ij) / sum_i w_i`
+
+    Always k classes are taken: of equally likely classes, the first ones, as by `most_likely`, so that k = 1
+    is `accuracy`, k = q is 1, and ties are not counted in one's favour. k: 1 .. q, otherwise a `ValueError`;
+    other arguments and errors as for `log_loss`. Returns 0..1.
+
+    >>> print(top_k_accuracy([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]], [2, 0], k=2))
+    0.5
+
+    Source: Russakovsky et al., "ImageNet large scale visual recognition challenge" (2015), section 4.1.
+    """
+    P, Y = _pair(P, y)
+    if not 1 <= k <= P.shape[-1] or k != int(k):
+        raise ValueError(f"k is {k}, but with {P.shape[-1]} classes it must be a whole number from 1 to {P.shape[-1]}.")
+    best = np.argsort(-P, axis=-1, kind="stable")[..., : int(k)]
+    return weighted_mean(np.take_along_axis(Y, best, axis=-1).sum(axis=-1), sample_weight)
+
+
+def weighted_mean(values: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Mean of one value a row, each counted as often as its weight says.
+
+    `sum_i w_i v_i / sum_i w_i`, in float64. Rows of weight 0 are left out, an infinite value among them.
+
+    values: (n,). sample_weight: (n,), finite, not negative, not all 0; None for 1 each. Raises `ValueError`
+    that names the row otherwise, and for no rows: the mean of nothing is not a number.
+
+    >>> weighted_mean([1.0, 4.0], [2.0, 1.0])
+    2.0
+    """
+    v = np.asarray(values, dtype=np.float64)
+    if v.size == 0:
+        raise ValueError("there are no rows to take the mean of; at least one is needed.")
+    if sample_weight is None:
+        return float(v.mean())
+    w = check_weights(sample_weight, v.shape)
+    kept = w > 0
+    share = w[kept] / w.max()  # the largest weight may be close to the largest float, and their sum beyond it
+    return float((share * v[kept]).sum() / share.sum())
+
+
+def check_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Give row weights as float64 if they fit the rows, are finite, not negative and not all 0.
+
+    >>> check_weights([1, -2], (2,))
+    Traceback (most recent call last):
+    ...
+    ValueError: sample_weight holds -2.0 (row 1), but a weight says how often a row counts and \
+cannot be negative.
+    """
+    w = np.asarray(sample_weight, dtype=np.float64)
+    if w.shape != shape:
+        raise ValueError(f"sample_weight has shape {w.shape}, but there must be one weight a row: shape {shape}.")
+    bad = ~(w >= 0) | np.isinf(w)
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        row = index[0] if len(index) == 1 else index
+        why = "cannot be negative" if w[index] < 0 and np.isfinite(w[index]) else "must be a finite number"
+        raise ValueError(
+            f"sample_weight holds {w[index]} (row {row}), but a weight says how often a row counts and {why}."
+        )
+    if not w.any():
+        raise ValueError("sample_weight is 0 in every row, so no row counts; at least one weight must be positive.")
+    return w
+
+
+def _pair(P: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Predictions, and labels as probabilities, in one shape."""
+    P = check_probabilities(P)
+    Y = codes_or_probabilities(y, P)
+    if Y.ndim == P.ndim:
+        return P, Y.astype(P.dtype, copy=False)
+    one = np.zeros_like(P)
+    np.put_along_axis(one, Y[..., None], 1, axis=-1)
+    return P, one

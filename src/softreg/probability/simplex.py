@@ -1,0 +1,194 @@
+"""From logits to the probability simplex: log-sum-exp, log-softmax, softmax, and the check of distributions.
+
+A logit is a real number, positive or negative, that says how much speaks for a class; only differences of
+logits matter. Softmax turns the logits of a row into probabilities. All functions take any batch: the classes
+lie on `axis` (the last one unless told otherwise), every other axis counts rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+IntArray: TypeAlias = NDArray[np.intp]
+
+
+def as_float(x: ArrayLike, name: str) -> FloatArray:
+    """Give `x` as float32 or float64: float32 stays, half precision becomes float32, anything else float64.
+
+    >>> as_float([1, 2], "x").dtype, as_float(np.float16([1, 2]), "x").dtype
+    (dtype('float64'), dtype('float32'))
+    """
+    a = np.asarray(x)
+    single = a.dtype.kind == "f" and a.dtype.itemsize <= 4
+    try:
+        if a.dtype.kind in "cSUTMm":  # NumPy would parse text and drop imaginary parts
+            raise TypeError(f"their dtype is {a.dtype}")
+        return a.astype(np.float32 if single else np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be real numbers in a dense array, but {error}.") from error
+
+
+def row_name(mask: NDArray[np.bool_], name: str) -> tuple[str, tuple[int, ...]]:
+    """Name the first row that `mask` marks: ("row 3 of P", (3,)), or ("P", ()) where there is but one row."""
+    index = tuple(int(i) for i in np.argwhere(mask)[0])
+    if not index:
+        return name, index
+    return f"row {index[0] if len(index) == 1 else index} of {name}", index
+
+
+def check_class_axis(a: FloatArray, axis: int, name: str) -> None:
+    """Refuse an array that has no class on `axis`."""
+    if a.ndim == 0:
+        raise ValueError(f"{name} must have an axis of classes, but is the single number {a.item()!r}.")
+    if a.shape[axis] == 0:
+        raise ValueError(f"{name} has shape {a.shape}: there is no class on axis {axis}, so there is nothing to weigh.")
+
+
+def largest(o: FloatArray, axis: int, name: str) -> tuple[IntArray, FloatArray]:
+    """Place and value of the largest logit of each row, `axis` kept with length 1; no nan, +inf or only -inf.
+
+    nan and +inf win every argmax, and a row of -inf has no other maximum, so one look at the maxima finds all
+    three.
+    """
+    check_class_axis(o, axis, name)
+    at = np.argmax(o, axis=axis, keepdims=True)
+    top = np.take_along_axis(o, at, axis=axis)
+    if not np.isfinite(top).all():
+        row, index = row_name(~np.isfinite(top.squeeze(axis)), name)
+        value = float(top.squeeze(axis)[index])
+        if value == -np.inf:
+            raise ValueError(f"{row}: no class has a finite logit (all are -inf), so no class has any probability.")
+        raise ValueError(
+            f"{row} holds {value}. Logits must be finite numbers (or -inf, for a class without probability): "
+            "look for a division by zero or an overflow where they were computed."
+        )
+    return at, top
+
+
+def logsumexp(o: ArrayLike, axis: int = -1, keepdims: bool = False) -> FloatArray:
+    """Log of the sum of exponentials: the logarithm of the total mass that the logits stand for.
+
+    `logsumexp(o) = log(sum_k exp(o_k)) = m + log(sum_k exp(o_k - m))` with m the largest logit, so that
+    nothing overflows, and the largest term is added by log1p, so that a tiny rest is not lost.
+
+    o: logits (..., q), any batch, classes on `axis`; -inf is a class without mass. Returns shape (...) in
+    nats (with `keepdims`, the class axis stays with length 1). It is smooth, at least the largest logit, and
+    at most log(q) above. Raises `ValueError` for a row with nan or +inf, for a row of -inf only, and where
+    there is no class.
+
+    >>> print(logsumexp([1000.0, 1000.0]))  # 1000 + log 2, where exp(1000) overflows
+    1000.6931471805599
+
+    Source: Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax functions" (2021).
+    """
+    o = as_float(o, "o")
+    at, top = largest(o, axis, "o")
+    with np.errstate(over="ignore", under="ignore"):
+        total = top + _log_mass(o - top, at, axis)
+    return total if keepdims else total.squeeze(axis)[()]
+
+
+def log_softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
+    """Log-probability of each class: the logits, shifted so that their exponentials sum to 1.
+
+    `log_softmax(o)_k = o_k - logsumexp(o)`
+
+    o: logits (..., q), any batch, classes on `axis`. Returns the same shape, in nats, at most 0, never nan.
+    It is finite for finite logits even where the probability underflows to 0 (the one exception: logits
+    further apart than the largest float, such as 1e308 and -1e308, whose true answer no float can hold, give
+    -inf). A logit of -inf gives -inf. Raises `ValueError` as `logsumexp` does.
+
+    >>> log_softmax([0.0, -1000.0])
+    array([    0., -1000.])
+
+    Source: Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 6.2.2.3.
+    """
+    o = as_float(o, "o")
+    at, top = largest(o, axis, "o")
+    with np.errstate(over="ignore", under="ignore"):
+        z = o - top  # a difference beyond the float range is -inf, which is its limit
+        return z - _log_mass(z, at, axis)
+
+
+def softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
+    """Probabilities of the classes, from their logits: positive, summing to 1, in the order of the logits.
+
+    `softmax(o)_k = exp(o_k) / sum_j exp(o_j)`
+
+    o: logits (..., q), any batch, classes on `axis`. Returns the same shape; float32 stays float32. Adding a
+    constant to a row changes nothing, and one class alone has probability 1. -inf gives probability 0. Logits
+    far below the largest (about 745 in float64, 104 in float32) underflow to 0; `log_softmax` still tells
+    them apart. Raises `ValueError` as `logsumexp` does.
+
+    >>> softmax(np.log([1.0, 2.0, 1.0]))
+    array([0.25, 0.5 , 0.25])
+
+    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
+    """
+    o = as_float(o, "o")
+    _, top = largest(o, axis, "o")
+    with np.errstate(over="ignore", under="ignore"):
+        e = np.exp(o - top)  # softmax ignores shifts, and exp of at most 0 cannot overflow
+        p: FloatArray = e / e.sum(axis=axis, keepdims=True)
+    return p
+
+
+def check_probabilities(P: ArrayLike, *, name: str = "P", atol: float = 1e-6, axis: int = -1) -> FloatArray:
+    """Give `P` back as a float array, if every row of it is a probability distribution.
+
+    A distribution has no negative and no missing entry and sums to 1. The sum is taken in float64 and may be
+    off by `atol`. Numbers that come in fewer digits cannot do better than their rounding, so for q classes
+    the allowance is `max(atol, eps * (1 + q / 32))`, with eps the spacing of the input's own floats: room for
+    a softmax that kept a running sum in them. It passes 1e-6 for half precision, and for float32 from 237
+    classes on (3.8e-6 at a thousand). Nothing is ever renormalised: rows that do not sum to 1 would flatter
+    every score taken from them.
+
+    P: (..., q), any batch, classes on `axis`. An empty batch is fine, an empty class axis is not. Raises
+    `ValueError` that names the first bad row, what is wrong there, and the way out.
+
+    >>> check_probabilities([[0.5, 0.5], [0.9, 0.2]])
+    Traceback (most recent call last):
+    ...
+    ValueError: row 1 of P sums to 1.1, not to 1 (allowed difference: 1e-06). If these are weights or \
+counts, divide each row by its sum; if they are scores (logits), use softmax.
+
+    Source: Kolmogorov's axioms, as in Cover and Thomas, "Elements of Information Theory" (2006), chapter 2.
+    """
+    dtype = np.asarray(P).dtype
+    eps = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+    P = as_float(P, name)
+    check_class_axis(P, axis, name)
+    tolerance = max(atol, eps * (1 + P.shape[axis] / 32))
+    sums = P.sum(axis=axis, dtype=np.float64)
+    lowest = P.min(axis=axis)
+    fine = (lowest >= 0) & (abs(sums - 1) <= tolerance)  # nan and inf fail both comparisons
+    if fine.all():
+        return P
+    row, index = row_name(~np.asarray(fine), name)
+    low, total = float(lowest[index]), float(sums[index])
+    if np.isnan(low) or not np.isfinite(total):
+        found = "nan (a missing value)" if np.isnan(low) else f"an infinite value (its sum is {total})"
+        raise ValueError(
+            f"{row} holds {found}, and a probability lies between 0 and 1. Leave the row out or repair it."
+        )
+    if low < 0:
+        raise ValueError(
+            f"{row} holds {low:.10g} (and sums to {total:.10g}), but a probability is never negative. "
+            "If these are scores (logits), use softmax."
+        )
+    raise ValueError(
+        f"{row} sums to {total:.10g}, not to 1 (allowed difference: {tolerance:.2g}). If these are weights "
+        "or counts, divide each row by its sum; if they are scores (logits), use softmax."
+    )
+
+
+def _log_mass(z: FloatArray, at: IntArray, axis: int) -> FloatArray:
+    """log(sum exp(z)) for z with its largest entry, 0, at `at`: log1p of the rest keeps 1e-20 beside 1."""
+    rest = np.exp(z)
+    np.put_along_axis(rest, at, 0, axis=axis)
+    mass: FloatArray = np.log1p(rest.sum(axis=axis, keepdims=True))
+    return mass

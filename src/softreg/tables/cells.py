@@ -1,0 +1,148 @@
+"""Columns in normal form: numbers as float64, everything else as distinct levels and a code a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from .errors import TableError, shown
+
+MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "nan", "null", "none")  # compared without case and outer blanks
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column of an Arrow number type: `values` (n,) float64, nan where missing."""
+
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A column of text: the distinct values `levels` and the `codes` (n,) of the rows, -1 where missing.
+
+    `storage` says what the column was before: "text", "category" (a dictionary type) or "boolean".
+    """
+
+    levels: pa.Array
+    codes: NDArray[np.int64]
+    storage: str
+
+    def first_row(self, level: int) -> int:
+        """The first row that holds a level, counted from 1."""
+        return int(np.argmax(self.codes == level)) + 1
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A column of an Arrow type of time; `first` is its first value as text."""
+
+    first: str
+
+
+def read_column(column: pa.ChunkedArray, name: str) -> Numbers | Levels | Dates:
+    """The normal form of one column; a null, and text that is empty or blank, is missing.
+
+    Raises `TableError` for a type that no feature can have (lists, structs, bytes).
+
+    Example:
+        >>> read_column(pa.chunked_array([["b", "", "a", "b"]]), "colour").codes
+        array([ 0, -1,  2,  0])
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        inner = kind.value_type
+        if pa.types.is_temporal(inner) or pa.types.is_nested(inner):
+            return read_column(pc.cast(column, inner), name)
+        simple = _is_text(inner) or pa.types.is_integer(inner)
+        return _levels(column if simple else pc.cast(pc.cast(column, inner), pa.string()), "category")
+    if _is_text(kind):
+        return _levels(column, "text")
+    if pa.types.is_boolean(kind):
+        return _levels(pc.cast(column, pa.string()), "boolean")
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        values = pc.cast(column, pa.float64(), safe=False)
+        return Numbers(np.array(values.to_numpy(), dtype=np.float64))
+    if pa.types.is_temporal(kind):
+        known = column.drop_null()
+        return Dates(str(pc.cast(known[:1], pa.string())[0]) if len(known) else "")
+    if pa.types.is_null(kind):
+        return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
+    raise TableError(
+        f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans and "
+        f"text. Turn it into columns of these, or leave it out: --drop {shown(name)} (drop=[{shown(name)}] "
+        "in Python)."
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _levels(column: pa.ChunkedArray, storage: str) -> Levels:
+    """Distinct values and codes; levels that are blank become missing."""
+    if pa.types.is_string_view(column.type):
+        column = pc.cast(column, pa.large_string())
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    if column.num_chunks == 0:
+        return Levels(pa.array([], pa.large_string()), np.zeros(0, dtype=np.int64), storage)
+    encoded = column.unify_dictionaries().combine_chunks()
+    levels = pc.cast(encoded.dictionary, pa.large_string())
+    codes = np.asarray(pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1))
+    blank = np.asarray(pc.fill_null(pc.equal(pc.utf8_trim_whitespace(levels), ""), True), dtype=bool)
+    if blank.any():
+        codes = np.append(np.where(blank, -1, np.arange(len(levels))), -1)[codes]
+    return Levels(levels, codes, storage)
+
+
+def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The number that each text stands for, and whether it stands for one.
+
+    A number is written as 12, -1.5, .5 or 1e-3 (outer blanks are ignored); empty, NA, N/A, #N/A, NaN, null
+    and None, in upper or lower case, stand for a missing number, nan. Overflow gives inf, as does "inf"
+    itself.
+
+    Returns `values` (k,) and `ok` (k,), false where the text is no number ("1,5", "1 000", "abc").
+
+    Example:
+        >>> values, ok = parse_numbers(pa.array(["1.5", "NA", "1,5"]))
+        >>> values[:2], ok
+        (array([1.5, nan]), array([ True,  True, False]))
+    """
+    text = pc.utf8_trim_whitespace(levels)
+    missing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(MISSING_NUMBERS, text.type))
+    written = pc.if_else(missing, pa.scalar(None, text.type), text)
+    try:
+        numbers = pc.cast(written, pa.float64())
+    except pa.ArrowInvalid:  # some text is no number: ask which before casting
+        number = pc.match_substring_regex(written, _NUMBER)
+        numbers = pc.cast(pc.if_else(number, written, pa.scalar(None, text.type)), pa.float64())
+    values = np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return values, np.asarray(missing, dtype=bool) | ~np.isnan(values)
+
+
+def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How often each of `size` levels is seen; missing rows (-1) are not counted.
+
+    Example:
+        >>> count_levels(np.array([0, -1, 2, 2]), 3)
+        array([1, 0, 2])
+    """
+    return np.bincount(codes + 1, minlength=size + 1)[1:]
+
+
+def pick(values: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
+    """The values of some rows; all of them where `rows` is None.
+
+    Example:
+        >>> pick(np.array([5, 6, 7]), np.array([2, 0]))
+        array([7, 5])
+    """
+    return values if rows is None else values[rows]

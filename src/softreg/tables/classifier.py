@@ -1,0 +1,201 @@
+"""TableClassifier: softmax regression from a file or a frame with columns of mixed kinds."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from softreg.models import SoftmaxRegression
+from softreg.models.storage import write_model
+
+from .encoder import Encoder
+from .errors import TableError, TableWarning
+from .reader import as_table
+from .schema import Schema, learn_schema
+from .target import check_labels, labels
+
+_PREFIX = "model."
+_PARAMETERS = (
+    "strength",
+    "penalty",
+    "l1_ratio",
+    "class_weight",
+    "tol",
+    "max_iter",
+    "random_state",
+    "verbose",
+)
+
+
+class TableClassifier:
+    """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
+
+    Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; the others are those
+    of `softreg.SoftmaxRegression` and mean the same.
+
+    After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
+    `SoftmaxRegression`), `classes_` (q,) labels as text, `feature_names_out_` (d,) names
+    of the columns of X.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> table = pa.table({"age": [20, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
+        >>> TableClassifier("buys").fit(table).predict(pa.table({"age": [58, 19]})).tolist()
+        ['yes', 'no']
+    """
+
+    schema_: Schema
+    encoder_: Encoder
+    model_: SoftmaxRegression
+    classes_: NDArray[np.str_]
+    feature_names_out_: tuple[str, ...]
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        drop: Sequence[str] = (),
+        strength: float = 1e-4,
+        penalty: str | None = "l2",
+        l1_ratio: float = 0.0,
+        class_weight: Mapping[str, float] | str | None = None,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        random_state: int | None = None,
+        verbose: int | Callable[[Any], None] = 0,
+    ) -> None:
+        self.target = target
+        self.drop = drop
+        self.strength = strength
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, data: Any, rows: ArrayLike | None = None) -> TableClassifier:
+        """Learn schema, encoding and model from a path, a pyarrow table or a data frame; returns `self`.
+
+        `rows` (row numbers from 0, or a mask) are the training rows, as from `split_rows`; all where None.
+        Row numbers in messages are those of the whole table. Columns left out are warned of (`TableWarning`).
+
+        Raises `TableError` for a table that cannot be learned from, naming column, row and value.
+        """
+        table = as_table(data)
+        chosen = _row_numbers(rows, table.num_rows)
+        y = labels(table, self.target)
+        if table.num_rows == 0:
+            raise TableError("The table has no rows; there is nothing to learn from.")
+        check_labels(y, self.target)
+        y = y if chosen is None else y[chosen]
+        if (y == y[0]).all():  # of several classes, the training rows hold one
+            check_labels(y, self.target)
+        schema = learn_schema(table, self.target, drop=_names(self.drop), rows=chosen)
+        encoder = Encoder.learn(schema, table, chosen)
+        X = encoder.transform(table, chosen)
+        model = SoftmaxRegression(**{name: getattr(self, name) for name in _PARAMETERS})
+        model.fit(X, y)
+        self.schema_, self.encoder_ = schema, encoder
+        self._take_model(model)
+        _warn(schema.warnings)
+        return self
+
+    def predict_proba(self, data: Any) -> NDArray[np.float64]:
+        """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
+
+        Columns unknown to the model are named in a `TableWarning` and not used; the target may be there.
+
+        Raises `TableError` for a column that is missing or holds what it did not hold in training.
+        """
+        X = self.encode(data)
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes_)))
+        return np.asarray(self.model_.predict_proba(X))
+
+    def predict(self, data: Any) -> NDArray[np.str_]:
+        """The most likely label of each row, as text."""
+        most_likely = self.predict_proba(data).argmax(axis=1)
+        return np.asarray(self.classes_[most_likely])
+
+    def encode(self, data: Any) -> Any:
+        """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
+        if not hasattr(self, "schema_"):
+            raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
+        table = as_table(data)
+        _warn(self.schema_.match(table))
+        return self.encoder_.transform(table)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
+        arrays, metadata = self.to_state()
+        write_model(path, "table", arrays, metadata)
+
+    def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and strict JSON that hold the fitted classifier; `from_state` gives it back."""
+        arrays, model = self.model_.to_state()
+        state = {
+            "schema": self.schema_.to_state(),
+            "encoder": self.encoder_.to_state(),
+            "drop": list(_names(self.drop)),
+            "model": model,
+        }
+        return {_PREFIX + name: array for name, array in arrays.items()}, state
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TableClassifier:
+        """The classifier that `to_state` described; raises `ValueError` for the state of anything else."""
+        try:
+            schema = Schema.from_state(metadata["schema"])
+            encoder = Encoder.from_state(metadata["encoder"])
+            own = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
+            model = SoftmaxRegression.from_state(own, metadata["model"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"this is not the state of a table model: {error!r} is missing or of another form"
+            ) from error
+        kept = {name: getattr(model, name) for name in _PARAMETERS}
+        self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kept)
+        self.schema_, self.encoder_ = schema, encoder
+        self._take_model(model)
+        return self
+
+    def _take_model(self, model: SoftmaxRegression) -> None:
+        self.model_ = model
+        self.classes_ = np.asarray(model.classes_, dtype=np.str_)
+        self.feature_names_out_ = self.encoder_.feature_names_out
+
+    def __repr__(self) -> str:
+        return f"TableClassifier(target={self.target!r}, strength={self.strength!r}, penalty={self.penalty!r})"
+
+
+def _names(drop: Sequence[str]) -> tuple[str, ...]:
+    """A single name stands for a list of one."""
+    return (drop,) if isinstance(drop, str) else tuple(drop)
+
+
+def _row_numbers(rows: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+    """Row numbers from 0 as int64, from numbers or a mask; raises `ValueError` where they are neither."""
+    if rows is None:
+        return None
+    chosen = np.asarray(rows)
+    if chosen.dtype == bool and chosen.shape == (n,):
+        chosen = np.flatnonzero(chosen)
+    if chosen.ndim != 1 or chosen.size == 0 or not np.issubdtype(chosen.dtype, np.integer):
+        raise ValueError(
+            f"rows must be row numbers or a mask of {n:,} rows, but is {chosen.dtype} of shape {chosen.shape}"
+        )
+    if chosen.min() < 0 or chosen.max() >= n:
+        raise ValueError(f"rows must lie in 0 to {n - 1}, but reach from {chosen.min()} to {chosen.max()}")
+    return chosen.astype(np.int64)
+
+
+def _warn(messages: Sequence[str]) -> None:
+    for message in messages:
+        warnings.warn(message, TableWarning, stacklevel=3)

@@ -1,0 +1,73 @@
+"""What a complaint about a table is called, and the few phrases that complaints share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class TableError(ValueError):
+    """Every complaint about a file or a table: one paragraph with column, row, value seen and the way out.
+
+    Rows are counted from 1 and the header is not counted, so "row 1" is the first row of data.
+
+    Example:
+        >>> issubclass(TableError, ValueError)
+        True
+    """
+
+
+class TableWarning(UserWarning):
+    """Said where a table is used differently from what its owner may expect, as when a column is left out.
+
+    Example:
+        >>> import warnings
+        >>> warnings.simplefilter("ignore", TableWarning)
+    """
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value in quotes, cut after `limit` characters.
+
+    Example:
+        >>> shown("a" * 99, limit=5)
+        "'aaaaa'..."
+    """
+    text = str(value)
+    return repr(text) if len(text) <= limit else f"{text[:limit]!r}..."
+
+
+def listed(values: Iterable[object], limit: int = 6) -> str:
+    """Values in quotes with commas between; after `limit` of them, how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c"], limit=2)
+        "'a', 'b' and 1 more"
+    """
+    every = list(values)
+    head = ", ".join(shown(v) for v in every[:limit])
+    return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and its noun.
+
+    Example:
+        >>> plural(1, "row"), plural(1200, "row")
+        ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def no_such_column(name: str, names: Sequence[str], what: str = "column") -> TableError:
+    """The error for a column that is not there, with the names nearest to the one asked for.
+
+    Example:
+        >>> print(no_such_column("agee", ["age", "job"]))
+        There is no column 'agee'. Did you mean 'age'? The table has 2 columns: 'age', 'job'.
+    """
+    folded = {other.casefold().strip(): other for other in names}
+    near = [folded[key] for key in get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
+    guess = f" Did you mean {' or '.join(shown(n) for n in near)}?" if near else ""
+    every = f"{plural(len(names), 'column')}: {listed(names, 20)}"
+    return TableError(f"There is no {what} {shown(name)}.{guess} The table has {every}.")

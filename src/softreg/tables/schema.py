@@ -1,0 +1,145 @@
+"""What the columns of a table are taken for: learned once, kept in the model, checked at prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from .errors import TableError, listed, no_such_column, plural
+from .kinds import FEATURES, Column, Kind, judge
+
+_LEFT_OUT = {
+    Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
+    Kind.IDENTIFIER: ("looks like an identifier", "look like identifiers"),
+    Kind.TEXT: ("looks like free text", "look like free text"),
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The target's name and what each column is taken for, in the order of the table.
+
+    Example:
+        >>> table = pa.table({"age": ["31", "58", "31"], "buys": ["no", "yes", "no"]})
+        >>> learn_schema(table, "buys").describe()
+        [('age', 'number', '31 to 58'), ('buys', 'target', 'what is predicted')]
+    """
+
+    target: str
+    columns: tuple[Column, ...]
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that the model learns from."""
+        return tuple(column for column in self.columns if column.kind in FEATURES)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the owner of the table should know: columns left out, and values that look misread."""
+        said = []
+        for kind, (one, many) in _LEFT_OUT.items():
+            those = [column for column in self.columns if column.kind is kind]
+            if len(those) == 1:
+                said.append(f"column {those[0].name!r} {one} and is left out: {those[0].reason}")
+            elif those:
+                some = "; ".join(f"{column.name!r} ({column.reason})" for column in those[:6])
+                more = f"; and {len(those) - 6:,} more" if len(those) > 6 else ""
+                said.append(f"{len(those)} columns {many} and are left out: {some}{more}")
+        return (*said, *(column.hint for column in self.columns if column.hint))
+
+    def describe(self) -> list[tuple[str, str, str]]:
+        """Name, kind and reason of each column, in the order of the table."""
+        return [(column.name, column.kind.value, column.reason) for column in self.columns]
+
+    def match(self, table: pa.Table) -> tuple[str, ...]:
+        """Check the columns of a table against those learned, by name; their order is free.
+
+        Missing features are an error. Columns that training did not have are named in the warnings returned
+        and are not used. The target, and columns left out in training, may be there or not.
+
+        Raises `TableError` naming the missing columns.
+        """
+        names = set(table.column_names)
+        missing = [column.name for column in self.features if column.name not in names]
+        extra = [name for name in table.column_names if name not in {column.name for column in self.columns}]
+        if missing:
+            known = f" It has columns that the model does not know: {listed(extra)}; renamed?" if extra else ""
+            few = "the column" if len(missing) == 1 else f"{len(missing):,} columns"
+            raise TableError(
+                f"The table lacks {few} {listed(missing, 20)}, which the model was trained with.{known} "
+                "Columns are matched by exact name; where a value is not known, keep the column and leave "
+                "its fields empty."
+            )
+        if not extra:
+            return ()
+        many = plural(len(extra), "column")
+        return (f"{many} that the model was not trained with, not used: {listed(extra, 20)}",)
+
+    def to_state(self) -> dict[str, Any]:
+        """The schema as strict JSON; `from_state` gives it back."""
+        return {"target": self.target, "columns": [column.to_state() for column in self.columns]}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Schema:
+        """The schema that `to_state` wrote."""
+        return cls(str(state["target"]), tuple(Column.from_state(column) for column in state["columns"]))
+
+
+def learn_schema(
+    table: pa.Table,
+    target: str,
+    *,
+    drop: Sequence[str] = (),
+    rows: NDArray[np.int64] | None = None,
+) -> Schema:
+    """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
+
+    The rules are those of `softreg.tables.kinds.judge`. Columns named in `drop` are left out unseen.
+
+    Raises `TableError`: no such column, dates among the columns, an infinite number, a few words in a column
+    of numbers, or no column left to learn from.
+
+    Example:
+        >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
+        >>> learn_schema(table, "left").warnings  # doctest: +ELLIPSIS
+        ("column 'id' looks like an identifier and is left out: its name says so, and every row has ...",)
+    """
+    for name in drop:
+        if name not in table.column_names:
+            raise no_such_column(name, table.column_names, "column to drop")
+        if name == target:
+            raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
+    columns = []
+    for name in table.column_names:
+        if name == target:
+            columns.append(Column(name, Kind.TARGET, "what is predicted"))
+        elif name in drop:
+            columns.append(Column(name, Kind.DROPPED, "left out as asked"))
+        else:
+            columns.append(judge(name, table.column(name), rows))
+    _refuse_dates(columns)
+    schema = Schema(target, tuple(columns))
+    if not schema.features:
+        why = "; ".join(f"{c.name!r} is {c.kind.value} ({c.reason})" for c in columns[:8] if c.kind is not Kind.TARGET)
+        raise TableError(f"No column is left to learn {target!r} from: {why or 'the table has no other column'}.")
+    return schema
+
+
+def _refuse_dates(columns: Sequence[Column]) -> None:
+    """Raise `TableError` naming every column of dates and how to go on."""
+    dates = [column for column in columns if column.kind is Kind.DATE]
+    if not dates:
+        return
+    those = ", ".join(f"{column.name!r} ({column.reason})" for column in dates[:6])
+    names = [column.name for column in dates]
+    options = " ".join(f"--drop {name!r}" for name in names)
+    raise TableError(
+        f"Dates and times are not understood yet: {those}{' and more' if len(dates) > 6 else ''}. Leave them "
+        f"out with {options} (drop={names!r} in Python), or turn them into numbers first, such as year, "
+        "month, weekday or days since an event."
+    )

@@ -1,0 +1,88 @@
+"""The schema of a table: its words, its state, and what it finds missing or new at prediction."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from softreg.tables import Schema, TableError, learn_schema
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    n = 40
+    return pa.table(
+        {
+            "id": list(range(100, 100 + n)),
+            "age": [20 + i % 7 for i in range(n)],
+            "job": ["cook", "smith"] * (n // 2),
+            "same": ["x"] * n,
+            "also": [1] * n,
+            "note": [f"words of row {i}" for i in range(n)],
+            "buys": ["yes", "no", "no", "yes"] * (n // 4),
+        }
+    )
+
+
+def test_describe_lists_every_column_in_order(table: pa.Table) -> None:
+    rows = learn_schema(table, "buys", drop=["age"]).describe()
+    assert [row[:2] for row in rows] == [
+        ("id", "identifier"),
+        ("age", "dropped"),
+        ("job", "category"),
+        ("same", "constant"),
+        ("also", "constant"),
+        ("note", "text"),
+        ("buys", "target"),
+    ]
+
+
+def test_columns_left_out_are_named_with_the_reason(table: pa.Table) -> None:
+    schema = learn_schema(table, "buys")
+    many, identifier, text = schema.warnings
+    assert many == (
+        "2 columns hold one value each in every row and are left out: "
+        "'same' ('x' in every row); 'also' ('1' in every row)"
+    )
+    assert identifier == (
+        "column 'id' looks like an identifier and is left out: its name says so, and every row has another whole number"
+    )
+    assert text == (
+        "column 'note' looks like free text and is left out: 40 different values in 40 rows, 4 words each on average"
+    )
+    assert [column.name for column in schema.features] == ["age", "job"]
+
+
+def test_the_schema_survives_json(table: pa.Table) -> None:
+    schema = learn_schema(table, "buys")
+    assert Schema.from_state(json.loads(json.dumps(schema.to_state(), allow_nan=False))) == schema
+
+
+def test_no_column_left(table: pa.Table) -> None:
+    with pytest.raises(TableError) as caught:
+        learn_schema(table.select(["id", "same", "buys"]), "buys")
+    assert "No column is left to learn 'buys' from: 'id' is identifier" in str(caught.value)
+    with pytest.raises(TableError, match="the table has no other column"):
+        learn_schema(table.select(["buys"]), "buys")
+
+
+def test_a_column_to_drop_must_be_there(table: pa.Table) -> None:
+    with pytest.raises(TableError, match=r"no column to drop 'Job'\. Did you mean 'job'"):
+        learn_schema(table, "buys", drop=["Job"])
+    with pytest.raises(TableError, match="is the target"):
+        learn_schema(table, "buys", drop=["buys"])
+
+
+def test_match_names_what_is_missing_and_what_is_new(table: pa.Table) -> None:
+    schema = learn_schema(table, "buys", drop=["job"])
+    assert schema.match(table) == ()
+    assert schema.match(table.select(["age"])) == ()
+    assert schema.match(pa.table({"age": [1], "new": [2], "b": [3]})) == (
+        "2 columns that the model was not trained with, not used: 'new', 'b'",
+    )
+    with pytest.raises(TableError) as caught:
+        schema.match(table.rename_columns({"age": "Age"}))
+    assert "lacks the column 'age'" in str(caught.value)
+    assert "columns that the model does not know: 'Age'; renamed?" in str(caught.value)

@@ -1,0 +1,167 @@
+"""Every example that a reader can see runs: in docstrings, in the README and in the pages of `docs/`.
+
+The rules for a Markdown page: its blocks marked `python` run in order in one namespace; one marked
+`python no-run` is left out. Where a block marked `text` follows a python block directly, it is what the
+python block prints, to the letter; marked `text varies` (seconds, versions), something must be printed. No
+block may need the data beside the project: who reads the page has no such folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import importlib
+import io
+import pkgutil
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import softreg
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")] if p.is_file())
+MODULES = ["softreg", *sorted(m.name for m in pkgutil.walk_packages(softreg.__path__, "softreg."))]
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A python block of a page, the line where it starts, and what it is to print (None: anything)."""
+
+    line: int
+    code: str
+    printed: str | None = None
+    varies: bool = False
+
+
+def examples(text: str) -> list[Example]:
+    blocks = list(FENCE.finditer(text))
+    found = []
+    for i, block in enumerate(blocks):
+        if block["info"].split() != ["python"]:
+            continue
+        after = blocks[i + 1] if i + 1 < len(blocks) else None
+        if after is not None and text[block.end() : after.start()].strip():
+            after = None  # prose in between: another block's business
+        info = after["info"].split() if after is not None else []
+        line = text.count("\n", 0, block.start("body")) + 1
+        printed = after["body"] if after is not None and info[:1] == ["text"] else None
+        found.append(Example(line, block["body"], printed, varies=info == ["text", "varies"]))
+    return found
+
+
+def unseen(text: str) -> list[str]:
+    """Fences that look like Python and are neither run nor marked: indented, misspelt, or marked by a stranger."""
+    looks = [m[0] for m in re.finditer(r"^.*```[ \t]*(?i:py|ipy)[^\n]*$", text, re.MULTILINE)]
+    return [fence for fence in looks if fence.rstrip() not in ("```python", "```python no-run")]
+
+
+def run_page(text: str, name: str) -> None:
+    """Run the examples of a page; an `AssertionError` names the page and line of the first that fails."""
+    namespace: dict[str, Any] = {"__name__": "__page__"}
+    for example in examples(text):
+        # the empty lines let a traceback show the page's own line numbers
+        code = compile("\n" * (example.line - 1) + example.code, name, "exec")
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(code, namespace)
+        where = f"{name}, the block at line {example.line}"
+        if example.varies:
+            assert out.getvalue().strip(), f"{where} prints nothing"
+        elif example.printed is not None:
+            assert tidy(out.getvalue()) == tidy(example.printed), f"{where} prints:\n{out.getvalue()}"
+
+
+def tidy(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").split("\n")]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, so that examples can write files and find none of ours."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def printing() -> Any:
+    """NumPy's way of printing is the process's; a page may set it for itself, and it ends with the page."""
+    import numpy as np
+
+    before = np.get_printoptions()
+    yield
+    np.set_printoptions(**before)
+
+
+@pytest.mark.usefixtures("elsewhere", "printing")
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_examples(module: str) -> None:
+    if module.endswith("__main__"):  # importing it runs the program; it has no examples to run
+        assert ">>>" not in (Path(softreg.__path__[0]) / "__main__.py").read_text("utf-8")
+        return
+    loaded = importlib.import_module(module)
+    assert "+SKIP" not in Path(loaded.__file__ or "").read_text("utf-8"), "an example that is skipped proves nothing"
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        result = doctest.testmod(loaded, optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0, out.getvalue()
+
+
+@pytest.mark.usefixtures("elsewhere", "printing")
+@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+def test_the_code_of_a_page(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert not unseen(text), f"{page.name} has Python that would not run: {unseen(text)}"
+    for example in examples(text):
+        assert "shared/data" not in example.code, f"{page.name}:{example.line} needs data that the reader has not"
+    run_page(text, page.name)
+
+
+def test_the_walkthrough_shows_all_that_it_prints() -> None:
+    found = examples((ROOT / "docs" / "walkthrough.md").read_text("utf-8"))
+    assert len(found) > 20
+    silent = [e.line for e in found if "print(" in e.code and e.printed is None]
+    assert not silent, f"blocks at lines {silent} print something that the page does not show"
+
+
+# The runner is shown bad pages first-hand: a check that cannot fail is none.
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("```python\nassert 1 == 2, 'so it is not'\n```\n", "so it is not"),
+        ("```python\nprint(1)\n```\n```text\n2\n```\n", "page.md, the block at line 2 prints:"),
+        (
+            "x\n\n```python\nx = 1\n```\n```python\nprint(x)\n```\n\n```text\n2\n```\n",
+            "block at line 7 prints",
+        ),
+        ("```python\npass\n```\n```text varies\n3 s\n```\n", "block at line 2 prints nothing"),
+    ],
+)
+def test_a_bad_page_fails(page: str, told: str) -> None:
+    with pytest.raises(AssertionError, match=re.escape(told)):
+        run_page(page, "page.md")
+
+
+def test_python_that_would_not_run_is_seen() -> None:
+    for fence in ("  ```python", "```py", "```pycon", "```python norun", "1. ```python", "```Python"):
+        assert unseen(f"{fence}\n1 / 0\n```\n") == [fence]
+    assert unseen("```python\n```\n```python no-run\n```\n```sh\n```\n") == []
+
+
+def test_what_is_no_example_does_not_run() -> None:
+    assert examples("```python no-run\n1 / 0\n```\n```sh\nls\n```\n```text\n>>> 1 / 0\n```\n") == []
+    run_page("```python\nprint(1)\n```\nand then\n```text\n2\n```\n", "page.md")  # not its output: prose in between
+    run_page("```python\nprint(1)\n```\n```text varies\n2\n```\n", "page.md")
+
+
+def test_blocks_share_one_namespace_and_errors_show_the_line() -> None:
+    run_page("```python\na = 1\n```\n```python\nassert a == 1\n```\n", "page.md")
+    with pytest.raises(ZeroDivisionError) as caught:
+        run_page("one\n\n```python\na = 0\n1 / a\n```\n", "page.md")
+    assert caught.traceback[-1].lineno + 1 == 5
