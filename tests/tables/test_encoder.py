@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from softreg.tables import Encoder, Schema, TableError, as_table, learn_schema
@@ -209,6 +209,7 @@ def test_encoding_is_identical_after_json(numbers: list[float | None], words: li
         "w": words[:n],
         "b": [True, False] * (n // 2) + [None] * (n % 2),
     }
+    assume(len(set(numbers[:n])) > 1 and len(set(words[:n])) > 1)  # a column of one value is refused
     _, encoder = learned(data)
     state = json.loads(json.dumps(encoder.to_state(), allow_nan=False))
     again = Encoder.from_state(state)

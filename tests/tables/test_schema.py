@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from softreg.tables import Schema, TableError, learn_schema
 
+N = 40
+TRAIN = np.arange(N)
+
 
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
-    n = 40
+    """Forty rows to learn from and one more, in which two columns hold another value."""
     return pa.table(
         {
-            "id": list(range(100, 100 + n)),
-            "age": [20 + i % 7 for i in range(n)],
-            "job": ["cook", "smith"] * (n // 2),
-            "same": ["x"] * n,
-            "also": [1] * n,
-            "note": [f"words of row {i}" for i in range(n)],
-            "buys": ["yes", "no", "no", "yes"] * (n // 4),
+            "id": list(range(100, 101 + N)),
+            "age": [20 + i % 7 for i in range(N + 1)],
+            "job": ["cook", "smith"] * (N // 2) + ["cook"],
+            "same": ["x"] * N + ["y"],
+            "also": [1] * N + [2],
+            "note": [f"words of row {i}" for i in range(N + 1)],
+            "buys": ["yes", "no", "no", "yes"] * (N // 4) + ["no"],
         }
     )
 
 
 def test_describe_lists_every_column_in_order(table: pa.Table) -> None:
-    rows = learn_schema(table, "buys", drop=["age"]).describe()
+    rows = learn_schema(table, "buys", drop=["age"], rows=TRAIN).describe()
     assert [row[:2] for row in rows] == [
         ("id", "identifier"),
         ("age", "dropped"),
@@ -40,7 +44,7 @@ def test_describe_lists_every_column_in_order(table: pa.Table) -> None:
 
 
 def test_columns_left_out_are_named_with_the_reason(table: pa.Table) -> None:
-    schema = learn_schema(table, "buys")
+    schema = learn_schema(table, "buys", rows=TRAIN)
     many, identifier, text = schema.warnings
     assert many == (
         "2 columns hold one value each in every row and are left out: "
@@ -55,14 +59,30 @@ def test_columns_left_out_are_named_with_the_reason(table: pa.Table) -> None:
     assert [column.name for column in schema.features] == ["age", "job"]
 
 
+def test_a_column_of_one_value_in_the_whole_table_is_refused(table: pa.Table) -> None:
+    whole = table.slice(0, N)
+    with pytest.raises(TableError) as caught:
+        learn_schema(whole, "buys")
+    assert "2 columns of one value tell nothing about the target: 'same' ('x' in every row); 'also'" in str(
+        caught.value
+    )
+    assert "--drop 'same' --drop 'also' (drop=['same', 'also'] in Python)" in str(caught.value)
+    with pytest.raises(TableError, match=r"Column 'same' \('x' in every row\) tells nothing.*leave it out with --drop"):
+        learn_schema(whole, "buys", drop=["also"])
+    empty = whole.append_column("void", pa.nulls(N, pa.string()))
+    with pytest.raises(TableError, match=r"'void' \(no value in any row\)"):
+        learn_schema(empty, "buys", drop=["also", "same"])
+    assert learn_schema(whole, "buys", drop=["also", "same"]).features
+
+
 def test_the_schema_survives_json(table: pa.Table) -> None:
-    schema = learn_schema(table, "buys")
+    schema = learn_schema(table, "buys", rows=TRAIN)
     assert Schema.from_state(json.loads(json.dumps(schema.to_state(), allow_nan=False))) == schema
 
 
 def test_no_column_left(table: pa.Table) -> None:
     with pytest.raises(TableError) as caught:
-        learn_schema(table.select(["id", "same", "buys"]), "buys")
+        learn_schema(table.select(["id", "same", "buys"]), "buys", rows=TRAIN)
     assert "No column is left to learn 'buys' from: 'id' is identifier" in str(caught.value)
     with pytest.raises(TableError, match="the table has no other column"):
         learn_schema(table.select(["buys"]), "buys")
@@ -76,7 +96,7 @@ def test_a_column_to_drop_must_be_there(table: pa.Table) -> None:
 
 
 def test_match_names_what_is_missing_and_what_is_new(table: pa.Table) -> None:
-    schema = learn_schema(table, "buys", drop=["job"])
+    schema = learn_schema(table, "buys", drop=["job"], rows=TRAIN)
     assert schema.match(table) == ()
     assert schema.match(table.select(["age"])) == ()
     assert schema.match(pa.table({"age": [1], "new": [2], "b": [3]})) == (

@@ -101,8 +101,8 @@ def learn_schema(
 
     The rules are those of `softreg.tables.kinds.judge`. Columns named in `drop` are left out unseen.
 
-    Raises `TableError`: no such column, dates among the columns, an infinite number, a few words in a column
-    of numbers, or no column left to learn from.
+    Raises `TableError`: no such column, dates among the columns, a column of one value in the whole table, an
+    infinite number, a few words in a column of numbers, or no column left to learn from.
 
     Example:
         >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
@@ -123,11 +123,35 @@ def learn_schema(
         else:
             columns.append(judge(name, table.column(name), rows))
     _refuse_dates(columns)
+    _refuse_constants(columns, table, rows)
     schema = Schema(target, tuple(columns))
     if not schema.features:
         why = "; ".join(f"{c.name!r} is {c.kind.value} ({c.reason})" for c in columns[:8] if c.kind is not Kind.TARGET)
         raise TableError(f"No column is left to learn {target!r} from: {why or 'the table has no other column'}.")
     return schema
+
+
+def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[np.int64] | None) -> None:
+    """Raise `TableError` naming every column that holds one value in the whole table.
+
+    Such a column tells nothing, and is often a mistake upstream (a broken join, an export of one group), which its
+    owner wants to hear of. One that only the training rows happen to hold constant is left out with a warning.
+    """
+    same = [column for column in columns if column.kind is Kind.CONSTANT]
+    if rows is not None:
+        same = [column for column in same if judge(column.name, table.column(column.name)).kind is Kind.CONSTANT]
+    if not same:
+        return
+    those = "; ".join(f"{column.name!r} ({column.reason})" for column in same[:6])
+    more = f"; and {len(same) - 6:,} more" if len(same) > 6 else ""
+    names = [column.name for column in same]
+    one = "Column" if len(same) == 1 else f"{len(same):,} columns of one value tell nothing about the target:"
+    tells = " tells nothing about the target." if len(same) == 1 else "."
+    raise TableError(
+        f"{one} {those}{more}{tells} Check where {'it comes' if len(same) == 1 else 'they come'} from, or leave "
+        f"{'it' if len(same) == 1 else 'them'} out with {' '.join(f'--drop {name!r}' for name in names)} "
+        f"(drop={names!r} in Python)."
+    )
 
 
 def _refuse_dates(columns: Sequence[Column]) -> None:
