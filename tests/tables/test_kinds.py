@@ -177,8 +177,12 @@ def test_names_that_only_look_like_one(name: str) -> None:
     assert column([17, 4, 99], name).kind is Kind.NUMBER
 
 
-def test_an_id_that_repeats_is_a_number() -> None:
-    assert column([17, 4, 17], "store_id").kind is Kind.NUMBER
+def test_an_id_that_repeats_is_a_number_until_most_values_differ() -> None:
+    assert column([17, 4, 17, 4], "store_id").kind is Kind.NUMBER
+    mostly = column([17, 4, 17, 9], "doc_id")
+    assert mostly.kind is Kind.IDENTIFIER
+    assert mostly.reason == "its name says so, and 4 rows have 3 whole numbers"
+    assert column([17, 4, 17, 9], "score").kind is Kind.NUMBER
     assert column([1.5, 4.0], "id").kind is Kind.NUMBER
 
 

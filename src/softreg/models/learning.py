@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models import inputs, state
-from softreg.optimize import stochastic
+from softreg.optimize import running, stochastic
 from softreg.probability import Classes
 from softreg.rows import Array
 
@@ -26,7 +26,7 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
     weight = inputs.row_weights(sample_weight, X.shape[0], known, labels, model.class_weight)
     now = getattr(model, "_mini_batch_state", None)
     if now is None:
-        now = stochastic.begin(X.shape[1], len(known))
+        now = running.begin(X.shape[1], len(known))
         if not first:  # fitted or loaded before: go on from its weights
             now = replace(now, W=model.coef_.T.copy(), b=model.intercept_.copy())
     strength = 0.0 if model.penalty is None else model.strength

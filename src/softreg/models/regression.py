@@ -62,6 +62,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 4.4.
     """
 
+    _column_names: NDArray[Any] | None = None
+    """Names of the columns for messages, where X carries none: a table model sets them."""
+
     def __init__(
         self,
         strength: float = 1e-4,
@@ -165,7 +168,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return
         if solution.separation is not None:
             message = state.separation_message(
-                solution.separation, self.classes_, getattr(self, "feature_names_in_", None)
+                solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
             )
         else:
             message = (

@@ -21,6 +21,7 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as pack_tensors
 
 from softreg.files import atomic_path
+from softreg.version import __version__
 
 FORMAT = 1
 _KEY = "softreg"
@@ -37,6 +38,8 @@ class Stored:
     kind: str
     arrays: dict[str, NDArray[Any]]
     metadata: dict[str, Any]
+    version: str = ""
+    """The softreg that wrote the file."""
 
 
 def write_model(
@@ -57,7 +60,7 @@ def write_model(
         text = json.dumps(metadata, allow_nan=False, ensure_ascii=False, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the description of this model is not strict JSON: {error}") from error
-    head = {"format": FORMAT, "kind": kind, "checksum": _checksum(kind, plain, text)}
+    head = {"format": FORMAT, "kind": kind, "softreg": __version__, "checksum": _checksum(kind, plain, text)}
     packed = pack_tensors(plain, metadata={_KEY: json.dumps(head), "metadata": text})
     with atomic_path(path) as draft:
         draft.write_bytes(packed)
@@ -79,7 +82,7 @@ def read_model(path: str | os.PathLike[str]) -> Stored:
         raise ModelFileError(f"{name} is damaged or cut short ({error}); copy it again or train anew") from error
     if head.get("checksum") != _checksum(str(head.get("kind")), arrays, text):
         raise ModelFileError(f"{name} is not as it was written: its checksum differs; copy it again or train anew")
-    return Stored(str(head["kind"]), arrays, json.loads(text))
+    return Stored(str(head["kind"]), arrays, json.loads(text), str(head.get("softreg", "")))
 
 
 def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -71,7 +71,7 @@ def observe(state: State, X: Any, V: Array, fit_intercept: bool = True) -> State
         spread = np.hypot(np.hypot(state.spread * np.sqrt(1 - share), spread * np.sqrt(share)), between)
     old, new = np.hypot(state.spread, state.mean), np.hypot(spread, mean)
     W, b = state.W, state.b
-    if (burst := new / GROWTH > old).any():
+    if (burst := (old > 0) & (new / GROWTH > old)).any():  # weights from elsewhere may meet columns never seen
         W = np.where(burst, old / (np.where(burst, new, GROWTH) / GROWTH), 1.0)[:, None] * W
         b = b + state.mean @ (state.W - W) if fit_intercept else b
     return State(W, b, mean, spread, state.weight + mass, state.rows + len(V), state.steps)

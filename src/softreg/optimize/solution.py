@@ -40,8 +40,8 @@ class Solution:
     """The fit of one model.
 
     `gap` bounds how far `value` lies above the minimum, in nats. `bound` names the proof: "duality" (maximum-entropy
-    dual), "self-concordance" (Newton decrement), "separation" (the minimum is known to be 0) or "estimate" (no proof: the
-    preconditioned gradient norm).
+    dual), "self-concordance" (Newton decrement), "separation" (the minimum is known to be 0) or "estimate" (no proof:
+    the preconditioned gradient norm).
     """
 
     W: Array

@@ -101,6 +101,7 @@ class TableClassifier:
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.transform(table, chosen)
         model = SoftmaxRegression(**{name: getattr(self, name) for name in _PARAMETERS})
+        model._column_names = np.array(encoder.feature_names_out, dtype=object)
         model.fit(X, y)
         self.schema_, self.encoder_ = schema, encoder
         self._take_model(model)

@@ -92,8 +92,9 @@ def judge(name: str, column: pa.ChunkedArray, rows: NDArray[np.int64] | None = N
     1. one value in every row, or none at all: constant;
     2. Arrow types of time, or text that is a date or a time in every row: date;
     3. an Arrow number type, or text that is a number in every row: number; but whole numbers that are all
-       different are an identifier if the column is named like one ("id", "customer_id", "rowId") or counts
-       the rows from 0 or 1, and digits of one length with leading zeros ("007") are codes, a category;
+       different are an identifier if they count the rows from 0 or 1, and so are those of a column named like
+       one ("id", "customer_id", "rowId") where more than half are different; and digits of one length with
+       leading zeros ("007") are codes, a category;
     4. exactly the two words true and false, yes and no, t and f, or y and n, in any case: boolean;
     5. other text, and any dictionary type: a category, where the levels are at most 20, or at most 1,000 and
        at most half of the rows; otherwise free text (three words or more a value on average) or an
@@ -173,11 +174,13 @@ def _judge_numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64
     if low == high and not missing:
         return _constant(name, f"{low:.6g}")
     whole = bool((known == np.floor(known)).all())
-    if whole and not missing and np.unique(known).size == known.size:
-        if _ID_NAME.search(name):
-            return Column(name, Kind.IDENTIFIER, "its name says so, and every row has another whole number")
-        if len(every) > SMALL and _counts_rows(every):
-            return Column(name, Kind.IDENTIFIER, f"it counts the rows, from {np.nanmin(every):.0f} on")
+    different = np.unique(known).size if whole and not missing else 0
+    if _ID_NAME.search(name) and 2 * different > known.size:
+        all_differ = "every row has another whole number"
+        how = all_differ if different == known.size else f"{known.size:,} rows have {different:,} whole numbers"
+        return Column(name, Kind.IDENTIFIER, f"its name says so, and {how}")
+    if different == known.size and len(every) > SMALL and _counts_rows(every):
+        return Column(name, Kind.IDENTIFIER, f"it counts the rows, from {np.nanmin(every):.0f} on")
     without = f", {plural(missing, 'row')} without a value" if missing else ""
     return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{without}", (), missing)
 

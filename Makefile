@@ -1,0 +1,60 @@
+# softreg. `make help` lists what can be done here; nothing but Python 3.11+ and make is needed first.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick lint clean
+
+help: ## list these targets
+	@echo "softreg: make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick)"
+
+demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
+	$(VENV)/bin/softreg demo
+
+test: $(VENV)/.test ## make .venv with what tests need and run every test
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+quick: $(VENV)/.test ## the tests that take less than about ten seconds each
+	$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+
+lint: $(VENV)/.lint ## style, formatting and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+clean: ## remove .venv, demo/ and every cache
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp file says "installed with this pyproject.toml", so that a second call installs nothing.
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "softreg needs Python 3.11 or newer, and there is no '$(PYTHON)' here. Install one, or name yours:" \
+	       "make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "softreg needs Python 3.11 or newer, but '$(PYTHON)' is `$(PYTHON) --version 2>&1`." \
+	       "Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml
+	@echo "Installing softreg into $(VENV) (a minute or two the first time) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml
+	@echo "Installing softreg and what its tests need into $(VENV) (a few minutes the first time) ..."
+	@$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.lint: $(VENV)/.made pyproject.toml
+	@echo "Installing softreg, ruff and mypy into $(VENV) ..."
+	@$(PIP) -e '.[lint]'
+	@touch $@ $(VENV)/.core

@@ -1,0 +1,142 @@
+"""The command line: from a file to class probabilities, without a line of Python.
+
+This file says what the commands are called and what they take. The work of each is in a file of its own,
+imported when it is asked for, so that `softreg --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+
+from softreg.version import __version__
+from softreg.cli.boundary import Boundary
+
+__all__ = ["main"]
+
+FILE = click.Path(path_type=Path)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+QUIET = click.option("--quiet", is_flag=True, help="No progress on stderr; warnings and errors remain.")
+REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
+
+
+def _strength(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse a strength that is negative or not finite."""
+    if not (math.isfinite(value) and value >= 0):
+        raise click.BadParameter(f"{value:g} is not a finite number of at least 0; 1e-4 is a good start.")
+    return value
+
+
+def _test_size(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse a share that leaves no rows to train on or none to judge by."""
+    if not 0 < value < 1:
+        raise click.BadParameter(
+            f"{value:g} does not lie between 0 and 1. It is the share of the rows that is held out, to judge "
+            "the model by: 0.2 for every fifth row."
+        )
+    return value
+
+
+@click.group(cls=Boundary, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="softreg %(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Class probabilities that can be trusted, from a CSV, TSV or Parquet file.
+
+    Softmax regression fitted to its exact optimum, with a proof of how near it came. Results go to stdout,
+    progress, warnings and errors to stderr. `softreg demo` shows it all at work.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@main.command()
+@click.argument("data", type=FILE)
+@click.option("--target", required=True, metavar="COLUMN", help="The column of labels to predict.")
+@click.option("--model", type=FILE, metavar="M.softreg", help="Write the model that was fitted on the training rows.")
+@REPORT
+@click.option(
+    "--strength",
+    type=float,
+    default=1e-4,
+    show_default=True,
+    callback=_strength,
+    help="Strength of the L2 penalty.",
+)
+@click.option(
+    "--test-size",
+    type=float,
+    default=0.2,
+    show_default=True,
+    callback=_test_size,
+    help="Share of rows held out.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out.")
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+@AS_JSON
+@QUIET
+def train(
+    data: Path,
+    target: str,
+    model: Path | None,
+    report: Path | None,
+    strength: float,
+    test_size: float,
+    seed: int,
+    drop: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fit a model to DATA and say what it is worth on rows held out.
+
+    A stratified part of the rows is held out and the model is fitted to the others; the figures are those of
+    the rows held out.
+    """
+    from softreg.cli.training import Order, train_table
+
+    train_table(Order(data, target, model, report, strength, test_size, seed, drop, as_json, quiet))
+
+
+@main.command()
+@click.argument("model", type=FILE)
+@click.argument("data", type=FILE)
+@click.option("--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it.")
+def predict(model: Path, data: Path, output: Path | None) -> None:
+    """Give each row of DATA its class probabilities, a column a class, and the most likely label."""
+    from softreg.cli.prediction import predict_table
+
+    predict_table(model, data, output)
+
+
+@main.command()
+@click.argument("model", type=FILE)
+@click.argument("data", type=FILE)
+@click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
+@REPORT
+@AS_JSON
+def evaluate(model: Path, data: Path, target: str | None, report: Path | None, as_json: bool) -> None:
+    """Say what MODEL is worth on DATA, whose labels are known."""
+    from softreg.cli.evaluation import evaluate_table
+
+    evaluate_table(model, data, target, report, as_json=as_json)
+
+
+@main.command()
+@click.argument("model", type=FILE)
+@AS_JSON
+def inspect(model: Path, as_json: bool) -> None:
+    """Say what a model file holds: classes, columns, strength, certificate."""
+    from softreg.cli.inspection import inspect_model
+
+    inspect_model(model, as_json=as_json)
+
+
+@main.command()
+@click.option("--folder", type=FILE, default=Path("demo"), show_default=True, help="Where model and report go.")
+def demo(folder: Path) -> None:
+    """Train on the 8 x 8 digits that scikit-learn carries; leaves a model and a report."""
+    from softreg.cli.demonstration import run_demo
+
+    run_demo(folder)

@@ -1,0 +1,134 @@
+"""What a person sees while waiting, and the few ways in which results are laid out."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from softreg.cli.boundary import Complaint
+
+if TYPE_CHECKING:
+    from softreg.optimize import Progress
+
+Listener = Callable[["Progress"], None]
+MODEL_ENDINGS = (".softreg", ".safetensors")
+REPORT_ENDINGS = (".html", ".htm")
+SECONDS_BETWEEN_LINES = 1.0
+
+
+def say(text: str = "") -> None:
+    """Print one line of news on stderr."""
+    click.echo(text, err=True)
+
+
+def aligned(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
+    """Lay rows out in columns, two blanks apart; the last column is as long as it likes.
+
+    >>> print(aligned([("rows", "150", "30 held out"), ("columns", "4", "")], indent=""))
+    rows     150  30 held out
+    columns  4
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"{indent}{line}".rstrip() for line in lines)
+
+
+def check_writable(path: Path | None, endings: tuple[str, ...], option: str) -> None:
+    """Raise `Complaint` where a result could not be written in the end: better now than after the work."""
+    if path is None:
+        return
+    folder, named = path.parent, f"{option} {str(path)!r}"
+    if path.suffix.lower() not in endings:
+        raise Complaint(f"{named} should end in {' or '.join(endings)}, which says what will be written.")
+    if not folder.exists():
+        raise Complaint(f"{named}: the folder {str(folder)!r} does not exist; make it first.")
+    if path.is_dir():
+        raise Complaint(f"{named} is a folder; name a file in it.")
+    if not folder.is_dir():
+        raise Complaint(f"{named}: {str(folder)!r} is a file, not a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Complaint(f"{named}: nothing may be written in the folder {str(folder)!r}.")
+
+
+@contextmanager
+def fitting(tol: float, *, quiet: bool = False) -> Iterator[Listener]:
+    """Give a listener for a fit's progress: a bar on a terminal, else a plain line a second, or silence."""
+    if quiet:
+        yield lambda record: None
+    elif sys.stderr.isatty():
+        with _bar(tol) as listener:
+            yield listener
+    else:
+        lines = Lines()
+        yield lines
+        lines.end()
+
+
+def _told(record: Progress) -> str:
+    now = f"objective {record.value:.6f} nats, gap {record.gap:.1e} nats"
+    return f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
+
+
+class Lines:
+    """A listener that prints the first record, then at most one a second, and the last: for logs."""
+
+    def __init__(self) -> None:
+        self.due = -math.inf
+        self.kept: Progress | None = None
+
+    def __call__(self, record: Progress) -> None:
+        """Print the record, or keep it back."""
+        self.kept = record
+        if record.seconds >= self.due:
+            self.end()
+            self.due = record.seconds + SECONDS_BETWEEN_LINES
+
+    def end(self) -> None:
+        """Print the last record, if it was kept back."""
+        if self.kept is not None:
+            say(_told(self.kept))
+        self.kept = None
+
+
+@contextmanager
+def _bar(tol: float) -> Iterator[Listener]:
+    """A listener that moves a bar; its length is the share of the digits of the gap that are won."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("Fitting"), BarColumn(bar_width=30), TextColumn("{task.fields[told]}"))
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("fit", total=1.0, told="")
+        share = Share(tol)
+        yield lambda record: bars.update(task, completed=share.won(record.gap), told=_told(record))
+
+
+class Share:
+    """How much of the way from the first gap to the tolerance is done, on a scale of digits.
+
+    >>> share = Share(tol=1e-6)
+    >>> [round(share.won(gap), 2) for gap in (1.0, 1e-3, 1e-2, 1e-6, 1e-9)]
+    [0.0, 0.5, 0.5, 1.0, 1.0]
+    """
+
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
+        self.first = math.nan
+        self.best = 0.0
+
+    def won(self, gap: float) -> float:
+        """The share after a record with this gap; it never goes back, since a bar that shrinks worries."""
+        if math.isfinite(gap) and math.isnan(self.first):
+            self.first = max(gap, 2 * self.tol)
+        if math.isfinite(gap) and self.tol > 0:
+            way = math.log(self.first / self.tol)
+            self.best = max(self.best, min(1.0, math.log(self.first / max(gap, self.tol)) / way))
+        return self.best

@@ -1,0 +1,67 @@
+"""`softreg evaluate`: what a model is worth on a table whose labels are known."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from softreg.cli.boundary import Complaint
+from softreg.cli.console import REPORT_ENDINGS, check_writable, say
+from softreg.cli.figures import gather, show, show_or_dump
+from softreg.cli.loading import Loaded, load_model
+from softreg.cli.pages import write_page
+from softreg.probability import Classes
+from softreg.report import audit
+from softreg.tables import labels, read_table
+
+
+def evaluate_table(model_path: Path, data: Path, target: str | None, report: Path | None, *, as_json: bool) -> None:
+    """Predict the rows of `data` and compare with their labels."""
+    check_writable(report, REPORT_ENDINGS, "--report")
+    model = load_model(model_path)
+    target = _target(model, target)
+    table = read_table(data)
+    codes = Classes.of(model.classes).encode(labels(table, target))
+
+    start = time.perf_counter()
+    P = model.probabilities(table)
+    seconds = time.perf_counter() - start
+    found, regression = audit(P, codes, model.classes), model.regression
+    figures = gather(
+        found,
+        model.solution,
+        rows=table.num_rows,
+        columns=model.columns,
+        strength=regression.strength,
+        seconds=seconds,
+    )
+    if report is not None:
+        write_page(
+            report,
+            f"{target} from {data.name}",
+            f"{table.num_rows:,} rows, judged by the model in {model_path.name}",
+            found,
+            regression,
+            numbers=np.arange(1, table.num_rows + 1),
+            feature_names=model.features,
+            table=table,
+            columns=model.schema.describe() if model.schema else (),
+        )
+    text = show(figures, found, model.solution, rows=f"of {data.name}", columns="used by the model", what="")
+    show_or_dump(figures, text, as_json=as_json)
+    if report is not None:
+        say(f"Report: {report}")
+
+
+def _target(model: Loaded, asked: str | None) -> str:
+    """The column of labels: the model knows it, or the command line says it."""
+    if model.schema is not None:
+        return asked or model.schema.target
+    if asked is None:
+        raise Complaint(
+            f"The model in {str(model.path)!r} was saved from Python and does not know the name of the "
+            "column of labels; say it: --target COLUMN."
+        )
+    return asked

@@ -1,0 +1,137 @@
+"""The figures of a result: one record, shown to a person as lines and to a program as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import click
+
+from softreg.cli.console import aligned
+
+if TYPE_CHECKING:
+    from softreg.optimize import Solution
+    from softreg.report import Audit
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits."""
+
+    rows: int
+    columns: int
+    classes: int
+    strength: float
+    log_loss: float
+    log_loss_bits: float
+    label_entropy: float
+    accuracy: float
+    majority_accuracy: float
+    gap: float
+    passes: int
+    seconds: float
+
+    def as_json(self) -> str:
+        """One JSON object; null stands for a figure that is infinite, which JSON cannot write."""
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
+        return json.dumps(plain, allow_nan=False)
+
+
+def gather(
+    found: Audit, solution: Solution | None, *, rows: int, columns: int, strength: float, seconds: float
+) -> Figures:
+    """The figures of an audit on labelled rows and of the fit behind it."""
+    return Figures(
+        rows=rows,
+        columns=columns,
+        classes=len(found.classes),
+        strength=strength,
+        log_loss=found.log_loss,
+        log_loss_bits=found.log_loss_bits,
+        label_entropy=found.label_entropy,
+        accuracy=found.accuracy,
+        majority_accuracy=found.majority_accuracy,
+        gap=float(solution.gap) if solution else math.inf,
+        passes=int(solution.passes) if solution else 0,
+        seconds=seconds,
+    )
+
+
+def certificate(solution: Solution | None) -> str:
+    """The certificate of a fit, in words; a model made by `partial_fit` has none."""
+    if solution is None:
+        return "none: the model was trained on mini-batches, which do not aim at the exact optimum"
+    status, gap = str(solution.status.value), nats(solution.gap)
+    if not math.isfinite(solution.gap):
+        return f"{status}; nothing is known about the distance to the best possible"
+    if not solution.certified:
+        return f"{status}; about {gap} from the best possible (an estimate, no proof)"
+    return f"{status}; proved to be within {gap} of the best possible (by {solution.bound})"
+
+
+def show(figures: Figures, found: Audit, solution: Solution | None, *, rows: str, columns: str, what: str) -> str:
+    """The result table; `rows` and `columns` are remarks, `what` says which rows the losses are of."""
+    of = f"{what} " if what else ""
+    bits = f"= {found.label_entropy_bits:.4f} bits; {_explained(found)}"
+    majority = f"always {found.majority!r}: {figures.majority_accuracy:.2%}"
+    lines = [
+        ("rows", f"{figures.rows:,}", rows),
+        ("columns", f"{figures.columns:,}", columns),
+        ("classes", f"{figures.classes:,}", named(found.classes)),
+        ("strength", f"{figures.strength:g}", ""),
+        (f"{of}log loss", f"{figures.log_loss:.4f} nats", f"= {figures.log_loss_bits:.4f} bits"),
+        ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
+        (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
+        _gap(figures, solution),
+        ("seconds", f"{figures.seconds:.2f}", ""),
+    ]
+    return aligned(lines)
+
+
+def _gap(figures: Figures, solution: Solution | None) -> tuple[str, str, str]:
+    """The certificate as a line of the result table."""
+    if solution is None or not math.isfinite(solution.gap):
+        return ("certificate", "none", certificate(solution).removeprefix("none: "))
+    proof = f"proved by {solution.bound}" if solution.certified else "estimated, not proved"
+    name = "certified gap" if solution.certified else "estimated gap"
+    ended = f"{solution.status.value} after {figures.passes:,} passes"
+    return (name, nats(figures.gap), f"from the best possible, {proof}; {ended}")
+
+
+def _explained(found: Audit) -> str:
+    """How much of the entropy of the labels the columns explain, in words."""
+    if found.label_entropy == 0:
+        return "only one class occurs here"
+    if found.skill < 0.005:
+        return "the columns do not help here"
+    return f"the columns explain {found.skill:.1%} of it"
+
+
+def nats(gap: float) -> str:
+    """A bound in words, never below 1e-12: there its digits would be rounding error.
+
+    >>> nats(3.2e-7), nats(2e-19)
+    ('3.2e-07 nats', '1.0e-12 nats')
+    """
+    return f"{max(gap, 1e-12):.1e} nats"
+
+
+def named(labels: Sequence[str], room: int = 60) -> str:
+    """Labels in a line, as many as there is room for, at least one.
+
+    >>> named(("cat", "dog")), named(("cat", "chicken", "dog"), room=10)
+    ('cat, dog', 'cat and 2 more')
+    """
+    lengths = accumulate(len(label) + 2 for label in labels)
+    fit = max(1, sum(length <= room + 2 for length in lengths))
+    more = f" and {len(labels) - fit:,} more" if len(labels) > fit else ""
+    return ", ".join(labels[:fit]) + more
+
+
+def show_or_dump(figures: Figures, text: str, *, as_json: bool) -> None:
+    """Print the result on stdout: the object alone, or the table."""
+    click.echo(figures.as_json() if as_json else text)

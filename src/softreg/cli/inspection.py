@@ -1,0 +1,80 @@
+"""`softreg inspect`: what a model file holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from softreg.cli.console import aligned
+from softreg.cli.figures import certificate, named
+from softreg.cli.loading import Loaded, load_model
+from softreg.cli.training import kinds
+from softreg.models import read_model
+
+
+def inspect_model(path: Path, *, as_json: bool) -> None:
+    """Tell what kind of model a file holds, what it needs, and how well it was fitted."""
+    model = load_model(path)
+    if as_json:
+        click.echo(json.dumps(_described(model), ensure_ascii=False, allow_nan=False))
+        return
+    click.echo(aligned(_lines(model)))
+    if model.schema is not None:
+        click.echo("\nColumns were taken for:")
+        click.echo(aligned(model.schema.describe()))
+
+
+def _described(model: Loaded) -> dict[str, Any]:
+    """What a program may want to know of a model file."""
+    regression, solution = model.regression, model.solution
+    columns = model.schema.describe() if model.schema else []
+    return {
+        "kind": "table" if model.schema else "regression",
+        "target": model.schema.target if model.schema else None,
+        "classes": list(model.classes),
+        "columns": [{"name": name, "kind": kind, "reason": reason} for name, kind, reason in columns],
+        "features": list(model.features) if model.features else None,
+        "n_features": int(regression.n_features_in_),
+        "strength": float(regression.strength),
+        "penalty": regression.penalty,
+        "status": solution.status.value if solution else None,
+        "gap": float(solution.gap) if solution and math.isfinite(solution.gap) else None,
+        "bound": solution.bound if solution else None,
+        "passes": int(solution.passes) if solution else None,
+        "softreg": read_model(model.path).version,
+        "bytes": model.path.stat().st_size,
+    }
+
+
+def _lines(model: Loaded) -> list[tuple[str, str]]:
+    """The same for a person."""
+    regression, schema = model.regression, model.schema
+    d, q = int(regression.n_features_in_), len(model.classes)
+    kind = "table model, made from a file or a frame" if schema else "regression, fitted on an array or a frame"
+    features = f"{d:,} features" if d > 1 else "1 feature"
+    if schema:
+        needs = f"{kinds(schema)}, which make {features}"
+    else:
+        needs = f"{features}: {named(model.features)}" if model.features else f"{features}, without names"
+    target = [("target", schema.target)] if schema else []
+    return [
+        ("file", f"{model.path}, {model.path.stat().st_size:,} bytes, written {_written(model.path)}"),
+        ("made by", f"softreg {read_model(model.path).version}"),
+        ("kind", kind),
+        *target,
+        ("classes", f"{q:,}: {named(model.classes)}"),
+        ("needs", needs),
+        ("weights", f"{q:,} x {d:,}, and {q:,} biases"),
+        ("strength", f"{regression.strength:g} of the penalty {regression.penalty}"),
+        ("certificate", certificate(model.solution)),
+        ("passes", f"{model.solution.passes:,}" if model.solution else "-"),
+    ]
+
+
+def _written(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(sep=" ", timespec="minutes")

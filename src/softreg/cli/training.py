@@ -1,0 +1,114 @@
+"""`softreg train`: from a table to a model, and what it is worth on rows held out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_writable, fitting, say
+from softreg.cli.figures import gather, show, show_or_dump
+from softreg.cli.pages import write_page
+from softreg.probability import Classes
+from softreg.report import audit
+from softreg.tables import Schema, TableClassifier, check_labels, labels, read_table, split_rows
+
+MOST_COLUMNS = 40  # of which the terminal says what they were taken for
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for on the command line."""
+
+    data: Path
+    target: str
+    model: Path | None
+    report: Path | None
+    strength: float
+    test_size: float
+    seed: int
+    drop: tuple[str, ...]
+    as_json: bool
+    quiet: bool
+
+
+def train_table(order: Order) -> None:
+    """Read, hold rows out, fit, judge, tell, and write what was asked for."""
+    check_writable(order.model, MODEL_ENDINGS, "--model")
+    check_writable(order.report, REPORT_ENDINGS, "--report")
+    table = read_table(order.data)
+    given = labels(table, order.target)
+    check_labels(given, order.target)
+    classes = Classes(given)
+    codes = classes.encode(given)
+    training, test = split_rows(codes, order.test_size, order.seed)
+
+    classifier, seconds = fit(order, table, training)
+    schema, model = classifier.schema_, classifier.model_
+    if not order.quiet:
+        tell_columns(schema)
+
+    P = model.predict_proba(classifier.encoder_.transform(table, test))
+    found = audit(P, codes[test], [str(label) for label in classes.labels])
+    size = {"rows": table.num_rows, "columns": len(schema.features)}
+    figures = gather(found, model.solution_, **size, strength=order.strength, seconds=seconds)
+    split = f"{len(training):,} to train on, {len(test):,} held out"
+    text = show(figures, found, model.solution_, rows=split, columns=kinds(schema), what="held-out")
+    if order.model is not None:
+        classifier.save(order.model)
+    if order.report is not None:
+        write_page(
+            order.report,
+            f"{order.target} from {order.data.name}",
+            f"{len(test):,} rows held out; trained on {len(training):,}, with {kinds(schema)}",
+            found,
+            model,
+            numbers=test + 1,
+            feature_names=classifier.feature_names_out_,
+            table=table,
+            columns=schema.describe(),
+            warnings=schema.warnings,
+        )
+    show_or_dump(figures, text, as_json=order.as_json)
+    tell_files(order)
+
+
+def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[TableClassifier, float]:
+    """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
+    classifier = TableClassifier(order.target, strength=order.strength, drop=order.drop)
+    start = time.perf_counter()
+    with fitting(classifier.tol, quiet=order.quiet) as listener:
+        classifier.verbose = listener
+        classifier.fit(table, rows=training)
+    classifier.verbose = 0
+    return classifier, time.perf_counter() - start
+
+
+def tell_columns(schema: Schema) -> None:
+    """Say on stderr what each column was taken for, and why."""
+    described = schema.describe()
+    say("Columns were taken for:")
+    say(aligned(described[:MOST_COLUMNS]))
+    if len(described) > MOST_COLUMNS:
+        say(f"  and {len(described) - MOST_COLUMNS:,} more, which `softreg inspect` lists for a saved model")
+
+
+def kinds(schema: Schema) -> str:
+    """How many features are of which kind, as in "7 numbers, 6 categories and 3 booleans"."""
+    plural = {"number": "numbers", "boolean": "booleans", "category": "categories"}
+    counts = Counter(column.kind.value for column in schema.features)
+    parts = [f"{count:,} {plural[kind] if count > 1 else kind}" for kind, count in counts.most_common()]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def tell_files(order: Order) -> None:
+    """Say on stderr what was written."""
+    if order.model is not None:
+        say(f"Model, fitted on the training rows: {order.model}")
+    if order.report is not None:
+        say(f"Report on the rows held out: {order.report}")

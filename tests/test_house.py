@@ -1,0 +1,347 @@
+"""The rules of the house: who may import whom, sizes, public names, and what never appears in the source.
+
+Every rule is a small function from source text to complaints, and each is first shown a bad example:
+a rule that cannot fail is none.
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import softreg
+
+SOURCE = Path(softreg.__file__).parent
+
+# Top floor first. A room may import rooms of lower floors and itself, never one beside or above it.
+FLOORS = (
+    {"__main__"},
+    {"cli"},
+    {"persistence"},
+    {"tables", "report"},
+    {"models"},
+    {"optimize"},
+    {"rows", "probability"},
+)
+FREE = {"files", "version"}  # leaves that every room may use
+ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
+
+LONGEST_FILE = 330
+LONGEST_FUNCTION = 45
+NEVER_IMPORTED = {
+    "pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "ctypes", "socket", "ssl", "http",
+    "urllib", "requests", "httpx", "aiohttp", "ftplib", "smtplib",
+}  # fmt: skip
+NEVER_CALLED = {"eval", "exec", "compile", "__import__"}
+
+
+def floor(room: str) -> int | None:
+    return next((height for height, rooms in enumerate(reversed(FLOORS)) if room in rooms), None)
+
+
+def room_of(name: str) -> str:
+    """The room of a dotted module below softreg, or of a name that softreg itself offers."""
+    first = name.split(".")[0]
+    return softreg._HOME.get(first, first)
+
+
+def imported(tree: ast.Module, package: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, dotted name below softreg) of every import of softreg by a file of `package`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "softreg":
+                    yield node.lineno, alias.name.partition(".")[2]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *([node.module] if node.module else [])])
+            if base == "softreg":
+                yield from ((node.lineno, alias.name) for alias in node.names)
+            elif base.startswith("softreg."):
+                yield node.lineno, base.removeprefix("softreg.")
+
+
+def import_complaints(text: str, module: str, is_package: bool = False) -> list[str]:
+    """What the imports of `module` (dotted, below softreg) break."""
+    home = module.split(".")[0]
+    package = f"softreg.{module}" if is_package else f"softreg.{module}".rpartition(".")[0]
+    complaints = []
+    for line, name in imported(ast.parse(text), package):
+        room = room_of(name) if name else "softreg itself"
+        if room == home or room in FREE:
+            continue
+        here, there = floor(home), floor(room)
+        if home in FREE or here is None or there is None:
+            complaints.append(f"{module}:{line} imports {room}, which has no floor or may not be used there")
+        elif there >= here:
+            complaints.append(f"{module}:{line} imports {room}, which is {'beside' if there == here else 'above'} it")
+    return complaints
+
+
+def forbidden_complaints(text: str, module: str) -> list[str]:
+    """Imports and calls through which a file could run code, or that reach for the network."""
+    complaints = []
+    for node in ast.walk(ast.parse(text)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        complaints += [f"{module}:{node.lineno} imports {n}" for n in names if n.split(".")[0] in NEVER_IMPORTED]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NEVER_CALLED:
+            complaints.append(f"{module}:{node.lineno} calls {node.func.id}")
+    return complaints
+
+
+def size_complaints(text: str, module: str) -> list[str]:
+    """Files and functions that ask to be two."""
+    lines = len(text.splitlines())
+    complaints = [f"{module} has {lines} lines, more than {LONGEST_FILE}"] if lines > LONGEST_FILE else []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1 - docstring_lines(node)
+            if length > LONGEST_FUNCTION:
+                complaints.append(f"{module}:{node.lineno} {node.name} has {length} lines of code")
+    return complaints
+
+
+def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many lines the docstring takes: explaining at length is no fault of a function."""
+    first = node.body[0]
+    if ast.get_docstring(node, clean=False) is None:
+        return 0
+    return (first.end_lineno or first.lineno) - first.lineno + 1
+
+
+def public_complaints(module: ModuleType) -> list[str]:
+    """Public names of a room that are missing, listed twice, out of order or without a docstring."""
+    names = getattr(module, "__all__", None)
+    if names is None:
+        return [f"{module.__name__} has no __all__"]
+    complaints = [] if module.__doc__ else [f"{module.__name__} has no docstring"]
+    if len(set(names)) < len(names):
+        complaints.append(f"{module.__name__}.__all__ lists a name twice")
+    if list(names) != sorted(names) and list(names) != isort_order(names):
+        complaints.append(f"{module.__name__}.__all__ is not sorted")
+    for name in names:
+        thing = getattr(module, name, None)
+        if thing is None:
+            complaints.append(f"{module.__name__}.{name} is listed but not there")
+        elif callable(thing) and not (thing.__doc__ or "").strip():
+            complaints.append(f"{module.__name__}.{name} has no docstring")
+    return complaints
+
+
+def isort_order(names: list[str]) -> list[str]:
+    """The linter's order: CONSTANTS, then Classes, then functions."""
+    return sorted(names, key=lambda n: (0 if n.isupper() and len(n) > 1 else 1 if n[:1].isupper() else 2, n))
+
+
+def cycles(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that can be reached from themselves."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        edge = set(graph[start])
+        while edge:
+            seen |= edge
+            edge = {after for name in edge for after in graph.get(name, set())} - seen
+        return seen
+
+    return sorted(module for module in graph if module in reached(module))
+
+
+@cache
+def sources() -> dict[str, tuple[Path, str]]:
+    """Dotted name below softreg -> (path, text); a package is called by its folder, softreg itself by ''."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = list(path.relative_to(SOURCE).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = (path, path.read_text("utf-8"))
+    return found
+
+
+def is_package(module: str) -> bool:
+    return sources()[module][0].name == "__init__.py"
+
+
+# The rules are shown a bad example first.
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "told"),
+    [
+        ("rows.dense", "from softreg.models import SoftmaxRegression", "imports models, which is above it"),
+        ("rows.dense", "from softreg.probability import softmax", "imports probability, which is beside"),
+        ("rows.dense", "from ..probability.simplex import softmax", "imports probability, which is beside"),
+        ("rows.dense", "from .. import models", "imports models, which is above it"),
+        ("rows.dense", "import softreg.optimize.lbfgs as s", "imports optimize, which is above it"),
+        ("rows.dense", "def f():\n    from softreg import softmax", "rows.dense:2 imports probability"),
+        ("models.regression", "from softreg import load", "imports persistence, which is above it"),
+        ("tables.reader", "from softreg.report import audit", "imports report, which is beside it"),
+        ("tables.reader", "from softreg.cellar import wine", "imports cellar, which has no floor"),
+        ("tables.reader", "import softreg", "softreg itself, which has no floor"),
+        ("files", "from softreg.rows import Rows", "may not be used there"),
+    ],
+)  # fmt: skip
+def test_the_rule_of_floors_sees(module: str, text: str, told: str) -> None:
+    assert told in "\n".join(import_complaints(text, module))
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("rows.dense", "from softreg.rows.base import Rows\nfrom .base import Block\nfrom . import sparse"),
+        ("rows.dense", "from softreg.files import atomic_path\nimport numpy as np"),
+        ("optimize.lbfgs", "from softreg.rows import Rows\nfrom ..probability.loss import residual"),
+        ("cli", "from softreg.tables import TableClassifier\nfrom softreg.version import __version__\nfrom softreg import load"),
+    ],
+)
+def test_the_rule_of_floors_lets_pass(module: str, text: str) -> None:
+    assert import_complaints(text, module) == []
+
+
+def test_a_relative_import_in_a_room_is_read_from_the_room() -> None:
+    assert import_complaints("from .base import Rows", "rows", is_package=True) == []
+    assert import_complaints("from ..models import x", "rows", is_package=True) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle",
+        "from joblib import load",
+        "import urllib.request",
+        "x = eval('1')",
+        "def f():\n    exec('a')",
+    ],
+)
+def test_the_rule_of_safe_sources_sees(text: str) -> None:
+    assert len(forbidden_complaints(text, "made.up")) == 1
+    assert forbidden_complaints("import re\nre.compile('a')\nmodel.eval()", "made.up") == []
+
+
+def test_the_rule_of_sizes_sees() -> None:
+    long_function = "def f():\n" + "    x = 1\n" * LONGEST_FUNCTION
+    assert "f has 46 lines" in size_complaints(long_function, "made.up")[0]
+    assert size_complaints("def f():\n" + "    x = 1\n" * (LONGEST_FUNCTION - 1), "made.up") == []
+    told_at_length = 'def f():\n    """One.\n' + "    More.\n" * 60 + '    """\n    return 1\n'
+    assert size_complaints(told_at_length, "made.up") == []
+    assert "has 331 lines" in size_complaints("x = 1\n" * 331, "made.up")[0]
+
+
+def test_the_rule_of_public_names_sees() -> None:
+    room = ModuleType("made.up", "A room.")
+    assert public_complaints(room) == ["made.up has no __all__"]
+    room.__all__ = ["softmax", "entropy", "entropy"]  # type: ignore[attr-defined]
+    room.entropy = lambda p: p  # type: ignore[attr-defined]
+    assert public_complaints(room) == [
+        "made.up.__all__ lists a name twice",
+        "made.up.__all__ is not sorted",
+        "made.up.softmax is listed but not there",
+        "made.up.entropy has no docstring",
+        "made.up.entropy has no docstring",
+    ]
+    assert isort_order(["softmax", "Rows", "NAMES"]) == ["NAMES", "Rows", "softmax"]
+
+
+def test_the_rule_of_cycles_sees() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+# And now the house itself.
+
+
+def test_imports_go_down_only() -> None:
+    complaints = []
+    for module, (_, text) in sources().items():
+        if module:
+            complaints += import_complaints(text, module, is_package(module))
+    assert not complaints, "\n".join(complaints)
+
+
+def test_the_top_module_imports_no_room_eagerly() -> None:
+    assert [name for _, name in imported(ast.parse(sources()[""][1]), "softreg")] == ["version"]
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {module.split(".")[0] for module in sources() if module}
+    assert {room for room in rooms if floor(room) is None} <= FREE
+    assert set(ROOMS) <= rooms
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph: dict[str, set[str]] = {}
+    for module, (path, text) in sources().items():
+        # A room's __init__ only gathers names, and an import inside a function is made on purpose, to break a
+        # cycle or to stay light: what is walked here are imports at the top, from file to file.
+        if module and path.name != "__init__.py":
+            package = f"softreg.{module}".rpartition(".")[0]
+            top = ast.Module([n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)], [])
+            graph[module] = {name for _, name in imported(top, package)}
+    assert cycles(graph) == []
+
+
+def test_no_source_runs_foreign_code_or_reaches_for_the_network() -> None:
+    complaints = [c for module, (_, text) in sources().items() for c in forbidden_complaints(text, module)]
+    assert not complaints, "\n".join(complaints)
+
+
+def test_files_and_functions_are_small() -> None:
+    complaints = [c for module, (_, text) in sources().items() for c in size_complaints(text, module)]
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_lists_documented_names(room: str) -> None:
+    complaints = public_complaints(importlib.import_module(f"softreg.{room}"))
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.parametrize("name", softreg.__all__)
+def test_every_public_name_of_softreg_is_there(name: str) -> None:
+    thing = getattr(softreg, name)
+    assert name == "__version__" or thing.__doc__
+    assert name in dir(softreg)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'softmin'"):
+        _ = softreg.softmin
+
+
+def test_every_function_of_the_textbook_has_an_example_that_runs() -> None:
+    room = importlib.import_module("softreg.probability")
+    finder = doctest.DocTestFinder(recurse=False)
+    without = [n for n in room.__all__ if not any(t.examples for t in finder.find(getattr(room, n), n))]
+    assert not without, f"no doctest example: {without}"
+
+
+@pytest.mark.parametrize(
+    ("statement", "kept_out"),
+    [
+        ("import softreg", {"numpy", "scipy", "sklearn", "pyarrow", "matplotlib", "pandas", "rich"}),
+        ("from softreg import softmax", {"sklearn", "pyarrow", "matplotlib", "pandas", "polars"}),
+        (
+            "from softreg import SoftmaxRegression",
+            {"matplotlib", "polars", "jinja2", "rich", "click"},
+        ),
+        ("import softreg.cli", {"numpy", "scipy", "sklearn", "pyarrow", "matplotlib", "pandas"}),
+    ],
+)
+def test_an_import_stays_light(statement: str, kept_out: set[str]) -> None:
+    code = f"{statement}\nimport sys\nprint(*sorted(set(sys.modules) & {kept_out!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [], f"{statement} also imports {done.stdout}"
