@@ -55,7 +55,7 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
     penalty = objective.penalty
     gap = penalty.fenchel_gap(A, W)
     share = penalty.feasible_share(A)
-    known = np.isfinite(gap) | (share == 0)
+    known = np.isfinite(gap) | (share == 0) | (penalty.l2 > 0)  # with an l2 part, inf is an overflow, not a proof
     if known.all():
         return gap
     entropy = objective.entropy(np.zeros(theta.shape[:2]), share)

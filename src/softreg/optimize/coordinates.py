@@ -21,8 +21,8 @@ from softreg.rows import Array, Block, Rows, Sums
 FAR_SINGLE, FAR_DOUBLE = 30.0, 1e6
 # Beyond these scales, float32 weights of the stored numbers would leave the range of float32.
 TINY, HUGE = 1e-12, 1e12
-FAINTEST = 1e-150
-"""The smallest scale: its square must not vanish. Columns that vary less than this are as good as constant."""
+FAINTEST = 1e-290
+"""Columns that vary less than this count as constant: one over their scale would overflow."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def standardise(rows: Rows, centred: bool) -> tuple[Rows, Coordinates]:
     overflow. Where `centred` is False (a model without bias) only the scale is used: a shift would change the model.
     """
     low, high = _extremes(rows)
-    half = np.maximum(high / 2 - low / 2, np.finfo(np.float64).tiny * 1e8)
+    half = high / 2 - low / 2
+    half = np.where(half > 0, np.maximum(half, np.finfo(np.float64).tiny * 1e8), np.maximum(np.abs(high), 1.0))
     middle = high / 2 + low / 2
     if not centred:
         half, middle = np.maximum(half, np.maximum(np.abs(low), np.abs(high))), np.zeros_like(middle)
@@ -81,8 +82,8 @@ def standardise(rows: Rows, centred: bool) -> tuple[Rows, Coordinates]:
     first, second = rows.sum(part)
     mean = first / rows.n
     spread = np.sqrt(np.maximum(second / rows.n - (mean**2 if centred else 0.0), 0.0))
-    constant = (low == high) if centred else (low == 0) & (high == 0)
-    scale = np.where(constant | (spread == 0), 1.0, np.maximum(spread * half, FAINTEST))
+    constant = ((low == high) if centred else (low == 0) & (high == 0)) | (spread * half < FAINTEST)
+    scale = np.where(constant, 1.0, spread * half)
     shift = np.where(constant, low, middle + mean * half) if centred else np.zeros(rows.d)
     return _explicit_where_needed(rows, Coordinates(shift, scale, constant))
 

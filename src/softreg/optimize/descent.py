@@ -40,8 +40,8 @@ class Strategy(Protocol):
         """The direction, `D` or a better one, in which a model without a finite optimum would run away."""
         ...
 
-    def decrement_bound(self, objective: Objective, G: Array) -> tuple[Array, Array] | None:
-        """A certified gap from the curvature, where the strategy has one."""
+    def decrement_bound(self, objective: Objective, G: Array) -> Array:
+        """A certified gap (m,) from the curvature; inf where there is none."""
         ...
 
     def learn(self, step: Array, change: Array) -> None:
@@ -97,6 +97,7 @@ class Descent:
         self.theta = theta.copy()
         if self.smooth:
             self.theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
+        self.theta[..., :-1][..., objective.coordinates.constant] = 0.0  # the bias holds what a constant would add
         if not objective.fit_intercept:
             self.theta[..., -1] = 0.0
         self.out = Outcome(
@@ -242,10 +243,9 @@ class Descent:
         bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
         if self.strategy.name == "newton" and (gap > self.tol).any():
             self.strategy.direction(objective, self.theta, self.G)
-            found = self.strategy.decrement_bound(objective, self.G)
-            assert found is not None
-            bound = ["self-concordance" if f < g else b for f, g, b in zip(found[0], gap, bound, strict=True)]
-            gap = np.minimum(gap, found[0])
+            other = self.strategy.decrement_bound(objective, self.G)
+            bound = ["self-concordance" if o < g else b for o, g, b in zip(other, gap, bound, strict=True)]
+            gap = np.minimum(gap, other)
         # without a penalty and without a Newton bound there is no proof: the preconditioned gradient norm decides
         guess = np.isinf(gap) & (objective.penalty.l2 == 0) & (objective.penalty.l1 == 0)
         guess &= last or self.strategy.name != "newton"  # Newton's proof comes a step or two later

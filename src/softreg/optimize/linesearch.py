@@ -51,7 +51,7 @@ def search(
 
 def _next(t: Array, low: Array, high: Array, rise: Array, bend: Array) -> Array:
     """Newton's step for the slope, kept well inside the bracket (or at most ten times as far while there is none)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         newton = t - rise / bend
     ceiling = np.where(np.isinf(high), 10 * t, high)
     width = ceiling - low

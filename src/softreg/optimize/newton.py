@@ -81,21 +81,19 @@ class Newton:
             H[:, r, index, r, index] += objective.ridge
         return np.asarray(H.reshape(m, a * k, a * k))
 
-    def decrement_bound(self, objective: Objective, G: Array) -> tuple[Array, Array] | None:
-        """The certified gap (m,) at gradient `G`, near the parameters of the last Hessian; inf where it proves nothing.
+    def decrement_bound(self, objective: Objective, G: Array) -> Array:
+        """The certified gap (m,) at gradient `G`; inf where it proves nothing, as with a Hessian bent to be factored.
 
-        Call it right after `direction` at the same parameters. Also returns whether each bound is a proof (it is none
-        where the Hessian had to be bent to be factored).
+        Call it right after `direction` at the same parameters.
         """
         T = contrasts(objective.q)
         reduced = np.einsum("qa,mqd->mad", T, G)
         bounds = np.full(objective.m, np.inf)
         for j, ((f, exact), g) in enumerate(zip(self.factors, reduced, strict=True)):
-            if not exact:
-                continue
-            delta = float(np.sqrt(max(0.0, g.ravel() @ _solve(f, g.ravel()))))
-            bounds[j] = self_concordant_gap(delta, _range_bound(objective, f, T.shape[1]))
-        return bounds, np.isfinite(bounds)
+            if exact:
+                delta = float(np.sqrt(max(0.0, g.ravel() @ _solve(f, g.ravel()))))
+                bounds[j] = self_concordant_gap(delta, _range_bound(objective, f, T.shape[1]))
+        return bounds
 
     def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """Newton's own direction: what converges hardly moves, what runs away moves by about 1."""
@@ -144,19 +142,22 @@ def _range_bound(objective: Objective, factor: Array, a: int) -> float:
 
 
 def _factor(H: Array) -> tuple[Array, bool]:
-    """A lower Cholesky factor of H, and whether H was factored as it is."""
-    size = max(float(np.diag(H).max()), 1e-300)
-    dead = np.diag(H) <= 0  # a column that never varies, without penalty: its weight stays 0
-    H = H + np.diag(np.where(dead, size, 0.0))
-    for jitter in (0.0, 1e-13, 1e-11, 1e-9, 1e-6):
+    """A lower Cholesky factor of H, and whether H was factored as it is.
+
+    H is scaled to a unit diagonal first, so that a column with a huge ridge does not drown the others.
+    """
+    size = np.diag(H)
+    size = np.sqrt(np.where(size > 0, size, 1.0))  # a column that never varies, without penalty: its weight stays 0
+    unit = H / size / size[:, None]
+    unit[np.diag_indices_from(unit)] = 1.0
+    for jitter in (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3):
         try:
-            L = np.linalg.cholesky(H + jitter * size * np.eye(len(H)))
+            L = np.linalg.cholesky(unit + jitter * np.eye(len(H)))
         except np.linalg.LinAlgError:
             continue
-        healthy = np.diag(L).min() > 1e-7 * np.diag(L).max()
-        if healthy or jitter:
-            return L, jitter == 0.0
-    return np.sqrt(size) * np.eye(len(H)), False
+        if jitter or np.diag(L).min() > 1e-7:
+            return size[:, None] * L, jitter == 0.0
+    return np.diag(size), False
 
 
 def _solve(L: Array, g: Array) -> Array:

@@ -8,7 +8,6 @@ no further pass over X for any number of step lengths t.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -33,6 +32,7 @@ class Objective:
         self.fit_intercept = fit_intercept
         self.members = np.arange(len(penalty.l2))
         self.half_passes = 0
+        self._check_weights()
         self.mass = self._mass()
         self.ridge = self._ridge()
 
@@ -46,6 +46,14 @@ class Objective:
         """Passes over the rows so far; one pass is one product with X and one with its transpose."""
         return (self.half_passes + 1) // 2
 
+    def _check_weights(self) -> None:
+        def part(block: Block) -> Sums:
+            V = block.weights
+            return (len(V) if V is not None and len(V) not in (1, self.m) else 0,)
+
+        if self.rows.sum(part)[0]:
+            raise ValueError(f"the row weights must be (1, n) or (m, n) for the m = {self.m} models of the penalty")
+
     def _mass(self) -> Array:
         def part(block: Block) -> Sums:
             V = block.weights
@@ -55,7 +63,9 @@ class Objective:
 
     def _ridge(self) -> Array:
         """Curvature (m, d + 1) of the l2 part in the scaled coordinates, none for the bias."""
-        ridge = self.penalty.l2[:, None] / self.coordinates.scale / self.coordinates.scale
+        with np.errstate(over="ignore"):
+            ridge = self.penalty.l2[:, None] / self.coordinates.scale / self.coordinates.scale
+        ridge = np.minimum(ridge, 1e200)  # a tiny column: its weight is 0, whatever the number
         return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
 
     @property
@@ -223,9 +233,3 @@ class Objective:
     def lacks_precision(self) -> bool:
         """Whether products in float64 would be more exact than today's."""
         return bool(self.rows.dtype != np.float64)
-
-
-def zeros(objective: Objective) -> Array:
-    """The parameters at which every class is equally probable, (m, q, d + 1)."""
-    shape: tuple[Any, ...] = (objective.m, objective.q, objective.rows.d + 1)
-    return np.zeros(shape)

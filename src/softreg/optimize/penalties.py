@@ -39,10 +39,6 @@ class Penalty(Protocol):
         """The largest share in [0, 1] of A (m,) at which the conjugate is finite."""
         ...
 
-    def prox(self, Z: Array, curvature: Array) -> Array:
-        """`argmin_W curvature / 2 * (W - Z)**2 + penalty(W)`, elementwise; curvature is positive, (m, q, d)."""
-        ...
-
     def keep(self, members: Array) -> Penalty:
         """The penalty of some models of the stack."""
         ...
@@ -62,7 +58,9 @@ class ElasticNet:
             >>> ElasticNet(np.array([1.0]), np.array([2.0])).value(np.array([[[3.0, -4.0]]]))
             array([32.])
         """
-        ridge = 0.5 * self.l2 * np.einsum("mqd,mqd->m", W, W)
+        with np.errstate(over="ignore"):
+            square = np.where(self.l2 > 0, np.einsum("mqd,mqd->m", W, W), 0.0)  # 0 * inf is no penalty
+        ridge = 0.5 * self.l2 * square
         return np.asarray(ridge + self.l1 * np.abs(W).sum(axis=(1, 2)) if self.l1.any() else ridge)
 
     def fenchel_gap(self, A: Array, W: Array) -> Array:
@@ -71,15 +69,16 @@ class ElasticNet:
         The conjugate of `l1 |w| + l2/2 w^2` is `max(|a| - l1, 0)^2 / (2 l2)`; for l2 = 0, the indicator of |a| <= l1.
         """
         l1, l2 = self.l1[:, None, None], self.l2[:, None, None]
-        beyond = np.maximum(np.abs(A) - l1, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):  # an overflow gives inf, which proves nothing and claims nothing
+            if not self.l1.any():  # a perfect square: no cancellation
+                slack = A + l2 * W
+                square = np.einsum("mqd,mqd->m", slack, slack) / (2 * self.l2)
+                return np.where(self.l2 > 0, square, np.where(slack.any(axis=(1, 2)), np.inf, 0.0))
+            beyond = np.maximum(np.abs(A) - l1, 0.0)
             conjugate = np.where(beyond > 0, beyond**2 / (2 * l2), 0.0)
-        if not self.l1.any():  # a perfect square: no cancellation
-            with np.errstate(divide="ignore", invalid="ignore"):
-                square = np.einsum("mqd,mqd->m", A + l2 * W, A + l2 * W) / (2 * self.l2)
-            return np.where(self.l2 > 0, square, np.inf)
-        terms = l1 * np.abs(W) + 0.5 * l2 * W**2 + conjugate + A * W
-        return np.asarray(np.maximum(terms, 0.0).sum(axis=(1, 2)))
+            terms = l1 * np.abs(W) + 0.5 * l2 * W**2 + conjugate + A * W
+            gap = np.maximum(terms, 0.0).sum(axis=(1, 2))
+            return np.where(np.isnan(gap), np.inf, gap)
 
     def feasible_share(self, A: Array) -> Array:
         """1 where l2 > 0; otherwise `min(1, l1 / max |A|)`."""
@@ -87,16 +86,6 @@ class ElasticNet:
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(largest > self.l1, self.l1 / largest, 1.0)
         return np.where(self.l2 > 0, 1.0, share)
-
-    def prox(self, Z: Array, curvature: Array) -> Array:
-        """Soft threshold, then shrinkage: `sign(Z) max(curvature |Z| - l1, 0) / (curvature + l2)`.
-
-        Example:
-            >>> ElasticNet(np.array([1.0]), np.array([0.0])).prox(np.array([[[3.0, 0.5]]]), np.ones((1, 1, 2)))
-            array([[[2., 0.]]])
-        """
-        size = np.maximum(curvature * np.abs(Z) - self.l1[:, None, None], 0.0)
-        return np.asarray(np.sign(Z) * size / (curvature + self.l2[:, None, None]))
 
     def keep(self, members: Array) -> ElasticNet:
         """The penalty of some models of the stack."""

@@ -86,8 +86,8 @@ class Blocks:
 class Sketch:
     """A sample of rows, and how to make a curvature of it."""
 
-    def __init__(self, sample: Rows, shape: str = "auto") -> None:
-        self.sample, self.shape = sample, shape
+    def __init__(self, sample: Rows) -> None:
+        self.sample = sample
 
     def curvature(self, objective: Objective, theta: Array) -> Curvature:
         """The curvature of the loss at `theta`, plus the penalty's, ready to be inverted."""
@@ -136,12 +136,12 @@ class Sketch:
         return np.asarray(np.moveaxis(self.sample.map(part), 0, 2) * (q / max(1, q - 1)))
 
     def _standardised(self, objective: Objective) -> Array:
-        """The sampled rows in the solver's coordinates with a one for the bias, (s, d + 1)."""
+        """The sampled rows in the solver's coordinates with a one for the bias (if there is one), (s, d + 1)."""
         shift, scale = objective.coordinates.for_block()
 
         def part(block: Block) -> Array:
             Z = block.standardised(shift, scale)
-            return np.concatenate([Z, np.ones((len(Z), 1), dtype=Z.dtype)], axis=1)
+            return np.concatenate([Z, np.full((len(Z), 1), objective.fit_intercept, dtype=Z.dtype)], axis=1)
 
         return self.sample.map(part)
 

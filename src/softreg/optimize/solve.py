@@ -58,6 +58,8 @@ def minimise(
     """
     if solver not in SOLVERS:
         raise ValueError(f"solver={solver!r} is not one of {', '.join(SOLVERS)}")
+    if rows.n == 0:
+        raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
         objective = Objective(rows, n_classes, penalty, coordinates, fit_intercept)

@@ -34,5 +34,9 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
         3
     """
     if sp.issparse(X):
-        return SparseRows(X.tocsr(), labels, weights)
+        X = X.tocsr()
+        if not X.has_canonical_format:  # entries given twice mean their sum
+            X = X.copy()
+            X.sum_duplicates()
+        return SparseRows(X, labels, weights)
     return DenseRows(X, labels, weights)

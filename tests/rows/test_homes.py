@@ -1,0 +1,286 @@
+"""Every home of rows gives the same sums, whatever its dtype, order, sparsity, block size or number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, sparse, thread_count
+from softreg.rows.base import add_up, stratified
+
+Array = NDArray[Any]
+N, D = 700, 5
+
+
+def numbers(seed: int = 0) -> Array:
+    """Small multiples of 1/8: exact in float32, and so are their sums, so every home must agree to the bit."""
+    random = np.random.default_rng(seed)
+    X = random.integers(-16, 17, size=(N, D)) / 8
+    X[random.random((N, D)) < 0.5] = 0.0
+    X[:, 3] = 0.0
+    return X
+
+
+LABELS = np.random.default_rng(1).integers(0, 3, N)
+WEIGHTS = np.random.default_rng(2).integers(0, 4, size=(2, N)).astype(float)
+
+
+def read_only(X: Array, folder: Path) -> Array:
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def mapped(X: Array, folder: Path) -> Array:
+    np.save(folder / "X.npy", X)
+    return np.load(folder / "X.npy", mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def long_indices(X: Array, folder: Path) -> Any:
+    S = sp.csr_array(X)
+    return sp.csr_array((S.data, S.indices.astype(np.int64), S.indptr.astype(np.int64)), shape=S.shape)
+
+
+HOMES: dict[str, Callable[[Array, Path], Any]] = {
+    "C order": lambda X, _: X,
+    "F order": lambda X, _: np.asfortranarray(X),
+    "float32": lambda X, _: X.astype(np.float32),
+    "strided": lambda X, _: np.repeat(X, 2, axis=1)[:, ::2],
+    "read-only": read_only,
+    "memory-mapped": mapped,
+    "csr_matrix": lambda X, _: sp.csr_matrix(X),
+    "csr_array": lambda X, _: sp.csr_array(X),
+    "csr float32": lambda X, _: sp.csr_array(X.astype(np.float32)),
+    "csr int64": long_indices,
+    "csc": lambda X, _: sp.csc_array(X),
+    "coo": lambda X, _: sp.coo_array(X),
+}
+
+
+@pytest.fixture(params=list(HOMES))
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
+    monkeypatch.setattr(dense, "BLOCK_BYTES", 1)  # blocks of 256 rows: three of them, the last one short
+    monkeypatch.setattr(sparse, "BLOCK_NONZEROS", 1)
+    return as_rows(HOMES[request.param](numbers(), tmp_path), LABELS, WEIGHTS)
+
+
+def test_a_home_knows_its_shape_and_cuts_it_into_blocks(home: Rows) -> None:
+    assert (home.n, home.d) == (N, D)
+    spans = home.map(lambda block: np.array([[block.start, block.stop]]))
+    np.testing.assert_array_equal(spans, [[0, 256], [256, 512], [512, 700]])
+
+
+def test_products_with_the_rows(home: Rows) -> None:
+    X, W = numbers(), np.random.default_rng(3).integers(-8, 9, size=(4, D)) / 8
+    prepared = home.prepare(W)
+    np.testing.assert_array_equal(home.map(lambda block: block.times(prepared).T), X @ W.T)
+
+
+def test_products_with_the_transpose_are_summed(home: Rows) -> None:
+    R = np.random.default_rng(4).integers(-8, 9, size=(4, N)) / 8
+
+    def part(block: Block) -> tuple[Array, Array]:
+        r = R[:, block.start : block.stop].astype(home.dtype)
+        return block.transposed_times(r), r.sum(axis=1)
+
+    G, r = home.sum(part)
+    np.testing.assert_array_equal(G, R @ numbers())
+    np.testing.assert_array_equal(r, R.sum(axis=1))
+    assert G.dtype == r.dtype == np.float64
+
+
+def test_labels_and_weights_travel_with_the_rows(home: Rows) -> None:
+    def part(block: Block) -> Array:
+        assert block.weights is not None
+        return np.column_stack([block.labels, block.weights.T])
+
+    np.testing.assert_array_equal(home.map(part), np.column_stack([LABELS, WEIGHTS.T]))
+
+
+def test_extremes_and_moments(home: Rows) -> None:
+    X = numbers()
+    bounds = home.map(lambda block: np.stack([np.stack(block.extremes())]))
+    np.testing.assert_array_equal(bounds[:, 0].min(axis=0), X.min(axis=0))
+    np.testing.assert_array_equal(bounds[:, 1].max(axis=0), X.max(axis=0))
+    shift, scale = np.array([1.0, -2.0, 0.0, 3.0, 0.5]), np.array([2.0, 0.5, 1.0, 4.0, 1.0])
+    first, second = home.sum(lambda block: block.moments(shift, scale))
+    Z = (X - shift) / scale
+    np.testing.assert_allclose(first, Z.sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(second, (Z**2).sum(axis=0), rtol=1e-12)
+
+
+def test_standardised_blocks(home: Rows) -> None:
+    shift, scale = np.array([1.0, -2.0, 0.0, 3.0, 0.5]), np.array([2.0, 0.5, 1.0, 4.0, 1.0])
+    Z = home.map(lambda block: block.standardised(shift, scale))
+    np.testing.assert_array_equal(Z, (numbers() - shift) / scale)
+    assert Z.dtype == home.dtype
+
+
+def test_precise_multiplies_in_float64_and_keeps_labels(home: Rows) -> None:
+    W = np.full((1, D), 1 / 3)
+    wide = home.precise(dtype=np.float64)
+    assert wide.dtype == np.float64
+    prepared = wide.prepare(W)
+    np.testing.assert_allclose(wide.map(lambda b: b.times(prepared)[0]), numbers() @ W[0], rtol=1e-14, atol=1e-15)
+    np.testing.assert_array_equal(wide.map(lambda b: b.labels), LABELS)
+
+
+def test_precise_shifts_what_it_multiplies_where_it_can(home: Rows) -> None:
+    shift, scale = np.array([1.0, -2.0, 0.0, 3.0, 0.5]), np.array([2.0, 0.5, 1.0, 4.0, 1.0])
+    moved = home.precise(shift, scale)
+    prepared = moved.prepare(np.eye(D))
+    Z = (numbers() - shift) / scale if home.can_shift else numbers()
+    np.testing.assert_array_equal(moved.map(lambda b: b.times(prepared).T), Z)
+    ones = np.ones((1, N))
+    G = moved.sum(lambda b: (b.transposed_times(ones[:, b.start : b.stop].astype(moved.dtype)),))[0]
+    np.testing.assert_allclose(G, ones @ Z, rtol=1e-13)
+    again = moved.precise(dtype=np.float64)  # more digits, the same shift
+    np.testing.assert_array_equal(again.map(lambda b: b.times(again.prepare(np.eye(D))).T), Z)
+
+
+def test_other_labels_for_the_same_rows(home: Rows) -> None:
+    other = home.labelled(1 - LABELS, None)
+    np.testing.assert_array_equal(other.map(lambda b: b.labels), 1 - LABELS)
+    assert other.dtype == home.dtype
+    other.map(lambda b: np.zeros(1) if b.weights is None else pytest.fail("weights of before"))
+    np.testing.assert_array_equal(home.map(lambda b: b.labels), LABELS)
+
+
+def test_blocks_remember(home: Rows) -> None:
+    def remember(block: Block) -> tuple[float]:
+        block.memory["start"] = np.array([block.start])
+        return (0.0,)
+
+    home.sum(remember)
+    np.testing.assert_array_equal(home.map(lambda block: block.memory["start"]), [0, 256, 512])
+
+
+def test_a_sample_loses_no_class_and_weighs_as_much_as_the_whole(home: Rows) -> None:
+    few = home.sample(60, seed=0)
+    assert 60 <= few.n <= 63
+    V = few.map(lambda b: b.weights.T if b.weights is not None else pytest.fail("no weights"))
+    y = few.map(lambda b: b.labels)
+    assert few.dtype == home.dtype
+    # each model's weight of a class is right on average; of all models alike it is right exactly
+    plain = home.labelled(LABELS, None).sample(60, seed=0)
+    share = plain.map(lambda b: b.weights.T if b.weights is not None else pytest.fail("no weights"))[:, 0]
+    np.testing.assert_allclose([share[y == k].sum() for k in range(3)], np.bincount(LABELS), rtol=1e-12)
+    index, again = stratified(LABELS, 60, 0)
+    np.testing.assert_array_equal(share, again)
+    np.testing.assert_array_equal(V, (WEIGHTS[:, index] * share).T)
+    prepared = few.prepare(np.eye(D))
+    np.testing.assert_array_equal(few.map(lambda b: b.times(prepared).T), numbers()[index])
+
+
+def test_a_shifted_home_gives_a_shifted_sample(home: Rows) -> None:
+    shift, scale = np.full(D, 2.0), np.full(D, 4.0)
+    few = home.precise(shift, scale).sample(60, seed=0)
+    index, _ = stratified(LABELS, 60, 0)
+    Z = (numbers()[index] - 2) / 4 if home.can_shift else numbers()[index]
+    np.testing.assert_array_equal(few.map(lambda b: b.times(few.prepare(np.eye(D))).T), Z)
+
+
+@pytest.mark.parametrize("sparse_home", [False, True])
+def test_the_number_of_threads_changes_no_bit(sparse_home: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(sparse, "BLOCK_NONZEROS", 1)
+    X = np.random.default_rng(5).normal(size=(4000, 7)) * 10.0 ** np.arange(-3, 4)
+    rows = as_rows(sp.csr_array(X) if sparse_home else X, np.zeros(4000, int))
+    R = np.random.default_rng(6).normal(size=(3, 4000))
+    answers = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
+        assert thread_count() == int(threads)
+        answers.append(rows.sum(lambda b: (b.transposed_times(R[:, b.start : b.stop]),))[0])
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+
+
+def test_thread_count_asks_the_environment_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
+    monkeypatch.delenv("SOFTREG_NUM_THREADS", raising=False)
+    assert thread_count() == 5
+    monkeypatch.setenv("SOFTREG_NUM_THREADS", "7")
+    assert thread_count() == 7
+    monkeypatch.setenv("SOFTREG_NUM_THREADS", "many")
+    assert thread_count() == 5
+
+
+def test_an_error_in_a_block_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense, "BLOCK_BYTES", 1)
+    monkeypatch.setenv("SOFTREG_NUM_THREADS", "2")
+    rows = as_rows(numbers(), LABELS)
+
+    def part(block: Block) -> tuple[float]:
+        raise ZeroDivisionError(f"block at {block.start}")
+
+    with pytest.raises(ZeroDivisionError, match="block at 0"):
+        rows.sum(part)
+    assert rows.sum(lambda b: (float(b.stop - b.start),))[0] == N  # and the threads live on
+
+
+@pytest.mark.parametrize("X", [np.zeros((0, 3)), sp.csr_array((0, 3))])
+def test_no_rows_no_sum(X: Any) -> None:
+    with pytest.raises(ValueError, match="no rows to sum over"):
+        as_rows(X, np.zeros(0, int)).sum(lambda b: (1.0,))
+
+
+def test_sparse_rows_with_repeated_entries_mean_their_sum() -> None:
+    X = sp.csr_matrix((np.ones(5), np.array([0, 0, 1, 0, 1]), np.array([0, 2, 3, 5])), shape=(3, 2))
+    first, second = as_rows(X, np.zeros(3, int)).sum(lambda b: b.moments(np.zeros(2), np.ones(2)))
+    np.testing.assert_array_equal(first, X.toarray().sum(axis=0))
+    np.testing.assert_array_equal(second, (X.toarray() ** 2).sum(axis=0))
+
+
+def test_explicit_zeros_and_columns_without_entries() -> None:
+    X = sp.csr_array((np.array([0.0, 2.0]), np.array([0, 2]), np.array([0, 1, 2])), shape=(2, 4))
+    low, high = as_rows(X, np.zeros(2, int)).blocks[0].extremes()  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(low, [0, 0, 0, 0])
+    np.testing.assert_array_equal(high, [0, 0, 2, 0])
+
+
+def test_big_blocks_by_default() -> None:
+    assert len(DenseRows(np.zeros((5000, 10)), np.zeros(5000, int)).blocks) == 1
+    assert len(SparseRows(sp.csr_array((5000, 10)), np.zeros(5000, int)).blocks) == 1
+
+
+def test_sums_of_float32_parts_are_taken_in_float64() -> None:
+    total = add_up((np.float32(x), np.array([x], dtype=np.float32)) for x in (1.0, 2.0**-30, 2.0**-30))
+    assert total[0] == 1 + 2.0**-29  # float32 knows nothing between 1 and 1 + 2^-23
+    np.testing.assert_array_equal(total[1], [1 + 2.0**-29])
+
+
+def test_adding_up_leaves_the_parts_alone() -> None:
+    first = np.ones(2)
+    add_up([(first,), (np.ones(2),)])
+    np.testing.assert_array_equal(first, [1, 1])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 70), st.integers(0, 5))
+def test_stratified_samples_stand_for_their_classes(labels: list[int], size: int, seed: int) -> None:
+    codes = np.array(labels)
+    index, weight = stratified(codes, size, seed)
+    assert len(set(index)) == len(index)
+    assert (np.diff(index) > 0).all()
+    counts = np.bincount(codes, minlength=5)
+    np.testing.assert_allclose(np.bincount(codes[index], weights=weight, minlength=5), counts)
+    taken = np.bincount(codes[index], minlength=5)
+    assert (taken >= np.minimum(counts, 5)).all()
+    if size >= len(codes):
+        assert len(index) == len(codes)
+
+
+def test_soft_labels_are_sampled_by_their_likeliest_class() -> None:
+    Y = np.array([[0.9, 0.1]] * 98 + [[0.2, 0.8]] * 2)
+    index, weight = stratified(Y, 10, seed=0)
+    assert {98, 99} <= set(index)
+    assert weight.sum() == pytest.approx(100)
