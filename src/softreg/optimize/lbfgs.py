@@ -27,15 +27,15 @@ class LBFGS:
     name = "lbfgs"
     goal = np.inf
 
-    def __init__(self, sketch: Sketch) -> None:
-        self.sketch = sketch
+    def __init__(self, sketch: Sketch, refresh: tuple[int, ...] = REFRESH) -> None:
+        self.sketch, self.refresh = sketch, refresh
         self.curvature: Curvature | None = None
         self.pairs: list[tuple[Array, Array, Array]] = []
         self.turns = 0
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
-        if self.curvature is None or self.turns in REFRESH:
+        if self.curvature is None or self.turns in self.refresh:
             self.curvature = self.sketch.curvature(objective, theta)
         self.turns += 1
         D = -self._two_loops(G)

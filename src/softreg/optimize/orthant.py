@@ -22,13 +22,13 @@ class OrthantLBFGS(LBFGS):
 
     name = "orthant-wise lbfgs"
 
-    def __init__(self, sketch: Sketch) -> None:
-        super().__init__(sketch)
+    def __init__(self, sketch: Sketch, refresh: tuple[int, ...] = REFRESH) -> None:
+        super().__init__(sketch, refresh)
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
-        if self.curvature is None or self.turns in REFRESH:
+        if self.curvature is None or self.turns in self.refresh:
             self.matrices = self.sketch.matrices(objective, theta)
             self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
             self._cache.clear()

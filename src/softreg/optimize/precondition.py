@@ -8,7 +8,7 @@ for uniform probabilities (what the coupling of the classes takes away is the di
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.linalg as sl
@@ -95,11 +95,8 @@ class Sketch:
         if isinstance(found, Diagonal):
             return found
         blocks, group = found
-        single = objective.rows.dtype == np.float32
-        factors = tuple(
-            np.stack([K.astype(np.float32) if single else K for K in in_order(_inverse_factor, list(stack))])
-            for stack in blocks
-        )
+        dtype = objective.rows.dtype
+        factors = tuple(np.stack(list(in_order(lambda H: _inverse_factor(H, dtype), list(B)))) for B in blocks)
         if objective.q <= MAX_CLASSES:
             return Blocks(factors, group, np.ones((objective.m, objective.q)))
         together = np.stack([self._mean[group == g].mean() for g in range(len(blocks))])[group]
@@ -172,13 +169,19 @@ def _weights(block: Block, objective: Objective) -> Array:
     return ones if V is None else np.broadcast_to(V, ones.shape)
 
 
-def _inverse_factor(H: Array) -> Array:
-    """K with `K^T K = H^-1`; a little is added to the diagonal where rounding has made H indefinite."""
-    size = np.diag(H).max()
-    for jitter in (0.0, 1e-10, 1e-7, 1e-4):
-        try:
-            L = np.linalg.cholesky(H + jitter * size * np.eye(len(H)))
-        except np.linalg.LinAlgError:
-            continue
-        return np.asarray(sl.solve_triangular(L, np.eye(len(H)), lower=True))
-    return np.diag(1 / np.sqrt(np.diag(H)))
+def _inverse_factor(H: Array, dtype: Any) -> Array:
+    """K with `K^T K = H^-1` in the precision `dtype`; a little is added to the diagonal where rounding needs it.
+
+    H is scaled to a unit diagonal first, so that a column with a huge ridge does not drown the others.
+    """
+    size = np.sqrt(np.diag(H))
+    unit = (H / size / size[:, None]).astype(dtype)
+    factorise, invert = sl.get_lapack_funcs(("potrf", "trtri"), (unit,))
+    for jitter in (0.0, 1e-6, 1e-4, 1e-2):
+        unit[np.diag_indices_from(unit)] = 1.0 + jitter
+        L, failed = factorise(unit, lower=True)
+        if not failed:
+            K, failed = invert(L, lower=True)
+            if not failed:
+                return np.asarray(np.tril(K) / size.astype(dtype))
+    return np.diag(1 / size).astype(dtype)

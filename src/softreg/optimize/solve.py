@@ -9,7 +9,7 @@ import numpy as np
 
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
-from softreg.optimize.lbfgs import LBFGS
+from softreg.optimize.lbfgs import LBFGS, REFRESH
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
@@ -23,6 +23,8 @@ NEWTON_PARAMETERS = 250
 """Up to this many parameters, (q - 1) x (d + 1), an exact Hessian a step is cheaper than the steps that it saves."""
 SAMPLE_SHARE = 10
 """The sample for warm starts and sketches is this part of the rows."""
+REFRESH_SAMPLE, REFRESH_WARM = (0, 3), (0, 4, 20)
+"""When the sketch is made anew on the sample, and from its answer on: on MNIST more often costs more than it saves."""
 SMALL = 20_000
 """Up to this many rows there is no warm start from a sample."""
 
@@ -113,21 +115,22 @@ def _descend(
         strategy: Strategy = Newton()
     else:
         sample = _sample(objective.rows, seed)
-        strategy = _quasi_newton(objective, sample)
-        if cold and objective.rows.n > SMALL:
+        warm = cold and objective.rows.n > SMALL
+        strategy = _quasi_newton(objective, sample, REFRESH_WARM if warm else REFRESH)
+        if warm:
             theta = _warm(objective, sample, theta, tol)
     return Descent(objective, strategy, tol=tol, max_iter=max_iter, on_progress=on_progress).run(theta)
 
 
-def _quasi_newton(objective: Objective, sample: Rows) -> LBFGS:
-    return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample))
+def _quasi_newton(objective: Objective, sample: Rows, refresh: tuple[int, ...] = REFRESH) -> LBFGS:
+    return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), refresh)
 
 
 def _warm(objective: Objective, sample: Rows, theta: Array, tol: float) -> Array:
     """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
     few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
-    run = Descent(few, _quasi_newton(objective, sample), tol=max(tol, 1e-3), max_iter=40, certify=False)
+    run = Descent(few, _quasi_newton(objective, sample, REFRESH_SAMPLE), tol=max(tol, 1e-3), max_iter=40, certify=False)
     return run.run(theta).theta
 
 
