@@ -34,8 +34,10 @@ def load(path: str | os.PathLike[str]) -> Any:
             from softreg.tables import TableClassifier
 
             return TableClassifier.from_state(stored.arrays, stored.metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{Path(path).name!r} lacks a part that a model needs ({error})") from error
+    except KeyError as error:
+        raise ModelFileError(f"{Path(path).name!r} lacks {error}, a part that a model needs") from error
+    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+        raise ModelFileError(f"{Path(path).name!r} holds parts that make no model: {error}") from error
     raise ModelFileError(
         f"{Path(path).name!r} holds a model of the unknown kind {stored.kind!r}; a newer softreg may read it"
     )

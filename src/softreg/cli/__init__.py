@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from softreg.version import __version__
 from softreg.cli.boundary import Boundary
+from softreg.version import __version__
 
 __all__ = ["main"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import warnings
@@ -15,10 +16,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import inputs, learning, state
+from softreg.models import checks, learning, state, targets
+from softreg.models.features import features
 from softreg.models.storage import write_model
+from softreg.models.weights import in_bounds, row_weights, sample_weights
 from softreg.optimize import Progress, Solution, Status, elastic_net, l2, minimise
-from softreg.probability import log_softmax, softmax
+from softreg.probability import Classes, log_softmax, softmax
 from softreg.rows import Array, as_rows
 
 FAR = 100.0
@@ -108,13 +111,14 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises `ValueError` for input that cannot be learned from, naming column, row and value; warns with
         `ConvergenceWarning` where the certificate was not reached, and names the classes where no optimum exists.
         """
-        l1_share = state.check_parameters(self)
-        X = inputs.features(self, X, reset=True)
-        classes, labels = inputs.known_labels(y)
-        state.check_lengths(X, labels)
-        weight = inputs.row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
-        X, labels, weight = state.rows_that_count(X, labels, weight)
-        state.check_classes(classes, labels, weight)
+        l1_share = checks.check_parameters(self)
+        seen = copy.copy(self)  # takes note of the columns; the model itself changes only when all has gone well
+        X = features(seen, X, reset=True)
+        classes, labels = targets.known_labels(y)
+        checks.check_lengths(X, labels)
+        weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
+        X, labels, weight = checks.rows_that_count(X, labels, weight)
+        checks.check_classes(classes, labels, weight)
         strength = 0.0 if self.penalty is None else self.strength
         penalty = l2(strength) if l1_share == 0 else elastic_net(strength, l1_share)
         (solution,) = minimise(
@@ -129,6 +133,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)) if self.random_state is not None else 0,
             on_progress=self._progress(),
         )
+        checks.take_columns(self, seen)
         self.classes_ = classes
         self._take(solution)
         self._say(solution)
@@ -167,7 +172,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if solution.status is Status.CONVERGED:
             return
         if solution.separation is not None:
-            message = state.separation_message(
+            message = checks.separation_message(
                 solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
             )
         else:
@@ -190,14 +195,24 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     # --- predicting ---------------------------------------------------------------------------------------------
 
     def _logits(self, X: Any) -> Array:
-        X = inputs.features(self, X, reset=False)
-        if X.dtype == np.float32 and np.abs(self.intercept_).max() <= FAR:
-            W, b = self.coef_.T.astype(np.float32), self.intercept_
-            return np.asarray(X @ W + b, dtype=np.float64)
-        if X.dtype == np.float32 and isinstance(X, np.ndarray):  # a few rows at a time, not a float64 copy of all
-            runs = [X[a : a + 8192].astype(np.float64) @ self.coef_.T for a in range(0, max(1, len(X)), 8192)]
-            return np.concatenate(runs) + self.intercept_
-        return np.asarray(X @ self.coef_.T + self.intercept_)
+        X = features(self, X, reset=False)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is named below
+            if X.dtype == np.float32 and np.abs(self.intercept_).max() <= FAR:
+                o = np.asarray(X @ self.coef_.T.astype(np.float32) + self.intercept_, dtype=np.float64)
+                if np.isfinite(o).all():
+                    return o
+            if X.dtype == np.float32 and isinstance(X, np.ndarray):  # a few rows at a time, no float64 copy of all
+                runs = [X[a : a + 8192].astype(np.float64) @ self.coef_.T for a in range(0, len(X), 8192)]
+                o = np.concatenate(runs) + self.intercept_
+            else:
+                o = np.asarray(X @ self.coef_.T + self.intercept_)
+        if not np.isfinite(o).all():
+            row = int(np.argmin(np.isfinite(o).all(axis=1)))
+            raise ValueError(
+                f"row {row} of X holds numbers so large that its logits X W + b overflow (the largest is "
+                f"{float(abs(X[[row]]).max()):g}). Look for a wrong unit or a damaged value in that row."
+            )
+        return o
 
     def decision_function(self, X: Any) -> Array:
         """Logits `X W + b`, (n, q); for two classes the log-odds (n,) of the second, as scikit-learn's tools expect."""
@@ -221,11 +236,17 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self._logits(X).argmax(axis=1)])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest)."""
-        values = inputs.label_values(y) if not hasattr(y, "columns") else np.asarray(y)
-        if values.ndim == 2 and values.shape[1] > 1:
-            y = self.classes_[values.argmax(axis=1)]
-        return float(super().score(X, y, sample_weight))
+        """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
+
+        A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
+        name.
+        """
+        check_is_fitted(self, "coef_")
+        predicted = self._logits(X).argmax(axis=1)
+        actual = targets.codes_among(y, Classes.of(self.classes_))
+        checks.check_lengths(predicted, actual)
+        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))
+        return float(np.average(predicted == actual, weights=weight))
 
     # --- keeping ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Checks before a fit, words about its end, and the model as arrays and JSON."""
+"""The fitted model as arrays and strict JSON, and back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.optimize import SOLVERS, Progress, Solution, Status
-from softreg.optimize.separation import Separation
-from softreg.probability.label_arrays import spell
+from softreg.models.checks import check_parameters
+from softreg.optimize import Progress, Solution, Status
+from softreg.probability import Classes
+from softreg.probability.label_arrays import is_real
 from softreg.rows import Array
 
 PARAMETERS = (
@@ -20,80 +21,9 @@ PARAMETERS = (
 )  # fmt: skip
 
 
-def check_parameters(model: Any) -> float:
-    """Raise `ValueError` for a parameter outside its range; returns the share of l1 in the penalty."""
-    for name in ("strength", "tol"):
-        value = getattr(model, name)
-        if (
-            not isinstance(value, (int, float, np.number))
-            or not 0 <= value < math.inf
-            or (name == "tol" and value == 0)
-        ):
-            raise ValueError(f"{name}={value!r} must be a finite number {'> 0' if name == 'tol' else '>= 0'}.")
-    if not isinstance(model.max_iter, (int, np.integer)) or model.max_iter < 0:
-        raise ValueError(f"max_iter={model.max_iter!r} must be an integer >= 0.")
-    if model.solver not in SOLVERS:
-        raise ValueError(f"solver={model.solver!r} is not one of {', '.join(SOLVERS)}.")
-    shares = {"l2": 0.0, "l1": 1.0, "elasticnet": model.l1_ratio, None: 0.0}
-    if model.penalty not in shares:
-        raise ValueError(f"penalty={model.penalty!r} must be 'l2', 'l1', 'elasticnet' or None.")
-    if not 0 <= model.l1_ratio <= 1:
-        raise ValueError(f"l1_ratio={model.l1_ratio!r} must lie between 0 (all l2) and 1 (all l1).")
-    if model.penalty in ("l2", None) and model.l1_ratio != 0:
-        raise ValueError(f"l1_ratio={model.l1_ratio!r} has no effect with penalty={model.penalty!r}; use 'elasticnet'.")
-    return float(shares[model.penalty])
-
-
-def check_lengths(X: Any, labels: Array) -> None:
-    """Raise `ValueError` where features and labels differ in number."""
-    if X.shape[0] != len(labels):
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}")
-
-
-def rows_that_count(X: Any, labels: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
-    """Without the rows of weight zero: they are left out of everything, the scaling of features among it."""
-    if weight is None:
-        return X, labels, None
-    counts = weight > 0
-    if counts.all():
-        return X, labels, None if (weight == weight[0]).all() else weight
-    return rows_that_count(X[counts], labels[counts], weight[counts])
-
-
-def check_classes(classes: NDArray[Any], labels: Array, weight: Array | None) -> None:
-    """Raise `ValueError` for a single class, or one without any weight: its bias would go to minus infinity."""
-    if len(classes) < 2:
-        raise ValueError(
-            "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
-            f"{spell(classes[0])}. There is nothing to tell apart."
-        )
-    ones = np.ones(len(labels)) if weight is None else weight
-    mass = np.bincount(labels, weights=ones, minlength=len(classes)) if labels.ndim == 1 else ones @ labels
-    if (mass == 0).any():
-        lost = classes[int((mass == 0).argmax())]
-        raise ValueError(
-            f"the class {spell(lost)} has no row with a weight above zero, so nothing can be learned of it; leave it "
-            "out, or give it rows."
-        )
-
-
-def separation_message(found: Separation, classes: NDArray[Any], names: NDArray[Any] | None) -> str:
-    """Say which classes are separated by which features, and what to do about it."""
-    a, b = (classes[k] for k in found.classes)
-    columns = ", ".join(repr(str(names[j])) if names is not None else f"column {j}" for j in found.features)
-    how = "completely" if found.complete else "in part (some rows are decided for certain)"
-    return (
-        "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
-        f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
-        "strength above 0, or leave those features out."
-    )
-
-
-# --- arrays and JSON --------------------------------------------------------------------------------------------
-
-
 def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and strict JSON of a fitted model."""
+    """Arrays and strict JSON of a fitted model; raises `ValueError` for parameters that could not be read again."""
+    check_parameters(model)
     arrays = {"coef": model.coef_, "intercept": model.intercept_}
     labels = model.classes_
     if labels.dtype.kind in "biuf":
@@ -149,34 +79,66 @@ def parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def restore(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
     """Set what `fit` sets, after checking that the parts belong together."""
-    coef, intercept = np.array(arrays["coef"]), np.array(arrays["intercept"])
-    if metadata["classes"] is None:
-        classes = np.array(arrays["classes"])
-    else:
-        classes = np.array(
-            metadata["classes"]["values"], dtype=None if metadata["classes"]["dtype"] == "str" else object
-        )
-    if coef.ndim != 2 or intercept.shape != (len(coef),) or classes.shape != (len(coef),):
+    check_parameters(model)
+    coef, intercept, classes = np.array(arrays["coef"]), np.array(arrays["intercept"]), _classes(arrays, metadata)
+    if coef.ndim != 2 or intercept.shape != (len(coef),) or classes.shape != (len(coef),) or len(classes) < 2:
         raise ValueError(
             f"weights {coef.shape}, bias {intercept.shape} and classes {classes.shape} do not fit together"
         )
-    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-        raise ValueError("the weights are not finite")
+    if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in (coef, intercept)):
+        raise ValueError("the weights are not finite numbers")
     model.coef_, model.intercept_, model.classes_ = coef, intercept, classes
-    model.n_features_in_, model.n_iter_ = coef.shape[1], int(metadata["n_iter"])
+    model.n_features_in_, model.n_iter_ = coef.shape[1], _count(metadata["n_iter"], "n_iter")
     model._mini_batch_state = None
-    if metadata["feature_names"] is not None:
-        model.feature_names_in_ = np.array(metadata["feature_names"], dtype=object)
+    names = metadata["feature_names"]
+    if names is not None:
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise ValueError("the names of the features are not a list of text")
+        if len(names) != coef.shape[1] or len(set(names)) < len(names):
+            raise ValueError(f"{len(set(names))} names do not fit {coef.shape[1]} features")
+        model.feature_names_in_ = np.array(names, dtype=object)
     if metadata["solution"] is not None:
         model.solution_ = _solution(metadata["solution"], coef, intercept)
 
 
-def _solution(told: Mapping[str, Any], coef: Array, intercept: Array) -> Solution:
-    def number(value: float | None) -> float:
-        return math.inf if value is None else float(value)
+def _classes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> NDArray[Any]:
+    """The classes in the dtype that they had, after checking that they are labels, each given once."""
+    told = metadata["classes"]
+    if told is None:
+        classes = np.array(arrays["classes"])
+    elif not isinstance(told["values"], list) or not all(isinstance(v, (str, int)) for v in told["values"]):
+        raise ValueError("the classes are not text or integers")
+    else:
+        classes = np.array(told["values"], dtype={"str": np.str_, "object": object}[told["dtype"]])
+    Classes.of(classes)
+    return classes
 
+
+def _solution(told: Mapping[str, Any], coef: Array, intercept: Array) -> Solution:
     return Solution(
-        W=np.ascontiguousarray(coef.T), b=intercept, value=float(told["value"]), gap=number(told["gap"]),
-        bound=str(told["bound"]), status=Status(told["status"]), passes=int(told["passes"]), n_iter=int(told["n_iter"]),
-        history=tuple(Progress(int(p), float(v), number(g), float(s)) for p, v, g, s in told["history"]),
-    )  # fmt: skip
+        W=np.ascontiguousarray(coef.T),
+        b=intercept,
+        value=_number(told["value"]),
+        gap=_gap(told["gap"]),
+        bound=str(told["bound"]),
+        status=Status(told["status"]),
+        passes=_count(told["passes"], "passes"),
+        n_iter=_count(told["n_iter"], "n_iter"),
+        history=tuple(Progress(_count(p, "passes"), _number(v), _gap(g), _number(t)) for p, v, g, t in told["history"]),
+    )
+
+
+def _count(value: Any, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name} is {value!r}, not a number of times")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not is_real(value) or not math.isfinite(value):
+        raise ValueError(f"{value!r} stands where a number belongs")
+    return float(value)
+
+
+def _gap(value: Any) -> float:
+    return math.inf if value is None else _number(value)

@@ -25,6 +25,8 @@ from softreg.version import __version__
 
 FORMAT = 1
 _KEY = "softreg"
+_LONGEST = 100_000_000
+"""Bytes of a header that is read: what safetensors allows."""
 
 
 class ModelFileError(ValueError):
@@ -45,7 +47,7 @@ class Stored:
 def write_model(
     path: str | os.PathLike[str], kind: str, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> None:
-    """Write arrays and JSON metadata to one file, whole or not at all.
+    """Write arrays and JSON metadata to one file, whole or not at all; the same model makes the same bytes.
 
     Arrays are stored in C order whatever their memory layout. Raises `ModelFileError` for numbers that are not
     finite: such a model would answer with nan.
@@ -57,11 +59,19 @@ def write_model(
     """
     plain = {name: _plain(name, array) for name, array in sorted(arrays.items())}
     try:
-        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False, sort_keys=True)
-    except (TypeError, ValueError) as error:
+        told = json.loads(json.dumps(dict(metadata), allow_nan=False))  # as it will be read, where every key is text
+        note = {"format": FORMAT, "kind": kind, "metadata": told, "softreg": __version__}
+        note["checksum"] = _checksum(plain, _canonical(note))
+        packed = pack_tensors(plain, metadata={_KEY: _canonical(note)})  # one note: several come in any order
+    except UnicodeEncodeError as error:
+        raise ModelFileError(
+            f"the model holds text that no file can hold ({error}): half of a character, from a file that was read "
+            "with the wrong encoding. Repair the labels and names."
+        ) from error
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the description of this model is not strict JSON: {error}") from error
-    head = {"format": FORMAT, "kind": kind, "softreg": __version__, "checksum": _checksum(kind, plain, text)}
-    packed = pack_tensors(plain, metadata={_KEY: json.dumps(head), "metadata": text})
+    if len(packed) > _LONGEST and int.from_bytes(packed[:8], "little") > _LONGEST:
+        raise ModelFileError("the description of this model (labels, names and texts) is longer than 100 MB")
     with atomic_path(path) as draft:
         draft.write_bytes(packed)
 
@@ -74,42 +84,52 @@ def read_model(path: str | os.PathLike[str]) -> Stored:
     """
     name = repr(Path(path).name)
     data = Path(path).read_bytes()
-    notes = _notes(data, name)
-    head, text = _head(notes, name), notes.get("metadata", "")
+    text = _note(data, name)
+    note = _parsed(text, name)
     try:
         arrays = read_tensors(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{name} is damaged or cut short ({error}); copy it again or train anew") from error
-    if head.get("checksum") != _checksum(str(head.get("kind")), arrays, text):
+    told = note.pop("checksum", None)
+    try:
+        same = told == _checksum(arrays, _canonical(note)) and text == _canonical({**note, "checksum": told})
+    except (TypeError, ValueError):
+        same = False
+    if not same:
         raise ModelFileError(f"{name} is not as it was written: its checksum differs; copy it again or train anew")
-    return Stored(str(head["kind"]), arrays, json.loads(text), str(head.get("softreg", "")))
+    return Stored(note["kind"], arrays, note["metadata"], note["softreg"])
+
+
+def _canonical(note: Mapping[str, Any]) -> str:
+    return json.dumps(note, allow_nan=False, ensure_ascii=False, sort_keys=True)
 
 
 def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise ModelFileError(f"the array {name!r} has dtype {array.dtype}; only numbers are stored")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ModelFileError(
             f"the array {name!r} of this model is not finite, so the model is not stored: it would answer with nan. "
             "Fit it again; a stronger penalty keeps weights finite."
         )
-    return np.ascontiguousarray(array)
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")  # the file knows no byte order
 
 
-def _checksum(kind: str, arrays: Mapping[str, NDArray[Any]], text: str) -> str:
-    digest = hashlib.sha256(f"{FORMAT}\n{kind}\n{text}\n".encode())
+def _checksum(arrays: Mapping[str, NDArray[Any]], note: str) -> str:
+    """SHA-256 of the note without its checksum, and of every array with its name, dtype and shape."""
+    digest = hashlib.sha256(f"{note}\n".encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}\n{array.dtype.str}\n{array.shape}\n".encode())
+        array = arrays[name]
+        digest.update(f"{name}\n{array.dtype.newbyteorder('<').str}\n{array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
-def _notes(data: bytes, name: str) -> dict[str, str]:
-    """The text notes in the header of a safetensors file: 8 bytes of length, then JSON."""
+def _note(data: bytes, name: str) -> str:
+    """Our note in the header of a safetensors file: 8 bytes of length, then JSON."""
     strange = ModelFileError(f"{name} is not a model file of softreg (or its beginning is damaged)")
     size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > len(data) - 8 or size > 100_000_000:
+    if len(data) < 8 or size > len(data) - 8 or size > _LONGEST:
         raise strange
     try:
         header = json.loads(data[8 : 8 + size])
@@ -118,17 +138,22 @@ def _notes(data: bytes, name: str) -> dict[str, str]:
     notes = header.get("__metadata__") if isinstance(header, dict) else None
     if not isinstance(notes, dict) or not all(isinstance(v, str) for v in notes.values()):
         raise strange
-    return notes
-
-
-def _head(notes: Mapping[str, str], name: str) -> dict[str, Any]:
-    if _KEY not in notes:
+    if set(notes) != {_KEY}:
         raise ModelFileError(f"{name} is a safetensors file, but not a model of softreg")
+    return str(notes[_KEY])
+
+
+def _parsed(text: str, name: str) -> dict[str, Any]:
+    damaged = ModelFileError(f"the header of {name} is damaged; copy it again or train anew")
     try:
-        head = json.loads(notes[_KEY])
-        version = int(head["format"])
-    except (ValueError, KeyError, TypeError):
-        raise ModelFileError(f"the header of {name} is damaged; copy it again or train anew") from None
+        note = json.loads(text)
+    except (ValueError, RecursionError):
+        raise damaged from None
+    version = note.get("format") if isinstance(note, dict) else None
+    if type(version) is not int or version < 1:  # True and 1.0 were never written
+        raise damaged
     if version > FORMAT:
         raise ModelFileError(f"{name} was written by a newer softreg (format {version}); this one reads up to {FORMAT}")
-    return dict(head)
+    if not all(isinstance(note.get(k), t) for k, t in (("kind", str), ("softreg", str), ("metadata", dict))):
+        raise damaged
+    return dict(note)

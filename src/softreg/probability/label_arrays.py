@@ -54,6 +54,24 @@ def spell(label: Any) -> str:
     return repr(label.item() if isinstance(label, np.generic) else label)
 
 
+def kind_of(label: Any) -> str:
+    """What kind of label this is, in a word: text, boolean, integer, number, missing, or the name of its type.
+
+    >>> kind_of(np.str_("cat")), kind_of(3), kind_of(np.bool_(True))
+    ('text', 'integer', 'boolean')
+    """
+    return _kind(type(label))
+
+
+def is_real(value: Any) -> bool:
+    """Whether this is one real number: Python's or NumPy's, and no boolean.
+
+    >>> is_real(np.float32(1.5)), is_real(2), is_real(True), is_real("2")
+    (True, True, False, False)
+    """
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _objects(y: Any) -> NDArray[Any]:
     """A list as an array of objects, each as it was; lists of lists keep two axes, to be refused by shape."""
     try:

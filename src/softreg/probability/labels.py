@@ -83,22 +83,34 @@ class Classes:
 out, or fit with all classes named beforehand.
         """
         values = label_array(y, "y")
-        if values.dtype.kind == self.labels.dtype.kind and values.dtype.kind in "biufUS":
-            order = np.argsort(self.labels, kind="stable")
-            slot = np.searchsorted(self.labels, values, sorter=order)
-            codes = order[np.minimum(slot, len(self) - 1)]
-            unseen = self.labels[codes] != values
-        else:  # Python's own equality is exact between any two kinds; NumPy would go through float64
-            known = {label: code for code, label in enumerate(_plain(self.labels))}
-            codes = np.fromiter((known.get(v, -1) for v in _plain(values)), dtype=np.intp, count=len(values))
-            unseen = codes < 0
-        if unseen.any():
-            row = int(np.argmax(unseen))
+        codes = self._places(values)
+        if (codes < 0).any():
+            row = int(np.argmax(codes < 0))
             raise ValueError(
                 f"the label {spell(values[row])} (row {row}) is not among the known classes: {self.listing()}"
                 ". Leave such rows out, or fit with all classes named beforehand."
             )
-        return codes.astype(np.intp, copy=False)
+        return codes
+
+    def find(self, y: ArrayLike) -> IntArray:
+        """Codes of the labels y as `encode` gives them, with -1 for a label that is not among the classes.
+
+        y: (n,) labels. Returns (n,) integers in -1 .. q - 1. Raises `ValueError` for missing labels.
+
+        >>> Classes(["cat", "dog"]).find(["dog", "cow"])
+        array([ 1, -1])
+        """
+        return self._places(label_array(y, "y"))
+
+    def _places(self, values: NDArray[Any]) -> IntArray:
+        if values.dtype.kind == self.labels.dtype.kind and values.dtype.kind in "biufUS":
+            order = np.argsort(self.labels, kind="stable")
+            slot = np.searchsorted(self.labels, values, sorter=order)
+            codes = order[np.minimum(slot, len(self) - 1)]
+            return np.where(self.labels[codes] == values, codes, -1)
+        # Python's own equality is exact between any two kinds; NumPy would go through float64
+        known = {label: code for code, label in enumerate(_plain(self.labels))}
+        return np.fromiter((known.get(v, -1) for v in _plain(values)), dtype=np.intp, count=len(values))
 
     def decode(self, codes: ArrayLike) -> NDArray[Any]:
         """Labels of the codes, in the dtype of the labels.

@@ -1,0 +1,114 @@
+"""Checks of parameters and labels before a fit, and words about a fit that has no end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softreg.models.weights import in_bounds
+from softreg.optimize import SOLVERS
+from softreg.optimize.separation import Separation
+from softreg.probability.label_arrays import is_real, spell
+from softreg.rows import Array
+
+PENALTIES = ("l2", "l1", "elasticnet", None)
+
+
+def check_parameters(model: Any) -> float:
+    """Raise `ValueError` for a parameter of another kind or out of its range; returns the share of l1."""
+    for name, least in (("strength", ">= 0"), ("tol", "> 0")):
+        value = getattr(model, name)
+        if not is_real(value) or not 0 <= value < math.inf or (value == 0 and name == "tol"):
+            raise ValueError(f"{name}={spell(value)} must be a finite number {least}.")
+    if not _is_whole(model.max_iter) or model.max_iter < 0:
+        raise ValueError(f"max_iter={spell(model.max_iter)} must be an integer >= 0.")
+    if not isinstance(model.solver, str) or model.solver not in SOLVERS:
+        raise ValueError(f"solver={model.solver!r} is not one of {', '.join(SOLVERS)}.")
+    for name in ("fit_intercept", "warm_start"):
+        if not isinstance(getattr(model, name), (bool, np.bool_)):
+            raise ValueError(f"{name}={spell(getattr(model, name))} must be True or False.")
+    if not callable(model.verbose) and not isinstance(model.verbose, (Integral, np.bool_)):
+        raise ValueError(f"verbose={spell(model.verbose)} must be an integer, or a callable that receives Progress.")
+    weight = model.class_weight
+    if (
+        weight is not None
+        and not isinstance(weight, Mapping)
+        and not (isinstance(weight, str) and weight == "balanced")
+    ):
+        raise ValueError(f"class_weight={weight!r}: it is 'balanced', a dict from class to weight, or None.")
+    return _l1_share(model.penalty, model.l1_ratio)
+
+
+def _l1_share(penalty: Any, ratio: Any) -> float:
+    if not (penalty is None or (isinstance(penalty, str) and penalty in PENALTIES)):
+        raise ValueError(f"penalty={penalty!r} must be 'l2', 'l1', 'elasticnet' or None.")
+    if not is_real(ratio) or not 0 <= ratio <= 1:
+        raise ValueError(f"l1_ratio={spell(ratio)} must be a number between 0 (all l2) and 1 (all l1).")
+    if penalty == "elasticnet":
+        return float(ratio)
+    if ratio != 0 and not (penalty == "l1" and ratio == 1):
+        raise ValueError(f"l1_ratio={spell(ratio)} has no effect with penalty={penalty!r}; use 'elasticnet'.")
+    return 1.0 if penalty == "l1" else 0.0
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_lengths(X: Any, labels: Array) -> None:
+    """Raise `ValueError` where features and labels differ in number."""
+    if X.shape[0] != len(labels):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}")
+
+
+def take_columns(model: Any, seen: Any) -> None:
+    """Give the model the number and the names of the columns that `seen`, its copy, was shown."""
+    model.n_features_in_ = seen.n_features_in_
+    if hasattr(seen, "feature_names_in_"):
+        model.feature_names_in_ = seen.feature_names_in_
+    elif hasattr(model, "feature_names_in_"):
+        del model.feature_names_in_
+
+
+def rows_that_count(X: Any, labels: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
+    """Without the rows of weight zero: they are left out of everything, the scaling of features among it."""
+    if weight is None:
+        return X, labels, None
+    counts = weight > 0
+    if counts.all():
+        return X, labels, None if (weight == weight[0]).all() else in_bounds(weight)
+    return rows_that_count(X[counts], labels[counts], weight[counts])
+
+
+def check_classes(classes: NDArray[Any], labels: Array, weight: Array | None) -> None:
+    """Raise `ValueError` for a single class, or one without any weight: its bias would go to minus infinity."""
+    if len(classes) < 2:
+        raise ValueError(
+            "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{spell(classes[0])}. There is nothing to tell apart."
+        )
+    ones = np.ones(len(labels)) if weight is None else weight
+    mass = np.bincount(labels, weights=ones, minlength=len(classes)) if labels.ndim == 1 else ones @ labels
+    if (mass == 0).any():
+        lost = classes[int((mass == 0).argmax())]
+        raise ValueError(
+            f"the class {spell(lost)} has no row with a weight above zero, so nothing can be learned of it; leave it "
+            "out, or give it rows."
+        )
+
+
+def separation_message(found: Separation, classes: NDArray[Any], names: NDArray[Any] | None) -> str:
+    """Say which classes are separated by which features, and what to do about it."""
+    a, b = (classes[k] for k in found.classes)
+    columns = ", ".join(repr(str(names[j])) if names is not None else f"column {j}" for j in found.features)
+    how = "completely" if found.complete else "in part (some rows are decided for certain)"
+    return (
+        "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
+        f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
+        "strength above 0, or leave those features out."
+    )

@@ -1,0 +1,115 @@
+"""How much each row counts: sample weights and class weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softreg.models.targets import label_values
+from softreg.probability.label_arrays import is_real, spell
+from softreg.rows import Array
+
+LARGE = 1e100
+"""Weights beyond this, or whose largest is below its inverse, are scaled: their sums must not leave the floats."""
+
+
+def row_weights(
+    sample_weight: Any,
+    n: int,
+    classes: NDArray[Any],
+    labels: Array,
+    class_weight: Mapping[Any, float] | str | None,
+) -> Array | None:
+    """The weight of each row, (n,), from sample and class weights; None where all are 1.
+
+    Raises `ValueError` for weights that are negative, not finite, all zero or of another length, naming the row.
+    """
+    weight = None if sample_weight is None else sample_weights(sample_weight, n)
+    if class_weight is None:
+        return weight
+    ones = np.ones(n) if weight is None else in_bounds(weight)
+    per_class = in_bounds(_per_class(class_weight, classes, labels, ones))
+    weight = np.asarray(ones * (per_class[labels] if labels.ndim == 1 else labels @ per_class))
+    if n and not weight.any():
+        raise ValueError(
+            "the class weights leave every row with a weight of zero, so there is nothing to fit; give the classes of "
+            "y weights above zero."
+        )
+    return weight
+
+
+def in_bounds(weight: Array) -> Array:
+    """The weights, divided by a power of two where they are so large or so small that their sums and products overflow.
+
+    The objective is a weighted mean, so a common factor of all weights changes nothing.
+
+    Example:
+        >>> in_bounds(np.array([2.0**1000, 2.0**1001])).tolist()
+        [0.25, 0.5]
+    """
+    top = float(weight.max(initial=0.0))
+    if top == 0 or 1 / LARGE < top < LARGE:
+        return weight
+    return np.asarray(np.ldexp(weight, -int(np.frexp(top)[1])))
+
+
+def sample_weights(sample_weight: Any, n: int) -> Array:
+    """Checked weights (n,), one for each row; a single number stands for all rows."""
+    weight = _numbers(sample_weight)
+    if weight.ndim == 0:
+        weight = np.full(n, float(weight))
+    if weight.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D array or scalar, got shape {weight.shape}.")
+    if weight.shape != (n,):
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape}, expected {(n,)}: one weight for each of the {n} rows."
+        )
+    bad = ~np.isfinite(weight) | (weight < 0)
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"the sample weight of row {row} is {weight[row]}: weights count rows, so they are finite and >= 0."
+        )
+    if n and not weight.any():
+        raise ValueError(
+            "all sample weights are zero, so there is nothing to fit; leave sample_weight out to count each row once."
+        )
+    return weight
+
+
+def _numbers(sample_weight: Any) -> Array:
+    values = label_values(sample_weight)
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.where(np.ma.getmaskarray(values), np.nan, values.data)
+    values = np.asarray(values)
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    out = np.empty(values.shape)
+    for place, value in np.ndenumerate(np.asarray(sample_weight, dtype=object)):
+        if type(value).__name__ in ("NAType", "NoneType"):
+            value = np.nan
+        elif not isinstance(value, (bool, np.bool_)) and not is_real(value):
+            row = f"row {place[0]}" if place else "all rows"
+            raise ValueError(f"the sample weight of {row} is {spell(value)}, which is no number.")
+        out[place] = value
+    return out
+
+
+def _per_class(class_weight: Mapping[Any, float] | str, classes: NDArray[Any], labels: Array, weight: Array) -> Array:
+    if isinstance(class_weight, str):  # "balanced"
+        hard = labels.ndim == 1
+        mass = np.bincount(labels, weights=weight, minlength=len(classes)) if hard else weight @ labels
+        return np.asarray(np.divide(weight.sum(), len(classes) * mass, out=np.zeros(len(classes)), where=mass > 0))
+    out = np.ones(len(classes))
+    places = {label: k for k, label in enumerate(classes.tolist())}
+    for label, value in class_weight.items():
+        if label not in places:
+            known = ", ".join(map(repr, list(places)[:10]))
+            raise ValueError(f"class_weight names the class {spell(label)}, which is not among the classes: {known}.")
+        if not is_real(value) or not np.isfinite(value) or value < 0:
+            raise ValueError(f"class_weight of {spell(label)} is {spell(value)}: weights are finite numbers and >= 0.")
+        out[places[label]] = float(value)
+    return out
