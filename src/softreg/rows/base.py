@@ -10,12 +10,16 @@ over a handful of classes are then long vector operations (measured: three times
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.rows.threads import in_order
+
 Array = NDArray[Any]
+OneBlock = TypeVar("OneBlock")
 Sums = tuple[Any, ...]
 """Arrays and numbers that can be added, one tuple a block."""
 
@@ -98,6 +102,42 @@ class Rows(Protocol):
         zero compared with their spread, or a tolerance below the precision of the stored numbers.
         """
         ...
+
+
+@dataclass(eq=False)
+class MemoryBlock:
+    """What the blocks of all homes in memory have in common: their place among the rows."""
+
+    rows: Any
+    start: int
+    stop: int
+    memory: dict[str, Array] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def labels(self) -> Array:
+        """Codes (b,) or label probabilities (b, q)."""
+        labels: Array = self.rows.labels[self.start : self.stop]
+        return labels
+
+    @property
+    def weights(self) -> Array | None:
+        """Row weights of each model (m, b), or None where every row counts once in every model."""
+        weights: Array | None = self.rows.weights
+        return None if weights is None else weights[:, self.start : self.stop]
+
+
+class MemoryRows(Generic[OneBlock]):
+    """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
+
+    blocks: list[OneBlock]
+
+    def sum(self, part: Callable[[OneBlock], Sums]) -> Sums:
+        """`part(block)` added over all blocks in float64, in the order of the rows."""
+        return add_up(in_order(part, self.blocks))
+
+    def map(self, part: Callable[[OneBlock], Array]) -> Array:
+        """What `part` makes of each block, one after another."""
+        return np.concatenate(list(in_order(part, self.blocks)))
 
 
 def add_up(parts: Any) -> Sums:

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from softreg.rows.base import Array, Sums, add_up, stratified
-from softreg.rows.threads import in_order
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
 
 BLOCK_BYTES = 8 << 20
 """A block of about this size keeps BLAS busy and its logits in the cache (measured: 2,000 to 4,000 rows of MNIST)."""
 
 
 @dataclass(eq=False)
-class DenseBlock:
+class DenseBlock(MemoryBlock):
     """A run of rows of an array."""
 
     rows: DenseRows
-    start: int
-    stop: int
-    memory: dict[str, Array] = field(default_factory=dict)
-
-    @property
-    def labels(self) -> Array:
-        """Codes (b,) or label probabilities (b, q)."""
-        return self.rows.labels[self.start : self.stop]
-
-    @property
-    def weights(self) -> Array | None:
-        """Row weights of each model (m, b), or None."""
-        weights = self.rows.weights
-        return None if weights is None else weights[:, self.start : self.stop]
 
     @property
     def X(self) -> Array:
@@ -77,7 +61,7 @@ class DenseBlock:
         return first, second
 
 
-class DenseRows:
+class DenseRows(MemoryRows[DenseBlock]):
     """Rows of an array X (n, d) with their labels and weights."""
 
     can_shift = True
@@ -98,14 +82,6 @@ class DenseRows:
         self.dtype = np.dtype(dtype or X.dtype)
         size = int(np.clip(BLOCK_BYTES // max(1, self.d * X.dtype.itemsize), 256, 16384))
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
-
-    def sum(self, part: Callable[[DenseBlock], Sums]) -> Sums:
-        """`part(block)` added over all blocks in float64, in the order of the rows."""
-        return add_up(in_order(part, self.blocks))
-
-    def map(self, part: Callable[[DenseBlock], Array]) -> Array:
-        """One output row for each row, in order."""
-        return np.concatenate(list(in_order(part, self.blocks)))
 
     def sample(self, size: int, seed: int) -> DenseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""

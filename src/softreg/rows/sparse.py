@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from softreg.rows.base import Array, Sums, add_up, stratified
-from softreg.rows.threads import in_order
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
 
 BLOCK_NONZEROS = 400_000
 """Fewer, larger blocks than in a dense home: each block's gradient is a dense (k, d) array, however sparse the rows."""
 
 
 @dataclass(eq=False)
-class SparseBlock:
+class SparseBlock(MemoryBlock):
     """A run of rows of a CSR matrix; it shares the numbers of the whole."""
 
     rows: SparseRows
-    start: int
-    stop: int
     X: Any
-    memory: dict[str, Array] = field(default_factory=dict)
-
-    @property
-    def labels(self) -> Array:
-        """Codes (b,) or label probabilities (b, q)."""
-        return self.rows.labels[self.start : self.stop]
-
-    @property
-    def weights(self) -> Array | None:
-        """Row weights of each model (m, b), or None."""
-        weights = self.rows.weights
-        return None if weights is None else weights[:, self.start : self.stop]
 
     def times(self, prepared: Array) -> Array:
         """`W @ X.T`, (k, b)."""
@@ -68,7 +52,7 @@ class SparseBlock:
         return first, second
 
 
-class SparseRows:
+class SparseRows(MemoryRows[SparseBlock]):
     """Rows of a CSR matrix X (n, d) with their labels and weights; zeros stay zeros, whatever the shift."""
 
     can_shift = False
@@ -84,14 +68,6 @@ class SparseRows:
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
         arrays = (X.data[a:b].astype(self.dtype, copy=False), X.indices[a:b], X.indptr[start : stop + 1] - a)
         return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
-
-    def sum(self, part: Callable[[SparseBlock], Sums]) -> Sums:
-        """`part(block)` added over all blocks in float64, in the order of the rows."""
-        return add_up(in_order(part, self.blocks))
-
-    def map(self, part: Callable[[SparseBlock], Array]) -> Array:
-        """One output row for each row, in order."""
-        return np.concatenate(list(in_order(part, self.blocks)))
 
     def sample(self, size: int, seed: int) -> SparseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .classifier import TableClassifier
-from .encoder import Encoder
-from .errors import TableError, TableWarning
-from .kinds import Column, Kind
-from .reader import as_table, read_table
-from .schema import Schema, learn_schema
-from .target import check_labels, labels, split_rows
-from .writer import prediction_table, predictions_csv, write_predictions
+from softreg.tables.classifier import TableClassifier
+from softreg.tables.encoder import Encoder
+from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.kinds import Column, Kind
+from softreg.tables.reader import as_table, read_table
+from softreg.tables.schema import Schema, learn_schema
+from softreg.tables.target import check_labels, labels, split_rows
+from softreg.tables.writer import prediction_table, predictions_csv, write_predictions
 
 __all__ = [
     "Column",

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .errors import TableError, shown
+from softreg.tables.errors import TableError, shown
 
 MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "nan", "null", "none")  # compared without case and outer blanks
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"

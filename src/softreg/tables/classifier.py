@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.models import SoftmaxRegression
 from softreg.models.storage import write_model
-
-from .encoder import Encoder
-from .errors import TableError, TableWarning
-from .reader import as_table
-from .schema import Schema, learn_schema
-from .target import check_labels, labels
+from softreg.tables.encoder import Encoder
+from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.reader import as_table
+from softreg.tables.schema import Schema, learn_schema
+from softreg.tables.target import check_labels, labels
 
 _PREFIX = "model."
 _PARAMETERS = (

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .cells import Dates, Levels, Numbers, parse_numbers, pick, read_column
-from .errors import TableError, listed, shown
-from .kinds import BOOLEAN_WORDS, infinite
+from softreg.tables.cells import Dates, Levels, Numbers, parse_numbers, pick, read_column
+from softreg.tables.errors import TableError, listed, shown
+from softreg.tables.kinds import BOOLEAN_WORDS, infinite
 
 # Features of each row and their values, both of shape (n,); -1 is "no feature".
 Entry = tuple[NDArray[np.int64], NDArray[np.float64]]

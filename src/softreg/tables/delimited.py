@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from .errors import TableError, plural, shown
+from softreg.tables.errors import TableError, plural, shown
 
 BLOCK = 1 << 22  # bytes parsed at a time; a longer row makes the reader fail, and then the whole file is one block
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .codes import (
+from softreg.tables.codes import (
     BooleanCode,
     CategoryCode,
     Code,
@@ -21,9 +21,9 @@ from .codes import (
     code_from_state,
     numbers_of,
 )
-from .errors import TableError, shown
-from .kinds import Column, Kind
-from .schema import Schema
+from softreg.tables.errors import TableError, shown
+from softreg.tables.kinds import Column, Kind
+from softreg.tables.schema import Schema
 
 WIDE = 200  # a matrix of more columns than this is sparse where its density is below SPARSE
 SPARSE = 0.2

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .cells import Dates, Levels, Numbers, count_levels, parse_numbers, pick, read_column
-from .errors import TableError, listed, plural, shown
+from softreg.tables.cells import Dates, Levels, Numbers, count_levels, parse_numbers, pick, read_column
+from softreg.tables.errors import TableError, listed, plural, shown
 
 SMALL = 20  # a text column with at most this many levels is a category, however few rows there are
 MAX_LEVELS = 1000  # more levels than this are no category

@@ -11,8 +11,8 @@ import narwhals as nw
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .delimited import parse_delimited
-from .errors import TableError, listed, plural, shown
+from softreg.tables.delimited import parse_delimited
+from softreg.tables.errors import TableError, listed, plural, shown
 
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 _MAGIC = {

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .errors import TableError, listed, no_such_column, plural
-from .kinds import FEATURES, Column, Kind, judge
+from softreg.tables.errors import TableError, listed, no_such_column, plural
+from softreg.tables.kinds import FEATURES, Column, Kind, judge
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .cells import parse_numbers
-from .errors import TableError, listed, no_such_column, plural, shown
-from .kinds import SMALL
+from softreg.tables.cells import parse_numbers
+from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
+from softreg.tables.kinds import SMALL
 
 
 def labels(table: pa.Table, target: str) -> NDArray[np.str_]:

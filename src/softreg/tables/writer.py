@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
 from softreg.files import atomic_path
-
-from .errors import TableError, shown
-from .reader import PARQUET_ENDINGS
+from softreg.tables.errors import TableError, shown
+from softreg.tables.reader import PARQUET_ENDINGS
 
 LABEL = "prediction"
 
