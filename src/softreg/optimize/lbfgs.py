@@ -6,6 +6,7 @@ Nocedal and Wright, Numerical Optimization, algorithm 7.4, with one recursion fo
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg as sl
 
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Curvature, Sketch
@@ -18,7 +19,15 @@ REFRESH = (0, 4, 12, 30)
 
 def dot(a: Array, b: Array) -> Array:
     """The inner product of each model's parameters, (m,)."""
+    if len(a) == 1:  # one long product: BLAS is quicker than einsum
+        return np.array([np.vdot(a, b)])
     return np.asarray(np.einsum("mqd,mqd->m", a, b))
+
+
+def add_to(r: Array, share: Array, s: Array) -> None:
+    """`r += share * s` for each model, in place: with millions of weights, temporary arrays are what costs."""
+    for j, factor in enumerate(share):
+        sl.blas.daxpy(s[j].ravel(), r[j].ravel(), a=factor)
 
 
 class LBFGS:
@@ -48,19 +57,19 @@ class LBFGS:
 
     def _two_loops(self, G: Array) -> Array:
         assert self.curvature is not None
-        r, shares = G.copy(), []
+        r, shares = np.array(G, order="C"), []
         for s, y, sy in reversed(self.pairs):
             share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > 0)
-            r -= share[:, None, None] * y
+            add_to(r, -share, y)
             shares.append(share)
-        r = self.curvature.solve(r)
+        r = np.ascontiguousarray(self.curvature.solve(r))
         if self.pairs:
             s, y, sy = self.pairs[-1]
             scale = np.divide(sy, dot(y, self.curvature.solve(y)), out=np.ones_like(sy), where=sy > 0)
             r *= scale[:, None, None]
         for (s, y, sy), share in zip(self.pairs, reversed(shares), strict=True):
             back = np.divide(dot(y, r), sy, out=np.zeros_like(sy), where=sy > 0)
-            r += (share - back)[:, None, None] * s
+            add_to(r, share - back, s)
         return r
 
     def learn(self, step: Array, change: Array) -> None:

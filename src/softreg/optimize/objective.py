@@ -164,7 +164,7 @@ class Objective:
             )
 
         value, G, r, exact = self.rows.sum(part)
-        G, r = G.reshape(self.m, self.q, -1), r.reshape(self.m, self.q)
+        G, r = np.ascontiguousarray(G).reshape(self.m, self.q, -1), r.reshape(self.m, self.q)
         bias = exact if self.fit_intercept else np.zeros_like(exact)
         full = np.concatenate([self.coordinates.gradient(G, r), bias[..., None]], axis=-1)
         return value / self.mass, full / self.mass[:, None, None]

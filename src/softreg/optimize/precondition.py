@@ -15,10 +15,12 @@ import scipy.linalg as sl
 
 from softreg.optimize.objective import Objective
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, in_order
+from softreg.rows import Array, Block, Rows, Sums, in_order
 
 MAX_FEATURES = 4096
 """Above this many columns a factor of d x d costs more than the passes it saves: a diagonal serves."""
+EVEN = 0.1
+"""This part of a diagonal is spread evenly over the columns, so that none is taken to be flat."""
 MAX_CLASSES = 32
 """Above this many classes one factor serves all, scaled by each class's mean p (1 - p)."""
 
@@ -105,14 +107,32 @@ class Sketch:
     def matrices(self, objective: Objective, theta: Array) -> Diagonal | tuple[tuple[Array, ...], Array]:
         """The curvature of the loss at `theta`, plus the penalty's: a diagonal where there are many columns, otherwise
         for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group of each model."""
+        if objective.rows.d > MAX_FEATURES:
+            return self._diagonal(objective)
         w = self._uncertainty(objective, theta)  # (m, q, s)
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)
         self._mean = np.maximum(mean, 1e-10 * mean.max() + 1e-300)
-        if objective.rows.d > MAX_FEATURES:
-            return Diagonal(self._mean[:, :, None] + objective.ridge[:, None, :])
         Z = self._standardised(objective)
         groups, group = np.unique(objective.penalty.l2, return_inverse=True)
         return tuple(self._blocks(objective, Z, w[group == g], group == g) for g in range(len(groups))), group
+
+    def _diagonal(self, objective: Objective) -> Diagonal:
+        """The diagonal from all rows, at the logits that they keep: a sample would miss the rare columns of text."""
+        m, q = objective.m, objective.q
+        shift, scale = objective.coordinates.for_block()
+
+        def part(block: Block) -> Sums:
+            P, _ = loss.probabilities(block.memory["logits"])
+            w = P * (1 - P) * _weights(block, objective)[:, None]
+            flat = w.reshape(m * q, -1).astype(objective.rows.dtype, copy=False)
+            return block.weighted_squares(flat, shift, scale).reshape(m, q, -1), w.sum(axis=2, dtype=np.float64)
+
+        squares, mean = objective.rows.sum(part)
+        share = q / max(1, q - 1) / objective.mass[:, None]
+        mean = np.maximum(mean * share, 1e-300)
+        # a column varies by 1, so `mean` is what each would have if its values had nothing to do with the doubt
+        diagonal = (1 - EVEN) * squares * share[:, :, None] + EVEN * mean[:, :, None]
+        return Diagonal(np.concatenate([diagonal, mean[:, :, None]], axis=2) + objective.ridge[:, None, :])
 
     def _mass(self, objective: Objective) -> Array:
         V = self.sample.map(lambda block: _weights(block, objective).T)

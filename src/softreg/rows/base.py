@@ -54,6 +54,10 @@ class Block(Protocol):
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...
 
+    def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
+        """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d) for weights w (k, b)."""
+        ...
+
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each."""
         ...

@@ -45,6 +45,10 @@ class DenseBlock(MemoryBlock):
         X = self.X
         return np.asarray((X - shift.astype(X.dtype)) / scale.astype(X.dtype))
 
+    def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
+        """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d)."""
+        return np.asarray(w @ self.standardised(shift, scale) ** 2)
+
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each."""
         X = self.X

@@ -37,6 +37,15 @@ class SparseBlock(MemoryBlock):
         dense /= scale.astype(dense.dtype)
         return dense
 
+    def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
+        """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d): only stored numbers are squared."""
+        squares = sp.csr_array((self.X.data**2, self.X.indices, self.X.indptr), shape=self.X.shape)
+        right = np.ascontiguousarray(w.T)
+        total: Array = (squares.T @ right).T.astype(np.float64)
+        total -= 2 * shift * (self.X.T @ right).T
+        total += shift**2 * w.sum(axis=1, dtype=np.float64)[:, None]
+        return np.asarray(np.maximum(total, 0.0) / scale**2)
+
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each, zeros that are not stored among them."""
         return self.X.min(axis=0).toarray().ravel(), self.X.max(axis=0).toarray().ravel()
