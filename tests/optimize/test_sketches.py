@@ -15,6 +15,7 @@ from softreg.optimize.coordinates import standardise
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Blocks, Diagonal, Sketch
+from softreg.probability import softmax
 from softreg.rows import as_rows
 
 Array = NDArray[Any]
@@ -66,6 +67,7 @@ def test_a_sketch_is_positive_definite(
     rows, coordinates = standardise(as_rows(X, y), centred=True)
     objective = Objective(rows, 3, l2(np.array([0.0, 1.0])), coordinates)
     at = np.random.default_rng(1).normal(size=(2, 3, 9)) * 10
+    objective.place(at)
     curvature = Sketch(rows).curvature(objective, at)
     assert isinstance(curvature, kind)
     for seed in range(5):
@@ -74,3 +76,26 @@ def test_a_sketch_is_positive_definite(
         assert (np.einsum("mqd,mqd->m", G, curvature.solve(G)) > 0).all()
     few = curvature.keep(np.array([False, True]))
     np.testing.assert_allclose(few.solve(G[1:]), curvature.solve(G)[1:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("home", [np.asarray, np.float32, sp.csr_array])
+def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
+    home: Any, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precondition, "MAX_FEATURES", 2)
+    monkeypatch.setattr(precondition, "EVEN", 0.0)
+    X, y = problem(n=70, d=4, q=2)
+    X[X < 0.3] = 0.0
+    V = np.random.default_rng(0).uniform(0, 2, (1, len(y)))
+    rows, coordinates = standardise(as_rows(home(X), y, V), centred=True)
+    objective = Objective(rows, 2, l2(0.01), coordinates)
+    at = np.random.default_rng(1).normal(size=(1, 2, 5))
+    at -= at.mean(axis=1, keepdims=True)
+    objective.place(at)
+    found = Sketch(rows).curvature(objective, at)
+    assert isinstance(found, Diagonal)
+    # for two classes the contrast's Hessian is 2 p (1 - p) z z^T, which is what a class's block is scaled to
+    Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((70, 1))], axis=1)
+    p = softmax(Z @ at[0].T)[:, 0]
+    by_hand = 2 * (V[0] * p * (1 - p)) @ Z**2 / V.sum() + objective.ridge[0]
+    np.testing.assert_allclose(found.diagonal[0], [by_hand, by_hand], rtol=1e-4)
