@@ -28,7 +28,8 @@ PATIENCE = 15
 class Strategy(Protocol):
     """Where to go from here."""
 
-    name: str
+    proves: bool
+    """Whether `decrement_bound` can prove a gap."""
     goal: float
     """A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
 
@@ -78,6 +79,7 @@ class Descent:
         self,
         objective: Objective,
         strategy: Strategy,
+        theta: Array,
         *,
         tol: float,
         max_iter: int,
@@ -87,21 +89,12 @@ class Descent:
         self.objective, self.strategy = objective, strategy
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
         self.goal = min(tol, strategy.goal)
-        self.on_progress = on_progress
-        self.began = perf_counter()
-
-    def run(self, theta: Array) -> Outcome:
-        """From parameters (m, q, d + 1) to the optimum of each model."""
-        m, objective = len(theta), self.objective
+        self.on_progress, self.began = on_progress, perf_counter()
         self.smooth = not objective.penalty.l1.any()
-        self.theta = theta.copy()
-        if self.smooth:
-            self.theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
-        self.theta[..., :-1][..., objective.coordinates.constant] = 0.0  # the bias holds what a constant would add
-        if not objective.fit_intercept:
-            self.theta[..., -1] = 0.0
+        self.theta = self._admissible(theta)
+        m = len(theta)
         self.out = Outcome(
-            theta=theta.copy(),
+            theta=self.theta.copy(),
             value=np.full(m, np.inf),
             gap=np.full(m, np.inf),
             bound=["estimate"] * m,
@@ -112,6 +105,19 @@ class Descent:
         self.tried, self.best, self.since = np.full(m, np.inf), np.inf, 0
         objective.place(self.theta)
         self.loss, self.G = self._gradient()
+
+    def _admissible(self, theta: Array) -> Array:
+        """The start without what no optimum has."""
+        theta = theta.copy()
+        if self.smooth:
+            theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
+        theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias holds what a constant would add
+        if not self.objective.fit_intercept:
+            theta[..., -1] = 0.0
+        return theta
+
+    def run(self) -> Outcome:
+        """On to the optimum of each model."""
         for iteration in range(self.max_iter + 1):
             if not self._iterate(iteration):
                 break
@@ -129,7 +135,7 @@ class Descent:
         objective = self.objective
         D = self.strategy.direction(objective, self.theta, self.G)
         slope = dot(self.G, D) + self._l1_slope(D)
-        estimate = np.where(self._proves_by_decrement(), -slope / 2, np.inf)
+        estimate = np.where(self.strategy.proves | (objective.penalty.l2 == 0), -slope / 2, np.inf)
         estimate = np.minimum(estimate, certificate.dual_estimate(objective, self.theta, self.G))
         self._report(estimate)
         if self._separated(iteration, D, estimate) and objective.m == 0:
@@ -182,10 +188,6 @@ class Descent:
             return np.zeros(self.objective.m)
         side = np.where(self.theta != 0, np.sign(self.theta), np.sign(D))
         return dot(self.objective.l1_scaled[:, None, :] * side, D)
-
-    def _proves_by_decrement(self) -> Array:
-        unpenalised = self.objective.penalty.l2 == 0
-        return np.full(self.objective.m, True) if self.strategy.name == "newton" else unpenalised
 
     def _search(self, D: Array, slope: Array) -> Array:
         """Step lengths (m,): the loss from the kept logits, the penalty in closed form."""
@@ -241,14 +243,14 @@ class Descent:
         gap = certificate.dual_gap(objective, self.theta, self.loss, self.G)
         gap = np.where(left <= certificate.BALANCED, gap, np.inf)
         bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
-        if self.strategy.name == "newton" and (gap > self.tol).any():
+        if self.strategy.proves and (gap > self.tol).any():
             self.strategy.direction(objective, self.theta, self.G)
             other = self.strategy.decrement_bound(objective, self.G)
             bound = ["self-concordance" if o < g else b for o, g, b in zip(other, gap, bound, strict=True)]
             gap = np.minimum(gap, other)
         # without a penalty and without a Newton bound there is no proof: the preconditioned gradient norm decides
         guess = np.isinf(gap) & (objective.penalty.l2 == 0) & (objective.penalty.l1 == 0)
-        guess &= last or self.strategy.name != "newton"  # Newton's proof comes a step or two later
+        guess &= last or not self.strategy.proves  # Newton's proof comes a step or two later
         return np.where(guess, decrement, gap), bound
 
     def _record(self, which: Array, gap: Array, bound: list[str], status: Status) -> None:

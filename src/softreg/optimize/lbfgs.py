@@ -33,7 +33,7 @@ def add_to(r: Array, share: Array, s: Array) -> None:
 class LBFGS:
     """Directions from the last steps and a sketched curvature."""
 
-    name = "lbfgs"
+    proves = False
     goal = np.inf
 
     def __init__(self, sketch: Sketch, refresh: tuple[int, ...] = REFRESH) -> None:

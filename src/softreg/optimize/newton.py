@@ -39,7 +39,7 @@ def contrasts(q: int) -> Array:
 class Newton:
     """Directions from the exact Hessian of each model."""
 
-    name = "newton"
+    proves = True
     goal = 1e-13
 
     def __init__(self) -> None:

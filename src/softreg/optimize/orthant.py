@@ -20,8 +20,6 @@ from softreg.rows import Array
 class OrthantLBFGS(LBFGS):
     """Directions that keep each weight on its side of zero."""
 
-    name = "orthant-wise lbfgs"
-
     def __init__(self, sketch: Sketch, refresh: tuple[int, ...] = REFRESH) -> None:
         super().__init__(sketch, refresh)
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}

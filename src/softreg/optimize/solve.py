@@ -119,7 +119,7 @@ def _descend(
         strategy = _quasi_newton(objective, sample, REFRESH_WARM if warm else REFRESH)
         if warm:
             theta = _warm(objective, sample, theta, tol)
-    return Descent(objective, strategy, tol=tol, max_iter=max_iter, on_progress=on_progress).run(theta)
+    return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
 
 
 def _quasi_newton(objective: Objective, sample: Rows, refresh: tuple[int, ...] = REFRESH) -> LBFGS:
@@ -130,8 +130,8 @@ def _warm(objective: Objective, sample: Rows, theta: Array, tol: float) -> Array
     """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
     few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
-    run = Descent(few, _quasi_newton(objective, sample, REFRESH_SAMPLE), tol=max(tol, 1e-3), max_iter=40, certify=False)
-    return run.run(theta).theta
+    strategy = _quasi_newton(objective, sample, REFRESH_SAMPLE)
+    return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=40, certify=False).run().theta
 
 
 def _solution(objective: Objective, coordinates: Coordinates, outcome: Outcome, j: int) -> Solution:
