@@ -111,26 +111,25 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
-    if name == "newton":
-        strategy: Strategy = Newton()
-    else:
-        sample = _sample(objective.rows, seed)
-        warm = cold and objective.rows.n > SMALL
-        strategy = _quasi_newton(objective, sample, REFRESH_WARM if warm else REFRESH)
-        if warm:
-            theta = _warm(objective, sample, theta, tol)
+    warm = cold and objective.rows.n > SMALL
+    sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
+    if warm:
+        theta = _warm(objective, name, sample, theta, tol)
+    strategy = _strategy(objective, name, sample, REFRESH_WARM if warm else REFRESH)
     return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
 
 
-def _quasi_newton(objective: Objective, sample: Rows, refresh: tuple[int, ...] = REFRESH) -> LBFGS:
+def _strategy(objective: Objective, name: str, sample: Rows, refresh: tuple[int, ...]) -> Strategy:
+    if name == "newton":
+        return Newton()
     return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), refresh)
 
 
-def _warm(objective: Objective, sample: Rows, theta: Array, tol: float) -> Array:
+def _warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float) -> Array:
     """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
     few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
-    strategy = _quasi_newton(objective, sample, REFRESH_SAMPLE)
+    strategy = _strategy(objective, name, sample, REFRESH_SAMPLE)
     return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=40, certify=False).run().theta
 
 
