@@ -16,7 +16,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     The temporary file lies in the same folder, so that the final rename is atomic, and is flushed to disk
     before it takes the name. Any exception, Ctrl-C among them, leaves what stood at `path` before untouched.
 
-    Raises `FileNotFoundError` where the folder does not exist, with the folder's name.
+    Raises `FileNotFoundError` where the folder does not exist, with the folder's name; any other `OSError`, such as
+    that of a full disk, names `path`.
     """
     target = Path(path)
     if not target.parent.is_dir():
@@ -34,5 +35,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(mask)
         os.chmod(draft, 0o666 & ~mask)  # mkstemp makes private files; a result is as readable as any other
         os.replace(draft, target)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, name, draft):
+            raise  # it tells of another file, or in words of our own
+        raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
     finally:
         draft.unlink(missing_ok=True)

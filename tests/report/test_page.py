@@ -273,3 +273,19 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
     with pytest.raises(FileNotFoundError, match="no such place"):
         write_report(tmp_path / "no such place" / "r.html", data)
+
+
+@pytest.mark.parametrize(("count", "scrolls"), [(25, False), (26, True)])
+def test_a_table_that_scrolls_says_so(count: int, scrolls: bool) -> None:
+    columns = [(f"column {j}", "number", "1 to 9") for j in range(count)]
+    found = audit(np.full((4, 2), 0.5), [0, 1, 0, 1], ["cat", "dog"])
+    page = render_report(ReportData("Long", found, columns=columns))
+    assert ("26 lines, of which some fit here" in page) is scrolls
+    assert ('class="scroll long"' in page) is scrolls
+
+
+def test_the_gap_of_a_curve_is_not_called_a_bound() -> None:
+    """Along the way it is an estimate, so it "may still be" so far, not "is at most"."""
+    found = audit(np.full((4, 2), 0.5), [0, 1, 0, 1], ["cat", "dog"])
+    page = render_report(ReportData("Curve", found, history=history(6), gap_name="estimated gap"))
+    assert "estimated gap, how far it may still be from the best possible" in " ".join(page.split())

@@ -274,3 +274,19 @@ def test_a_pandas_frame_is_not_changed(table: pa.Table) -> None:
     before = frame.copy()
     TableClassifier("label").fit(frame)
     pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize("use", [lambda model: model.save("never.softreg"), lambda model: model.to_state()])
+def test_an_unfitted_classifier_says_so(use: Any) -> None:
+    with pytest.raises(TableError, match="not fitted yet"):
+        use(TableClassifier("t"))
+
+
+def test_a_warning_made_an_error_leaves_nothing_half_fitted() -> None:
+    table = pa.table({"id": list(range(30)), "a": [float(i % 7) for i in range(30)], "t": ["u", "v"] * 15})
+    model = TableClassifier("t")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TableWarning):
+            model.fit(table)
+    assert not hasattr(model, "schema_")

@@ -82,10 +82,6 @@ def test_infinity_is_refused_with_its_row(word: str) -> None:
     assert "row 2" in refusal([0.5, float("inf")])
 
 
-def test_infinity_outside_the_training_rows_is_not_seen_in_training() -> None:
-    assert column([1.0, 2.0, float("inf")], rows=np.array([0, 1])).kind is Kind.NUMBER
-
-
 # Codes
 
 
@@ -135,7 +131,7 @@ def test_levels_are_exact_and_sorted() -> None:
     found = column(["b", "a ", "NA", "unknown", "b", "", "B"])
     assert found.levels == ("B", "NA", "a ", "b", "unknown")
     assert found.missing == 1
-    assert found.reason == "5 levels: 'B', 'NA', 'a ', 'b' and 1 more"
+    assert found.reason == "5 levels: 'B', 'NA', 'a ', 'b' and 1 more; 1 row without a value"
 
 
 def test_levels_are_those_of_the_training_rows() -> None:
@@ -181,7 +177,7 @@ def test_an_id_that_repeats_is_a_number_until_most_values_differ() -> None:
     assert column([17, 4, 17, 4], "store_id").kind is Kind.NUMBER
     mostly = column([17, 4, 17, 9], "doc_id")
     assert mostly.kind is Kind.IDENTIFIER
-    assert mostly.reason == "its name says so, and 4 rows have 3 whole numbers"
+    assert mostly.reason == "its name says so, and 4 rows have 3 different numbers"
     assert column([17, 4, 17, 9], "score").kind is Kind.NUMBER
     assert column([1.5, 4.0], "id").kind is Kind.NUMBER
 
@@ -303,3 +299,32 @@ def test_codes_of_digits_and_letters_are_a_category() -> None:
     assert column(values * 3).kind is Kind.CATEGORY
     assert column(["1", "2", "a"]).kind is Kind.CATEGORY
     assert column([str(i) for i in range(25)] + ["other"] * 40).kind is Kind.CATEGORY
+
+
+# What is said of it
+
+
+def test_rows_without_a_value_are_counted_for_every_kind() -> None:
+    assert column(["yes", "no", "", "yes"]).reason == "yes or no, 1 row without a value"
+    assert column(["b", "", "a", ""]).reason == "2 levels: 'a', 'b'; 2 rows without a value"
+    assert column(["b", "c", "a"]).reason == "3 levels: 'a', 'b', 'c'"
+
+
+@pytest.mark.parametrize("values", [["1", "2", "3", "inf"], [1.0, 2.0, 3.0, np.inf]])
+def test_infinity_outside_the_training_rows_is_refused_before_the_fit(values: list[Any]) -> None:
+    assert "Column 'x' has inf in row 4" in refusal(values, rows=np.array([0, 1, 2]))
+
+
+def test_decimal_commas_that_are_left_out_are_told_once() -> None:
+    table = pa.table({"a": [f"{i},5" for i in range(50)], "b": [1.0, 2.0] * 25, "t": ["u", "v"] * 25})
+    (said,) = learn_schema(table, "t").warnings
+    assert said == (
+        "column 'a' looks like numbers written with a decimal comma or thousands separators ('0,5') and is left out; "
+        "write them like 1234.5 to have them used as numbers"
+    )
+
+
+def test_an_identifier_by_name_says_how_many_numbers_differ() -> None:
+    found = column([str(i) for i in [*range(30), *range(10)]], name="id")
+    assert found.kind is Kind.IDENTIFIER
+    assert found.reason == "its name says so, and 40 rows have 30 different numbers"

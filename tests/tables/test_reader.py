@@ -245,3 +245,11 @@ def test_what_is_no_table(data: Any, told: str) -> None:
     with pytest.raises(TableError) as caught:
         as_table(data)
     assert told in str(caught.value)
+
+
+def test_an_open_quote_is_asked_for_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,t\n1,x\n"2,y\n3,z\n', "utf-8")
+    with pytest.raises(TableError) as caught:
+        read_table(path)
+    assert str(caught.value).endswith("is a quote opened there and never closed?")

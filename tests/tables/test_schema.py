@@ -83,7 +83,9 @@ def test_the_schema_survives_json(table: pa.Table) -> None:
 def test_no_column_left(table: pa.Table) -> None:
     with pytest.raises(TableError) as caught:
         learn_schema(table.select(["id", "same", "buys"]), "buys", rows=TRAIN)
-    assert "No column is left to learn 'buys' from: 'id' is identifier" in str(caught.value)
+    assert "No column is left to learn 'buys' from, since the others were taken for: 'id': identifier" in str(
+        caught.value
+    )
     with pytest.raises(TableError, match="the table has no other column"):
         learn_schema(table.select(["buys"]), "buys")
 
@@ -106,3 +108,23 @@ def test_match_names_what_is_missing_and_what_is_new(table: pa.Table) -> None:
         schema.match(table.rename_columns({"age": "Age"}))
     assert "lacks the column 'age'" in str(caught.value)
     assert "columns that the model does not know: 'Age'; renamed?" in str(caught.value)
+
+
+def test_no_column_left_says_what_the_others_were_taken_for() -> None:
+    texts = [f"message number {i} has words" for i in range(50)]
+    table = pa.table({"text": texts, "id": list(range(50)), "t": ["u", "v"] * 25})
+    with pytest.raises(TableError) as caught:
+        learn_schema(table, "t")
+    said = str(caught.value)
+    assert "since the others were taken for: 'text': text (50 different values" in said
+    assert "; 'id': identifier (its name says so" in said
+    assert said.endswith("scikit-learn's TfidfVectorizer, then softreg.SoftmaxRegression.")
+    with pytest.raises(TableError, match="few different words"):
+        learn_schema(table.drop(["text"]), "t")
+
+
+@pytest.mark.parametrize(("first", "doubted"), [("12.5", True), ("x" * 61, True), ("age", False), ("2nd", False)])
+def test_a_file_without_a_header_is_suspected(first: str, doubted: bool) -> None:
+    with pytest.raises(TableError) as caught:
+        learn_schema(pa.table({first: [1, 2], "b": [3, 4]}), "b", drop=["zebra"])
+    assert ("must name the columns" in str(caught.value)) is doubted

@@ -39,7 +39,9 @@ def _test_size(context: click.Context, parameter: click.Parameter, value: float)
     return value
 
 
-@click.group(cls=Boundary, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "softreg", cls=Boundary, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, message="softreg %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -99,7 +101,7 @@ def train(
     train_table(Order(data, target, model, report, strength, test_size, seed, drop, as_json, quiet))
 
 
-@main.command()
+@main.command(short_help="Give each row of DATA its probabilities and its most likely label.")
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
 @click.option("--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it.")
@@ -123,7 +125,7 @@ def evaluate(model: Path, data: Path, target: str | None, report: Path | None, a
     evaluate_table(model, data, target, report, as_json=as_json)
 
 
-@main.command()
+@main.command(short_help="Say what a model file holds.")
 @click.argument("model", type=FILE)
 @AS_JSON
 def inspect(model: Path, as_json: bool) -> None:
@@ -133,7 +135,7 @@ def inspect(model: Path, as_json: bool) -> None:
     inspect_model(model, as_json=as_json)
 
 
-@main.command()
+@main.command(short_help="Show it all at work on handwritten digits.")
 @click.option("--folder", type=FILE, default=Path("demo"), show_default=True, help="Where model and report go.")
 def demo(folder: Path) -> None:
     """Train on the 8 x 8 digits that scikit-learn carries; leaves a model and a report."""

@@ -33,6 +33,13 @@ class Boundary(click.Group):
     exception is a defect of softreg and keeps its traceback.
     """
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the options of the group; what is wrong with them is told in one paragraph."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise _misused(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command within the boundary."""
         with warnings.catch_warnings():
@@ -42,6 +49,8 @@ class Boundary(click.Group):
             except KeyboardInterrupt:
                 click.echo("softreg: stopped by Ctrl-C; no file was left half-written.", err=True)
                 ctx.exit(EXIT_INTERRUPTED)
+            except click.UsageError as error:
+                raise _misused(error) from None
             except OSError as error:
                 if error.errno == errno.EPIPE:
                     raise  # click ends silently when the reader of a pipe has gone
@@ -52,11 +61,20 @@ class Boundary(click.Group):
                 raise Complaint(str(error)) from None
 
 
+def _misused(error: click.UsageError) -> Complaint:
+    """A command line that is not understood, with the command whose help says how it goes."""
+    command = error.ctx.command_path if error.ctx else "softreg"
+    return Complaint(f"{error.format_message()} See `{command} --help`.")
+
+
 def _told(error: OSError) -> str:
     """Words for an error of the file system; those that softreg wrote itself are kept."""
-    if error.filename is None or error.strerror is None:
+    if error.errno is None:
         return str(error)
-    return f"{os.fspath(error.filename)!r} cannot be used: {error.strerror}."
+    reason = os.strerror(error.errno)  # what Arrow raises names the same reason in many more words
+    if error.filename is None:
+        return f"The result could not be written: {reason}."
+    return f"{os.fspath(error.filename)!r} cannot be used: {reason}."
 
 
 def _is_ours(error: ValueError) -> bool:

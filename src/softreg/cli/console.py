@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 import sys
+import unicodedata
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len
 
 from softreg.cli.boundary import Complaint
 
@@ -21,6 +24,8 @@ Listener = Callable[["Progress"], None]
 MODEL_ENDINGS = (".softreg", ".safetensors")
 REPORT_ENDINGS = (".html", ".htm")
 SECONDS_BETWEEN_LINES = 1.0
+LEAST_GAP = 1e-12  # of a gap below, the digits are rounding errors
+LONGEST_LABEL = 40  # characters of a label in a line
 
 
 def say(text: str = "") -> None:
@@ -35,9 +40,41 @@ def aligned(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     rows     150  30 held out
     columns  4
     """
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    lines = (
+        "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    )
     return "\n".join(f"{indent}{line}".rstrip() for line in lines)
+
+
+def plain(text: str) -> str:
+    """Text from a file as one line that leaves the terminal alone: control characters become escapes.
+
+    >>> print(plain("two\\nlines, \\x1b[31mred"))
+    two\\nlines, \\x1b[31mred
+    """
+    moves = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in moves else c for c in text)
+
+
+def clipped(label: str, longest: int = LONGEST_LABEL) -> str:
+    """The beginning of a label, with an ellipsis where more follows.
+
+    >>> clipped("Free entry in a competition", longest=11)
+    'Free entry…'
+    """
+    return label if len(label) <= longest else label[: longest - 1].rstrip() + "…"
+
+
+def nats(gap: float) -> str:
+    """A gap in words.
+
+    >>> nats(3.2e-7), nats(2e-19)
+    ('3.2e-07 nats', '1.0e-12 nats')
+    """
+    return f"{max(gap, LEAST_GAP):.1e} nats"
 
 
 def check_writable(path: Path | None, endings: tuple[str, ...], option: str) -> None:
@@ -59,20 +96,38 @@ def check_writable(path: Path | None, endings: tuple[str, ...], option: str) -> 
 
 @contextmanager
 def fitting(tol: float, *, quiet: bool = False) -> Iterator[Listener]:
-    """Give a listener for a fit's progress: a bar on a terminal, else a plain line a second, or silence."""
-    if quiet:
-        yield lambda record: None
-    elif sys.stderr.isatty():
-        with _bar(tol) as listener:
-            yield listener
-    else:
-        lines = Lines()
-        yield lines
-        lines.end()
+    """Give a listener for a fit's progress: a bar on a terminal, else a plain line a second, or silence.
+
+    Warnings wait until the end: in the middle, they would stand on the line of the bar.
+    """
+    with _warnings_held():
+        if quiet:
+            yield lambda record: None
+        elif sys.stderr.isatty():
+            with _bar(tol) as listener:
+                yield listener
+        else:
+            lines = Lines()
+            yield lines
+            lines.end()
+
+
+@contextmanager
+def _warnings_held() -> Iterator[None]:
+    """Keep warnings back, and show them on leaving."""
+    held: list[tuple[Any, ...]] = []
+    show = warnings.showwarning
+    warnings.showwarning = lambda *told: held.append(told)
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+        for told in held:
+            show(*told)
 
 
 def _told(record: Progress) -> str:
-    now = f"objective {record.value:.6f} nats, gap {record.gap:.1e} nats"
+    now = f"objective {record.value:.6f} nats, gap {nats(record.gap)}"
     return f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
 
 

@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import REPORT_ENDINGS, check_writable, say
-from softreg.cli.figures import gather, show, show_or_dump
+from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, say
+from softreg.cli.figures import gather, named, show, show_or_dump
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
 from softreg.probability import Classes
@@ -23,7 +24,7 @@ def evaluate_table(model_path: Path, data: Path, target: str | None, report: Pat
     model = load_model(model_path)
     target = _target(model, target)
     table = read_table(data)
-    codes = Classes.of(model.classes).encode(labels(table, target))
+    codes = _codes(model, labels(table, target), target)
 
     start = time.perf_counter()
     P = model.probabilities(table)
@@ -53,6 +54,21 @@ def evaluate_table(model_path: Path, data: Path, target: str | None, report: Pat
     show_or_dump(figures, text, as_json=as_json)
     if report is not None:
         say(f"Report: {report}")
+
+
+def _codes(model: Loaded, given: NDArray[np.str_], target: str) -> NDArray[np.intp]:
+    """The class of each row, or what is wrong with its label."""
+    classes = Classes.of(model.classes)
+    strange = np.flatnonzero(~np.isin(given, classes.labels))
+    if strange.size:
+        raise Complaint(
+            f"Column {target!r} has the label {clipped(str(given[strange[0]]))!r} in row {strange[0] + 1:,} (counted "
+            f"from 1, without the header), which the model was not trained with; in all, {strange.size:,} of "
+            f"{len(given):,} rows have such labels. The model knows {len(model.classes):,} classes: "
+            f"{named(model.classes)}. Is it the right column (--target)? If so, correct these labels, leave the rows "
+            "out, or train a model with them."
+        )
+    return classes.encode(given)
 
 
 def _target(model: Loaded, asked: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from softreg.cli.console import aligned
+from softreg.cli.console import LEAST_GAP, aligned, clipped, nats
 
 if TYPE_CHECKING:
     from softreg.optimize import Solution
@@ -55,7 +55,7 @@ def gather(
         label_entropy=found.label_entropy,
         accuracy=found.accuracy,
         majority_accuracy=found.majority_accuracy,
-        gap=float(solution.gap) if solution else math.inf,
+        gap=max(float(solution.gap), LEAST_GAP) if solution else math.inf,
         passes=int(solution.passes) if solution else 0,
         seconds=seconds,
     )
@@ -77,7 +77,7 @@ def show(figures: Figures, found: Audit, solution: Solution | None, *, rows: str
     """The result table; `rows` and `columns` are remarks, `what` says which rows the losses are of."""
     of = f"{what} " if what else ""
     bits = f"= {found.label_entropy_bits:.4f} bits; {_explained(found)}"
-    majority = f"always {found.majority!r}: {figures.majority_accuracy:.2%}"
+    majority = f"always {clipped(found.majority)!r}: {figures.majority_accuracy:.2%}"
     lines = [
         ("rows", f"{figures.rows:,}", rows),
         ("columns", f"{figures.columns:,}", columns),
@@ -111,21 +111,13 @@ def _explained(found: Audit) -> str:
     return f"the columns explain {found.skill:.1%} of it"
 
 
-def nats(gap: float) -> str:
-    """A bound in words, never below 1e-12: there its digits would be rounding error.
-
-    >>> nats(3.2e-7), nats(2e-19)
-    ('3.2e-07 nats', '1.0e-12 nats')
-    """
-    return f"{max(gap, 1e-12):.1e} nats"
-
-
 def named(labels: Sequence[str], room: int = 60) -> str:
-    """Labels in a line, as many as there is room for, at least one.
+    """Labels in a line, as many as there is room for, at least one; a long one is cut.
 
     >>> named(("cat", "dog")), named(("cat", "chicken", "dog"), room=10)
     ('cat, dog', 'cat and 2 more')
     """
+    labels = [clipped(label) for label in labels]
     lengths = accumulate(len(label) + 2 for label in labels)
     fit = max(1, sum(length <= room + 2 for length in lengths))
     more = f" and {len(labels) - fit:,} more" if len(labels) > fit else ""

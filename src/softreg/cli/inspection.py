@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from softreg.cli.console import aligned
+from softreg.cli.console import LEAST_GAP, aligned
 from softreg.cli.figures import certificate, named
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.training import kinds
@@ -43,7 +43,7 @@ def _described(model: Loaded) -> dict[str, Any]:
         "strength": float(regression.strength),
         "penalty": regression.penalty,
         "status": solution.status.value if solution else None,
-        "gap": float(solution.gap) if solution and math.isfinite(solution.gap) else None,
+        "gap": max(float(solution.gap), LEAST_GAP) if solution and math.isfinite(solution.gap) else None,
         "bound": solution.bound if solution else None,
         "passes": int(solution.passes) if solution else None,
         "softreg": read_model(model.path).version,
@@ -55,6 +55,7 @@ def _lines(model: Loaded) -> list[tuple[str, str]]:
     """The same for a person."""
     regression, schema = model.regression, model.schema
     d, q = int(regression.n_features_in_), len(model.classes)
+    penalised = regression.penalty is not None and regression.strength > 0
     kind = "table model, made from a file or a frame" if schema else "regression, fitted on an array or a frame"
     features = f"{d:,} features" if d > 1 else "1 feature"
     if schema:
@@ -70,7 +71,7 @@ def _lines(model: Loaded) -> list[tuple[str, str]]:
         ("classes", f"{q:,}: {named(model.classes)}"),
         ("needs", needs),
         ("weights", f"{q:,} x {d:,}, and {q:,} biases"),
-        ("strength", f"{regression.strength:g} of the penalty {regression.penalty}"),
+        ("strength", f"{regression.strength:g} of the penalty {regression.penalty}" if penalised else "no penalty"),
         ("certificate", certificate(model.solution)),
         ("passes", f"{model.solution.passes:,}" if model.solution else "-"),
     ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.cli.console import LEAST_GAP
 from softreg.cli.figures import certificate
 from softreg.optimize import Solution
 from softreg.report import Audit, ReportData, show_rows, write_report
@@ -47,15 +49,16 @@ def write_page(
         pictures = None if images is None else images[places]
         return show_rows(found, places, numbers=numbers, cells=cells, images=pictures)
 
+    history = [replace(r, gap=max(r.gap, LEAST_GAP)) for r in solution.history] if solution else []
     passes = ("passes", f"{solution.passes:,}" if solution else "–", "over the training rows, until the fit ended")
-    strength = ("strength", f"{model.strength:g}", f"of the {model.penalty} penalty")
+    strength = ("strength", f"{model.strength:g}", f"of the {model.penalty} penalty" if model.penalty else "no penalty")
     data = ReportData(
         title,
         found,
         subtitle=subtitle,
         certificate=f"The fit {certificate(solution)}." if solution else "",
         results=(strength, passes),
-        history=solution.history if solution else (),
+        history=history,
         gap_name="estimated gap",
         coef=model.coef_,
         feature_names=feature_names,

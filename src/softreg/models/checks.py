@@ -110,5 +110,5 @@ def separation_message(found: Separation, classes: NDArray[Any], names: NDArray[
     return (
         "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
         f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
-        "strength above 0, or leave those features out."
+        "strength above 0 (--strength 1e-4 on the command line), or leave those features out."
     )

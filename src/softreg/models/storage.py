@@ -81,6 +81,12 @@ def read_model(path: str | os.PathLike[str]) -> Stored:
 
     Raises `FileNotFoundError` where there is no file, and `ModelFileError` for anything but a model of softreg as it
     was written.
+
+    Example:
+        >>> write_model("tiny.softreg", "regression", {"coef": np.eye(2)}, {})
+        >>> stored = read_model("tiny.softreg")
+        >>> stored.kind, stored.arrays["coef"].shape
+        ('regression', (2, 2))
     """
     name = repr(Path(path).name)
     data = Path(path).read_bytes()

@@ -30,6 +30,10 @@ class ClassAudit:
     `rate` is its share of the rows and `mean_probability` the mean probability it was given: a model with a
     bias has both equal on its training rows. `precision` is None where the class was never predicted and
     `recall` None where no row has it.
+
+    >>> spam = audit([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1], ["ham", "spam"]).per_class[1]
+    >>> spam.label, spam.rows, spam.predicted, spam.precision, spam.recall
+    ('spam', 2, 1, 1.0, 0.5)
     """
 
     label: str
@@ -51,6 +55,10 @@ class Audit:
     counts given x predicted labels. `surprisal` (n,) is -log of the probability of the given label;
     `least_surprising` and `most_surprising` are row indices, the extreme one first. `reliability` has the
     curve of the top label, and for two classes that of the second class too.
+
+    >>> found = audit([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1], ["ham", "spam"])
+    >>> found.confusion.tolist(), int(found.most_surprising[0])
+    ([[1, 0], [1, 1]], 2)
     """
 
     rows: int

@@ -14,7 +14,11 @@ from softreg.report.plots import Record
 
 @dataclass(frozen=True, eq=False)
 class ShownRow:
-    """One row that a report shows: number, labels, and its cells (column -> text) or its image (2-D)."""
+    """One row that a report shows: number, labels, and its cells (column -> text) or its image (2-D).
+
+    >>> ShownRow(7, "spam", "ham", probability=0.25, surprisal_bits=2.0, cells={"text": "You won"}).surprisal_bits
+    2.0
+    """
 
     index: int
     given: str
@@ -35,6 +39,11 @@ class ReportData:
     names; `image_shape` (height, width), where the d features are the pixels of an image in row order.
     `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. Raises
     `ValueError` where the shapes do not fit one another.
+
+    >>> from softreg.report.audit import audit
+    >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
+    >>> ReportData("Ham or spam", found, coef=[[1.0], [-1.0]], feature_names=["free"]).title
+    'Ham or spam'
     """
 
     title: str

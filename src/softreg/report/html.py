@@ -48,6 +48,7 @@ def render_report(data: ReportData) -> str:
         pictures=views.weight_pictures(data),
         heaviest=views.heaviest(data),
         open_classes=views.OPEN_CLASSES,
+        most_lines=views.MOST_LINES,
         surprising=[
             ("Most surprising", "most", data.most_surprising, views.row_pictures(data.most_surprising)),
             ("Least surprising", "least", data.least_surprising, views.row_pictures(data.least_surprising)),
@@ -61,6 +62,10 @@ def write_report(path: str | os.PathLike[str], report: ReportData | str) -> None
     """Write a report, or a page that `render_report` made, to `path`: whole, or not at all.
 
     Raises `FileNotFoundError` where the folder does not exist.
+
+    >>> from softreg.report.audit import audit
+    >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
+    >>> write_report("spam.html", ReportData("Ham or spam", found))
     """
     page = report if isinstance(report, str) else render_report(report)
     with atomic_path(path) as draft:

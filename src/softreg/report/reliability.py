@@ -18,6 +18,10 @@ class Reliability:
     `edges` is (bins + 1,); `count`, `predicted`, `observed`, `low`, `high` and `p_value` are (bins,). In a bin without
     rows the last four are nan, since there is no frequency to speak of. `[low, high]` holds the observed
     frequency of a bin in at least 95% of all draws of labels, were every probability exactly right.
+
+    >>> curve = reliability_curve([0.25, 0.75, 0.75], [1, 1, 1], bins=2)
+    >>> curve.filled.tolist(), curve.outside.tolist()
+    ([True, True], [False, False])
     """
 
     name: str

@@ -25,6 +25,7 @@ FEATURES_A_CLASS, FEATURES_OF_TWO = 8, 16
 MOST_PICTURES = 60
 MOST_CELLS = 40
 MOST_COLUMNS = 1000
+MOST_LINES = 25  # a longer table scrolls in itself, and says so
 
 
 @dataclass(frozen=True)

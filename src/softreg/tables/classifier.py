@@ -102,9 +102,9 @@ class TableClassifier:
         model = SoftmaxRegression(**{name: getattr(self, name) for name in _PARAMETERS})
         model._column_names = np.array(encoder.feature_names_out, dtype=object)
         model.fit(X, y)
+        _warn(schema.warnings)  # where warnings are errors, nothing is set
         self.schema_, self.encoder_ = schema, encoder
         self._take_model(model)
-        _warn(schema.warnings)
         return self
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
@@ -126,8 +126,7 @@ class TableClassifier:
 
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
-        if not hasattr(self, "schema_"):
-            raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
+        self._check_fitted()
         table = as_table(data)
         _warn(self.schema_.match(table))
         return self.encoder_.transform(table)
@@ -139,6 +138,7 @@ class TableClassifier:
 
     def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and strict JSON that hold the fitted classifier; `from_state` gives it back."""
+        self._check_fitted()
         arrays, model = self.model_.to_state()
         state = {
             "schema": self.schema_.to_state(),
@@ -165,6 +165,10 @@ class TableClassifier:
         self.schema_, self.encoder_ = schema, encoder
         self._take_model(model)
         return self
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "schema_"):
+            raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
 
     def _take_model(self, model: SoftmaxRegression) -> None:
         self.model_ = model

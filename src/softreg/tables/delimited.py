@@ -138,15 +138,15 @@ def _wrong_shape(
         if len(fields) != expected:
             text = shown(delimiter.join(fields), 80)
             much = "many" if len(fields) > expected else "few"
-            hint = f"a field with {shown(delimiter)} in it must stand in double quotes"
+            hint = f"a field with {shown(delimiter)} in it must stand in double quotes."
             if much == "few":
-                hint = "leave a field empty where its value is not known, but keep its delimiter"
+                hint = "leave a field empty where its value is not known, but keep its delimiter."
             if "\n" in text or any("\n" in field for field in fields):
                 hint = "is a quote opened there and never closed?"
             return TableError(
                 f"Row {row:,} of {where!r} (line {line:,}) has too {much} fields: "
                 f"{plural(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
-                f"{hint}."
+                f"{hint}"
             )
     seen = bad[0].text if bad else str(error)
     return TableError(f"{where!r} is not a table in CSV form: {shown(' '.join(seen.split()), 200)}.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+LONGEST_NAME = 60  # characters; a longer name of a column is rather a value
+
 
 class TableError(ValueError):
     """Every complaint about a file or a table: one paragraph with column, row, value seen and the way out.
@@ -31,10 +33,10 @@ def shown(value: object, limit: int = 60) -> str:
 
     Example:
         >>> shown("a" * 99, limit=5)
-        "'aaaaa'..."
+        "'aaaaa…'"
     """
     text = str(value)
-    return repr(text) if len(text) <= limit else f"{text[:limit]!r}..."
+    return repr(text) if len(text) <= limit else repr(f"{text[:limit]}…")
 
 
 def listed(values: Iterable[object], limit: int = 6) -> str:
@@ -70,4 +72,8 @@ def no_such_column(name: str, names: Sequence[str], what: str = "column") -> Tab
     near = [folded[key] for key in get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
     guess = f" Did you mean {' or '.join(shown(n) for n in near)}?" if near else ""
     every = f"{plural(len(names), 'column')}: {listed(names, 20)}"
-    return TableError(f"There is no {what} {shown(name)}.{guess} The table has {every}.")
+    numbers = sum(n.strip().lstrip("+-").replace(".", "", 1).isdecimal() for n in names)
+    doubt = ""
+    if 2 * numbers >= len(names) or any(len(n) > LONGEST_NAME for n in names):
+        doubt = " These read like a row of data; the first line of a CSV or TSV file must name the columns."
+    return TableError(f"There is no {what} {shown(name)}.{guess} The table has {every}.{doubt}")

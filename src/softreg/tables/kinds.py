@@ -27,11 +27,17 @@ _DAY = (
 )
 _DATE = rf"^(?i:({_DAY}([T ]+{_TIME}( ?[ap]m)?( ?(Z|UTC|[+-]\d{{2}}:?\d{{2}}))?)?|{_TIME}( ?[ap]m)?))$"
 _ID_NAME = re.compile(r"(^|[\W_])(?i:id|uuid|guid|identifier)$|[a-z](Id|ID)$|^(?i:index|row_?id|rownames)$")
+_PLAIN = "write them like 1234.5 to have them used as numbers"
 _GROUPED = r"^[+-]?(\d+,\d+|\d{1,3}([ .,'’_]\d{3})+([.,]\d+)?)$"
 
 
 class Kind(StrEnum):
-    """What a column is taken for."""
+    """What a column is taken for.
+
+    Example:
+        >>> Kind("number") is Kind.NUMBER
+        True
+    """
 
     NUMBER = "number"
     BOOLEAN = "boolean"
@@ -140,32 +146,40 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> C
     words = tuple(sorted({str(level).strip().casefold() for level in levels.to_pylist()})) if len(seen) <= 8 else ()
     if words in BOOLEAN_WORDS or (cells.storage == "boolean"):
         words = words if words in BOOLEAN_WORDS else BOOLEAN_WORDS[0]
-        return Column(name, Kind.BOOLEAN, " or ".join(reversed(words)), words, missing)
+        return Column(name, Kind.BOOLEAN, " or ".join(reversed(words)) + _without(missing, ","), words, missing)
     return _judge_category(name, levels, len(codes), missing)
 
 
 def _judge_category(name: str, levels: pa.Array, n: int, missing: int) -> Column:
     """A category where the levels are few; otherwise free text or an identifier."""
     count = len(levels)
-    hint = _number_hint(name, levels)
+    hint = _odd_numbers(name, levels)
     named = bool(_ID_NAME.search(name)) and count + missing == n and missing < n / 2
     if not named and (count <= SMALL or (count <= MAX_LEVELS and count <= n / 2)):
         names = tuple(sorted(levels.to_pylist()))
-        return Column(name, Kind.CATEGORY, f"{plural(count, 'level')}: {listed(names, 4)}", names, missing, hint)
+        reason = f"{plural(count, 'level')}: {listed(names, 4)}{_without(missing, ';')}"
+        said = f"column {hint}, which are read as words; {_PLAIN}" if hint else ""
+        return Column(name, Kind.CATEGORY, reason, names, missing, said)
+    said = f"column {hint} and is left out; {_PLAIN}" if hint else ""
     words = np.mean(np.asarray(pc.count_substring_regex(levels, r"\S+"), dtype=np.float64))
     different = f"{count:,} different values in {plural(n, 'row')}"
     if words >= 3:
-        return Column(name, Kind.TEXT, f"{different}, {words:.0f} words each on average", (), missing, hint)
-    return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, hint)
+        return Column(name, Kind.TEXT, f"{different}, {words:.0f} words each on average", (), missing, said)
+    return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, said)
+
+
+def _without(missing: int, mark: str) -> str:
+    """How many rows have no value, behind a comma or semicolon; nothing where every row has one."""
+    rows = "row" if missing == 1 else "rows"
+    return f"{mark} {missing:,} {rows} without a value" if missing else ""
 
 
 def _judge_numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | None) -> Column:
     """Rules for a column whose values are numbers; nan is missing."""
     values = pick(every, rows)
-    bad = np.flatnonzero(np.isinf(values))
+    bad = np.flatnonzero(np.isinf(every))  # of the rows held out as well: better told now than after the fit
     if bad.size:
-        row = int(bad[0] if rows is None else rows[bad[0]]) + 1
-        raise infinite(name, row, values[bad[0]])
+        raise infinite(name, int(bad[0]) + 1, every[bad[0]])
     known = values[~np.isnan(values)]
     missing = len(values) - len(known)
     if known.size == 0:
@@ -177,12 +191,11 @@ def _judge_numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64
     different = np.unique(known).size if whole and not missing else 0
     if _ID_NAME.search(name) and 2 * different > known.size:
         all_differ = "every row has another whole number"
-        how = all_differ if different == known.size else f"{known.size:,} rows have {different:,} whole numbers"
+        how = all_differ if different == known.size else f"{known.size:,} rows have {different:,} different numbers"
         return Column(name, Kind.IDENTIFIER, f"its name says so, and {how}")
     if different == known.size and len(every) > SMALL and _counts_rows(every):
         return Column(name, Kind.IDENTIFIER, f"it counts the rows, from {np.nanmin(every):.0f} on")
-    without = f", {plural(missing, 'row')} without a value" if missing else ""
-    return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{without}", (), missing)
+    return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{_without(missing, ',')}", (), missing)
 
 
 def _counts_rows(values: NDArray[np.float64]) -> bool:
@@ -250,14 +263,11 @@ def _zero_padded(levels: pa.Array) -> bool:
     return len(lengths) == 1 and lengths[0] > 1 and bool(pc.any(pc.starts_with(digits, "0")).as_py())
 
 
-def _number_hint(name: str, levels: pa.Array) -> str:
-    """Advice where text looks like numbers with a decimal comma or thousands separators."""
+def _odd_numbers(name: str, levels: pa.Array) -> str:
+    """That a column of text looks like numbers with a decimal comma or thousands separators; "" if it does not."""
     number = np.asarray(pc.match_substring_regex(levels, _GROUPED), dtype=bool)
     plain = parse_numbers(levels)[1]
     if not number.any() or not (number | plain).all():
         return ""
     value = shown(levels[int(np.argmax(number))])
-    return (
-        f"column {shown(name)} looks like numbers written with a decimal comma or thousands separators "
-        f"({value}), which are read as words; write them like 1234.5 to have them used as numbers"
-    )
+    return f"{shown(name)} looks like numbers written with a decimal comma or thousands separators ({value})"

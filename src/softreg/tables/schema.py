@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.tables.errors import TableError, listed, no_such_column, plural
+from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.kinds import FEATURES, Column, Kind, judge
 
 _LEFT_OUT = {
@@ -43,7 +43,7 @@ class Schema:
         """What the owner of the table should know: columns left out, and values that look misread."""
         said = []
         for kind, (one, many) in _LEFT_OUT.items():
-            those = [column for column in self.columns if column.kind is kind]
+            those = [column for column in self.columns if column.kind is kind and not column.hint]
             if len(those) == 1:
                 said.append(f"column {those[0].name!r} {one} and is left out: {those[0].reason}")
             elif those:
@@ -126,9 +126,22 @@ def learn_schema(
     _refuse_constants(columns, table, rows)
     schema = Schema(target, tuple(columns))
     if not schema.features:
-        why = "; ".join(f"{c.name!r} is {c.kind.value} ({c.reason})" for c in columns[:8] if c.kind is not Kind.TARGET)
-        raise TableError(f"No column is left to learn {target!r} from: {why or 'the table has no other column'}.")
+        raise _nothing_left(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
+
+
+def _nothing_left(target: str, others: Sequence[Column]) -> TableError:
+    """The error for a table none of whose columns can be learned from."""
+    if not others:
+        return TableError(f"No column is left to learn {target!r} from: the table has no other column.")
+    taken = "; ".join(f"{shown(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
+    more = f"; and {len(others) - 8:,} more" if len(others) > 8 else ""
+    advice = " Make columns of numbers, booleans or few different words of them."
+    if any(column.kind is Kind.TEXT for column in others):
+        advice = " Texts are learned from in Python: scikit-learn's TfidfVectorizer, then softreg.SoftmaxRegression."
+    return TableError(
+        f"No column is left to learn {target!r} from, since the others were taken for: {taken}{more}.{advice}"
+    )
 
 
 def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[np.int64] | None) -> None:
