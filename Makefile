@@ -2,18 +2,21 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+PROBLEM ?=
+LIMIT ?= 120
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint clean
+.PHONY: help demo test quick lint bench clean
 
 help: ## list these targets
 	@echo "softreg: make TARGET, where TARGET is one of"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
-	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick)"
+	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick),"
+	@echo "         PROBLEM=mnist, LIMIT=30 (for bench: which problems, seconds of fitting a contestant)"
 
 demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
 	$(VENV)/bin/softreg demo
@@ -28,6 +31,9 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris: minutes)
+	$(PY) benchmarks/run.py --limit $(LIMIT) $(PROBLEM)
 
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -57,4 +63,9 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 $(VENV)/.lint: $(VENV)/.made pyproject.toml
 	@echo "Installing softreg, ruff and mypy into $(VENV) ..."
 	@$(PIP) -e '.[lint]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.bench: $(VENV)/.made pyproject.toml
+	@echo "Installing softreg and the packages that it is measured against into $(VENV) (some minutes the first time) ..."
+	@$(PIP) -e '.[bench]' || { $(PIP) -e . pandas && echo "Not all of them can be installed here; those are skipped."; }
 	@touch $@ $(VENV)/.core

@@ -1,0 +1,32 @@
+"""cyanure: variance-reduced gradients under a quasi-Newton outer loop (QNing), chosen by its "auto"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from peers import Contestant, Facts, Weights
+
+PACKAGE = MODULE = "cyanure"
+
+
+def contestants(facts: Facts) -> list[Contestant]:
+    from cyanure.estimators import Classifier
+
+    binary = facts.q == 2
+    loss = "logistic" if binary else "multiclass-logistic"
+    penalty = facts.strength / 2 if binary else facts.strength  # one column stands for two of half its size
+
+    def fit(X: Any, y: Any, setting: float | None) -> Any:
+        options = {} if setting is None else {"tol": setting, "max_iter": 100000}
+        model = Classifier(loss=loss, penalty="l2", lambda_1=penalty, fit_intercept=True, verbose=False, **options)
+        return model.fit(X, y)
+
+    def weights(model: Any) -> Weights:
+        W, b = np.asarray(model.coef_, dtype=np.float64), np.asarray(model.intercept_, dtype=np.float64).ravel()
+        if binary:
+            W, b = np.stack([-W.ravel(), W.ravel()], axis=1) / 2, np.array([-b[0], b[0]]) / 2
+        return W if W.shape == (facts.d, facts.q) else W.T, b
+
+    return [Contestant("cyanure", fit, weights, (1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9))]
