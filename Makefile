@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet
+BUILT_FROM := pyproject.toml $(wildcard hatch_build.py src/kernels/*)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
@@ -33,7 +34,7 @@ clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp file says "installed with this pyproject.toml", so that a second call installs nothing.
+# Each stamp file says "installed with this pyproject.toml and these kernels", so that a second call installs nothing.
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "softreg needs Python 3.11 or newer, and there is no '$(PYTHON)' here. Install one, or name yours:" \
@@ -44,17 +45,17 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.core: $(VENV)/.made pyproject.toml
+$(VENV)/.core: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg into $(VENV) (a minute or two the first time) ..."
 	@$(PIP) -e .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.made pyproject.toml
+$(VENV)/.test: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg and what its tests need into $(VENV) (a few minutes the first time) ..."
 	@$(PIP) -e '.[test]'
 	@touch $@ $(VENV)/.core
 
-$(VENV)/.lint: $(VENV)/.made pyproject.toml
+$(VENV)/.lint: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg, ruff and mypy into $(VENV) ..."
 	@$(PIP) -e '.[lint]'
 	@touch $@ $(VENV)/.core

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from softreg.rows import kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
 
 BLOCK_NONZEROS = 400_000
@@ -23,12 +24,11 @@ class SparseBlock(MemoryBlock):
 
     def times(self, prepared: Array) -> Array:
         """`W @ X.T`, (k, b)."""
-        return np.ascontiguousarray((self.X @ prepared).T)
+        return kernels.csr_times(self.X, prepared)
 
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
-        product: Array = self.X.T @ np.ascontiguousarray(R.T)
-        return product.T
+        return kernels.csr_transposed_times(R, self.X)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
