@@ -9,11 +9,11 @@ BUILT_FROM := pyproject.toml $(wildcard hatch_build.py src/kernels/*)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint clean
+.PHONY: help demo test quick bench-pass lint clean
 
 help: ## list these targets
 	@echo "softreg: make TARGET, where TARGET is one of"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick)"
 
 demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
@@ -25,6 +25,9 @@ test: $(VENV)/.test ## make .venv with what tests need and run every test
 quick: $(VENV)/.test ## the tests that take less than about ten seconds each
 	$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
 
+bench-pass: $(VENV)/.core ## one pass over the rows against reading them once, with and without compiled kernels
+	$(PY) benchmarks/pass.py
+
 lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -33,6 +36,7 @@ lint: $(VENV)/.lint ## style, formatting and types
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f src/softreg/rows/_compiled.*.so
 
 # Each stamp file says "installed with this pyproject.toml and these kernels", so that a second call installs nothing.
 $(VENV)/.made:

@@ -134,6 +134,15 @@ def inspect(model: Path, as_json: bool) -> None:
 
 
 @main.command()
+@AS_JSON
+def doctor(as_json: bool) -> None:
+    """Say what softreg runs on here: versions, threads, BLAS, and which kernels are in use."""
+    from softreg.cli.doctor import examine
+
+    examine(as_json=as_json)
+
+
+@main.command()
 @click.option("--folder", type=FILE, default=Path("demo"), show_default=True, help="Where model and report go.")
 def demo(folder: Path) -> None:
     """Train on the 8 x 8 digits that scikit-learn carries; leaves a model and a report."""

@@ -1,7 +1,8 @@
 """Products of blocks of rows with a handful of columns; see kernels.py, which asks for them."""
 
-from numpy.typing import NDArray
 from typing import Any
+
+from numpy.typing import NDArray
 
 INTERFACE: int
 
