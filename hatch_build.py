@@ -66,9 +66,10 @@ def compiled(source: Path, folder: Path, name: str) -> Path:
     """The path of the extension module, compiled and linked in `folder`."""
     if os.environ.get("SOFTREG_KERNELS") == "0":
         raise RuntimeError("SOFTREG_KERNELS=0 asks for none")
+    compiler = find_compiler()
     import nanobind
 
-    compiler, nano = find_compiler(), Path(nanobind.__file__).parent
+    nano = Path(nanobind.__file__).parent
     headers = [sysconfig.get_path("include"), str(nano / "include"), str(nano / "ext" / "robin_map" / "include")]
     python = [f"-I{header}" for header in headers]
     todo = {nano / "src" / "nb_combined.cpp": python, source / "module.cpp": python, source / "baseline.cpp": []}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     else:
         best = compiled.level()
         compiled.choose(request.param)
+        monkeypatch.setitem(kernels.MOST_BYTES, request.param, 10_000)  # BLAS would hide what is tested here
         yield request.param
         compiled.choose(best)
 
@@ -100,6 +103,24 @@ def test_the_logits_of_a_row_do_not_know_its_neighbours(level: str, dtype: Any) 
         np.testing.assert_array_equal(kernels.times(W, X[r : r + 1])[:, 0], whole[:, r])
         np.testing.assert_array_equal(kernels.times(W, X[r:])[:, 0], whole[:, r])
     np.testing.assert_array_equal(kernels.times(W[3:5].copy(), X), whole[3:5])
+
+
+@pytest.mark.skipif(compiled is None, reason="no compiled kernels here")
+@pytest.mark.parametrize("name", LEVELS[1:])
+def test_many_columns_are_left_to_blas(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    stand_in = SimpleNamespace(
+        level=lambda: name,
+        times=lambda W, X, out: calls.append(len(W)),
+        transposed_times=lambda R, X, out: calls.append(len(R)),
+    )
+    monkeypatch.setattr(kernels, "_module", stand_in)
+    most = kernels.MOST_BYTES[name] // 4
+    for k in (1, most, most + 1, 500):
+        W, X = np.ones((k, 3), np.float32), np.ones((4, 3), np.float32)
+        kernels.times(W, X)
+        kernels.transposed_times(np.ones((k, 4), np.float32), X)
+    assert calls == [1, 1, most, most]
 
 
 def others(X: Array) -> dict[str, Array]:
@@ -219,8 +240,6 @@ def test_compiled_code_refuses_what_it_cannot_multiply() -> None:
 
 
 def asked(code: str, **environment: str) -> str:
-    import os
-
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **environment}
     )

@@ -12,6 +12,7 @@ from softreg.rows import kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
 
 BLOCK_NONZEROS = 400_000
+BLOCK_NONZEROS_A_COLUMN = 10
 """Fewer, larger blocks than in a dense home: each block's gradient is a dense (k, d) array, however sparse the rows."""
 
 
@@ -61,7 +62,8 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
-        size = int(np.clip(BLOCK_NONZEROS * self.n // max(1, X.nnz), 256, 65536))
+        nonzeros = max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d)
+        size = int(np.clip(nonzeros * self.n // max(1, X.nnz), 256, 65536))
         self.blocks = [self._block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def _block(self, start: int, stop: int) -> SparseBlock:
