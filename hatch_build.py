@@ -3,7 +3,7 @@
 They make products with a handful of classes faster and are never needed: without a C++ compiler, or where compiling
 fails for any reason, a pure Python package is built and NumPy does their work (`softreg doctor` says which). Nothing is
 compiled for the building machine alone: each instruction set has its own functions, chosen when the program runs.
-`SOFTREG_KERNELS=0 pip install .` builds without them; `CXX` names the compiler.
+`CXX` names another compiler than the usual ones; `CXX=none pip install .` builds without kernels.
 """
 
 from __future__ import annotations
@@ -64,8 +64,6 @@ class KernelHook(BuildHookInterface):
 
 def compiled(source: Path, folder: Path, name: str) -> Path:
     """The path of the extension module, compiled and linked in `folder`."""
-    if os.environ.get("SOFTREG_KERNELS") == "0":
-        raise RuntimeError("SOFTREG_KERNELS=0 asks for none")
     compiler = find_compiler()
     import nanobind
 

@@ -30,7 +30,6 @@ def hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.delenv("SOFTREG_KERNELS", raising=False)
     (tmp_path / "src" / "softreg" / "rows").mkdir(parents=True)
     module.hook = module.KernelHook()
     module.hook.root, module.hook.target_name = str(tmp_path), "wheel"
@@ -58,7 +57,6 @@ PURE = {"force_include": {}, "pure_python": True, "infer_tag": False}
         ("CXX", "no-such-compiler -O1", "there is no C++ compiler 'no-such-compiler'"),
         ("CXX", "false", "nb_combined.cpp"),
         ("PATH", "", "there is no C++ compiler"),
-        ("SOFTREG_KERNELS", "0", "SOFTREG_KERNELS=0 asks for none"),
     ],
 )
 def test_without_a_compiler_the_package_is_pure(
