@@ -7,14 +7,15 @@ LIMIT ?= 120
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet
+BUILT_FROM := pyproject.toml $(wildcard hatch_build.py src/kernels/*)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint bench clean
+.PHONY: help demo test quick bench bench-pass lint clean
 
 help: ## list these targets
 	@echo "softreg: make TARGET, where TARGET is one of"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick),"
 	@echo "         PROBLEM=mnist, LIMIT=30 (for bench: which problems, seconds of fitting a contestant)"
 
@@ -27,6 +28,9 @@ test: $(VENV)/.test ## make .venv with what tests need and run every test
 quick: $(VENV)/.test ## the tests that take less than about ten seconds each
 	$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
 
+bench-pass: $(VENV)/.core ## one pass over the rows against reading them once, with and without compiled kernels
+	$(PY) benchmarks/pass.py
+
 lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -38,8 +42,9 @@ bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benc
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f src/softreg/rows/_compiled.*.so
 
-# Each stamp file says "installed with this pyproject.toml", so that a second call installs nothing.
+# Each stamp file says "installed with this pyproject.toml and these kernels", so that a second call installs nothing.
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "softreg needs Python 3.11 or newer, and there is no '$(PYTHON)' here. Install one, or name yours:" \
@@ -50,22 +55,22 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.core: $(VENV)/.made pyproject.toml
+$(VENV)/.core: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg into $(VENV) (a minute or two the first time) ..."
 	@$(PIP) -e .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.made pyproject.toml
+$(VENV)/.test: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg and what its tests need into $(VENV) (a few minutes the first time) ..."
 	@$(PIP) -e '.[test]'
 	@touch $@ $(VENV)/.core
 
-$(VENV)/.lint: $(VENV)/.made pyproject.toml
+$(VENV)/.lint: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg, ruff and mypy into $(VENV) ..."
 	@$(PIP) -e '.[lint]'
 	@touch $@ $(VENV)/.core
 
-$(VENV)/.bench: $(VENV)/.made pyproject.toml
+$(VENV)/.bench: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg and the packages that it is measured against into $(VENV) (some minutes the first time) ..."
 	@$(PIP) -e '.[bench]' || { $(PIP) -e . pandas && echo "Not all of them can be installed here; those are skipped."; }
 	@touch $@ $(VENV)/.core

@@ -135,6 +135,15 @@ def inspect(model: Path, as_json: bool) -> None:
     inspect_model(model, as_json=as_json)
 
 
+@main.command(short_help="Say what softreg runs on here.")
+@AS_JSON
+def doctor(as_json: bool) -> None:
+    """Say what softreg runs on here: versions, threads, BLAS, and which kernels are in use."""
+    from softreg.cli.doctor import examine
+
+    examine(as_json=as_json)
+
+
 @main.command(short_help="Show it all at work on handwritten digits.")
 @click.option("--folder", type=FILE, default=Path("demo"), show_default=True, help="Where model and report go.")
 def demo(folder: Path) -> None:

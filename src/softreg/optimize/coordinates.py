@@ -52,7 +52,11 @@ class Coordinates:
 
     def gradient(self, G: Array, r: Array) -> Array:
         """Derivatives (m, q, d) with respect to the weights of z, from `G = R X` (m, q, d) and `r = sum R` (m, q)."""
-        derivative = G if self.explicit else (G - r[..., None] * self.shift) / self.scale
+        derivative = G
+        if not self.explicit:
+            derivative = np.multiply(r[..., None], self.shift)
+            np.subtract(G, derivative, out=derivative)
+            derivative /= self.scale
         derivative[..., self.constant] = 0.0
         return derivative
 

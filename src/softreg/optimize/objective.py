@@ -164,10 +164,12 @@ class Objective:
             )
 
         value, G, r, exact = self.rows.sum(part)
-        G, r = np.ascontiguousarray(G).reshape(self.m, self.q, -1), r.reshape(self.m, self.q)
+        G = np.ascontiguousarray(G).reshape(self.m, self.q, -1)  # sparse homes sum it in Fortran order
+        r = r.reshape(self.m, self.q)
         bias = exact if self.fit_intercept else np.zeros_like(exact)
         full = np.concatenate([self.coordinates.gradient(G, r), bias[..., None]], axis=-1)
-        return value / self.mass, full / self.mass[:, None, None]
+        full /= self.mass[:, None, None]
+        return value / self.mass, full
 
     def balance(self) -> tuple[Array, Array]:
         """The shift of the bias (m, q) at which mean prediction = class rates, and what is left of the difference.

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums
 from softreg.rows.dense import DenseRows
+from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
 
@@ -15,11 +16,13 @@ __all__ = [
     "Array",
     "Block",
     "DenseRows",
+    "Kernels",
     "Rows",
     "SparseRows",
     "Sums",
     "as_rows",
     "in_order",
+    "kernels_in_use",
     "one_blas_thread",
     "thread_count",
 ]

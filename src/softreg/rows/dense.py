@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.rows import kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
 
 BLOCK_BYTES = 8 << 20
@@ -34,11 +35,11 @@ class DenseBlock(MemoryBlock):
 
     def times(self, prepared: Array) -> Array:
         """`W @ X.T`, (k, b)."""
-        return prepared @ self.X.T
+        return kernels.times(prepared, self.X)
 
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
-        return R @ self.X
+        return kernels.transposed_times(R, self.X)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d)."""

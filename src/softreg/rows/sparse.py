@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from softreg.rows import kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
 
 BLOCK_NONZEROS = 400_000
+BLOCK_NONZEROS_A_COLUMN = 10
 """Fewer, larger blocks than in a dense home: each block's gradient is a dense (k, d) array, however sparse the rows."""
 
 
@@ -23,12 +25,11 @@ class SparseBlock(MemoryBlock):
 
     def times(self, prepared: Array) -> Array:
         """`W @ X.T`, (k, b)."""
-        return np.ascontiguousarray((self.X @ prepared).T)
+        return kernels.csr_times(self.X, prepared)
 
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
-        product: Array = self.X.T @ np.ascontiguousarray(R.T)
-        return product.T
+        return kernels.csr_transposed_times(R, self.X)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
@@ -70,7 +71,8 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
-        size = int(np.clip(BLOCK_NONZEROS * self.n // max(1, X.nnz), 256, 65536))
+        nonzeros = max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d)
+        size = int(np.clip(nonzeros * self.n // max(1, X.nnz), 256, 65536))
         self.blocks = [self._block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def _block(self, start: int, stop: int) -> SparseBlock:

@@ -1,0 +1,108 @@
+"""One loss-and-gradient pass against the time to read X once; compiled kernels beside their NumPy twins.
+
+    python benchmarks/pass.py [dense] [sparse]
+
+Random rows of the shapes of MNIST (60,000 x 784, q = 10) and of newsgroups (15,000 x 77,515, q = 20). The contestants
+take turns, and each figure is the least and the median of many rounds in this run; compare ratios, not milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse as sp
+
+from softreg.optimize.coordinates import Coordinates
+from softreg.optimize.objective import Objective
+from softreg.optimize.penalties import ElasticNet
+from softreg.rows import as_rows, in_order, kernels_in_use, one_blas_thread
+from softreg.rows import kernels as switch
+
+ROUNDS = int(os.environ.get("ROUNDS", "15"))
+COMPILED = switch._module
+
+
+def zipf(n: int, d: int, words: int, random: np.random.Generator) -> sp.csr_array:
+    """Rows of about `words` different columns, drawn with the frequencies that words have."""
+    share = 1 / (np.arange(d) + 10.0)
+    columns = random.permutation(d)[random.choice(d, size=(n, words), p=share / share.sum())]
+    X = sp.csr_array((np.ones(n * words, np.float32), (np.repeat(np.arange(n), words), columns.ravel())), shape=(n, d))
+    X.sum_duplicates()
+    X.data = random.random(X.nnz, dtype=np.float32)
+    return X
+
+
+def turns(contestants: dict[str, tuple[bool, Callable[[], object]]]) -> dict[str, list[float]]:
+    """Milliseconds of each contestant, one after another in each round; the first round is not counted."""
+    spent: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(ROUNDS + 1):
+        for name, (compiled, work) in contestants.items():
+            switch._module = COMPILED if compiled else None
+            start = time.perf_counter()
+            work()
+            spent[name].append(1e3 * (time.perf_counter() - start))
+    switch._module = COMPILED
+    return {name: times[1:] for name, times in spent.items()}
+
+
+def whole(rows, q: int):
+    """The three things to time: logits, gradient from kept logits, and both."""
+    d = rows.d
+    coordinates = Coordinates(np.zeros(d), np.ones(d), np.zeros(d, bool))
+    objective = Objective(rows, q, ElasticNet(np.zeros(1), np.array([1e-4])), coordinates)
+    theta = np.random.default_rng(1).normal(size=(1, q, d + 1)) / 100
+    objective.place(theta)
+
+    def both() -> None:
+        objective.place(theta)
+        objective.gradient()
+
+    return {"logits": lambda: objective.place(theta), "gradient": objective.gradient, "pass": both}
+
+
+def compare(name: str, rows, q: int, read: Callable[[], object], others: dict[str, Callable[[], object]]) -> None:
+    work = whole(rows, q)
+    contestants = {"read X once": (False, read), **{key: (False, one) for key, one in others.items()}}
+    contestants |= {f"{key}, NumPy": (False, one) for key, one in work.items()}
+    if COMPILED is not None:
+        contestants |= {f"{key}, compiled": (True, one) for key, one in work.items()}
+    for threads in ("2", "1"):
+        os.environ["SOFTREG_NUM_THREADS"] = threads
+        with one_blas_thread():
+            spent = turns(contestants)
+        print(f"{name}, {threads} thread{'s' if threads > '1' else ''}: least (median) ms, least / least of reading")
+        floor = min(spent["read X once"])
+        for key, times in spent.items():
+            print(f"  {key:<28s} {min(times):7.1f} ({np.median(times):6.1f})   {min(times) / floor:5.1f}")
+
+
+def dense() -> None:
+    n, d, q = 60_000, 784, 10
+    random = np.random.default_rng(0)
+    X = random.random((n, d), dtype=np.float32)
+    rows = as_rows(X, random.integers(0, q, n))
+    numbers = [X[b.start : b.stop].reshape(-1).view(np.uint64) for b in rows.blocks]
+    compare("dense 60,000 x 784 float32, q = 10", rows, q, lambda: list(in_order(np.max, numbers)), {})
+
+
+def sparse() -> None:
+    n, d, q = 15_000, 77_515, 20
+    random = np.random.default_rng(0)
+    X = zipf(n, d, 215, random)
+    rows = as_rows(X, random.integers(0, q, n))
+    W, R = random.normal(size=(d, q)).astype(np.float32), random.normal(size=(n, q)).astype(np.float32)
+    pieces = [part for b in rows.blocks for part in (b.X.data, b.X.indices)]
+    others = {"SciPy X @ W": lambda: X @ W, "SciPy X.T @ R": lambda: X.T @ R}
+    name = f"CSR {n:,} x {d:,}, {X.nnz:,} stored, q = {q}"
+    compare(name, rows, q, lambda: list(in_order(np.max, pieces)), others)
+
+
+if __name__ == "__main__":
+    used = kernels_in_use()
+    print(f"kernels: {'compiled for ' + str(used.level) if used.compiled else 'NumPy, ' + used.reason}")
+    for part in sys.argv[1:] or ["dense", "sparse"]:
+        {"dense": dense, "sparse": sparse}[part]()

@@ -1,0 +1,5 @@
+#define DENSE avx2_dense
+#include "dense_table.inc"
+
+#define CSR avx2_csr
+#include "csr_table.inc"

@@ -1,0 +1,2 @@
+#define DENSE avx512_dense
+#include "dense_table.inc"

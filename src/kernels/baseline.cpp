@@ -1,0 +1,5 @@
+#define DENSE baseline_dense
+#include "dense_table.inc"
+
+#define CSR baseline_csr
+#include "csr_table.inc"

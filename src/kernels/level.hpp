@@ -1,0 +1,37 @@
+// The kernels as tables of functions, for each instruction set its own; which one is used is decided when the program runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+template <class T>
+struct Dense {
+    void (*times)(const T* X, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
+    void (*transposed_times)(const T* X, const T* R, T* G, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
+};
+
+template <class T, class I>
+struct Csr {
+    void (*times)(const T* data, const I* index, const I* start, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t k);
+    void (*transposed_times)(const T* data, const I* index, const I* start, const T* R, T* G, std::ptrdiff_t b,
+                             std::ptrdiff_t k);
+};
+
+struct DenseKernels {
+    Dense<float> of_float;
+    Dense<double> of_double;
+};
+
+struct CsrKernels {
+    Csr<float, std::int32_t> of_float_int32;
+    Csr<float, std::int64_t> of_float_int64;
+    Csr<double, std::int32_t> of_double_int32;
+    Csr<double, std::int64_t> of_double_int64;
+};
+
+extern const DenseKernels baseline_dense;
+extern const CsrKernels baseline_csr;
+#if defined(__x86_64__)
+extern const DenseKernels avx2_dense, avx512_dense;
+extern const CsrKernels avx2_csr;
+#endif
