@@ -381,3 +381,12 @@ def test_unknown_solvers_and_solvers_that_do_not_fit(problem: Problem) -> None:
         fit(X, y, 3, l2(0.1), solver="sgd")
     with pytest.raises(ValueError, match="needs a smooth penalty"):
         fit(X, y, 3, elastic_net(0.1, 0.5), solver="newton")
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1e-5, 1e-7])
+def test_a_weak_l1_penalty_takes_few_steps(strength: float, problem: Problem) -> None:
+    X, y = problem()
+    (found,) = minimise(as_rows(X, y), 3, elastic_net(strength, 1.0), tol=1e-9)
+    assert found.converged
+    assert found.n_iter < 60  # along what softmax does not see, only the penalty leads: 298 steps without that
+    assert (found.W == 0).any(axis=1).all()  # of three weights the median is 0

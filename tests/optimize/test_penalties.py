@@ -76,3 +76,14 @@ def test_a_stack_may_mix_penalties() -> None:
 def test_strengths_and_ratios_broadcast() -> None:
     net = elastic_net(np.array([1.0, 2.0]), 0.25)
     np.testing.assert_array_equal([net.l1, net.l2], [[0.25, 0.5], [0.75, 1.5]])
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(numbers, min_size=1, max_size=6), strengths, strengths)
+def test_what_classes_can_give_away_is_the_argmin(row: list[float], l1: float, ridge: float) -> None:
+    penalty = ElasticNet(np.array([l1]), np.array([ridge]))
+    W = np.array(row)[None, :, None]
+    shift = penalty.best_shift(W)
+    best = min(penalty.value(W - c)[0] for c in [*np.linspace(-7, 7, 1401), *row, np.mean(row)])
+    assert shift.shape == (1, 1, 1)
+    assert penalty.value(W - shift)[0] <= best + 1e-12

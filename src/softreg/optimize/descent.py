@@ -162,8 +162,20 @@ class Descent:
         before = self.G
         self.loss, self.G = self._gradient()
         self.strategy.learn(step, self.G - before)
+        if not self.smooth:
+            self._give_away()
         self.out.n_iter[objective.members] += 1
         return True
+
+    def _give_away(self) -> None:
+        """Take from the weights of all classes what softmax does not see and the penalty is better without.
+
+        Along this direction the loss is flat, so no curvature would ever lead there.
+        """
+        W, _ = self.objective.user(self.theta)
+        shift = self.objective.penalty.best_shift(W) * self.objective.coordinates.scale
+        self.theta[..., :-1] -= shift
+        self.G[..., :-1] -= self.objective.ridge[:, None, :-1] * shift
 
     def _separated(self, iteration: int, D: Array, estimate: Array) -> bool:
         """Let models without a finite optimum leave; looked for when they seem to have converged, or take long."""

@@ -39,6 +39,10 @@ class Penalty(Protocol):
         """The largest share in [0, 1] of A (m,) at which the conjugate is finite."""
         ...
 
+    def best_shift(self, W: Array) -> Array:
+        """What all classes can give away: the c (m, 1, d) at which the penalty of `W - c` is least."""
+        ...
+
     def keep(self, members: Array) -> Penalty:
         """The penalty of some models of the stack."""
         ...
@@ -86,6 +90,29 @@ class ElasticNet:
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(largest > self.l1, self.l1 / largest, 1.0)
         return np.where(self.l2 > 0, 1.0, share)
+
+    def best_shift(self, W: Array) -> Array:
+        """The c (m, 1, d) at which `sum_k l1 |w_k - c| + l2/2 (w_k - c)^2` is least: between median and mean.
+
+        Softmax does not see what is added to the weights of all classes, so only the penalty decides it.
+
+        Example:
+            >>> ElasticNet(np.array([1.0]), np.array([0.0])).best_shift(np.array([[[1.0], [5.0], [2.0]]])).ravel()
+            array([2.])
+        """
+        q = W.shape[1]
+        l1, l2 = self.l1[:, None, None], self.l2[:, None, None]
+        w = np.sort(W, axis=1)
+        below = np.arange(q)[None, :, None]
+        pull = l2 * (q * w - w.sum(axis=1, keepdims=True))
+        after = l1 * (2 * (below + 1) - q) + pull  # the slope just above each w_(i)
+        first = np.argmax(after >= 0, axis=1)[:, None, :]
+        at = np.take_along_axis(w, first, axis=1)
+        before = np.take_along_axis(l1 * (2 * below - q) + pull, first, axis=1)
+        between = w.mean(axis=1, keepdims=True) - np.divide(
+            l1 * (2 * first - q), q * l2, out=np.zeros_like(at), where=l2 > 0
+        )
+        return np.where(before > 0, between, at)
 
     def keep(self, members: Array) -> ElasticNet:
         """The penalty of some models of the stack."""

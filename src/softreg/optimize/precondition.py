@@ -21,6 +21,8 @@ MAX_FEATURES = 4096
 """Above this many columns a factor of d x d costs more than the passes it saves: a diagonal serves."""
 EVEN = 0.1
 """This part of a diagonal is spread evenly over the columns, so that none is taken to be flat."""
+CHEAP_FEATURES = 256
+"""Up to this many columns a factor is cheap even where the rows are fewer; beyond, fewer rows get a diagonal."""
 MAX_CLASSES = 32
 """Above this many classes one factor serves all, scaled by each class's mean p (1 - p)."""
 
@@ -107,7 +109,7 @@ class Sketch:
     def matrices(self, objective: Objective, theta: Array) -> Diagonal | tuple[tuple[Array, ...], Array]:
         """The curvature of the loss at `theta`, plus the penalty's: a diagonal where there are many columns, otherwise
         for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group of each model."""
-        if objective.rows.d > MAX_FEATURES:
+        if objective.rows.d > min(MAX_FEATURES, max(objective.rows.n, CHEAP_FEATURES)):
             return self._diagonal(objective)
         w = self._uncertainty(objective, theta)  # (m, q, s)
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)

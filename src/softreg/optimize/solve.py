@@ -21,6 +21,8 @@ from softreg.rows import Array, Rows, one_blas_thread
 SOLVERS = ("auto", "newton", "lbfgs")
 NEWTON_PARAMETERS = 250
 """Up to this many parameters, (q - 1) x (d + 1), an exact Hessian a step is cheaper than the steps that it saves."""
+NEWTON_CLASSES = 12
+"""Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""
 SAMPLE_SHARE = 10
 """The sample for warm starts and sketches is this part of the rows."""
 REFRESH_SAMPLE, REFRESH_WARM = (0, 3), (0, 4, 20)
@@ -87,7 +89,8 @@ def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -
         return "lbfgs"
     if solver != "auto":
         return solver
-    return "newton" if (n_classes - 1) * (rows.d + 1) <= NEWTON_PARAMETERS else "lbfgs"
+    few = n_classes <= NEWTON_CLASSES and (n_classes - 1) * (rows.d + 1) <= NEWTON_PARAMETERS
+    return "newton" if few else "lbfgs"
 
 
 def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, Array] | None) -> Array:
