@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info
 
-from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, sparse, thread_count
+from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, sparse, thread_count
 from softreg.rows.base import add_up, stratified
 
 Array = NDArray[Any]
@@ -284,3 +286,16 @@ def test_soft_labels_are_sampled_by_their_likeliest_class() -> None:
     index, weight = stratified(Y, 10, seed=0)
     assert {98, 99} <= set(index)
     assert weight.sum() == pytest.approx(100)
+
+
+def test_the_limit_of_blas_threads_holds_in_any_thread_and_is_lifted() -> None:
+    def within() -> set[int]:
+        with one_blas_thread():
+            return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    before = threadpool_info()
+    assert within() == {1}
+    with ThreadPoolExecutor(1) as other:  # the thread that sets a limit keeps the right to, until it gives it back
+        assert other.submit(within).result() == {1}
+    assert within() == {1}
+    assert threadpool_info() == before

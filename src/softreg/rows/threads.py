@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
-from threading import Lock
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -17,8 +16,6 @@ Result = TypeVar("Result")
 
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
-_door, _inside = Lock(), 0
-_limit: Any = None
 
 
 def thread_count() -> int:
@@ -44,26 +41,14 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> AbstractContextManager[Any]:
     """Within this context each matrix product runs in the thread that asks for it.
 
     The parallelism is over blocks of rows instead: BLAS libraries split a product by the number of their threads,
-    and the last bits of the result with it. The limit belongs to the process, so the first to come in sets it and the
-    last to go out lifts it, however fits in several threads overlap.
+    and the last bits of the result with it. The limit belongs to the process and is lifted by the thread that set it:
+    of fits that overlap in several Python threads, those that outlast the first may lose it.
     """
-    global _inside, _limit
-    with _door:
-        if _inside == 0:
-            _limit = _controller().limit(limits=1, user_api="blas")
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _door:
-            _inside -= 1
-            if _inside == 0:
-                _limit.restore_original_limits()
+    return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
