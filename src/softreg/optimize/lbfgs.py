@@ -5,6 +5,8 @@ Nocedal and Wright, Numerical Optimization, algorithm 7.4, with one recursion fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg as sl
 
@@ -13,6 +15,8 @@ from softreg.optimize.precondition import Curvature, Sketch
 from softreg.rows import Array
 
 MEMORY = 10
+TINY = 1e-300
+"""A product of step and change below this says nothing of the curvature."""
 REFRESH = (0, 4, 12, 30)
 """Iterations at which the sketch is made anew: the probabilities, and with them the curvature, change most early."""
 
@@ -28,6 +32,20 @@ def add_to(r: Array, share: Array, s: Array) -> None:
     """`r += share * s` for each model, in place: with millions of weights, temporary arrays are what costs."""
     for j, factor in enumerate(share):
         sl.blas.daxpy(s[j].ravel(), r[j].ravel(), a=factor)
+
+
+def recursion(G: Array, pairs: list[tuple[Array, Array, Array]], inverse: Callable[[Array], Array]) -> Array:
+    """The two loops over steps, changes of the gradient and their products, around an approximate inverse."""
+    r, shares = np.array(G, order="C"), []
+    for s, y, sy in reversed(pairs):
+        share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > TINY)
+        add_to(r, -share, y)
+        shares.append(share)
+    r = inverse(r)
+    for (s, y, sy), share in zip(pairs, reversed(shares), strict=True):
+        back = np.divide(dot(y, r), sy, out=np.zeros_like(sy), where=sy > TINY)
+        add_to(r, share - back, s)
+    return r
 
 
 class LBFGS:
@@ -57,19 +75,16 @@ class LBFGS:
 
     def _two_loops(self, G: Array) -> Array:
         assert self.curvature is not None
-        r, shares = np.array(G, order="C"), []
-        for s, y, sy in reversed(self.pairs):
-            share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > 0)
-            add_to(r, -share, y)
-            shares.append(share)
+        return recursion(G, self.pairs, self._inverse_scaled)
+
+    def _inverse_scaled(self, r: Array) -> Array:
+        """The sketch's inverse times r, scaled to what the last step has shown."""
+        assert self.curvature is not None
         r = np.ascontiguousarray(self.curvature.solve(r))
         if self.pairs:
-            s, y, sy = self.pairs[-1]
+            _, y, sy = self.pairs[-1]
             scale = np.divide(sy, dot(y, self.curvature.solve(y)), out=np.ones_like(sy), where=sy > 0)
             r *= scale[:, None, None]
-        for (s, y, sy), share in zip(self.pairs, reversed(shares), strict=True):
-            back = np.divide(dot(y, r), sy, out=np.zeros_like(sy), where=sy > 0)
-            add_to(r, share - back, s)
         return r
 
     def learn(self, step: Array, change: Array) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.optimize.lbfgs import LBFGS, REFRESH, dot
+from softreg.optimize.lbfgs import LBFGS, REFRESH, dot, recursion
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Diagonal, Sketch
 from softreg.rows import Array
@@ -26,7 +26,7 @@ class OrthantLBFGS(LBFGS):
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
-        if self.curvature is None or self.turns in self.refresh:
+        if self.turns == 0 or self.turns in self.refresh:
             self.matrices = self.sketch.matrices(objective, theta)
             self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
             self._cache.clear()
@@ -46,17 +46,7 @@ class OrthantLBFGS(LBFGS):
     def _solve_free(self, r: Array, free: Array) -> Array:
         """The two loops among the free weights."""
         pairs = [(s * free, y * free) for s, y, _ in self.pairs]
-        products = [dot(s, y) for s, y in pairs]
-        r, shares = r.copy(), []
-        for (s, y), sy in zip(reversed(pairs), reversed(products), strict=True):
-            share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > 1e-300)
-            r -= share[:, None, None] * y
-            shares.append(share)
-        r = self._inverse(r, free)
-        for (s, y), sy, share in zip(pairs, products, reversed(shares), strict=True):
-            back = np.divide(dot(y, r), sy, out=np.zeros_like(sy), where=sy > 1e-300)
-            r += (share - back)[:, None, None] * s
-        return r
+        return recursion(r, [(s, y, dot(s, y)) for s, y in pairs], lambda v: self._inverse(v, free))
 
     def _inverse(self, r: Array, free: Array) -> Array:
         if isinstance(self.matrices, Diagonal):

@@ -33,7 +33,7 @@ class Separation:
 
 def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None]:
     """For each model of the stack, the separation that its kept logits or last step prove, if any."""
-    margins = objective.rows.map(lambda block: _margins(block, objective))  # (blocks, 4, m)
+    margins = objective.rows.map(lambda block: _margins(block, objective))  # (blocks, 3, m)
     least, least_step, most_step = margins[:, 0].min(0), margins[:, 1].min(0), margins[:, 2].max(0)
     out: list[Separation | None] = []
     for j in range(objective.m):
