@@ -1,8 +1,5 @@
 """Newton's method with the exact Hessian, for models of few parameters, and the proof that its decrement gives.
 
-The classes share one redundant direction (softmax ignores what is added to all of them), so the Hessian is formed for
-q - 1 orthonormal contrasts of the classes, where it is positive definite.
-
 The certificate: for any direction v, the loss h(t) = F(theta + t v) has |h'''| <= s h'' with s the largest range, over
 the rows, of the change of their logits (the third cumulant of a variable of range s is at most s times its variance).
 With the Newton decrement delta and R such that s <= R ||v||_H this integrates to
@@ -17,42 +14,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.optimize.hessian import Columns, assemble, contrasts, pair_sums
 from softreg.optimize.objective import Objective
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
-
-
-def contrasts(q: int) -> Array:
-    """Orthonormal columns (q, q - 1), each of sum zero (Helmert's).
-
-    Example:
-        >>> contrasts(2).round(4).T
-        array([[ 0.7071, -0.7071]])
-    """
-    T = np.zeros((q, q - 1))
-    for k in range(1, q):
-        T[:k, k - 1] = 1.0
-        T[k, k - 1] = -k
-    return np.asarray(T / np.linalg.norm(T, axis=0))
-
-
-RUN = 1024
-"""Rows at a time whose weighted copies stay in the cache (measured: half the time of whole blocks)."""
-
-
-def _add_curvature(H: Array, Z: Array, P: Array, V: Array | None, T: Array) -> None:
-    """Add `sum_i V_i T^T (diag(p_i) - p_i p_i^T) T (x) z_i z_i^T` of each model to H (m, a, k, a, k)."""
-    Q = np.einsum("qa,mqb->mab", T, P)
-    for j in range(len(P)):
-        for r in range(T.shape[1]):
-            for c in range(r + 1):
-                share = T[:, r] * T[:, c] @ P[j] - Q[j, r] * Q[j, c]
-                if V is not None:
-                    share *= V[j % len(V)]
-                half = Z.T @ (Z * share[:, None])
-                H[j, r, :, c] += half
-                if c < r:
-                    H[j, c, :, r] += half.T
 
 
 class Newton:
@@ -67,33 +32,21 @@ class Newton:
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The Newton direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         T = contrasts(objective.q)
-        self.factors = [_factor(H) for H in self._hessian(objective, T)]
+        self.factors = [_factor(H) for H in self._hessian(objective)]
         reduced = np.einsum("qa,mqd->mad", T, G)
         D = np.stack([-_solve(f, g.ravel()).reshape(g.shape) for (f, _), g in zip(self.factors, reduced, strict=True)])
         return np.asarray(np.einsum("qa,mad->mqd", T, D))
 
-    def _hessian(self, objective: Objective, T: Array) -> Array:
-        """Hessians (m, p, p) for p = (q - 1) x (d + 1) parameters."""
-        m, a, k = objective.m, T.shape[1], objective.rows.d + 1
-        shift, scale = objective.coordinates.for_block()
+    def _hessian(self, objective: Objective) -> Array:
+        """Hessians (m, p, p) for p = (q - 1) x (d + 1) parameters, at the kept logits."""
         objective.half_passes += 1
+        columns = Columns(objective)
 
         def part(block: Block) -> Sums:
             P, _ = loss.probabilities(block.memory["logits"].astype(np.float64))
-            V = objective.weights(block)
-            Z = block.standardised(shift, scale).astype(np.float64)
-            Z = np.concatenate([Z, np.full((len(Z), 1), float(objective.fit_intercept))], axis=1)
-            H = np.zeros((m, a, k, a, k))
-            for at in range(0, len(Z), RUN):
-                run = slice(at, at + RUN)
-                _add_curvature(H, Z[run], P[:, :, run], None if V is None else V[:, run], T)
-            return (H,)
+            return (pair_sums(columns, block, P, objective.weights(block)),)
 
-        H = objective.rows.sum(part)[0] / objective.mass[:, None, None, None, None]
-        index = np.arange(k)
-        for r in range(a):
-            H[:, r, index, r, index] += objective.ridge
-        return np.asarray(H.reshape(m, a * k, a * k))
+        return assemble(objective, objective.rows.sum(part)[0])
 
     def decrement_bound(self, objective: Objective, G: Array) -> Array:
         """The certified gap (m,) at gradient `G`; inf where it proves nothing, as with a Hessian bent to be factored.
@@ -144,13 +97,11 @@ def _range_bound(objective: Objective, factor: Array, a: int) -> float:
     k = objective.rows.d + 1
     inverse = _solve(factor, np.eye(len(factor)))
     trace = inverse.reshape(a, k, a, k).trace(axis1=0, axis2=2)
-    shift, scale = objective.coordinates.for_block()
     objective.half_passes += 1
+    columns = Columns(objective)
 
     def part(block: Block) -> Array:
-        Z = block.standardised(shift, scale).astype(np.float64)
-        Z = np.concatenate([Z, np.full((len(Z), 1), float(objective.fit_intercept))], axis=1)
-        return np.array([np.einsum("ij,ij->i", Z @ trace, Z).max()])
+        return np.array([max(np.einsum("ji,ji->i", trace @ Z, Z).max() for _, Z in columns.runs(block))])
 
     return float(np.sqrt(2 * max(0.0, objective.rows.map(part).max())))
 

@@ -50,6 +50,10 @@ class Block(Protocol):
         """The product (k, d) of one number a row, (k, b), with the rows: `R @ X`."""
         ...
 
+    def piece(self, start: int, stop: int) -> Block:
+        """Rows `start` to `stop` of this block, counted from its first, as a block of their own; nothing is copied."""
+        ...
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...

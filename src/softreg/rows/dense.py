@@ -41,6 +41,10 @@ class DenseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
 
+    def piece(self, start: int, stop: int) -> DenseBlock:
+        """Rows `start` to `stop` of this block as a block of their own."""
+        return DenseBlock(self.rows, self.start + start, self.start + stop)
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d)."""
         X = self.X
