@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.objective import Objective
-from softreg.rows import Array, Block
+from softreg.rows import Array, Block, Rows
 
 RUN = 2048
 """Rows at a time whose weighted copies stay in the cache (measured: half the time of whole blocks)."""
@@ -63,6 +63,10 @@ class Columns:
         self.shift, self.scale = objective.coordinates.for_block()
         self.one, self.dtype = float(objective.fit_intercept), dtype
         self.kept: dict[int, Array] = {}
+
+    def keeps(self, rows: Rows) -> bool:
+        """Whether these rows are so few that their columns are kept, and serve in place of the stored numbers."""
+        return rows.n <= RUN and rows.n * (rows.d + 1) <= KEPT and self.dtype == np.float64
 
     def runs(self, block: Block) -> Iterator[tuple[slice, Array]]:
         """Which rows of the block, and their columns (d + 1, b)."""

@@ -32,9 +32,9 @@ class Newton:
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The Newton direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         T = contrasts(objective.q)
-        self.factors = [_factor(H) for H in self._hessian(objective)]
+        self.factors = [factorised(H) for H in self._hessian(objective)]
         reduced = np.einsum("qa,mqd->mad", T, G)
-        D = np.stack([-_solve(f, g.ravel()).reshape(g.shape) for (f, _), g in zip(self.factors, reduced, strict=True)])
+        D = np.stack([-solved(f, g.ravel()).reshape(g.shape) for (f, _), g in zip(self.factors, reduced, strict=True)])
         return np.asarray(np.einsum("qa,mad->mqd", T, D))
 
     def _hessian(self, objective: Objective) -> Array:
@@ -53,14 +53,10 @@ class Newton:
 
         Call it right after `direction` at the same parameters.
         """
-        T = contrasts(objective.q)
-        reduced = np.einsum("qa,mqd->mad", T, G)
-        bounds = np.full(objective.m, np.inf)
-        for j, ((f, exact), g) in enumerate(zip(self.factors, reduced, strict=True)):
-            if exact:
-                delta = float(np.sqrt(max(0.0, g.ravel() @ _solve(f, g.ravel()))))
-                bounds[j] = self_concordant_gap(delta, _range_bound(objective, f, T.shape[1]))
-        return bounds
+        reduced = np.einsum("qa,mqd->mad", contrasts(objective.q), G)
+        square = np.array([g.ravel() @ solved(f, g.ravel()) for (f, _), g in zip(self.factors, reduced, strict=True)])
+        proved = proved_by_decrement(objective, [f for f, _ in self.factors], square)
+        return np.where([exact for _, exact in self.factors], proved, np.inf)
 
     def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """Newton's own direction: what converges hardly moves, what runs away moves by about 1."""
@@ -92,10 +88,21 @@ def self_concordant_gap(decrement: float, R: float) -> float:
     return float((u + (1 - u) * np.log1p(-u)) / R**2)
 
 
+def proved_by_decrement(objective: Objective, factors: list[Array], squares: Array) -> Array:
+    """Certified gaps (m,) from factors of the exact Hessians and squared Newton decrements (m,) at the same place."""
+    a = objective.q - 1
+    return np.array(
+        [
+            self_concordant_gap(float(np.sqrt(max(0.0, square))), _range_bound(objective, f, a))
+            for f, square in zip(factors, squares, strict=True)
+        ]
+    )
+
+
 def _range_bound(objective: Objective, factor: Array, a: int) -> float:
     """R with `range of a row's change of logits <= R ||v||_H`: from the leverage of the rows."""
     k = objective.rows.d + 1
-    inverse = _solve(factor, np.eye(len(factor)))
+    inverse = solved(factor, np.eye(len(factor)))
     trace = inverse.reshape(a, k, a, k).trace(axis1=0, axis2=2)
     objective.half_passes += 1
     columns = Columns(objective)
@@ -106,24 +113,25 @@ def _range_bound(objective: Objective, factor: Array, a: int) -> float:
     return float(np.sqrt(2 * max(0.0, objective.rows.map(part).max())))
 
 
-def _factor(H: Array) -> tuple[Array, bool]:
+def factorised(H: Array) -> tuple[Array, bool]:
     """A lower Cholesky factor of H, and whether H was factored as it is.
 
     H is scaled to a unit diagonal first, so that a column with a huge ridge does not drown the others.
     """
-    size = np.diag(H)
+    size = H.diagonal()
     size = np.sqrt(np.where(size > 0, size, 1.0))  # a column that never varies, without penalty: its weight stays 0
-    unit = H / size / size[:, None]
-    unit[np.diag_indices_from(unit)] = 1.0
+    unit = np.divide(H, np.multiply.outer(size, size), order="F")
+    index = np.arange(len(H))
     for jitter in (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3):
-        try:
-            L = np.linalg.cholesky(unit + jitter * np.eye(len(H)))
-        except np.linalg.LinAlgError:
-            continue
-        if jitter or np.diag(L).min() > 1e-7:
-            return size[:, None] * L, jitter == 0.0
+        unit[index, index] = 1.0 + jitter
+        L, failed = sl.lapack.dpotrf(unit, lower=1, clean=1)
+        if not failed and (jitter or L.diagonal().min() > 1e-7):
+            L *= size[:, None]
+            return L, jitter == 0.0
     return np.diag(size), False
 
 
-def _solve(L: Array, g: Array) -> Array:
-    return np.asarray(sl.cho_solve((L, True), g, check_finite=False))
+def solved(L: Array, g: Array) -> Array:
+    """`(L L^T)^-1 g`."""
+    x, _ = sl.lapack.dpotrs(L, g, lower=1)
+    return np.asarray(x)

@@ -16,6 +16,7 @@ from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
 from softreg.optimize.solution import Progress, Solution
+from softreg.optimize.strides import Strides
 from softreg.rows import Array, Rows, one_blas_thread
 
 SOLVERS = ("auto", "newton", "lbfgs")
@@ -27,6 +28,8 @@ SAMPLE_SHARE = 10
 """The sample for warm starts and sketches is this part of the rows."""
 REFRESH_SAMPLE, REFRESH_WARM = (0, 3), (0, 4, 20)
 """When the sketch is made anew on the sample, and from its answer on: on MNIST more often costs more than it saves."""
+SURE = 1e-3
+"""A sample's Hessian serves for all rows where the square of its likely error, `4 p / n` for p parameters, is below."""
 SMALL = 20_000
 """Up to this many rows there is no warm start from a sample."""
 
@@ -114,12 +117,55 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
+    if name == "newton" and (objective.penalty.l2 > 0).all():
+        return _stride(objective, theta, tol, max_iter, seed, cold, on_progress)
     warm = cold and objective.rows.n > SMALL
     sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
     if warm:
         theta = _warm(objective, name, sample, theta, tol)
     strategy = _strategy(objective, name, sample, REFRESH_WARM if warm else REFRESH)
     return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+
+
+def _stride(
+    objective: Objective,
+    theta: Array,
+    tol: float,
+    max_iter: int,
+    seed: int,
+    cold: bool,
+    on_progress: Callable[[Progress], Any] | None,
+) -> Outcome:
+    """Newton's method with a reading a step, from the answer for a sample; `Descent` where that does not get there."""
+    factors = None
+    if cold and objective.rows.n > SMALL:
+        theta, factors = _sampled(objective, theta, seed)
+    strides = Strides(objective, theta, tol=tol, max_iter=max_iter, factors=factors, on_progress=on_progress)
+    found = strides.run()
+    if found is not None:
+        return found
+    again = Objective(objective.rows, objective.q, strides.penalty, objective.coordinates, objective.fit_intercept)
+    again.half_passes = objective.half_passes
+    taken = strides.out.n_iter
+    rest = Descent(
+        again, Newton(), strides.reached(), tol=tol, max_iter=max_iter - int(taken.max()), on_progress=on_progress
+    ).run()
+    objective.half_passes, rest.n_iter = again.half_passes, rest.n_iter + taken
+    rest.history[:0] = strides.out.history
+    return rest
+
+
+def _sampled(objective: Objective, theta: Array, seed: int) -> tuple[Array, list[Array] | None]:
+    """The answer for a sample of the rows, and factors of its Hessian where they are good enough for all rows."""
+    sample = _sample(objective.rows, seed)
+    few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+    parameters = (objective.q - 1) * (objective.rows.d + 1)
+    chance = parameters / (2 * sample.n)  # what the sample's optimum is above that of all rows, about
+    found = Strides(few, theta, tol=1.0, max_iter=40).approach(chance / 4)
+    if found is None:
+        return theta, None
+    theta, factors = found
+    return theta, factors if 8 * chance < SURE else None
 
 
 def _strategy(objective: Objective, name: str, sample: Rows, refresh: tuple[int, ...]) -> Strategy:
