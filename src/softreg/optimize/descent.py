@@ -15,7 +15,7 @@ import numpy as np
 
 from softreg.optimize import certificate
 from softreg.optimize.lbfgs import dot
-from softreg.optimize.linesearch import enough, search
+from softreg.optimize.linesearch import FLAT_ENOUGH, enough, search
 from softreg.optimize.objective import Objective
 from softreg.optimize.separation import Separation, find
 from softreg.optimize.solution import Progress, Status
@@ -215,7 +215,7 @@ class Descent:
         there = self.theta + D
         loss, G = objective.leap(there)
         rise = dot(G, D) + cross + square
-        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest).all():
+        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest, FLAT_ENOUGH).all():
             objective.land()
             self.theta = there
             self._arrive(loss, G)
