@@ -26,10 +26,16 @@ NEWTON_CLASSES = 12
 """Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""
 SAMPLE_SHARE = 10
 """The sample for warm starts and sketches is this part of the rows."""
-REFRESH_SAMPLE, REFRESH_WARM = (0, 3), (0, 4, 20)
+REFRESH_SAMPLE, REFRESH_WARM = (0,), (0, 4, 20)
 """When the sketch is made anew on the sample, and from its answer on: on MNIST more often costs more than it saves."""
 SURE = 1e-3
 """A sample's Hessian serves for all rows where the square of its likely error, `4 p / n` for p parameters, is below."""
+LEAST, LEAST_A_PARAMETER, GROWTH = 1000, 20, 8
+"""Newton's method begins with a sample of at least so many rows; each further one is at most so many times as large."""
+CALM = 10.0
+"""Rows that speak for weights of zero in each sample of Newton's method."""
+WARM_STEPS = 12
+"""Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
 SMALL = 20_000
 """Up to this many rows there is no warm start from a sample."""
 
@@ -138,7 +144,7 @@ def _stride(
 ) -> Outcome:
     """Newton's method with a reading a step, from the answer for a sample; `Descent` where that does not get there."""
     factors = None
-    if cold and objective.rows.n > SMALL:
+    if cold:
         theta, factors = _sampled(objective, theta, seed)
     strides = Strides(objective, theta, tol=tol, max_iter=max_iter, factors=factors, on_progress=on_progress)
     found = strides.run()
@@ -156,16 +162,29 @@ def _stride(
 
 
 def _sampled(objective: Objective, theta: Array, seed: int) -> tuple[Array, list[Array] | None]:
-    """The answer for a sample of the rows, and factors of its Hessian where they are good enough for all rows."""
-    sample = _sample(objective.rows, seed)
-    few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+    """The answer for a sample of the rows, and factors of its Hessian where they are good enough for all rows.
+
+    Samples are nested, each several times as large as the one within: the first, small one bears the steps from afar,
+    and each of the others needs one or two.
+    """
     parameters = (objective.q - 1) * (objective.rows.d + 1)
-    chance = parameters / (2 * sample.n)  # what the sample's optimum is above that of all rows, about
-    found = Strides(few, theta, tol=1.0, max_iter=40).approach(chance / 4)
-    if found is None:
+    least = max(LEAST, LEAST_A_PARAMETER * parameters)
+    if objective.rows.n < GROWTH * least:
         return theta, None
-    theta, factors = found
-    return theta, factors if 8 * chance < SURE else None
+    levels = int(np.ceil(np.log(objective.rows.n / least) / np.log(GROWTH)))
+    homes, ratio = [objective.rows], (objective.rows.n / least) ** (1 / levels)
+    for level in range(1, levels + 1):
+        homes.append(homes[-1].sample(int(objective.rows.n / ratio**level), seed))
+    factors: list[Array] | None = None
+    for rows in homes[:0:-1]:
+        few = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+        few.ridge[:, :-1] += CALM / rows.n  # columns that hardly vary in the sample must not run away
+        chance = parameters / (2 * rows.n)  # what a sample's optimum is above that of all rows, about
+        found = Strides(few, theta, tol=1.0, max_iter=40).approach(chance / 4)
+        if found is None:
+            return theta, None
+        theta, factors = found
+    return theta, factors if factors is not None and 8 * chance < SURE else None
 
 
 def _strategy(objective: Objective, name: str, sample: Rows, refresh: tuple[int, ...]) -> Strategy:
@@ -179,7 +198,7 @@ def _warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: floa
     few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
     strategy = _strategy(objective, name, sample, REFRESH_SAMPLE)
-    return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=40, certify=False).run().theta
+    return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=WARM_STEPS, certify=False).run().theta
 
 
 def _solution(objective: Objective, coordinates: Coordinates, outcome: Outcome, j: int) -> Solution:

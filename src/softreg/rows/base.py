@@ -54,6 +54,19 @@ class Block(Protocol):
         """Rows `start` to `stop` of this block, counted from its first, as a block of their own; nothing is copied."""
         ...
 
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """All that softmax regression sums over these rows from one reading of them, or None where a home has no such
+        thing: the caller then composes it from `times` and `transposed_times`.
+
+        This is all that a home may know of the loss, since it pays only while a row is still in the cache. Row j of
+        the weights `prepared` (k, d), k = models x q, belongs to class `j % q` of model `j // q`; `bias` (k,); `V` are
+        row weights (m, b), (1, b) or None. `logits` (k, b) receives `W @ X.T + bias`, unless it is None. Returns the
+        summed cross-entropy (m,) and residual (k,) in float64, and residual times rows, (k, d).
+        """
+        ...
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...
@@ -133,6 +146,12 @@ class MemoryBlock:
         weights: Array | None = self.rows.weights
         return None if weights is None else weights[:, self.start : self.stop]
 
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """None: the caller composes the pass."""
+        return None
+
 
 class MemoryRows(Generic[OneBlock]):
     """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
@@ -182,7 +201,8 @@ def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Arr
     n = len(codes)
     random = np.random.default_rng(seed)
     order = random.permutation(n)
-    order = order[np.argsort(codes[order], kind="stable")]
+    few = codes.astype(np.int16) if codes.max(initial=0) < 2**15 else codes  # which NumPy sorts by counting
+    order = order[np.argsort(few[order], kind="stable")]
     counts = np.bincount(codes)
     take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
