@@ -16,6 +16,7 @@ from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
+from softreg.optimize.reduction import pays, reduce
 from softreg.optimize.solution import Progress, Solution
 from softreg.rows import Array, Rows, one_blas_thread
 
@@ -67,6 +68,21 @@ def minimise(
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
+        if pays(rows, n_classes, penalty):
+            small = reduce(rows, coordinates)
+            found = minimise(
+                small.rows,
+                n_classes,
+                penalty,
+                fit_intercept=fit_intercept,
+                solver=solver,
+                tol=tol,
+                max_iter=max_iter,
+                start=None if start is None else small.start(*start),
+                seed=seed,
+                on_progress=on_progress,
+            )
+            return tuple(small.back(solution) for solution in found)
         objective = Objective(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
         name = choose(rows, n_classes, penalty, solver)
