@@ -113,7 +113,6 @@ def assemble(objective: Objective, sums: Array) -> Array:
     a = objective.q - 1
     H = (share @ sums.reshape(m, e, -1)).reshape(m, a, a, size, size).transpose(0, 1, 3, 2, 4)
     H = H / objective.mass[:, None, None, None, None]
-    H = H.reshape(m, a * size, a * size)
-    index = np.arange(a * size)
-    H[:, index, index] += np.tile(objective.ridge, a)
-    return np.asarray(H)
+    ridge = np.einsum("maiai->mai", H)  # a view of the diagonal
+    ridge += objective.ridge[:, None, :]
+    return np.asarray(H.reshape(m, a * size, a * size))

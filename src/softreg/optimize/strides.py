@@ -121,7 +121,7 @@ class Strides:
                 return False
             self.factors, self.fresh = [L for L, _ in found], True
             self.pairs = []
-        self.D = -recursion(self.now.G, self.pairs, self._inverse)
+        self.D = -(recursion(self.now.G, self.pairs, self._inverse) if self.pairs else self._inverse(self.now.G))
         self.slope = dot(self.now.G, self.D)
         self.estimate = -self.slope / 2
         if self.single and (self.estimate <= self.goal).all():
@@ -160,7 +160,8 @@ class Strides:
             change = there.value - self.now.value
             short = ~(change <= DECREASE * t * self.slope + noise)
             if not short.any():
-                self._learn(theta - self.theta, there.G - self.now.G)
+                if not curved:
+                    self._learn(theta - self.theta, there.G - self.now.G)
                 self.theta, self.now, self.fresh = theta, there, curved
                 self.out.n_iter[self.objective.members] += 1
                 return True

@@ -54,10 +54,10 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield `work(item)` for each item, in the order of the items, computed by `thread_count()` threads."""
     todo = list(items)
-    threads = min(thread_count(), len(todo))
+    threads = thread_count() if len(todo) > 1 else 1
     if threads <= 1:
         return map(work, todo)
-    return _threads(thread_count()).map(work, todo)
+    return _threads(threads).map(work, todo)
 
 
 def _threads(size: int) -> ThreadPoolExecutor:
