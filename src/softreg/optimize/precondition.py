@@ -114,8 +114,8 @@ class Sketch:
 
     def matrices(self, objective: Objective, theta: Array) -> Diagonal | tuple[tuple[Array, ...], Array]:
         """The curvature of the loss at `theta`, plus the penalty's, in float64: a diagonal where there are many
-        columns, otherwise for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group of
-        each model."""
+        columns, otherwise for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group
+        of each model."""
         if self._many_columns(objective):
             return self._diagonal(objective)
         groups, group = self._grams(objective, theta, objective.rows.dtype)
