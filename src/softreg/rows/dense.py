@@ -10,8 +10,16 @@ import numpy as np
 from softreg.rows import kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
 
-BLOCK_BYTES = 8 << 20
-"""A block of about this size keeps BLAS busy and its logits in the cache (measured: 2,000 to 4,000 rows of MNIST)."""
+BLOCK_BYTES = 16 << 20
+"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
+BLOCK_ROWS = 256, 16384
+"""A block has at least and at most so many rows."""
+ONE_BLOCK = 1 << 20
+"""Fewer bytes than this are not worth a second thread."""
+
+
+RUN_NUMBERS = 1 << 15
+"""Moments are summed over runs of about so many numbers, whose float64 copies stay in the cache."""
 
 
 @dataclass(eq=False)
@@ -68,9 +76,11 @@ class DenseBlock(MemoryBlock):
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
         """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
         first, second = np.zeros(self.rows.d), np.zeros(self.rows.d)
-        X = self.X
-        for a in range(0, len(X), 256):  # a short run at a time: float64 copies that stay in the cache
-            z = (X[a : a + 256].astype(np.float64) - shift) / scale
+        X, run = self.X, max(256, RUN_NUMBERS // max(1, self.rows.d))
+        for a in range(0, len(X), run):
+            z = X[a : a + run].astype(np.float64)
+            z -= shift
+            z /= scale
             first += z.sum(axis=0)
             second += np.einsum("ij,ij->j", z, z)
         return first, second
@@ -95,7 +105,7 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
-        size = int(np.clip(BLOCK_BYTES // max(1, self.d * X.dtype.itemsize), 256, 16384))
+        size = block_rows(self.n, self.d * X.dtype.itemsize)
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def sample(self, size: int, seed: int) -> DenseRows:
@@ -118,3 +128,18 @@ class DenseRows(MemoryRows[DenseBlock]):
         if shift is None:
             shift, scale = self.shift, self.scale
         return DenseRows(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+
+
+def block_rows(n: int, row_bytes: int) -> int:
+    """Rows in a block: about `BLOCK_BYTES`, and as many in each of an even number of blocks, for threads to share.
+
+    Example:
+        >>> block_rows(60_000, 784 * 4), block_rows(5_000, 8)
+        (5000, 5000)
+    """
+    least, most = BLOCK_ROWS
+    size = int(np.clip(BLOCK_BYTES // max(1, row_bytes), least, most))
+    if n <= size and n * row_bytes <= ONE_BLOCK:
+        return max(1, n)
+    pairs = -(-n // (2 * size))
+    return max(least, -(-n // (2 * pairs)))
