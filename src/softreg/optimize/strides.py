@@ -35,7 +35,7 @@ SQUARED = 16
 """After a step with a Hessian of its own a small gap g is about `4 g^2`; not to hope for too much, four times that."""
 CAREFUL = 1e-9
 """From this gap on the softmax of float32 rows is taken in float64: the next reading may be the last."""
-SHRINK = 1 / 30
+SHRINK = 1 / 8
 """An old Hessian is given up when a step does not shrink the gap to this part."""
 DECREASE = 1e-4
 """A step must gain at least this share of what the slope promises."""
