@@ -45,6 +45,10 @@ class DenseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
 
+    def piece(self, start: int, stop: int) -> DenseBlock:
+        """Rows `start` to `stop` of this block as a block of their own."""
+        return DenseBlock(self.rows, self.start + start, self.start + stop)
+
     def loss_and_gradient(
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
