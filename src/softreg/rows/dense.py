@@ -18,10 +18,6 @@ ONE_BLOCK = 1 << 20
 """Fewer bytes than this are not worth a second thread."""
 
 
-RUN_NUMBERS = 1 << 15
-"""Moments are summed over runs of about so many numbers, whose float64 copies stay in the cache."""
-
-
 @dataclass(eq=False)
 class DenseBlock(MemoryBlock):
     """A run of rows of an array."""
@@ -70,20 +66,11 @@ class DenseBlock(MemoryBlock):
 
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each."""
-        X = self.X
-        return X.min(axis=0), X.max(axis=0)
+        return kernels.extremes(self.X)
 
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
         """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
-        first, second = np.zeros(self.rows.d), np.zeros(self.rows.d)
-        X, run = self.X, max(256, RUN_NUMBERS // max(1, self.rows.d))
-        for a in range(0, len(X), run):
-            z = X[a : a + run].astype(np.float64)
-            z -= shift
-            z /= scale
-            first += z.sum(axis=0)
-            second += np.einsum("ij,ij->j", z, z)
-        return first, second
+        return kernels.moments(self.X, shift, scale)
 
 
 class DenseRows(MemoryRows[DenseBlock]):
