@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from softreg.probability.calibration import CalibrationCheck, calibration_error, check_calibration
 from softreg.probability.decision import (
     above_threshold,
     expected_cost,
@@ -18,20 +19,29 @@ from softreg.probability.loss import (
     negative_log_likelihood,
     residual,
 )
+from softreg.probability.operating import OperatingPoint, operating_point
+from softreg.probability.resampling import Interval, bootstrap_means, interval
 from softreg.probability.scores import accuracy, brier, log_loss, top_k_accuracy
 from softreg.probability.simplex import check_probabilities, log_softmax, logsumexp, softmax
 
 __all__ = [
+    "CalibrationCheck",
     "Classes",
+    "Interval",
+    "OperatingPoint",
     "above_threshold",
     "accuracy",
+    "bootstrap_means",
     "brier",
+    "calibration_error",
+    "check_calibration",
     "check_probabilities",
     "cross_entropy",
     "cross_entropy_with_logits",
     "curvature",
     "entropy",
     "expected_cost",
+    "interval",
     "kl_divergence",
     "label_probabilities",
     "least_expected_cost",
@@ -42,6 +52,7 @@ __all__ = [
     "most_likely",
     "negative_log_likelihood",
     "one_hot",
+    "operating_point",
     "perplexity",
     "reject",
     "residual",
