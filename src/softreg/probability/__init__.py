@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from softreg.probability.calibration import CalibrationCheck, calibration_error, check_calibration
+from softreg.probability.coding import decode_labels, encode_labels
+from softreg.probability.columns import column_information, mutual_information
 from softreg.probability.decision import (
     above_threshold,
     expected_cost,
@@ -20,6 +22,7 @@ from softreg.probability.loss import (
     residual,
 )
 from softreg.probability.operating import OperatingPoint, operating_point
+from softreg.probability.prior import estimate_rates, shift_rates
 from softreg.probability.resampling import Interval, bootstrap_means, interval
 from softreg.probability.scores import accuracy, brier, log_loss, top_k_accuracy
 from softreg.probability.simplex import check_probabilities, log_softmax, logsumexp, softmax
@@ -36,10 +39,14 @@ __all__ = [
     "calibration_error",
     "check_calibration",
     "check_probabilities",
+    "column_information",
     "cross_entropy",
     "cross_entropy_with_logits",
     "curvature",
+    "decode_labels",
+    "encode_labels",
     "entropy",
+    "estimate_rates",
     "expected_cost",
     "interval",
     "kl_divergence",
@@ -50,12 +57,14 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "most_likely",
+    "mutual_information",
     "negative_log_likelihood",
     "one_hot",
     "operating_point",
     "perplexity",
     "reject",
     "residual",
+    "shift_rates",
     "softmax",
     "surprisal",
     "top_k_accuracy",
