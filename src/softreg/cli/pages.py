@@ -59,14 +59,13 @@ def write_page(
         return show_rows(found, places, numbers=numbers, cells=cells, images=pictures, **more)
 
     history = [replace(r, gap=max(r.gap, LEAST_GAP)) for r in solution.history] if solution else []
-    passes = ("passes", f"{solution.passes:,}" if solution else "–", "over the training rows, until the fit ended")
     doubts = _doubts(found)
     data = ReportData(
         title,
         found,
         subtitle=subtitle,
         certificate=f"The fit {certificate(solution)}." if solution else "",
-        results=() if model is None else (_strength(model), passes),
+        results=() if model is None else _results(model, solution),
         history=history,
         gap_name="estimated gap",
         coef=None if model is None else model.coef_,
@@ -105,8 +104,13 @@ def _doubts(found: Audit) -> _Doubts:
     return _Doubts(first, labels.p_wrong[first], labels.suggested[first], labels.expected_wrong)
 
 
-def _strength(model: SoftmaxRegression) -> tuple[str, str, str]:
-    return ("strength", f"{model.strength:g}", f"of the {model.penalty} penalty" if model.penalty else "no penalty")
+def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple[str, str, str], ...]:
+    penalty = f"of the {model.penalty} penalty" if model.penalty else "no penalty"
+    passes = f"{solution.passes:,}" if solution else "–"
+    return (
+        ("strength", f"{model.strength:g}", penalty),
+        ("passes", passes, "over the training rows, until the fit ended"),
+    )
 
 
 def information(

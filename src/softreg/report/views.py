@@ -245,7 +245,7 @@ def row_table(rows: Sequence[ShownRow]) -> Table:
 
 
 def suspicion(p_wrong: float | None) -> str:
-    """How likely a label is wrong, no surer than such figures can be: of those near 1, some 85% proved wrong on MNIST."""
+    """How likely a label is wrong, no surer than it can be: of those near 1, some 85% proved wrong on MNIST."""
     return ">90%" if p_wrong is not None and p_wrong > 0.9 else percent(p_wrong, 0)
 
 
