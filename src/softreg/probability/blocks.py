@@ -67,6 +67,36 @@ def loss_and_residual(o: Array, labels: Array, V: Array | None) -> tuple[Array, 
     return loss, residual(P, labels, V)
 
 
+def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array, Array]:
+    """`loss_and_residual`, written over the logits, and how sure the model is: for many classes, where arrays are large.
+
+    The last two are the probability of each row's (most likely) label (m, b), and the summed doubt `V p (1 - p)` of each
+    class (m, q).
+
+    Example:
+        >>> loss, R, own, doubt = consume(np.zeros((1, 2, 1)), np.array([1]), None)
+        >>> R.ravel(), own, doubt
+        (array([ 0.5, -0.5]), array([[0.5]]), array([[0.25, 0.25]]))
+    """
+    o -= o.max(axis=1)[:, None]  # softmax ignores shifts, and exp(z) <= 1 cannot overflow
+    told = given(o, labels)
+    P = np.exp(o, out=o)
+    mass = P.sum(axis=1)
+    P /= mass[:, None]
+    own, doubt = surety(P, labels, V)
+    return weigh(np.log(mass) - told, V), residual(P, labels, V), own, doubt
+
+
+def surety(P: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
+    """The probability (m, b) of each row's (most likely) label, and the summed `V p (1 - p)` of each class (m, q)."""
+    codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+    own = P[:, codes, np.arange(len(codes))]
+    if V is None:
+        return own, P.sum(axis=2, dtype=np.float64) - np.einsum("mqb,mqb->mq", P, P)
+    v = np.broadcast_to(V, own.shape)[..., None].astype(P.dtype)
+    return own, np.asarray((P @ v - (P * P) @ v)[..., 0], dtype=np.float64)
+
+
 def along(o: Array, step: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array]:
     """Value, slope and curvature, (m,) each, of the summed loss at logits `o` in the direction `step` of the logits.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows.threads import in_order
@@ -60,6 +61,17 @@ class Block(Protocol):
         the weights `prepared` (k, d), k = models x q, belongs to class `j % q` of model `j // q`; `bias` (k,); `V` are
         row weights (m, b), (1, b) or None. `logits` (k, b) receives `W @ X.T + bias`, unless it is None. Returns the
         summed cross-entropy (m,) and residual (k,) in float64, and residual times rows, (k, d).
+        """
+        ...
+
+    def runs(self, rows: int) -> list[Block]:
+        """These rows in runs of at most so many, in order; what a run keeps in its memory is lost with it."""
+        ...
+
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): products with no zeros of one-hot.
+
+        A row with label probabilities belongs to its most likely class.
         """
         ...
 
@@ -161,6 +173,22 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+
+def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:
+    """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b) and rows X (b, d), dense or CSR.
+
+    Example:
+        >>> class_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), np.array([[1.0], [1.0], [1.0]]), 2)
+        array([[[3.],
+                [3.]]])
+    """
+    codes, k = labels if labels.ndim == 1 else labels.argmax(axis=1), len(w)
+    place = (codes + q * np.arange(k)[:, None]).ravel()
+    rows = np.tile(np.arange(len(codes)), k)
+    weighted = sp.csr_array((w.ravel().astype(X.dtype), (place, rows)), shape=(k * q, len(codes)))
+    sums = weighted @ X
+    return np.asarray(sums.toarray() if sp.issparse(sums) else sums).reshape(k, q, -1)
 
 
 def add_up(parts: Any) -> Sums:

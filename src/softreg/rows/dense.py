@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, class_sums, stratified
 
 BLOCK_BYTES = 8 << 20
 """A block of about this size keeps BLAS busy and its logits in the cache (measured: 2,000 to 4,000 rows of MNIST)."""
@@ -40,6 +40,14 @@ class DenseBlock(MemoryBlock):
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
+
+    def runs(self, rows: int) -> list[DenseBlock]:
+        """These rows in runs of at most so many, in order."""
+        return [DenseBlock(self.rows, a, min(a + rows, self.stop)) for a in range(self.start, self.stop, rows)]
+
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d)."""

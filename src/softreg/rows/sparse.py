@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, class_sums, stratified
 
 BLOCK_NONZEROS = 400_000
 BLOCK_NONZEROS_A_COLUMN = 10
@@ -30,6 +30,14 @@ class SparseBlock(MemoryBlock):
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
         return kernels.csr_transposed_times(R, self.X)
+
+    def runs(self, rows: int) -> list[SparseBlock]:
+        """These rows in runs of at most so many, in order."""
+        return [self.rows.block(a, min(a + rows, self.stop)) for a in range(self.start, self.stop, rows)]
+
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
@@ -73,9 +81,10 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.dtype = np.dtype(dtype or X.dtype)
         nonzeros = max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d)
         size = int(np.clip(nonzeros * self.n // max(1, X.nnz), 256, 65536))
-        self.blocks = [self._block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
+        self.blocks = [self.block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
-    def _block(self, start: int, stop: int) -> SparseBlock:
+    def block(self, start: int, stop: int) -> SparseBlock:
+        """The rows from `start` to `stop`; they share the numbers of the whole where no other precision is asked for."""
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
         arrays = (X.data[a:b].astype(self.dtype, copy=False), X.indices[a:b], X.indptr[start : stop + 1] - a)
         return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
