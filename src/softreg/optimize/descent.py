@@ -218,14 +218,23 @@ class Descent:
         flat = FLAT if self._unpenalised().any() else FLAT_ENOUGH
         one, start = np.ones(objective.m), self.loss
 
-        there = self.theta + D
-        loss, G = objective.leap(there)
-        rise = dot(G, D) + cross + square
-        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest, flat).all():
-            objective.land()
-            self.theta = there
-            self._arrive(loss, G)
-            return one
+        tried: list[tuple[Array, Array, Array]] = []
+
+        def leap(t: Array) -> Array:
+            loss, G = objective.leap(self.theta + t[:, None, None] * D)
+            tried[:] = [(t, loss, G)]
+            rise = dot(G, D) + cross + t * square
+            return np.stack([loss + t * cross + t**2 * square / 2, rise, (rise - slope) / t])
+
+        first = leap(one)
+        if enough(one, first[0], first[1], start, slope, noise, longest, flat).all():
+            return self._land(D, *tried[0])
+
+        if not objective.keeps_logits:  # a leap costs no more than anything else, and brings the gradient
+            t = search(lambda t: first if (t == 1).all() else leap(t), start, slope, noise, longest, flat)
+            if t.any() and (t != tried[0][0]).any():
+                leap(t)
+            return self._land(D, *tried[0]) if t.any() else t
 
         def at(t: Array) -> Array:
             return np.asarray(objective.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
@@ -236,6 +245,13 @@ class Descent:
             objective.move(t)
             self.theta = self.theta + t[:, None, None] * D
             self._arrive(*objective.gradient())
+        return t
+
+    def _land(self, D: Array, t: Array, loss: Array, G: Array) -> Array:
+        """Stay where the last leap led."""
+        self.objective.land()
+        self.theta = self.theta + t[:, None, None] * D
+        self._arrive(loss, G)
         return t
 
     def _stuck(self, t: Array, estimate: Array) -> bool:

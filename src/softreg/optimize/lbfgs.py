@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Curvature, Sketch
 from softreg.rows import Array
@@ -54,7 +55,7 @@ class LBFGS:
     proves = False
     goal = np.inf
 
-    def __init__(self, sketch: Sketch, refresh: tuple[int, ...] = REFRESH) -> None:
+    def __init__(self, sketch: Sketch | ClusterSketch, refresh: tuple[int, ...] = REFRESH) -> None:
         self.sketch, self.refresh = sketch, refresh
         self.curvature: Curvature | None = None
         self.pairs: list[tuple[Array, Array, Array]] = []
@@ -63,7 +64,7 @@ class LBFGS:
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         if self.curvature is None or self.turns in self.refresh:
-            self.curvature = self.sketch.curvature(objective, theta)
+            self.curvature = self.sketch.curvature(objective, theta, G)
         self.turns += 1
         D = -self._two_loops(G)
         D -= D.mean(axis=1, keepdims=True)  # softmax ignores what all classes share, and the penalty does not like it
@@ -106,7 +107,7 @@ class LBFGS:
 
     def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """The step that today's curvature alone would take: longest where the likelihood has gone flat."""
-        step = -self.sketch.curvature(objective, theta).solve(G)
+        step = -self.sketch.curvature(objective, theta, G).solve(G)
         return np.asarray(step - step.mean(axis=1, keepdims=True))
 
     def decrement_bound(self, objective: Objective, G: Array) -> Array:

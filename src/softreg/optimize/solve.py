@@ -9,13 +9,16 @@ import numpy as np
 
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
+from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.lbfgs import LBFGS, REFRESH
+from softreg.optimize.lean import objective_for
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
-from softreg.optimize.precondition import Sketch
+from softreg.optimize.precondition import MAX_CLASSES, Sketch
 from softreg.optimize.solution import Progress, Solution
+from softreg.optimize.start import from_class_means
 from softreg.rows import Array, Rows, one_blas_thread
 
 SOLVERS = ("auto", "newton", "lbfgs")
@@ -29,6 +32,10 @@ REFRESH_SAMPLE, REFRESH_WARM = (0,), (0, 4, 20)
 """When the sketch is made anew on the sample, and from its answer on: on MNIST more often costs more than it saves."""
 WARM_STEPS = 12
 """Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
+REFRESH_MANY = (0, 1, 2, 4, 7, 12, 20, 40)
+"""With clusters, what is needed is known from the pass: often is cheap."""
+MANY_FEATURES = 2048
+"""Up to this many columns the scatter within classes is made diagonal, which costs 1.3 s for 2,048."""
 SMALL = 20_000
 """Up to this many rows there is no warm start from a sample."""
 
@@ -68,7 +75,7 @@ def minimise(
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
-        objective = Objective(rows, n_classes, penalty, coordinates, fit_intercept)
+        objective = objective_for(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
         name = choose(rows, n_classes, penalty, solver)
         outcome = _descend(objective, theta, name, tol, max_iter, seed, start is None, on_progress)
@@ -116,6 +123,11 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
+    if name == "lbfgs" and _many(objective):
+        if cold:
+            theta = from_class_means(objective, _sample(objective.rows, seed))
+        clusters = LBFGS(ClusterSketch(), REFRESH_MANY)
+        return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
     warm = cold and objective.rows.n > SMALL
     sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
     if warm:
@@ -130,9 +142,14 @@ def _strategy(objective: Objective, name: str, sample: Rows, refresh: tuple[int,
     return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), refresh)
 
 
+def _many(objective: Objective) -> bool:
+    """Whether there are too many classes for a factor of the curvature each, and few enough columns for a common one."""
+    return objective.q > MAX_CLASSES and objective.rows.d <= MANY_FEATURES and not objective.penalty.l1.any()
+
+
 def _warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float) -> Array:
     """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
-    few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+    few = objective_for(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
     strategy = _strategy(objective, name, sample, REFRESH_SAMPLE)
     return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=WARM_STEPS, certify=False).run().theta

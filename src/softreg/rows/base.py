@@ -111,6 +111,11 @@ class Rows(Protocol):
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
         ...
 
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        ...
+
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) in the layout and precision in which blocks multiply them."""
         ...

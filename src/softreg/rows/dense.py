@@ -103,6 +103,11 @@ class DenseRows(MemoryRows[DenseBlock]):
         few = DenseRows(self.X[index], self.labels[index], weights)
         return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
 
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.size)
+
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) in the precision of the products."""
         return np.ascontiguousarray(W, dtype=self.dtype)

@@ -95,6 +95,11 @@ class SparseRows(MemoryRows[SparseBlock]):
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
 
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.nnz)
+
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""
         return np.ascontiguousarray(W.T, dtype=self.dtype)
