@@ -67,6 +67,13 @@ class ClusterSketch:
     def __init__(self) -> None:
         self.basis: tuple[Array, Array] | None = None
 
+    def change(self, objective: Objective, theta: Array) -> float:
+        """inf: clusters are so cheap that they are taken anew whenever it may be time."""
+        return np.inf
+
+    def leave(self, keep: Array) -> None:
+        """Only the models marked in `keep` stay: nothing is kept of them here."""
+
     def curvature(self, objective: Objective, theta: Array, G: Array) -> Clusters:
         """The curvature at `theta`, where the last pass was and where the gradient is G (m, q, d + 1)."""
         if self.basis is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
 from softreg.optimize.clusters import ClusterSketch
-from softreg.optimize.lbfgs import LBFGS, REFRESH
+from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
@@ -28,12 +28,10 @@ NEWTON_CLASSES = 12
 """Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""
 SAMPLE_SHARE = 10
 """The sample for warm starts and sketches is this part of the rows."""
-REFRESH_SAMPLE, REFRESH_WARM = (0,), (0, 4, 20)
-"""When the sketch is made anew on the sample, and from its answer on: on MNIST more often costs more than it saves."""
 WARM_STEPS = 12
 """Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
-REFRESH_MANY = (0, 1, 2, 4, 7, 12, 20, 40)
-"""With clusters, what is needed is known from the pass: often is cheap."""
+REVIEWS_MANY = (1, 2, 4, 7, 12, 20, 40)
+"""Iterations at which the clusters are taken anew: all that they need is known from the pass, so often is cheap."""
 MANY_FEATURES = 2048
 """Up to this many columns the scatter within classes is made diagonal, which costs 1.3 s for 2,048."""
 SMALL = 20_000
@@ -126,20 +124,20 @@ def _descend(
     if name == "lbfgs" and _many(objective):
         if cold:
             theta = from_class_means(objective, _sample(objective.rows, seed))
-        clusters = LBFGS(ClusterSketch(), REFRESH_MANY)
+        clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
     warm = cold and objective.rows.n > SMALL
     sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
     if warm:
         theta = _warm(objective, name, sample, theta, tol)
-    strategy = _strategy(objective, name, sample, REFRESH_WARM if warm else REFRESH)
+    strategy = _strategy(objective, name, sample, REVIEWS)
     return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
 
 
-def _strategy(objective: Objective, name: str, sample: Rows, refresh: tuple[int, ...]) -> Strategy:
+def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> Strategy:
     if name == "newton":
         return Newton()
-    return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), refresh)
+    return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), reviews)
 
 
 def _many(objective: Objective) -> bool:
@@ -151,7 +149,7 @@ def _warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: floa
     """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
     few = objective_for(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
-    strategy = _strategy(objective, name, sample, REFRESH_SAMPLE)
+    strategy = _strategy(objective, name, sample, ())  # a new sketch costs more than it saves here
     return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=WARM_STEPS, certify=False).run().theta
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, class_sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
 
 BLOCK_BYTES = 8 << 20
 """A block of about this size keeps BLAS busy and its logits in the cache (measured: 2,000 to 4,000 rows of MNIST)."""
@@ -48,6 +48,11 @@ class DenseBlock(MemoryBlock):
     def class_sums(self, w: Array, q: int) -> Array:
         """Sums of `w x` over the rows of each class, (k, q, d)."""
         return class_sums(self.labels, w, self.X, q)
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """Loss (m,), residual (k,) and gradient (k, d), summed over the rows, in one reading of them; or None."""
+        return kernels.loss_and_gradient(prepared, bias, self.X, q, self.labels, V, logits)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d)."""
