@@ -28,8 +28,8 @@ FLOOR = 1e-5
 
 @dataclass(frozen=True)
 class Clusters:
-    """Blocks (m, q) of the curvature: `basis` (d, d) makes scatter and ridge diagonal, `flat` (m, q, d) is what one over
-    them is; `far` (2, m, q, d + 1) are the clusters' vectors in that basis, `core` (m, q, 2, 2) the inverse of the
+    """Blocks (m, q) of the curvature: `basis` (d, d) makes scatter and ridge diagonal, and `flat` (m, q, d) is one over
+    them. `far` (2, m, q, d + 1) are the clusters' vectors in that basis, `core` (m, q, 2, 2) is the inverse of the
     correction, `bias` (m, q) one over the small curvature that the bias has without clusters."""
 
     basis: Array

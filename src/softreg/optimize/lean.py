@@ -18,13 +18,13 @@ from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
 
 RUN_BYTES = 4 << 20
-"""The probabilities of a run of rows take about so much (measured for 1,000 classes: half or twice that is no faster)."""
+"""The probabilities of a run of rows take about so much (for 1,000 classes, half or twice that is no faster)."""
 FULL_BIAS = 4096
 """Up to this many classes the bias is balanced with the full curvature; beyond, with its diagonal."""
 SMALL_SHIFT = 0.01
 """A Newton step of the bias shorter than this leaves so little that no other is needed."""
 EIGEN_FEATURES = 2048
-"""Up to this many columns the largest variance in any direction is computed; beyond, it is taken to be the sum of all."""
+"""Up to this many columns the largest variance in any direction is computed; beyond, the sum of all stands for it."""
 ROOM = 64 << 20
 """Logits of no more than so many bytes are kept in any case."""
 

@@ -7,7 +7,6 @@ certificate where there are many classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassMoments:
-    """`rates` (m, q): mean label of each model. `sums` (m, q, d): mean of label times row, in the solver's coordinates."""
+    """`rates` (m, q): mean label of each model. `sums` (m, q, d): mean of label times row in the solver's coordinates."""
 
     rates: Array
     sums: Array
@@ -65,15 +64,15 @@ class Scatter:
 
 
 def scatter(objective: Objective) -> Scatter:
-    """The scatter of the rows in the solver's coordinates; weights do not count, label probabilities as the likeliest."""
+    """The scatter in the solver's coordinates. Row weights do not count; a row belongs to its most likely class."""
     shift, scale = objective.coordinates.for_block()
     q, n = objective.q, objective.rows.n
 
     def part(block: Block) -> Sums:
-        total = 0.0
+        total = np.zeros((objective.rows.d, objective.rows.d))
         for run in block.runs(1024):
             Z = run.standardised(shift, scale)
-            total = total + Z.T @ Z
+            total += Z.T @ Z
         labels = block.labels
         codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
         return total, np.bincount(codes, minlength=q), block.class_sums(np.ones((1, len(codes))), q)[0]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
-from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
 from softreg.optimize.newton import Newton
@@ -141,7 +141,7 @@ def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[
 
 
 def _many(objective: Objective) -> bool:
-    """Whether there are too many classes for a factor of the curvature each, and few enough columns for a common one."""
+    """Whether classes are too many for a factor of the curvature each, and columns few enough for a common one."""
     return objective.q > MAX_CLASSES and objective.rows.d <= MANY_FEATURES and not objective.penalty.l1.any()
 
 

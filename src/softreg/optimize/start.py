@@ -1,7 +1,7 @@
 """A start for many classes: what the class means alone would say, as far along as a sample of rows says is best.
 
-With Gaussian classes about their means `c_k` and one scatter S, the logits are `c_k S^-1 z - c_k S^-1 c_k / 2 + log rate`
-(Fisher's discriminant). That is no optimum, but its direction is nearly right, and it costs no product with all rows.
+With Gaussian classes about their means `c_k` and one scatter S, the logits are `c_k S^-1 z - c_k S^-1 c_k / 2 + log
+rate` (Fisher's discriminant). That is no optimum, but its direction is nearly right, and it costs no pass.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RARE = 0.1
 
 
 def from_class_means(objective: Objective, sample: Rows) -> Array:
-    """Parameters (m, q, d + 1) along the discriminant of the class means, where the objective of the sample is least."""
+    """Parameters (m, q, d + 1) along the discriminant of the class means, as far as is best for the sample."""
     rates, means = objective.moments.rates, objective.moments.means
     S = objective.scatter.within + SHRINK * np.eye(objective.rows.d)
     W = sl.cho_solve(sl.cho_factor(S, lower=True), means.reshape(-1, means.shape[-1]).T).T.reshape(means.shape)
@@ -35,7 +35,7 @@ def from_class_means(objective: Objective, sample: Rows) -> Array:
     if objective.fit_intercept:
         theta[..., -1] = np.log(np.maximum(rates, RARE / objective.mass[:, None]))
         theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
-    return theta + _steps(objective, sample, theta, D)[:, None, None] * D
+    return np.asarray(theta + _steps(objective, sample, theta, D)[:, None, None] * D)
 
 
 def _steps(objective: Objective, sample: Rows, theta: Array, D: Array) -> Array:

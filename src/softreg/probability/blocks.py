@@ -99,7 +99,7 @@ def surety(P: Array, labels: Array, V: Array | None) -> Surety:
 
 
 def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array, Surety]:
-    """Summed cross-entropy (m,), summed residual (m, q), the probabilities written over the logits, and how sure they are.
+    """Summed cross-entropy (m,) and residual (m, q), probabilities written over the logits, and how sure they are.
 
     For many classes, where each turn through the arrays costs; `residual` then makes the residual of the probabilities.
 

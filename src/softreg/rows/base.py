@@ -9,7 +9,7 @@ over a handful of classes are then long vector operations (measured: three times
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -64,12 +64,12 @@ class Block(Protocol):
         """
         ...
 
-    def runs(self, rows: int) -> list[Block]:
+    def runs(self, rows: int) -> Sequence[Block]:
         """These rows in runs of at most so many, in order; what a run keeps in its memory is lost with it."""
         ...
 
     def class_sums(self, w: Array, q: int) -> Array:
-        """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): products with no zeros of one-hot.
+        """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
 
         A row with label probabilities belongs to its most likely class.
         """

@@ -48,6 +48,7 @@ class DenseBlock(MemoryBlock):
     def class_sums(self, w: Array, q: int) -> Array:
         """Sums of `w x` over the rows of each class, (k, q, d)."""
         return class_sums(self.labels, w, self.X, q)
+
     def loss_and_gradient(
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:

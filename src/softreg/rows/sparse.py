@@ -84,7 +84,7 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.blocks = [self.block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def block(self, start: int, stop: int) -> SparseBlock:
-        """The rows from `start` to `stop`; they share the numbers of the whole where no other precision is asked for."""
+        """The rows from `start` to `stop`; they share the numbers of the whole, unless these are cast."""
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
         arrays = (X.data[a:b].astype(self.dtype, copy=False), X.indices[a:b], X.indptr[start : stop + 1] - a)
         return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
