@@ -70,8 +70,8 @@ def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array
     """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a tiny mean residual r.
 
     With J_i = diag(p_i) - p_i p_i^T and K its mean, the predictions `q_i = p_i + J_i t` with `K t = -r` are balanced,
-    and probabilities as long as no entry of t is large. Their entropy is `H(p_i) - <log p_i, J_i t> - KL(q_i, p_i)`, and
-    that divergence at most `t J_i t`; so the gap is at most
+    and probabilities as long as no entry of t is large. Their entropy is `H(p_i) - <log p_i, J_i t> - KL(q_i, p_i)`,
+    and that divergence at most `t J_i t`; so the gap is at most
 
         ||A + B + l2 W||^2 / (2 l2) + c,   c = r K^-1 r,   B = mean of x_i (J_i t)^T,
 

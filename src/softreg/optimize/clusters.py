@@ -112,15 +112,15 @@ class ClusterSketch:
 
         def part(block: Block) -> Sums:
             sure = objective.surety(block)
-            own, doubt = sure.own, sure.doubt
+            own = sure.own
             V, labels = objective.weights(block), block.labels
             weighted = own if V is None else own * V
             w = np.concatenate([weighted * (1 - own), weighted])
             codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
             mass = np.stack([np.bincount(codes, weights=one, minlength=q) for one in w])
-            return doubt, mass, block.class_sums(w, q)
+            return sure.doubt, sure.predicted, mass, block.class_sums(w, q)
 
-        doubt, mass, sums = objective.rows.sum(part)
+        doubt, predicted, mass, sums = objective.rows.sum(part)
         per = objective.mass[:, None]
         near, mine = mass.reshape(2, m, q) / per
         near_sum, mine_sum = (
@@ -130,8 +130,7 @@ class ClusterSketch:
         u = np.maximum(doubt / per, 0.0)
         near = np.minimum(near, u)
         all_sum = G[..., :-1] - objective.ridge[:, None, :-1] * theta[..., :-1] + objective.moments.sums
-        all_mass = G[..., -1] + objective.moments.rates if objective.fit_intercept else mine + (u - near)
-        centres = np.stack([_ratio(near_sum, near), _ratio(all_sum - mine_sum, all_mass - mine)])
+        centres = np.stack([_ratio(near_sum, near), _ratio(all_sum - mine_sum, predicted / per - mine)])
         return u, np.stack([near, u - near]), centres
 
 

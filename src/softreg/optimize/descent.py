@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,43 +19,11 @@ from softreg.optimize.linesearch import FLAT, FLAT_ENOUGH, enough, search
 from softreg.optimize.objective import Objective
 from softreg.optimize.separation import Separation, find
 from softreg.optimize.solution import Progress, Status
+from softreg.optimize.strategy import Strategy
 from softreg.rows import Array
 
 PATIENCE = 15
 """Iterations without progress of the estimated gap after which rounding errors are taken to be the cause."""
-
-
-class Strategy(Protocol):
-    """Where to go from here."""
-
-    proves: bool
-    """Whether `decrement_bound` can prove a gap."""
-    goal: float
-    """A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
-
-    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
-        """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
-        ...
-
-    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
-        """The direction, `D` or a better one, in which a model without a finite optimum would run away."""
-        ...
-
-    def decrement_bound(self, objective: Objective, G: Array) -> Array:
-        """A certified gap (m,) from the curvature; inf where there is none."""
-        ...
-
-    def learn(self, step: Array, change: Array) -> None:
-        """Take note of a step and the change of the gradient along it."""
-        ...
-
-    def leave(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay."""
-        ...
-
-    def forget(self) -> None:
-        """What was learned no longer holds."""
-        ...
 
 
 @dataclass

@@ -199,15 +199,15 @@ class LeanObjective(Objective):
             _, r, P, sure = loss.consume(o.reshape(self.m, self.q, -1), run.labels, V)
             if V is not None:
                 P *= np.sqrt(V)[:, None].astype(P.dtype)
-            return r, np.stack([_square(p) for p in P]) if full else sure.doubt
+            return r, np.stack([_half_square(p) for p in P]) if full else sure.doubt
 
         r, K = self.rows.sum(part)
         r /= self.mass[:, None]
         if not full:
             return r, np.maximum(K / self.mass[:, None], 1e-300)
-        K /= -self.mass[:, None, None]
+        K = -np.tril(K, -1) / self.mass[:, None, None]
+        K += K.transpose(0, 2, 1)
         index = np.arange(self.q)
-        K[:, index, index] = 0.0
         K[:, index, index] = -K.sum(axis=2)  # softmax ignores a common shift, so each row of the curvature sums to 0
         return r, K
 
@@ -241,11 +241,10 @@ class LeanObjective(Objective):
         return np.ones((1, self.m)) if V is None else np.broadcast_to(V.max(axis=1), (self.m,))[None]
 
 
-def _square(p: Array) -> Array:
-    """`p p^T` by its lower half: half the work of a full product."""
-    syrk = sl.get_blas_funcs("syrk", (p,))
-    half = syrk(1.0, p.T, trans=1, lower=1)
-    return np.asarray(np.tril(half) + np.tril(half, -1).T)
+def _half_square(p: Array) -> Array:
+    """The lower half of `p p^T`, which is half the work."""
+    half: Array = sl.get_blas_funcs("syrk", (p,))(1.0, p.T, trans=1, lower=1)
+    return half
 
 
 def _solve(K: Array, r: Array) -> Array:
@@ -253,7 +252,8 @@ def _solve(K: Array, r: Array) -> Array:
     if K.ndim == 2:
         return np.asarray(r / K)
     ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / K.shape[1] + 1e-300
-    return np.stack([np.linalg.solve(k, s) for k, s in zip(K + ties, r, strict=True)])
+    flat = 1e-10 * ties * np.eye(K.shape[1])  # a class that is never predicted bends nothing
+    return np.stack([np.linalg.solve(k, s) for k, s in zip(K + ties + flat, r, strict=True)])
 
 
 def _tilted(theta: Array, shift: Array) -> Array:

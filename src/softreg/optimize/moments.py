@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassMoments:
-    """`rates` (m, q): mean label of each model. `sums` (m, q, d): mean of label times row in the solver's coordinates."""
+    """`rates` (m, q): mean label of each model. `sums` (m, q, d): mean of label times row, as the solver sees rows."""
 
     rates: Array
     sums: Array

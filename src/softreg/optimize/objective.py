@@ -25,12 +25,7 @@ class Objective:
     keeps_logits = True
 
     def __init__(
-        self,
-        rows: Rows,
-        n_classes: int,
-        penalty: Penalty,
-        coordinates: Coordinates,
-        fit_intercept: bool = True,
+        self, rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
     ) -> None:
         self.rows, self.q, self.penalty, self.coordinates = rows, n_classes, penalty, coordinates
         self.fit_intercept = fit_intercept

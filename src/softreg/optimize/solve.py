@@ -9,7 +9,7 @@ import numpy as np
 
 from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import Coordinates, standardise
-from softreg.optimize.descent import Descent, Outcome, Strategy
+from softreg.optimize.descent import Descent, Outcome
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
 from softreg.optimize.newton import Newton
@@ -19,6 +19,7 @@ from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import MAX_CLASSES, Sketch
 from softreg.optimize.solution import Progress, Solution
 from softreg.optimize.start import from_class_means
+from softreg.optimize.strategy import Strategy
 from softreg.rows import Array, Rows, one_blas_thread
 
 SOLVERS = ("auto", "newton", "lbfgs")
@@ -32,6 +33,8 @@ WARM_STEPS = 12
 """Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
 REVIEWS_MANY = (1, 2, 4, 7, 12, 20, 40)
 """Iterations at which the clusters are taken anew: all that they need is known from the pass, so often is cheap."""
+START_ROWS = 5000
+"""So many rows (at least five of each class) tell how far to go in the direction of the class means."""
 MANY_FEATURES = 2048
 """Up to this many columns the scatter within classes is made diagonal, which costs 1.3 s for 2,048."""
 SMALL = 20_000
@@ -73,9 +76,10 @@ def minimise(
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
-        objective = objective_for(rows, n_classes, penalty, coordinates, fit_intercept)
-        theta = _start(objective, coordinates, start)
         name = choose(rows, n_classes, penalty, solver)
+        make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
+        objective = make(rows, n_classes, penalty, coordinates, fit_intercept)
+        theta = _start(objective, coordinates, start)
         outcome = _descend(objective, theta, name, tol, max_iter, seed, start is None, on_progress)
         return tuple(_solution(objective, coordinates, outcome, j) for j in range(len(theta)))
 
@@ -123,7 +127,7 @@ def _descend(
 ) -> Outcome:
     if name == "lbfgs" and _many(objective):
         if cold:
-            theta = from_class_means(objective, _sample(objective.rows, seed))
+            theta = from_class_means(objective, objective.rows.sample(START_ROWS, seed))
         clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
     warm = cold and objective.rows.n > SMALL
