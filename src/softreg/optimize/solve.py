@@ -12,11 +12,13 @@ from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
+from softreg.optimize.nested import newton
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import MAX_CLASSES, Sketch
+from softreg.optimize.reduction import pays, reduce
 from softreg.optimize.solution import Progress, Solution
 from softreg.optimize.start import from_class_means
 from softreg.optimize.strategy import Strategy
@@ -76,6 +78,21 @@ def minimise(
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
+        if pays(rows, n_classes, penalty):
+            small = reduce(rows, coordinates)
+            found = minimise(
+                small.rows,
+                n_classes,
+                penalty,
+                fit_intercept=fit_intercept,
+                solver=solver,
+                tol=tol,
+                max_iter=max_iter,
+                start=None if start is None else small.start(*start),
+                seed=seed,
+                on_progress=on_progress,
+            )
+            return tuple(small.back(solution) for solution in found)
         name = choose(rows, n_classes, penalty, solver)
         make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
         objective = make(rows, n_classes, penalty, coordinates, fit_intercept)
@@ -130,6 +147,8 @@ def _descend(
             theta = from_class_means(objective, objective.rows.sample(START_ROWS, seed))
         clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+    if name == "newton" and (objective.penalty.l2 > 0).all():
+        return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
     warm = cold and objective.rows.n > SMALL
     sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
     if warm:

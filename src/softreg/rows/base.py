@@ -9,7 +9,7 @@ over a handful of classes are then long vector operations (measured: three times
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -51,6 +51,10 @@ class Block(Protocol):
         """The product (k, d) of one number a row, (k, b), with the rows: `R @ X`."""
         ...
 
+    def piece(self, start: int, stop: int) -> Block:
+        """Rows `start` to `stop` of this block, counted from its first, as a block of their own; nothing is copied."""
+        ...
+
     def loss_and_gradient(
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
@@ -62,10 +66,6 @@ class Block(Protocol):
         row weights (m, b), (1, b) or None. `logits` (k, b) receives `W @ X.T + bias`, unless it is None. Returns the
         summed cross-entropy (m,) and residual (k,) in float64, and residual times rows, (k, d).
         """
-        ...
-
-    def runs(self, rows: int) -> Sequence[Block]:
-        """These rows in runs of at most so many, in order; what a run keeps in its memory is lost with it."""
         ...
 
     def class_sums(self, w: Array, q: int) -> Array:
@@ -180,6 +180,12 @@ class MemoryRows(Generic[OneBlock]):
         return np.concatenate(list(in_order(part, self.blocks)))
 
 
+def runs(block: Block, rows: int) -> list[Block]:
+    """A block in runs of at most so many rows, in order; what a run keeps in its memory is lost with it."""
+    size = block.stop - block.start
+    return [block.piece(a, min(a + rows, size)) for a in range(0, size, rows)]
+
+
 def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:
     """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b) and rows X (b, d), dense or CSR.
 
@@ -230,7 +236,8 @@ def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Arr
     n = len(codes)
     random = np.random.default_rng(seed)
     order = random.permutation(n)
-    order = order[np.argsort(codes[order], kind="stable")]
+    few = codes.astype(np.int16) if codes.max(initial=0) < 2**15 else codes  # which NumPy sorts by counting
+    order = order[np.argsort(few[order], kind="stable")]
     counts = np.bincount(codes)
     take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])

@@ -31,13 +31,13 @@ class SparseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.csr_transposed_times(R, self.X)
 
-    def runs(self, rows: int) -> list[SparseBlock]:
-        """These rows in runs of at most so many, in order."""
-        return [self.rows.block(a, min(a + rows, self.stop)) for a in range(self.start, self.stop, rows)]
-
     def class_sums(self, w: Array, q: int) -> Array:
         """Sums of `w x` over the rows of each class, (k, q, d)."""
         return class_sums(self.labels, w, self.X, q)
+
+    def piece(self, start: int, stop: int) -> SparseBlock:
+        """Rows `start` to `stop` of this block as a block of their own."""
+        return SparseBlock(self.rows, self.start + start, self.start + stop, self.X[start:stop])
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
@@ -81,10 +81,9 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.dtype = np.dtype(dtype or X.dtype)
         nonzeros = max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d)
         size = int(np.clip(nonzeros * self.n // max(1, X.nnz), 256, 65536))
-        self.blocks = [self.block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
+        self.blocks = [self._block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
-    def block(self, start: int, stop: int) -> SparseBlock:
-        """The rows from `start` to `stop`; they share the numbers of the whole, unless these are cast."""
+    def _block(self, start: int, stop: int) -> SparseBlock:
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
         arrays = (X.data[a:b].astype(self.dtype, copy=False), X.indices[a:b], X.indptr[start : stop + 1] - a)
         return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
