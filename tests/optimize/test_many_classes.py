@@ -151,11 +151,15 @@ def test_a_stack_with_weights(exact: Exact) -> None:
 
 
 @pytest.mark.usefixtures("few_or_many")
-def test_single_precision_and_a_class_without_rows(exact: Exact) -> None:
+def test_single_precision_and_a_class_without_rows(exact: Exact, objective_value: Value) -> None:
     X, y = rows_and_labels()
     (fit,) = minimise(as_rows(X.astype(np.float32), y), Q, l2(1e-3), solver="lbfgs", tol=1e-6)
     assert fit.converged
-    assert 0 <= fit.value - exact(X.astype(np.float32), y, Q, 1e-3)[2] + 1e-7 <= 1.2e-6
+    least = exact(X.astype(np.float32), y, Q, 1e-3)[2]
+    assert 0 <= fit.value - least + 1e-7 <= 1.2e-6
+    (fit,) = minimise(as_rows(X.astype(np.float32), y), Q, l2(1e-3), solver="lbfgs", tol=1e-10)
+    assert fit.converged
+    assert objective_value(X.astype(np.float32), y, fit.W, fit.b, 1e-3) <= least + 1e-10
     (fit,) = minimise(as_rows(X, y), Q + 1, l2(1e-3), solver="lbfgs", tol=1e-6, max_iter=60)
     assert fit.value == pytest.approx(exact(X, y, Q, 1e-3)[2], abs=1e-4)
 
@@ -303,3 +307,26 @@ def test_few_passes_for_clouds_about_many_centres() -> None:
     (fit,) = minimise(as_rows(X.astype(np.float32), y), 40, l2(1e-3))
     assert fit.converged
     assert fit.passes <= 14
+
+
+def test_a_sample_serves_for_the_scatter_of_few_classes_in_many_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    y = random.integers(2, size=4000)
+    X = random.normal(size=(2, 12))[y] + random.normal(size=(4000, 12)) @ random.normal(size=(12, 12))
+    rows, coordinates = standardise(as_rows(X, y), centred=True)
+    objective, other = (LeanObjective(rows, 2, l2(0.1), coordinates) for _ in range(2))
+    assert not objective.scatter.whole
+    monkeypatch.setattr("softreg.optimize.moments.PASSES", 1e9)
+    assert other.scatter.whole
+    np.testing.assert_allclose(objective.scatter.within, other.scatter.within, atol=0.3)
+    assert objective.spread[0] >= other.spread[0] >= np.linalg.eigvalsh(np.cov(X.T))[-1] * 0.99
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e-3])
+def test_fit_without_a_penalty_or_with_more_columns_than_pay(strength: float, exact: Exact) -> None:
+    """Neither lean nor clusters, or clusters without a ridge: the same optimum."""
+    random = np.random.default_rng(0)
+    y = np.tile(np.arange(33), 30)
+    X = random.normal(size=(33, 3))[y] + 2 * random.normal(size=(990, 3))
+    (fit,) = minimise(as_rows(X, y), 33, l2(strength), tol=1e-7, solver="lbfgs")
+    assert fit.value == pytest.approx(exact(X, y, 33, max(strength, 1e-12))[2], abs=1e-6)

@@ -22,6 +22,8 @@ from softreg.optimize.solution import Progress, Status
 from softreg.optimize.strategy import Strategy
 from softreg.rows import Array
 
+FINE = 1e-7
+"""Below this tolerance an objective without kept logits is proved in float64; with them, it always is."""
 PATIENCE = 15
 """Iterations without progress of the estimated gap after which rounding errors are taken to be the cause."""
 
@@ -246,6 +248,9 @@ class Descent:
         if not self.certify:
             self._record(estimate <= self.goal, estimate, ["estimate"] * objective.m, Status.CONVERGED)
             return self._keep(estimate > self.goal)
+        if self.goal < FINE and objective.lacks_precision() and not objective.keeps_logits:
+            self._go_precise()
+            return True
         gap, bound = self._prove(decrement)
         proved = gap <= self.tol
         self.tried = np.where(estimate <= self.goal, estimate, self.tried)

@@ -229,7 +229,7 @@ class LeanObjective(Objective):
     def spread(self) -> Array:
         """An upper bound (m,) of the variance of the user's columns in any direction, with the row weights."""
         scale = self.coordinates.scale * ~self.coordinates.constant
-        if self.rows.d <= EIGEN_FEATURES:
+        if self.rows.d <= EIGEN_FEATURES and self.scatter.whole:
             top = np.linalg.eigvalsh(self.scatter.total * scale * scale[:, None])[-1]
         else:
             top = np.square(scale).sum()

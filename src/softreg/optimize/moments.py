@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from softreg.optimize.objective import Objective
 
 
+PASSES, ROWS_A_COLUMN = 2, 20
+"""The scatter may cost as much as about one pass, two products with X, and should have so many rows a column."""
+
+
 @dataclass(frozen=True)
 class ClassMoments:
     """`rates` (m, q): mean label of each model. `sums` (m, q, d): mean of label times row, as the solver sees rows."""
@@ -57,19 +61,27 @@ def class_moments(objective: Objective) -> ClassMoments:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Mean of `z z^T` over all rows (`total`), and of the same about the mean of each class (`within`), (d, d) each."""
+    """Mean of `z z^T` over the rows (`total`), and of the same about the mean of each class (`within`), (d, d) each."""
 
     total: Array
     within: Array
+    whole: bool
+    """Whether all rows count, not only a sample."""
 
 
 def scatter(objective: Objective) -> Scatter:
-    """The scatter in the solver's coordinates. Row weights do not count; a row belongs to its most likely class."""
+    """The scatter in the solver's coordinates. Row weights do not count; a row belongs to its most likely class.
+
+    Where it would cost more than about a pass over all rows, a sample serves.
+    """
+    rows, q = objective.rows, objective.q
+    size = max(PASSES * q * rows.stored / rows.d**2, ROWS_A_COLUMN * rows.d)
+    whole = size > rows.n / 2
+    few = rows if whole else rows.sample(int(size), seed=0)
     shift, scale = objective.coordinates.for_block()
-    q, n = objective.q, objective.rows.n
 
     def part(block: Block) -> Sums:
-        total = np.zeros((objective.rows.d, objective.rows.d))
+        total = np.zeros((rows.d, rows.d))
         for run in runs(block, 1024):
             Z = run.standardised(shift, scale)
             total += Z.T @ Z
@@ -77,9 +89,9 @@ def scatter(objective: Objective) -> Scatter:
         codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
         return total, np.bincount(codes, minlength=q), block.class_sums(np.ones((1, len(codes))), q)[0]
 
-    square, count, sums = objective.rows.sum(part)
+    square, count, sums = few.sum(part)
     means = objective.coordinates.gradient(sums[None], count[None])[0] / np.maximum(count, 1)[:, None]
-    total = 0.5 * (square + square.T) / n
+    total = 0.5 * (square + square.T) / few.n
     total[objective.coordinates.constant] = 0.0
     total[:, objective.coordinates.constant] = 0.0
-    return Scatter(total, total - (means * (count / n)[:, None]).T @ means)
+    return Scatter(total, total - (means * (count / few.n)[:, None]).T @ means, whole)

@@ -114,7 +114,12 @@ def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Arr
     mass = P.sum(axis=1)
     P /= mass[:, None]
     sure = surety(P, labels, V)
-    return weigh(np.log(mass) - told, V), sure.predicted - label_sums(labels, V, *P.shape[:2]), P, sure
+    return (
+        weigh(np.log(mass, dtype=np.float64) - told, V),
+        sure.predicted - label_sums(labels, V, *P.shape[:2]),
+        P,
+        sure,
+    )
 
 
 def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:
