@@ -67,16 +67,16 @@ const Dense<float>& dense<float>() { return level.dense->of_float; }
 template <>
 const Dense<double>& dense<double>() { return level.dense->of_double; }
 
-template <class T, class I>
-const Csr<T, I>& csr();
-template <>
-const Csr<float, std::int32_t>& csr() { return level.csr->of_float_int32; }
-template <>
-const Csr<float, std::int64_t>& csr() { return level.csr->of_float_int64; }
-template <>
-const Csr<double, std::int32_t>& csr() { return level.csr->of_double_int32; }
-template <>
-const Csr<double, std::int64_t>& csr() { return level.csr->of_double_int64; }
+template <class D, class T, class I>
+const Csr<D, T, I>& csr() {
+    const auto& of = []() -> const CsrOf<I>& {
+        if constexpr (sizeof(I) == 4) return level.csr->of_int32;
+        else return level.csr->of_int64;
+    }();
+    if constexpr (sizeof(D) == 4) return of.single;
+    else if constexpr (sizeof(T) == 8) return of.twofold;
+    else return of.mixed;
+}
 
 template <class T>
 void times(Matrix<const T> W, Matrix<const T> X, Matrix<T> out) {
@@ -94,32 +94,61 @@ void transposed_times(Matrix<const T> R, Matrix<const T> X, Matrix<T> G) {
     dense<T>().transposed_times(X.data(), R.data(), G.data(), b, d, k);
 }
 
-template <class T, class I>
-void check_csr(const Numbers<const T>& data, const Numbers<const I>& index, const Numbers<const I>& start,
+template <class D, class I>
+void check_csr(const Numbers<const D>& data, const Numbers<const I>& index, const Numbers<const I>& start,
                std::size_t b) {
     require(start.shape(0) == b + 1 && index.shape(0) == data.shape(0));
     const I* s = start.data();
     require(s[0] >= 0 && static_cast<std::size_t>(s[b]) <= data.shape(0));
 }
 
-template <class T, class I>
-void csr_times(Numbers<const T> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> W,
+template <class D, class T, class I>
+void csr_times(Numbers<const D> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> W,
                Matrix<T> out) {
     const auto b = out.shape(1), k = W.shape(1);
     check_csr(data, index, start, b);
     require(out.shape(0) == k);
     nb::gil_scoped_release released;
-    csr<T, I>().times(data.data(), index.data(), start.data(), W.data(), out.data(), b, k);
+    csr<D, T, I>().times(data.data(), index.data(), start.data(), W.data(), out.data(), b, k);
 }
 
-template <class T, class I>
-void csr_transposed_times(Numbers<const T> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> R,
+template <class D, class T, class I>
+void csr_transposed_times(Numbers<const D> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> R,
                           Matrix<T> G) {
     const auto b = R.shape(1), k = R.shape(0);
     check_csr(data, index, start, b);
     require(G.shape(1) == k);
     nb::gil_scoped_release released;
-    csr<T, I>().transposed_times(data.data(), index.data(), start.data(), R.data(), G.data(), b, k);
+    csr<D, T, I>().transposed_times(data.data(), index.data(), start.data(), R.data(), G.data(), b, k);
+}
+
+// Labels are codes or shares, the other None; weights and logits may be None.
+template <class D, class T, class I>
+void csr_loss_and_gradient(Numbers<const D> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> W,
+                           Numbers<const T> bias, Numbers<const std::int64_t> codes, Matrix<const T> shares,
+                           Matrix<const double> weights, Matrix<T> logits, Numbers<double> loss, Numbers<double> sums,
+                           Matrix<T> G) {
+    const auto b = start.shape(0) - 1, k = W.shape(1), m = loss.shape(0);
+    require(m > 0 && k % m == 0 && k >= m);
+    const auto q = k / m;
+    check_csr(data, index, start, b);
+    require(bias.shape(0) == k && sums.shape(0) == k && G.shape(0) == W.shape(0) && G.shape(1) == k);
+    require(codes.is_valid() != shares.is_valid());
+    if (codes.is_valid()) {
+        require(codes.shape(0) == b);
+        for (std::size_t i = 0; i < b; ++i) require(0 <= codes(i) && static_cast<std::size_t>(codes(i)) < q);
+    } else {
+        require(shares.shape(0) == b && shares.shape(1) == q);
+    }
+    const bool weighted = weights.is_valid(), many = weighted && weights.shape(0) > 1;
+    require(!weighted || (weights.shape(1) == b && (weights.shape(0) == 1 || weights.shape(0) == m)));
+    require(!logits.is_valid() || (logits.shape(0) == k && logits.shape(1) == b));
+    const Truth<T> truth{codes.is_valid() ? codes.data() : nullptr, shares.is_valid() ? shares.data() : nullptr,
+                         weighted ? weights.data() : nullptr, many};
+    T* kept = logits.is_valid() ? logits.data() : nullptr;
+    nb::gil_scoped_release released;
+    csr<D, T, I>().loss_and_gradient(data.data(), index.data(), start.data(), W.data(), bias.data(), truth, b, k, q,
+                                     kept, loss.data(), sums.data(), G.data());
 }
 
 template <class T>
@@ -129,13 +158,25 @@ void add_dense(nb::module_& m) {
           nb::arg("out").noconvert());
 }
 
-template <class T, class I>
+template <class D, class T, class I>
 void add_csr(nb::module_& m) {
-    m.def("csr_times", &csr_times<T, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
+    m.def("csr_times", &csr_times<D, T, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
           nb::arg("indptr").noconvert(), nb::arg("W").noconvert(), nb::arg("out").noconvert());
-    m.def("csr_transposed_times", &csr_transposed_times<T, I>, nb::arg("data").noconvert(),
+    m.def("csr_transposed_times", &csr_transposed_times<D, T, I>, nb::arg("data").noconvert(),
           nb::arg("indices").noconvert(), nb::arg("indptr").noconvert(), nb::arg("R").noconvert(),
           nb::arg("out").noconvert());
+    m.def("csr_loss_and_gradient", &csr_loss_and_gradient<D, T, I>, nb::arg("data").noconvert(),
+          nb::arg("indices").noconvert(), nb::arg("indptr").noconvert(), nb::arg("W").noconvert(),
+          nb::arg("bias").noconvert(), nb::arg("codes").noconvert().none(), nb::arg("shares").noconvert().none(),
+          nb::arg("weights").noconvert().none(), nb::arg("logits").noconvert().none(), nb::arg("loss").noconvert(),
+          nb::arg("sums").noconvert(), nb::arg("out").noconvert());
+}
+
+template <class I>
+void add_every_csr(nb::module_& m) {
+    add_csr<float, float, I>(m);
+    add_csr<double, double, I>(m);
+    add_csr<double, float, I>(m);
 }
 
 }  // namespace
@@ -148,8 +189,6 @@ NB_MODULE(_compiled, m) {
     m.def("choose", &choose, nb::arg("name"), "Use another instruction set.");
     add_dense<float>(m);
     add_dense<double>(m);
-    add_csr<float, std::int32_t>(m);
-    add_csr<float, std::int64_t>(m);
-    add_csr<double, std::int32_t>(m);
-    add_csr<double, std::int64_t>(m);
+    add_every_csr<std::int32_t>(m);
+    add_every_csr<std::int64_t>(m);
 }
