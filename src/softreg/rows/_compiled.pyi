@@ -17,3 +17,17 @@ def csr_times(
 def csr_transposed_times(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], R: NDArray[Any], out: NDArray[Any]
 ) -> None: ...
+def csr_loss_and_gradient(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    W: NDArray[Any],
+    bias: NDArray[Any],
+    codes: NDArray[Any] | None,
+    shares: NDArray[Any] | None,
+    weights: NDArray[Any] | None,
+    logits: NDArray[Any] | None,
+    loss: NDArray[Any],
+    sums: NDArray[Any],
+    out: NDArray[Any],
+) -> None: ...

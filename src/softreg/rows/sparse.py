@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
 
 BLOCK_NONZEROS = 400_000
-BLOCK_NONZEROS_A_COLUMN = 10
+BLOCK_NONZEROS_A_COLUMN = 20
 """Fewer, larger blocks than in a dense home: each block's gradient is a dense (k, d) array, however sparse the rows."""
+LEAST_BLOCKS, FEW = 2, 20_000
+"""Two threads have work, unless that would be fewer stored numbers a block than `FEW`."""
+SHORTEST, LONGEST = 256, 65_536
+"""Rows of a block, at least and at most: rows without stored numbers have logits as well."""
 
 
 @dataclass(eq=False)
@@ -31,9 +36,15 @@ class SparseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.csr_transposed_times(R, self.X)
 
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """Loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, where kernels are compiled."""
+        return kernels.csr_loss_and_gradient(self.X, prepared, bias, self.labels, q, V, logits)
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
-        dense: Array = self.X.toarray()
+        dense: Array = self.X.toarray().astype(self.rows.dtype, copy=False)
         dense -= shift.astype(dense.dtype)
         dense /= scale.astype(dense.dtype)
         return dense
@@ -71,13 +82,24 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
-        nonzeros = max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d)
-        size = int(np.clip(nonzeros * self.n // max(1, X.nnz), 256, 65536))
-        self.blocks = [self._block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
+        self.blocks = [self._block(a, b) for a, b in self._cuts()]
+
+    def _cuts(self) -> list[tuple[int, int]]:
+        """First and last row + 1 of each block: about equally many stored numbers in all."""
+        start, nonzeros = self.X.indptr, int(self.X.nnz)
+        count = max(nonzeros // max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d), -(-self.n // LONGEST))
+        count = min(max(count, min(LEAST_BLOCKS, nonzeros // FEW)), max(1, self.n // SHORTEST))
+        inner = np.searchsorted(start, np.linspace(0, nonzeros, count + 1)[1:-1])
+        edges = np.unique(np.concatenate([[0], inner, [self.n]]))
+        return [(int(a), int(b)) for a, b in pairwise(edges)]
 
     def _block(self, start: int, stop: int) -> SparseBlock:
+        """The stored numbers themselves; float products of double ones cost no copy, the other way round they do."""
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
-        arrays = (X.data[a:b].astype(self.dtype, copy=False), X.indices[a:b], X.indptr[start : stop + 1] - a)
+        data = X.data[a:b]
+        if data.dtype != np.float64:
+            data = data.astype(self.dtype, copy=False)
+        arrays = (data, X.indices[a:b], X.indptr[start : stop + 1] - a)
         return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
 
     def sample(self, size: int, seed: int) -> SparseRows:
