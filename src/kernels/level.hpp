@@ -20,6 +20,19 @@ struct Truth {
     bool many;
 };
 
+// The state of the dual solver: W (d, q) and pull (q) hold what alpha says; bias (q) is fixed for now, `reach` is the
+// column of which pull is the weight. rate = 1 / (N strength); curvature (n) = rate * (||x||^2 + reach^2).
+struct Dual {
+    float* W;
+    const float* bias;
+    float* pull;
+    float* log_alpha;
+    const float* curvature;
+    const float* weights;
+    float* divergence;
+    float reach, rate;
+};
+
 // CSR rows with stored numbers of type D and indices of type I, multiplied in type T
 template <class D, class T, class I>
 struct Csr {
@@ -29,6 +42,13 @@ struct Csr {
     void (*loss_and_gradient)(const D* data, const I* index, const I* start, const T* W, const T* bias,
                               const Truth<T>& truth, std::ptrdiff_t b, std::ptrdiff_t k, std::ptrdiff_t q, T* logits,
                               double* loss, double* sums, T* G);
+};
+
+template <class D, class I>
+struct CsrDual {
+    void (*steps)(const D* data, const I* index, const I* start, const std::int64_t* order, std::ptrdiff_t count,
+                  const Dual& dual, std::ptrdiff_t n, std::ptrdiff_t q);
+    void (*row_squares)(const D* data, const I* start, float* out, std::ptrdiff_t n);
 };
 
 struct DenseKernels {
@@ -41,6 +61,8 @@ struct CsrOf {
     Csr<float, float, I> single;
     Csr<double, double, I> twofold;
     Csr<double, float, I> mixed;
+    CsrDual<float, I> single_dual;
+    CsrDual<double, I> twofold_dual;
 };
 
 struct CsrKernels {

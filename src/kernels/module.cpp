@@ -78,6 +78,14 @@ const Csr<D, T, I>& csr() {
     else return of.mixed;
 }
 
+template <class D, class I>
+const CsrDual<D, I>& csr_dual() {
+    if constexpr (sizeof(I) == 4 && sizeof(D) == 4) return level.csr->of_int32.single_dual;
+    else if constexpr (sizeof(I) == 4) return level.csr->of_int32.twofold_dual;
+    else if constexpr (sizeof(D) == 4) return level.csr->of_int64.single_dual;
+    else return level.csr->of_int64.twofold_dual;
+}
+
 template <class T>
 void times(Matrix<const T> W, Matrix<const T> X, Matrix<T> out) {
     const auto b = X.shape(0), d = X.shape(1), k = W.shape(0);
@@ -151,6 +159,33 @@ void csr_loss_and_gradient(Numbers<const D> data, Numbers<const I> index, Number
                                      kept, loss.data(), sums.data(), G.data());
 }
 
+// Steps for the rows named in `order`, one after another. What is known of rows beyond the matrix is checked here, the
+// indices of columns by whoever made the matrix.
+template <class D, class I>
+void csr_dual_steps(Numbers<const D> data, Numbers<const I> index, Numbers<const I> start,
+                    Numbers<const std::int64_t> order, Matrix<float> W, Numbers<const float> bias, Numbers<float> pull,
+                    Matrix<float> log_alpha, Numbers<const float> curvature, Numbers<const float> weights,
+                    Numbers<float> divergence, float reach, float rate) {
+    const auto n = start.shape(0) - 1, q = W.shape(1);
+    check_csr(data, index, start, n);
+    require(q > 0 && bias.shape(0) == q && pull.shape(0) == q && log_alpha.shape(0) == n && log_alpha.shape(1) == q);
+    require(curvature.shape(0) == n && divergence.shape(0) == n && (!weights.is_valid() || weights.shape(0) == n));
+    for (std::size_t t = 0; t < order.shape(0); ++t)
+        require(0 <= order(t) && static_cast<std::size_t>(order(t)) < n);
+    const Dual dual{W.data(), bias.data(), pull.data(), log_alpha.data(), curvature.data(),
+                    weights.is_valid() ? weights.data() : nullptr, divergence.data(), reach, rate};
+    nb::gil_scoped_release released;
+    csr_dual<D, I>().steps(data.data(), index.data(), start.data(), order.data(), order.shape(0), dual, n, q);
+}
+
+template <class D, class I>
+void csr_row_squares(Numbers<const D> data, Numbers<const I> start, Numbers<float> out) {
+    const auto n = out.shape(0);
+    require(start.shape(0) == n + 1 && start(0) >= 0 && static_cast<std::size_t>(start(n)) <= data.shape(0));
+    nb::gil_scoped_release released;
+    csr_dual<D, I>().row_squares(data.data(), start.data(), out.data(), n);
+}
+
 template <class T>
 void add_dense(nb::module_& m) {
     m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
@@ -172,8 +207,21 @@ void add_csr(nb::module_& m) {
           nb::arg("sums").noconvert(), nb::arg("out").noconvert());
 }
 
+template <class D, class I>
+void add_dual(nb::module_& m) {
+    m.def("csr_dual_steps", &csr_dual_steps<D, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
+          nb::arg("indptr").noconvert(), nb::arg("order").noconvert(), nb::arg("W").noconvert(),
+          nb::arg("bias").noconvert(), nb::arg("pull").noconvert(), nb::arg("log_alpha").noconvert(),
+          nb::arg("curvature").noconvert(), nb::arg("weights").noconvert().none(), nb::arg("divergence").noconvert(),
+          nb::arg("reach"), nb::arg("rate"));
+    m.def("csr_row_squares", &csr_row_squares<D, I>, nb::arg("data").noconvert(), nb::arg("indptr").noconvert(),
+          nb::arg("out").noconvert());
+}
+
 template <class I>
 void add_every_csr(nb::module_& m) {
+    add_dual<float, I>(m);
+    add_dual<double, I>(m);
     add_csr<float, float, I>(m);
     add_csr<double, double, I>(m);
     add_csr<double, float, I>(m);

@@ -31,3 +31,19 @@ def csr_loss_and_gradient(
     sums: NDArray[Any],
     out: NDArray[Any],
 ) -> None: ...
+def csr_dual_steps(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    order: NDArray[Any],
+    W: NDArray[Any],
+    bias: NDArray[Any],
+    pull: NDArray[Any],
+    log_alpha: NDArray[Any],
+    curvature: NDArray[Any],
+    weights: NDArray[Any] | None,
+    divergence: NDArray[Any],
+    reach: float,
+    rate: float,
+) -> None: ...
+def csr_row_squares(data: NDArray[Any], indptr: NDArray[Any], out: NDArray[Any]) -> None: ...

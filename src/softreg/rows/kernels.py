@@ -108,14 +108,18 @@ def transposed_times(R: Array, X: Array) -> Array:
     return out
 
 
-def _fits_csr(X: Any, *dense: Array) -> bool:
-    """Whether compiled code takes this CSR matrix and these dense arrays as they are; double data meet float ones."""
+def knows_csr(X: Any) -> bool:
+    """Whether there is compiled code for this CSR matrix as it is."""
     index = X.indices.dtype
-    if index not in (np.int32, np.int64) or X.indptr.dtype != index or not _fit(*dense):
-        return False
-    if X.data.dtype != dense[0].dtype and X.data.dtype != np.float64:
+    if _module is None or index not in (np.int32, np.int64) or X.indptr.dtype != index:
         return False
     return _fit(X.data) and all(a.flags.c_contiguous and a.flags.aligned for a in (X.indices, X.indptr))
+
+
+def _fits_csr(X: Any, *dense: Array) -> bool:
+    """Whether compiled code takes this CSR matrix and these dense arrays as they are; double data meet float ones."""
+    wide_enough = X.data.dtype in (dense[0].dtype, np.float64)
+    return knows_csr(X) and _fit(*dense) and wide_enough
 
 
 def csr_times(X: Any, W: Array) -> Array:
@@ -126,7 +130,7 @@ def csr_times(X: Any, W: Array) -> Array:
         >>> csr_times(sp.csr_array([[0.0, 2.0], [1.0, 0.0]]), np.array([[1.0], [5.0]]))
         array([[10.,  1.]])
     """
-    if _module is None or not _fits_csr(X, W):
+    if not _fits_csr(X, W):
         return np.ascontiguousarray((X @ W).T, dtype=W.dtype)
     out = np.empty((W.shape[1], X.shape[0]), W.dtype)
     _module.csr_times(X.data, X.indices, X.indptr, W, out)
@@ -141,7 +145,7 @@ def csr_transposed_times(R: Array, X: Any) -> Array:
         >>> csr_transposed_times(np.array([[1.0, 3.0]]), sp.csr_array([[0.0, 2.0], [1.0, 0.0]]))
         array([[3., 2.]])
     """
-    if _module is None or not _fits_csr(X, R):
+    if not _fits_csr(X, R):
         return np.asarray(X.T @ np.ascontiguousarray(R.T), dtype=R.dtype).T
     out = np.zeros((X.shape[1], len(R)), R.dtype)
     _module.csr_transposed_times(X.data, X.indices, X.indptr, R, out)
@@ -166,7 +170,7 @@ def csr_loss_and_gradient(
         (array([1.3863]), array([[ 0.5, -1. ],
                [-0.5,  1. ]]))
     """
-    if _module is None or not _fits_csr(X, W, bias) or not (logits is None or _fit(W, logits)):
+    if not _fits_csr(X, W, bias) or not (logits is None or _fit(W, logits)):
         return None
     codes = shares = None
     if labels.ndim == 1:
