@@ -15,7 +15,7 @@ import numpy as np
 
 from softreg.optimize import certificate
 from softreg.optimize.lbfgs import dot
-from softreg.optimize.linesearch import enough, search
+from softreg.optimize.linesearch import FLAT, FLAT_ENOUGH, enough, search
 from softreg.optimize.objective import Objective
 from softreg.optimize.separation import Separation, find
 from softreg.optimize.solution import Progress, Status
@@ -174,7 +174,7 @@ class Descent:
 
     def _separated(self, iteration: int, D: Array, estimate: Array) -> bool:
         """Let models without a finite optimum leave; looked for when they seem to have converged, or take long."""
-        free = (self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0)
+        free = self._unpenalised()
         due = (estimate <= self.goal) | (iteration % 10 == 9)
         if not self.certify or iteration == 0 or not (free & due).any():
             return False
@@ -188,6 +188,10 @@ class Descent:
         bound = ["separation" if c else "estimate" for c in complete]
         self._record(gone, np.where(complete, self.loss, estimate), bound, Status.SEPARATED)
         return self._keep(~gone)
+
+    def _unpenalised(self) -> Array:
+        """Which models (m,) have no penalty at all."""
+        return np.asarray((self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0))
 
     def _l1_slope(self, D: Array) -> Array:
         """How fast the l1 part grows along D, (m,); D does not cross zero before step 1."""
@@ -210,12 +214,14 @@ class Descent:
         noise = digits * np.maximum(1e-3, np.abs(self.loss))
         # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
         longest = np.where(-slope < noise, 2.0, np.inf) if self.smooth else np.ones(objective.m)
+        # without a penalty, steps must settle for separated classes to be seen
+        flat = FLAT if self._unpenalised().any() else FLAT_ENOUGH
         one, start = np.ones(objective.m), self.loss
 
         there = self.theta + D
         loss, G = objective.leap(there)
         rise = dot(G, D) + cross + square
-        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest).all():
+        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest, flat).all():
             objective.land()
             self.theta = there
             self._arrive(loss, G)
@@ -276,7 +282,7 @@ class Descent:
             bound = ["self-concordance" if o < g else b for o, g, b in zip(other, gap, bound, strict=True)]
             gap = np.minimum(gap, other)
         # without a penalty and without a Newton bound there is no proof: the preconditioned gradient norm decides
-        guess = np.isinf(gap) & (objective.penalty.l2 == 0) & (objective.penalty.l1 == 0)
+        guess = np.isinf(gap) & self._unpenalised()
         guess &= last or not self.strategy.proves  # Newton's proof comes a step or two later
         return np.where(guess, decrement, gap), bound
 
