@@ -91,6 +91,11 @@ class Blocks:
         return Blocks(self.factors, self.group[members], self.scale[members])
 
 
+def wide(rows: Rows) -> bool:
+    """Whether there are so many columns that a diagonal has to do, which needs no sample."""
+    return rows.d > min(MAX_FEATURES, max(rows.n, CHEAP_FEATURES))
+
+
 class Sketch:
     """A sample of rows, and how to make a curvature of it."""
 
@@ -113,7 +118,7 @@ class Sketch:
     def matrices(self, objective: Objective, theta: Array) -> Diagonal | tuple[tuple[Array, ...], Array]:
         """The curvature of the loss at `theta`, plus the penalty's: a diagonal where there are many columns, otherwise
         for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group of each model."""
-        if objective.rows.d > min(MAX_FEATURES, max(objective.rows.n, CHEAP_FEATURES)):
+        if wide(objective.rows):
             return self._diagonal(objective)
         w = self._uncertainty(objective, theta)  # (m, q, s)
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)

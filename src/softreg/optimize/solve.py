@@ -9,12 +9,13 @@ import numpy as np
 
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
+from softreg.optimize.dual import climb
 from softreg.optimize.lbfgs import LBFGS, REFRESH
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
-from softreg.optimize.precondition import Sketch
+from softreg.optimize.precondition import Sketch, wide
 from softreg.optimize.solution import Progress, Solution
 from softreg.rows import Array, Rows, one_blas_thread
 
@@ -116,8 +117,11 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
-    warm = cold and objective.rows.n > SMALL
-    sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
+    climbed = climb(objective, tol, seed) if cold and name == "lbfgs" else None
+    if climbed is not None:
+        theta = climbed[0]
+    warm = cold and climbed is None and objective.rows.n > SMALL
+    sample = _sample(objective.rows, seed) if warm or (name == "lbfgs" and not wide(objective.rows)) else objective.rows
     if warm:
         theta = _warm(objective, name, sample, theta, tol)
     strategy = _strategy(objective, name, sample, REFRESH_WARM if warm else REFRESH)

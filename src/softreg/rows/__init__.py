@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums
 from softreg.rows.dense import DenseRows
+from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
@@ -16,6 +17,7 @@ __all__ = [
     "Array",
     "Block",
     "DenseRows",
+    "Dual",
     "Kernels",
     "Rows",
     "SparseRows",

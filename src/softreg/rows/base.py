@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softreg.rows.threads import in_order
+
+if TYPE_CHECKING:
+    from softreg.rows.dual import Dual
 
 Array = NDArray[Any]
 OneBlock = TypeVar("OneBlock")
@@ -103,6 +106,14 @@ class Rows(Protocol):
         """Weights (k, d) in the layout and precision in which blocks multiply them."""
         ...
 
+    def row_squares(self) -> Array | None:
+        """`||x||^2` of each row, (n,), where steps for single rows are quick; None where rows only come in blocks."""
+        ...
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """A dual coordinate step for each of these rows in turn (where there are `row_squares`)."""
+        ...
+
     @property
     def can_shift(self) -> bool:
         """Whether `precise` can shift the numbers themselves (a sparse home cannot: zeros must stay zeros)."""
@@ -161,6 +172,14 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+    def row_squares(self) -> Array | None:
+        """None: these rows come in blocks."""
+        return None
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """Not here."""
+        raise NotImplementedError("these rows come in blocks; row_squares() says so")
 
 
 def add_up(parts: Any) -> Sums:

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from softreg.rows import kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
+from softreg.rows.dual import Dual, dual_steps, row_squares
 
 BLOCK_NONZEROS = 400_000
 BLOCK_NONZEROS_A_COLUMN = 20
@@ -107,6 +108,14 @@ class SparseRows(MemoryRows[SparseBlock]):
         index, share = stratified(self.labels, size, seed)
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
+
+    def row_squares(self) -> Array | None:
+        """`||x||^2` of each row, (n,), where kernels are compiled."""
+        return row_squares(self.X) if kernels.knows_csr(self.X) else None
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """A dual coordinate step for each of these rows in turn."""
+        dual_steps(self.X, order, dual)
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""
