@@ -46,8 +46,8 @@ struct Row {
         V mass = {}, cross = {};
         for (std::ptrdiff_t v = 0; v < vectors; ++v) {
             const V down = o[v] - top;
-            mass += exp_of_negative<float>(down > 0 ? V{} : down) * mask[v];
-            before[v] = exp_of_negative<float>(log_a[v]) * mask[v];
+            mass += exp_below<float>(down > 0 ? V{} : down) * mask[v];
+            before[v] = exp_below<float>(log_a[v]) * mask[v];
             cross += before[v] * (log_a[v] - down);
         }
         const float rest = log_of(total(mass));
@@ -78,7 +78,7 @@ struct Row {
                 leap = leap > longest_leap ? V{} + longest_leap : leap;
                 const V now = log_a[v] + leap;
                 log_a[v] = now > 0 ? V{} : now;
-                const V next = exp_of_negative<float>(log_a[v]) * mask[v];
+                const V next = exp_below<float>(log_a[v]) * mask[v];
                 const V change = next > a[v] ? next - a[v] : a[v] - next;
                 moved = change > moved ? change : moved;
                 a[v] = next;

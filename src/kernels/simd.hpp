@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
@@ -19,12 +20,14 @@ namespace {
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64;
 constexpr int registers = 32;
+#define MANY_REGISTERS 1
 #elif defined(__AVX2__)
 constexpr int vector_bytes = 32;
 constexpr int registers = 16;
 #elif defined(__aarch64__)
 constexpr int vector_bytes = 16;
 constexpr int registers = 32;
+#define MANY_REGISTERS 1
 #else
 constexpr int vector_bytes = 16;
 constexpr int registers = 16;
@@ -48,6 +51,25 @@ INLINE Vector<T> load(const T* from) {
 template <class T>
 INLINE void store(T* to, Vector<T> v) {
     *reinterpret_cast<typename Simd<T>::loose*>(to) = v;
+}
+
+// One number in all lanes (s - 0 is s, even for s = -0).
+template <class T>
+INLINE Vector<T> broadcast(T s) {
+    return s - Vector<T>{};
+}
+
+// Keeps v in a register: compilers like to load a vector anew for each instruction that reads it, and the loads of a tile
+// are then more than its products.
+template <class T>
+INLINE void hold(T& v) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(v));
+#elif defined(__x86_64__)
+    asm("" : "+x"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
 }
 
 // The first `count` numbers, 0 < count < lanes, and zeros; nothing behind them is touched.

@@ -33,7 +33,7 @@ from softreg.rows import Array, Block, Dual, Sums, in_order
 MOST_SHARED = 2000.0
 """Above this the rows pull at the same columns, and what one row learns spoils what others have (see `_start`)."""
 REACH = 0.02
-"""Square of the constant column, as a share of the rows' mean ||x||^2. Long ones slow down the rows, short ones the bias."""
+"""Square of the constant column, as a share of the rows' mean ||x||^2: long ones slow the rows, short ones the bias."""
 LITTLE, EVERY = 0.1, 4
 """Rows whose part of the gap is below this share of the mean are visited in every fourth sweep only."""
 PATIENCE, MOST_SWEEPS = 4, 60
@@ -102,7 +102,7 @@ def _start(objective: Objective, j: int, labels: Array, squares: Array) -> Start
         log_alpha=log_alpha,
         curvature=(rate * (squares + reach**2)).astype(np.float32),
         weights=None if weights is None else weights.astype(np.float32),
-        divergence=np.full(len(labels), np.inf, np.float32),
+        divergence=np.zeros(len(labels), np.float32),
         reach=reach,
         rate=rate,
     )

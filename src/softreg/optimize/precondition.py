@@ -26,6 +26,8 @@ CHEAP_FEATURES = 256
 ROWS_A_COLUMN, CHEAP_BLOCK = 2, 1e9
 """A block is summed over about so many rows a column, those of which the model is least sure (measured on MNIST: as
 many iterations as with every row of the sample, at half the price), or as many as cost so many multiplications."""
+WORTH_THREADS = 1_000_000
+"""Factors of fewer numbers are multiplied sooner than threads are woken."""
 MAX_CLASSES = 32
 """Above this many classes one factor serves all, scaled by each class's mean p (1 - p)."""
 
@@ -80,6 +82,9 @@ class Blocks:
             if len(K) == 1:  # one factor for all classes: one product
                 flat = stack.reshape(-1, stack.shape[-1])
                 out[mine] = ((flat @ K[0].T) @ K[0]).reshape(stack.shape)
+            elif K.size < WORTH_THREADS:
+                columns = stack.transpose(1, 2, 0)  # (q, d + 1, m')
+                out[mine] = (K.transpose(0, 2, 1) @ (K @ columns)).transpose(2, 0, 1)
             else:
                 pairs = [(stack[:, k], K[k]) for k in range(len(K))]
                 for k, part in enumerate(in_order(lambda pair: (pair[0] @ pair[1].T) @ pair[1], pairs)):
@@ -101,6 +106,19 @@ class Sketch:
 
     def __init__(self, sample: Rows) -> None:
         self.sample = sample
+        self._shares: Array | None = None
+
+    def change(self, objective: Objective, theta: Array) -> float:
+        """How far the uncertainty of the sampled rows is from that of the last sketch, as a part of it; inf for a
+        diagonal, which has no sample."""
+        if self._shares is None:
+            return np.inf
+        now = self._uncertainty(objective, theta)
+        return float(np.abs(now - self._shares).sum() / max(self._shares.sum(), 1e-300))
+
+    def leave(self, keep: Array) -> None:
+        """Only the models marked in `keep` stay."""
+        self._shares = None if self._shares is None else self._shares[keep]
 
     def curvature(self, objective: Objective, theta: Array) -> Curvature:
         """The curvature of the loss at `theta`, plus the penalty's, ready to be inverted."""
@@ -120,7 +138,7 @@ class Sketch:
         for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group of each model."""
         if wide(objective.rows):
             return self._diagonal(objective)
-        w = self._uncertainty(objective, theta)  # (m, q, s)
+        w = self._shares = self._uncertainty(objective, theta)  # (m, q, s)
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)
         self._mean = np.maximum(mean, 1e-10 * mean.max() + 1e-300)
         Z = self._standardised(objective)

@@ -1,6 +1,7 @@
 """Dual coordinate steps on CSR rows: what `optimize/dual.py` repeats; compiled, and a NumPy twin that says the same.
 
-With alpha_i for the dual probabilities of row i, the weights W are the sum of `v_i (Y_i - alpha_i) x_i^T / (N strength)`.
+With alpha_i for the dual probabilities of row i, the weights W are the sum of `v_i (Y_i - alpha_i) x_i^T`, divided by
+`N strength`.
 A step gives one row the probabilities that are best while all others stay, and W follows at once:
 
     a = argmax  H(a) + <a, o> - c/2 ||a - alpha_i||^2,   c = v_i ||x_i||^2 / (N strength),   o = x_i W + b.
