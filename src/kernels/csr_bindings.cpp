@@ -1,5 +1,6 @@
 // The kernels for CSR rows as Python functions.
 #include "bindings.hpp"
+#include "columns.hpp"
 
 namespace {
 
@@ -106,6 +107,21 @@ void csr_row_squares(Numbers<const D> data, Numbers<const I> start, Numbers<floa
     csr_dual<D, I>().row_squares(data.data(), start.data(), out.data(), n);
 }
 
+template <class D, class I, void (*Work)(const D*, const I*, std::ptrdiff_t, double*)>
+void for_columns(Numbers<const D> data, Numbers<const I> index, Matrix<double> table) {
+    require(data.shape(0) == index.shape(0));
+    nb::gil_scoped_release released;
+    Work(data.data(), index.data(), static_cast<std::ptrdiff_t>(index.shape(0)), table.data());
+}
+
+template <class I>
+bool repeats(Numbers<const I> index, Numbers<const I> start, Numbers<I> seen) {
+    const auto n = start.shape(0) - 1;
+    require(start(0) >= 0 && static_cast<std::size_t>(start(n)) <= index.shape(0));
+    nb::gil_scoped_release released;
+    return csr_repeats(index.data(), start.data(), static_cast<std::ptrdiff_t>(n), seen.data());
+}
+
 template <class D, class T, class I>
 void add_products(nb::module_& m) {
     m.def("csr_times", &csr_times<D, T, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
@@ -121,20 +137,26 @@ void add_products(nb::module_& m) {
 }
 
 template <class D, class I>
-void add_dual(nb::module_& m) {
+void add_for_rows(nb::module_& m) {
     m.def("csr_dual_steps", &csr_dual_steps<D, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
           nb::arg("indptr").noconvert(), nb::arg("order").noconvert(), nb::arg("W").noconvert(),
           nb::arg("bias").noconvert(), nb::arg("pull").noconvert(), nb::arg("log_alpha").noconvert(),
           nb::arg("curvature").noconvert(), nb::arg("weights").noconvert().none(), nb::arg("divergence").noconvert(),
           nb::arg("reach"), nb::arg("rate"));
+    m.def("csr_extremes", &for_columns<D, I, csr_extremes<D, I>>, nb::arg("data").noconvert(),
+          nb::arg("indices").noconvert(), nb::arg("table").noconvert());
+    m.def("csr_moments", &for_columns<D, I, csr_moments<D, I>>, nb::arg("data").noconvert(),
+          nb::arg("indices").noconvert(), nb::arg("table").noconvert());
     m.def("csr_row_squares", &csr_row_squares<D, I>, nb::arg("data").noconvert(), nb::arg("indptr").noconvert(),
           nb::arg("out").noconvert());
 }
 
 template <class I>
 void add_with_indices(nb::module_& m) {
-    add_dual<float, I>(m);
-    add_dual<double, I>(m);
+    add_for_rows<float, I>(m);
+    add_for_rows<double, I>(m);
+    m.def("csr_repeats", &repeats<I>, nb::arg("indices").noconvert(), nb::arg("indptr").noconvert(),
+          nb::arg("seen").noconvert());
     add_products<float, float, I>(m);
     add_products<double, double, I>(m);
     add_products<double, float, I>(m);

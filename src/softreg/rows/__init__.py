@@ -7,6 +7,7 @@ from typing import Any
 import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums
+from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows
 from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
@@ -40,7 +41,7 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
     """
     if sp.issparse(X):
         X = X.tocsr()
-        if not X.has_canonical_format:  # entries given twice mean their sum
+        if repeats(X):  # entries given twice mean their sum
             X = X.copy()
             X.sum_duplicates()
         return SparseRows(X, labels, weights)

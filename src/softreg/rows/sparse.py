@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from softreg.rows import kernels
+from softreg.rows import columns, kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
 from softreg.rows.dual import Dual, dual_steps, row_squares
 
@@ -61,17 +61,11 @@ class SparseBlock(MemoryBlock):
 
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each, zeros that are not stored among them."""
-        return self.X.min(axis=0).toarray().ravel(), self.X.max(axis=0).toarray().ravel()
+        return columns.extremes(self.X)
 
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
         """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
-        z0 = -shift / scale  # what a zero becomes
-        columns = self.X.indices
-        z = (self.X.data.astype(np.float64) - shift[columns]) / scale[columns]
-        d, b = self.rows.d, self.stop - self.start
-        first = np.bincount(columns, weights=z - z0[columns], minlength=d) + b * z0
-        second = np.bincount(columns, weights=z**2 - z0[columns] ** 2, minlength=d) + b * z0**2
-        return first, second
+        return columns.moments(self.X, shift, scale)
 
 
 class SparseRows(MemoryRows[SparseBlock]):
