@@ -32,10 +32,10 @@ from softreg.rows import Array, Block, Dual, Sums, in_order
 
 MOST_SHARED = 2000.0
 """Above this the rows pull at the same columns, and what one row learns spoils what others have (see `_start`)."""
-REACH = 0.02
+REACH = 0.05
 """Square of the constant column, as a share of the rows' mean ||x||^2: long ones slow the rows, short ones the bias."""
-LITTLE, EVERY = 0.1, 4
-"""Rows whose part of the gap is below this share of the mean are visited in every fourth sweep only."""
+LITTLE, EVERY = 0.2, 3
+"""Rows whose part of the gap is below this share of the mean are visited in every third sweep only."""
 PATIENCE, MOST_SWEEPS = 4, 60
 """The climb is given up where, after this many sweeps, it would take more than so many in all."""
 SINGLE = 2e-7
@@ -151,7 +151,7 @@ def _how_far(rates: Array, prior: Array, whole: float) -> float:
 def _sweeps(objective: Objective, start: Start, tol: float, seed: int) -> tuple[Array, Array, float, float]:
     """Weights (d, q), bias (q,), estimated gap (nan: given up) and passes after as many sweeps as it takes."""
     dual, n = start.dual, objective.rows.n
-    random, target = np.random.default_rng(seed), max(tol / 2, SINGLE)
+    random, target = np.random.default_rng(seed), max(tol / 5, SINGLE)
     gaps: list[float] = []
     visits = 0
     for sweep in range(MOST_SWEEPS):
