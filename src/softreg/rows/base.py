@@ -88,6 +88,8 @@ class Rows(Protocol):
 
     n: int
     d: int
+    stored: int
+    """How many numbers the home keeps: n d, or fewer where zeros are left out."""
     dtype: np.dtype[Any]
 
     def sum(self, part: Callable[[Block], Sums]) -> Sums:

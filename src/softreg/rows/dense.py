@@ -90,6 +90,7 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
+        self.stored = self.n * self.d
         self.dtype = np.dtype(dtype or X.dtype)
         size = int(np.clip(BLOCK_BYTES // max(1, self.d * X.dtype.itemsize), 256, 16384))
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]

@@ -75,13 +75,13 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def __init__(self, X: Any, labels: Array, weights: Array | None = None, *, dtype: Any = None) -> None:
         self.X, self.labels, self.weights = X, labels, weights
-        self.n, self.d = X.shape
+        (self.n, self.d), self.stored = X.shape, int(X.nnz)
         self.dtype = np.dtype(dtype or X.dtype)
         self.blocks = [self._block(a, b) for a, b in self._cuts()]
 
     def _cuts(self) -> list[tuple[int, int]]:
         """First and last row + 1 of each block: about equally many stored numbers in all."""
-        start, nonzeros = self.X.indptr, int(self.X.nnz)
+        start, nonzeros = self.X.indptr, self.stored
         count = max(nonzeros // max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d), -(-self.n // LONGEST))
         count = min(max(count, min(LEAST_BLOCKS, nonzeros // FEW)), max(1, self.n // SHORTEST))
         inner = np.searchsorted(start, np.linspace(0, nonzeros, count + 1)[1:-1])
