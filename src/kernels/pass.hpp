@@ -39,21 +39,21 @@ struct Desk {
     double* exact;  // weights in float64
     Wide<T>*residual, *loss;
 
-    static Size numbers(Size d, Size k) { return 2 * packed<T>(d, k) + (2 * k + 2) * row_stride<T>; }
+    static Size numbers(Size d, Size k) { return packed_weights<T>(d, k) + packed_gradient<T>(d, k) + (2 * k + 2) * row_stride<T>; }
     static Size bytes(Size d, Size k) {
         return numbers(d, k) * sizeof(T) + row_stride<T> * sizeof(double) + 2 * k * sizeof(Wide<T>);
     }
     Desk(void* memory, Size d, Size k) {
         W = static_cast<T*>(memory);
-        G = W + packed<T>(d, k);
-        Z = G + packed<T>(d, k);
+        G = W + packed_weights<T>(d, k);
+        Z = G + packed_gradient<T>(d, k);
         Y = Z + k * row_stride<T>;
         weight = Y + k * row_stride<T>;
         code = reinterpret_cast<Whole<T>*>(weight + row_stride<T>);
         exact = reinterpret_cast<double*>(code + row_stride<T>);
         residual = reinterpret_cast<Wide<T>*>(exact + row_stride<T>);
         loss = residual + k;
-        for (Size i = 0; i < packed<T>(d, k); ++i) G[i] = 0;
+        for (Size i = 0; i < packed_gradient<T>(d, k); ++i) G[i] = 0;
         for (Size c = 0; c < 2 * k; ++c) residual[c] = {};
     }
 };
@@ -124,14 +124,24 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
     }
 }
 
+// Z + bias, kept where somebody wants to keep it; rows behind the last one get zeros.
 template <class T>
 void add_bias(const Pass<T>& pass, T* Z, Size first, Size rows, Size whole) {
+    constexpr Size L = lanes<T>;
     for (Size c = 0; c < pass.m * pass.q; ++c) {
-        T* z = Z + c * row_stride<T>;
-        for (Size r = 0; r < rows; ++r) z[r] += pass.bias[c];
-        for (Size r = rows; r < whole; ++r) z[r] = 0;
-        if (pass.logits)
-            for (Size r = 0; r < rows; ++r) pass.logits[c * pass.b + first + r] = z[r];
+        const Vector<T> bias = broadcast(pass.bias[c]);
+        T *z = Z + c * row_stride<T>, *kept = pass.logits ? pass.logits + c * pass.b + first : nullptr;
+        for (Size r = 0; r + L <= rows; r += L) {
+            const Vector<T> o = load(z + r) + bias;
+            store(z + r, o);
+            if (kept) store(kept + r, o);
+        }
+        if (rows == whole) continue;
+        const Size r = whole - L;
+        const Vector<T> o = load_part(z + r, rows - r) + bias;
+        store(z + r, Vector<T>{});
+        store_part(z + r, o, rows - r);
+        if (kept) store_part(kept + r, o, rows - r);
     }
 }
 
@@ -142,7 +152,7 @@ Size pass_bytes(Size d, Size k) {
 
 template <class T>
 void loss_and_gradient(const Pass<T>& pass) {
-    const Size b = pass.b, d = pass.d, q = pass.q, k = pass.m * q, strip = strip_rows<T>(d);
+    const Size b = pass.b, d = pass.d, q = pass.q, k = pass.m * q, strip = strip_rows<T>(d), lead = leading(pass.X, d);
     const Desk<T> desk(pass.memory, d, k);
     pack(pass.W, desk.W, d, k);
     for (Size first = 0; first < b; first += strip) {
@@ -157,9 +167,9 @@ void loss_and_gradient(const Pass<T>& pass) {
             (pass.codes ? softmax<T, true> : softmax<T, false>)(desk.Z + j * q * row_stride<T>, desk, q, whole,
                                                                  desk.loss[j], desk.residual + j * q);
         }
-        strip_gradient(X, desk.Z, desk.G, rows, d, k, next);
+        strip_gradient(X, desk.Z, desk.G, rows, d, k, lead, next);
     }
-    unpack(desk.G, pass.G, d, k);
+    unpack(desk.G, pass.G, d, k, lead);
     for (Size j = 0; j < pass.m; ++j) pass.loss[j] = total(desk.loss[j]);
     for (Size c = 0; c < k; ++c) pass.residual[c] = total(desk.residual[c]);
 }

@@ -80,6 +80,14 @@ INLINE Vector<T> load_part(const T* from, std::ptrdiff_t count) {
     return v;
 }
 
+// The numbers behind the first `skip`, and zeros for those; nothing before them is touched.
+template <class T>
+INLINE Vector<T> load_from(const T* from, std::ptrdiff_t skip) {
+    Vector<T> v = {};
+    for (std::ptrdiff_t i = skip; i < lanes<T>; ++i) v[i] = from[i];
+    return v;
+}
+
 template <class T>
 INLINE void store_part(T* to, Vector<T> v, std::ptrdiff_t count) {
     for (std::ptrdiff_t i = 0; i < count; ++i) to[i] = v[i];
@@ -106,6 +114,14 @@ INLINE Vector<float> load_part<float>(const float* from, std::ptrdiff_t count) {
 template <>
 INLINE Vector<double> load_part<double>(const double* from, std::ptrdiff_t count) {
     return (Vector<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), from);
+}
+template <>
+INLINE Vector<float> load_from<float>(const float* from, std::ptrdiff_t skip) {
+    return (Vector<float>)_mm512_maskz_loadu_ps((__mmask16)(0xffffu << skip), from);
+}
+template <>
+INLINE Vector<double> load_from<double>(const double* from, std::ptrdiff_t skip) {
+    return (Vector<double>)_mm512_maskz_loadu_pd((__mmask8)(0xffu << skip), from);
 }
 template <>
 INLINE void store_part<float>(float* to, Vector<float> v, std::ptrdiff_t count) {
@@ -145,6 +161,14 @@ INLINE Vector<float> load_part<float>(const float* from, std::ptrdiff_t count) {
 template <>
 INLINE Vector<double> load_part<double>(const double* from, std::ptrdiff_t count) {
     return (Vector<double>)_mm256_maskload_pd(from, mask64(count));
+}
+template <>
+INLINE Vector<float> load_from<float>(const float* from, std::ptrdiff_t skip) {
+    return (Vector<float>)_mm256_maskload_ps(from, ~mask32(skip));
+}
+template <>
+INLINE Vector<double> load_from<double>(const double* from, std::ptrdiff_t skip) {
+    return (Vector<double>)_mm256_maskload_pd(from, ~mask64(skip));
 }
 template <>
 INLINE void store_part<float>(float* to, Vector<float> v, std::ptrdiff_t count) {

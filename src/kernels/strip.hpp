@@ -42,10 +42,25 @@ INLINE void chunks(Size k, F f) {
     }
 }
 
+// The next strip on its way into the second cache, in two streams, which come faster than one: `done` of its `all` numbers
+// have been asked for.
+template <class T>
+struct Ahead {
+    const T *one, *other;
+
+    Ahead(const T* next, Size all, Size done) : one(next + done / 2), other(next + all / 2 + done / 2) {}
+    INLINE void fetch() {
+        later(one);
+        const T* behind = one + lanes<T>;
+        one = other;
+        other = behind;
+    }
+};
+
 // Z[c, r] (+)= sum_j X[r, j] W[c, j] over `width` features, for M rows and C columns. The order of a sum depends on d
 // alone, so a row's logits do not know which rows are beside it.
 template <class T, int M, int C>
-INLINE void logits_tile(const T* X, const T* W, T* Z, Size d, Size width, bool add, const T* next) {
+INLINE void logits_tile(const T* X, const T* W, T* Z, Size d, Size width, bool add, Ahead<T> next) {
     constexpr Size L = lanes<T>;
     Vector<T> sum[C][M] = {};
     Size j = 0;
@@ -54,7 +69,7 @@ INLINE void logits_tile(const T* X, const T* W, T* Z, Size d, Size width, bool a
 #pragma GCC unroll 8
         for (int r = 0; r < M; ++r) x[r] = load(X + r * d + j);
 #pragma GCC unroll 8
-        for (int r = 0; r < M / 2; ++r, next += L) later(next);
+        for (int r = 0; r < M / 2; ++r) next.fetch();
 #pragma GCC unroll 12
         for (int c = 0; c < C; ++c) {
             Vector<T> w = load(W + c * L);
@@ -100,25 +115,34 @@ void logits_chunk(const T* X, const T* W, T* Z, Size rows, Size d, const T* next
     do {  // once where there are no features: the logits are then 0
         const Size here = d - j < width ? d - j : width;
         Size r = 0;
-        for (; r + M <= rows; r += M)
-            logits_tile<T, M, C>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, next + (j * rows + r * here) / 2);
-        for (; r < rows; ++r) logits_tile<T, 1, C>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, next);
+        const auto ahead = [&] { return Ahead<T>(next, rows * d, (j * rows + r * here) / 2); };
+        for (; r + M <= rows; r += M) logits_tile<T, M, C>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, ahead());
+        for (; r < rows; ++r) logits_tile<T, 1, C>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, ahead());
         j += width;
     } while (j < d);
 }
 
-// G[c, features] += sum_r R[c, r] X[r, features], for C columns and V vectors of features, the last of which may be a
-// part with `count` numbers.
-template <class T, int C, int V, bool Part>
-INLINE void gradient_tile(const T* X, const T* R, T* G, Size rows, Size d, Size count, const T* next) {
+// Which numbers of a tile's vectors of features exist: all, or not those before the first or behind the last feature.
+enum class Edge { none, first, last };
+
+// G[c, features] += sum_r R[c, r] X[r, features], for C columns and V vectors of features. `edge` numbers are missing
+// from the first vector, or present in the last.
+template <class T, int C, int V, Edge E>
+INLINE void gradient_tile(const T* X, const T* R, T* G, Size rows, Size d, Size edge, Ahead<T> next) {
     constexpr Size L = lanes<T>;
     Vector<T> sum[C][V] = {};
     for (Size r = 0; r < rows; ++r, X += d) {
         Vector<T> x[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) x[v] = Part && v == V - 1 ? load_part(X + v * L, count) : load(X + v * L);
-        later(next);
-        next += L;
+        for (int v = 0; v < V; ++v) {
+            if (E == Edge::first && v == 0)
+                x[v] = load_from(X, edge);
+            else if (E == Edge::last && v == V - 1)
+                x[v] = load_part(X + v * L, edge);
+            else
+                x[v] = load(X + v * L);
+        }
+        next.fetch();
 #pragma GCC unroll 12
         for (int c = 0; c < C; ++c) {
             Vector<T> w = broadcast(R[c * row_stride<T> + r]);
@@ -136,44 +160,58 @@ INLINE void gradient_tile(const T* X, const T* R, T* G, Size rows, Size d, Size 
         }
 }
 
-// The gradient of a strip for one chunk of columns.
+// The gradient of a strip for one chunk of columns. Vectors of features start `lead` numbers before the first one.
 template <class T, int C>
-void gradient_chunk(const T* X, const T* R, T* G, Size rows, Size d, const T* next) {
+void gradient_chunk(const T* X, const T* R, T* G, Size rows, Size d, Size lead, const T* next) {
     constexpr Size L = lanes<T>;
+    const Size end = lead + d;
     Size j = 0;
-    for (; j + 2 * L <= d; j += 2 * L)
-        gradient_tile<T, C, 2, false>(X + j, R, G + j * C, rows, d, 0, next + j * rows / 2);
-    if (j + L < d)
-        gradient_tile<T, C, 2, true>(X + j, R, G + j * C, rows, d, d - j - L, next);
-    else if (j + L == d)
-        gradient_tile<T, C, 1, false>(X + j, R, G + j * C, rows, d, 0, next);
-    else if (j < d)
-        gradient_tile<T, C, 1, true>(X + j, R, G + j * C, rows, d, d - j, next);
+    X -= lead;
+    const auto ahead = [&] { return Ahead<T>(next, rows * d, (d + j) * rows / 2); };
+    if (lead) {
+        gradient_tile<T, C, 2, Edge::first>(X, R, G, rows, d, lead, ahead());
+        j = 2 * L;
+    }
+    for (; j + 2 * L <= end; j += 2 * L)
+        gradient_tile<T, C, 2, Edge::none>(X + j, R, G + j * C, rows, d, 0, ahead());
+    if (j + L < end)
+        gradient_tile<T, C, 2, Edge::last>(X + j, R, G + j * C, rows, d, end - j - L, ahead());
+    else if (j + L == end)
+        gradient_tile<T, C, 1, Edge::none>(X + j, R, G + j * C, rows, d, 0, ahead());
+    else if (j < end)
+        gradient_tile<T, C, 1, Edge::last>(X + j, R, G + j * C, rows, d, end - j, ahead());
+}
+
+// How many numbers before the first feature a vector of features starts, so that each lies in one line of the cache. It
+// changes no sum, since a feature's numbers are summed over the rows in its own lane.
+template <class T>
+Size leading(const T* X, Size d) {
+    constexpr Size L = lanes<T>;
+    return d % L || d < 4 * L ? 0 : static_cast<Size>(reinterpret_cast<std::uintptr_t>(X) / sizeof(T) % L);
 }
 
 template <class T>
-using Chunk = void (*)(const T*, const T*, T*, Size, Size, const T*);
-
-template <class T>
-constexpr Chunk<T> logits_chunks[] = {
+constexpr void (*logits_chunks[])(const T*, const T*, T*, Size, Size, const T*) = {
     logits_chunk<T, 1>, logits_chunk<T, 2>, logits_chunk<T, 3>, logits_chunk<T, 4>, logits_chunk<T, 5>, logits_chunk<T, 6>,
 #ifdef MANY_REGISTERS
     logits_chunk<T, 7>, logits_chunk<T, 8>, logits_chunk<T, 9>, logits_chunk<T, 10>, logits_chunk<T, 11>, logits_chunk<T, 12>,
 #endif
 };
 template <class T>
-constexpr Chunk<T> gradient_chunks[] = {
+constexpr void (*gradient_chunks[])(const T*, const T*, T*, Size, Size, Size, const T*) = {
     gradient_chunk<T, 1>, gradient_chunk<T, 2>, gradient_chunk<T, 3>, gradient_chunk<T, 4>, gradient_chunk<T, 5>, gradient_chunk<T, 6>,
 #ifdef MANY_REGISTERS
     gradient_chunk<T, 7>, gradient_chunk<T, 8>, gradient_chunk<T, 9>, gradient_chunk<T, 10>, gradient_chunk<T, 11>, gradient_chunk<T, 12>,
 #endif
 };
 
-// Numbers in the weights or the gradient of k columns, in the order of the tiles.
+// Numbers in k columns of weights, or of a gradient with whatever `lead`, in the order of the tiles.
 template <class T>
-INLINE Size packed(Size d, Size k) { return round_up(d, lanes<T>) * k; }
+INLINE Size packed_weights(Size d, Size k) { return round_up(d, lanes<T>) * k; }
+template <class T>
+INLINE Size packed_gradient(Size d, Size k) { return (round_up(d, lanes<T>) + lanes<T>) * k; }
 
-// W (k, d) in the order of the tiles; places behind a row's end are 0.
+// W (k, d) in the order of the tiles; places behind the last feature are 0.
 template <class T>
 void pack(const T* W, T* to, Size d, Size k) {
     constexpr Size L = lanes<T>;
@@ -184,13 +222,15 @@ void pack(const T* W, T* to, Size d, Size k) {
     });
 }
 
+// G (k, d) from the order of the tiles
 template <class T>
-void unpack(const T* from, T* G, Size d, Size k) {
+void unpack(const T* from, T* G, Size d, Size k, Size lead) {
     constexpr Size L = lanes<T>;
     chunks(k, [&](Size first, Size count) {
-        for (Size j = 0; j < d; j += L)
-            for (Size c = first; c < first + count; ++c, from += L)
-                for (Size i = 0; i < L && j + i < d; ++i) G[c * d + j + i] = from[i];
+        const T* tiles = from + packed_gradient<T>(d, first);
+        for (Size j = -lead; j < d; j += L)
+            for (Size c = first; c < first + count; ++c, tiles += L)
+                for (Size i = j < 0 ? -j : 0; i < L && j + i < d; ++i) G[c * d + j + i] = tiles[i];
     });
 }
 
@@ -198,14 +238,15 @@ void unpack(const T* from, T* G, Size d, Size k) {
 template <class T>
 INLINE void strip_logits(const T* X, const T* W, T* Z, Size rows, Size d, Size k, const T* next) {
     chunks(k, [&](Size c, Size count) {
-        logits_chunks<T>[count - 1](X, W + packed<T>(d, c), Z + c * row_stride<T>, rows, d, c ? X : next);
+        logits_chunks<T>[count - 1](X, W + packed_weights<T>(d, c), Z + c * row_stride<T>, rows, d, c ? X : next);
     });
 }
 
 template <class T>
-INLINE void strip_gradient(const T* X, const T* R, T* G, Size rows, Size d, Size k, const T* next) {
+INLINE void strip_gradient(const T* X, const T* R, T* G, Size rows, Size d, Size k, Size lead, const T* next) {
     chunks(k, [&](Size c, Size count) {
-        gradient_chunks<T>[count - 1](X, R + c * row_stride<T>, G + packed<T>(d, c), rows, d, c ? X : next + rows * d / 2);
+        gradient_chunks<T>[count - 1](X, R + c * row_stride<T>, G + packed_gradient<T>(d, c), rows, d, lead,
+                                      c ? X : next);
     });
 }
 

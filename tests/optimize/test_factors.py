@@ -21,11 +21,13 @@ def grams(q: int, k: int, dtype: type, seed: int = 0) -> list[Gram]:
 def test_solving_is_multiplying_by_the_inverse(m: int, q: int, k: int, dtype: type) -> None:
     some = grams(q, k, dtype)
     G = np.random.default_rng(1).normal(size=(m, 3, k)).astype(dtype)
-    found = factors(some).solve(G)
+    found = factors([lambda gram=gram: gram for gram in some], k).solve(G)
     whole = [some[c % q].whole() for c in range(3)]
     expected = np.stack([np.linalg.solve(whole[c], G[:, c].T).T for c in range(3)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=(2e-3 if dtype is np.float32 else 1e-10))
-    assert isinstance(factors(some), Inverses if k <= SMALL_FACTOR else Triangles)
+    assert isinstance(
+        factors([lambda gram=gram: gram for gram in some], k), Inverses if k <= SMALL_FACTOR else Triangles
+    )
 
 
 @pytest.mark.parametrize("k", [4, SMALL_FACTOR + 4])
@@ -34,7 +36,7 @@ def test_a_huge_ridge_on_one_column_leaves_the_others_their_digits(k: int) -> No
     more = gram.more.copy()
     more[0] = 1e60
     g = np.random.default_rng(1).normal(size=(1, 1, k)).astype(np.float32)
-    found = factors([Gram(gram.H, more)]).solve(g)[0, 0]
+    found = factors([lambda: Gram(gram.H, more)], k).solve(g)[0, 0]
     expected = np.linalg.solve(Gram(gram.H, more).whole()[1:, 1:], g[0, 0, 1:])
     assert abs(found[0]) < 1e-30
     np.testing.assert_allclose(found[1:], expected, atol=1e-3)
@@ -45,6 +47,6 @@ def test_a_matrix_that_rounding_has_made_indefinite_still_gives_a_descent_direct
     ones = np.ones((k, k))
     ones[0, 1] = ones[1, 0] = 1 + 1e-5  # an eigenvalue of -1e-5
     g = np.random.default_rng(1).normal(size=(1, 1, k))
-    found = factors([Gram(ones, np.zeros(k))]).solve(g)
+    found = factors([lambda: Gram(ones, np.zeros(k))], k).solve(g)
     assert np.isfinite(found).all()
     assert float((found * g).sum()) > 0

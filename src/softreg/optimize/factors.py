@@ -6,6 +6,7 @@ others, and both ways apply `L^-T (L^-1 g)`, which stays positive definite in an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,10 +61,10 @@ class Inverses:
     K: Array
 
     @classmethod
-    def of(cls, grams: list[Gram]) -> Inverses:
+    def of(cls, grams: list[Callable[[], Gram]]) -> Inverses:
         """The factors of these matrices."""
-        (invert,) = sl.get_lapack_funcs(("trtri",), (grams[0].H,))
-        pairs = [gram.factor() for gram in grams]
+        pairs = list(in_order(lambda gram: gram().factor(), grams))
+        (invert,) = sl.get_lapack_funcs(("trtri",), (pairs[0][0],))
         return cls(np.stack([np.tril(invert(L, lower=True)[0]) / size.astype(L.dtype) for L, size in pairs]))
 
     def solve(self, G: Array) -> Array:
@@ -105,15 +106,15 @@ def _solve(factor: tuple[Array, Array], G: Array) -> Array:
 Factors = Inverses | Triangles
 
 
-def factors(grams: list[Gram]) -> Factors:
-    """The factors of one matrix a class, or of one for all.
+def factors(grams: list[Callable[[], Gram]], k: int) -> Factors:
+    """The factors of one matrix (k, k) a class, or of one for all; each is made when it is its turn, then forgotten.
 
     Example:
-        >>> two = [Gram(np.eye(2), np.ones(2)), Gram(np.eye(2), np.zeros(2))]
-        >>> factors(two).solve(np.array([[[2.0, 4.0], [2.0, 4.0]]]))
+        >>> two = [lambda: Gram(np.eye(2), np.ones(2)), lambda: Gram(np.eye(2), np.zeros(2))]
+        >>> factors(two, 2).solve(np.array([[[2.0, 4.0], [2.0, 4.0]]]))
         array([[[1., 2.],
                 [2., 4.]]])
     """
-    if len(grams[0].more) <= SMALL_FACTOR:
+    if k <= SMALL_FACTOR:
         return Inverses.of(grams)
-    return Triangles(tuple(in_order(Gram.factor, grams)))
+    return Triangles(tuple(in_order(lambda gram: gram().factor(), grams)))

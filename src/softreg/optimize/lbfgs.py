@@ -75,6 +75,7 @@ class LBFGS:
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         if self._outdated(objective, theta):
+            self.curvature = None  # two at once would take twice the memory
             self.curvature = self.sketch.curvature(objective, theta)
         self.turns += 1
         D = -self._two_loops(G)

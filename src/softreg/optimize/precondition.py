@@ -7,7 +7,9 @@ for uniform probabilities (what the coupling of the classes takes away is the di
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from softreg.optimize.factors import Factors, Gram, factors
 from softreg.optimize.objective import Objective
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums, in_order
+from softreg.rows import Array, Block, Rows, Sums
 
 MAX_FEATURES = 4096
 """Above this many columns a factor of d x d costs more than the passes it saves: a diagonal serves."""
@@ -110,8 +112,8 @@ class Sketch:
         if wide(objective.rows):
             return self._diagonal(objective)
         dtype = objective.rows.dtype
-        groups, group = self._grams(objective, theta, dtype)
-        kept = tuple(factors(grams) for grams in groups)
+        groups, group = self._grams(objective, theta)
+        kept = tuple(factors(grams, objective.rows.d + 1) for grams in groups)
         if objective.q <= MAX_CLASSES:
             return Blocks(kept, group, np.ones((objective.m, objective.q)), dtype)
         together = np.stack([self._mean[group == g].mean() for g in range(len(kept))])[group]
@@ -123,15 +125,15 @@ class Sketch:
         of each model."""
         if wide(objective.rows):
             return self._diagonal(objective)
-        groups, group = self._grams(objective, theta, objective.rows.dtype)
-        return tuple(np.stack([gram.whole() for gram in grams]) for grams in groups), group
+        groups, group = self._grams(objective, theta)
+        return tuple(np.stack([gram().whole() for gram in grams]) for grams in groups), group
 
-    def _grams(self, objective: Objective, theta: Array, dtype: Any) -> tuple[list[list[Gram]], Array]:
+    def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
         """For each group of models with one strength the blocks of all classes (or the one of all), and the groups."""
         w = self._shares = self._uncertainty(objective, theta)  # (m, q, s)
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)
         self._mean = np.maximum(mean, 1e-10 * mean.max() + 1e-300)
-        Z = self._standardised(objective).astype(dtype, copy=False)
+        Z = self._standardised(objective)
         groups, group = np.unique(objective.penalty.l2, return_inverse=True)
         return [self._blocks(objective, Z, w[group == g], group == g) for g in range(len(groups))], group
 
@@ -175,13 +177,17 @@ class Sketch:
         """The sampled rows in the solver's coordinates with a one for the bias (if there is one), (s, d + 1)."""
         shift, scale = objective.coordinates.for_block()
 
-        def part(block: Block) -> Array:
-            Z = block.standardised(shift, scale)
-            return np.concatenate([Z, np.full((len(Z), 1), objective.fit_intercept, dtype=Z.dtype)], axis=1)
+        Z = np.ones((self.sample.n, self.sample.d + 1), objective.rows.dtype)
 
-        return self.sample.map(part)
+        def part(block: Block) -> Sums:
+            Z[block.start : block.stop, :-1] = block.standardised(shift, scale)
+            return (0.0,)
 
-    def _blocks(self, objective: Objective, Z: Array, w: Array, members: Array) -> list[Gram]:
+        self.sample.sum(part)
+        Z[:, -1] = objective.fit_intercept
+        return Z
+
+    def _blocks(self, objective: Objective, Z: Array, w: Array, members: Array) -> list[Callable[[], Gram]]:
         """The blocks of one group of models, from the mean of their uncertainties."""
         ridge = objective.ridge[members][0]
         shares = w.sum(axis=0) / self._mass(objective)[members].sum()  # (q, s)
@@ -200,7 +206,7 @@ class Sketch:
             half = Z[rows] * np.sqrt(weight)[:, None].astype(Z.dtype)
             return Gram(half.T @ half, ridge + share.sum() * (unseen + 1e-7) + 1e-300)
 
-        return list(in_order(block, list(shares)))
+        return [partial(block, share) for share in shares]
 
 
 def _drawn(share: Array, size: int, lots: Array) -> tuple[Array, Array]:

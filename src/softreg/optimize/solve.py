@@ -11,16 +11,18 @@ from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
 from softreg.optimize.dual import Summit, climb
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
+from softreg.optimize.nested import newton
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch, wide
+from softreg.optimize.reduction import pays, reduce
 from softreg.optimize.solution import Progress, Solution, Status
 from softreg.rows import Array, Rows, one_blas_thread
 
 SOLVERS = ("auto", "newton", "lbfgs")
-NEWTON_PARAMETERS = 250
+NEWTON_PARAMETERS = 125
 """Up to this many parameters, (q - 1) x (d + 1), an exact Hessian a step is cheaper than the steps that it saves."""
 NEWTON_CLASSES = 12
 """Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""
@@ -67,6 +69,21 @@ def minimise(
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
+        if pays(rows, n_classes, penalty):
+            small = reduce(rows, coordinates)
+            found = minimise(
+                small.rows,
+                n_classes,
+                penalty,
+                fit_intercept=fit_intercept,
+                solver=solver,
+                tol=tol,
+                max_iter=max_iter,
+                start=None if start is None else small.start(*start),
+                seed=seed,
+                on_progress=on_progress,
+            )
+            return tuple(small.back(solution) for solution in found)
         objective = Objective(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
         name = choose(rows, n_classes, penalty, solver)
@@ -115,6 +132,8 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
+    if name == "newton" and (objective.penalty.l2 > 0).all():
+        return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
     summit = climb(objective, tol, seed, on_progress) if cold and name == "lbfgs" else None
     if summit is not None:
         if (summit.gap <= tol).all():

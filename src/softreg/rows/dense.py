@@ -10,8 +10,12 @@ import numpy as np
 from softreg.rows import kernels
 from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
 
-BLOCK_BYTES = 8 << 20
-"""A block of about this size keeps BLAS busy and its logits in the cache (measured: 2,000 to 4,000 rows of MNIST)."""
+BLOCK_BYTES = 16 << 20
+"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
+BLOCK_ROWS = 256, 16384
+"""A block has at least and at most so many rows."""
+ONE_BLOCK = 1 << 20
+"""Fewer bytes than this are not worth a second thread."""
 
 
 @dataclass(eq=False)
@@ -41,6 +45,10 @@ class DenseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
 
+    def piece(self, start: int, stop: int) -> DenseBlock:
+        """Rows `start` to `stop` of this block as a block of their own."""
+        return DenseBlock(self.rows, self.start + start, self.start + stop)
+
     def loss_and_gradient(
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
@@ -58,18 +66,11 @@ class DenseBlock(MemoryBlock):
 
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each."""
-        X = self.X
-        return X.min(axis=0), X.max(axis=0)
+        return kernels.extremes(self.X)
 
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
         """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
-        first, second = np.zeros(self.rows.d), np.zeros(self.rows.d)
-        X = self.X
-        for a in range(0, len(X), 256):  # a short run at a time: float64 copies that stay in the cache
-            z = (X[a : a + 256].astype(np.float64) - shift) / scale
-            first += z.sum(axis=0)
-            second += np.einsum("ij,ij->j", z, z)
-        return first, second
+        return kernels.moments(self.X, shift, scale)
 
 
 class DenseRows(MemoryRows[DenseBlock]):
@@ -92,7 +93,7 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.n, self.d = X.shape
         self.stored = self.n * self.d
         self.dtype = np.dtype(dtype or X.dtype)
-        size = int(np.clip(BLOCK_BYTES // max(1, self.d * X.dtype.itemsize), 256, 16384))
+        size = block_rows(self.n, self.d * X.dtype.itemsize)
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def sample(self, size: int, seed: int) -> DenseRows:
@@ -115,3 +116,18 @@ class DenseRows(MemoryRows[DenseBlock]):
         if shift is None:
             shift, scale = self.shift, self.scale
         return DenseRows(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+
+
+def block_rows(n: int, row_bytes: int) -> int:
+    """Rows in a block: about `BLOCK_BYTES`, and as many in each of an even number of blocks, for threads to share.
+
+    Example:
+        >>> block_rows(60_000, 784 * 4), block_rows(5_000, 8)
+        (5000, 5000)
+    """
+    least, most = BLOCK_ROWS
+    size = int(np.clip(BLOCK_BYTES // max(1, row_bytes), least, most))
+    if n <= size and n * row_bytes <= ONE_BLOCK:
+        return max(1, n)
+    pairs = -(-n // (2 * size))
+    return max(least, -(-n // (2 * pairs)))

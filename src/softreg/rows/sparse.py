@@ -43,6 +43,10 @@ class SparseBlock(MemoryBlock):
         """Loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, where kernels are compiled."""
         return kernels.csr_loss_and_gradient(self.X, prepared, bias, self.labels, q, V, logits)
 
+    def piece(self, start: int, stop: int) -> SparseBlock:
+        """Rows `start` to `stop` of this block as a block of their own."""
+        return SparseBlock(self.rows, self.start + start, self.start + stop, self.X[start:stop])
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
         dense: Array = self.X.toarray().astype(self.rows.dtype, copy=False)
