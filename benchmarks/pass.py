@@ -50,7 +50,7 @@ def turns(contestants: dict[str, tuple[bool, Callable[[], object]]]) -> dict[str
 
 
 def whole(rows, q: int):
-    """The three things to time: logits, gradient from kept logits, and both."""
+    """What to time: logits, gradient from kept logits, and both, in two readings of the rows and in one."""
     d = rows.d
     coordinates = Coordinates(np.zeros(d), np.ones(d), np.zeros(d, bool))
     objective = Objective(rows, q, ElasticNet(np.zeros(1), np.array([1e-4])), coordinates)
@@ -61,13 +61,21 @@ def whole(rows, q: int):
         objective.place(theta)
         objective.gradient()
 
-    return {"logits": lambda: objective.place(theta), "gradient": objective.gradient, "pass": both}
+    W, bias = rows.prepare(theta[0, :, :-1]), theta[0, :, -1].astype(rows.dtype)
+
+    def sums() -> None:
+        rows.sum(lambda block: block.loss_and_gradient(W, bias, q, None, None) or (block.times(W),))
+
+    work = {"logits": lambda: objective.place(theta), "gradient": objective.gradient, "pass in two readings": both}
+    return work | {"pass in one reading": lambda: objective.evaluate(theta), "its sums alone": sums}
 
 
 def compare(name: str, rows, q: int, read: Callable[[], object], others: dict[str, Callable[[], object]]) -> None:
     work = whole(rows, q)
     contestants = {"read X once": (False, read), **{key: (False, one) for key, one in others.items()}}
-    contestants |= {f"{key}, NumPy": (False, one) for key, one in work.items()}
+    contestants |= {
+        f"{key}, NumPy": (False, one) for key, one in work.items() if "one" not in key and "alone" not in key
+    }
     if COMPILED is not None:
         contestants |= {f"{key}, compiled": (True, one) for key, one in work.items()}
     for threads in ("2", "1"):
@@ -75,9 +83,10 @@ def compare(name: str, rows, q: int, read: Callable[[], object], others: dict[st
         with one_blas_thread():
             spent = turns(contestants)
         print(f"{name}, {threads} thread{'s' if threads > '1' else ''}: least (median) ms, least / least of reading")
-        floor = min(spent["read X once"])
+        floor, theirs = min(spent["read X once"]), sum(min(spent[key]) for key in others)
         for key, times in spent.items():
-            print(f"  {key:<28s} {min(times):7.1f} ({np.median(times):6.1f})   {min(times) / floor:5.1f}")
+            ratio = f"   SciPy's two products: {theirs / min(times):4.1f} times" if theirs and key not in others else ""
+            print(f"  {key:<32s} {min(times):7.1f} ({np.median(times):6.1f})   {min(times) / floor:5.1f}{ratio}")
 
 
 def dense() -> None:

@@ -87,10 +87,18 @@ class Descent:
 
     def run(self) -> Outcome:
         """On to the optimum of each model."""
-        for iteration in range(self.max_iter + 1):
+        for iteration in range(0 if self.certify and self._there() else self.max_iter + 1):
             if not self._iterate(iteration):
                 break
         return self.out
+
+    def _there(self) -> bool:
+        """Whether the start answers all models; asked before the curvature is, which costs more."""
+        estimate = certificate.dual_estimate(self.objective, self.theta, self.G)
+        if (estimate <= 4 * self.goal).any():  # a balanced bias may make up for that
+            self._report(estimate)
+            self._check(estimate, estimate)
+        return self.objective.m == 0
 
     def _arrive(self, loss: Array, G: Array) -> None:
         """Mean loss and its gradient at the parameters of now."""
@@ -239,8 +247,6 @@ class Descent:
         self.strategy.forget()
         self.best, self.since = np.inf, 0
         self._arrive(*self.objective.evaluate(self.theta))
-
-    # --- the certificate ----------------------------------------------------------------------------------------
 
     def _check(self, estimate: Array, decrement: Array) -> bool:
         """Prove the gaps; models below the tolerance leave. True where parameters have moved for those that stay."""

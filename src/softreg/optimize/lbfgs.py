@@ -31,21 +31,25 @@ CHANGED = 0.15
 
 
 def dot(a: Array, b: Array) -> Array:
-    """The inner product of each model's parameters, (m,)."""
-    if len(a) == 1:  # one long product: BLAS is quicker than einsum
-        return np.array([np.vdot(a, b)])
+    """The inner product of each model's parameters, (m,), whatever the order in which they lie in memory."""
+    if len(a) == 1 and a.strides == b.strides:  # one long product: BLAS is quicker than einsum
+        return np.array([np.vdot(a.ravel(order="K"), b.ravel(order="K"))])
     return np.asarray(np.einsum("mqd,mqd->m", a, b))
 
 
 def add_to(r: Array, share: Array, s: Array) -> None:
     """`r += share * s` for each model, in place: with millions of weights, temporary arrays are what costs."""
     for j, factor in enumerate(share):
-        sl.blas.daxpy(s[j].ravel(), r[j].ravel(), a=factor)
+        to, what = r[j].ravel(order="K"), s[j].ravel(order="K")
+        if r[j].strides == s[j].strides and np.shares_memory(to, r):
+            sl.blas.daxpy(what, to, a=factor)
+        else:
+            r[j] += factor * s[j]
 
 
 def recursion(G: Array, pairs: list[tuple[Array, Array, Array]], inverse: Callable[[Array], Array]) -> Array:
     """The two loops over steps, changes of the gradient and their products, around an approximate inverse."""
-    r, shares = np.array(G, order="C"), []
+    r, shares = np.array(G, order="K"), []
     for s, y, sy in reversed(pairs):
         share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > TINY)
         add_to(r, -share, y)
@@ -94,7 +98,7 @@ class LBFGS:
     def _inverse_scaled(self, r: Array) -> Array:
         """The sketch's inverse times r, scaled to what the last step has shown."""
         assert self.curvature is not None
-        r = np.ascontiguousarray(self.curvature.solve(r))
+        r = self.curvature.solve(r)
         if self.pairs:
             _, y, sy = self.pairs[-1]
             scale = np.divide(sy, dot(y, self.curvature.solve(y)), out=np.ones_like(sy), where=sy > 0)

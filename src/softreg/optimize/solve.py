@@ -10,6 +10,7 @@ import numpy as np
 from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome
+from softreg.optimize.dual import Summit, climb
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
 from softreg.optimize.nested import newton
@@ -17,9 +18,9 @@ from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
-from softreg.optimize.precondition import MAX_CLASSES, Sketch
+from softreg.optimize.precondition import MAX_CLASSES, Sketch, wide
 from softreg.optimize.reduction import pays, reduce
-from softreg.optimize.solution import Progress, Solution
+from softreg.optimize.solution import Progress, Solution, Status
 from softreg.optimize.start import from_class_means
 from softreg.optimize.strategy import Strategy
 from softreg.rows import Array, Rows, one_blas_thread
@@ -150,12 +151,31 @@ def _descend(
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
     if name == "newton" and (objective.penalty.l2 > 0).all():
         return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
-    warm = cold and objective.rows.n > SMALL
-    sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
+    summit = climb(objective, tol, seed, on_progress) if cold and name == "lbfgs" else None
+    if summit is not None:
+        if (summit.gap <= tol).all():
+            return _climbed(summit)
+        theta = summit.theta
+    warm = cold and summit is None and objective.rows.n > SMALL
+    sample = _sample(objective.rows, seed) if warm or (name == "lbfgs" and not wide(objective.rows)) else objective.rows
     if warm:
         theta = _warm(objective, name, sample, theta, tol)
     strategy = _strategy(objective, name, sample, REVIEWS)
     return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+
+
+def _climbed(summit: Summit) -> Outcome:
+    m = len(summit.gap)
+    return Outcome(
+        theta=summit.theta,
+        value=summit.value,
+        gap=summit.gap,
+        bound=["duality"] * m,
+        status=[Status.CONVERGED] * m,
+        n_iter=summit.sweeps,
+        separation=[None] * m,
+        history=list(summit.history),
+    )
 
 
 def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> Strategy:

@@ -7,7 +7,9 @@ from typing import Any
 import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums, runs
+from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows
+from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
@@ -16,6 +18,7 @@ __all__ = [
     "Array",
     "Block",
     "DenseRows",
+    "Dual",
     "Kernels",
     "Rows",
     "SparseRows",
@@ -39,7 +42,7 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
     """
     if sp.issparse(X):
         X = X.tocsr()
-        if not X.has_canonical_format:  # entries given twice mean their sum
+        if repeats(X):  # entries given twice mean their sum
             X = X.copy()
             X.sum_duplicates()
         return SparseRows(X, labels, weights)

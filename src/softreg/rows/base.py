@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows.threads import in_order
+
+if TYPE_CHECKING:
+    from softreg.rows.dual import Dual
 
 Array = NDArray[Any]
 OneBlock = TypeVar("OneBlock")
@@ -113,11 +116,19 @@ class Rows(Protocol):
 
     @property
     def stored(self) -> int:
-        """How many numbers the rows hold."""
+        """How many numbers the home keeps: n d, or fewer where zeros are left out."""
         ...
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) in the layout and precision in which blocks multiply them."""
+        ...
+
+    def row_squares(self) -> Array | None:
+        """`||x||^2` of each row, (n,), where steps for single rows are quick; None where rows only come in blocks."""
+        ...
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """A dual coordinate step for each of these rows in turn (where there are `row_squares`)."""
         ...
 
     @property
@@ -178,6 +189,14 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+    def row_squares(self) -> Array | None:
+        """None: these rows come in blocks."""
+        return None
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """Not here."""
+        raise NotImplementedError("these rows come in blocks; row_squares() says so")
 
 
 def runs(block: Block, rows: int) -> list[Block]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from softreg.rows.base import Array
 
-INTERFACE = 3
+INTERFACE = 4
 """What this file expects of the compiled module; one that was built from other sources is not used."""
 
 MOST_BYTES = {"baseline": 40, "avx2": 112, "avx512": 128}
@@ -166,25 +166,30 @@ def moments(X: Array, shift: Array, scale: Array) -> tuple[Array, Array]:
     return first, second
 
 
-def _fits_csr(X: Any, dense: Array) -> bool:
-    """Whether compiled code takes this CSR matrix and this dense array as they are."""
+def knows_csr(X: Any) -> bool:
+    """Whether there is compiled code for this CSR matrix as it is."""
     index = X.indices.dtype
-    if index not in (np.int32, np.int64) or X.indptr.dtype != index:
+    if _module is None or index not in (np.int32, np.int64) or X.indptr.dtype != index:
         return False
-    whole = X.indices.flags.c_contiguous and X.indptr.flags.c_contiguous
-    return whole and X.indices.flags.aligned and X.indptr.flags.aligned and _fit(dense, X.data)
+    return _fit(X.data) and all(a.flags.c_contiguous and a.flags.aligned for a in (X.indices, X.indptr))
+
+
+def _fits_csr(X: Any, *dense: Array) -> bool:
+    """Whether compiled code takes this CSR matrix and these dense arrays as they are; double data meet float ones."""
+    wide_enough = X.data.dtype in (dense[0].dtype, np.float64)
+    return knows_csr(X) and _fit(*dense) and wide_enough
 
 
 def csr_times(X: Any, W: Array) -> Array:
-    """`(X @ W).T`, (k, b), for CSR rows X (b, d) and W (d, k).
+    """`(X @ W).T`, (k, b), for CSR rows X (b, d) and W (d, k); in the precision of W, where X has at least that.
 
     Example:
         >>> import scipy.sparse as sp
         >>> csr_times(sp.csr_array([[0.0, 2.0], [1.0, 0.0]]), np.array([[1.0], [5.0]]))
         array([[10.,  1.]])
     """
-    if _module is None or not _fits_csr(X, W):
-        return np.ascontiguousarray((X @ W).T)
+    if not _fits_csr(X, W):
+        return np.ascontiguousarray((X @ W).T, dtype=W.dtype)
     out = np.empty((W.shape[1], X.shape[0]), W.dtype)
     _module.csr_times(X.data, X.indices, X.indptr, W, out)
     return out
@@ -198,8 +203,40 @@ def csr_transposed_times(R: Array, X: Any) -> Array:
         >>> csr_transposed_times(np.array([[1.0, 3.0]]), sp.csr_array([[0.0, 2.0], [1.0, 0.0]]))
         array([[3., 2.]])
     """
-    if _module is None or not _fits_csr(X, R):
-        return np.asarray(X.T @ np.ascontiguousarray(R.T)).T
+    if not _fits_csr(X, R):
+        return np.asarray(X.T @ np.ascontiguousarray(R.T), dtype=R.dtype).T
     out = np.zeros((X.shape[1], len(R)), R.dtype)
     _module.csr_transposed_times(X.data, X.indices, X.indptr, R, out)
     return out.T
+
+
+def csr_loss_and_gradient(
+    X: Any, W: Array, bias: Array, labels: Array, q: int, V: Array | None, logits: Array | None
+) -> tuple[Array, Array, Array] | None:
+    """Loss, residual and gradient of softmax models from one reading of CSR rows, or None where NumPy must compose it.
+
+    X (b, d), W (d, k) and bias (k,) with k = models x q; labels are codes (b,) or shares (b, q); V (m, b), (1, b) or
+    None. `logits` (k, b) receives `(X @ W).T + bias`, unless it is None. Returns the summed V-weighted cross-entropy
+    (m,) and residual (k,) in float64, and `R @ X` (k, d) in Fortran order. Raises `ValueError` for codes outside
+    0 .. q - 1 and shapes that do not fit.
+
+    Example:
+        >>> import scipy.sparse as sp
+        >>> X = sp.csr_array([[0.0, 2.0], [1.0, 0.0]])
+        >>> found = csr_loss_and_gradient(X, np.zeros((2, 2)), np.zeros(2), np.array([0, 1]), 2, None, None)
+        >>> found is None or (found[0].round(4), found[2])
+        (array([1.3863]), array([[ 0.5, -1. ],
+               [-0.5,  1. ]]))
+    """
+    if not _fits_csr(X, W, bias) or not (logits is None or _fit(W, logits)):
+        return None
+    codes = shares = None
+    if labels.ndim == 1:
+        codes = np.ascontiguousarray(labels, dtype=np.int64)
+    else:
+        shares = np.ascontiguousarray(labels, dtype=W.dtype)
+    weights = None if V is None else np.ascontiguousarray(V, dtype=np.float64)
+    loss, sums, G = np.zeros(W.shape[1] // q), np.zeros(W.shape[1]), np.zeros(W.shape, W.dtype)
+    rows = (X.data, X.indices, X.indptr)
+    _module.csr_loss_and_gradient(*rows, W, bias, codes, shares, weights, logits, loss, sums, G)
+    return loss, sums, G.T
