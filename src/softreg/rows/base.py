@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows.threads import in_order
@@ -70,6 +71,13 @@ class Block(Protocol):
         """
         ...
 
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
+
+        A row with label probabilities belongs to its most likely class.
+        """
+        ...
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...
@@ -92,8 +100,6 @@ class Rows(Protocol):
 
     n: int
     d: int
-    stored: int
-    """How many numbers the home keeps: n d, or fewer where zeros are left out."""
     dtype: np.dtype[Any]
 
     def sum(self, part: Callable[[Block], Sums]) -> Sums:
@@ -106,6 +112,11 @@ class Rows(Protocol):
 
     def sample(self, size: int, seed: int) -> Rows:
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
         ...
 
     def prepare(self, W: Array) -> Array:
@@ -186,6 +197,28 @@ class MemoryRows(Generic[OneBlock]):
     def dual_steps(self, order: Array, dual: Dual) -> None:
         """Not here."""
         raise NotImplementedError("these rows come in blocks; row_squares() says so")
+
+
+def runs(block: Block, rows: int) -> list[Block]:
+    """A block in runs of at most so many rows, in order; what a run keeps in its memory is lost with it."""
+    size = block.stop - block.start
+    return [block.piece(a, min(a + rows, size)) for a in range(0, size, rows)]
+
+
+def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:
+    """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b) and rows X (b, d), dense or CSR.
+
+    Example:
+        >>> class_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), np.array([[1.0], [1.0], [1.0]]), 2)
+        array([[[3.],
+                [3.]]])
+    """
+    codes, k = labels if labels.ndim == 1 else labels.argmax(axis=1), len(w)
+    place = (codes + q * np.arange(k)[:, None]).ravel()
+    rows = np.tile(np.arange(len(codes)), k)
+    weighted = sp.csr_array((w.ravel().astype(X.dtype), (place, rows)), shape=(k * q, len(codes)))
+    sums = weighted @ X
+    return np.asarray(sums.toarray() if sp.issparse(sums) else sums).reshape(k, q, -1)
 
 
 def add_up(parts: Any) -> Sums:

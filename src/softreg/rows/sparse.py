@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows import columns, kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
 from softreg.rows.dual import Dual, dual_steps, row_squares
 
 BLOCK_NONZEROS = 400_000
@@ -42,6 +42,10 @@ class SparseBlock(MemoryBlock):
     ) -> Sums | None:
         """Loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, where kernels are compiled."""
         return kernels.csr_loss_and_gradient(self.X, prepared, bias, self.labels, q, V, logits)
+
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
 
     def piece(self, start: int, stop: int) -> SparseBlock:
         """Rows `start` to `stop` of this block as a block of their own."""
@@ -79,7 +83,7 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def __init__(self, X: Any, labels: Array, weights: Array | None = None, *, dtype: Any = None) -> None:
         self.X, self.labels, self.weights = X, labels, weights
-        (self.n, self.d), self.stored = X.shape, int(X.nnz)
+        self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
         self.blocks = [self._block(a, b) for a, b in self._cuts()]
 
@@ -114,6 +118,11 @@ class SparseRows(MemoryRows[SparseBlock]):
     def dual_steps(self, order: Array, dual: Dual) -> None:
         """A dual coordinate step for each of these rows in turn."""
         dual_steps(self.X, order, dual)
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.nnz)
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""
