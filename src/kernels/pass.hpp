@@ -152,23 +152,21 @@ Size pass_bytes(Size d, Size k) {
 
 template <class T>
 void loss_and_gradient(const Pass<T>& pass) {
-    const Size b = pass.b, d = pass.d, q = pass.q, k = pass.m * q, strip = strip_rows<T>(d), lead = leading(pass.X, d);
+    const Size b = pass.b, d = pass.d, q = pass.q, k = pass.m * q, lead = leading(pass.X, d);
     const Desk<T> desk(pass.memory, d, k);
+    const auto residual = pass.codes ? softmax<T, true> : softmax<T, false>;
     pack(pass.W, desk.W, d, k);
-    for (Size first = 0; first < b; first += strip) {
-        const Size rows = b - first < strip ? b - first : strip, whole = round_up(rows, lanes<T>);
-        const T* X = pass.X + first * d;
-        const T* next = first + 2 * strip <= b ? X + strip * d : X;  // nothing but whole strips is fetched ahead
-        strip_logits(X, desk.W, desk.Z, rows, d, k, next);
+    each_strip(pass.X, b, d, [&](Size first, Size rows, const T* X, const T* next) {
+        const Size whole = round_up(rows, lanes<T>);
+        strip_logits<T, false>(X, desk.W, desk.Z, rows, d, k, next);
         add_bias(pass, desk.Z, first, rows, whole);
         take_labels(pass, desk, first, rows, whole);
         for (Size j = 0; j < pass.m; ++j) {
             take_weights(pass.V ? pass.V + (pass.own_weights ? j * b : 0) + first : nullptr, desk, rows, whole);
-            (pass.codes ? softmax<T, true> : softmax<T, false>)(desk.Z + j * q * row_stride<T>, desk, q, whole,
-                                                                 desk.loss[j], desk.residual + j * q);
+            residual(desk.Z + j * q * row_stride<T>, desk, q, whole, desk.loss[j], desk.residual + j * q);
         }
-        strip_gradient(X, desk.Z, desk.G, rows, d, k, lead, next);
-    }
+        strip_gradient<T, false>(X, desk.Z, desk.G, rows, d, k, lead, next);
+    });
     unpack(desk.G, pass.G, d, k, lead);
     for (Size j = 0; j < pass.m; ++j) pass.loss[j] = total(desk.loss[j]);
     for (Size c = 0; c < k; ++c) pass.residual[c] = total(desk.residual[c]);

@@ -7,7 +7,7 @@ from typing import Any
 import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums
-from softreg.rows.dense import DenseRows
+from softreg.rows.dense import DenseRows, scores
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
@@ -24,6 +24,7 @@ __all__ = [
     "in_order",
     "kernels_in_use",
     "one_blas_thread",
+    "scores",
     "thread_count",
 ]
 

@@ -134,6 +134,21 @@ def loss_and_gradient(
     return loss, residual, G
 
 
+def scores(W: Array, bias: Array, X: Array, out: Array, probabilities: bool) -> bool:
+    """Write `X @ W.T + bias`, or the softmax of that, to `out` (b, k) in float64, in one reading of X (b, d).
+
+    The products are those of the dtype of W (k, d) and X; bias (k,) is float64. False where nothing is compiled, where
+    compiled code does not take these arrays or is the slower way, and where a logit is not finite.
+
+    Example:
+        >>> out = np.empty((1, 2))
+        >>> done = scores(np.eye(2), np.zeros(2), np.ones((1, 2)), out, True)
+        >>> not done or out.tolist() == [[0.5, 0.5]]
+        True
+    """
+    return _few(W) and _fit(W, X) and _fit(bias, out) and _module.scores(W, bias, X, out, probabilities)
+
+
 def _fits_csr(X: Any, dense: Array) -> bool:
     """Whether compiled code takes this CSR matrix and this dense array as they are."""
     index = X.indices.dtype
