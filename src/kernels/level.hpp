@@ -42,6 +42,9 @@ struct Dense {
     void (*loss_and_gradient)(const Pass<T>& pass);
     std::ptrdiff_t (*scores_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
     bool (*scores)(const Scores<T>& task);
+    void (*extremes)(const T* X, T* low, T* high, std::ptrdiff_t b, std::ptrdiff_t d);
+    void (*moments)(const T* X, const double* shift, const double* scale, double* first, double* second,
+                    std::ptrdiff_t b, std::ptrdiff_t d);
 };
 
 template <class T, class I>

@@ -10,11 +10,13 @@ import numpy as np
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
+from softreg.optimize.nested import newton
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
+from softreg.optimize.reduction import pays, reduce
 from softreg.optimize.solution import Progress, Solution
 from softreg.rows import Array, Rows, one_blas_thread
 
@@ -66,6 +68,21 @@ def minimise(
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
+        if pays(rows, n_classes, penalty):
+            small = reduce(rows, coordinates)
+            found = minimise(
+                small.rows,
+                n_classes,
+                penalty,
+                fit_intercept=fit_intercept,
+                solver=solver,
+                tol=tol,
+                max_iter=max_iter,
+                start=None if start is None else small.start(*start),
+                seed=seed,
+                on_progress=on_progress,
+            )
+            return tuple(small.back(solution) for solution in found)
         objective = Objective(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
         name = choose(rows, n_classes, penalty, solver)
@@ -114,6 +131,8 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
+    if name == "newton" and (objective.penalty.l2 > 0).all():
+        return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
     warm = cold and objective.rows.n > SMALL
     sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
     if warm:

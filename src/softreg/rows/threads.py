@@ -58,7 +58,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
     The thread that asks is one of them: one that only waited would take turns with those that compute.
     """
     todo = list(items)
-    threads = min(thread_count(), len(todo))
+    threads = min(thread_count(), len(todo)) if len(todo) > 1 else 1  # one item: nobody asks the environment
     return map(work, todo) if threads <= 1 else _shared(work, todo, threads)
 
 
