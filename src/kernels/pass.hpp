@@ -95,11 +95,15 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
         }
         const Bits<T> code = *reinterpret_cast<const Bits<T>*>(desk.code + r);
         // the distance of the label's logit from the largest; no class at all, which is not expected, gives nan
-        Vector<T> mass = {}, below = Codes ? broadcast(T(__builtin_nan(""))) : top, given = {};
+        // the mass is 1 + rest, where the rest leaves out one of the largest: 1e-20 beside 1 is not lost
+        Bits<T> unseen = ~Bits<T>{};
+        Vector<T> rest = {}, below = Codes ? broadcast(T(__builtin_nan(""))) : top, given = {};
         for (Size c = 0; c < q; ++c) {
             const Vector<T> down = load(z + c * stride) - top;  // softmax ignores shifts, and exp(<= 0) cannot overflow
             const Vector<T> e = exp_below<T>(down);
-            mass += e;
+            const Bits<T> largest = unseen & (down == T(0));
+            rest += pick<T>(largest, Vector<T>{}, e);
+            unseen &= ~largest;
             store(z + c * stride, e);
             if constexpr (Codes) {
                 below = pick<T>(code == Whole<T>(c), down, below);
@@ -109,11 +113,13 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
                 below -= y * top;  // top (1 - sum of y): 0 for labels that sum to 1
             }
         }
-        const Vector<T> value = log_above<T>(mass) - (Codes ? below : given - below);
+        const Vector<T> mass = T(1) + rest, share = T(1) / mass;
+        const Vector<T> log_mass = log_above<T>(mass) + (rest - (mass - T(1))) * share;  // log(1 + rest), rounding undone
+        const Vector<T> value = log_mass - (Codes ? below : given - below);
         T values[L];
         store(values, value);
         for (Size i = 0; i < L; ++i) loss.lane[i] += static_cast<double>(values[i]) * desk.exact[r + i];
-        const Vector<T> weight = load(desk.weight + r), share = T(1) / mass;
+        const Vector<T> weight = load(desk.weight + r);
         for (Size c = 0; c < q; ++c) {
             const Vector<T> y = Codes ? pick<T>(code == Whole<T>(c), broadcast(T(1)), Vector<T>{})
                                       : load(desk.Y + c * stride + r);

@@ -28,7 +28,7 @@ FAR = 100.0
 """Biases beyond this mean that features lie far from zero: float32 products would lose digits of the logits."""
 
 MANY = 1 << 16
-"""From so many numbers on, rows are worth the compiled kernels and threads; fewer are answered sooner by one product."""
+"""From so many numbers on, rows are worth compiled kernels and threads; fewer are answered sooner by one product."""
 
 
 class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -203,7 +203,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = features(self, X, reset=False, finite=False)
         if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._near()):
             # a number of X that is not finite shows in all logits of its row, and then there is no answer yet
-            found = scores(self.coef_.astype(X.dtype, copy=False), self.intercept_, X, probabilities)
+            with np.errstate(over="ignore"):
+                W = self.coef_.astype(X.dtype, copy=False)
+            found = scores(W, self.intercept_, X, probabilities)
             if found is not None:
                 return found
         check_finite(X)
