@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 
+from softreg import SoftmaxRegression
 from softreg.optimize.coordinates import Coordinates
 from softreg.optimize.objective import Objective
 from softreg.optimize.penalties import ElasticNet
@@ -50,34 +51,53 @@ def turns(contestants: dict[str, tuple[bool, Callable[[], object]]]) -> dict[str
 
 
 def whole(rows, q: int):
-    """The three things to time: logits, gradient from kept logits, and both."""
+    """The three things to time: logits, gradient from kept logits, and a pass, which is both."""
     d = rows.d
     coordinates = Coordinates(np.zeros(d), np.ones(d), np.zeros(d, bool))
     objective = Objective(rows, q, ElasticNet(np.zeros(1), np.array([1e-4])), coordinates)
     theta = np.random.default_rng(1).normal(size=(1, q, d + 1)) / 100
     objective.place(theta)
 
-    def both() -> None:
-        objective.place(theta)
-        objective.gradient()
+    return {
+        "logits": lambda: objective.place(theta),
+        "gradient": objective.gradient,
+        "pass": lambda: objective.evaluate(theta),
+    }
 
-    return {"logits": lambda: objective.place(theta), "gradient": objective.gradient, "pass": both}
+
+def predictor(X: np.ndarray, q: int) -> Callable[[], object]:
+    """What asks a model, with weights as they come, for the probabilities of all rows."""
+    random, model = np.random.default_rng(2), SoftmaxRegression()
+    model.coef_, model.intercept_ = random.normal(size=(q, X.shape[1])) / 30, random.normal(size=q)
+    model.classes_, model.n_features_in_ = np.arange(q), X.shape[1]
+    return lambda: model.predict_proba(X)
 
 
-def compare(name: str, rows, q: int, read: Callable[[], object], others: dict[str, Callable[[], object]]) -> None:
-    work = whole(rows, q)
+def compare(
+    name: str,
+    rows,
+    q: int,
+    read: Callable[[], object],
+    others: dict[str, Callable[[], object]],
+    more: dict[str, Callable[[], object]],
+) -> None:
+    work = whole(rows, q) | more
+    one_thread: dict[str, float] = {}
     contestants = {"read X once": (False, read), **{key: (False, one) for key, one in others.items()}}
     contestants |= {f"{key}, NumPy": (False, one) for key, one in work.items()}
     if COMPILED is not None:
         contestants |= {f"{key}, compiled": (True, one) for key, one in work.items()}
-    for threads in ("2", "1"):
+    for threads in ("1", "2"):
         os.environ["SOFTREG_NUM_THREADS"] = threads
         with one_blas_thread():
             spent = turns(contestants)
-        print(f"{name}, {threads} thread{'s' if threads > '1' else ''}: least (median) ms, least / least of reading")
+        columns = "least (median) ms, least / least of reading" + (", one thread / two" if one_thread else "")
+        print(f"{name}, {threads} thread{'s' if one_thread else ''}: {columns}")
         floor = min(spent["read X once"])
         for key, times in spent.items():
-            print(f"  {key:<28s} {min(times):7.1f} ({np.median(times):6.1f})   {min(times) / floor:5.1f}")
+            faster = f"   {one_thread[key] / min(times):5.2f}" if one_thread else ""
+            print(f"  {key:<28s} {min(times):7.1f} ({np.median(times):6.1f})   {min(times) / floor:6.2f}{faster}")
+        one_thread = {key: min(times) for key, times in spent.items()}
 
 
 def dense() -> None:
@@ -86,7 +106,14 @@ def dense() -> None:
     X = random.random((n, d), dtype=np.float32)
     rows = as_rows(X, random.integers(0, q, n))
     numbers = [X[b.start : b.stop].reshape(-1).view(np.uint64) for b in rows.blocks]
-    compare("dense 60,000 x 784 float32, q = 10", rows, q, lambda: list(in_order(np.max, numbers)), {})
+    compare(
+        "dense 60,000 x 784 float32, q = 10",
+        rows,
+        q,
+        lambda: list(in_order(np.max, numbers)),
+        {},
+        {"predict_proba": predictor(X, q)},
+    )
 
 
 def sparse() -> None:
@@ -98,7 +125,7 @@ def sparse() -> None:
     pieces = [part for b in rows.blocks for part in (b.X.data, b.X.indices)]
     others = {"SciPy X @ W": lambda: X @ W, "SciPy X.T @ R": lambda: X.T @ R}
     name = f"CSR {n:,} x {d:,}, {X.nnz:,} stored, q = {q}"
-    compare(name, rows, q, lambda: list(in_order(np.max, pieces)), others)
+    compare(name, rows, q, lambda: list(in_order(np.max, pieces)), others, {})
 
 
 if __name__ == "__main__":
