@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, sparse, thread_count
+from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, runs, sparse, thread_count
 from softreg.rows.base import add_up, stratified
 
 Array = NDArray[Any]
@@ -97,6 +97,23 @@ def test_products_with_the_transpose_are_summed(home: Rows) -> None:
     np.testing.assert_array_equal(G, R @ numbers())
     np.testing.assert_array_equal(r, R.sum(axis=1))
     assert G.dtype == r.dtype == np.float64
+
+
+def test_sums_by_class(home: Rows) -> None:
+    w = np.random.default_rng(5).integers(-8, 9, size=(2, N)) / 8
+    q = int(LABELS.max()) + 1
+    expected = np.einsum("kn,nq,nd->kqd", w, np.eye(q)[LABELS], numbers())
+    (sums,) = home.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    np.testing.assert_array_equal(sums, expected)
+    soft = home.labelled(0.7 * np.eye(q)[LABELS] + 0.3 / q, None)
+    (sums,) = soft.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    np.testing.assert_array_equal(sums, expected)
+
+
+def test_runs_are_pieces_of_a_block_in_order(home: Rows) -> None:
+    rows = home.map(lambda block: np.concatenate([[[r.start, r.stop]] for r in runs(block, 100)]))
+    np.testing.assert_array_equal(rows[:4], [[0, 100], [100, 200], [200, 256], [256, 356]])
+    assert rows[-1, 1] == N
 
 
 def test_labels_and_weights_travel_with_the_rows(home: Rows) -> None:
@@ -299,3 +316,18 @@ def test_the_limit_of_blas_threads_holds_in_any_thread_and_is_lifted() -> None:
         assert other.submit(within).result() == {1}
     assert within() == {1}
     assert threadpool_info() == before
+
+
+def test_samples_of_many_rows_are_as_exact_as_those_of_few() -> None:
+    random = np.random.default_rng(0)
+    labels = random.choice(4, size=150_000, p=[0.7, 0.29, 0.0099, 0.0001])
+    index, weight = stratified(labels, 5000, seed=3)
+    assert (np.diff(index) > 0).all()
+    for k, count in enumerate(np.bincount(labels)):
+        mine = labels[index] == k
+        assert mine.sum() == min(count, max(np.ceil(count * 5000 / 150_000), 5))
+        assert weight[mine].sum() == pytest.approx(count)
+    spread = np.histogram(index, bins=10, range=(0, 150_000))[0]
+    assert (np.abs(spread - 500) < 6 * np.sqrt(500)).all()  # drawn from everywhere
+    again, _ = stratified(labels, 5000, seed=4)
+    assert len(np.intersect1d(index, again)) < 400

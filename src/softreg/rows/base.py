@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows.threads import in_order
@@ -67,6 +68,13 @@ class Block(Protocol):
         """
         ...
 
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
+
+        A row with label probabilities belongs to its most likely class.
+        """
+        ...
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...
@@ -101,6 +109,11 @@ class Rows(Protocol):
 
     def sample(self, size: int, seed: int) -> Rows:
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
         ...
 
     def prepare(self, W: Array) -> Array:
@@ -167,6 +180,28 @@ class MemoryRows(Generic[OneBlock]):
         return np.concatenate(list(in_order(part, self.blocks)))
 
 
+def runs(block: Block, rows: int) -> list[Block]:
+    """A block in runs of at most so many rows, in order; what a run keeps in its memory is lost with it."""
+    size = block.stop - block.start
+    return [block.piece(a, min(a + rows, size)) for a in range(0, size, rows)]
+
+
+def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:
+    """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b) and rows X (b, d), dense or CSR.
+
+    Example:
+        >>> class_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), np.array([[1.0], [1.0], [1.0]]), 2)
+        array([[[3.],
+                [3.]]])
+    """
+    codes, k = labels if labels.ndim == 1 else labels.argmax(axis=1), len(w)
+    place = (codes + q * np.arange(k)[:, None]).ravel()
+    rows = np.tile(np.arange(len(codes)), k)
+    weighted = sp.csr_array((w.ravel().astype(X.dtype), (place, rows)), shape=(k * q, len(codes)))
+    sums = weighted @ X
+    return np.asarray(sums.toarray() if sp.issparse(sums) else sums).reshape(k, q, -1)
+
+
 def add_up(parts: Any) -> Sums:
     """The sum of tuples of arrays, in float64 and in the order given.
 
@@ -186,6 +221,10 @@ def add_up(parts: Any) -> Sums:
     return tuple(total)
 
 
+MANY = 100_000
+"""From so many rows on a sample is not drawn from an order of all of them."""
+
+
 def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Array, Array]:
     """Indices of about `size` rows, each class in proportion but at least `least` rows of it, and their weights.
 
@@ -198,14 +237,18 @@ def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Arr
         (12, np.float64(100.0))
     """
     codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    n = len(codes)
-    random = np.random.default_rng(seed)
-    order = random.permutation(n)
-    few = codes.astype(np.int16) if codes.max(initial=0) < 2**15 else codes  # which NumPy sorts by counting
-    order = order[np.argsort(few[order], kind="stable")]
-    counts = np.bincount(codes)
+    n, random, counts = len(codes), np.random.default_rng(seed), np.bincount(codes)
     take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    order = np.arange(n)
+    if n > MANY:  # most rows drop out before the rest is shuffled; that too few stay is out of the question
+        stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1)
+        order = np.flatnonzero(random.random(n, dtype=np.float32) < stay.astype(np.float32)[codes])
+        take = np.minimum(take, np.bincount(codes[order], minlength=len(counts)))
+    order = random.permutation(order)
+    few = codes.astype(np.int16) if len(counts) < 2**15 else codes  # which NumPy sorts by counting
+    order = order[np.argsort(few[order], kind="stable")]
+    last = np.cumsum(np.bincount(codes[order], minlength=len(counts)))
+    first = np.concatenate([[0], last[:-1]])
     index = np.concatenate([order[a : a + k] for a, k in zip(first, take, strict=True)])
     index.sort()
     weight = counts[codes[index]] / take[codes[index]]
