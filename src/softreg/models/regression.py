@@ -249,7 +249,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each row, (n,)."""
-        return np.asarray(self.classes_[self._scores(X).argmax(axis=1)])
+        o = self._scores(X)
+        return np.asarray(self.classes_[o.argmax(axis=1)])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
