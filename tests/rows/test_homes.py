@@ -130,7 +130,8 @@ def test_runs_are_pieces_of_a_block_in_order(home: Rows) -> None:
     for start, end in zip([0, *ends], ends, strict=False):
         expected += [[a, min(a + 100, end)] for a in range(start, end, 100)]
     np.testing.assert_array_equal(found, expected)
-    assert ends[0] > 100 and ends[-1] == N
+    assert ends[0] > 100
+    assert ends[-1] == N
 
 
 def test_labels_and_weights_travel_with_the_rows(home: Rows) -> None:

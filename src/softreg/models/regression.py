@@ -17,15 +17,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models import checks, learning, state, targets
-from softreg.models.features import features
+from softreg.models.features import check_finite, features
 from softreg.models.storage import write_model
 from softreg.models.weights import in_bounds, row_weights, sample_weights
 from softreg.optimize import Progress, Solution, Status, elastic_net, l2, minimise
 from softreg.probability import Classes, log_softmax, softmax
-from softreg.rows import Array, as_rows
+from softreg.rows import Array, as_rows, scores
 
 FAR = 100.0
 """Biases beyond this mean that features lie far from zero: float32 products would lose digits of the logits."""
+
+MANY = 1 << 16
+"""From so many numbers on, rows are worth compiled kernels and threads; fewer are answered sooner by one product."""
 
 
 class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -194,10 +197,27 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # --- predicting ---------------------------------------------------------------------------------------------
 
+    def _scores(self, X: Any, probabilities: bool = False) -> Array:
+        """Logits (n, q), or their softmax: of many rows by threads, in one reading of X."""
+        check_is_fitted(self, "coef_")
+        X = features(self, X, reset=False, finite=False)
+        if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._near()):
+            # a number of X that is not finite shows in all logits of its row, and then there is no answer yet
+            with np.errstate(over="ignore"):
+                W = self.coef_.astype(X.dtype, copy=False)
+            found = scores(W, self.intercept_, X, probabilities)
+            if found is not None:
+                return found
+        check_finite(X)
+        o = self._logits(X)
+        return np.asarray(softmax(o)) if probabilities else o
+
+    def _near(self) -> bool:
+        return bool(np.abs(self.intercept_).max() <= FAR)
+
     def _logits(self, X: Any) -> Array:
-        X = features(self, X, reset=False)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is named below
-            if X.dtype == np.float32 and np.abs(self.intercept_).max() <= FAR:
+            if X.dtype == np.float32 and self._near():
                 o = np.asarray(X @ self.coef_.T.astype(np.float32) + self.intercept_, dtype=np.float64)
                 if np.isfinite(o).all():
                     return o
@@ -216,24 +236,21 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: Any) -> Array:
         """Logits `X W + b`, (n, q); for two classes the log-odds (n,) of the second, as scikit-learn's tools expect."""
-        check_is_fitted(self, "coef_")
-        o = self._logits(X)
+        o = self._scores(X)
         return o if len(self.classes_) > 2 else np.asarray(o[:, 1] - o[:, 0])
 
     def predict_proba(self, X: Any) -> Array:
         """Class probabilities `softmax(X W + b)`, (n, q) in the order of `classes_`; each row sums to 1."""
-        check_is_fitted(self, "coef_")
-        return np.asarray(softmax(self._logits(X)))
+        return self._scores(X, probabilities=True)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities in nats, (n, q); finite where the logits are, however tiny p is."""
-        check_is_fitted(self, "coef_")
-        return np.asarray(log_softmax(self._logits(X)))
+        return np.asarray(log_softmax(self._scores(X)))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each row, (n,)."""
-        check_is_fitted(self, "coef_")
-        return np.asarray(self.classes_[self._logits(X).argmax(axis=1)])
+        o = self._scores(X)
+        return np.asarray(self.classes_[o.argmax(axis=1)])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
@@ -241,8 +258,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
         name.
         """
-        check_is_fitted(self, "coef_")
-        predicted = self._logits(X).argmax(axis=1)
+        predicted = self._scores(X).argmax(axis=1)
         actual = targets.codes_among(y, Classes.of(self.classes_))
         checks.check_lengths(predicted, actual)
         weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))
