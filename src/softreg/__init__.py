@@ -21,6 +21,7 @@ _HOME = {
     "kl_divergence": "probability",
     "perplexity": "probability",
     "SoftmaxRegression": "models",
+    "SoftmaxRegressionCV": "models",
     "TableClassifier": "tables",
     "load": "persistence",
 }
