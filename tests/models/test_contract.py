@@ -24,7 +24,7 @@ from softreg import SoftmaxRegression
 
 CONFIGURED = [
     SoftmaxRegression(),
-    SoftmaxRegression(solver="lbfgs", tol=1e-15),
+    SoftmaxRegression(solver="lbfgs", tol=1e-18),
     SoftmaxRegression(penalty="elasticnet", l1_ratio=0.5),
     SoftmaxRegression(fit_intercept=False),
 ]

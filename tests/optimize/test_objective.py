@@ -109,6 +109,42 @@ def test_a_step_along_the_kept_line_is_a_fresh_placement(kind: str) -> None:
     np.testing.assert_allclose(here[2], bend, rtol=1e-6)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "float32"])
+def test_one_pass_is_logits_then_gradient(kind: str, soft: bool) -> None:
+    objective, at = build(kind, np.random.default_rng(2).uniform(0, 2, (2, N)), soft=soft), theta()
+    objective.place(at)
+    expected, G = objective.gradient()
+    found, H = objective.evaluate(at)
+    close = {"rtol": 2e-6, "atol": 2e-6} if kind == "float32" else {"rtol": 1e-13, "atol": 1e-13}
+    np.testing.assert_allclose(found, expected, **close)
+    np.testing.assert_allclose(H, G, **close)
+    again, K = objective.gradient()
+    np.testing.assert_allclose(again, expected, **close)
+    np.testing.assert_allclose(K, G, **close)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_a_leap_is_taken_or_taken_back(kind: str) -> None:
+    objective, at, way, t = build(kind), theta(), theta(seed=5), np.array([0.3, 1.7])
+    objective.evaluate(at)
+    far, G = objective.leap(at + way)
+    objective.turn_back()
+    line = objective.at(t)
+    np.testing.assert_allclose(objective.at(np.ones(2))[0], far, rtol=1e-13)
+    np.testing.assert_allclose(objective.at(np.ones(2))[1], np.einsum("mqd,mqd->m", G, way), rtol=1e-11)
+    assert objective.half_passes == 4
+    objective.evaluate(at)
+    objective.aim(way)
+    np.testing.assert_allclose(line, objective.at(t), rtol=1e-11)
+    loss, G = objective.leap(at + way)
+    objective.land()
+    moved, H = objective.gradient()
+    np.testing.assert_allclose(moved, loss, rtol=1e-14)
+    np.testing.assert_allclose(H, G, atol=1e-14)
+    np.testing.assert_allclose(loss, far, rtol=1e-14)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_balance_makes_the_mean_prediction_the_class_rates(weighted: bool) -> None:
     X, y = data()

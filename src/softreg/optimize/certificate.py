@@ -36,7 +36,7 @@ def dual_estimate(objective: Objective, theta: Array, G: Array) -> Array:
 
 def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Array]:
     """Parameters with balanced bias, mean loss and gradient of loss + l2 part there, and what is left unbalanced."""
-    if objective.lacks_precision():
+    if not objective.fresh:
         objective.place(theta)  # what many small float32 steps have rounded away is computed afresh
     shift, left = objective.balance()
     theta = theta.copy()

@@ -15,7 +15,7 @@ import numpy as np
 
 from softreg.optimize import certificate
 from softreg.optimize.lbfgs import dot
-from softreg.optimize.linesearch import search
+from softreg.optimize.linesearch import FLAT, FLAT_ENOUGH, enough, search
 from softreg.optimize.objective import Objective
 from softreg.optimize.separation import Separation, find
 from softreg.optimize.solution import Progress, Status
@@ -103,8 +103,7 @@ class Descent:
             separation=[None] * m,
         )
         self.tried, self.best, self.since = np.full(m, np.inf), np.inf, 0
-        objective.place(self.theta)
-        self.loss, self.G = self._gradient()
+        self._arrive(*objective.evaluate(self.theta))
 
     def _admissible(self, theta: Array) -> Array:
         """The start without what no optimum has."""
@@ -123,9 +122,9 @@ class Descent:
                 break
         return self.out
 
-    def _gradient(self) -> tuple[Array, Array]:
-        loss, G = self.objective.gradient()
-        return loss, G + self.objective.ridge[:, None, :] * self.theta
+    def _arrive(self, loss: Array, G: Array) -> None:
+        """Mean loss and its gradient at the parameters of now."""
+        self.loss, self.G = loss, G + self.objective.ridge[:, None, :] * self.theta
 
     def _value(self) -> Array:
         return self.loss + self.objective.penalty.value(self.objective.user(self.theta)[0])
@@ -150,18 +149,14 @@ class Descent:
                 return True  # the models that stay have a new gradient: take a new direction
         if iteration >= self.max_iter:
             return self._finish(Status.STOPPED, -slope / 2)
-        t = self._search(D, slope)
+        before = self.G
+        t = self._advance(D, slope)
         if self._stuck(t, estimate):
             if objective.lacks_precision():
                 self._go_precise()
                 return True
             return self._finish(Status.STALLED, -slope / 2)
-        objective.move(t)
-        step = t[:, None, None] * D
-        self.theta = self.theta + step
-        before = self.G
-        self.loss, self.G = self._gradient()
-        self.strategy.learn(step, self.G - before)
+        self.strategy.learn(t[:, None, None] * D, self.G - before)
         if not self.smooth:
             self._give_away()
         self.out.n_iter[objective.members] += 1
@@ -179,7 +174,7 @@ class Descent:
 
     def _separated(self, iteration: int, D: Array, estimate: Array) -> bool:
         """Let models without a finite optimum leave; looked for when they seem to have converged, or take long."""
-        free = (self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0)
+        free = self._unpenalised()
         due = (estimate <= self.goal) | (iteration % 10 == 9)
         if not self.certify or iteration == 0 or not (free & due).any():
             return False
@@ -194,6 +189,10 @@ class Descent:
         self._record(gone, np.where(complete, self.loss, estimate), bound, Status.SEPARATED)
         return self._keep(~gone)
 
+    def _unpenalised(self) -> Array:
+        """Which models (m,) have no penalty at all."""
+        return np.asarray((self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0))
+
     def _l1_slope(self, D: Array) -> Array:
         """How fast the l1 part grows along D, (m,); D does not cross zero before step 1."""
         if self.smooth:
@@ -201,20 +200,43 @@ class Descent:
         side = np.where(self.theta != 0, np.sign(self.theta), np.sign(D))
         return dot(self.objective.l1_scaled[:, None, :] * side, D)
 
-    def _search(self, D: Array, slope: Array) -> Array:
-        """Step lengths (m,): the loss from the kept logits, the penalty in closed form."""
+    def _advance(self, D: Array, slope: Array) -> Array:
+        """Go along D and return the step lengths (m,), 0 where none was found.
+
+        The full step is tried with a whole pass, since it is nearly always taken. Where it is not, its logits have
+        told the direction's, and all other lengths are free: the loss from the kept logits, the penalty in closed form.
+        """
         objective, ridge = self.objective, self.objective.ridge[:, None, :]
-        cross = dot(ridge * self.theta, D) + self._l1_slope(D)
-        square = dot(ridge * D, D)
-
-        def with_penalty(sums: Array, t: Array) -> Array:
-            return np.asarray(sums + np.stack([t * cross + 0.5 * t**2 * square, cross + t * square, square]))
-
-        first = with_penalty(objective.aim(D), np.ones(objective.m))
-        digits = 1e-7 if objective.rows.dtype == np.float32 else 1e-14
+        tilt = self._l1_slope(D)
+        cross, square = dot(ridge * self.theta, D) + tilt, dot(ridge * D, D)
+        # each pass rounds the logits anew; a convex function whose slope has faded has gained, whatever its value says
+        digits = 1e-6 if objective.rows.dtype == np.float32 else 1e-11
         noise = digits * np.maximum(1e-3, np.abs(self.loss))
-        longest = np.inf if self.smooth else 1.0
-        return search(lambda t: with_penalty(objective.at(t), t), first, self.loss, slope, noise, longest)
+        # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
+        longest = np.where(-slope < noise, 2.0, np.inf) if self.smooth else np.ones(objective.m)
+        # without a penalty, steps must settle for separated classes to be seen
+        flat = FLAT if self._unpenalised().any() else FLAT_ENOUGH
+        one, start = np.ones(objective.m), self.loss
+
+        there = self.theta + D
+        loss, G = objective.leap(there)
+        rise = dot(G, D) + cross + square
+        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest, flat).all():
+            objective.land()
+            self.theta = there
+            self._arrive(loss, G)
+            return one
+
+        def at(t: Array) -> Array:
+            return np.asarray(objective.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
+
+        objective.turn_back()
+        t = search(at, start, slope, noise, longest)
+        if t.any():
+            objective.move(t)
+            self.theta = self.theta + t[:, None, None] * D
+            self._arrive(*objective.gradient())
+        return t
 
     def _stuck(self, t: Array, estimate: Array) -> bool:
         now = float(np.max(np.where(np.isfinite(estimate), estimate, self._value())))
@@ -230,8 +252,7 @@ class Descent:
         self.objective.in_float64()
         self.strategy.forget()
         self.best, self.since = np.inf, 0
-        self.objective.place(self.theta)
-        self.loss, self.G = self._gradient()
+        self._arrive(*self.objective.evaluate(self.theta))
 
     # --- the certificate ----------------------------------------------------------------------------------------
 
@@ -261,7 +282,7 @@ class Descent:
             bound = ["self-concordance" if o < g else b for o, g, b in zip(other, gap, bound, strict=True)]
             gap = np.minimum(gap, other)
         # without a penalty and without a Newton bound there is no proof: the preconditioned gradient norm decides
-        guess = np.isinf(gap) & (objective.penalty.l2 == 0) & (objective.penalty.l1 == 0)
+        guess = np.isinf(gap) & self._unpenalised()
         guess &= last or not self.strategy.proves  # Newton's proof comes a step or two later
         return np.where(guess, decrement, gap), bound
 

@@ -32,6 +32,8 @@ class Objective:
         self.fit_intercept = fit_intercept
         self.members = np.arange(len(penalty.l2))
         self.half_passes = 0
+        self.fresh = False
+        """Whether the kept logits are a product with X, not a sum of many small steps."""
         self._check_weights()
         self.mass = self._mass()
         self.ridge = self._ridge()
@@ -77,7 +79,7 @@ class Objective:
     def weights(self, block: Block) -> Array | None:
         """The block's row weights of the models still in the stack."""
         V = block.weights
-        return None if V is None else V[self.members] if len(V) > 1 else V
+        return V if V is None or len(V) == 1 or len(V) == self.m else V[self.members]
 
     def user(self, theta: Array) -> tuple[Array, Array]:
         """Weights (m, q, d) and bias (m, q) for the user's columns."""
@@ -85,18 +87,20 @@ class Objective:
 
     # --- sums over the rows -------------------------------------------------------------------------------------
 
+    def _prepared(self, theta: Array) -> tuple[Array, Array]:
+        """Weights and bias (m q,) of these parameters as blocks multiply them."""
+        W, b = self.coordinates.to_stored(theta)
+        return self.rows.prepare(W.reshape(b.size, -1)), b.reshape(-1).astype(self.rows.dtype)
+
     def _product(self, theta: Array) -> Callable[[Block], Array]:
         """How a block computes the logits (m, q, b) of these parameters."""
-        W, b = self.coordinates.to_stored(theta)
-        m, q = b.shape
-        prepared = self.rows.prepare(W.reshape(m * q, -1))
-        bias = b.reshape(m * q, 1).astype(self.rows.dtype)
+        prepared, bias = self._prepared(theta)
         self.half_passes += 1
 
         def product(block: Block) -> Array:
             o = block.times(prepared)
-            o += bias
-            return o.reshape(m, q, -1)
+            o += bias[:, None]
+            return o.reshape(self.m, self.q, -1)
 
         return product
 
@@ -109,6 +113,69 @@ class Objective:
             return (0.0,)
 
         self.rows.sum(part)
+        self.fresh = True
+
+    def evaluate(self, theta: Array) -> tuple[Array, Array]:
+        """Mean loss (m,) and its gradient (m, q, d + 1) at `theta`, whose logits are kept: one pass."""
+        self.fresh = True
+        return self._pass(theta, "logits")
+
+    def leap(self, theta: Array) -> tuple[Array, Array]:
+        """Mean loss and gradient at `theta` in one pass; the kept logits stay those of the point left behind, until
+        `land` says that this is the place to be, or `turn_back` that only the direction was right."""
+        return self._pass(theta, "ahead")
+
+    def land(self) -> None:
+        """The point leapt to is the new one."""
+
+        def part(block: Block) -> Sums:
+            memory = block.memory
+            memory["logits"], memory["ahead"] = memory["ahead"], memory["logits"]
+            return (0.0,)
+
+        self.rows.sum(part)
+        self.fresh = True
+
+    def turn_back(self) -> None:
+        """Aim at the point leapt to: the difference of the logits is kept, no pass over X."""
+
+        def part(block: Block) -> Sums:
+            step = block.memory.pop("ahead")
+            step -= block.memory["logits"]
+            block.memory["step"] = step
+            return (0.0,)
+
+        self.rows.sum(part)
+
+    def _pass(self, theta: Array, name: str) -> tuple[Array, Array]:
+        """Loss and gradient from one reading of each block; its logits are kept under this name."""
+        prepared, bias = self._prepared(theta)
+        self.half_passes += 2
+
+        def part(block: Block) -> Sums:
+            o = self._room(block, name)
+            V = self.weights(block)
+            sums = block.loss_and_gradient(prepared, bias, self.q, V, o.reshape(len(bias), -1))
+            if sums is not None:
+                return sums
+            np.add(block.times(prepared).reshape(o.shape), bias.reshape(self.m, self.q, 1), out=o)
+            value, R = loss.loss_and_residual(o, block.labels, V)
+            flat = R.reshape(len(bias), -1).astype(self.rows.dtype, copy=False)
+            return value, flat.sum(axis=1, dtype=np.float64), block.transposed_times(flat)
+
+        value, r, G = self.rows.sum(part)
+        return self._means(value, G, r, r)
+
+    def _room(self, block: Block, name: str) -> Array:
+        """An array (m, q, b) beside the block for logits: the one of the last pass, where there is one."""
+        shape = (self.m, self.q, block.stop - block.start)
+        room = block.memory.pop(name, None)
+        if room is None and name == "ahead":
+            room = block.memory.pop("step", None)  # an old direction is of no more use
+        if room is None or room.shape != shape or room.dtype != self.rows.dtype:
+            room = np.empty(shape, self.rows.dtype)
+        block.memory[name] = room
+        return room
 
     def aim(self, direction: Array) -> Array:
         """Keep the logits' change for a unit step beside the rows (half a pass); returns value, slope and curvature
@@ -142,6 +209,7 @@ class Objective:
             return (0.0,)
 
         self.rows.sum(part)
+        self.fresh = False
 
     def gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
         """Mean loss (m,) and its gradient (m, q, d + 1) at the kept logits (half a pass).
@@ -164,8 +232,13 @@ class Objective:
             )
 
         value, G, r, exact = self.rows.sum(part)
+        return self._means(value, G, r, exact)
+
+    def _means(self, value: Array, G: Array, r: Array, exact: Array) -> tuple[Array, Array]:
+        """Mean loss (m,) and gradient (m, q, d + 1) from the sums of the loss, of R @ X and of R; `r` is the sum of
+        the very numbers that were multiplied, `exact` that before they were rounded for it."""
         G = np.ascontiguousarray(G).reshape(self.m, self.q, -1)  # sparse homes sum it in Fortran order
-        r = r.reshape(self.m, self.q)
+        r, exact = r.reshape(self.m, self.q), exact.reshape(self.m, self.q)
         bias = exact if self.fit_intercept else np.zeros_like(exact)
         full = np.concatenate([self.coordinates.gradient(G, r), bias[..., None]], axis=-1)
         full /= self.mass[:, None, None]

@@ -50,6 +50,19 @@ class Block(Protocol):
         """The product (k, d) of one number a row, (k, b), with the rows: `R @ X`."""
         ...
 
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """All that softmax regression sums over these rows from one reading of them, or None where a home has no such
+        thing: the caller then composes it from `times` and `transposed_times`.
+
+        This is all that a home may know of the loss, since it pays only while a row is still in the cache. Row j of
+        the weights `prepared` (k, d), k = models x q, belongs to class `j % q` of model `j // q`; `bias` (k,); `V` are
+        row weights (m, b), (1, b) or None. `logits` (k, b) receives `W @ X.T + bias`, unless it is None. Returns the
+        summed cross-entropy (m,) and residual (k,) in float64, and residual times rows, (k, d).
+        """
+        ...
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...
@@ -128,6 +141,12 @@ class MemoryBlock:
         """Row weights of each model (m, b), or None where every row counts once in every model."""
         weights: Array | None = self.rows.weights
         return None if weights is None else weights[:, self.start : self.stop]
+
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """None: the caller composes the pass."""
+        return None
 
 
 class MemoryRows(Generic[OneBlock]):
