@@ -52,7 +52,9 @@ def test_too_few_rows_to_hold_any_out():
 
 def test_a_class_of_one_row_is_told():
     rows = table(60)
-    odd = pa.table({**{c: rows[c].to_pylist() for c in ("x", "noise")}, "y": ["odd", "odd", *rows["y"].to_pylist()[2:]]})
+    odd = pa.table(
+        {**{c: rows[c].to_pylist() for c in ("x", "noise")}, "y": ["odd", "odd", *rows["y"].to_pylist()[2:]]}
+    )
     with pytest.warns(UserWarning, match="'odd'"):
         classifier = TableClassifier("y", strength="auto").fit(odd, rows=np.arange(1, 60))
     assert np.isfinite(classifier.path_.mean).all()

@@ -56,6 +56,7 @@ class Judge:
             objective=answer.value,
             penalty=penalty,
             passes=answer.passes,
+            settled=answer.settled,
         )
 
     def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:

@@ -29,7 +29,8 @@ class PathPoint:
     `scores` (K,) of the folds; `mean` over folds, weighted by their rows, and its standard `error`; `log_loss`, the
     mean held-out log loss in nats, whatever the scoring; `gap`, the largest certified gap of the folds and the model of
     all rows, in nats; `nonzero` weights of the latter; `objective` and `penalty`, its training objective and what of
-    that is penalty, in nats; `passes` over the rows.
+    that is penalty, in nats; `passes` over the rows; `settled`, whether the folds' losses were known well enough before
+    `max_iter`.
     """
 
     strength: float
@@ -44,6 +45,7 @@ class PathPoint:
     objective: float
     penalty: float
     passes: int
+    settled: bool
 
 
 @dataclass(frozen=True, eq=False)

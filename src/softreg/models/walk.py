@@ -45,8 +45,7 @@ class Walk:
 
     def _down(self, ratios: Sequence[float]) -> None:
         """From where the weights are practically 0 down until each l1_ratio's held-out log loss has turned."""
-        rows = self.stack.cohorts[0].rows.labelled(self.judge.labels, self.stack.cohorts[0].V[:1])
-        A, entropy = path.pull(rows, self.stack.q, self.stack.settings.fit_intercept)
+        A, entropy = path.pull(self.stack.rows, self.stack.q, self.stack.settings.fit_intercept)
         strength = max(path.largest_strength(A, entropy, r) for r in ratios)
         active = list(ratios)
         while active:
@@ -68,7 +67,7 @@ class Walk:
         answers = self.stack.fit(strength, ratios, start)
         found = []
         for ratio, answer in zip(ratios, answers, strict=True):
-            held = self.stack.held_out(answer)
+            held = answer.held
             point = self.judge.point(strength, ratio, answer, held)
             key = strength, ratio
             self.whole[key], self.last[ratio] = answer.of_all_rows, answer
