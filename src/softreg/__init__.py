@@ -23,6 +23,7 @@ _HOME = {
     "SoftmaxRegression": "models",
     "SoftmaxRegressionCV": "models",
     "TableClassifier": "tables",
+    "bootstrap": "models",
     "load": "persistence",
 }
 

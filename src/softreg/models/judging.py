@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.folds import Folds
+from softreg.models.leave_one_out import leave_one_out
 from softreg.models.path import PathPoint, standard_error
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scoring import call, row_scores
@@ -58,6 +59,14 @@ class Judge:
             passes=answer.passes,
             settled=answer.settled,
         )
+
+    def held_out(self, strength: float, l1_ratio: float, answer: Answer) -> Array:
+        """The logits (L, n, q) of each row from the folds that it judges, or from the model without it."""
+        if self.folds is not None:
+            return answer.held
+        l1, l2 = strength * l1_ratio, strength * (1 - l1_ratio)
+        V, intercept = self.stack.V[0], self.stack.settings.fit_intercept
+        return leave_one_out(self.X, self.labels, V, answer.of_all_rows, l1, l2, intercept)[None]
 
     def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:
         """The score of each fold (K,), nan where no row can judge it, and the weight of its rows (K,)."""

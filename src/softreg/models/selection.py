@@ -19,6 +19,7 @@ from softreg.models import checks, path, selection_state, targets
 from softreg.models.features import features
 from softreg.models.folds import check_fold_classes, make_folds
 from softreg.models.judging import Judge
+from softreg.models.leave_one_out import check_size
 from softreg.models.predicting import Predictor
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scoring import find_scorer, more_is_better
@@ -46,7 +47,7 @@ class SoftmaxRegressionCV(Predictor):
         strengths: "auto", or the strengths to try (positive numbers). "auto" goes down by factors of ten and then
             between the points near the best, until they differ by less than a factor of 1.8.
         cv: a number of stratified folds, a splitter, an iterable of (train, test), or "loo": leave-one-out by one
-            Newton step from the fit of all rows.
+            Newton step from the fit of all rows (an approximation, near where rows are many for each weight).
         scoring: "log_loss" (nats), "brier", "accuracy", a scorer's name in scikit-learn, or a callable
             `scorer(estimator, X, y)`, more being better. Means over folds are weighted by their rows.
         rule: "min", the best mean score; "1se", the strongest penalty within one standard error of it.
@@ -113,6 +114,8 @@ class SoftmaxRegressionCV(Predictor):
         scorer = find_scorer(self.scoring)
         seen = copy.copy(self)
         X = features(seen, X, reset=True)
+        if isinstance(self.cv, str):
+            check_size(X.shape[1])
         classes, labels = targets.known_labels(y)
         checks.check_lengths(X, labels)
         weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
@@ -137,7 +140,7 @@ class SoftmaxRegressionCV(Predictor):
     def _settings(self) -> Settings:
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
         return Settings(
-            self.fit_intercept, self.solver, 0.0 if isinstance(self.cv, str) else SETTLED, self.max_iter, seed
+            self.fit_intercept, self.solver, SETTLED / (100 if isinstance(self.cv, str) else 1), self.max_iter, seed
         )
 
     def _finish(self, X: Any, labels: Array, weight: Array | None, walk: Walk) -> None:

@@ -67,7 +67,7 @@ class Walk:
         answers = self.stack.fit(strength, ratios, start)
         found = []
         for ratio, answer in zip(ratios, answers, strict=True):
-            held = answer.held
+            held = self.judge.held_out(strength, ratio, answer)
             point = self.judge.point(strength, ratio, answer, held)
             key = strength, ratio
             self.whole[key], self.last[ratio] = answer.of_all_rows, answer
