@@ -135,6 +135,8 @@ class SoftmaxRegressionCV(Predictor):
         self.classes_ = classes
         self._finish(X, labels, weight, walk)
         self._keep(walk, kept)
+        self._say(self.solution_)
+        self._say_unsettled(walk)
         return self
 
     def _settings(self) -> Settings:
@@ -159,7 +161,6 @@ class SoftmaxRegressionCV(Predictor):
             seed=settings.seed,
         )
         self._take(solution)
-        self._say(solution)
 
     def _keep(self, walk: Walk, kept: NDArray[np.bool_]) -> None:
         """Set what the path has found."""
@@ -170,6 +171,8 @@ class SoftmaxRegressionCV(Predictor):
         self.scores_ = self.path_.scores
         self.oof_proba_ = np.full((len(kept), len(self.classes_)), np.nan)
         self.oof_proba_[kept] = walk.out_of_fold
+
+    def _say_unsettled(self, walk: Walk) -> None:
         if not all(point.settled for point in walk.points):
             warnings.warn(
                 f"max_iter={self.max_iter} steps were too few for some folds, whose scores are then not those of their "
