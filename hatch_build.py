@@ -70,7 +70,8 @@ def compiled(source: Path, folder: Path, name: str) -> Path:
     nano = Path(nanobind.__file__).parent
     headers = [sysconfig.get_path("include"), str(nano / "include"), str(nano / "ext" / "robin_map" / "include")]
     python = [f"-I{header}" for header in headers]
-    todo = {nano / "src" / "nb_combined.cpp": python, source / "module.cpp": python, source / "baseline.cpp": []}
+    shown = [nano / "src" / "nb_combined.cpp", source / "module.cpp", source / "dense_bindings.cpp"]
+    todo: dict[Path, list[str]] = dict.fromkeys(shown, python) | {source / "baseline.cpp": []}
     if platform.machine().lower() in ("x86_64", "amd64"):
         todo |= {source / "avx2.cpp": AVX2, source / "avx512.cpp": AVX512}
     objects = {file: folder / f"{file.stem}.o" for file in todo}

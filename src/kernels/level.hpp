@@ -4,10 +4,28 @@
 #include <cstddef>
 #include <cstdint>
 
+// One reading of dense rows: what goes in, and where to write.
+template <class T>
+struct Pass {
+    const T *X, *W, *bias;      // (b, d), (k, d), (k,) for k = m q
+    const std::int64_t* codes;  // (b,), or null:
+    const T* Y;                 // (b, q)
+    const double* V;            // row weights (m, b) where the models have their own, (1, b), or null
+    bool own_weights;
+    T* logits;          // (k, b) or null
+    double* loss;       // (m,)
+    double* residual;   // (k,)
+    T* G;               // (k, d)
+    std::ptrdiff_t b, d, m, q;
+    void* memory;  // as many bytes as `loss_and_gradient_bytes` says, at an address that is a multiple of 64
+};
+
 template <class T>
 struct Dense {
     void (*times)(const T* X, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
     void (*transposed_times)(const T* X, const T* R, T* G, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
+    std::ptrdiff_t (*loss_and_gradient_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
+    void (*loss_and_gradient)(const Pass<T>& pass);
 };
 
 template <class T, class I>

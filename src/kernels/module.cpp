@@ -1,29 +1,14 @@
 // The kernels as a Python module. Arrays are taken as they are, never converted: what does not fit is a TypeError, and
 // softreg/rows/kernels.py asks NumPy instead. The interpreter's lock is released while a kernel runs.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <string>
 #include <vector>
 
-#include "level.hpp"
-
-namespace nb = nanobind;
+#include "bindings.hpp"
 
 namespace {
-
-template <class T>
-using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Numbers = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-struct Level {
-    const char* name;
-    const DenseKernels* dense;
-    const CsrKernels* csr;
-};
 
 // What this machine can run, the best last.
 std::vector<Level> levels() {
@@ -39,7 +24,11 @@ std::vector<Level> levels() {
     return found;
 }
 
+}  // namespace
+
 Level level = levels().back();
+
+namespace {
 
 std::vector<std::string> names() {
     std::vector<std::string> all;
@@ -56,17 +45,6 @@ void choose(const std::string& name) {
     throw nb::value_error(("there are no kernels for the instruction set '" + name + "' on this machine").c_str());
 }
 
-void require(bool fits) {
-    if (!fits) throw nb::value_error("the shapes of the arrays do not fit one another");
-}
-
-template <class T>
-const Dense<T>& dense();
-template <>
-const Dense<float>& dense<float>() { return level.dense->of_float; }
-template <>
-const Dense<double>& dense<double>() { return level.dense->of_double; }
-
 template <class T, class I>
 const Csr<T, I>& csr();
 template <>
@@ -77,22 +55,6 @@ template <>
 const Csr<double, std::int32_t>& csr() { return level.csr->of_double_int32; }
 template <>
 const Csr<double, std::int64_t>& csr() { return level.csr->of_double_int64; }
-
-template <class T>
-void times(Matrix<const T> W, Matrix<const T> X, Matrix<T> out) {
-    const auto b = X.shape(0), d = X.shape(1), k = W.shape(0);
-    require(W.shape(1) == d && out.shape(0) == k && out.shape(1) == b);
-    nb::gil_scoped_release released;
-    dense<T>().times(X.data(), W.data(), out.data(), b, d, k);
-}
-
-template <class T>
-void transposed_times(Matrix<const T> R, Matrix<const T> X, Matrix<T> G) {
-    const auto b = X.shape(0), d = X.shape(1), k = R.shape(0);
-    require(R.shape(1) == b && G.shape(0) == k && G.shape(1) == d);
-    nb::gil_scoped_release released;
-    dense<T>().transposed_times(X.data(), R.data(), G.data(), b, d, k);
-}
 
 template <class T, class I>
 void check_csr(const Numbers<const T>& data, const Numbers<const I>& index, const Numbers<const I>& start,
@@ -122,13 +84,6 @@ void csr_transposed_times(Numbers<const T> data, Numbers<const I> index, Numbers
     csr<T, I>().transposed_times(data.data(), index.data(), start.data(), R.data(), G.data(), b, k);
 }
 
-template <class T>
-void add_dense(nb::module_& m) {
-    m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
-    m.def("transposed_times", &transposed_times<T>, nb::arg("R").noconvert(), nb::arg("X").noconvert(),
-          nb::arg("out").noconvert());
-}
-
 template <class T, class I>
 void add_csr(nb::module_& m) {
     m.def("csr_times", &csr_times<T, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
@@ -142,12 +97,11 @@ void add_csr(nb::module_& m) {
 
 NB_MODULE(_compiled, m) {
     m.doc() = "Products of blocks of rows with a handful of columns.";
-    m.attr("INTERFACE") = 1;
+    m.attr("INTERFACE") = 2;
     m.def("levels", &names, "Instruction sets that this machine has kernels for, the best last.");
     m.def("level", [] { return std::string(level.name); }, "The instruction set in use.");
     m.def("choose", &choose, nb::arg("name"), "Use another instruction set.");
-    add_dense<float>(m);
-    add_dense<double>(m);
+    add_dense(m);
     add_csr<float, std::int32_t>(m);
     add_csr<float, std::int64_t>(m);
     add_csr<double, std::int32_t>(m);

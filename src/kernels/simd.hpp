@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
@@ -19,12 +20,14 @@ namespace {
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64;
 constexpr int registers = 32;
+#define MANY_REGISTERS 1
 #elif defined(__AVX2__)
 constexpr int vector_bytes = 32;
 constexpr int registers = 16;
 #elif defined(__aarch64__)
 constexpr int vector_bytes = 16;
 constexpr int registers = 32;
+#define MANY_REGISTERS 1
 #else
 constexpr int vector_bytes = 16;
 constexpr int registers = 16;
@@ -50,11 +53,38 @@ INLINE void store(T* to, Vector<T> v) {
     *reinterpret_cast<typename Simd<T>::loose*>(to) = v;
 }
 
+// One number in all lanes (s - 0 is s, even for s = -0).
+template <class T>
+INLINE Vector<T> broadcast(T s) {
+    return s - Vector<T>{};
+}
+
+// Keeps v in a register: compilers like to load a vector anew for each instruction that reads it, and the loads of a tile
+// are then more than its products.
+template <class T>
+INLINE void hold(T& v) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(v));
+#elif defined(__x86_64__)
+    asm("" : "+x"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+}
+
 // The first `count` numbers, 0 < count < lanes, and zeros; nothing behind them is touched.
 template <class T>
 INLINE Vector<T> load_part(const T* from, std::ptrdiff_t count) {
     Vector<T> v = {};
     for (std::ptrdiff_t i = 0; i < count; ++i) v[i] = from[i];
+    return v;
+}
+
+// The numbers behind the first `skip`, and zeros for those; nothing before them is touched.
+template <class T>
+INLINE Vector<T> load_from(const T* from, std::ptrdiff_t skip) {
+    Vector<T> v = {};
+    for (std::ptrdiff_t i = skip; i < lanes<T>; ++i) v[i] = from[i];
     return v;
 }
 
@@ -84,6 +114,14 @@ INLINE Vector<float> load_part<float>(const float* from, std::ptrdiff_t count) {
 template <>
 INLINE Vector<double> load_part<double>(const double* from, std::ptrdiff_t count) {
     return (Vector<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), from);
+}
+template <>
+INLINE Vector<float> load_from<float>(const float* from, std::ptrdiff_t skip) {
+    return (Vector<float>)_mm512_maskz_loadu_ps((__mmask16)(0xffffu << skip), from);
+}
+template <>
+INLINE Vector<double> load_from<double>(const double* from, std::ptrdiff_t skip) {
+    return (Vector<double>)_mm512_maskz_loadu_pd((__mmask8)(0xffu << skip), from);
 }
 template <>
 INLINE void store_part<float>(float* to, Vector<float> v, std::ptrdiff_t count) {
@@ -123,6 +161,14 @@ INLINE Vector<float> load_part<float>(const float* from, std::ptrdiff_t count) {
 template <>
 INLINE Vector<double> load_part<double>(const double* from, std::ptrdiff_t count) {
     return (Vector<double>)_mm256_maskload_pd(from, mask64(count));
+}
+template <>
+INLINE Vector<float> load_from<float>(const float* from, std::ptrdiff_t skip) {
+    return (Vector<float>)_mm256_maskload_ps(from, ~mask32(skip));
+}
+template <>
+INLINE Vector<double> load_from<double>(const double* from, std::ptrdiff_t skip) {
+    return (Vector<double>)_mm256_maskload_pd(from, ~mask64(skip));
 }
 template <>
 INLINE void store_part<float>(float* to, Vector<float> v, std::ptrdiff_t count) {

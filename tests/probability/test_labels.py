@@ -323,3 +323,24 @@ def test_smoothed_labels_are_distributions_with_the_label_on_top(s: float, q: in
 def test_label_probabilities_refuse(call: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         call()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([-128, 127, 0, 127], np.int8),
+        np.array([250, 3, 3], np.uint8),
+        np.array([2**63 - 1, 2**63 - 3], np.int64),
+        np.array([-(2**63), -(2**63) + 5], np.int64),
+        np.array([2**64 - 1, 2**64 - 5], np.uint64),
+        np.array([0, 10**6, 5]),
+    ],
+)
+def test_integers_at_the_ends_of_their_range(values):
+    classes = Classes(values)
+    np.testing.assert_array_equal(classes.labels, np.unique(values))
+    assert classes.labels.dtype == values.dtype
+    np.testing.assert_array_equal(classes.encode(values), np.searchsorted(np.unique(values), values))
+    lowest = values.min()
+    assert classes.find([lowest + 1]).tolist() == [-1]
+    assert Classes.of(values[:1]).find(values).tolist() == [0 if v == values[0] else -1 for v in values]

@@ -8,10 +8,12 @@ idea is Andrew and Gao's (2007, OWL-QN) with the two-metric projection of Bertse
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.optimize.lbfgs import LBFGS, REFRESH, dot, recursion
+from softreg.optimize.lbfgs import LBFGS, REVIEWS, dot, recursion
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Diagonal, Sketch
 from softreg.rows import Array
@@ -20,13 +22,13 @@ from softreg.rows import Array
 class OrthantLBFGS(LBFGS):
     """Directions that keep each weight on its side of zero."""
 
-    def __init__(self, sketch: Sketch, refresh: tuple[int, ...] = REFRESH) -> None:
-        super().__init__(sketch, refresh)
+    def __init__(self, sketch: Sketch, reviews: Container[int] = REVIEWS) -> None:
+        super().__init__(sketch, reviews)
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
-        if self.turns == 0 or self.turns in self.refresh:
+        if self._outdated(objective, theta):
             self.matrices = self.sketch.matrices(objective, theta)
             self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
             self._cache.clear()

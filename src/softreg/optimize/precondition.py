@@ -7,15 +7,17 @@ for uniform probabilities (what the coupling of the classes takes away is the di
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.optimize.factors import Factors, Gram, factors
 from softreg.optimize.objective import Objective
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums, in_order
+from softreg.rows import Array, Block, Rows, Sums
 
 MAX_FEATURES = 4096
 """Above this many columns a factor of d x d costs more than the passes it saves: a diagonal serves."""
@@ -59,36 +61,26 @@ class Diagonal:
 
 @dataclass(frozen=True)
 class Blocks:
-    """For each group of models and each class a factor K with `K^T K` = inverse of the block, (q or 1, d + 1, d + 1).
+    """For each group of models, factors of one block a class, or of one for all classes; `scale` (m, q) multiplies the
+    result."""
 
-    Kept as the inverse of a Cholesky factor: `K^T (K g)` stays positive definite in any precision. `scale` (m, q)
-    multiplies the result.
-    """
-
-    factors: tuple[Array, ...]
+    factors: tuple[Factors, ...]
     group: Array
     scale: Array
+    dtype: Any
 
     def solve(self, G: Array) -> Array:
         """The inverse of each class's block times its gradient."""
         out = np.empty_like(G)
-        for g, K in enumerate(self.factors):
+        for g, kept in enumerate(self.factors):
             mine = np.flatnonzero(self.group == g)
-            if len(mine) == 0:
-                continue
-            stack = G[mine].astype(K.dtype)  # (m', q, d + 1)
-            if len(K) == 1:  # one factor for all classes: one product
-                flat = stack.reshape(-1, stack.shape[-1])
-                out[mine] = ((flat @ K[0].T) @ K[0]).reshape(stack.shape)
-            else:
-                pairs = [(stack[:, k], K[k]) for k in range(len(K))]
-                for k, part in enumerate(in_order(lambda pair: (pair[0] @ pair[1].T) @ pair[1], pairs)):
-                    out[mine, k] = part
+            if len(mine):
+                out[mine] = kept.solve(G[mine].astype(self.dtype))
         return np.asarray(out * self.scale[:, :, None])
 
     def keep(self, members: Array) -> Blocks:
         """The curvature of some models of the stack."""
-        return Blocks(self.factors, self.group[members], self.scale[members])
+        return Blocks(self.factors, self.group[members], self.scale[members], self.dtype)
 
 
 class Sketch:
@@ -96,31 +88,53 @@ class Sketch:
 
     def __init__(self, sample: Rows) -> None:
         self.sample = sample
+        self._shares: Array | None = None
+
+    def change(self, objective: Objective, theta: Array) -> float:
+        """How far the uncertainty of the sampled rows is from that of the last sketch, as a part of it; inf for a
+        diagonal, which has no sample."""
+        if self._shares is None:
+            return np.inf
+        now = self._uncertainty(objective, theta)
+        return float(np.abs(now - self._shares).sum() / max(self._shares.sum(), 1e-300))
+
+    def leave(self, keep: Array) -> None:
+        """Only the models marked in `keep` stay."""
+        self._shares = None if self._shares is None else self._shares[keep]
 
     def curvature(self, objective: Objective, theta: Array) -> Curvature:
         """The curvature of the loss at `theta`, plus the penalty's, ready to be inverted."""
-        found = self.matrices(objective, theta)
-        if isinstance(found, Diagonal):
-            return found
-        blocks, group = found
+        if self._many_columns(objective):
+            return self._diagonal(objective)
         dtype = objective.rows.dtype
-        factors = tuple(np.stack(list(in_order(lambda H: _inverse_factor(H, dtype), list(B)))) for B in blocks)
+        groups, group = self._grams(objective, theta)
+        kept = tuple(factors(grams, objective.rows.d + 1) for grams in groups)
         if objective.q <= MAX_CLASSES:
-            return Blocks(factors, group, np.ones((objective.m, objective.q)))
-        together = np.stack([self._mean[group == g].mean() for g in range(len(blocks))])[group]
-        return Blocks(factors, group, together[:, None] / self._mean)
+            return Blocks(kept, group, np.ones((objective.m, objective.q)), dtype)
+        together = np.stack([self._mean[group == g].mean() for g in range(len(kept))])[group]
+        return Blocks(kept, group, together[:, None] / self._mean, dtype)
 
     def matrices(self, objective: Objective, theta: Array) -> Diagonal | tuple[tuple[Array, ...], Array]:
-        """The curvature of the loss at `theta`, plus the penalty's: a diagonal where there are many columns, otherwise
-        for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group of each model."""
-        if objective.rows.d > min(MAX_FEATURES, max(objective.rows.n, CHEAP_FEATURES)):
+        """The curvature of the loss at `theta`, plus the penalty's, in float64: a diagonal where there are many
+        columns, otherwise for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group
+        of each model."""
+        if self._many_columns(objective):
             return self._diagonal(objective)
-        w = self._uncertainty(objective, theta)  # (m, q, s)
+        groups, group = self._grams(objective, theta)
+        return tuple(np.stack([gram().whole() for gram in grams]) for grams in groups), group
+
+    @staticmethod
+    def _many_columns(objective: Objective) -> bool:
+        return objective.rows.d > min(MAX_FEATURES, max(objective.rows.n, CHEAP_FEATURES))
+
+    def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
+        """For each group of models with one strength the blocks of all classes (or the one of all), and the groups."""
+        w = self._shares = self._uncertainty(objective, theta)  # (m, q, s)
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)
         self._mean = np.maximum(mean, 1e-10 * mean.max() + 1e-300)
         Z = self._standardised(objective)
         groups, group = np.unique(objective.penalty.l2, return_inverse=True)
-        return tuple(self._blocks(objective, Z, w[group == g], group == g) for g in range(len(groups))), group
+        return [self._blocks(objective, Z, w[group == g], group == g) for g in range(len(groups))], group
 
     def _diagonal(self, objective: Objective) -> Diagonal:
         """The diagonal from all rows, at the logits that they keep: a sample would miss the rare columns of text."""
@@ -162,13 +176,17 @@ class Sketch:
         """The sampled rows in the solver's coordinates with a one for the bias (if there is one), (s, d + 1)."""
         shift, scale = objective.coordinates.for_block()
 
-        def part(block: Block) -> Array:
-            Z = block.standardised(shift, scale)
-            return np.concatenate([Z, np.full((len(Z), 1), objective.fit_intercept, dtype=Z.dtype)], axis=1)
+        Z = np.ones((self.sample.n, self.sample.d + 1), objective.rows.dtype)
 
-        return self.sample.map(part)
+        def part(block: Block) -> Sums:
+            Z[block.start : block.stop, :-1] = block.standardised(shift, scale)
+            return (0.0,)
 
-    def _blocks(self, objective: Objective, Z: Array, w: Array, members: Array) -> Array:
+        self.sample.sum(part)
+        Z[:, -1] = objective.fit_intercept
+        return Z
+
+    def _blocks(self, objective: Objective, Z: Array, w: Array, members: Array) -> list[Callable[[], Gram]]:
         """The blocks of one group of models, from the mean of their uncertainties."""
         ridge = objective.ridge[members][0]
         shares = w.sum(axis=0) / self._mass(objective)[members].sum()  # (q, s)
@@ -182,14 +200,12 @@ class Sketch:
         lots = np.random.default_rng(0).random(len(Z))
         size = max(ROWS_A_COLUMN * Z.shape[1], int(CHEAP_BLOCK / Z.shape[1] ** 2))
 
-        def block(share: Array) -> Array:
+        def block(share: Array) -> Gram:
             rows, weight = _drawn(share, size, lots)
             half = Z[rows] * np.sqrt(weight)[:, None].astype(Z.dtype)
-            H: Array = (half.T @ half).astype(np.float64)
-            H[np.diag_indices_from(H)] += ridge + share.sum() * (unseen + 1e-7) + 1e-300
-            return H
+            return Gram(half.T @ half, ridge + share.sum() * (unseen + 1e-7) + 1e-300)
 
-        return np.stack(list(in_order(block, list(shares))))
+        return [partial(block, share) for share in shares]
 
 
 def _drawn(share: Array, size: int, lots: Array) -> tuple[Array, Array]:
@@ -208,21 +224,3 @@ def _weights(block: Block, objective: Objective) -> Array:
     V = objective.weights(block)
     ones = np.ones((objective.m, block.stop - block.start))
     return ones if V is None else np.broadcast_to(V, ones.shape)
-
-
-def _inverse_factor(H: Array, dtype: Any) -> Array:
-    """K with `K^T K = H^-1` in the precision `dtype`; a little is added to the diagonal where rounding needs it.
-
-    H is scaled to a unit diagonal first, so that a column with a huge ridge does not drown the others.
-    """
-    size = np.sqrt(np.diag(H))
-    unit = (H / size / size[:, None]).astype(dtype)
-    factorise, invert = sl.get_lapack_funcs(("potrf", "trtri"), (unit,))
-    for jitter in (0.0, 1e-6, 1e-4, 1e-2):
-        unit[np.diag_indices_from(unit)] = 1.0 + jitter
-        L, failed = factorise(unit, lower=True)
-        if not failed:
-            K, failed = invert(L, lower=True)
-            if not failed:
-                return np.asarray(np.tril(K) / size.astype(dtype))
-    return np.diag(1 / size).astype(dtype)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
 
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome, Strategy
-from softreg.optimize.lbfgs import LBFGS, REFRESH
+from softreg.optimize.lbfgs import LBFGS, REVIEWS
+from softreg.optimize.nested import newton
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
+from softreg.optimize.reduction import pays, reduce
 from softreg.optimize.solution import Progress, Solution
 from softreg.rows import Array, Rows, one_blas_thread
 
@@ -25,8 +27,6 @@ NEWTON_CLASSES = 12
 """Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""
 SAMPLE_SHARE = 10
 """The sample for warm starts and sketches is this part of the rows."""
-REFRESH_SAMPLE, REFRESH_WARM = (0,), (0, 4, 20)
-"""When the sketch is made anew on the sample, and from its answer on: on MNIST more often costs more than it saves."""
 WARM_STEPS = 12
 """Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
 SMALL = 20_000
@@ -68,6 +68,21 @@ def minimise(
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
         rows, coordinates = standardise(rows, centred=fit_intercept)
+        if pays(rows, n_classes, penalty):
+            small = reduce(rows, coordinates)
+            found = minimise(
+                small.rows,
+                n_classes,
+                penalty,
+                fit_intercept=fit_intercept,
+                solver=solver,
+                tol=tol,
+                max_iter=max_iter,
+                start=None if start is None else small.start(*start),
+                seed=seed,
+                on_progress=on_progress,
+            )
+            return tuple(small.back(solution) for solution in found)
         objective = Objective(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
         name = choose(rows, n_classes, penalty, solver)
@@ -116,25 +131,27 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
+    if name == "newton" and (objective.penalty.l2 > 0).all():
+        return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
     warm = cold and objective.rows.n > SMALL
     sample = _sample(objective.rows, seed) if warm or name == "lbfgs" else objective.rows
     if warm:
         theta = _warm(objective, name, sample, theta, tol)
-    strategy = _strategy(objective, name, sample, REFRESH_WARM if warm else REFRESH)
+    strategy = _strategy(objective, name, sample, REVIEWS)
     return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
 
 
-def _strategy(objective: Objective, name: str, sample: Rows, refresh: tuple[int, ...]) -> Strategy:
+def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> Strategy:
     if name == "newton":
         return Newton()
-    return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), refresh)
+    return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), reviews)
 
 
 def _warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float) -> Array:
     """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
     few = Objective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
-    strategy = _strategy(objective, name, sample, REFRESH_SAMPLE)
+    strategy = _strategy(objective, name, sample, ())  # a new sketch costs more than it saves here
     return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=WARM_STEPS, certify=False).run().theta
 
 

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 _MISSING = {"NoneType", "NAType", "NaTType"}  # by name: pandas is no dependency
 
+NEIGHBOURS = 4096
+"""Integer labels that all lie within so many of one another are looked up in a table."""
+
 
 def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
     """Give labels of any kind as an array (n,) of one kind, with nothing missing.
@@ -70,6 +73,41 @@ def is_real(value: Any) -> bool:
     (True, True, False, False)
     """
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def span(values: NDArray[Any]) -> tuple[int, int] | None:
+    """Smallest and largest of these integers, where a table of all between is no large one.
+
+    >>> span(np.array([3, 7])), span(np.array([0, 10**6]))
+    ((3, 7), None)
+    """
+    if values.dtype.kind not in "iu" or not values.size:
+        return None
+    low, high = int(values.min()), int(values.max())
+    return (low, high) if high - low < NEIGHBOURS else None
+
+
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """`numpy.unique(values)`; integers that lie close together are counted.
+
+    >>> distinct(np.array([5, 3, 5]))
+    array([3, 5])
+    """
+    near = span(values)
+    if near is None:
+        return np.unique(values)
+    seen = np.flatnonzero(np.bincount(above(values, near[0])))
+    return np.asarray(seen.astype(values.dtype) + values.dtype.type(near[0]))
+
+
+def above(values: NDArray[Any], low: int) -> NDArray[Any]:
+    """How far integers lie above the smallest of them; the difference may be more than their dtype holds.
+
+    >>> above(np.array([-128, 127], np.int8), -128)
+    array([  0, 255])
+    """
+    wide = np.dtype(np.uint64 if values.dtype.kind == "u" else np.int64)
+    return (values.astype(wide, copy=False) - wide.type(low)).astype(np.intp, copy=False)
 
 
 def _objects(y: Any) -> NDArray[Any]:

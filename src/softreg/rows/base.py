@@ -50,6 +50,10 @@ class Block(Protocol):
         """The product (k, d) of one number a row, (k, b), with the rows: `R @ X`."""
         ...
 
+    def piece(self, start: int, stop: int) -> Block:
+        """Rows `start` to `stop` of this block, counted from its first, as a block of their own; nothing is copied."""
+        ...
+
     def loss_and_gradient(
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
@@ -197,7 +201,8 @@ def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Arr
     n = len(codes)
     random = np.random.default_rng(seed)
     order = random.permutation(n)
-    order = order[np.argsort(codes[order], kind="stable")]
+    few = codes.astype(np.int16) if codes.max(initial=0) < 2**15 else codes  # which NumPy sorts by counting
+    order = order[np.argsort(few[order], kind="stable")]
     counts = np.bincount(codes)
     take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])

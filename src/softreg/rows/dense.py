@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
 
-BLOCK_BYTES = 8 << 20
-"""A block of about this size keeps BLAS busy and its logits in the cache (measured: 2,000 to 4,000 rows of MNIST)."""
+BLOCK_BYTES = 16 << 20
+"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
+BLOCK_ROWS = 256, 16384
+"""A block has at least and at most so many rows."""
+ONE_BLOCK = 1 << 20
+"""Fewer bytes than this are not worth a second thread."""
 
 
 @dataclass(eq=False)
@@ -40,6 +44,16 @@ class DenseBlock(MemoryBlock):
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
+
+    def piece(self, start: int, stop: int) -> DenseBlock:
+        """Rows `start` to `stop` of this block as a block of their own."""
+        return DenseBlock(self.rows, self.start + start, self.start + stop)
+
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """Loss (m,), residual (k,) and gradient (k, d), summed over the rows, in one reading of them; or None."""
+        return kernels.loss_and_gradient(prepared, bias, self.X, q, self.labels, V, logits)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d)."""
@@ -85,7 +99,7 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
-        size = int(np.clip(BLOCK_BYTES // max(1, self.d * X.dtype.itemsize), 256, 16384))
+        size = block_rows(self.n, self.d * X.dtype.itemsize)
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def sample(self, size: int, seed: int) -> DenseRows:
@@ -108,3 +122,18 @@ class DenseRows(MemoryRows[DenseBlock]):
         if shift is None:
             shift, scale = self.shift, self.scale
         return DenseRows(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+
+
+def block_rows(n: int, row_bytes: int) -> int:
+    """Rows in a block: about `BLOCK_BYTES`, and as many in each of an even number of blocks, for threads to share.
+
+    Example:
+        >>> block_rows(60_000, 784 * 4), block_rows(5_000, 8)
+        (5000, 5000)
+    """
+    least, most = BLOCK_ROWS
+    size = int(np.clip(BLOCK_BYTES // max(1, row_bytes), least, most))
+    if n <= size and n * row_bytes <= ONE_BLOCK:
+        return max(1, n)
+    pairs = -(-n // (2 * size))
+    return max(least, -(-n // (2 * pairs)))

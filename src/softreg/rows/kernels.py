@@ -17,7 +17,7 @@ import numpy as np
 
 from softreg.rows.base import Array
 
-INTERFACE = 1
+INTERFACE = 2
 """What this file expects of the compiled module; one that was built from other sources is not used."""
 
 MOST_BYTES = {"baseline": 40, "avx2": 112, "avx512": 128}
@@ -106,6 +106,32 @@ def transposed_times(R: Array, X: Array) -> Array:
     out = np.empty((len(R), X.shape[1]), R.dtype)
     _module.transposed_times(R, X, out)
     return out
+
+
+def loss_and_gradient(
+    W: Array, bias: Array, X: Array, q: int, labels: Array, V: Array | None, logits: Array | None
+) -> tuple[Array, Array, Array] | None:
+    """Summed cross-entropy (m,), summed residual (k,), both float64, and `R @ X` (k, d), in one reading of X (b, d).
+
+    Column `j q + c` of W (k, d) and bias (k,) is class c of model j. labels: codes (b,) or label probabilities (b, q);
+    V: row weights (m, b), (1, b) or None. `logits` (k, b) receives `W @ X.T + bias` where it is given. None where
+    nothing is compiled, or `times` and `transposed_times` are the faster way or the only one.
+
+    Example:
+        >>> X, W, b, labels = np.eye(2), np.zeros((2, 2)), np.zeros(2), np.array([0, 1])
+        >>> done = loss_and_gradient(W, b, X, 2, labels, None, None)
+        >>> done is None or (done[0] / np.log(2)).round(12).tolist() == [2.0]
+        True
+    """
+    if not _few(W) or not _fit(W, bias, X) or (logits is not None and not _fit(W, logits)):
+        return None
+    k, m = len(W), len(W) // q
+    codes = np.ascontiguousarray(labels, np.int64) if labels.ndim == 1 else None
+    Y = np.ascontiguousarray(labels, W.dtype) if labels.ndim == 2 else None
+    V = None if V is None else np.ascontiguousarray(V, np.float64)
+    loss, residual, G = np.empty(m), np.empty(k), np.empty((k, X.shape[1]), W.dtype)
+    _module.loss_and_gradient(W, bias, X, codes, Y, V, logits, loss, residual, G)
+    return loss, residual, G
 
 
 def _fits_csr(X: Any, dense: Array) -> bool:

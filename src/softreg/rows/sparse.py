@@ -31,6 +31,10 @@ class SparseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.csr_transposed_times(R, self.X)
 
+    def piece(self, start: int, stop: int) -> SparseBlock:
+        """Rows `start` to `stop` of this block as a block of their own."""
+        return SparseBlock(self.rows, self.start + start, self.start + stop, self.X[start:stop])
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
         dense: Array = self.X.toarray()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import Any, NoReturn, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -52,12 +53,58 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield `work(item)` for each item, in the order of the items, computed by `thread_count()` threads."""
+    """Yield `work(item)` for each item, in the order of the items, computed by `thread_count()` threads.
+
+    The thread that asks is one of them: one that only waited would take turns with those that compute.
+    """
     todo = list(items)
-    threads = min(thread_count(), len(todo))
-    if threads <= 1:
-        return map(work, todo)
-    return _threads(thread_count()).map(work, todo)
+    threads = min(thread_count(), len(todo)) if len(todo) > 1 else 1  # one item: nobody asks the environment
+    return map(work, todo) if threads <= 1 else _shared(work, todo, threads)
+
+
+def _shared(work: Callable[[Item], Result], items: list[Item], threads: int) -> Iterator[Result]:
+    """`in_order` for two threads or more: each takes the next item until none is left."""
+    todo = deque(enumerate(items))
+    done: dict[int, Callable[[], Result]] = {}
+
+    def take_one() -> bool:
+        try:
+            place, item = todo.popleft()
+        except IndexError:
+            return False
+        done[place] = _outcome(work, item)
+        return True
+
+    def take_all() -> None:
+        while take_one():
+            pass
+
+    helpers = [_threads(thread_count()).submit(take_all) for _ in range(threads - 1)]
+    given, busy = 0, True
+    try:
+        while busy:
+            busy = take_one()
+            if not busy:
+                wait([helper for helper in helpers if not helper.cancel()])  # who has not begun is not needed any more
+            while given in done:
+                yield done.pop(given)()
+                given += 1
+    finally:  # after an error, or when nobody asks for the rest, no more items are taken
+        todo.clear()
+        wait(helpers)
+
+
+def _outcome(work: Callable[[Item], Result], item: Item) -> Callable[[], Result]:
+    """A function that returns or raises what `work(item)` does, whoever calls it."""
+    try:
+        result = work(item)
+    except BaseException as error:  # it belongs to the thread that asks for the results, in their order
+        return partial(_raise, error)
+    return lambda: result
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _threads(size: int) -> ThreadPoolExecutor:

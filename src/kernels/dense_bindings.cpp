@@ -1,0 +1,82 @@
+// The kernels for dense rows as Python functions.
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include <nanobind/stl/optional.h>
+
+#include "bindings.hpp"
+
+namespace {
+
+template <class T>
+const Dense<T>& dense();
+template <>
+const Dense<float>& dense<float>() { return level.dense->of_float; }
+template <>
+const Dense<double>& dense<double>() { return level.dense->of_double; }
+
+template <class T>
+void times(Matrix<const T> W, Matrix<const T> X, Matrix<T> out) {
+    const auto b = X.shape(0), d = X.shape(1), k = W.shape(0);
+    require(W.shape(1) == d && out.shape(0) == k && out.shape(1) == b);
+    nb::gil_scoped_release released;
+    dense<T>().times(X.data(), W.data(), out.data(), b, d, k);
+}
+
+template <class T>
+void transposed_times(Matrix<const T> R, Matrix<const T> X, Matrix<T> G) {
+    const auto b = X.shape(0), d = X.shape(1), k = R.shape(0);
+    require(R.shape(1) == b && G.shape(0) == k && G.shape(1) == d);
+    nb::gil_scoped_release released;
+    dense<T>().transposed_times(X.data(), R.data(), G.data(), b, d, k);
+}
+
+struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+};
+
+std::unique_ptr<void, Free> aligned_memory(std::size_t bytes) {
+    std::unique_ptr<void, Free> memory(std::aligned_alloc(64, (bytes + 127) / 64 * 64));
+    if (!memory) throw std::bad_alloc();
+    return memory;
+}
+
+template <class T>
+void loss_and_gradient(Matrix<const T> W, Numbers<const T> bias, Matrix<const T> X,
+                       std::optional<Numbers<const std::int64_t>> codes, std::optional<Matrix<const T>> Y,
+                       std::optional<Matrix<const double>> V, std::optional<Matrix<T>> logits, Numbers<double> loss,
+                       Numbers<double> residual, Matrix<T> G) {
+    const auto b = X.shape(0), d = X.shape(1), k = W.shape(0), m = loss.shape(0);
+    require(m > 0 && k > 0 && k % m == 0 && W.shape(1) == d && bias.shape(0) == k && residual.shape(0) == k);
+    require(G.shape(0) == k && G.shape(1) == d);
+    require(codes ? !Y && codes->shape(0) == b : Y && Y->shape(0) == b && Y->shape(1) == k / m);
+    require(!V || (V->shape(1) == b && (V->shape(0) == m || V->shape(0) == 1)));
+    require(!logits || (logits->shape(0) == k && logits->shape(1) == b));
+    const auto memory = aligned_memory(dense<T>().loss_and_gradient_bytes(d, k));
+    const auto size = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
+    const Pass<T> pass{X.data(), W.data(), bias.data(), codes ? codes->data() : nullptr, Y ? Y->data() : nullptr,
+                       V ? V->data() : nullptr, V && V->shape(0) > 1, logits ? logits->data() : nullptr, loss.data(),
+                       residual.data(), G.data(), size(b), size(d), size(m), size(k / m), memory.get()};
+    nb::gil_scoped_release released;
+    dense<T>().loss_and_gradient(pass);
+}
+
+template <class T>
+void add_kernels(nb::module_& m) {
+    m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
+    m.def("transposed_times", &transposed_times<T>, nb::arg("R").noconvert(), nb::arg("X").noconvert(),
+          nb::arg("out").noconvert());
+    m.def("loss_and_gradient", &loss_and_gradient<T>, nb::arg("W").noconvert(), nb::arg("bias").noconvert(),
+          nb::arg("X").noconvert(), nb::arg("codes").noconvert().none(), nb::arg("Y").noconvert().none(),
+          nb::arg("V").noconvert().none(), nb::arg("logits").noconvert().none(), nb::arg("loss").noconvert(),
+          nb::arg("residual").noconvert(), nb::arg("G").noconvert());
+}
+
+}  // namespace
+
+void add_dense(nb::module_& m) {
+    add_kernels<float>(m);
+    add_kernels<double>(m);
+}

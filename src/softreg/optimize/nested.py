@@ -1,0 +1,76 @@
+"""Newton's method from the answers for nested samples of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from softreg.optimize.descent import Descent, Outcome
+from softreg.optimize.newton import Newton
+from softreg.optimize.objective import Objective
+from softreg.optimize.solution import Progress
+from softreg.optimize.strides import Strides
+from softreg.rows import Array
+
+SURE = 1e-3
+"""A sample's Hessian serves for all rows where the square of its likely error, `4 p / n` for p parameters, is below."""
+LEAST, LEAST_A_PARAMETER, GROWTH = 1000, 20, 8
+"""Newton's method begins with a sample of at least so many rows; each further one is at most so many times as large."""
+CALM = 10.0
+"""Rows that speak for weights of zero in each sample of Newton's method."""
+
+
+def newton(
+    objective: Objective,
+    theta: Array,
+    tol: float,
+    max_iter: int,
+    seed: int,
+    cold: bool,
+    on_progress: Callable[[Progress], Any] | None,
+) -> Outcome:
+    """Newton's method with a reading a step, from the answer for a sample; `Descent` where that does not get there."""
+    factors = None
+    if cold:
+        theta, factors = _sampled(objective, theta, seed)
+    strides = Strides(objective, theta, tol=tol, max_iter=max_iter, factors=factors, on_progress=on_progress)
+    found = strides.run()
+    if found is not None:
+        return found
+    again = Objective(objective.rows, objective.q, strides.penalty, objective.coordinates, objective.fit_intercept)
+    again.half_passes = objective.half_passes
+    taken = strides.out.n_iter
+    rest = Descent(
+        again, Newton(), strides.reached(), tol=tol, max_iter=max_iter - int(taken.max()), on_progress=on_progress
+    ).run()
+    objective.half_passes, rest.n_iter = again.half_passes, rest.n_iter + taken
+    rest.history[:0] = strides.out.history
+    return rest
+
+
+def _sampled(objective: Objective, theta: Array, seed: int) -> tuple[Array, list[Array] | None]:
+    """The answer for a sample of the rows, and factors of its Hessian where they are good enough for all rows.
+
+    Samples are nested, each several times as large as the one within: the first, small one bears the steps from afar,
+    and each of the others needs one or two.
+    """
+    parameters = (objective.q - 1) * (objective.rows.d + 1)
+    least = max(LEAST, LEAST_A_PARAMETER * parameters)
+    if objective.rows.n < GROWTH * least:
+        return theta, None
+    levels = int(np.ceil(np.log(objective.rows.n / least) / np.log(GROWTH)))
+    homes, ratio = [objective.rows], (objective.rows.n / least) ** (1 / levels)
+    for level in range(1, levels + 1):
+        homes.append(homes[-1].sample(int(objective.rows.n / ratio**level), seed))
+    factors: list[Array] | None = None
+    for rows in homes[:0:-1]:
+        few = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+        few.ridge[:, :-1] += CALM / rows.n  # columns that hardly vary in the sample must not run away
+        chance = parameters / (2 * rows.n)  # what a sample's optimum is above that of all rows, about
+        found = Strides(few, theta, tol=1.0, max_iter=40).approach(chance / 4)
+        if found is None:
+            return theta, None
+        theta, factors = found
+    return theta, factors if factors is not None and 8 * chance < SURE else None
