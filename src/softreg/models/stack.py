@@ -98,31 +98,32 @@ class FoldStack:
         path = StackPath(rows, len(classes), judge, count, fit_intercept=s.fit_intercept, solver=s.solver, seed=s.seed)
         return Cohort(path, classes, mine - 1, judge)
 
-    def fit(self, strength: float, ratios: Sequence[float], start: Sequence[Answer] | None) -> list[Answer]:
-        """Every member at one strength, once for each l1_ratio; `start` holds an answer to begin with for each."""
+    def fit(self, places: Sequence[tuple[float, float]], start: Sequence[Answer] | None) -> list[Answer]:
+        """Every member at each (strength, l1_ratio), all as one stack; `start` holds an answer for each to begin with."""
         fits = []
         for c, cohort in enumerate(self.cohorts):
             begin = None
             if start is not None:
                 W, b = (np.concatenate([a.weights[c][i] for a in start]) for i in (0, 1))
                 begin = W, b
-            penalty = elastic_net(strength, np.repeat(np.asarray(ratios, dtype=np.float64), len(cohort.folds)))
+            strength, ratio = np.repeat(np.array(places, dtype=np.float64), len(cohort.folds), axis=0).T
+            penalty = elastic_net(strength, ratio)
             s = self.settings
-            fits.append(cohort.path.fit(penalty, begin, settled=s.settled, max_iter=s.max_iter, copies=len(ratios)))
-        return [self._answer(fits, r) for r in range(len(ratios))]
+            fits.append(cohort.path.fit(penalty, begin, settled=s.settled, max_iter=s.max_iter, copies=len(places)))
+        return [self._answer(fits, at) for at in range(len(places))]
 
-    def _answer(self, fits: Sequence[StackFit], ratio: int) -> Answer:
-        """What the cohorts have found, for one of the l1_ratios."""
+    def _answer(self, fits: Sequence[StackFit], at: int) -> Answer:
+        """What the cohorts have found at one of the places."""
         parts, held, layers = [], [], len(self.judge)
         for cohort, fit in zip(self.cohorts, fits, strict=True):
             m = len(cohort.folds)
-            mine = slice(ratio * m, (ratio + 1) * m)
+            mine = slice(at * m, (at + 1) * m)
             parts.append((fit.W[mine], fit.b[mine], fit.gap[mine]))
-            held.append(fit.held[ratio * layers : (ratio + 1) * layers])
+            held.append(fit.held[at * layers : (at + 1) * layers])
         return Answer(
             tuple((W, b) for W, b, _ in parts),
             self._together(held),
-            float(fits[0].value[ratio * len(self.cohorts[0].folds)]),
+            float(fits[0].value[at * len(self.cohorts[0].folds)]),
             max(float(gap.max()) for _, _, gap in parts),
             sum(fit.passes for fit in fits),
             all(fit.settled for fit in fits),

@@ -27,6 +27,8 @@ from softreg.rows import Array, Block, Rows, Sums, one_blas_thread
 
 PROOF = 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats."""
+LEAVE = 0.3
+"""Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
 STEPS = 2
 """So many steps in succession must leave a held-out loss unchanged."""
 
@@ -103,7 +105,7 @@ class StackPath:
             descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=PROOF, max_iter=max_iter)
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
-            done = descent.settled or all(s is Status.CONVERGED for s in outcome.status)
+            done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
             return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
 
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
@@ -170,9 +172,10 @@ class WatchedDescent(Descent):
 
     def __init__(self, watch: Watch, limit: float, objective: Objective, *rest: Any, **more: Any) -> None:
         super().__init__(objective, *rest, **more)
-        self.watch, self.limit, self.settled = watch, limit, False
+        self.watch, self.limit = watch, limit
         self.last = np.full(watch.members, np.inf)
         self.quiet, self.steps = np.zeros((2, watch.members), dtype=np.int64)
+        self.calm = np.zeros(watch.members, dtype=bool)
         self._look()
 
     def _look(self) -> None:
@@ -189,10 +192,11 @@ class WatchedDescent(Descent):
         if not going:
             return False
         self._look()
-        if self.limit == 0 or (self.quiet[self.objective.members] < STEPS).any():
+        done = self.quiet[self.objective.members] >= STEPS
+        if self.limit == 0 or done.sum() < max(1, LEAVE * len(done)):
             return True
         gap, bound = self._prove(np.full(self.objective.m, np.inf), last=True)
-        self._record(np.ones(self.objective.m, dtype=bool), gap, bound, Status.STOPPED)
-        self._look()
-        self.settled = True
-        return False
+        self._record(done, gap, bound, Status.STOPPED)
+        self.calm[self.objective.members[done]] = True
+        self._keep(~done)
+        return self.objective.m > 0
