@@ -99,7 +99,7 @@ class FoldStack:
         return Cohort(path, classes, mine - 1, judge)
 
     def fit(self, places: Sequence[tuple[float, float]], start: Sequence[Answer] | None) -> list[Answer]:
-        """Every member at each (strength, l1_ratio), all as one stack; `start` holds an answer for each to begin with."""
+        """Every member at each (strength, l1_ratio), all as one stack; `start` holds an answer to begin with."""
         fits = []
         for c, cohort in enumerate(self.cohorts):
             begin = None
