@@ -64,6 +64,23 @@ void loss_and_gradient(Matrix<const T> W, Numbers<const T> bias, Matrix<const T>
 }
 
 template <class T>
+void extremes(Matrix<const T> X, Numbers<T> low, Numbers<T> high) {
+    const auto b = X.shape(0), d = X.shape(1);
+    require(b > 0 && low.shape(0) == d && high.shape(0) == d);
+    nb::gil_scoped_release released;
+    dense<T>().extremes(X.data(), low.data(), high.data(), b, d);
+}
+
+template <class T>
+void moments(Matrix<const T> X, Numbers<const double> shift, Numbers<const double> scale, Numbers<double> first,
+             Numbers<double> second) {
+    const auto b = X.shape(0), d = X.shape(1);
+    require(shift.shape(0) == d && scale.shape(0) == d && first.shape(0) == d && second.shape(0) == d);
+    nb::gil_scoped_release released;
+    dense<T>().moments(X.data(), shift.data(), scale.data(), first.data(), second.data(), b, d);
+}
+
+template <class T>
 void add_kernels(nb::module_& m) {
     m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
     m.def("transposed_times", &transposed_times<T>, nb::arg("R").noconvert(), nb::arg("X").noconvert(),
@@ -72,6 +89,9 @@ void add_kernels(nb::module_& m) {
           nb::arg("X").noconvert(), nb::arg("codes").noconvert().none(), nb::arg("Y").noconvert().none(),
           nb::arg("V").noconvert().none(), nb::arg("logits").noconvert().none(), nb::arg("loss").noconvert(),
           nb::arg("residual").noconvert(), nb::arg("G").noconvert());
+    m.def("extremes", &extremes<T>, nb::arg("X").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert());
+    m.def("moments", &moments<T>, nb::arg("X").noconvert(), nb::arg("shift").noconvert(), nb::arg("scale").noconvert(),
+          nb::arg("first").noconvert(), nb::arg("second").noconvert());
 }
 
 }  // namespace

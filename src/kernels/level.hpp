@@ -26,6 +26,9 @@ struct Dense {
     void (*transposed_times)(const T* X, const T* R, T* G, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
     std::ptrdiff_t (*loss_and_gradient_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
     void (*loss_and_gradient)(const Pass<T>& pass);
+    void (*extremes)(const T* X, T* low, T* high, std::ptrdiff_t b, std::ptrdiff_t d);
+    void (*moments)(const T* X, const double* shift, const double* scale, double* first, double* second,
+                    std::ptrdiff_t b, std::ptrdiff_t d);
 };
 
 template <class T, class I>

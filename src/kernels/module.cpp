@@ -97,7 +97,7 @@ void add_csr(nb::module_& m) {
 
 NB_MODULE(_compiled, m) {
     m.doc() = "Products of blocks of rows with a handful of columns.";
-    m.attr("INTERFACE") = 2;
+    m.attr("INTERFACE") = 3;
     m.def("levels", &names, "Instruction sets that this machine has kernels for, the best last.");
     m.def("level", [] { return std::string(level.name); }, "The instruction set in use.");
     m.def("choose", &choose, nb::arg("name"), "Use another instruction set.");

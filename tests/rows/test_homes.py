@@ -299,3 +299,18 @@ def test_the_limit_of_blas_threads_holds_in_any_thread_and_is_lifted() -> None:
         assert other.submit(within).result() == {1}
     assert within() == {1}
     assert threadpool_info() == before
+
+
+def test_samples_of_many_rows_are_as_exact_as_those_of_few() -> None:
+    random = np.random.default_rng(0)
+    labels = random.choice(4, size=150_000, p=[0.7, 0.29, 0.0099, 0.0001])
+    index, weight = stratified(labels, 5000, seed=3)
+    assert (np.diff(index) > 0).all()
+    for k, count in enumerate(np.bincount(labels)):
+        mine = labels[index] == k
+        assert mine.sum() == min(count, max(np.ceil(count * 5000 / 150_000), 5))
+        assert weight[mine].sum() == pytest.approx(count)
+    spread = np.histogram(index, bins=10, range=(0, 150_000))[0]
+    assert (np.abs(spread - 500) < 6 * np.sqrt(500)).all()  # drawn from everywhere
+    again, _ = stratified(labels, 5000, seed=4)
+    assert len(np.intersect1d(index, again)) < 400

@@ -93,6 +93,23 @@ def test_rounding_is_that_of_the_precision(level: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [1, 7, 16, 33, 511, 512, 513, 1100])
+def test_extremes_and_moments_of_columns(level: str, dtype: Any, d: int) -> None:
+    random = np.random.default_rng(d)
+    for b in (1, 2, 300):
+        X = eighths(random, (b, d), dtype)
+        low, high = kernels.extremes(X)
+        np.testing.assert_array_equal(low, [min(column) for column in X.T])
+        np.testing.assert_array_equal(high, [max(column) for column in X.T])
+        assert low.dtype == high.dtype == dtype
+        shift, scale = random.integers(-3, 4, d) / 8, 2.0 ** random.integers(-2, 3, d)  # sums that are exact
+        first, second = kernels.moments(X, shift, scale)
+        Z = (X.astype(float) - shift) / scale
+        np.testing.assert_array_equal(first, Z.sum(axis=0))
+        np.testing.assert_array_equal(second, (Z**2).sum(axis=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_logits_of_a_row_do_not_know_its_neighbours(level: str, dtype: Any) -> None:
     if level == "numpy":
         pytest.skip("BLAS promises no such thing")

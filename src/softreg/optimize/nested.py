@@ -14,10 +14,12 @@ from softreg.optimize.solution import Progress
 from softreg.optimize.strides import Strides
 from softreg.rows import Array
 
-SURE = 1e-3
+SURE = 0.04
 """A sample's Hessian serves for all rows where the square of its likely error, `4 p / n` for p parameters, is below."""
-LEAST, LEAST_A_PARAMETER, GROWTH = 1000, 20, 8
+LEAST, LEAST_A_PARAMETER, GROWTH = 1000, 20, 16
 """Newton's method begins with a sample of at least so many rows; each further one is at most so many times as large."""
+WORTH = 4
+"""Rows so many times as many as in the first sample are worth one."""
 CALM = 10.0
 """Rows that speak for weights of zero in each sample of Newton's method."""
 
@@ -58,7 +60,7 @@ def _sampled(objective: Objective, theta: Array, seed: int) -> tuple[Array, list
     """
     parameters = (objective.q - 1) * (objective.rows.d + 1)
     least = max(LEAST, LEAST_A_PARAMETER * parameters)
-    if objective.rows.n < GROWTH * least:
+    if objective.rows.n < WORTH * least:
         return theta, None
     levels = int(np.ceil(np.log(objective.rows.n / least) / np.log(GROWTH)))
     homes, ratio = [objective.rows], (objective.rows.n / least) ** (1 / levels)

@@ -21,7 +21,7 @@ from softreg.optimize.solution import Progress, Solution
 from softreg.rows import Array, Rows, one_blas_thread
 
 SOLVERS = ("auto", "newton", "lbfgs")
-NEWTON_PARAMETERS = 250
+NEWTON_PARAMETERS = 125
 """Up to this many parameters, (q - 1) x (d + 1), an exact Hessian a step is cheaper than the steps that it saves."""
 NEWTON_CLASSES = 12
 """Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""

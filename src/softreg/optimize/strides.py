@@ -33,9 +33,9 @@ NEAR, NEARER = 1e-4, 1e-7
 """Below this gap a Hessian serves for the next steps as well; the second is for so few rows that theirs cost little."""
 SQUARED = 16
 """After a step with a Hessian of its own a small gap g is about `4 g^2`; not to hope for too much, four times that."""
-CAREFUL = 1e-7
+CAREFUL = 1e-9
 """From this gap on the softmax of float32 rows is taken in float64: the next reading may be the last."""
-SHRINK = 1 / 30
+SHRINK = 1 / 8
 """An old Hessian is given up when a step does not shrink the gap to this part."""
 DECREASE = 1e-4
 """A step must gain at least this share of what the slope promises."""
@@ -80,7 +80,7 @@ class Strides:
         )
         self.single = objective.rows.dtype != np.float64
         self.reader = Reader(objective)
-        self.now = self.reader.read(self.theta, factors is None)
+        self.now = self.reader.read(self.theta, factors is None, careful=False)
 
     # --- the loop -----------------------------------------------------------------------------------------------
 

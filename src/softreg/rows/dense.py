@@ -66,18 +66,11 @@ class DenseBlock(MemoryBlock):
 
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each."""
-        X = self.X
-        return X.min(axis=0), X.max(axis=0)
+        return kernels.extremes(self.X)
 
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
         """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
-        first, second = np.zeros(self.rows.d), np.zeros(self.rows.d)
-        X = self.X
-        for a in range(0, len(X), 256):  # a short run at a time: float64 copies that stay in the cache
-            z = (X[a : a + 256].astype(np.float64) - shift) / scale
-            first += z.sum(axis=0)
-            second += np.einsum("ij,ij->j", z, z)
-        return first, second
+        return kernels.moments(self.X, shift, scale)
 
 
 class DenseRows(MemoryRows[DenseBlock]):

@@ -17,7 +17,7 @@ import numpy as np
 
 from softreg.rows.base import Array
 
-INTERFACE = 2
+INTERFACE = 3
 """What this file expects of the compiled module; one that was built from other sources is not used."""
 
 MOST_BYTES = {"baseline": 40, "avx2": 112, "avx512": 128}
@@ -132,6 +132,38 @@ def loss_and_gradient(
     loss, residual, G = np.empty(m), np.empty(k), np.empty((k, X.shape[1]), W.dtype)
     _module.loss_and_gradient(W, bias, X, codes, Y, V, logits, loss, residual, G)
     return loss, residual, G
+
+
+def extremes(X: Array) -> tuple[Array, Array]:
+    """Smallest and largest number of each column, (d,) each.
+
+    Example:
+        >>> extremes(np.array([[1.0, 5.0], [3.0, 4.0]]))
+        (array([1., 4.]), array([3., 5.]))
+    """
+    if _module is None or not _fit(X):
+        return X.min(axis=0), X.max(axis=0)
+    low, high = np.empty(X.shape[1], X.dtype), np.empty(X.shape[1], X.dtype)
+    _module.extremes(X, low, high)
+    return low, high
+
+
+def moments(X: Array, shift: Array, scale: Array) -> tuple[Array, Array]:
+    """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each, in float64.
+
+    Example:
+        >>> moments(np.array([[1.0, 5.0], [3.0, 4.0]]), np.array([1.0, 0.0]), np.array([2.0, 1.0]))
+        (array([1., 9.]), array([ 1., 41.]))
+    """
+    first, second = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    if _module is not None and _fit(X):
+        _module.moments(X, np.ascontiguousarray(shift, float), np.ascontiguousarray(scale, float), first, second)
+        return first, second
+    for a in range(0, len(X), 256):  # a short run at a time: float64 copies that stay in the cache
+        z = (X[a : a + 256].astype(np.float64) - shift) / scale
+        first += z.sum(axis=0)
+        second += np.einsum("ij,ij->j", z, z)
+    return first, second
 
 
 def _fits_csr(X: Any, dense: Array) -> bool:
