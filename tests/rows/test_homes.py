@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, sparse, thread_count
+from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, runs, sparse, thread_count
 from softreg.rows.base import add_up, stratified
 
 Array = NDArray[Any]
@@ -97,6 +97,23 @@ def test_products_with_the_transpose_are_summed(home: Rows) -> None:
     np.testing.assert_array_equal(G, R @ numbers())
     np.testing.assert_array_equal(r, R.sum(axis=1))
     assert G.dtype == r.dtype == np.float64
+
+
+def test_sums_by_class(home: Rows) -> None:
+    w = np.random.default_rng(5).integers(-8, 9, size=(2, N)) / 8
+    q = int(LABELS.max()) + 1
+    expected = np.einsum("kn,nq,nd->kqd", w, np.eye(q)[LABELS], numbers())
+    (sums,) = home.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    np.testing.assert_array_equal(sums, expected)
+    soft = home.labelled(0.7 * np.eye(q)[LABELS] + 0.3 / q, None)
+    (sums,) = soft.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    np.testing.assert_array_equal(sums, expected)
+
+
+def test_runs_are_pieces_of_a_block_in_order(home: Rows) -> None:
+    rows = home.map(lambda block: np.concatenate([[[r.start, r.stop]] for r in runs(block, 100)]))
+    np.testing.assert_array_equal(rows[:4], [[0, 100], [100, 200], [200, 256], [256, 356]])
+    assert rows[-1, 1] == N
 
 
 def test_labels_and_weights_travel_with_the_rows(home: Rows) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,43 +19,13 @@ from softreg.optimize.linesearch import FLAT, FLAT_ENOUGH, enough, search
 from softreg.optimize.objective import Objective
 from softreg.optimize.separation import Separation, find
 from softreg.optimize.solution import Progress, Status
+from softreg.optimize.strategy import Strategy
 from softreg.rows import Array
 
+FINE = 1e-7
+"""Below this tolerance an objective without kept logits is proved in float64; with them, it always is."""
 PATIENCE = 15
 """Iterations without progress of the estimated gap after which rounding errors are taken to be the cause."""
-
-
-class Strategy(Protocol):
-    """Where to go from here."""
-
-    proves: bool
-    """Whether `decrement_bound` can prove a gap."""
-    goal: float
-    """A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
-
-    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
-        """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
-        ...
-
-    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
-        """The direction, `D` or a better one, in which a model without a finite optimum would run away."""
-        ...
-
-    def decrement_bound(self, objective: Objective, G: Array) -> Array:
-        """A certified gap (m,) from the curvature; inf where there is none."""
-        ...
-
-    def learn(self, step: Array, change: Array) -> None:
-        """Take note of a step and the change of the gradient along it."""
-        ...
-
-    def leave(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay."""
-        ...
-
-    def forget(self) -> None:
-        """What was learned no longer holds."""
-        ...
 
 
 @dataclass
@@ -218,14 +188,23 @@ class Descent:
         flat = FLAT if self._unpenalised().any() else FLAT_ENOUGH
         one, start = np.ones(objective.m), self.loss
 
-        there = self.theta + D
-        loss, G = objective.leap(there)
-        rise = dot(G, D) + cross + square
-        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest, flat).all():
-            objective.land()
-            self.theta = there
-            self._arrive(loss, G)
-            return one
+        tried: list[tuple[Array, Array, Array]] = []
+
+        def leap(t: Array) -> Array:
+            loss, G = objective.leap(self.theta + t[:, None, None] * D)
+            tried[:] = [(t, loss, G)]
+            rise = dot(G, D) + cross + t * square
+            return np.stack([loss + t * cross + t**2 * square / 2, rise, (rise - slope) / t])
+
+        first = leap(one)
+        if enough(one, first[0], first[1], start, slope, noise, longest, flat).all():
+            return self._land(D, *tried[0])
+
+        if not objective.keeps_logits:  # a leap costs no more than anything else, and brings the gradient
+            t = search(lambda t: first if (t == 1).all() else leap(t), start, slope, noise, longest, flat)
+            if t.any() and (t != tried[0][0]).any():
+                leap(t)
+            return self._land(D, *tried[0]) if t.any() else t
 
         def at(t: Array) -> Array:
             return np.asarray(objective.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
@@ -236,6 +215,13 @@ class Descent:
             objective.move(t)
             self.theta = self.theta + t[:, None, None] * D
             self._arrive(*objective.gradient())
+        return t
+
+    def _land(self, D: Array, t: Array, loss: Array, G: Array) -> Array:
+        """Stay where the last leap led."""
+        self.objective.land()
+        self.theta = self.theta + t[:, None, None] * D
+        self._arrive(loss, G)
         return t
 
     def _stuck(self, t: Array, estimate: Array) -> bool:
@@ -262,6 +248,9 @@ class Descent:
         if not self.certify:
             self._record(estimate <= self.goal, estimate, ["estimate"] * objective.m, Status.CONVERGED)
             return self._keep(estimate > self.goal)
+        if self.goal < FINE and objective.lacks_precision() and not objective.keeps_logits:
+            self._go_precise()
+            return True
         gap, bound = self._prove(decrement)
         proved = gap <= self.tol
         self.tried = np.where(estimate <= self.goal, estimate, self.tried)

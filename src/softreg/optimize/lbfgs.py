@@ -10,6 +10,7 @@ from collections.abc import Callable, Container
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Curvature, Sketch
@@ -62,7 +63,7 @@ class LBFGS:
     proves = False
     goal = np.inf
 
-    def __init__(self, sketch: Sketch, reviews: Container[int] = REVIEWS) -> None:
+    def __init__(self, sketch: Sketch | ClusterSketch, reviews: Container[int] = REVIEWS) -> None:
         self.sketch, self.reviews = sketch, reviews
         self.curvature: Curvature | None = None
         self.pairs: list[tuple[Array, Array, Array]] = []
@@ -72,7 +73,7 @@ class LBFGS:
         """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         if self._outdated(objective, theta):
             self.curvature = None  # two at once would take twice the memory
-            self.curvature = self.sketch.curvature(objective, theta)
+            self.curvature = self.sketch.curvature(objective, theta, G)
         self.turns += 1
         D = -self._two_loops(G)
         D -= D.mean(axis=1, keepdims=True)  # softmax ignores what all classes share, and the penalty does not like it
@@ -122,7 +123,7 @@ class LBFGS:
         """The step that today's curvature alone would take: longest where the likelihood has gone flat."""
         if (objective.q - 1) * G.shape[2] <= EXACT_PARAMETERS:
             return Newton().direction(objective, theta, G)
-        step = -self.sketch.curvature(objective, theta).solve(G)
+        step = -self.sketch.curvature(objective, theta, G).solve(G)
         return np.asarray(step - step.mean(axis=1, keepdims=True))
 
     def decrement_bound(self, objective: Objective, G: Array) -> Array:

@@ -8,10 +8,12 @@ no further pass over X for any number of step lengths t.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
 from softreg.optimize.coordinates import Coordinates
+from softreg.optimize.moments import ClassMoments, Scatter, class_moments, scatter
 from softreg.optimize.penalties import Penalty
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
@@ -20,13 +22,10 @@ from softreg.rows import Array, Block, Rows, Sums
 class Objective:
     """F_j(theta_j) for each model j of a stack; `penalty` and the row weights tell the models apart."""
 
+    keeps_logits = True
+
     def __init__(
-        self,
-        rows: Rows,
-        n_classes: int,
-        penalty: Penalty,
-        coordinates: Coordinates,
-        fit_intercept: bool = True,
+        self, rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
     ) -> None:
         self.rows, self.q, self.penalty, self.coordinates = rows, n_classes, penalty, coordinates
         self.fit_intercept = fit_intercept
@@ -37,6 +36,16 @@ class Objective:
         self._check_weights()
         self.mass = self._mass()
         self.ridge = self._ridge()
+
+    @cached_property
+    def moments(self) -> ClassMoments:
+        """Rates and means of the classes."""
+        return class_moments(self)
+
+    @cached_property
+    def scatter(self) -> Scatter:
+        """How the rows scatter about their class's mean and in all; the same for all models."""
+        return scatter(self)
 
     @property
     def m(self) -> int:
@@ -274,6 +283,14 @@ class Objective:
 
         self.rows.sum(part)
 
+    def logits(self, block: Block) -> Array:
+        """The block's logits (m, q, b) at the parameters of now."""
+        return block.memory["logits"]
+
+    def surety(self, block: Block) -> loss.Surety:
+        """How sure the models are of these rows."""
+        return loss.surety(loss.probabilities(self.logits(block))[0], block.labels, self.weights(block))
+
     def _bias_sums(self, block: Block, shift: Array) -> Sums:
         o = block.memory["logits"].astype(np.float64) + shift[:, :, None]
         return loss.bias_sums(o, block.labels, self.weights(block))
@@ -293,6 +310,8 @@ class Objective:
         """Only the models marked in `keep` stay in the stack."""
         self.members, self.mass, self.ridge = self.members[keep], self.mass[keep], self.ridge[keep]
         self.penalty = self.penalty.keep(keep)
+        if "moments" in self.__dict__:
+            self.moments = self.moments.keep(keep)
 
         def part(block: Block) -> Sums:
             for name, kept in block.memory.items():

@@ -102,7 +102,7 @@ class Sketch:
         """Only the models marked in `keep` stay."""
         self._shares = None if self._shares is None else self._shares[keep]
 
-    def curvature(self, objective: Objective, theta: Array) -> Curvature:
+    def curvature(self, objective: Objective, theta: Array, G: Array | None = None) -> Curvature:
         """The curvature of the loss at `theta`, plus the penalty's, ready to be inverted."""
         if self._many_columns(objective):
             return self._diagonal(objective)
@@ -142,7 +142,7 @@ class Sketch:
         shift, scale = objective.coordinates.for_block()
 
         def part(block: Block) -> Sums:
-            P, _ = loss.probabilities(block.memory["logits"])
+            P, _ = loss.probabilities(objective.logits(block))
             w = P * (1 - P) * _weights(block, objective)[:, None]
             flat = w.reshape(m * q, -1).astype(objective.rows.dtype, copy=False)
             return block.weighted_squares(flat, shift, scale).reshape(m, q, -1), w.sum(axis=2, dtype=np.float64)

@@ -6,7 +6,7 @@ from typing import Any
 
 import scipy.sparse as sp
 
-from softreg.rows.base import Array, Block, Rows, Sums
+from softreg.rows.base import Array, Block, Rows, Sums, runs
 from softreg.rows.dense import DenseRows
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
@@ -24,6 +24,7 @@ __all__ = [
     "in_order",
     "kernels_in_use",
     "one_blas_thread",
+    "runs",
     "thread_count",
 ]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows.threads import in_order
@@ -67,6 +68,13 @@ class Block(Protocol):
         """
         ...
 
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
+
+        A row with label probabilities belongs to its most likely class.
+        """
+        ...
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...
@@ -101,6 +109,11 @@ class Rows(Protocol):
 
     def sample(self, size: int, seed: int) -> Rows:
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
         ...
 
     def prepare(self, W: Array) -> Array:
@@ -165,6 +178,28 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+
+def runs(block: Block, rows: int) -> list[Block]:
+    """A block in runs of at most so many rows, in order; what a run keeps in its memory is lost with it."""
+    size = block.stop - block.start
+    return [block.piece(a, min(a + rows, size)) for a in range(0, size, rows)]
+
+
+def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:
+    """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b) and rows X (b, d), dense or CSR.
+
+    Example:
+        >>> class_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), np.array([[1.0], [1.0], [1.0]]), 2)
+        array([[[3.],
+                [3.]]])
+    """
+    codes, k = labels if labels.ndim == 1 else labels.argmax(axis=1), len(w)
+    place = (codes + q * np.arange(k)[:, None]).ravel()
+    rows = np.tile(np.arange(len(codes)), k)
+    weighted = sp.csr_array((w.ravel().astype(X.dtype), (place, rows)), shape=(k * q, len(codes)))
+    sums = weighted @ X
+    return np.asarray(sums.toarray() if sp.issparse(sums) else sums).reshape(k, q, -1)
 
 
 def add_up(parts: Any) -> Sums:

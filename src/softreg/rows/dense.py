@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
 
 BLOCK_BYTES = 16 << 20
 """A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
@@ -44,6 +44,10 @@ class DenseBlock(MemoryBlock):
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
+
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
 
     def piece(self, start: int, stop: int) -> DenseBlock:
         """Rows `start` to `stop` of this block as a block of their own."""
@@ -101,6 +105,11 @@ class DenseRows(MemoryRows[DenseBlock]):
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         few = DenseRows(self.X[index], self.labels[index], weights)
         return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.size)
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) in the precision of the products."""

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, class_sums, stratified
 
 BLOCK_NONZEROS = 400_000
 BLOCK_NONZEROS_A_COLUMN = 10
@@ -30,6 +30,10 @@ class SparseBlock(MemoryBlock):
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
         return kernels.csr_transposed_times(R, self.X)
+
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
 
     def piece(self, start: int, stop: int) -> SparseBlock:
         """Rows `start` to `stop` of this block as a block of their own."""
@@ -89,6 +93,11 @@ class SparseRows(MemoryRows[SparseBlock]):
         index, share = stratified(self.labels, size, seed)
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.nnz)
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""
