@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import standardise
-from softreg.optimize.descent import Descent, Strategy
+from softreg.optimize.descent import Descent
 from softreg.optimize.lbfgs import LBFGS
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
@@ -22,7 +23,8 @@ from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
 from softreg.optimize.solution import Status
-from softreg.optimize.solve import SAMPLE_SHARE, SMALL, choose
+from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, _many, choose
+from softreg.optimize.strategy import Strategy
 from softreg.rows import Array, Block, Rows, Sums, one_blas_thread
 
 PROOF = 1e-10
@@ -111,6 +113,8 @@ class StackPath:
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
             return Newton()
+        if _many(objective):
+            return LBFGS(ClusterSketch(), REVIEWS_MANY)
         return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample))
 
     def _begin(self, objective: Objective, start: tuple[Array, Array] | None) -> Array:
