@@ -15,10 +15,10 @@ import numpy as np
 
 from softreg.optimize import certificate
 from softreg.optimize.lbfgs import dot
-from softreg.optimize.linesearch import FLAT, FLAT_ENOUGH, enough, search
 from softreg.optimize.objective import Objective
 from softreg.optimize.separation import Separation, find
 from softreg.optimize.solution import Progress, Status
+from softreg.optimize.step import Line
 from softreg.optimize.strategy import Strategy
 from softreg.rows import Array
 
@@ -179,57 +179,14 @@ class Descent:
         return dot(self.objective.l1_scaled[:, None, :] * side, D)
 
     def _advance(self, D: Array, slope: Array) -> Array:
-        """Go along D and return the step lengths (m,), 0 where none was found.
-
-        The full step is tried with a whole pass, since it is nearly always taken. Where it is not, its logits have
-        told the direction's, and all other lengths are free: the loss from the kept logits, the penalty in closed form.
-        """
-        objective, ridge = self.objective, self.objective.ridge[:, None, :]
-        tilt = self._l1_slope(D)
-        cross, square = dot(ridge * self.theta, D) + tilt, dot(ridge * D, D)
-        # each pass rounds the logits anew; a convex function whose slope has faded has gained, whatever its value says
-        digits = 1e-6 if objective.rows.dtype == np.float32 else 1e-11
-        noise = digits * np.maximum(1e-3, np.abs(self.loss))
-        # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
-        longest = np.where(-slope < noise, 2.0, np.inf) if self.smooth else np.ones(objective.m)
-        # without a penalty, steps must settle for separated classes to be seen
-        flat = FLAT if self._unpenalised().any() else FLAT_ENOUGH
-        one, start = np.ones(objective.m), self.loss
-
-        tried: list[tuple[Array, Array, Array]] = []
-
-        def leap(t: Array) -> Array:
-            loss, G = objective.leap(self.theta + t[:, None, None] * D)
-            tried[:] = [(t, loss, G)]
-            rise = dot(G, D) + cross + t * square
-            return np.stack([loss + t * cross + t**2 * square / 2, rise, (rise - slope) / t])
-
-        first = leap(one)
-        if enough(one, first[0], first[1], start, slope, noise, longest, flat).all():
-            return self._land(D, *tried[0])
-
-        if not objective.keeps_logits:  # a leap costs no more than anything else, and brings the gradient
-            t = search(lambda t: first if (t == 1).all() else leap(t), start, slope, noise, longest, flat)
-            if t.any() and (t != tried[0][0]).any():
-                leap(t)
-            return self._land(D, *tried[0]) if t.any() else t
-
-        def at(t: Array) -> Array:
-            return np.asarray(objective.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
-
-        objective.turn_back()
-        t = search(at, start, slope, noise, longest)
+        """Go along D and return the step lengths (m,), 0 where none was found."""
+        longest = np.inf if self.smooth else 1.0
+        settle = bool(self._unpenalised().any())
+        line = Line(self.objective, self.theta, D, self.loss, slope, self._l1_slope(D), longest, settle)
+        t, loss, G = line.advance()
         if t.any():
-            objective.move(t)
             self.theta = self.theta + t[:, None, None] * D
-            self._arrive(*objective.gradient())
-        return t
-
-    def _land(self, D: Array, t: Array, loss: Array, G: Array) -> Array:
-        """Stay where the last leap led."""
-        self.objective.land()
-        self.theta = self.theta + t[:, None, None] * D
-        self._arrive(loss, G)
+            self._arrive(loss, G)
         return t
 
     def _stuck(self, t: Array, estimate: Array) -> bool:

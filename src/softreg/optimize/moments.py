@@ -14,7 +14,7 @@ import numpy as np
 from softreg.rows import Array, Block, Sums, runs
 
 if TYPE_CHECKING:
-    from softreg.optimize.objective import Objective
+    from softreg.optimize.stack import Stack
 
 
 PASSES, ROWS_A_COLUMN = 2, 20
@@ -39,7 +39,7 @@ class ClassMoments:
         return np.divide(self.sums, rates, out=np.zeros_like(self.sums), where=rates > 0)
 
 
-def class_moments(objective: Objective) -> ClassMoments:
+def class_moments(objective: Stack) -> ClassMoments:
     """The moments of the labels with the row weights of each model; label probabilities count in part."""
     m, q = objective.m, objective.q
 
@@ -69,7 +69,7 @@ class Scatter:
     """Whether all rows count, not only a sample."""
 
 
-def scatter(objective: Objective) -> Scatter:
+def scatter(objective: Stack) -> Scatter:
     """The scatter in the solver's coordinates. Row weights do not count; a row belongs to its most likely class.
 
     Where it would cost more than about a pass over all rows, a sample serves.

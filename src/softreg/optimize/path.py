@@ -23,7 +23,7 @@ from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
 from softreg.optimize.solution import Status
-from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, _many, choose
+from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
 from softreg.optimize.strategy import Strategy
 from softreg.rows import Array, Block, Rows, Sums, one_blas_thread
 
@@ -113,7 +113,7 @@ class StackPath:
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
             return Newton()
-        if _many(objective):
+        if many_classes(objective):
             return LBFGS(ClusterSketch(), REVIEWS_MANY)
         return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample))
 

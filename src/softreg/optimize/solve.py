@@ -144,7 +144,7 @@ def _descend(
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
 ) -> Outcome:
-    if name == "lbfgs" and _many(objective):
+    if name == "lbfgs" and many_classes(objective):
         if cold:
             theta = from_class_means(objective, objective.rows.sample(START_ROWS, seed))
         clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
@@ -184,7 +184,7 @@ def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[
     return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), reviews)
 
 
-def _many(objective: Objective) -> bool:
+def many_classes(objective: Objective) -> bool:
     """Whether classes are too many for a factor of the curvature each, and columns few enough for a common basis."""
     n, d, q = objective.rows.n, objective.rows.d, objective.q
     return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and not objective.penalty.l1.any()
