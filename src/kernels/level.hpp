@@ -17,15 +17,31 @@ struct Pass {
     double* residual;   // (k,)
     T* G;               // (k, d)
     std::ptrdiff_t b, d, m, q;
-    void* memory;  // as many bytes as `loss_and_gradient_bytes` says, at an address that is a multiple of 64
+    void* memory;
 };
 
+// Predictions for dense rows: what goes in, and where to write.
+template <class T>
+struct Scores {
+    const T *X, *W;      // (b, d), (k, d)
+    const double* bias;  // (k,)
+    double* out;         // (b, k)
+    std::ptrdiff_t b, d, k;
+    bool probabilities;
+    void* memory;
+};
+
+// `memory` is as many bytes as the function before it says, at an address that is a multiple of 64.
 template <class T>
 struct Dense {
-    void (*times)(const T* X, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
-    void (*transposed_times)(const T* X, const T* R, T* G, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
-    std::ptrdiff_t (*loss_and_gradient_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
+    std::ptrdiff_t (*product_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
+    void (*times)(const T* X, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k, void* memory);
+    void (*transposed_times)(const T* X, const T* R, T* G, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k,
+                             void* memory);
+    std::ptrdiff_t (*pass_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
     void (*loss_and_gradient)(const Pass<T>& pass);
+    std::ptrdiff_t (*scores_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
+    bool (*scores)(const Scores<T>& task);
     void (*extremes)(const T* X, T* low, T* high, std::ptrdiff_t b, std::ptrdiff_t d);
     void (*moments)(const T* X, const double* shift, const double* scale, double* first, double* second,
                     std::ptrdiff_t b, std::ptrdiff_t d);

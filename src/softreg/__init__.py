@@ -21,7 +21,9 @@ _HOME = {
     "kl_divergence": "probability",
     "perplexity": "probability",
     "SoftmaxRegression": "models",
+    "SoftmaxRegressionCV": "models",
     "TableClassifier": "tables",
+    "bootstrap": "models",
     "load": "persistence",
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,20 +22,6 @@ Array = NDArray[Any]
 compiled = kernels._module
 LEVELS = ["numpy", *(compiled.levels() if compiled else [])]
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 50, 63, 100]
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """NumPy, or the compiled kernels for one instruction set."""
-    if request.param == "numpy":
-        monkeypatch.setattr(kernels, "_module", None)
-        yield "numpy"
-    else:
-        best = compiled.level()
-        compiled.choose(request.param)
-        monkeypatch.setitem(kernels.MOST_BYTES, request.param, 10_000)  # BLAS would hide what is tested here
-        yield request.param
-        compiled.choose(best)
 
 
 def eighths(random: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:

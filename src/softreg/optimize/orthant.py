@@ -24,8 +24,8 @@ class OrthantLBFGS(LBFGS):
 
     def __init__(self, sketch: Sketch, reviews: Container[int] = REVIEWS) -> None:
         super().__init__(sketch, reviews)
-        self.matrices: Diagonal | tuple[tuple[Array, ...], Array] = ((), np.zeros(0, dtype=np.int64))
         self.whole = sketch
+        self.matrices: Diagonal | tuple[tuple[Array, ...], Array] = ((), np.zeros(0, dtype=np.int64))
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:

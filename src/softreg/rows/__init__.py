@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums, runs
 from softreg.rows.columns import repeats
-from softreg.rows.dense import DenseRows
+from softreg.rows.dense import DenseRows, scores
 from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
@@ -28,6 +28,7 @@ __all__ = [
     "kernels_in_use",
     "one_blas_thread",
     "runs",
+    "scores",
     "thread_count",
 ]
 

@@ -116,7 +116,7 @@ class Rows(Protocol):
 
     @property
     def stored(self) -> int:
-        """How many numbers the rows hold."""
+        """How many numbers the home keeps: n d, or fewer where zeros are left out."""
         ...
 
     def prepare(self, W: Array) -> Array:

@@ -37,15 +37,15 @@ class SparseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.csr_transposed_times(R, self.X)
 
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
+
     def loss_and_gradient(
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
         """Loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, where kernels are compiled."""
         return kernels.csr_loss_and_gradient(self.X, prepared, bias, self.labels, q, V, logits)
-
-    def class_sums(self, w: Array, q: int) -> Array:
-        """Sums of `w x` over the rows of each class, (k, q, d)."""
-        return class_sums(self.labels, w, self.X, q)
 
     def piece(self, start: int, stop: int) -> SparseBlock:
         """Rows `start` to `stop` of this block as a block of their own."""
@@ -111,6 +111,11 @@ class SparseRows(MemoryRows[SparseBlock]):
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
 
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.nnz)
+
     def row_squares(self) -> Array | None:
         """`||x||^2` of each row, (n,), where kernels are compiled."""
         return row_squares(self.X) if kernels.knows_csr(self.X) else None
@@ -118,11 +123,6 @@ class SparseRows(MemoryRows[SparseBlock]):
     def dual_steps(self, order: Array, dual: Dual) -> None:
         """A dual coordinate step for each of these rows in turn."""
         dual_steps(self.X, order, dual)
-
-    @property
-    def stored(self) -> int:
-        """How many numbers the rows hold."""
-        return int(self.X.nnz)
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""
