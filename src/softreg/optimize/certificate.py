@@ -40,7 +40,7 @@ def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Ar
     if not objective.fresh:
         objective.place(theta)  # what many small float32 steps have rounded away is computed afresh
     shift, left = objective.balance()
-    theta = theta.copy()
+    theta = theta.copy(order="K")
     theta[..., -1] += shift
     loss, G = objective.gradient(shift)  # in float64: the kept float32 logits could not hold the shift exactly
     objective.tilt(shift)

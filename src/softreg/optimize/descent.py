@@ -61,10 +61,13 @@ class Descent:
         self.goal = min(tol, strategy.goal)
         self.on_progress, self.began = on_progress, perf_counter()
         self.smooth = not objective.penalty.l1.any()
-        self.theta = self._admissible(theta)
+        theta = self._admissible(theta)
+        loss, G = objective.evaluate(theta)
+        # in the memory order of the sums over the rows, whichever that is: mixed orders make all that follows slow
+        self.theta = np.positive(theta, out=np.empty_like(G))
         m = len(theta)
         self.out = Outcome(
-            theta=self.theta.copy(),
+            theta=self.theta.copy(order="K"),
             value=np.full(m, np.inf),
             gap=np.full(m, np.inf),
             bound=["estimate"] * m,
@@ -73,11 +76,11 @@ class Descent:
             separation=[None] * m,
         )
         self.tried, self.best, self.since = np.full(m, np.inf), np.inf, 0
-        self._arrive(*objective.evaluate(self.theta))
+        self._arrive(loss, G)
 
     def _admissible(self, theta: Array) -> Array:
         """The start without what no optimum has."""
-        theta = theta.copy()
+        theta = theta.copy(order="K")
         if self.smooth:
             theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
         theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias holds what a constant would add

@@ -32,8 +32,8 @@ CHANGED = 0.15
 
 def dot(a: Array, b: Array) -> Array:
     """The inner product of each model's parameters, (m,), whatever the order in which they lie in memory."""
-    if len(a) == 1 and a.strides == b.strides:  # one long product: BLAS is quicker than einsum
-        return np.array([np.vdot(a.ravel(order="K"), b.ravel(order="K"))])
+    if len(a) == 1 and a[0].strides == b[0].strides:  # one long product: BLAS is quicker than einsum
+        return np.array([np.vdot(a[0].ravel(order="K"), b[0].ravel(order="K"))])
     return np.asarray(np.einsum("mqd,mqd->m", a, b))
 
 
