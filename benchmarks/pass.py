@@ -1,6 +1,6 @@
 """One loss-and-gradient pass against the time to read X once; compiled kernels beside their NumPy twins.
 
-    python benchmarks/pass.py [dense] [sparse]
+    python benchmarks/pass.py [dense] [sparse] [fit]
 
 Random rows of the shapes of MNIST (60,000 x 784, q = 10) and of newsgroups (15,000 x 77,515, q = 20). The contestants
 take turns, and each figure is the least and the median of many rounds in this run; compare ratios, not milliseconds.
@@ -13,7 +13,9 @@ import sys
 import time
 from collections.abc import Callable
 
+import data
 import numpy as np
+import problems
 import scipy.sparse as sp
 
 from softreg import SoftmaxRegression
@@ -130,8 +132,28 @@ def sparse() -> None:
     compare(name, rows, q, lambda: list(in_order(np.max, pieces)), others, {})
 
 
+def fit() -> None:
+    """A whole fit of MNIST by one thread and by two, and whether the weights are the same to the last bit."""
+    try:
+        X, y, _, _ = problems.load(problems.PROBLEMS["mnist"])
+    except data.Missing as missing:
+        print(f"fit of MNIST: skipped, {missing}")
+        return
+    spent: dict[str, list[float]] = {"1": [], "2": []}
+    weights = {}
+    for _ in range(1 + ROUNDS // 4):
+        for threads, times in spent.items():
+            os.environ["SOFTREG_NUM_THREADS"] = threads
+            start = time.perf_counter()
+            weights[threads] = SoftmaxRegression(problems.PROBLEMS["mnist"].strength).fit(X, y).coef_
+            times.append(time.perf_counter() - start)
+    one, two = (min(times[1:]) for times in spent.values())
+    same = np.array_equal(weights["1"], weights["2"])
+    print(f"fit of MNIST: one thread {one:.2f} s, two {two:.2f} s ({one / two:.2f} times); the same bits: {same}")
+
+
 if __name__ == "__main__":
     used = kernels_in_use()
     print(f"kernels: {'compiled for ' + str(used.level) if used.compiled else 'NumPy, ' + used.reason}")
-    for part in sys.argv[1:] or ["dense", "sparse"]:
-        {"dense": dense, "sparse": sparse}[part]()
+    for part in sys.argv[1:] or ["dense", "sparse", "fit"]:
+        {"dense": dense, "sparse": sparse, "fit": fit}[part]()
