@@ -21,6 +21,9 @@ _HOME = {
     "kl_divergence": "probability",
     "perplexity": "probability",
     "SoftmaxRegression": "models",
+    "explain": "models",
+    "infer": "models",
+    "separation": "models",
     "TableClassifier": "tables",
     "load": "persistence",
 }
