@@ -16,6 +16,7 @@ from softreg.models.likelihood import Likelihood
 from softreg.models.separation import separation
 from softreg.models.weights import row_weights, sample_weights
 from softreg.optimize import Status, l2, minimise
+from softreg.optimize.firth import Firth
 from softreg.optimize.readings import Reading
 from softreg.probability import Classes
 from softreg.probability.label_arrays import spell
@@ -23,6 +24,7 @@ from softreg.rows import Array, as_rows
 
 NEAR = 1e-6
 """Nats a row by which a model may miss the optimum of the rows given, beside its own tolerance."""
+FIRTH_STEPS = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,14 @@ class Fitted:
     """How often each row is there: its weight without the class weights."""
     clusters: Array | None
     strength: float
+    firth: bool
 
     @classmethod
     def of(cls, model: Any, X: Any, y: Any, sample_weight: Any, clusters: Any = None) -> Fitted:
         """The checked parts; raises `ValueError` for what does not belong together."""
         check_is_fitted(model, "coef_")
         share = checks.check_parameters(model)
-        strength = float(model.strength) if model.penalty == "l2" or (model.penalty and share < 1) else 0.0
+        strength = float(model.strength) if model.penalty in ("l2", "elasticnet") else 0.0
         if share > 0 and model.strength > 0:
             raise ValueError(
                 "an l1 part chooses columns, and errors that forget the choice are too small; choose with it, then fit "
@@ -67,7 +70,7 @@ class Fitted:
             X, labels, weight = X[keep], labels[keep], weight[keep]
             counts = None if counts is None else counts[keep]
             groups = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
-        return cls(model, X, labels, weight, counts, groups, strength)
+        return cls(model, X, labels, weight, counts, groups, strength, model.penalty == "firth")
 
     # --- words ----------------------------------------------------------------------------------------------------
 
@@ -122,10 +125,11 @@ class Fitted:
         """The likelihood, its exact maximum near the model's weights, and value, gradient and Hessian there."""
         likelihood = self.likelihood()
         if self.strength == 0:
-            self.refuse_dependent(likelihood)
+            likelihood.refuse_dependent(self.names)
         start = likelihood.from_user(self.model.coef_, self.model.intercept_)
+        near = max(NEAR, 2 * float(self.model.tol))
         try:
-            theta, reading, gap = likelihood.polish(start, max(NEAR, 2 * float(self.model.tol)))
+            theta, reading, gap = (self._firth if self.firth else likelihood.polish)(start, near)
         except np.linalg.LinAlgError:
             found = separation(self.X, self.y, self.weight, fit_intercept=likelihood.bias)
             if found is None:
@@ -137,6 +141,26 @@ class Fitted:
                 "labels and weights that it was fitted to, or fit it to its end (max_iter) first."
             )
         return likelihood, theta, reading
+
+    def _firth(self, start: Array, near: float) -> tuple[Array, Reading, float | None]:
+        """The same as `Likelihood.polish`, for Firth's penalised likelihood."""
+        likelihood = self.likelihood()
+        firth = Firth(likelihood.objective)
+        gap = firth.step(firth.at(start))[1] / 2 / likelihood.mass
+        if not gap <= near:
+            return start, likelihood.read(start), gap
+        theta = firth.run(start, FIRTH_STEPS)[0].theta
+        return theta, likelihood.read(theta), None
+
+    def lost(self, columns: list[int], theta: Array, log_likelihood: float) -> float:
+        """By how much the largest log-likelihood (with Firth's term, where the model has it) falls without columns."""
+        if not self.firth:
+            return log_likelihood - self.without(columns)
+        objective = self.likelihood().objective
+        full = Firth(objective).at(theta).log_likelihood
+        start = theta.copy()
+        start[:, columns] = 0.0
+        return full - Firth(objective, tuple(columns)).run(start, FIRTH_STEPS)[0].log_likelihood
 
     def without(self, columns: list[int]) -> float:
         """The largest log-likelihood without these columns."""
@@ -176,16 +200,6 @@ class Fitted:
         """Raise `ValueError` for a model with class weights: its objective is the likelihood of no sample."""
         if self.model.class_weight is not None:
             raise ValueError(f"the model was fitted with class weights, whose objective is no likelihood: no {what}.")
-
-    def refuse_dependent(self, likelihood: Likelihood) -> None:
-        """Raise `ValueError` that names the columns whose weights the rows do not determine."""
-        lost = likelihood.dependent()
-        if lost:
-            some = ", ".join(repr(self.names[j]) for j in lost[:5]) + (" and others" if len(lost) > 5 else "")
-            raise ValueError(
-                f"{some}: constant, or a combination of the other columns, so the weights are not determined by the "
-                "rows and have no errors. Leave them out (one level of each category among them), or use an L2 penalty."
-            )
 
 
 def _codes(clusters: Any, n: int) -> Array:

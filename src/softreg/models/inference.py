@@ -262,17 +262,21 @@ class Inference:
 
         Without arguments all columns are dropped (only the class rates are left). `nested` is another fit to the same
         rows, of which this one is an extension. Raises `ValueError` under an L2 penalty and with class weights, whose
-        likelihood has no such distribution. Whatever the errors chosen, this test trusts the model.
+        likelihood has no such distribution. Whatever the errors chosen, this test trusts the model. For penalty="firth"
+        it is the ratio of penalised likelihoods: weights are held at zero, and the penalty takes the whole information.
         """
         self.fitted.refuse_tests("a likelihood ratio")
         self.fitted.refuse_class_weights("likelihood ratio")
         if nested is not None:
             return self._against(nested)
         chosen = list(range(self.likelihood.d)) if drop is None else self.fitted.columns_among(drop)
-        lost = self.log_likelihood - self.fitted.without(chosen)
-        return ChiSquared("likelihood ratio", max(2 * lost, 0.0), (self.likelihood.q - 1) * len(chosen))
+        lost = self.fitted.lost(chosen, self._theta, self.log_likelihood)
+        kind = "penalised likelihood ratio" if self.fitted.firth else "likelihood ratio"
+        return ChiSquared(kind, max(2 * lost, 0.0), (self.likelihood.q - 1) * len(chosen))
 
     def _against(self, nested: Inference) -> ChiSquared:
+        if self.fitted.firth:
+            raise ValueError("Firth's penalty differs between nested models; name the columns to drop instead.")
         if nested.n != self.n or nested.null_log_likelihood != self.null_log_likelihood or nested.df >= self.df:
             raise ValueError(
                 f"a nested model has the same rows and fewer parameters: here are {self.n:g} rows and {self.df:g} "

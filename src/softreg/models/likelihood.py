@@ -7,7 +7,7 @@ is in the user's coordinates, bias first: parameters (q, d + 1), whose weights s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,9 +75,15 @@ class Likelihood:
         A[0, :d], A[0, d] = -shift / scale, 1.0
         return A
 
-    def dependent(self) -> tuple[int, ...]:
-        """Columns whose weights the data do not determine, because others say the same."""
-        return dependent(self.objective)
+    def refuse_dependent(self, names: Sequence[Any]) -> None:
+        """Raise `ValueError` that names the columns whose weights the rows do not determine."""
+        lost = dependent(self.objective)
+        if lost:
+            some = ", ".join(repr(str(names[j])) for j in lost[:5]) + (" and others" if len(lost) > 5 else "")
+            raise ValueError(
+                f"{some}: constant, or a combination of the other columns, so the rows do not determine the weights. "
+                "Leave such columns out (one level of each category among them), or use an L2 penalty."
+            )
 
     # --- the maximum and its curvature --------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, learning, state, targets
+from softreg.models import checks, firth, learning, state, targets
 from softreg.models.features import features
 from softreg.models.storage import write_model
 from softreg.models.weights import in_bounds, row_weights, sample_weights
@@ -39,7 +39,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters:
         strength: penalty strength, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
-        penalty: "l2", "l1", "elasticnet" or None; 0 < l1_ratio < 1 belongs to "elasticnet".
+        penalty: "l2", "l1", "elasticnet" or None; 0 < l1_ratio < 1 belongs to "elasticnet". "firth" reduces the bias of
+            small samples and needs no strength: the likelihood times Jeffreys' prior, finite for separated classes too.
         fit_intercept: whether there is a bias; it is not penalised, so shifts of the features change no probability.
         class_weight: None, "balanced", or a dict from class to weight.
         solver: "auto", "newton" or "lbfgs"; the optimum is the same.
@@ -72,7 +73,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         strength: float = 1e-4,
         *,
-        penalty: Literal["l2", "l1", "elasticnet"] | None = "l2",
+        penalty: Literal["l2", "l1", "elasticnet", "firth"] | None = "l2",
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -117,8 +118,13 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes, labels = targets.known_labels(y)
         checks.check_lengths(X, labels)
         weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
+        counts = weight if weight is None else weight[weight > 0]
         X, labels, weight = checks.rows_that_count(X, labels, weight)
         checks.check_classes(classes, labels, weight)
+        if self.penalty == "firth":
+            names = getattr(seen, "feature_names_in_", self._column_names)
+            solution = firth.fit(self, X, labels, counts, len(classes), names, self._start(classes, X.shape[1]))
+            return self._fitted(seen, classes, solution)
         strength = 0.0 if self.penalty is None else self.strength
         penalty = l2(strength) if l1_share == 0 else elastic_net(strength, l1_share)
         (solution,) = minimise(
@@ -133,6 +139,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)) if self.random_state is not None else 0,
             on_progress=self._progress(),
         )
+        return self._fitted(seen, classes, solution)
+
+    def _fitted(self, seen: SoftmaxRegression, classes: NDArray[Any], solution: Solution) -> SoftmaxRegression:
         checks.take_columns(self, seen)
         self.classes_ = classes
         self._take(solution)
@@ -181,7 +190,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{'proved' if solution.certified else 'estimated'} to be within {solution.gap:.1e} nats of its "
                 f"minimum, not within tol={self.tol:g}. Raise max_iter, or tol if that is near enough."
             )
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxRegression:
         """One pass of mini-batch gradient steps over the rows given: for data that come in pieces.

@@ -94,6 +94,11 @@ def _notes(found: Any) -> list[str]:
                 "the pulled weights, not around the true ones, and there are no tests of zero."
             )
         )
+    if fitted.firth:
+        notes.append(
+            "Firth's bias reduction. Where classes are separated or nearly so, Wald's intervals and tests mislead; "
+            "`likelihood_ratio(columns)` compares penalised likelihoods and is the better test."
+        )
     if fitted.model.class_weight is not None:
         notes.append("Class weights change what is estimated: the bias is that of a population so weighted.")
     return notes
