@@ -77,7 +77,6 @@ def test_average_marginal_effects_are_those_of_statsmodels(case):
     assert_allclose(ours.estimate, theirs.margeff.T, atol=1e-9)
     assert_allclose(ours.std_error, theirs.margeff_se.T, atol=1e-8)
     assert_allclose(ours.p_value, theirs.pvalues.T, atol=1e-6)
-    assert_allclose(ours.lower, theirs.conf_int()[:, 0] if theirs.conf_int().ndim == 2 else ours.lower, atol=1e-6)
     assert_allclose(ours.estimate.sum(axis=0), 0, atol=1e-14)
 
 
@@ -164,7 +163,8 @@ def test_the_reference_is_a_matter_of_words(case):
     C = mean.covariance.reshape(q, 4, q, 4)
     assert_allclose(C.sum(axis=0), 0, atol=1e-10)
     back = np.eye(q)[1:] - np.eye(q)[0]
-    assert_allclose(np.einsum("ak,kisj,bs->aibj", back, C, back).reshape(case.found.covariance.shape), case.found.covariance, atol=1e-10)  # fmt: skip
+    first = np.einsum("ak,kisj,bs->aibj", back, C, back).reshape(case.found.covariance.shape)
+    assert_allclose(first, case.found.covariance, atol=1e-10)
 
 
 def test_origin_unit_and_home_of_the_columns_change_nothing():

@@ -44,9 +44,12 @@ def _moments(likelihood: Likelihood, theta: Array) -> tuple[Array, Array, Array]
         sums = np.zeros((q + q * q + q**3, size))
         for _, Z, P, V in likelihood.runs(block, theta):
             weighted = P if V is None else P * V
-            two = (weighted[:, None] * P).reshape(q * q, -1)
-            three = (two[:, None] * P).reshape(q**3, -1)
-            sums += np.concatenate([weighted, two, three]) @ Z.T
+            sums[:q] += weighted @ Z.T
+            for k in range(q):  # one class at a time: q^3 numbers a row would not fit for many
+                two = weighted[k] * P
+                sums[q + q * k : q + q * k + q] += two @ Z.T
+                at = q + q * q + q * q * k
+                sums[at : at + q * q] += (two[:, None] * P).reshape(q * q, -1) @ Z.T
         return (sums,)
 
     sums = likelihood.objective.rows.sum(part)[0] / likelihood.mass

@@ -136,7 +136,7 @@ def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], title
     """Lines of an aligned table: the first column to the left, numbers to the right, a title above each part."""
     lines = [head, *(line for part in parts for line in part)]
     wide = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    wide[0] = max(wide[0] + 2, *(len(title) for title in titles), 2)
+    wide[0] += 2
 
     def aligned(line: Sequence[str], indent: str = "  ") -> str:
         first = (indent + line[0]).ljust(wide[0])

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.models import checks, targets
 from softreg.models.features import features
 from softreg.models.likelihood import Likelihood
-from softreg.models.separation import separation
+from softreg.models.separated import separation
 from softreg.models.weights import row_weights, sample_weights
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.firth import Firth

@@ -1,13 +1,6 @@
 """What a fitted model says about the population that its rows came from: errors, intervals, tests, odds, effects.
 
-With I the information of the rows (the Hessian of the summed loss) and H = I plus the penalty's curvature, the errors
-are the roots of the diagonal of
-
-    "model"      H^-1 I H^-1    (without a penalty simply I^-1)
-    "robust"     H^-1 M H^-1    with M the products of the rows' (or clusters') scores
-    "posterior"  H^-1           of an L2 penalty read as a normal prior
-
-Wald (1943); Huber (1967) and White (1982) for the robust kind; Greene, Econometric Analysis (2012), 17.3.
+Agresti, Categorical Data Analysis (2013), chapter 8; Greene, Econometric Analysis (2012), sections 17.3 and 18.2.
 """
 
 from __future__ import annotations
@@ -20,17 +13,16 @@ from typing import Any
 import numpy as np
 
 from softreg.models import effects as marginal
+from softreg.models.covariance import check_errors, covariance
 from softreg.models.estimates import ChiSquared, Estimates, normal
 from softreg.models.fitted import Fitted
 from softreg.models.likelihood import Likelihood, solve
 from softreg.models.summary import Summary
-from softreg.optimize.hessian import contrasts
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
 
 BIAS = "(bias)"
 """What the bias is called among the columns."""
-ERRORS = ("model", "robust", "posterior")
 
 
 def infer(
@@ -67,10 +59,10 @@ def infer(
         raise ValueError(f"level={spell(level)} must lie between 0 and 1, as 0.95 does.")
     fitted = Fitted.of(model, X, y, sample_weight, clusters)
     kind = errors or ("robust" if clusters is not None or model.class_weight is not None else "model")
-    _check_errors(model, fitted, kind, clusters)
+    check_errors(model, fitted, kind, clusters)
     with one_blas_thread():
         likelihood, theta, reading = fitted.maximum()
-        C, df = _covariance(fitted, likelihood, theta, reading.H, kind)
+        C, df = covariance(fitted, likelihood, theta, reading.H, kind)
     place = 0 if reference is None else fitted.place(reference)
     A = likelihood.to_user()
     return Inference(
@@ -85,43 +77,6 @@ def infer(
         _C=C,
         _A=A,
     )
-
-
-def _check_errors(model: Any, fitted: Fitted, kind: str, clusters: Any) -> None:
-    if kind not in ERRORS:
-        raise ValueError(f"errors={spell(kind)} is not one of {', '.join(ERRORS)}.")
-    if kind == "posterior" and fitted.strength == 0:
-        raise ValueError("errors='posterior' reads an L2 penalty as a prior, and this model has none; use 'model'.")
-    if clusters is not None and kind != "robust":
-        raise ValueError(f"clusters need errors='robust', not {kind!r}, which takes all rows for independent.")
-    if model.class_weight is not None and kind != "robust":
-        raise ValueError(
-            f"the model was fitted with class weights, which are no counts of rows, so errors={kind!r} would be wrong; "
-            "use errors='robust'."
-        )
-
-
-def _covariance(
-    fitted: Fitted, likelihood: Likelihood, theta: Array, hessian: Array | None, kind: str
-) -> tuple[Array, float]:
-    """The covariance (q, d + 1, q, d + 1) in the solver's coordinates, and the degrees of freedom."""
-    assert hessian is not None
-    H, ridge, p = likelihood.reduced(hessian), likelihood.ridge(), len(likelihood.ridge())
-    inverse = solve(H, np.eye(p))
-    information = H - np.diag(ridge)
-    if kind == "robust":
-        C = inverse @ likelihood.meat(theta, fitted.counts, fitted.clusters) @ inverse
-    elif kind == "posterior" or not ridge.any():
-        C = inverse
-    else:
-        C = inverse @ information @ inverse
-    df = float(np.einsum("ij,ji->", information, inverse)) if ridge.any() else float(p)
-    a, k, places = likelihood.q - 1, likelihood.d + 1, likelihood.places
-    whole = np.zeros((a, k, a, k))
-    each = np.arange(a)
-    whole[np.ix_(each, places, each, places)] = C.reshape(a, len(places), a, len(places)) / likelihood.mass
-    T = contrasts(likelihood.q)
-    return np.einsum("qa,aibj,rb->qirj", T, whole, T, optimize=True), df
 
 
 @dataclass(frozen=True, eq=False)

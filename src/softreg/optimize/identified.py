@@ -32,7 +32,8 @@ def dependent(objective: Objective) -> tuple[int, ...]:
     d = len(gram) - 1
     order = [d, *range(d)] if objective.fit_intercept else list(range(d))  # the bias is there first
     size = np.sqrt(np.diag(gram))
-    gram = gram / np.where(size > 0, np.multiply.outer(size, size), 1.0)
+    there = np.where(size > 0, size, 1.0)
+    gram = gram / np.multiply.outer(there, there)
     kept: list[int] = []
     lost: list[int] = []
     L = np.zeros((len(order), len(order)))
