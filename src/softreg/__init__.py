@@ -21,10 +21,12 @@ _HOME = {
     "kl_divergence": "probability",
     "perplexity": "probability",
     "SoftmaxRegression": "models",
+    "SoftmaxRegressionCV": "models",
     "explain": "models",
     "infer": "models",
     "separation": "models",
     "TableClassifier": "tables",
+    "bootstrap": "models",
     "load": "persistence",
 }
 

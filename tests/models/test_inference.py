@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from softreg import SoftmaxRegression, infer
+from softreg import SoftmaxRegression, SoftmaxRegressionCV, infer
 
 sm = pytest.importorskip("statsmodels.api", reason="statsmodels is not installed")
 
@@ -228,6 +228,15 @@ def test_an_l2_penalty_says_what_its_errors_mean():
         seen.append((W[1:] - W[0]).ravel())
     told = found.coefficients.std_error[:, 1:].ravel()
     assert_allclose(np.std(seen, axis=0), told, rtol=0.25)
+
+
+def test_a_search_is_its_chosen_model():
+    X, y = sample(3, n=120)
+    search = SoftmaxRegressionCV(strengths=[1e-3, 1e-1], cv=3).fit(X, y)
+    plain = infer(SoftmaxRegression(search.strength_).fit(X, y), X, y)
+    assert_allclose(infer(search, X, y).covariance, plain.covariance, rtol=1e-6)
+    with pytest.raises(ValueError, match="penalty='firth' has no strength to choose"):
+        SoftmaxRegressionCV(penalty="firth").fit(X, y)
 
 
 @pytest.mark.parametrize("label", ["soft", "hard"])

@@ -18,6 +18,7 @@ from softreg.report import Audit, ReportData, show_rows, write_report
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 
 SHOWN_TEXT = 200  # characters of a cell
@@ -36,11 +37,13 @@ def write_page(
     images: NDArray[np.floating] | None = None,
     columns: Sequence[tuple[str, str, str]] = (),
     warnings: Sequence[str] = (),
+    tried: StrengthPath | None = None,
 ) -> None:
     """Write the report on audited rows.
 
     `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
-    file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights.
+    file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights; `tried` shows how
+    the strength was chosen.
     """
     solution: Solution | None = getattr(model, "solution_", None)
 
@@ -67,6 +70,7 @@ def write_page(
         most_surprising=rows_at(found.most_surprising),
         columns=columns,
         warnings=warnings,
+        path=tried,
     )
     write_report(path, data)
 

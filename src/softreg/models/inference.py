@@ -57,6 +57,7 @@ def infer(
     """
     if not 0 < level < 1:
         raise ValueError(f"level={spell(level)} must lie between 0 and 1, as 0.95 does.")
+    model = getattr(model, "best_estimator_", model)  # of a search, such as SoftmaxRegressionCV, the chosen model
     fitted = Fitted.of(model, X, y, sample_weight, clusters)
     kind = errors or ("robust" if clusters is not None or model.class_weight is not None else "model")
     check_errors(model, fitted, kind, clusters)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.report.audit import Audit
-from softreg.report.plots import Record
+from softreg.report.plots import Record, Strengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,8 @@ class ReportData:
     `certificate` is a sentence on how near the fit is to the optimum; `gap_name` says whether the gaps of
     `history` are certified or estimated. `results` are (name, value, explanation) rows beside those that the
     audit gives; `coef` (q, d) are the weights in the order of the audit's classes, `feature_names` their d
-    names; `image_shape` (height, width), where the d features are the pixels of an image in row order.
+    names; `image_shape` (height, width), where the d features are the pixels of an image in row order. `path` are
+    the strengths among which cross-validation chose.
     `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. Raises
     `ValueError` where the shapes do not fit one another.
 
@@ -60,6 +61,7 @@ class ReportData:
     most_surprising: Sequence[ShownRow] = ()
     columns: Sequence[tuple[str, str, str]] = ()
     warnings: Sequence[str] = ()
+    path: Strengths | None = None
 
     def __post_init__(self) -> None:
         if self.coef is None:
