@@ -16,7 +16,7 @@ from softreg.optimize.separation import Separation
 from softreg.probability.label_arrays import is_real, spell
 from softreg.rows import Array
 
-PENALTIES = ("l2", "l1", "elasticnet", None)
+PENALTIES = ("l2", "l1", "elasticnet", "firth", None)
 
 
 def check_parameters(model: Any) -> float:
@@ -69,8 +69,8 @@ def check_selection(model: Any) -> tuple[list[float] | None, list[float]]:
         raise ValueError(f"cv={model.cv!r}: it is a number of folds, a splitter, an iterable of splits, or 'loo'.")
     if isinstance(model.cv, str) and model.scoring not in ("log_loss", "brier", "accuracy"):
         raise ValueError("cv='loo' judges each row by itself: use scoring 'log_loss', 'brier' or 'accuracy'.")
-    if model.penalty is None:
-        raise ValueError("penalty=None has no strength to choose; use SoftmaxRegression, or another penalty.")
+    if model.penalty is None or model.penalty == "firth":
+        raise ValueError(f"penalty={model.penalty!r} has no strength to choose; use SoftmaxRegression, or another one.")
     ratios = _several("l1_ratio", model.l1_ratio)
     shares = {_l1_share(model.penalty, ratio) for ratio in ratios}
     if isinstance(model.strengths, str) and model.strengths == "auto":
@@ -96,7 +96,7 @@ def _several(name: str, value: Any) -> list[Any]:
 
 def _l1_share(penalty: Any, ratio: Any) -> float:
     if not (penalty is None or (isinstance(penalty, str) and penalty in PENALTIES)):
-        raise ValueError(f"penalty={penalty!r} must be 'l2', 'l1', 'elasticnet' or None.")
+        raise ValueError(f"penalty={penalty!r} must be 'l2', 'l1', 'elasticnet', 'firth' or None.")
     if not is_real(ratio) or not 0 <= ratio <= 1:
         raise ValueError(f"l1_ratio={spell(ratio)} must be a number between 0 (all l2) and 1 (all l1).")
     if penalty == "elasticnet":
@@ -160,5 +160,5 @@ def separation_message(found: Separation, classes: NDArray[Any], names: NDArray[
     return (
         "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
         f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
-        "strength above 0 (--strength 1e-4 on the command line), or leave those features out."
+        "strength above 0 (--strength 1e-4 on the command line) or penalty='firth', or leave those features out."
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, learning, state, targets
+from softreg.models import checks, firth, learning, state, targets
 from softreg.models.features import features
 from softreg.models.predicting import Predictor
 from softreg.models.storage import write_model
@@ -33,7 +33,8 @@ class SoftmaxRegression(Predictor):
 
     Parameters:
         strength: penalty strength, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
-        penalty: "l2", "l1", "elasticnet" or None; 0 < l1_ratio < 1 belongs to "elasticnet".
+        penalty: "l2", "l1", "elasticnet" or None; 0 < l1_ratio < 1 belongs to "elasticnet". "firth" reduces the bias of
+            small samples and needs no strength: the likelihood times Jeffreys' prior, finite for separated classes too.
         fit_intercept: whether there is a bias; it is not penalised, so shifts of the features change no probability.
         class_weight: None, "balanced", or a dict from class to weight.
         solver: "auto", "newton" or "lbfgs"; the optimum is the same.
@@ -63,7 +64,7 @@ class SoftmaxRegression(Predictor):
         self,
         strength: float = 1e-4,
         *,
-        penalty: Literal["l2", "l1", "elasticnet"] | None = "l2",
+        penalty: Literal["l2", "l1", "elasticnet", "firth"] | None = "l2",
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -103,22 +104,28 @@ class SoftmaxRegression(Predictor):
         classes, labels = targets.known_labels(y)
         checks.check_lengths(X, labels)
         weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
+        counts = weight if weight is None else weight[weight > 0]
         X, labels, weight = checks.rows_that_count(X, labels, weight)
         checks.check_classes(classes, labels, weight)
-        strength = 0.0 if self.penalty is None else self.strength
-        penalty = l2(strength) if l1_share == 0 else elastic_net(strength, l1_share)
-        (solution,) = minimise(
-            as_rows(X, labels, None if weight is None else weight[None, :]),
-            len(classes),
-            penalty,
-            fit_intercept=self.fit_intercept,
-            solver=self.solver,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            start=self._start(classes, X.shape[1]),
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)) if self.random_state is not None else 0,
-            on_progress=self._progress(),
-        )
+        start = self._start(classes, X.shape[1])
+        if self.penalty == "firth":
+            names = getattr(seen, "feature_names_in_", self._column_names)
+            solution = firth.fit(self, X, labels, counts, len(classes), names, start)
+        else:
+            strength = 0.0 if self.penalty is None else self.strength
+            seed = self.random_state
+            (solution,) = minimise(
+                as_rows(X, labels, None if weight is None else weight[None, :]),
+                len(classes),
+                l2(strength) if l1_share == 0 else elastic_net(strength, l1_share),
+                fit_intercept=self.fit_intercept,
+                solver=self.solver,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                start=start,
+                seed=0 if seed is None else int(check_random_state(seed).randint(2**31 - 1)),
+                on_progress=self._progress(),
+            )
         checks.take_columns(self, seen)
         self.classes_ = classes
         self._take(solution)
