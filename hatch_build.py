@@ -25,6 +25,7 @@ FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-strict-alias
 AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 LINK = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared", "-Wl,-s"]
+PYTHON = ["module", "dense_bindings", "csr_bindings"]  # the sources that speak to the interpreter
 PATIENCE = 600  # seconds for one call of the compiler
 
 
@@ -70,7 +71,7 @@ def compiled(source: Path, folder: Path, name: str) -> Path:
     nano = Path(nanobind.__file__).parent
     headers = [sysconfig.get_path("include"), str(nano / "include"), str(nano / "ext" / "robin_map" / "include")]
     python = [f"-I{header}" for header in headers]
-    shown = [nano / "src" / "nb_combined.cpp", source / "module.cpp", source / "dense_bindings.cpp"]
+    shown = [nano / "src" / "nb_combined.cpp", *(source / f"{name}.cpp" for name in PYTHON)]
     todo: dict[Path, list[str]] = dict.fromkeys(shown, python) | {source / "baseline.cpp": []}
     if platform.machine().lower() in ("x86_64", "amd64"):
         todo |= {source / "avx2.cpp": AVX2, source / "avx512.cpp": AVX512}

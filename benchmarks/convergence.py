@@ -19,7 +19,7 @@ from softreg.rows import as_rows
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "convergence.svg"
 
 
-def start_at_zero(objective, sample, theta, tol):
+def start_at_zero(objective, name, sample, theta, tol):
     """In place of the warm start from a sample."""
     return theta
 

@@ -20,7 +20,7 @@ PAGE = DOCS / "benchmarks.md"
 BUSY = 0.1
 """From this share of the machine on, other programs are mentioned."""
 UNFAIR = "libraries whose threads wait for one another lose most by that, so the ratios may flatter softreg."
-HEAD = Path(__file__).with_name("preface.md")
+HEAD, AIMS = (Path(__file__).with_name(name) for name in ("preface.md", "aims.md"))
 
 
 def write(
@@ -30,7 +30,12 @@ def write(
     drawn = picture.draw(problem, records, DOCS / f"benchmarks-{problem.name}.svg")
     sections = stored()
     sections[problem.name] = section(problem, best, records, absent, limit, others, drawn)
-    body = [HEAD.read_text(), overview(sections)]
+    assemble(sections)
+
+
+def assemble(sections: dict[str, str]) -> None:
+    """Write the page: how it is measured, the overview, the aims, and the sections."""
+    body = [HEAD.read_text(), overview(sections), AIMS.read_text()]
     body += [
         f"<!-- {name} -->\n{sections[name]}<!-- end of {name} -->\n" for name in problems.PROBLEMS if name in sections
     ]

@@ -26,3 +26,4 @@ inline void require(bool fits) {
 }
 
 void add_dense(nb::module_& m);
+void add_csr(nb::module_& m);

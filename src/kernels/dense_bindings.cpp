@@ -17,22 +17,6 @@ const Dense<float>& dense<float>() { return level.dense->of_float; }
 template <>
 const Dense<double>& dense<double>() { return level.dense->of_double; }
 
-template <class T>
-void times(Matrix<const T> W, Matrix<const T> X, Matrix<T> out) {
-    const auto b = X.shape(0), d = X.shape(1), k = W.shape(0);
-    require(W.shape(1) == d && out.shape(0) == k && out.shape(1) == b);
-    nb::gil_scoped_release released;
-    dense<T>().times(X.data(), W.data(), out.data(), b, d, k);
-}
-
-template <class T>
-void transposed_times(Matrix<const T> R, Matrix<const T> X, Matrix<T> G) {
-    const auto b = X.shape(0), d = X.shape(1), k = R.shape(0);
-    require(R.shape(1) == b && G.shape(0) == k && G.shape(1) == d);
-    nb::gil_scoped_release released;
-    dense<T>().transposed_times(X.data(), R.data(), G.data(), b, d, k);
-}
-
 struct Free {
     void operator()(void* memory) const { std::free(memory); }
 };
@@ -41,6 +25,37 @@ std::unique_ptr<void, Free> aligned_memory(std::size_t bytes) {
     std::unique_ptr<void, Free> memory(std::aligned_alloc(64, (bytes + 127) / 64 * 64));
     if (!memory) throw std::bad_alloc();
     return memory;
+}
+
+std::ptrdiff_t size(std::size_t n) { return static_cast<std::ptrdiff_t>(n); }
+
+template <class T>
+void times(Matrix<const T> W, Matrix<const T> X, Matrix<T> out) {
+    const auto b = X.shape(0), d = X.shape(1), k = W.shape(0);
+    require(W.shape(1) == d && out.shape(0) == k && out.shape(1) == b);
+    const auto memory = aligned_memory(dense<T>().product_bytes(size(d), size(k)));
+    nb::gil_scoped_release released;
+    dense<T>().times(X.data(), W.data(), out.data(), size(b), size(d), size(k), memory.get());
+}
+
+template <class T>
+void transposed_times(Matrix<const T> R, Matrix<const T> X, Matrix<T> G) {
+    const auto b = X.shape(0), d = X.shape(1), k = R.shape(0);
+    require(R.shape(1) == b && G.shape(0) == k && G.shape(1) == d);
+    const auto memory = aligned_memory(dense<T>().product_bytes(size(d), size(k)));
+    nb::gil_scoped_release released;
+    dense<T>().transposed_times(X.data(), R.data(), G.data(), size(b), size(d), size(k), memory.get());
+}
+
+template <class T>
+bool scores(Matrix<const T> W, Numbers<const double> bias, Matrix<const T> X, Matrix<double> out, bool probabilities) {
+    const auto b = X.shape(0), d = X.shape(1), k = W.shape(0);
+    require(k > 0 && W.shape(1) == d && bias.shape(0) == k && out.shape(0) == b && out.shape(1) == k);
+    const auto memory = aligned_memory(dense<T>().scores_bytes(size(d), size(k)));
+    const Scores<T> task{X.data(), W.data(), bias.data(), out.data(), size(b), size(d), size(k), probabilities,
+                         memory.get()};
+    nb::gil_scoped_release released;
+    return dense<T>().scores(task);
 }
 
 template <class T>
@@ -54,8 +69,7 @@ void loss_and_gradient(Matrix<const T> W, Numbers<const T> bias, Matrix<const T>
     require(codes ? !Y && codes->shape(0) == b : Y && Y->shape(0) == b && Y->shape(1) == k / m);
     require(!V || (V->shape(1) == b && (V->shape(0) == m || V->shape(0) == 1)));
     require(!logits || (logits->shape(0) == k && logits->shape(1) == b));
-    const auto memory = aligned_memory(dense<T>().loss_and_gradient_bytes(d, k));
-    const auto size = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
+    const auto memory = aligned_memory(dense<T>().pass_bytes(size(d), size(k)));
     const Pass<T> pass{X.data(), W.data(), bias.data(), codes ? codes->data() : nullptr, Y ? Y->data() : nullptr,
                        V ? V->data() : nullptr, V && V->shape(0) > 1, logits ? logits->data() : nullptr, loss.data(),
                        residual.data(), G.data(), size(b), size(d), size(m), size(k / m), memory.get()};
@@ -89,6 +103,8 @@ void add_kernels(nb::module_& m) {
           nb::arg("X").noconvert(), nb::arg("codes").noconvert().none(), nb::arg("Y").noconvert().none(),
           nb::arg("V").noconvert().none(), nb::arg("logits").noconvert().none(), nb::arg("loss").noconvert(),
           nb::arg("residual").noconvert(), nb::arg("G").noconvert());
+    m.def("scores", &scores<T>, nb::arg("W").noconvert(), nb::arg("bias").noconvert(), nb::arg("X").noconvert(),
+          nb::arg("out").noconvert(), nb::arg("probabilities"));
     m.def("extremes", &extremes<T>, nb::arg("X").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert());
     m.def("moments", &moments<T>, nb::arg("X").noconvert(), nb::arg("shift").noconvert(), nb::arg("scale").noconvert(),
           nb::arg("first").noconvert(), nb::arg("second").noconvert());

@@ -17,25 +17,75 @@ struct Pass {
     double* residual;   // (k,)
     T* G;               // (k, d)
     std::ptrdiff_t b, d, m, q;
-    void* memory;  // as many bytes as `loss_and_gradient_bytes` says, at an address that is a multiple of 64
+    void* memory;
 };
 
+// Predictions for dense rows: what goes in, and where to write.
+template <class T>
+struct Scores {
+    const T *X, *W;      // (b, d), (k, d)
+    const double* bias;  // (k,)
+    double* out;         // (b, k)
+    std::ptrdiff_t b, d, k;
+    bool probabilities;
+    void* memory;
+};
+
+// `memory` is as many bytes as the function before it says, at an address that is a multiple of 64.
 template <class T>
 struct Dense {
-    void (*times)(const T* X, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
-    void (*transposed_times)(const T* X, const T* R, T* G, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k);
-    std::ptrdiff_t (*loss_and_gradient_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
+    std::ptrdiff_t (*product_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
+    void (*times)(const T* X, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k, void* memory);
+    void (*transposed_times)(const T* X, const T* R, T* G, std::ptrdiff_t b, std::ptrdiff_t d, std::ptrdiff_t k,
+                             void* memory);
+    std::ptrdiff_t (*pass_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
     void (*loss_and_gradient)(const Pass<T>& pass);
+    std::ptrdiff_t (*scores_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
+    bool (*scores)(const Scores<T>& task);
     void (*extremes)(const T* X, T* low, T* high, std::ptrdiff_t b, std::ptrdiff_t d);
     void (*moments)(const T* X, const double* shift, const double* scale, double* first, double* second,
                     std::ptrdiff_t b, std::ptrdiff_t d);
 };
 
-template <class T, class I>
+// What is known of a block's rows: labels as codes (b,) or as label probabilities (b, q), the other a null pointer, and
+// row weights (m, b), one row of them for all models, or none.
+template <class T>
+struct Truth {
+    const std::int64_t* codes;
+    const T* shares;
+    const double* weights;
+    bool many;
+};
+
+// The state of the dual solver: W (d, q) and pull (q) hold what alpha says; bias (q) is fixed for now, `reach` is the
+// column of which pull is the weight. rate = 1 / (N strength); curvature (n) = rate * (||x||^2 + reach^2).
+struct Dual {
+    float* W;
+    const float* bias;
+    float* pull;
+    float* log_alpha;
+    const float* curvature;
+    const float* weights;
+    float* divergence;
+    float reach, rate;
+};
+
+// CSR rows with stored numbers of type D and indices of type I, multiplied in type T
+template <class D, class T, class I>
 struct Csr {
-    void (*times)(const T* data, const I* index, const I* start, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t k);
-    void (*transposed_times)(const T* data, const I* index, const I* start, const T* R, T* G, std::ptrdiff_t b,
+    void (*times)(const D* data, const I* index, const I* start, const T* W, T* out, std::ptrdiff_t b, std::ptrdiff_t k);
+    void (*transposed_times)(const D* data, const I* index, const I* start, const T* R, T* G, std::ptrdiff_t b,
                              std::ptrdiff_t k);
+    void (*loss_and_gradient)(const D* data, const I* index, const I* start, const T* W, const T* bias,
+                              const Truth<T>& truth, std::ptrdiff_t b, std::ptrdiff_t k, std::ptrdiff_t q, T* logits,
+                              double* loss, double* sums, T* G);
+};
+
+template <class D, class I>
+struct CsrDual {
+    void (*steps)(const D* data, const I* index, const I* start, const std::int64_t* order, std::ptrdiff_t count,
+                  const Dual& dual, std::ptrdiff_t n, std::ptrdiff_t q);
+    void (*row_squares)(const D* data, const I* start, float* out, std::ptrdiff_t n);
 };
 
 struct DenseKernels {
@@ -43,11 +93,18 @@ struct DenseKernels {
     Dense<double> of_double;
 };
 
+template <class I>
+struct CsrOf {
+    Csr<float, float, I> single;
+    Csr<double, double, I> twofold;
+    Csr<double, float, I> mixed;
+    CsrDual<float, I> single_dual;
+    CsrDual<double, I> twofold_dual;
+};
+
 struct CsrKernels {
-    Csr<float, std::int32_t> of_float_int32;
-    Csr<float, std::int64_t> of_float_int64;
-    Csr<double, std::int32_t> of_double_int32;
-    Csr<double, std::int64_t> of_double_int64;
+    CsrOf<std::int32_t> of_int32;
+    CsrOf<std::int64_t> of_int64;
 };
 
 extern const DenseKernels baseline_dense;

@@ -45,65 +45,14 @@ void choose(const std::string& name) {
     throw nb::value_error(("there are no kernels for the instruction set '" + name + "' on this machine").c_str());
 }
 
-template <class T, class I>
-const Csr<T, I>& csr();
-template <>
-const Csr<float, std::int32_t>& csr() { return level.csr->of_float_int32; }
-template <>
-const Csr<float, std::int64_t>& csr() { return level.csr->of_float_int64; }
-template <>
-const Csr<double, std::int32_t>& csr() { return level.csr->of_double_int32; }
-template <>
-const Csr<double, std::int64_t>& csr() { return level.csr->of_double_int64; }
-
-template <class T, class I>
-void check_csr(const Numbers<const T>& data, const Numbers<const I>& index, const Numbers<const I>& start,
-               std::size_t b) {
-    require(start.shape(0) == b + 1 && index.shape(0) == data.shape(0));
-    const I* s = start.data();
-    require(s[0] >= 0 && static_cast<std::size_t>(s[b]) <= data.shape(0));
-}
-
-template <class T, class I>
-void csr_times(Numbers<const T> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> W,
-               Matrix<T> out) {
-    const auto b = out.shape(1), k = W.shape(1);
-    check_csr(data, index, start, b);
-    require(out.shape(0) == k);
-    nb::gil_scoped_release released;
-    csr<T, I>().times(data.data(), index.data(), start.data(), W.data(), out.data(), b, k);
-}
-
-template <class T, class I>
-void csr_transposed_times(Numbers<const T> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> R,
-                          Matrix<T> G) {
-    const auto b = R.shape(1), k = R.shape(0);
-    check_csr(data, index, start, b);
-    require(G.shape(1) == k);
-    nb::gil_scoped_release released;
-    csr<T, I>().transposed_times(data.data(), index.data(), start.data(), R.data(), G.data(), b, k);
-}
-
-template <class T, class I>
-void add_csr(nb::module_& m) {
-    m.def("csr_times", &csr_times<T, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
-          nb::arg("indptr").noconvert(), nb::arg("W").noconvert(), nb::arg("out").noconvert());
-    m.def("csr_transposed_times", &csr_transposed_times<T, I>, nb::arg("data").noconvert(),
-          nb::arg("indices").noconvert(), nb::arg("indptr").noconvert(), nb::arg("R").noconvert(),
-          nb::arg("out").noconvert());
-}
-
 }  // namespace
 
 NB_MODULE(_compiled, m) {
     m.doc() = "Products of blocks of rows with a handful of columns.";
-    m.attr("INTERFACE") = 3;
+    m.attr("INTERFACE") = 4;
     m.def("levels", &names, "Instruction sets that this machine has kernels for, the best last.");
     m.def("level", [] { return std::string(level.name); }, "The instruction set in use.");
     m.def("choose", &choose, nb::arg("name"), "Use another instruction set.");
     add_dense(m);
-    add_csr<float, std::int32_t>(m);
-    add_csr<float, std::int64_t>(m);
-    add_csr<double, std::int32_t>(m);
-    add_csr<double, std::int64_t>(m);
+    add_csr(m);
 }

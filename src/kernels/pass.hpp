@@ -95,11 +95,15 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
         }
         const Bits<T> code = *reinterpret_cast<const Bits<T>*>(desk.code + r);
         // the distance of the label's logit from the largest; no class at all, which is not expected, gives nan
-        Vector<T> mass = {}, below = Codes ? broadcast(T(__builtin_nan(""))) : top, given = {};
+        // the mass is 1 + rest, where the rest leaves out one of the largest: 1e-20 beside 1 is not lost
+        Bits<T> unseen = ~Bits<T>{};
+        Vector<T> rest = {}, below = Codes ? broadcast(T(__builtin_nan(""))) : top, given = {};
         for (Size c = 0; c < q; ++c) {
             const Vector<T> down = load(z + c * stride) - top;  // softmax ignores shifts, and exp(<= 0) cannot overflow
             const Vector<T> e = exp_below<T>(down);
-            mass += e;
+            const Bits<T> largest = unseen & (down == T(0));
+            rest += pick<T>(largest, Vector<T>{}, e);
+            unseen &= ~largest;
             store(z + c * stride, e);
             if constexpr (Codes) {
                 below = pick<T>(code == Whole<T>(c), down, below);
@@ -109,11 +113,13 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
                 below -= y * top;  // top (1 - sum of y): 0 for labels that sum to 1
             }
         }
-        const Vector<T> value = log_above<T>(mass) - (Codes ? below : given - below);
+        const Vector<T> mass = T(1) + rest, share = T(1) / mass;
+        const Vector<T> log_mass = log_above<T>(mass) + (rest - (mass - T(1))) * share;  // log(1 + rest), rounding undone
+        const Vector<T> value = log_mass - (Codes ? below : given - below);
         T values[L];
         store(values, value);
         for (Size i = 0; i < L; ++i) loss.lane[i] += static_cast<double>(values[i]) * desk.exact[r + i];
-        const Vector<T> weight = load(desk.weight + r), share = T(1) / mass;
+        const Vector<T> weight = load(desk.weight + r);
         for (Size c = 0; c < q; ++c) {
             const Vector<T> y = Codes ? pick<T>(code == Whole<T>(c), broadcast(T(1)), Vector<T>{})
                                       : load(desk.Y + c * stride + r);
@@ -152,23 +158,21 @@ Size pass_bytes(Size d, Size k) {
 
 template <class T>
 void loss_and_gradient(const Pass<T>& pass) {
-    const Size b = pass.b, d = pass.d, q = pass.q, k = pass.m * q, strip = strip_rows<T>(d), lead = leading(pass.X, d);
+    const Size b = pass.b, d = pass.d, q = pass.q, k = pass.m * q, lead = leading(pass.X, d);
     const Desk<T> desk(pass.memory, d, k);
+    const auto residual = pass.codes ? softmax<T, true> : softmax<T, false>;
     pack(pass.W, desk.W, d, k);
-    for (Size first = 0; first < b; first += strip) {
-        const Size rows = b - first < strip ? b - first : strip, whole = round_up(rows, lanes<T>);
-        const T* X = pass.X + first * d;
-        const T* next = first + 2 * strip <= b ? X + strip * d : X;  // nothing but whole strips is fetched ahead
-        strip_logits(X, desk.W, desk.Z, rows, d, k, next);
+    each_strip(pass.X, b, d, [&](Size first, Size rows, const T* X, const T* next) {
+        const Size whole = round_up(rows, lanes<T>);
+        strip_logits<T, false>(X, desk.W, desk.Z, rows, d, k, next);
         add_bias(pass, desk.Z, first, rows, whole);
         take_labels(pass, desk, first, rows, whole);
         for (Size j = 0; j < pass.m; ++j) {
             take_weights(pass.V ? pass.V + (pass.own_weights ? j * b : 0) + first : nullptr, desk, rows, whole);
-            (pass.codes ? softmax<T, true> : softmax<T, false>)(desk.Z + j * q * row_stride<T>, desk, q, whole,
-                                                                 desk.loss[j], desk.residual + j * q);
+            residual(desk.Z + j * q * row_stride<T>, desk, q, whole, desk.loss[j], desk.residual + j * q);
         }
-        strip_gradient(X, desk.Z, desk.G, rows, d, k, lead, next);
-    }
+        strip_gradient<T, false>(X, desk.Z, desk.G, rows, d, k, lead, next);
+    });
     unpack(desk.G, pass.G, d, k, lead);
     for (Size j = 0; j < pass.m; ++j) pass.loss[j] = total(desk.loss[j]);
     for (Size c = 0; c < k; ++c) pass.residual[c] = total(desk.residual[c]);

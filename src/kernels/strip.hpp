@@ -2,7 +2,8 @@
 //
 // BLAS packs and tiles for products that compute much with each number it reads. Here each number of X meets k numbers
 // only (k = models x classes), so what counts is to read X once, in order. A strip is so short that it stays in the
-// second cache while it is multiplied; the strip behind it is fetched meanwhile, half of it during each product.
+// second cache while it is multiplied; the strip behind it is fetched meanwhile, half of it during each product, or all of
+// it where there is one product alone (`Alone`).
 //
 // Columns (of weights, k of them) are cut into chunks, and the weights and the gradient are kept in the order in which
 // the tiles meet them: for each chunk, for each vector of features, the numbers of its columns one after another.
@@ -59,7 +60,7 @@ struct Ahead {
 
 // Z[c, r] (+)= sum_j X[r, j] W[c, j] over `width` features, for M rows and C columns. The order of a sum depends on d
 // alone, so a row's logits do not know which rows are beside it.
-template <class T, int M, int C>
+template <class T, int M, int C, bool Alone>
 INLINE void logits_tile(const T* X, const T* W, T* Z, Size d, Size width, bool add, Ahead<T> next) {
     constexpr Size L = lanes<T>;
     Vector<T> sum[C][M] = {};
@@ -69,7 +70,7 @@ INLINE void logits_tile(const T* X, const T* W, T* Z, Size d, Size width, bool a
 #pragma GCC unroll 8
         for (int r = 0; r < M; ++r) x[r] = load(X + r * d + j);
 #pragma GCC unroll 8
-        for (int r = 0; r < M / 2; ++r) next.fetch();
+        for (int r = 0; r < (Alone ? M : M / 2); ++r) next.fetch();
 #pragma GCC unroll 12
         for (int c = 0; c < C; ++c) {
             Vector<T> w = load(W + c * L);
@@ -106,7 +107,7 @@ INLINE void logits_tile(const T* X, const T* W, T* Z, Size d, Size width, bool a
 }
 
 // The logits of a strip for one chunk of columns.
-template <class T, int C>
+template <class T, int C, bool Alone>
 void logits_chunk(const T* X, const T* W, T* Z, Size rows, Size d, const T* next) {
     constexpr Size M = registers == 32 ? (C <= 6 ? 4 : 2) : (C <= 2 ? 4 : 2);
     constexpr Size L = lanes<T>, most = feature_bytes / static_cast<Size>(sizeof(T));
@@ -115,9 +116,11 @@ void logits_chunk(const T* X, const T* W, T* Z, Size rows, Size d, const T* next
     do {  // once where there are no features: the logits are then 0
         const Size here = d - j < width ? d - j : width;
         Size r = 0;
-        const auto ahead = [&] { return Ahead<T>(next, rows * d, (j * rows + r * here) / 2); };
-        for (; r + M <= rows; r += M) logits_tile<T, M, C>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, ahead());
-        for (; r < rows; ++r) logits_tile<T, 1, C>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, ahead());
+        const auto ahead = [&] { return Ahead<T>(next, rows * d, (j * rows + r * here) / (Alone ? 1 : 2)); };
+        for (; r + M <= rows; r += M)
+            logits_tile<T, M, C, Alone>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, ahead());
+        for (; r < rows; ++r)
+            logits_tile<T, 1, C, Alone>(X + r * d + j, W + j * C, Z + r, d, here, j > 0, ahead());
         j += width;
     } while (j < d);
 }
@@ -127,7 +130,7 @@ enum class Edge { none, first, last };
 
 // G[c, features] += sum_r R[c, r] X[r, features], for C columns and V vectors of features. `edge` numbers are missing
 // from the first vector, or present in the last.
-template <class T, int C, int V, Edge E>
+template <class T, int C, int V, Edge E, bool Alone>
 INLINE void gradient_tile(const T* X, const T* R, T* G, Size rows, Size d, Size edge, Ahead<T> next) {
     constexpr Size L = lanes<T>;
     Vector<T> sum[C][V] = {};
@@ -143,6 +146,7 @@ INLINE void gradient_tile(const T* X, const T* R, T* G, Size rows, Size d, Size 
                 x[v] = load(X + v * L);
         }
         next.fetch();
+        if (Alone) next.fetch();
 #pragma GCC unroll 12
         for (int c = 0; c < C; ++c) {
             Vector<T> w = broadcast(R[c * row_stride<T> + r]);
@@ -161,25 +165,25 @@ INLINE void gradient_tile(const T* X, const T* R, T* G, Size rows, Size d, Size 
 }
 
 // The gradient of a strip for one chunk of columns. Vectors of features start `lead` numbers before the first one.
-template <class T, int C>
+template <class T, int C, bool Alone>
 void gradient_chunk(const T* X, const T* R, T* G, Size rows, Size d, Size lead, const T* next) {
     constexpr Size L = lanes<T>;
     const Size end = lead + d;
     Size j = 0;
     X -= lead;
-    const auto ahead = [&] { return Ahead<T>(next, rows * d, (d + j) * rows / 2); };
+    const auto ahead = [&] { return Ahead<T>(next, rows * d, Alone ? j * rows : (d + j) * rows / 2); };
     if (lead) {
-        gradient_tile<T, C, 2, Edge::first>(X, R, G, rows, d, lead, ahead());
+        gradient_tile<T, C, 2, Edge::first, Alone>(X, R, G, rows, d, lead, ahead());
         j = 2 * L;
     }
     for (; j + 2 * L <= end; j += 2 * L)
-        gradient_tile<T, C, 2, Edge::none>(X + j, R, G + j * C, rows, d, 0, ahead());
+        gradient_tile<T, C, 2, Edge::none, Alone>(X + j, R, G + j * C, rows, d, 0, ahead());
     if (j + L < end)
-        gradient_tile<T, C, 2, Edge::last>(X + j, R, G + j * C, rows, d, end - j - L, ahead());
+        gradient_tile<T, C, 2, Edge::last, Alone>(X + j, R, G + j * C, rows, d, end - j - L, ahead());
     else if (j + L == end)
-        gradient_tile<T, C, 1, Edge::none>(X + j, R, G + j * C, rows, d, 0, ahead());
+        gradient_tile<T, C, 1, Edge::none, Alone>(X + j, R, G + j * C, rows, d, 0, ahead());
     else if (j < end)
-        gradient_tile<T, C, 1, Edge::last>(X + j, R, G + j * C, rows, d, end - j, ahead());
+        gradient_tile<T, C, 1, Edge::last, Alone>(X + j, R, G + j * C, rows, d, end - j, ahead());
 }
 
 // How many numbers before the first feature a vector of features starts, so that each lies in one line of the cache. It
@@ -190,20 +194,18 @@ Size leading(const T* X, Size d) {
     return d % L || d < 4 * L ? 0 : static_cast<Size>(reinterpret_cast<std::uintptr_t>(X) / sizeof(T) % L);
 }
 
-template <class T>
-constexpr void (*logits_chunks[])(const T*, const T*, T*, Size, Size, const T*) = {
-    logits_chunk<T, 1>, logits_chunk<T, 2>, logits_chunk<T, 3>, logits_chunk<T, 4>, logits_chunk<T, 5>, logits_chunk<T, 6>,
 #ifdef MANY_REGISTERS
-    logits_chunk<T, 7>, logits_chunk<T, 8>, logits_chunk<T, 9>, logits_chunk<T, 10>, logits_chunk<T, 11>, logits_chunk<T, 12>,
+#define EVERY_CHUNK(f) \
+    f<T, 1, A>, f<T, 2, A>, f<T, 3, A>, f<T, 4, A>, f<T, 5, A>, f<T, 6, A>, f<T, 7, A>, f<T, 8, A>, f<T, 9, A>, \
+        f<T, 10, A>, f<T, 11, A>, f<T, 12, A>
+#else
+#define EVERY_CHUNK(f) f<T, 1, A>, f<T, 2, A>, f<T, 3, A>, f<T, 4, A>, f<T, 5, A>, f<T, 6, A>
 #endif
-};
-template <class T>
-constexpr void (*gradient_chunks[])(const T*, const T*, T*, Size, Size, Size, const T*) = {
-    gradient_chunk<T, 1>, gradient_chunk<T, 2>, gradient_chunk<T, 3>, gradient_chunk<T, 4>, gradient_chunk<T, 5>, gradient_chunk<T, 6>,
-#ifdef MANY_REGISTERS
-    gradient_chunk<T, 7>, gradient_chunk<T, 8>, gradient_chunk<T, 9>, gradient_chunk<T, 10>, gradient_chunk<T, 11>, gradient_chunk<T, 12>,
-#endif
-};
+template <class T, bool A>
+constexpr void (*logits_chunks[])(const T*, const T*, T*, Size, Size, const T*) = {EVERY_CHUNK(logits_chunk)};
+template <class T, bool A>
+constexpr void (*gradient_chunks[])(const T*, const T*, T*, Size, Size, Size, const T*) = {EVERY_CHUNK(gradient_chunk)};
+#undef EVERY_CHUNK
 
 // Numbers in k columns of weights, or of a gradient with whatever `lead`, in the order of the tiles.
 template <class T>
@@ -235,19 +237,30 @@ void unpack(const T* from, T* G, Size d, Size k, Size lead) {
 }
 
 // All columns of a strip. Nothing more is fetched with the chunks after the first.
-template <class T>
+template <class T, bool Alone>
 INLINE void strip_logits(const T* X, const T* W, T* Z, Size rows, Size d, Size k, const T* next) {
     chunks(k, [&](Size c, Size count) {
-        logits_chunks<T>[count - 1](X, W + packed_weights<T>(d, c), Z + c * row_stride<T>, rows, d, c ? X : next);
+        logits_chunks<T, Alone>[count - 1](X, W + packed_weights<T>(d, c), Z + c * row_stride<T>, rows, d, c ? X : next);
     });
 }
 
-template <class T>
+template <class T, bool Alone>
 INLINE void strip_gradient(const T* X, const T* R, T* G, Size rows, Size d, Size k, Size lead, const T* next) {
     chunks(k, [&](Size c, Size count) {
-        gradient_chunks<T>[count - 1](X, R + c * row_stride<T>, G + packed_gradient<T>(d, c), rows, d, lead,
-                                      c ? X : next);
+        gradient_chunks<T, Alone>[count - 1](X, R + c * row_stride<T>, G + packed_gradient<T>(d, c), rows, d, lead,
+                                             c ? X : next);
     });
+}
+
+// Calls f(first row, rows, X there, X of the strip behind it) for each strip. Only whole strips are fetched ahead; at the
+// end it is the last one again, which is in the cache.
+template <class T, class F>
+INLINE void each_strip(const T* X, Size b, Size d, F f) {
+    const Size strip = strip_rows<T>(d);
+    for (Size first = 0; first < b; first += strip) {
+        const T* here = X + first * d;
+        f(first, b - first < strip ? b - first : strip, here, first + 2 * strip <= b ? here + strip * d : here);
+    }
 }
 
 }  // namespace strips

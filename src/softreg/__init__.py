@@ -24,7 +24,12 @@ _HOME = {
     "PredictionSets": "models",
     "label_audit": "models",
     "SoftmaxRegression": "models",
+    "SoftmaxRegressionCV": "models",
+    "explain": "models",
+    "infer": "models",
+    "separation": "models",
     "TableClassifier": "tables",
+    "bootstrap": "models",
     "load": "persistence",
 }
 

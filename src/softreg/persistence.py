@@ -12,7 +12,8 @@ __all__ = ["load"]
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """The model that was saved at `path`: a `SoftmaxRegression` or a `TableClassifier`.
+    """The model that was saved at `path`: a `SoftmaxRegression`, `SoftmaxRegressionCV` or
+    `TableClassifier`.
 
     The file holds numbers and JSON only; loading runs no code from it. Raises `FileNotFoundError` where there is no
     file and `ModelFileError` (a `ValueError`) where it is truncated, altered or not a model.
@@ -30,6 +31,10 @@ def load(path: str | os.PathLike[str]) -> Any:
             from softreg.models.regression import SoftmaxRegression
 
             return SoftmaxRegression.from_state(stored.arrays, stored.metadata)
+        if stored.kind == "selection":
+            from softreg.models.selection import SoftmaxRegressionCV
+
+            return SoftmaxRegressionCV.from_state(stored.arrays, stored.metadata)
         if stored.kind == "table":
             from softreg.tables import TableClassifier
 

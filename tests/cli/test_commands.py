@@ -32,7 +32,7 @@ def test_help_names_every_command(run: Any) -> None:
 
 
 def test_train_prints_the_result_and_says_what_columns_are(run: Any, table: Path) -> None:
-    done = run("train", table, "--target", "buys")
+    done = run("train", table, "--target", "buys", "--strength", "1e-4")
     assert done.exit_code == 0, done.output
     for words in (
         "320 to train on, 80 held out",
@@ -49,6 +49,27 @@ def test_train_prints_the_result_and_says_what_columns_are(run: Any, table: Path
     assert "pass " in done.stderr
 
 
+def test_the_strength_is_chosen_unless_it_is_given(run: Any, table: Path, tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    done = run("train", table, "--target", "buys", "--report", page, "--model", tmp_path / "m.softreg")
+    assert done.exit_code == 0, done.output
+    told = [line for line in done.stderr.splitlines() if line.startswith("strength ")]
+    losses = {line.split()[1]: float(line.split("folds ")[1].split()[0]) for line in told}
+    chosen = next(line for line in done.stdout.splitlines() if "strength" in line)
+    assert "chosen by 5-fold cross-validation" in chosen
+    assert losses[chosen.split()[1]] == min(losses.values())
+    assert "How the strength of the penalty was chosen" in page.read_text("utf-8")
+    figures = json.loads(run("train", table, "--target", "buys", "--json", "--quiet", "--strength", "auto").stdout)
+    assert f"{figures['strength']:.3g}" == chosen.split()[1]
+    kept = softreg.load(tmp_path / "m.softreg")
+    assert kept.strength == "auto"
+    assert kept.model_.strength == pytest.approx(figures["strength"])
+    assert len(kept.path_) == len(told)
+    given = run("train", table, "--target", "buys", "--strength", "0.01", "--report", page)
+    assert "chosen" not in given.stdout
+    assert "was chosen" not in page.read_text("utf-8")
+
+
 def test_train_json_is_one_object_with_the_promised_keys(run: Any, table: Path) -> None:
     done = run("train", table, "--target", "buys", "--json", "--strength", "1e-3")
     figures = json.loads(done.stdout)
@@ -63,7 +84,7 @@ def test_train_json_is_one_object_with_the_promised_keys(run: Any, table: Path) 
 
 def test_the_figures_are_those_of_the_rows_held_out(run: Any, table: Path) -> None:
     """The same numbers from the Python side, with the definitions written out."""
-    figures = json.loads(run("train", table, "--target", "buys", "--json", "--seed", "3").stdout)
+    figures = json.loads(run("train", table, "--target", "buys", "--json", "--seed", "3", "--strength", "1e-4").stdout)
     rows = read_table(table)
     y = labels(rows, "buys")
     train, test = split_rows(np.unique(y, return_inverse=True)[1], 0.2, 3)
@@ -128,7 +149,7 @@ def test_train_predict_evaluate_inspect_agree(run: Any, table: Path, trained: Pa
 
     shown = run("inspect", trained)
     assert shown.exit_code == 0, shown.output
-    for words in ("table model", "buys", "007, none", "age", "plan", "basic", "member", "0.0001", "proved"):
+    for words in ("table model", "buys", "007, none", "age", "plan", "basic", "member", "of the penalty l2", "proved"):
         assert words in shown.stdout
     told = json.loads(run("inspect", trained, "--json").stdout)
     assert told["classes"] == ["007", "none"]

@@ -33,7 +33,7 @@ HOMES: list[Callable[[Array], Any]] = [
     np.asfortranarray,
     lambda X: X.astype(np.float32),
     far,
-    lambda X: X + 3e4,
+    lambda X: X + 300,
     lambda X: sp.csr_array(np.where(X > 0.5, X, 0.0)),
     lambda X: np.where(np.arange(X.shape[1]) % 5 == 0, 7.0, X),  # columns that never vary
     lambda X: np.vstack([X[:10]] * 3),  # rows that occur several times

@@ -85,6 +85,20 @@ def test_an_empty_history_is_no_curve() -> None:
         plots.loss_curve([], "loss")
 
 
+def test_the_path_of_strengths_marks_what_was_chosen() -> None:
+    path = SimpleNamespace(
+        strength=np.array([1.0, 0.1, 0.01]),
+        mean=np.array([0.6, 0.3, 0.4]),
+        error=np.array([0.1, np.nan, 0.1]),
+        chosen=0,
+    )
+    svg = plots.path_curve(path, "path")
+    assert "least, 0.3 nats, at strength 0.1; 1 was chosen of 3 strengths" in svg
+    assert svg.count("var(--orange)") >= 1
+    assert "10⁻²" in svg
+    assert "nan" not in svg
+
+
 def test_reliability_diagram_marks_what_lies_outside() -> None:
     good = plots.reliability_diagram(reliability_curve([0.5] * 4, [0, 1, 0, 1]), "good")
     bad = plots.reliability_diagram(reliability_curve([0.5] * 40, [1] * 40), "bad")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, sparse, thread_count
+from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, runs, sparse, thread_count
 from softreg.rows.base import add_up, stratified
 
 Array = NDArray[Any]
@@ -77,7 +77,20 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_home_knows_its_shape_and_cuts_it_into_blocks(home: Rows) -> None:
     assert (home.n, home.d) == (N, D)
     spans = home.map(lambda block: np.array([[block.start, block.stop]]))
-    np.testing.assert_array_equal(spans, [[0, 256], [256, 512], [512, 700]])
+    np.testing.assert_array_equal(spans[1:, 0], spans[:-1, 1])
+    assert len(spans) > 1
+    assert (spans[0, 0], spans[-1, 1]) == (0, N)
+    assert ((spans[:, 1] - spans[:, 0])[:-1] >= 200).all()
+
+
+def test_sparse_blocks_hold_equally_many_stored_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse, "BLOCK_NONZEROS", 2400)
+    X = np.zeros((2000, 8))
+    X[:400] = 1.0  # the first rows are full, the others hold one number
+    X[400:, 0] = 1.0
+    rows = as_rows(sp.csr_array(X), np.zeros(2000, int))
+    held = rows.map(lambda block: np.array([X[block.start : block.stop].sum()]))
+    np.testing.assert_allclose(held, 4800 / 2, atol=8)
 
 
 def test_products_with_the_rows(home: Rows) -> None:
@@ -97,6 +110,28 @@ def test_products_with_the_transpose_are_summed(home: Rows) -> None:
     np.testing.assert_array_equal(G, R @ numbers())
     np.testing.assert_array_equal(r, R.sum(axis=1))
     assert G.dtype == r.dtype == np.float64
+
+
+def test_sums_by_class(home: Rows) -> None:
+    w = np.random.default_rng(5).integers(-8, 9, size=(2, N)) / 8
+    q = int(LABELS.max()) + 1
+    expected = np.einsum("kn,nq,nd->kqd", w, np.eye(q)[LABELS], numbers())
+    (sums,) = home.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    np.testing.assert_array_equal(sums, expected)
+    soft = home.labelled(0.7 * np.eye(q)[LABELS] + 0.3 / q, None)
+    (sums,) = soft.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    np.testing.assert_array_equal(sums, expected)
+
+
+def test_runs_are_pieces_of_a_block_in_order(home: Rows) -> None:
+    found = home.map(lambda block: np.concatenate([[[r.start, r.stop]] for r in runs(block, 100)]))
+    ends = home.map(lambda block: np.array([block.stop])).tolist()
+    expected = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        expected += [[a, min(a + 100, end)] for a in range(start, end, 100)]
+    np.testing.assert_array_equal(found, expected)
+    assert ends[0] > 100
+    assert ends[-1] == N
 
 
 def test_labels_and_weights_travel_with_the_rows(home: Rows) -> None:
@@ -162,7 +197,8 @@ def test_blocks_remember(home: Rows) -> None:
         return (0.0,)
 
     home.sum(remember)
-    np.testing.assert_array_equal(home.map(lambda block: block.memory["start"]), [0, 256, 512])
+    starts = home.map(lambda block: np.array([block.start]))
+    np.testing.assert_array_equal(home.map(lambda block: block.memory["start"]), starts)
 
 
 def test_a_sample_loses_no_class_and_weighs_as_much_as_the_whole(home: Rows) -> None:

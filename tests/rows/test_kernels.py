@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,26 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from softreg.probability import blocks
 from softreg.rows import as_rows, kernels
 
 Array = NDArray[Any]
 compiled = kernels._module
 LEVELS = ["numpy", *(compiled.levels() if compiled else [])]
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 50, 63, 100]
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """NumPy, or the compiled kernels for one instruction set."""
-    if request.param == "numpy":
-        monkeypatch.setattr(kernels, "_module", None)
-        yield "numpy"
-    else:
-        best = compiled.level()
-        compiled.choose(request.param)
-        monkeypatch.setitem(kernels.MOST_BYTES, request.param, 10_000)  # BLAS would hide what is tested here
-        yield request.param
-        compiled.choose(best)
 
 
 def eighths(random: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -79,6 +65,74 @@ def test_sparse_products_of_every_size(level: str, dtype: Any, index: Any, k: in
         np.testing.assert_array_equal(G, R.astype(float) @ X.astype(float))
         assert o.dtype == G.dtype == dtype
         assert o.flags.c_contiguous
+
+
+def test_double_rows_meet_float_columns(level: str) -> None:
+    random = np.random.default_rng(4)
+    X, W, R = (
+        sparse(random, 40, 30, np.float64),
+        eighths(random, (30, 20), np.float32),
+        eighths(random, (20, 40), np.float32),
+    )
+    o, G = kernels.csr_times(sp.csr_array(X), W), kernels.csr_transposed_times(R, sp.csr_array(X))
+    np.testing.assert_array_equal(o, (X @ W.astype(float)).T)
+    np.testing.assert_array_equal(G, R.astype(float) @ X)
+    assert o.dtype == G.dtype == np.float32
+
+
+KINDS = {"float": (np.float32, np.float32), "double": (np.float64, np.float64), "mixed": (np.float64, np.float32)}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize(("m", "q", "b"), [(1, 1, 3), (1, 2, 16), (1, 20, 100), (2, 3, 33), (3, 13, 5), (1, 100, 40)])
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_whole_pass_is_that_of_the_textbook(level: str, kind: str, m: int, q: int, b: int, soft: bool) -> None:
+    """One reading of CSR rows against products and loss composed in float64; with and without weights and logits."""
+    stored, dtype = KINDS[kind]
+    random = np.random.default_rng(q)
+    X, W, bias = (
+        sparse(random, b, 50, stored),
+        4 * eighths(random, (50, m * q), dtype),
+        eighths(random, (m * q,), dtype),
+    )
+    labels = random.dirichlet(np.ones(q), b) if soft else random.integers(0, q, b)
+    o = (X @ W.astype(float) + bias).T
+    near = {"rtol": 2e-5, "atol": 2e-4} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-11}
+    for V in (None, random.random((1, b)), random.random((m, b))):
+        kept = np.full(o.shape, np.nan, dtype)
+        for logits in (kept, None):
+            found = kernels.csr_loss_and_gradient(sp.csr_array(X), W, bias, labels, q, V, logits)
+            if level == "numpy":
+                assert found is None
+                continue
+            loss, R = blocks.loss_and_residual(o.reshape(m, q, b).copy(), labels, V)
+            np.testing.assert_allclose(found[0], loss, **near)
+            np.testing.assert_allclose(found[1], R.sum(axis=2).ravel(), **near)
+            np.testing.assert_allclose(found[2], R.reshape(m * q, b) @ X, **near)
+            np.testing.assert_array_equal(kept, o)
+
+
+def test_a_pass_where_softmax_is_hard_to_compute(level: str) -> None:
+    if level == "numpy":
+        pytest.skip("NumPy composes the pass")
+    X = sp.csr_array(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]))
+    for dtype, far in ((np.float32, 1e30), (np.float64, 1e300)):
+        W = np.array([[far, -far, 0.0], [-80.0, 0.0, -2000.0]], dtype)
+        args = (np.array([0, 1, 2]), 3, None, None)
+        loss, r, _ = kernels.csr_loss_and_gradient(X, W, np.zeros(3, dtype), *args)
+        np.testing.assert_allclose(loss, 80 + 2 * float(dtype(far)) + np.log(3), rtol=1e-7)
+        np.testing.assert_allclose(r, [np.exp(-80) - 1 + 1 + 1 / 3, 1 - 1 + 1 / 3, 1 / 3 - 1], rtol=1e-6)
+        loss, r, _ = kernels.csr_loss_and_gradient(X, W, np.array([np.nan, 0, 0], dtype), *args)
+        assert np.isnan(loss).all()
+        assert np.isnan(r).all()
+
+
+@pytest.mark.skipif(compiled is None, reason="no compiled kernels here")
+def test_a_pass_refuses_labels_that_are_no_classes() -> None:
+    X = sp.csr_array(np.eye(3))
+    for wrong in (-1, 2):
+        with pytest.raises(ValueError, match="do not fit one another"):
+            kernels.csr_loss_and_gradient(X, np.zeros((3, 2)), np.zeros(2), np.array([0, wrong, 1]), 2, None, None)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

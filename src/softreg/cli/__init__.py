@@ -29,11 +29,17 @@ COST = click.option(
 REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
 
 
-def _strength(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    """Refuse a strength that is negative or not finite."""
-    if not (math.isfinite(value) and value >= 0):
-        raise click.BadParameter(f"{value:g} is not a finite number of at least 0; 1e-4 is a good start.")
-    return value
+def _strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    """A number, or None for the word that leaves the choice to cross-validation; refuse what is neither."""
+    if value == "auto":
+        return None
+    try:
+        strength = float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a valid number, nor 'auto', which lets the data choose.") from None
+    if not (math.isfinite(strength) and strength >= 0):
+        raise click.BadParameter(f"{strength:g} is not a finite number of at least 0; 'auto' lets the data choose.")
+    return strength
 
 
 def _test_size(context: click.Context, parameter: click.Parameter, value: float) -> float:
@@ -68,11 +74,11 @@ def main(context: click.Context) -> None:
 @REPORT
 @click.option(
     "--strength",
-    type=float,
-    default=1e-4,
+    metavar="auto|NUMBER",
+    default="auto",
     show_default=True,
     callback=_strength,
-    help="Strength of the L2 penalty.",
+    help="Strength of the L2 penalty; auto chooses it by cross-validation within the training rows.",
 )
 @click.option(
     "--test-size",
@@ -91,7 +97,7 @@ def train(
     target: str,
     model: Path | None,
     report: Path | None,
-    strength: float,
+    strength: float | None,
     test_size: float,
     seed: int,
     drop: tuple[str, ...],

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from softreg.cli.boundary import Complaint
 
 if TYPE_CHECKING:
+    from softreg.models import PathPoint
     from softreg.optimize import Progress
 
 Listener = Callable[["Progress"], None]
@@ -110,6 +111,18 @@ def fitting(tol: float, *, quiet: bool = False) -> Iterator[Listener]:
             lines = Lines()
             yield lines
             lines.end()
+
+
+@contextmanager
+def choosing(*, quiet: bool = False) -> Iterator[Callable[[PathPoint], None]]:
+    """Give a listener that prints one line for each strength that cross-validation has tried, or is silent."""
+    with _warnings_held():
+        yield (lambda point: None) if quiet else _tell_point
+
+
+def _tell_point(point: PathPoint) -> None:
+    error = f" ± {point.error:.4f}" if math.isfinite(point.error) else ""
+    say(f"strength {point.strength:<8.3g}  log loss of the folds {point.log_loss:.4f}{error} nats")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import click
 from softreg.cli.console import LEAST_GAP, aligned, clipped, nats
 
 if TYPE_CHECKING:
+    from softreg.models import Path
     from softreg.optimize import Solution
     from softreg.report import Audit
 
@@ -81,8 +82,26 @@ def certificate(solution: Solution | None) -> str:
     return f"{status}; proved to be within {gap} of the best possible (by {solution.bound})"
 
 
-def show(figures: Figures, found: Audit, solution: Solution | None, *, rows: str, columns: str, what: str) -> str:
-    """The result table; `rows` and `columns` are remarks, `what` says which rows the losses are of."""
+def chosen(path: Path | None) -> str:
+    """How the strength was chosen, in words; empty where it was given."""
+    if path is None:
+        return ""
+    at, folds = path.chosen, path.scores.shape[1]
+    error = f" ± {path.error[at]:.4f}" if math.isfinite(path.error[at]) else ""
+    return f"chosen by {folds}-fold cross-validation: log loss {path.mean[at]:.4f}{error} nats"
+
+
+def show(
+    figures: Figures,
+    found: Audit,
+    solution: Solution | None,
+    *,
+    rows: str,
+    columns: str,
+    what: str,
+    strength: str = "",
+) -> str:
+    """The result table; `rows`, `columns` and `strength` are remarks, `what` says which rows the losses are of."""
     of = f"{what} " if what else ""
     bits = f"= {found.label_entropy_bits:.4f} bits; {_explained(found)}"
     majority = f"always {clipped(found.majority)!r}: {figures.majority_accuracy:.2%}"
@@ -90,7 +109,7 @@ def show(figures: Figures, found: Audit, solution: Solution | None, *, rows: str
         ("rows", f"{figures.rows:,}", rows),
         ("columns", f"{figures.columns:,}", columns),
         ("classes", f"{figures.classes:,}", named(found.classes)),
-        ("strength", f"{figures.strength:g}", ""),
+        ("strength", f"{figures.strength:.3g}", strength),
         (f"{of}log loss", f"{figures.log_loss:.4f} nats", _interval(figures)),
         ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),

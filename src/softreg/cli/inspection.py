@@ -55,7 +55,6 @@ def _lines(model: Loaded) -> list[tuple[str, str]]:
     """The same for a person."""
     regression, schema = model.regression, model.schema
     d, q = int(regression.n_features_in_), len(model.classes)
-    penalised = regression.penalty is not None and regression.strength > 0
     kind = "table model, made from a file or a frame" if schema else "regression, fitted on an array or a frame"
     features = f"{d:,} features" if d > 1 else "1 feature"
     if schema:
@@ -71,10 +70,17 @@ def _lines(model: Loaded) -> list[tuple[str, str]]:
         ("classes", f"{q:,}: {named(model.classes)}"),
         ("needs", needs),
         ("weights", f"{q:,} x {d:,}, and {q:,} biases"),
-        ("strength", f"{regression.strength:g} of the penalty {regression.penalty}" if penalised else "no penalty"),
+        ("strength", _strength(regression)),
         ("certificate", certificate(model.solution)),
         ("passes", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
+
+
+def _strength(regression: Any) -> str:
+    if regression.penalty == "firth":
+        return "Firth's penalty, which has none"
+    penalised = regression.penalty is not None and regression.strength > 0
+    return f"{regression.strength:g} of the penalty {regression.penalty}" if penalised else "no penalty"
 
 
 def _written(path: Path) -> str:

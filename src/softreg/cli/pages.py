@@ -21,6 +21,7 @@ from softreg.tables.cells import parse_numbers
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 
 SHOWN_TEXT = 200  # characters of a cell
@@ -44,31 +45,26 @@ def write_page(
     columns: Sequence[tuple[str, str, str]] = (),
     warnings: Sequence[str] = (),
     point: OperatingPoint | None = None,
+    tried: StrengthPath | None = None,
 ) -> None:
     """Write the report on audited rows.
 
     `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
     file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights. `model` is None where
-    the probabilities came from a file; `point` is what decisions at one's costs lead to.
+    the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
+    was chosen.
     """
-    solution: Solution | None = getattr(model, "solution_", None)
 
     def rows_at(places: NDArray[np.int64], **more: Any) -> Any:
         cells = None if table is None else texts(table, numbers[places] - 1)
         pictures = None if images is None else images[places]
         return show_rows(found, places, numbers=numbers, cells=cells, images=pictures, **more)
 
-    history = [replace(r, gap=max(r.gap, LEAST_GAP)) for r in solution.history] if solution else []
     doubts = _doubts(found)
     data = ReportData(
         title,
         found,
         subtitle=subtitle,
-        certificate=f"The fit {certificate(solution)}." if solution else "",
-        results=() if model is None else _results(model, solution),
-        history=history,
-        gap_name="estimated gap",
-        coef=None if model is None else model.coef_,
         feature_names=feature_names,
         image_shape=None if images is None else (images.shape[1], images.shape[2]),
         least_surprising=rows_at(found.least_surprising),
@@ -80,8 +76,20 @@ def write_page(
         information=() if table is None else information(table, numbers, found, columns),
         operating=point,
         trained=model is not None,
+        path=tried,
+        **({} if model is None else _of_the_fit(model)),
     )
     write_report(path, data)
+
+
+def _of_the_fit(model: SoftmaxRegression) -> dict[str, Any]:
+    """What the page tells of a fitted model: how near the optimum it came, and its weights."""
+    solution: Solution | None = getattr(model, "solution_", None)
+    told: dict[str, Any] = {"results": _results(model, solution), "coef": model.coef_, "gap_name": "estimated gap"}
+    if solution:
+        told["certificate"] = f"The fit {certificate(solution)}."
+        told["history"] = [replace(record, gap=max(record.gap, LEAST_GAP)) for record in solution.history]
+    return told
 
 
 @dataclass(frozen=True)

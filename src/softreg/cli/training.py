@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_writable, fitting, say
-from softreg.cli.figures import gather, show, show_or_dump
+from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_writable, choosing, fitting, say
+from softreg.cli.figures import chosen, gather, show, show_or_dump
 from softreg.cli.pages import write_page
 from softreg.probability import Classes
 from softreg.report import audit
@@ -29,7 +29,8 @@ class Order:
     target: str
     model: Path | None
     report: Path | None
-    strength: float
+    strength: float | None
+    """None leaves the choice to cross-validation."""
     test_size: float
     seed: int
     drop: tuple[str, ...]
@@ -56,9 +57,10 @@ def train_table(order: Order) -> None:
     P = model.predict_proba(classifier.encoder_.transform(table, test))
     found = audit(P, codes[test], [str(label) for label in classes.labels])
     size = {"rows": table.num_rows, "columns": len(schema.features)}
-    figures = gather(found, model.solution_, **size, strength=order.strength, seconds=seconds)
+    figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds)
     split = f"{len(training):,} to train on, {len(test):,} held out"
-    text = show(figures, found, model.solution_, rows=split, columns=kinds(schema), what="held-out")
+    how = chosen(classifier.path_)
+    text = show(figures, found, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
     if order.model is not None:
         classifier.save(order.model)
     if order.report is not None:
@@ -73,6 +75,7 @@ def train_table(order: Order) -> None:
             table=table,
             columns=schema.describe(),
             warnings=schema.warnings,
+            tried=classifier.path_,
         )
     show_or_dump(figures, text, as_json=order.as_json)
     tell_files(order)
@@ -80,9 +83,11 @@ def train_table(order: Order) -> None:
 
 def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[TableClassifier, float]:
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
-    classifier = TableClassifier(order.target, strength=order.strength, drop=order.drop)
+    strength = "auto" if order.strength is None else order.strength
+    classifier = TableClassifier(order.target, strength=strength, drop=order.drop)
     start = time.perf_counter()
-    with fitting(classifier.tol, quiet=order.quiet) as listener:
+    told = choosing(quiet=order.quiet) if order.strength is None else fitting(classifier.tol, quiet=order.quiet)
+    with told as listener:
         classifier.verbose = listener
         classifier.fit(table, rows=training)
     classifier.verbose = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -16,22 +16,25 @@ from softreg.optimize.separation import Separation
 from softreg.probability.label_arrays import is_real, spell
 from softreg.rows import Array
 
-PENALTIES = ("l2", "l1", "elasticnet", None)
+PENALTIES = ("l2", "l1", "elasticnet", "firth", None)
 
 
 def check_parameters(model: Any) -> float:
     """Raise `ValueError` for a parameter of another kind or out of its range; returns the share of l1."""
-    for name, least in (("strength", ">= 0"), ("tol", "> 0")):
-        value = getattr(model, name)
-        if not is_real(value) or not 0 <= value < math.inf or (value == 0 and name == "tol"):
-            raise ValueError(f"{name}={spell(value)} must be a finite number {least}.")
+    _check_number("strength", model.strength, least=0.0)
+    _check_flag("warm_start", model.warm_start)
+    _check_common(model)
+    return _l1_share(model.penalty, model.l1_ratio)
+
+
+def _check_common(model: Any) -> None:
+    """The parameters that all estimators share."""
+    _check_number("tol", model.tol, least=None)
     if not _is_whole(model.max_iter) or model.max_iter < 0:
         raise ValueError(f"max_iter={spell(model.max_iter)} must be an integer >= 0.")
     if not isinstance(model.solver, str) or model.solver not in SOLVERS:
         raise ValueError(f"solver={model.solver!r} is not one of {', '.join(SOLVERS)}.")
-    for name in ("fit_intercept", "warm_start"):
-        if not isinstance(getattr(model, name), (bool, np.bool_)):
-            raise ValueError(f"{name}={spell(getattr(model, name))} must be True or False.")
+    _check_flag("fit_intercept", model.fit_intercept)
     if not callable(model.verbose) and not isinstance(model.verbose, (Integral, np.bool_)):
         raise ValueError(f"verbose={spell(model.verbose)} must be an integer, or a callable that receives Progress.")
     weight = model.class_weight
@@ -41,12 +44,59 @@ def check_parameters(model: Any) -> float:
         and not (isinstance(weight, str) and weight == "balanced")
     ):
         raise ValueError(f"class_weight={weight!r}: it is 'balanced', a dict from class to weight, or None.")
-    return _l1_share(model.penalty, model.l1_ratio)
+
+
+def _check_number(name: str, value: Any, least: float | None) -> None:
+    """A finite number of at least `least`, or above 0 where that is None."""
+    if not is_real(value) or not 0 <= value < math.inf or (value == 0 and least is None):
+        raise ValueError(f"{name}={spell(value)} must be a finite number {'> 0' if least is None else '>= 0'}.")
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={spell(value)} must be True or False.")
+
+
+def check_selection(model: Any) -> tuple[list[float] | None, list[float]]:
+    """Raise `ValueError` for a parameter out of its range; returns the strengths, None for "auto", and the l1_ratios.
+
+    Both come without repetitions, the strengths from the strongest down.
+    """
+    _check_common(model)
+    if model.rule not in ("min", "1se"):
+        raise ValueError(f"rule={model.rule!r} is neither 'min' nor '1se'.")
+    if isinstance(model.cv, str) and model.cv != "loo":
+        raise ValueError(f"cv={model.cv!r}: it is a number of folds, a splitter, an iterable of splits, or 'loo'.")
+    if isinstance(model.cv, str) and model.scoring not in ("log_loss", "brier", "accuracy"):
+        raise ValueError("cv='loo' judges each row by itself: use scoring 'log_loss', 'brier' or 'accuracy'.")
+    if model.penalty is None or model.penalty == "firth":
+        raise ValueError(f"penalty={model.penalty!r} has no strength to choose; use SoftmaxRegression, or another one.")
+    ratios = _several("l1_ratio", model.l1_ratio)
+    shares = {_l1_share(model.penalty, ratio) for ratio in ratios}
+    if isinstance(model.strengths, str) and model.strengths == "auto":
+        return None, sorted(shares)
+    strengths = _several("strengths", model.strengths)
+    for value in strengths:
+        if not is_real(value) or not 0 < value < math.inf:
+            raise ValueError(f"strengths holds {spell(value)}; strengths are finite numbers > 0, or 'auto'.")
+    return sorted({float(s) for s in strengths}, reverse=True), sorted(shares)
+
+
+def _several(name: str, value: Any) -> list[Any]:
+    """A number as a list of one, or a list of at least one."""
+    if is_real(value):
+        return [value]
+    values = list(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)) else []
+    if not values:
+        raise ValueError(
+            f"{name}={value!r} must be a number or a list of numbers{', or auto' * (name == 'strengths')}."
+        )
+    return values
 
 
 def _l1_share(penalty: Any, ratio: Any) -> float:
     if not (penalty is None or (isinstance(penalty, str) and penalty in PENALTIES)):
-        raise ValueError(f"penalty={penalty!r} must be 'l2', 'l1', 'elasticnet' or None.")
+        raise ValueError(f"penalty={penalty!r} must be 'l2', 'l1', 'elasticnet', 'firth' or None.")
     if not is_real(ratio) or not 0 <= ratio <= 1:
         raise ValueError(f"l1_ratio={spell(ratio)} must be a number between 0 (all l2) and 1 (all l1).")
     if penalty == "elasticnet":
@@ -110,5 +160,5 @@ def separation_message(found: Separation, classes: NDArray[Any], names: NDArray[
     return (
         "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
         f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
-        "strength above 0 (--strength 1e-4 on the command line), or leave those features out."
+        "strength above 0 (--strength 1e-4 on the command line) or penalty='firth', or leave those features out."
     )

@@ -23,6 +23,8 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
     l1_share = checks.check_parameters(model)
     if isinstance(model.class_weight, str):
         raise ValueError("class_weight='balanced' needs all rows at once; give partial_fit a dict of class weights.")
+    if model.penalty == "firth":
+        raise ValueError("penalty='firth' needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None.")
     first = not hasattr(model, "coef_")
     seen = copy.copy(model)  # takes note of the columns; the model itself changes only when all has gone well
     X = features(seen, X, reset=first)

@@ -5,30 +5,24 @@ from __future__ import annotations
 import copy
 import os
 import sys
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, learning, state, targets
+from softreg.models import checks, firth, learning, state, targets
 from softreg.models.features import features
+from softreg.models.predicting import Predictor
 from softreg.models.storage import write_model
-from softreg.models.weights import in_bounds, row_weights, sample_weights
-from softreg.optimize import Progress, Solution, Status, elastic_net, l2, minimise
-from softreg.probability import Classes, log_softmax, softmax
+from softreg.models.weights import row_weights
+from softreg.optimize import Progress, elastic_net, l2, minimise
 from softreg.rows import Array, as_rows
 
-FAR = 100.0
-"""Biases beyond this mean that features lie far from zero: float32 products would lose digits of the logits."""
 
-
-class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SoftmaxRegression(Predictor):
     """Softmax regression (multinomial logistic regression, maximum entropy), to its certified optimum.
 
     Minimises over weights W (d, q) and bias b (q,)
@@ -39,7 +33,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters:
         strength: penalty strength, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
-        penalty: "l2", "l1", "elasticnet" or None; 0 < l1_ratio < 1 belongs to "elasticnet".
+        penalty: "l2", "l1", "elasticnet" or None; 0 < l1_ratio < 1 belongs to "elasticnet". "firth" reduces the bias of
+            small samples and needs no strength: the likelihood times Jeffreys' prior, finite for separated classes too.
         fit_intercept: whether there is a bias; it is not penalised, so shifts of the features change no probability.
         class_weight: None, "balanced", or a dict from class to weight.
         solver: "auto", "newton" or "lbfgs"; the optimum is the same.
@@ -65,14 +60,11 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 4.4.
     """
 
-    _column_names: NDArray[Any] | None = None
-    """Names of the columns for messages, where X carries none: a table model sets them."""
-
     def __init__(
         self,
         strength: float = 1e-4,
         *,
-        penalty: Literal["l2", "l1", "elasticnet"] | None = "l2",
+        penalty: Literal["l2", "l1", "elasticnet", "firth"] | None = "l2",
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -95,11 +87,6 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
     # --- fitting ------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SoftmaxRegression:
@@ -117,22 +104,28 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes, labels = targets.known_labels(y)
         checks.check_lengths(X, labels)
         weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
+        counts = weight if weight is None else weight[weight > 0]
         X, labels, weight = checks.rows_that_count(X, labels, weight)
         checks.check_classes(classes, labels, weight)
-        strength = 0.0 if self.penalty is None else self.strength
-        penalty = l2(strength) if l1_share == 0 else elastic_net(strength, l1_share)
-        (solution,) = minimise(
-            as_rows(X, labels, None if weight is None else weight[None, :]),
-            len(classes),
-            penalty,
-            fit_intercept=self.fit_intercept,
-            solver=self.solver,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            start=self._start(classes, X.shape[1]),
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)) if self.random_state is not None else 0,
-            on_progress=self._progress(),
-        )
+        start = self._start(classes, X.shape[1])
+        if self.penalty == "firth":
+            names = getattr(seen, "feature_names_in_", self._column_names)
+            solution = firth.fit(self, X, labels, counts, len(classes), names, start)
+        else:
+            strength = 0.0 if self.penalty is None else self.strength
+            seed = self.random_state
+            (solution,) = minimise(
+                as_rows(X, labels, None if weight is None else weight[None, :]),
+                len(classes),
+                l2(strength) if l1_share == 0 else elastic_net(strength, l1_share),
+                fit_intercept=self.fit_intercept,
+                solver=self.solver,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                start=start,
+                seed=0 if seed is None else int(check_random_state(seed).randint(2**31 - 1)),
+                on_progress=self._progress(),
+            )
         checks.take_columns(self, seen)
         self.classes_ = classes
         self._take(solution)
@@ -146,13 +139,6 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.coef_.shape != (len(classes), d) or not np.array_equal(self.classes_, classes):
             return None
         return self.coef_.T[None], self.intercept_[None]
-
-    def _take(self, solution: Solution) -> None:
-        self.coef_ = np.ascontiguousarray(solution.W.T)
-        self.intercept_ = solution.b
-        self.n_iter_ = max(1, solution.n_iter)
-        self.solution_ = solution
-        self._mini_batch_state = None
 
     def _progress(self) -> Callable[[Progress], Any] | None:
         if callable(self.verbose):
@@ -168,21 +154,6 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         return line
 
-    def _say(self, solution: Solution) -> None:
-        if solution.status is Status.CONVERGED:
-            return
-        if solution.separation is not None:
-            message = checks.separation_message(
-                solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
-            )
-        else:
-            message = (
-                f"{solution.status.value} after {solution.passes} passes: the objective is "
-                f"{'proved' if solution.certified else 'estimated'} to be within {solution.gap:.1e} nats of its "
-                f"minimum, not within tol={self.tol:g}. Raise max_iter, or tol if that is near enough."
-            )
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
-
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxRegression:
         """One pass of mini-batch gradient steps over the rows given: for data that come in pieces.
 
@@ -191,62 +162,6 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         learning.partial_fit(self, X, y, classes, sample_weight)
         return self
-
-    # --- predicting ---------------------------------------------------------------------------------------------
-
-    def _logits(self, X: Any) -> Array:
-        X = features(self, X, reset=False)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is named below
-            if X.dtype == np.float32 and np.abs(self.intercept_).max() <= FAR:
-                o = np.asarray(X @ self.coef_.T.astype(np.float32) + self.intercept_, dtype=np.float64)
-                if np.isfinite(o).all():
-                    return o
-            if X.dtype == np.float32 and isinstance(X, np.ndarray):  # a few rows at a time, no float64 copy of all
-                runs = [X[a : a + 8192].astype(np.float64) @ self.coef_.T for a in range(0, len(X), 8192)]
-                o = np.concatenate(runs) + self.intercept_
-            else:
-                o = np.asarray(X @ self.coef_.T + self.intercept_)
-        if not np.isfinite(o).all():
-            row = int(np.argmin(np.isfinite(o).all(axis=1)))
-            raise ValueError(
-                f"row {row} of X holds numbers so large that its logits X W + b overflow (the largest is "
-                f"{float(abs(X[[row]]).max()):g}). Look for a wrong unit or a damaged value in that row."
-            )
-        return o
-
-    def decision_function(self, X: Any) -> Array:
-        """Logits `X W + b`, (n, q); for two classes the log-odds (n,) of the second, as scikit-learn's tools expect."""
-        check_is_fitted(self, "coef_")
-        o = self._logits(X)
-        return o if len(self.classes_) > 2 else np.asarray(o[:, 1] - o[:, 0])
-
-    def predict_proba(self, X: Any) -> Array:
-        """Class probabilities `softmax(X W + b)`, (n, q) in the order of `classes_`; each row sums to 1."""
-        check_is_fitted(self, "coef_")
-        return np.asarray(softmax(self._logits(X)))
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of the probabilities in nats, (n, q); finite where the logits are, however tiny p is."""
-        check_is_fitted(self, "coef_")
-        return np.asarray(log_softmax(self._logits(X)))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each row, (n,)."""
-        check_is_fitted(self, "coef_")
-        return np.asarray(self.classes_[self._logits(X).argmax(axis=1)])
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
-
-        A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
-        name.
-        """
-        check_is_fitted(self, "coef_")
-        predicted = self._logits(X).argmax(axis=1)
-        actual = targets.codes_among(y, Classes.of(self.classes_))
-        checks.check_lengths(predicted, actual)
-        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))
-        return float(np.average(predicted == actual, weights=weight))
 
     # --- keeping ------------------------------------------------------------------------------------------------
 

@@ -78,8 +78,13 @@ def parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restore(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
-    """Set what `fit` sets, after checking that the parts belong together."""
+    """Set what `fit` sets, after checking that the parts belong together and the parameters are in their range."""
     check_parameters(model)
+    fill(model, arrays, metadata)
+
+
+def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Set what `fit` sets, after checking that the parts belong together."""
     coef, intercept, classes = np.array(arrays["coef"]), np.array(arrays["intercept"]), _classes(arrays, metadata)
     if coef.ndim != 2 or intercept.shape != (len(coef),) or classes.shape != (len(coef),) or len(classes) < 2:
         raise ValueError(

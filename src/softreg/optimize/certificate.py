@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from softreg.optimize.lean import LeanObjective
 from softreg.optimize.objective import Objective
 from softreg.rows import Array
 
@@ -39,7 +40,7 @@ def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Ar
     if not objective.fresh:
         objective.place(theta)  # what many small float32 steps have rounded away is computed afresh
     shift, left = objective.balance()
-    theta = theta.copy()
+    theta = theta.copy(order="K")
     theta[..., -1] += shift
     loss, G = objective.gradient(shift)  # in float64: the kept float32 logits could not hold the shift exactly
     objective.tilt(shift)
@@ -53,6 +54,8 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
     """
     A, W = loss_gradient(objective, theta, G)
     penalty = objective.penalty
+    if isinstance(objective, LeanObjective):
+        return np.minimum(_by_tilting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
     gap = penalty.fenchel_gap(A, W)
     share = penalty.feasible_share(A)
     known = np.isfinite(gap) | (share == 0) | (penalty.l2 > 0)  # with an l2 part, inf is an overflow, not a proof
@@ -61,3 +64,51 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
     entropy = objective.entropy(np.zeros(theta.shape[:2]), share)
     shrunk = loss + penalty.value(W) - entropy  # the conjugate is 0 at a feasible point of a pure l1 penalty
     return np.where(known, gap, shrunk)
+
+
+def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array:
+    """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a tiny mean residual r.
+
+    With J_i = diag(p_i) - p_i p_i^T and K its mean, the predictions `q_i = p_i + J_i t` with `K t = -r` are balanced,
+    and probabilities as long as no entry of t is large. Their entropy is `H(p_i) - <log p_i, J_i t> - KL(q_i, p_i)`,
+    and that divergence at most `t J_i t`; so the gap is at most
+
+        ||A + B + l2 W||^2 / (2 l2) + c,   c = r K^-1 r,   B = mean of x_i (J_i t)^T,
+
+    and `||B||^2 <= spread c / 2` because J_i is at most 1/2, where `spread` is the largest variance of the features.
+    """
+    l2 = objective.penalty.l2
+    cost, tilt = objective.imbalance_cost(_normalised(objective, G))
+    slack = A + l2[:, None, None] * W
+    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.spread * cost / 2)
+    return np.where(tilt < 0.1, norm**2 / (2 * l2) + cost, np.inf)
+
+
+def _normalised(objective: LeanObjective, G: Array) -> Array:
+    """The mean residual (m, q) without what float32 has added to all probabilities of a row alike."""
+    rates = objective.moments.rates
+    predicted = rates + G[..., -1] if objective.fit_intercept else rates
+    return np.asarray(predicted / predicted.sum(axis=1, keepdims=True) - rates)
+
+
+def _by_mixing(objective: LeanObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
+    """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a mean residual r, any r.
+
+    With mean prediction `pbar` and class rates `ybar`, let `s` be the least number with `ybar >= (1 - s) pbar`, and
+    `e = (ybar - (1 - s) pbar) / s`. The predictions `q_i = (1 - s) p_i + s e` are balanced. Entropy is concave, so
+    `H(q_i) >= (1 - s) H(p_i) + s H(e)`, and the gradient is `A - s T` with T = A + the mean of x y^T. As the mean of
+    `CE(y_i, p_i) - H(p_i)` is `<A, W> + <r, b>`,
+
+        F - D <= ||A - s T + l2 W||^2 / (2 l2) + s <T, W> + <r, b> + s (mean H(p_i) - H(e)).
+    """
+    b, r, rates = theta[..., -1], _normalised(objective, G), objective.moments.rates
+    predicted = rates + r
+    s = np.max(1 - np.divide(rates, predicted, out=np.ones_like(rates), where=predicted > 0), axis=1, initial=0.0)
+    e = np.maximum(rates - (1 - s)[:, None] * predicted, 0.0)
+    e /= np.maximum(e.sum(axis=1, keepdims=True), 1e-300)
+    entropy = -(e * np.log(np.where(e > 0, e, 1.0))).sum(axis=1)
+    T = A + objective.moments.sums * objective.coordinates.scale
+    difference = np.einsum("mq,mq->m", r, b)
+    entropies = loss - np.einsum("mqd,mqd->m", A, W) - difference
+    quadratic = objective.penalty.fenchel_gap(A - s[:, None, None] * T, W) + s * np.einsum("mqd,mqd->m", T, W)
+    return np.asarray(np.maximum(quadratic + difference + s * (entropies - entropy), 0.0))

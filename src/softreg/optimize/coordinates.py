@@ -54,7 +54,7 @@ class Coordinates:
         """Derivatives (m, q, d) with respect to the weights of z, from `G = R X` (m, q, d) and `r = sum R` (m, q)."""
         derivative = G
         if not self.explicit:
-            derivative = np.multiply(r[..., None], self.shift)
+            derivative = np.multiply(r[..., None], self.shift, out=np.empty_like(G))  # in the memory order of G
             np.subtract(G, derivative, out=derivative)
             derivative /= self.scale
         derivative[..., self.constant] = 0.0

@@ -9,53 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from softreg.optimize import certificate
 from softreg.optimize.lbfgs import dot
-from softreg.optimize.linesearch import FLAT, FLAT_ENOUGH, enough, search
 from softreg.optimize.objective import Objective
 from softreg.optimize.separation import Separation, find
 from softreg.optimize.solution import Progress, Status
+from softreg.optimize.step import Line
+from softreg.optimize.strategy import Strategy
 from softreg.rows import Array
 
+FINE = 1e-7
+"""Below this tolerance an objective without kept logits is proved in float64; with them, it always is."""
 PATIENCE = 15
 """Iterations without progress of the estimated gap after which rounding errors are taken to be the cause."""
-
-
-class Strategy(Protocol):
-    """Where to go from here."""
-
-    proves: bool
-    """Whether `decrement_bound` can prove a gap."""
-    goal: float
-    """A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
-
-    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
-        """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
-        ...
-
-    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
-        """The direction, `D` or a better one, in which a model without a finite optimum would run away."""
-        ...
-
-    def decrement_bound(self, objective: Objective, G: Array) -> Array:
-        """A certified gap (m,) from the curvature; inf where there is none."""
-        ...
-
-    def learn(self, step: Array, change: Array) -> None:
-        """Take note of a step and the change of the gradient along it."""
-        ...
-
-    def leave(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay."""
-        ...
-
-    def forget(self) -> None:
-        """What was learned no longer holds."""
-        ...
 
 
 @dataclass
@@ -91,10 +61,13 @@ class Descent:
         self.goal = min(tol, strategy.goal)
         self.on_progress, self.began = on_progress, perf_counter()
         self.smooth = not objective.penalty.l1.any()
-        self.theta = self._admissible(theta)
+        theta = self._admissible(theta)
+        loss, G = objective.evaluate(theta)
+        # in the memory order of the sums over the rows, whichever that is: mixed orders make all that follows slow
+        self.theta = np.positive(theta, out=np.empty_like(G))
         m = len(theta)
         self.out = Outcome(
-            theta=self.theta.copy(),
+            theta=self.theta.copy(order="K"),
             value=np.full(m, np.inf),
             gap=np.full(m, np.inf),
             bound=["estimate"] * m,
@@ -103,11 +76,11 @@ class Descent:
             separation=[None] * m,
         )
         self.tried, self.best, self.since = np.full(m, np.inf), np.inf, 0
-        self._arrive(*objective.evaluate(self.theta))
+        self._arrive(loss, G)
 
     def _admissible(self, theta: Array) -> Array:
         """The start without what no optimum has."""
-        theta = theta.copy()
+        theta = theta.copy(order="K")
         if self.smooth:
             theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
         theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias holds what a constant would add
@@ -117,10 +90,18 @@ class Descent:
 
     def run(self) -> Outcome:
         """On to the optimum of each model."""
-        for iteration in range(self.max_iter + 1):
+        for iteration in range(0 if self.certify and self._there() else self.max_iter + 1):
             if not self._iterate(iteration):
                 break
         return self.out
+
+    def _there(self) -> bool:
+        """Whether the start answers all models; asked before the curvature is, which costs more."""
+        estimate = certificate.dual_estimate(self.objective, self.theta, self.G)
+        if (estimate <= 4 * self.goal).any():  # a balanced bias may make up for that
+            self._report(estimate)
+            self._check(estimate, estimate)
+        return self.objective.m == 0
 
     def _arrive(self, loss: Array, G: Array) -> None:
         """Mean loss and its gradient at the parameters of now."""
@@ -201,41 +182,14 @@ class Descent:
         return dot(self.objective.l1_scaled[:, None, :] * side, D)
 
     def _advance(self, D: Array, slope: Array) -> Array:
-        """Go along D and return the step lengths (m,), 0 where none was found.
-
-        The full step is tried with a whole pass, since it is nearly always taken. Where it is not, its logits have
-        told the direction's, and all other lengths are free: the loss from the kept logits, the penalty in closed form.
-        """
-        objective, ridge = self.objective, self.objective.ridge[:, None, :]
-        tilt = self._l1_slope(D)
-        cross, square = dot(ridge * self.theta, D) + tilt, dot(ridge * D, D)
-        # each pass rounds the logits anew; a convex function whose slope has faded has gained, whatever its value says
-        digits = 1e-6 if objective.rows.dtype == np.float32 else 1e-11
-        noise = digits * np.maximum(1e-3, np.abs(self.loss))
-        # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
-        longest = np.where(-slope < noise, 2.0, np.inf) if self.smooth else np.ones(objective.m)
-        # without a penalty, steps must settle for separated classes to be seen
-        flat = FLAT if self._unpenalised().any() else FLAT_ENOUGH
-        one, start = np.ones(objective.m), self.loss
-
-        there = self.theta + D
-        loss, G = objective.leap(there)
-        rise = dot(G, D) + cross + square
-        if enough(one, loss + cross + square / 2, rise, start, slope, noise, longest, flat).all():
-            objective.land()
-            self.theta = there
-            self._arrive(loss, G)
-            return one
-
-        def at(t: Array) -> Array:
-            return np.asarray(objective.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
-
-        objective.turn_back()
-        t = search(at, start, slope, noise, longest)
+        """Go along D and return the step lengths (m,), 0 where none was found."""
+        longest = np.inf if self.smooth else 1.0
+        settle = bool(self._unpenalised().any())
+        line = Line(self.objective, self.theta, D, self.loss, slope, self._l1_slope(D), longest, settle)
+        t, loss, G = line.advance()
         if t.any():
-            objective.move(t)
             self.theta = self.theta + t[:, None, None] * D
-            self._arrive(*objective.gradient())
+            self._arrive(loss, G)
         return t
 
     def _stuck(self, t: Array, estimate: Array) -> bool:
@@ -254,14 +208,15 @@ class Descent:
         self.best, self.since = np.inf, 0
         self._arrive(*self.objective.evaluate(self.theta))
 
-    # --- the certificate ----------------------------------------------------------------------------------------
-
     def _check(self, estimate: Array, decrement: Array) -> bool:
         """Prove the gaps; models below the tolerance leave. True where parameters have moved for those that stay."""
         objective = self.objective
         if not self.certify:
             self._record(estimate <= self.goal, estimate, ["estimate"] * objective.m, Status.CONVERGED)
             return self._keep(estimate > self.goal)
+        if self.goal < FINE and objective.lacks_precision() and not objective.keeps_logits:
+            self._go_precise()
+            return True
         gap, bound = self._prove(decrement)
         proved = gap <= self.tol
         self.tried = np.where(estimate <= self.goal, estimate, self.tried)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Curvature, Sketch
@@ -30,21 +31,25 @@ CHANGED = 0.15
 
 
 def dot(a: Array, b: Array) -> Array:
-    """The inner product of each model's parameters, (m,)."""
-    if len(a) == 1:  # one long product: BLAS is quicker than einsum
-        return np.array([np.vdot(a, b)])
+    """The inner product of each model's parameters, (m,), whatever the order in which they lie in memory."""
+    if len(a) == 1 and a[0].strides == b[0].strides:  # one long product: BLAS is quicker than einsum
+        return np.array([np.vdot(a[0].ravel(order="K"), b[0].ravel(order="K"))])
     return np.asarray(np.einsum("mqd,mqd->m", a, b))
 
 
 def add_to(r: Array, share: Array, s: Array) -> None:
     """`r += share * s` for each model, in place: with millions of weights, temporary arrays are what costs."""
     for j, factor in enumerate(share):
-        sl.blas.daxpy(s[j].ravel(), r[j].ravel(), a=factor)
+        to, what = r[j].ravel(order="K"), s[j].ravel(order="K")
+        if r[j].strides == s[j].strides and np.shares_memory(to, r):
+            sl.blas.daxpy(what, to, a=factor)
+        else:
+            r[j] += factor * s[j]
 
 
 def recursion(G: Array, pairs: list[tuple[Array, Array, Array]], inverse: Callable[[Array], Array]) -> Array:
     """The two loops over steps, changes of the gradient and their products, around an approximate inverse."""
-    r, shares = np.array(G, order="C"), []
+    r, shares = np.array(G, order="K"), []
     for s, y, sy in reversed(pairs):
         share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > TINY)
         add_to(r, -share, y)
@@ -62,7 +67,7 @@ class LBFGS:
     proves = False
     goal = np.inf
 
-    def __init__(self, sketch: Sketch, reviews: Container[int] = REVIEWS) -> None:
+    def __init__(self, sketch: Sketch | ClusterSketch, reviews: Container[int] = REVIEWS) -> None:
         self.sketch, self.reviews = sketch, reviews
         self.curvature: Curvature | None = None
         self.pairs: list[tuple[Array, Array, Array]] = []
@@ -72,7 +77,7 @@ class LBFGS:
         """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         if self._outdated(objective, theta):
             self.curvature = None  # two at once would take twice the memory
-            self.curvature = self.sketch.curvature(objective, theta)
+            self.curvature = self.sketch.curvature(objective, theta, G)
         self.turns += 1
         D = -self._two_loops(G)
         D -= D.mean(axis=1, keepdims=True)  # softmax ignores what all classes share, and the penalty does not like it
@@ -93,7 +98,7 @@ class LBFGS:
     def _inverse_scaled(self, r: Array) -> Array:
         """The sketch's inverse times r, scaled to what the last step has shown."""
         assert self.curvature is not None
-        r = np.ascontiguousarray(self.curvature.solve(r))
+        r = self.curvature.solve(r)
         if self.pairs:
             _, y, sy = self.pairs[-1]
             scale = np.divide(sy, dot(y, self.curvature.solve(y)), out=np.ones_like(sy), where=sy > 0)
@@ -122,7 +127,7 @@ class LBFGS:
         """The step that today's curvature alone would take: longest where the likelihood has gone flat."""
         if (objective.q - 1) * G.shape[2] <= EXACT_PARAMETERS:
             return Newton().direction(objective, theta, G)
-        step = -self.sketch.curvature(objective, theta).solve(G)
+        step = -self.sketch.curvature(objective, theta, G).solve(G)
         return np.asarray(step - step.mean(axis=1, keepdims=True))
 
     def decrement_bound(self, objective: Objective, G: Array) -> Array:

@@ -44,19 +44,20 @@ def search(
     slope: Array,
     noise: Array,
     longest: Array | float = np.inf,
+    flat: float = FLAT,
 ) -> Array:
     """Step lengths (m,) along descent directions of m convex functions, each by safeguarded Newton steps from 1 on.
 
     `at(t)` gives value, slope and curvature (3, m) at steps t. `start` and `slope` (< 0) are value and slope at 0.
-    `noise` is the size of rounding errors in a value, `longest` the longest step allowed (1 or more). A step of 0 means
-    that none was found.
+    `noise` is the size of rounding errors in a value, `longest` the longest step allowed (1 or more), `flat` how much
+    of the slope may be left. A step of 0 means that none was found.
     """
     t = np.ones(len(slope))
     low, high = np.zeros_like(t), np.full_like(t, np.inf)
     now = at(t)
     for _ in range(40):
         value, rise, bend = now
-        done = enough(t, value, rise, start, slope, noise, longest)
+        done = enough(t, value, rise, start, slope, noise, longest, flat)
         if done.all():
             return t
         too_far = ~done & ~(np.isfinite(value) & np.isfinite(rise) & (rise <= 0))

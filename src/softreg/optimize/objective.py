@@ -11,79 +11,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from softreg.optimize.coordinates import Coordinates
-from softreg.optimize.penalties import Penalty
+from softreg.optimize.stack import Stack
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, Block, Sums
 
 
-class Objective:
-    """F_j(theta_j) for each model j of a stack; `penalty` and the row weights tell the models apart."""
+class Objective(Stack):
+    """F_j(theta_j) for each model j of a stack."""
 
-    def __init__(
-        self,
-        rows: Rows,
-        n_classes: int,
-        penalty: Penalty,
-        coordinates: Coordinates,
-        fit_intercept: bool = True,
-    ) -> None:
-        self.rows, self.q, self.penalty, self.coordinates = rows, n_classes, penalty, coordinates
-        self.fit_intercept = fit_intercept
-        self.members = np.arange(len(penalty.l2))
-        self.half_passes = 0
-        self.fresh = False
-        """Whether the kept logits are a product with X, not a sum of many small steps."""
-        self._check_weights()
-        self.mass = self._mass()
-        self.ridge = self._ridge()
-
-    @property
-    def m(self) -> int:
-        """Models still in the stack."""
-        return len(self.members)
-
-    @property
-    def passes(self) -> int:
-        """Passes over the rows so far; one pass is one product with X and one with its transpose."""
-        return (self.half_passes + 1) // 2
-
-    def _check_weights(self) -> None:
-        def part(block: Block) -> Sums:
-            V = block.weights
-            return (len(V) if V is not None and len(V) not in (1, self.m) else 0,)
-
-        if self.rows.sum(part)[0]:
-            raise ValueError(f"the row weights must be (1, n) or (m, n) for the m = {self.m} models of the penalty")
-
-    def _mass(self) -> Array:
-        def part(block: Block) -> Sums:
-            V = block.weights
-            return (np.full(self.m, block.stop - block.start) if V is None else V.sum(axis=1, dtype=np.float64),)
-
-        return np.broadcast_to(self.rows.sum(part)[0], (self.m,)).astype(np.float64)
-
-    def _ridge(self) -> Array:
-        """Curvature (m, d + 1) of the l2 part in the scaled coordinates, none for the bias."""
-        with np.errstate(over="ignore"):
-            ridge = self.penalty.l2[:, None] / self.coordinates.scale / self.coordinates.scale
-        ridge = np.minimum(ridge, 1e200)  # a tiny column: its weight is 0, whatever the number
-        return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
-
-    @property
-    def l1_scaled(self) -> Array:
-        """The l1 strength (m, d + 1) of each parameter in the scaled coordinates, none for the bias."""
-        hold = self.penalty.l1[:, None] / self.coordinates.scale
-        return np.concatenate([hold, np.zeros((self.m, 1))], axis=1)
-
-    def weights(self, block: Block) -> Array | None:
-        """The block's row weights of the models still in the stack."""
-        V = block.weights
-        return V if V is None or len(V) == 1 or len(V) == self.m else V[self.members]
-
-    def user(self, theta: Array) -> tuple[Array, Array]:
-        """Weights (m, q, d) and bias (m, q) for the user's columns."""
-        return self.coordinates.to_user(theta)
+    keeps_logits = True
+    fresh = False
+    """Whether the kept logits are a product with X, not a sum of many small steps."""
 
     # --- sums over the rows -------------------------------------------------------------------------------------
 
@@ -237,7 +175,7 @@ class Objective:
     def _means(self, value: Array, G: Array, r: Array, exact: Array) -> tuple[Array, Array]:
         """Mean loss (m,) and gradient (m, q, d + 1) from the sums of the loss, of R @ X and of R; `r` is the sum of
         the very numbers that were multiplied, `exact` that before they were rounded for it."""
-        G = np.ascontiguousarray(G).reshape(self.m, self.q, -1)  # sparse homes sum it in Fortran order
+        G = G.reshape(self.m, self.q, -1)  # a view: sparse homes sum it in Fortran order, and so it stays
         r, exact = r.reshape(self.m, self.q), exact.reshape(self.m, self.q)
         bias = exact if self.fit_intercept else np.zeros_like(exact)
         full = np.concatenate([self.coordinates.gradient(G, r), bias[..., None]], axis=-1)
@@ -274,6 +212,14 @@ class Objective:
 
         self.rows.sum(part)
 
+    def logits(self, block: Block) -> Array:
+        """The block's logits (m, q, b) at the parameters of now."""
+        return block.memory["logits"]
+
+    def surety(self, block: Block) -> loss.Surety:
+        """How sure the models are of these rows."""
+        return loss.surety(loss.probabilities(self.logits(block))[0], block.labels, self.weights(block))
+
     def _bias_sums(self, block: Block, shift: Array) -> Sums:
         o = block.memory["logits"].astype(np.float64) + shift[:, :, None]
         return loss.bias_sums(o, block.labels, self.weights(block))
@@ -286,25 +232,3 @@ class Objective:
             return (loss.mixed_entropy(o, block.labels, self.weights(block), share),)
 
         return np.asarray(self.rows.sum(part)[0] / self.mass)
-
-    # --- the stack ----------------------------------------------------------------------------------------------
-
-    def leave(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay in the stack."""
-        self.members, self.mass, self.ridge = self.members[keep], self.mass[keep], self.ridge[keep]
-        self.penalty = self.penalty.keep(keep)
-
-        def part(block: Block) -> Sums:
-            for name, kept in block.memory.items():
-                block.memory[name] = kept[keep]
-            return (0.0,)
-
-        self.rows.sum(part)
-
-    def in_float64(self) -> None:
-        """From now on multiply in float64; the logits must be placed again."""
-        self.rows = self.rows.precise(dtype=np.float64)
-
-    def lacks_precision(self) -> bool:
-        """Whether products in float64 would be more exact than today's."""
-        return bool(self.rows.dtype != np.float64)

@@ -24,12 +24,14 @@ class OrthantLBFGS(LBFGS):
 
     def __init__(self, sketch: Sketch, reviews: Container[int] = REVIEWS) -> None:
         super().__init__(sketch, reviews)
+        self.whole = sketch
+        self.matrices: Diagonal | tuple[tuple[Array, ...], Array] = ((), np.zeros(0, dtype=np.int64))
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
         if self._outdated(objective, theta):
-            self.matrices = self.sketch.matrices(objective, theta)
+            self.matrices = self.whole.matrices(objective, theta)
             self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
             self._cache.clear()
         self.turns += 1
@@ -86,7 +88,8 @@ class OrthantLBFGS(LBFGS):
         super().leave(keep)
         self._cache.clear()
         if not isinstance(self.matrices, Diagonal):
-            self.matrices = (self.matrices[0], self.matrices[1][keep])
+            blocks, group = self.matrices
+            self.matrices = (blocks, group[keep] if blocks else group)  # none before the first direction
         else:
             self.matrices = self.matrices.keep(keep)
 

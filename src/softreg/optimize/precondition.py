@@ -83,6 +83,11 @@ class Blocks:
         return Blocks(self.factors, self.group[members], self.scale[members], self.dtype)
 
 
+def wide(rows: Rows) -> bool:
+    """Whether there are so many columns that a diagonal has to do, which needs no sample."""
+    return rows.d > min(MAX_FEATURES, max(rows.n, CHEAP_FEATURES))
+
+
 class Sketch:
     """A sample of rows, and how to make a curvature of it."""
 
@@ -102,9 +107,9 @@ class Sketch:
         """Only the models marked in `keep` stay."""
         self._shares = None if self._shares is None else self._shares[keep]
 
-    def curvature(self, objective: Objective, theta: Array) -> Curvature:
+    def curvature(self, objective: Objective, theta: Array, G: Array | None = None) -> Curvature:
         """The curvature of the loss at `theta`, plus the penalty's, ready to be inverted."""
-        if self._many_columns(objective):
+        if wide(objective.rows):
             return self._diagonal(objective)
         dtype = objective.rows.dtype
         groups, group = self._grams(objective, theta)
@@ -118,14 +123,10 @@ class Sketch:
         """The curvature of the loss at `theta`, plus the penalty's, in float64: a diagonal where there are many
         columns, otherwise for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group
         of each model."""
-        if self._many_columns(objective):
+        if wide(objective.rows):
             return self._diagonal(objective)
         groups, group = self._grams(objective, theta)
         return tuple(np.stack([gram().whole() for gram in grams]) for grams in groups), group
-
-    @staticmethod
-    def _many_columns(objective: Objective) -> bool:
-        return objective.rows.d > min(MAX_FEATURES, max(objective.rows.n, CHEAP_FEATURES))
 
     def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
         """For each group of models with one strength the blocks of all classes (or the one of all), and the groups."""
@@ -142,7 +143,7 @@ class Sketch:
         shift, scale = objective.coordinates.for_block()
 
         def part(block: Block) -> Sums:
-            P, _ = loss.probabilities(block.memory["logits"])
+            P, _ = loss.probabilities(objective.logits(block))
             w = P * (1 - P) * _weights(block, objective)[:, None]
             flat = w.reshape(m * q, -1).astype(objective.rows.dtype, copy=False)
             return block.weighted_squares(flat, shift, scale).reshape(m, q, -1), w.sum(axis=2, dtype=np.float64)

@@ -7,6 +7,7 @@ Weights `V` are (m, b), or None for ones.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,73 @@ def loss_and_residual(o: Array, labels: Array, V: Array | None) -> tuple[Array, 
     P, log_mass = probabilities(o)
     loss = weigh(log_mass - given(o, labels), V)
     return loss, residual(P, labels, V)
+
+
+@dataclass(frozen=True)
+class Surety:
+    """How sure a model is of some rows, and of each class."""
+
+    own: Array
+    """The probability (m, b) of each row's label (of the most likely one, where labels are probabilities)."""
+    predicted: Array
+    """Summed probability `V p` of each class (m, q), in float64."""
+    doubt: Array
+    """Summed `V p (1 - p)` of each class (m, q), in float64."""
+
+
+def surety(P: Array, labels: Array, V: Array | None) -> Surety:
+    """How sure the probabilities P (m, q, b) are.
+
+    Example:
+        >>> surety(np.array([[[0.9], [0.1]]]), np.array([0]), None)
+        Surety(own=array([[0.9]]), predicted=array([[0.9, 0.1]]), doubt=array([[0.09, 0.09]]))
+    """
+    codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+    own = P[:, codes, np.arange(len(codes))]
+    if V is None:
+        predicted, square = P.sum(axis=2, dtype=np.float64), np.einsum("mqb,mqb->mq", P, P)
+    else:
+        v = np.broadcast_to(V, own.shape)
+        predicted = np.einsum("mqb,mb->mq", P, v, dtype=np.float64)
+        square = ((P * P) @ v[..., None].astype(P.dtype))[..., 0]
+    return Surety(own, predicted, predicted - square)
+
+
+def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array, Surety]:
+    """Summed cross-entropy (m,) and residual (m, q), probabilities written over the logits, and how sure they are.
+
+    For many classes, where each turn through the arrays costs; `residual` then makes the residual of the probabilities.
+
+    Example:
+        >>> loss, r, P, sure = consume(np.zeros((1, 2, 1)), np.array([1]), None)
+        >>> loss.round(4), r, P.ravel(), sure.doubt
+        (array([0.6931]), array([[ 0.5, -0.5]]), array([0.5, 0.5]), array([[0.25, 0.25]]))
+    """
+    o -= o.max(axis=1)[:, None]  # softmax ignores shifts, and exp(z) <= 1 cannot overflow
+    told = given(o, labels)
+    P = np.exp(o, out=o)
+    mass = P.sum(axis=1)
+    P /= mass[:, None]
+    sure = surety(P, labels, V)
+    return (
+        weigh(np.log(mass, dtype=np.float64) - told, V),
+        sure.predicted - label_sums(labels, V, *P.shape[:2]),
+        P,
+        sure,
+    )
+
+
+def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:
+    """Summed label `V Y` of each class (m, q) for m models.
+
+    Example:
+        >>> label_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), 1, 2)
+        array([[3., 3.]])
+    """
+    v = np.ones((1, len(labels))) if V is None else V
+    if labels.ndim == 1:
+        return np.broadcast_to(np.stack([np.bincount(labels, weights=one, minlength=q) for one in v]), (m, q))
+    return np.broadcast_to(v @ labels.astype(np.float64), (m, q))
 
 
 def along(o: Array, step: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability import OperatingPoint
 from softreg.report.audit import Audit
-from softreg.report.plots import Record
+from softreg.report.plots import Record, Strengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,8 @@ class ReportData:
     `certificate` is a sentence on how near the fit is to the optimum; `gap_name` says whether the gaps of
     `history` are certified or estimated. `results` are (name, value, explanation) rows beside those that the
     audit gives; `coef` (q, d) are the weights in the order of the audit's classes, `feature_names` their d
-    names; `image_shape` (height, width), where the d features are the pixels of an image in row order.
+    names; `image_shape` (height, width), where the d features are the pixels of an image in row order. `path` are
+    the strengths among which cross-validation chose.
     `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. `doubtful` are rows
     whose labels may be wrong, `expected_wrong` how many such there may be in all; `information` has (column, nats that
     it tells alone) pairs; `operating` what decisions by a matrix of costs lead to.
@@ -71,6 +72,7 @@ class ReportData:
     information: Sequence[tuple[str, float]] = ()
     operating: OperatingPoint | None = None
     trained: bool = True
+    path: Strengths | None = None
 
     def __post_init__(self) -> None:
         if self.coef is None:

@@ -55,6 +55,9 @@ def render_report(data: ReportData) -> str:
         pairs=views.confused_pairs(audit),
         per_class=views.per_class(audit),
         loss_curve=plots.loss_curve(data.history, "loss", data.gap_name) if data.history else None,
+        path_curve=plots.path_curve(data.path, "path")
+        if data.path is not None and len(data.path.strength) > 1
+        else None,
         has_gap=plots.has_gap(data.history),
         pictures=views.weight_pictures(data),
         heaviest=views.heaviest(data),

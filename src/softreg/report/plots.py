@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
 
 from softreg.report.acting import Gains
 from softreg.report.reliability import Reliability
@@ -33,6 +34,19 @@ class Record(Protocol):
     def gap(self) -> float: ...  # noqa: D102
     @property
     def seconds(self) -> float: ...  # noqa: D102
+
+
+class Strengths(Protocol):
+    """What cross-validation found at each strength, (S,) each, and the place of the chosen one."""
+
+    @property
+    def strength(self) -> NDArray[np.floating]: ...  # noqa: D102
+    @property
+    def mean(self) -> NDArray[np.floating]: ...  # noqa: D102
+    @property
+    def error(self) -> NDArray[np.floating]: ...  # noqa: D102
+    @property
+    def chosen(self) -> int: ...  # noqa: D102
 
 
 def reliability_diagram(curve: Reliability, name: str) -> Markup:
@@ -177,6 +191,31 @@ def loss_curve(history: Sequence[Record], name: str, gap_name: str = "certified 
     if certified.any():
         label += f"; the {gap_name} ends at {gap[certified][-1]:.2g} nats"
     return figure_svg(figure, name, label + ".")
+
+
+def path_curve(path: Strengths, name: str) -> Markup:
+    """Draw the held-out log loss of each strength with its standard error; the chosen one is an orange diamond.
+
+    Errors that are not finite are left out. `name` opens the ids of the figure.
+    """
+    order = np.argsort(path.strength)
+    strength, mean, error = (np.asarray(a, float)[order] for a in (path.strength, path.mean, path.error))
+    at = int(np.flatnonzero(order == path.chosen)[0])
+    with house_style():
+        figure = Figure(figsize=(5.9, 2.6))
+        axes = figure.subplots()
+        low, high = (mean + sign * np.where(np.isfinite(error), error, 0.0) for sign in (-1, 1))
+        axes.fill_between(strength, low, high, color=BAND, linewidth=0)
+        _curve(axes, strength, mean, "log loss of the folds (nats)")
+        axes.plot(strength[at], mean[at], "D", color=ORANGE, markersize=6.5)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+        axes.minorticks_off()
+        axes.set_xlabel("strength of the penalty")
+        figure.subplots_adjust(left=0.1, right=0.985, top=0.97, bottom=0.17)
+    label = f"Cross-validation: the log loss of the folds is least, {mean.min():.4g} nats, at strength "
+    label += f"{strength[int(mean.argmin())]:.3g}; {strength[at]:.3g} was chosen of {len(mean)} strengths."
+    return figure_svg(figure, name, label)
 
 
 def has_gap(history: Sequence[Record]) -> bool:

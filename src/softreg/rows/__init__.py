@@ -6,8 +6,10 @@ from typing import Any
 
 import scipy.sparse as sp
 
-from softreg.rows.base import Array, Block, Rows, Sums
-from softreg.rows.dense import DenseRows
+from softreg.rows.base import Array, Block, Rows, Sums, runs
+from softreg.rows.columns import repeats
+from softreg.rows.dense import DenseRows, scores
+from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
@@ -16,6 +18,7 @@ __all__ = [
     "Array",
     "Block",
     "DenseRows",
+    "Dual",
     "Kernels",
     "Rows",
     "SparseRows",
@@ -24,6 +27,8 @@ __all__ = [
     "in_order",
     "kernels_in_use",
     "one_blas_thread",
+    "runs",
+    "scores",
     "thread_count",
 ]
 
@@ -38,7 +43,7 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
     """
     if sp.issparse(X):
         X = X.tocsr()
-        if not X.has_canonical_format:  # entries given twice mean their sum
+        if repeats(X):  # entries given twice mean their sum
             X = X.copy()
             X.sum_duplicates()
         return SparseRows(X, labels, weights)

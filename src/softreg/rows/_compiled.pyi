@@ -23,6 +23,7 @@ def loss_and_gradient(
     residual: NDArray[Any],
     G: NDArray[Any],
 ) -> None: ...
+def scores(W: NDArray[Any], bias: NDArray[Any], X: NDArray[Any], out: NDArray[Any], probabilities: bool) -> bool: ...
 def extremes(X: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> None: ...
 def moments(
     X: NDArray[Any], shift: NDArray[Any], scale: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
@@ -33,3 +34,36 @@ def csr_times(
 def csr_transposed_times(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], R: NDArray[Any], out: NDArray[Any]
 ) -> None: ...
+def csr_loss_and_gradient(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    W: NDArray[Any],
+    bias: NDArray[Any],
+    codes: NDArray[Any] | None,
+    shares: NDArray[Any] | None,
+    weights: NDArray[Any] | None,
+    logits: NDArray[Any] | None,
+    loss: NDArray[Any],
+    sums: NDArray[Any],
+    out: NDArray[Any],
+) -> None: ...
+def csr_dual_steps(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    order: NDArray[Any],
+    W: NDArray[Any],
+    bias: NDArray[Any],
+    pull: NDArray[Any],
+    log_alpha: NDArray[Any],
+    curvature: NDArray[Any],
+    weights: NDArray[Any] | None,
+    divergence: NDArray[Any],
+    reach: float,
+    rate: float,
+) -> None: ...
+def csr_row_squares(data: NDArray[Any], indptr: NDArray[Any], out: NDArray[Any]) -> None: ...
+def csr_extremes(data: NDArray[Any], indices: NDArray[Any], table: NDArray[Any]) -> None: ...
+def csr_moments(data: NDArray[Any], indices: NDArray[Any], table: NDArray[Any]) -> None: ...
+def csr_repeats(indices: NDArray[Any], indptr: NDArray[Any], seen: NDArray[Any]) -> bool: ...

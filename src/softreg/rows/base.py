@@ -11,12 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows.threads import in_order
+
+if TYPE_CHECKING:
+    from softreg.rows.dual import Dual
 
 Array = NDArray[Any]
 OneBlock = TypeVar("OneBlock")
@@ -67,6 +71,13 @@ class Block(Protocol):
         """
         ...
 
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
+
+        A row with label probabilities belongs to its most likely class.
+        """
+        ...
+
     def standardised(self, shift: Array, scale: Array) -> Array:
         """The rows as a dense array (b, d) of `(X - shift) / scale`."""
         ...
@@ -103,8 +114,21 @@ class Rows(Protocol):
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
         ...
 
+    @property
+    def stored(self) -> int:
+        """How many numbers the home keeps: n d, or fewer where zeros are left out."""
+        ...
+
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) in the layout and precision in which blocks multiply them."""
+        ...
+
+    def row_squares(self) -> Array | None:
+        """`||x||^2` of each row, (n,), where steps for single rows are quick; None where rows only come in blocks."""
+        ...
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """A dual coordinate step for each of these rows in turn (where there are `row_squares`)."""
         ...
 
     @property
@@ -165,6 +189,36 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+    def row_squares(self) -> Array | None:
+        """None: these rows come in blocks."""
+        return None
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """Not here."""
+        raise NotImplementedError("these rows come in blocks; row_squares() says so")
+
+
+def runs(block: Block, rows: int) -> list[Block]:
+    """A block in runs of at most so many rows, in order; what a run keeps in its memory is lost with it."""
+    size = block.stop - block.start
+    return [block.piece(a, min(a + rows, size)) for a in range(0, size, rows)]
+
+
+def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:
+    """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b) and rows X (b, d), dense or CSR.
+
+    Example:
+        >>> class_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), np.array([[1.0], [1.0], [1.0]]), 2)
+        array([[[3.],
+                [3.]]])
+    """
+    codes, k = labels if labels.ndim == 1 else labels.argmax(axis=1), len(w)
+    place = (codes + q * np.arange(k)[:, None]).ravel()
+    rows = np.tile(np.arange(len(codes)), k)
+    weighted = sp.csr_array((w.ravel().astype(X.dtype), (place, rows)), shape=(k * q, len(codes)))
+    sums = weighted @ X
+    return np.asarray(sums.toarray() if sp.issparse(sums) else sums).reshape(k, q, -1)
 
 
 def add_up(parts: Any) -> Sums:

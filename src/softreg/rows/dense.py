@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
+from softreg.rows.threads import in_order
 
 BLOCK_BYTES = 16 << 20
 """A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
@@ -44,6 +45,10 @@ class DenseBlock(MemoryBlock):
     def transposed_times(self, R: Array) -> Array:
         """`R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
+
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
 
     def piece(self, start: int, stop: int) -> DenseBlock:
         """Rows `start` to `stop` of this block as a block of their own."""
@@ -102,6 +107,11 @@ class DenseRows(MemoryRows[DenseBlock]):
         few = DenseRows(self.X[index], self.labels[index], weights)
         return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
 
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.size)
+
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) in the precision of the products."""
         return np.ascontiguousarray(W, dtype=self.dtype)
@@ -130,3 +140,21 @@ def block_rows(n: int, row_bytes: int) -> int:
         return max(1, n)
     pairs = -(-n // (2 * size))
     return max(least, -(-n // (2 * pairs)))
+
+
+def scores(W: Array, bias: Array, X: Array, probabilities: bool = False) -> Array | None:
+    """Logits `X @ W.T + bias`, (n, q) in float64, or their softmax, by threads in one reading of X (n, d); or None.
+
+    None where the compiled kernels do not do it, or a logit is not finite: the caller then looks closer.
+
+    Example:
+        >>> P = scores(np.eye(2), np.zeros(2), np.ones((1, 2)), probabilities=True)
+        >>> P is None or P.tolist() == [[0.5, 0.5]]
+        True
+    """
+    n, d = X.shape
+    out = np.empty((n, len(W)))
+    size = block_rows(n, d * X.dtype.itemsize)
+    spans = [slice(a, a + size) for a in range(0, n, size)]
+    done = in_order(lambda span: kernels.scores(W, bias, X[span], out[span], probabilities), spans)
+    return out if all(done) else None

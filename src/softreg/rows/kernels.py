@@ -17,14 +17,16 @@ import numpy as np
 
 from softreg.rows.base import Array
 
-INTERFACE = 3
+INTERFACE = 4
 """What this file expects of the compiled module; one that was built from other sources is not used."""
 
-MOST_BYTES = {"baseline": 40, "avx2": 112, "avx512": 128}
-"""Dense products with more columns than fit into so many bytes (float32: 10, 28, 32) go to BLAS.
+MOST_BYTES = {"baseline": 128, "avx2": 256, "avx512": 256}
+"""Dense products with more columns than fit into so many bytes (float32: 32, 64, 64) go to BLAS, a whole pass with more
+than twice as many.
 
-Measured with 784 features in float32 against an OpenBLAS that uses AVX-512: the compiled products for AVX-512 are about
-2.8 (logits) and 2.5 times (gradient) as fast at 10 columns, 1.4 and 1.3 at 32, and equal at 64.
+Measured with 784 features against an OpenBLAS for the same instruction set, in one thread: for AVX-512 in float32 the
+compiled pass is 4.0 times as fast at 10 columns, 2.1 at 26, 1.4 at 64 and 1.2 at 128; the products are 4.1 (logits) and
+2.6 times (gradient) as fast at 10 columns and 1.2 at 64. AVX2 and float64 come out a little nearer.
 """
 
 
@@ -67,9 +69,9 @@ def kernels_in_use() -> Kernels:
     return Kernels(True, _module.level(), "")
 
 
-def _few(columns: Array) -> bool:
-    """Whether these are so few columns (one a row of the array) that BLAS would be the slower one."""
-    return _module is not None and 0 < len(columns) * columns.itemsize <= MOST_BYTES[_module.level()]
+def _few(columns: Array, readings: int = 1) -> bool:
+    """Whether these are so few columns (one a row of the array) that BLAS, with `readings` of X, would be slower."""
+    return _module is not None and 0 < len(columns) * columns.itemsize <= readings * MOST_BYTES[_module.level()]
 
 
 def _fit(*arrays: Array) -> bool:
@@ -123,7 +125,7 @@ def loss_and_gradient(
         >>> done is None or (done[0] / np.log(2)).round(12).tolist() == [2.0]
         True
     """
-    if not _few(W) or not _fit(W, bias, X) or (logits is not None and not _fit(W, logits)):
+    if not _few(W, readings=2) or not _fit(W, bias, X) or (logits is not None and not _fit(W, logits)):
         return None
     k, m = len(W), len(W) // q
     codes = np.ascontiguousarray(labels, np.int64) if labels.ndim == 1 else None
@@ -132,6 +134,21 @@ def loss_and_gradient(
     loss, residual, G = np.empty(m), np.empty(k), np.empty((k, X.shape[1]), W.dtype)
     _module.loss_and_gradient(W, bias, X, codes, Y, V, logits, loss, residual, G)
     return loss, residual, G
+
+
+def scores(W: Array, bias: Array, X: Array, out: Array, probabilities: bool) -> bool:
+    """Write `X @ W.T + bias`, or the softmax of that, to `out` (b, k) in float64, in one reading of X (b, d).
+
+    The products are those of the dtype of W (k, d) and X; bias (k,) is float64. False where nothing is compiled, where
+    compiled code does not take these arrays or is the slower way, and where a logit is not finite.
+
+    Example:
+        >>> out = np.empty((1, 2))
+        >>> done = scores(np.eye(2), np.zeros(2), np.ones((1, 2)), out, True)
+        >>> not done or out.tolist() == [[0.5, 0.5]]
+        True
+    """
+    return _few(W, readings=2) and _fit(W, X) and _fit(bias, out) and _module.scores(W, bias, X, out, probabilities)
 
 
 def extremes(X: Array) -> tuple[Array, Array]:
@@ -166,25 +183,30 @@ def moments(X: Array, shift: Array, scale: Array) -> tuple[Array, Array]:
     return first, second
 
 
-def _fits_csr(X: Any, dense: Array) -> bool:
-    """Whether compiled code takes this CSR matrix and this dense array as they are."""
+def knows_csr(X: Any) -> bool:
+    """Whether there is compiled code for this CSR matrix as it is."""
     index = X.indices.dtype
-    if index not in (np.int32, np.int64) or X.indptr.dtype != index:
+    if _module is None or index not in (np.int32, np.int64) or X.indptr.dtype != index:
         return False
-    whole = X.indices.flags.c_contiguous and X.indptr.flags.c_contiguous
-    return whole and X.indices.flags.aligned and X.indptr.flags.aligned and _fit(dense, X.data)
+    return _fit(X.data) and all(a.flags.c_contiguous and a.flags.aligned for a in (X.indices, X.indptr))
+
+
+def _fits_csr(X: Any, *dense: Array) -> bool:
+    """Whether compiled code takes this CSR matrix and these dense arrays as they are; double data meet float ones."""
+    wide_enough = X.data.dtype in (dense[0].dtype, np.float64)
+    return knows_csr(X) and _fit(*dense) and wide_enough
 
 
 def csr_times(X: Any, W: Array) -> Array:
-    """`(X @ W).T`, (k, b), for CSR rows X (b, d) and W (d, k).
+    """`(X @ W).T`, (k, b), for CSR rows X (b, d) and W (d, k); in the precision of W, where X has at least that.
 
     Example:
         >>> import scipy.sparse as sp
         >>> csr_times(sp.csr_array([[0.0, 2.0], [1.0, 0.0]]), np.array([[1.0], [5.0]]))
         array([[10.,  1.]])
     """
-    if _module is None or not _fits_csr(X, W):
-        return np.ascontiguousarray((X @ W).T)
+    if not _fits_csr(X, W):
+        return np.ascontiguousarray((X @ W).T, dtype=W.dtype)
     out = np.empty((W.shape[1], X.shape[0]), W.dtype)
     _module.csr_times(X.data, X.indices, X.indptr, W, out)
     return out
@@ -198,8 +220,39 @@ def csr_transposed_times(R: Array, X: Any) -> Array:
         >>> csr_transposed_times(np.array([[1.0, 3.0]]), sp.csr_array([[0.0, 2.0], [1.0, 0.0]]))
         array([[3., 2.]])
     """
-    if _module is None or not _fits_csr(X, R):
-        return np.asarray(X.T @ np.ascontiguousarray(R.T)).T
+    if not _fits_csr(X, R):
+        return np.asarray(X.T @ np.ascontiguousarray(R.T), dtype=R.dtype).T
     out = np.zeros((X.shape[1], len(R)), R.dtype)
     _module.csr_transposed_times(X.data, X.indices, X.indptr, R, out)
     return out.T
+
+
+def csr_loss_and_gradient(
+    X: Any, W: Array, bias: Array, labels: Array, q: int, V: Array | None, logits: Array | None
+) -> tuple[Array, Array, Array] | None:
+    """Loss, residual and gradient of softmax models from one reading of CSR rows, or None where NumPy must compose it.
+
+    X (b, d), W (d, k) and bias (k,) with k = models x q; labels are codes (b,) or shares (b, q); V (m, b), (1, b) or
+    None. `logits` (k, b) receives `(X @ W).T + bias`, unless it is None. Returns the summed V-weighted cross-entropy
+    (m,) and residual (k,) in float64, and `R @ X` (k, d) in Fortran order. Raises `ValueError` for codes outside
+    0 .. q - 1 and shapes that do not fit.
+
+    Example:
+        >>> import scipy.sparse as sp
+        >>> X = sp.csr_array([[0.0, 2.0], [1.0, 0.0]])
+        >>> found = csr_loss_and_gradient(X, np.zeros((2, 2)), np.zeros(2), np.array([0, 1]), 2, None, None)
+        >>> found is None or (found[0].round(4).tolist(), found[2].tolist()) == ([1.3863], [[0.5, -1.0], [-0.5, 1.0]])
+        True
+    """
+    if not _fits_csr(X, W, bias) or not (logits is None or _fit(W, logits)):
+        return None
+    codes = shares = None
+    if labels.ndim == 1:
+        codes = np.ascontiguousarray(labels, dtype=np.int64)
+    else:
+        shares = np.ascontiguousarray(labels, dtype=W.dtype)
+    weights = None if V is None else np.ascontiguousarray(V, dtype=np.float64)
+    loss, sums, G = np.zeros(W.shape[1] // q), np.zeros(W.shape[1]), np.zeros(W.shape, W.dtype)
+    rows = (X.data, X.indices, X.indptr)
+    _module.csr_loss_and_gradient(*rows, W, bias, codes, shares, weights, logits, loss, sums, G)
+    return loss, sums, G.T

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, stratified
+from softreg.rows import columns, kernels
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
+from softreg.rows.dual import Dual, dual_steps, row_squares
 
 BLOCK_NONZEROS = 400_000
-BLOCK_NONZEROS_A_COLUMN = 10
+BLOCK_NONZEROS_A_COLUMN = 20
 """Fewer, larger blocks than in a dense home: each block's gradient is a dense (k, d) array, however sparse the rows."""
+LEAST_BLOCKS, FEW = 2, 20_000
+"""Two threads have work, unless that would be fewer stored numbers a block than `FEW`."""
+SHORTEST, LONGEST = 256, 65_536
+"""Rows of a block, at least and at most: rows without stored numbers have logits as well."""
 
 
 @dataclass(eq=False)
@@ -31,13 +37,23 @@ class SparseBlock(MemoryBlock):
         """`R @ X`, (k, d)."""
         return kernels.csr_transposed_times(R, self.X)
 
+    def class_sums(self, w: Array, q: int) -> Array:
+        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        return class_sums(self.labels, w, self.X, q)
+
+    def loss_and_gradient(
+        self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
+    ) -> Sums | None:
+        """Loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, where kernels are compiled."""
+        return kernels.csr_loss_and_gradient(self.X, prepared, bias, self.labels, q, V, logits)
+
     def piece(self, start: int, stop: int) -> SparseBlock:
         """Rows `start` to `stop` of this block as a block of their own."""
         return SparseBlock(self.rows, self.start + start, self.start + stop, self.X[start:stop])
 
     def standardised(self, shift: Array, scale: Array) -> Array:
         """`(X - shift) / scale`, (b, d), dense: asked for only where d is small or the rows are few."""
-        dense: Array = self.X.toarray()
+        dense: Array = self.X.toarray().astype(self.rows.dtype, copy=False)
         dense -= shift.astype(dense.dtype)
         dense /= scale.astype(dense.dtype)
         return dense
@@ -53,17 +69,11 @@ class SparseBlock(MemoryBlock):
 
     def extremes(self) -> tuple[Array, Array]:
         """Smallest and largest value of each column, (d,) each, zeros that are not stored among them."""
-        return self.X.min(axis=0).toarray().ravel(), self.X.max(axis=0).toarray().ravel()
+        return columns.extremes(self.X)
 
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
         """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
-        z0 = -shift / scale  # what a zero becomes
-        columns = self.X.indices
-        z = (self.X.data.astype(np.float64) - shift[columns]) / scale[columns]
-        d, b = self.rows.d, self.stop - self.start
-        first = np.bincount(columns, weights=z - z0[columns], minlength=d) + b * z0
-        second = np.bincount(columns, weights=z**2 - z0[columns] ** 2, minlength=d) + b * z0**2
-        return first, second
+        return columns.moments(self.X, shift, scale)
 
 
 class SparseRows(MemoryRows[SparseBlock]):
@@ -75,13 +85,24 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
-        nonzeros = max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d)
-        size = int(np.clip(nonzeros * self.n // max(1, X.nnz), 256, 65536))
-        self.blocks = [self._block(a, min(a + size, self.n)) for a in range(0, self.n, size)]
+        self.blocks = [self._block(a, b) for a, b in self._cuts()]
+
+    def _cuts(self) -> list[tuple[int, int]]:
+        """First and last row + 1 of each block: about equally many stored numbers in all."""
+        start, nonzeros = self.X.indptr, self.stored
+        count = max(nonzeros // max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d), -(-self.n // LONGEST))
+        count = min(max(count, min(LEAST_BLOCKS, nonzeros // FEW)), max(1, self.n // SHORTEST))
+        inner = np.searchsorted(start, np.linspace(0, nonzeros, count + 1)[1:-1])
+        edges = np.unique(np.concatenate([[0], inner, [self.n]]))
+        return [(int(a), int(b)) for a, b in pairwise(edges)]
 
     def _block(self, start: int, stop: int) -> SparseBlock:
+        """The stored numbers themselves; float products of double ones cost no copy, the other way round they do."""
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
-        arrays = (X.data[a:b].astype(self.dtype, copy=False), X.indices[a:b], X.indptr[start : stop + 1] - a)
+        data = X.data[a:b]
+        if data.dtype != np.float64:
+            data = data.astype(self.dtype, copy=False)
+        arrays = (data, X.indices[a:b], X.indptr[start : stop + 1] - a)
         return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
 
     def sample(self, size: int, seed: int) -> SparseRows:
@@ -89,6 +110,19 @@ class SparseRows(MemoryRows[SparseBlock]):
         index, share = stratified(self.labels, size, seed)
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return int(self.X.nnz)
+
+    def row_squares(self) -> Array | None:
+        """`||x||^2` of each row, (n,), where kernels are compiled."""
+        return row_squares(self.X) if kernels.knows_csr(self.X) else None
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """A dual coordinate step for each of these rows in turn."""
+        dual_steps(self.X, order, dual)
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.models import SoftmaxRegression
+from softreg.models import Path, SoftmaxRegression
+from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
+from softreg.tables.choosing import fit_model
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.reader import as_table
@@ -35,11 +37,13 @@ class TableClassifier:
     """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
 
     Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; the others are those
-    of `softreg.SoftmaxRegression` and mean the same.
+    of `softreg.SoftmaxRegression` and mean the same. `strength="auto"` lets cross-validation choose it, as
+    `softreg.SoftmaxRegressionCV` does, with at most five shuffled, stratified folds of the training rows; a
+    callable `verbose` then receives a `PathPoint` for each strength.
 
     After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
     `SoftmaxRegression`), `classes_` (q,) labels as text, `feature_names_out_` (d,) names
-    of the columns of X.
+    of the columns of X, `path_` the strengths tried (None where the strength was given).
 
     Example:
         >>> import pyarrow as pa
@@ -53,13 +57,14 @@ class TableClassifier:
     model_: SoftmaxRegression
     classes_: NDArray[np.str_]
     feature_names_out_: tuple[str, ...]
+    path_: Path | None = None
 
     def __init__(
         self,
         target: str,
         *,
         drop: Sequence[str] = (),
-        strength: float = 1e-4,
+        strength: float | str = 1e-4,
         penalty: str | None = "l2",
         l1_ratio: float = 0.0,
         class_weight: Mapping[str, float] | str | None = None,
@@ -99,11 +104,10 @@ class TableClassifier:
         schema = learn_schema(table, self.target, drop=_names(self.drop), rows=chosen)
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.transform(table, chosen)
-        model = SoftmaxRegression(**{name: getattr(self, name) for name in _PARAMETERS})
-        model._column_names = np.array(encoder.feature_names_out, dtype=object)
-        model.fit(X, y)
+        settings = {name: getattr(self, name) for name in _PARAMETERS}
+        model, path = fit_model(settings, X, y, np.array(encoder.feature_names_out, dtype=object))
         _warn(schema.warnings)  # where warnings are errors, nothing is set
-        self.schema_, self.encoder_ = schema, encoder
+        self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model)
         return self
 
@@ -145,6 +149,7 @@ class TableClassifier:
             "encoder": self.encoder_.to_state(),
             "drop": list(_names(self.drop)),
             "model": model,
+            "path": None if self.path_ is None else path_state(self.path_),
         }
         return {_PREFIX + name: array for name, array in arrays.items()}, state
 
@@ -160,9 +165,11 @@ class TableClassifier:
             raise ValueError(
                 f"this is not the state of a table model: {error!r} is missing or of another form"
             ) from error
+        path = path_from_state(metadata["path"]) if metadata.get("path") else None
         kept = {name: getattr(model, name) for name in _PARAMETERS}
+        kept["strength"] = "auto" if path is not None else model.strength
         self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kept)
-        self.schema_, self.encoder_ = schema, encoder
+        self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model)
         return self
 

@@ -1,0 +1,160 @@
+"""A grid of estimates with their errors, a line for each class and column of X, as numbers and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc, ndtr, ndtri
+
+from softreg.rows import Array
+
+
+@dataclass(frozen=True)
+class ChiSquared:
+    """A chi-squared test: how surprising `statistic` or more would be if what is tested did not matter.
+
+    Example:
+        >>> ChiSquared("likelihood ratio", 3.841, 1).p_value.round(3)
+        np.float64(0.05)
+    """
+
+    kind: str
+    statistic: float
+    df: int
+
+    @property
+    def p_value(self) -> float:
+        """The chance of a statistic this large with `df` degrees of freedom."""
+        return chdtrc(self.df, self.statistic)  # type: ignore[no-any-return]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.statistic:.4g} on {self.df} df, {told(self.p_value)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Estimates (c, k) of c classes and k columns with standard errors and an interval at `level`.
+
+    `z` is the estimate over its error where a test of zero means something, and None where it does not (a penalty pulls
+    the estimates to zero).
+    """
+
+    what: str
+    classes: tuple[Any, ...]
+    columns: tuple[str, ...]
+    estimate: Array
+    std_error: Array
+    lower: Array
+    upper: Array
+    level: float
+    z: Array | None = None
+
+    @property
+    def p_value(self) -> Array | None:
+        """Two-sided p-values (c, k) of the Wald tests, `2 (1 - Phi(|z|))`; None where there is no `z`."""
+        return None if self.z is None else np.asarray(2 * ndtr(-np.abs(self.z)))
+
+    def frame(self) -> dict[str, Any]:
+        """Columns of equal length, a line for each class and column: `pandas.DataFrame(...)`, `polars.DataFrame(...)`
+        and `pyarrow.table(...)` take them as they are."""
+        c, k = self.estimate.shape
+        out: dict[str, Any] = {
+            "class": [label for label in self.classes for _ in range(k)],
+            "column": list(self.columns) * c,
+            self.what: self.estimate.ravel(),
+            "std_error": self.std_error.ravel(),
+        }
+        if self.z is not None and self.p_value is not None:
+            out |= {"z": self.z.ravel(), "p_value": self.p_value.ravel()}
+        return out | {"lower": self.lower.ravel(), "upper": self.upper.ravel()}
+
+    def table(self) -> tuple[list[str], list[list[list[str]]]]:
+        """The head, and for each class its lines, as text."""
+        percent = f"{100 * self.level:g}%"
+        head = ["", self.what.replace("_", " "), "std error"]
+        head += ["z", "p"] if self.z is not None else []
+        parts = []
+        p = self.p_value
+        for i in range(len(self.classes)):
+            lines = []
+            for j, name in enumerate(self.columns):
+                line = [name, number(self.estimate[i, j]), number(self.std_error[i, j])]
+                if self.z is not None and p is not None:
+                    line += [f"{self.z[i, j]:.3f}", told(p[i, j]).removeprefix("p = ").removeprefix("p ")]
+                lines.append([*line, number(self.lower[i, j]), number(self.upper[i, j])])
+            parts.append(lines)
+        return [*head, f"{percent} from", "to"], parts
+
+    def __str__(self) -> str:
+        return "\n".join(as_text(*self.table(), [f"class {label}" for label in self.classes]))
+
+    def _repr_html_(self) -> str:
+        return as_html(*self.table(), [f"class {label}" for label in self.classes])
+
+
+def normal(
+    what: str,
+    classes: tuple[Any, ...],
+    columns: tuple[str, ...],
+    estimate: Array,
+    std_error: Array,
+    level: float,
+    tested: bool = True,
+) -> Estimates:
+    """Estimates with Wald's intervals `estimate -+ z_(level) std_error`.
+
+    Example:
+        >>> print(normal("estimate", ("b",), ("age",), np.array([[2.0]]), np.array([[1.0]]), 0.95).upper.round(2))
+        [[3.96]]
+    """
+    half = float(ndtri(0.5 + level / 2)) * std_error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(estimate == 0, 0.0, estimate / std_error) if tested else None
+    return Estimates(what, classes, columns, estimate, std_error, estimate - half, estimate + half, level, z)
+
+
+def number(value: float) -> str:
+    """Four digits that count, short."""
+    return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e5 else f"{value:.4f}"
+
+
+def told(p: float) -> str:
+    """A p-value as it is told.
+
+    Example:
+        >>> told(0.0312), told(1e-9)
+        ('p = 0.031', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> list[str]:
+    """Lines of an aligned table: the first column to the left, numbers to the right, a title above each part."""
+    lines = [head, *(line for part in parts for line in part)]
+    wide = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    wide[0] += 2
+
+    def aligned(line: Sequence[str], indent: str = "  ") -> str:
+        first = (indent + line[0]).ljust(wide[0])
+        return (first + "".join("  " + cell.rjust(w) for cell, w in zip(line[1:], wide[1:], strict=True))).rstrip()
+
+    out = [aligned(head)]
+    for title, part in zip(titles, parts, strict=True):
+        out += [title, *(aligned(line) for line in part)]
+    return out
+
+
+def as_html(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> str:
+    """The same as one HTML table; names are escaped."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = []
+    for title, part in zip(titles, parts, strict=True):
+        body.append(f'<tr><th colspan="{len(head)}" style="text-align:left">{escape(title)}</th></tr>')
+        for line in part:
+            cells = "".join(f'<td style="text-align:right">{escape(cell)}</td>' for cell in line[1:])
+            body.append(f'<tr><td style="text-align:left">{escape(line[0])}</td>{cells}</tr>')
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"

@@ -1,0 +1,277 @@
+"""What a fitted model says about the population that its rows came from: errors, intervals, tests, odds, effects.
+
+Agresti, Categorical Data Analysis (2013), chapter 8; Greene, Econometric Analysis (2012), sections 17.3 and 18.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from softreg.models import effects as marginal
+from softreg.models.covariance import check_errors, covariance
+from softreg.models.estimates import ChiSquared, Estimates, normal
+from softreg.models.fitted import Fitted
+from softreg.models.likelihood import Likelihood, solve
+from softreg.models.summary import Summary
+from softreg.probability.label_arrays import spell
+from softreg.rows import Array, one_blas_thread
+
+BIAS = "(bias)"
+"""What the bias is called among the columns."""
+
+
+def infer(
+    model: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    reference: Any = None,
+    errors: str | None = None,
+    clusters: Any = None,
+    level: float = 0.95,
+) -> Inference:
+    """Errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
+
+    X (n, d), y and `sample_weight` are those of `fit`; a weight counts rows. The weights of each class are told against
+    the class `reference` (None: the first). `errors`: "model" trusts that the probabilities have the form of softmax
+    regression; "robust" does not (a sandwich); "posterior" reads an L2 penalty as a prior; None takes "robust" where
+    there are `clusters` (n,), labels of groups whose rows depend on each other, or class weights, else "model".
+
+    The maximum is polished by Newton steps until it is exact to about nine digits of a standard error; where it is not
+    near the model's weights, these are other rows, and `ValueError` says so. It is raised as well for a model with an
+    l1 part (what it chose makes the usual errors wrong), separated classes, and columns that others determine, all by
+    name.
+
+    Example:
+        >>> from softreg import SoftmaxRegression
+        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
+        >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
+        >>> found.coefficients.estimate.round(3), found.coefficients.std_error.round(3)
+        (array([[-4.249,  1.214]]), array([[3.388, 0.913]]))
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level={spell(level)} must lie between 0 and 1, as 0.95 does.")
+    model = getattr(model, "best_estimator_", model)  # of a search, such as SoftmaxRegressionCV, the chosen model
+    fitted = Fitted.of(model, X, y, sample_weight, clusters)
+    kind = errors or ("robust" if clusters is not None or model.class_weight is not None else "model")
+    check_errors(model, fitted, kind, clusters)
+    with one_blas_thread():
+        likelihood, theta, reading = fitted.maximum()
+        C, df = covariance(fitted, likelihood, theta, reading.H, kind)
+    place = 0 if reference is None else fitted.place(reference)
+    A = likelihood.to_user()
+    return Inference(
+        fitted=fitted,
+        likelihood=likelihood,
+        reference=place,
+        errors=("clustered" if clusters is not None else kind),
+        level=level,
+        df=df,
+        log_likelihood=-likelihood.loss(theta, reading) * likelihood.mass,
+        _theta=theta,
+        _C=C,
+        _A=A,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """The statistics of a fitted model; see `infer`. `relative_to` changes the reference class, `summary` tells all."""
+
+    fitted: Fitted = field(repr=False)
+    likelihood: Likelihood = field(repr=False)
+    reference: int | None
+    """Code of the class that the others are compared with; None: the mean of all classes."""
+    errors: str
+    level: float
+    df: float
+    """Parameters that are free; under a penalty the effective number, `tr(I H^-1)`."""
+    log_likelihood: float
+    """`sum_i v_i log p(y_i | x_i)` in nats, without the penalty."""
+    _theta: Array = field(repr=False)
+    _C: Array = field(repr=False)
+    _A: Array = field(repr=False)
+
+    # --- the weights ----------------------------------------------------------------------------------------------
+
+    def relative_to(self, label: Any) -> Inference:
+        """The same with the class `label` as reference: weights are differences of log-odds against it."""
+        return replace(self, reference=self.fitted.place(label))
+
+    def relative_to_mean(self) -> Inference:
+        """The same with each class told against the mean of all: q rows, whose weights sum to zero."""
+        return replace(self, reference=None)
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The classes that have a line of weights: all but the reference."""
+        return tuple(label for k, label in enumerate(self.fitted.labels) if k != self.reference)
+
+    @cached_property
+    def _contrast(self) -> Array:
+        """(c, q): what is taken of the weights of the classes."""
+        q = self.likelihood.q
+        if self.reference is None:
+            return np.eye(q) - 1 / q
+        return np.asarray(np.delete(np.eye(q) - np.eye(q)[self.reference], self.reference, axis=0))
+
+    @cached_property
+    def covariance(self) -> Array:
+        """The covariance of the estimates, (c k, c k), class by class, the bias first in each."""
+        first = np.einsum("cq,ji,qirs->cjrs", self._contrast, self._A, self._C, optimize=True)
+        C = np.einsum("cjrs,er,fs->cjef", first, self._contrast, self._A, optimize=True)
+        C = C[:, self._from :, :, self._from :]
+        c, k = C.shape[:2]
+        return np.asarray(C.reshape(c * k, c * k))
+
+    @property
+    def _from(self) -> int:
+        return 0 if self.likelihood.bias else 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the parameters of a class: the bias, if there is one, then the columns."""
+        return (BIAS, *self.fitted.names)[self._from :]
+
+    @cached_property
+    def coefficients(self) -> Estimates:
+        """Bias and weights (c, k) with Wald's errors, intervals and tests; `estimates.frame()` for a data frame."""
+        estimate = (self._contrast @ self._theta @ self._A.T)[:, self._from :]
+        error = np.sqrt(np.maximum(np.diag(self.covariance), 0.0)).reshape(estimate.shape)
+        return normal("estimate", self.classes, self.columns, estimate, error, self.level, self.fitted.strength == 0)
+
+    @cached_property
+    def odds_ratios(self) -> Estimates:
+        """`exp(weight)`: by what factor the odds of a class against the reference change for one more of a column.
+
+        The interval is that of the weights, exponentiated; the error is the delta method's; z tests a ratio of 1.
+        """
+        w, off = self.coefficients, 1 if self.likelihood.bias else 0
+        with np.errstate(over="ignore"):
+            ratio, low, high = (np.exp(part[:, off:]) for part in (w.estimate, w.lower, w.upper))
+        z = None if w.z is None else w.z[:, off:]
+        error = ratio * w.std_error[:, off:]
+        return Estimates("odds_ratio", self.classes, self.columns[off:], ratio, error, low, high, self.level, z)
+
+    def effects(self) -> Estimates:
+        """Average marginal effects (q, d): by how much a class's probability changes for one more of a column.
+
+        The mean over the rows of `dp_k / dx_j = p_k (w_kj - sum_l p_l w_lj)`, errors by the delta method. A class has
+        one whatever the reference; the effects of all classes sum to zero.
+        """
+        estimate, J = marginal.effects(self.likelihood, self._theta)
+        error = np.sqrt(np.maximum(np.einsum("kjci,cids,kjds->kj", J, self._C, J, optimize=True), 0.0))
+        tested = self.fitted.strength == 0
+        return normal(
+            "effect", tuple(self.fitted.labels), tuple(self.fitted.names), estimate, error, self.level, tested
+        )
+
+    # --- the whole ------------------------------------------------------------------------------------------------
+
+    @property
+    def n(self) -> float:
+        """Rows, counted by their weights."""
+        return self.likelihood.mass
+
+    @cached_property
+    def null_log_likelihood(self) -> float:
+        """The log-likelihood of who knows only the class rates (without a bias: of equal probabilities)."""
+        return self.fitted.null_log_likelihood
+
+    @property
+    def mcfadden(self) -> float:
+        """`1 - log L / log L_0`: the share of the labels' entropy that the columns explain on these rows."""
+        return 1 - self.log_likelihood / self.null_log_likelihood
+
+    @property
+    def cox_snell(self) -> float:
+        """`1 - (L_0 / L)^(2 / n)`."""
+        return float(-np.expm1(2 * (self.null_log_likelihood - self.log_likelihood) / self.n))
+
+    @property
+    def nagelkerke(self) -> float:
+        """Cox and Snell's R^2 over the largest that it can be, `1 - L_0^(2 / n)`."""
+        return float(self.cox_snell / -np.expm1(2 * self.null_log_likelihood / self.n))
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, `2 df - 2 log L`."""
+        self.fitted.refuse_class_weights("AIC")
+        return 2 * self.df - 2 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, `log(n) df - 2 log L`."""
+        self.fitted.refuse_class_weights("BIC")
+        return float(np.log(self.n) * self.df - 2 * self.log_likelihood)
+
+    # --- tests ----------------------------------------------------------------------------------------------------
+
+    def likelihood_ratio(self, drop: Sequence[Any] | Any = None, *, nested: Inference | None = None) -> ChiSquared:
+        """Twice the log-likelihood that is lost without the columns `drop`, names or places, as a chi-squared test.
+
+        Without arguments all columns are dropped (only the class rates are left). `nested` is another fit to the same
+        rows, of which this one is an extension. Raises `ValueError` under an L2 penalty and with class weights, whose
+        likelihood has no such distribution. Whatever the errors chosen, this test trusts the model. For penalty="firth"
+        it is the ratio of penalised likelihoods: weights are held at zero, and the penalty takes the whole information.
+        """
+        self.fitted.refuse_tests("a likelihood ratio")
+        self.fitted.refuse_class_weights("likelihood ratio")
+        if nested is not None:
+            return self._against(nested)
+        chosen = list(range(self.likelihood.d)) if drop is None else self.fitted.columns_among(drop)
+        lost = self.fitted.lost(chosen, self._theta, self.log_likelihood)
+        kind = "penalised likelihood ratio" if self.fitted.firth else "likelihood ratio"
+        return ChiSquared(kind, max(2 * lost, 0.0), (self.likelihood.q - 1) * len(chosen))
+
+    def _against(self, nested: Inference) -> ChiSquared:
+        if self.fitted.firth:
+            raise ValueError("Firth's penalty differs between nested models; name the columns to drop instead.")
+        if nested.n != self.n or nested.null_log_likelihood != self.null_log_likelihood or nested.df >= self.df:
+            raise ValueError(
+                f"a nested model has the same rows and fewer parameters: here are {self.n:g} rows and {self.df:g} "
+                f"parameters, there {nested.n:g} and {nested.df:g}."
+            )
+        lost = 2 * (self.log_likelihood - nested.log_likelihood)
+        return ChiSquared("likelihood ratio", max(lost, 0.0), round(self.df - nested.df))
+
+    def wald(self, columns: Sequence[Any] | Any) -> ChiSquared:
+        """Wald's test that these columns matter for no class: `w^T Cov(w)^-1 w`, with the errors chosen.
+
+        Raises `ValueError` under an L2 penalty, which pulls the weights to zero, and where the covariance is singular
+        (fewer clusters than weights).
+        """
+        self.fitted.refuse_tests("a test of zero")
+        chosen = np.array(self.fitted.columns_among(columns)) + 1 - self._from
+        other = self if self.reference is not None else replace(self, reference=0)
+        w, k = other.coefficients.estimate, len(self.columns)
+        places = (np.arange(len(w))[:, None] * k + chosen).ravel()
+        try:
+            statistic = float(w.ravel()[places] @ solve(other.covariance[np.ix_(places, places)], w.ravel()[places]))
+        except np.linalg.LinAlgError:
+            raise ValueError("the covariance of these weights is singular; there are too few clusters.") from None
+        return ChiSquared("Wald", statistic, len(places))
+
+    def column_tests(self, kind: str = "likelihood ratio") -> dict[str, Any]:
+        """A test of each column for all classes at once, as columns of equal length; "likelihood ratio" (a fit for each
+        column) or "Wald"."""
+        if kind not in ("likelihood ratio", "Wald"):
+            raise ValueError(f"kind={spell(kind)} is neither 'likelihood ratio' nor 'Wald'.")
+        columns = range(self.likelihood.d)
+        tests = [self.wald([j]) if kind == "Wald" else self.likelihood_ratio([j]) for j in columns]
+        return {
+            "column": list(self.fitted.names),
+            "statistic": np.array([t.statistic for t in tests]),
+            "df": np.array([t.df for t in tests]),
+            "p_value": np.array([t.p_value for t in tests]),
+        }
+
+    def summary(self) -> Summary:
+        """All of it to read: `print(...)`, `.html()`, `.frame()`; a notebook shows it as a table."""
+        return Summary.of(self)

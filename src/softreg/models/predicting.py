@@ -1,0 +1,131 @@
+"""What every fitted model can do: logits, probabilities, classes and accuracy of new rows."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from softreg.models import checks, targets
+from softreg.models.features import check_finite, features
+from softreg.models.weights import in_bounds, sample_weights
+from softreg.optimize import Solution, Status
+from softreg.probability import Classes, log_softmax, softmax
+from softreg.rows import Array, scores
+
+FAR = 100.0
+"""Biases beyond this mean that features lie far from zero: float32 products would lose digits of the logits."""
+
+MANY = 1 << 16
+"""From so many numbers on, rows are worth compiled kernels and threads; fewer are answered sooner by one product."""
+
+
+class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A model with `coef_` (q, d), `intercept_` (q,) and `classes_` (q,), however they were found."""
+
+    coef_: Array
+    intercept_: Array
+    classes_: NDArray[Any]
+    tol: float
+
+    _column_names: NDArray[Any] | None = None
+    """Names of the columns for messages, where X carries none: a table model sets them."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _take(self, solution: Solution) -> None:
+        self.coef_ = np.ascontiguousarray(solution.W.T)
+        self.intercept_ = solution.b
+        self.n_iter_ = max(1, solution.n_iter)
+        self.solution_ = solution
+        self._mini_batch_state = None
+
+    def _say(self, solution: Solution) -> None:
+        if solution.status is Status.CONVERGED:
+            return
+        if solution.separation is not None:
+            message = checks.separation_message(
+                solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
+            )
+        else:
+            message = (
+                f"{solution.status.value} after {solution.passes} passes: the objective is "
+                f"{'proved' if solution.certified else 'estimated'} to be within {solution.gap:.1e} nats of its "
+                f"minimum, not within tol={self.tol:g}. Raise max_iter, or tol if that is near enough."
+            )
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    def _scores(self, X: Any, probabilities: bool = False) -> Array:
+        """Logits (n, q), or their softmax: of many rows by threads, in one reading of X."""
+        check_is_fitted(self, "coef_")
+        X = features(self, X, reset=False, finite=False)
+        if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._near()):
+            # a number of X that is not finite shows in all logits of its row, and then there is no answer yet
+            with np.errstate(over="ignore"):
+                W = self.coef_.astype(X.dtype, copy=False)
+            found = scores(W, self.intercept_, X, probabilities)
+            if found is not None:
+                return found
+        check_finite(X)
+        o = self._logits(X)
+        return np.asarray(softmax(o)) if probabilities else o
+
+    def _near(self) -> bool:
+        return bool(np.abs(self.intercept_).max() <= FAR)
+
+    def _logits(self, X: Any) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is named below
+            if X.dtype == np.float32 and self._near():
+                o = np.asarray(X @ self.coef_.T.astype(np.float32) + self.intercept_, dtype=np.float64)
+                if np.isfinite(o).all():
+                    return o
+            if X.dtype == np.float32 and isinstance(X, np.ndarray):  # a few rows at a time, no float64 copy of all
+                runs = [X[a : a + 8192].astype(np.float64) @ self.coef_.T for a in range(0, len(X), 8192)]
+                o = np.concatenate(runs) + self.intercept_
+            else:
+                o = np.asarray(X @ self.coef_.T + self.intercept_)
+        if not np.isfinite(o).all():
+            row = int(np.argmin(np.isfinite(o).all(axis=1)))
+            raise ValueError(
+                f"row {row} of X holds numbers so large that its logits X W + b overflow (the largest is "
+                f"{float(abs(X[[row]]).max()):g}). Look for a wrong unit or a damaged value in that row."
+            )
+        return o
+
+    def decision_function(self, X: Any) -> Array:
+        """Logits `X W + b`, (n, q); for two classes the log-odds (n,) of the second, as scikit-learn's tools expect."""
+        o = self._scores(X)
+        return o if len(self.classes_) > 2 else np.asarray(o[:, 1] - o[:, 0])
+
+    def predict_proba(self, X: Any) -> Array:
+        """Class probabilities `softmax(X W + b)`, (n, q) in the order of `classes_`; each row sums to 1."""
+        return self._scores(X, probabilities=True)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of the probabilities in nats, (n, q); finite where the logits are, however tiny p is."""
+        return np.asarray(log_softmax(self._scores(X)))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of each row, (n,)."""
+        o = self._scores(X)
+        return np.asarray(self.classes_[o.argmax(axis=1)])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
+
+        A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
+        name.
+        """
+        predicted = self._scores(X).argmax(axis=1)
+        actual = targets.codes_among(y, Classes.of(self.classes_))
+        checks.check_lengths(predicted, actual)
+        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))
+        return float(np.average(predicted == actual, weights=weight))

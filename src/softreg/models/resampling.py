@@ -1,0 +1,187 @@
+"""The bootstrap: how far weights and probabilities would move had other rows been drawn."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from softreg.models import checks, targets
+from softreg.models.features import features
+from softreg.models.folds import class_mass
+from softreg.models.predicting import Predictor
+from softreg.models.regression import SoftmaxRegression
+from softreg.models.selection import SoftmaxRegressionCV
+from softreg.models.weights import row_weights
+from softreg.optimize import Solution, elastic_net, minimise
+from softreg.probability import Classes, softmax
+from softreg.probability.label_arrays import spell
+from softreg.rows import Array, as_rows
+
+LOGITS = 20_000_000
+"""So many logits are kept at a time: resamples are fitted in stacks of that size."""
+RUN = 1024
+"""Rows at a time whose probabilities are computed for all resamples."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Weights `coef` (B, q, d) and `intercept` (B, q) of B resamples, for the model that was resampled.
+
+    `gap` (B,) are their certified gaps in nats.
+    """
+
+    model: SoftmaxRegression
+    coef: Array
+    intercept: Array
+    gap: Array
+
+    def __len__(self) -> int:
+        return len(self.coef)
+
+    def coef_interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Lower and upper ends (q, d) of the interval that holds the share `level` of the resampled weights.
+
+        Example:
+            >>> from sklearn.datasets import load_iris
+            >>> X, y = load_iris(return_X_y=True)
+            >>> low, high = bootstrap(SoftmaxRegression(1e-2).fit(X, y), X, y, 20, random_state=0).coef_interval()
+            >>> low.shape, bool((low <= high).all())
+            ((3, 4), True)
+        """
+        return _interval(self.coef, level)
+
+    def proba_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
+        """Lower and upper ends (n, q) of the interval that holds the share `level` of the resampled probabilities."""
+        X = features(self.model, X, reset=False)
+        W, b = np.moveaxis(self.coef, 1, 2), self.intercept  # (B, d, q), (B, q)
+        ends = []
+        for a in range(0, X.shape[0], RUN):
+            x = X[a : a + RUN]
+            o = np.stack([np.asarray(x @ w) for w in W]) + b[:, None]
+            ends.append(np.stack(_interval(softmax(o.astype(np.float64)), level)))
+        low, high = np.concatenate(ends, axis=1)
+        return low, high
+
+
+def _interval(values: Array, level: float) -> tuple[Array, Array]:
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must lie between 0 and 1, as 0.95.")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def bootstrap(
+    model: Predictor,
+    X: Any,
+    y: Any,
+    n_resamples: int = 200,
+    *,
+    sample_weight: Any = None,
+    random_state: Any = None,
+) -> Bootstrap:
+    """Fit the model's objective to `n_resamples` resamples of its rows, many as one stack.
+
+    Resample r counts row i c_ri times, c_r multinomial with n draws, and minimises the objective of
+    `SoftmaxRegression` with these weights, to the model's own `tol`.
+
+    model: fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV` (whose chosen strength is kept). X, y, sample_weight:
+    the rows that it was fitted to. Resamples that lose a class are drawn again, so very rare classes look surer than
+    they are. Returns a `Bootstrap`. Raises `ValueError` for labels that are no classes of the model, and for a class
+    without rows; warns with `ConvergenceWarning` where resamples have not converged.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = SoftmaxRegression(1e-2).fit(X, y)
+        >>> low, high = bootstrap(model, X, y, 50, random_state=0).proba_interval(X[70:71])
+        >>> bool((low < model.predict_proba(X[70:71])).all() and (model.predict_proba(X[70:71]) < high).all())
+        True
+
+    Source: Efron, "Bootstrap methods: another look at the jackknife" (1979).
+    """
+    regression = _regression(model)
+    if isinstance(n_resamples, bool) or not isinstance(n_resamples, (int, np.integer)) or n_resamples < 1:
+        raise ValueError(f"n_resamples={n_resamples!r} must be a whole number of at least 1.")
+    classes = Classes.of(regression.classes_)
+    X = features(copy.copy(regression), X, reset=False)
+    labels = targets.labels_among(y, classes)
+    checks.check_lengths(X, labels)
+    weight = row_weights(sample_weight, X.shape[0], classes.labels, labels, regression.class_weight)
+    X, labels, weight = checks.rows_that_count(X, labels, weight)
+    checks.check_classes(classes.labels, labels, weight)
+    ones = np.ones(X.shape[0]) if weight is None else weight
+    counts = _counts(labels, ones, n_resamples, regression.classes_, random_state)
+    fits: list[Solution] = []
+    size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
+    for a in range(0, n_resamples, size):
+        fits += _fit(regression, X, labels, counts[a : a + size] * ones)
+    _warn(fits, regression.tol)
+    coef = np.stack([f.W.T for f in fits])
+    return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]))
+
+
+def _regression(model: Any) -> SoftmaxRegression:
+    if isinstance(model, SoftmaxRegressionCV):
+        return model.best_estimator_
+    if not isinstance(model, SoftmaxRegression):
+        raise ValueError(
+            f"bootstrap resamples a SoftmaxRegression or SoftmaxRegressionCV, not a {type(model).__name__}."
+        )
+    check_is_fitted(model, "coef_")
+    return model
+
+
+def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], random_state: Any) -> Array:
+    """How often each row counts in each resample, (size, n), every class among them."""
+    random, n = check_random_state(random_state), len(labels)
+    found = np.empty((size, n))
+    todo = np.arange(size)
+    for _ in range(1000):
+        found[todo] = random.multinomial(n, np.full(n, 1 / n), size=len(todo))
+        lost = class_mass(found[todo] * weight, labels, len(classes)) == 0
+        todo = todo[lost.any(axis=1)]
+        if len(todo) == 0:
+            return found
+    rare = classes[int(lost.sum(axis=0).argmax())]
+    raise ValueError(
+        f"nearly every resample loses a class, {spell(rare)} most often: its rows are too few for a bootstrap. Leave "
+        "the class out, or give it rows."
+    )
+
+
+def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array) -> tuple[Solution, ...]:
+    """The resamples of weights V (m, n) as one stack, from the model's own answer on."""
+    m = len(V)
+    ratio = checks.check_parameters(model)
+    strength = 0.0 if model.penalty is None else model.strength
+    start = np.repeat(model.coef_.T[None], m, axis=0), np.repeat(model.intercept_[None], m, axis=0)
+    return minimise(
+        as_rows(X, labels, V),
+        len(model.classes_),
+        elastic_net(np.full(m, strength), ratio),
+        fit_intercept=model.fit_intercept,
+        solver=model.solver,
+        tol=model.tol,
+        max_iter=model.max_iter,
+        start=start,
+    )
+
+
+def _warn(fits: list[Solution], tol: float) -> None:
+    loose = [f.gap for f in fits if not f.converged]
+    if loose:
+        warnings.warn(
+            f"{len(loose)} of {len(fits)} resamples have not converged (the largest gap is {max(loose):.1e} nats, not "
+            f"within tol={tol:g}), so their weights are rough. Without a penalty, some resamples separate classes: use "
+            "one. Otherwise raise max_iter, or tol, and fit the model again.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

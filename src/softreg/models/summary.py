@@ -1,0 +1,104 @@
+"""The statistics of a fitted model as a page of text, as HTML and as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from softreg.models.estimates import Estimates, as_html, as_text, number
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What `Inference.summary` shows: facts about the fit, notes on what the numbers mean, and the coefficients."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    coefficients: Estimates
+    against: str
+
+    @classmethod
+    def of(cls, found: Any) -> Summary:
+        """The summary of an `Inference`."""
+        fitted = found.fitted
+        reference = "the mean of all classes" if found.reference is None else repr(fitted.labels[found.reference])
+        title = f"Softmax regression of {len(fitted.labels)} classes on {found.likelihood.d} columns"
+        return cls(title, tuple(_facts(found)), tuple(_notes(found)), found.coefficients, reference)
+
+    @property
+    def _titles(self) -> list[str]:
+        return [f"{label!r} against {self.against}" for label in self.coefficients.classes]
+
+    def frame(self) -> dict[str, Any]:
+        """The coefficients as columns of equal length, for `pandas.DataFrame`, `polars.DataFrame`, `pyarrow.table`."""
+        return self.coefficients.frame()
+
+    def text(self) -> str:
+        """The whole as lines of text."""
+        wide = max(len(name) for name, _ in self.facts)
+        facts = [f"  {name.ljust(wide)}  {value}" for name, value in self.facts]
+        table = as_text(*self.coefficients.table(), self._titles)
+        return "\n".join([self.title, *facts, "", *table, "", *self.notes])
+
+    def html(self) -> str:
+        """The whole as a piece of HTML without style; names are escaped."""
+        facts = "".join(
+            f'<tr><td style="text-align:left">{escape(name)}</td><td>{escape(value)}</td></tr>'
+            for name, value in self.facts
+        )
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        table = as_html(*self.coefficients.table(), self._titles)
+        return f"<div><p><b>{escape(self.title)}</b></p><table>{facts}</table>{table}{notes}</div>"
+
+    __str__ = text
+    _repr_html_ = html
+
+
+def _facts(found: Any) -> list[tuple[str, str]]:
+    weighted = found.fitted.model.class_weight is not None
+    facts = [
+        ("rows", f"{found.n:,.6g}"),
+        ("log-likelihood", f"{found.log_likelihood:.4f} nats; {found.null_log_likelihood:.4f} without columns"),
+        (
+            "R^2",
+            f"McFadden {found.mcfadden:.4f}, Cox-Snell {found.cox_snell:.4f}, Nagelkerke {found.nagelkerke:.4f}",
+        ),
+        ("parameters", f"{found.df:g}" if found.fitted.strength == 0 else f"{found.df:.2f} effective"),
+    ]
+    if not weighted:
+        facts.append(("AIC, BIC", f"{found.aic:.4f}, {found.bic:.4f}"))
+        if found.fitted.strength == 0:
+            facts.append(("all columns", str(found.likelihood_ratio())))
+    return [*facts, ("errors", ERRORS[found.errors])]
+
+
+ERRORS = {
+    "model": "from the model's information",
+    "robust": "robust (sandwich): right even where the model's form is not",
+    "clustered": "robust (sandwich), for clusters of rows that depend on each other",
+    "posterior": "posterior: the L2 penalty read as a normal prior",
+}
+
+
+def _notes(found: Any) -> list[str]:
+    fitted, notes = found.fitted, []
+    if fitted.strength > 0:
+        notes.append(
+            f"The L2 penalty (strength {number(fitted.strength)}) pulls all weights to zero. "
+            + (
+                "The intervals are those of a Bayesian with that prior."
+                if found.errors == "posterior"
+                else "The errors tell how much the pulled weights vary from sample to sample; the intervals are around "
+                "the pulled weights, not around the true ones, and there are no tests of zero."
+            )
+        )
+    if fitted.firth:
+        notes.append(
+            "Firth's bias reduction. Where classes are separated or nearly so, Wald's intervals and tests mislead; "
+            "`likelihood_ratio(columns)` compares penalised likelihoods and is the better test."
+        )
+    if fitted.model.class_weight is not None:
+        notes.append("Class weights change what is estimated: the bias is that of a population so weighted.")
+    return notes

@@ -1,0 +1,206 @@
+"""One stack of models at one strength after another: what they share is made once, and folds stop when judged enough.
+
+A fold of cross-validation is fitted for its score on the rows held out from it. The kept logits of a stack are those of
+all rows, so the held-out loss of every member is at hand after each step, without a product: a member is settled when
+two steps in succession have changed it by less than it needs to be known. (A bound of the training objective says
+little of it: where a penalty is weak, a gap of 1e-6 nats has been seen to move the held-out loss by 3e-3.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softreg.optimize.clusters import ClusterSketch
+from softreg.optimize.coordinates import standardise
+from softreg.optimize.descent import Descent
+from softreg.optimize.lbfgs import LBFGS
+from softreg.optimize.newton import Newton
+from softreg.optimize.objective import Objective
+from softreg.optimize.orthant import OrthantLBFGS
+from softreg.optimize.penalties import Penalty
+from softreg.optimize.precondition import Sketch
+from softreg.optimize.solution import Status
+from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
+from softreg.optimize.strategy import Strategy
+from softreg.rows import Array, Block, Rows, Sums, one_blas_thread
+
+PROOF = 1e-10
+"""Members whose gap is proved to be below this leave before they are settled, in nats."""
+LEAVE = 0.3
+"""Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
+STEPS = 2
+"""So many steps in succession must leave a held-out loss unchanged."""
+
+
+@dataclass(frozen=True)
+class StackFit:
+    """The members of a stack at one strength: weights W (m, d, q) and b (m, q), objective and certified gap (m,).
+
+    `held` (L, n, q) are the logits of the rows held out, nan where nobody judges a row; `settled` says whether the
+    members were, before the iterations ended.
+    """
+
+    W: Array
+    b: Array
+    value: Array
+    gap: Array
+    held: Array
+    passes: int
+    settled: bool
+
+
+class StackPath:
+    """A stack over rows that is fitted at several strengths.
+
+    `rows` come with the weights (m, n) of the members. `judge` (L, n) names the member that each row judges in each
+    layer, -1 for none, and `count` (n,) how much it counts there.
+
+    Example:
+        >>> from softreg.optimize import l2
+        >>> from softreg.rows import as_rows
+        >>> rows = as_rows(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]), np.array([[1.0, 1, 1, 0]]))
+        >>> fit = StackPath(rows, 2, np.array([[-1, -1, -1, 0]]), np.ones(4)).fit(l2(0.1), None, settled=1e-5)
+        >>> fit.settled, np.isnan(fit.held[0, :, 0]).tolist()
+        (True, [True, True, True, False])
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        n_classes: int,
+        judge: Array,
+        count: Array,
+        *,
+        fit_intercept: bool = True,
+        solver: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.q, self.judge, self.count = n_classes, judge, count
+        self.fit_intercept, self.solver = fit_intercept, solver
+        with one_blas_thread():
+            self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
+            few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
+            self.sample = self.rows if rows.n <= few else self.rows.sample(few, seed)
+
+    def fit(
+        self,
+        penalty: Penalty,
+        start: tuple[Array, Array] | None,
+        *,
+        settled: float,
+        max_iter: int = 1000,
+        copies: int = 1,
+    ) -> StackFit:
+        """The members with this penalty, from weights W (m, d, q) and b (m, q) on, or from 0.
+
+        `settled` is in nats: how far a held-out loss may move in a step and count as settled; 0 asks for proofs of
+        1e-10 instead. With `copies` the penalty has that many times m strengths, each m of them for the m members.
+        """
+        with one_blas_thread():
+            rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
+            objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
+            watch = Watch(self._judges(copies, objective.m // copies), self.count, self.q, objective)
+            strategy, theta = self._strategy(objective, sample), self._begin(objective, start)
+            descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=PROOF, max_iter=max_iter)
+            outcome = descent.run()
+            W, b = self.coordinates.to_user(outcome.theta)
+            done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
+            return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
+
+    def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
+        if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
+            return Newton()
+        if many_classes(objective):
+            return LBFGS(ClusterSketch(), REVIEWS_MANY)
+        return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample))
+
+    def _begin(self, objective: Objective, start: tuple[Array, Array] | None) -> Array:
+        if start is None:
+            return np.zeros((objective.m, objective.q, objective.rows.d + 1))
+        W, b = start
+        return self.coordinates.from_user(np.moveaxis(W, 1, 2), b)
+
+    def _judges(self, copies: int, m: int) -> Array:
+        """The judged member of each row, for all copies of the members: (copies x L, n)."""
+        return np.concatenate([np.where(self.judge >= 0, self.judge + r * m, -1) for r in range(copies)])
+
+
+def _tiled(rows: Rows, copies: int) -> Rows:
+    """Fresh rows, whose blocks remember nothing, with the weights repeated."""
+    source: Any = rows
+    weights = source.weights
+    return rows.labelled(source.labels, None if weights is None else np.tile(weights, (copies, 1)))
+
+
+class Watch:
+    """The mean held-out loss (m,) of each member after each step, and the logits behind it."""
+
+    def __init__(self, judge: Array, count: Array, q: int, objective: Objective) -> None:
+        self.judge, self.count, self.members = judge, count, objective.m
+        self.logits = np.full((*judge.shape, q), np.nan, dtype=objective.rows.dtype)
+        self.mass = np.array([count[(judge == j).any(axis=0)].sum() for j in range(self.members)])
+
+    def __call__(self, objective: Objective) -> Array:
+        """Mean losses (m,) of the members still in the stack; nan for one that nobody judges."""
+        place = np.full(self.members + 1, -1)  # the last entry stands for "nobody"
+        place[objective.members] = np.arange(objective.m)
+
+        def part(block: Block) -> Sums:
+            total, kept = np.zeros(objective.m), block.memory["logits"]
+            for layer, judge in enumerate(self.judge):
+                at = place[judge[block.start : block.stop]]
+                mine = np.flatnonzero(at >= 0)
+                o = kept[at[mine], :, mine]
+                self.logits[layer, block.start + mine] = o
+                lost = self.count[block.start + mine] * _losses(o, block.labels[mine])
+                total += np.bincount(at[mine], weights=lost, minlength=objective.m)
+            return (total,)
+
+        (total,) = objective.rows.sum(part)
+        mass = self.mass[objective.members]
+        return np.asarray(np.divide(total, mass, out=np.full(objective.m, np.nan), where=mass > 0))
+
+
+def _losses(o: Array, labels: Array) -> Array:
+    """Cross-entropy (b,) of logits (b, q)."""
+    z = o - o.max(axis=1, keepdims=True)
+    given = z[np.arange(len(z)), labels] if labels.ndim == 1 else np.einsum("bq,bq->b", z, labels)
+    return np.asarray(np.log(np.exp(z).sum(axis=1)) - given, dtype=np.float64)
+
+
+class WatchedDescent(Descent):
+    """A descent that ends when the held-out losses of all members have settled; of a model of all rows, its own."""
+
+    def __init__(self, watch: Watch, limit: float, objective: Objective, *rest: Any, **more: Any) -> None:
+        super().__init__(objective, *rest, **more)
+        self.watch, self.limit = watch, limit
+        self.last = np.full(watch.members, np.inf)
+        self.quiet, self.steps = np.zeros((2, watch.members), dtype=np.int64)
+        self.calm = np.zeros(watch.members, dtype=bool)
+        self._look()
+
+    def _look(self) -> None:
+        held = self.watch(self.objective)
+        now = np.where(np.isnan(held), self.loss, held)
+        mine = self.objective.members
+        moved, still = self.out.n_iter[mine] > self.steps[mine], np.abs(now - self.last[mine]) <= self.limit
+        self.quiet[mine] = np.where(still, self.quiet[mine] + moved, 0)
+        self.last[mine], self.steps[mine] = now, self.out.n_iter[mine]
+
+    def _iterate(self, iteration: int) -> bool:
+        """One step of all models in the stack; False when none is left to improve."""
+        going = super()._iterate(iteration)
+        if not going:
+            return False
+        self._look()
+        done = self.quiet[self.objective.members] >= STEPS
+        if self.limit == 0 or done.sum() < max(1, LEAVE * len(done)):
+            return True
+        gap, bound = self._prove(np.full(self.objective.m, np.inf), last=True)
+        self._record(done, gap, bound, Status.STOPPED)
+        self.calm[self.objective.members[done]] = True
+        self._keep(~done)
+        return self.objective.m > 0

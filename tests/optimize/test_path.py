@@ -1,0 +1,104 @@
+"""A stack at one strength after another: held-out logits, settling, copies and starts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from softreg.optimize import elastic_net, l2, minimise
+from softreg.optimize.path import StackPath
+from softreg.probability import log_softmax
+from softreg.rows import as_rows
+
+
+class Problem:
+    def __init__(self, n=240, d=6, q=3, folds=4):
+        random = np.random.default_rng(1)
+        self.X = random.normal(size=(n, d))
+        self.y = (self.X @ random.normal(size=(d, q)) + random.gumbel(size=(n, q))).argmax(axis=1)
+        fold = np.arange(n) % folds
+        self.V = np.concatenate([np.ones((1, n)), fold != np.arange(folds)[:, None]])
+        self.judge = fold[None] + 1
+        self.n, self.q, self.m = n, q, folds + 1
+
+    def path(self, X=None, **more):
+        rows = as_rows(self.X if X is None else X, self.y, self.V)
+        return StackPath(rows, self.q, self.judge, np.ones(self.n), **more)
+
+
+@pytest.fixture(scope="module")
+def stack():
+    return Problem()
+
+
+def losses(stack, held):
+    return -log_softmax(held[0].astype(np.float64))[np.arange(stack.n), stack.y]
+
+
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
+def test_held_out_losses_are_those_of_exact_fits(stack, solver):
+    path, start = stack.path(solver=solver), None
+    for strength in (1.0, 1e-2, 1e-4):
+        fit = path.fit(l2(np.full(stack.m, strength)), start, settled=1e-5)
+        exact = minimise(as_rows(stack.X, stack.y, stack.V), stack.q, l2(np.full(stack.m, strength)), tol=1e-11)
+        for j in range(1, stack.m):
+            mine = stack.judge[0] == j
+            o = stack.X[mine] @ exact[j].W + exact[j].b
+            loss = -log_softmax(o)[np.arange(mine.sum()), stack.y[mine]].mean()
+            assert losses(stack, fit.held)[mine].mean() == pytest.approx(loss, abs=1e-4)
+            np.testing.assert_allclose(fit.held[0, mine], stack.X[mine] @ fit.W[j] + fit.b[j], atol=1e-4)
+        assert fit.settled
+        for j in range(stack.m):
+            assert fit.value[j] - exact[j].value <= fit.gap[j] + 1e-10
+        start = fit.W, fit.b
+
+
+def test_a_limit_of_0_asks_for_proofs(stack):
+    fit = stack.path(solver="lbfgs").fit(l2(np.full(stack.m, 1e-3)), None, settled=0.0)
+    assert fit.gap.max() <= 1e-10
+    assert fit.settled
+
+
+def test_too_few_steps_are_not_settled(stack):
+    fit = stack.path(solver="lbfgs").fit(l2(np.full(stack.m, 1e-4)), None, settled=1e-5, max_iter=2)
+    assert not fit.settled
+    assert fit.gap.max() > 1e-5
+
+
+def test_copies_are_stacks_beside_each_other(stack):
+    path = stack.path()
+    penalty = elastic_net(1e-2, np.repeat([0.0, 0.5], stack.m))
+    both = path.fit(penalty, None, settled=1e-6, copies=2)
+    for r, ratio in enumerate((0.0, 0.5)):
+        alone = path.fit(elastic_net(1e-2, np.full(stack.m, ratio)), None, settled=1e-6)
+        np.testing.assert_allclose(both.held[r], alone.held[0], atol=5e-3)
+
+
+def test_sparse_rows_and_rows_far_from_zero(stack):
+    dense = stack.path().fit(l2(np.full(stack.m, 1e-2)), None, settled=1e-6)
+    sparse = stack.path(sp.csr_array(stack.X)).fit(l2(np.full(stack.m, 1e-2)), None, settled=1e-6)
+    np.testing.assert_allclose(sparse.held, dense.held, atol=1e-5)
+    far = stack.path((stack.X + 100).astype(np.float32)).fit(l2(np.full(stack.m, 1e-2)), None, settled=1e-6)
+    np.testing.assert_allclose(far.held, dense.held, atol=1e-3)
+
+
+def test_a_row_may_be_judged_in_several_layers_or_none(stack):
+    judge = np.stack([stack.judge[0], np.where(np.arange(stack.n) < 10, 1, -1)])
+    path = StackPath(as_rows(stack.X, stack.y, stack.V), stack.q, judge, np.ones(stack.n))
+    fit = path.fit(l2(np.full(stack.m, 1e-2)), None, settled=1e-6)
+    assert fit.held.shape == (2, stack.n, stack.q)
+    assert np.isnan(fit.held[1, 10:]).all()
+    np.testing.assert_allclose(fit.held[1, :10], stack.X[:10] @ fit.W[1] + fit.b[1], atol=1e-6)
+
+
+def test_the_answer_does_not_know_the_number_of_threads(stack, monkeypatch):
+    X = np.repeat(stack.X, 60, axis=0)  # several blocks
+    y, V, judge = np.repeat(stack.y, 60), np.repeat(stack.V, 60, axis=1), np.repeat(stack.judge, 60, axis=1)
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
+        path = StackPath(as_rows(X, y, V), stack.q, judge, np.ones(len(y)), solver="lbfgs")
+        found.append(path.fit(l2(np.full(stack.m, 1e-3)), None, settled=1e-5))
+    np.testing.assert_array_equal(found[0].W, found[1].W)
+    np.testing.assert_array_equal(found[0].held, found[1].held)
