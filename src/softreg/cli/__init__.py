@@ -19,6 +19,13 @@ __all__ = ["main"]
 FILE = click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 QUIET = click.option("--quiet", is_flag=True, help="No progress on stderr; warnings and errors remain.")
+COST = click.option(
+    "--cost",
+    "costs",
+    multiple=True,
+    metavar="GIVEN:DECIDED=COST",
+    help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
+)
 REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
 
 
@@ -123,12 +130,31 @@ def predict(model: Path, data: Path, output: Path | None) -> None:
 @click.argument("data", type=FILE)
 @click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
 @REPORT
+@COST
 @AS_JSON
-def evaluate(model: Path, data: Path, target: str | None, report: Path | None, as_json: bool) -> None:
+def evaluate(
+    model: Path, data: Path, target: str | None, report: Path | None, costs: tuple[str, ...], as_json: bool
+) -> None:
     """Say what MODEL is worth on DATA, whose labels are known."""
     from softreg.cli.evaluation import evaluate_table
 
-    evaluate_table(model, data, target, report, as_json=as_json)
+    evaluate_table(model, data, target, report, costs, as_json=as_json)
+
+
+@main.command(short_help="Say what probabilities in a file are worth, whoever made them.")
+@click.argument("predictions", type=FILE)
+@click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
+@REPORT
+@COST
+@AS_JSON
+def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], as_json: bool) -> None:
+    """Say what the probabilities in PREDICTIONS are worth: a column for each class, under its name, and the labels.
+
+    Any model's probabilities will do, of rows that it was not trained on.
+    """
+    from softreg.cli.auditing import audit_table
+
+    audit_table(predictions, target, report, costs, as_json=as_json)
 
 
 @main.command(short_help="Say what a model file holds.")

@@ -9,7 +9,8 @@ import jinja2
 from markupsafe import Markup
 
 from softreg.files import atomic_path
-from softreg.report import plots, views, words
+from softreg.report import plots, trust_views, views, words
+from softreg.report.acting import gains
 from softreg.report.data import ReportData
 
 
@@ -26,7 +27,7 @@ def render_report(data: ReportData) -> str:
     >>> page[:15], "&lt;b&gt;" in page, "<b>" in page
     ('<!doctype html>', True, False)
     """
-    audit = data.audit
+    audit, found = data.audit, gains(data.audit)
     curves = [
         (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.verdict(curve), views.bins(curve))
         for i, curve in enumerate(audit.reliability)
@@ -38,7 +39,17 @@ def render_report(data: ReportData) -> str:
         summary=words.summary(audit, data.certificate),
         results=views.results(audit, data.results),
         curves=curves,
-        calibrated=words.is_calibrated(audit.reliability[0]),
+        standing=words.standing(audit),
+        p_value=words.p_value(audit.trust.check.p_value, audit.trust.check.draws, "= "),
+        trust=trust_views.trust(audit),
+        calibration_test=trust_views.calibration_test(audit),
+        class_curves=plots.class_curves(audit.trust.curves, "classes") if len(audit.classes) > 2 else None,
+        gains=found,
+        gain_curve=plots.gain_curve(found, "gains") if found else None,
+        acting=trust_views.acting(found) if found else None,
+        costs=trust_views.costs(data.operating, audit.classes) if data.operating else None,
+        information=trust_views.information(data),
+        doubtful=views.row_pictures(data.doubtful),
         confusion=views.confusion(audit),
         with_shares=len(audit.classes) <= views.MOST_CLASSES_WITH_SHARES,
         pairs=views.confused_pairs(audit),
@@ -84,7 +95,12 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        name=views.name, heading=views.heading, number=words.number, bits=words.bits, percent=words.percent
+        name=views.name,
+        heading=views.heading,
+        number=words.number,
+        bits=words.bits,
+        percent=words.percent,
+        suspicion=views.suspicion,
     )
     return environment.from_string(_file("page.html.j2"))
 
