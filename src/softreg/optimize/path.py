@@ -149,11 +149,11 @@ class Watch:
         place[objective.members] = np.arange(objective.m)
 
         def part(block: Block) -> Sums:
-            total, kept = np.zeros(objective.m), block.memory["logits"]
+            total, softmax = np.zeros(objective.m), objective.softmax(block)
             for layer, judge in enumerate(self.judge):
                 at = place[judge[block.start : block.stop]]
                 mine = np.flatnonzero(at >= 0)
-                o = kept[at[mine], :, mine]
+                o = softmax.picked(at[mine], mine)
                 self.logits[layer, block.start + mine] = o
                 lost = self.count[block.start + mine] * _losses(o, block.labels[mine])
                 total += np.bincount(at[mine], weights=lost, minlength=objective.m)

@@ -11,6 +11,7 @@ from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows, scores
 from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
+from softreg.rows.softmax import Softmax
 from softreg.rows.sparse import SparseRows
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
 
@@ -21,6 +22,7 @@ __all__ = [
     "Dual",
     "Kernels",
     "Rows",
+    "Softmax",
     "SparseRows",
     "Sums",
     "as_rows",

@@ -21,11 +21,14 @@ from softreg.rows.threads import in_order
 
 if TYPE_CHECKING:
     from softreg.rows.dual import Dual
+    from softreg.rows.softmax import Softmax
 
 Array = NDArray[Any]
 OneBlock = TypeVar("OneBlock")
 Sums = tuple[Any, ...]
 """Arrays and numbers that can be added, one tuple a block."""
+SCATTER_ROWS = 1024
+"""Rows whose standardised copies stay in the cache while they are multiplied."""
 
 
 class Block(Protocol):
@@ -71,6 +74,13 @@ class Block(Protocol):
         """
         ...
 
+    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+        """What the solver asks of the logits of m models with q classes, where a home answers that itself; or None.
+
+        `members` (m,) are the places of these models among the row weights.
+        """
+        ...
+
     def class_sums(self, w: Array, q: int) -> Array:
         """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
 
@@ -84,6 +94,10 @@ class Block(Protocol):
 
     def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
         """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d) for weights w (k, b)."""
+        ...
+
+    def scatter(self, shift: Array, scale: Array) -> Array:
+        """Sum over the rows of `z z^T` for `z = (X - shift) / scale`, (d, d) in float64."""
         ...
 
     def extremes(self) -> tuple[Array, Array]:
@@ -175,6 +189,19 @@ class MemoryBlock:
     ) -> Sums | None:
         """None: the caller composes the pass."""
         return None
+
+    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+        """None: the solver composes it in NumPy."""
+        return None
+
+    def scatter(self, shift: Array, scale: Array) -> Array:
+        """Sum over the rows of `z z^T` for `z = (X - shift) / scale`, (d, d) in float64."""
+        total = np.zeros((len(shift), len(shift)))
+        whole: Any = self
+        for run in runs(whole, SCATTER_ROWS):
+            Z = run.standardised(shift, scale)
+            total += Z.T @ Z
+        return total
 
 
 class MemoryRows(Generic[OneBlock]):
