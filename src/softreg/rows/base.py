@@ -154,6 +154,15 @@ class Rows(Protocol):
         """The same rows with other labels and weights (m, n); nothing is copied."""
         ...
 
+    @property
+    def coarse(self) -> bool:
+        """Whether products have fewer digits than `dtype` (TF32 on a GPU): enough far from the optimum, not near it."""
+        ...
+
+    def sharper(self) -> Rows:
+        """The same rows with more exact products: those of `dtype` after coarse ones, float64 after float32."""
+        ...
+
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Rows:
         """The same rows, where each block is shifted, scaled and cast before it is multiplied.
 
@@ -216,6 +225,16 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+    coarse = False
+
+    def sharper(self) -> Any:
+        """The same rows, multiplied in float64."""
+        return self.precise(dtype=np.float64)
+
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Any:
+        """The same rows, shifted, scaled and cast: each home in its own way."""
+        raise NotImplementedError
 
     def row_squares(self) -> Array | None:
         """None: these rows come in blocks."""
