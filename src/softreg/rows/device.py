@@ -53,11 +53,12 @@ class OnDevice:
     """Features X (n, d) and the device that multiplies them, be they there or in the host's memory.
 
     `tensor` is where the numbers are kept. Where that is the host and the device is a GPU, blocks of rows are brought
-    there one after another, each time they are read. `unit` is what one of the stored numbers means.
+    there one after another, each time they are read (`streamed`). `unit` is what one of the stored numbers means.
     """
 
-    def __init__(self, tensor: Any, device: Any, unit: float = 1.0) -> None:
+    def __init__(self, tensor: Any, device: Any, unit: float = 1.0, streamed: bool = False) -> None:
         self.tensor, self.device, self.unit = tensor, device, unit
+        self.streamed = streamed or getattr(tensor, "device", device) != device
         n, d = tensor.shape
         self.shape = (int(n), int(d))
 
@@ -73,7 +74,7 @@ class OnDevice:
         """Some of the rows, by a mask or by their places (NumPy arrays), or a slice of them."""
         if not isinstance(rows, slice):
             rows = to_torch(np.ascontiguousarray(rows)).to(self.tensor.device)
-        return OnDevice(self.tensor[rows], self.device, self.unit)
+        return OnDevice(self.tensor[rows], self.device, self.unit, self.streamed)
 
     def numpy(self) -> Array:
         """The numbers in the host's memory, in the precision of products."""
@@ -132,10 +133,9 @@ def no_room(error: BaseException, X: OnDevice, k: int) -> MemoryError:
         the memory of cuda is too small: X (1,000 x 50) takes 0.0 GiB there
     """
     n, d = X.shape
-    there = getattr(X.tensor, "device", "cpu") == X.device
     size = n * d * X.tensor.itemsize / 2**30
     logits = 2 * n * k * X.dtype.itemsize / 2**30
-    place = f"takes {size:.1f} GiB {'there' if there else 'and stays in the host'}"
+    place = f"takes {size:.1f} GiB {'and stays in the host' if X.streamed else 'there'}"
     free = f", {free_memory(X.device) / 2**30:.1f} GiB are free" if getattr(X.device, "type", "") == "cuda" else ""
     return MemoryError(
         f"the memory of {X.device} is too small: X ({n:,} x {d:,}) {place}, two copies of the logits of {k} columns "

@@ -18,9 +18,8 @@ PIECE_BYTES = 128 << 20
 class Feed:
     """Hands out rows of `source` (n, d) on `device`, in order."""
 
-    def __init__(self, source: Any, device: Any) -> None:
-        self.source, self.device = source, device
-        self.brings = source.device != device
+    def __init__(self, source: Any, device: Any, brings: bool) -> None:
+        self.source, self.device, self.brings = source, device, brings
         self._pieces: Any = None
 
     @property

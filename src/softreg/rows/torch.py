@@ -58,7 +58,7 @@ class TorchRows:
         self.kind = getattr(self.torch, str(self.dtype))
         single = self.dtype == np.float32 and self.device.type == "cuda"
         self.coarse = single if coarse is None else coarse and self.dtype == np.float32
-        self.feed = Feed(X.tensor, X.device)
+        self.feed = Feed(X.tensor, X.device, X.streamed)
         size = max(LEAST_BLOCK, BLOCK_BYTES // max(1, self.d * X.tensor.element_size()))
         self.blocks = [TorchBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
         self.targets = self._targets()
@@ -107,8 +107,7 @@ class TorchRows:
         """About `size` rows on the device, but no more than about `MOST_SAMPLED`; each class in proportion."""
         index, share = stratified(self.labels, min(size, MOST_SAMPLED), seed)
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
-        few = self.X[index]
-        few.tensor = few.tensor.to(self.device)
+        few = OnDevice(self.X[index].tensor.to(self.device), self.device, self.X.unit)
         return TorchRows(few, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
                          coarse=False)  # fmt: skip
 
