@@ -101,6 +101,8 @@ class StackPath:
         """
         with one_blas_thread():
             rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
+            if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
+                rows = rows.sharper()
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             watch = Watch(self._judges(copies, objective.m // copies), self.count, self.q, objective)
             strategy, theta = self._strategy(objective, sample), self._begin(objective, start)

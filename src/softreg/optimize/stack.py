@@ -109,9 +109,16 @@ class Stack:
 
         self.each(lambda block: self.softmax(block).leave(keep))
 
-    def in_float64(self) -> None:
-        """From now on multiply in float64; the logits must be placed again."""
-        self.rows = self.rows.precise(dtype=np.float64)
+    def sharpen(self) -> None:
+        """From now on multiply more exactly, in the end in float64; the logits must be placed again."""
+        self.rows = self.rows.sharper()
+
+    @property
+    def digits(self) -> float:
+        """The part of the loss by which two passes over nearly the same parameters may differ."""
+        if self.rows.coarse:
+            return 1e-4
+        return 1e-6 if self.rows.dtype == np.float32 else 1e-11
 
     def lacks_precision(self) -> bool:
         """Whether products in float64 would be more exact than today's."""

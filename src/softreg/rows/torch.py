@@ -139,6 +139,11 @@ class TorchRows:
         now: dict[str, Any] = {"labels": self.labels, "weights": self.weights, "shift": self.shift, "scale": self.scale}
         return TorchRows(self.X, **({**now, "dtype": self.dtype, "coarse": self.coarse} | changes))
 
+    def exactly(self) -> None:
+        """Until the end of this sum, products are not coarse: for what is summed only once and must be right."""
+        if self.coarse:
+            self.torch.set_float32_matmul_precision("highest")
+
     # --- products -----------------------------------------------------------------------------------------------
 
     def put(self, values: Array, dtype: Any = None) -> Any:
@@ -229,6 +234,7 @@ class TorchBlock(MemoryBlock):
     def class_sums(self, w: Array, q: int) -> Array:
         """Sums of `w x` over the rows of each class, (k, q, d): a product, since no two sums may depend on chance."""
         rows, zeros = self.rows, self.rows.torch.zeros
+        rows.exactly()
         total = zeros((len(w), q, rows.d), dtype=rows.torch.float64, device=rows.device)
         for span, X in self.chunks(q):
             labels = self.targets[span]
@@ -263,6 +269,7 @@ class TorchBlock(MemoryBlock):
     def scatter(self, shift: Array, scale: Array) -> Array:
         """Sum over the rows of `z z^T`, (d, d) in float64."""
         d = self.rows.d
+        self.rows.exactly()
         total = self.rows.torch.zeros((d, d), dtype=self.rows.torch.float64, device=self.rows.device)
         for _, Z in self._standardised(shift, scale, self.rows.dtype):
             total += Z.T @ Z
