@@ -124,7 +124,7 @@ def test_a_tensor_is_fitted_and_answered_in_kind(
 def test_host_arrays_go_to_the_device_that_is_named(place: str, penalty: Any, digits: tuple[Array, Array]) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     X, y = digits
-    X, y = X[y < 3][:, 20:30].astype(np.float64), y[y < 3]
+    X, y = X[:, 20:30].astype(np.float64), y % 3  # classes that no plane separates
     options: Any = {"penalty": penalty, "l1_ratio": 0.5 if penalty == "elasticnet" else 0.0, "tol": 1e-8}
     weight = np.random.default_rng(0).integers(0, 3, size=len(y))
     here = SoftmaxRegression(1e-2, **options).fit(X, y, weight)
@@ -204,9 +204,9 @@ def test_everything_else_takes_tensors_through_the_host(digits: tuple[Array, Arr
 
 def test_what_a_device_cannot_do(digits: tuple[Array, Array], torch: Any) -> None:
     X, y = digits
-    with pytest.raises(ValueError, match='device="abacus" is neither "cpu" nor "cuda"'.replace('"abacus"', "'abacus'")):
+    with pytest.raises(ValueError, match="device='abacus' is none of"):
         SoftmaxRegression(device="abacus").fit(X, y)
-    with pytest.raises(ValueError, match="device='cpu' multiplies dense rows only.*toarray"):
+    with pytest.raises(ValueError, match=r"device='cpu' multiplies dense rows only.*toarray"):
         SoftmaxRegression(device="cpu").fit(sp.csr_array(X), y)
     with pytest.raises(ValueError, match=r"X is a tensor of shape \(800,\)"):
         SoftmaxRegression(device="cpu").fit(torch.zeros(800), y)
@@ -220,7 +220,7 @@ def test_what_a_device_cannot_do(digits: tuple[Array, Array], torch: Any) -> Non
 
 def test_a_gpu_that_is_not_there(digits: tuple[Array, Array], torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="sees no CUDA device.*nvidia-smi.*leave device out"):
+    with pytest.raises(ValueError, match=r"sees no CUDA device.*nvidia-smi.*leave device out"):
         SoftmaxRegression(device="cuda").fit(*digits)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -236,7 +236,7 @@ def test_the_number_that_is_not_finite_is_named(value: float, kind: str, torch: 
     model = SoftmaxRegression().fit(X * torch.arange(50)[:, None].to(X.dtype), y)
     X[17, 2] = value
     for act in (lambda: SoftmaxRegression(device="cpu").fit(X, y), lambda: model.predict(X)):
-        with pytest.raises(ValueError, match="column 2 .*row 17"):
+        with pytest.raises(ValueError, match=r"column 2 .*row 17"):
             act()
 
 

@@ -22,15 +22,15 @@ def find_device(name: Any) -> Any:
     Raises `ImportError` where PyTorch is missing, and `ValueError` for a name that is none and a GPU that is not there.
 
     Example:
-        >>> find_device("abacus")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        >>> find_device("abacus")
         Traceback (most recent call last):
         ...
-        ValueError: device='abacus' is neither "cpu" nor "cuda" ...
+        ValueError: device='abacus' is none of "cpu", "cuda", "cuda:1" and so on; None computes where the rows are.
     """
     text = str(name)
     if text.split(":")[0] not in ("cpu", "cuda") or not (isinstance(name, str) or type(name).__name__ == "device"):
         raise ValueError(
-            f'device={name!r} is neither "cpu" nor "cuda" nor "cuda:1" and the like; None computes where the rows are.'
+            f'device={name!r} is none of "cpu", "cuda", "cuda:1" and so on; None computes where the rows are.'
         )
     torch = pytorch(f"device={text!r}")
     try:
