@@ -101,6 +101,8 @@ class StackPath:
         """
         with one_blas_thread():
             rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
+            if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
+                rows = rows.sharper()
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             watch = Watch(self._judges(copies, objective.m // copies), self.count, self.q, objective)
             strategy, theta = self._strategy(objective, sample), self._begin(objective, start)
@@ -149,11 +151,11 @@ class Watch:
         place[objective.members] = np.arange(objective.m)
 
         def part(block: Block) -> Sums:
-            total, kept = np.zeros(objective.m), block.memory["logits"]
+            total, softmax = np.zeros(objective.m), objective.softmax(block)
             for layer, judge in enumerate(self.judge):
                 at = place[judge[block.start : block.stop]]
                 mine = np.flatnonzero(at >= 0)
-                o = kept[at[mine], :, mine]
+                o = softmax.picked(at[mine], mine)
                 self.logits[layer, block.start + mine] = o
                 lost = self.count[block.start + mine] * _losses(o, block.labels[mine])
                 total += np.bincount(at[mine], weights=lost, minlength=objective.m)

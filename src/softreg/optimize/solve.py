@@ -96,6 +96,8 @@ def minimise(
             )
             return tuple(small.back(solution) for solution in found)
         name = choose(rows, n_classes, penalty, solver)
+        if name == "newton" and rows.coarse:  # few steps, each of which brings many digits
+            rows = rows.sharper()
         make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
         objective = make(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
