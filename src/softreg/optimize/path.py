@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.optimize.climbing_path import climb_members
 from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.descent import Descent
@@ -81,7 +82,7 @@ class StackPath:
         seed: int = 0,
     ) -> None:
         self.q, self.judge, self.count = n_classes, judge, count
-        self.fit_intercept, self.solver = fit_intercept, solver
+        self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
@@ -107,7 +108,13 @@ class StackPath:
             if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
                 rows = rows.sharper()
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
-            watch = Watch(self._judges(copies, objective.m // copies), self.count, self.q, objective)
+            judges = self._judges(copies, objective.m // copies)
+            up = None
+            if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
+                up = climb_members(objective, judges, self.count, start, settled, self.seed)
+            if up is not None:
+                return StackFit(up.W, up.b, up.value, up.gap, up.held, up.passes, True)
+            watch = Watch(judges, self.count, self.q, objective)
             strategy, theta = self._strategy(objective, sample), self._begin(objective, start)
             descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=PROOF, max_iter=max_iter)
             outcome = descent.run()
