@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.models import Path, SoftmaxRegression
+from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
 from softreg.tables.choosing import fit_model
@@ -134,6 +134,23 @@ class TableClassifier:
         table = as_table(data)
         _warn(self.schema_.match(table))
         return self.encoder_.transform(table)
+
+    def infer(
+        self, data: Any, rows: ArrayLike | None = None, *, reference: str | None = None, errors: str | None = None
+    ) -> Inference:
+        """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
+
+        Features are those of `feature_names_out_`: numbers in standard deviations, a category's levels one by one. The
+        levels of a category are told apart by the penalty alone, so what to look at are `effects()`; for tests of
+        columns in their own units there is `table_statistics`. `reference`, `errors` as in `softreg.infer`. Raises
+        `ValueError` for other rows, and for a model without a penalty, whose levels the rows do not determine.
+        """
+        self._check_fitted()
+        table = as_table(data)
+        chosen = _row_numbers(rows, table.num_rows)
+        y = labels(table, self.target)
+        X = self.encoder_.transform(table, chosen)
+        return infer(self.model_, X, y if chosen is None else y[chosen], reference=reference, errors=errors)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
