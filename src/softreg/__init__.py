@@ -29,6 +29,7 @@ _HOME = {
     "infer": "models",
     "separation": "models",
     "TableClassifier": "tables",
+    "table_statistics": "tables",
     "bootstrap": "models",
     "load": "persistence",
 }

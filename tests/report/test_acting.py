@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from softreg.models import Added, CodeLength
 from softreg.probability import operating_point, softmax
-from softreg.report import ReportData, audit, render_report
+from softreg.report import Effect, ReportData, audit, render_report
 from softreg.report.acting import gains
-from softreg.report.words import p_value, points, standing, summary, trusted
+from softreg.report.answers import answers, standing, trusted
+from softreg.report.words import p_value, points
 
 
 def draws(seed: int, n: int, q: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +50,7 @@ def test_words_of_trust() -> None:
         found = audit(softmax(factor * o), y, "abc")
         assert standing(found) == (word, factor == 1.0)
         said = " ".join(trusted(found))
-        assert ("can be taken at their word" in said) is (factor == 1.0)
+        assert said.startswith("Yes: ") is (factor == 1.0)
         assert ("Recalibrating them would lower the log loss" in said) is (factor != 1.0)
     uneven = audit(softmax(o + np.array([0.7, -0.7, 0.0])), y, "abc")
     assert not standing(uneven)[1]
@@ -58,7 +60,10 @@ def test_words_of_trust() -> None:
 
 def test_the_summary_says_what_a_tenth_of_the_rows_holds() -> None:
     o, y = draws(1, 500, 2)
-    assert any("The tenth of the rows most likely to be “" in said for said in summary(audit(softmax(o), y, "ab")))
+    assert any(
+        "The tenth of the rows most likely to be “" in said
+        for _, said in answers(ReportData("t", audit(softmax(o), y, "ab")))
+    )
 
 
 def test_small_words() -> None:
@@ -87,6 +92,26 @@ def test_sections_fold_and_the_new_ones_are_there() -> None:
     assert 'id="training"' not in page
     assert "−0.001" in page  # a useless column is shown as it is, with a bar of no width
     assert 'style="--w:0.0%"' in page
+
+
+def test_what_columns_add_the_code_and_effects_are_shown() -> None:
+    o, y = draws(2, 400, 2)
+    data = ReportData(
+        "t",
+        audit(softmax(o), y, ["no", "yes"]),
+        information=[("age", 0.2), ("shoe", 0.001)],
+        added=[Added("age", 0.1, 0.01), Added("shoe", -1e-7, 1e-7)],
+        code=CodeLength(400, 100.0, 250.0, 400.0, 260.0),
+        effects=[Effect("age (+12)", "yes", 0.125, 0.1, 0.15)],
+    )
+    page = render_report(data)
+    assert "0.1443 ± 0.0144" in page  # in bits
+    assert '<td class="n">0</td>' in page
+    assert "250 bits" in page
+    assert "2.50 times fewer" in page
+    assert "+12.5" in page
+    assert "+10.0 to +15.0" in page
+    assert page.index('id="information"') < page.index('id="effects"') < page.index('id="training"')
 
 
 def test_small_curves_of_many_classes_and_names_that_no_font_has() -> None:

@@ -157,6 +157,52 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     audit_table(predictions, target, report, costs, as_json=as_json)
 
 
+@main.command(short_help="Say which columns of DATA matter for the label, and how sure that is.")
+@click.argument("data", type=FILE)
+@click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
+@click.option("--reference", metavar="LABEL", help="The class that others are compared with; the first without it.")
+@click.option(
+    "--errors",
+    type=click.Choice(["model", "robust"]),
+    help="Whether errors trust the form of the model, or not (a sandwich).",
+)
+@click.option("--clusters", metavar="COLUMN", help="Rows of equal values here depend on each other; robust errors.")
+@click.option(
+    "--penalty",
+    type=click.Choice(["none", "firth"]),
+    default="none",
+    show_default=True,
+    help="firth reduces the bias of small samples, and is finite for separated classes too.",
+)
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+@click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
+@AS_JSON
+def statistics(
+    data: Path,
+    target: str,
+    reference: str | None,
+    errors: str | None,
+    clusters: str | None,
+    penalty: str,
+    drop: tuple[str, ...],
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Say which columns of DATA matter for the label: coefficients, standard errors, intervals and tests.
+
+    All rows are fitted without a penalty, numbers in their own units, each category against its most frequent level.
+    """
+    from softreg.cli.statistics import tell_statistics
+
+    settings = {
+        "reference": reference,
+        "errors": errors,
+        "clusters": clusters,
+        "penalty": "firth" if penalty == "firth" else None,
+    }
+    tell_statistics(data, target, output, drop, settings, as_json=as_json)
+
+
 @main.command(short_help="Say what a model file holds.")
 @click.argument("model", type=FILE)
 @AS_JSON

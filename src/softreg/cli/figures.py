@@ -127,7 +127,7 @@ def _interval(figures: Figures) -> str:
 
 def calibration(found: Audit) -> list[tuple[str, str, str]]:
     """Whether the probabilities are what they say, as lines of the result table."""
-    from softreg.report.words import standing
+    from softreg.report.answers import standing
 
     word, _ = standing(found)
     gap, check = found.trust.gap, found.trust.check

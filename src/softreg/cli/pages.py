@@ -21,6 +21,7 @@ from softreg.tables.cells import parse_numbers
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from softreg.cli.worth import Worth
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 
@@ -46,13 +47,14 @@ def write_page(
     warnings: Sequence[str] = (),
     point: OperatingPoint | None = None,
     tried: StrengthPath | None = None,
+    learned: Worth | None = None,
 ) -> None:
     """Write the report on audited rows.
 
     `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
     file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights. `model` is None where
     the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
-    was chosen.
+    was chosen, `learned` what columns add and what moves the probability.
     """
 
     def rows_at(places: NDArray[np.int64], **more: Any) -> Any:
@@ -78,6 +80,7 @@ def write_page(
         trained=model is not None,
         path=tried,
         **({} if model is None else _of_the_fit(model)),
+        **({} if learned is None else vars(learned)),
     )
     write_report(path, data)
 

@@ -1,7 +1,7 @@
 """What a Python user imports: estimators, their statistics and their files."""
 
 from softreg.models.calibration import Calibrator, Trial
-from softreg.models.codelength import Added, CodeLength, added_information, prequential_codelength
+from softreg.models.codelength import Added, CodeLength, added_information, added_on_rows, prequential_codelength
 from softreg.models.conformal import PredictionSets, coverage
 from softreg.models.explanation import Explanation, explain
 from softreg.models.inference import Inference, infer
@@ -31,6 +31,7 @@ __all__ = [
     "Stored",
     "Trial",
     "added_information",
+    "added_on_rows",
     "bootstrap",
     "coverage",
     "explain",

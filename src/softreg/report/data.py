@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.models import Added, CodeLength
 from softreg.probability import OperatingPoint
 from softreg.report.audit import Audit
 from softreg.report.plots import Record, Strengths
@@ -33,6 +34,21 @@ class ShownRow:
     p_wrong: float | None = None
 
 
+@dataclass(frozen=True)
+class Effect:
+    """By how much a class's mean probability changes for one more of a feature: `value`, with its 95% interval.
+
+    >>> Effect("age", "yes", 0.1, 0.05, 0.15).value
+    0.1
+    """
+
+    feature: str
+    label: str
+    value: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """All that a report says; everything but the title and the audit may be left out.
@@ -44,7 +60,8 @@ class ReportData:
     the strengths among which cross-validation chose.
     `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. `doubtful` are rows
     whose labels may be wrong, `expected_wrong` how many such there may be in all; `information` has (column, nats that
-    it tells alone) pairs; `operating` what decisions by a matrix of costs lead to.
+    it tells alone) pairs, `added` what each adds to the others, `code` the description length of the training labels
+    and `effects` what features do to probabilities; `operating` what decisions by a matrix of costs lead to.
     `trained` says whether there was a fit to speak of. Raises `ValueError` where the shapes do not fit one another.
 
     >>> from softreg.report.audit import audit
@@ -70,6 +87,9 @@ class ReportData:
     doubtful: Sequence[ShownRow] = ()
     expected_wrong: float | None = None
     information: Sequence[tuple[str, float]] = ()
+    added: Sequence[Added] = ()
+    code: CodeLength | None = None
+    effects: Sequence[Effect] = ()
     operating: OperatingPoint | None = None
     trained: bool = True
     path: Strengths | None = None

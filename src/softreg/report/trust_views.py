@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from softreg.probability import Interval, OperatingPoint
 from softreg.report.acting import Gains
 from softreg.report.audit import Audit
 from softreg.report.data import ReportData
-from softreg.report.views import Bar, Table, name
+from softreg.report.views import Table, name
 from softreg.report.words import number, p_value, percent, points
 
 MOST_TELLING = 30
 """Columns whose information is drawn."""
+MOST_EFFECTS = 16
+"""Effects in their table."""
 
 
 def trust(audit: Audit) -> Table:
@@ -36,6 +39,7 @@ def trust(audit: Audit) -> Table:
             line("accuracy", t.accuracy, percent, ""),
         ],
         (False, True, True, False),
+        stacked=True,
     )
 
 
@@ -71,12 +75,71 @@ def acting(found: Gains) -> Table:
     return Table(head, rows, (True,) * 6)
 
 
-def information(data: ReportData) -> list[Bar]:
-    """What each column tells alone, in bits, the most telling first."""
+@dataclass(frozen=True)
+class Told:
+    """What one column tells: bits alone, and bits added to the others with their error, as texts and widths."""
+
+    column: str
+    alone: str
+    width: str
+    added: str
+    added_width: str
+
+
+def information(data: ReportData) -> list[Told]:
+    """What each column tells alone and what it adds, in bits, the most telling first."""
+    adds = {one.name: one for one in data.added}
     told = sorted(data.information, key=lambda one: -one[1])[:MOST_TELLING]
-    largest = max((nats for _, nats in told), default=0.0) or 1.0
-    bits = [(column, nats / np.log(2), 100 * max(nats, 0.0) / largest) for column, nats in told]
-    return [Bar(name(column), number(value), f"{width:.1f}", True) for column, value, width in bits]
+    largest = max([nats for _, nats in told] + [one.nats for one in data.added], default=0.0) or 1.0
+
+    def width(nats: float) -> str:
+        return f"{100 * max(nats, 0.0) / largest:.1f}"
+
+    lines = []
+    for column, nats in told:
+        more = adds.get(column)
+        error = "" if more is None or bits_to(more.error) == "0" else f" ± {bits_to(more.error)}"
+        added = "" if more is None else bits_to(more.nats) + error
+        lines.append(Told(name(column), bits_to(nats), width(nats), added, width(0.0 if more is None else more.nats)))
+    return lines
+
+
+def bits_to(nats: float) -> str:
+    """Nats as bits, to four places: what is smaller is of no account.
+
+    >>> bits_to(0.1), bits_to(-1e-6)
+    ('0.1443', '0')
+    """
+    text = f"{nats / np.log(2):.4f}".replace("-", "−")
+    return text if text.strip("−0.") else "0"
+
+
+def code_length(data: ReportData) -> str:
+    """What the training labels take, in a sentence; empty where it was not measured."""
+    code = data.code
+    if code is None:
+        return ""
+    return (
+        f"Sent one after the other, the {code.rows:,} labels of training take {code.label_bits:,.0f} bits for one who "
+        f"learns the class rates as they come, and {code.bits:,.0f} bits for one who learns from the columns as well: "
+        f"{code.compression:.2f} times fewer, learning paid for. With the columns shuffled, so that they tell nothing, "
+        f"they take {code.control_bits:,.0f}."
+    )
+
+
+def effects(data: ReportData) -> Table:
+    """By how many percentage points a class's mean probability changes for one more of a feature."""
+
+    def point(value: float) -> str:
+        return f"{100 * value:+.1f}".replace("-", "−")
+
+    two = len(data.audit.classes) == 2
+    rows = [
+        (name(e.feature), *(() if two else (name(e.label),)), point(e.value), f"{point(e.low)} to {point(e.high)}")
+        for e in data.effects[:MOST_EFFECTS]
+    ]
+    head = ("one more of", *(() if two else ("class",)), "percentage points", "95% interval")
+    return Table(head, rows, (False, *(() if two else (False,)), True, True))
 
 
 def costs(point: OperatingPoint, classes: tuple[str, ...]) -> Table:

@@ -30,12 +30,15 @@ MOST_LINES = 25  # a longer table scrolls in itself, and says so
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under their headings; `right` marks columns of numbers, `note` says what was left out."""
+    """Rows of text under their headings; `right` marks columns of numbers, `note` says what was left out.
+
+    `stacked` puts the last column below the others where the page is narrow."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     right: Sequence[bool]
     note: str = ""
+    stacked: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,10 @@ import math
 import numpy as np
 import scipy.stats
 
-from softreg.report.acting import gains
-from softreg.report.audit import Audit
 from softreg.report.reliability import Reliability
 
 TOP = "the predicted label"  # the name of the curve of the most likely class
 LONGEST_NAME = 60  # characters of a class or column name
-LEAST_TO_ACT = 100  # rows from which a tenth of them is worth a sentence
 LONGEST_CELL = 240  # characters of the text of a cell
 
 
@@ -95,91 +92,6 @@ def cut(text: str, longest: int = LONGEST_CELL) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-def summary(audit: Audit, certificate: str = "") -> list[str]:
-    """Say in a few sentences what the probabilities are worth.
-
-    >>> from softreg.report.audit import audit
-    >>> summary(audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"]))[0]  # doctest: +ELLIPSIS
-    'The features explain 76.3% of the label entropy: log loss 0.164 nats (0.237 bits) a row, ...'
-    """
-    majority = f"always answering “{shortened(audit.majority, LONGEST_NAME)}” would be right in"
-    said = [
-        _explained(audit),
-        f"The most likely class is the right one in {percent(audit.accuracy)} of {_rows(audit.rows)}; "
-        f"{majority} {percent(audit.majority_accuracy)}.",
-        *_acted(audit),
-        *trusted(audit),
-    ]
-    return [*said, certificate] if certificate else said
-
-
-def _acted(audit: Audit) -> list[str]:
-    found = gains(audit)
-    if found is None or audit.rows < LEAST_TO_ACT:
-        return []
-    tenth = next(step for step in found.steps if step.share == 0.1)
-    wanted = shortened(found.wanted, LONGEST_NAME)
-    return [
-        f"The tenth of the rows most likely to be “{wanted}” holds {percent(tenth.found, 0)} of all “{wanted}”; "
-        f"{percent(tenth.precision, 0)} of it are so."
-    ]
-
-
-def trusted(audit: Audit) -> list[str]:
-    """Say whether the probabilities can be taken at their word, why, and what could be done.
-
-    >>> from softreg.report.audit import audit
-    >>> trusted(audit([[0.5, 0.5]] * 40, [0, 1] * 20, ["ham", "spam"]))[0]  # doctest: +ELLIPSIS
-    'The probabilities can be taken at their word, as far as 40 rows can tell: ...'
-    """
-    trust, rows = audit.trust, _rows(audit.rows)
-    if trust.calibrated:
-        return [
-            f"The probabilities can be taken at their word, as far as {rows} can tell: labels drawn from them would "
-            f"look no different (p = {p_value(trust.check.p_value, trust.check.draws)})."
-        ]
-    told = f"more than chance explains (p {p_value(trust.check.p_value, trust.check.draws, '= ')})"
-    if math.isfinite(trust.gap.value) and trust.gap.low <= 0:
-        return [
-            f"The probabilities are nearly right: they are off by {points(trust.check.error)} in the mean square, "
-            f"{told}, but no scaling of them would lower the log loss by more than chance.",
-        ]
-    if not math.isfinite(trust.gap.value):
-        return [
-            "The probabilities must not be taken at their word: what was held impossible happened.",
-            "A repair on held-out rows (softreg.Calibrator) reads a 0 as half of the smallest probability above 0.",
-        ]
-    where = _departure(audit.reliability[-1])
-    why = _leaning(trust.check.confidence, trust.check.p_confidence)
-    return [
-        f"The probabilities should not be taken at their word: they are {why}, {told}."
-        + (f" {where}" if where else ""),
-        f"Recalibrating them would lower the log loss by about {number(trust.gap.value)} nats of "
-        f"{number(audit.log_loss)} ({trust.repair} scaling; softreg.Calibrator does it on held-out rows).",
-    ]
-
-
-def standing(audit: Audit) -> tuple[str, bool]:
-    """The calibration in a word or two, and whether it is good.
-
-    >>> from softreg.report.audit import audit
-    >>> standing(audit([[0.5, 0.5]] * 40, [0, 1] * 20, ["ham", "spam"]))
-    ('as promised', True)
-    """
-    trust = audit.trust
-    if trust.calibrated:
-        return "as promised", True
-    if math.isfinite(trust.gap.value) and trust.gap.low <= 0:
-        return "nearly right", True
-    return _leaning(trust.check.confidence, trust.check.p_confidence), False
-
-
-def _leaning(confidence: float, p: float) -> str:
-    if p > 0.05:
-        return "uneven"
-    return "too sure" if confidence > 0 else "too cautious"
-
-
 def p_value(p: float, draws: int, equals: str = "") -> str:
     """Write a p-value; the smallest that so many draws can give is an upper bound.
 
@@ -199,20 +111,6 @@ def points(square: float) -> str:
     ('2.0 percentage points', 'nothing that can be seen')
     """
     return f"{100 * math.sqrt(square):.1f} percentage points" if square > 0 else "nothing that can be seen"
-
-
-def _explained(audit: Audit) -> str:
-    loss = f"log loss {number(audit.log_loss)} nats ({number(audit.log_loss_bits)} bits) a row"
-    without = number(audit.label_entropy)
-    if math.isinf(audit.log_loss):
-        impossible = _rows(int((audit.probability == 0).sum()))
-        return f"The log loss is infinite: the model held the given label of {impossible} impossible."
-    if audit.label_entropy == 0:
-        return f"Only one class occurs here, so there is nothing for features to explain; {loss}."
-    if audit.skill > 0:
-        share = percent(audit.skill)
-        return f"The features explain {share} of the label entropy: {loss}, against {without} without them."
-    return f"The features do not help here: {loss}, against {without} for one who knows the class rates alone."
 
 
 def is_calibrated(curve: Reliability) -> bool:
@@ -235,29 +133,32 @@ def verdict(curve: Reliability) -> str:
             "The probabilities can be taken at their word, as far as these rows can tell: "
             f"{bins} lie within the band of a calibrated model."
         )
-    return (
-        f"The probabilities are not calibrated: {bins} lie within the band of a calibrated model. {_departure(curve)}"
-    )
+    return f"The probabilities are not calibrated: {bins} lie within the band of a calibrated model. {departure(curve)}"
 
 
-def _departure(curve: Reliability) -> str:
+def departure(curve: Reliability) -> str:
     """Where most rows are off, in a sentence; empty where no bin lies outside its band."""
     if not curve.outside.any():
         return ""
     rows_off = np.where(curve.outside, curve.count * np.abs(curve.observed - curve.predicted), 0.0)
     worst = int(np.argmax(rows_off))
     between = f"between {percent(curve.edges[worst], 0)} and {percent(curve.edges[worst + 1], 0)}"
-    of = f" for {_quoted(curve.name)}" if curve.name else ""
+    of = f" for {quoted(curve.name)}" if curve.name else ""
     return (
         f"The departure that touches most rows is {between}, where "
         f"{percent(curve.predicted[worst])} was predicted{of} and {percent(curve.observed[worst])} happened."
     )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """The name of a class in quotes; what is no class ("the predicted label") without."""
     return text if text == TOP else f"“{shortened(text, LONGEST_NAME)}”"
 
 
-def _rows(count: int) -> str:
+def rows_of(count: int) -> str:
+    """So many rows, in words.
+
+    >>> rows_of(1), rows_of(2000)
+    ('1 row', '2,000 rows')
+    """
     return "1 row" if count == 1 else f"{count:,} rows"
