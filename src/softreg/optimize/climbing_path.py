@@ -18,10 +18,13 @@ from softreg.optimize.dual import budgets, lost, prove
 from softreg.optimize.objective import Objective
 from softreg.rows import Array, Block, in_order
 
-CALM = 2
-"""So many looks in succession must find a held-out loss unchanged."""
-NEAR = 1.0
-"""The estimated gap at which a member may be done, in units of the change that counts as none."""
+LOOK, NEAR = 10.0, 1.0
+"""The estimated gaps from which on a member is looked at, and at which it may be done, in units of the change of a
+held-out loss that counts as none."""
+ENOUGH = 2.0
+"""How far its held-out loss may still be expected to go, in the same units."""
+SPAN, FASTEST, SLOWEST = 4, 0.25, 0.98
+"""The pace is that of so many sweeps: what a sweep leaves of the gap, at least and at most."""
 FINEST = 1e-6
 """Where held-out losses are to be known better than this, in nats, steps in float32 are not enough."""
 NEVER = -80.0
@@ -60,6 +63,8 @@ def climb_members(
     most = budgets(objective, squares) if settled >= FINEST else None
     if squares is None or most is None:
         return None
+    single = objective.rows.precise(dtype=np.float32)  # proofs in the precision of the steps: half the price
+    objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     climbing = _Climbing(objective, judge, count, settled, seed, squares, most)
     m, n = objective.m, objective.rows.n
     from_where = [None if start is None else (start[0][j], start[1][j]) for j in range(m)]
@@ -97,13 +102,13 @@ class _Climbing:
         (j, start), objective = work, self.objective
         one = begin(objective, j, self.labels, self.squares, self.seed, start)
         look = _Look(one, np.flatnonzero((self.judge == j).any(axis=0)), self.labels, self.count)
-        calm = 0
-        while calm < CALM:
+        while True:
             one.sweep(objective.rows)
             if lost(one, self.most[j] * objective.rows.n, self.settled):
                 return False
-            near = one.gaps[-1] <= NEAR * self.settled
-            calm = calm + 1 if near and look.has_settled(objective, self.settled) else 0
+            gap = one.gaps[-1] / self.settled
+            if gap <= LOOK and look.left(objective) <= ENOUGH * self.settled and gap <= NEAR:
+                break
         self._keep(j, one)
         return True
 
@@ -130,15 +135,22 @@ class _Look:
             self.given[np.arange(len(self.rows)), labels[self.rows]] = 0.0
         else:
             self.given = np.log(np.maximum(labels[self.rows], np.exp(NEVER))).astype(np.float32)
-        self.last = np.inf
+        self.last, self.moved = np.inf, np.inf
 
-    def has_settled(self, objective: Objective, limit: float) -> bool:
-        """Whether the mean loss has changed by no more than this since the look before; of no rows, always."""
+    def left(self, objective: Objective) -> float:
+        """How far the mean loss may still go: its last change, going on at the pace of the gap; 0 for no rows.
+
+        The loss goes with the weights, whose distance from the best ones is as the root of the gap.
+        """
         if len(self.rows) == 0:
-            return True
+            return 0.0
         dual = self.one.dual
         dual.log_alpha[self.rows] = self.given
         objective.rows.dual_steps(self.rows, dual)
         now = float(dual.divergence[self.rows] @ self.count) / max(float(self.count.sum()), 1e-300)
-        moved, self.last = abs(now - self.last), now
-        return moved <= limit
+        before = self.moved if np.isfinite(self.moved) else 0.0
+        self.moved, self.last = abs(now - self.last), now
+        gaps = np.maximum(self.one.gaps[-SPAN - 1 :], 1e-12)  # rounding may have made them negative
+        ratio = (gaps[-1] / gaps[0]) ** (1 / max(len(gaps) - 1, 1))
+        pace = np.sqrt(min(max(ratio, FASTEST), SLOWEST))
+        return float(max(self.moved, pace * before) * pace / (1 - pace))
