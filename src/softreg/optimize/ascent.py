@@ -13,8 +13,8 @@ convexity of `strength / (strength + kappa)`: the sweeps then grow with the root
     F(W) - D(alpha) = (1/N) sum_i v_i KL(alpha_i || softmax(o_i)) + kappa^2 / (2 strength) ||W - Z||^2.
 
 Shalev-Shwartz and Zhang (2014), Accelerated proximal stochastic dual coordinate ascent; Lin, Mairal and Harchaoui
-(2015), A universal catalyst for first-order optimization; O'Donoghue and Candes (2015), Adaptive restart for accelerated
-gradient schemes.
+(2015), A universal catalyst for first-order optimization; O'Donoghue and Candes (2015), Adaptive restart for
+accelerated gradient schemes.
 """
 
 from __future__ import annotations

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.optimize.ascent import Climb, begin
-from softreg.optimize.dual import budgets, lost, prove
+from softreg.optimize.dual import budgets, lost, prove, starts
 from softreg.optimize.objective import Objective
 from softreg.rows import Array, Block, in_order
 
-LOOK, NEAR = 10.0, 1.0
+LOOK, NEAR = 10.0, 0.5
 """The estimated gaps from which on a member is looked at, and at which it may be done, in units of the change of a
 held-out loss that counts as none."""
-ENOUGH = 2.0
+UNSEEN = 0.1
+"""The estimated gap at which a member may be done that is judged on rows it is trained on: no visit looks at those."""
+ENOUGH = 1.0
 """How far its held-out loss may still be expected to go, in the same units."""
 SPAN, FASTEST, SLOWEST = 4, 0.25, 0.98
 """The pace is that of so many sweeps: what a sweep leaves of the gap, at least and at most."""
@@ -66,13 +68,11 @@ def climb_members(
     single = objective.rows.precise(dtype=np.float32)  # proofs in the precision of the steps: half the price
     objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     climbing = _Climbing(objective, judge, count, settled, seed, squares, most)
-    m, n = objective.m, objective.rows.n
-    from_where = [None if start is None else (start[0][j], start[1][j]) for j in range(m)]
-    found = list(in_order(climbing.member, list(enumerate(from_where))))
+    found = list(in_order(climbing.member, list(enumerate(starts(objective, start)))))
     if not all(found):
         return None
     value, gap, visits = np.array(climbing.told).T
-    return Climbed(climbing.W, climbing.b, value, gap, climbing.held, round(float(visits.max()) / n) + 1)
+    return Climbed(climbing.W, climbing.b, value, gap, climbing.held, round(float(visits.max()) / single.n) + 1)
 
 
 class _Climbing:
@@ -107,7 +107,7 @@ class _Climbing:
             if lost(one, self.most[j] * objective.rows.n, self.settled):
                 return False
             gap = one.gaps[-1] / self.settled
-            if gap <= LOOK and look.left(objective) <= ENOUGH * self.settled and gap <= NEAR:
+            if gap <= LOOK and look.left(objective) <= ENOUGH * self.settled and gap <= look.near:
                 break
         self._keep(j, one)
         return True
@@ -129,7 +129,9 @@ class _Look:
 
     def __init__(self, one: Climb, rows: Array, labels: Array, count: Array) -> None:
         free = one.weights is not None and not one.weights[rows].any()  # a row may be judged and trained on as well
-        self.one, self.rows, self.count = one, rows if free else rows[:0], count[rows]
+        self.near = NEAR if free or len(rows) == 0 else UNSEEN
+        self.one, self.rows = one, rows if free else rows[:0]
+        self.count = count[self.rows]
         if labels.ndim == 1:
             self.given = np.full((len(self.rows), one.dual.log_alpha.shape[1]), NEVER, np.float32)
             self.given[np.arange(len(self.rows)), labels[self.rows]] = 0.0

@@ -76,8 +76,7 @@ def climb(
     if squares is None or most is None:
         return None
     labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
-    from_where = [None if start is None else (start[0][j], start[1][j]) for j in range(objective.m)]
-    climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(from_where)]
+    climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(starts(objective, start))]
     history: list[Progress] = []
     value, gap = np.full((2, objective.m), np.inf)
     for target in max(tol / 2, SINGLE) / 4.0 ** np.arange(ROUNDS):
@@ -98,6 +97,18 @@ def climb(
     W = np.stack([one.dual.W.T for one in climbs]).astype(np.float64)
     theta = objective.coordinates.from_user(W, np.stack([one.bias for one in climbs]))
     return Summit(theta, value, gap, np.array([len(one.gaps) for one in climbs]), tuple(history))
+
+
+def starts(objective: Objective, given: tuple[Array, Array] | None) -> list[tuple[Array, Array] | None]:
+    """The weights that each model begins with, None for those that are farther off than weights of 0.
+
+    The penalty at an optimum is at most the loss at weights of 0, which is at most `log q`.
+    """
+    if given is None:
+        return [None] * objective.m
+    costs = objective.penalty.value(np.moveaxis(given[0], 1, 2))
+    far = ~(costs < 4 * np.log(objective.q))
+    return [None if far[j] else (given[0][j], given[1][j]) for j in range(objective.m)]
 
 
 def budgets(objective: Objective, squares: Array | None) -> list[float] | None:
