@@ -96,7 +96,7 @@ def table_statistics(
         >>> found.against, found.inference.columns
         ({'town': 'Bonn'}, ('(bias)', 'age', 'town=Kiel', 'town=Ulm'))
         >>> print(found.column_tests()["age"])
-        likelihood ratio: 111 on 1 df, p < 0.001
+        likelihood ratio: 160.7 on 1 df, p < 0.001
     """
     table = as_table(data)
     chosen = row_numbers(rows, table.num_rows)
