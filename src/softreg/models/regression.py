@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.models import checks, firth, learning, state, targets
 from softreg.models.devices import host_rows, rows_features
 from softreg.models.predicting import Predictor
+from softreg.models.separated import settle
 from softreg.models.storage import write_model
 from softreg.models.weights import row_weights
 from softreg.optimize import Progress, elastic_net, l2, minimise
@@ -131,6 +132,9 @@ class SoftmaxRegression(Predictor):
                 seed=0 if seed is None else int(check_random_state(seed).randint(2**31 - 1)),
                 on_progress=self._progress(),
             )
+            if strength == 0:
+                names = getattr(seen, "feature_names_in_", self._column_names)
+                solution = settle(solution, X, labels, classes, names, self.fit_intercept)
         checks.take_columns(self, seen)
         self.classes_ = classes
         self._take(solution)

@@ -120,9 +120,9 @@ class HostSoftmax:
         """The logits themselves."""
         return self.memory[name]
 
-    def picked(self, models: Array, rows: Array) -> Array:
-        """The logits of one model for each of these rows."""
-        return np.asarray(self.memory["logits"][models, :, rows])
+    def picked(self, model: int, rows: Array) -> Array:
+        """The logits of one model for these rows."""
+        return np.asarray(self.memory["logits"][model].take(rows, axis=1))
 
     # --- none that are kept -------------------------------------------------------------------------------------
 

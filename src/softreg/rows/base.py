@@ -128,6 +128,11 @@ class Rows(Protocol):
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
         ...
 
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of the rows of these numbers (k,) to `out` (k, d): memory that is used again,
+        since fresh memory costs more than the copy."""
+        ...
+
     @property
     def stored(self) -> int:
         """How many numbers the home keeps: n d, or fewer where zeros are left out."""

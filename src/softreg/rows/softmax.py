@@ -76,8 +76,8 @@ class Softmax(Protocol):
         """The logits (m, q, b) kept under this name."""
         ...
 
-    def picked(self, models: Array, rows: Array) -> Array:
-        """The logits (r, q) of one model for each of r rows of the block."""
+    def picked(self, model: int, rows: Array) -> Array:
+        """The logits (q, r) of one model for r rows of the block."""
         ...
 
     def lean_read(self, prepared: Array, bias: Array) -> Sums:

@@ -112,6 +112,11 @@ class TorchRows:
         return TorchRows(few, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
                          coarse=False)  # fmt: skip
 
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of these rows to `out`, in the host's memory."""
+        rows = TorchRows(self.X[index], self.labels[index], None, shift=self.shift, scale=self.scale, dtype=self.dtype)
+        np.concatenate([block.standardised(shift, scale) for block in rows.blocks], out=out)
+
     @property
     def stored(self) -> int:
         """How many numbers the rows hold."""

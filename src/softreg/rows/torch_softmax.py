@@ -184,10 +184,9 @@ class TorchSoftmax:
         """The logits, brought to the host."""
         return np.asarray(self.memory[name].permute(1, 2, 0).cpu().numpy())
 
-    def picked(self, models: Array, rows: Array) -> Array:
-        """The logits of one model for each of these rows."""
-        at, mine = self._put(rows, np.int64), self._put(models, np.int64)
-        return np.asarray(self.memory["logits"][at, mine].cpu().numpy())
+    def picked(self, model: int, rows: Array) -> Array:
+        """The logits of one model for these rows."""
+        return np.asarray(self.memory["logits"][self._put(rows, np.int64), model].T.cpu().numpy())
 
     # --- none that are kept -------------------------------------------------------------------------------------
 
