@@ -129,8 +129,8 @@ def no_room(error: BaseException, X: OnDevice, k: int) -> MemoryError:
 
     Example:
         >>> X = OnDevice(np.zeros((1000, 50)), "cuda")
-        >>> print(str(no_room(RuntimeError("out of memory"), X, 10))[:67])
-        the memory of cuda is too small: X (1,000 x 50) takes 0.0 GiB there
+        >>> print(str(no_room(RuntimeError("out of memory"), X, 10))[:84])
+        the memory of cuda is too small: X (1,000 x 50) takes 0.0 GiB and stays in the host,
     """
     n, d = X.shape
     size = n * d * X.tensor.itemsize / 2**30

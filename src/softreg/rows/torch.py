@@ -7,6 +7,7 @@ tolerance asks for that; sums over chunks are float64. Parameters are float64 on
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -182,9 +183,13 @@ class TorchRows:
         G = R.T @ X
         return G if self.X.unit == 1.0 or self.shift is not None else G * self.X.unit
 
-    def fused(self, softmax: TorchSoftmax, prepared: Any, bias: Array, room: Any) -> Sums | None:
-        """A whole pass from one reading of the rows, by one kernel; None where that is not the way."""
-        return None
+    def fused(self, m: int, q: int) -> Any:
+        """The kernel that makes a whole pass of one reading of the rows (`triton_pass.read`), or None."""
+        if self.dtype != np.float32 or self.shift is not None or os.environ.get("SOFTREG_KERNELS") == "0":
+            return None
+        from softreg.rows import triton_pass
+
+        return triton_pass.read if triton_pass.takes(self.device, m, q) else None
 
 
 @dataclass(eq=False)
@@ -211,6 +216,11 @@ class TorchBlock(MemoryBlock):
         """The rows in chunks for k columns of logits, with their places in the block."""
         for a, chunk in self.rows.feed.chunks(self.start, self.stop, self.rows.chunk_rows(k)):
             yield slice(a, a + len(chunk)), self.rows.made_ready(chunk)
+
+    def stored(self) -> Iterator[tuple[slice, Any]]:
+        """The rows as they are stored, as many at a time as are on the device, with their places in the block."""
+        for a, rows in self.rows.feed.chunks(self.start, self.stop, self.stop - self.start):
+            yield slice(a, a + len(rows)), rows
 
     def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
         """The logits of a stack, on the device."""

@@ -80,10 +80,9 @@ class TorchSoftmax:
     def read(self, prepared: Any, bias: Array, name: str) -> Sums:
         """Loss, residual and residual times rows; the logits are kept."""
         room = self._room(name)
-        fused = self.rows.fused(self, prepared, bias, room)
-        if fused is not None:
-            return fused
-        b = self._put(bias)
+        b, kernel = self._put(bias), self.rows.fused(self.m, self.q)
+        if kernel is not None:
+            return self._added(self._fused(kernel, prepared, b, room))
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
             o = self._logits(X, prepared, b)
@@ -92,6 +91,15 @@ class TorchSoftmax:
             return self._sums(value, loss.residual(P, labels, V), X)
 
         return self._added(part(*chunk) for chunk in self._with_rows())
+
+    def _fused(self, kernel: Any, prepared: Any, bias: Any, room: Any) -> Iterator[tuple[Any, ...]]:
+        """The sums of a pass by one kernel, for as many rows as are on the device at a time."""
+        precision, unit = "tf32" if self.rows.coarse else "tf32x3", self.rows.X.unit
+        for span, X in self.block.stored():
+            V = None if self.V is None else self.V[span]
+            labels = self.block.targets[span]
+            value, r, G = kernel(X, prepared, bias, labels, V, room[span], self.m, self.q, precision)
+            yield value, r, G if unit == 1.0 else G * unit
 
     def _sums(self, value: Any, R: Any, X: Any) -> tuple[Any, ...]:
         flat = R.reshape(-1, self.k)
