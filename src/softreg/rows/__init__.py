@@ -12,6 +12,7 @@ from softreg.rows.dense import DenseRows, scores
 from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
+from softreg.rows.stream import RowWriter
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DenseRows",
     "Dual",
     "Kernels",
+    "RowWriter",
     "Rows",
     "SparseRows",
     "Sums",

@@ -9,7 +9,7 @@ over a handful of classes are then long vector operations (measured: three times
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -101,6 +101,8 @@ class Rows(Protocol):
     n: int
     d: int
     dtype: np.dtype[Any]
+    roomy: bool
+    """Whether blocks may keep a number for every row and class in memory; not where rows are more than fit there."""
 
     def sum(self, part: Callable[[Block], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in an order that depends on the data alone."""
@@ -181,6 +183,7 @@ class MemoryRows(Generic[OneBlock]):
     """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
 
     blocks: list[OneBlock]
+    roomy = True
 
     def sum(self, part: Callable[[OneBlock], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in the order of the rows."""
@@ -242,6 +245,8 @@ def add_up(parts: Any) -> Sums:
 
 MANY = 100_000
 """From so many rows on a sample is not drawn from an order of all of them."""
+SAMPLE_BYTES = 64 << 20
+"""A sample of rows that do not fit into memory has about so many bytes at most."""
 
 
 def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Array, Array]:
@@ -255,20 +260,62 @@ def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Arr
         >>> len(index), weight.sum()
         (12, np.float64(100.0))
     """
-    codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    n, random, counts = len(codes), np.random.default_rng(seed), np.bincount(codes)
+    return stratified_pieces(lambda: [labels], size, seed, least)
+
+
+def stratified_pieces(
+    pieces: Callable[[], Iterable[Array]], size: int, seed: int, least: int = 5
+) -> tuple[Array, Array]:
+    """`stratified` for labels that come piece by piece: the same sample, however they are cut.
+
+    Example:
+        >>> index, weight = stratified_pieces(lambda: [np.zeros(98, int), np.ones(2, int)], 10, seed=0)
+        >>> len(index), weight.sum()
+        (12, np.float64(100.0))
+    """
+    random, counts = np.random.default_rng(seed), _counts(pieces())
+    n = int(counts.sum())
     take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
-    order = np.arange(n)
-    if n > MANY:  # most rows drop out before the rest is shuffled; that too few stay is out of the question
-        stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1)
-        order = np.flatnonzero(random.random(n, dtype=np.float32) < stay.astype(np.float32)[codes])
-        take = np.minimum(take, np.bincount(codes[order], minlength=len(counts)))
-    order = random.permutation(order)
+    # most of many rows drop out before the rest is shuffled; that too few stay is out of the question
+    stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1) if n > MANY else None
+    order, codes = _survivors(pieces(), None if stay is None else stay.astype(np.float32), random)
+    take = np.minimum(take, np.bincount(codes, minlength=len(counts)))
+    shuffled = random.permutation(len(order))
+    order, codes = order[shuffled], codes[shuffled]
     few = codes.astype(np.int16) if len(counts) < 2**15 else codes  # which NumPy sorts by counting
-    order = order[np.argsort(few[order], kind="stable")]
-    last = np.cumsum(np.bincount(codes[order], minlength=len(counts)))
+    together = np.argsort(few, kind="stable")
+    order, codes = order[together], codes[together]
+    last = np.cumsum(np.bincount(codes, minlength=len(counts)))
     first = np.concatenate([[0], last[:-1]])
-    index = np.concatenate([order[a : a + k] for a, k in zip(first, take, strict=True)])
-    index.sort()
-    weight = counts[codes[index]] / take[codes[index]]
-    return index, weight
+    chosen = np.concatenate([np.arange(a, a + k) for a, k in zip(first, take, strict=True)])
+    index, codes = order[chosen], codes[chosen]
+    rising = np.argsort(index, kind="stable")
+    return index[rising], (counts / np.maximum(take, 1))[codes[rising]]
+
+
+def _codes(labels: Array) -> Array:
+    return labels if labels.ndim == 1 else labels.argmax(axis=1)
+
+
+def _counts(pieces: Iterable[Array]) -> Array:
+    """How many rows each class has."""
+    counts = np.zeros(0, np.int64)
+    for labels in pieces:
+        more = np.bincount(_codes(labels), minlength=len(counts))
+        more[: len(counts)] += counts
+        counts = more
+    return counts
+
+
+def _survivors(pieces: Iterable[Array], stay: Array | None, random: np.random.Generator) -> tuple[Array, Array]:
+    """Places and codes of the rows that stay, each with the chance of its class; of all rows where that is None."""
+    places, kept, start = [], [], 0
+    for labels in pieces:
+        codes = _codes(labels)
+        some = np.arange(len(codes))
+        if stay is not None:
+            some = np.flatnonzero(random.random(len(codes), dtype=np.float32) < stay[codes])
+        places.append(some + start)
+        kept.append(codes[some])
+        start += len(codes)
+    return np.concatenate(places), np.concatenate(kept)

@@ -118,13 +118,13 @@ class DenseRows(MemoryRows[DenseBlock]):
 
     def labelled(self, labels: Array, weights: Array | None) -> DenseRows:
         """The same rows with other labels and weights."""
-        return DenseRows(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
+        return type(self)(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> DenseRows:
         """The same rows, each block shifted, scaled and cast before it is multiplied."""
         if shift is None:
             shift, scale = self.shift, self.scale
-        return DenseRows(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+        return type(self)(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
 
 
 def block_rows(n: int, row_bytes: int) -> int:

@@ -1,0 +1,146 @@
+"""Rows that are more than memory holds: written once to a cache on the disk, then read block by block by the threads.
+
+The blocks are those of the homes in memory, cut at the same places and multiplied by the same kernels, so that the sums
+are the same to the last bit. Blocks keep nothing that grows with the rows (`roomy` is False).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from softreg.rows.base import SAMPLE_BYTES, Array, stratified_pieces
+from softreg.rows.cache import FileArray, FileColumn, FileCSR
+from softreg.rows.columns import repeats
+from softreg.rows.dense import DenseRows
+from softreg.rows.sparse import SparseBlock, SparseRows
+
+LABELS = 1 << 18
+"""So many labels at a time are read to draw a sample."""
+MOST_CODES = np.iinfo(np.int32).max
+
+
+class StreamDense(DenseRows):
+    """Rows of a `FileArray` (n, d)."""
+
+    roomy = False
+
+    def sample(self, size: int, seed: int) -> DenseRows:
+        """About `size` rows in memory, each class in proportion but never lost; fewer where they would be too large."""
+        index, weights = drawn(self, min(size, most_rows(self.d * self.X.dtype.itemsize)), seed)
+        few = DenseRows(self.X[index], self.labels[index], weights)
+        return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
+
+
+class StreamBlock(SparseBlock):
+    """A run of rows of a `FileCSR`, read when they are asked for."""
+
+    @property
+    def X(self) -> Any:
+        """The rows, a csr_array."""
+        rows = self.rows
+        return rows.X.rows(self.start, self.stop, None if rows.X.dtype == np.float64 else rows.dtype)
+
+
+class StreamSparse(SparseRows):
+    """Rows of a `FileCSR` (n, d)."""
+
+    roomy = False
+
+    def _search(self, targets: Array) -> Array:
+        found: Array = self.X.cuts(targets)
+        return found
+
+    def _block(self, start: int, stop: int) -> SparseBlock:
+        return StreamBlock(self, start, stop, None)
+
+    def sample(self, size: int, seed: int) -> SparseRows:
+        """About `size` rows in memory, each class in proportion but never lost; fewer where they would be too large."""
+        row_bytes = int(self.stored / max(1, self.n) * 2 * self.X.dtype.itemsize)
+        index, weights = drawn(self, min(size, most_rows(row_bytes)), seed)
+        return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
+
+    def row_squares(self) -> Array | None:
+        """None: these rows come in blocks."""
+        return None
+
+
+def most_rows(row_bytes: int) -> int:
+    """How many rows a sample may have."""
+    return max(1, SAMPLE_BYTES // max(1, row_bytes))
+
+
+def drawn(rows: Any, size: int, seed: int) -> tuple[Array, Array]:
+    """Places of a stratified sample of the rows, and their weights (1, s) or (m, s)."""
+
+    def pieces() -> Iterator[Array]:
+        for a in range(0, rows.n, LABELS):
+            yield rows.labels[a : a + LABELS]
+
+    index, share = stratified_pieces(pieces, size, seed)
+    return index, share[None, :] if rows.weights is None else rows.weights[:, index] * share
+
+
+class RowWriter:
+    """Rows, labels and weights, written batch by batch; `finish` gives them a home.
+
+    Labels are codes (b,), whose meaning `finish` may still change, or label probabilities (b, q).
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self.X: FileArray | FileCSR | None = None
+        self.labels: FileArray | None = None
+        self.weights: FileArray | None = None
+        self.n = 0
+
+    def append(self, X: Any, labels: Array, weights: Array | None) -> None:
+        """Write a batch: X (b, d) float32 or float64, dense or CSR, as all before; raises `OSError` for a full disk."""
+        if self.X is None:
+            make = FileCSR if sp.issparse(X) else FileArray
+            self.X = make(X.dtype, X.shape[1], self.folder)
+            hard = labels.ndim == 1
+            self.labels = FileArray(np.int32 if hard else np.float64, None if hard else labels.shape[1], self.folder)
+            self.weights = None if weights is None else FileArray(np.float64, None, self.folder)
+        assert self.labels is not None
+        if sp.issparse(X):
+            if repeats(X):  # entries given twice mean their sum
+                X = X.copy()
+                X.sum_duplicates()
+        self.X.append(X)
+        self.labels.append(labels)
+        if self.weights is not None:
+            self.weights.append(weights if weights is not None else np.ones(X.shape[0]))
+        self.n += X.shape[0]
+
+    def finish(self, codes: Array | None = None, class_weights: Array | None = None, scale: float = 1.0) -> Any:
+        """The home of all rows written.
+
+        `codes` (k,) says which class each code that was written stands for, None leaves all as they are;
+        `class_weights` (q,) and `scale` multiply the row weights.
+        """
+        assert self.X is not None
+        assert self.labels is not None
+        hard = self.labels.ndim == 1
+        meaning: Callable[[Array, Any], Array] = lambda values, key: values  # noqa: E731
+        if hard and codes is not None:
+            meaning = lambda values, key: codes[values]  # noqa: E731
+        labels = FileColumn(self.labels, meaning, self.labels.ndim)
+        weights = None
+        if self.weights is not None or class_weights is not None:
+            raw = self.weights if self.weights is not None else self.labels
+
+            def weigh(values: Array, key: Any) -> Array:
+                w = np.full(len(values), scale) if self.weights is None else values * scale
+                if class_weights is not None:
+                    Y = labels[key]
+                    w *= class_weights[Y] if hard else Y @ class_weights
+                return w
+
+            weights = FileColumn(raw, weigh, 2)
+        make: Any = StreamSparse if isinstance(self.X, FileCSR) else StreamDense
+        return make(self.X, labels, weights)
