@@ -32,9 +32,11 @@ ROOM = 64 << 20
 def objective_for(
     rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
 ) -> Objective:
-    """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows."""
+    """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows, or
+    where the rows themselves are more than memory holds."""
     numbers = 2 * len(penalty.l2) * n_classes
     heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
+    heavy |= not rows.roomy
     plain = not penalty.l1.any() and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
     return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 

@@ -9,7 +9,7 @@ over a handful of classes are then long vector operations (measured: three times
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -291,6 +291,26 @@ def stratified_pieces(
     index, codes = order[chosen], codes[chosen]
     rising = np.argsort(index, kind="stable")
     return index[rising], (counts / np.maximum(take, 1))[codes[rising]]
+
+
+LABELS = 1 << 18
+"""So many labels at a time are read to draw a sample."""
+
+
+def drawn(rows: Any, size: int, row_bytes: int, seed: int) -> tuple[Array, Array]:
+    """Places of a stratified sample of the rows, and their weights (1, s) or (m, s).
+
+    Of rows that are more than memory holds it has at most `SAMPLE_BYTES`; a row takes about `row_bytes`.
+    """
+    if not rows.roomy:
+        size = min(size, max(1, SAMPLE_BYTES // max(1, row_bytes)))
+
+    def pieces() -> Iterator[Array]:
+        for a in range(0, rows.n, LABELS):
+            yield rows.labels[a : a + LABELS]
+
+    index, share = stratified_pieces(pieces, size, seed)
+    return index, share[None, :] if rows.weights is None else rows.weights[:, index] * share
 
 
 def _codes(labels: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows import columns, kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, drawn
 from softreg.rows.dual import Dual, dual_steps, row_squares
 
 BLOCK_NONZEROS = 400_000
@@ -116,8 +116,7 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def sample(self, size: int, seed: int) -> SparseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
-        index, share = stratified(self.labels, size, seed)
-        weights = share[None, :] if self.weights is None else self.weights[:, index] * share
+        index, weights = drawn(self, size, int(self.stored / max(1, self.n) * (self.X.dtype.itemsize + 4)), seed)
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
 
     @property

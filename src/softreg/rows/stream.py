@@ -6,34 +6,21 @@ are the same to the last bit. Blocks keep nothing that grows with the rows (`roo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from softreg.rows.base import SAMPLE_BYTES, Array, stratified_pieces
+from softreg.rows.base import Array
 from softreg.rows.cache import FileArray, FileColumn, FileCSR
 from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows
 from softreg.rows.sparse import SparseBlock, SparseRows
 
-LABELS = 1 << 18
-"""So many labels at a time are read to draw a sample."""
-MOST_CODES = np.iinfo(np.int32).max
-
-
 class StreamDense(DenseRows):
     """Rows of a `FileArray` (n, d)."""
-
-    roomy = False
-
-    def sample(self, size: int, seed: int) -> DenseRows:
-        """About `size` rows in memory, each class in proportion but never lost; fewer where they would be too large."""
-        index, weights = drawn(self, min(size, most_rows(self.d * self.X.dtype.itemsize)), seed)
-        few = DenseRows(self.X[index], self.labels[index], weights)
-        return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
 
 
 class StreamBlock(SparseBlock):
@@ -58,31 +45,9 @@ class StreamSparse(SparseRows):
     def _block(self, start: int, stop: int) -> SparseBlock:
         return StreamBlock(self, start, stop, None)
 
-    def sample(self, size: int, seed: int) -> SparseRows:
-        """About `size` rows in memory, each class in proportion but never lost; fewer where they would be too large."""
-        row_bytes = int(self.stored / max(1, self.n) * 2 * self.X.dtype.itemsize)
-        index, weights = drawn(self, min(size, most_rows(row_bytes)), seed)
-        return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
-
     def row_squares(self) -> Array | None:
         """None: these rows come in blocks."""
         return None
-
-
-def most_rows(row_bytes: int) -> int:
-    """How many rows a sample may have."""
-    return max(1, SAMPLE_BYTES // max(1, row_bytes))
-
-
-def drawn(rows: Any, size: int, seed: int) -> tuple[Array, Array]:
-    """Places of a stratified sample of the rows, and their weights (1, s) or (m, s)."""
-
-    def pieces() -> Iterator[Array]:
-        for a in range(0, rows.n, LABELS):
-            yield rows.labels[a : a + LABELS]
-
-    index, share = stratified_pieces(pieces, size, seed)
-    return index, share[None, :] if rows.weights is None else rows.weights[:, index] * share
 
 
 class RowWriter:
@@ -117,30 +82,31 @@ class RowWriter:
             self.weights.append(weights if weights is not None else np.ones(X.shape[0]))
         self.n += X.shape[0]
 
-    def finish(self, codes: Array | None = None, class_weights: Array | None = None, scale: float = 1.0) -> Any:
+    def finish(
+        self, codes: Array | None = None, class_weights: Array | None = None, scale: float = 1.0, weighted: bool = True
+    ) -> Any:
         """The home of all rows written.
 
         `codes` (k,) says which class each code that was written stands for, None leaves all as they are;
-        `class_weights` (q,) and `scale` multiply the row weights.
+        `class_weights` (q,) and `scale` multiply the row weights, which count only where `weighted`.
         """
         assert self.X is not None
         assert self.labels is not None
-        hard = self.labels.ndim == 1
-        meaning: Callable[[Array, Any], Array] = lambda values, key: values  # noqa: E731
-        if hard and codes is not None:
-            meaning = lambda values, key: codes[values]  # noqa: E731
-        labels = FileColumn(self.labels, meaning, self.labels.ndim)
-        weights = None
-        if self.weights is not None or class_weights is not None:
-            raw = self.weights if self.weights is not None else self.labels
+        hard, own = self.labels.ndim == 1, self.weights if weighted else None
 
-            def weigh(values: Array, key: Any) -> Array:
-                w = np.full(len(values), scale) if self.weights is None else values * scale
-                if class_weights is not None:
-                    Y = labels[key]
-                    w *= class_weights[Y] if hard else Y @ class_weights
-                return w
+        def name(values: Array, key: Any) -> Array:
+            return values if codes is None or not hard else codes[values]
 
-            weights = FileColumn(raw, weigh, 2)
+        labels = FileColumn(self.labels, name, self.labels.ndim)
+
+        def weigh(values: Array, key: Any) -> Array:
+            w = np.full(len(values), scale) if own is None else values * scale
+            if class_weights is not None:
+                Y = labels[key]
+                w *= class_weights[Y] if hard else Y @ class_weights
+            return w
+
+        plain = own is None and class_weights is None
+        weights: Any = None if plain else FileColumn(own or self.labels, weigh, 2)
         make: Any = StreamSparse if isinstance(self.X, FileCSR) else StreamDense
         return make(self.X, labels, weights)
