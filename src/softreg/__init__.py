@@ -27,6 +27,7 @@ _HOME = {
     "separation": "models",
     "TableClassifier": "tables",
     "bootstrap": "models",
+    "open_rows": "models.files",
     "load": "persistence",
 }
 

@@ -15,8 +15,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from softreg.rows import Block, DenseRows, Rows, RowWriter, SparseRows, as_rows, dense, one_blas_thread, runs, sparse, thread_count
-from softreg.rows.base import add_up, stratified
+from softreg.rows import (
+    Block,
+    DenseRows,
+    Rows,
+    RowWriter,
+    SparseRows,
+    as_rows,
+    dense,
+    one_blas_thread,
+    runs,
+    sparse,
+    thread_count,
+)
+from softreg.rows.base import add_up
+from softreg.rows.sampling import stratified
 
 Array = NDArray[Any]
 N, D = 700, 5

@@ -153,6 +153,7 @@ class LeanObjective(Objective):
             block.memory["doubt"] = np.sum([seen.doubt for seen in sure], axis=0)
             return _added(parts)
 
+        part.remembers = True  # type: ignore[attr-defined]  # for a journal, which does not hold that
         value, r, G = self.rows.sum(part)
         return self._means(value, G, r, r)
 

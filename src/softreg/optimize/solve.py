@@ -150,7 +150,7 @@ def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, A
 
 
 def _sample(rows: Rows, seed: int) -> Rows:
-    return rows if rows.n <= SMALL // 4 else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
+    return rows if rows.n <= SMALL // 4 and rows.roomy else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
 
 
 def _descend(

@@ -8,8 +8,9 @@ import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums, runs
 from softreg.rows.columns import repeats
-from softreg.rows.dense import DenseRows, scores
+from softreg.rows.dense import DenseRows, scores, vast
 from softreg.rows.dual import Dual
+from softreg.rows.journal import JournalRows, Log
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.sparse import SparseRows
 from softreg.rows.stream import RowWriter
@@ -20,7 +21,9 @@ __all__ = [
     "Block",
     "DenseRows",
     "Dual",
+    "JournalRows",
     "Kernels",
+    "Log",
     "RowWriter",
     "Rows",
     "SparseRows",
@@ -32,6 +35,7 @@ __all__ = [
     "runs",
     "scores",
     "thread_count",
+    "vast",
 ]
 
 

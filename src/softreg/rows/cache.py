@@ -48,7 +48,7 @@ class Scratch:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.size = folder or cache_folder(), 0
         try:
-            self.file = tempfile.TemporaryFile(prefix="softreg-", dir=self.folder, buffering=0)
+            self.file = tempfile.TemporaryFile(prefix="softreg-", dir=self.folder, buffering=0)  # noqa: SIM115
         except OSError as error:
             raise OSError(
                 error.errno,
@@ -65,7 +65,7 @@ class Scratch:
 
     def append(self, array: Array) -> None:
         """Write the bytes of a C-ordered array behind those written before."""
-        view = memoryview(array.reshape(-1)).cast("B")
+        view = _bytes(array)
         self.make_room(len(view))
         try:
             done = 0
@@ -101,7 +101,7 @@ class Scratch:
             return os.preadv(self.file.fileno(), [out], offset)
         with self._seeking:
             self.file.seek(offset)
-            return self.file.readinto(out) or 0  # type: ignore[attr-defined, no-any-return]
+            return self.file.readinto(out) or 0
 
 
 class FileArray:
@@ -148,7 +148,7 @@ class FileArray:
 
     def _fill(self, out: Array, start: int) -> None:
         if out.size:
-            self.scratch.read(memoryview(out.reshape(-1)).cast("B"), start * self.stride)
+            self.scratch.read(_bytes(out), start * self.stride)
 
     def __getitem__(self, key: Any) -> Array:
         if not isinstance(key, slice):
@@ -209,7 +209,8 @@ class FileCSR:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the numbers."""
-        return self.data.dtype
+        kind: np.dtype[Any] = self.data.dtype
+        return kind
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -259,6 +260,11 @@ class FileCSR:
             parts.append(self._read(first, int(index[last - 1]) + 1, None)[index[done:last] - first])
             done = last
         return sp.csr_array(sp.vstack(parts, format="csr"))
+
+
+def _bytes(array: Array) -> memoryview:
+    """The memory of a C-ordered array."""
+    return memoryview(array.reshape(-1)).cast("B")  # type: ignore[arg-type]
 
 
 def _index_type(columns: int) -> Any:

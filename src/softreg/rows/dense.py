@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, drawn
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums
+from softreg.rows.sampling import drawn
 from softreg.rows.threads import in_order
 
 BLOCK_BYTES = 16 << 20
@@ -99,7 +100,7 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
-        self.roomy = not vast(X)
+        self.roomy = isinstance(X, np.ndarray) and not vast(X)
         self.dtype = np.dtype(dtype or X.dtype)
         size = block_rows(self.n, self.d * X.dtype.itemsize)
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
@@ -137,10 +138,8 @@ def vast(X: Any) -> bool:
         >>> vast(np.zeros((2, 2)))
         False
     """
-    if not isinstance(X, np.ndarray):
-        return True  # a `FileArray`
     base: Any = X
-    while X.nbytes >= VAST and base is not None:
+    while isinstance(X, np.ndarray) and X.nbytes >= VAST and base is not None:
         if isinstance(base, (np.memmap, mmap.mmap)):
             return True
         base = getattr(base, "base", None)

@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows import columns, kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, drawn
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums
 from softreg.rows.dual import Dual, dual_steps, row_squares
+from softreg.rows.sampling import drawn
 
 BLOCK_NONZEROS = 400_000
 BLOCK_NONZEROS_A_COLUMN = 20

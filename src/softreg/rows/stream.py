@@ -6,7 +6,6 @@ are the same to the last bit. Blocks keep nothing that grows with the rows (`roo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,6 @@ from softreg.rows.cache import FileArray, FileColumn, FileCSR
 from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows
 from softreg.rows.sparse import SparseBlock, SparseRows
-
-class StreamDense(DenseRows):
-    """Rows of a `FileArray` (n, d)."""
 
 
 class StreamBlock(SparseBlock):
@@ -72,10 +68,9 @@ class RowWriter:
             self.labels = FileArray(np.int32 if hard else np.float64, None if hard else labels.shape[1], self.folder)
             self.weights = None if weights is None else FileArray(np.float64, None, self.folder)
         assert self.labels is not None
-        if sp.issparse(X):
-            if repeats(X):  # entries given twice mean their sum
-                X = X.copy()
-                X.sum_duplicates()
+        if sp.issparse(X) and repeats(X):  # entries given twice mean their sum
+            X = X.copy()
+            X.sum_duplicates()
         self.X.append(X)
         self.labels.append(labels)
         if self.weights is not None:
@@ -108,5 +103,5 @@ class RowWriter:
 
         plain = own is None and class_weights is None
         weights: Any = None if plain else FileColumn(own or self.labels, weigh, 2)
-        make: Any = StreamSparse if isinstance(self.X, FileCSR) else StreamDense
+        make: Any = StreamSparse if isinstance(self.X, FileCSR) else DenseRows  # a `FileArray` is sliced as arrays are
         return make(self.X, labels, weights)
