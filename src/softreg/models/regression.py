@@ -134,7 +134,7 @@ class SoftmaxRegression(Predictor):
             )
             if strength == 0:
                 names = getattr(seen, "feature_names_in_", self._column_names)
-                solution = settle(solution, X, labels, classes, names, self.fit_intercept)
+                solution = settle(solution, host_rows(X), labels, classes, names, self.fit_intercept)
         checks.take_columns(self, seen)
         self.classes_ = classes
         self._take(solution)
