@@ -303,6 +303,8 @@ def test_statistics_of_a_table(run: Any, table: Path, tmp_path: Path) -> None:
     told = json.loads(run("statistics", table, "--target", "buys", "--json").stdout)
     assert [float(line["estimate"]) for line in lines] == pytest.approx(told["coefficients"]["estimate"])
     assert set(told["columns"]) == {"age", "plan", "member"}
+    profile = run("statistics", table, "--target", "buys", "--intervals", "profile").stdout
+    assert "by the profile likelihood" in profile
     robust = run("statistics", table, "--target", "buys", "--errors", "robust", "--reference", "none")
     assert "'007' against 'none'" in robust.stdout
     assert "Wald" in robust.stdout
@@ -310,6 +312,8 @@ def test_statistics_of_a_table(run: Any, table: Path, tmp_path: Path) -> None:
 
 def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path: Path) -> None:
     assert "no class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
+    both = run("statistics", table, "--target", "buys", "--intervals", "profile", "--errors", "robust")
+    assert "trusts the likelihood" in both.stderr
     done = run("statistics", table, "--target", "buys", "--output", tmp_path / "coefficients.xlsx")
     assert done.exit_code == 2
     assert ".csv" in done.stderr

@@ -174,6 +174,13 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     show_default=True,
     help="firth reduces the bias of small samples, and is finite for separated classes too.",
 )
+@click.option(
+    "--intervals",
+    type=click.Choice(["wald", "profile"]),
+    default="wald",
+    show_default=True,
+    help="profile: by the likelihood itself, the better ones for few rows and with firth.",
+)
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
 @click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
 @AS_JSON
@@ -184,6 +191,7 @@ def statistics(
     errors: str | None,
     clusters: str | None,
     penalty: str,
+    intervals: str,
     drop: tuple[str, ...],
     output: Path | None,
     as_json: bool,
@@ -200,7 +208,8 @@ def statistics(
         "clusters": clusters,
         "penalty": "firth" if penalty == "firth" else None,
     }
-    tell_statistics(data, target, output, drop, settings, as_json=as_json)
+    kind = "profile" if intervals == "profile" else "Wald"
+    tell_statistics(data, target, output, drop, settings, intervals=kind, as_json=as_json)
 
 
 @main.command(short_help="Say what a model file holds.")

@@ -12,8 +12,10 @@ import click
 import pyarrow as pa
 import pyarrow.csv
 
+from softreg.cli.boundary import Complaint
 from softreg.cli.console import check_writable, say
 from softreg.files import atomic_path
+from softreg.models.estimates import Estimates
 from softreg.tables import TableStatistics, read_table, table_statistics
 
 ENDINGS = (".csv",)
@@ -26,19 +28,28 @@ def tell_statistics(
     drop: Sequence[str],
     settings: dict[str, Any],
     *,
+    intervals: str,
     as_json: bool,
 ) -> None:
     """Fit the table without a penalty and print errors, intervals and tests; coefficients go to `output`."""
     check_writable(output, ENDINGS, "--output")
+    if intervals == "profile" and (settings["errors"] == "robust" or settings["clusters"]):
+        raise Complaint(
+            "--intervals profile trusts the likelihood, which robust errors and clusters do not; leave one of them out."
+        )
     found = table_statistics(read_table(data), target, drop=drop, **settings)
-    click.echo(_as_json(found) if as_json else found.text())
+    click.echo(_as_json(found, intervals) if as_json else found.text(intervals))
     if output is not None:
         with atomic_path(output) as draft:
-            pa.csv.write_csv(pa.table(found.inference.coefficients.frame()), draft)
+            pa.csv.write_csv(pa.table(_coefficients(found, intervals).frame()), draft)
         say(f"Coefficients: {output}")
 
 
-def _as_json(found: TableStatistics) -> str:
+def _coefficients(found: TableStatistics, intervals: str) -> Estimates:
+    return found.inference.profile() if intervals == "profile" else found.inference.coefficients
+
+
+def _as_json(found: TableStatistics, intervals: str) -> str:
     told = found.inference
     tests = {
         name: {"kind": test.kind, "statistic": test.statistic, "df": test.df, "p_value": test.p_value}
@@ -57,7 +68,7 @@ def _as_json(found: TableStatistics) -> str:
                 "errors": told.errors,
                 "compared_with": found.against,
                 "columns": tests,
-                "coefficients": {k: list(v) for k, v in told.coefficients.frame().items()},
+                "coefficients": {k: list(v) for k, v in _coefficients(found, intervals).frame().items()},
             }
         ),
         allow_nan=False,

@@ -1,4 +1,4 @@
-"""One model on its way up the dual: where it begins, its sweeps over the rows, and the momentum that weak penalties need.
+"""One model on its way up the dual: its start, its sweeps over the rows, and the momentum that weak penalties need.
 
 A sweep shrinks the gap by a factor that depends on the mean curvature `c = ||x||^2 / (N strength)` of a row's step: at
 c = 5 by a half, at c = 500 hardly at all, because the rows then undo each other's steps. So where c is large, the
@@ -6,14 +6,15 @@ objective is made easier by a pull towards an anchor Z,
 
     F(W) + kappa / 2 ||W - Z||^2,
 
-with kappa such that c becomes `EASY`. Its dual has the same steps, with strength + kappa in place of the strength. Every
-other sweep the anchor moves on to `W + beta (W - W_before)`, as far as Nesterov's momentum allows for a strong convexity
-of `strength / (strength + kappa)`: the sweeps then grow with the root of c. The gap of F itself is
+with kappa such that c becomes `EASY`. Its dual has the same steps, with strength + kappa in place of the strength.
+Every other sweep the anchor moves on to `W + beta (W - W_before)`, as far as Nesterov's momentum allows for a strong
+convexity of `strength / (strength + kappa)`: the sweeps then grow with the root of c. The gap of F itself is
 
     F(W) - D(alpha) = (1/N) sum_i v_i KL(alpha_i || softmax(o_i)) + kappa^2 / (2 strength) ||W - Z||^2.
 
-Shalev-Shwartz and Zhang (2014), Accelerated proximal stochastic dual coordinate ascent; Lin, Mairal and Harchaoui (2015),
-A universal catalyst for first-order optimization; O'Donoghue and Candes (2015), Adaptive restart.
+Shalev-Shwartz and Zhang (2014), Accelerated proximal stochastic dual coordinate ascent; Lin, Mairal and Harchaoui
+(2015), A universal catalyst for first-order optimization; O'Donoghue and Candes (2015), Adaptive restart for
+accelerated gradient schemes.
 """
 
 from __future__ import annotations
@@ -39,36 +40,32 @@ SOME = 2000
 """So many rows tell how far to go towards the start."""
 
 
-@dataclass
 class Momentum:
-    """The pull towards an anchor, and how far the anchor moves on."""
+    """The pull towards an anchor, and how far the anchor moves on; its arrays (d, q) are written over and over."""
 
-    strength: float
-    """Of the penalty."""
-    kappa: float
-    anchor: Array
-    last: Array
-    """The weights at the move before."""
+    def __init__(self, strength: float, kappa: float, W: Array, anchor: Array) -> None:
+        self.strength, self.kappa, self.anchor = strength, kappa, anchor
+        self.last, self.away, self.spare = W.copy(), np.zeros_like(W), np.empty_like(W)
+        self.gap = 0.0
+        share = np.sqrt(strength / (strength + kappa))
+        self.on, self.follow = np.float32((1 - share) / (1 + share)), np.float32(kappa / (strength + kappa))
 
-    @property
-    def total(self) -> float:
-        """The strength of penalty and pull together."""
-        return self.strength + self.kappa
-
-    def distance(self, W: Array) -> float:
-        """What the distance from the anchor adds to the gap, in nats."""
-        away = (W - self.anchor).ravel()
-        return self.kappa**2 / (2 * self.strength) * float(away @ away)
+    def look(self, W: Array) -> None:
+        """Take the distance from the anchor, and what it adds to the gap, in nats."""
+        np.subtract(W, self.anchor, out=self.away)
+        self.gap = self.kappa**2 / (2 * self.strength) * float(np.vdot(self.away, self.away))
 
     def move(self, W: Array) -> None:
-        """Move the anchor on, and the weights with it, as the same dual probabilities then say."""
-        step, share = W - self.last, np.sqrt(self.strength / self.total)
-        turned = float(np.vdot(self.anchor - W, step)) > 0  # the way on leads back: begin anew from here
-        self.last = W.copy()
-        step *= np.float32(0.0 if turned else (1 - share) / (1 + share))
+        """After `look`: move the anchor on, and the weights with it, as the same dual probabilities then say."""
+        step = np.subtract(W, self.last, out=self.spare)
+        turned = float(np.vdot(self.away, step)) < 0  # the way on leads back: begin anew from here
+        np.copyto(self.last, W)
+        step *= np.float32(0) if turned else self.on
         step += W
-        W += np.float32(self.kappa / self.total) * (step - self.anchor)
-        self.anchor = step
+        np.subtract(step, self.anchor, out=self.away)
+        self.away *= self.follow
+        W += self.away
+        self.anchor, self.spare = step, self.anchor
 
 
 @dataclass
@@ -93,7 +90,8 @@ class Climb:
     def sweep(self, rows: Rows) -> float:
         """A step for each row that has something left to gain, and for some that have little; returns the gap."""
         dual, at, done = self.dual, self.counted, len(self.gaps)
-        if self.momentum is not None and done and done % ROUND == 0:
+        moved = self.momentum is not None and done > 0 and done % ROUND == 0
+        if self.momentum is not None and moved:
             self.momentum.move(dual.W)
         if done > 1:
             part = self._parts()
@@ -101,7 +99,11 @@ class Climb:
         self.visits += len(at)
         rows.dual_steps(self.random.permutation(at), dual)
         dual.bias[:] += dual.reach * dual.pull
-        far = 0.0 if self.momentum is None else self.momentum.distance(dual.W)
+        far = 0.0
+        if self.momentum is not None:
+            if not moved:  # just after a move, it is about what it was before
+                self.momentum.look(dual.W)
+            far = self.momentum.gap
         self.gaps.append(float(self._parts().sum(dtype=np.float64)) / self.mass + far)
         return self.gaps[-1]
 
@@ -122,8 +124,10 @@ def begin(
     kappa = max(0.0, mean / (mass * EASY) - strength)
     rate = 1 / (mass * (strength + kappa))
     reach = float(np.sqrt(REACH * mean)) if objective.fit_intercept else 0.0
-    way = _from_rates if start is None else _from_weights
-    W, bias, mismatch, log_alpha, anchor = way(objective, j, labels, weights, kappa, start)
+    if start is None:
+        W, bias, mismatch, log_alpha, anchor = _from_rates(objective, j, labels, weights)
+    else:
+        W, bias, mismatch, log_alpha, anchor = _from_weights(objective, j, labels, weights, kappa, start)
     pull = reach * rate * mismatch
     dual = Dual(
         W=W,
@@ -136,7 +140,7 @@ def begin(
         reach=reach,
         rate=rate,
     )
-    momentum = Momentum(strength, kappa, anchor, W.copy()) if kappa > 0 else None
+    momentum = Momentum(strength, kappa, W, anchor) if kappa > 0 else None
     return Climb(weights, mass, counted, dual, momentum, np.random.default_rng(seed), [])
 
 
@@ -144,7 +148,7 @@ Start = tuple[Array, Array, Array, Array, Array]
 """Weights W (d, q), bias (q,), `sum_i v_i (Y_i - alpha_i)` (q,), log alpha (n, q) and anchor (d, q)."""
 
 
-def _from_rates(objective: Objective, j: int, labels: Array, weights: Array | None, kappa: float, _: None) -> Start:
+def _from_rates(objective: Objective, j: int, labels: Array, weights: Array | None) -> Start:
     """Probabilities on the straight way from the labels to the class rates, as far along as is best; their weights.
 
     All rows going this way together, the weights grow in proportion.
@@ -173,11 +177,12 @@ def _from_weights(
     prepared = objective.rows.prepare(W.T)
 
     def part(block: Block) -> Array:
-        o = block.times(prepared) + b[:, None]
+        o = block.times(prepared)
+        o += b[:, None]
         return np.ascontiguousarray((o - loss.probabilities(o[None])[1]).T, dtype=np.float32)
 
     log_p = objective.rows.map(part)
-    A = _all_the_way(objective, j, lambda block: np.exp(log_p[block.start : block.stop].T)) / mass
+    A = _all_the_way(objective, j, lambda block: np.exp(log_p[block.start : block.stop].T, order="C")) / mass
     linear, square = kappa / total * float(np.vdot(A, W)), float(np.vdot(A, A)) / total
     share = _how_far_on(log_p, labels, weights, linear, square)
     mismatch = share * mass * (_rates(labels, weights, objective.q) - _mean(np.exp(log_p), weights))
@@ -220,7 +225,7 @@ def _all_the_way(objective: Objective, j: int, alpha: Callable[[Block], Array]) 
     """`sum_i v_i (Y_i - alpha_i) x_i^T`, (d, q), for alpha (q, b) of each block."""
 
     def part(block: Block) -> Sums:
-        P = alpha(block)[None].astype(np.float32, copy=False)
+        P = np.ascontiguousarray(alpha(block)[None], dtype=np.float32)
         return (block.transposed_times(loss.residual(P, block.labels, of_one(objective.weights(block), j))[0]),)
 
     return np.asarray(-objective.rows.sum(part)[0].T)

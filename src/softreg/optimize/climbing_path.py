@@ -14,14 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.optimize.ascent import Climb, begin
-from softreg.optimize.dual import budgets, lost, prove
+from softreg.optimize.dual import budgets, lost, prove, starts
 from softreg.optimize.objective import Objective
 from softreg.rows import Array, Block, in_order
 
-CALM = 2
-"""So many looks in succession must find a held-out loss unchanged."""
-NEAR = 1.0
-"""The estimated gap at which a member may be done, in units of the change that counts as none."""
+LOOK, NEAR = 10.0, 0.5
+"""The estimated gaps from which on a member is looked at, and at which it may be done, in units of the change of a
+held-out loss that counts as none."""
+UNSEEN = 0.1
+"""The estimated gap at which a member may be done that is judged on rows it is trained on: no visit looks at those."""
+ENOUGH = 1.0
+"""How far its held-out loss may still be expected to go, in the same units."""
+SPAN, FASTEST, SLOWEST = 4, 0.25, 0.98
+"""The pace is that of so many sweeps: what a sweep leaves of the gap, at least and at most."""
 FINEST = 1e-6
 """Where held-out losses are to be known better than this, in nats, steps in float32 are not enough."""
 NEVER = -80.0
@@ -60,14 +65,14 @@ def climb_members(
     most = budgets(objective, squares) if settled >= FINEST else None
     if squares is None or most is None:
         return None
+    single = objective.rows.precise(dtype=np.float32)  # proofs in the precision of the steps: half the price
+    objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     climbing = _Climbing(objective, judge, count, settled, seed, squares, most)
-    m, n = objective.m, objective.rows.n
-    from_where = [None if start is None else (start[0][j], start[1][j]) for j in range(m)]
-    found = list(in_order(climbing.member, list(enumerate(from_where))))
+    found = list(in_order(climbing.member, list(enumerate(starts(objective, start)))))
     if not all(found):
         return None
     value, gap, visits = np.array(climbing.told).T
-    return Climbed(climbing.W, climbing.b, value, gap, climbing.held, round(float(visits.max()) / n) + 1)
+    return Climbed(climbing.W, climbing.b, value, gap, climbing.held, round(float(visits.max()) / single.n) + 1)
 
 
 class _Climbing:
@@ -97,13 +102,13 @@ class _Climbing:
         (j, start), objective = work, self.objective
         one = begin(objective, j, self.labels, self.squares, self.seed, start)
         look = _Look(one, np.flatnonzero((self.judge == j).any(axis=0)), self.labels, self.count)
-        calm = 0
-        while calm < CALM:
+        while True:
             one.sweep(objective.rows)
             if lost(one, self.most[j] * objective.rows.n, self.settled):
                 return False
-            near = one.gaps[-1] <= NEAR * self.settled
-            calm = calm + 1 if near and look.has_settled(objective, self.settled) else 0
+            gap = one.gaps[-1] / self.settled
+            if gap <= LOOK and look.left(objective) <= ENOUGH * self.settled and gap <= look.near:
+                break
         self._keep(j, one)
         return True
 
@@ -124,21 +129,30 @@ class _Look:
 
     def __init__(self, one: Climb, rows: Array, labels: Array, count: Array) -> None:
         free = one.weights is not None and not one.weights[rows].any()  # a row may be judged and trained on as well
-        self.one, self.rows, self.count = one, rows if free else rows[:0], count[rows]
+        self.near = NEAR if free or len(rows) == 0 else UNSEEN
+        self.one, self.rows = one, rows if free else rows[:0]
+        self.count = count[self.rows]
         if labels.ndim == 1:
             self.given = np.full((len(self.rows), one.dual.log_alpha.shape[1]), NEVER, np.float32)
             self.given[np.arange(len(self.rows)), labels[self.rows]] = 0.0
         else:
             self.given = np.log(np.maximum(labels[self.rows], np.exp(NEVER))).astype(np.float32)
-        self.last = np.inf
+        self.last, self.moved = np.inf, np.inf
 
-    def has_settled(self, objective: Objective, limit: float) -> bool:
-        """Whether the mean loss has changed by no more than this since the look before; of no rows, always."""
+    def left(self, objective: Objective) -> float:
+        """How far the mean loss may still go: its last change, going on at the pace of the gap; 0 for no rows.
+
+        The loss goes with the weights, whose distance from the best ones is as the root of the gap.
+        """
         if len(self.rows) == 0:
-            return True
+            return 0.0
         dual = self.one.dual
         dual.log_alpha[self.rows] = self.given
         objective.rows.dual_steps(self.rows, dual)
         now = float(dual.divergence[self.rows] @ self.count) / max(float(self.count.sum()), 1e-300)
-        moved, self.last = abs(now - self.last), now
-        return moved <= limit
+        before = self.moved if np.isfinite(self.moved) else 0.0
+        self.moved, self.last = abs(now - self.last), now
+        gaps = np.maximum(self.one.gaps[-SPAN - 1 :], 1e-12)  # rounding may have made them negative
+        ratio = (gaps[-1] / gaps[0]) ** (1 / max(len(gaps) - 1, 1))
+        pace = np.sqrt(min(max(ratio, FASTEST), SLOWEST))
+        return float(max(self.moved, pace * before) * pace / (1 - pace))

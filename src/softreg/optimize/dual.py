@@ -33,10 +33,13 @@ import numpy as np
 
 from softreg.optimize.ascent import EASY, Climb, begin, of_one
 from softreg.optimize.objective import Objective
+from softreg.optimize.precondition import wide
 from softreg.optimize.solution import Progress
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums, in_order
 
+STEEP = 100 * EASY
+"""Mean curvature of a row's step beyond which a factor of the curvature, where there is one, leads L-BFGS sooner."""
 PATIENCE, PATIENCE_WITH_MOMENTUM = 6, 24
 """After so many sweeps their pace is asked for."""
 SINGLE = 1e-7
@@ -65,16 +68,15 @@ def climb(
 ) -> Summit | None:
     """Parameters near the optimum with certified gaps, or None where this is not the way.
 
-    It is not where `budgets` says so, and where sweeps turn out to cost more than L-BFGS. `start` is weights W (m, d, q)
-    and bias (m, q) to begin with.
+    It is not where `budgets` says so, and where sweeps turn out to cost more than L-BFGS. `start` is weights
+    W (m, d, q) and bias (m, q) to begin with.
     """
     began, squares = perf_counter(), objective.rows.row_squares()
     most = budgets(objective, squares)
     if squares is None or most is None:
         return None
     labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
-    from_where = [None if start is None else (start[0][j], start[1][j]) for j in range(objective.m)]
-    climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(from_where)]
+    climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(starts(objective, start))]
     history: list[Progress] = []
     value, gap = np.full((2, objective.m), np.inf)
     for target in max(tol / 2, SINGLE) / 4.0 ** np.arange(ROUNDS):
@@ -97,6 +99,18 @@ def climb(
     return Summit(theta, value, gap, np.array([len(one.gaps) for one in climbs]), tuple(history))
 
 
+def starts(objective: Objective, given: tuple[Array, Array] | None) -> list[tuple[Array, Array] | None]:
+    """The weights that each model begins with, None for those that are farther off than weights of 0.
+
+    The penalty at an optimum is at most the loss at weights of 0, which is at most `log q`.
+    """
+    if given is None:
+        return [None] * objective.m
+    costs = objective.penalty.value(np.moveaxis(given[0], 1, 2))
+    far = ~(costs < 4 * np.log(objective.q))
+    return [None if far[j] else (given[0][j], given[1][j]) for j in range(objective.m)]
+
+
 def budgets(objective: Objective, squares: Array | None) -> list[float] | None:
     """Passes that L-BFGS would take for each model, in visits of all rows; None where the climb is not the way.
 
@@ -114,26 +128,37 @@ def _budget(objective: Objective, j: int, squares: Array) -> float:
     """Passes that L-BFGS would take, in visits of all rows; 0 where the climb is expected to take more.
 
     Both counts were measured on text, one-hot columns and pixels at strengths from 1e-2 to 1e-7: about `5 + 15 sqrt(c)`
-    and `6 + 1.2 c` for the mean curvature c of a row's step. So were the nanoseconds: a visit costs some for each
-    stored number and class and some for itself; an iteration of L-BFGS sweeps seventy times over as many numbers as
-    there are parameters, and shares its passes among threads.
+    and `6 + 1.2 c` for the mean curvature c of a row's step, where momentum has it grow like the root of c beyond
+    `EASY`. So were the nanoseconds: a visit costs some for each stored number and class and some for itself; an
+    iteration of L-BFGS sweeps seventy times over as many numbers as there are parameters, and shares its passes among
+    threads.
     """
     rows, q = objective.rows, objective.q
     c = float(squares.mean() / (objective.penalty.l2[j] * rows.n))
     visits = 0.25 * rows.stored * q + rows.n * (150.0 + 8 * q)
     iteration = 0.3 * rows.stored * q + 2.5 * rows.n * q + 70.0 * rows.d * q
     budget = (5 + 15 * np.sqrt(c)) * iteration / visits
-    return float(budget) if 1.5 * (6 + 1.2 * c) < budget else 0.0
+    if c > STEEP and not wide(rows):
+        return 0.0
+    sweeps = 6 + 1.2 * min(c, EASY) + 1.2 * np.sqrt(max(c - EASY, 0.0))
+    return float(budget) if 1.5 * sweeps < budget else 0.0
 
 
 def _sweeps(objective: Objective, target: float, work: tuple[Climb, float]) -> bool:
-    """Sweep until the estimated gap is below the target; False where that would take too long, or overflows."""
+    """Sweep until the estimated gap is below the target, or float32 steps come no further; False where that would take
+    too long, or overflows."""
     one, budget = work
-    while not one.gaps or one.gaps[-1] > target:
+    while not one.gaps or (one.gaps[-1] > target and not _at_rest(one)):
         one.sweep(objective.rows)
         if lost(one, budget * objective.rows.n, target):
             return False
     return True
+
+
+def _at_rest(one: Climb) -> bool:
+    """Whether the last sweeps have gained nothing, near the end of what float32 steps can do."""
+    few = PATIENCE_WITH_MOMENTUM
+    return len(one.gaps) > few and min(one.gaps) < 10 * SINGLE and min(one.gaps[-few:]) > 0.9 * min(one.gaps[:-few])
 
 
 def lost(one: Climb, most: float, target: float) -> bool:
@@ -155,8 +180,8 @@ def prove(
 
     `look` is shown each block with its log-probabilities (q, b).
     """
-    rows, q, d, W, b = objective.rows, objective.q, objective.rows.d, one.dual.W.T.astype(np.float64), one.bias
-    prepared, tilt = rows.prepare(W), _tilt(objective, j, one)
+    rows, W, b = objective.rows, one.dual.W.T.astype(np.float64), one.bias
+    prepared, tilt = rows.prepare(one.dual.W.T), _tilt(objective, j, one)
 
     def part(block: Block) -> Sums:
         o = (block.times(prepared) + b[:, None])[None]
@@ -174,13 +199,14 @@ def prove(
     G /= one.mass
     penalty = objective.penalty.keep(np.array([j]))
     value = lost / one.mass + penalty.value(W[None])
-    gap = apart / one.mass + penalty.fenchel_gap(G.reshape(1, q, d), W[None])
+    gap = apart / one.mass + penalty.fenchel_gap(G[None], W[None])
     return float(value[0]), float(gap[0]) if np.isfinite(gap[0]) else np.inf
 
 
 def _log_alpha(one: Climb, block: Block, tilt: Array) -> Array:
     """Logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and summing to 1."""
-    log_a = one.dual.log_alpha[block.start : block.stop].T.astype(np.float64) + tilt[:, None]
+    log_a = one.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
+    log_a += tilt[:, None]
     return np.asarray(log_a - loss.probabilities(log_a[None])[1])
 
 

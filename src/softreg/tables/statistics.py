@@ -50,16 +50,20 @@ class TableStatistics:
         test = self.inference.wald if robust else self.inference.likelihood_ratio
         return {column: test(list(features)) for column, features in self.groups.items() if features}
 
-    def text(self) -> str:
-        """The summary, what categories are compared with, and a test of each column."""
+    def text(self, intervals: str = "Wald") -> str:
+        """The summary (with Wald's intervals, or by the "profile" likelihood), what categories are compared with, and a
+        test of each column."""
         tests = self.column_tests()
         wide = max(len(name) for name in tests)
         lines = [f"  {name.ljust(wide)}  {test}" for name, test in tests.items()]
         levels = [f"  {name.ljust(wide)}  {level}" for name, level in self.against.items()]
         compared = ["", "Levels are compared with:", *levels] if levels else []
-        return "\n".join([self.inference.summary().text().rstrip(), *compared, "", "Does the column matter?", *lines])
+        return "\n".join(
+            [self.inference.summary(intervals).text().rstrip(), *compared, "", "Does the column matter?", *lines]
+        )
 
-    __str__ = text
+    def __str__(self) -> str:
+        return self.text()
 
 
 def table_statistics(
@@ -92,7 +96,7 @@ def table_statistics(
         >>> found.against, found.inference.columns
         ({'town': 'Bonn'}, ('(bias)', 'age', 'town=Kiel', 'town=Ulm'))
         >>> print(found.column_tests()["age"])
-        likelihood ratio: 111 on 1 df, p < 0.001
+        likelihood ratio: 160.7 on 1 df, p < 0.001
     """
     table = as_table(data)
     chosen = row_numbers(rows, table.num_rows)
