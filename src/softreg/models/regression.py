@@ -136,7 +136,8 @@ class SoftmaxRegression(Predictor):
                 )
             if strength == 0 and data.labels is not None:
                 names = getattr(seen, "feature_names_in_", self._column_names)
-                solution = settle(solution, data.X, data.labels, data.classes, names, self.fit_intercept)
+                X, labels, _ = data.arrays("penalty=None")
+                solution = settle(solution, X, labels, data.classes, names, self.fit_intercept)
         checks.take_columns(self, seen)
         self.classes_ = data.classes
         self._take(solution)
