@@ -8,7 +8,7 @@ little of it: where a penalty is weak, a gap of 1e-6 nats has been seen to move 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
+from softreg.optimize.reduction import Reduction, pays, reduce
 from softreg.optimize.solution import Status
 from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
 from softreg.optimize.strategy import Strategy
@@ -83,6 +84,7 @@ class StackPath:
     ) -> None:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
+        self.small: tuple[Reduction, StackPath] | None = None
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
@@ -104,6 +106,8 @@ class StackPath:
         1e-10 instead. With `copies` the penalty has that many times m strengths, each m of them for the m members.
         """
         with one_blas_thread():
+            if pays(self.rows, self.q, penalty):
+                return self._reduced(penalty, start, settled, max_iter, copies)
             rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
             if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
                 rows = rows.sharper()
@@ -121,6 +125,20 @@ class StackPath:
             W, b = self.coordinates.to_user(outcome.theta)
             done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
             return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
+
+    def _reduced(
+        self, penalty: Penalty, start: tuple[Array, Array] | None, settled: float, max_iter: int, copies: int
+    ) -> StackFit:
+        """The same in as many dimensions as there are rows; they are factored once for the whole path."""
+        if self.small is None:
+            small = reduce(self.rows, self.coordinates)
+            more = {"fit_intercept": self.fit_intercept, "solver": self.solver, "seed": self.seed}
+            self.small = small, StackPath(small.rows, self.q, self.judge, self.count, **more)  # type: ignore[arg-type]
+        reduction, path = self.small
+        begin = None if start is None else reduction.start(*start)
+        found = path.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+        W, b = reduction.weights(found.W, found.b)
+        return replace(found, W=W, b=b)
 
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
