@@ -12,7 +12,8 @@ from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, 
 from softreg.rows.threads import in_order
 
 BLOCK_BYTES = 16 << 20
-"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
+"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads. An array
+that is not larger is copied where its numbers do not lie row by row (part of a wider one, say): kernels want them so."""
 BLOCK_ROWS = 256, 16384
 """A block has at least and at most so many rows."""
 ONE_BLOCK = 1 << 20
@@ -85,7 +86,8 @@ class DenseRows(MemoryRows[DenseBlock]):
         scale: Array | None = None,
         dtype: Any = None,
     ) -> None:
-        self.X, self.labels, self.weights = X, labels, weights
+        small = X.size * X.dtype.itemsize <= BLOCK_BYTES
+        self.X, self.labels, self.weights = np.ascontiguousarray(X) if small else X, labels, weights
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
