@@ -13,7 +13,7 @@ from softreg.rows.threads import in_order
 
 BLOCK_BYTES = 16 << 20
 """A block of at most about this size: few enough blocks that Python has little to do, enough for many threads. An array
-that is not larger is copied where its numbers do not lie row by row (part of a wider one, say): kernels want them so."""
+that is not larger is copied where its numbers do not lie row by row (part of a wider one, say): kernels want that."""
 BLOCK_ROWS = 256, 16384
 """A block has at least and at most so many rows."""
 ONE_BLOCK = 1 << 20

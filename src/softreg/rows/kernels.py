@@ -29,8 +29,8 @@ compiled pass is 4.0 times as fast at 10 columns, 2.1 at 26, 1.4 at 64 and 1.2 a
 2.6 times (gradient) as fast at 10 columns and 1.2 at 64. AVX2 and float64 come out a little nearer.
 """
 NARROW = 128
-"""Up to so many features a whole pass is compiled for any number of columns, except on the baseline: the softmax is then
-most of it (480 columns of ten classes each: 1.5 to 2.7 times as fast at 16 to 128 features, in either precision)."""
+"""Up to so many features a whole pass is compiled for any number of columns, except on the baseline: most of it is
+then the softmax (120 to 480 columns of models of ten classes: 1.4 to 3.9 times as fast, in either precision)."""
 
 
 @dataclass(frozen=True)
