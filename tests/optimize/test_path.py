@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from softreg.optimize import elastic_net, l2, minimise, path
-from softreg.optimize.path import StackPath
+from softreg.optimize.path import StackPath, left_to_move
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
 
@@ -127,3 +127,33 @@ def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatc
     np.testing.assert_allclose(found[0].W, found[1].W, atol=1e-5)
     np.testing.assert_allclose(found[0].held, found[1].held, atol=1e-4)
     np.testing.assert_allclose(found[0].value, found[1].value, rtol=1e-8)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_many_rows_with_a_drawn_sketch_settle_at_the_losses_of_exact_fits(ratio, monkeypatch):
+    """More rows than a sketch takes whole: a weak penalty, where a fold that stops early would show."""
+    monkeypatch.setattr("softreg.optimize.path.SMALL", 400)
+    monkeypatch.setattr("softreg.optimize.doubt.MOST_CHEAP", 0)
+    monkeypatch.setattr("softreg.optimize.doubt.ROWS_A_COLUMN", 20)
+    stack = Problem(n=1200, d=30, q=5)
+    path, start = stack.path(solver="lbfgs"), None
+    assert not path.few
+    for strength in (1e-2, 1e-4, 1e-6):
+        fit = path.fit(elastic_net(np.full(stack.m, strength), ratio), start, settled=1e-5)
+        exact = minimise(
+            as_rows(stack.X, stack.y, stack.V), stack.q, elastic_net(np.full(stack.m, strength), ratio), tol=1e-9
+        )
+        for j in range(1, stack.m):
+            mine = stack.judge[0] == j
+            loss = -log_softmax(stack.X[mine] @ exact[j].W + exact[j].b)[np.arange(mine.sum()), stack.y[mine]].mean()
+            assert losses(stack, fit.held)[mine].mean() == pytest.approx(loss, abs=1e-4)
+        start = fit.W, fit.b
+
+
+def test_what_is_left_to_move_is_the_rest_of_the_series():
+    rate = 0.8
+    moves = rate ** np.arange(60.0)
+    np.testing.assert_allclose(left_to_move(moves[3:4], moves[4:5]), moves[5:].sum(), rtol=1e-4)
+    assert left_to_move(np.array([1.0]), np.array([0.0]))[0] == 0.5  # a turn: one still step proves nothing
+    assert left_to_move(np.array([1.0]), np.array([2.0]))[0] > 30
+    assert left_to_move(np.zeros(1), np.zeros(1))[0] == 0

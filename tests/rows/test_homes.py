@@ -207,6 +207,21 @@ def test_standardised_blocks(home: Rows) -> None:
     assert Z.dtype == home.dtype
 
 
+def test_rows_are_standardised_into_memory_that_is_there(home: Rows) -> None:
+    shift, scale = np.arange(D) / 2.0, np.full(D, 2.0)
+    index, room = np.array([0, 3, 5, 699]), np.full((4, D + 1), 7.0, dtype=home.dtype)
+    home.standardise(index, shift, scale, room[:, :-1])
+    np.testing.assert_allclose(room[:, :-1], (numbers()[index] - shift) / scale, rtol=1e-6)
+    assert (room[:, -1] == 7).all()
+
+
+def test_a_small_array_that_is_part_of_a_wider_one_lies_row_by_row() -> None:
+    wide = np.arange(40.0).reshape(8, 5)
+    rows = DenseRows(wide[:, :4], np.zeros(8, int))
+    assert rows.X.flags.c_contiguous
+    np.testing.assert_array_equal(rows.X, wide[:, :4])
+
+
 def test_precise_multiplies_in_float64_and_keeps_labels(home: Rows) -> None:
     W = np.full((1, D), 1 / 3)
     wide = home.precise(dtype=np.float64)

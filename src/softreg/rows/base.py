@@ -131,8 +131,8 @@ class Rows(Protocol):
         ...
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
-        """Write `(X - shift) / scale` of the rows of these numbers (k,) to `out` (k, d): memory that is used again,
-        since fresh memory costs more than the copy."""
+        """Write `(X - shift) / scale` of the rows of these increasing numbers (k,) to `out` (k, d): memory that is
+        used again, since fresh memory costs more than the copy."""
         ...
 
     @property

@@ -14,7 +14,8 @@ from softreg.rows.sampling import drawn
 from softreg.rows.threads import in_order
 
 BLOCK_BYTES = 16 << 20
-"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
+"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads. An array
+that is not larger is copied where its numbers do not lie row by row (part of a wider one, say): kernels want that."""
 BLOCK_ROWS = 256, 16384
 """A block has at least and at most so many rows."""
 VAST = 256 << 20
@@ -89,7 +90,8 @@ class DenseRows(MemoryRows[DenseBlock]):
         scale: Array | None = None,
         dtype: Any = None,
     ) -> None:
-        self.X, self.labels, self.weights = X, labels, weights
+        small = isinstance(X, np.ndarray) and X.nbytes <= BLOCK_BYTES
+        self.X, self.labels, self.weights = np.ascontiguousarray(X) if small else X, labels, weights
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
         self.roomy = isinstance(X, np.ndarray) and not vast(X)
@@ -116,7 +118,7 @@ class DenseRows(MemoryRows[DenseBlock]):
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
         """Write `(X - shift) / scale` of these rows to `out`."""
-        if self.shift is None and self.X.dtype == out.dtype:
+        if self.shift is None and self.X.dtype == out.dtype and isinstance(self.X, np.ndarray):
             np.take(self.X, index, axis=0, out=out, mode="clip")  # the other modes copy twice
         else:
             out[:] = self.ready(self.X[index])
