@@ -119,7 +119,7 @@ def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple
     penalty = f"of the {model.penalty} penalty" if model.penalty else "no penalty"
     passes = f"{solution.passes:,}" if solution else "–"
     return (
-        ("strength", f"{model.strength:g}", penalty),
+        ("strength", f"{model.strength:.3g}", penalty),
         ("passes", passes, "over the training rows, until the fit ended"),
     )
 

@@ -65,6 +65,8 @@ def train_table(order: Order) -> None:
     if order.model is not None:
         classifier.save(order.model)
     if order.report is not None:
+        if not order.quiet:
+            say("For the report, the model is fitted again without each column.")
         write_page(
             order.report,
             f"{order.target} from {order.data.name}",
