@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from softreg.optimize import elastic_net, l2, minimise
+from softreg.optimize import elastic_net, l2, minimise, path
 from softreg.optimize.path import StackPath
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
@@ -102,3 +102,28 @@ def test_the_answer_does_not_know_the_number_of_threads(stack, monkeypatch):
         found.append(path.fit(l2(np.full(stack.m, 1e-3)), None, settled=1e-5))
     np.testing.assert_array_equal(found[0].W, found[1].W)
     np.testing.assert_array_equal(found[0].held, found[1].held)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatch, intercept):
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(40, 200)) + 3.0, random.integers(0, 3, 40)
+    X[:, :3] += 2 * np.eye(3)[y]
+    V = np.ones((3, 40))
+    V[1, :20] = V[2, 20:] = 0
+    judge, factored = np.where(np.arange(40) < 20, 1, 2)[None], []
+    reduce = path.reduce
+    monkeypatch.setattr(path, "reduce", lambda *args: factored.append(1) or reduce(*args))
+    found = []
+    for pays in (path.pays, lambda *_: False):
+        monkeypatch.setattr(path, "pays", pays)
+        stack, start = path.StackPath(as_rows(X, y, V), 3, judge, np.ones(40), fit_intercept=intercept), None
+        for strength in (10.0, 1.0):
+            fit = stack.fit(l2(np.full(6, strength)), start, settled=0.0, copies=2)
+            start = fit.W, fit.b
+        found.append(fit)
+    assert len(factored) == 1
+    assert (found[0].gap <= 1e-8).all()
+    np.testing.assert_allclose(found[0].W, found[1].W, atol=1e-5)
+    np.testing.assert_allclose(found[0].held, found[1].held, atol=1e-4)
+    np.testing.assert_allclose(found[0].value, found[1].value, rtol=1e-8)

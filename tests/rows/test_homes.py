@@ -15,8 +15,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, runs, sparse, thread_count
-from softreg.rows.base import add_up, stratified
+import softreg.rows.feed
+import softreg.rows.torch
+from softreg.rows import (
+    Block,
+    DenseRows,
+    OnDevice,
+    Rows,
+    RowWriter,
+    SparseRows,
+    as_rows,
+    dense,
+    one_blas_thread,
+    runs,
+    sparse,
+    thread_count,
+)
+from softreg.rows.base import add_up
+from softreg.rows.sampling import stratified
 
 Array = NDArray[Any]
 N, D = 700, 5
@@ -51,6 +67,26 @@ def long_indices(X: Array, folder: Path) -> Any:
     return sp.csr_array((S.data, S.indices.astype(np.int64), S.indptr.astype(np.int64)), shape=S.shape)
 
 
+def on_device(kind: str, streamed: bool = False) -> Callable[[Array, Path], Any]:
+    """Rows of a tensor of the CPU; streamed ones pass through as rows on their way to a GPU do."""
+
+    def made(X: Array, folder: Path) -> Any:
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        tensor = torch.from_numpy(X).to(getattr(torch, kind))
+        return OnDevice(tensor, torch.device("cpu"), streamed=streamed)
+
+    return made
+
+
+def cached(X: Any, folder: Path) -> Rows:
+    """The rows in scratch files, written in unequal batches; labels and weights as for all homes."""
+    writer = RowWriter(folder)
+    for a, b in ((0, 1), (1, 300), (300, 300), (300, N)):
+        writer.append(X[a:b], LABELS[a:b], None)
+    assert list(folder.iterdir()) == []  # the files have no names
+    return writer.finish().labelled(LABELS, WEIGHTS)  # type: ignore[no-any-return]
+
+
 HOMES: dict[str, Callable[[Array, Path], Any]] = {
     "C order": lambda X, _: X,
     "F order": lambda X, _: np.asfortranarray(X),
@@ -64,6 +100,12 @@ HOMES: dict[str, Callable[[Array, Path], Any]] = {
     "csr int64": long_indices,
     "csc": lambda X, _: sp.csc_array(X),
     "coo": lambda X, _: sp.coo_array(X),
+    **{f"torch {kind}": on_device(kind) for kind in ("float64", "float32", "float16", "bfloat16")},
+    "torch streamed": on_device("float32", streamed=True),
+    "cached": cached,
+    "cached float32": lambda X, folder: cached(X.astype(np.float32), folder),
+    "cached csr": lambda X, folder: cached(sp.csr_array(X), folder),
+    "cached csr float32": lambda X, folder: cached(long_indices(X.astype(np.float32), folder), folder),
 }
 
 
@@ -71,7 +113,11 @@ HOMES: dict[str, Callable[[Array, Path], Any]] = {
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
     monkeypatch.setattr(dense, "BLOCK_BYTES", 1)  # blocks of 256 rows: three of them, the last one short
     monkeypatch.setattr(sparse, "BLOCK_NONZEROS", 1)
-    return as_rows(HOMES[request.param](numbers(), tmp_path), LABELS, WEIGHTS)
+    monkeypatch.setattr(softreg.rows.torch, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(softreg.rows.torch, "CHUNK_ROWS", (64, 64))  # each block in several chunks, the last one short
+    monkeypatch.setattr(softreg.rows.feed, "PIECE_BYTES", 100 * D * 4)
+    made = HOMES[request.param](numbers(), tmp_path)
+    return made if hasattr(made, "sample") else as_rows(made, LABELS, WEIGHTS)
 
 
 def test_a_home_knows_its_shape_and_cuts_it_into_blocks(home: Rows) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from numbers import Real
 from typing import Any, NoReturn
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
+from softreg.rows.tensors import is_tensor, to_numpy
 
 _TABLE = "or use softreg.TableClassifier, which takes columns of mixed kinds"
 _FLOATS = [np.float64, np.float32]
@@ -35,7 +36,12 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
                 check_finite(X)
             return X
     else:
-        X = _eager(X)
+        if in_batches(X):
+            raise ValueError(
+                f"X is {type(X).__name__}, which gives batches of rows; only fit, predict and predict_proba of "
+                "SoftmaxRegression take these. Hand in an array or a frame."
+            )
+        X = to_numpy(X) if is_tensor(X) else _eager(X)
         if nw.dependencies.is_into_dataframe(X):
             return _of_frame(estimator, X, reset)
     X = _honest_array(X)
@@ -51,6 +57,20 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
     if finite:
         check_finite(X)
     return X
+
+
+def in_batches(X: Any) -> bool:
+    """Whether X is neither array nor frame nor list, but something that gives batches.
+
+    Example:
+        >>> in_batches(iter([])), in_batches([[1.0]]), in_batches(np.eye(2))
+        (True, False, False)
+    """
+    if X is None or isinstance(X, (str, bytes, list, tuple, Mapping, Set)):
+        return False
+    if any(hasattr(X, name) for name in ("shape", "__array__", "__dataframe__", "__arrow_c_stream__", "collect")):
+        return False
+    return callable(X) or hasattr(X, "__iter__")
 
 
 def _as_it_should_be(estimator: Any, X: NDArray[Any]) -> bool:
@@ -87,7 +107,13 @@ def check_finite(X: Any, names: Sequence[Any] | None = None, what: str = "X") ->
     else:
         row, column = np.argwhere(bad)[0]
         value = data[row, column]
-    where = f"column {int(column)}" if names is None else f"column {names[column]!r}"
+    refuse_number(
+        value, int(row), f"column {int(column)}" if names is None else f"column {names[column]!r}", names, what
+    )
+
+
+def refuse_number(value: Any, row: int, where: str, names: Sequence[Any] | None = None, what: str = "X") -> NoReturn:
+    """Raise `ValueError` for a number that is not finite, with its column (`where`) and row."""
     if np.isnan(value):
         table = ", or use softreg.TableClassifier, which gives missing values their own indicator" if names else ""
         raise ValueError(

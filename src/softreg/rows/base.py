@@ -21,11 +21,14 @@ from softreg.rows.threads import in_order
 
 if TYPE_CHECKING:
     from softreg.rows.dual import Dual
+    from softreg.rows.softmax import Softmax
 
 Array = NDArray[Any]
 OneBlock = TypeVar("OneBlock")
 Sums = tuple[Any, ...]
 """Arrays and numbers that can be added, one tuple a block."""
+SCATTER_ROWS = 1024
+"""Rows whose standardised copies stay in the cache while they are multiplied."""
 
 
 class Block(Protocol):
@@ -71,6 +74,13 @@ class Block(Protocol):
         """
         ...
 
+    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+        """What the solver asks of the logits of m models with q classes, where a home answers that itself; or None.
+
+        `members` (m,) are the places of these models among the row weights.
+        """
+        ...
+
     def class_sums(self, w: Array, q: int) -> Array:
         """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
 
@@ -84,6 +94,10 @@ class Block(Protocol):
 
     def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
         """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d) for weights w (k, b)."""
+        ...
+
+    def scatter(self, shift: Array, scale: Array) -> Array:
+        """Sum over the rows of `z z^T` for `z = (X - shift) / scale`, (d, d) in float64."""
         ...
 
     def extremes(self) -> tuple[Array, Array]:
@@ -101,6 +115,8 @@ class Rows(Protocol):
     n: int
     d: int
     dtype: np.dtype[Any]
+    roomy: bool
+    """Whether blocks may keep a number for every row and class in memory; not where rows are more than fit there."""
 
     def sum(self, part: Callable[[Block], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in an order that depends on the data alone."""
@@ -112,6 +128,11 @@ class Rows(Protocol):
 
     def sample(self, size: int, seed: int) -> Rows:
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
+        ...
+
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of the rows of these numbers (k,) to `out` (k, d): memory that is used again,
+        since fresh memory costs more than the copy."""
         ...
 
     @property
@@ -138,6 +159,15 @@ class Rows(Protocol):
 
     def labelled(self, labels: Array, weights: Array | None) -> Rows:
         """The same rows with other labels and weights (m, n); nothing is copied."""
+        ...
+
+    @property
+    def coarse(self) -> bool:
+        """Whether products have fewer digits than `dtype` (TF32 on a GPU): enough far from the optimum, not near it."""
+        ...
+
+    def sharper(self) -> Rows:
+        """The same rows with more exact products: those of `dtype` after coarse ones, float64 after float32."""
         ...
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Rows:
@@ -176,11 +206,25 @@ class MemoryBlock:
         """None: the caller composes the pass."""
         return None
 
+    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+        """None: the solver composes it in NumPy."""
+        return None
+
+    def scatter(self, shift: Array, scale: Array) -> Array:
+        """Sum over the rows of `z z^T` for `z = (X - shift) / scale`, (d, d) in float64."""
+        total = np.zeros((len(shift), len(shift)))
+        whole: Any = self
+        for run in runs(whole, SCATTER_ROWS):
+            Z = run.standardised(shift, scale)
+            total += Z.T @ Z
+        return total
+
 
 class MemoryRows(Generic[OneBlock]):
     """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
 
     blocks: list[OneBlock]
+    roomy = True
 
     def sum(self, part: Callable[[OneBlock], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in the order of the rows."""
@@ -189,6 +233,16 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+    coarse = False
+
+    def sharper(self) -> Any:
+        """The same rows, multiplied in float64."""
+        return self.precise(dtype=np.float64)
+
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Any:
+        """The same rows, shifted, scaled and cast: each home in its own way."""
+        raise NotImplementedError
 
     def row_squares(self) -> Array | None:
         """None: these rows come in blocks."""
@@ -238,37 +292,3 @@ def add_up(parts: Any) -> Sums:
     if total is None:
         raise ValueError("there are no rows to sum over")
     return tuple(total)
-
-
-MANY = 100_000
-"""From so many rows on a sample is not drawn from an order of all of them."""
-
-
-def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Array, Array]:
-    """Indices of about `size` rows, each class in proportion but at least `least` rows of it, and their weights.
-
-    Soft labels count as their most likely class. The weight of a row is the number of rows of its class divided by
-    the number drawn, so that weighted sums over the sample estimate sums over all rows without bias.
-
-    Example:
-        >>> index, weight = stratified(np.array([0] * 98 + [1] * 2), 10, seed=0)
-        >>> len(index), weight.sum()
-        (12, np.float64(100.0))
-    """
-    codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    n, random, counts = len(codes), np.random.default_rng(seed), np.bincount(codes)
-    take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
-    order = np.arange(n)
-    if n > MANY:  # most rows drop out before the rest is shuffled; that too few stay is out of the question
-        stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1)
-        order = np.flatnonzero(random.random(n, dtype=np.float32) < stay.astype(np.float32)[codes])
-        take = np.minimum(take, np.bincount(codes[order], minlength=len(counts)))
-    order = random.permutation(order)
-    few = codes.astype(np.int16) if len(counts) < 2**15 else codes  # which NumPy sorts by counting
-    order = order[np.argsort(few[order], kind="stable")]
-    last = np.cumsum(np.bincount(codes[order], minlength=len(counts)))
-    first = np.concatenate([[0], last[:-1]])
-    index = np.concatenate([order[a : a + k] for a, k in zip(first, take, strict=True)])
-    index.sort()
-    weight = counts[codes[index]] / take[codes[index]]
-    return index, weight

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums
+from softreg.rows.sampling import drawn
 from softreg.rows.threads import in_order
 
 BLOCK_BYTES = 16 << 20
 """A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
 BLOCK_ROWS = 256, 16384
 """A block has at least and at most so many rows."""
+VAST = 256 << 20
+"""Mapped files of fewer bytes are taken for what is in memory, as joblib's are."""
 ONE_BLOCK = 1 << 20
 """Fewer bytes than this are not worth a second thread."""
 
@@ -28,15 +32,7 @@ class DenseBlock(MemoryBlock):
     @property
     def X(self) -> Array:
         """The numbers to multiply (b, d): the stored ones, or a shifted and cast copy of this block alone."""
-        rows, X = self.rows, self.rows.X[self.start : self.stop]
-        if rows.shift is None and X.dtype == rows.dtype:
-            return X
-        # numbers far from zero lose their digits in float32 products, not in this subtraction of close numbers
-        wide = X.astype(np.result_type(X.dtype, rows.dtype))
-        if rows.shift is not None and rows.scale is not None:
-            wide -= rows.shift.astype(wide.dtype)
-            wide /= rows.scale.astype(wide.dtype)
-        return wide.astype(rows.dtype, copy=False)
+        return self.rows.ready(self.rows.X[self.start : self.stop])
 
     def times(self, prepared: Array) -> Array:
         """`W @ X.T`, (k, b)."""
@@ -96,16 +92,36 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
+        self.roomy = isinstance(X, np.ndarray) and not vast(X)
         self.dtype = np.dtype(dtype or X.dtype)
         size = block_rows(self.n, self.d * X.dtype.itemsize)
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def sample(self, size: int, seed: int) -> DenseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
-        index, share = stratified(self.labels, size, seed)
-        weights = share[None, :] if self.weights is None else self.weights[:, index] * share
+        index, weights = drawn(self, size, self.d * self.X.dtype.itemsize, seed)
         few = DenseRows(self.X[index], self.labels[index], weights)
         return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
+
+    def ready(self, X: Array) -> Array:
+        """Stored numbers as they are multiplied: themselves, or a shifted and cast copy."""
+        if self.shift is None and X.dtype == self.dtype:
+            return X
+        # numbers far from zero lose their digits in float32 products, not in this subtraction of close numbers
+        wide = X.astype(np.result_type(X.dtype, self.dtype))
+        if self.shift is not None and self.scale is not None:
+            wide -= self.shift.astype(wide.dtype)
+            wide /= self.scale.astype(wide.dtype)
+        return wide.astype(self.dtype, copy=False)
+
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of these rows to `out`."""
+        if self.shift is None and self.X.dtype == out.dtype:
+            np.take(self.X, index, axis=0, out=out, mode="clip")  # the other modes copy twice
+        else:
+            out[:] = self.ready(self.X[index])
+        out -= shift.astype(out.dtype)
+        out *= (1 / scale).astype(out.dtype)
 
     @property
     def stored(self) -> int:
@@ -118,13 +134,28 @@ class DenseRows(MemoryRows[DenseBlock]):
 
     def labelled(self, labels: Array, weights: Array | None) -> DenseRows:
         """The same rows with other labels and weights."""
-        return DenseRows(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
+        return type(self)(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> DenseRows:
         """The same rows, each block shifted, scaled and cast before it is multiplied."""
         if shift is None:
             shift, scale = self.shift, self.scale
-        return DenseRows(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+        return type(self)(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+
+
+def vast(X: Any) -> bool:
+    """Whether an array lies in a file mapped into memory and is so large that it may be more than fits there.
+
+    Example:
+        >>> vast(np.zeros((2, 2)))
+        False
+    """
+    base: Any = X
+    while isinstance(X, np.ndarray) and X.nbytes >= VAST and base is not None:
+        if isinstance(base, (np.memmap, mmap.mmap)):
+            return True
+        base = getattr(base, "base", None)
+    return False
 
 
 def block_rows(n: int, row_bytes: int) -> int:
