@@ -32,12 +32,18 @@ from softreg.optimize.strategy import Strategy
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums, one_blas_thread
 
-PROOF = 1e-10
-"""Members whose gap is proved to be below this leave before they are settled, in nats."""
+PROOF, EXACT = 1e-12, 1e-10
+"""Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
+UNCANCELLED = 0.5
+"""The mean loss of many rows stands still where gains and losses cancel, which they will not do for long: it is taken
+to move by at least this part of the mean movement of a row's. (On 8,000 digits of MNIST at strength 1e-6 the movement
+of the mean alone leaves folds 3e-4 nats off, and this 1e-4.)"""
 LEAVE = 0.5
 """Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
 UNKNOWN = 1e300
 """The movement of a loss that has been looked at but once."""
+UNSEEN = 1e30
+"""The loss of a row that has not been looked at, in float32."""
 EASY = 8
 """A warm fit that took more passes than this says that the next one deserves a better sketch of the curvature."""
 LEAST_SHRINK, MOST_SHRINK = 0.5, 0.95
@@ -125,7 +131,8 @@ class StackPath:
                 return StackFit(up.W, up.b, up.value, up.gap, up.held, up.passes, True)
             watch = Watch(judges, self.count, self.q, objective)
             strategy, theta = self._strategy(objective, sample), self._begin(objective, start)
-            descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=PROOF, max_iter=max_iter)
+            tol = PROOF if settled else EXACT
+            descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=tol, max_iter=max_iter)
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
             self.hard |= start is not None and objective.passes > EASY
@@ -173,34 +180,38 @@ def _tiled(rows: Rows, copies: int) -> Rows:
 
 
 class Watch:
-    """The mean held-out loss (m,) of each member after each step, and the logits behind it."""
+    """The mean held-out loss (m,) of each member after each step, how far it has moved, and the logits behind it."""
 
     def __init__(self, judge: Array, count: Array, q: int, objective: Objective) -> None:
         self.judge, self.count, self.members = judge, count, objective.m
         self.logits = np.full((*judge.shape, q), np.nan, dtype=objective.rows.dtype)
+        self.losses = np.full(judge.shape, UNSEEN, dtype=np.float32)
         self.mass = np.array([count[(judge == j).any(axis=0)].sum() for j in range(self.members)])
 
-    def __call__(self, objective: Objective) -> Array:
-        """Mean losses (m,) of the members still in the stack; nan for one that nobody judges."""
+    def __call__(self, objective: Objective) -> tuple[Array, Array]:
+        """Mean losses (m,) of the members still in the stack, and the mean movement of their rows'; nan if none is judged."""
         place = np.full(self.members + 1, -1)  # the last entry stands for "nobody"
         place[objective.members] = np.arange(objective.m)
 
         def part(block: Block) -> Sums:
-            total, softmax = np.zeros(objective.m), objective.softmax(block)
+            total, moved = np.zeros((2, objective.m))
+            softmax = objective.softmax(block)
             for layer, judge in enumerate(self.judge):
                 at = place[judge[block.start : block.stop]]
                 for j in np.unique(at[at >= 0]):
                     mine = np.flatnonzero(at == j)
-                    o = softmax.picked(int(j), mine)
-                    self.logits[layer, block.start + mine] = o.T
+                    o, rows = softmax.picked(int(j), mine), block.start + mine
+                    self.logits[layer, rows] = o.T
                     _, log_mass = loss.probabilities(o[None])
                     lost = log_mass - loss.given(o[None], block.labels[mine])
-                    total[j] += loss.weigh(lost, self.count[None, block.start + mine])[0]
-            return (total,)
+                    total[j] += loss.weigh(lost, self.count[None, rows])[0]
+                    moved[j] += np.abs(lost[0] - self.losses[layer, rows]) @ self.count[rows]
+                    self.losses[layer, rows] = lost[0]
+            return total, moved
 
-        (total,) = objective.rows.sum(part)
         mass = self.mass[objective.members]
-        return np.asarray(np.divide(total, mass, out=np.full(objective.m, np.nan), where=mass > 0))
+        told = [np.divide(a, mass, out=np.full(objective.m, np.nan), where=mass > 0) for a in objective.rows.sum(part)]
+        return told[0], told[1]
 
 
 def left_to_move(before: Array, last: Array) -> Array:
@@ -228,10 +239,10 @@ class WatchedDescent(Descent):
         self._look()
 
     def _look(self) -> None:
-        held = self.watch(self.objective)
+        (held, moved), mine = self.watch(self.objective), self.objective.members
         now = np.where(np.isnan(held), self.loss, held)
-        mine = self.objective.members
-        moves = np.stack([self.moves[1, mine], np.abs(now - self.last[mine])])
+        latest = np.fmax(np.abs(now - self.last[mine]), UNCANCELLED * moved)  # of nan and a number, the number
+        moves = np.stack([self.moves[1, mine], latest])
         self.moves[:, mine] = np.where(self.out.n_iter[mine] > self.steps[mine], moves, self.moves[:, mine])
         self.last[mine], self.steps[mine] = now, self.out.n_iter[mine]
 
