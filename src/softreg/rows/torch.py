@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from softreg.rows.base import Array, Sums, add_up, stratified
-from softreg.rows.device import OnDevice, no_room
+from softreg.rows.device import OnDevice, no_room, products
 from softreg.rows.feed import Feed
 from softreg.rows.tensors import name_of, pytorch, to_torch
 from softreg.rows.torch_block import TorchBlock
@@ -82,17 +82,12 @@ class TorchRows:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """The device's own precision of products, and an error with figures where its memory is too small."""
-        torch, before = self.torch, self.torch.get_float32_matmul_precision()
-        if self.device.type == "cuda":  # elsewhere it is the user's business, and no product is coarse
-            torch.set_float32_matmul_precision("high" if self.coarse else "highest")
         try:
-            with torch.no_grad():
+            with self.torch.no_grad(), products(self.device, self.coarse):
                 yield
-        except torch.OutOfMemoryError as error:
+        except self.torch.OutOfMemoryError as error:
             k = max((o.shape[1] * o.shape[2] for b in self.blocks for o in b.memory.values() if o.ndim == 3), default=0)
             raise no_room(error, self.X, k) from error
-        finally:
-            torch.set_float32_matmul_precision(before)
 
     def row_squares(self) -> Array | None:
         """None: these rows come in blocks."""
