@@ -17,7 +17,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.rows.sampling import stratified as stratified
 from softreg.rows.threads import in_order
 
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ class Rows(Protocol):
     n: int
     d: int
     dtype: np.dtype[Any]
+    roomy: bool
+    """Whether blocks may keep a number for every row and class in memory; not where rows are more than fit there."""
 
     def sum(self, part: Callable[[Block], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in an order that depends on the data alone."""
@@ -130,8 +131,8 @@ class Rows(Protocol):
         ...
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
-        """Write `(X - shift) / scale` of the rows of these numbers (k,) to `out` (k, d): memory that is used again,
-        since fresh memory costs more than the copy."""
+        """Write `(X - shift) / scale` of the rows of these increasing numbers (k,) to `out` (k, d): memory that is
+        used again, since fresh memory costs more than the copy."""
         ...
 
     @property
@@ -223,6 +224,7 @@ class MemoryRows(Generic[OneBlock]):
     """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
 
     blocks: list[OneBlock]
+    roomy = True
 
     def sum(self, part: Callable[[OneBlock], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in the order of the rows."""

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from softreg.rows.base import Array, Sums, add_up, stratified
+from softreg.rows.base import Array, Sums, add_up
 from softreg.rows.device import OnDevice, no_room, products
 from softreg.rows.feed import Feed
+from softreg.rows.sampling import stratified
 from softreg.rows.tensors import name_of, pytorch, to_torch
 from softreg.rows.torch_block import TorchBlock
 
@@ -36,7 +37,7 @@ reading it on a device does."""
 class TorchRows:
     """Rows of a tensor X (n, d) with their labels and weights (NumPy arrays, copied to the device once)."""
 
-    can_shift = True
+    can_shift = roomy = True
 
     def __init__(
         self,
