@@ -135,10 +135,11 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
     from softreg.optimize.coordinates import standardise
     from softreg.optimize.lean import objective_for
     from softreg.optimize.penalties import l2
-    from softreg.rows import OnDevice, triton_pass
+    from softreg.rows import OnDevice, triton_pass, triton_residual
     from softreg.rows.torch import TorchRows
 
     lines, labels = [], y.cpu().numpy()
+    ways = ("products, single operations", "products, residual kernel", "fused kernel")
     for kind in ("float32", "bfloat16"):
         stored = OnDevice(X if kind == "float32" else X.bfloat16(), device)
         for coarse in (True, False):
@@ -146,17 +147,18 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
             moved, coordinates = standardise(rows, centred=True)
             objective = objective_for(moved, shape.q, l2(shape.strength), coordinates)
             theta = np.random.default_rng(0).normal(size=(1, shape.q, shape.d + 1)) * 0.01
-            for fused in (True, False):
-                if fused and not triton_pass.takes(device, 1, shape.q):
+            fused = triton_pass.takes(device, 1, shape.q)
+            for compiled in (True, False):
+                if compiled and not (fused or triton_residual.takes(device, shape.q)):
                     continue
-                os.environ["SOFTREG_KERNELS"] = "1" if fused else "0"
+                os.environ["SOFTREG_KERNELS"] = "1" if compiled else "0"
                 took = seconds(lambda o=objective, t=theta: o.evaluate(t), device, 5)
                 read = stored.tensor.element_size() * shape.n * shape.d / limit["copy"]
-                rate = limit["tf32" if coarse or fused else "float32"]
+                rate = limit["tf32" if coarse or (fused and compiled) else "float32"]
                 work = 4 * shape.n * shape.d * shape.q / rate
                 lines.append(
                     {"shape": shape.name, "stored": kind, "products": "tf32" if coarse else "float32",
-                     "way": "fused kernel" if fused else "matrix products", "ms": 1e3 * took,
+                     "way": ways[compiled + (compiled and fused)], "ms": 1e3 * took,
                      "limit": "reading" if read > work else "products", "part": max(read, work) / took}
                 )  # fmt: skip
             os.environ.pop("SOFTREG_KERNELS", None)
@@ -206,8 +208,6 @@ def fits(shape: Shape, X: Any, y: Any, device: Any, limit: float) -> list[dict[s
     model = SoftmaxRegression(shape.strength, device=place, tol=shape.gap).fit(X, y)
     took, found = time.perf_counter() - start, model.solution_
     say(f"{shape.name}: softreg {took:.2f} s, {found.passes} passes, gap {found.gap:.1e}")
-    for step in found.history:
-        say(f"    pass {step.passes} {step.seconds:.2f} s objective {step.value:.6f} gap {step.gap:.1e}")
     lines = [{"shape": shape.name, "who": "softreg", "seconds": took, "gap": found.gap, "steps": found.passes,
               "reached": found.gap <= shape.gap}]  # fmt: skip
     judge = Judge(X, y, shape.q, shape.strength)

@@ -167,9 +167,9 @@ def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest
     plain = tr.TorchRows.product, tr.TorchRows.transposed_product
     used = {True: 0, False: 0}
 
-    def product(rows: Any, X: Any, prepared: Any, bias: Any = None) -> Any:
+    def product(rows: Any, X: Any, prepared: Any, *rest: Any) -> Any:
         used[rows.coarse] += 1
-        return plain[0](rows, X, rounded(prepared) if rows.coarse else prepared, bias)
+        return plain[0](rows, X, rounded(prepared) if rows.coarse else prepared, *rest)
 
     def transposed_product(rows: Any, R: Any, X: Any) -> Any:
         return plain[1](rows, rounded(R.contiguous()) if rows.coarse else R, X)

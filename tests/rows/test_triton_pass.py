@@ -26,7 +26,7 @@ if not ON_GPU and os.environ.get("TRITON_INTERPRET") != "1":  # Triton decides w
         assert "passed" in done.stdout
 
 else:
-    from softreg.rows import triton_pass
+    from softreg.rows import triton_pass, triton_residual
 
     DEVICE = torch.device("cuda", 0) if ON_GPU else torch.device("cpu")
     KINDS = ["float32", "float16", "bfloat16", "uint8"]
@@ -74,6 +74,32 @@ else:
         for one, other in zip((loss, r, G), again, strict=True):
             assert torch.equal(one, other)  # to the bit
 
+    @pytest.mark.parametrize(("b", "m", "q"), [(1, 1, 2), (37, 1, 1000), (100, 3, 65), (9, 2, 4096), (300, 1, 130)])
+    @pytest.mark.parametrize("soft", [False, True])
+    @pytest.mark.parametrize("weights", [0, 1, 2])
+    @pytest.mark.parametrize("sure", [False, True])
+    def test_residuals_are_what_single_operations_compose(
+        b: int, m: int, q: int, soft: bool, weights: int, sure: bool
+    ) -> None:
+        _, _, _, labels, V = problem(b, 1, m, q, soft, weights, "float32")
+        o = torch.randn(b, m, q, device=DEVICE) * 5
+        own, R = torch.full((b, m), float("nan"), device=DEVICE), torch.empty_like(o)
+        found = triton_residual.read(o, R, labels, V, own if sure else None)
+        value, P = torch_loss.loss_and_probabilities(o.double(), labels, V)
+        expected = torch_loss.surety(P, labels, V)
+        residual = torch_loss.residual(P, labels, V)
+        torch.testing.assert_close(R.double(), residual, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found[0], value, rtol=1e-6, atol=1e-5)
+        torch.testing.assert_close(found[1], residual.sum(0).view(-1), rtol=0, atol=1e-6 * b)
+        if sure:
+            torch.testing.assert_close(own.double(), expected[0], rtol=0, atol=1e-6)
+            torch.testing.assert_close(found[2], expected[1], rtol=0, atol=1e-6 * b)
+            torch.testing.assert_close(found[3], expected[2], rtol=0, atol=1e-6 * b)
+        again = triton_residual.read(o, o, labels, V, own if sure else None)  # in place
+        assert torch.equal(o, R)
+        for one, other in zip(found, again, strict=True):
+            assert torch.equal(one, other)
+
     def test_rows_that_lie_apart() -> None:
         X, W, bias, labels, V = problem(100, 24, 1, 5, False, 0, "float32")
         wide = torch.zeros(100, 50, device=DEVICE)
@@ -93,7 +119,8 @@ else:
 
     @pytest.mark.parametrize("streamed", [False, True])
     @pytest.mark.parametrize("kind", ["float32", "uint8"])
-    def test_rows_on_a_device_use_it(kind: str, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("many", [False, True])
+    def test_rows_on_a_device_use_it(kind: str, streamed: bool, many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         from softreg.rows import feed
         from softreg.rows import torch as tr
 
@@ -102,14 +129,16 @@ else:
         X, W, bias, labels, _ = problem(700, 12, 1, 10, False, 0, kind)
         source = X.cpu() if streamed else X
         rows = tr.TorchRows(OnDevice(source, DEVICE, 0.5, streamed), labels.cpu().numpy(), coarse=False)
-        answers = []
+        answers, stack = [], (1, 10, np.arange(1))
         for environment in ("1", "0"):
             monkeypatch.setenv("SOFTREG_KERNELS", environment)
-            assert (rows.fused(1, 10) is None) == (environment == "0")
-            prepared = rows.prepare(W.cpu().double().numpy())
-            read = rows.sum(
-                lambda block, p=prepared: block.softmax(1, 10, np.arange(1)).read(p, bias.cpu().numpy(), "logits")
-            )
-            answers.append((*read, rows.map(lambda block: block.softmax(1, 10, np.arange(1)).kept("logits").T)))
+            assert (rows.residuals(10) is None) == (environment == "0")
+            if many:
+                monkeypatch.setattr(triton_pass, "MOST_COLUMNS", 0)
+            p, b = rows.prepare(W.cpu().double().numpy()), bias.cpu().numpy()
+            read = rows.sum(lambda block, p=p, b=b: block.softmax(*stack).read(p, b, "logits"))
+            lean = rows.sum(lambda block, p=p, b=b: block.softmax(*stack).lean_read(p, b))
+            sure = rows.sum(lambda block: block.softmax(*stack).lean_surety()[1:])
+            answers.append((*read, *lean, *sure, rows.map(lambda block: block.softmax(*stack).kept("logits").T)))
         for one, other in zip(*answers, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-3)

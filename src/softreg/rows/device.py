@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,27 @@ def _as_kind(tensor: Any) -> Any:
             else f"X holds {name}, which softreg cannot multiply; use {', '.join(KINDS)}."
         )
     return tensor.float() if name in EXACT_IN_SINGLE else tensor.double()
+
+
+@contextmanager
+def products(device: Any, coarse: bool) -> Iterator[None]:
+    """Within this context a GPU multiplies float32 numbers as TF32 (coarse) or as they are; then as the user wants."""
+    torch = pytorch("products on a device")
+    if device.type != "cuda":  # elsewhere no product is coarse, and the setting is the user's business
+        yield
+        return
+    newer = None
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:  # the user has set it in PyTorch's newer way, of which the older one will not hear
+        before, newer = "highest", torch.backends.cuda.matmul.fp32_precision
+    torch.set_float32_matmul_precision("high" if coarse else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+        if newer is not None:
+            torch.backends.cuda.matmul.fp32_precision = newer
 
 
 def free_memory(device: Any) -> int:

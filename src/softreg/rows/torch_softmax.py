@@ -15,7 +15,7 @@ from softreg.rows import torch_loss as loss
 from softreg.rows.base import Array, Sums
 
 if TYPE_CHECKING:
-    from softreg.rows.torch import TorchBlock
+    from softreg.rows.torch_block import TorchBlock
 
 
 class TorchSoftmax:
@@ -40,9 +40,10 @@ class TorchSoftmax:
             span = slice(a, min(a + size, self.b))
             yield span, self.block.targets[span], None if self.V is None else self.V[span]
 
-    def _logits(self, X: Any, prepared: Any, bias: Any) -> Any:
-        """Logits (b, m, q) of some rows."""
-        return self.rows.product(X, prepared, bias).view(-1, self.m, self.q)
+    def _logits(self, X: Any, prepared: Any, bias: Any, out: Any = None) -> Any:
+        """Logits (b, m, q) of some rows, written to `out` where that is given."""
+        room = None if out is None else out.view(-1, self.k)
+        return self.rows.product(X, prepared, bias, room).view(-1, self.m, self.q)
 
     def _put(self, values: Array, dtype: Any = None) -> Any:
         return self.rows.put(values, dtype)
@@ -64,7 +65,7 @@ class TorchSoftmax:
         """Keep the logits under this name."""
         b, room = self._put(bias), self._room(name)
         for span, X, _, _ in self._with_rows():
-            room[span] = self._logits(X, prepared, b)
+            self._logits(X, prepared, b, room[span])
 
     def _room(self, name: str) -> Any:
         """A tensor (b, m, q) for logits: the one of the last pass, where there is one."""
@@ -84,9 +85,14 @@ class TorchSoftmax:
         if kernel is not None:
             return self._added(self._fused(kernel, prepared, b, room))
 
+        residuals = self.rows.residuals(self.q)
+
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
-            o = self._logits(X, prepared, b)
-            room[span] = o
+            o = self._logits(X, prepared, b, room[span])
+            if residuals is not None:
+                R = self.rows.empty(o.shape)
+                value, r = residuals(o, R, labels, V, None)
+                return value, r, self._gradient(R, X)
             value, P = loss.loss_and_probabilities(o, labels, V)
             return self._sums(value, loss.residual(P, labels, V), X)
 
@@ -102,8 +108,10 @@ class TorchSoftmax:
             yield value, r, G if unit == 1.0 else G * unit
 
     def _sums(self, value: Any, R: Any, X: Any) -> tuple[Any, ...]:
-        flat = R.reshape(-1, self.k)
-        return value, loss.total(flat), self.rows.transposed_product(flat, X)
+        return value, loss.total(R.reshape(-1, self.k)), self._gradient(R, X)
+
+    def _gradient(self, R: Any, X: Any) -> Any:
+        return self.rows.transposed_product(R.reshape(-1, self.k), X)
 
     def land(self) -> None:
         """The logits ahead are those of now."""
@@ -192,9 +200,13 @@ class TorchSoftmax:
 
     def lean_read(self, prepared: Any, bias: Array) -> Sums:
         """Loss, residual and residual times rows; how sure the models are stays beside the rows."""
-        b, own = self._put(bias), self._own()
+        b, own, residuals = self._put(bias), self._own(), self.rows.residuals(self.q)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
+            if residuals is not None:
+                o = self._logits(X, prepared, b)
+                value, r, predicted, doubt = residuals(o, o, labels, V, own[span])
+                return value, r, self._gradient(o, X), predicted, doubt
             value, P = loss.loss_and_probabilities(self._logits(X, prepared, b), labels, V)
             own[span], predicted, doubt = loss.surety(P, labels, V)
             return *self._sums(value, loss.residual(P, labels, V), X), predicted, doubt

@@ -13,6 +13,7 @@ hold the two against each other, on the CPU in Triton's interpreter.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -110,7 +111,7 @@ if THERE:
         tl.store(residual + program * K + k, tl.reshape(r, [K]))
 
 
-def _power(size: int) -> int:
+def power_of_two(size: int) -> int:
     """The least power of two that is not below."""
     return 1 << max(0, size - 1).bit_length()
 
@@ -122,36 +123,40 @@ def padded(m: int, q: int) -> tuple[int, int]:
         >>> padded(1, 10), padded(3, 2)
         ((1, 16), (4, 4))
     """
-    M, Q = _power(m), _power(q)
+    M, Q = power_of_two(m), power_of_two(q)
     return M, max(Q, 16 // M)
 
 
 def takes(device: Any, m: int, q: int) -> bool:
     """Whether the kernel is there for this device, and for so many models and classes."""
     M, Q = padded(m, q)
-    if not THERE or M * Q > MOST_COLUMNS:
-        return False
-    return _compiles(device) if device.type == "cuda" else _interpreted()
+    return THERE and M * Q <= MOST_COLUMNS and _works(device)
 
 
 @cache
-def _compiles(device: Any) -> bool:
-    """Whether Triton can compile the kernel here and the answer is right: it needs a C compiler, and a GPU it knows."""
+def _works(device: Any) -> bool:
+    return tried(device, _example)
+
+
+def tried(device: Any, example: Callable[[Any], bool]) -> bool:
+    """Whether an example comes out right on this device; Triton needs a C compiler, and a GPU that it knows."""
+    if device.type != "cuda":
+        return type(_pass).__name__ == "InterpretedFunction"
+    try:
+        return example(device)
+    except Exception as error:  # whatever Triton says, products do the same
+        warnings.warn(f"Triton cannot compile its kernels here ({error}); products serve instead.", stacklevel=2)
+        return False
+
+
+def _example(device: Any) -> bool:
+    """Whether the kernel is right about two rows of ones."""
     import torch
 
-    try:
-        X, labels = torch.ones(2, 3, device=device), torch.zeros(2, dtype=torch.int64, device=device)
-        W, bias = torch.zeros(2, 3, device=device), torch.zeros(2, device=device)
-        loss, _, G = read(X, W, bias, labels, None, None, 1, 2, "tf32x3")
-        right = abs(float(loss) - 2 * np.log(2)) < 1e-6 and float(G[1, 2]) == 1.0
-    except Exception as error:  # whatever Triton says, products do the same
-        warnings.warn(f"Triton cannot compile the fused pass here ({error}); products serve instead.", stacklevel=2)
-        return False
-    return right
-
-
-def _interpreted() -> bool:
-    return type(_pass).__name__ == "InterpretedFunction"
+    X, labels = torch.ones(2, 3, device=device), torch.zeros(2, dtype=torch.int64, device=device)
+    W, bias = torch.zeros(2, 3, device=device), torch.zeros(2, device=device)
+    loss, _, G = read(X, W, bias, labels, None, None, 1, 2, "tf32x3")
+    return abs(float(loss) - 2 * np.log(2)) < 1e-6 and float(G[1, 2]) == 1.0
 
 
 def read(
@@ -170,7 +175,7 @@ def read(
     wide, shift = W.new_zeros(M, Q, d), bias.new_zeros(M, Q)
     wide[:m, :q], shift[:m, :q] = W.view(m, q, d), bias.view(m, q)
     tiles = -(-b // TILE_ROWS)
-    programs = min(tiles, _programs(X.device))
+    programs = min(tiles, programs_on(X.device))
     span = -(-tiles // programs) * TILE_ROWS
     programs = -(-b // span)
     loss = torch.empty(programs, M, dtype=torch.float64, device=X.device)
@@ -187,7 +192,7 @@ def read(
     return loss.sum(0)[:m], residual.sum(0).view(M, Q)[:m, :q].reshape(-1), sums
 
 
-def _programs(device: Any) -> int:
+def programs_on(device: Any) -> int:
     """How many programs keep the device busy."""
     import torch
 
