@@ -286,3 +286,12 @@ def test_a_memory_map_of_integers_or_with_rows_that_do_not_count(tmp_path: Path,
         plain = SoftmaxRegression(1e-3).fit(whole, Y, sample_weight=weight)
         np.testing.assert_allclose(model.predict_proba(mapped), plain.predict_proba(whole), atol=1e-6)
         assert list(model.classes_) == ["ant", "bee", "cat"]
+
+
+def test_the_score_of_batches() -> None:
+    model, w = SoftmaxRegression(1e-3).fit(X, Y), np.arange(N) % 3.0
+    assert model.score(cut(X, Y)) == pytest.approx(model.score(X, Y))
+    assert model.score(cut(X, Y, w)) == pytest.approx(model.score(X, Y, w))
+    assert model.score(lambda: [(X, Coded(["cat", "cow", "bee", "ant"], CODES))]) == model.score(X, Y)
+    with pytest.raises(ValueError, match="brings no labels"):
+        model.score(lambda: [X])
