@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -224,6 +228,9 @@ def test_a_disk_that_fills_up_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None
             self.left -= done
             return done
 
+        def close(self) -> None:
+            self.file.close()
+
     made = cache.tempfile.TemporaryFile
     monkeypatch.setattr(cache.tempfile, "TemporaryFile", lambda **more: Small(made(**more)))
     model = SoftmaxRegression()
@@ -295,3 +302,52 @@ def test_the_score_of_batches() -> None:
     assert model.score(lambda: [(X, Coded(["cat", "cow", "bee", "ant"], CODES))]) == model.score(X, Y)
     with pytest.raises(ValueError, match="brings no labels"):
         model.score(lambda: [X])
+
+
+def open_scratch() -> list[str]:
+    """Files without a name that this process holds open in the cache folder."""
+    folder, fds = os.environ["SOFTREG_CACHE"], Path("/proc/self/fd")
+    found = []
+    for fd in fds.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing itself is one of them
+            found.append(os.readlink(fd))
+    return [link for link in found if link.startswith(folder)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows its open files there")
+def test_the_disk_is_given_back_at_once_whatever_happens() -> None:
+    seen: list[int] = []
+    model = SoftmaxRegression(1e-3, verbose=lambda progress: seen.append(len(open_scratch()))).fit(frames)
+    assert max(seen) == 2  # rows and labels
+    assert open_scratch() == []
+    with pytest.raises(ValueError, match="2 features") as caught:
+        model.fit(lambda: [(X, Y), (X[:, :2], Y)])
+    assert caught.traceback  # which holds all frames, and what they name
+    assert open_scratch() == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells its memory there")
+def test_memory_holds_few_of_the_rows() -> None:
+    code = """
+        import numpy as np
+        from softreg import SoftmaxRegression
+
+        def batches():
+            for seed in range(50):
+                random = np.random.default_rng(seed)
+                X = random.standard_normal((60_000, 20), dtype=np.float32)
+                yield X, (X[:, :3] + random.gumbel(size=(60_000, 3))).argmax(1)
+
+        def resident(name):
+            return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) / 1024
+
+        few = [next(batches())]
+        SoftmaxRegression().fit(lambda: few)
+        before = resident("VmRSS")
+        model = SoftmaxRegression().fit(batches)
+        print(model.solution_.gap, resident("VmHWM") - before)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    gap, extra = map(float, done.stdout.split())
+    assert gap <= 1e-6
+    assert extra < 140  # MB; the rows are 240

@@ -57,6 +57,10 @@ class Scratch:
             ) from error
         self._seeking = threading.Lock()
 
+    def close(self) -> None:
+        """Give the room on the disk back."""
+        self.file.close()
+
     def make_room(self, wanted: int) -> None:
         """Raise `OSError` where the disk has no place for so many bytes more."""
         free = shutil.disk_usage(self.folder).free
@@ -139,6 +143,10 @@ class FileArray:
         if part.size:
             self.scratch.append(part)
         self.n += len(part)
+
+    def close(self) -> None:
+        """Give the room on the disk back; there is nothing to be read any more."""
+        self.scratch.close()
 
     def fresh(self, start: int, stop: int) -> Array:
         """Rows `start` to `stop` in an array of their own."""
@@ -224,6 +232,11 @@ class FileCSR:
         self.indices.append(part.indices[a:b])
         self.ends.append(part.indptr[1:].astype(np.int64) + (self.nnz - a))
         self.nnz += b - a
+
+    def close(self) -> None:
+        """Give the room on the disk back; there is nothing to be read any more."""
+        for part in (self.data, self.indices, self.ends):
+            part.close()
 
     def rows(self, start: int, stop: int, dtype: Any = None) -> Any:
         """Rows `start` to `stop`, a csr_array that holds until this thread asks for others."""

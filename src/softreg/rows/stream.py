@@ -77,6 +77,12 @@ class RowWriter:
             self.weights.append(weights if weights is not None else np.ones(X.shape[0]))
         self.n += X.shape[0]
 
+    def close(self) -> None:
+        """Give the room on the disk back, also that of the rows in their home."""
+        for part in (self.X, self.labels, self.weights):
+            if part is not None:
+                part.close()
+
     def finish(
         self, codes: Array | None = None, class_weights: Array | None = None, scale: float = 1.0, weighted: bool = True
     ) -> Any:
