@@ -22,7 +22,7 @@ import scipy.sparse as sp
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, infer
 from softreg.models.batches import Coded
-from softreg.rows import cache, dense
+from softreg.rows import cache, dense, stream
 
 N, D = 3000, 6
 RANDOM = np.random.default_rng(0)
@@ -39,6 +39,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     folder = tmp_path / "cache"
     folder.mkdir()
     monkeypatch.setenv("SOFTREG_CACHE", str(folder))
+    monkeypatch.setattr(stream, "SMALL", 0)
     yield folder
     assert list(folder.iterdir()) == []
 
@@ -88,6 +89,15 @@ def test_batches_are_the_rows(kind: str, solver: str, monkeypatch: pytest.Monkey
     assert (streamed.predict(cut(whole, Y)) == streamed.predict(whole)).all()
     if kind == "pandas":
         assert list(streamed.feature_names_in_) == list("abcdef")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_rows_are_read_back_into_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SMALL", 10**9)
+    whole, w = KINDS[kind], RANDOM.integers(1, 4, N).astype(float)
+    plain = SoftmaxRegression(1e-3, solver="lbfgs", class_weight="balanced").fit(whole, Y, w)
+    streamed = SoftmaxRegression(1e-3, solver="lbfgs", class_weight="balanced").fit(cut(whole, Y, w))
+    np.testing.assert_allclose(streamed.predict_proba(whole), plain.predict_proba(whole), atol=1e-9)
 
 
 def frames() -> Iterator[Any]:

@@ -18,6 +18,9 @@ from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows
 from softreg.rows.sparse import SparseBlock, SparseRows
 
+SMALL = 64 << 20
+"""Rows of no more bytes than this are read back into memory, where more can be done with them."""
+
 
 class StreamBlock(SparseBlock):
     """A run of rows of a `FileCSR`, read when they are asked for."""
@@ -109,5 +112,9 @@ class RowWriter:
 
         plain = own is None and class_weights is None
         weights: Any = None if plain else FileColumn(own or self.labels, weigh, 2)
-        make: Any = StreamSparse if isinstance(self.X, FileCSR) else DenseRows  # a `FileArray` is sliced as arrays are
+        sparse = isinstance(self.X, FileCSR)
+        if self.X.nbytes <= SMALL:
+            columns = None if weights is None else weights[:, 0 : self.n]
+            return (SparseRows if sparse else DenseRows)(self.X.whole(), labels[0 : self.n], columns)
+        make: Any = StreamSparse if sparse else DenseRows  # a `FileArray` is sliced as arrays are
         return make(self.X, labels, weights)
