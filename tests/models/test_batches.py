@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ import scipy.sparse as sp
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, infer
 from softreg.models.batches import Coded
-from softreg.rows import cache, dense
+from softreg.rows import cache, dense, stream
 
 N, D = 3000, 6
 RANDOM = np.random.default_rng(0)
@@ -35,6 +39,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     folder = tmp_path / "cache"
     folder.mkdir()
     monkeypatch.setenv("SOFTREG_CACHE", str(folder))
+    monkeypatch.setattr(stream, "SMALL", 0)
     yield folder
     assert list(folder.iterdir()) == []
 
@@ -84,6 +89,15 @@ def test_batches_are_the_rows(kind: str, solver: str, monkeypatch: pytest.Monkey
     assert (streamed.predict(cut(whole, Y)) == streamed.predict(whole)).all()
     if kind == "pandas":
         assert list(streamed.feature_names_in_) == list("abcdef")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_rows_are_read_back_into_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SMALL", 10**9)
+    whole, w = KINDS[kind], RANDOM.integers(1, 4, N).astype(float)
+    plain = SoftmaxRegression(1e-3, solver="lbfgs", class_weight="balanced").fit(whole, Y, w)
+    streamed = SoftmaxRegression(1e-3, solver="lbfgs", class_weight="balanced").fit(cut(whole, Y, w))
+    np.testing.assert_allclose(streamed.predict_proba(whole), plain.predict_proba(whole), atol=1e-9)
 
 
 def frames() -> Iterator[Any]:
@@ -224,6 +238,9 @@ def test_a_disk_that_fills_up_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None
             self.left -= done
             return done
 
+        def close(self) -> None:
+            self.file.close()
+
     made = cache.tempfile.TemporaryFile
     monkeypatch.setattr(cache.tempfile, "TemporaryFile", lambda **more: Small(made(**more)))
     model = SoftmaxRegression()
@@ -286,3 +303,61 @@ def test_a_memory_map_of_integers_or_with_rows_that_do_not_count(tmp_path: Path,
         plain = SoftmaxRegression(1e-3).fit(whole, Y, sample_weight=weight)
         np.testing.assert_allclose(model.predict_proba(mapped), plain.predict_proba(whole), atol=1e-6)
         assert list(model.classes_) == ["ant", "bee", "cat"]
+
+
+def test_the_score_of_batches() -> None:
+    model, w = SoftmaxRegression(1e-3).fit(X, Y), np.arange(N) % 3.0
+    assert model.score(cut(X, Y)) == pytest.approx(model.score(X, Y))
+    assert model.score(cut(X, Y, w)) == pytest.approx(model.score(X, Y, w))
+    assert model.score(lambda: [(X, Coded(["cat", "cow", "bee", "ant"], CODES))]) == model.score(X, Y)
+    with pytest.raises(ValueError, match="brings no labels"):
+        model.score(lambda: [X])
+
+
+def open_scratch() -> list[str]:
+    """Files without a name that this process holds open in the cache folder."""
+    folder, fds = os.environ["SOFTREG_CACHE"], Path("/proc/self/fd")
+    found = []
+    for fd in fds.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing itself is one of them
+            found.append(os.readlink(fd))
+    return [link for link in found if link.startswith(folder)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows its open files there")
+def test_the_disk_is_given_back_at_once_whatever_happens() -> None:
+    seen: list[int] = []
+    model = SoftmaxRegression(1e-3, verbose=lambda progress: seen.append(len(open_scratch()))).fit(frames)
+    assert max(seen) == 2  # rows and labels
+    assert open_scratch() == []
+    with pytest.raises(ValueError, match="2 features") as caught:
+        model.fit(lambda: [(X, Y), (X[:, :2], Y)])
+    assert caught.traceback  # which holds all frames, and what they name
+    assert open_scratch() == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells its memory there")
+def test_memory_holds_few_of_the_rows() -> None:
+    code = """
+        import numpy as np
+        from softreg import SoftmaxRegression
+
+        def batches():
+            for seed in range(50):
+                random = np.random.default_rng(seed)
+                X = random.standard_normal((60_000, 20), dtype=np.float32)
+                yield X, (X[:, :3] + random.gumbel(size=(60_000, 3))).argmax(1)
+
+        def resident(name):
+            return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) / 1024
+
+        few = [next(batches())]
+        SoftmaxRegression().fit(lambda: few)
+        before = resident("VmRSS")
+        model = SoftmaxRegression().fit(batches)
+        print(model.solution_.gap, resident("VmHWM") - before)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    gap, extra = map(float, done.stdout.split())
+    assert gap <= 1e-6
+    assert extra < 140  # MB; the rows are 240

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from softreg import SoftmaxRegression
+from softreg.rows import stream
 from softreg.rows.journal import NAME, Changed, Log
 
 N = 4000
@@ -21,6 +22,12 @@ RANDOM = np.random.default_rng(5)
 X = RANDOM.normal(size=(N, 30)).astype(np.float32)
 FEW = (X[:, :4] + RANDOM.gumbel(size=(N, 4))).argmax(1)
 MANY = (3 * X[:, :40].repeat(2, axis=1)[:, :34] + RANDOM.gumbel(size=(N, 34))).argmax(1)
+
+
+@pytest.fixture(autouse=True)
+def from_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few the rows, every pass over batches reads scratch files."""
+    monkeypatch.setattr(stream, "SMALL", 0)
 
 
 class Killed(BaseException):

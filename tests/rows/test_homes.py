@@ -29,9 +29,11 @@ from softreg.rows import (
     one_blas_thread,
     runs,
     sparse,
+    stream,
     thread_count,
 )
 from softreg.rows.base import add_up
+from softreg.rows.cache import FileArray, FileCSR
 from softreg.rows.sampling import stratified
 
 Array = NDArray[Any]
@@ -116,6 +118,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(softreg.rows.torch, "BLOCK_BYTES", 1)
     monkeypatch.setattr(softreg.rows.torch, "CHUNK_ROWS", (64, 64))  # each block in several chunks, the last one short
     monkeypatch.setattr(softreg.rows.feed, "PIECE_BYTES", 100 * D * 4)
+    monkeypatch.setattr(stream, "SMALL", 0)
     made = HOMES[request.param](numbers(), tmp_path)
     return made if hasattr(made, "sample") else as_rows(made, LABELS, WEIGHTS)
 
@@ -411,3 +414,41 @@ def test_samples_of_many_rows_are_as_exact_as_those_of_few() -> None:
     assert (np.abs(spread - 500) < 6 * np.sqrt(500)).all()  # drawn from everywhere
     again, _ = stratified(labels, 5000, seed=4)
     assert len(np.intersect1d(index, again)) < 400
+
+
+def test_labels_and_weights_of_scratch_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, w = numbers(), np.arange(1.0, N + 1)
+    for small in (0, 10**9):
+        monkeypatch.setattr(stream, "SMALL", small)
+        writer = RowWriter(tmp_path)
+        writer.append(X[:300], LABELS[:300], w[:300])
+        writer.append(X[300:], LABELS[300:], w[300:])
+        rows = writer.finish(np.array([2, 0, 1]), np.array([1.0, 2.0, 4.0]), scale=0.5)
+        assert rows.roomy == bool(small)
+        y = np.array([2, 0, 1])[LABELS]
+        np.testing.assert_array_equal(rows.map(lambda b: b.labels), y)
+        np.testing.assert_array_equal(rows.map(lambda b: b.weights.T)[:, 0], w / 2 * np.array([1.0, 2.0, 4.0])[y])
+        plain = writer.finish(weighted=False)
+        assert plain.map(lambda b: np.zeros(0 if b.weights is None else 1)).size == 0
+        few, index = rows.sample(60, seed=0), stratified(y, 60, 0)[0]
+        np.testing.assert_array_equal(few.X, X[index])
+        np.testing.assert_array_equal(few.labels, y[index])
+
+
+def test_runs_of_a_file_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    file, X = FileArray(np.float64, D, tmp_path), numbers()
+    file.append(X)
+    for a, b in ((0, 10), (5, 10), (5, 700), (3, 3), (690, 700), (0, 700), (699, 700)):
+        np.testing.assert_array_equal(file[a:b], X[a:b])
+    index = np.array([0, 5, 5, 6, 699])
+    np.testing.assert_array_equal(file[index], X[index])
+    csr = FileCSR(np.float64, D, tmp_path)
+    S = sp.csr_array(X)
+    for a, b in ((0, 0), (0, 100), (100, 700)):
+        csr.append(S[a:b])
+    for a, b in ((0, 10), (5, 700), (3, 3), (0, 700)):
+        np.testing.assert_array_equal(csr.rows(a, b).toarray(), X[a:b])
+    np.testing.assert_array_equal(csr[index].toarray(), X[index])
+    np.testing.assert_array_equal(csr.whole().toarray(), X)
+    targets = np.array([0.0, 0.5, 1.0, 700.0, float(S.nnz)])
+    np.testing.assert_array_equal(csr.cuts(targets), np.searchsorted(S.indptr, targets))

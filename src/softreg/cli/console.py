@@ -108,7 +108,7 @@ def fitting(tol: float, *, quiet: bool = False) -> Iterator[Listener]:
             with _bar(tol) as listener:
                 yield listener
         else:
-            lines = Lines()
+            lines = Lines(tol)
             yield lines
             lines.end()
 
@@ -139,21 +139,43 @@ def _warnings_held() -> Iterator[None]:
             show(*told)
 
 
-def _told(record: Progress) -> str:
-    now = f"objective {record.value:.6f} nats, gap {nats(record.gap)}"
-    return f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
+def _told(record: Progress, won: float = 0.0) -> str:
+    """A record in words; `won` is the share of the way that is done.
+
+    >>> from softreg.optimize import Progress
+    >>> _told(Progress(3, 0.5, 1e-4, 2.0, rows=3_000_000), won=0.5)
+    'pass 3: objective 0.500000 nats, gap 1.0e-04 nats, 2.0 s, 1,500,000 rows/s, about 2 s left'
+    >>> _told(Progress(0, math.nan, math.inf, 2.0, rows=1000, total=3000))
+    'reading: 1,000 of 3,000 rows, 2.0 s, 500 rows/s, about 4 s left'
+    """
+    reading = record.passes == 0 and math.isnan(record.value)
+    if reading:
+        of = "" if record.total is None else f" of {record.total:,}"
+        words = f"reading: {record.rows:,}{of} rows, {record.seconds:.1f} s"
+        won = record.rows / record.total if record.total else 0.0
+    else:
+        now = f"objective {record.value:.6f} nats, gap {nats(record.gap)}"
+        words = f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
+    if record.seconds < SECONDS_BETWEEN_LINES:  # nobody waits yet
+        return words
+    if record.rows:
+        words += f", {record.rows / record.seconds:,.0f} rows/s"
+    return words + (f", about {record.seconds * (1 - won) / won:.0f} s left" if 0 < won < 1 else "")
 
 
 class Lines:
     """A listener that prints the first record, then at most one a second, and the last: for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, tol: float = 0.0) -> None:
         self.due = -math.inf
         self.kept: Progress | None = None
+        self.share = Share(tol)
 
     def __call__(self, record: Progress) -> None:
         """Print the record, or keep it back."""
         self.kept = record
+        if record.seconds < self.due - SECONDS_BETWEEN_LINES:
+            self.due = -math.inf  # a new phase, whose clock begins at 0
         if record.seconds >= self.due:
             self.end()
             self.due = record.seconds + SECONDS_BETWEEN_LINES
@@ -161,7 +183,7 @@ class Lines:
     def end(self) -> None:
         """Print the last record, if it was kept back."""
         if self.kept is not None:
-            say(_told(self.kept))
+            say(_told(self.kept, self.share.won(self.kept.gap)))
         self.kept = None
 
 
@@ -176,7 +198,12 @@ def _bar(tol: float) -> Iterator[Listener]:
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("fit", total=1.0, told="")
         share = Share(tol)
-        yield lambda record: bars.update(task, completed=share.won(record.gap), told=_told(record))
+
+        def listener(record: Progress) -> None:
+            won = share.won(record.gap)
+            bars.update(task, completed=won, told=_told(record, won))
+
+        yield listener
 
 
 class Share:

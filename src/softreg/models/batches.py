@@ -67,6 +67,10 @@ class Coded:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        """The label of each row."""
+        return np.array(self.values, dtype=object)[self.codes].astype(dtype or object)
+
     def known(self) -> tuple[NDArray[Any], Array]:
         """The classes that occur, and the code of each row among them."""
         used, codes = np.unique(self.codes, return_inverse=True)
@@ -91,14 +95,14 @@ class Gathering:
 
     def read(self, source: Any) -> None:
         """All batches; errors name the batch and the row at which it begins."""
-        start = 0
+        start, total = 0, getattr(source, "n_rows", None)
         for number, batch in enumerate(batches(source)):
             try:
                 start += self._take(batch, first=number == 0)
             except (ValueError, TypeError) as error:
                 where = f"batch {number}, whose first row is row {start} of all" if number else "the first batch"
                 raise (ValueError if isinstance(error, ValueError) else TypeError)(f"in {where}: {error}") from error
-            self._tell(start, getattr(source, "n_rows", None))
+            self._tell(start, total)
         if start == 0:
             raise ValueError(
                 "the source gave no batch of rows. One that can be gone through only once (an iterator, a generator) "

@@ -19,6 +19,8 @@ from softreg.rows import Array
 from softreg.rows.tensors import is_tensor, to_numpy
 
 _TABLE = "or use softreg.TableClassifier, which takes columns of mixed kinds"
+LARGE = 1 << 26
+"""Numbers that are not finite are looked for in so many bytes at a time."""
 _FLOATS = [np.float64, np.float32]
 
 
@@ -85,8 +87,10 @@ def _as_it_should_be(estimator: Any, X: NDArray[Any]) -> bool:
     )
 
 
-def check_finite(X: Any, names: Sequence[Any] | None = None, what: str = "X") -> None:
+def check_finite(X: Any, names: Sequence[Any] | None = None, what: str = "X", first: int = 0) -> None:
     """Raise `ValueError` that names column and row of the first number of X (n, d), dense or CSR, that is not finite.
+
+    `first` is the number of the first row.
 
     Example:
         >>> check_finite(np.array([[1.0, 2.0], [np.nan, 3.0]]))
@@ -98,6 +102,10 @@ def check_finite(X: Any, names: Sequence[Any] | None = None, what: str = "X") ->
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(data.sum()):  # nan and infinity show in the sum: one pass and no mask where all is well
             return
+    if data is X and len(X) > 1 and X.nbytes > LARGE:  # a mask of all might not fit where X is mapped
+        for a in range(0, len(X), step := -(-len(X) * LARGE // X.nbytes)):
+            check_finite(X[a : a + step], names, what, first + a)
+        return
     bad = ~np.isfinite(data)
     if not bad.any():
         return  # large numbers, of which only the sum is infinite
@@ -106,10 +114,9 @@ def check_finite(X: Any, names: Sequence[Any] | None = None, what: str = "X") ->
         row, column, value = int(np.searchsorted(X.indptr, place, side="right")) - 1, X.indices[place], data[place]
     else:
         row, column = np.argwhere(bad)[0]
-        value = data[row, column]
-    refuse_number(
-        value, int(row), f"column {int(column)}" if names is None else f"column {names[column]!r}", names, what
-    )
+        value, row = data[row, column], row + first
+    where = f"column {int(column)}" if names is None else f"column {names[column]!r}"
+    refuse_number(value, int(row), where, names, what)
 
 
 def refuse_number(value: Any, row: int, where: str, names: Sequence[Any] | None = None, what: str = "X") -> NoReturn:

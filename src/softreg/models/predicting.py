@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models import checks, devices, targets
-from softreg.models.batches import first_parts
+from softreg.models.batches import batches, first_parts
 from softreg.models.features import check_finite, features, in_batches
 from softreg.models.weights import in_bounds, sample_weights
 from softreg.optimize import Solution, Status
@@ -124,14 +124,27 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         codes = self._scores(X).argmax(axis=1)
         return devices.labels_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
 
         A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
-        name.
+        name. Batches bring their labels, and weights where they have them: X alone is given.
         """
+        if in_batches(X):
+            return self._score_of_batches(X)
         predicted = to_numpy(self._scores(X).argmax(axis=1))
         actual = targets.codes_among(y, Classes.of(self.classes_))
         checks.check_lengths(predicted, actual)
         weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))
         return float(np.average(predicted == actual, weights=weight))
+
+    def _score_of_batches(self, source: Any) -> float:
+        known, right, total = Classes.of(self.classes_), 0.0, 0.0
+        for X, *rest in batches(source):
+            if not rest:
+                raise ValueError("a batch to score is (X, y) or (X, y, weight), but this one brings no labels.")
+            predicted, actual = self._scores(X).argmax(axis=1), targets.codes_among(rest[0], known)
+            checks.check_lengths(predicted, actual)
+            weight = np.ones(len(actual)) if len(rest) < 2 else sample_weights(rest[1], len(actual), some=False)
+            right, total = right + float(weight @ (predicted == actual)), total + float(weight.sum())
+        return right / total if total else float("nan")

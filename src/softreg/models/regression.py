@@ -6,6 +6,7 @@ import copy
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from softreg.models import checks, firth, learning, state, training
 from softreg.models.predicting import Predictor
 from softreg.models.separated import settle
 from softreg.models.storage import write_model
-from softreg.optimize import Progress, elastic_net, l2, minimise
+from softreg.optimize import Progress, Solution, elastic_net, l2, minimise
 from softreg.rows import Array
 
 
@@ -112,37 +113,41 @@ class SoftmaxRegression(Predictor):
         """
         l1_share = checks.check_parameters(self)
         seen = copy.copy(self)  # takes note of the columns; the model itself changes only when all has gone well
-        data = training.gathered(seen, X, y, sample_weight, self._progress())
-        start = self._start(data.classes, data.rows.d)
-        if self.penalty == "firth":
-            X, labels, counts = data.arrays("penalty='firth'")
-            names = getattr(seen, "feature_names_in_", self._column_names)
-            solution = firth.fit(self, X, labels, counts, len(data.classes), names, start)
-        else:
-            strength = 0.0 if self.penalty is None else self.strength
-            seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-            with training.journal(seen, data, start, seed, checkpoint) as rows:
-                (solution,) = minimise(
-                    rows,
-                    len(data.classes),
-                    l2(strength) if l1_share == 0 else elastic_net(strength, l1_share),
-                    fit_intercept=self.fit_intercept,
-                    solver=self.solver,
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    start=start,
-                    seed=seed,
-                    on_progress=self._progress(),
-                )
-            if strength == 0 and data.labels is not None:
-                names = getattr(seen, "feature_names_in_", self._column_names)
-                X, labels, _ = data.arrays("penalty=None")
-                solution = settle(solution, X, labels, data.classes, names, self.fit_intercept)
+        with closing(training.gathered(seen, X, y, sample_weight, self._progress())) as data:
+            solution = self._solve(seen, data, l1_share, checkpoint)
         checks.take_columns(self, seen)
         self.classes_ = data.classes
         self._take(solution)
         self._say(solution)
         return self
+
+    def _solve(self, seen: Any, data: Any, l1_share: float, checkpoint: Any) -> Solution:
+        """The optimum for rows in their home."""
+        start = self._start(data.classes, data.rows.d)
+        if self.penalty == "firth":
+            X, labels, counts = data.arrays("penalty='firth'")
+            names = getattr(seen, "feature_names_in_", self._column_names)
+            return firth.fit(self, X, labels, counts, len(data.classes), names, start)
+        strength = 0.0 if self.penalty is None else self.strength
+        seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
+        with training.journal(seen, data, start, seed, checkpoint) as rows:
+            (solution,) = minimise(
+                rows,
+                len(data.classes),
+                l2(strength) if l1_share == 0 else elastic_net(strength, l1_share),
+                fit_intercept=self.fit_intercept,
+                solver=self.solver,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                start=start,
+                seed=seed,
+                on_progress=self._progress(),
+            )
+        if strength > 0 or data.labels is None:
+            return solution
+        X, labels, _ = data.arrays("penalty=None")
+        names = getattr(seen, "feature_names_in_", self._column_names)
+        return settle(solution, X, labels, data.classes, names, self.fit_intercept)
 
     def _start(self, classes: NDArray[Any], d: int) -> tuple[Array, Array] | None:
         """Last weights, where they are wanted and fit."""

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from softreg.models.devices import host_rows, rows_features
 from softreg.models.features import in_batches
 from softreg.models.weights import row_weights, sample_weights
 from softreg.optimize import Progress
-from softreg.rows import Array, JournalRows, Log, Rows, as_rows, kernels_in_use, vast
+from softreg.rows import Array, JournalRows, Log, Rows, RowWriter, as_rows, kernels_in_use, vast
 from softreg.version import __version__
 
 Listener = Callable[[Progress], Any] | None
@@ -36,6 +36,12 @@ class Training:
     labels: Array | None = None
     counts: Array | None = None
     """Weights (n,) of the rows, before they are scaled; None where all are 1."""
+    writer: RowWriter | None = None
+
+    def close(self) -> None:
+        """Give back what the rows take on the disk."""
+        if self.writer is not None:
+            self.writer.close()
 
     def arrays(self, what: str) -> tuple[Any, Array, Array | None]:
         """X, labels and weights as arrays; raises `ValueError` where the rows came in batches."""
@@ -79,9 +85,17 @@ def _too_large_to_copy(X: Any, sample_weight: Any) -> bool:
 
 
 def _from_batches(seen: Any, source: Any, listener: Listener) -> Training:
-    gathering = Gathering(seen, listener)
-    gathering.read(source)
-    return Training(*gathering.home(seen.class_weight))
+    return _cached(Gathering(seen, listener), source, seen.class_weight)
+
+
+def _cached(gathering: Gathering, source: Any, class_weight: Any) -> Training:
+    """All rows of the source in their home; after an error nothing is left on the disk."""
+    try:
+        gathering.read(source)
+        return Training(*gathering.home(class_weight), writer=gathering.writer)
+    except BaseException:
+        gathering.writer.close()
+        raise
 
 
 def _from_file(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> Training:
@@ -89,9 +103,7 @@ def _from_file(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener
     classes, labels = targets.known_labels(y)
     checks.check_lengths(X, labels)
     weight = row_weights(sample_weight, len(X), classes, labels, seen.class_weight)
-    gathering = Gathering(seen, listener)
-    gathering.read(ArrayBatches(X, labels, weight))
-    return Training(gathering.home(None)[0], classes)
+    return replace(_cached(Gathering(seen, listener), ArrayBatches(X, labels, weight), None), classes=classes)
 
 
 @contextmanager

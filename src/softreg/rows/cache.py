@@ -57,6 +57,10 @@ class Scratch:
             ) from error
         self._seeking = threading.Lock()
 
+    def close(self) -> None:
+        """Give the room on the disk back."""
+        self.file.close()
+
     def make_room(self, wanted: int) -> None:
         """Raise `OSError` where the disk has no place for so many bytes more."""
         free = shutil.disk_usage(self.folder).free
@@ -130,6 +134,11 @@ class FileArray:
         """How many numbers there are."""
         return self.n * int(np.prod(self.tail, dtype=np.int64))
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes they take."""
+        return self.scratch.size
+
     def __len__(self) -> int:
         return self.n
 
@@ -139,6 +148,10 @@ class FileArray:
         if part.size:
             self.scratch.append(part)
         self.n += len(part)
+
+    def close(self) -> None:
+        """Give the room on the disk back; there is nothing to be read any more."""
+        self.scratch.close()
 
     def fresh(self, start: int, stop: int) -> Array:
         """Rows `start` to `stop` in an array of their own."""
@@ -159,6 +172,10 @@ class FileArray:
         if held is None or not held[0] <= start <= stop <= held[0] + len(held[1]):
             held = self._own.held = (start, self._buffered(start, stop))
         return np.asarray(held[1][start - held[0] : stop - held[0]])
+
+    def whole(self) -> Array:
+        """All rows in memory."""
+        return self.fresh(0, self.n)
 
     def _buffered(self, start: int, stop: int) -> Array:
         room = getattr(self._own, "room", None)
@@ -217,6 +234,11 @@ class FileCSR:
         """(n, d)."""
         return len(self.ends), self.columns
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes they take."""
+        return self.data.nbytes + self.indices.nbytes + self.ends.nbytes
+
     def append(self, part: Any) -> None:
         """Write more rows, a CSR array or matrix without repeated entries."""
         a, b = (int(part.indptr[k]) for k in (0, -1))
@@ -224,6 +246,11 @@ class FileCSR:
         self.indices.append(part.indices[a:b])
         self.ends.append(part.indptr[1:].astype(np.int64) + (self.nnz - a))
         self.nnz += b - a
+
+    def close(self) -> None:
+        """Give the room on the disk back; there is nothing to be read any more."""
+        for part in (self.data, self.indices, self.ends):
+            part.close()
 
     def rows(self, start: int, stop: int, dtype: Any = None) -> Any:
         """Rows `start` to `stop`, a csr_array that holds until this thread asks for others."""
@@ -243,6 +270,12 @@ class FileCSR:
             index = np.dtype(np.int64)
         arrays = (data, self.indices[span].astype(index, copy=False), (ends - before).astype(index))
         return sp.csr_array(arrays, shape=(stop - start, self.columns), copy=False)
+
+    def whole(self) -> Any:
+        """All rows in memory."""
+        indices, ends = self.indices.whole(), np.concatenate([[0], self.ends.whole()])
+        arrays = (self.data.whole(), indices, ends.astype(indices.dtype))
+        return sp.csr_array(arrays, shape=self.shape, copy=False)
 
     def cuts(self, targets: Array) -> Array:
         """Where these numbers of stored entries would stand among `indptr` (`searchsorted`), (k,)."""

@@ -18,6 +18,9 @@ from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows
 from softreg.rows.sparse import SparseBlock, SparseRows
 
+SMALL = 64 << 20
+"""Rows of no more bytes than this are read back into memory, where more can be done with them."""
+
 
 class StreamBlock(SparseBlock):
     """A run of rows of a `FileCSR`, read when they are asked for."""
@@ -77,6 +80,12 @@ class RowWriter:
             self.weights.append(weights if weights is not None else np.ones(X.shape[0]))
         self.n += X.shape[0]
 
+    def close(self) -> None:
+        """Give the room on the disk back, also that of the rows in their home."""
+        for part in (self.X, self.labels, self.weights):
+            if part is not None:
+                part.close()
+
     def finish(
         self, codes: Array | None = None, class_weights: Array | None = None, scale: float = 1.0, weighted: bool = True
     ) -> Any:
@@ -103,5 +112,9 @@ class RowWriter:
 
         plain = own is None and class_weights is None
         weights: Any = None if plain else FileColumn(own or self.labels, weigh, 2)
-        make: Any = StreamSparse if isinstance(self.X, FileCSR) else DenseRows  # a `FileArray` is sliced as arrays are
+        sparse = isinstance(self.X, FileCSR)
+        if self.X.nbytes <= SMALL:
+            columns = None if weights is None else weights[:, 0 : self.n]
+            return (SparseRows if sparse else DenseRows)(self.X.whole(), labels[0 : self.n], columns)
+        make: Any = StreamSparse if sparse else DenseRows  # a `FileArray` is sliced as arrays are
         return make(self.X, labels, weights)
