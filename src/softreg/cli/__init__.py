@@ -83,6 +83,10 @@ def main(context: click.Context) -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+@click.option("--text", multiple=True, metavar="COLUMN", help="Take a column for free text.")
+@click.option("--category", multiple=True, metavar="COLUMN", help="Take a column for categories, as with zip codes.")
+@click.option("--number", multiple=True, metavar="COLUMN", help="Take a column for numbers.")
+@click.option("--date", multiple=True, metavar="COLUMN", help="Take a column for dates or times.")
 @AS_JSON
 @QUIET
 def train(
@@ -94,6 +98,10 @@ def train(
     test_size: float,
     seed: int,
     drop: tuple[str, ...],
+    text: tuple[str, ...],
+    category: tuple[str, ...],
+    number: tuple[str, ...],
+    date: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -104,7 +112,8 @@ def train(
     """
     from softreg.cli.training import Order, train_table
 
-    train_table(Order(data, target, model, report, strength, test_size, seed, drop, as_json, quiet))
+    asked = {"text": text, "category": category, "number": number, "date": date}
+    train_table(Order(data, target, model, report, strength, test_size, seed, drop, asked, as_json, quiet))
 
 
 @main.command(short_help="Give each row of DATA its probabilities and its most likely label.")

@@ -48,7 +48,7 @@ def evaluate_table(model_path: Path, data: Path, target: str | None, report: Pat
             numbers=np.arange(1, table.num_rows + 1),
             feature_names=model.features,
             table=table,
-            columns=model.schema.describe() if model.schema else (),
+            columns=model.table_model.describe() if model.table_model else (),
         )
     text = show(figures, found, model.solution, rows=f"of {data.name}", columns="used by the model", what="")
     show_or_dump(figures, text, as_json=as_json)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +36,8 @@ class Order:
     test_size: float
     seed: int
     drop: tuple[str, ...]
+    asked: Mapping[str, Any]
+    """Columns that are to be taken for a text, category, number or date."""
     as_json: bool
     quiet: bool
 
@@ -52,9 +56,9 @@ def train_table(order: Order) -> None:
     classifier, seconds = fit(order, table, training)
     schema, model = classifier.schema_, classifier.model_
     if not order.quiet:
-        tell_columns(schema)
+        tell_columns(classifier.describe())
 
-    P = model.predict_proba(classifier.encoder_.transform(table, test))
+    P = model.predict_proba(classifier.encoder_.encode(table, test))
     found = audit(P, codes[test], [str(label) for label in classes.labels])
     size = {"rows": table.num_rows, "columns": len(schema.features)}
     figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds)
@@ -73,7 +77,7 @@ def train_table(order: Order) -> None:
             numbers=test + 1,
             feature_names=classifier.feature_names_out_,
             table=table,
-            columns=schema.describe(),
+            columns=classifier.describe(),
             warnings=schema.warnings,
             tried=classifier.path_,
         )
@@ -84,7 +88,7 @@ def train_table(order: Order) -> None:
 def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[TableClassifier, float]:
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
     strength = "auto" if order.strength is None else order.strength
-    classifier = TableClassifier(order.target, strength=strength, drop=order.drop)
+    classifier = TableClassifier(order.target, strength=strength, drop=order.drop, **order.asked)
     start = time.perf_counter()
     told = choosing(quiet=order.quiet) if order.strength is None else fitting(classifier.tol, quiet=order.quiet)
     with told as listener:
@@ -94,9 +98,8 @@ def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[Tab
     return classifier, time.perf_counter() - start
 
 
-def tell_columns(schema: Schema) -> None:
+def tell_columns(described: list[tuple[str, str, str]]) -> None:
     """Say on stderr what each column was taken for, and why."""
-    described = schema.describe()
     say("Columns were taken for:")
     say(aligned(described[:MOST_COLUMNS]))
     if len(described) > MOST_COLUMNS:
@@ -105,9 +108,9 @@ def tell_columns(schema: Schema) -> None:
 
 def kinds(schema: Schema) -> str:
     """How many features are of which kind, as in "7 numbers, 6 categories and 3 booleans"."""
-    plural = {"number": "numbers", "boolean": "booleans", "category": "categories"}
+    plural = {"category": "categories", "tags": "columns of tags"}
     counts = Counter(column.kind.value for column in schema.features)
-    parts = [f"{count:,} {plural[kind] if count > 1 else kind}" for kind, count in counts.most_common()]
+    parts = [f"{count:,} {plural.get(kind, f'{kind}s') if count > 1 else kind}" for kind, count in counts.most_common()]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 

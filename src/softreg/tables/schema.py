@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.kinds import FEATURES, Column, Kind, judge
+from softreg.tables.judging import judge
+from softreg.tables.kinds import FEATURES, Column, Kind
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
     Kind.IDENTIFIER: ("looks like an identifier", "look like identifiers"),
-    Kind.TEXT: ("looks like free text", "look like free text"),
 }
 
 
@@ -96,13 +96,15 @@ def learn_schema(
     *,
     drop: Sequence[str] = (),
     rows: NDArray[np.int64] | None = None,
+    asked: Mapping[str, Kind] | None = None,
 ) -> Schema:
     """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
 
-    The rules are those of `softreg.tables.kinds.judge`. Columns named in `drop` are left out unseen.
+    The rules are those of `softreg.tables.kinds.judge`. Columns named in `drop` are left out unseen, those in `asked`
+    are what it says.
 
-    Raises `TableError`: no such column, dates among the columns, a column of one value in the whole table, an
-    infinite number, a few words in a column of numbers, or no column left to learn from.
+    Raises `TableError`: no such column, a column of one value in the whole table, an infinite number, a few words in a
+    column of numbers, a column that cannot be what was asked for, or no column left to learn from.
 
     Example:
         >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
@@ -114,6 +116,11 @@ def learn_schema(
             raise no_such_column(name, table.column_names, "column to drop")
         if name == target:
             raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
+    for name, kind in (asked := dict(asked or {})).items():
+        if name not in table.column_names:
+            raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
+        if name == target or name in drop:
+            raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
     columns = []
     for name in table.column_names:
         if name == target:
@@ -121,9 +128,8 @@ def learn_schema(
         elif name in drop:
             columns.append(Column(name, Kind.DROPPED, "left out as asked"))
         else:
-            columns.append(judge(name, table.column(name), rows))
-    _refuse_dates(columns)
-    _refuse_constants(columns, table, rows)
+            columns.append(judge(name, table.column(name), rows, asked.get(name)))
+    _refuse_constants(columns, table, rows, asked)
     schema = Schema(target, tuple(columns))
     if not schema.features:
         raise _nothing_left(target, [column for column in columns if column.kind is not Kind.TARGET])
@@ -136,15 +142,15 @@ def _nothing_left(target: str, others: Sequence[Column]) -> TableError:
         return TableError(f"No column is left to learn {target!r} from: the table has no other column.")
     taken = "; ".join(f"{shown(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
     more = f"; and {len(others) - 8:,} more" if len(others) > 8 else ""
-    advice = " Make columns of numbers, booleans or few different words of them."
-    if any(column.kind is Kind.TEXT for column in others):
-        advice = " Texts are learned from in Python: scikit-learn's TfidfVectorizer, then softreg.SoftmaxRegression."
+    advice = " Say what a column is where that is wrong: --text, --category, --number or --date and its name."
     return TableError(
         f"No column is left to learn {target!r} from, since the others were taken for: {taken}{more}.{advice}"
     )
 
 
-def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[np.int64] | None) -> None:
+def _refuse_constants(
+    columns: Sequence[Column], table: pa.Table, rows: NDArray[np.int64] | None, asked: Mapping[str, Kind]
+) -> None:
     """Raise `TableError` naming every column that holds one value in the whole table.
 
     Such a column tells nothing, and is often a mistake upstream (a broken join, an export of one group), which its
@@ -152,7 +158,7 @@ def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[
     """
     same = [column for column in columns if column.kind is Kind.CONSTANT]
     if rows is not None:
-        same = [column for column in same if judge(column.name, table.column(column.name)).kind is Kind.CONSTANT]
+        same = [column for column in same if _constant(column.name, table, asked)]
     if not same:
         return
     those = "; ".join(f"{column.name!r} ({column.reason})" for column in same[:6])
@@ -167,16 +173,5 @@ def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[
     )
 
 
-def _refuse_dates(columns: Sequence[Column]) -> None:
-    """Raise `TableError` naming every column of dates and how to go on."""
-    dates = [column for column in columns if column.kind is Kind.DATE]
-    if not dates:
-        return
-    those = ", ".join(f"{column.name!r} ({column.reason})" for column in dates[:6])
-    names = [column.name for column in dates]
-    options = " ".join(f"--drop {name!r}" for name in names)
-    raise TableError(
-        f"Dates and times are not understood yet: {those}{' and more' if len(dates) > 6 else ''}. Leave them "
-        f"out with {options} (drop={names!r} in Python), or turn them into numbers first, such as year, "
-        "month, weekday or days since an event."
-    )
+def _constant(name: str, table: pa.Table, asked: Mapping[str, Kind]) -> bool:
+    return judge(name, table.column(name), asked=asked.get(name)).kind is Kind.CONSTANT
