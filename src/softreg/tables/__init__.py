@@ -6,7 +6,7 @@ from softreg.tables.classifier import TableClassifier
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import Column, Kind
-from softreg.tables.reader import as_table, read_table
+from softreg.tables.reader import OpenTable, as_table, open_table, read_table
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.target import check_labels, labels, split_rows
 from softreg.tables.writer import prediction_table, predictions_csv, write_predictions
@@ -15,6 +15,7 @@ __all__ = [
     "Column",
     "Encoder",
     "Kind",
+    "OpenTable",
     "Schema",
     "TableClassifier",
     "TableError",
@@ -23,6 +24,7 @@ __all__ = [
     "check_labels",
     "labels",
     "learn_schema",
+    "open_table",
     "prediction_table",
     "predictions_csv",
     "read_table",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,17 +34,16 @@ def are_dates(levels: pa.Array) -> bool:
     """
     if len(levels) == 0:
         return False
-
-    def all_of(part: pa.Array) -> bool:
-        text = pc.utf8_lower(pc.utf8_trim_whitespace(part))
-        open_ = np.ones(len(part), dtype=bool)
-        for form in _FORMS:
-            open_ &= ~np.asarray(pc.match_substring_regex(text, form), dtype=bool)
-            if not open_.any():
-                return True
+    first = str(levels[0]).strip().lower()
+    if not any(re.match(form, first) for form in _FORMS):
         return False
-
-    return all_of(levels[:1]) and all_of(levels)
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    open_ = np.ones(len(levels), dtype=bool)
+    for form in _FORMS:
+        open_ &= ~np.asarray(pc.match_substring_regex(text, form), dtype=bool)
+        if not open_.any():
+            return True
+    return False
 
 
 def day_first(levels: pa.Array) -> bool | None:

@@ -99,8 +99,9 @@ class Encoder:
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
         if rows is not None:
-            names = [code.name for code in self.codes if code.name in table.column_names]
-            where, table = Where(np.asarray(rows), where.first, where.file), table.select(names).take(pa.array(rows))
+            own = [table.schema.get_field_index(code.name) for code in self.codes]
+            table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
+            where = Where(np.asarray(rows), where.first, where.file)
         width = sum(code.width for code in self.codes)
         return self._sparse(table, where, width) if self.sparse else self._dense(table, where, width)
 
@@ -196,9 +197,10 @@ def code_from_state(state: dict[str, Any]) -> Code:
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    if name not in table.column_names:
+    place = table.schema.get_field_index(name)
+    if place < 0:
         raise TableError(f"The table lacks the column {shown(name)}, which the model was trained with.")
-    return table.column(name)
+    return table.column(place)
 
 
 def _encoded(code: Any, column: pa.ChunkedArray, where: Where) -> Any:

@@ -66,7 +66,8 @@ class Schema:
         """
         names = set(table.column_names)
         missing = [column.name for column in self.features if column.name not in names]
-        extra = [name for name in table.column_names if name not in {column.name for column in self.columns}]
+        known_names = {column.name for column in self.columns}
+        extra = [name for name in table.column_names if name not in known_names]
         if missing:
             known = f" It has columns that the model does not know: {listed(extra)}; renamed?" if extra else ""
             few = "the column" if len(missing) == 1 else f"{len(missing):,} columns"

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from softreg.files import atomic_path
 from softreg.tables.errors import TableError, shown
-from softreg.tables.reader import PARQUET_ENDINGS
+from softreg.tables.sources import PARQUET_ENDINGS
 
 LABEL = "prediction"
 
