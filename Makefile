@@ -17,7 +17,8 @@ help: ## list these targets
 	@echo "softreg: make TARGET, where TARGET is one of"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick),"
-	@echo "         PROBLEM=mnist, LIMIT=30 (for bench: which problems, seconds of fitting a contestant)"
+	@echo "         PROBLEM=mnist, LIMIT=30 (for bench: which problems, seconds of fitting a contestant;"
+	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars)"
 
 demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
 	$(VENV)/bin/softreg demo
@@ -37,7 +38,7 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m mypy
 
 bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris: minutes)
-	$(PY) benchmarks/run.py --limit $(LIMIT) $(PROBLEM)
+	$(PY) benchmarks/$(if $(filter audit trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
 
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,15 +17,15 @@ from softreg import SoftmaxRegression, TableClassifier
 from softreg.tables import labels, read_table, split_rows
 
 KEYS = [
-    "rows", "columns", "classes", "strength", "log_loss", "log_loss_bits", "label_entropy", "accuracy",
-    "majority_accuracy", "gap", "passes", "seconds",
+    "rows", "columns", "classes", "strength", "log_loss", "log_loss_bits", "log_loss_low", "log_loss_high",
+    "label_entropy", "accuracy", "majority_accuracy", "calibration_gap", "calibration_p", "gap", "passes", "seconds",
 ]  # fmt: skip
 
 
 def test_help_names_every_command(run: Any) -> None:
     shown = run("--help")
     assert shown.exit_code == 0
-    for command in ("train", "predict", "evaluate", "inspect", "demo"):
+    for command in ("train", "predict", "evaluate", "audit", "statistics", "inspect", "doctor", "demo"):
         assert f"\n  {command} " in shown.stdout
     assert run().stdout == run("--help").stdout
     assert run("--version").stdout == f"softreg {softreg.__version__}\n"
@@ -291,3 +291,36 @@ def test_bank_marketing_is_learned_from_the_raw_file(run: Any, data_folder: Path
     assert (figures["rows"], figures["columns"], figures["classes"]) == (45210, 16, 2)
     assert figures["log_loss"] <= 0.250
     assert figures["gap"] <= 1e-6
+
+
+def test_statistics_of_a_table(run: Any, table: Path, tmp_path: Path) -> None:
+    done = run("statistics", table, "--target", "buys", "--output", tmp_path / "coefficients.csv")
+    assert done.exit_code == 0, done.output
+    for words in ("'none' against '007'", "Levels are compared with:", "Does the column matter?", "likelihood ratio"):
+        assert words in done.stdout
+    with (tmp_path / "coefficients.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    told = json.loads(run("statistics", table, "--target", "buys", "--json").stdout)
+    assert [float(line["estimate"]) for line in lines] == pytest.approx(told["coefficients"]["estimate"])
+    assert set(told["columns"]) == {"age", "plan", "member"}
+    profile = run("statistics", table, "--target", "buys", "--intervals", "profile").stdout
+    assert "by the profile likelihood" in profile
+    robust = run("statistics", table, "--target", "buys", "--errors", "robust", "--reference", "none")
+    assert "'007' against 'none'" in robust.stdout
+    assert "Wald" in robust.stdout
+
+
+def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path: Path) -> None:
+    assert "no class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
+    both = run("statistics", table, "--target", "buys", "--intervals", "profile", "--errors", "robust")
+    assert "trusts the likelihood" in both.stderr
+    done = run("statistics", table, "--target", "buys", "--output", tmp_path / "coefficients.xlsx")
+    assert done.exit_code == 2
+    assert ".csv" in done.stderr
+
+
+def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tmp_path: Path) -> None:
+    assert run("train", table, "--target", "buys", "--report", tmp_path / "r.html").exit_code == 0
+    page = (tmp_path / "r.html").read_text()
+    for words in ("What does it rest on?", "<b>Added</b>", "What moves the probability", "labels of training take"):
+        assert words in page

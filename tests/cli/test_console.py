@@ -87,8 +87,11 @@ def test_figures_worked_by_hand() -> None:
     plain = json.loads(figures.as_json())
     expected = {
         "rows": 15, "columns": 2, "classes": 2, "strength": 1e-4,
-        "log_loss": loss, "log_loss_bits": loss / math.log(2), "label_entropy": entropy,
-        "accuracy": 2 / 3, "majority_accuracy": 2 / 3, "gap": 3.2e-7, "passes": 12, "seconds": 0.5,
+        "log_loss": loss, "log_loss_bits": loss / math.log(2),
+        "log_loss_low": found.trust.log_loss.low, "log_loss_high": found.trust.log_loss.high,
+        "label_entropy": entropy, "accuracy": 2 / 3, "majority_accuracy": 2 / 3,
+        "calibration_gap": found.trust.gap.value, "calibration_p": found.trust.check.p_value,
+        "gap": 3.2e-7, "passes": 12, "seconds": 0.5,
     }  # fmt: skip
     assert list(plain) == list(expected)
     assert plain == pytest.approx(expected)
@@ -110,7 +113,7 @@ def test_figures_worked_by_hand() -> None:
             "estimated gap      3.2e-07 nats  from the best possible, estimated, not proved",
         ),
         (replace(SOLUTION, gap=math.inf), "nothing is known"),
-        (None, "certificate        none         the model was trained on mini-batches"),
+        (None, "certificate        none          the model was trained on mini-batches"),
     ],
 )
 def test_the_result_table_says_what_is_proved(solution: Solution | None, told: str) -> None:

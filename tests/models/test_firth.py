@@ -82,6 +82,16 @@ def test_the_published_fit_of_endometrial_cancer(cancer):
     assert -2 * found.null_log_likelihood == pytest.approx(104.903, abs=6e-4)
 
 
+def test_the_published_intervals_of_endometrial_cancer(cancer):
+    """By the profile of the penalised likelihood, as logistf prints them, with twice its fall for a weight of zero."""
+    X, y = cancer
+    found = infer(SoftmaxRegression(penalty="firth").fit(X, y), X, y).profile()
+    assert_allclose(found.lower, [[1.08254, 0.60973, -0.12446, -4.36518]], atol=6e-6)
+    assert_allclose(found.upper, [[7.20928, 7.85463, 0.04046, -1.23272]], atol=6e-6)
+    assert_allclose(found.z**2, [[8.19801, 6.79846, 0.74683, 17.75932]], rtol=1e-5)
+    assert np.sign(found.z).tolist() == [[1, 1, -1, -1]]
+
+
 def reference(X: np.ndarray, y: np.ndarray, q: int, held: tuple[int, ...] = ()) -> tuple[np.ndarray, float]:
     """The maximum of log likelihood + log det(information) / 2 by a general optimiser, classes against the first."""
     Z = np.column_stack([np.ones(len(X)), X])

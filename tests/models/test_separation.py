@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from softreg import SoftmaxRegression, infer, separation
 from softreg.models.checks import separation_message
+from softreg.optimize import Status
 
 
 def wall(n: int = 80) -> tuple[pd.DataFrame, np.ndarray]:
@@ -82,6 +83,31 @@ def test_the_fit_and_the_programme_agree(seed, q):
     assert (fit.separation is not None) == (found is not None)
     if found is not None and fit.separation is not None and fit.separation.complete:
         assert found.complete
+
+
+@pytest.mark.parametrize("seed", [*range(4, 60, 5)])
+def test_the_fit_and_the_programme_agree_on_rare_columns(seed):
+    """Few rows are decided for certain here, which the fit itself takes for convergence in one draw of four."""
+    random = np.random.default_rng(seed)
+    n, d, q = int(random.integers(15, 120)), int(random.integers(1, 8)), int(random.integers(2, 5))
+    X = (random.random((n, d)) < 0.25).astype(float)
+    y = (X @ random.normal(size=(d, q)) + random.gumbel(size=(n, q))).argmax(axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = SoftmaxRegression(penalty=None).fit(X, y).solution_
+    found = separation(X, y)
+    assert (fit.status is Status.SEPARATED) == (found is not None)
+    if found is not None and fit.separation is not None:
+        assert (fit.separation.classes, fit.separation.features) == (found.classes, found.features)
+
+
+def test_large_logits_of_a_finite_optimum_stay():
+    x = np.linspace(-1, 1, 200)
+    y = (x > 0).astype(int)
+    y[99], y[100] = 1, 0  # two rows on the wrong side, next to the border
+    model = SoftmaxRegression(penalty=None).fit(x[:, None], y)
+    assert model.solution_.status is Status.CONVERGED
+    assert np.abs(model.decision_function(x[:, None])).max() > 30
 
 
 @settings(max_examples=30, deadline=None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax, xlogy
 
-from softreg.optimize import Solution, dual, elastic_net, l2, minimise
+from softreg.optimize import Solution, ascent, dual, elastic_net, l2, minimise
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.objective import Objective
 from softreg.rows import as_rows, kernels
@@ -220,3 +220,53 @@ def test_a_class_without_weight_keeps_no_weight() -> None:
     P = softmax(X @ fit.W + fit.b, axis=1)
     assert P[V[0] > 0, 2].max() < 1e-6
     assert fit.gap <= 1e-8
+
+
+@needs_kernels
+@pytest.mark.parametrize("weighted", [False, True])
+def test_momentum_helps_weak_penalties(weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = documents(1000, 60, words=10)
+    V = np.random.default_rng(1).integers(0, 3, (1, 1000)).astype(float) if weighted else None
+    visits = []
+    for easy in (1e9, ascent.EASY):
+        monkeypatch.setattr(ascent, "EASY", easy)
+        objective = objective_of(X, y, V, l2(1e-5))
+        squares = objective.rows.row_squares()
+        assert squares is not None
+        one = ascent.begin(objective, 0, y, squares, seed=0)
+        assert (one.momentum is None) == (easy == 1e9)
+        while not one.gaps or one.gaps[-1] > 1e-5:
+            one.sweep(objective.rows)
+        value, gap = dual.prove(objective, 0, one)
+        (fit,) = minimise(as_rows(X, y, V), 4, l2(1e-5), tol=1e-9)
+        assert -1e-9 < value - fit.value <= gap < 1e-4
+        visits.append(one.visits)
+    assert visits[1] < visits[0] / 2
+
+
+@needs_kernels
+@pytest.mark.parametrize("strength", [1e-3, 1e-5])  # without momentum, and with it
+@pytest.mark.parametrize("labels", ["hard", "soft"])
+def test_a_climb_may_begin_from_weights(strength: float, labels: str) -> None:
+    X, y = documents()
+    Y = y if labels == "hard" else np.random.default_rng(0).dirichlet(np.ones(4) / 3, 400)
+    (near,) = minimise(as_rows(X, Y), 4, l2(strength * 1.1), tol=1e-8)
+    found = []
+    for start in (None, (near.W[None], near.b[None])):
+        objective = objective_of(X, Y, None, l2(strength))
+        found.append(dual.climb(objective, 1e-5, start=start))
+        assert found[-1] is not None
+        assert found[-1].gap[0] <= 1e-5
+    assert found[1].sweeps[0] < found[0].sweeps[0]  # type: ignore[union-attr]
+    (fit,) = minimise(as_rows(X, Y), 4, l2(strength), start=(near.W[None], near.b[None]))
+    assert fit.gap <= 1e-6
+
+
+@needs_kernels
+def test_a_start_far_off_does_no_harm() -> None:
+    X, y = documents()
+    W, b = np.random.default_rng(2).normal(scale=50.0, size=(1, 300, 4)), np.array([[5.0, -5.0, 0.0, 0.0]])
+    for strength in (1e-2, 1e-5):
+        found = dual.climb(objective_of(X, y, None, l2(strength)), 1e-5, start=(W, b))
+        assert found is not None
+        assert found.gap[0] <= 1e-5

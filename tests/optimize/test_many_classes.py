@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from softreg.optimize import certificate, l2, lean, minimise, solve
+from softreg.optimize import certificate, host, l2, lean, minimise, solve
 from softreg.optimize.clusters import FLOOR, ClusterSketch
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.lean import LeanObjective
@@ -55,7 +55,7 @@ def somewhere(seed: int = 3) -> Array:
 def always_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the way for many classes for a few as well, in runs of some rows."""
     monkeypatch.setattr(solve, "MAX_CLASSES", 2)
-    monkeypatch.setattr(lean, "RUN_BYTES", 1)
+    monkeypatch.setattr(host, "RUN_BYTES", 1)
 
 
 @pytest.fixture(params=[True, False], ids=["lean", "kept"])
@@ -74,7 +74,7 @@ def few_or_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
 def test_without_kept_logits_all_is_the_same(
     kind: str, soft: bool, weighted: bool, fit_intercept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lean, "RUN_BYTES", 1)  # runs of 64 rows: 240 are no multiple
+    monkeypatch.setattr(host, "RUN_BYTES", 1)  # runs of 64 rows: 240 are no multiple
     kept, without = pair(kind, soft, weighted, fit_intercept)
     start, there, t = somewhere(), somewhere(4), np.array([0.3, 1.7])
 

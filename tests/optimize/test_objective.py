@@ -209,7 +209,7 @@ def test_float32_rows_can_be_asked_for_float64_sums() -> None:
     assert objective.lacks_precision()
     objective.place(at)
     rough, _ = objective.gradient()
-    objective.in_float64()
+    objective.sharpen()
     assert not objective.lacks_precision()
     objective.place(at)
     fine, _ = objective.gradient()

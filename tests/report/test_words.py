@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from softreg.report import audit
-from softreg.report.words import number, percent, shortened, summary
+from softreg.models import Added
+from softreg.report import ReportData, audit
+from softreg.report.answers import answers, lead
+from softreg.report.words import number, percent, shortened
 
 
 @pytest.mark.parametrize(
@@ -33,15 +36,44 @@ def test_shortened_keeps_both_ends() -> None:
     assert shortened("short", 5) == "short"
 
 
-def test_summary_of_a_good_a_useless_and_an_impossible_model() -> None:
-    good = summary(audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"]), "It is certified.")
+def test_answers_of_a_good_a_useless_and_an_impossible_model() -> None:
+    found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
+    good = dict(answers(ReportData("t", found, certificate="It is certified.")))
     assert (
-        good[1]
+        good["What can it do?"]
         == "The most likely class is the right one in 100% of 2 rows; always answering “ham” would be right in 50.0%."
     )
-    assert good[-1] == "It is certified."
-    useless = summary(audit([[0.1, 0.9], [0.8, 0.2]], [0, 1], ["ham", "spam"]))
-    assert useless[0].startswith("The features do not help here: log loss 1.96 nats")
-    impossible = summary(audit([[0.0, 1.0], [0.5, 0.5]], [0, 1], ["ham", "spam"]))
-    assert impossible[0] == "The log loss is infinite: the model held the given label of 1 row impossible."
-    assert summary(audit([[0.5, 0.5]], [0], ["ham", "spam"]))[0].startswith("Only one class occurs here")
+    assert good["Is the fit at its best?"] == "It is certified."
+    assert "What does it rest on?" not in good
+    useless = lead(audit([[0.1, 0.9], [0.8, 0.2]], [0, 1], ["ham", "spam"]))
+    assert useless.startswith("The features do not help here: log loss 1.96 nats")
+    impossible = lead(audit([[0.0, 1.0], [0.5, 0.5]], [0, 1], ["ham", "spam"]))
+    assert impossible == "The log loss is infinite: the model held the given label of 1 row impossible."
+    assert lead(audit([[0.5, 0.5]], [0], ["ham", "spam"])).startswith("Only one class occurs here")
+
+
+def test_a_column_that_tells_most_is_asked_about() -> None:
+    found = audit([[0.9, 0.1], [0.1, 0.9]] * 20, [0, 1] * 20, ["no", "yes"])  # explains 0.588 nats
+    columns = [("age", 0.05), ("duration", 0.4)]
+
+    def rests_on(**more: object) -> str:
+        return dict(answers(ReportData("t", found, **more)))["What does it rest on?"]  # type: ignore[arg-type]
+
+    assert rests_on(information=columns).startswith("Much on “duration”: alone it tells 0.577 bits, where the model")
+    assert "Without it, the log loss would be 0.205." in rests_on(
+        information=columns, added=[Added("duration", 0.1, 0.01)]
+    )
+    assert rests_on(information=[("a", 0.1), ("b", 0.15), ("c", -0.1)]) == (
+        "On no single column: the most telling ones, each alone, are “b”, “a”."
+    )
+
+
+def test_uneven_probabilities_are_told_up_and_down_and_what_for() -> None:
+    P = np.column_stack([1 - (p := np.repeat([0.05, 0.35], 1000)), p])
+    y = np.zeros(2000, dtype=int)
+    y[:10], y[1000:1500] = 1, 1  # 1% and 50% happened
+    said = dict(answers(ReportData("t", audit(P, y, ["no", "yes"]))))["Can its probabilities be trusted?"]
+    assert said.startswith("Not as they stand: they are ")
+    assert "too high between 0% and 10% (5.0% promised, 1.0% happened)" in said
+    assert "too low between 30% and 40% (35.0% promised, 50.0% happened)" in said
+    assert "Who only works through a list" in said

@@ -15,7 +15,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from softreg.rows import Block, DenseRows, Rows, SparseRows, as_rows, dense, one_blas_thread, runs, sparse, thread_count
+import softreg.rows.feed
+import softreg.rows.torch
+from softreg.rows import (
+    Block,
+    DenseRows,
+    OnDevice,
+    Rows,
+    SparseRows,
+    as_rows,
+    dense,
+    one_blas_thread,
+    runs,
+    sparse,
+    thread_count,
+)
 from softreg.rows.base import add_up, stratified
 
 Array = NDArray[Any]
@@ -51,6 +65,17 @@ def long_indices(X: Array, folder: Path) -> Any:
     return sp.csr_array((S.data, S.indices.astype(np.int64), S.indptr.astype(np.int64)), shape=S.shape)
 
 
+def on_device(kind: str, streamed: bool = False) -> Callable[[Array, Path], Any]:
+    """Rows of a tensor of the CPU; streamed ones pass through as rows on their way to a GPU do."""
+
+    def made(X: Array, folder: Path) -> Any:
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        tensor = torch.from_numpy(X).to(getattr(torch, kind))
+        return OnDevice(tensor, torch.device("cpu"), streamed=streamed)
+
+    return made
+
+
 HOMES: dict[str, Callable[[Array, Path], Any]] = {
     "C order": lambda X, _: X,
     "F order": lambda X, _: np.asfortranarray(X),
@@ -64,6 +89,8 @@ HOMES: dict[str, Callable[[Array, Path], Any]] = {
     "csr int64": long_indices,
     "csc": lambda X, _: sp.csc_array(X),
     "coo": lambda X, _: sp.coo_array(X),
+    **{f"torch {kind}": on_device(kind) for kind in ("float64", "float32", "float16", "bfloat16")},
+    "torch streamed": on_device("float32", streamed=True),
 }
 
 
@@ -71,6 +98,9 @@ HOMES: dict[str, Callable[[Array, Path], Any]] = {
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
     monkeypatch.setattr(dense, "BLOCK_BYTES", 1)  # blocks of 256 rows: three of them, the last one short
     monkeypatch.setattr(sparse, "BLOCK_NONZEROS", 1)
+    monkeypatch.setattr(softreg.rows.torch, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(softreg.rows.torch, "CHUNK_ROWS", (64, 64))  # each block in several chunks, the last one short
+    monkeypatch.setattr(softreg.rows.feed, "PIECE_BYTES", 100 * D * 4)
     return as_rows(HOMES[request.param](numbers(), tmp_path), LABELS, WEIGHTS)
 
 

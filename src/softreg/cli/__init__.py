@@ -19,6 +19,13 @@ __all__ = ["main"]
 FILE = click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 QUIET = click.option("--quiet", is_flag=True, help="No progress on stderr; warnings and errors remain.")
+COST = click.option(
+    "--cost",
+    "costs",
+    multiple=True,
+    metavar="GIVEN:DECIDED=COST",
+    help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
+)
 REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
 
 
@@ -132,12 +139,86 @@ def predict(model: Path, data: Path, output: Path | None) -> None:
 @click.argument("data", type=FILE)
 @click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
 @REPORT
+@COST
 @AS_JSON
-def evaluate(model: Path, data: Path, target: str | None, report: Path | None, as_json: bool) -> None:
+def evaluate(
+    model: Path, data: Path, target: str | None, report: Path | None, costs: tuple[str, ...], as_json: bool
+) -> None:
     """Say what MODEL is worth on DATA, whose labels are known."""
     from softreg.cli.evaluation import evaluate_table
 
-    evaluate_table(model, data, target, report, as_json=as_json)
+    evaluate_table(model, data, target, report, costs, as_json=as_json)
+
+
+@main.command(short_help="Say what probabilities in a file are worth, whoever made them.")
+@click.argument("predictions", type=FILE)
+@click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
+@REPORT
+@COST
+@AS_JSON
+def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], as_json: bool) -> None:
+    """Say what the probabilities in PREDICTIONS are worth: a column for each class, under its name, and the labels.
+
+    Any model's probabilities will do, of rows that it was not trained on.
+    """
+    from softreg.cli.auditing import audit_table
+
+    audit_table(predictions, target, report, costs, as_json=as_json)
+
+
+@main.command(short_help="Say which columns of DATA matter for the label, and how sure that is.")
+@click.argument("data", type=FILE)
+@click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
+@click.option("--reference", metavar="LABEL", help="The class that others are compared with; the first without it.")
+@click.option(
+    "--errors",
+    type=click.Choice(["model", "robust"]),
+    help="Whether errors trust the form of the model, or not (a sandwich).",
+)
+@click.option("--clusters", metavar="COLUMN", help="Rows of equal values here depend on each other; robust errors.")
+@click.option(
+    "--penalty",
+    type=click.Choice(["none", "firth"]),
+    default="none",
+    show_default=True,
+    help="firth reduces the bias of small samples, and is finite for separated classes too.",
+)
+@click.option(
+    "--intervals",
+    type=click.Choice(["wald", "profile"]),
+    default="wald",
+    show_default=True,
+    help="profile: by the likelihood itself, the better ones for few rows and with firth.",
+)
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+@click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
+@AS_JSON
+def statistics(
+    data: Path,
+    target: str,
+    reference: str | None,
+    errors: str | None,
+    clusters: str | None,
+    penalty: str,
+    intervals: str,
+    drop: tuple[str, ...],
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Say which columns of DATA matter for the label: coefficients, standard errors, intervals and tests.
+
+    All rows are fitted without a penalty, numbers in their own units, each category against its most frequent level.
+    """
+    from softreg.cli.statistics import tell_statistics
+
+    settings = {
+        "reference": reference,
+        "errors": errors,
+        "clusters": clusters,
+        "penalty": "firth" if penalty == "firth" else None,
+    }
+    kind = "profile" if intervals == "profile" else "Wald"
+    tell_statistics(data, target, output, drop, settings, intervals=kind, as_json=as_json)
 
 
 @main.command(short_help="Say what a model file holds.")

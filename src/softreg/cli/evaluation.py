@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,18 @@ from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, say
+from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import gather, named, show, show_or_dump
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
-from softreg.probability import Classes
+from softreg.probability import Classes, operating_point
 from softreg.report import audit
 from softreg.tables import labels, read_table
 
 
-def evaluate_table(model_path: Path, data: Path, target: str | None, report: Path | None, *, as_json: bool) -> None:
+def evaluate_table(
+    model_path: Path, data: Path, target: str | None, report: Path | None, costs: Sequence[str] = (), *, as_json: bool
+) -> None:
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
@@ -30,6 +34,8 @@ def evaluate_table(model_path: Path, data: Path, target: str | None, report: Pat
     P = model.probabilities(table)
     seconds = time.perf_counter() - start
     found, regression = audit(P, codes, model.classes), model.regression
+    cost = cost_matrix(costs, found.classes)
+    point = None if cost is None else operating_point(P, codes, cost)
     figures = gather(
         found,
         model.solution,
@@ -49,8 +55,10 @@ def evaluate_table(model_path: Path, data: Path, target: str | None, report: Pat
             feature_names=model.features,
             table=table,
             columns=model.table_model.describe() if model.table_model else (),
+            point=point,
         )
     text = show(figures, found, model.solution, rows=f"of {data.name}", columns="used by the model", what="")
+    text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
     show_or_dump(figures, text, as_json=as_json)
     if report is not None:
         say(f"Report: {report}")

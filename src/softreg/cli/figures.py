@@ -29,9 +29,13 @@ class Figures:
     strength: float
     log_loss: float
     log_loss_bits: float
+    log_loss_low: float
+    log_loss_high: float
     label_entropy: float
     accuracy: float
     majority_accuracy: float
+    calibration_gap: float
+    calibration_p: float
     gap: float
     passes: int
     seconds: float
@@ -53,9 +57,13 @@ def gather(
         strength=strength,
         log_loss=found.log_loss,
         log_loss_bits=found.log_loss_bits,
+        log_loss_low=found.trust.log_loss.low,
+        log_loss_high=found.trust.log_loss.high,
         label_entropy=found.label_entropy,
         accuracy=found.accuracy,
         majority_accuracy=found.majority_accuracy,
+        calibration_gap=found.trust.gap.value,
+        calibration_p=found.trust.check.p_value,
         gap=max(float(solution.gap), LEAST_GAP) if solution else math.inf,
         passes=int(solution.passes) if solution else 0,
         seconds=seconds,
@@ -104,13 +112,32 @@ def show(
         ("columns", f"{figures.columns:,}", columns),
         ("classes", f"{figures.classes:,}", named(found.classes)),
         ("strength", f"{figures.strength:.3g}", strength),
-        (f"{of}log loss", f"{figures.log_loss:.4f} nats", f"= {figures.log_loss_bits:.4f} bits"),
+        (f"{of}log loss", f"{figures.log_loss:.4f} nats", _interval(figures)),
         ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
+        *calibration(found),
         _gap(figures, solution),
         ("seconds", f"{figures.seconds:.2f}", ""),
     ]
     return aligned(lines)
+
+
+def _interval(figures: Figures) -> str:
+    between = f"95% interval {figures.log_loss_low:.4f} to {figures.log_loss_high:.4f}"
+    return f"= {figures.log_loss_bits:.4f} bits; {between}"
+
+
+def calibration(found: Audit) -> list[tuple[str, str, str]]:
+    """Whether the probabilities are what they say, as lines of the result table."""
+    from softreg.report.answers import standing
+
+    word, _ = standing(found)
+    gap, check = found.trust.gap, found.trust.check
+    between = f"95% interval {gap.low:.4f} to {gap.high:.4f}; what recalibration would gain"
+    return [
+        ("calibration", word, f"p = {check.p_value:.3g} that chance explains what is off"),
+        ("calibration gap", f"{gap.value:.4f} nats", between),
+    ]
 
 
 def _gap(figures: Figures, solution: Solution | None) -> tuple[str, str, str]:

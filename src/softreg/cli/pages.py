@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,24 @@ from numpy.typing import NDArray
 
 from softreg.cli.console import LEAST_GAP
 from softreg.cli.figures import certificate
+from softreg.models import label_audit
 from softreg.optimize import Solution
+from softreg.probability import OperatingPoint, column_information
 from softreg.report import Audit, ReportData, show_rows, write_report
+from softreg.tables.cells import parse_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from softreg.cli.worth import Worth
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 
 SHOWN_TEXT = 200  # characters of a cell
+TEXTS = ("string", "large_string")
+LEAST_ROWS = 50  # below, labels are not doubted
+MOST_DOUBTFUL = 12  # rows whose labels are shown as doubtful
+LEAST_DOUBT = 0.2  # probability of a wrong label from which a row is shown
 
 
 def write_page(
@@ -29,7 +37,7 @@ def write_page(
     title: str,
     subtitle: str,
     found: Audit,
-    model: SoftmaxRegression,
+    model: SoftmaxRegression | None,
     *,
     numbers: NDArray[np.int64],
     feature_names: Sequence[str] | None = None,
@@ -37,42 +45,108 @@ def write_page(
     images: NDArray[np.floating] | None = None,
     columns: Sequence[tuple[str, str, str]] = (),
     warnings: Sequence[str] = (),
+    point: OperatingPoint | None = None,
     tried: StrengthPath | None = None,
+    learned: Worth | None = None,
 ) -> None:
     """Write the report on audited rows.
 
     `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
-    file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights; `tried` shows how
-    the strength was chosen.
+    file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights. `model` is None where
+    the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
+    was chosen, `learned` what columns add and what moves the probability.
     """
-    solution: Solution | None = getattr(model, "solution_", None)
 
-    def rows_at(places: NDArray[np.int64]) -> Any:
+    def rows_at(places: NDArray[np.int64], **more: Any) -> Any:
         cells = None if table is None else texts(table, numbers[places] - 1)
         pictures = None if images is None else images[places]
-        return show_rows(found, places, numbers=numbers, cells=cells, images=pictures)
+        return show_rows(found, places, numbers=numbers, cells=cells, images=pictures, **more)
 
-    history = [replace(r, gap=max(r.gap, LEAST_GAP)) for r in solution.history] if solution else []
-    passes = ("passes", f"{solution.passes:,}" if solution else "–", "over the training rows, until the fit ended")
-    strength = ("strength", f"{model.strength:g}", f"of the {model.penalty} penalty" if model.penalty else "no penalty")
+    doubts = _doubts(found)
     data = ReportData(
         title,
         found,
         subtitle=subtitle,
-        certificate=f"The fit {certificate(solution)}." if solution else "",
-        results=(strength, passes),
-        history=history,
-        gap_name="estimated gap",
-        coef=model.coef_,
         feature_names=feature_names,
         image_shape=None if images is None else (images.shape[1], images.shape[2]),
         least_surprising=rows_at(found.least_surprising),
         most_surprising=rows_at(found.most_surprising),
         columns=columns,
         warnings=warnings,
+        doubtful=rows_at(doubts.places, p_wrong=doubts.p_wrong, suggested=doubts.suggested),
+        expected_wrong=doubts.expected,
+        information=() if table is None else information(table, numbers, found, columns),
+        operating=point,
+        trained=model is not None,
         path=tried,
+        **({} if model is None else _of_the_fit(model)),
+        **({} if learned is None else vars(learned)),
     )
     write_report(path, data)
+
+
+def _of_the_fit(model: SoftmaxRegression) -> dict[str, Any]:
+    """What the page tells of a fitted model: how near the optimum it came, and its weights."""
+    solution: Solution | None = getattr(model, "solution_", None)
+    told: dict[str, Any] = {"results": _results(model, solution), "coef": model.coef_, "gap_name": "estimated gap"}
+    if solution:
+        told["certificate"] = f"The fit {certificate(solution)}."
+        told["history"] = [replace(record, gap=max(record.gap, LEAST_GAP)) for record in solution.history]
+    return told
+
+
+@dataclass(frozen=True)
+class _Doubts:
+    """The rows (k,) whose labels are shown as doubtful, why, and how many there may be in all."""
+
+    places: NDArray[np.int64]
+    p_wrong: NDArray[np.float64]
+    suggested: NDArray[np.int64]
+    expected: float | None
+
+
+def _doubts(found: Audit) -> _Doubts:
+    nobody = np.zeros(0, dtype=np.int64)
+    if found.rows < LEAST_ROWS:
+        return _Doubts(nobody, np.zeros(0), nobody, None)
+    labels = label_audit(found.P, found.codes, range(len(found.classes)))
+    first = labels.order[:MOST_DOUBTFUL]
+    first = first[labels.p_wrong[first] >= LEAST_DOUBT]
+    return _Doubts(first, labels.p_wrong[first], labels.suggested[first], labels.expected_wrong)
+
+
+def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple[str, str, str], ...]:
+    penalty = f"of the {model.penalty} penalty" if model.penalty else "no penalty"
+    passes = f"{solution.passes:,}" if solution else "–"
+    return (
+        ("strength", f"{model.strength:g}", penalty),
+        ("passes", passes, "over the training rows, until the fit ended"),
+    )
+
+
+def information(
+    table: pa.Table, numbers: NDArray[np.int64], found: Audit, columns: Sequence[tuple[str, str, str]]
+) -> list[tuple[str, float]]:
+    """What each column that the model uses tells of the label alone, in nats; nothing where columns are not known."""
+    import pyarrow.compute as pc
+
+    told = []
+    for name, kind, _ in columns:
+        if kind not in ("number", "boolean", "category") or name not in table.column_names:
+            continue
+        column = table.column(name).take(numbers - 1).combine_chunks()
+        if kind == "number":
+            values, read = parse_numbers(column) if str(column.type) in TEXTS else (_floats(column), True)
+            told.append((name, column_information(np.where(read, values, np.nan), found.codes)))
+        else:
+            words = pc.fill_null(pc.cast(column, "large_string"), "")
+            told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), found.codes)))
+    return told
+
+
+def _floats(column: pa.Array) -> NDArray[np.float64]:
+    """Numbers, nan where they are missing."""
+    return np.asarray(column.cast("float64").to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def texts(table: pa.Table, places: NDArray[np.int64]) -> list[Mapping[str, str]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_writable, choosing, fitting, say
 from softreg.cli.figures import chosen, gather, show, show_or_dump
 from softreg.cli.pages import write_page
+from softreg.cli.worth import worth
 from softreg.probability import Classes
 from softreg.report import audit
 from softreg.tables import Schema, TableClassifier, check_labels, labels, read_table, split_rows
@@ -80,6 +81,7 @@ def train_table(order: Order) -> None:
             columns=classifier.describe(),
             warnings=schema.warnings,
             tried=classifier.path_,
+            learned=worth(classifier, table, given, training, test),
         )
     show_or_dump(figures, text, as_json=order.as_json)
     tell_files(order)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
+from softreg.rows.tensors import is_tensor, to_numpy
 
 _TABLE = "or use softreg.TableClassifier, which takes columns of mixed kinds"
 _FLOATS = [np.float64, np.float32]
@@ -35,7 +36,7 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
                 check_finite(X)
             return X
     else:
-        X = _eager(X)
+        X = to_numpy(X) if is_tensor(X) else _eager(X)
         if nw.dependencies.is_into_dataframe(X):
             return _of_frame(estimator, X, reset)
     X = _honest_array(X)
@@ -87,7 +88,13 @@ def check_finite(X: Any, names: Sequence[Any] | None = None, what: str = "X") ->
     else:
         row, column = np.argwhere(bad)[0]
         value = data[row, column]
-    where = f"column {int(column)}" if names is None else f"column {names[column]!r}"
+    refuse_number(
+        value, int(row), f"column {int(column)}" if names is None else f"column {names[column]!r}", names, what
+    )
+
+
+def refuse_number(value: Any, row: int, where: str, names: Sequence[Any] | None = None, what: str = "X") -> NoReturn:
+    """Raise `ValueError` for a number that is not finite, with its column (`where`) and row."""
     if np.isnan(value):
         table = ", or use softreg.TableClassifier, which gives missing values their own indicator" if names else ""
         raise ValueError(

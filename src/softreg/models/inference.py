@@ -17,6 +17,7 @@ from softreg.models.covariance import check_errors, covariance
 from softreg.models.estimates import ChiSquared, Estimates, normal
 from softreg.models.fitted import Fitted
 from softreg.models.likelihood import Likelihood, solve
+from softreg.models.profile import profiled
 from softreg.models.summary import Summary
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
@@ -146,6 +147,20 @@ class Inference:
         error = np.sqrt(np.maximum(np.diag(self.covariance), 0.0)).reshape(estimate.shape)
         return normal("estimate", self.classes, self.columns, estimate, error, self.level, self.fitted.strength == 0)
 
+    def profile(self, columns: Sequence[Any] | Any | None = None) -> Estimates:
+        """The same with intervals and tests by the profile likelihood (for "firth", the penalised one).
+
+        An interval holds the values that a likelihood-ratio test does not reject; z is the signed root of its statistic
+        for zero. It takes some fits for each number; `columns` names those wanted, all where None. An end may be
+        infinite. Raises `ValueError` as `likelihood_ratio` does. Whatever the errors chosen, it trusts the model.
+        """
+        self.fitted.refuse_tests("a profile likelihood")
+        self.fitted.refuse_class_weights("profile likelihood")
+        lines = list(range(len(self.columns)))
+        if columns is not None:
+            lines = [j + 1 - self._from for j in self.fitted.columns_among(columns)]
+        return profiled(self, lines)
+
     @cached_property
     def odds_ratios(self) -> Estimates:
         """`exp(weight)`: by what factor the odds of a class against the reference change for one more of a column.
@@ -272,6 +287,9 @@ class Inference:
             "p_value": np.array([t.p_value for t in tests]),
         }
 
-    def summary(self) -> Summary:
-        """All of it to read: `print(...)`, `.html()`, `.frame()`; a notebook shows it as a table."""
-        return Summary.of(self)
+    def summary(self, intervals: str = "Wald") -> Summary:
+        """All of it to read: `print(...)`, `.html()`, `.frame()`; a notebook shows it as a table. `intervals`: "Wald",
+        or "profile"."""
+        if intervals not in ("Wald", "profile"):
+            raise ValueError(f"intervals={spell(intervals)} is neither 'Wald' nor 'profile'.")
+        return Summary.of(self, self.profile() if intervals == "profile" else None)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.models.devices import host_rows
 from softreg.models.folds import Folds
 from softreg.models.leave_one_out import leave_one_out
 from softreg.models.path import PathPoint, standard_error
@@ -66,7 +67,7 @@ class Judge:
             return answer.held
         l1, l2 = strength * l1_ratio, strength * (1 - l1_ratio)
         V, intercept = self.stack.V[0], self.stack.settings.fit_intercept
-        return leave_one_out(self.X, self.labels, V, answer.of_all_rows, l1, l2, intercept)[None]
+        return leave_one_out(host_rows(self.X), self.labels, V, answer.of_all_rows, l1, l2, intercept)[None]
 
     def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:
         """The score of each fold (K,), nan where no row can judge it, and the weight of its rows (K,)."""
@@ -86,7 +87,7 @@ class Judge:
                 scores[k] = np.average(values, weights=ones[rows])
             else:
                 weight = None if self.weight is None else self.weight[rows]
-                scores[k] = call(scorer, self._model(k, answer), self.X[rows], self.y[rows], weight)
+                scores[k] = call(scorer, self._model(k, answer), host_rows(self.X[rows]), self.y[rows], weight)
         return scores, share
 
     def _mass_without(self) -> Array:

@@ -11,12 +11,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, targets
+from softreg.models import checks, devices, targets
 from softreg.models.features import check_finite, features
 from softreg.models.weights import in_bounds, sample_weights
 from softreg.optimize import Solution, Status
 from softreg.probability import Classes, log_softmax, softmax
 from softreg.rows import Array, scores
+from softreg.rows.tensors import is_tensor, like, to_numpy
 
 FAR = 100.0
 """Biases beyond this mean that features lie far from zero: float32 products would lose digits of the logits."""
@@ -63,9 +64,11 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
-    def _scores(self, X: Any, probabilities: bool = False) -> Array:
+    def _scores(self, X: Any, probabilities: bool = False) -> Any:
         """Logits (n, q), or their softmax: of many rows by threads, in one reading of X."""
         check_is_fitted(self, "coef_")
+        if is_tensor(X):
+            return devices.scores(self, X, probabilities)
         X = features(self, X, reset=False, finite=False)
         if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._near()):
             # a number of X that is not finite shows in all logits of its row, and then there is no answer yet
@@ -92,31 +95,31 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 o = np.concatenate(runs) + self.intercept_
             else:
                 o = np.asarray(X @ self.coef_.T + self.intercept_)
-        if not np.isfinite(o).all():
-            row = int(np.argmin(np.isfinite(o).all(axis=1)))
-            raise ValueError(
-                f"row {row} of X holds numbers so large that its logits X W + b overflow (the largest is "
-                f"{float(abs(X[[row]]).max()):g}). Look for a wrong unit or a damaged value in that row."
-            )
+        devices.refuse_overflow(np.isfinite(o).all(axis=1), lambda row: float(abs(X[[row]]).max()))
         return o
 
-    def decision_function(self, X: Any) -> Array:
+    def decision_function(self, X: Any) -> Any:
         """Logits `X W + b`, (n, q); for two classes the log-odds (n,) of the second, as scikit-learn's tools expect."""
         o = self._scores(X)
-        return o if len(self.classes_) > 2 else np.asarray(o[:, 1] - o[:, 0])
+        return like(o if len(self.classes_) > 2 else o[:, 1] - o[:, 0], X)
 
-    def predict_proba(self, X: Any) -> Array:
-        """Class probabilities `softmax(X W + b)`, (n, q) in the order of `classes_`; each row sums to 1."""
-        return self._scores(X, probabilities=True)
+    def predict_proba(self, X: Any) -> Any:
+        """Class probabilities `softmax(X W + b)`, (n, q) in the order of `classes_`; each row sums to 1.
 
-    def predict_log_proba(self, X: Any) -> Array:
+        Of tensors (PyTorch, CuPy, JAX) the answer is such a tensor, on the same device, in float64 where X is that and
+        in float32 otherwise; so are the logits, and the classes where these are numbers.
+        """
+        return like(self._scores(X, probabilities=True), X)
+
+    def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of the probabilities in nats, (n, q); finite where the logits are, however tiny p is."""
-        return np.asarray(log_softmax(self._scores(X)))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each row, (n,)."""
         o = self._scores(X)
-        return np.asarray(self.classes_[o.argmax(axis=1)])
+        return like(log_softmax(o) if isinstance(o, np.ndarray) else o.log_softmax(1), X)
+
+    def predict(self, X: Any) -> Any:
+        """The most probable class of each row, (n,)."""
+        codes = self._scores(X).argmax(axis=1)
+        return devices.labels_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
@@ -124,7 +127,7 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
         name.
         """
-        predicted = self._scores(X).argmax(axis=1)
+        predicted = to_numpy(self._scores(X).argmax(axis=1))
         actual = targets.codes_among(y, Classes.of(self.classes_))
         checks.check_lengths(predicted, actual)
         weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))

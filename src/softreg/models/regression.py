@@ -14,8 +14,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models import checks, firth, learning, state, targets
-from softreg.models.features import features
+from softreg.models.devices import host_rows, rows_features
 from softreg.models.predicting import Predictor
+from softreg.models.separated import settle
 from softreg.models.storage import write_model
 from softreg.models.weights import row_weights
 from softreg.optimize import Progress, elastic_net, l2, minimise
@@ -43,6 +44,8 @@ class SoftmaxRegression(Predictor):
         warm_start: whether the next `fit` starts from the last answer; the optimum is the same.
         random_state: seed of the row sample for the warm start; the optimum does not depend on it beyond `tol`.
         verbose: 1 prints progress to stderr; a callable receives `softreg.optimize.Progress` records.
+        device: None computes where X is; "cuda", "cuda:1" or "cpu" lets PyTorch compute there (`softreg[torch]`). Host
+            arrays too large for a GPU's memory stream through it.
 
     After fit:
         classes_ (q,), coef_ (q, d), intercept_ (q,) for two classes as well, n_iter_, n_features_in_,
@@ -74,6 +77,7 @@ class SoftmaxRegression(Predictor):
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int | Callable[[Progress], Any] = 0,
+        device: Any = None,
     ) -> None:
         self.strength = strength
         self.penalty = penalty
@@ -86,13 +90,15 @@ class SoftmaxRegression(Predictor):
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+        self.device = device
 
     # --- fitting ------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SoftmaxRegression:
         """Fit to features X (n, d) and labels y, which are hard (n,) or label probabilities (n, q).
 
-        X is an array, a SciPy sparse matrix or array, or a frame of pandas, polars or pyarrow. `sample_weight` (n,)
+        X is an array, a SciPy sparse matrix or array, a frame of pandas, polars or pyarrow, or a tensor of PyTorch,
+        CuPy or JAX, on a GPU or not; what is fitted stays NumPy, so it predicts from any of them. `sample_weight` (n,)
         counts rows: a weight of 2 is the row given twice, 0 is a row left out. Returns the fitted estimator.
 
         Raises `ValueError` for input that cannot be learned from, naming column, row and value; warns with
@@ -100,7 +106,7 @@ class SoftmaxRegression(Predictor):
         """
         l1_share = checks.check_parameters(self)
         seen = copy.copy(self)  # takes note of the columns; the model itself changes only when all has gone well
-        X = features(seen, X, reset=True)
+        X = rows_features(seen, X, self.device)
         classes, labels = targets.known_labels(y)
         checks.check_lengths(X, labels)
         weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
@@ -110,7 +116,7 @@ class SoftmaxRegression(Predictor):
         start = self._start(classes, X.shape[1])
         if self.penalty == "firth":
             names = getattr(seen, "feature_names_in_", self._column_names)
-            solution = firth.fit(self, X, labels, counts, len(classes), names, start)
+            solution = firth.fit(self, host_rows(X), labels, counts, len(classes), names, start)
         else:
             strength = 0.0 if self.penalty is None else self.strength
             seed = self.random_state
@@ -126,6 +132,9 @@ class SoftmaxRegression(Predictor):
                 seed=0 if seed is None else int(check_random_state(seed).randint(2**31 - 1)),
                 on_progress=self._progress(),
             )
+            if strength == 0:
+                names = getattr(seen, "feature_names_in_", self._column_names)
+                solution = settle(solution, X, labels, classes, names, self.fit_intercept)
         checks.take_columns(self, seen)
         self.classes_ = classes
         self._take(solution)

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models import checks, path, selection_state, targets
-from softreg.models.features import features
+from softreg.models.devices import rows_features
 from softreg.models.folds import check_fold_classes, make_folds
 from softreg.models.judging import Judge
 from softreg.models.leave_one_out import check_size
@@ -55,6 +55,7 @@ class SoftmaxRegressionCV(Predictor):
         fit_intercept, class_weight, solver, max_iter, random_state: as in `SoftmaxRegression`.
         tol: nats; of the final model. The folds are fitted to the gap that the noise of their scores warrants.
         verbose: 1 prints a line for each strength to stderr; a callable receives a `PathPoint` each.
+        device: as in `SoftmaxRegression`; all folds and strengths are fitted there.
 
     After fit:
         strength_, l1_ratio_, path_ (a `Path`: strength, scores, mean, error, gap, nonzero), scores_ (S, K) of each
@@ -89,6 +90,7 @@ class SoftmaxRegressionCV(Predictor):
         max_iter: int = 1000,
         random_state: Any = None,
         verbose: int | Callable[[path.PathPoint], Any] = 0,
+        device: Any = None,
     ) -> None:
         self.strengths = strengths
         self.cv = cv
@@ -103,6 +105,7 @@ class SoftmaxRegressionCV(Predictor):
         self.max_iter = max_iter
         self.random_state = random_state
         self.verbose = verbose
+        self.device = device
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> SoftmaxRegressionCV:
         """Choose the strength and fit all rows with it; X, y and `sample_weight` are those of `SoftmaxRegression.fit`.
@@ -113,7 +116,7 @@ class SoftmaxRegressionCV(Predictor):
         strengths, ratios = checks.check_selection(self)
         scorer = find_scorer(self.scoring)
         seen = copy.copy(self)
-        X = features(seen, X, reset=True)
+        X = rows_features(seen, X, self.device)
         if isinstance(self.cv, str):
             check_size(X.shape[1])
         classes, labels = targets.known_labels(y)
@@ -211,6 +214,7 @@ class SoftmaxRegressionCV(Predictor):
             tol=self.tol,
             max_iter=self.max_iter,
             random_state=self.random_state,
+            device=self.device,
         )
         checks.take_columns(model, self)
         model.classes_, model.coef_, model.intercept_ = self.classes_, self.coef_, self.intercept_

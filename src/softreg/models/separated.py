@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,17 @@ from sklearn.base import BaseEstimator
 from softreg.models import checks, targets
 from softreg.models.features import features
 from softreg.models.weights import sample_weights
+from softreg.optimize import Solution, Status
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.separation import Separation
 from softreg.rows import Array, as_rows
 
 MOST = 5_000_000
 """Numbers in the programme's matrix, about 2 n (q - 1) (d + 1), that take some ten seconds; more are refused."""
+QUICK = 200_000
+"""As many take half a second at most; a fit whose logits are small never waits for it."""
+LARGE = 30.0
+"""Spread of a row's logits from which a fit without a penalty is asked about."""
 CLEAR = 1e-6
 """A margin that counts, of a direction whose largest weight is 1; the programme's own tolerance is 1e-7."""
 
@@ -72,12 +77,46 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
     weight = None if sample_weight is None else sample_weights(sample_weight, X.shape[0])
     X, labels, weight = checks.rows_that_count(X, labels, weight)
     checks.check_classes(classes, labels, weight)
-    q, k = len(classes), X.shape[1] + fit_intercept
-    if 2 * X.shape[0] * (q - 1) * k > MOST:
+    q = len(classes)
+    if 2 * X.shape[0] * (q - 1) * (X.shape[1] + fit_intercept) > MOST:
         raise ValueError(
             f"{X.shape[0]:,} rows, {q} classes and {X.shape[1]:,} columns are too many for the linear programme "
             f"(2 n (q - 1) (d + 1) <= {MOST:,}). A fit with penalty=None looks for separated classes on its way."
         )
+    return _decide(X, labels, classes, getattr(seen, "feature_names_in_", None), fit_intercept)
+
+
+def settle(
+    solution: Solution, X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool
+) -> Solution:
+    """A fit without a penalty, judged by the linear programme where it may have met separated classes.
+
+    A fit notices most of them on its way, but where only few rows are decided for certain, their part of the loss sinks
+    below the rounding of the others', and the fit ends as if it had converged. The logits are large then, so large ones
+    are asked about here; a finite optimum may have them too, and stays as it is. Input too large for a quick answer is
+    left alone.
+    """
+    size = 2 * X.shape[0] * (len(classes) - 1) * (X.shape[1] + fit_intercept)
+    if size > QUICK or solution.status is Status.STOPPED:
+        return solution
+    if solution.status is not Status.SEPARATED:
+        logits = X @ solution.W + solution.b
+        if not (logits.max(axis=1) - logits.min(axis=1)).max() > LARGE:
+            return solution
+    try:
+        found = _decide(X, labels, classes, names, fit_intercept)
+    except ValueError:  # the programme found no end: what the fit says stands
+        return solution
+    if found is None:
+        return solution
+    plain = Separation(found.classes, found.features, found.complete)
+    bound = solution.bound if solution.status is Status.SEPARATED else "estimate"
+    return replace(solution, status=Status.SEPARATED, separation=plain, bound=bound)
+
+
+def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool) -> Separated | None:
+    """What `separation` says of checked input."""
+    q, k = len(classes), X.shape[1] + fit_intercept
     Z = _standardised(X, fit_intercept)
     own = labels if labels.ndim == 1 else labels.argmax(axis=1)
     possible = np.eye(q, dtype=bool)[own] if labels.ndim == 1 else labels > 0
@@ -86,7 +125,6 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
     if direction is None:
         return None
     full = np.append(_lightest(A, possible[row, other], decided, direction), np.zeros(k)).reshape(q, k)
-    names = getattr(seen, "feature_names_in_", None)
     return _named(full[:, : X.shape[1]], classes, names, own[row], other, row, decided)
 
 

@@ -20,12 +20,16 @@ class Summary:
     against: str
 
     @classmethod
-    def of(cls, found: Any) -> Summary:
-        """The summary of an `Inference`."""
+    def of(cls, found: Any, profile: Estimates | None = None) -> Summary:
+        """The summary of an `Inference`, with the intervals of its `profile` where it is given."""
         fitted = found.fitted
         reference = "the mean of all classes" if found.reference is None else repr(fitted.labels[found.reference])
         title = f"Softmax regression of {len(fitted.labels)} classes on {found.likelihood.d} columns"
-        return cls(title, tuple(_facts(found)), tuple(_notes(found)), found.coefficients, reference)
+        facts, notes = _facts(found), _notes(found)
+        if profile is not None:
+            facts.append(("intervals", "by the profile likelihood; z is the signed root of the ratio"))
+            notes = [note for note in notes if not note.startswith("Firth")]
+        return cls(title, tuple(facts), tuple(notes), profile or found.coefficients, reference)
 
     @property
     def _titles(self) -> list[str]:

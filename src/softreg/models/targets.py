@@ -15,6 +15,7 @@ from softreg.models.features import frame_array
 from softreg.probability import Classes, check_probabilities
 from softreg.probability.label_arrays import kind_of
 from softreg.rows import Array
+from softreg.rows.tensors import is_tensor, to_numpy
 
 
 def known_labels(y: Any) -> tuple[NDArray[Any], Array]:
@@ -111,6 +112,8 @@ def label_values(y: Any) -> Any:
         raise ValueError("This estimator requires y to be passed, but the target y is None: hand in one label a row.")
     if isinstance(y, np.ndarray):
         return y
+    if is_tensor(y):
+        return to_numpy(y)
     if isinstance(y, (list, tuple)):
         nested = bool(y) and isinstance(y[0], (list, tuple, np.ndarray))
         return np.asarray(y) if nested else y

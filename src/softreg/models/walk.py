@@ -41,9 +41,11 @@ class Walk:
         self.whole: dict[Place, Weights] = {}
         self.proba: dict[Place, Array] = {}
         self.passed: dict[Place, Answer] = {}
+        self.finding = False
 
     def go(self, strengths: Sequence[float] | None, ratios: Sequence[float]) -> None:
         """Fit the strengths given, or find them; afterwards `chosen`, `start` and `out_of_fold` are known."""
+        self.finding = strengths is None
         if strengths is None:
             self._down(ratios)
             self._narrow()
@@ -97,8 +99,11 @@ class Walk:
         for place, answer in zip(places, answers, strict=True):
             held = self.judge.held_out(*place, answer)
             point = self.judge.point(*place, answer, held)
-            self.whole[place], self.proba[place] = answer.of_all_rows, out_of_fold(held).astype(held.dtype)
-            self._remember(place, answer)
+            W, b = answer.of_all_rows
+            self.whole[place] = W.copy(), b.copy()  # views would keep the weights of all members
+            self.proba[place] = out_of_fold(held).astype(held.dtype)
+            if self.finding:
+                self._remember(place, answer)
             found.append(point)
             if self.listener is not None:
                 self.listener(point)

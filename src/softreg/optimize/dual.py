@@ -7,7 +7,7 @@ Maximum-entropy duality: the minimum of mean cross-entropy + strength / 2 ||W||^
 
 over probabilities alpha_i of each row with `sum_i v_i (Y_i - alpha_i) = 0` for the unpenalised bias. A step makes one
 row's alpha_i the best while the others stay, and W follows at once: a sweep over the rows costs as much as a pass and
-gains more than one, because each row already knows what those before it have learned. At any time
+gains more than one, because each row already knows what those before it have learned (`ascent.py`). At any time
 
     F(W(alpha)) - D(alpha) = (1/N) sum_i v_i KL(alpha_i || softmax(o_i)),
 
@@ -31,34 +31,21 @@ from typing import Any
 
 import numpy as np
 
+from softreg.optimize.ascent import EASY, Climb, begin, of_one
 from softreg.optimize.objective import Objective
+from softreg.optimize.precondition import wide
 from softreg.optimize.solution import Progress
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Dual, Sums, in_order
+from softreg.rows import Array, Block, Sums, in_order
 
-REACH = 0.05
-"""Square of the constant column, as a share of the rows' mean ||x||^2: long ones slow the rows, short ones the bias."""
-LITTLE, EVERY = 0.2, 3
-"""Rows whose part of the gap is below this share of the mean are visited in every third sweep only."""
-PATIENCE = 6
+STEEP = 100 * EASY
+"""Mean curvature of a row's step beyond which a factor of the curvature, where there is one, leads L-BFGS sooner."""
+PATIENCE, PATIENCE_WITH_MOMENTUM = 6, 24
 """After so many sweeps their pace is asked for."""
 SINGLE = 1e-7
 """Float32 steps come no nearer than about this, in nats."""
 ROUNDS = 3
 """Proofs tried before the climb is left to others."""
-
-
-@dataclass
-class Climb:
-    """One model on its way."""
-
-    weights: Array | None
-    mass: float
-    dual: Dual
-    random: np.random.Generator
-    gaps: list[float]
-    """The estimate after each sweep."""
-    visits: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,186 +60,153 @@ class Summit:
 
 
 def climb(
-    objective: Objective, tol: float, seed: int = 0, on_progress: Callable[[Progress], Any] | None = None
+    objective: Objective,
+    tol: float,
+    seed: int = 0,
+    on_progress: Callable[[Progress], Any] | None = None,
+    start: tuple[Array, Array] | None = None,
 ) -> Summit | None:
     """Parameters near the optimum with certified gaps, or None where this is not the way.
 
-    It is not where a penalty has no l2 or an l1 part, where single rows are not at hand or their steps are not
-    compiled, and where sweeps would cost more than L-BFGS.
+    It is not where `budgets` says so, and where sweeps turn out to cost more than L-BFGS. `start` is weights
+    W (m, d, q) and bias (m, q) to begin with.
     """
-    penalty, began = objective.penalty, perf_counter()
-    squares = objective.rows.row_squares()
-    if squares is None or penalty.l1.any() or not (penalty.l2 > 0).all():
+    began, squares = perf_counter(), objective.rows.row_squares()
+    most = budgets(objective, squares)
+    if squares is None or most is None:
         return None
-    budgets = [_budget(objective, j, squares) for j in range(objective.m)]
-    if min(budgets) <= 0:
-        return None
-    labels = objective.rows.map(lambda block: block.labels)
-    climbs = [_start(objective, j, labels, squares, seed) for j in range(objective.m)]
+    labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
+    climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(starts(objective, start))]
     history: list[Progress] = []
+    value, gap = np.full((2, objective.m), np.inf)
     for target in max(tol / 2, SINGLE) / 4.0 ** np.arange(ROUNDS):
-        work = list(zip(climbs, budgets, strict=True))
-        going = list(in_order(partial(_sweeps, objective, target), work))
-        if not all(going):
-            objective.half_passes += round(2 * max(one.visits for one in climbs) / objective.rows.n)
+        todo = np.flatnonzero(gap > tol)
+        if not all(list(in_order(partial(_sweeps, objective, target), [(climbs[j], most[j]) for j in todo]))):
+            objective.half_passes += round(2 * max(one.visits for one in climbs) / n)
             return None
-        W, b = np.stack([one.dual.W.T for one in climbs]).astype(np.float64), np.stack([_bias(one) for one in climbs])
-        value, gap = _prove(objective, W, b, climbs)
-        passes = objective.passes + round(max(one.visits for one in climbs) / objective.rows.n)
+        for j in todo:
+            value[j], gap[j] = prove(objective, int(j), climbs[j])
+        objective.half_passes += 2
+        passes = objective.passes + round(max(one.visits for one in climbs) / n)
         history.append(Progress(passes, float(value.max()), float(gap.max()), perf_counter() - began))
         if on_progress is not None:
             on_progress(history[-1])
         if (gap <= tol).all() or target < SINGLE:
             break
-    objective.half_passes += round(2 * max(one.visits for one in climbs) / objective.rows.n)
-    sweeps = np.array([len(one.gaps) for one in climbs])
-    return Summit(objective.coordinates.from_user(W, b), value, gap, sweeps, tuple(history))
+    objective.half_passes += round(2 * max(one.visits for one in climbs) / n)
+    W = np.stack([one.dual.W.T for one in climbs]).astype(np.float64)
+    theta = objective.coordinates.from_user(W, np.stack([one.bias for one in climbs]))
+    return Summit(theta, value, gap, np.array([len(one.gaps) for one in climbs]), tuple(history))
+
+
+def starts(objective: Objective, given: tuple[Array, Array] | None) -> list[tuple[Array, Array] | None]:
+    """The weights that each model begins with, None for those that are farther off than weights of 0.
+
+    The penalty at an optimum is at most the loss at weights of 0, which is at most `log q`.
+    """
+    if given is None:
+        return [None] * objective.m
+    costs = objective.penalty.value(np.moveaxis(given[0], 1, 2))
+    far = ~(costs < 4 * np.log(objective.q))
+    return [None if far[j] else (given[0][j], given[1][j]) for j in range(objective.m)]
+
+
+def budgets(objective: Objective, squares: Array | None) -> list[float] | None:
+    """Passes that L-BFGS would take for each model, in visits of all rows; None where the climb is not the way.
+
+    It is not where a penalty has no l2 or an l1 part, where single rows are not at hand or their steps are not
+    compiled, and where sweeps would cost more than L-BFGS.
+    """
+    penalty = objective.penalty
+    if squares is None or penalty.l1.any() or not (penalty.l2 > 0).all():
+        return None
+    found = [_budget(objective, j, squares) for j in range(objective.m)]
+    return found if min(found) > 0 else None
 
 
 def _budget(objective: Objective, j: int, squares: Array) -> float:
     """Passes that L-BFGS would take, in visits of all rows; 0 where the climb is expected to take more.
 
     Both counts were measured on text, one-hot columns and pixels at strengths from 1e-2 to 1e-7: about `5 + 15 sqrt(c)`
-    and `6 + 1.2 c` for the mean curvature c of a row's step. So were the nanoseconds: a visit costs some for each
-    stored number and class and some for itself; an iteration of L-BFGS sweeps seventy times over as many numbers as
-    there are parameters, and shares its passes among threads.
+    and `6 + 1.2 c` for the mean curvature c of a row's step, where momentum has it grow like the root of c beyond
+    `EASY`. So were the nanoseconds: a visit costs some for each stored number and class and some for itself; an
+    iteration of L-BFGS sweeps seventy times over as many numbers as there are parameters, and shares its passes among
+    threads.
     """
     rows, q = objective.rows, objective.q
     c = float(squares.mean() / (objective.penalty.l2[j] * rows.n))
     visits = 0.25 * rows.stored * q + rows.n * (150.0 + 8 * q)
     iteration = 0.3 * rows.stored * q + 2.5 * rows.n * q + 70.0 * rows.d * q
     budget = (5 + 15 * np.sqrt(c)) * iteration / visits
-    return float(budget) if 1.5 * (6 + 1.2 * c) < budget else 0.0
-
-
-def _start(objective: Objective, j: int, labels: Array, squares: Array, seed: int) -> Climb:
-    """Probabilities on the straight way from the labels to the class rates, as far along as is best; their weights.
-
-    All rows going this way together, the weights grow in proportion.
-    """
-    weights = _weights(objective, j)
-    mass, strength, q = float(objective.mass[j]), float(objective.penalty.l2[j]), objective.q
-    rates = _rates(labels, weights, q)
-    prior = (1 - 1e-6) * rates + 1e-6 / q  # a class may have no weight at all
-    rate = 1 / (mass * strength)
-    W = _all_the_way(objective, j, prior) * rate
-    whole = strength * float(np.vdot(W, W))
-    share = _how_far(rates, prior, whole)
-    log_alpha = np.log(share * prior + (1 - share) * np.eye(q)).astype(np.float32)[labels] if labels.ndim == 1 else None
-    if log_alpha is None:
-        log_alpha = np.log(share * prior + (1 - share) * labels).astype(np.float32)
-    mean = float(squares.mean() if weights is None else squares @ weights / mass)
-    reach = float(np.sqrt(REACH * mean)) if objective.fit_intercept else 0.0
-    dual = Dual(
-        W=np.multiply(W, share, dtype=np.float32, casting="same_kind"),
-        bias=(np.log(prior) if objective.fit_intercept else np.zeros(q)).astype(np.float32),
-        pull=(share * reach / strength * (rates - prior)).astype(np.float32),
-        log_alpha=log_alpha,
-        curvature=(rate * (squares + reach**2)).astype(np.float32),
-        weights=None if weights is None else weights.astype(np.float32),
-        divergence=np.zeros(len(labels), np.float32),
-        reach=reach,
-        rate=rate,
-    )
-    return Climb(weights, mass, dual, np.random.default_rng(seed), [])
-
-
-def _weights(objective: Objective, j: int) -> Array | None:
-    """The row weights (n,) of one model."""
-
-    def part(block: Block) -> Array:
-        V = objective.weights(block)
-        return np.ones(block.stop - block.start) if V is None else np.asarray(V[j % len(V)], dtype=np.float64)
-
-    unweighted = objective.rows.map(lambda block: np.array([block.weights is None]))
-    return None if unweighted.all() else objective.rows.map(part)
-
-
-def _rates(labels: Array, weights: Array | None, q: int) -> Array:
-    """The weighted share of each class, (q,)."""
-    if labels.ndim == 1:
-        sums = np.bincount(labels, weights=weights, minlength=q)
-    else:
-        sums = labels.sum(axis=0) if weights is None else weights @ labels
-    return np.asarray(sums / sums.sum())
-
-
-def _all_the_way(objective: Objective, j: int, prior: Array) -> Array:
-    """`sum_i v_i (Y_i - prior) x_i^T`, (d, q)."""
-
-    def part(block: Block) -> Sums:
-        V = objective.weights(block)
-        P = np.repeat(prior.astype(np.float32)[None, :, None], block.stop - block.start, axis=2)
-        return (block.transposed_times(loss.residual(P, block.labels, None if V is None else V[[j % len(V)]])[0]),)
-
-    return np.asarray(-objective.rows.sum(part)[0].T)
-
-
-def _how_far(rates: Array, prior: Array, whole: float) -> float:
-    """The share s at which `H((1 - s) Y + s prior) - s^2 whole / 2` is largest, for hard labels of these rates."""
-    share = 10.0 ** np.linspace(-8, 0, 161)[:, None, None]
-    alpha = share * prior + (1 - share) * np.eye(len(prior))
-    entropy = -np.einsum("k,skc,skc->s", rates, alpha, np.log(alpha))
-    return float(share.ravel()[np.argmax(entropy - share.ravel() ** 2 * whole / 2)])
-
-
-def _bias(one: Climb) -> Array:
-    return np.asarray(one.dual.bias + one.dual.reach * one.dual.pull, dtype=np.float64)
+    if c > STEEP and not wide(rows):
+        return 0.0
+    sweeps = 6 + 1.2 * min(c, EASY) + 1.2 * np.sqrt(max(c - EASY, 0.0))
+    return float(budget) if 1.5 * sweeps < budget else 0.0
 
 
 def _sweeps(objective: Objective, target: float, work: tuple[Climb, float]) -> bool:
-    """Sweep until the estimated gap is below the target; False where that would take too long, or overflows."""
-    (one, budget), n = work, objective.rows.n
-    dual = one.dual
-    while not one.gaps or one.gaps[-1] > target:
-        part = dual.divergence if one.weights is None else dual.divergence * one.weights
-        some = (part >= LITTLE * part.mean()) | (np.arange(n) % EVERY == len(one.gaps) % EVERY)
-        order = one.random.permutation(np.flatnonzero(some) if len(one.gaps) > 1 else n)
-        one.visits += len(order)
-        objective.rows.dual_steps(order, dual)
-        dual.bias[:] += dual.reach * dual.pull
-        part = dual.divergence if one.weights is None else dual.divergence * one.weights
-        one.gaps.append(float(part.sum(dtype=np.float64)) / one.mass)
-        if not np.isfinite(one.gaps[-1]) or (len(one.gaps) >= PATIENCE and _hopeless(one, budget * n, target)):
+    """Sweep until the estimated gap is below the target, or float32 steps come no further; False where that would take
+    too long, or overflows."""
+    one, budget = work
+    while not one.gaps or (one.gaps[-1] > target and not _at_rest(one)):
+        one.sweep(objective.rows)
+        if lost(one, budget * objective.rows.n, target):
             return False
     return True
 
 
-def _hopeless(one: Climb, most: float, target: float) -> bool:
-    """Whether at today's pace there would be more visits than `most`."""
+def _at_rest(one: Climb) -> bool:
+    """Whether the last sweeps have gained nothing, near the end of what float32 steps can do."""
+    few = PATIENCE_WITH_MOMENTUM
+    return len(one.gaps) > few and min(one.gaps) < 10 * SINGLE and min(one.gaps[-few:]) > 0.9 * min(one.gaps[:-few])
+
+
+def lost(one: Climb, most: float, target: float) -> bool:
+    """Whether steps have overflowed, or at today's pace there would be more visits than `most`."""
+    if not np.isfinite(one.gaps[-1]):
+        return True
+    if len(one.gaps) < (PATIENCE if one.momentum is None else PATIENCE_WITH_MOMENTUM):
+        return False
     half = len(one.gaps) // 2
     pace = np.log(max(one.gaps[half - 1], 1e-300) / max(one.gaps[-1], 1e-300)) / (len(one.gaps) - half)
     todo = np.log(max(one.gaps[-1], target) / target) / max(pace, 1e-300)
     return bool(one.visits * (1 + todo / len(one.gaps)) > most)
 
 
-def _prove(objective: Objective, W: Array, b: Array, climbs: list[Climb]) -> tuple[Array, Array]:
-    """Values and certified gaps (m,) at weights W (m, q, d) and bias b (m, q), from one pass over the rows."""
-    rows, (m, q, d) = objective.rows, W.shape
-    prepared = rows.prepare(W.reshape(m * q, d))
-    tilts = [_tilt(objective, j, one) for j, one in enumerate(climbs)]
-    objective.half_passes += 2
+def prove(
+    objective: Objective, j: int, one: Climb, look: Callable[[Block, Array], Any] | None = None
+) -> tuple[float, float]:
+    """Value and certified gap of one model where its climb is, from one pass over the rows.
+
+    `look` is shown each block with its log-probabilities (q, b).
+    """
+    rows, W, b = objective.rows, one.dual.W.T.astype(np.float64), one.bias
+    prepared, tilt = rows.prepare(one.dual.W.T), _tilt(objective, j, one)
 
     def part(block: Block) -> Sums:
-        o = block.times(prepared).reshape(m, q, -1) + b[:, :, None]
+        o = (block.times(prepared) + b[:, None])[None]
         log_p = o - loss.probabilities(o)[1][:, None]
-        log_a = np.stack([_log_alpha(one, block, tilt) for one, tilt in zip(climbs, tilts, strict=True)])
-        A, V = np.exp(log_a), objective.weights(block)
+        if look is not None:
+            look(block, log_p[0])
+        log_a = _log_alpha(one, block, tilt)[None]
+        A, V = np.exp(log_a), of_one(objective.weights(block), j)
         apart = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
         lost = loss.weigh(-loss.given(log_p, block.labels), V)
-        R = loss.residual(A, block.labels, V).reshape(m * q, -1).astype(rows.dtype, copy=False)
+        R = loss.residual(A, block.labels, V)[0].astype(rows.dtype, copy=False)
         return lost, apart, block.transposed_times(R)
 
     lost, apart, G = rows.sum(part)
-    G = G.reshape(m, q, d) / objective.mass[:, None, None]
-    value = lost / objective.mass + objective.penalty.value(W)
-    gap = apart / objective.mass + objective.penalty.fenchel_gap(G, W)
-    return value, np.where(np.isfinite(gap), gap, np.inf)
+    G /= one.mass
+    penalty = objective.penalty.keep(np.array([j]))
+    value = lost / one.mass + penalty.value(W[None])
+    gap = apart / one.mass + penalty.fenchel_gap(G[None], W[None])
+    return float(value[0]), float(gap[0]) if np.isfinite(gap[0]) else np.inf
 
 
 def _log_alpha(one: Climb, block: Block, tilt: Array) -> Array:
     """Logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and summing to 1."""
-    log_a = one.dual.log_alpha[block.start : block.stop].T.astype(np.float64) + tilt[:, None]
+    log_a = one.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
+    log_a += tilt[:, None]
     return np.asarray(log_a - loss.probabilities(log_a[None])[1])
 
 
@@ -263,8 +217,8 @@ def _tilt(objective: Objective, j: int, one: Climb) -> Array:
         return tilt
 
     def part(block: Block) -> Sums:
-        V = objective.weights(block)
-        sums = loss.bias_sums(_log_alpha(one, block, tilt)[None], block.labels, None if V is None else V[[j % len(V)]])
+        V = of_one(objective.weights(block), j)
+        sums = loss.bias_sums(_log_alpha(one, block, tilt)[None], block.labels, V)
         return sums[0][0], sums[1][0]
 
     for _ in range(10):

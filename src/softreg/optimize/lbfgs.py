@@ -13,7 +13,7 @@ import scipy.linalg as sl
 from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
-from softreg.optimize.precondition import Curvature, Sketch
+from softreg.optimize.precondition import Blocks, Curvature, Sketch
 from softreg.rows import Array
 
 MEMORY = 10
@@ -98,11 +98,14 @@ class LBFGS:
     def _inverse_scaled(self, r: Array) -> Array:
         """The sketch's inverse times r, scaled to what the last step has shown."""
         assert self.curvature is not None
-        r = self.curvature.solve(r)
-        if self.pairs:
-            _, y, sy = self.pairs[-1]
-            scale = np.divide(sy, dot(y, self.curvature.solve(y)), out=np.ones_like(sy), where=sy > 0)
-            r *= scale[:, None, None]
+        if not self.pairs:
+            return self.curvature.solve(r)
+        _, y, sy = self.pairs[-1]
+        if isinstance(self.curvature, Blocks) and len(r) > 1:  # one alone is quicker solved for than two
+            r, image = np.split(self.curvature.solve(np.concatenate([r, y])), 2)
+        else:
+            r, image = self.curvature.solve(r), self.curvature.solve(y)
+        r *= np.divide(sy, dot(y, image), out=np.ones_like(sy), where=sy > 0)[:, None, None]
         return r
 
     def learn(self, step: Array, change: Array) -> None:

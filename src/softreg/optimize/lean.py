@@ -9,16 +9,13 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg as sl
 
 from softreg.optimize.coordinates import Coordinates
 from softreg.optimize.objective import Objective
 from softreg.optimize.penalties import Penalty
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums, runs
+from softreg.rows import Array, Block, Rows
 
-RUN_BYTES = 4 << 20
-"""The probabilities of a run of rows take about so much (for 1,000 classes, half or twice that is no faster)."""
 FULL_BIAS = 4096
 """Up to this many classes the bias is balanced with the full curvature; beyond, with its diagonal."""
 SMALL_SHIFT = 0.01
@@ -51,11 +48,6 @@ class LeanObjective(Objective):
         self.here = self.ahead = self.step = np.zeros((self.m, self.q, rows.d + 1))
         self.tension: tuple[Array, Array] | None = None
         """The curvature in the bias (m, q, q) when it was last balanced, and how far it was shifted then (m,)."""
-
-    @property
-    def run_rows(self) -> int:
-        """How many rows pass through at once."""
-        return int(np.clip(RUN_BYTES // (self.m * self.q * self.rows.dtype.itemsize), 64, 8192))
 
     # --- where we are -------------------------------------------------------------------------------------------
 
@@ -112,8 +104,7 @@ class LeanObjective(Objective):
 
     def surety(self, block: Block) -> loss.Surety:
         """How sure the last pass has been of these rows."""
-        memory = block.memory
-        return loss.Surety(memory["own"], memory["predicted"], memory["doubt"])
+        return loss.Surety(*self.softmax(block).lean_surety())
 
     def gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
         """Mean loss (m,) and its gradient (m, q, d + 1) at the parameters of now, or with a shifted bias: one pass."""
@@ -125,38 +116,15 @@ class LeanObjective(Objective):
         step = self._prepared(self.step)
         self.half_passes += 2
 
-        def part(run: Block) -> Sums:
-            o, change = ((run.times(W) + b[:, None]).reshape(self.m, self.q, -1) for W, b in (here, step))
-            return loss.along(o, change, run.labels, self.weights(run))
-
-        return self._mean(self._sum(part))
+        return self._mean(self.rows.sum(lambda block: self.softmax(block).lean_along(here, step)))
 
     def _pass(self, theta: Array, name: str) -> tuple[Array, Array]:
         """Loss and gradient from one reading of each block; beside the rows stays how sure the model is of them."""
         prepared, bias = self._prepared(theta)
         self.half_passes += 2
 
-        def part(block: Block) -> Sums:
-            parts, sure = [], []
-            for run in runs(block, self.run_rows):
-                o = run.times(prepared)
-                o += bias[:, None]
-                V = self.weights(run)
-                value, r, P, seen = loss.consume(o.reshape(self.m, self.q, -1), run.labels, V)
-                R = loss.residual(P, run.labels, V).reshape(len(bias), -1)
-                parts.append((value, r, run.transposed_times(R)))
-                sure.append(seen)
-            block.memory["own"] = np.concatenate([seen.own for seen in sure], axis=1)
-            block.memory["predicted"] = np.sum([seen.predicted for seen in sure], axis=0)
-            block.memory["doubt"] = np.sum([seen.doubt for seen in sure], axis=0)
-            return _added(parts)
-
-        value, r, G = self.rows.sum(part)
+        value, r, G = self.rows.sum(lambda block: self.softmax(block).lean_read(prepared, bias))
         return self._means(value, G, r, r)
-
-    def _sum(self, part: object) -> Sums:
-        """Sums over the rows, run by run."""
-        return self.rows.sum(lambda block: _added([part(run) for run in runs(block, self.run_rows)]))  # type: ignore[operator]
 
     # --- the balanced bias --------------------------------------------------------------------------------------
 
@@ -189,19 +157,7 @@ class LeanObjective(Objective):
         full = self.q <= FULL_BIAS
         self.half_passes += 1 + full
 
-        def part(block: Block) -> Sums:
-            return _added([one(run) for run in runs(block, self.run_rows)])
-
-        def one(run: Block) -> Sums:
-            o = run.times(prepared)
-            o += bias[:, None]
-            V = self.weights(run)
-            _, r, P, sure = loss.consume(o.reshape(self.m, self.q, -1), run.labels, V)
-            if V is not None:
-                P *= np.sqrt(V)[:, None].astype(P.dtype)
-            return r, np.stack([_half_square(p) for p in P]) if full else sure.doubt
-
-        r, K = self.rows.sum(part)
+        r, K = self.rows.sum(lambda block: self.softmax(block).lean_bias(prepared, bias, full))
         r /= self.mass[:, None]
         if not full:
             return r, np.maximum(K / self.mass[:, None], 1e-300)
@@ -241,12 +197,6 @@ class LeanObjective(Objective):
         return np.ones((1, self.m)) if V is None else np.broadcast_to(V.max(axis=1), (self.m,))[None]
 
 
-def _half_square(p: Array) -> Array:
-    """The lower half of `p p^T`, which is half the work."""
-    half: Array = sl.get_blas_funcs("syrk", (p,))(1.0, p.T, trans=1, lower=1)
-    return half
-
-
 def _solve(K: Array, r: Array) -> Array:
     """`K^-1 r` (m, q), where K does not see a common shift, or is a diagonal (m, q)."""
     if K.ndim == 2:
@@ -260,12 +210,3 @@ def _tilted(theta: Array, shift: Array) -> Array:
     tilted = theta.copy()
     tilted[..., -1] += shift
     return tilted
-
-
-def _added(parts: list[Sums]) -> Sums:
-    """The sums of the runs of a block, in order and in their own precision."""
-    total = list(parts[0])
-    for part in parts[1:]:
-        for k, piece in enumerate(part):
-            total[k] = total[k] + piece
-    return tuple(total)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from softreg.rows import Array, Block, Sums, runs
+from softreg.rows import Array, Block, Sums
 
 if TYPE_CHECKING:
     from softreg.optimize.stack import Stack
@@ -81,13 +81,13 @@ def scatter(objective: Stack) -> Scatter:
     shift, scale = objective.coordinates.for_block()
 
     def part(block: Block) -> Sums:
-        total = np.zeros((rows.d, rows.d))
-        for run in runs(block, 1024):
-            Z = run.standardised(shift, scale)
-            total += Z.T @ Z
         labels = block.labels
         codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-        return total, np.bincount(codes, minlength=q), block.class_sums(np.ones((1, len(codes))), q)[0]
+        return (
+            block.scatter(shift, scale),
+            np.bincount(codes, minlength=q),
+            block.class_sums(np.ones((1, len(codes))), q)[0],
+        )
 
     square, count, sums = few.sum(part)
     means = objective.coordinates.gradient(sums[None], count[None])[0] / np.maximum(count, 1)[:, None]

@@ -43,7 +43,7 @@ class Newton:
         columns = Columns(objective)
 
         def part(block: Block) -> Sums:
-            P, _ = loss.probabilities(block.memory["logits"].astype(np.float64))
+            P, _ = loss.probabilities(objective.logits(block).astype(np.float64))
             return (pair_sums(columns, block, P, objective.weights(block)),)
 
         return assemble(objective, objective.rows.sum(part)[0])

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from softreg.optimize.climbing_path import climb_members
 from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.descent import Descent
+from softreg.optimize.doubt import DoubtSketch, doubtful
 from softreg.optimize.lbfgs import LBFGS
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
@@ -25,11 +27,12 @@ from softreg.optimize.precondition import Sketch
 from softreg.optimize.solution import Status
 from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
 from softreg.optimize.strategy import Strategy
+from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums, one_blas_thread
 
 PROOF = 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats."""
-LEAVE = 0.3
+LEAVE = 0.5
 """Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
 STEPS = 2
 """So many steps in succession must leave a held-out loss unchanged."""
@@ -79,11 +82,12 @@ class StackPath:
         seed: int = 0,
     ) -> None:
         self.q, self.judge, self.count = n_classes, judge, count
-        self.fit_intercept, self.solver = fit_intercept, solver
+        self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
-            self.sample = self.rows if rows.n <= few else self.rows.sample(few, seed)
+            self.sample = self.rows if rows.n <= few or doubtful(self.rows, n_classes) else self.rows.sample(few, seed)
+            self.few = rows.n <= few
 
     def fit(
         self,
@@ -101,8 +105,16 @@ class StackPath:
         """
         with one_blas_thread():
             rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
+            if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
+                rows = rows.sharper()
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
-            watch = Watch(self._judges(copies, objective.m // copies), self.count, self.q, objective)
+            judges = self._judges(copies, objective.m // copies)
+            up = None
+            if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
+                up = climb_members(objective, judges, self.count, start, settled, self.seed)
+            if up is not None:
+                return StackFit(up.W, up.b, up.value, up.gap, up.held, up.passes, True)
+            watch = Watch(judges, self.count, self.q, objective)
             strategy, theta = self._strategy(objective, sample), self._begin(objective, start)
             descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=PROOF, max_iter=max_iter)
             outcome = descent.run()
@@ -115,7 +127,8 @@ class StackPath:
             return Newton()
         if many_classes(objective):
             return LBFGS(ClusterSketch(), REVIEWS_MANY)
-        return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample))
+        sketch = Sketch(sample) if self.few or not doubtful(objective.rows, self.q) else DoubtSketch()
+        return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(sketch)
 
     def _begin(self, objective: Objective, start: tuple[Array, Array] | None) -> Array:
         if start is None:
@@ -149,26 +162,21 @@ class Watch:
         place[objective.members] = np.arange(objective.m)
 
         def part(block: Block) -> Sums:
-            total, kept = np.zeros(objective.m), block.memory["logits"]
+            total, softmax = np.zeros(objective.m), objective.softmax(block)
             for layer, judge in enumerate(self.judge):
                 at = place[judge[block.start : block.stop]]
-                mine = np.flatnonzero(at >= 0)
-                o = kept[at[mine], :, mine]
-                self.logits[layer, block.start + mine] = o
-                lost = self.count[block.start + mine] * _losses(o, block.labels[mine])
-                total += np.bincount(at[mine], weights=lost, minlength=objective.m)
+                for j in np.unique(at[at >= 0]):
+                    mine = np.flatnonzero(at == j)
+                    o = softmax.picked(int(j), mine)
+                    self.logits[layer, block.start + mine] = o.T
+                    _, log_mass = loss.probabilities(o[None])
+                    lost = log_mass - loss.given(o[None], block.labels[mine])
+                    total[j] += loss.weigh(lost, self.count[None, block.start + mine])[0]
             return (total,)
 
         (total,) = objective.rows.sum(part)
         mass = self.mass[objective.members]
         return np.asarray(np.divide(total, mass, out=np.full(objective.m, np.nan), where=mass > 0))
-
-
-def _losses(o: Array, labels: Array) -> Array:
-    """Cross-entropy (b,) of logits (b, q)."""
-    z = o - o.max(axis=1, keepdims=True)
-    given = z[np.arange(len(z)), labels] if labels.ndim == 1 else np.einsum("bq,bq->b", z, labels)
-    return np.asarray(np.log(np.exp(z).sum(axis=1)) - given, dtype=np.float64)
 
 
 class WatchedDescent(Descent):

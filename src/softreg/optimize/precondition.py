@@ -70,13 +70,17 @@ class Blocks:
     dtype: Any
 
     def solve(self, G: Array) -> Array:
-        """The inverse of each class's block times its gradient."""
+        """The inverse of each class's block times its gradient; G may hold the stack several times over, which reads
+        the factors but once."""
+        times = len(G) // len(self.group)
+        group, scale = np.tile(self.group, times), np.tile(self.scale, (times, 1))
         out = np.empty_like(G)
         for g, kept in enumerate(self.factors):
-            mine = np.flatnonzero(self.group == g)
+            mine = np.flatnonzero(group == g)
             if len(mine):
                 out[mine] = kept.solve(G[mine].astype(self.dtype))
-        return np.asarray(out * self.scale[:, :, None])
+        out *= scale[:, :, None]
+        return out
 
     def keep(self, members: Array) -> Blocks:
         """The curvature of some models of the stack."""
@@ -144,7 +148,7 @@ class Sketch:
 
         def part(block: Block) -> Sums:
             P, _ = loss.probabilities(objective.logits(block))
-            w = P * (1 - P) * _weights(block, objective)[:, None]
+            w = P * (1 - P) * row_weights(block, objective)[:, None]
             flat = w.reshape(m * q, -1).astype(objective.rows.dtype, copy=False)
             return block.weighted_squares(flat, shift, scale).reshape(m, q, -1), w.sum(axis=2, dtype=np.float64)
 
@@ -156,7 +160,7 @@ class Sketch:
         return Diagonal(np.concatenate([diagonal, mean[:, :, None]], axis=2) + objective.ridge[:, None, :])
 
     def _mass(self, objective: Objective) -> Array:
-        V = self.sample.map(lambda block: _weights(block, objective).T)
+        V = self.sample.map(lambda block: row_weights(block, objective).T)
         return np.asarray(V.sum(axis=0, dtype=np.float64))
 
     def _uncertainty(self, objective: Objective, theta: Array) -> Array:
@@ -168,7 +172,7 @@ class Sketch:
         def part(block: Block) -> Array:
             o = block.times(prepared).reshape(m, q, -1) + b[:, :, None]
             P, _ = loss.probabilities(o)
-            w: Array = P * (1 - P) * _weights(block, objective)[:, None]
+            w: Array = P * (1 - P) * row_weights(block, objective)[:, None]
             return np.moveaxis(w, 2, 0)
 
         return np.asarray(np.moveaxis(self.sample.map(part), 0, 2) * (q / max(1, q - 1)))
@@ -202,14 +206,14 @@ class Sketch:
         size = max(ROWS_A_COLUMN * Z.shape[1], int(CHEAP_BLOCK / Z.shape[1] ** 2))
 
         def block(share: Array) -> Gram:
-            rows, weight = _drawn(share, size, lots)
+            rows, weight = drawn(share, size, lots)
             half = Z[rows] * np.sqrt(weight)[:, None].astype(Z.dtype)
             return Gram(half.T @ half, ridge + share.sum() * (unseen + 1e-7) + 1e-300)
 
         return [partial(block, share) for share in shares]
 
 
-def _drawn(share: Array, size: int, lots: Array) -> tuple[Array, Array]:
+def drawn(share: Array, size: int, lots: Array) -> tuple[Array, Array]:
     """About `size` rows, each drawn with a chance in proportion to its share and weighted by one over that chance."""
     chance = np.ones_like(share)
     if len(share) > size:
@@ -221,7 +225,8 @@ def _drawn(share: Array, size: int, lots: Array) -> tuple[Array, Array]:
     return rows, share[rows] / chance[rows]
 
 
-def _weights(block: Block, objective: Objective) -> Array:
+def row_weights(block: Block, objective: Objective) -> Array:
+    """The row weights (m, b) of all models, ones where every row counts once."""
     V = objective.weights(block)
     ones = np.ones((objective.m, block.stop - block.start))
     return ones if V is None else np.broadcast_to(V, ones.shape)

@@ -53,7 +53,7 @@ def _margins(block: Block, objective: Objective) -> Array:
     V = objective.weights(block)
     rows = []
     for name, reduce in (("logits", np.min), ("step", np.min), ("step", np.max)):
-        o, labels = block.memory[name], block.labels
+        o, labels = objective.softmax(block).kept(name), block.labels
         if labels.ndim == 2:  # a label in doubt holds the logits back on both sides: nothing separates it
             hard = labels.max(axis=1) == 1.0
             codes = labels.argmax(axis=1)

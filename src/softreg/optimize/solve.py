@@ -96,6 +96,8 @@ def minimise(
             )
             return tuple(small.back(solution) for solution in found)
         name = choose(rows, n_classes, penalty, solver)
+        if name == "newton" and rows.coarse:  # few steps, each of which brings many digits
+            rows = rows.sharper()
         make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
         objective = make(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
@@ -151,17 +153,24 @@ def _descend(
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
     if name == "newton" and (objective.penalty.l2 > 0).all():
         return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
-    summit = climb(objective, tol, seed, on_progress) if cold and name == "lbfgs" else None
-    if summit is not None:
-        if (summit.gap <= tol).all():
+    if name == "lbfgs":
+        begin = None if cold else _weights(objective, theta)
+        summit = climb(objective, tol, seed, on_progress, begin)
+        if summit is not None and (summit.gap <= tol).all():
             return _climbed(summit)
-        theta = summit.theta
-    warm = cold and summit is None and objective.rows.n > SMALL
+        cold, theta = (cold, theta) if summit is None else (False, summit.theta)
+    warm = cold and objective.rows.n > SMALL
     sample = _sample(objective.rows, seed) if warm or (name == "lbfgs" and not wide(objective.rows)) else objective.rows
     if warm:
         theta = _warm(objective, name, sample, theta, tol)
     strategy = _strategy(objective, name, sample, REVIEWS)
     return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+
+
+def _weights(objective: Objective, theta: Array) -> tuple[Array, Array]:
+    """Weights (m, d, q) and bias (m, q) of the user's columns."""
+    W, b = objective.user(theta)
+    return np.moveaxis(W, 1, 2), b
 
 
 def _climbed(summit: Summit) -> Outcome:

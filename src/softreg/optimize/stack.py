@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 
 from softreg.optimize.coordinates import Coordinates
+from softreg.optimize.host import HostSoftmax
 from softreg.optimize.moments import ClassMoments, Scatter, class_moments, scatter
 from softreg.optimize.penalties import Penalty
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, Block, Rows, Softmax, Sums
 
 
 class Stack:
@@ -80,6 +82,20 @@ class Stack:
         V = block.weights
         return V if V is None or len(V) == 1 or len(V) == self.m else V[self.members]
 
+    def softmax(self, block: Block) -> Softmax:
+        """What the stack asks of the block's logits: answered by the home of the rows, or in NumPy."""
+        own = block.softmax(self.m, self.q, self.members)
+        return own or HostSoftmax(block, self.m, self.q, self.weights(block), self.rows.dtype)
+
+    def each(self, act: Callable[[Block], object]) -> None:
+        """Do something with each block of rows."""
+
+        def part(block: Block) -> Sums:
+            act(block)
+            return (0.0,)
+
+        self.rows.sum(part)
+
     def user(self, theta: Array) -> tuple[Array, Array]:
         """Weights (m, q, d) and bias (m, q) for the user's columns."""
         return self.coordinates.to_user(theta)
@@ -91,16 +107,18 @@ class Stack:
         if "moments" in self.__dict__:
             self.moments = self.moments.keep(keep)
 
-        def part(block: Block) -> Sums:
-            for name, kept in block.memory.items():
-                block.memory[name] = kept[keep]
-            return (0.0,)
+        self.each(lambda block: self.softmax(block).leave(keep))
 
-        self.rows.sum(part)
+    def sharpen(self) -> None:
+        """From now on multiply more exactly, in the end in float64; the logits must be placed again."""
+        self.rows = self.rows.sharper()
 
-    def in_float64(self) -> None:
-        """From now on multiply in float64; the logits must be placed again."""
-        self.rows = self.rows.precise(dtype=np.float64)
+    @property
+    def digits(self) -> float:
+        """The part of the loss by which two passes over nearly the same parameters may differ."""
+        if self.rows.coarse:
+            return 1e-4
+        return 1e-6 if self.rows.dtype == np.float32 else 1e-11
 
     def lacks_precision(self) -> bool:
         """Whether products in float64 would be more exact than today's."""

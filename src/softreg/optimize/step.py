@@ -35,8 +35,7 @@ class Line:
         ridge = self.objective.ridge[:, None, :]
         self.cross, self.square = dot(ridge * self.theta, self.D) + self.l1_slope, dot(ridge * self.D, self.D)
         # each pass rounds the logits anew; a convex function whose slope has faded has gained, whatever its value says
-        digits = 1e-6 if self.objective.rows.dtype == np.float32 else 1e-11
-        self.noise = digits * np.maximum(1e-3, np.abs(self.start))
+        self.noise = self.objective.digits * np.maximum(1e-3, np.abs(self.start))
         # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
         self.limit = np.where(-self.slope < self.noise, min(2.0, self.longest), self.longest)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from softreg.probability.calibration import CalibrationCheck, calibration_error, check_calibration
+from softreg.probability.coding import decode_labels, encode_labels
+from softreg.probability.columns import column_information, mutual_information
 from softreg.probability.decision import (
     above_threshold,
     expected_cost,
@@ -18,20 +21,34 @@ from softreg.probability.loss import (
     negative_log_likelihood,
     residual,
 )
+from softreg.probability.operating import OperatingPoint, operating_point
+from softreg.probability.prior import estimate_rates, shift_rates
+from softreg.probability.resampling import Interval, bootstrap_means, interval
 from softreg.probability.scores import accuracy, brier, log_loss, top_k_accuracy
 from softreg.probability.simplex import check_probabilities, log_softmax, logsumexp, softmax
 
 __all__ = [
+    "CalibrationCheck",
     "Classes",
+    "Interval",
+    "OperatingPoint",
     "above_threshold",
     "accuracy",
+    "bootstrap_means",
     "brier",
+    "calibration_error",
+    "check_calibration",
     "check_probabilities",
+    "column_information",
     "cross_entropy",
     "cross_entropy_with_logits",
     "curvature",
+    "decode_labels",
+    "encode_labels",
     "entropy",
+    "estimate_rates",
     "expected_cost",
+    "interval",
     "kl_divergence",
     "label_probabilities",
     "least_expected_cost",
@@ -40,11 +57,14 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "most_likely",
+    "mutual_information",
     "negative_log_likelihood",
     "one_hot",
+    "operating_point",
     "perplexity",
     "reject",
     "residual",
+    "shift_rates",
     "softmax",
     "surprisal",
     "top_k_accuracy",

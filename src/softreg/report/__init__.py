@@ -1,16 +1,20 @@
 """What probabilities were worth, in numbers, pictures and one page of HTML: audit a model, write a report."""
 
 from softreg.report.audit import Audit, ClassAudit, audit
-from softreg.report.data import ReportData, ShownRow, show_rows
+from softreg.report.data import Effect, ReportData, ShownRow, show_rows
 from softreg.report.html import render_report, write_report
 from softreg.report.reliability import Reliability, reliability_curve
+from softreg.report.trust import Ranking, Trust
 
 __all__ = [
     "Audit",
     "ClassAudit",
+    "Effect",
+    "Ranking",
     "Reliability",
     "ReportData",
     "ShownRow",
+    "Trust",
     "audit",
     "reliability_curve",
     "render_report",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ from softreg.probability import (
     surprisal,
 )
 from softreg.report.reliability import Reliability, reliability_curve
+from softreg.report.trust import Ranking, Trust, ranking, trust
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -54,7 +56,10 @@ class Audit:
     is perfect, 0 no help, below 0 harmful, -inf where a true label had probability 0. `confusion` (q, q)
     counts given x predicted labels. `surprisal` (n,) is -log of the probability of the given label;
     `least_surprising` and `most_surprising` are row indices, the extreme one first. `reliability` has the
-    curve of the top label, and for two classes that of the second class too.
+    curve of the top label, and for two classes that of the second class too. `top_k` are the shares of rows whose
+    label is among the 1, 2, 3, 4, 5 most likely classes. `P` (n, q) are the probabilities themselves and `rates` (q,)
+    those of the baseline. `trust` (intervals, calibration gap, exact test) and `ranking` (areas under curves) are
+    computed when they are first asked for.
 
     >>> found = audit([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1], ["ham", "spam"])
     >>> found.confusion.tolist(), int(found.most_surprising[0])
@@ -81,6 +86,21 @@ class Audit:
     surprisal: Floats
     least_surprising: Codes
     most_surprising: Codes
+    top_k: tuple[float, ...]
+    P: NDArray[np.floating]
+    rates: NDArray[np.floating]
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Figures with intervals, what of the loss is calibration, and the exact test."""
+        with np.errstate(divide="ignore"):
+            baseline = 0.0 - np.log(np.asarray(self.rates, dtype=np.float64))[self.codes]
+        return trust(self.P, self.codes, baseline, self.classes)
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Areas under the ROC and precision-recall curves of each class against the rest."""
+        return ranking(self.P, self.codes)
 
     def confused_pairs(self) -> list[tuple[int, int, int]]:
         """Give (given class, predicted class, rows) of every mistake that was made, the most frequent first.
@@ -123,11 +143,9 @@ def audit(
     Source: Good, "Rational decisions" (1952), for the log loss; Cover and Thomas, "Elements of Information
     Theory", for the share of entropy explained.
     """
-    P, codes = check_probabilities(P), np.asarray(codes)
-    names = tuple(str(label) for label in classes)
+    P, codes, names = check_probabilities(P), np.asarray(codes), tuple(str(label) for label in classes)
     _check(P, codes, names)
-    codes = codes.astype(np.int64)
-    n, q = P.shape
+    codes, (n, q) = codes.astype(np.int64), P.shape
     held_out_rates = np.bincount(codes, minlength=q) / n
     rates = held_out_rates if class_rates is None else _checked_rates(class_rates, q)
     loss, entropy = float(log_loss(P, codes)), float(cross_entropy(held_out_rates, rates))
@@ -157,7 +175,18 @@ def audit(
         surprisal=surprise,
         least_surprising=np.argsort(surprise, kind="stable")[:shown],
         most_surprising=np.argsort(-surprise, kind="stable")[:shown],
+        top_k=_top_k(P, codes),
+        P=P,
+        rates=rates,
     )
+
+
+def _top_k(P: NDArray[np.floating], codes: Codes) -> tuple[float, ...]:
+    """Shares of rows whose label is among the first k, ties not in one's favour, as by `top_k_accuracy`."""
+    given = P[np.arange(len(P)), codes][:, None]
+    before = np.arange(P.shape[1]) < codes[:, None]
+    place = ((given < P) | ((given == P) & before)).sum(axis=1)
+    return tuple(float((place < k).mean()) for k in range(1, min(5, P.shape[1]) + 1))
 
 
 def _check(P: NDArray[np.floating], codes: NDArray[np.generic], names: tuple[str, ...]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.models import Added, CodeLength
+from softreg.probability import OperatingPoint
 from softreg.report.audit import Audit
 from softreg.report.plots import Record, Strengths
 
@@ -15,6 +17,8 @@ from softreg.report.plots import Record, Strengths
 @dataclass(frozen=True, eq=False)
 class ShownRow:
     """One row that a report shows: number, labels, and its cells (column -> text) or its image (2-D).
+
+    `p_wrong` is the probability that the given label is wrong, where it was asked for.
 
     >>> ShownRow(7, "spam", "ham", probability=0.25, surprisal_bits=2.0, cells={"text": "You won"}).surprisal_bits
     2.0
@@ -27,6 +31,22 @@ class ShownRow:
     surprisal_bits: float
     cells: Mapping[str, str] = field(default_factory=dict)
     image: NDArray[np.floating] | None = None
+    p_wrong: float | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """By how much a class's mean probability changes for one more of a feature: `value`, with its 95% interval.
+
+    >>> Effect("age", "yes", 0.1, 0.05, 0.15).value
+    0.1
+    """
+
+    feature: str
+    label: str
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +58,11 @@ class ReportData:
     audit gives; `coef` (q, d) are the weights in the order of the audit's classes, `feature_names` their d
     names; `image_shape` (height, width), where the d features are the pixels of an image in row order. `path` are
     the strengths among which cross-validation chose.
-    `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. Raises
-    `ValueError` where the shapes do not fit one another.
+    `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. `doubtful` are rows
+    whose labels may be wrong, `expected_wrong` how many such there may be in all; `information` has (column, nats that
+    it tells alone) pairs, `added` what each adds to the others, `code` the description length of the training labels
+    and `effects` what features do to probabilities; `operating` what decisions by a matrix of costs lead to.
+    `trained` says whether there was a fit to speak of. Raises `ValueError` where the shapes do not fit one another.
 
     >>> from softreg.report.audit import audit
     >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
@@ -61,6 +84,14 @@ class ReportData:
     most_surprising: Sequence[ShownRow] = ()
     columns: Sequence[tuple[str, str, str]] = ()
     warnings: Sequence[str] = ()
+    doubtful: Sequence[ShownRow] = ()
+    expected_wrong: float | None = None
+    information: Sequence[tuple[str, float]] = ()
+    added: Sequence[Added] = ()
+    code: CodeLength | None = None
+    effects: Sequence[Effect] = ()
+    operating: OperatingPoint | None = None
+    trained: bool = True
     path: Strengths | None = None
 
     def __post_init__(self) -> None:
@@ -83,12 +114,15 @@ def show_rows(
     numbers: ArrayLike | None = None,
     cells: Sequence[Mapping[str, str]] | None = None,
     images: ArrayLike | None = None,
+    p_wrong: ArrayLike | None = None,
+    suggested: ArrayLike | None = None,
 ) -> tuple[ShownRow, ...]:
     """Gather what a report shows of some audited rows, such as `audit.most_surprising`.
 
     `indices` are places among the audited rows. `numbers` (n,) are the numbers to print for them (the place
     in the whole table, where the audited rows are a part of it); `cells` and `images`, in contrast, hold one
-    entry for each of `indices`, since only these few are needed.
+    entry for each of `indices`, since only these few are needed. `p_wrong` and `suggested` (class codes, in the
+    place of the predicted ones) hold one entry for each of `indices` as well.
 
     >>> from softreg.report.audit import audit
     >>> found = audit([[0.75, 0.25], [0.5, 0.5]], [0, 1], ["ham", "spam"])
@@ -108,11 +142,12 @@ def show_rows(
         ShownRow(
             index=int(shown[i]),
             given=audit.classes[audit.codes[i]],
-            predicted=audit.classes[audit.predicted[i]],
+            predicted=audit.classes[audit.predicted[i] if suggested is None else np.asarray(suggested)[at]],
             probability=float(audit.probability[i]),
             surprisal_bits=float(audit.surprisal[i] / np.log(2)),
             cells={} if cells is None else cells[at],
             image=None if pictures is None else pictures[at],
+            p_wrong=None if p_wrong is None else float(np.asarray(p_wrong)[at]),
         )
         for at, i in enumerate(places)
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from importlib import resources
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from softreg.files import atomic_path
-from softreg.report import plots, views, words
+from softreg.report import answers, plots, trust_views, views, words
+from softreg.report.acting import gains
 from softreg.report.data import ReportData
 
 
@@ -27,38 +29,57 @@ def render_report(data: ReportData) -> str:
     ('<!doctype html>', True, False)
     """
     audit = data.audit
-    curves = [
-        (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.verdict(curve), views.bins(curve))
-        for i, curve in enumerate(audit.reliability)
-    ]
     return _template().render(
         data=data,
         audit=audit,
         style=Markup(_file("page.css")),
-        summary=words.summary(audit, data.certificate),
+        lead=answers.lead(audit),
+        answers=answers.answers(data),
         results=views.results(audit, data.results),
-        curves=curves,
-        calibrated=words.is_calibrated(audit.reliability[0]),
+        standing=answers.standing(audit),
+        p_value=words.p_value(audit.trust.check.p_value, audit.trust.check.draws, "= "),
+        trust=trust_views.trust(audit),
+        calibration_test=trust_views.calibration_test(audit),
+        costs=trust_views.costs(data.operating, audit.classes) if data.operating else None,
+        information=trust_views.information(data),
+        code_length=trust_views.code_length(data),
+        effects=trust_views.effects(data) if data.effects else None,
         confusion=views.confusion(audit),
         with_shares=len(audit.classes) <= views.MOST_CLASSES_WITH_SHARES,
         pairs=views.confused_pairs(audit),
         per_class=views.per_class(audit),
-        loss_curve=plots.loss_curve(data.history, "loss", data.gap_name) if data.history else None,
-        path_curve=plots.path_curve(data.path, "path")
-        if data.path is not None and len(data.path.strength) > 1
-        else None,
-        has_gap=plots.has_gap(data.history),
-        pictures=views.weight_pictures(data),
         heaviest=views.heaviest(data),
         open_classes=views.OPEN_CLASSES,
         most_lines=views.MOST_LINES,
-        surprising=[
+        columns=views.columns(data),
+        row_table=views.row_table,
+        **_pictures(data),
+    )
+
+
+def _pictures(data: ReportData) -> dict[str, Any]:
+    """The figures of the page, with the tables that belong to them."""
+    audit, found = data.audit, gains(data.audit)
+    path = data.path if data.path is not None and len(data.path.strength) > 1 else None
+    return {
+        "curves": [
+            (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.verdict(curve), views.bins(curve))
+            for i, curve in enumerate(audit.reliability)
+        ],
+        "class_curves": plots.class_curves(audit.trust.curves, "classes") if len(audit.classes) > 2 else None,
+        "gains": found,
+        "gain_curve": plots.gain_curve(found, "gains") if found else None,
+        "acting": trust_views.acting(found) if found else None,
+        "loss_curve": plots.loss_curve(data.history, "loss", data.gap_name) if len(data.history) > 1 else None,
+        "has_gap": plots.has_gap(data.history),
+        "path_curve": plots.path_curve(path, "path") if path is not None else None,
+        "pictures": views.weight_pictures(data),
+        "doubtful": views.row_pictures(data.doubtful),
+        "surprising": [
             ("Most surprising", "most", data.most_surprising, views.row_pictures(data.most_surprising)),
             ("Least surprising", "least", data.least_surprising, views.row_pictures(data.least_surprising)),
         ],
-        columns=views.columns(data),
-        row_table=views.row_table,
-    )
+    }
 
 
 def write_report(path: str | os.PathLike[str], report: ReportData | str) -> None:
@@ -84,7 +105,12 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        name=views.name, heading=views.heading, number=words.number, bits=words.bits, percent=words.percent
+        name=views.name,
+        heading=views.heading,
+        number=words.number,
+        bits=words.bits,
+        percent=words.percent,
+        suspicion=views.suspicion,
     )
     return environment.from_string(_file("page.html.j2"))
 

@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from softreg.report.acting import Gains
 from softreg.report.reliability import Reliability
 from softreg.report.svg import BAND, BLUE, MUTED, ORANGE, figure_svg, house_style
 from softreg.report.words import LONGEST_NAME, shortened, superscript
 
 SMALLEST_GAP = 1e-20  # nats; what is smaller is the rounding of an objective
+LONGEST_TITLE = 18  # characters of a class name above a small diagram
 MOST_POINTS = 400  # of one curve; more cannot be told apart at the size of a page
 
 
@@ -69,18 +71,74 @@ def reliability_diagram(curve: Reliability, name: str) -> Markup:
     return figure_svg(figure, name, label)
 
 
-def _bands(axes: Axes, curve: Reliability) -> None:
+def _bands(axes: Axes, curve: Reliability, size: float = 6) -> None:
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     for k in np.flatnonzero(curve.filled):
         left, right = curve.edges[k], curve.edges[k + 1]
         axes.fill_between([left + 0.006, right - 0.006], curve.low[k], curve.high[k], color=BAND, linewidth=0)
     inside = curve.filled & ~curve.outside
-    axes.plot(curve.predicted[inside], curve.observed[inside], "o", color=BLUE, markersize=6)
-    axes.plot(curve.predicted[curve.outside], curve.observed[curve.outside], "D", color=ORANGE, markersize=6.5)
+    axes.plot(curve.predicted[inside], curve.observed[inside], "o", color=BLUE, markersize=size)
+    axes.plot(curve.predicted[curve.outside], curve.observed[curve.outside], "D", color=ORANGE, markersize=size + 0.5)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.03), ylabel="observed frequency")
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def class_curves(curves: Sequence[Reliability], name: str) -> Markup:
+    """Draw the reliability of several classes side by side, each with its band, small and without numbers of rows.
+
+    Raises `ValueError` where there is no curve.
+    """
+    if not curves:
+        raise ValueError("there are no curves to draw: leave the figure out")
+    columns = min(4, len(curves))
+    lines = -(-len(curves) // columns)
+    with house_style():
+        figure = Figure(figsize=(1.95 * columns, 2.05 * lines + 0.25))
+        panels = np.atleast_1d(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)).ravel()
+        for axes, curve in zip(panels, curves, strict=False):
+            _bands(axes, curve, size=3.5)
+            axes.set(ylabel="")
+            axes.set_title(_title(curve.name), fontsize=9)
+            axes.set_xticks([0, 0.5, 1])
+            axes.set_yticks([0, 0.5, 1])
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        for axes in panels[len(curves) :]:
+            axes.set_visible(False)
+        figure.subplots_adjust(
+            left=0.5 / figure.get_figwidth(), right=0.985, top=1 - 0.28 / figure.get_figheight(),
+            bottom=0.28 / figure.get_figheight(), hspace=0.32, wspace=0.12,
+        )  # fmt: skip
+    outside = sum(bool(curve.outside.any()) for curve in curves)
+    label = f"Reliability of {len(curves)} classes: {outside} of them have bins outside the band of a calibrated model."
+    return figure_svg(figure, name, label)
+
+
+def gain_curve(found: Gains, name: str) -> Markup:
+    """Draw the share of a class that is found against the share of rows acted on, beside picking blindly."""
+    n = len(found.found) - 1
+    at = np.unique(np.linspace(0, n, min(n + 1, MOST_POINTS)).round().astype(int))
+    perfect = found.total / n
+    with house_style():
+        figure = Figure(figsize=(4.6, 3.4))
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot([0, perfect, 1], [0, 1, 1], color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
+        axes.plot(at / n, found.found[at], color=BLUE, linewidth=1.8)
+        tenth = round(0.1 * n)
+        axes.plot([tenth / n], [found.found[tenth]], "o", color=ORANGE, markersize=6)
+        axes.annotate(
+            f"a tenth of the rows: {found.found[tenth]:.0%}", (tenth / n, found.found[tenth]), (9, -11),
+            textcoords="offset points", color=ORANGE,
+        )  # fmt: skip
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="rows acted on, the most likely first")
+        axes.set_ylabel(f"found of all “{_title(found.wanted)}”")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        figure.subplots_adjust(left=0.13, right=0.975, top=0.98, bottom=0.135)
+    of = shortened(found.wanted, LONGEST_NAME)
+    return figure_svg(figure, name, f"Gains: a tenth of the rows holds {found.found[tenth]:.0%} of all {of}.")
 
 
 def _histogram(axes: Axes, curve: Reliability) -> None:
@@ -163,6 +221,11 @@ def path_curve(path: Strengths, name: str) -> Markup:
 def has_gap(history: Sequence[Record]) -> bool:
     """Whether any record knows a gap to the optimum that a log axis can show."""
     return any(math.isfinite(record.gap) and record.gap >= SMALLEST_GAP for record in history)
+
+
+def _title(text: str) -> str:
+    """A class name as fonts can draw it: no control characters, never empty, never too long."""
+    return shortened("".join(c if c.isprintable() else " " for c in text), LONGEST_TITLE).strip() or "(empty)"
 
 
 def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, ylabel: str, colour: str = BLUE) -> None:

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import scipy.stats
 
-from softreg.report.audit import Audit
 from softreg.report.reliability import Reliability
 
+TOP = "the predicted label"  # the name of the curve of the most likely class
 LONGEST_NAME = 60  # characters of a class or column name
 LONGEST_CELL = 240  # characters of the text of a cell
 
@@ -92,35 +92,25 @@ def cut(text: str, longest: int = LONGEST_CELL) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-def summary(audit: Audit, certificate: str = "") -> list[str]:
-    """Say in a few sentences what the probabilities are worth.
+def p_value(p: float, draws: int, equals: str = "") -> str:
+    """Write a p-value; the smallest that so many draws can give is an upper bound.
 
-    >>> from softreg.report.audit import audit
-    >>> summary(audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"]))[0]  # doctest: +ELLIPSIS
-    'The features explain 76.3% of the label entropy: log loss 0.164 nats (0.237 bits) a row, ...'
+    >>> p_value(0.001, 999, "= "), p_value(0.25, 999, "= "), p_value(0.25, 999)
+    ('≤ 0.001', '= 0.25', '0.25')
     """
-    majority = f"always answering “{shortened(audit.majority, LONGEST_NAME)}” would be right in"
-    said = [
-        _explained(audit),
-        f"The most likely class is the right one in {percent(audit.accuracy)} of {_rows(audit.rows)}; "
-        f"{majority} {percent(audit.majority_accuracy)}.",
-        verdict(audit.reliability[0]),
-    ]
-    return [*said, certificate] if certificate else said
+    least = 1 / (draws + 1)
+    if p <= least * 1.000001:
+        return f"≤ {number(least, 1)}"
+    return f"{equals}{number(p, 2 if p > 0.0095 else 1)}"
 
 
-def _explained(audit: Audit) -> str:
-    loss = f"log loss {number(audit.log_loss)} nats ({number(audit.log_loss_bits)} bits) a row"
-    without = number(audit.label_entropy)
-    if math.isinf(audit.log_loss):
-        impossible = _rows(int((audit.probability == 0).sum()))
-        return f"The log loss is infinite: the model held the given label of {impossible} impossible."
-    if audit.label_entropy == 0:
-        return f"Only one class occurs here, so there is nothing for features to explain; {loss}."
-    if audit.skill > 0:
-        share = percent(audit.skill)
-        return f"The features explain {share} of the label entropy: {loss}, against {without} without them."
-    return f"The features do not help here: {loss}, against {without} for one who knows the class rates alone."
+def points(square: float) -> str:
+    """The root of a squared error of probabilities in percentage points; below 0 it is nothing that can be seen.
+
+    >>> points(0.0004), points(-0.1)
+    ('2.0 percentage points', 'nothing that can be seen')
+    """
+    return f"{100 * math.sqrt(square):.1f} percentage points" if square > 0 else "nothing that can be seen"
 
 
 def is_calibrated(curve: Reliability) -> bool:
@@ -143,15 +133,32 @@ def verdict(curve: Reliability) -> str:
             "The probabilities can be taken at their word, as far as these rows can tell: "
             f"{bins} lie within the band of a calibrated model."
         )
+    return f"The probabilities are not calibrated: {bins} lie within the band of a calibrated model. {departure(curve)}"
+
+
+def departure(curve: Reliability) -> str:
+    """Where most rows are off, in a sentence; empty where no bin lies outside its band."""
+    if not curve.outside.any():
+        return ""
     rows_off = np.where(curve.outside, curve.count * np.abs(curve.observed - curve.predicted), 0.0)
     worst = int(np.argmax(rows_off))
     between = f"between {percent(curve.edges[worst], 0)} and {percent(curve.edges[worst + 1], 0)}"
+    of = f" for {quoted(curve.name)}" if curve.name else ""
     return (
-        f"The probabilities are not calibrated: {bins} lie within the band of a calibrated model. "
         f"The departure that touches most rows is {between}, where "
-        f"{percent(curve.predicted[worst])} was predicted and {percent(curve.observed[worst])} happened."
+        f"{percent(curve.predicted[worst])} was predicted{of} and {percent(curve.observed[worst])} happened."
     )
 
 
-def _rows(count: int) -> str:
+def quoted(text: str) -> str:
+    """The name of a class in quotes; what is no class ("the predicted label") without."""
+    return text if text == TOP else f"“{shortened(text, LONGEST_NAME)}”"
+
+
+def rows_of(count: int) -> str:
+    """So many rows, in words.
+
+    >>> rows_of(1), rows_of(2000)
+    ('1 row', '2,000 rows')
+    """
     return "1 row" if count == 1 else f"{count:,} rows"

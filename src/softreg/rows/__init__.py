@@ -9,8 +9,10 @@ import scipy.sparse as sp
 from softreg.rows.base import Array, Block, Rows, Sums, runs
 from softreg.rows.columns import repeats
 from softreg.rows.dense import DenseRows, scores
+from softreg.rows.device import OnDevice
 from softreg.rows.dual import Dual
 from softreg.rows.kernels import Kernels, kernels_in_use
+from softreg.rows.softmax import Softmax
 from softreg.rows.sparse import SparseRows
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
 
@@ -20,7 +22,9 @@ __all__ = [
     "DenseRows",
     "Dual",
     "Kernels",
+    "OnDevice",
     "Rows",
+    "Softmax",
     "SparseRows",
     "Sums",
     "as_rows",
@@ -34,7 +38,7 @@ __all__ = [
 
 
 def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
-    """The home that fits `X`: sparse for a SciPy sparse matrix or array, dense otherwise.
+    """The home that fits `X`: sparse for a SciPy sparse matrix or array, a device for `OnDevice`, dense otherwise.
 
     Example:
         >>> import numpy as np
@@ -47,4 +51,8 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
             X = X.copy()
             X.sum_duplicates()
         return SparseRows(X, labels, weights)
+    if isinstance(X, OnDevice):
+        from softreg.rows.torch import TorchRows
+
+        return TorchRows(X, labels, weights)
     return DenseRows(X, labels, weights)

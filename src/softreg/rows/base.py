@@ -21,11 +21,14 @@ from softreg.rows.threads import in_order
 
 if TYPE_CHECKING:
     from softreg.rows.dual import Dual
+    from softreg.rows.softmax import Softmax
 
 Array = NDArray[Any]
 OneBlock = TypeVar("OneBlock")
 Sums = tuple[Any, ...]
 """Arrays and numbers that can be added, one tuple a block."""
+SCATTER_ROWS = 1024
+"""Rows whose standardised copies stay in the cache while they are multiplied."""
 
 
 class Block(Protocol):
@@ -71,6 +74,13 @@ class Block(Protocol):
         """
         ...
 
+    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+        """What the solver asks of the logits of m models with q classes, where a home answers that itself; or None.
+
+        `members` (m,) are the places of these models among the row weights.
+        """
+        ...
+
     def class_sums(self, w: Array, q: int) -> Array:
         """Sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b): no product with a one-hot matrix.
 
@@ -84,6 +94,10 @@ class Block(Protocol):
 
     def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
         """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d) for weights w (k, b)."""
+        ...
+
+    def scatter(self, shift: Array, scale: Array) -> Array:
+        """Sum over the rows of `z z^T` for `z = (X - shift) / scale`, (d, d) in float64."""
         ...
 
     def extremes(self) -> tuple[Array, Array]:
@@ -114,6 +128,11 @@ class Rows(Protocol):
         """About `size` rows in memory, each class in proportion but never lost; weights make up for the share."""
         ...
 
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of the rows of these numbers (k,) to `out` (k, d): memory that is used again,
+        since fresh memory costs more than the copy."""
+        ...
+
     @property
     def stored(self) -> int:
         """How many numbers the home keeps: n d, or fewer where zeros are left out."""
@@ -138,6 +157,15 @@ class Rows(Protocol):
 
     def labelled(self, labels: Array, weights: Array | None) -> Rows:
         """The same rows with other labels and weights (m, n); nothing is copied."""
+        ...
+
+    @property
+    def coarse(self) -> bool:
+        """Whether products have fewer digits than `dtype` (TF32 on a GPU): enough far from the optimum, not near it."""
+        ...
+
+    def sharper(self) -> Rows:
+        """The same rows with more exact products: those of `dtype` after coarse ones, float64 after float32."""
         ...
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Rows:
@@ -176,6 +204,19 @@ class MemoryBlock:
         """None: the caller composes the pass."""
         return None
 
+    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+        """None: the solver composes it in NumPy."""
+        return None
+
+    def scatter(self, shift: Array, scale: Array) -> Array:
+        """Sum over the rows of `z z^T` for `z = (X - shift) / scale`, (d, d) in float64."""
+        total = np.zeros((len(shift), len(shift)))
+        whole: Any = self
+        for run in runs(whole, SCATTER_ROWS):
+            Z = run.standardised(shift, scale)
+            total += Z.T @ Z
+        return total
+
 
 class MemoryRows(Generic[OneBlock]):
     """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
@@ -189,6 +230,16 @@ class MemoryRows(Generic[OneBlock]):
     def map(self, part: Callable[[OneBlock], Array]) -> Array:
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
+
+    coarse = False
+
+    def sharper(self) -> Any:
+        """The same rows, multiplied in float64."""
+        return self.precise(dtype=np.float64)
+
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Any:
+        """The same rows, shifted, scaled and cast: each home in its own way."""
+        raise NotImplementedError
 
     def row_squares(self) -> Array | None:
         """None: these rows come in blocks."""

@@ -28,15 +28,7 @@ class DenseBlock(MemoryBlock):
     @property
     def X(self) -> Array:
         """The numbers to multiply (b, d): the stored ones, or a shifted and cast copy of this block alone."""
-        rows, X = self.rows, self.rows.X[self.start : self.stop]
-        if rows.shift is None and X.dtype == rows.dtype:
-            return X
-        # numbers far from zero lose their digits in float32 products, not in this subtraction of close numbers
-        wide = X.astype(np.result_type(X.dtype, rows.dtype))
-        if rows.shift is not None and rows.scale is not None:
-            wide -= rows.shift.astype(wide.dtype)
-            wide /= rows.scale.astype(wide.dtype)
-        return wide.astype(rows.dtype, copy=False)
+        return self.rows.ready(self.rows.X[self.start : self.stop])
 
     def times(self, prepared: Array) -> Array:
         """`W @ X.T`, (k, b)."""
@@ -106,6 +98,26 @@ class DenseRows(MemoryRows[DenseBlock]):
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         few = DenseRows(self.X[index], self.labels[index], weights)
         return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
+
+    def ready(self, X: Array) -> Array:
+        """Stored numbers as they are multiplied: themselves, or a shifted and cast copy."""
+        if self.shift is None and X.dtype == self.dtype:
+            return X
+        # numbers far from zero lose their digits in float32 products, not in this subtraction of close numbers
+        wide = X.astype(np.result_type(X.dtype, self.dtype))
+        if self.shift is not None and self.scale is not None:
+            wide -= self.shift.astype(wide.dtype)
+            wide /= self.scale.astype(wide.dtype)
+        return wide.astype(self.dtype, copy=False)
+
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of these rows to `out`."""
+        if self.shift is None and self.X.dtype == out.dtype:
+            np.take(self.X, index, axis=0, out=out, mode="clip")  # the other modes copy twice
+        else:
+            out[:] = self.ready(self.X[index])
+        out -= shift.astype(out.dtype)
+        out *= (1 / scale).astype(out.dtype)
 
     @property
     def stored(self) -> int:

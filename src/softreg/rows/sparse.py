@@ -111,6 +111,12 @@ class SparseRows(MemoryRows[SparseBlock]):
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
 
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of these rows to `out`."""
+        out[:] = self.X[index].toarray()
+        out -= shift.astype(out.dtype)
+        out *= (1 / scale).astype(out.dtype)
+
     @property
     def stored(self) -> int:
         """How many numbers the rows hold."""

@@ -8,6 +8,7 @@ from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import Column, Kind
 from softreg.tables.reader import OpenTable, as_table, open_table, read_table
 from softreg.tables.schema import Schema, learn_schema
+from softreg.tables.statistics import TableStatistics, table_statistics
 from softreg.tables.target import check_labels, labels, split_rows
 from softreg.tables.writer import prediction_table, predictions_csv, write_predictions
 
@@ -19,6 +20,7 @@ __all__ = [
     "Schema",
     "TableClassifier",
     "TableError",
+    "TableStatistics",
     "TableWarning",
     "as_table",
     "check_labels",
@@ -29,5 +31,6 @@ __all__ = [
     "predictions_csv",
     "read_table",
     "split_rows",
+    "table_statistics",
     "write_predictions",
 ]

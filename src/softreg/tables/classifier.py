@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.models import Path, SoftmaxRegression
+from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
 from softreg.tables.choosing import fit_model
@@ -18,6 +18,7 @@ from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import ASKED, Kind
 from softreg.tables.reader import as_table
+from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.target import check_labels, labels
 
@@ -103,7 +104,7 @@ class TableClassifier:
         Raises `TableError` for a table that cannot be learned from, naming column, row and value.
         """
         table = as_table(data)
-        chosen = _row_numbers(rows, table.num_rows)
+        chosen = row_numbers(rows, table.num_rows)
         y = labels(table, self.target)
         if table.num_rows == 0:
             raise TableError("The table has no rows; there is nothing to learn from.")
@@ -153,6 +154,23 @@ class TableClassifier:
             (name, kind, f"{reason}; {remarks[name]}" if name in remarks else reason)
             for name, kind, reason in self.schema_.describe()
         ]
+
+    def infer(
+        self, data: Any, rows: ArrayLike | None = None, *, reference: str | None = None, errors: str | None = None
+    ) -> Inference:
+        """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
+
+        Features are those of `feature_names_out_`: numbers in standard deviations, a category's levels one by one. The
+        levels of a category are told apart by the penalty alone, so what to look at are `effects()`; for tests of
+        columns in their own units there is `table_statistics`. `reference`, `errors` as in `softreg.infer`. Raises
+        `ValueError` for other rows, and for a model without a penalty, whose levels the rows do not determine.
+        """
+        self._check_fitted()
+        table = as_table(data)
+        chosen = row_numbers(rows, table.num_rows)
+        y = labels(table, self.target)
+        X = self.encoder_.transform(table, chosen)
+        return infer(self.model_, X, y if chosen is None else y[chosen], reference=reference, errors=errors)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
@@ -222,22 +240,6 @@ class TableClassifier:
 def _names(drop: Sequence[str]) -> tuple[str, ...]:
     """A single name stands for a list of one."""
     return (drop,) if isinstance(drop, str) else tuple(drop)
-
-
-def _row_numbers(rows: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
-    """Row numbers from 0 as int64, from numbers or a mask; raises `ValueError` where they are neither."""
-    if rows is None:
-        return None
-    chosen = np.asarray(rows)
-    if chosen.dtype == bool and chosen.shape == (n,):
-        chosen = np.flatnonzero(chosen)
-    if chosen.ndim != 1 or chosen.size == 0 or not np.issubdtype(chosen.dtype, np.integer):
-        raise ValueError(
-            f"rows must be row numbers or a mask of {n:,} rows, but is {chosen.dtype} of shape {chosen.shape}"
-        )
-    if chosen.min() < 0 or chosen.max() >= n:
-        raise ValueError(f"rows must lie in 0 to {n - 1}, but reach from {chosen.min()} to {chosen.max()}")
-    return chosen.astype(np.int64)
 
 
 def _warn(messages: Sequence[str]) -> None:

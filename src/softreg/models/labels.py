@@ -1,0 +1,215 @@
+"""Which labels may be wrong: rows whose label is improbable to models that did not learn from it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from softreg.models.calibration import paired_gain, probability_matrix, what_columns_are
+from softreg.models.regression import SoftmaxRegression
+from softreg.models.scaling import Codes, Floats, folds, log_probabilities
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_CLASSES = 30
+"""Above this many classes the second opinion would have too many products of logits."""
+ROWS_A_FEATURE = 10
+"""Rows for each feature of the second opinion, at least."""
+FOLDS = 5
+CAUTION = 3.0
+"""Standard errors by which the second opinion must have the lower log loss."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelAudit:
+    """What speaks against each of n labels; made by `label_audit`.
+
+    `p_wrong` (n,) is the probability that the label is wrong and orders the rows (`order`, the most suspicious first;
+    ties, and rows beyond 1, by the odds behind it). `suggested` (n,) is the code of the class that would fit best.
+    `surprisal` (n,) in nats and `margin` (n,), the largest other probability minus the given one's, are those of the
+    probabilities as they came; `rank` (n,) is the place among the rows of the same label, 1 for the most suspicious.
+    `noise` (q, q) estimates how many rows of class j (row) carry the label k (column), hard cases among them.
+    `second_opinion` says whether a model on top of the probabilities was used.
+    """
+
+    classes: NDArray[Any]
+    given: Codes
+    suggested: Codes
+    p_wrong: Floats
+    surprisal: Floats
+    margin: Floats
+    rank: Codes
+    order: Codes
+    noise: Floats
+    second_opinion: bool
+
+    @property
+    def expected_wrong(self) -> float:
+        """How many labels are wrong: the sum of `p_wrong`."""
+        return float(self.p_wrong.sum())
+
+    def frame(self, most: int | None = None) -> pa.Table:
+        """The rows as a table, the most suspicious first: row, given, suggested, p_wrong, surprisal, margin, rank.
+
+        `most` rows, all unless given. `row` counts from 0. `frame().to_pandas()` gives a pandas frame.
+        """
+        import pyarrow as pa
+
+        at = self.order[:most]
+        columns = {
+            "row": at,
+            "given": self.classes[self.given[at]],
+            "suggested": self.classes[self.suggested[at]],
+            "p_wrong": self.p_wrong[at],
+            "surprisal": self.surprisal[at],
+            "margin": self.margin[at],
+            "rank_in_class": self.rank[at],
+        }
+        return pa.table({name: pa.array(values.tolist()) for name, values in columns.items()})
+
+
+def label_audit(P: ArrayLike, y: Any, classes: Any = None, *, second_opinion: bool = True, seed: int = 0) -> LabelAudit:
+    """Find labels that may be wrong, from probabilities that the row's own label has not shaped (out of fold).
+
+    1. **A second opinion.** Where it lowers the log loss, a softmax regression on the probabilities, their logarithms
+       and the products of these, itself out of fold, takes the place of P: it knows which doubts of the first model are
+       usual ("4 or 9, hard to say") and which are not.
+    2. **Noise between pairs.** Half of the rows that are j have log-odds of j against k above their median m_jk. Rows
+       labelled k that look as much like j are half of the wrong labels:
+       `noise_jk = 2 #{i : y_i = k, argmax P_i = j, log P_ij / P_ik >= m_jk}`. The rates T_jk = noise_jk / n_j are drawn
+       towards their mean as far as they scatter no more than counts do.
+    3. **The odds.** For the label k, `p_wrong = sum_{j != k} T_jk P_ij / P_ik`, at most 1: the share of this label's
+       probability that comes from rows of other classes.
+
+    P: (n, q), out of fold. y: (n,), hard labels. classes: names of the columns of P, as in `Calibrator.fit`. seed: the
+    folds of the second opinion. Raises `ValueError` for rows that are no distributions and labels that are no classes.
+
+    >>> random = np.random.default_rng(0)
+    >>> x = random.normal(size=(1000, 1)) + np.repeat([[-4.0], [4.0]], 500, axis=0)
+    >>> y = np.repeat(["down", "up"], 500)
+    >>> y[[3, 700]] = ["up", "down"]  # two labels go wrong
+    >>> P = np.column_stack([1 / (1 + np.exp(2 * x)), 1 / (1 + np.exp(-2 * x))]).clip(0.002, 0.998)
+    >>> found = label_audit(P, y)
+    >>> sorted(found.order[:2].tolist()), found.suggested[[3, 700]].tolist(), bool(found.p_wrong[3] > 0.5)
+    ([3, 700], [0, 1], True)
+
+    Source: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021), for the
+    idea of pairwise noise from out-of-fold probabilities; Natarajan et al., "Learning with noisy labels" (2013).
+    """
+    P = probability_matrix(P)
+    known = what_columns_are(y, classes, P.shape[1])
+    given = np.asarray(known.encode(y), dtype=np.int64)
+    if len(given) != len(P) or len(P) == 0:
+        raise ValueError(
+            f"P has {len(P)} rows and y {len(given)} labels; there must be a label for each, one at least."
+        )
+    at = np.arange(len(given))
+    L, _ = log_probabilities(P)
+    better = _second_opinion(L, given, seed) if second_opinion else None
+    Q = np.log(better) if better is not None else L
+    noise = _pair_noise(Q, given)
+    evidence = _log_odds(Q, given, noise)
+    order = np.argsort(-evidence, kind="stable")
+    others = P.copy()
+    others[at, given] = -np.inf
+    with np.errstate(divide="ignore"):
+        surprisal = 0.0 - np.log(P[at, given])
+    return LabelAudit(
+        classes=known.labels,
+        given=given,
+        suggested=_suggested(Q, given),
+        p_wrong=np.exp(np.minimum(evidence, 0.0)),
+        surprisal=surprisal,
+        margin=others.max(axis=1) - P[at, given],
+        rank=_rank_within(order, given),
+        order=order,
+        noise=noise,
+        second_opinion=better is not None,
+    )
+
+
+def _second_opinion(L: Floats, y: Codes, seed: int) -> Floats | None:
+    """Probabilities by a model of log-probabilities and their products, out of fold; None where it is no better."""
+    n, q = L.shape
+    if q > MOST_CLASSES or n < ROWS_A_FEATURE * q * (q + 3) / 2 or len(np.unique(y)) < 2:
+        return None
+    fold, F = folds(y, FOLDS, seed), _products(L)
+    after = np.empty_like(L)
+    for k in range(FOLDS):
+        rest, inside = fold != k, fold == k
+        if len(np.unique(y[rest])) < q:  # a class so rare that a fold lacks it
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = SoftmaxRegression(max(1e-4, 1 / n), tol=1e-4).fit(F[rest], y[rest])
+        after[inside] = model.predict_log_proba(F[inside])
+    at = np.arange(n)
+    gain, error = paired_gain(-L[at, y], -after[at, y])
+    return np.exp(np.maximum(after, -700.0)) if gain > CAUTION * error else None
+
+
+def _products(L: Floats) -> Floats:
+    """Standardised log-probabilities, centred in each row, and the products of every two of them."""
+    o = L - L.mean(axis=1, keepdims=True)
+    a, b = np.triu_indices(o.shape[1])
+    F = np.hstack([o, o[:, a] * o[:, b], np.exp(L)])
+    F -= F.mean(axis=0)
+    spread = F.std(axis=0)
+    return np.asarray(np.divide(F, spread, out=F, where=spread > 0))
+
+
+def _pair_noise(L: Floats, y: Codes) -> Floats:
+    """How many rows of class j (row) carry the label k (column): twice those beyond the median of j's."""
+    q = L.shape[1]
+    top = L.argmax(axis=1)
+    noise = np.zeros((q, q))
+    for j in range(q):
+        own, like = y == j, top == j
+        if not own.any():
+            continue
+        odds = np.where(like[:, None], L[:, j : j + 1] - L, -np.inf)
+        middle = np.median(odds[own], axis=0)
+        beyond = (odds >= middle) & np.isfinite(middle)
+        share = beyond[own].mean(axis=0)  # a half, or more where many are equal
+        for k in np.unique(y[like]):
+            if k != j and share[k] > 0:
+                noise[j, k] = beyond[y == k, k].sum() / share[k]
+    return noise
+
+
+def _log_odds(L: Floats, y: Codes, noise: Floats) -> Floats:
+    """log of `sum_{j != k} T_jk P_ij / P_ik` for the given label k of each row (n,)."""
+    n, q = L.shape
+    off = ~np.eye(q, dtype=bool)
+    mean = max(float(noise[off].mean()), 1.0 / (q * (q - 1)))  # not nothing: some label is wrong somewhere
+    # Counts of mean m, doubled, vary by 2 m; what the entries vary beyond that is their own.
+    own = max(float(noise[off].var()) - 2 * mean, 0.0)
+    share = own / (own + 2 * mean)
+    count = np.maximum(np.bincount(y, minlength=q), 1)
+    T = np.where(off, share * noise + (1 - share) * mean, 0.0) / count[:, None]
+    weighted = np.einsum("nj,jn->n", np.exp(L), T[:, y])
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(weighted) - L[np.arange(n), y])
+
+
+def _suggested(L: Floats, y: Codes) -> Codes:
+    """The most likely class other than the given one."""
+    others = L.copy()
+    others[np.arange(len(y)), y] = -np.inf
+    return np.asarray(others.argmax(axis=1), dtype=np.int64)
+
+
+def _rank_within(order: Codes, y: Codes) -> Codes:
+    """The place (n,) of each row among the rows of its label, from 1."""
+    labels = y[order]
+    by_label = np.argsort(labels, kind="stable")
+    start = np.searchsorted(labels[by_label], labels[by_label], side="left")
+    rank = np.empty(len(y), dtype=np.int64)
+    rank[order[by_label]] = np.arange(len(y)) - start + 1
+    return rank

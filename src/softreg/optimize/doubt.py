@@ -1,0 +1,110 @@
+"""A sketch of the curvature from rows drawn among all, each class's own: those of which its models are least sure.
+
+A uniform sample has few rows in doubt where the penalty is weak, because most rows are then sure. On MNIST at strength
+1e-6 a stack of folds needs more than 75 steps with blocks from a uniform sample of 6,000 rows, and 13 with blocks of
+6,280 rows drawn class by class. The chances come from the logits that the rows keep, so looking at all rows multiplies
+nothing; only the rows drawn are copied, a few at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from softreg.optimize.factors import Gram
+from softreg.optimize.objective import Objective
+from softreg.optimize.precondition import CHEAP_BLOCK, MAX_CLASSES, Sketch, drawn, row_weights, wide
+from softreg.probability import blocks as loss
+from softreg.rows import Array, Block, Rows
+
+ROWS_A_COLUMN, MOST_CHEAP = 8, 20_000
+"""A block is summed over so many rows a column, or, where columns are few, over as many rows as are cheap."""
+PIECE = 1 << 21
+"""Rows are copied this many bytes at a time: they are then still in the cache when they are multiplied."""
+RARE = 1e-3
+"""A column that varies by less than this part among the rows drawn was missed by them."""
+
+
+def doubtful(rows: Rows, n_classes: int) -> bool:
+    """Whether such blocks serve these rows: neither so many columns nor so many classes that others do."""
+    return n_classes <= MAX_CLASSES and not wide(rows)
+
+
+class DoubtSketch(Sketch):
+    """Blocks `mean of p (1 - p) z z^T` from rows drawn for each class, for stacks whose objective keeps its logits.
+
+    The members of a stack share their blocks, by strength: a row counts as in the mean of their weights.
+    """
+
+    def __init__(self, rows_a_column: int = ROWS_A_COLUMN) -> None:
+        self.rows_a_column = rows_a_column
+        self._doubts: dict[float, Array] = {}
+
+    def change(self, objective: Objective, theta: Array) -> float:
+        """How far the uncertainty of the rows is from that of the last sketch, as a part of it."""
+        now = self._doubt(objective)
+        moved = sum(float(np.abs(now[s] - self._doubts[s]).sum()) for s in now)
+        return moved / max(sum(float(self._doubts[s].sum()) for s in now), 1e-300)
+
+    def leave(self, keep: Array) -> None:
+        """Blocks are those of the mean of a stack: nothing to forget."""
+
+    def _doubt(self, objective: Objective) -> dict[float, Array]:
+        """`p (1 - p) q / (q - 1)` of each class and row (q, n), the mean over the members of each strength."""
+        strengths, group = np.unique(objective.penalty.l2, return_inverse=True)
+        share = objective.q / max(1, objective.q - 1)
+
+        def part(block: Block) -> Array:
+            P, _ = loss.probabilities(objective.logits(block))
+            P -= P * P
+            means = [P[group == g].mean(axis=0) * share for g in range(len(strengths))]
+            return np.moveaxis(np.stack(means), 2, 0)
+
+        doubt = np.moveaxis(objective.rows.map(part), 0, 2)
+        return dict(zip(strengths.tolist(), doubt, strict=True))
+
+    def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
+        """For each group of models with one strength the blocks of all classes, and the group of each model."""
+        self._doubts = self._doubt(objective)
+        weight = objective.rows.map(lambda block: row_weights(block, objective).mean(axis=0))
+        weight /= weight.sum()
+        strengths, group = np.unique(objective.penalty.l2, return_inverse=True)
+        ridges = [objective.ridge[group == g][0] for g in range(len(strengths))]
+        shares = [self._doubts[s] * weight for s in strengths.tolist()]
+        return [self._drawn_blocks(objective, *pair) for pair in zip(shares, ridges, strict=True)], group
+
+    def _drawn_blocks(self, objective: Objective, shares: Array, ridge: Array) -> list[Callable[[], Gram]]:
+        """The blocks of one group of models from the shares (q, n) of all rows."""
+        if objective.q == 2 or np.allclose(shares, shares[:1], rtol=1e-6, atol=0):
+            shares = shares[:1]  # two classes are equally uncertain, and so are all at the start
+        k = objective.rows.d + 1
+        size = max(self.rows_a_column * k, min(int(CHEAP_BLOCK / k**2), MOST_CHEAP))
+        lots = np.random.default_rng(0).random(size=shares.shape[1:])
+
+        def block(share: Array) -> Gram:
+            rows, weight = drawn(share, size, lots)
+            H, spread = _gram(objective, rows, weight)
+            missed = np.where(spread < RARE, 1.0, 0.0)  # a column varies by 1: what no row has shown is filled in
+            missed[-1] = 0.0
+            return Gram(H, ridge + share.sum() * (missed + 1e-7) + 1e-300)
+
+        return [partial(block, share) for share in shares]
+
+
+def _gram(objective: Objective, rows: Array, weight: Array) -> tuple[Array, Array]:
+    """Sum of `weight z z^T` (k, k) over these rows and the mean of `z**2` (k,); z ends with a one for the bias."""
+    shift, scale = objective.coordinates.for_block()
+    k, dtype = objective.rows.d + 1, objective.rows.dtype
+    step = max(1, PIECE // (k * dtype.itemsize))
+    room, H, more, squares = np.empty((min(step, len(rows)), k), dtype), *np.zeros((2, k, k), dtype), np.zeros(k)
+    for a in range(0, len(rows), step):
+        some = rows[a : a + step]
+        Z = room[: len(some)]
+        objective.rows.standardise(some, shift, scale, Z[:, :-1])
+        Z[:, -1] = objective.fit_intercept
+        squares += np.einsum("ij,ij->j", Z, Z)
+        Z *= np.sqrt(weight[a : a + step]).astype(dtype)[:, None]
+        H += np.matmul(Z.T, Z, out=more)  # NumPy lets the other threads go on meanwhile, SciPy's BLAS does not
+    return H, squares / max(1, len(rows))

@@ -1,0 +1,59 @@
+"""Operating points: by hand, and against deciding without probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from softreg.probability import operating_point, softmax
+
+P = np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6], [0.95, 0.05]])
+
+
+def test_by_hand() -> None:
+    point = operating_point(P, [0, 1, 1, 0], [[0, 1], [4, 0]])  # above 1 / (1 + 4) = 0.2
+    assert point.threshold == pytest.approx(0.2)
+    assert point.decided.tolist() == [2, 2]
+    assert point.table.tolist() == [[2, 0], [0, 2]]
+    assert point.expected == pytest.approx((0.4 + 0.7 + 0.4 + 0.2) / 4)
+    assert point.paid.value == 0
+    assert (point.constant, point.constant_cost, point.most_likely_cost) == (1, 0.5, 1.0)
+    assert point.saved == 0.5
+
+
+def test_the_threshold_is_where_both_decisions_cost_the_same() -> None:
+    costs = np.array([[1.0, 3.0], [9.0, -2.0]])
+    t = operating_point(P, [0, 1, 1, 0], costs).threshold
+    assert t is not None
+    assert (1 - t) * costs[0, 0] + t * costs[1, 0] == pytest.approx((1 - t) * costs[0, 1] + t * costs[1, 1])
+    assert operating_point(P, [0, 1, 1, 0], [[0, 0], [1, 0]]).threshold is None
+
+
+def test_a_third_decision_has_no_threshold_and_no_most_likely() -> None:
+    point = operating_point(P, [0, 1, 1, 0], [[0, 10, 0.8], [10, 0, 0.8]])
+    assert point.decided.tolist() == [1, 0, 3]
+    assert (point.threshold, point.most_likely_cost) == (None, None)
+
+
+def test_calibrated_probabilities_keep_their_promise_and_overconfident_ones_do_not() -> None:
+    random = np.random.default_rng(0)
+    o = random.normal(scale=1.5, size=(20_000, 3))
+    y = np.minimum((softmax(o).cumsum(axis=1) < random.random((20_000, 1))).sum(axis=1), 2)
+    cost = [[0, 1, 5], [2, 0, 1], [9, 3, 0]]
+    good, sure = operating_point(softmax(o), y, cost), operating_point(softmax(3 * o), y, cost)
+    assert good.paid.low <= good.expected <= good.paid.high
+    assert sure.paid.low > 1.2 * sure.expected
+    assert good.paid.high < sure.paid.low
+    assert good.most_likely_cost is not None
+    assert good.paid.value < good.most_likely_cost
+    assert good.saved > 0
+
+
+@pytest.mark.parametrize(
+    ("codes", "cost", "message"),
+    [([0, 1, 1], [[0, 1], [1, 0]], "one code for each of 4 rows"), ([0, 1, 1, 0], [[0, 1]], "a row for each of the 2"),
+     ([0, 1, 1, 2], [[0, 1], [1, 0]], "2")],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(codes: list, cost: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        operating_point(P, codes, cost)
