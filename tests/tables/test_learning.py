@@ -208,3 +208,12 @@ def test_vectors_are_centred_with_one_scale(form: pa.DataType) -> None:
 def test_vectors_of_different_lengths_are_refused() -> None:
     with pytest.raises(TableError, match="lists of numbers of different lengths, 1 to 2"):
         learn_schema(pa.table({"v": [[1.0], [1.0, 2.0]], "y": ["a", "b"]}), "y")
+
+
+def test_in_units_undoes_normal_scores() -> None:
+    x = np.random.default_rng(0).lognormal(0, 2, 500)
+    table = pa.table({"x": x, "y": ["a", "b"] * 250})
+    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    assert encoder.codes[0].knots
+    plain = encoder.in_units()
+    np.testing.assert_allclose(plain.encode(table)[:, 0] * plain.codes[0].scale + plain.codes[0].mean, x, rtol=1e-9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,11 @@ class Encoder:
             where = Where(np.asarray(rows), where.first, where.file)
         width = sum(code.width for code in self.codes)
         return self._sparse(table, where, width) if self.sparse else self._dense(table, where, width)
+
+    def in_units(self) -> Encoder:
+        """The same encoder with every number standardised, however heavy its tail: x is then `mean + scale * z`."""
+        plain = [replace(code, knots=(), scores=()) if isinstance(code, NumberCode) else code for code in self.codes]
+        return replace(self, codes=tuple(plain))
 
     def transform(self, table: pa.Table, rows: NDArray[np.int64] | None = None) -> Any:
         """The same as `encode`."""
