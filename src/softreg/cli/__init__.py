@@ -26,6 +26,14 @@ COST = click.option(
     metavar="GIVEN:DECIDED=COST",
     help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
 )
+ENCODING = click.option("--encoding", metavar="NAME", help="How a text file is encoded, as latin-1; UTF-8 without it.")
+BAD_ROWS = click.option(
+    "--bad-rows",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
+    help="What to do with rows that cannot be read.",
+)
 REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
 
 
@@ -94,6 +102,8 @@ def main(context: click.Context) -> None:
 @click.option("--category", multiple=True, metavar="COLUMN", help="Take a column for categories, as with zip codes.")
 @click.option("--number", multiple=True, metavar="COLUMN", help="Take a column for numbers.")
 @click.option("--date", multiple=True, metavar="COLUMN", help="Take a column for dates or times.")
+@ENCODING
+@BAD_ROWS
 @AS_JSON
 @QUIET
 def train(
@@ -109,6 +119,8 @@ def train(
     category: tuple[str, ...],
     number: tuple[str, ...],
     date: tuple[str, ...],
+    encoding: str | None,
+    bad_rows: str,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -120,18 +132,24 @@ def train(
     from softreg.cli.training import Order, train_table
 
     asked = {"text": text, "category": category, "number": number, "date": date}
-    train_table(Order(data, target, model, report, strength, test_size, seed, drop, asked, as_json, quiet))
+    train_table(
+        Order(data, target, model, report, strength, test_size, seed, drop, asked, encoding, bad_rows, as_json, quiet)
+    )
 
 
 @main.command(short_help="Give each row of DATA its probabilities and its most likely label.")
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
-@click.option("--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it.")
-def predict(model: Path, data: Path, output: Path | None) -> None:
+@click.option(
+    "-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it."
+)
+@ENCODING
+@BAD_ROWS
+def predict(model: Path, data: Path, output: Path | None, encoding: str | None, bad_rows: str) -> None:
     """Give each row of DATA its class probabilities, a column a class, and the most likely label."""
     from softreg.cli.prediction import predict_table
 
-    predict_table(model, data, output)
+    predict_table(model, data, output, encoding=encoding, bad_rows=bad_rows)
 
 
 @main.command()
@@ -140,14 +158,21 @@ def predict(model: Path, data: Path, output: Path | None) -> None:
 @click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
 @REPORT
 @COST
+@ENCODING
 @AS_JSON
 def evaluate(
-    model: Path, data: Path, target: str | None, report: Path | None, costs: tuple[str, ...], as_json: bool
+    model: Path,
+    data: Path,
+    target: str | None,
+    report: Path | None,
+    costs: tuple[str, ...],
+    encoding: str | None,
+    as_json: bool,
 ) -> None:
     """Say what MODEL is worth on DATA, whose labels are known."""
     from softreg.cli.evaluation import evaluate_table
 
-    evaluate_table(model, data, target, report, costs, as_json=as_json)
+    evaluate_table(model, data, target, report, costs, encoding=encoding, as_json=as_json)
 
 
 @main.command(short_help="Say what probabilities in a file are worth, whoever made them.")

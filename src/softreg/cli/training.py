@@ -16,10 +16,21 @@ from numpy.typing import NDArray
 from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_writable, choosing, fitting, say
 from softreg.cli.figures import chosen, gather, show, show_or_dump
 from softreg.cli.pages import write_page
+from softreg.cli.prediction import tell_skipped
 from softreg.cli.worth import worth
 from softreg.probability import Classes
 from softreg.report import audit
-from softreg.tables import Schema, TableClassifier, check_labels, labels, read_table, split_rows
+from softreg.tables import (
+    Kind,
+    Schema,
+    TableClassifier,
+    check_labels,
+    labels,
+    open_table,
+    read_table,
+    split_rows,
+    without_bad_rows,
+)
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
@@ -39,6 +50,8 @@ class Order:
     drop: tuple[str, ...]
     asked: Mapping[str, Any]
     """Columns that are to be taken for a text, category, number or date."""
+    encoding: str | None
+    bad_rows: str
     as_json: bool
     quiet: bool
 
@@ -47,7 +60,7 @@ def train_table(order: Order) -> None:
     """Read, hold rows out, fit, judge, tell, and write what was asked for."""
     check_writable(order.model, MODEL_ENDINGS, "--model")
     check_writable(order.report, REPORT_ENDINGS, "--report")
-    table = read_table(order.data)
+    table = read(order)
     given = labels(table, order.target)
     check_labels(given, order.target)
     classes = Classes(given)
@@ -85,6 +98,17 @@ def train_table(order: Order) -> None:
         )
     show_or_dump(figures, text, as_json=order.as_json)
     tell_files(order)
+
+
+def read(order: Order) -> pa.Table:
+    """The table, without the rows that cannot be read where these are to be left out."""
+    if order.bad_rows != "skip":
+        return read_table(order.data, encoding=order.encoding)
+    source = open_table(order.data, encoding=order.encoding, bad_rows="skip")
+    asked = {name: Kind(kind) for kind, names in order.asked.items() for name in names}
+    table, left_out = without_bad_rows(source.read(), order.target, drop=order.drop, asked=asked)
+    tell_skipped(source.skipped, left_out)
+    return table
 
 
 def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[TableClassifier, float]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.tables.arrays import words
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
 
@@ -155,13 +156,14 @@ def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.boo
         (array([1.5, nan]), array([ True,  True, False]))
     """
     text = pc.utf8_trim_whitespace(levels)
-    missing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(MISSING_NUMBERS, text.type))
-    written = pc.if_else(missing, pa.scalar(None, text.type), text)
+    missing = pc.is_in(pc.utf8_lower(text), value_set=words(MISSING_NUMBERS).cast(text.type))
+    null = pa.nulls(1, text.type)[0]
+    written = pc.if_else(missing, null, text)
     try:
         numbers = pc.cast(written, pa.float64())
     except pa.ArrowInvalid:  # some text is no number: ask which before casting
         number = pc.match_substring_regex(written, _NUMBER)
-        numbers = pc.cast(pc.if_else(number, written, pa.scalar(None, text.type)), pa.float64())
+        numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
     values = np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
     return values, np.asarray(missing, dtype=bool) | ~np.isnan(values)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.tables.arrays import words
 from softreg.tables.errors import TableError, listed, shown
 from softreg.tables.values import Floats, booleans_of, levels_of, numbers_of, read_booleans, read_numbers
 from softreg.tables.where import Where
@@ -176,7 +177,7 @@ class CategoryCode:
         rare = len(self.levels) if self.pooled else -1
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
         cells = levels_of(self.name, column)
-        known = pa.array(self.levels, pa.large_string())
+        known = words(self.levels)
         place = np.asarray(pc.fill_null(pc.index_in(cells.levels, value_set=known), -1), dtype=np.int64)
         codes = cells.codes
         if cells.storage in ("number", "boolean") and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():

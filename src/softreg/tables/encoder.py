@@ -79,6 +79,11 @@ class Encoder:
         return cls(codes, sparse=_is_sparse(codes))
 
     @property
+    def width(self) -> int:
+        """How many columns X has."""
+        return sum(code.width for code in self.codes)
+
+    @property
     def feature_names_out(self) -> tuple[str, ...]:
         """Names of the columns of X: `age`, `job=cook`, `age=missing`."""
         return tuple(name for code in self.codes for name in code.features)
@@ -102,8 +107,7 @@ class Encoder:
             own = [table.schema.get_field_index(code.name) for code in self.codes]
             table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
             where = Where(np.asarray(rows), where.first, where.file)
-        width = sum(code.width for code in self.codes)
-        return self._sparse(table, where, width) if self.sparse else self._dense(table, where, width)
+        return self._sparse(table, where) if self.sparse else self._dense(table, where)
 
     def in_units(self) -> Encoder:
         """The same encoder with every number standardised, however heavy its tail: x is then `mean + scale * z`."""
@@ -125,8 +129,8 @@ class Encoder:
                 found |= check(_column(table, code.name))
         return found
 
-    def _dense(self, table: pa.Table, where: Where, width: int) -> NDArray[np.float64]:
-        X = np.zeros((table.num_rows, width))
+    def _dense(self, table: pa.Table, where: Where) -> NDArray[np.float64]:
+        X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
         for code in self.codes:
             part = _encoded(code, _column(table, code.name), where)
@@ -142,7 +146,7 @@ class Encoder:
             first += code.width
         return X
 
-    def _sparse(self, table: pa.Table, where: Where, width: int) -> sp.csr_array:
+    def _sparse(self, table: pa.Table, where: Where) -> sp.csr_array:
         """CSR without stored zeros; entries of neighbouring columns are gathered, texts and lists are blocks."""
         blocks: list[Any] = []
         entries: list[Entry] = []

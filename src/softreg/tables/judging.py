@@ -162,7 +162,8 @@ def _check_mixed(
         f"Column {shown(name)} holds numbers, but row {rows[first]:,} has {value} ({plural(words, 'row')} of "
         f"{total:,} with a value are no numbers). Correct the value; if it means that the number is missing, "
         f"leave the field empty or write NA; or leave the column out: --drop {shown(name)} "
-        f"(drop=[{shown(name)}] in Python)."
+        f"(drop=[{shown(name)}] in Python).",
+        np.flatnonzero(np.isin(cells.codes, at)),
     )
 
 
@@ -171,7 +172,9 @@ def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> N
     bad_rows = np.append(~ok, False)[cells.codes]
     if bad_rows.any():
         bad = int(cells.codes[np.argmax(bad_rows)])
-        raise _not_that(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}")
+        error = _not_that(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}")
+        error.rows = np.flatnonzero(bad_rows)
+        raise error
 
 
 def _not_that(name: str, asked: Kind, seen: str) -> TableError:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from softreg.tables.arrays import words
 from softreg.tables.cells import Lists, read_column
 from softreg.tables.errors import TableError, shown
 from softreg.tables.values import Floats, retyped
@@ -44,7 +45,7 @@ class TagsCode:
     def block(self, column: pa.ChunkedArray, where: Where) -> sp.csr_array:
         """Zeros and ones, (n, width) CSR; a tag given twice counts once."""
         row, tags = tags_of(self.name, column)
-        known = pa.array(self.levels, pa.large_string())
+        known = words(self.levels)
         rare = len(self.levels) if self.pooled else -1
         place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), rare), dtype=np.int64)
         key = np.unique(row[place >= 0] * max(1, self.width) + place[place >= 0])
@@ -137,10 +138,10 @@ def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.A
     first = 0
     for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
         if len(chunk):
-            words = pc.cast(pc.list_flatten(chunk), pa.large_string())
+            found = pc.cast(pc.list_flatten(chunk), pa.large_string())
             row = np.asarray(pc.list_parent_indices(chunk), dtype=np.int64) + first
-            rows.append(row[np.asarray(words.is_valid())])
-            tags.append(words.drop_null())
+            rows.append(row[np.asarray(found.is_valid())])
+            tags.append(found.drop_null())
         first += len(chunk)
     return np.concatenate(rows), pa.concat_arrays(tags)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import narwhals as nw
 import pyarrow as pa
 
 from softreg.tables.errors import TableError, listed, shown
@@ -242,6 +241,8 @@ def _common(readers: list[PartReader]) -> pa.Schema:
 
 def _frame_to_arrow(data: Any) -> pa.Table:
     """Any frame through narwhals, without the index that pandas adds."""
+    import narwhals as nw
+
     try:
         frame = nw.from_native(data)
         frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame

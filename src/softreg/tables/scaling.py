@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
 
@@ -136,6 +135,8 @@ def normal_scores(values: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]
         >>> len(x) <= KNOTS, bool(np.all(np.diff(z) > 0)), normal_scores(np.linspace(0, 1, 999))
         (True, True, ((), ()))
     """
+    from scipy.special import ndtr, ndtri
+
     values = values[np.isfinite(values)]
     if len(values) < LEAST or kurtosis(values) <= HEAVY:
         return (), ()

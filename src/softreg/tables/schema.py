@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.judging import judge
 from softreg.tables.kinds import FEATURES, Column, Kind
+from softreg.tables.target import labels
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
@@ -56,18 +57,19 @@ class Schema:
         """Name, kind and reason of each column, in the order of the table."""
         return [(column.name, column.kind.value, column.reason) for column in self.columns]
 
-    def match(self, table: pa.Table) -> tuple[str, ...]:
-        """Check the columns of a table against those learned, by name; their order is free.
+    def match(self, table: pa.Table | Sequence[str]) -> tuple[str, ...]:
+        """Check the columns of a table (or their names) against those learned, by name; their order is free.
 
         Missing features are an error. Columns that training did not have are named in the warnings returned
         and are not used. The target, and columns left out in training, may be there or not.
 
         Raises `TableError` naming the missing columns.
         """
-        names = set(table.column_names)
+        columns = table.column_names if isinstance(table, pa.Table) else list(table)
+        names = set(columns)
         missing = [column.name for column in self.features if column.name not in names]
         known_names = {column.name for column in self.columns}
-        extra = [name for name in table.column_names if name not in known_names]
+        extra = [name for name in columns if name not in known_names]
         if missing:
             known = f" It has columns that the model does not know: {listed(extra)}; renamed?" if extra else ""
             few = "the column" if len(missing) == 1 else f"{len(missing):,} columns"
@@ -135,6 +137,35 @@ def learn_schema(
     if not schema.features:
         raise _nothing_left(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
+
+
+def without_bad_rows(
+    table: pa.Table, target: str, *, drop: Sequence[str] = (), asked: Mapping[str, Kind] | None = None
+) -> tuple[pa.Table, list[int]]:
+    """The table without the rows that cannot be used, and their numbers from 1.
+
+    These are rows without a label, with an infinite number, with a word in a column of numbers, with a day that no
+    calendar has, or with a value that is not what was asked for. Raises the `TableError` of anything else.
+
+    Example:
+        >>> table = pa.table({"x": ["1", "inf", "3", "4"], "y": ["a", "b", "b", ""]})
+        >>> without_bad_rows(table, "y")[1]
+        [2, 4]
+    """
+    n = table.num_rows
+    left = np.arange(n)
+    while True:
+        try:
+            labels(table, target)
+            learn_schema(table, target, drop=drop, asked=asked)
+            break
+        except TableError as error:
+            if error.rows is None or len(error.rows) >= table.num_rows:
+                raise
+            keep = np.ones(table.num_rows, dtype=bool)
+            keep[error.rows] = False
+            table, left = table.filter(pa.array(keep)), left[keep]
+    return table, (np.setdiff1d(np.arange(n), left) + 1).tolist()
 
 
 def _nothing_left(target: str, others: Sequence[Column]) -> TableError:

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows import in_order
+from softreg.tables.arrays import numbers
 from softreg.tables.cells import as_text
 from softreg.tables.ngrams import U64, Terms, code_points, pairs, run_hashes, words
 from softreg.tables.terms import TermCounter, pieces, terms
@@ -91,7 +92,7 @@ class TextCode:
         keys, width = [], sum(len(self.terms[kind]) for kind in found)
         first = 0
         for kind, here in found.items():
-            place = pc.index_in(pa.array(here.hash), value_set=pa.array(self._hashes[kind]))
+            place = pc.index_in(numbers(here.hash), value_set=numbers(self._hashes[kind]))
             known = np.flatnonzero(np.asarray(place.is_valid()))
             column = np.asarray(place.drop_null()).astype(np.int64) + first
             keys.append(here.row[known] * width + column)

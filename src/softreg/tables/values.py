@@ -42,7 +42,7 @@ def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Floats, NDArray[np
         (array([31., nan, nan]), array([ True, False,  True]))
     """
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return parse_numbers(pc.fill_null(column, ""))
+        return parse_numbers(pc.fill_null(column, "") if column.null_count else column)
     cells = read_column(column, name)
     if isinstance(cells, Numbers):
         return cells.values, np.ones(len(cells.values), dtype=bool)

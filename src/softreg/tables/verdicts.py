@@ -35,7 +35,9 @@ def numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | Non
     values = pick(every, rows)
     bad = np.flatnonzero(np.isinf(every))  # of the rows held out as well: better told now than after the fit
     if bad.size:
-        raise infinite(name, int(bad[0]) + 1, every[bad[0]])
+        error = infinite(name, int(bad[0]) + 1, every[bad[0]])
+        error.rows = bad
+        raise error
     known = values[~np.isnan(values)]
     missing = len(values) - len(known)
     if known.size == 0:
@@ -68,13 +70,15 @@ def dates(name: str, seconds: NDArray[np.float64], reason: str, levels: tuple[st
 def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, first: bool | None, how: str = "") -> Column:
     """Dates written as text; where the order of day and month cannot be seen, the day is taken to be first."""
     seconds = parse_dates(cells.levels, first is not False)
-    bad = np.unique(cells.codes[np.append(np.isnan(seconds), False)[cells.codes]])
-    if bad.size:
+    bad_rows = np.flatnonzero(np.append(np.isnan(seconds), False)[cells.codes])
+    if bad_rows.size:
+        bad = cells.codes[bad_rows]
         raise TableError(
             f"Column {shown(name)} holds dates, but row {cells.first_row(int(bad[0])):,} has "
             f"{shown(cells.levels[int(bad[0])])}, which the calendar does not have (with slashes, dates are read as "
             f"{'month/day' if first is False else 'day/month'}/year). Correct it, leave the field empty if the date is "
-            f"not known, or leave the column out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
+            f"not known, or leave the column out: --drop {shown(name)} (drop=[{shown(name)}] in Python).",
+            bad_rows,
         )
     codes = pick(cells.codes, rows)
     every = np.append(seconds, np.nan)[codes]
