@@ -38,3 +38,37 @@ def words(values: Sequence[str]) -> pa.Array:
     ends = np.zeros(len(raw) + 1, np.int64)
     np.cumsum([len(one) for one in raw], out=ends[1:])
     return pa.Array.from_buffers(pa.large_string(), len(raw), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(raw))])
+
+
+def floats(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
+    """A float64 column as NumPy's, nan where it is null.
+
+    Example:
+        >>> floats(pa.chunked_array([[1.5, None], [2.0]]))
+        array([1.5, nan, 2. ])
+    """
+    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    found = [np.zeros(0)]
+    for part in parts:
+        if len(part):
+            data = part.buffers()[1]
+            values = np.frombuffer(data, np.float64, len(part), part.offset * 8)
+            found.append(np.where(flags(part.is_valid()), values, np.nan) if part.null_count else values)
+    return np.concatenate(found)
+
+
+def flags(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
+    """A boolean column without nulls as NumPy's.
+
+    Example:
+        >>> flags(pa.chunked_array([[True, False], [True]]).slice(1))
+        array([False,  True])
+    """
+    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    found = [np.zeros(0, np.bool_)]
+    for part in parts:
+        if len(part):
+            bits = np.frombuffer(part.buffers()[1], np.uint8)
+            every = np.unpackbits(bits, count=part.offset + len(part), bitorder="little")
+            found.append(every[part.offset :].astype(np.bool_))
+    return np.concatenate(found)

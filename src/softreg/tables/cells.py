@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.arrays import words
+from softreg.tables.arrays import flags, floats, words
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
 
@@ -81,7 +81,7 @@ def read_column(column: pa.ChunkedArray, name: str) -> Cells:
         return _levels(pc.cast(column, pa.string()), "boolean")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         values = pc.cast(column, pa.float64(), safe=False)
-        return Numbers(np.array(values.to_numpy(), dtype=np.float64))
+        return Numbers(floats(values))
     if pa.types.is_temporal(kind):
         known = column.drop_null()
         return Dates(str(pc.cast(known[:1], pa.string())[0]) if len(known) else "", arrow_seconds(column))
@@ -164,8 +164,8 @@ def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.boo
     except pa.ArrowInvalid:  # some text is no number: ask which before casting
         number = pc.match_substring_regex(written, _NUMBER)
         numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
-    values = np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
-    return values, np.asarray(missing, dtype=bool) | ~np.isnan(values)
+    values = floats(numbers)
+    return values, flags(missing) | ~np.isnan(values)
 
 
 def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
