@@ -72,3 +72,17 @@ def flags(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
             every = np.unpackbits(bits, count=part.offset + len(part), bitorder="little")
             found.append(every[part.offset :].astype(np.bool_))
     return np.concatenate(found)
+
+
+def integers(column: pa.Array, missing: int = -1) -> NDArray[np.int64]:
+    """An array of whole numbers of up to 64 bits as NumPy's, `missing` where it is null.
+
+    Example:
+        >>> integers(pa.array([3, None], pa.int32()))
+        array([ 3, -1])
+    """
+    if not len(column):
+        return np.zeros(0, np.int64)
+    dtype = np.dtype(f"{'u' if str(column.type).startswith('u') else ''}int{column.type.bit_width}")
+    values = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize).astype(np.int64)
+    return np.where(flags(column.is_valid()), values, missing) if column.null_count else values

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.arrays import flags, floats, words
+from softreg.tables.arrays import flags, floats, integers, words
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
 
@@ -114,8 +114,8 @@ def _levels(column: pa.ChunkedArray, storage: str) -> Levels:
         return Levels(pa.array([], pa.large_string()), np.zeros(0, dtype=np.int64), storage)
     encoded = column.unify_dictionaries().combine_chunks()
     levels = pc.cast(encoded.dictionary, pa.large_string())
-    codes = np.asarray(pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1))
-    blank = np.asarray(pc.fill_null(pc.equal(pc.utf8_trim_whitespace(levels), ""), True), dtype=bool)
+    codes = integers(encoded.indices)
+    blank = integers(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
     if blank.any():
         codes = np.append(np.where(blank, -1, np.arange(len(levels))), -1)[codes]
     return Levels(levels, codes, storage)

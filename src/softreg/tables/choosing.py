@@ -24,6 +24,8 @@ FIRST, STRONGEST, WEAKEST = 1e-4, 1.0, 1e-9
 TURNING = 1 / 3
 """Half a power of ten is not tried if the one before gained less than this share of what the one before that did: on a
 parabola, half of it means the vertex, and weak penalties are the dear ones."""
+NEAR = 0.1
+"""Standard errors of the held-out loss by which a stronger penalty may be worse: weaker ones cost many passes."""
 ROUGH = 1e-4
 """Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
 STRENGTH = 1e-4
@@ -79,7 +81,9 @@ def _held_out(
         points.append(_point(model, X_test, y[test]))
         if told is not None:
             told(points[-1])
-    best = min(points, key=lambda point: point.log_loss)
+    least = min(points, key=lambda point: point.log_loss)
+    near = [point for point in points if point.log_loss <= least.log_loss + NEAR * least.error]
+    best = max(near, key=lambda point: point.strength)
     model = _fit({**settings, "strength": best.strength, "verbose": 0}, X, y, names)
     return model, make_path(points, best, "log_loss", False)
 
@@ -91,7 +95,9 @@ def _next(points: Sequence[PathPoint]) -> float | None:
     order = sorted(points, key=lambda point: -point.strength)
     loss = [point.log_loss for point in order]
     gains = [a - b for a, b in pairwise(loss)]
-    turned = bool(gains) and (gains[-1] <= 0 or (len(gains) > 1 and gains[-1] < TURNING * gains[-2]))
+    turned = bool(gains) and (
+        gains[-1] <= 0 or gains[-1] < NEAR * order[-1].error or (len(gains) > 1 and gains[-1] < TURNING * gains[-2])
+    )
     if not turned and order[-1].strength > WEAKEST:
         return _rounded(order[-1].strength / 10**0.5)
     if min(loss) == loss[0] and order[0].strength < STRONGEST:

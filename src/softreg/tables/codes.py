@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.arrays import words
+from softreg.tables.arrays import integers, words
 from softreg.tables.errors import TableError, listed, shown
 from softreg.tables.values import Floats, booleans_of, levels_of, numbers_of, read_booleans, read_numbers
 from softreg.tables.where import Where
@@ -178,7 +178,7 @@ class CategoryCode:
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
         cells = levels_of(self.name, column)
         known = words(self.levels)
-        place = np.asarray(pc.fill_null(pc.index_in(cells.levels, value_set=known), -1), dtype=np.int64)
+        place = integers(pc.index_in(cells.levels, value_set=known))
         codes = cells.codes
         if cells.storage in ("number", "boolean") and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():
             raise TableError(
