@@ -23,6 +23,7 @@ import data
 import numpy as np
 import page
 import problems
+import stream
 from measure import Neighbours
 from peers import installed, peers
 from worker import facts_of
@@ -142,13 +143,18 @@ def summary(record: Record, problem: problems.Problem) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("problems", nargs="*", metavar="problem", help=", ".join([*problems.PROBLEMS, "cv"]))
+    parser.add_argument("problems", nargs="*", metavar="problem", help=", ".join([*problems.PROBLEMS, "cv", "stream"]))
     parser.add_argument("--limit", type=float, default=120, help="seconds of fitting a contestant has in round one")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if "cv" in options.problems:  # a task of its own: prints a table and writes no page
         cv.main(["--rounds", str(options.rounds)])
         options.problems.remove("cv")
+        if not options.problems:
+            return
+    if "stream" in options.problems:  # likewise
+        stream.main(["--rounds", str(options.rounds)])
+        options.problems.remove("stream")
         if not options.problems:
             return
     for problem in problems.chosen(options.problems):

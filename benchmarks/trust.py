@@ -25,7 +25,7 @@ Drawn = tuple[np.ndarray, np.ndarray]
 
 
 def told(what: str, figure: str, bar: str) -> None:
-    print(f"  {what:58} {figure:34} {bar}", flush=True)
+    print(f"  {what:74} {figure:34} {bar}", flush=True)
 
 
 def draw(random: np.random.Generator, n: int, q: int = 10) -> Drawn:

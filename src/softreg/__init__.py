@@ -31,6 +31,7 @@ _HOME = {
     "TableClassifier": "tables",
     "table_statistics": "tables",
     "bootstrap": "models",
+    "open_rows": "models.files",
     "load": "persistence",
 }
 

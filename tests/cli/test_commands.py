@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import softreg
-from softreg import SoftmaxRegression, TableClassifier
+from softreg import SoftmaxRegression, TableClassifier, explain
+from softreg.cli.reasons import reasons
 from softreg.tables import labels, read_table, split_rows
 
 KEYS = [
@@ -322,5 +323,29 @@ def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path
 def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tmp_path: Path) -> None:
     assert run("train", table, "--target", "buys", "--report", tmp_path / "r.html").exit_code == 0
     page = (tmp_path / "r.html").read_text()
-    for words in ("What does it rest on?", "<b>Added</b>", "What moves the probability", "labels of training take"):
+    for words in (
+        "What does it rest on?",
+        "why predicted",
+        "plan +",
+        "<b>Added</b>",
+        "What moves the probability",
+        "labels of training take",
+    ):
         assert words in page
+
+
+def test_reasons_add_up_columns_and_name_the_heaviest(table: Path) -> None:
+    data = read_table(table)
+    model = TableClassifier("buys", strength=1e-3).fit(data)
+    rows = np.arange(data.num_rows)
+    why = explain(model.model_, model.encode(data), baseline=model.encode(data))
+    told = reasons(model, data, rows)(rows[:3])
+    features = {
+        name: [j for j, f in enumerate(model.feature_names_out_) if f.split("=")[0] == name]
+        for name in ("age", "plan", "member")
+    }
+    for row in range(3):
+        added = {name: float(why.log_odds[row, places].sum()) for name, places in features.items()}
+        first = max(added, key=lambda name: abs(added[name]))
+        assert told[row].startswith(f"{first} {added[first]:+.1f}".replace("-", "−"))
+    assert reasons(model, data, rows)(rows[:0]) == []

@@ -138,7 +138,7 @@ def test_host_tensors_are_fitted_in_place_by_softregs_own_kernels(
     digits: tuple[Array, Array], torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr("softreg.models.regression.as_rows", lambda X, *rest: seen.append(X) or as_rows(X, *rest))
+    monkeypatch.setattr("softreg.models.training.as_rows", lambda X, *rest: seen.append(X) or as_rows(X, *rest))
     X = torch.from_numpy(digits[0])
     SoftmaxRegression().fit(X, digits[1])
     assert isinstance(seen[0], np.ndarray)

@@ -28,6 +28,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV
+from softreg.models import walk
+from softreg.models.stack import Answer
 
 STRENGTHS = [1e-1, 1e-2, 1e-3]
 
@@ -462,3 +464,19 @@ def test_the_same_fit_twice_gives_the_same_bits(problem):
     one, two = (SoftmaxRegressionCV(cv=3).fit(problem.X, problem.y) for _ in range(2))
     np.testing.assert_array_equal(one.scores_, two.scores_)
     np.testing.assert_array_equal(one.coef_, two.coef_)
+
+
+def test_a_start_continues_the_parabola_through_short_steps_only():
+    def stop(strength, value):
+        weights = (np.full((1, 1, 2), value), np.full((1, 2), -value))
+        return strength, Answer((weights,), np.zeros(0), 0.0, 0.0, 0, True)
+
+    square = [stop(s, np.log(s) ** 2) for s in (1.0, 0.5, 0.25)]
+    ((W, b),) = walk._ahead(0.125, square).weights
+    np.testing.assert_allclose(W, np.log(0.125) ** 2)
+    np.testing.assert_allclose(b, -W[0])
+    far = [stop(1.0, 1.0), stop(0.1, 2.0)]
+    assert walk._ahead(0.01, far).weights[0][0][0, 0, 0] == pytest.approx(2 + walk.ON)
+    assert walk._ahead(0.01, far[:1]) is far[0][1]
+    again = [stop(1.0, 1.0), stop(0.5, 2.0), stop(0.5, 3.0)]
+    assert np.isfinite(walk._ahead(0.25, again).weights[0][0]).all()

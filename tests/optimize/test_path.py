@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from softreg.optimize import elastic_net, l2, minimise
-from softreg.optimize.path import StackPath
+from softreg.optimize import elastic_net, l2, minimise, path
+from softreg.optimize.path import StackPath, left_to_move
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
 
@@ -102,3 +102,58 @@ def test_the_answer_does_not_know_the_number_of_threads(stack, monkeypatch):
         found.append(path.fit(l2(np.full(stack.m, 1e-3)), None, settled=1e-5))
     np.testing.assert_array_equal(found[0].W, found[1].W)
     np.testing.assert_array_equal(found[0].held, found[1].held)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatch, intercept):
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(40, 200)) + 3.0, random.integers(0, 3, 40)
+    X[:, :3] += 2 * np.eye(3)[y]
+    V = np.ones((3, 40))
+    V[1, :20] = V[2, 20:] = 0
+    judge, factored = np.where(np.arange(40) < 20, 1, 2)[None], []
+    reduce = path.reduce
+    monkeypatch.setattr(path, "reduce", lambda *args: factored.append(1) or reduce(*args))
+    found = []
+    for pays in (path.pays, lambda *_: False):
+        monkeypatch.setattr(path, "pays", pays)
+        stack, start = path.StackPath(as_rows(X, y, V), 3, judge, np.ones(40), fit_intercept=intercept), None
+        for strength in (10.0, 1.0):
+            fit = stack.fit(l2(np.full(6, strength)), start, settled=0.0, copies=2)
+            start = fit.W, fit.b
+        found.append(fit)
+    assert len(factored) == 1
+    assert (found[0].gap <= 1e-8).all()
+    np.testing.assert_allclose(found[0].W, found[1].W, atol=1e-5)
+    np.testing.assert_allclose(found[0].held, found[1].held, atol=1e-4)
+    np.testing.assert_allclose(found[0].value, found[1].value, rtol=1e-8)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_many_rows_with_a_drawn_sketch_settle_at_the_losses_of_exact_fits(ratio, monkeypatch):
+    """More rows than a sketch takes whole: a weak penalty, where a fold that stops early would show."""
+    monkeypatch.setattr("softreg.optimize.path.SMALL", 400)
+    monkeypatch.setattr("softreg.optimize.doubt.MOST_CHEAP", 0)
+    monkeypatch.setattr("softreg.optimize.doubt.ROWS_A_COLUMN", 20)
+    stack = Problem(n=1200, d=30, q=5)
+    path, start = stack.path(solver="lbfgs"), None
+    assert not path.few
+    for strength in (1e-2, 1e-4, 1e-6):
+        fit = path.fit(elastic_net(np.full(stack.m, strength), ratio), start, settled=1e-5)
+        exact = minimise(
+            as_rows(stack.X, stack.y, stack.V), stack.q, elastic_net(np.full(stack.m, strength), ratio), tol=1e-9
+        )
+        for j in range(1, stack.m):
+            mine = stack.judge[0] == j
+            loss = -log_softmax(stack.X[mine] @ exact[j].W + exact[j].b)[np.arange(mine.sum()), stack.y[mine]].mean()
+            assert losses(stack, fit.held)[mine].mean() == pytest.approx(loss, abs=1e-4)
+        start = fit.W, fit.b
+
+
+def test_what_is_left_to_move_is_the_rest_of_the_series():
+    rate = 0.8
+    moves = rate ** np.arange(60.0)
+    np.testing.assert_allclose(left_to_move(moves[3:4], moves[4:5]), moves[5:].sum(), rtol=1e-4)
+    assert left_to_move(np.array([1.0]), np.array([0.0]))[0] == 0.5  # a turn: one still step proves nothing
+    assert left_to_move(np.array([1.0]), np.array([2.0]))[0] > 30
+    assert left_to_move(np.zeros(1), np.zeros(1))[0] == 0

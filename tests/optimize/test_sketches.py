@@ -10,8 +10,9 @@ import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.optimize import elastic_net, l2, minimise, precondition
+from softreg.optimize import doubt, elastic_net, l2, minimise, precondition
 from softreg.optimize.coordinates import standardise
+from softreg.optimize.doubt import DoubtSketch
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Blocks, Diagonal, Sketch
@@ -99,3 +100,69 @@ def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
     p = softmax(Z @ at[0].T)[:, 0]
     by_hand = 2 * (V[0] * p * (1 - p)) @ Z**2 / V.sum() + objective.ridge[0]
     np.testing.assert_allclose(found.diagonal[0], [by_hand, by_hand], rtol=1e-4)
+
+
+def doubted(home: Any, X: Array, y: Array, penalty: Any, V: Array | None = None) -> tuple[Objective, Array]:
+    """A stack at random parameters, whose logits are kept."""
+    rows, coordinates = standardise(as_rows(home(X), y, V), centred=True)
+    q = int(y.max()) + 1
+    objective = Objective(rows, q, penalty, coordinates)
+    at = np.random.default_rng(1).normal(size=(objective.m, q, X.shape[1] + 1))
+    objective.place(at - at.mean(axis=1, keepdims=True))
+    return objective, at
+
+
+@pytest.mark.parametrize("home", [np.asarray, np.float32, sp.csr_array])
+def test_drawn_blocks_of_all_rows_are_those_of_the_hessian(home: Any, problem: Problem) -> None:
+    """Where all rows are cheap, none is drawn by lot: a block is the mean of p (1 - p) z z^T q / (q - 1)."""
+    X, y = problem(n=90, d=4, q=3)
+    V = np.random.default_rng(0).uniform(0, 2, (1, 90))
+    objective, at = doubted(home, X, y, l2(0.01), V)
+    (blocks,), group = DoubtSketch()._grams(objective, at)
+    assert group.tolist() == [0]
+    coordinates = objective.coordinates
+    Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((90, 1))], axis=1)
+    p = softmax(Z @ (at[0] - at[0].mean(axis=0)).T)
+    for k, block in enumerate(blocks):
+        by_hand = 1.5 * Z.T @ ((V[0] * p[:, k] * (1 - p[:, k]))[:, None] * Z) / V.sum() + np.diag(objective.ridge[0])
+        np.testing.assert_allclose(block().whole(), by_hand, rtol=2e-4, atol=2e-6)
+
+
+def test_drawn_blocks_are_right_in_the_mean(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows drawn, those in doubt first, sum to about what all rows do; members of one strength share a block."""
+    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
+    monkeypatch.setattr(doubt, "MORE_ROWS", 400)
+    X, y = problem(n=12_000, d=4, q=3)
+    objective, at = doubted(np.asarray, X, y, l2(np.array([0.1, 0.1, 0.01])))
+    few, group = DoubtSketch(hard=True)._grams(objective, at)
+    assert group.tolist() == [1, 1, 0]
+    monkeypatch.setattr(doubt, "MORE_ROWS", 10**6)
+    for some, every in zip(few, DoubtSketch(hard=True)._grams(objective, at)[0], strict=True):
+        for one, whole in zip(some, every, strict=True):
+            drawn, exact = one().whole(), whole().whole()
+            assert 0 < np.abs(drawn - exact).max() < 0.1 * exact.diagonal().max()
+
+
+def test_a_column_that_no_drawn_row_shows_is_filled_in(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
+    monkeypatch.setattr(doubt, "ROWS_A_COLUMN", 10)
+    X, y = problem(n=5_000, d=3, q=3)
+    X[:, 2] = 0.0
+    X[7, 2] = 1.0
+    objective, at = doubted(np.asarray, X, y, l2(1e-9))
+    (blocks,), _ = DoubtSketch()._grams(objective, at)
+    H = blocks[0]().whole()
+    assert H[2, 2] > 0.3 * H[0, 0]
+
+
+def test_a_drawn_sketch_tells_change_and_keeps_it_by_strength(problem: Problem) -> None:
+    X, y = problem(n=300, d=4, q=3)
+    objective, at = doubted(np.asarray, X, y, l2(np.array([0.1, 0.01])))
+    sketch = DoubtSketch()
+    sketch.curvature(objective, at)
+    assert sketch.change(objective, at) == 0.0
+    objective.leave(np.array([False, True]))
+    sketch.leave(np.array([False, True]))
+    assert sketch.change(objective, at[1:]) == 0.0
+    objective.place(3 * at[1:])
+    assert sketch.change(objective, 3 * at[1:]) > 0.1

@@ -22,6 +22,7 @@ from softreg.rows import (
     DenseRows,
     OnDevice,
     Rows,
+    RowWriter,
     SparseRows,
     as_rows,
     dense,
@@ -30,7 +31,8 @@ from softreg.rows import (
     sparse,
     thread_count,
 )
-from softreg.rows.base import add_up, stratified
+from softreg.rows.base import add_up
+from softreg.rows.sampling import stratified
 
 Array = NDArray[Any]
 N, D = 700, 5
@@ -76,6 +78,15 @@ def on_device(kind: str, streamed: bool = False) -> Callable[[Array, Path], Any]
     return made
 
 
+def cached(X: Any, folder: Path) -> Rows:
+    """The rows in scratch files, written in unequal batches; labels and weights as for all homes."""
+    writer = RowWriter(folder)
+    for a, b in ((0, 1), (1, 300), (300, 300), (300, N)):
+        writer.append(X[a:b], LABELS[a:b], None)
+    assert list(folder.iterdir()) == []  # the files have no names
+    return writer.finish().labelled(LABELS, WEIGHTS)  # type: ignore[no-any-return]
+
+
 HOMES: dict[str, Callable[[Array, Path], Any]] = {
     "C order": lambda X, _: X,
     "F order": lambda X, _: np.asfortranarray(X),
@@ -91,6 +102,10 @@ HOMES: dict[str, Callable[[Array, Path], Any]] = {
     "coo": lambda X, _: sp.coo_array(X),
     **{f"torch {kind}": on_device(kind) for kind in ("float64", "float32", "float16", "bfloat16")},
     "torch streamed": on_device("float32", streamed=True),
+    "cached": cached,
+    "cached float32": lambda X, folder: cached(X.astype(np.float32), folder),
+    "cached csr": lambda X, folder: cached(sp.csr_array(X), folder),
+    "cached csr float32": lambda X, folder: cached(long_indices(X.astype(np.float32), folder), folder),
 }
 
 
@@ -101,7 +116,8 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(softreg.rows.torch, "BLOCK_BYTES", 1)
     monkeypatch.setattr(softreg.rows.torch, "CHUNK_ROWS", (64, 64))  # each block in several chunks, the last one short
     monkeypatch.setattr(softreg.rows.feed, "PIECE_BYTES", 100 * D * 4)
-    return as_rows(HOMES[request.param](numbers(), tmp_path), LABELS, WEIGHTS)
+    made = HOMES[request.param](numbers(), tmp_path)
+    return made if hasattr(made, "sample") else as_rows(made, LABELS, WEIGHTS)
 
 
 def test_a_home_knows_its_shape_and_cuts_it_into_blocks(home: Rows) -> None:
@@ -189,6 +205,21 @@ def test_standardised_blocks(home: Rows) -> None:
     Z = home.map(lambda block: block.standardised(shift, scale))
     np.testing.assert_array_equal(Z, (numbers() - shift) / scale)
     assert Z.dtype == home.dtype
+
+
+def test_rows_are_standardised_into_memory_that_is_there(home: Rows) -> None:
+    shift, scale = np.arange(D) / 2.0, np.full(D, 2.0)
+    index, room = np.array([0, 3, 5, 699]), np.full((4, D + 1), 7.0, dtype=home.dtype)
+    home.standardise(index, shift, scale, room[:, :-1])
+    np.testing.assert_allclose(room[:, :-1], (numbers()[index] - shift) / scale, rtol=1e-6)
+    assert (room[:, -1] == 7).all()
+
+
+def test_a_small_array_that_is_part_of_a_wider_one_lies_row_by_row() -> None:
+    wide = np.arange(40.0).reshape(8, 5)
+    rows = DenseRows(wide[:, :4], np.zeros(8, int))
+    assert rows.X.flags.c_contiguous
+    np.testing.assert_array_equal(rows.X, wide[:, :4])
 
 
 def test_precise_multiplies_in_float64_and_keeps_labels(home: Rows) -> None:

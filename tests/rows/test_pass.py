@@ -169,9 +169,11 @@ def test_many_columns_and_other_arrays_are_left_to_the_caller() -> None:
         assert kernels.loss_and_gradient(W, bias, wrong, 4, labels, V, None) is None
     assert kernels.loss_and_gradient(W, bias.astype(float), X, 4, labels, V, None) is None
     assert kernels.loss_and_gradient(W, bias, X, 4, labels, V, np.empty((30, 4), np.float32).T) is None
-    most = 2 * kernels.MOST_BYTES[compiled.level()] // 4
-    for k, taken in ((most, True), (most + 1, False)):
-        done = kernels.loss_and_gradient(np.zeros((k, 8), np.float32), np.zeros(k, np.float32), X, k, labels, V, None)
+    most, narrow = 2 * kernels.MOST_BYTES[compiled.level()] // 4, kernels.NARROW
+    few_features = compiled.level() != "baseline"  # then any number of columns is taken
+    for k, d, taken in ((most, 8, True), (most + 1, 8, few_features), (most + 1, narrow + 1, False)):
+        W, X = np.zeros((k, d), np.float32), np.zeros((30, d), np.float32)
+        done = kernels.loss_and_gradient(W, np.zeros(k, np.float32), X, k, labels, V, None)
         assert (done is not None) == taken
 
 

@@ -15,6 +15,7 @@ from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import gather, named, show, show_or_dump
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
+from softreg.cli.reasons import reasons
 from softreg.probability import Classes, operating_point
 from softreg.report import audit
 from softreg.tables import labels, read_table
@@ -57,6 +58,7 @@ def evaluate_table(
             table=table,
             columns=model.table_model.describe() if model.table_model else (),
             point=point,
+            why=reasons(model.table_model, table, np.arange(table.num_rows)) if model.table_model else None,
         )
     text = show(figures, found, model.solution, rows=f"of {data.name}", columns="used by the model", what="")
     text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,13 @@ from softreg.cli.figures import certificate
 from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint, column_information
-from softreg.report import Audit, ReportData, show_rows, write_report
+from softreg.report import WHY, Audit, ReportData, show_rows, write_report
 from softreg.tables.cells import parse_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from softreg.cli.reasons import Reasons
     from softreg.cli.worth import Worth
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
@@ -48,20 +49,16 @@ def write_page(
     point: OperatingPoint | None = None,
     tried: StrengthPath | None = None,
     learned: Worth | None = None,
+    why: Reasons | None = None,
 ) -> None:
     """Write the report on audited rows.
 
     `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
     file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights. `model` is None where
     the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
-    was chosen, `learned` what columns add and what moves the probability.
+    was chosen, `learned` what columns add and what moves the probability, `why` what rows were predicted by.
     """
-
-    def rows_at(places: NDArray[np.int64], **more: Any) -> Any:
-        cells = None if table is None else texts(table, numbers[places] - 1)
-        pictures = None if images is None else images[places]
-        return show_rows(found, places, numbers=numbers, cells=cells, images=pictures, **more)
-
+    rows_at = _shower(found, numbers, table, images, why)
     doubts = _doubts(found)
     data = ReportData(
         title,
@@ -83,6 +80,25 @@ def write_page(
         **({} if learned is None else vars(learned)),
     )
     write_report(path, data)
+
+
+def _shower(
+    found: Audit,
+    numbers: NDArray[np.int64],
+    table: pa.Table | None,
+    images: NDArray[np.floating] | None,
+    why: Reasons | None,
+) -> Callable[..., Any]:
+    """A function from places among the audited rows to what the page shows of them."""
+
+    def rows_at(places: NDArray[np.int64], **more: Any) -> Any:
+        cells = None if table is None else texts(table, numbers[places] - 1)
+        if cells is not None and why is not None:
+            cells = [{WHY: told, **cell} for told, cell in zip(why(numbers[places] - 1), cells, strict=True)]
+        pictures = None if images is None else images[places]
+        return show_rows(found, places, numbers=numbers, cells=cells, images=pictures, **more)
+
+    return rows_at
 
 
 def _of_the_fit(model: SoftmaxRegression) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple
     penalty = f"of the {model.penalty} penalty" if model.penalty else "no penalty"
     passes = f"{solution.passes:,}" if solution else "–"
     return (
-        ("strength", f"{model.strength:g}", penalty),
+        ("strength", f"{model.strength:.3g}", penalty),
         ("passes", passes, "over the training rows, until the fit ended"),
     )
 

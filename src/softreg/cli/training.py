@@ -17,6 +17,7 @@ from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_wr
 from softreg.cli.figures import chosen, gather, show, show_or_dump
 from softreg.cli.pages import write_page
 from softreg.cli.prediction import tell_skipped
+from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
 from softreg.probability import Classes
 from softreg.report import audit
@@ -82,6 +83,8 @@ def train_table(order: Order) -> None:
     if order.model is not None:
         classifier.save(order.model)
     if order.report is not None:
+        if not order.quiet:
+            say("For the report, the model is fitted again without each column.")
         write_page(
             order.report,
             f"{order.target} from {order.data.name}",
@@ -94,6 +97,7 @@ def train_table(order: Order) -> None:
             columns=classifier.describe(),
             warnings=schema.warnings,
             tried=classifier.path_,
+            why=reasons(classifier, table, training),
             learned=worth(classifier, table, given, training, test),
         )
     show_or_dump(figures, text, as_json=order.as_json)

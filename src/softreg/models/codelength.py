@@ -208,11 +208,12 @@ def added_on_rows(
     classes = Classes(y)
     codes, new = (np.asarray(classes.encode(labels), dtype=np.int64) for labels in (y, y_new))
     make = model if model is not None else SoftmaxRegression(tol=1e-5)
-    with_all = _losses(make, X, codes, X_new, new)
+    whole = _fitted(make, X, codes)
+    with_all = _losses(whole, X_new, new)
     found = []
     for name, columns in groups.items():
         rest = np.setdiff1d(np.arange(X.shape[1]), np.asarray(columns))
-        difference = _losses(make, X[:, rest], codes, X_new[:, rest], new) - with_all
+        difference = _without(whole, rest, X, codes, X_new, new) - with_all
         error = float(difference.std(ddof=1) / math.sqrt(len(new))) if len(new) > 1 else math.inf
         found.append(Added(str(name), float(difference.mean()), error))
     return found
@@ -223,21 +224,44 @@ def _held_out(X: Array, codes: Codes, fold: Codes, model: Any) -> Floats:
     losses = np.empty(len(codes))
     for k in np.unique(fold):
         inside, rest = fold == k, fold != k
-        losses[inside] = _losses(model, X[rest], codes[rest], X[inside], codes[inside])
+        if X.shape[1] == 0:
+            losses[inside] = _rates_losses(codes[rest], codes[inside])
+        else:
+            losses[inside] = _losses(_fitted(model, X[rest], codes[rest]), X[inside], codes[inside])
     return losses
 
 
-def _losses(model: Any, X: Array, codes: Codes, X_new: Array, new: Codes) -> Floats:
-    """Surprisal in nats of new labels by a model of the others; the class rates where no column is left."""
+def _without(whole: Any, rest: Codes, X: Array, codes: Codes, X_new: Array, new: Codes) -> Floats:
+    """Surprisal of new labels by a model of the columns `rest`, which starts from that of all."""
+    if len(rest) == 0:
+        return _rates_losses(codes, new)
+    start = None
+    if isinstance(whole, SoftmaxRegression):
+        start = whole.classes_, whole.coef_[:, rest], whole.intercept_
+    return _losses(_fitted(whole, X[:, rest], codes, start), X_new[:, rest], new)
+
+
+def _fitted(model: Any, X: Array, codes: Codes, start: tuple[Any, Array, Array] | None = None) -> Any:
     from sklearn.base import clone
 
-    if X.shape[1] == 0:
-        rates = np.bincount(codes, minlength=int(new.max()) + 1) / len(codes)
-        with np.errstate(divide="ignore"):
-            return np.asarray(0.0 - np.log(rates[new]))
+    fresh = clone(model)
+    if start is not None:
+        fresh.set_params(warm_start=True)
+        fresh.classes_, fresh.coef_, fresh.intercept_ = start
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = clone(model).fit(X, codes)
+        return fresh.fit(X, codes)
+
+
+def _rates_losses(codes: Codes, new: Codes) -> Floats:
+    """Surprisal in nats of new labels by the rates of the others."""
+    rates = np.bincount(codes, minlength=int(new.max()) + 1) / len(codes)
+    with np.errstate(divide="ignore"):
+        return np.asarray(0.0 - np.log(rates[new]))
+
+
+def _losses(fitted: Any, X_new: Array, new: Codes) -> Floats:
+    """Surprisal in nats of new labels by a fitted model; infinite for one that it does not know."""
     P = fitted.predict_proba(X_new)
     place = np.minimum(np.searchsorted(fitted.classes_, new), len(fitted.classes_) - 1)
     known = fitted.classes_[place] == new

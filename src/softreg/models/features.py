@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from numbers import Real
 from typing import Any, NoReturn
@@ -36,6 +36,11 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
                 check_finite(X)
             return X
     else:
+        if in_batches(X):
+            raise ValueError(
+                f"X is {type(X).__name__}, which gives batches of rows; only fit, predict and predict_proba of "
+                "SoftmaxRegression take these. Hand in an array or a frame."
+            )
         X = to_numpy(X) if is_tensor(X) else _eager(X)
         if nw.dependencies.is_into_dataframe(X):
             return _of_frame(estimator, X, reset)
@@ -52,6 +57,20 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
     if finite:
         check_finite(X)
     return X
+
+
+def in_batches(X: Any) -> bool:
+    """Whether X is neither array nor frame nor list, but something that gives batches.
+
+    Example:
+        >>> in_batches(iter([])), in_batches([[1.0]]), in_batches(np.eye(2))
+        (True, False, False)
+    """
+    if X is None or isinstance(X, (str, bytes, list, tuple, Mapping, Set)):
+        return False
+    if any(hasattr(X, name) for name in ("shape", "__array__", "__dataframe__", "__arrow_c_stream__", "collect")):
+        return False
+    return callable(X) or hasattr(X, "__iter__")
 
 
 def _as_it_should_be(estimator: Any, X: NDArray[Any]) -> bool:

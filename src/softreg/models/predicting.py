@@ -12,7 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models import checks, devices, targets
-from softreg.models.features import check_finite, features
+from softreg.models.batches import first_parts
+from softreg.models.features import check_finite, features, in_batches
 from softreg.models.weights import in_bounds, sample_weights
 from softreg.optimize import Solution, Status
 from softreg.probability import Classes, log_softmax, softmax
@@ -69,6 +70,8 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "coef_")
         if is_tensor(X):
             return devices.scores(self, X, probabilities)
+        if in_batches(X):
+            return np.concatenate([self._scores(part, probabilities) for part in first_parts(X)])
         X = features(self, X, reset=False, finite=False)
         if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._near()):
             # a number of X that is not finite shows in all logits of its row, and then there is no answer yet

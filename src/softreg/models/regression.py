@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, firth, learning, state, targets
-from softreg.models.devices import host_rows, rows_features
+from softreg.models import checks, firth, learning, state, training
 from softreg.models.predicting import Predictor
 from softreg.models.separated import settle
 from softreg.models.storage import write_model
-from softreg.models.weights import row_weights
 from softreg.optimize import Progress, elastic_net, l2, minimise
-from softreg.rows import Array, as_rows
+from softreg.rows import Array
 
 
 class SoftmaxRegression(Predictor):
@@ -94,49 +92,54 @@ class SoftmaxRegression(Predictor):
 
     # --- fitting ------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SoftmaxRegression:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, checkpoint: str | os.PathLike[str] | None = None
+    ) -> SoftmaxRegression:
         """Fit to features X (n, d) and labels y, which are hard (n,) or label probabilities (n, q).
 
         X is an array, a SciPy sparse matrix or array, a frame of pandas, polars or pyarrow, or a tensor of PyTorch,
         CuPy or JAX, on a GPU or not; what is fitted stays NumPy, so it predicts from any of them. `sample_weight` (n,)
         counts rows: a weight of 2 is the row given twice, 0 is a row left out. Returns the fitted estimator.
 
-        Raises `ValueError` for input that cannot be learned from, naming column, row and value; warns with
-        `ConvergenceWarning` where the certificate was not reached, and names the classes where no optimum exists.
+        X may be more than memory holds: a memory map, or, without y, batches `(X, y)` or `(X, y, weight)` from
+        `softreg.open_rows`, an iterable or a callable that returns one. Batches are read once, into a file that is gone
+        when the fit ends, however it does. `checkpoint` names a folder in which a fit that was killed is taken up
+        again by the same call, with the same rows; it ends as it would have.
+
+        Raises `ValueError` for input that cannot be learned from, naming column, row and value, and `OSError` where the
+        disk is full; warns with `ConvergenceWarning` where the certificate was not reached, and names the classes where
+        no optimum exists.
         """
         l1_share = checks.check_parameters(self)
         seen = copy.copy(self)  # takes note of the columns; the model itself changes only when all has gone well
-        X = rows_features(seen, X, self.device)
-        classes, labels = targets.known_labels(y)
-        checks.check_lengths(X, labels)
-        weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
-        counts = weight if weight is None else weight[weight > 0]
-        X, labels, weight = checks.rows_that_count(X, labels, weight)
-        checks.check_classes(classes, labels, weight)
-        start = self._start(classes, X.shape[1])
+        data = training.gathered(seen, X, y, sample_weight, self._progress())
+        start = self._start(data.classes, data.rows.d)
         if self.penalty == "firth":
+            X, labels, counts = data.arrays("penalty='firth'")
             names = getattr(seen, "feature_names_in_", self._column_names)
-            solution = firth.fit(self, host_rows(X), labels, counts, len(classes), names, start)
+            solution = firth.fit(self, X, labels, counts, len(data.classes), names, start)
         else:
             strength = 0.0 if self.penalty is None else self.strength
-            seed = self.random_state
-            (solution,) = minimise(
-                as_rows(X, labels, None if weight is None else weight[None, :]),
-                len(classes),
-                l2(strength) if l1_share == 0 else elastic_net(strength, l1_share),
-                fit_intercept=self.fit_intercept,
-                solver=self.solver,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                start=start,
-                seed=0 if seed is None else int(check_random_state(seed).randint(2**31 - 1)),
-                on_progress=self._progress(),
-            )
-            if strength == 0:
+            seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
+            with training.journal(seen, data, start, seed, checkpoint) as rows:
+                (solution,) = minimise(
+                    rows,
+                    len(data.classes),
+                    l2(strength) if l1_share == 0 else elastic_net(strength, l1_share),
+                    fit_intercept=self.fit_intercept,
+                    solver=self.solver,
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    start=start,
+                    seed=seed,
+                    on_progress=self._progress(),
+                )
+            if strength == 0 and data.labels is not None:
                 names = getattr(seen, "feature_names_in_", self._column_names)
-                solution = settle(solution, X, labels, classes, names, self.fit_intercept)
+                X, labels, _ = data.arrays("penalty=None")
+                solution = settle(solution, X, labels, data.classes, names, self.fit_intercept)
         checks.take_columns(self, seen)
-        self.classes_ = classes
+        self.classes_ = data.classes
         self._take(solution)
         self._say(solution)
         return self
@@ -156,6 +159,9 @@ class SoftmaxRegression(Predictor):
             return None
 
         def line(now: Progress) -> None:
+            if now.passes == 0 and now.rows and not np.isfinite(now.value):
+                print(f"read {now.rows:,} rows   {now.rows / max(now.seconds, 1e-9):,.0f} a second", file=sys.stderr)
+                return
             print(
                 f"pass {now.passes:4d}   objective {now.value:.8f}   gap {now.gap:.1e}   {now.seconds:.1f} s",
                 file=sys.stderr,

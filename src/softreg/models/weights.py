@@ -31,7 +31,7 @@ def row_weights(
     if class_weight is None:
         return weight
     ones = np.ones(n) if weight is None else in_bounds(weight)
-    per_class = in_bounds(_per_class(class_weight, classes, labels, ones))
+    per_class = in_bounds(class_weights(class_weight, classes, labels, ones))
     weight = np.asarray(ones * (per_class[labels] if labels.ndim == 1 else labels @ per_class))
     if n and not weight.any():
         raise ValueError(
@@ -56,8 +56,8 @@ def in_bounds(weight: Array) -> Array:
     return np.asarray(np.ldexp(weight, -int(np.frexp(top)[1])))
 
 
-def sample_weights(sample_weight: Any, n: int) -> Array:
-    """Checked weights (n,), one for each row; a single number stands for all rows."""
+def sample_weights(sample_weight: Any, n: int, some: bool = True) -> Array:
+    """Checked weights (n,), one for each row; a single number stands for all rows. All may be zero unless `some`."""
     weight = _numbers(sample_weight)
     if weight.ndim == 0:
         weight = np.full(n, float(weight))
@@ -73,7 +73,7 @@ def sample_weights(sample_weight: Any, n: int) -> Array:
         raise ValueError(
             f"the sample weight of row {row} is {weight[row]}: weights count rows, so they are finite and >= 0."
         )
-    if n and not weight.any():
+    if some and n and not weight.any():
         raise ValueError(
             "all sample weights are zero, so there is nothing to fit; leave sample_weight out to count each row once."
         )
@@ -98,7 +98,10 @@ def _numbers(sample_weight: Any) -> Array:
     return out
 
 
-def _per_class(class_weight: Mapping[Any, float] | str, classes: NDArray[Any], labels: Array, weight: Array) -> Array:
+def class_weights(
+    class_weight: Mapping[Any, float] | str, classes: NDArray[Any], labels: Array, weight: Array
+) -> Array:
+    """The weight (q,) of each class, from a dict or "balanced", for which labels and row weights count."""
     if isinstance(class_weight, str):  # "balanced"
         hard = labels.ndim == 1
         mass = np.bincount(labels, weights=weight, minlength=len(classes)) if hard else weight @ labels

@@ -284,6 +284,7 @@ class Descent:
             float(self._value().max()),
             float(finite.max()) if len(finite) else float("inf"),
             perf_counter() - self.began,
+            self.objective.rows_read,
         )
         self.out.history.append(progress)
         if self.on_progress is not None:

@@ -14,7 +14,7 @@ from softreg.optimize.coordinates import Coordinates
 from softreg.optimize.objective import Objective
 from softreg.optimize.penalties import Penalty
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows
+from softreg.rows import Array, Block, Rows, Sums
 
 FULL_BIAS = 4096
 """Up to this many classes the bias is balanced with the full curvature; beyond, with its diagonal."""
@@ -29,9 +29,11 @@ ROOM = 64 << 20
 def objective_for(
     rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
 ) -> Objective:
-    """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows."""
+    """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows, or
+    where the rows themselves are more than memory holds."""
     numbers = 2 * len(penalty.l2) * n_classes
     heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
+    heavy |= not rows.roomy
     plain = not penalty.l1.any() and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
     return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 
@@ -123,7 +125,11 @@ class LeanObjective(Objective):
         prepared, bias = self._prepared(theta)
         self.half_passes += 2
 
-        value, r, G = self.rows.sum(lambda block: self.softmax(block).lean_read(prepared, bias))
+        def part(block: Block) -> Sums:
+            return self.softmax(block).lean_read(prepared, bias)
+
+        part.remembers = True  # type: ignore[attr-defined]  # for a journal, which does not hold that
+        value, r, G = self.rows.sum(part)
         return self._means(value, G, r, r)
 
     # --- the balanced bias --------------------------------------------------------------------------------------

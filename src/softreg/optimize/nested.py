@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.descent import Descent, Outcome
+from softreg.optimize.lbfgs import LBFGS
+from softreg.optimize.lean import LeanObjective
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
+from softreg.optimize.precondition import Sketch
 from softreg.optimize.solution import Progress
 from softreg.optimize.strides import Strides
 from softreg.rows import Array
+
+Listener = Callable[[Progress], Any] | None
 
 SURE = 0.04
 """A sample's Hessian serves for all rows where the square of its likely error, `4 p / n` for p parameters, is below."""
@@ -20,6 +25,8 @@ LEAST, LEAST_A_PARAMETER, GROWTH = 1000, 20, 16
 """Newton's method begins with a sample of at least so many rows; each further one is at most so many times as large."""
 WORTH = 4
 """Rows so many times as many as in the first sample are worth one."""
+LBFGS_ROWS = 100_000
+"""A sketch for L-BFGS where Newton's method does not get there: rows of its sample."""
 CALM = 10.0
 """Rows that speak for weights of zero in each sample of Newton's method."""
 
@@ -31,7 +38,7 @@ def newton(
     max_iter: int,
     seed: int,
     cold: bool,
-    on_progress: Callable[[Progress], Any] | None,
+    on_progress: Listener,
 ) -> Outcome:
     """Newton's method with a reading a step, from the answer for a sample; `Descent` where that does not get there."""
     factors = None
@@ -41,14 +48,47 @@ def newton(
     found = strides.run()
     if found is not None:
         return found
+    taken = strides.out.n_iter
+    left = max_iter - int(taken.max())
+    goes_on = _by_line_search if objective.rows.roomy else _without_logits
+    rest = goes_on(objective, strides, tol, left, seed, on_progress)
+    rest.n_iter = rest.n_iter + taken
+    rest.history[:0] = strides.out.history
+    return rest
+
+
+def _by_line_search(
+    objective: Objective, strides: Strides, tol: float, max_iter: int, seed: int, on_progress: Listener
+) -> Outcome:
+    """Newton's method with steps of the right length, along logits that are kept."""
     again = Objective(objective.rows, objective.q, strides.penalty, objective.coordinates, objective.fit_intercept)
     again.half_passes = objective.half_passes
-    taken = strides.out.n_iter
-    rest = Descent(
-        again, Newton(), strides.reached(), tol=tol, max_iter=max_iter - int(taken.max()), on_progress=on_progress
-    ).run()
-    objective.half_passes, rest.n_iter = again.half_passes, rest.n_iter + taken
-    rest.history[:0] = strides.out.history
+    rest = Descent(again, Newton(), strides.reached(), tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+    objective.half_passes = again.half_passes
+    return rest
+
+
+def _without_logits(
+    objective: Objective, strides: Strides, tol: float, max_iter: int, seed: int, on_progress: Listener
+) -> Outcome:
+    """For rows that are more than memory holds: once more with products in float64, then L-BFGS."""
+    rows, theta = objective.rows.precise(dtype=np.float64), strides.reached()
+    terms = (objective.q, strides.penalty, objective.coordinates, objective.fit_intercept)
+    again = Objective(rows, *terms)
+    again.half_passes = objective.half_passes
+    history: list[Progress] = []
+    rest: Outcome | None = None
+    if objective.lacks_precision():
+        fine = Strides(again, theta, tol=tol, max_iter=max_iter, on_progress=on_progress)
+        rest, theta, history = fine.run(), fine.reached(), fine.out.history
+    if rest is None:
+        lean = LeanObjective(rows, *terms)
+        lean.half_passes = again.half_passes
+        strategy = LBFGS(Sketch(rows.sample(LBFGS_ROWS, seed)))
+        rest = Descent(lean, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+        rest.history[:0] = history
+        again.half_passes = lean.half_passes
+    objective.half_passes = again.half_passes
     return rest
 
 

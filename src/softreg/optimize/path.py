@@ -2,13 +2,14 @@
 
 A fold of cross-validation is fitted for its score on the rows held out from it. The kept logits of a stack are those of
 all rows, so the held-out loss of every member is at hand after each step, without a product: a member is settled when
-two steps in succession have changed it by less than it needs to be known. (A bound of the training objective says
-little of it: where a penalty is weak, a gap of 1e-6 nats has been seen to move the held-out loss by 3e-3.)
+what is left of its movement, judged by the last two steps, is less than it needs to be known. (A bound of the training
+objective says little of it: where a penalty is weak, a gap of 1e-6 nats has been seen to move the held-out loss by
+3e-3.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
+from softreg.optimize.reduction import Reduction, pays, reduce
 from softreg.optimize.solution import Status
 from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
 from softreg.optimize.strategy import Strategy
@@ -34,8 +36,12 @@ PROOF = 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats."""
 LEAVE = 0.5
 """Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
-STEPS = 2
-"""So many steps in succession must leave a held-out loss unchanged."""
+UNKNOWN = 1e300
+"""The movement of a loss that has been looked at but once."""
+EASY = 8
+"""A warm fit that took more passes than this says that the next one deserves a better sketch of the curvature."""
+LEAST_SHRINK, MOST_SHRINK = 0.5, 0.95
+"""Movements of a held-out loss are taken to shrink by factors in between, from one step to the next."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +89,12 @@ class StackPath:
     ) -> None:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
+        self.small: tuple[Reduction, StackPath] | None = None
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
             self.sample = self.rows if rows.n <= few or doubtful(self.rows, n_classes) else self.rows.sample(few, seed)
-            self.few = rows.n <= few
+            self.few, self.hard = rows.n <= few, False
 
     def fit(
         self,
@@ -100,10 +107,12 @@ class StackPath:
     ) -> StackFit:
         """The members with this penalty, from weights W (m, d, q) and b (m, q) on, or from 0.
 
-        `settled` is in nats: how far a held-out loss may move in a step and count as settled; 0 asks for proofs of
-        1e-10 instead. With `copies` the penalty has that many times m strengths, each m of them for the m members.
+        `settled` is in nats: how far a held-out loss may still move, as its last steps tell; 0 asks for proofs of 1e-10
+        instead. With `copies` the penalty has that many times m strengths, each m of them for the m members.
         """
         with one_blas_thread():
+            if pays(self.rows, self.q, penalty):
+                return self._reduced(penalty, start, settled, max_iter, copies)
             rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
             if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
                 rows = rows.sharper()
@@ -119,15 +128,30 @@ class StackPath:
             descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=PROOF, max_iter=max_iter)
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
+            self.hard |= start is not None and objective.passes > EASY
             done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
             return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
+
+    def _reduced(
+        self, penalty: Penalty, start: tuple[Array, Array] | None, settled: float, max_iter: int, copies: int
+    ) -> StackFit:
+        """The same in as many dimensions as there are rows; they are factored once for the whole path."""
+        if self.small is None:
+            small = reduce(self.rows, self.coordinates)
+            more = {"fit_intercept": self.fit_intercept, "solver": self.solver, "seed": self.seed}
+            self.small = small, StackPath(small.rows, self.q, self.judge, self.count, **more)  # type: ignore[arg-type]
+        reduction, path = self.small
+        begin = None if start is None else reduction.start(*start)
+        found = path.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+        W, b = reduction.weights(found.W, found.b)
+        return replace(found, W=W, b=b)
 
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
             return Newton()
         if many_classes(objective):
             return LBFGS(ClusterSketch(), REVIEWS_MANY)
-        sketch = Sketch(sample) if self.few or not doubtful(objective.rows, self.q) else DoubtSketch()
+        sketch = Sketch(sample) if self.few or not doubtful(objective.rows, self.q) else DoubtSketch(self.hard)
         return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(sketch)
 
     def _begin(self, objective: Objective, start: tuple[Array, Array] | None) -> Array:
@@ -179,14 +203,27 @@ class Watch:
         return np.asarray(np.divide(total, mass, out=np.full(objective.m, np.nan), where=mass > 0))
 
 
+def left_to_move(before: Array, last: Array) -> Array:
+    """How far a held-out loss (m,) will still move, if movements go on to shrink as the last has from the one before.
+
+    A movement may be small by chance, so it counts as at least half the one before; and never is all over at once.
+
+    Example:
+        >>> left_to_move(np.array([2e-5, 1e-5]), np.array([5e-6, 9e-6])).round(7)
+        array([1.0e-05, 8.1e-05])
+    """
+    shrink = np.divide(last, before, out=np.zeros_like(last), where=before > 0).clip(LEAST_SHRINK, MOST_SHRINK)
+    return np.asarray(np.maximum(last, before / 2) * shrink / (1 - shrink))
+
+
 class WatchedDescent(Descent):
     """A descent that ends when the held-out losses of all members have settled; of a model of all rows, its own."""
 
     def __init__(self, watch: Watch, limit: float, objective: Objective, *rest: Any, **more: Any) -> None:
         super().__init__(objective, *rest, **more)
         self.watch, self.limit = watch, limit
-        self.last = np.full(watch.members, np.inf)
-        self.quiet, self.steps = np.zeros((2, watch.members), dtype=np.int64)
+        self.last, self.steps = np.full(watch.members, UNKNOWN), np.zeros(watch.members, dtype=np.int64)
+        self.moves = np.full((2, watch.members), UNKNOWN)
         self.calm = np.zeros(watch.members, dtype=bool)
         self._look()
 
@@ -194,8 +231,8 @@ class WatchedDescent(Descent):
         held = self.watch(self.objective)
         now = np.where(np.isnan(held), self.loss, held)
         mine = self.objective.members
-        moved, still = self.out.n_iter[mine] > self.steps[mine], np.abs(now - self.last[mine]) <= self.limit
-        self.quiet[mine] = np.where(still, self.quiet[mine] + moved, 0)
+        moves = np.stack([self.moves[1, mine], np.abs(now - self.last[mine])])
+        self.moves[:, mine] = np.where(self.out.n_iter[mine] > self.steps[mine], moves, self.moves[:, mine])
         self.last[mine], self.steps[mine] = now, self.out.n_iter[mine]
 
     def _iterate(self, iteration: int) -> bool:
@@ -204,7 +241,7 @@ class WatchedDescent(Descent):
         if not going:
             return False
         self._look()
-        done = self.quiet[self.objective.members] >= STEPS
+        done = left_to_move(*self.moves[:, self.objective.members]) <= self.limit
         if self.limit == 0 or done.sum() < max(1, LEAVE * len(done)):
             return True
         gap, bound = self._prove(np.full(self.objective.m, np.inf), last=True)

@@ -65,14 +65,22 @@ class Reduction:
 
     def back(self, solution: Solution) -> Solution:
         """What was found for U as the solution for W: `W = Q U`, `b - shift W`."""
-        U = np.zeros((len(self.shift), solution.W.shape[1]))
-        U[: len(solution.W)] = solution.W
-        W = self._turned(U, "N")
-        return replace(solution, W=W, b=solution.b - self.shift @ W)
+        W, b = self.weights(solution.W[None], solution.b[None])
+        return replace(solution, W=W[0], b=b[0])
+
+    def weights(self, U: Array, b: Array) -> tuple[Array, Array]:
+        """Weights (m, d, q) and bias (m, q) of the columns from those of the rows' space, (m, n, q) and (m, q)."""
+        m, n, q = U.shape
+        wide = np.zeros((len(self.shift), m * q))
+        wide[:n] = U.transpose(1, 0, 2).reshape(n, m * q)  # all models at once: Q is read once
+        W = np.ascontiguousarray(self._turned(wide, "N").reshape(-1, m, q).transpose(1, 0, 2))
+        return W, np.asarray(b - self.shift @ W)
 
     def start(self, W: Array, b: Array) -> tuple[Array, Array]:
         """A start W (m, d, q) and b (m, q) as one for U: what lies outside the space of the rows is left out."""
-        U = np.stack([self._turned(np.asarray(w, dtype=np.float64), "T")[: self.rows.d] for w in W])
+        m, d, q = W.shape
+        columns = np.asarray(W, dtype=np.float64).transpose(1, 0, 2).reshape(d, m * q)
+        U = self._turned(columns, "T")[: self.rows.d].reshape(-1, m, q).transpose(1, 0, 2)
         return U, np.asarray(b + self.shift @ W)
 
     def _turned(self, columns: Array, trans: str) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from softreg.optimize.separation import Separation
@@ -33,6 +33,10 @@ class Progress:
     gap: float
     """An estimate of how far the objective is above its minimum, in nats; not a certificate until the fit ends."""
     seconds: float
+    rows: int = field(default=0, compare=False)
+    """Rows read so far, all passes together; those of a source of batches before the first pass, while it is read."""
+    total: int | None = field(default=None, compare=False)
+    """While a source is read: how many rows it has, where that is known."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ NEWTON_PARAMETERS = 125
 """Up to this many parameters, (q - 1) x (d + 1), an exact Hessian a step is cheaper than the steps that it saves."""
 NEWTON_CLASSES = 12
 """Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""
+TALL_PARAMETERS, TALL = 500, 1000
+"""With up to so many parameters and from so many rows a parameter on, Newton's method takes the Hessian of a sample."""
 SAMPLE_SHARE = 10
 """The sample for warm starts and sketches is this part of the rows."""
 WARM_STEPS = 12
@@ -96,6 +98,8 @@ def minimise(
             )
             return tuple(small.back(solution) for solution in found)
         name = choose(rows, n_classes, penalty, solver)
+        if solver == "auto" and tall(rows, n_classes, penalty):
+            name = "newton"
         if name == "newton" and rows.coarse:  # few steps, each of which brings many digits
             rows = rows.sharper()
         make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
@@ -125,6 +129,21 @@ def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -
     return "newton" if few else "lbfgs"
 
 
+def tall(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
+    """Whether there are so many rows that the Hessian of a sample does for all: a step then costs one reading.
+
+    Example:
+        >>> import numpy as np
+        >>> from softreg.rows import as_rows
+        >>> from softreg.optimize import l2
+        >>> tall(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
+        False
+    """
+    parameters = (n_classes - 1) * (rows.d + 1)
+    small = n_classes <= NEWTON_CLASSES and parameters <= TALL_PARAMETERS
+    return small and rows.n >= TALL * parameters and bool((penalty.l2 > 0).all()) and not penalty.l1.any()
+
+
 def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, Array] | None) -> Array:
     if start is None:
         return np.zeros((objective.m, objective.q, objective.rows.d + 1))
@@ -133,7 +152,7 @@ def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, A
 
 
 def _sample(rows: Rows, seed: int) -> Rows:
-    return rows if rows.n <= SMALL // 4 else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
+    return rows if rows.n <= SMALL // 4 and rows.roomy else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
 
 
 def _descend(

@@ -48,6 +48,11 @@ class Stack:
         """Passes over the rows so far; one pass is one product with X and one with its transpose."""
         return (self.half_passes + 1) // 2
 
+    @property
+    def rows_read(self) -> int:
+        """Rows read so far, all passes together."""
+        return self.half_passes * self.rows.n // 2
+
     def _check_weights(self) -> None:
         def part(block: Block) -> Sums:
             block.memory.clear()  # what another stack has left there

@@ -178,7 +178,11 @@ class Strides:
 
     def _report(self) -> None:
         progress = Progress(
-            self.objective.passes, float(self.now.value.max()), float(self.estimate.max()), perf_counter() - self.began
+            self.objective.passes,
+            float(self.now.value.max()),
+            float(self.estimate.max()),
+            perf_counter() - self.began,
+            self.objective.rows_read,
         )
         self.out.history.append(progress)
         if self.on_progress is not None:

@@ -13,6 +13,9 @@ from softreg.probability import OperatingPoint
 from softreg.report.audit import Audit
 from softreg.report.plots import Record, Strengths
 
+WHY = "why predicted"
+"""The cell of a shown row that says which columns speak most for its predicted class."""
+
 
 @dataclass(frozen=True, eq=False)
 class ShownRow:

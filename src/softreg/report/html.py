@@ -12,7 +12,7 @@ from markupsafe import Markup
 from softreg.files import atomic_path
 from softreg.report import answers, plots, trust_views, views, words
 from softreg.report.acting import gains
-from softreg.report.data import ReportData
+from softreg.report.data import WHY, ReportData
 
 
 def render_report(data: ReportData) -> str:
@@ -53,6 +53,7 @@ def render_report(data: ReportData) -> str:
         most_lines=views.MOST_LINES,
         columns=views.columns(data),
         row_table=views.row_table,
+        why=WHY,
         **_pictures(data),
     )
 

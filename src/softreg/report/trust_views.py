@@ -27,14 +27,17 @@ def trust(audit: Audit) -> Table:
     def line(what: str, figure: Interval, shown: Callable[[float], str], why: str) -> tuple[str, str, str, str]:
         return (what, shown(figure.value), f"{shown(figure.low)} to {shown(figure.high)}", why)
 
+    def short(value: float) -> str:
+        return number(value, 2)
+
     return Table(
         ("figure", "value", "95% interval", "meaning"),
         [
             line("log loss", t.log_loss, number, "nats a row"),
-            line("calibration gap", t.gap, number, f"of it, what {t.repair} scaling would gain on new rows"),
+            line("calibration gap", t.gap, short, f"of it, what {t.repair} scaling would gain on new rows"),
             ("refinement", number(t.refinement), "", "what the probabilities leave open even so"),
             line("Brier score", t.brier, number, "mean squared error over all classes"),
-            line("of it, calibration", t.brier_gap, number, "by the same repair"),
+            line("of it, calibration", t.brier_gap, short, "by the same repair"),
             line("entropy explained", t.skill, percent, "1 − log loss / label entropy"),
             line("accuracy", t.accuracy, percent, ""),
         ],
@@ -59,7 +62,7 @@ def calibration_test(audit: Audit) -> Table:
         ("each class", p_value(c.p_classes, c.draws), error(c.error, c.error_by_chance)),
         ("the most likely class", p_value(c.p_top, c.draws), error(c.top_error, c.top_error_by_chance)),
     ]
-    return Table(("what is tested", "p-value", "seen"), rows, (False, True, False))
+    return Table(("what is tested", "p-value", "seen"), rows, (False, True, False), stacked=True)
 
 
 def acting(found: Gains) -> Table:

@@ -8,12 +8,14 @@ import scipy.sparse as sp
 
 from softreg.rows.base import Array, Block, Rows, Sums, runs
 from softreg.rows.columns import repeats
-from softreg.rows.dense import DenseRows, scores
+from softreg.rows.dense import DenseRows, scores, vast
 from softreg.rows.device import OnDevice
 from softreg.rows.dual import Dual
+from softreg.rows.journal import JournalRows, Log
 from softreg.rows.kernels import Kernels, kernels_in_use
 from softreg.rows.softmax import Softmax
 from softreg.rows.sparse import SparseRows
+from softreg.rows.stream import RowWriter
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
 
 __all__ = [
@@ -21,8 +23,11 @@ __all__ = [
     "Block",
     "DenseRows",
     "Dual",
+    "JournalRows",
     "Kernels",
+    "Log",
     "OnDevice",
+    "RowWriter",
     "Rows",
     "Softmax",
     "SparseRows",
@@ -34,6 +39,7 @@ __all__ = [
     "runs",
     "scores",
     "thread_count",
+    "vast",
 ]
 
 

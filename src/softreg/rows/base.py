@@ -115,6 +115,8 @@ class Rows(Protocol):
     n: int
     d: int
     dtype: np.dtype[Any]
+    roomy: bool
+    """Whether blocks may keep a number for every row and class in memory; not where rows are more than fit there."""
 
     def sum(self, part: Callable[[Block], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in an order that depends on the data alone."""
@@ -129,8 +131,8 @@ class Rows(Protocol):
         ...
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
-        """Write `(X - shift) / scale` of the rows of these numbers (k,) to `out` (k, d): memory that is used again,
-        since fresh memory costs more than the copy."""
+        """Write `(X - shift) / scale` of the rows of these increasing numbers (k,) to `out` (k, d): memory that is
+        used again, since fresh memory costs more than the copy."""
         ...
 
     @property
@@ -222,6 +224,7 @@ class MemoryRows(Generic[OneBlock]):
     """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
 
     blocks: list[OneBlock]
+    roomy = True
 
     def sum(self, part: Callable[[OneBlock], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in the order of the rows."""
@@ -289,37 +292,3 @@ def add_up(parts: Any) -> Sums:
     if total is None:
         raise ValueError("there are no rows to sum over")
     return tuple(total)
-
-
-MANY = 100_000
-"""From so many rows on a sample is not drawn from an order of all of them."""
-
-
-def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Array, Array]:
-    """Indices of about `size` rows, each class in proportion but at least `least` rows of it, and their weights.
-
-    Soft labels count as their most likely class. The weight of a row is the number of rows of its class divided by
-    the number drawn, so that weighted sums over the sample estimate sums over all rows without bias.
-
-    Example:
-        >>> index, weight = stratified(np.array([0] * 98 + [1] * 2), 10, seed=0)
-        >>> len(index), weight.sum()
-        (12, np.float64(100.0))
-    """
-    codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    n, random, counts = len(codes), np.random.default_rng(seed), np.bincount(codes)
-    take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
-    order = np.arange(n)
-    if n > MANY:  # most rows drop out before the rest is shuffled; that too few stay is out of the question
-        stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1)
-        order = np.flatnonzero(random.random(n, dtype=np.float32) < stay.astype(np.float32)[codes])
-        take = np.minimum(take, np.bincount(codes[order], minlength=len(counts)))
-    order = random.permutation(order)
-    few = codes.astype(np.int16) if len(counts) < 2**15 else codes  # which NumPy sorts by counting
-    order = order[np.argsort(few[order], kind="stable")]
-    last = np.cumsum(np.bincount(codes[order], minlength=len(counts)))
-    first = np.concatenate([[0], last[:-1]])
-    index = np.concatenate([order[a : a + k] for a, k in zip(first, take, strict=True)])
-    index.sort()
-    weight = counts[codes[index]] / take[codes[index]]
-    return index, weight

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from softreg.rows import kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums
+from softreg.rows.sampling import drawn
 from softreg.rows.threads import in_order
 
 BLOCK_BYTES = 16 << 20
-"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads."""
+"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads. An array
+that is not larger is copied where its numbers do not lie row by row (part of a wider one, say): kernels want that."""
 BLOCK_ROWS = 256, 16384
 """A block has at least and at most so many rows."""
+VAST = 256 << 20
+"""Mapped files of fewer bytes are taken for what is in memory, as joblib's are."""
 ONE_BLOCK = 1 << 20
 """Fewer bytes than this are not worth a second thread."""
 
@@ -85,17 +90,18 @@ class DenseRows(MemoryRows[DenseBlock]):
         scale: Array | None = None,
         dtype: Any = None,
     ) -> None:
-        self.X, self.labels, self.weights = X, labels, weights
+        small = isinstance(X, np.ndarray) and X.nbytes <= BLOCK_BYTES
+        self.X, self.labels, self.weights = np.ascontiguousarray(X) if small else X, labels, weights
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
+        self.roomy = isinstance(X, np.ndarray) and not vast(X)
         self.dtype = np.dtype(dtype or X.dtype)
         size = block_rows(self.n, self.d * X.dtype.itemsize)
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def sample(self, size: int, seed: int) -> DenseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
-        index, share = stratified(self.labels, size, seed)
-        weights = share[None, :] if self.weights is None else self.weights[:, index] * share
+        index, weights = drawn(self, size, self.d * self.X.dtype.itemsize, seed)
         few = DenseRows(self.X[index], self.labels[index], weights)
         return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
 
@@ -112,7 +118,7 @@ class DenseRows(MemoryRows[DenseBlock]):
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
         """Write `(X - shift) / scale` of these rows to `out`."""
-        if self.shift is None and self.X.dtype == out.dtype:
+        if self.shift is None and self.X.dtype == out.dtype and isinstance(self.X, np.ndarray):
             np.take(self.X, index, axis=0, out=out, mode="clip")  # the other modes copy twice
         else:
             out[:] = self.ready(self.X[index])
@@ -130,13 +136,28 @@ class DenseRows(MemoryRows[DenseBlock]):
 
     def labelled(self, labels: Array, weights: Array | None) -> DenseRows:
         """The same rows with other labels and weights."""
-        return DenseRows(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
+        return type(self)(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> DenseRows:
         """The same rows, each block shifted, scaled and cast before it is multiplied."""
         if shift is None:
             shift, scale = self.shift, self.scale
-        return DenseRows(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+        return type(self)(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+
+
+def vast(X: Any) -> bool:
+    """Whether an array lies in a file mapped into memory and is so large that it may be more than fits there.
+
+    Example:
+        >>> vast(np.zeros((2, 2)))
+        False
+    """
+    base: Any = X
+    while isinstance(X, np.ndarray) and X.nbytes >= VAST and base is not None:
+        if isinstance(base, (np.memmap, mmap.mmap)):
+            return True
+        base = getattr(base, "base", None)
+    return False
 
 
 def block_rows(n: int, row_bytes: int) -> int:

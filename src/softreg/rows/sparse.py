@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows import columns, kernels
-from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums, stratified
+from softreg.rows.base import Array, MemoryBlock, MemoryRows, Sums, class_sums
 from softreg.rows.dual import Dual, dual_steps, row_squares
+from softreg.rows.sampling import drawn
 
 BLOCK_NONZEROS = 400_000
 BLOCK_NONZEROS_A_COLUMN = 20
@@ -27,7 +28,12 @@ class SparseBlock(MemoryBlock):
     """A run of rows of a CSR matrix; it shares the numbers of the whole."""
 
     rows: SparseRows
-    X: Any
+    held: Any
+
+    @property
+    def X(self) -> Any:
+        """The rows, a csr_array."""
+        return self.held
 
     def times(self, prepared: Array) -> Array:
         """`W @ X.T`, (k, b)."""
@@ -89,12 +95,16 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def _cuts(self) -> list[tuple[int, int]]:
         """First and last row + 1 of each block: about equally many stored numbers in all."""
-        start, nonzeros = self.X.indptr, self.stored
+        nonzeros = self.stored
         count = max(nonzeros // max(BLOCK_NONZEROS, BLOCK_NONZEROS_A_COLUMN * self.d), -(-self.n // LONGEST))
         count = min(max(count, min(LEAST_BLOCKS, nonzeros // FEW)), max(1, self.n // SHORTEST))
-        inner = np.searchsorted(start, np.linspace(0, nonzeros, count + 1)[1:-1])
+        inner = self._search(np.linspace(0, nonzeros, count + 1)[1:-1])
         edges = np.unique(np.concatenate([[0], inner, [self.n]]))
         return [(int(a), int(b)) for a, b in pairwise(edges)]
+
+    def _search(self, targets: Array) -> Array:
+        """Before which rows so many numbers are stored."""
+        return np.searchsorted(self.X.indptr, targets)
 
     def _block(self, start: int, stop: int) -> SparseBlock:
         """The stored numbers themselves; float products of double ones cost no copy, the other way round they do."""
@@ -107,8 +117,7 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def sample(self, size: int, seed: int) -> SparseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
-        index, share = stratified(self.labels, size, seed)
-        weights = share[None, :] if self.weights is None else self.weights[:, index] * share
+        index, weights = drawn(self, size, int(self.stored / max(1, self.n) * (self.X.dtype.itemsize + 4)), seed)
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
@@ -136,8 +145,8 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def labelled(self, labels: Array, weights: Array | None) -> SparseRows:
         """The same rows with other labels and weights."""
-        return SparseRows(self.X, labels, weights, dtype=self.dtype)
+        return type(self)(self.X, labels, weights, dtype=self.dtype)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> SparseRows:
         """The same rows, multiplied in float64; a shift would fill the zeros, so none is applied to the numbers."""
-        return SparseRows(self.X, self.labels, self.weights, dtype=dtype or np.float64)
+        return type(self)(self.X, self.labels, self.weights, dtype=dtype or np.float64)

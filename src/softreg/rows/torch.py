@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from softreg.rows.base import Array, MemoryBlock, Sums, add_up, stratified
+from softreg.rows.base import Array, MemoryBlock, Sums, add_up
 from softreg.rows.device import OnDevice, no_room
 from softreg.rows.feed import Feed
+from softreg.rows.sampling import stratified
 from softreg.rows.softmax import Softmax
 from softreg.rows.tensors import name_of, pytorch, to_torch
 from softreg.rows.torch_softmax import TorchSoftmax
@@ -38,7 +39,7 @@ reading it on a device does."""
 class TorchRows:
     """Rows of a tensor X (n, d) with their labels and weights (NumPy arrays, copied to the device once)."""
 
-    can_shift = True
+    can_shift = roomy = True
 
     def __init__(
         self,

@@ -1,0 +1,175 @@
+"""Rows of numbers straight from files that are larger than memory, batch by batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from softreg.models.batches import ROWS, Coded
+
+ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc", ".ipc": "ipc",
+           ".feather": "ipc"}  # fmt: skip
+READ = 1 << 18
+"""So many bytes of a column are read from a Parquet file at a time: whole chunks would be a row group in memory."""
+TEXT_BLOCK = 8 << 20
+"""Bytes of text that are parsed at a time."""
+
+
+def open_rows(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    target: str | None = None,
+    *,
+    weight: str | None = None,
+    drop: Sequence[str] = (),
+) -> FileRows:
+    """Rows of numbers in a Parquet, CSV, TSV or Arrow IPC file (or several of one kind), a batch at a time.
+
+    `target` names the column of labels, `weight` that of row weights and `drop` those to leave out; every other column
+    is a feature and holds numbers. In CSV and TSV the labels are text, as they are written. Nothing is read yet but the
+    names of the columns. Give the result to `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few
+    batches of it.
+
+    Raises `FileNotFoundError` and `ValueError`, which name the file, for one that is missing, damaged or of another
+    kind, and for columns that are not there or hold no numbers (`softreg.TableClassifier` takes columns of any kind).
+
+    Example:
+        >>> import pyarrow.parquet
+        >>> table = pa.table({"x": [0.0, 1.0, 2.0, 3.0], "y": ["no", "no", "yes", "yes"]})
+        >>> pyarrow.parquet.write_table(table, "small.parquet")
+        >>> from softreg import SoftmaxRegression
+        >>> rows = open_rows("small.parquet", target="y")
+        >>> SoftmaxRegression(0.01).fit(rows).predict(rows).tolist()
+        ['no', 'no', 'yes', 'yes']
+    """
+    paths = [Path(p) for p in ([path] if isinstance(path, (str, os.PathLike)) else path)]
+    if not paths:
+        raise ValueError("there is no file to open: the list of paths is empty.")
+    schemas = [_schema(p) for p in paths]
+    for p, schema in zip(paths, schemas, strict=True):
+        if schema.names != schemas[0].names:
+            raise ValueError(f"the columns of {p.name!r} are not those of {paths[0].name!r}; files must have the same.")
+    names = schemas[0].names
+    twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
+    if twice is not None:
+        raise ValueError(f"{paths[0].name!r} has two columns {twice!r}; rename one.")
+    for name in (target, weight, *drop):
+        if name is not None and name not in names:
+            raise ValueError(f"{paths[0].name!r} has no column {name!r}; there are {', '.join(map(repr, names[:10]))}.")
+    apart = {target, weight, *drop}
+    rows = FileRows(tuple(paths), tuple(n for n in names if n not in apart), target, weight)
+    rows.check_numbers(schemas[0])
+    return rows
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Batches `(X, labels, weights)` of the rows in files; each `iter` begins anew."""
+
+    paths: tuple[Path, ...]
+    features: tuple[str, ...]
+    target: str | None
+    weight: str | None
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows there are, where the files say so (Parquet)."""
+        counts = [pq.ParquetFile(p).metadata.num_rows if _kind(p) == "parquet" else None for p in self.paths]
+        return None if None in counts else sum(c for c in counts if c is not None)
+
+    def check_numbers(self, schema: Any) -> None:
+        """Raise `ValueError` for a feature that holds no numbers. Columns of other kinds get their encoder here."""
+        for name in self.features:
+            kind = schema.field(name).type
+            number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+            if not number and _kind(self.paths[0]) != "csv":
+                raise ValueError(
+                    f"the column {name!r} of {self.paths[0].name!r} holds {kind}, not numbers. Leave it out with "
+                    "drop=[...], or use softreg.TableClassifier, which takes columns of mixed kinds."
+                )
+        if not self.features:
+            raise ValueError(f"{self.paths[0].name!r} has no column left to learn from.")
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for path in self.paths:
+            try:
+                for batch in _ahead(self._read(path)):
+                    if batch.num_rows:
+                        yield self._parts(batch)
+            except (pa.ArrowException, OSError) as error:  # Arrow raises both
+                words = str(error).strip().split("\n")[0]
+                raise ValueError(f"{path.name!r} cannot be read to its end: {words}") from error
+
+    def _parts(self, batch: Any) -> tuple[Any, ...]:
+        X = batch.select(list(self.features))
+        if self.target is None:
+            return (X,)
+        labels = batch.column(self.target)
+        if pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type):
+            labels = labels.dictionary_encode()
+        if pa.types.is_dictionary(labels.type) and not labels.null_count and not labels.dictionary.null_count:
+            labels = Coded(labels.dictionary.to_pylist(), labels.indices.to_numpy())
+        return (X, labels) if self.weight is None else (X, labels, batch.column(self.weight))
+
+    def _read(self, path: Path) -> Iterator[Any]:
+        """Record batches of the columns that are wanted."""
+        wanted = [name for name in (*self.features, self.target, self.weight) if name is not None]
+        kind = _kind(path)
+        if kind == "parquet":
+            with pq.ParquetFile(path, buffer_size=READ, pre_buffer=False, page_checksum_verification=True) as file:
+                yield from file.iter_batches(batch_size=ROWS, columns=wanted)
+        elif kind == "csv":
+            numbers = {name: pa.float64() for name in wanted if name != self.target}
+            text = {} if self.target is None else {self.target: pa.string()}
+            convert = pc.ConvertOptions(column_types=numbers | text, include_columns=wanted, strings_can_be_null=False)
+            yield from _open_text(path, convert)
+        else:
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+                for k in range(file.num_record_batches):
+                    yield file.get_batch(k).select(wanted)
+
+
+def _kind(path: Path) -> str:
+    kind = ENDINGS.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{path.name!r} ends in none of {', '.join(ENDINGS)}, so it is not known how to read it.")
+    return kind
+
+
+def _schema(path: Path) -> Any:
+    """Names and types of the columns; those of text are what its beginning looks like."""
+    kind = _kind(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {str(path)!r}")
+    try:
+        if kind == "parquet":
+            return pq.read_schema(path)
+        if kind == "csv":
+            return _open_text(path, None).schema
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+            return file.schema
+    except pa.ArrowException as error:
+        words = str(error).strip().split("\n")[0]
+        raise ValueError(f"{path.name!r} is no whole {path.suffix[1:].upper()} file: {words}") from error
+
+
+def _open_text(path: Path, convert: Any) -> Any:
+    options = pc.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    return pc.open_csv(path, pc.ReadOptions(block_size=TEXT_BLOCK), options, convert or pc.ConvertOptions())
+
+
+def _ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The items, of which a thread makes the next one while one is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="softreg-read") as reader:
+        coming = reader.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = reader.submit(next, items, None)
+            yield item
