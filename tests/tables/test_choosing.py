@@ -72,7 +72,7 @@ def test_wide_sparse_rows_have_one_fold_held_out(monkeypatch: pytest.MonkeyPatch
     assert path.scores.shape == (len(told), 1)
     assert (np.diff(path.strength) < 0).all()
     assert path.chosen < len(path) - 1
-    assert path.mean[path.chosen] <= path.mean.min() + 0.1 * path.error[path.mean.argmin()]
+    assert path.mean[path.chosen] <= path.mean.min() + choosing.NEAR * path.error[path.mean.argmin()]
     assert (path.mean[: path.chosen] > path.mean[path.chosen]).all()
     assert model.model_.solution_.gap <= 1e-6
     assert told[0].strength == 1e-4

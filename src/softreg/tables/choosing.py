@@ -24,8 +24,10 @@ FIRST, STRONGEST, WEAKEST = 1e-4, 1.0, 1e-9
 TURNING = 1 / 3
 """Half a power of ten is not tried if the one before gained less than this share of what the one before that did: on a
 parabola, half of it means the vertex, and weak penalties are the dear ones."""
-NEAR = 0.1
+NEAR = 0.03
 """Standard errors of the held-out loss by which a stronger penalty may be worse: weaker ones cost many passes."""
+SLIGHT = 0.1
+"""Standard errors that the last half power of ten must have gained to be followed by another."""
 ROUGH = 1e-4
 """Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
 STRENGTH = 1e-4
@@ -96,7 +98,7 @@ def _next(points: Sequence[PathPoint]) -> float | None:
     loss = [point.log_loss for point in order]
     gains = [a - b for a, b in pairwise(loss)]
     turned = bool(gains) and (
-        gains[-1] <= 0 or gains[-1] < NEAR * order[-1].error or (len(gains) > 1 and gains[-1] < TURNING * gains[-2])
+        gains[-1] <= 0 or gains[-1] < SLIGHT * order[-1].error or (len(gains) > 1 and gains[-1] < TURNING * gains[-2])
     )
     if not turned and order[-1].strength > WEAKEST:
         return _rounded(order[-1].strength / 10**0.5)
