@@ -37,7 +37,7 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris: minutes; PROBLEM=tables: files and texts)
+bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris, tables: minutes)
 	$(PY) benchmarks/$(if $(filter audit trust tables,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
 
 clean: ## remove .venv, demo/ and every cache
