@@ -37,8 +37,8 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris: minutes)
-	$(PY) benchmarks/$(if $(filter audit trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
+bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris, tables: minutes)
+	$(PY) benchmarks/$(if $(filter audit trust tables,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
 
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -39,7 +39,7 @@ def complaint(done: Any) -> str:
         pytest.param(HEADER + ROWS + "inf,pro,yes\n", ["'age'", "inf", "row 21"], id="infinite number"),
         pytest.param(HEADER + ROWS + "1,pro,\n", ["'buys'", "no label", "21"], id="no label"),
         pytest.param(HEADER.replace("plan", "age") + ROWS, ["several columns", "'age'"], id="column twice"),
-        pytest.param(DATES, ["'when'", "Dates and times", "--drop 'when'"], id="dates"),
+        pytest.param(DATES + "2026-02-30,no\n", ["'when'", "row 21", "calendar", "--drop 'when'"], id="dates"),
         pytest.param(
             "age,plan,buys\n" + "".join(f"{i % 7},pro,{i * 1.5}\n" for i in range(40)),
             ["'buys'", "40 different values", "a number to regress on"],

@@ -211,7 +211,7 @@ def test_a_note_that_says_the_same_in_other_words_is_refused(model, tmp_path):
     data = (tmp_path / "m").read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     header = data[8:start]
-    for old, new in ((rb"\"format\": 1", rb"\"format\":1 "), (rb"0.001,", rb"1e-3, ")):
+    for old, new in ((rb"\"format\": 2", rb"\"format\":2 "), (rb"0.001,", rb"1e-3, ")):
         assert header.count(old) >= 1
         (tmp_path / "m").write_bytes(
             data[:8] + header.replace(old, new, 1)[: len(header)].ljust(len(header)) + data[start:]

@@ -245,9 +245,9 @@ def test_bytes_swapped_for_others_of_the_same_kind_are_refused(stored, tmp_path)
 
 def test_a_newer_format_is_refused_by_name(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "FORMAT", 2)
+        patch.setattr(storage, "FORMAT", storage.FORMAT + 1)
         model.save(tmp_path / "m")
-    with pytest.raises(ModelFileError, match=r"newer softreg \(format 2\); this one reads up to 1"):
+    with pytest.raises(ModelFileError, match=r"newer softreg \(format 3\); this one reads up to 2"):
         softreg.load(tmp_path / "m")
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import softreg
-from softreg.tables import TableClassifier, TableWarning
+from softreg.tables import TableClassifier, TableWarning, choosing
 
 
 def table(n: int = 200) -> pa.Table:
@@ -58,3 +58,21 @@ def test_a_class_of_one_row_is_told():
     with pytest.warns(UserWarning, match="'odd'"):
         classifier = TableClassifier("y", strength="auto").fit(odd, rows=np.arange(1, 60))
     assert np.isfinite(classifier.path_.mean).all()
+
+
+def test_wide_sparse_rows_have_one_fold_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "WIDE", 100)
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, 600)
+    own = [[f"w{k}x{i}" for i in range(40)] for k in range(3)]
+    texts = [" ".join([*random.choice(own[k], 2), *random.choice(np.ravel(own), 8)]) for k in y]
+    rows, told = pa.table({"text": texts, "y": [f"c{k}" for k in y]}), []
+    model = TableClassifier("y", strength="auto", verbose=told.append).fit(rows)
+    path = model.path_
+    assert path.scores.shape == (len(told), 1)
+    assert (np.diff(path.strength) < 0).all()
+    assert path.chosen < len(path) - 1
+    assert path.mean[path.chosen] <= path.mean.min() + choosing.NEAR * path.error[path.mean.argmin()]
+    assert (path.mean[: path.chosen] > path.mean[path.chosen]).all()
+    assert model.model_.solution_.gap <= 1e-6
+    assert told[0].strength == 1e-4

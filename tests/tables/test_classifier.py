@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import softreg
+from softreg.models import storage
 from softreg.probability import Classes
 from softreg.probability.scores import log_loss
 from softreg.tables import (
@@ -290,3 +291,28 @@ def test_a_warning_made_an_error_leaves_nothing_half_fitted() -> None:
         with pytest.raises(TableWarning):
             model.fit(table)
     assert not hasattr(model, "schema_")
+
+
+def test_a_model_of_the_first_format_is_read(
+    fitted: TableClassifier, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays, metadata = fitted.to_state()
+    for code in metadata["encoder"]["codes"]:
+        for name in ("knots", "scores", "pooled"):
+            code.pop(name, None)
+    del metadata["asked"]
+    monkeypatch.setattr(storage, "FORMAT", 1)
+    storage.write_model(tmp_path / "m", "table", arrays, metadata)
+    monkeypatch.undo()
+    again = softreg.load(tmp_path / "m")
+    assert again.predict_proba(table).tobytes() == fitted.predict_proba(table).tobytes()
+
+
+def test_kinds_that_were_asked_for_are_kept(table: pa.Table, tmp_path: Path) -> None:
+    model = TableClassifier("label", category="children", text=["job 😀"]).fit(table)
+    assert [kind for _, kind, _ in model.describe()][1:4] == ["text", "boolean", "category"]
+    model.save(tmp_path / "m")
+    again = softreg.load(tmp_path / "m")
+    assert (again.category, again.text, again.number) == (("children",), ("job 😀",), ())
+    with pytest.raises(TableError, match="'loan' is asked for as a number and as a text"):
+        TableClassifier("label", number="loan", text="loan").fit(table)

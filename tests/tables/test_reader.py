@@ -172,8 +172,8 @@ def test_a_header_without_rows(tmp_path: Path) -> None:
     [
         (b"PK\x03\x04\x00\x00", "a zip archive or a spreadsheet"),
         (b"\x89PNG\r\n\x1a\n\x00", "a PNG picture"),
-        (b"\x1f\x8b\x08\x00", "unpack it first"),
-        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        (b"\x1f\x8b\x08\x00", "give it the ending .csv.gz"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "--encoding utf-16-le"),
         (b"a,b\n1,\x00\n", "byte 7 is zero"),
         (b"PAR1....", "rename it to 't.parquet'"),
     ],
@@ -192,7 +192,8 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     written(tmp_path, "a\n1\n", "bank.csv")
     assert "Nearest by name: 'bank.csv'" in refusal(tmp_path / "bnak.csv")
     assert "the folder" in refusal(tmp_path / "no" / "bank.csv")
-    assert "is a folder" in refusal(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "is a folder without data files" in refusal(tmp_path / "empty")
 
 
 # Parquet and frames

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from softreg.tables import Schema, TableError, learn_schema
+from softreg.tables import Kind, Schema, TableError, learn_schema
 
 N = 40
 TRAIN = np.arange(N)
@@ -45,7 +45,7 @@ def test_describe_lists_every_column_in_order(table: pa.Table) -> None:
 
 def test_columns_left_out_are_named_with_the_reason(table: pa.Table) -> None:
     schema = learn_schema(table, "buys", rows=TRAIN)
-    many, identifier, text = schema.warnings
+    many, identifier = schema.warnings
     assert many == (
         "2 columns hold one value each in every row and are left out: "
         "'same' ('x' in every row); 'also' ('1' in every row)"
@@ -53,10 +53,7 @@ def test_columns_left_out_are_named_with_the_reason(table: pa.Table) -> None:
     assert identifier == (
         "column 'id' looks like an identifier and is left out: its name says so, and every row has another whole number"
     )
-    assert text == (
-        "column 'note' looks like free text and is left out: 40 different values in 40 rows, 4 words each on average"
-    )
-    assert [column.name for column in schema.features] == ["age", "job"]
+    assert [column.name for column in schema.features] == ["age", "job", "note"]
 
 
 def test_a_column_of_one_value_in_the_whole_table_is_refused(table: pa.Table) -> None:
@@ -98,7 +95,7 @@ def test_a_column_to_drop_must_be_there(table: pa.Table) -> None:
 
 
 def test_match_names_what_is_missing_and_what_is_new(table: pa.Table) -> None:
-    schema = learn_schema(table, "buys", drop=["job"], rows=TRAIN)
+    schema = learn_schema(table, "buys", drop=["job", "note"], rows=TRAIN)
     assert schema.match(table) == ()
     assert schema.match(table.select(["age"])) == ()
     assert schema.match(pa.table({"age": [1], "new": [2], "b": [3]})) == (
@@ -111,16 +108,30 @@ def test_match_names_what_is_missing_and_what_is_new(table: pa.Table) -> None:
 
 
 def test_no_column_left_says_what_the_others_were_taken_for() -> None:
-    texts = [f"message number {i} has words" for i in range(50)]
-    table = pa.table({"text": texts, "id": list(range(50)), "t": ["u", "v"] * 25})
+    table = pa.table({"key": [f"k{i}" for i in range(50)], "id": list(range(50)), "t": ["u", "v"] * 25})
     with pytest.raises(TableError) as caught:
         learn_schema(table, "t")
     said = str(caught.value)
-    assert "since the others were taken for: 'text': text (50 different values" in said
+    assert "since the others were taken for: 'key': identifier (50 different values" in said
     assert "; 'id': identifier (its name says so" in said
-    assert said.endswith("scikit-learn's TfidfVectorizer, then softreg.SoftmaxRegression.")
-    with pytest.raises(TableError, match="few different words"):
-        learn_schema(table.drop(["text"]), "t")
+    assert said.endswith("--text, --category, --number or --date and its name.")
+
+
+def test_columns_are_what_was_asked_for() -> None:
+    table = pa.table({"zip": [10, 20, 10], "note": ["x", "y", "x"], "id": ["5", "6", "9"],
+                      "when": ["1/2/20"] * 2 + ["3/2/20"], "t": ["u", "v", "u"]})  # fmt: skip
+    asked = {"zip": Kind.CATEGORY, "note": Kind.TEXT, "id": Kind.NUMBER, "when": Kind.DATE}
+    schema = learn_schema(table, "t", asked=asked)
+    assert [column.kind for column in schema.features] == list(asked.values())
+    assert schema.features[0].levels == ("10", "20")
+    with pytest.raises(TableError, match="'note' cannot be used as a number, as asked: row 1 has 'x'"):
+        learn_schema(table, "t", asked={"note": Kind.NUMBER})
+    with pytest.raises(TableError, match="'note' cannot be used as a date, as asked: row 1 has 'x'"):
+        learn_schema(table, "t", asked={"note": Kind.DATE})
+    with pytest.raises(TableError, match="no column to use as a text 'nota'"):
+        learn_schema(table, "t", asked={"nota": Kind.TEXT})
+    with pytest.raises(TableError, match="'t' is the target"):
+        learn_schema(table, "t", asked={"t": Kind.TEXT})
 
 
 @pytest.mark.parametrize(("first", "doubted"), [("12.5", True), ("x" * 61, True), ("age", False), ("2nd", False)])

@@ -26,6 +26,14 @@ COST = click.option(
     metavar="GIVEN:DECIDED=COST",
     help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
 )
+ENCODING = click.option("--encoding", metavar="NAME", help="How a text file is encoded, as latin-1; UTF-8 without it.")
+BAD_ROWS = click.option(
+    "--bad-rows",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
+    help="What to do with rows that cannot be read.",
+)
 REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
 
 
@@ -90,6 +98,12 @@ def main(context: click.Context) -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+@click.option("--text", multiple=True, metavar="COLUMN", help="Take a column for free text.")
+@click.option("--category", multiple=True, metavar="COLUMN", help="Take a column for categories, as with zip codes.")
+@click.option("--number", multiple=True, metavar="COLUMN", help="Take a column for numbers.")
+@click.option("--date", multiple=True, metavar="COLUMN", help="Take a column for dates or times.")
+@ENCODING
+@BAD_ROWS
 @AS_JSON
 @QUIET
 def train(
@@ -101,6 +115,12 @@ def train(
     test_size: float,
     seed: int,
     drop: tuple[str, ...],
+    text: tuple[str, ...],
+    category: tuple[str, ...],
+    number: tuple[str, ...],
+    date: tuple[str, ...],
+    encoding: str | None,
+    bad_rows: str,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -111,18 +131,25 @@ def train(
     """
     from softreg.cli.training import Order, train_table
 
-    train_table(Order(data, target, model, report, strength, test_size, seed, drop, as_json, quiet))
+    asked = {"text": text, "category": category, "number": number, "date": date}
+    train_table(
+        Order(data, target, model, report, strength, test_size, seed, drop, asked, encoding, bad_rows, as_json, quiet)
+    )
 
 
 @main.command(short_help="Give each row of DATA its probabilities and its most likely label.")
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
-@click.option("--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it.")
-def predict(model: Path, data: Path, output: Path | None) -> None:
+@click.option(
+    "-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it."
+)
+@ENCODING
+@BAD_ROWS
+def predict(model: Path, data: Path, output: Path | None, encoding: str | None, bad_rows: str) -> None:
     """Give each row of DATA its class probabilities, a column a class, and the most likely label."""
     from softreg.cli.prediction import predict_table
 
-    predict_table(model, data, output)
+    predict_table(model, data, output, encoding=encoding, bad_rows=bad_rows)
 
 
 @main.command()
@@ -131,14 +158,21 @@ def predict(model: Path, data: Path, output: Path | None) -> None:
 @click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
 @REPORT
 @COST
+@ENCODING
 @AS_JSON
 def evaluate(
-    model: Path, data: Path, target: str | None, report: Path | None, costs: tuple[str, ...], as_json: bool
+    model: Path,
+    data: Path,
+    target: str | None,
+    report: Path | None,
+    costs: tuple[str, ...],
+    encoding: str | None,
+    as_json: bool,
 ) -> None:
     """Say what MODEL is worth on DATA, whose labels are known."""
     from softreg.cli.evaluation import evaluate_table
 
-    evaluate_table(model, data, target, report, costs, as_json=as_json)
+    evaluate_table(model, data, target, report, costs, encoding=encoding, as_json=as_json)
 
 
 @main.command(short_help="Say what probabilities in a file are worth, whoever made them.")

@@ -22,13 +22,20 @@ from softreg.tables import labels, read_table
 
 
 def evaluate_table(
-    model_path: Path, data: Path, target: str | None, report: Path | None, costs: Sequence[str] = (), *, as_json: bool
+    model_path: Path,
+    data: Path,
+    target: str | None,
+    report: Path | None,
+    costs: Sequence[str] = (),
+    *,
+    encoding: str | None = None,
+    as_json: bool,
 ) -> None:
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
     target = _target(model, target)
-    table = read_table(data)
+    table = read_table(data, encoding=encoding)
     codes = _codes(model, labels(table, target), target)
 
     start = time.perf_counter()
@@ -37,14 +44,8 @@ def evaluate_table(
     found, regression = audit(P, codes, model.classes), model.regression
     cost = cost_matrix(costs, found.classes)
     point = None if cost is None else operating_point(P, codes, cost)
-    figures = gather(
-        found,
-        model.solution,
-        rows=table.num_rows,
-        columns=model.columns,
-        strength=regression.strength,
-        seconds=seconds,
-    )
+    size = {"rows": table.num_rows, "columns": model.columns}
+    figures = gather(found, model.solution, **size, strength=regression.strength, seconds=seconds)
     if report is not None:
         write_page(
             report,
@@ -55,7 +56,7 @@ def evaluate_table(
             numbers=np.arange(1, table.num_rows + 1),
             feature_names=model.features,
             table=table,
-            columns=model.schema.describe() if model.schema else (),
+            columns=model.table_model.describe() if model.table_model else (),
             point=point,
             why=reasons(model.table_model, table, np.arange(table.num_rows)) if model.table_model else None,
         )

@@ -88,6 +88,8 @@ def chosen(path: Path | None) -> str:
         return ""
     at, folds = path.chosen, path.scores.shape[1]
     error = f" ± {path.error[at]:.4f}" if math.isfinite(path.error[at]) else ""
+    if folds == 1:
+        return f"chosen on a part of the training rows held out: log loss {path.mean[at]:.4f}{error} nats"
     return f"chosen by {folds}-fold cross-validation: log loss {path.mean[at]:.4f}{error} nats"
 
 

@@ -24,15 +24,15 @@ def inspect_model(path: Path, *, as_json: bool) -> None:
         click.echo(json.dumps(_described(model), ensure_ascii=False, allow_nan=False))
         return
     click.echo(aligned(_lines(model)))
-    if model.schema is not None:
+    if model.table_model is not None:
         click.echo("\nColumns were taken for:")
-        click.echo(aligned(model.schema.describe()))
+        click.echo(aligned(model.table_model.describe()))
 
 
 def _described(model: Loaded) -> dict[str, Any]:
     """What a program may want to know of a model file."""
     regression, solution = model.regression, model.solution
-    columns = model.schema.describe() if model.schema else []
+    columns = model.table_model.describe() if model.table_model else []
     return {
         "kind": "table" if model.schema else "regression",
         "target": model.schema.target if model.schema else None,

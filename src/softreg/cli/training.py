@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +16,22 @@ from numpy.typing import NDArray
 from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_writable, choosing, fitting, say
 from softreg.cli.figures import chosen, gather, show, show_or_dump
 from softreg.cli.pages import write_page
+from softreg.cli.prediction import tell_skipped
 from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
 from softreg.probability import Classes
 from softreg.report import audit
-from softreg.tables import Schema, TableClassifier, check_labels, labels, read_table, split_rows
+from softreg.tables import (
+    Kind,
+    Schema,
+    TableClassifier,
+    check_labels,
+    labels,
+    open_table,
+    read_table,
+    split_rows,
+    without_bad_rows,
+)
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
@@ -36,6 +49,10 @@ class Order:
     test_size: float
     seed: int
     drop: tuple[str, ...]
+    asked: Mapping[str, Any]
+    """Columns that are to be taken for a text, category, number or date."""
+    encoding: str | None
+    bad_rows: str
     as_json: bool
     quiet: bool
 
@@ -44,7 +61,7 @@ def train_table(order: Order) -> None:
     """Read, hold rows out, fit, judge, tell, and write what was asked for."""
     check_writable(order.model, MODEL_ENDINGS, "--model")
     check_writable(order.report, REPORT_ENDINGS, "--report")
-    table = read_table(order.data)
+    table = read(order)
     given = labels(table, order.target)
     check_labels(given, order.target)
     classes = Classes(given)
@@ -54,9 +71,9 @@ def train_table(order: Order) -> None:
     classifier, seconds = fit(order, table, training)
     schema, model = classifier.schema_, classifier.model_
     if not order.quiet:
-        tell_columns(schema)
+        tell_columns(classifier.describe())
 
-    P = model.predict_proba(classifier.encoder_.transform(table, test))
+    P = model.predict_proba(classifier.encoder_.encode(table, test))
     found = audit(P, codes[test], [str(label) for label in classes.labels])
     size = {"rows": table.num_rows, "columns": len(schema.features)}
     figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds)
@@ -77,7 +94,7 @@ def train_table(order: Order) -> None:
             numbers=test + 1,
             feature_names=classifier.feature_names_out_,
             table=table,
-            columns=schema.describe(),
+            columns=classifier.describe(),
             warnings=schema.warnings,
             tried=classifier.path_,
             why=reasons(classifier, table, training),
@@ -87,10 +104,21 @@ def train_table(order: Order) -> None:
     tell_files(order)
 
 
+def read(order: Order) -> pa.Table:
+    """The table, without the rows that cannot be read where these are to be left out."""
+    if order.bad_rows != "skip":
+        return read_table(order.data, encoding=order.encoding)
+    source = open_table(order.data, encoding=order.encoding, bad_rows="skip")
+    asked = {name: Kind(kind) for kind, names in order.asked.items() for name in names}
+    table, left_out = without_bad_rows(source.read(), order.target, drop=order.drop, asked=asked)
+    tell_skipped(source.skipped, left_out)
+    return table
+
+
 def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[TableClassifier, float]:
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
     strength = "auto" if order.strength is None else order.strength
-    classifier = TableClassifier(order.target, strength=strength, drop=order.drop)
+    classifier = TableClassifier(order.target, strength=strength, drop=order.drop, **order.asked)
     start = time.perf_counter()
     told = choosing(quiet=order.quiet) if order.strength is None else fitting(classifier.tol, quiet=order.quiet)
     with told as listener:
@@ -100,9 +128,8 @@ def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[Tab
     return classifier, time.perf_counter() - start
 
 
-def tell_columns(schema: Schema) -> None:
+def tell_columns(described: list[tuple[str, str, str]]) -> None:
     """Say on stderr what each column was taken for, and why."""
-    described = schema.describe()
     say("Columns were taken for:")
     say(aligned(described[:MOST_COLUMNS]))
     if len(described) > MOST_COLUMNS:
@@ -111,9 +138,9 @@ def tell_columns(schema: Schema) -> None:
 
 def kinds(schema: Schema) -> str:
     """How many features are of which kind, as in "7 numbers, 6 categories and 3 booleans"."""
-    plural = {"number": "numbers", "boolean": "booleans", "category": "categories"}
+    plural = {"category": "categories", "tags": "columns of tags"}
     counts = Counter(column.kind.value for column in schema.features)
-    parts = [f"{count:,} {plural[kind] if count > 1 else kind}" for kind, count in counts.most_common()]
+    parts = [f"{count:,} {plural.get(kind, f'{kind}s') if count > 1 else kind}" for kind, count in counts.most_common()]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 

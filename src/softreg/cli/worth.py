@@ -69,7 +69,9 @@ def _effects(classifier: TableClassifier, X: Any, y: NDArray[Any]) -> tuple[Effe
         found = infer(model, X, y).effects()
     except ValueError:  # an l1 part, or no finite optimum: then there are no errors to speak of
         return ()
-    scale = {code.name: code.scale for code in classifier.encoder_.codes if isinstance(code, NumberCode)}
+    scale = {
+        code.name: code.scale for code in classifier.encoder_.codes if isinstance(code, NumberCode) and not code.knots
+    }
     error = np.where(found.std_error > 0, found.std_error, np.inf)
     sure = np.abs(found.estimate) / error  # (q, d)
     best = np.full(X.shape[1], 1) if len(found.classes) == 2 else np.abs(found.estimate).argmax(axis=0)

@@ -23,7 +23,8 @@ from safetensors.numpy import save as pack_tensors
 from softreg.files import atomic_path
 from softreg.version import __version__
 
-FORMAT = 1
+FORMAT = 2
+"""2: table models with texts, dates, lists and transformed numbers. Files of format 1 are read as well."""
 _KEY = "softreg"
 _LONGEST = 100_000_000
 """Bytes of a header that is read: what safetensors allows."""

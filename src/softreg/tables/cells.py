@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.tables.arrays import flags, floats, integers, words
+from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
 
 MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "nan", "null", "none")  # compared without case and outer blanks
@@ -41,15 +43,26 @@ class Levels:
 
 @dataclass(frozen=True)
 class Dates:
-    """A column of an Arrow type of time; `first` is its first value as text."""
+    """A column of an Arrow type of time: `values` (n,) seconds, nan where missing, and its `first` value as text."""
 
     first: str
+    values: NDArray[np.float64]
 
 
-def read_column(column: pa.ChunkedArray, name: str) -> Numbers | Levels | Dates:
+@dataclass(frozen=True)
+class Lists:
+    """A column of lists of text (`vectors` false) or of numbers."""
+
+    vectors: bool
+
+
+Cells = Numbers | Levels | Dates | Lists
+
+
+def read_column(column: pa.ChunkedArray, name: str) -> Cells:
     """The normal form of one column; a null, and text that is empty or blank, is missing.
 
-    Raises `TableError` for a type that no feature can have (lists, structs, bytes).
+    Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists).
 
     Example:
         >>> read_column(pa.chunked_array([["b", "", "a", "b"]]), "colour").codes
@@ -68,16 +81,22 @@ def read_column(column: pa.ChunkedArray, name: str) -> Numbers | Levels | Dates:
         return _levels(pc.cast(column, pa.string()), "boolean")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         values = pc.cast(column, pa.float64(), safe=False)
-        return Numbers(np.array(values.to_numpy(), dtype=np.float64))
+        return Numbers(floats(values))
     if pa.types.is_temporal(kind):
         known = column.drop_null()
-        return Dates(str(pc.cast(known[:1], pa.string())[0]) if len(known) else "")
+        return Dates(str(pc.cast(known[:1], pa.string())[0]) if len(known) else "", arrow_seconds(column))
     if pa.types.is_null(kind):
         return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = kind.value_type
+        if _is_text(inner) or pa.types.is_dictionary(inner) or pa.types.is_null(inner):
+            return Lists(vectors=False)
+        if pa.types.is_integer(inner) or pa.types.is_floating(inner):
+            return Lists(vectors=True)
     raise TableError(
-        f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans and "
-        f"text. Turn it into columns of these, or leave it out: --drop {shown(name)} (drop=[{shown(name)}] "
-        "in Python)."
+        f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates "
+        f"and lists of words or numbers. Turn it into columns of these, or leave it out: --drop {shown(name)} "
+        f"(drop=[{shown(name)}] in Python)."
     )
 
 
@@ -95,11 +114,31 @@ def _levels(column: pa.ChunkedArray, storage: str) -> Levels:
         return Levels(pa.array([], pa.large_string()), np.zeros(0, dtype=np.int64), storage)
     encoded = column.unify_dictionaries().combine_chunks()
     levels = pc.cast(encoded.dictionary, pa.large_string())
-    codes = np.asarray(pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1))
-    blank = np.asarray(pc.fill_null(pc.equal(pc.utf8_trim_whitespace(levels), ""), True), dtype=bool)
+    codes = integers(encoded.indices)
+    blank = integers(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
     if blank.any():
         codes = np.append(np.where(blank, -1, np.arange(len(levels))), -1)[codes]
     return Levels(levels, codes, storage)
+
+
+def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """The cells as text, null where missing; numbers, booleans and dates as Arrow writes them.
+
+    Raises `TableError` for a type that cannot be written as text.
+
+    Example:
+        >>> as_text(pa.chunked_array([[7, None]]), "code").to_pylist()
+        ['7', None]
+    """
+    if _is_text(column.type) and not pa.types.is_string_view(column.type):
+        return column
+    try:
+        return pc.cast(column, pa.large_string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        raise TableError(
+            f"Column {shown(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
+            f"{shown(name)} (drop=[{shown(name)}] in Python)."
+        ) from None
 
 
 def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -117,15 +156,16 @@ def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.boo
         (array([1.5, nan]), array([ True,  True, False]))
     """
     text = pc.utf8_trim_whitespace(levels)
-    missing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(MISSING_NUMBERS, text.type))
-    written = pc.if_else(missing, pa.scalar(None, text.type), text)
+    missing = pc.is_in(pc.utf8_lower(text), value_set=words(MISSING_NUMBERS).cast(text.type))
+    null = pa.nulls(1, text.type)[0]
+    written = pc.if_else(missing, null, text)
     try:
         numbers = pc.cast(written, pa.float64())
     except pa.ArrowInvalid:  # some text is no number: ask which before casting
         number = pc.match_substring_regex(written, _NUMBER)
-        numbers = pc.cast(pc.if_else(number, written, pa.scalar(None, text.type)), pa.float64())
-    values = np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
-    return values, np.asarray(missing, dtype=bool) | ~np.isnan(values)
+        numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
+    values = floats(numbers)
+    return values, flags(missing) | ~np.isnan(values)
 
 
 def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:

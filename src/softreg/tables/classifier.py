@@ -16,6 +16,7 @@ from softreg.models.storage import write_model
 from softreg.tables.choosing import fit_model
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.kinds import ASKED, Kind
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema, learn_schema
@@ -37,7 +38,8 @@ _PARAMETERS = (
 class TableClassifier:
     """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
 
-    Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; the others are those
+    Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; `text`, `category`, `number`
+    and `date`, columns that are to be taken for that, whatever they look like; the others are those
     of `softreg.SoftmaxRegression` and mean the same. `strength="auto"` lets cross-validation choose it, as
     `softreg.SoftmaxRegressionCV` does, with at most five shuffled, stratified folds of the training rows; a
     callable `verbose` then receives a `PathPoint` for each strength.
@@ -65,6 +67,10 @@ class TableClassifier:
         target: str,
         *,
         drop: Sequence[str] = (),
+        text: Sequence[str] = (),
+        category: Sequence[str] = (),
+        number: Sequence[str] = (),
+        date: Sequence[str] = (),
         strength: float | str = 1e-4,
         penalty: str | None = "l2",
         l1_ratio: float = 0.0,
@@ -76,6 +82,10 @@ class TableClassifier:
     ) -> None:
         self.target = target
         self.drop = drop
+        self.text = text
+        self.category = category
+        self.number = number
+        self.date = date
         self.strength = strength
         self.penalty = penalty
         self.l1_ratio = l1_ratio
@@ -102,9 +112,9 @@ class TableClassifier:
         y = y if chosen is None else y[chosen]
         if (y == y[0]).all():  # of several classes, the training rows hold one
             check_labels(y, self.target)
-        schema = learn_schema(table, self.target, drop=_names(self.drop), rows=chosen)
+        schema = learn_schema(table, self.target, drop=_names(self.drop), rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
-        X = encoder.transform(table, chosen)
+        X = encoder.encode(table, chosen)
         settings = {name: getattr(self, name) for name in _PARAMETERS}
         model, path = fit_model(settings, X, y, np.array(encoder.feature_names_out, dtype=object))
         _warn(schema.warnings)  # where warnings are errors, nothing is set
@@ -134,7 +144,16 @@ class TableClassifier:
         self._check_fitted()
         table = as_table(data)
         _warn(self.schema_.match(table))
-        return self.encoder_.transform(table)
+        return self.encoder_.encode(table)
+
+    def describe(self) -> list[tuple[str, str, str]]:
+        """Name, kind and reason of each column, and what was learned of it, in the order of the table."""
+        self._check_fitted()
+        remarks = self.encoder_.remarks
+        return [
+            (name, kind, f"{reason}; {remarks[name]}" if name in remarks else reason)
+            for name, kind, reason in self.schema_.describe()
+        ]
 
     def infer(
         self, data: Any, rows: ArrayLike | None = None, *, reference: str | None = None, errors: str | None = None
@@ -166,6 +185,7 @@ class TableClassifier:
             "schema": self.schema_.to_state(),
             "encoder": self.encoder_.to_state(),
             "drop": list(_names(self.drop)),
+            "asked": {name: kind.value for name, kind in self._asked().items()},
             "model": model,
             "path": None if self.path_ is None else path_state(self.path_),
         }
@@ -186,10 +206,23 @@ class TableClassifier:
         path = path_from_state(metadata["path"]) if metadata.get("path") else None
         kept = {name: getattr(model, name) for name in _PARAMETERS}
         kept["strength"] = "auto" if path is not None else model.strength
-        self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kept)
+        asked = dict(metadata.get("asked", {}))
+        kinds: dict[str, Any] = {
+            kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in ASKED
+        }
+        self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model)
         return self
+
+    def _asked(self) -> dict[str, Kind]:
+        """The kinds that were asked for, by name of the column."""
+        asked: dict[str, Kind] = {}
+        for kind in ASKED:
+            for name in _names(getattr(self, kind.value)):
+                if asked.setdefault(name, kind) is not kind:
+                    raise TableError(f"Column {name!r} is asked for as a {asked[name].value} and as a {kind.value}.")
+        return asked
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "schema_"):

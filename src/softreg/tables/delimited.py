@@ -1,12 +1,13 @@
-"""CSV and TSV bytes to an Arrow table of text, with errors that name the line."""
+"""CSV and TSV to batches of text, with errors that name the line."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
@@ -15,85 +16,230 @@ import pyarrow.csv as pa_csv
 
 from softreg.tables.errors import TableError, plural, shown
 
-BLOCK = 1 << 22  # bytes parsed at a time; a longer row makes the reader fail, and then the whole file is one block
+BLOCK = 1 << 22  # bytes parsed at a time
+LONGEST_ROW = 1 << 30  # bytes; blocks grow up to this where a row does not fit
+HEAD = 1 << 16
+
+Opener = Callable[[], pa.NativeFile]
+
+
+@dataclass
+class Delimited:
+    """A file of rows of text whose first line names the columns; `open` gives its bytes in UTF-8, from the beginning.
+
+    With `skip`, rows with too many or too few fields are left out and kept in `skipped` (row, text); otherwise the
+    first is an error. In a tab-separated file whose quotes do not pair up, quotes are plain characters.
+
+    Example:
+        >>> raw = b'name,note\\r\\n"Ann, B.",007\\r\\n'
+        >>> file = Delimited(lambda: pa.BufferReader(raw), "small.csv")
+        >>> [batch.to_pylist() for batch in file.batches()]
+        [[{'name': 'Ann, B.', 'note': '007'}]]
+    """
+
+    open: Opener
+    where: str
+    tabs: bool = False
+    encoding: str = "utf-8"
+    skip: bool = False
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    delimiter: str = field(init=False)
+    quotes: bool = field(init=False, default=True)
+    names: list[str] = field(init=False)
+    _checked: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        with self._reading():
+            head = self.open().read(HEAD)
+        self.delimiter = "\t" if self.tabs else _delimiter(head)
+        if self.delimiter == "\t" and not self._pairs_up():
+            self.quotes = False
+        with self._reading():
+            self.names = next(self.records(), (1, []))[1]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in batches, every value exactly as written; from the beginning at each call.
+
+        Raises `TableError` naming the line of a row with too many or too few fields, of a quote that is never
+        closed, or of bytes that are not in the encoding.
+        """
+        block, given = BLOCK, 0
+        while True:
+            self.skipped.clear()
+            begun, seen = given, 0
+            try:
+                for batch in self._parsed(block):
+                    fresh = batch.slice(max(0, begun - seen)) if seen < begun else batch
+                    seen += batch.num_rows
+                    if fresh.num_rows:
+                        given += fresh.num_rows
+                        yield fresh
+                return
+            except pa.ArrowInvalid as error:
+                if "straddl" not in str(error) or block >= LONGEST_ROW:
+                    raise self._wrong(error) from None
+                self._check_quotes()
+                block *= 16
+
+    def records(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """First line and fields of each record that is not a blank line, header and all, read by the csv module."""
+        text = io.TextIOWrapper(self.open(), encoding="utf-8-sig", newline="")
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
+        reader = csv.reader(text, delimiter=self.delimiter, quoting=quoting, strict=strict)
+        line = 1
+        with _any_field_size():
+            try:
+                for fields in reader:
+                    if fields:
+                        yield line, fields
+                    line = reader.line_num + 1
+            except csv.Error as error:
+                raise TableError(
+                    f"The row in line {line:,} of {self.where!r} opens a quote that is not closed as CSV asks "
+                    f"({error}), so rows would be swallowed. "
+                    'Close it, or write a quote inside a quoted field twice ("").'
+                ) from None
+
+    def _parsed(self, block: int) -> Iterator[pa.RecordBatch]:
+        """Batches of one reading with blocks of so many bytes."""
+        bad: list[pa_csv.InvalidRow] = []
+
+        def handle(row: pa_csv.InvalidRow) -> str:
+            if self.skip:
+                self.skipped.append(((row.number or 1) - 1, row.text))
+                return "skip"
+            bad.append(row)
+            return "error"
+
+        names = [f"f{i}" for i in range(len(self.names))]
+        convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
+        parse = pa_csv.ParseOptions(
+            delimiter=self.delimiter,
+            quote_char='"' if self.quotes else False,
+            newlines_in_values=self.quotes,
+            invalid_row_handler=handle,
+        )
+        read = pa_csv.ReadOptions(autogenerate_column_names=True, block_size=block, use_threads=not self.skip)
+        schema = pa.schema([pa.field(name, pa.string()) for name in self.names])
+        with self._reading():
+            first = True
+            for batch in pa_csv.open_csv(self.open(), read, parse, convert):
+                rows = batch.slice(1) if first and batch.num_rows else batch
+                first = first and not batch.num_rows
+                if self.quotes and not self._checked and _any_break(rows):
+                    self._check_quotes()  # a quote left open may have swallowed rows
+                yield pa.RecordBatch.from_arrays(rows.columns, schema=schema)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn what a broken file raises into a `TableError` that names the line."""
+        try:
+            yield
+        except UnicodeError:
+            raise self._not_encoded() from None
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise TableError(
+                f"{self.where!r} is a damaged or truncated file ({reason}); copy or write it again."
+            ) from None
+
+    def _check_quotes(self) -> None:
+        """Raise `TableError` where some quote is not closed, by a strict reading of the whole file."""
+        with self._reading():
+            for _ in self.records(strict=True):
+                pass
+        self._checked = True
+
+    def _pairs_up(self) -> bool:
+        """Whether the quotes of a tab-separated file are quotes: each closed, and every row of the right length."""
+        with self._reading():
+            stream, held = self.open(), False
+            while not held and (raw := stream.read(BLOCK)):
+                held = b'"' in raw
+        if not held:
+            return True
+        try:
+            with self._reading():
+                lengths = {len(fields) for _, fields in self.records(strict=True)}
+        except TableError:
+            return False
+        return len(lengths) <= 1 or self.skip
+
+    def _wrong(self, error: Exception) -> TableError:
+        """The error for what Arrow refused, with the line: a row of the wrong length, or bytes that are no text."""
+        if "UTF8" in str(error):
+            return self._not_encoded()
+        records = self.records()
+        expected = len(next(records, (1, []))[1])
+        for row, (line, fields) in enumerate(records, start=1):
+            if len(fields) != expected:
+                text = shown(self.delimiter.join(fields), 80)
+                much = "many" if len(fields) > expected else "few"
+                hint = f"a field with {shown(self.delimiter)} in it must stand in double quotes."
+                if much == "few":
+                    hint = "leave a field empty where its value is not known, but keep its delimiter."
+                if "\n" in text or any("\n" in field for field in fields):
+                    hint = "is a quote opened there and never closed?"
+                return TableError(
+                    f"Row {row:,} of {self.where!r} (line {line:,}) has too {much} fields: "
+                    f"{plural(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
+                    f"{hint}"
+                )
+        return TableError(f"{self.where!r} is not a table in CSV form: {shown(' '.join(str(error).split()), 200)}.")
+
+    def _not_encoded(self) -> TableError:
+        """The error for bytes that are not in the encoding, with line and byte."""
+        if self.encoding != "utf-8":
+            return TableError(
+                f"{self.where!r} is not text in {self.encoding}: it holds bytes that this encoding does not have, or "
+                "ends in the middle of a character. Say another one with --encoding (encoding= in Python)."
+            )
+        line, stream, rest = 1, self.open(), b""
+        while raw := stream.read(BLOCK):
+            raw = rest + raw
+            try:
+                raw.decode("utf-8")
+                rest = b""
+            except UnicodeDecodeError as error:
+                if error.start < len(raw) - 4:
+                    line += raw.count(b"\n", 0, error.start)
+                    return self._odd_byte(line, raw[error.start])
+                rest, raw = raw[error.start :], raw[: error.start]
+            line += raw.count(b"\n")
+        return self._odd_byte(line, rest[0] if rest else 0)
+
+    def _odd_byte(self, line: int, byte: int) -> TableError:
+        return TableError(
+            f"{self.where!r} is not text in UTF-8: line {line:,} holds the byte 0x{byte:02x}. Say how it is encoded, "
+            "mostly --encoding windows-1252 or --encoding latin-1 (encoding= in Python), save it as UTF-8 (in a "
+            "spreadsheet: 'CSV UTF-8'), or convert it, for instance with: "
+            "iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv"
+        )
 
 
 def parse_delimited(raw: bytes, where: str, *, tabs: bool = False) -> pa.Table:
     """The table of text that CSV or TSV bytes hold: first line the names, every value exactly as written.
 
-    Raises `TableError` naming the line of a row with too many or too few fields, of a quote that is never
-    closed, or of bytes that are not UTF-8; `where` is the name of the file in these messages.
+    Raises `TableError` as `Delimited` does; `where` is the name of the file in these messages.
 
     Example:
         >>> parse_delimited(b'name,note\\r\\n"Ann, B.",007\\r\\n', "small.csv").to_pylist()
         [{'name': 'Ann, B.', 'note': '007'}]
     """
-    _check_utf8(raw, where)
-    delimiter = "\t" if tabs else _delimiter(raw)
-    try:
-        return _parse(raw, where, delimiter, quotes=True)
-    except TableError:
-        if delimiter != "\t" or b'"' not in raw:
-            raise
-        try:  # tab-separated files are often written without quoting: then a quote is a plain character
-            return _parse(raw, where, delimiter, quotes=False)
-        except TableError:
-            pass
-        raise
+    file = Delimited(lambda: pa.BufferReader(raw), where, tabs)
+    schema = pa.schema([pa.field(name, pa.string()) for name in file.names])
+    return pa.Table.from_batches(file.batches(), schema)
 
 
-def _parse(raw: bytes, where: str, delimiter: str, *, quotes: bool) -> pa.Table:
-    """One reading of the bytes, with quotes as quotes or as plain characters."""
-    header = next(_records(raw, where, delimiter, quotes), (1, []))[1]
-    names = [f"f{i}" for i in range(len(header))]
-    bad: list[pa_csv.InvalidRow] = []
-
-    def refuse(row: pa_csv.InvalidRow) -> str:
-        bad.append(row)
-        return "error"
-
-    convert = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
-    )
-    parse = pa_csv.ParseOptions(
-        delimiter=delimiter,
-        quote_char='"' if quotes else False,
-        newlines_in_values=quotes,
-        invalid_row_handler=refuse,
-    )
-    for block in (BLOCK, len(raw) + 1):
-        read = pa_csv.ReadOptions(autogenerate_column_names=True, block_size=min(block, 2**31 - 2))
-        try:
-            table = pa_csv.read_csv(io.BytesIO(raw), read, parse, convert)
-            break
-        except pa.ArrowInvalid as error:
-            if bad or "straddl" not in str(error) or block > BLOCK:
-                raise _wrong_shape(raw, where, delimiter, quotes, bad, error) from None
-    table = table.slice(1).rename_columns(header)
-    if quotes and any(pc.any(pc.match_substring(column, "\n")).as_py() for column in table.columns):
-        for _ in _records(raw, where, delimiter, quotes, strict=True):  # a quote left open may have swallowed rows
-            pass
-    return table
-
-
-def _delimiter(raw: bytes) -> str:
+def _delimiter(head: bytes) -> str:
     """A comma, unless the header line has none but a tab or a semicolon."""
-    line = re.split(rb"[\r\n]+", raw.lstrip(b"\xef\xbb\xbf\r\n"), maxsplit=1)[0]
+    line = re.split(rb"[\r\n]+", head.lstrip(b"\xef\xbb\xbf\r\n"), maxsplit=1)[0]
     line = re.sub(rb'"[^"]*"', b"", line)  # a delimiter inside quotes separates nothing
     return next((sign.decode() for sign in (b",", b"\t", b";") if sign in line), ",")
 
 
-def _check_utf8(raw: bytes, where: str) -> None:
-    """Raise `TableError` with line and byte where the text is not UTF-8."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise TableError(
-            f"{where!r} is not text in UTF-8: line {line:,} holds the byte 0x{raw[error.start]:02x}. Save it "
-            "as UTF-8 (in a spreadsheet: 'CSV UTF-8'), or convert it, for instance with: "
-            "iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv"
-        ) from None
+def _any_break(batch: pa.RecordBatch) -> bool:
+    return any(pc.any(pc.match_substring(column, "\n")).as_py() for column in batch.columns)
 
 
 @contextmanager
@@ -104,49 +250,3 @@ def _any_field_size() -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(limit)
-
-
-def _records(
-    raw: bytes, where: str, delimiter: str, quotes: bool, *, strict: bool = False
-) -> Iterator[tuple[int, list[str]]]:
-    """First line and fields of each record that is not a blank line, read by the csv module."""
-    text = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=strict)
-    line = 1
-    with _any_field_size():
-        try:
-            for fields in reader:
-                if fields:
-                    yield line, fields
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise TableError(
-                f"The row in line {line:,} of {where!r} opens a quote that is not closed as CSV asks "
-                f"({error}), so rows would be swallowed. "
-                'Close it, or write a quote inside a quoted field twice ("").'
-            ) from None
-
-
-def _wrong_shape(
-    raw: bytes, where: str, delimiter: str, quotes: bool, bad: list[pa_csv.InvalidRow], error: Exception
-) -> TableError:
-    """The error for a row with too many or too few fields, with its line."""
-    records = _records(raw, where, delimiter, quotes)
-    expected = len(next(records, (1, []))[1])
-    for row, (line, fields) in enumerate(records, start=1):
-        if len(fields) != expected:
-            text = shown(delimiter.join(fields), 80)
-            much = "many" if len(fields) > expected else "few"
-            hint = f"a field with {shown(delimiter)} in it must stand in double quotes."
-            if much == "few":
-                hint = "leave a field empty where its value is not known, but keep its delimiter."
-            if "\n" in text or any("\n" in field for field in fields):
-                hint = "is a quote opened there and never closed?"
-            return TableError(
-                f"Row {row:,} of {where!r} (line {line:,}) has too {much} fields: "
-                f"{plural(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
-                f"{hint}"
-            )
-    seen = bad[0].text if bad else str(error)
-    return TableError(f"{where!r} is not a table in CSV form: {shown(' '.join(seen.split()), 200)}.")

@@ -1,8 +1,9 @@
-"""From a table to the matrix X: learned on the training rows, applied identically at prediction."""
+"""From a table to the matrix X: learned on the training rows in one pass, applied identically everywhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,20 +11,16 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.tables.codes import (
-    BooleanCode,
-    CategoryCode,
-    Code,
-    Entry,
-    NumberCode,
-    Rows,
-    booleans_of,
-    code_from_state,
-    numbers_of,
-)
+from softreg.tables.codes import BooleanCode, CategoryCode, Code, Entry, NumberCode
+from softreg.tables.datecodes import DateCode
 from softreg.tables.errors import TableError, shown
-from softreg.tables.kinds import Column, Kind
+from softreg.tables.kinds import Kind
+from softreg.tables.learning import NumberLearner, chunks, learner_of
+from softreg.tables.lists import TagsCode, VectorCode
+from softreg.tables.scaling import RowSample, sample_size
 from softreg.tables.schema import Schema
+from softreg.tables.texts import TextCode
+from softreg.tables.where import Where, where_of
 
 WIDE = 200  # a matrix of more columns than this is sparse where its density is below SPARSE
 SPARSE = 0.2
@@ -33,13 +30,15 @@ SPARSE = 0.2
 class Encoder:
     """The code of each feature column and the layout of X; frozen, and exact through JSON.
 
-    A number becomes (x - mean) / standard deviation of the training rows, a boolean 0 or 1, a category one
-    feature a level of training (one-hot). A missing number or boolean becomes the training mean and, where
-    training saw missing values in that column, an indicator feature `name=missing`. An unseen level of a
-    category is all zero; missing is a level of its own if training saw it.
+    A number becomes (x - mean) / standard deviation of the training rows, or, where its tail is heavy, its normal
+    score; a boolean 0 or 1; a category one feature a level of training (one-hot), rare levels sharing one; a date a
+    trend and its place in the year, month, week and day; a text TF-IDF of its terms; a list of words one feature a
+    tag; a vector its standardised numbers. A missing number or boolean becomes the training mean and, where training
+    saw missing values in that column, an indicator feature `name=missing`. An unseen level of a category has the
+    feature of the rare ones, if there is one; missing is a level of its own if training saw it.
 
     X is float64: dense in C order, or CSR where it has more than 200 columns and less than a fifth of its
-    entries are not zero (`sparse`).
+    entries are not zero (`sparse`), as with any text.
 
     Example:
         >>> table = pa.table({"age": [20, 40, 30], "job": ["cook", "smith", "cook"], "buys": ["y", "n", "y"]})
@@ -47,7 +46,7 @@ class Encoder:
         >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
         >>> encoder.feature_names_out
         ('age', 'job=cook', 'job=smith')
-        >>> encoder.transform(pa.table({"job": ["tailor"], "age": [30]})).tolist()
+        >>> encoder.encode(pa.table({"job": ["tailor"], "age": [30]})).tolist()
         [[0.0, 0.0, 0.0]]
 
     Source: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), 2.2 and 9.6.
@@ -57,33 +56,114 @@ class Encoder:
     sparse: bool
 
     @classmethod
-    def learn(cls, schema: Schema, table: pa.Table, rows: Rows = None) -> Encoder:
-        """Learn means, standard deviations and levels from the training rows (all where `rows` is None)."""
-        codes = tuple(_learn(column, table.column(column.name), rows) for column in schema.features)
-        width = sum(len(code.features) for code in codes)
-        return cls(codes, sparse=width > WIDE and len(codes) < SPARSE * width)
+    def learn(
+        cls,
+        schema: Schema,
+        batches: pa.Table | Iterable[pa.Table | pa.RecordBatch],
+        rows: NDArray[np.int64] | None = None,
+    ) -> Encoder:
+        """Learn from a table or, in one pass, from its batches; `rows` are the numbers of the training rows.
+
+        The same rows give the same encoder, however they are cut into batches. Raises `TableError` for a cell that is
+        not what the schema says, with row and value.
+        """
+        numbers = sum(column.kind is Kind.NUMBER for column in schema.features)
+        sample = RowSample(sample_size(numbers))
+        learners = [learner_of(column, sample) for column in schema.features]
+        for table, where in chunks(batches, rows):
+            for column, learner in zip(schema.features, learners, strict=True):
+                learner.add(_column(table, column.name), where)
+            known = {one.name: one.latest for one in learners if isinstance(one, NumberLearner)}
+            sample.add(known, table.num_rows)
+        codes = tuple(learner.code() for learner in learners)
+        return cls(codes, sparse=_is_sparse(codes))
+
+    @property
+    def width(self) -> int:
+        """How many columns X has."""
+        return sum(code.width for code in self.codes)
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
         """Names of the columns of X: `age`, `job=cook`, `age=missing`."""
         return tuple(name for code in self.codes for name in code.features)
 
-    def transform(self, table: pa.Table, rows: Rows = None) -> Any:
-        """X for some rows of a table (all where `rows` is None), its columns found by name.
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What was learned of the columns that are more than their schema says, by name."""
+        return {code.name: code.remark for code in self.codes if code.remark}
 
-        Returns (n, d) float64, an ndarray or a `scipy.sparse.csr_array`, in the same form as in training.
-        Raises `TableError`: a column missing, or a cell that is not of the column's kind, with row and value.
+    def encode(self, table: pa.Table | pa.RecordBatch, rows: NDArray[np.int64] | None = None) -> Any:
+        """X for some rows of a table or batch (all where `rows` is None), its columns found by name.
+
+        Returns (n, d) float64, an ndarray or a `scipy.sparse.csr_array`, in the same form as in training; a row's
+        features do not depend on its neighbours. Raises `TableError`: a column missing, or a cell that is not of the
+        column's kind, with row and value.
         """
-        entries: list[Entry] = []
-        width = 0
+        where = where_of(table)
+        if isinstance(table, pa.RecordBatch):
+            table = pa.Table.from_batches([table])
+        if rows is not None:
+            own = [table.schema.get_field_index(code.name) for code in self.codes]
+            table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
+            where = Where(np.asarray(rows), where.first, where.file)
+        return self._sparse(table, where) if self.sparse else self._dense(table, where)
+
+    def in_units(self) -> Encoder:
+        """The same encoder with every number standardised, however heavy its tail: x is then `mean + scale * z`."""
+        plain = [replace(code, knots=(), scores=()) if isinstance(code, NumberCode) else code for code in self.codes]
+        return replace(self, codes=tuple(plain))
+
+    def transform(self, table: pa.Table, rows: NDArray[np.int64] | None = None) -> Any:
+        """The same as `encode`."""
+        return self.encode(table, rows)
+
+    def bad(self, table: pa.Table | pa.RecordBatch) -> NDArray[np.bool_]:
+        """Which rows hold a cell that is not of its column's kind; `encode` would refuse the first of them."""
+        if isinstance(table, pa.RecordBatch):
+            table = pa.Table.from_batches([table])
+        found = np.zeros(table.num_rows, dtype=bool)
         for code in self.codes:
-            if code.name not in table.column_names:
-                raise TableError(f"The table lacks the column {shown(code.name)}, which the model was trained with.")
-            for feature, value in code.entries(table.column(code.name), rows):
-                entries.append((np.where(feature < 0, -1, feature + width), value))
-            width += len(code.features)
-        n = table.num_rows if rows is None else len(rows)
-        return _sparse(entries, n, width) if self.sparse else _dense(entries, n, width)
+            check: Any = getattr(code, "bad", None)
+            if check is not None:
+                found |= check(_column(table, code.name))
+        return found
+
+    def _dense(self, table: pa.Table, where: Where) -> NDArray[np.float64]:
+        X = np.zeros((table.num_rows, self.width))
+        row, first = np.arange(table.num_rows), 0
+        for code in self.codes:
+            part = _encoded(code, _column(table, code.name), where)
+            if not isinstance(part, list):
+                X[:, first : first + code.width] = part.toarray() if sp.issparse(part) else part
+            else:
+                for feature, value in part:
+                    if isinstance(feature, int):
+                        X[:, first + feature] = value
+                    else:
+                        has = feature >= 0
+                        X[row[has], feature[has] + first] = value[has]
+            first += code.width
+        return X
+
+    def _sparse(self, table: pa.Table, where: Where) -> sp.csr_array:
+        """CSR without stored zeros; entries of neighbouring columns are gathered, texts and lists are blocks."""
+        blocks: list[Any] = []
+        entries: list[Entry] = []
+        pending = 0
+        for code in self.codes:
+            part = _encoded(code, _column(table, code.name), where)
+            if isinstance(part, list):
+                entries += [(np.where(np.asarray(f) < 0, -1, np.asarray(f) + pending), value) for f, value in part]
+                pending += code.width
+                continue
+            if pending:
+                blocks.append(_gathered(entries, table.num_rows, pending))
+            entries, pending = [], 0
+            blocks.append(part if sp.issparse(part) else sp.csr_array(part))
+        if pending or not blocks:
+            blocks.append(_gathered(entries, table.num_rows, pending))
+        return blocks[0] if len(blocks) == 1 else sp.csr_array(sp.hstack(blocks, format="csr"))
 
     def to_state(self) -> dict[str, Any]:
         """The encoder as strict JSON; Python writes floats so that they are read back exactly."""
@@ -91,45 +171,66 @@ class Encoder:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Encoder:
-        """The encoder that `to_state` wrote."""
+        """The encoder that `to_state` wrote; raises `ValueError` for a code of a newer version."""
         return cls(tuple(code_from_state(code) for code in state["codes"]), bool(state["sparse"]))
 
 
-def _learn(column: Column, cells: pa.ChunkedArray, rows: Rows) -> Code:
-    """The code of one column, learned on the training rows."""
-    missing = column.missing > 0
-    if column.kind is Kind.NUMBER:
-        mean, scale = _mean_and_scale(numbers_of(column.name, cells, rows))
-        return NumberCode(column.name, mean, scale, missing)
-    if column.kind is Kind.BOOLEAN:
-        words = (column.levels[0], column.levels[1])
-        share = float(np.nanmean(booleans_of(column.name, words, cells, rows)))
-        return BooleanCode(column.name, words, share, missing)
-    return CategoryCode(column.name, column.levels, missing)
+def code_from_state(state: dict[str, Any]) -> Code:
+    """The code that `to_state` wrote.
+
+    Example:
+        >>> code_from_state(NumberCode("age", 0.1, 2.0, False).to_state())
+        NumberCode(name='age', mean=0.1, scale=2.0, missing=False, knots=(), scores=())
+    """
+    name, missing = str(state["name"]), bool(state["missing"])
+    match state["code"]:
+        case "number":
+            knots, scores = (tuple(float(v) for v in state.get(key, ())) for key in ("knots", "scores"))
+            return NumberCode(name, float(state["mean"]), float(state["scale"]), missing, knots, scores)
+        case "boolean":
+            false, true = state["words"]
+            return BooleanCode(name, (str(false), str(true)), float(state["mean"]), missing)
+        case "category":
+            levels = tuple(str(level) for level in state["levels"])
+            return CategoryCode(name, levels, missing, int(state.get("pooled", 0)))
+        case "date":
+            return DateCode.from_state(state)
+        case "text":
+            return TextCode.from_state(state)
+        case "tags":
+            return TagsCode(name, tuple(str(level) for level in state["levels"]), int(state["pooled"]))
+        case "vector":
+            return VectorCode(name, tuple(float(v) for v in state["means"]), float(state["scale"]), missing)
+        case other:
+            raise ValueError(f"the model has a column coded as {other!r}; a newer version of softreg wrote it")
 
 
-def _mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation of the values that are not nan; a deviation of 0 becomes 1."""
-    known = values[~np.isnan(values)]
-    unit = float(np.abs(known).max()) or 1.0  # in units of the largest, squares neither overflow nor vanish
-    known = known / unit
-    mean = known.mean()
-    deviation = np.sqrt(np.mean((known - mean) ** 2))
-    return float(mean * unit), float(deviation * unit) or 1.0
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    place = table.schema.get_field_index(name)
+    if place < 0:
+        raise TableError(f"The table lacks the column {shown(name)}, which the model was trained with.")
+    return table.column(place)
 
 
-def _dense(entries: list[Entry], n: int, width: int) -> NDArray[np.float64]:
-    X = np.zeros((n, width))
-    row = np.arange(n)
-    for feature, value in entries:
-        has = feature >= 0
-        X[row[has], feature[has]] = value[has]
-    return X
+def _encoded(code: Any, column: pa.ChunkedArray, where: Where) -> Any:
+    """Entries where the code has a few of them a row, else a block of X."""
+    return code.entries(column, where) if hasattr(code, "entries") else code.block(column, where)
 
 
-def _sparse(entries: list[Entry], n: int, width: int) -> Any:
+def _is_sparse(codes: tuple[Code, ...]) -> bool:
+    """Whether most of X is zero and it is wide."""
+    width = sum(code.width for code in codes)
+    if any(isinstance(code, TextCode) for code in codes):
+        return width > WIDE
+    filled = sum(code.width if isinstance(code, VectorCode | DateCode) else 1 for code in codes)
+    return width > WIDE and filled < SPARSE * width
+
+
+def _gathered(entries: list[Entry], n: int, width: int) -> sp.csr_array:
     """CSR without stored zeros; entries come in the order of the columns, so that indices are sorted."""
-    feature = np.stack([feature for feature, _ in entries], axis=1)  # (n, entries a row)
+    if not entries:
+        return sp.csr_array((n, width))
+    feature = np.stack([np.broadcast_to(feature, n) for feature, _ in entries], axis=1)  # (n, entries a row)
     value = np.stack([value for _, value in entries], axis=1)
     has = (feature >= 0) & (value != 0)
     start = np.concatenate([[0], np.cumsum(has.sum(axis=1))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 LONGEST_NAME = 60  # characters; a longer name of a column is rather a value
 
@@ -13,10 +14,16 @@ class TableError(ValueError):
 
     Rows are counted from 1 and the header is not counted, so "row 1" is the first row of data.
 
+    `rows` are the numbers from 0 of the rows that the complaint is about, where the rest could be used without them.
+
     Example:
         >>> issubclass(TableError, ValueError)
         True
     """
+
+    def __init__(self, message: str, rows: Any = None) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class TableWarning(UserWarning):

@@ -1,78 +1,136 @@
-"""From a file or a frame to an Arrow table in which no value was changed."""
+"""From files or a frame to Arrow tables and batches in which no value was changed."""
 
 from __future__ import annotations
 
 import os
+import queue
+import threading
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import narwhals as nw
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from softreg.tables.delimited import parse_delimited
-from softreg.tables.errors import TableError, listed, plural, shown
+from softreg.tables.errors import TableError, listed, shown
+from softreg.tables.parts import PartReader, open_part
+from softreg.tables.sources import PARQUET_ENDINGS, find_parts
+from softreg.tables.where import FILE, ROW
 
-PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive or a spreadsheet; save the sheet as 'CSV UTF-8' and use that file",
-    b"\x1f\x8b": "compressed with gzip; unpack it first",
-    b"\x89PNG": "a PNG picture",
-    b"%PDF": "a PDF document",
-    b"\xff\xfe": "text in UTF-16; save it as UTF-8 ('CSV UTF-8' in a spreadsheet)",
-    b"\xfe\xff": "text in UTF-16; save it as UTF-8 ('CSV UTF-8' in a spreadsheet)",
-}
+__all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
+AHEAD = 2  # batches that are read before they are asked for
 
 
-def read_table(path: str | os.PathLike[str]) -> pa.Table:
-    """Read a CSV, TSV or Parquet file without changing a value.
+@dataclass
+class OpenTable:
+    """A table in files, to be read batch by batch as often as one likes.
 
-    Every column of a CSV or TSV file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty
-    field is ""); what it means is decided later, by the schema. The first line names the columns. Endings
-    decide: `.parquet`, `.pq` and `.parq` are Parquet, whose types are kept; `.tsv` is separated by tabs;
-    anything else is text separated by commas, unless the header has no comma but a tab or a semicolon. A
-    UTF-8 byte-order mark, Windows line ends, quoted fields with commas or line breaks in them and blank lines
-    are understood. In a tab-separated file whose quotes do not pair up, quotes are plain characters.
+    `names` of its columns; `skipped` rows of the latest reading that had too many or too few fields or were no JSON, as
+    (file, row or line, text), where `bad_rows` is "skip".
+    """
 
-    Raises `TableError`: no such file, a folder, empty, no rows, not text, not UTF-8, a row with too many or
-    too few fields, a quote that is never closed, a column without a name, two columns of one name, damaged
-    Parquet.
+    readers: list[PartReader]
+    names: list[str]
+    schema: pa.Schema
+    skipped: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows in batches, from the beginning at each call; the next ones are read meanwhile.
+
+        `columns` are those that are wanted, all where None. Where a batch comes from stands in the metadata of its
+        schema, by which an `Encoder` names file and row of a bad cell. Memory is bounded by a few batches, whatever the
+        size of the files. Raises `TableError` where a file is damaged or differs from the first.
+        """
+        return ahead(lambda: self._batches(columns))
+
+    def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        self.skipped.clear()
+        wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
+        for reader in self.readers:
+            row = 0
+            for batch in reader.batches(wanted):
+                told = {FILE: reader.part.where.encode(), ROW: str(row).encode()}
+                row += batch.num_rows
+                yield batch.replace_schema_metadata(told if len(self.readers) > 1 else {ROW: told[ROW]})
+            self.skipped += [(reader.part.where, number, text) for number, text in reader.skipped]
+
+    def read(self) -> pa.Table:
+        """The whole table in memory; raises `TableError` where it has no rows."""
+        tables = [reader.read(self.schema) for reader in self.readers]
+        self.skipped = [(r.part.where, number, text) for r in self.readers for number, text in r.skipped]
+        table = pa.concat_tables(tables)
+        if table.num_rows == 0:
+            names = listed(table.column_names, 20)
+            raise TableError(
+                f"{self.readers[0].part.where!r} has columns ({names}) but no rows; there is nothing to work on."
+            )
+        return table
+
+
+def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> OpenTable:
+    """Open a file, a pattern such as "logs/*.csv.gz", a folder of partitions or a list of files, to read it in batches.
+
+    Endings decide: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose types are
+    kept; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line; `.tsv` is separated by tabs; anything else is text
+    separated by commas, unless the header has no comma but a tab or a semicolon. With `.gz`, `.zst` or `.bz2` behind
+    it, a file is unpacked as it is read. Every column of a CSV or TSV file is text exactly as written ("007" stays
+    "007", "NA" stays "NA"; an empty field is ""); what it means is decided later, by the schema. The first line names
+    the columns. A UTF-8 byte-order mark, UTF-16 with its mark, Windows line ends, quoted fields with commas or line
+    breaks in them and blank lines are understood; other text needs its `encoding`. In a tab-separated file whose quotes
+    do not pair up, quotes are plain characters. Several files are one table, if they have the same columns; folders
+    named `key=value` make a column `key` of text.
+
+    `bad_rows="skip"` leaves out rows that cannot be read.
+
+    Raises `TableError`: no such file, empty, not text, not in the encoding, a row with too many or too few fields, a
+    quote that is never closed, a column without a name, two columns of one name, a damaged file, files that differ.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("small.csv").write_text("code,colour\\n007,NA\\n")
+        >>> [batch.to_pylist() for batch in open_table("small.csv").batches()]
+        [[{'code': '007', 'colour': 'NA'}]]
+
+    Source: RFC 4180 (the form of CSV files).
+    """
+    if bad_rows not in ("error", "skip"):
+        raise TableError(f"bad_rows is {bad_rows!r}; expected 'error' or 'skip'.")
+    parts = find_parts(source)
+    readers = [open_part(part, encoding, bad_rows == "skip") for part in parts]
+    first = readers[0]
+    check_names(first.schema.names, repr(first.part.where))
+    for reader in readers[1:]:
+        check_names(reader.schema.names, repr(reader.part.where))
+        if set(reader.schema.names) != set(first.schema.names):
+            extra = [name for name in reader.schema.names if name not in first.schema.names]
+            lack = [name for name in first.schema.names if name not in reader.schema.names]
+            differ = "; ".join(f"{how} {listed(names)}" for how, names in (("has", extra), ("lacks", lack)) if names)
+            raise TableError(
+                f"{reader.part.where!r} has other columns than {first.part.where!r}: it {differ}. Files that are read "
+                "as one table must have the same columns."
+            )
+    schema = _common(readers)
+    return OpenTable(readers, schema.names, schema)
+
+
+def read_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> pa.Table:
+    """Read a source into memory without changing a value; sources, options and errors are those of `open_table`.
+
+    Raises `TableError` where there are no rows, too.
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> from pathlib import Path
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "small.csv"
         ...     _ = path.write_text("code,colour\\n007,NA\\n")
         ...     read_table(path).to_pylist()
         [{'code': '007', 'colour': 'NA'}]
-
-    Source: RFC 4180 (the form of CSV files).
     """
-    path = Path(path)
-    if path.is_dir():
-        raise TableError(f"{str(path)!r} is a folder; name the CSV, TSV or Parquet file in it.")
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise _no_such_file(path) from None
-    except OSError as error:
-        raise TableError(f"{str(path)!r} cannot be read: {error.strerror or error}.") from None
-    if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
-        raise TableError(f"{str(path)!r} is empty; expected a line of column names and rows below it.")
-    if path.suffix.lower() in PARQUET_ENDINGS:
-        table = _read_parquet(path, raw)
-    else:
-        _check_text(path, raw)
-        table = parse_delimited(raw, str(path), tabs=path.suffix.lower() == ".tsv")
-    check_names(table.column_names, str(path))
-    if table.num_rows == 0:
-        names = listed(table.column_names, 20)
-        raise TableError(f"{str(path)!r} has columns ({names}) but no rows; there is nothing to work on.")
-    return table
+    return open_table(source, encoding=encoding, bad_rows=bad_rows).read()
 
 
-def as_table(data: Any) -> pa.Table:
+def as_table(data: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> pa.Table:
     """An Arrow table from a path, a pyarrow table or any frame that narwhals knows (pandas, polars, others).
 
     The index of a pandas frame is not a column. Column names become text.
@@ -84,8 +142,10 @@ def as_table(data: Any) -> pa.Table:
         >>> as_table(pa.table({"age": [30, 41]})).column_names
         ['age']
     """
+    if isinstance(data, OpenTable):
+        return data.read()
     if isinstance(data, str | os.PathLike):
-        return read_table(data)
+        return read_table(data, encoding=encoding, bad_rows=bad_rows)
     if not isinstance(data, pa.Table):
         data = _frame_to_arrow(data)
     check_names(data.column_names, "the table")
@@ -119,8 +179,70 @@ def check_names(names: list[str], where: str) -> None:
         )
 
 
+def ahead(source: Callable[[], Iterator[Any]], depth: int = AHEAD) -> Iterator[Any]:
+    """The items of an iterator, of which a thread makes up to `depth` before they are asked for.
+
+    Example:
+        >>> list(ahead(lambda: iter("abc")))
+        ['a', 'b', 'c']
+    """
+    items: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(kind: str, item: Any) -> bool:
+        while not stopped.is_set():
+            try:
+                items.put((kind, item), timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in source():
+                if not put("item", item):
+                    return
+            put("end", None)
+        except BaseException as error:  # it belongs to the thread that asks for the items
+            put("error", error)
+
+    thread = threading.Thread(target=work, name="softreg-reader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = items.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise item
+            yield item
+    finally:
+        stopped.set()
+
+
+def _common(readers: list[PartReader]) -> pa.Schema:
+    """The schema that holds the values of all files, in the order of the first."""
+    first = readers[0].schema
+    schemas = [pa.schema([reader.schema.field(name) for name in first.names]) for reader in readers]
+    try:
+        return pa.unify_schemas([schema.remove_metadata() for schema in schemas], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        for reader, schema in zip(readers, schemas, strict=True):
+            for mine, other in zip(first, schema, strict=True):
+                if mine.type != other.type:
+                    raise TableError(
+                        f"Column {shown(mine.name)} has the type {mine.type} in {readers[0].part.where!r} and "
+                        f"{other.type} in {reader.part.where!r}. Files that are read as one table must have the "
+                        "same types."
+                    ) from None
+        raise
+
+
 def _frame_to_arrow(data: Any) -> pa.Table:
     """Any frame through narwhals, without the index that pandas adds."""
+    import narwhals as nw
+
     try:
         frame = nw.from_native(data)
         frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
@@ -140,46 +262,3 @@ def _frame_to_arrow(data: Any) -> pa.Table:
             "Expected the path of a CSV, TSV or Parquet file, a pyarrow table or a data frame (pandas, "
             f"polars), but got {type(data).__name__}. For arrays there is softreg.SoftmaxRegression."
         ) from None
-
-
-def _read_parquet(path: Path, raw: bytes) -> pa.Table:
-    """A Parquet file with the types that it carries."""
-    if raw[:4] != b"PAR1":
-        raise TableError(
-            f"{str(path)!r} ends in {path.suffix} but is not a Parquet file; is it CSV? Then rename it to .csv."
-        )
-    try:
-        return pq.ParquetFile(pa.BufferReader(raw)).read()
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise TableError(
-            f"{str(path)!r} is a damaged or truncated Parquet file ({reason}); copy or write it again."
-        ) from error
-
-
-def _check_text(path: Path, raw: bytes) -> None:
-    """Raise `TableError` where the bytes are no text that could be CSV."""
-    if raw[:4] == b"PAR1":
-        raise TableError(f"{str(path)!r} is a Parquet file; rename it to {path.with_suffix('.parquet').name!r}.")
-    for magic, what in _MAGIC.items():
-        if raw.startswith(magic):
-            raise TableError(f"{str(path)!r} is not CSV: it is {what}.")
-    zero = raw.find(b"\x00")
-    if zero >= 0:
-        raise TableError(
-            f"{str(path)!r} is not CSV: byte {zero + 1:,} is zero, which text never holds. Expected a text "
-            "file in UTF-8 with a line of column names and rows below it, or a Parquet file that ends in "
-            ".parquet."
-        )
-
-
-def _no_such_file(path: Path) -> TableError:
-    """The error for a file that is missing, with files of nearly that name beside it."""
-    from difflib import get_close_matches
-
-    if not path.parent.is_dir():
-        return TableError(f"There is no file {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
-    beside = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    near = get_close_matches(path.name, beside, n=3)
-    guess = f" Nearest by name: {listed(near)}." if near else ""
-    return TableError(f"There is no file {str(path)!r}; its folder holds {plural(len(beside), 'file')}.{guess}")

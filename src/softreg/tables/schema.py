@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.kinds import FEATURES, Column, Kind, judge
+from softreg.tables.judging import judge
+from softreg.tables.kinds import FEATURES, Column, Kind
+from softreg.tables.target import labels
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
     Kind.IDENTIFIER: ("looks like an identifier", "look like identifiers"),
-    Kind.TEXT: ("looks like free text", "look like free text"),
 }
 
 
@@ -56,17 +57,19 @@ class Schema:
         """Name, kind and reason of each column, in the order of the table."""
         return [(column.name, column.kind.value, column.reason) for column in self.columns]
 
-    def match(self, table: pa.Table) -> tuple[str, ...]:
-        """Check the columns of a table against those learned, by name; their order is free.
+    def match(self, table: pa.Table | Sequence[str]) -> tuple[str, ...]:
+        """Check the columns of a table (or their names) against those learned, by name; their order is free.
 
         Missing features are an error. Columns that training did not have are named in the warnings returned
         and are not used. The target, and columns left out in training, may be there or not.
 
         Raises `TableError` naming the missing columns.
         """
-        names = set(table.column_names)
+        columns = table.column_names if isinstance(table, pa.Table) else list(table)
+        names = set(columns)
         missing = [column.name for column in self.features if column.name not in names]
-        extra = [name for name in table.column_names if name not in {column.name for column in self.columns}]
+        known_names = {column.name for column in self.columns}
+        extra = [name for name in columns if name not in known_names]
         if missing:
             known = f" It has columns that the model does not know: {listed(extra)}; renamed?" if extra else ""
             few = "the column" if len(missing) == 1 else f"{len(missing):,} columns"
@@ -96,13 +99,15 @@ def learn_schema(
     *,
     drop: Sequence[str] = (),
     rows: NDArray[np.int64] | None = None,
+    asked: Mapping[str, Kind] | None = None,
 ) -> Schema:
     """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
 
-    The rules are those of `softreg.tables.kinds.judge`. Columns named in `drop` are left out unseen.
+    The rules are those of `softreg.tables.kinds.judge`. Columns named in `drop` are left out unseen, those in `asked`
+    are what it says.
 
-    Raises `TableError`: no such column, dates among the columns, a column of one value in the whole table, an
-    infinite number, a few words in a column of numbers, or no column left to learn from.
+    Raises `TableError`: no such column, a column of one value in the whole table, an infinite number, a few words in a
+    column of numbers, a column that cannot be what was asked for, or no column left to learn from.
 
     Example:
         >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
@@ -114,6 +119,11 @@ def learn_schema(
             raise no_such_column(name, table.column_names, "column to drop")
         if name == target:
             raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
+    for name, kind in (asked := dict(asked or {})).items():
+        if name not in table.column_names:
+            raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
+        if name == target or name in drop:
+            raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
     columns = []
     for name in table.column_names:
         if name == target:
@@ -121,13 +131,41 @@ def learn_schema(
         elif name in drop:
             columns.append(Column(name, Kind.DROPPED, "left out as asked"))
         else:
-            columns.append(judge(name, table.column(name), rows))
-    _refuse_dates(columns)
-    _refuse_constants(columns, table, rows)
+            columns.append(judge(name, table.column(name), rows, asked.get(name)))
+    _refuse_constants(columns, table, rows, asked)
     schema = Schema(target, tuple(columns))
     if not schema.features:
         raise _nothing_left(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
+
+
+def without_bad_rows(
+    table: pa.Table, target: str, *, drop: Sequence[str] = (), asked: Mapping[str, Kind] | None = None
+) -> tuple[pa.Table, list[int]]:
+    """The table without the rows that cannot be used, and their numbers from 1.
+
+    These are rows without a label, with an infinite number, with a word in a column of numbers, with a day that no
+    calendar has, or with a value that is not what was asked for. Raises the `TableError` of anything else.
+
+    Example:
+        >>> table = pa.table({"x": ["1", "inf", "3", "4"], "y": ["a", "b", "b", ""]})
+        >>> without_bad_rows(table, "y")[1]
+        [2, 4]
+    """
+    n = table.num_rows
+    left = np.arange(n)
+    while True:
+        try:
+            labels(table, target)
+            learn_schema(table, target, drop=drop, asked=asked)
+            break
+        except TableError as error:
+            if error.rows is None or len(error.rows) >= table.num_rows:
+                raise
+            keep = np.ones(table.num_rows, dtype=bool)
+            keep[error.rows] = False
+            table, left = table.filter(pa.array(keep)), left[keep]
+    return table, (np.setdiff1d(np.arange(n), left) + 1).tolist()
 
 
 def _nothing_left(target: str, others: Sequence[Column]) -> TableError:
@@ -136,15 +174,15 @@ def _nothing_left(target: str, others: Sequence[Column]) -> TableError:
         return TableError(f"No column is left to learn {target!r} from: the table has no other column.")
     taken = "; ".join(f"{shown(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
     more = f"; and {len(others) - 8:,} more" if len(others) > 8 else ""
-    advice = " Make columns of numbers, booleans or few different words of them."
-    if any(column.kind is Kind.TEXT for column in others):
-        advice = " Texts are learned from in Python: scikit-learn's TfidfVectorizer, then softreg.SoftmaxRegression."
+    advice = " Say what a column is where that is wrong: --text, --category, --number or --date and its name."
     return TableError(
         f"No column is left to learn {target!r} from, since the others were taken for: {taken}{more}.{advice}"
     )
 
 
-def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[np.int64] | None) -> None:
+def _refuse_constants(
+    columns: Sequence[Column], table: pa.Table, rows: NDArray[np.int64] | None, asked: Mapping[str, Kind]
+) -> None:
     """Raise `TableError` naming every column that holds one value in the whole table.
 
     Such a column tells nothing, and is often a mistake upstream (a broken join, an export of one group), which its
@@ -152,7 +190,7 @@ def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[
     """
     same = [column for column in columns if column.kind is Kind.CONSTANT]
     if rows is not None:
-        same = [column for column in same if judge(column.name, table.column(column.name)).kind is Kind.CONSTANT]
+        same = [column for column in same if _constant(column.name, table, asked)]
     if not same:
         return
     those = "; ".join(f"{column.name!r} ({column.reason})" for column in same[:6])
@@ -167,16 +205,5 @@ def _refuse_constants(columns: Sequence[Column], table: pa.Table, rows: NDArray[
     )
 
 
-def _refuse_dates(columns: Sequence[Column]) -> None:
-    """Raise `TableError` naming every column of dates and how to go on."""
-    dates = [column for column in columns if column.kind is Kind.DATE]
-    if not dates:
-        return
-    those = ", ".join(f"{column.name!r} ({column.reason})" for column in dates[:6])
-    names = [column.name for column in dates]
-    options = " ".join(f"--drop {name!r}" for name in names)
-    raise TableError(
-        f"Dates and times are not understood yet: {those}{' and more' if len(dates) > 6 else ''}. Leave them "
-        f"out with {options} (drop={names!r} in Python), or turn them into numbers first, such as year, "
-        "month, weekday or days since an event."
-    )
+def _constant(name: str, table: pa.Table, asked: Mapping[str, Kind]) -> bool:
+    return judge(name, table.column(name), asked=asked.get(name)).kind is Kind.CONSTANT

@@ -107,7 +107,7 @@ def table_statistics(
     schema = learn_schema(
         table, target, drop=dropped if clusters is None or clusters in dropped else (*dropped, clusters), rows=chosen
     )
-    X, names, by_column, against = _told_apart(Encoder.learn(schema, table, chosen), table, chosen)
+    X, names, by_column, against = _told_apart(Encoder.learn(schema, table, chosen).in_units(), table, chosen)
     y = y if chosen is None else y[chosen]
     model = SoftmaxRegression(penalty=penalty, tol=1e-8)
     model._column_names = np.array(names, dtype=object)

@@ -37,7 +37,8 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
             f"The target {shown(target)} has no label in {plural(len(rows), 'row')}: "
             f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''} (counted "
             "from 1, without the header). Give each row its label, or remove rows without one from the "
-            "training data."
+            "training data.",
+            rows - 1,
         )
     return np.array(text.to_pylist(), dtype=np.str_) if len(text) else np.zeros(0, dtype="<U1")
 

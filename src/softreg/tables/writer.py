@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
 from softreg.files import atomic_path
+from softreg.tables import arrays
 from softreg.tables.errors import TableError, shown
-from softreg.tables.reader import PARQUET_ENDINGS
+from softreg.tables.sources import PARQUET_ENDINGS
 
 LABEL = "prediction"
+ARROW_FILES = (".arrow", ".feather")
 
 
 def prediction_table(
@@ -42,7 +45,7 @@ def prediction_table(
     first = LABEL
     while first in names:
         first += "_"
-    columns = [pa.array(words, pa.large_string()), *(pa.array(np.ascontiguousarray(p)) for p in P.T)]
+    columns = [arrays.words(words), *map(arrays.numbers, P.T)]
     return pa.table(columns, names=[first, *names])
 
 
@@ -66,26 +69,30 @@ def predictions_csv(
     return sink.getvalue()
 
 
-def write_predictions(
-    path: str | os.PathLike[str],
-    classes: Sequence[str] | ArrayLike,
-    P: ArrayLike,
-    predicted: Sequence[str] | ArrayLike,
-) -> None:
-    """Write the table of predictions: CSV for `.csv`, tab-separated for `.tsv`, Parquet for `.parquet`.
+@contextmanager
+def writing_predictions(
+    path: str | os.PathLike[str], classes: Sequence[str] | ArrayLike
+) -> Iterator[Callable[[ArrayLike], None]]:
+    """Give a function that writes the probabilities (n, q) of the next rows, with the most likely label of each.
 
-    The file appears whole or not at all.
+    CSV for `.csv`, tab-separated for `.tsv`, Parquet for `.parquet`, Arrow for `.arrow` and `.feather`. The file
+    appears at the end, whole, or not at all.
 
     Raises `TableError` for another ending, and for a folder that is not there.
 
     Example:
-        >>> write_predictions("p.xlsx", ["no", "yes"], [[0.75, 0.25]], ["no"])  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        softreg.tables.errors.TableError: Predictions cannot be written to 'p.xlsx': ...
+        >>> with writing_predictions("p.csv", ["no", "yes"]) as write:
+        ...     write([[0.75, 0.25]])
+        ...     write([[0.5, 0.5]])
+        >>> print(Path("p.csv").read_text())
+        "prediction","no","yes"
+        "no",0.75,0.25
+        "no",0.5,0.5
+        <BLANKLINE>
     """
     path = Path(path)
     ending = path.suffix.lower()
-    if ending not in (".csv", ".tsv", *PARQUET_ENDINGS):
+    if ending not in (".csv", ".tsv", *PARQUET_ENDINGS, *ARROW_FILES):
         raise TableError(
             f"Predictions cannot be written to {shown(path)}: its ending says neither CSV nor Parquet. Name "
             "it something.csv, something.tsv or something.parquet."
@@ -94,8 +101,56 @@ def write_predictions(
         raise TableError(f"The folder {str(path.parent)!r} does not exist, so {path.name!r} cannot be written there.")
     if path.is_dir():
         raise TableError(f"{str(path)!r} is a folder; name a file to write the predictions to.")
-    with atomic_path(path) as draft:
-        if ending in PARQUET_ENDINGS:
-            pq.write_table(prediction_table(classes, P, predicted), draft)
-        else:
-            draft.write_bytes(predictions_csv(classes, P, predicted, "\t" if ending == ".tsv" else ","))
+    with atomic_path(path) as draft, prediction_sink(str(draft), classes, ending) as write:
+        yield write
+
+
+@contextmanager
+def prediction_sink(
+    sink: Any, classes: Sequence[str] | ArrayLike, ending: str = ".csv"
+) -> Iterator[Callable[[ArrayLike], None]]:
+    """The same for a path or an open binary file that is written to at once, in the form that the ending says."""
+    schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), []).schema
+    words = arrays.words([str(word) for word in np.asarray(classes).tolist()])
+    writer: Any
+    if ending in PARQUET_ENDINGS:
+        import pyarrow.parquet as pq
+
+        numbers = schema.names[1:]  # probabilities hardly repeat: neither dictionaries nor compression would pay
+        writer = pq.ParquetWriter(
+            sink, schema, use_dictionary=schema.names[:1], compression=dict.fromkeys(numbers, "NONE")
+        )
+    elif ending in ARROW_FILES:
+        writer = pa.ipc.new_file(sink, schema)
+    else:
+        writer = pa_csv.CSVWriter(
+            sink, schema, write_options=pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
+        )
+
+    def write(P: ArrayLike) -> None:
+        P = np.asarray(P, dtype=np.float64)
+        if P.ndim != 2 or P.shape[1] != len(words):
+            raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
+        columns = [words.take(arrays.numbers(P.argmax(axis=1))), *map(arrays.numbers, P.T)]
+        writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+    with writer:
+        yield write
+
+
+def write_predictions(
+    path: str | os.PathLike[str],
+    classes: Sequence[str] | ArrayLike,
+    P: ArrayLike,
+    predicted: Sequence[str] | ArrayLike,
+) -> None:
+    """Write the table of predictions, whole or not at all; endings and errors are those of `writing_predictions`.
+
+    Example:
+        >>> write_predictions("p.xlsx", ["no", "yes"], [[0.75, 0.25]], ["no"])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        softreg.tables.errors.TableError: Predictions cannot be written to 'p.xlsx': ...
+    """
+    prediction_table(classes, P, predicted)  # shapes that do not fit together are refused
+    with writing_predictions(path, classes) as write:
+        write(P)

@@ -1,0 +1,156 @@
+"""Dates and times in any common form to seconds since 1970, by the clock on the wall where they were written."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?(?: ?(?P<half>[ap])m)?"
+_AFTER = rf"(?:[t ]+{_CLOCK}(?: ?(?:z|utc|[+-]\d{{2}}:?\d{{2}}))?)?$"
+_FORMS = (
+    rf"^(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_AFTER}",
+    rf"^(?P<first>\d{{1,2}})[-/.](?P<other>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){_AFTER}",
+    rf"^(?P<day>\d{{1,2}})[ -]{_MONTH}[ -](?P<year>\d{{4}}|\d{{2}}){_AFTER}",
+    rf"^{_MONTH} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_AFTER}",
+    rf"^{_CLOCK}$",
+)
+DAY = 86400.0
+
+
+def are_dates(levels: pa.Array) -> bool:
+    """Whether every text is a date or a time; the first alone decides most columns.
+
+    Example:
+        >>> are_dates(pa.array(["2020-02-30", "1 Mar 2020"])), are_dates(pa.array(["12:30", "late"]))
+        (True, False)
+    """
+    if len(levels) == 0:
+        return False
+    first = str(levels[0]).strip().lower()
+    if not any(re.match(form, first) for form in _FORMS):
+        return False
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    open_ = np.ones(len(levels), dtype=bool)
+    for form in _FORMS:
+        open_ &= ~np.asarray(pc.match_substring_regex(text, form), dtype=bool)
+        if not open_.any():
+            return True
+    return False
+
+
+def day_first(levels: pa.Array) -> bool | None:
+    """Whether 3/4/2020 is in April: what the texts say where one of the two numbers is above 12, None if none does.
+
+    Example:
+        >>> day_first(pa.array(["03/04/2020", "31/12/2019"])), day_first(pa.array(["03/04/2020"]))
+        (True, None)
+    """
+    found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1]).drop_null()
+    if len(found) == 0:
+        return None
+    first, other = (np.asarray(pc.cast(pc.struct_field(found, part), pa.int64())) for part in ("first", "other"))
+    if (first > 12).any() == (other > 12).any():
+        return None
+    return bool((first > 12).any())
+
+
+def has_slashes(levels: pa.Array) -> bool:
+    """Whether some text is a date of which the first number may be day or month.
+
+    Example:
+        >>> has_slashes(pa.array(["2020-04-03", "3/4/2020"]))
+        True
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    return bool(pc.any(pc.match_substring_regex(text, _FORMS[1])).as_py())
+
+
+def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
+    """Seconds since 1970-01-01 00:00 on the same clock for each text; nan where it is no date and no time.
+
+    A zone is not subtracted: 08:00 in Tokyo is morning as 08:00 in Paris is. A time alone is one of 1970-01-01.
+
+    Example:
+        >>> (parse_dates(pa.array(["1970-01-02T00:00:01Z", "3/1/70 1:00 pm", "30 Feb 2020"]), True) / 86400).tolist()
+        [1.000011574074074, 2.5416666666666665, nan]
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    result = np.full(len(levels), np.nan)
+    for form in _FORMS:
+        open_ = np.flatnonzero(np.isnan(result))
+        if not open_.size:
+            break
+        found = pc.extract_regex(text.take(pa.array(open_)), form)
+        here = np.flatnonzero(np.asarray(found.is_valid()))
+        if here.size:
+            result[open_[here]] = _seconds(found.drop_null(), day_is_first)
+    return result
+
+
+def _seconds(found: pa.StructArray, day_is_first: bool) -> Floats:
+    """Seconds from the parts of dates that one form found."""
+    names = [field.name for field in found.type]
+
+    def part(name: str) -> Floats:
+        text = pc.struct_field(found, name)
+        text = pc.replace_substring(text, ",", ".")
+        empty = pc.equal(text, "")
+        values = pc.cast(pc.if_else(empty, "0", text), pa.float64())
+        return np.asarray(values, dtype=np.float64)
+
+    n = len(found)
+    day_seconds = np.zeros(n)
+    if "year" in names:
+        year = part("year")
+        year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)  # as POSIX has it
+        if "name" in names:
+            month = np.asarray(pc.index_in(pc.struct_field(found, "name"), value_set=pa.array(MONTHS)), float) + 1
+            day = part("day")
+        elif "first" in names:
+            day, month = (part("first"), part("other")) if day_is_first else (part("other"), part("first"))
+        else:
+            month, day = part("month"), part("day")
+        day_seconds = _days(year, month, day) * DAY
+    hour, minute, second = part("hour"), part("minute"), part("second")
+    half = np.asarray(pc.struct_field(found, "half").to_pylist(), dtype=object)
+    twelve = (half == "a") | (half == "p")
+    wrong = (hour > 23) | (minute > 59) | (second >= 61) | (twelve & ((hour > 12) | (hour < 1)))
+    hour = np.where(twelve, hour % 12 + 12 * (half == "p"), hour)
+    return np.where(wrong, np.nan, day_seconds + 3600 * hour + 60 * minute + second)
+
+
+def _days(year: Floats, month: Floats, day: Floats) -> Floats:
+    """Days since 1970-01-01; nan where the calendar has no such day."""
+    ok = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
+    month_number = np.where(ok, (year - 1970) * 12 + month - 1, 0).astype(np.int64)
+    first = month_number.astype("datetime64[M]")
+    days = first.astype("datetime64[D]").astype(np.int64)
+    length = (first + 1).astype("datetime64[D]").astype(np.int64) - days
+    return np.where(ok & (day <= length), days + day - 1, np.nan)
+
+
+def arrow_seconds(column: pa.ChunkedArray) -> Floats:
+    """The same for an Arrow column of a temporal type; nan where missing.
+
+    Example:
+        >>> arrow_seconds(pa.chunked_array([pa.array([1, None], pa.date32())])).tolist()
+        [86400.0, nan]
+    """
+    kind = column.type
+    if pa.types.is_time(kind):
+        micro = pc.cast(pc.cast(column, pa.time64("us")), pa.int64())
+    elif pa.types.is_duration(kind):
+        micro = pc.cast(pc.cast(column, pa.duration("us"), safe=False), pa.int64())
+    else:
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            column = pc.local_timestamp(column)
+        micro = pc.cast(pc.cast(column, pa.timestamp("us"), safe=False), pa.int64())
+    return np.asarray(pc.cast(micro, pa.float64(), safe=False).to_numpy(), dtype=np.float64) / 1e6

@@ -1,0 +1,201 @@
+"""What one column is taken for, and why: the rules, learned on the training rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.tables.cells import Dates, Levels, Lists, Numbers, count_levels, parse_numbers, pick, read_column
+from softreg.tables.dates import are_dates, day_first, parse_dates
+from softreg.tables.errors import TableError, listed, plural, shown
+from softreg.tables.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
+from softreg.tables.verdicts import ID_NAME, category, constant, dates, lists, numbers, text_dates, without
+
+_PLAIN = "write them like 1234.5 to have them used as numbers"
+_GROUPED = r"^[+-]?(\d+,\d+|\d{1,3}([ .,'’_]\d{3})+([.,]\d+)?)$"
+
+
+def judge(
+    name: str, column: pa.ChunkedArray, rows: NDArray[np.int64] | None = None, asked: Kind | None = None
+) -> Column:
+    """What a column is taken for, judged by the training rows `rows` (all where None); `asked` overrules rules 2 to 6.
+
+    The rules, in this order:
+
+    1. one value in every row, or none at all: constant;
+    2. Arrow types of time, or text that is a date or a time in every row: date;
+    3. an Arrow number type, or text that is a number in every row: number; but whole numbers that are all
+       different are an identifier if they count the rows from 0 or 1, and so are those of a column named like
+       one ("id", "customer_id", "rowId") where more than half are different; and digits of one length with
+       leading zeros ("007") are codes, a category;
+    4. exactly the two words true and false, yes and no, t and f, or y and n, in any case: boolean;
+    5. other text, and any dictionary type: a category, where the levels are at most 20, or at most half of the rows,
+       or, if they are more than 1,000, at most a fifth of them; otherwise free text (three words or more a value on
+       average) or an identifier;
+    6. lists of words are tags, lists of numbers a vector.
+
+    Missing is an empty or blank field or a null; among numbers also NA, N/A, #N/A, NaN, null and None in any
+    case. In a category these are levels like any other word, as "unknown" is.
+
+    Raises `TableError` for an infinite number, for a column of many numbers in which a few words stand
+    (naming the first of them and its row), because either reading of it would lose what it says, and for a column that
+    cannot be what was asked for.
+
+    Example:
+        >>> judge("age", pa.chunked_array([["31", "NA", "58"]])).kind.value
+        'number'
+        >>> judge("code", pa.chunked_array([["007", "112", "007"]])).kind.value
+        'category'
+        >>> judge("year", pa.chunked_array([[2019, 2020]]), asked=Kind.CATEGORY).levels
+        ('2019', '2020')
+    """
+    if asked is not None:
+        return judge_as(asked, name, column, rows)
+    cells = read_column(column, name)
+    if isinstance(cells, Lists):
+        return lists(name, column, cells, rows)
+    if isinstance(cells, Dates):
+        return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
+    if isinstance(cells, Numbers):
+        return numbers(name, cells.values, rows)
+    return _judge_levels(name, cells, rows)
+
+
+def judge_as(asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.int64] | None) -> Column:
+    """The column as the kind that the user asked for; `TableError` where it cannot be that."""
+    cells = read_column(column, name)
+    if isinstance(cells, Lists) or (isinstance(cells, Dates) and asked is not Kind.DATE):
+        raise _not_that(name, asked, f"it has the type {column.type}")
+    if isinstance(cells, Numbers):
+        if asked is Kind.NUMBER:
+            return numbers(name, cells.values, rows, sure=True)
+        again = read_column(pc.cast(column, pa.large_string()), name)
+        assert isinstance(again, Levels)
+        cells = again
+    if isinstance(cells, Dates):
+        return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
+    codes = pick(cells.codes, rows)
+    counts = count_levels(codes, len(cells.levels))
+    seen = np.flatnonzero(counts)
+    missing = int(len(codes) - counts.sum())
+    if len(seen) == 0 or (len(seen) == 1 and not missing):
+        return constant(name, cells.levels[int(seen[0])].as_py() if len(seen) else None)
+    if asked is Kind.TEXT:
+        words = np.mean(np.asarray(pc.count_substring_regex(cells.levels, r"\S+"), dtype=np.float64))
+        return Column(name, Kind.TEXT, f"as asked; {words:.0f} words each on average", (), missing)
+    if asked is Kind.CATEGORY:
+        return category(name, tuple(sorted(cells.levels.take(pa.array(seen)).to_pylist())), missing, "as asked; ")
+    if asked is Kind.NUMBER:
+        values, ok = parse_numbers(cells.levels)
+        _all_read(name, asked, cells, ok)
+        return numbers(name, np.append(values, np.nan)[cells.codes], rows, sure=True)
+    first = day_first(cells.levels)
+    seconds = parse_dates(cells.levels, first is not False)
+    _all_read(name, asked, cells, ~np.isnan(seconds))
+    return text_dates(name, cells, rows, first, "as asked; ")
+
+
+def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> Column:
+    """Rules for text, dictionary types and booleans."""
+    codes = pick(cells.codes, rows)
+    counts = count_levels(codes, len(cells.levels))
+    seen = np.flatnonzero(counts)
+    levels = cells.levels.take(pa.array(seen))
+    missing = int(len(codes) - counts.sum())
+    if len(seen) == 0 or (len(seen) == 1 and not missing):
+        return constant(name, levels[0].as_py() if len(seen) else None)
+    if cells.storage == "text":
+        if are_dates(levels):
+            return text_dates(name, cells, rows, day_first(cells.levels))
+        values, ok = parse_numbers(levels)
+        if ok.all() and not np.isnan(values).all() and not _zero_padded(levels):
+            every = np.append(parse_numbers(cells.levels)[0], np.nan)[cells.codes]
+            return numbers(name, every, rows)
+        _check_mixed(name, cells, seen, values, ok, counts)
+    words = tuple(sorted({str(level).strip().casefold() for level in levels.to_pylist()})) if len(seen) <= 8 else ()
+    if words in BOOLEAN_WORDS or (cells.storage == "boolean"):
+        words = words if words in BOOLEAN_WORDS else BOOLEAN_WORDS[0]
+        return Column(name, Kind.BOOLEAN, " or ".join(reversed(words)) + without(missing, ","), words, missing)
+    return _judge_category(name, levels, len(codes), missing)
+
+
+def _judge_category(name: str, levels: pa.Array, n: int, missing: int) -> Column:
+    """A category where the levels are few; otherwise free text or an identifier."""
+    count = len(levels)
+    hint = _odd_numbers(name, levels)
+    named = bool(ID_NAME.search(name)) and count + missing == n and missing < n / 2
+    few = count <= SMALL or count <= n / (2 if count <= MAX_LEVELS else REPEATED)
+    if not named and few:
+        said = f"column {hint}, which are read as words; {_PLAIN}" if hint else ""
+        return category(name, tuple(sorted(levels.to_pylist())), missing, "", said)
+    said = f"column {hint} and is left out; {_PLAIN}" if hint else ""
+    words = np.mean(np.asarray(pc.count_substring_regex(levels, r"\S+"), dtype=np.float64))
+    different = f"{count:,} different values in {plural(n, 'row')}"
+    if words >= 3:
+        return Column(name, Kind.TEXT, f"{different}, {words:.0f} words each on average", (), missing, said)
+    return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, said)
+
+
+def _check_mixed(
+    name: str,
+    cells: Levels,
+    seen: NDArray[np.int64],
+    values: NDArray[np.float64],
+    ok: NDArray[np.bool_],
+    counts: NDArray[np.int64],
+) -> None:
+    """Raise `TableError` for a column of many different numbers among which a few words stand."""
+    numbers = ok & ~np.isnan(values)
+    weights = counts[seen]
+    words, total = int(weights[~ok].sum()), int(weights.sum())
+    if ok.all() or numbers.sum() <= SMALL or weights[numbers].sum() < total / 2:
+        return
+    if (~ok).sum() > 3 and words > total / 100:
+        return
+    at = seen[~ok]
+    rows = [cells.first_row(int(level)) for level in at[:1000]]
+    first = int(np.argmin(rows))
+    value = shown(cells.levels[int(at[first])])
+    raise TableError(
+        f"Column {shown(name)} holds numbers, but row {rows[first]:,} has {value} ({plural(words, 'row')} of "
+        f"{total:,} with a value are no numbers). Correct the value; if it means that the number is missing, "
+        f"leave the field empty or write NA; or leave the column out: --drop {shown(name)} "
+        f"(drop=[{shown(name)}] in Python).",
+        np.flatnonzero(np.isin(cells.codes, at)),
+    )
+
+
+def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> None:
+    """Raise `TableError` for the first level that is not what was asked for."""
+    bad_rows = np.append(~ok, False)[cells.codes]
+    if bad_rows.any():
+        bad = int(cells.codes[np.argmax(bad_rows)])
+        error = _not_that(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}")
+        error.rows = np.flatnonzero(bad_rows)
+        raise error
+
+
+def _not_that(name: str, asked: Kind, seen: str) -> TableError:
+    return TableError(
+        f"Column {shown(name)} cannot be used as a {asked.value}, as asked: {seen}. Leave it to softreg to judge the "
+        f"column, correct the value, or leave the column out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
+    )
+
+
+def _zero_padded(levels: pa.Array) -> bool:
+    """Whether the values are digits of one length, two at least, some with a leading zero: codes like 007."""
+    digits = levels.filter(pc.match_substring_regex(levels, r"^\d+$"))
+    lengths = pc.unique(pc.utf8_length(digits)).to_pylist()
+    return len(lengths) == 1 and lengths[0] > 1 and bool(pc.any(pc.starts_with(digits, "0")).as_py())
+
+
+def _odd_numbers(name: str, levels: pa.Array) -> str:
+    """That a column of text looks like numbers with a decimal comma or thousands separators; "" if it does not."""
+    number = np.asarray(pc.match_substring_regex(levels, _GROUPED), dtype=bool)
+    plain = parse_numbers(levels)[1]
+    if not number.any() or not (number | plain).all():
+        return ""
+    value = shown(levels[int(np.argmax(number))])
+    return f"{shown(name)} looks like numbers written with a decimal comma or thousands separators ({value})"

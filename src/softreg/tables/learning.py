@@ -1,0 +1,227 @@
+"""What an encoder learns of each column, batch after batch, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.tables.cells import as_text
+from softreg.tables.codes import BooleanCode, CategoryCode, Code, NumberCode
+from softreg.tables.datecodes import DateLearner
+from softreg.tables.kinds import SMALL, Column, Kind
+from softreg.tables.lists import TagsCode, VectorLearner, tags_of
+from softreg.tables.scaling import Moments, RowSample, normal_scores
+from softreg.tables.terms import TermCounter
+from softreg.tables.texts import TextCode
+from softreg.tables.values import booleans_of, levels_of, numbers_of
+from softreg.tables.where import EVERYWHERE, Where, where_of
+
+CHUNK = 16_384
+"""Rows that are learned from at a time, however they are cut into batches: so the answer does not know the batches."""
+RARE = 3
+"""Of a column of many levels, a level with fewer rows than this has no feature of its own."""
+MOST = 100_000
+"""Levels of a column that have features of their own, at most: the most frequent ones."""
+ROOM = 2_000_000
+"""Different levels of a column that are counted at a time; beyond, those seen least are forgotten."""
+
+
+class Learner(Protocol):
+    """Learns the code of one column."""
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch of the column."""
+
+    def code(self) -> Code:
+        """The code of what was seen."""
+
+
+class NumberLearner:
+    """Mean, deviation and, of a sample of the rows, the shape of a column of numbers."""
+
+    def __init__(self, name: str, sample: RowSample) -> None:
+        self.name, self.sample = name, sample
+        self.moments = Moments()
+        self.latest = np.zeros(0)
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        self.latest = numbers_of(self.name, column, where)
+        self.moments.add(self.latest)
+
+    def code(self) -> NumberCode:
+        """Standardised, or by normal scores where the tail is heavy."""
+        knots, scores = normal_scores(self.sample.column(self.name))
+        moments = self.moments
+        return NumberCode(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores)
+
+
+class BooleanLearner:
+    """The share of true ones in a column of booleans."""
+
+    def __init__(self, name: str, words: tuple[str, str]) -> None:
+        self.name, self.words = name, words
+        self.true = self.known = self.missing = 0
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        values = booleans_of(self.name, self.words, column, where)
+        unknown = int(np.isnan(values).sum())
+        self.true += int(np.nansum(values))
+        self.known += len(values) - unknown
+        self.missing += unknown
+
+    def code(self) -> BooleanCode:
+        """The words and the share."""
+        return BooleanCode(self.name, self.words, self.true / max(1, self.known), self.missing > 0)
+
+
+class LevelCounter:
+    """How often each level is seen; where there are too many, the rarest are forgotten, and that is counted."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        self.room = room
+        self.counts: dict[str, int] = {}
+        self.forgotten = 0
+
+    def add(self, levels: list[str], counts: NDArray[np.int64]) -> None:
+        """Take the levels of one batch and their rows."""
+        known = self.counts
+        for level, count in zip(levels, counts.tolist(), strict=True):
+            if count:
+                known[level] = known.get(level, 0) + count
+        least = 1
+        while len(self.counts) > self.room:
+            kept = {level: count for level, count in self.counts.items() if count > least}
+            self.forgotten += len(self.counts) - len(kept)
+            self.counts, least = kept, least + 1
+
+    def best(self) -> tuple[tuple[str, ...], int]:
+        """The levels that have features of their own, sorted, and how many are pooled."""
+        counts = self.counts
+        if len(counts) + self.forgotten <= SMALL:
+            return tuple(sorted(counts)), 0
+        kept = [level for level, count in counts.items() if count >= RARE]
+        if len(kept) > MOST:
+            kept = sorted(kept, key=lambda level: (-counts[level], level))[:MOST]
+        pooled = len(counts) - len(kept) + self.forgotten
+        if pooled == 1 and not self.forgotten:
+            return tuple(sorted(counts)), 0
+        return tuple(sorted(kept)), pooled
+
+
+class CategoryLearner:
+    """The levels of a category."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.levels = LevelCounter()
+        self.missing = 0
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        cells = levels_of(self.name, column)
+        counts = np.bincount(cells.codes + 1, minlength=len(cells.levels) + 1)
+        self.missing += int(counts[0])
+        self.levels.add(cells.levels.to_pylist(), counts[1:])
+
+    def code(self) -> CategoryCode:
+        """One feature a level that is frequent enough."""
+        return CategoryCode(self.name, (found := self.levels.best())[0], self.missing > 0, found[1])
+
+
+class TagsLearner:
+    """The tags of a column of lists of words."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.levels = name, LevelCounter()
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        counted = tags_of(self.name, column)[1].value_counts()
+        self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))
+
+    def code(self) -> TagsCode:
+        """One feature a tag that is frequent enough."""
+        return TagsCode(self.name, *self.levels.best())
+
+
+class TextLearner:
+    """The terms of a column of texts."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.counter = name, TermCounter()
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        self.counter.add(as_text(column, self.name))
+
+    def code(self) -> TextCode:
+        """The terms that are frequent enough."""
+        return TextCode.learned(self.name, self.counter)
+
+
+def learner_of(column: Column, sample: RowSample) -> Learner:
+    """The learner for what a column was taken for."""
+    name = column.name
+    if column.kind is Kind.NUMBER:
+        return NumberLearner(name, sample)
+    if column.kind is Kind.BOOLEAN:
+        return BooleanLearner(name, (column.levels[0], column.levels[1]))
+    if column.kind is Kind.DATE:
+        return DateLearner(name, day_first=column.levels != ("month first",))
+    others: dict[Kind, Callable[[str], Learner]] = {
+        Kind.CATEGORY: CategoryLearner,
+        Kind.TEXT: TextLearner,
+        Kind.TAGS: TagsLearner,
+        Kind.VECTOR: VectorLearner,
+    }
+    return others[column.kind](name)
+
+
+def chunks(
+    batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch], rows: NDArray[np.int64] | None
+) -> Iterator[tuple[pa.Table, Where]]:
+    """The chosen rows (all where None) in tables of `CHUNK` rows, and where they stand; the last one is shorter.
+
+    Row numbers count through all batches, from 0, and are taken in rising order.
+    """
+    if isinstance(batches, pa.Table | pa.RecordBatch):
+        batches = [batches]
+    chosen = None if rows is None else np.sort(rows)
+    waiting: list[tuple[pa.Table, NDArray[np.int64], Where]] = []
+    size = first = 0
+    for batch in batches:
+        told = where_of(batch)
+        table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        table = table.replace_schema_metadata(None)
+        number = np.arange(table.num_rows)
+        if chosen is not None:
+            low, high = np.searchsorted(chosen, [first, first + table.num_rows])
+            number = chosen[low:high] - first
+            table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
+        offset = told.first if told is not EVERYWHERE else first
+        first += batch.num_rows
+        begin = 0
+        while begin < table.num_rows:
+            part = table.slice(begin, CHUNK - size)
+            here = number[begin : begin + part.num_rows] + offset
+            waiting.append((part, here, told))
+            begin, size = begin + part.num_rows, size + part.num_rows
+            if size == CHUNK:
+                yield _joined(waiting)
+                waiting, size = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(waiting: list[tuple[pa.Table, NDArray[np.int64], Where]]) -> tuple[pa.Table, Where]:
+    files = {told.file for _, _, told in waiting}
+    numbers = np.concatenate([numbers for _, numbers, _ in waiting])
+    where = Where(numbers, 0, files.pop() if len(files) == 1 else "")
+    tables = [table for table, _, _ in waiting]
+    return (tables[0] if len(tables) == 1 else pa.concat_tables(tables)), where

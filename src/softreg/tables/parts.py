@@ -1,0 +1,185 @@
+"""One file of a source, opened: its columns, and its rows batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from softreg.tables.errors import TableError
+from softreg.tables.sources import Part, check_text, damaged, encoding_name, open_bytes, open_text, read_head
+
+ROWS = 65_536
+"""Rows of a batch of a typed file, at most."""
+BUFFER = 1 << 20
+"""Bytes of a column of a Parquet file that are read at a time; a whole row group may be larger than memory."""
+CELLS = 4_000_000
+"""Cells of such a batch, at most: rows of very many columns come in smaller batches."""
+
+
+class PartReader(Protocol):
+    """One file: `part`, the `schema` of its columns with those of its partition, and `skipped` rows."""
+
+    part: Part
+    schema: pa.Schema
+    skipped: list[tuple[int, str]]
+
+    def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows in batches of these columns and types."""
+
+    def read(self, wanted: pa.Schema) -> pa.Table:
+        """All rows."""
+
+
+def open_part(part: Part, encoding: str | None, skip: bool) -> PartReader:
+    """Open one file; raises `TableError` where it is not of the form that its ending says."""
+    if part.path.is_dir():
+        raise TableError(f"{part.where!r} is a folder; name the CSV, TSV or Parquet file in it.")
+    if not read_head(part, 64).strip(b"\xef\xbb\xbf\xff\xfe \t\r\n"):
+        raise TableError(f"{part.where!r} is empty; expected a line of column names and rows below it.")
+    if part.form == "parquet":
+        return ParquetPart(part)
+    if part.form == "arrow":
+        return ArrowPart(part)
+    check_text(part, encoding)
+    return TextPart(part, encoding, skip)
+
+
+@dataclass
+class Typed:
+    """What files of text share: a reader behind, and the columns of the partition."""
+
+    part: Part
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    schema: pa.Schema = field(init=False)
+
+    def _with_keys(self, schema: pa.Schema) -> pa.Schema:
+        for name in self.part.keys:
+            if name not in schema.names:
+                schema = schema.append(pa.field(name, pa.string()))
+        return schema.remove_metadata()
+
+    def _fitted(self, batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
+        """The batch with the columns and types that are wanted."""
+        columns = []
+        for one in wanted:
+            if one.name in self.part.keys:
+                columns.append(pa.repeat(pa.scalar(self.part.keys[one.name], pa.string()), batch.num_rows))
+                continue
+            column = batch.column(one.name)
+            columns.append(column if column.type == one.type else column.cast(one.type))
+        return pa.RecordBatch.from_arrays(columns, schema=wanted)
+
+    def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows in batches of these columns and types."""
+        for batch in self._raw(wanted):
+            yield self._fitted(batch, wanted)
+
+    def read(self, wanted: pa.Schema) -> pa.Table:
+        """All rows."""
+        return pa.Table.from_batches(self.batches(wanted), wanted)
+
+    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        raise NotImplementedError
+
+    def _own(self, wanted: pa.Schema) -> list[str]:
+        return [name for name in wanted.names if name not in self.part.keys]
+
+
+class TextPart(Typed):
+    """A file of CSV, TSV or JSON lines."""
+
+    def __init__(self, part: Part, encoding: str | None, skip: bool) -> None:
+        from softreg.tables.delimited import Delimited
+        from softreg.tables.jsonlines import JsonLines
+
+        def opened() -> pa.NativeFile:
+            return open_text(part, encoding)
+
+        super().__init__(part)
+        self.behind: Any
+        if part.form == "json":
+            self.behind = JsonLines(opened, part.where, skip)
+            self.schema = self._with_keys(self.behind.schema)
+        else:
+            told = "utf-8" if encoding is None else encoding_name(encoding)
+            self.behind = Delimited(opened, part.where, part.form == "tsv", told, skip)
+            self.schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
+        self.skipped = self.behind.skipped
+
+    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        batches: Iterator[pa.RecordBatch] = self.behind.batches()
+        return batches
+
+
+class ParquetPart(Typed):
+    """A Parquet file, with the types that it carries."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(part)
+        if read_head(part, 4) != b"PAR1":
+            raise TableError(
+                f"{part.where!r} ends in {part.path.suffix} but is not a Parquet file; is it CSV? Then "
+                "rename it to .csv."
+            )
+        self.schema = self._with_keys(self._open().schema_arrow)
+
+    def _open(self) -> Any:
+        import pyarrow.parquet as pq
+
+        try:
+            source = pa.BufferReader(open_bytes(self.part).read()) if self.part.packed else str(self.part.path)
+            return pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.part, error) from error
+
+    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        names = self._own(wanted)
+        rows = max(256, min(ROWS, CELLS // max(1, len(names))))
+        try:
+            with self._open() as file:
+                yield from file.iter_batches(batch_size=rows, columns=names)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.part, error) from error
+
+    def read(self, wanted: pa.Schema) -> pa.Table:
+        """All rows, the columns side by side."""
+        if self.part.keys or wanted != self.schema:
+            return super().read(wanted)
+        try:
+            with self._open() as file:
+                return file.read(columns=self._own(wanted)).replace_schema_metadata(None)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.part, error) from error
+
+
+class ArrowPart(Typed):
+    """An Arrow IPC file or stream (Feather among them), with the types that it carries."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(part)
+        self.schema = self._with_keys(self._open().schema)
+
+    def _open(self) -> Any:
+        import pyarrow.ipc as ipc
+
+        head = read_head(self.part, 6)
+        try:
+            if self.part.packed or head != b"ARROW1":
+                return ipc.open_stream(open_bytes(self.part))
+            return ipc.open_file(pa.memory_map(str(self.part.path)))
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.part, error) from error
+
+    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        try:
+            with self._open() as file:
+                count = getattr(file, "num_record_batches", None)
+                batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
+                for batch in batches:
+                    for start in range(0, batch.num_rows, ROWS):
+                        yield batch.slice(start, ROWS)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.part, error) from error

@@ -1,0 +1,176 @@
+"""Numbers to features: mean and deviation of a stream, a sample of its rows, and a map that tames heavy tails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+HEAVY = 6.0
+"""Kurtosis from which a tail is heavy: that of the Laplace distribution. A normal one has 3."""
+LEAST = 50
+"""Rows from which on a tail is judged."""
+KNOTS = 201
+SAMPLE = 50_000
+"""Rows of which the numbers are kept while learning, at most."""
+SAMPLED_CELLS = 20_000_000
+
+
+class Moments:
+    """Mean and standard deviation of what was added, in units of a power of two so that no square overflows.
+
+    Example:
+        >>> moments = Moments()
+        >>> moments.add(np.array([1e300, np.nan])), moments.add(np.array([5e300]))
+        (None, None)
+        >>> moments.mean, moments.deviation
+        (3e+300, 2e+300)
+    """
+
+    def __init__(self) -> None:
+        self.count, self.missing, self.unit = 0, 0, 0.0
+        self._mean = self._squares = 0.0
+
+    def add(self, values: Floats) -> None:
+        """Add numbers; nan is missing."""
+        known = values[~np.isnan(values)]
+        self.missing += len(values) - len(known)
+        if not len(known):
+            return
+        unit = power_above(float(np.abs(known).max()))
+        if unit > self.unit:
+            shrink = self.unit / unit
+            self._mean, self._squares, self.unit = self._mean * shrink, self._squares * shrink**2, unit
+        known = known / self.unit if self.unit else known
+        mean = float(known.mean())
+        squares = float(((known - mean) ** 2).sum())
+        total = self.count + len(known)
+        step = mean - self._mean
+        self._squares += squares + step**2 * self.count * len(known) / total
+        self._mean += step * len(known) / total
+        self.count = total
+
+    @property
+    def mean(self) -> float:
+        """The mean, 0 of nothing."""
+        return self._mean * self.unit if self.unit else self._mean
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation, or 1 where it is 0."""
+        if not self.count:
+            return 1.0
+        return float(np.sqrt(self._squares / self.count) * self.unit) or 1.0
+
+
+def power_above(size: float) -> float:
+    """The least power of two that is not below `size`; 0 for 0.
+
+    Example:
+        >>> power_above(3.0)
+        4.0
+    """
+    return float(2.0 ** min(1023, np.ceil(np.log2(size)))) if size > 0 else 0.0
+
+
+@dataclass
+class RowSample:
+    """Rows of a stream, drawn by their numbers alone: the numbers of each column in the same rows.
+
+    Of n rows about n / 2^k are kept, with the least k that makes them at most `size`.
+    """
+
+    size: int = SAMPLE
+    rows: int = 0
+    level: int = 0
+    keys: list[NDArray[np.uint64]] = field(default_factory=list)
+    cells: dict[str, list[Floats]] = field(default_factory=dict)
+
+    def add(self, columns: dict[str, Floats], n: int) -> None:
+        """Take what is drawn from the next n rows."""
+        if not columns:
+            return
+        key = _drawn(self.rows, n)
+        self.rows += n
+        chosen = np.flatnonzero(self._kept(key))
+        self.keys.append(key[chosen])
+        for name, values in columns.items():
+            self.cells.setdefault(name, []).append(values[chosen])
+        while sum(map(len, self.keys)) > self.size:
+            self.level += 1
+            kept = [self._kept(key) for key in self.keys]
+            self.keys = [key[keep] for key, keep in zip(self.keys, kept, strict=True)]
+            for name, parts in self.cells.items():
+                self.cells[name] = [part[keep] for part, keep in zip(parts, kept, strict=True)]
+
+    def column(self, name: str) -> Floats:
+        """The sampled numbers of a column."""
+        return np.concatenate(self.cells.get(name, [np.zeros(0)]))
+
+    def _kept(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return (key >> np.uint64(64 - self.level)) == 0 if self.level else np.ones(len(key), bool)
+
+
+def _drawn(first: int, n: int) -> NDArray[np.uint64]:
+    """A number for each row that looks drawn, from the number of the row (the finaliser of splitmix64)."""
+    key = (np.arange(first, first + n, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    drawn: NDArray[np.uint64] = key ^ (key >> np.uint64(31))
+    return drawn
+
+
+def normal_scores(values: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Knots (x, z) of the increasing, piecewise linear map that makes these numbers nearly normal; () if none is due.
+
+    It is due where the kurtosis is above 6, of at least 50 numbers with more than five different values. z is the
+    normal quantile of the mid-rank of x, then standardised; beyond its first and last knot the map is constant.
+
+    Example:
+        >>> x, z = normal_scores(np.exp(np.linspace(-3, 3, 999) ** 3 / 4))
+        >>> len(x) <= KNOTS, bool(np.all(np.diff(z) > 0)), normal_scores(np.linspace(0, 1, 999))
+        (True, True, ((), ()))
+    """
+    from scipy.special import ndtr, ndtri
+
+    values = values[np.isfinite(values)]
+    if len(values) < LEAST or kurtosis(values) <= HEAVY:
+        return (), ()
+    x, count = np.unique(values, return_counts=True)
+    if len(x) <= 5:
+        return (), ()
+    rank = (np.cumsum(count) - count / 2) / len(values)
+    if len(x) > KNOTS:
+        low, high = ndtri(rank[0]), ndtri(rank[-1])
+        grid = ndtr(np.linspace(low, high, KNOTS))
+        place = np.unique(np.append(np.searchsorted(rank, grid[:-1]), len(x) - 1))
+        x, rank = x[place], rank[place]
+    z = ndtri(rank)
+    scored = np.interp(values, x, z)
+    z = (z - scored.mean()) / (scored.std() or 1.0)
+    return tuple(x.tolist()), tuple(z.tolist())
+
+
+def kurtosis(values: Floats) -> float:
+    """The fourth standardised moment, 3 for a normal distribution and 0 for a constant.
+
+    Example:
+        >>> kurtosis(np.array([-1.0, 1.0, -1.0, 1.0]))
+        1.0
+    """
+    centred = values - values.mean()
+    size = np.abs(centred).max() if len(values) else 0.0
+    if not size or not np.isfinite(size):
+        return 0.0
+    squares = (centred / size) ** 2
+    return float((squares**2).mean() / squares.mean() ** 2)
+
+
+@cache
+def sample_size(columns: int) -> int:
+    """How many rows to sample of so many columns."""
+    return max(1000, min(SAMPLE, SAMPLED_CELLS // max(1, columns)))

@@ -1,0 +1,229 @@
+"""Which files a source means: a file, a pattern, a folder of partitions; and what form each has."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from softreg.tables.errors import TableError, listed, plural
+
+PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
+ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
+JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
+PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
+_NULL = "__HIVE_DEFAULT_PARTITION__"
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet; save the sheet as 'CSV UTF-8' and use that file",
+    b"\x1f\x8b": "compressed with gzip; give it the ending .csv.gz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; give it the ending .csv.zst",
+    b"\x89PNG": "a PNG picture",
+    b"%PDF": "a PDF document",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a source: its form ("csv", "tsv", "parquet", "arrow" or "json"), how it is packed, and the values of
+    its partition."""
+
+    path: Path
+    form: str
+    packed: str | None = None
+    keys: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """The name of the file for messages."""
+        return str(self.path)
+
+
+def find_parts(source: Any) -> list[Part]:
+    """The files that a source means, in the order of their names.
+
+    A source is a file; a pattern with `*`, `?` or `[...]` (`**` for any depth) where no file has that very name; a
+    folder, of which every file is taken whose name does not begin with a dot or an underscore, with columns from
+    folders named `key=value`; or a list of files.
+
+    Raises `TableError`: nothing there, or files that do not belong together.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.is_dir():
+            return _folder(path)
+        if path.exists() or not glob.has_magic(str(path)):
+            _check_there(path)
+            return [_part(path)]
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        found = [name for name in found if name.is_file()]
+        if not found:
+            raise TableError(f"No file matches the pattern {str(path)!r}.")
+    else:
+        found = [Path(name) for name in source]
+        if not found:
+            raise TableError("The list of files is empty; name at least one.")
+        for name in found:
+            _check_there(name)
+    return _alike([_part(name) for name in found])
+
+
+def _folder(folder: Path) -> list[Part]:
+    """Every file below a folder, with its partition."""
+    parts = []
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder).parts
+        if not path.is_file() or any(name.startswith((".", "_")) for name in inner):
+            continue
+        keys: dict[str, str | None] = {}
+        for name in inner[:-1]:
+            key, sign, value = name.partition("=")
+            if sign:
+                keys[unquote(key)] = None if value == _NULL else unquote(value)
+        part = _part(path)
+        parts.append(Part(part.path, part.form, part.packed, keys))
+    if not parts:
+        raise TableError(f"{str(folder)!r} is a folder without data files; name a CSV, TSV or Parquet file.")
+    return _alike(parts)
+
+
+def _alike(parts: Sequence[Part]) -> list[Part]:
+    """Raise `TableError` where the files of a source differ in form or in the keys of their partition."""
+    forms = {part.form for part in parts}
+    if len(forms) > 1:
+        some = listed([next(p for p in parts if p.form == form).where for form in sorted(forms)])
+        raise TableError(
+            f"The {plural(len(parts), 'file')} are of several forms ({', '.join(sorted(forms))}), such as {some}; "
+            "files that are read as one table must be of one form."
+        )
+    keys = {tuple(part.keys) for part in parts}
+    if len(keys) > 1:
+        raise TableError(
+            "The folders of the partitions differ in their keys: "
+            f"{' and '.join(str(list(k)) for k in sorted(keys)[:3])}; each file must lie below the same keys."
+        )
+    return list(parts)
+
+
+def _part(path: Path) -> Part:
+    name = path.name.lower()
+    packed = PACKED.get(Path(name).suffix)
+    ending = Path(name).suffixes[-2] if packed and len(Path(name).suffixes) > 1 else Path(name).suffix
+    if ending in PARQUET_ENDINGS:
+        return Part(path, "parquet", packed)
+    if ending in ARROW_ENDINGS:
+        return Part(path, "arrow", packed)
+    if ending in JSON_ENDINGS:
+        return Part(path, "json", packed)
+    return Part(path, "tsv" if ending in (".tsv", ".tab") else "csv", packed)
+
+
+def _check_there(path: Path) -> None:
+    """Raise `TableError` where there is no such file, with files of nearly that name beside it."""
+    if path.exists():
+        return
+    from difflib import get_close_matches
+
+    if not path.parent.is_dir():
+        raise TableError(f"There is no file {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+    beside = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    near = get_close_matches(path.name, beside, n=3)
+    guess = f" Nearest by name: {listed(near)}." if near else ""
+    raise TableError(f"There is no file {str(path)!r}; its folder holds {plural(len(beside), 'file')}.{guess}")
+
+
+def unquote(text: str) -> str:
+    """Text in which `%2F` and the like stand for characters that no folder can have.
+
+    Example:
+        >>> unquote("a%2Fb%20%C3%A9")
+        'a/b é'
+    """
+    parts = re.split(rb"%([0-9A-Fa-f]{2})", text.encode())
+    return b"".join(bytes([int(p, 16)]) if i % 2 else p for i, p in enumerate(parts)).decode("utf-8", "replace")
+
+
+def open_bytes(part: Part) -> pa.NativeFile:
+    """The bytes of a file, unpacked; raises `TableError` where it cannot be opened."""
+    try:
+        if part.packed:
+            return pa.input_stream(str(part.path), compression=part.packed)
+        return pa.OSFile(str(part.path))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        raise TableError(f"{part.where!r} cannot be read: {reason}.") from None
+
+
+def open_text(part: Part, encoding: str | None) -> pa.NativeFile:
+    """The bytes of a text file in UTF-8; `encoding` None means UTF-8, or UTF-16 where a byte-order mark says so.
+
+    Raises `TableError` for an encoding that Python does not know.
+    """
+    raw = open_bytes(part)
+    if encoding is None:
+        head = read_head(part, 4)
+        encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    name = encoding_name(encoding)
+    return raw if name == "utf-8" else pa.transcoding_input_stream(raw, name, "utf-8")
+
+
+def encoding_name(encoding: str) -> str:
+    """The standard name of an encoding.
+
+    Example:
+        >>> encoding_name("Latin-1"), encoding_name("UTF8")
+        ('iso8859-1', 'utf-8')
+    """
+    import codecs
+
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError:
+        raise TableError(
+            f"There is no encoding {encoding!r}; usual ones are utf-8, latin-1, windows-1252 and utf-16."
+        ) from None
+    return "utf-8" if name == "utf-8-sig" else name
+
+
+def read_head(part: Part, size: int) -> bytes:
+    """The first bytes of a file, unpacked."""
+    try:
+        with open_bytes(part) as file:
+            return bytes(file.read(size))
+    except OSError as error:
+        raise damaged(part, error) from None
+
+
+def damaged(part: Part, error: Exception) -> TableError:
+    """The error for a file that ends too early or holds what its form does not allow."""
+    kind = {"parquet": "Parquet file", "arrow": "Arrow file"}.get(part.form, f"{part.packed or 'text'} file")
+    reason = " ".join(str(error).split())
+    return TableError(f"{part.where!r} is a damaged or truncated {kind} ({reason}); copy or write it again.")
+
+
+def check_text(part: Part, encoding: str | None) -> None:
+    """Raise `TableError` where the beginning of a file is no text that could be CSV or JSON."""
+    raw = read_head(part, 1 << 16)
+    if raw[:4] == b"PAR1":
+        raise TableError(f"{part.where!r} is a Parquet file; rename it to {part.path.with_suffix('.parquet').name!r}.")
+    for magic, what in _MAGIC.items():
+        if raw.startswith(magic):
+            raise TableError(f"{part.where!r} is not CSV: it is {what}.")
+    wide = (
+        raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+        if encoding is None
+        else encoding_name(encoding)[:6] in ("utf-16", "utf-32")
+    )
+    zero = -1 if wide else raw.find(b"\x00")
+    if zero >= 0:
+        raise TableError(
+            f"{part.where!r} is not CSV: byte {zero + 1:,} is zero, which text never holds. Expected a text "
+            "file in UTF-8 with a line of column names and rows below it, or a Parquet file that ends in "
+            ".parquet. If it is UTF-16, say so: --encoding utf-16-le (encoding='utf-16-le' in Python)."
+        )

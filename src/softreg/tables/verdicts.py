@@ -1,0 +1,139 @@
+"""What is said of a column of each kind: the column record with its reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.tables.cells import Levels, Lists, pick
+from softreg.tables.dates import has_slashes, parse_dates
+from softreg.tables.errors import TableError, listed, plural, shown
+from softreg.tables.kinds import MAX_LEVELS, MONTH_FIRST, SMALL, Column, Kind
+
+ID_NAME = re.compile(r"(^|[\W_])(?i:id|uuid|guid|identifier)$|[a-z](Id|ID)$|^(?i:index|row_?id|rownames)$")
+Rows = NDArray[np.int64] | None
+
+
+def constant(name: str, value: str | None) -> Column:
+    """A column of one value, or of none."""
+    return Column(name, Kind.CONSTANT, "no value in any row" if value is None else f"{shown(value)} in every row")
+
+
+def category(name: str, names: tuple[str, ...], missing: int, how: str, hint: str = "") -> Column:
+    """A category with these levels."""
+    reason = f"{how}{plural(len(names), 'level')}: {listed(names, 4)}{without(missing, ';')}"
+    return Column(name, Kind.CATEGORY, reason, names if len(names) <= MAX_LEVELS else (), missing, hint)
+
+
+def numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | None, *, sure: bool = False) -> Column:
+    """Rules for a column whose values are numbers; nan is missing. `sure` means that it is no identifier."""
+    values = pick(every, rows)
+    bad = np.flatnonzero(np.isinf(every))  # of the rows held out as well: better told now than after the fit
+    if bad.size:
+        error = infinite(name, int(bad[0]) + 1, every[bad[0]])
+        error.rows = bad
+        raise error
+    known = values[~np.isnan(values)]
+    missing = len(values) - len(known)
+    if known.size == 0:
+        return constant(name, None)
+    low, high = float(known.min()), float(known.max())
+    if low == high and not missing:
+        return constant(name, f"{low:.6g}")
+    whole = bool((known == np.floor(known)).all())
+    different = np.unique(known).size if whole and not missing else 0
+    if sure:
+        return Column(name, Kind.NUMBER, f"as asked; {low:.6g} to {high:.6g}{without(missing, ',')}", (), missing)
+    if ID_NAME.search(name) and 2 * different > known.size:
+        all_differ = "every row has another whole number"
+        how = all_differ if different == known.size else f"{known.size:,} rows have {different:,} different numbers"
+        return Column(name, Kind.IDENTIFIER, f"its name says so, and {how}")
+    if different == known.size and len(every) > SMALL and _counts_rows(every):
+        return Column(name, Kind.IDENTIFIER, f"it counts the rows, from {np.nanmin(every):.0f} on")
+    return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{without(missing, ',')}", (), missing)
+
+
+def dates(name: str, seconds: NDArray[np.float64], reason: str, levels: tuple[str, ...] = ()) -> Column:
+    """Dates, unless there is one or none."""
+    known = seconds[~np.isnan(seconds)]
+    missing = len(seconds) - len(known)
+    if len(known) == 0 or (known.min() == known.max() and not missing):
+        return constant(name, reason if len(known) else None)
+    return Column(name, Kind.DATE, reason + without(missing, ","), levels, missing)
+
+
+def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, first: bool | None, how: str = "") -> Column:
+    """Dates written as text; where the order of day and month cannot be seen, the day is taken to be first."""
+    seconds = parse_dates(cells.levels, first is not False)
+    bad_rows = np.flatnonzero(np.append(np.isnan(seconds), False)[cells.codes])
+    if bad_rows.size:
+        bad = cells.codes[bad_rows]
+        raise TableError(
+            f"Column {shown(name)} holds dates, but row {cells.first_row(int(bad[0])):,} has "
+            f"{shown(cells.levels[int(bad[0])])}, which the calendar does not have (with slashes, dates are read as "
+            f"{'month/day' if first is False else 'day/month'}/year). Correct it, leave the field empty if the date is "
+            f"not known, or leave the column out: --drop {shown(name)} (drop=[{shown(name)}] in Python).",
+            bad_rows,
+        )
+    codes = pick(cells.codes, rows)
+    every = np.append(seconds, np.nan)[codes]
+    shown_first = cells.levels[int(codes[np.argmax(codes >= 0)])].as_py() if (codes >= 0).any() else ""
+    found = dates(name, every, f"{how}{shown(shown_first)} and others", MONTH_FIRST if first is False else ())
+    doubt = first is None and has_slashes(cells.levels)
+    if not doubt or found.kind is not Kind.DATE:
+        return found
+    hint = (
+        f"column {shown(name)} has dates such as {shown(shown_first)}, in which the first number may be day or month; "
+        "it is read as the day. Write dates like 2020-01-31 to be sure"
+    )
+    return replace(found, hint=hint)
+
+
+def lists(name: str, column: pa.ChunkedArray, cells: Lists, rows: NDArray[np.int64] | None) -> Column:
+    """Tags or a vector."""
+    column = column if rows is None else column.take(pa.array(rows))
+    sizes = pc.list_value_length(column).drop_null()
+    missing = len(column) - len(sizes)
+    if len(sizes) == 0 or not pc.any(pc.greater(sizes, 0)).as_py():
+        return constant(name, None)
+    low, high = (int(end.as_py()) for end in pc.min_max(sizes).values())
+    if not cells.vectors:
+        return Column(name, Kind.TAGS, f"lists of {low:,} to {high:,} words{without(missing, ',')}", (), missing)
+    if low != high:
+        bad = int(pc.index(pc.not_equal(sizes, high), True).as_py()) + 1
+        raise TableError(
+            f"Column {shown(name)} holds lists of numbers of different lengths, {low:,} to {high:,} (row {bad:,} is "
+            "not the longest). A vector must have the same length in every row, or be missing; for labels that a row "
+            "has any number of, write words."
+        )
+    return Column(name, Kind.VECTOR, f"vectors of {high:,} numbers{without(missing, ',')}", (), missing)
+
+
+def _counts_rows(values: NDArray[np.float64]) -> bool:
+    """Whether the values of the whole column are 0..n-1 or 1..n, in any order."""
+    start = values.min()
+    return bool(start in (0.0, 1.0) and np.array_equal(np.sort(values), start + np.arange(len(values))))
+
+
+def infinite(name: str, row: int, value: float) -> TableError:
+    """The error for a number that is not finite.
+
+    Example:
+        >>> print(infinite("age", 3, float("inf")))  # doctest: +ELLIPSIS
+        Column 'age' has inf in row 3; expected a finite number. Correct it, or leave the field empty ...
+    """
+    return TableError(
+        f"Column {shown(name)} has {value} in row {row:,}; expected a finite number. Correct it, or leave "
+        "the field empty if the value is not known."
+    )
+
+
+def without(missing: int, mark: str) -> str:
+    """How many rows have no value, behind a comma or semicolon; nothing where every row has one."""
+    rows = "row" if missing == 1 else "rows"
+    return f"{mark} {missing:,} {rows} without a value" if missing else ""
