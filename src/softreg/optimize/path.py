@@ -189,7 +189,7 @@ class Watch:
         self.mass = np.array([count[(judge == j).any(axis=0)].sum() for j in range(self.members)])
 
     def __call__(self, objective: Objective) -> tuple[Array, Array]:
-        """Mean losses (m,) of the members still in the stack, and how far their rows' move in the mean; nan for none."""
+        """Mean losses (m,) of the members still in the stack, and how far those of their rows move; nan for none."""
         place = np.full(self.members + 1, -1)  # the last entry stands for "nobody"
         place[objective.members] = np.arange(objective.m)
 
