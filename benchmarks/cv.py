@@ -80,7 +80,7 @@ def run(task: Task, rounds: int, reference: bool, check: bool) -> None:
         f"  LogisticRegression().fit    {np.median(theirs):8.2f} s  {np.median(theirs) / np.median(ours):.2f} of ours"
     )
     models = (FOLDS + 1) * X.shape[1] * q * 8 / 2**20
-    print(f"  memory beyond the data      {extra:8.0f} MB where X has {size:.0f} and the stack's weights {models:.0f}")
+    print(f"  memory beyond the data      {extra:8.0f} MB where X has {size:.0f} and the stack's weights {models:.1f}")
     print(f"  largest difference of a fold's log loss from the same fold alone: {largest(model, X, y, check):.1e} nats")
     if reference:
         C = 10 if task.strengths is None else [1 / (n * (1 - 1 / FOLDS) * s) for s in task.strengths]
