@@ -4,6 +4,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 PROBLEM ?=
 LIMIT ?= 120
+TORCH ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet
@@ -18,12 +19,13 @@ help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick),"
 	@echo "         PROBLEM=mnist, LIMIT=30 (for bench: which problems, seconds of fitting a contestant;"
-	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars)"
+	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars),"
+	@echo "         TORCH=2.13.0 (for test: installs that PyTorch; without it the tests of rows on a device are skipped)"
 
 demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
 	$(VENV)/bin/softreg demo
 
-test: $(VENV)/.test ## make .venv with what tests need and run every test
+test: $(VENV)/.test $(if $(TORCH),$(VENV)/.torch-$(TORCH)) ## make .venv with what tests need and run every test
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 quick: $(VENV)/.test ## the tests that take less than about ten seconds each
@@ -65,6 +67,11 @@ $(VENV)/.test: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg and what its tests need into $(VENV) (a few minutes the first time) ..."
 	@$(PIP) -e '.[test]'
 	@touch $@ $(VENV)/.core
+
+# Where PyTorch cannot be installed its tests are skipped, which their names then say.
+$(VENV)/.torch-$(TORCH): $(VENV)/.test
+	@echo "Installing PyTorch $(TORCH) into $(VENV) (a minute or more the first time) ..."
+	@$(PIP) 'torch==$(TORCH)' && touch $@ || echo "PyTorch cannot be installed here; its tests are skipped by name."
 
 $(VENV)/.lint: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg, ruff and mypy into $(VENV) ..."
