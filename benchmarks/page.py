@@ -20,7 +20,7 @@ PAGE = DOCS / "benchmarks.md"
 BUSY = 0.1
 """From this share of the machine on, other programs are mentioned."""
 UNFAIR = "libraries whose threads wait for one another lose most by that, so the ratios may flatter softreg."
-HEAD, AIMS, FOLDS = (Path(__file__).with_name(name) for name in ("preface.md", "aims.md", "folds.md"))
+HEAD, AIMS, CAPABILITIES = (Path(__file__).with_name(name) for name in ("preface.md", "aims.md", "capabilities.md"))
 
 
 def write(
@@ -35,7 +35,7 @@ def write(
 
 def assemble(sections: dict[str, str]) -> None:
     """Write the page: how it is measured, the overview, the aims, cross-validation, and the sections."""
-    body = [HEAD.read_text(), overview(sections), AIMS.read_text(), FOLDS.read_text()]
+    body = [HEAD.read_text(), overview(sections), AIMS.read_text(), CAPABILITIES.read_text()]
     body += [
         f"<!-- {name} -->\n{sections[name]}<!-- end of {name} -->\n" for name in problems.PROBLEMS if name in sections
     ]
