@@ -149,9 +149,26 @@ def train(
     from softreg.cli.training import Order, train_table
 
     asked = {"text": text, "category": category, "number": number, "date": date}
-    where = {"encoding": encoding, "bad_rows": bad_rows, "as_json": as_json, "quiet": quiet}
-    kept = {"memory": memory, "checkpoint": checkpoint, "resume": resume}
-    train_table(Order(data, target, model, report, strength, test_size, seed, drop, asked, **where, **kept))
+    train_table(
+        Order(
+            data,
+            target,
+            model,
+            report,
+            strength,
+            test_size,
+            seed,
+            drop,
+            asked,
+            encoding,
+            bad_rows,
+            as_json,
+            quiet,
+            memory=memory,
+            checkpoint=checkpoint,
+            resume=resume,
+        )
+    )
 
 
 @main.command(short_help="Give each row of DATA its probabilities and its most likely label.")

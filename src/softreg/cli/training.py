@@ -44,7 +44,7 @@ from softreg.tables import (
     split_rows,
     without_bad_rows,
 )
-from softreg.tables.survey import is_large, survey
+from softreg.tables.survey import Memory, is_large, survey
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
@@ -151,10 +151,11 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
                 "the table as a whole, if memory holds it: --memory high."
             )
     found = survey(source, order.target, seed=order.seed, test_size=order.test_size)
+    if found.held is None and found.rows:
+        raise Complaint(f"None of the {found.rows:,} rows was held out to judge by; choose a larger --test-size.")
     classifier, seconds = fit(order, found, None)
     schema, model = classifier.schema_, classifier.model_
-    if found.held is None:
-        raise Complaint(f"None of the {found.rows:,} rows was held out to judge by; choose a larger --test-size.")
+    assert found.held is not None
     if not order.quiet:
         tell_columns(classifier.describe())
     classes = Classes.of(classifier.classes_)
@@ -195,7 +196,7 @@ def fit(order: Order, table: Any, training: NDArray[np.int64] | None) -> tuple[T
         told = choosing_and_fitting(classifier.tol, quiet=order.quiet)
     with told as listener:
         classifier.verbose = listener
-        memory = "auto" if training is None else "high"
+        memory: Memory = "auto" if training is None else "high"
         classifier.fit(table, rows=training, checkpoint=order.checkpoint, memory=memory)
     classifier.verbose = 0
     return classifier, time.perf_counter() - start

@@ -226,8 +226,9 @@ def chunks(
 
 
 def _joined(waiting: list[tuple[pa.Table, NDArray[np.int64], Where]]) -> tuple[pa.Table, Where]:
-    files = {told.file for _, _, told in waiting}
+    begins = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
+    files = tuple((first, told.file) for first, (_, _, told) in zip(begins, waiting, strict=False))
     numbers = np.concatenate([numbers for _, numbers, _ in waiting])
-    where = Where(numbers, 0, files.pop() if len(files) == 1 else "")
+    where = Where(numbers, 0, files=files)
     tables = [table for table, _, _ in waiting]
     return (tables[0] if len(tables) == 1 else pa.concat_tables(tables)), where

@@ -1,4 +1,4 @@
-"""Training on a table that memory does not hold: kinds and strength from a sample, encoder and weights from all rows."""
+"""Training on a table that memory does not hold: kinds and strength by a sample, the rest by all rows."""
 
 from __future__ import annotations
 

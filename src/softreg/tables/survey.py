@@ -130,6 +130,8 @@ class Survey:
     source: OpenTable
     target: str
     chosen: Rows
+    drawn: bool = True
+    """Whether the rows were drawn, not named."""
     rows: int = 0
     training: int = 0
     tested: int = 0
@@ -137,7 +139,7 @@ class Survey:
     trained: dict[str, int] = field(default_factory=dict)
     """Rows of each label to train on."""
     firsts: list[int] = field(default_factory=list)
-    """The first row of each label, which is trained on whatever `chosen` says."""
+    """The first row of each label, which is not held out."""
     whole: bool = False
     """Whether the labels are floats that are all whole numbers."""
     files: list[tuple[int, Where]] = field(default_factory=list)
@@ -194,14 +196,15 @@ def survey(
 ) -> Survey:
     """Read a table once: count its labels, and keep rows of it to judge by.
 
-    `chosen` rows are trained on, all but a share `test_size` where None, drawn for each row by its number and the seed.
+    `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and the seed,
+    without the first row of each class.
     The samples are spread evenly, whatever the batches. Raises `TableError` for a row without a label, with its file.
     """
 
     def share(first: int, count: int) -> NDArray[np.bool_]:
         return uniform(np.arange(first, first + count), seed, 1) >= test_size
 
-    found = Survey(source, target, chosen or share)
+    found = Survey(source, target, chosen or share, chosen is None)
     kept, held = RowKeeper(SAMPLE, seed), RowKeeper(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
@@ -233,7 +236,7 @@ def _count(found: Survey, table: pa.Table, told: Where) -> NDArray[np.bool_]:
     values, codes = coded_labels(table, found.target, told, whole=False)
     used, places, counts = np.unique(codes, return_index=True, return_counts=True)
     for code, place, count in zip(used.tolist(), places.tolist(), counts.tolist(), strict=True):
-        if values[code] not in found.counts:
+        if found.drawn and values[code] not in found.counts:
             found.firsts.append(first + place)
         found.counts[values[code]] = found.counts.get(values[code], 0) + count
     if len(found.counts) > MOST_CLASSES:
