@@ -196,7 +196,7 @@ def survey(
 ) -> Survey:
     """Read a table once: count its labels, and keep rows of it to judge by.
 
-    `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and the seed,
+    `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and seed,
     without the first row of each class.
     The samples are spread evenly, whatever the batches. Raises `TableError` for a row without a label, with its file.
     """
