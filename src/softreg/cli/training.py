@@ -79,9 +79,11 @@ def train_table(order: Order) -> None:
     check_writable(order.report, REPORT_ENDINGS, "--report")
     check_checkpoint(order)
     source = open_table(order.data, encoding=order.encoding, bad_rows="skip" if order.bad_rows == "skip" else "error")
-    if is_large(source, order.memory):
-        train_in_batches(order, source)
-        return
+    (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
+
+
+def train_in_memory(order: Order, source: OpenTable) -> None:
+    """Hold rows out, fit, judge and write, with all rows in memory."""
     table = read(order, source)
     given = labels(table, order.target)
     check_labels(given, order.target)
