@@ -235,3 +235,9 @@ def test_no_warning_where_the_sample_is_all_rows(files: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         TableClassifier("label", strength="auto", drop="said").fit(files, memory="low")
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": pa.array([], pa.float64()), "y": pa.array([], pa.float64())}), tmp_path / "t.parquet")
+    with pytest.raises(TableError, match="no rows"):
+        TableClassifier("y").fit(tmp_path / "t.parquet", memory="low")

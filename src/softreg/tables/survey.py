@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.tables.errors import TableError, shown
+from softreg.tables.errors import TableError, no_such_column, shown
 from softreg.tables.reader import OpenTable
 from softreg.tables.target import check_counts, label_text
 from softreg.tables.where import Where, where_of
@@ -200,6 +200,9 @@ def survey(
     without the first row of each class.
     The samples are spread evenly, whatever the batches. Raises `TableError` for a row without a label, with its file.
     """
+
+    if target not in source.names:
+        raise no_such_column(target, source.names, "target column")
 
     def share(first: int, count: int) -> NDArray[np.bool_]:
         return uniform(np.arange(first, first + count), seed, 1) >= test_size
