@@ -104,6 +104,20 @@ def main(context: click.Context) -> None:
 @click.option("--date", multiple=True, metavar="COLUMN", help="Take a column for dates or times.")
 @ENCODING
 @BAD_ROWS
+@click.option(
+    "--memory",
+    type=click.Choice(["auto", "low", "high"]),
+    default="auto",
+    show_default=True,
+    help="low reads DATA in batches, high as a whole; auto in batches from 512 MB on.",
+)
+@click.option(
+    "--checkpoint",
+    type=FILE,
+    metavar="DIR",
+    help="Keep the state of the fit in this folder; the same command takes up one that was killed.",
+)
+@click.option("--resume", is_flag=True, help="Refuse to begin anew where --checkpoint holds no fit.")
 @AS_JSON
 @QUIET
 def train(
@@ -121,6 +135,9 @@ def train(
     date: tuple[str, ...],
     encoding: str | None,
     bad_rows: str,
+    memory: str,
+    checkpoint: Path | None,
+    resume: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -133,7 +150,24 @@ def train(
 
     asked = {"text": text, "category": category, "number": number, "date": date}
     train_table(
-        Order(data, target, model, report, strength, test_size, seed, drop, asked, encoding, bad_rows, as_json, quiet)
+        Order(
+            data,
+            target,
+            model,
+            report,
+            strength,
+            test_size,
+            seed,
+            drop,
+            asked,
+            encoding,
+            bad_rows,
+            as_json,
+            quiet,
+            memory=memory,
+            checkpoint=checkpoint,
+            resume=resume,
+        )
     )
 
 

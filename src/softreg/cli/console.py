@@ -120,6 +120,20 @@ def choosing(*, quiet: bool = False) -> Iterator[Callable[[PathPoint], None]]:
         yield (lambda point: None) if quiet else _tell_point
 
 
+@contextmanager
+def choosing_and_fitting(tol: float, *, quiet: bool = False) -> Iterator[Callable[[Any], None]]:
+    """Give a listener for both: a line for each strength that was tried, then the progress of the fit."""
+    with fitting(tol, quiet=quiet) as listener:
+
+        def either(record: Any) -> None:
+            if hasattr(record, "passes") and hasattr(record, "seconds"):
+                listener(record)
+            elif not quiet:
+                _tell_point(record)
+
+        yield either
+
+
 def _tell_point(point: PathPoint) -> None:
     error = f" ± {point.error:.4f}" if math.isfinite(point.error) else ""
     say(f"strength {point.strength:<8.3g}  log loss of the folds {point.log_loss:.4f}{error} nats")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console import MODEL_ENDINGS, REPORT_ENDINGS, aligned, check_writable, choosing, fitting, say
+from softreg.cli.boundary import Complaint
+from softreg.cli.console import (
+    MODEL_ENDINGS,
+    REPORT_ENDINGS,
+    aligned,
+    check_writable,
+    choosing,
+    choosing_and_fitting,
+    fitting,
+    say,
+)
 from softreg.cli.figures import chosen, gather, show, show_or_dump
 from softreg.cli.pages import write_page
 from softreg.cli.prediction import tell_skipped
@@ -21,17 +32,19 @@ from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
 from softreg.probability import Classes
 from softreg.report import audit
+from softreg.rows.journal import NAME
 from softreg.tables import (
     Kind,
+    OpenTable,
     Schema,
     TableClassifier,
     check_labels,
     labels,
     open_table,
-    read_table,
     split_rows,
     without_bad_rows,
 )
+from softreg.tables.survey import Memory, is_large, survey
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
@@ -55,13 +68,23 @@ class Order:
     bad_rows: str
     as_json: bool
     quiet: bool
+    memory: Any = "auto"
+    checkpoint: Path | None = None
+    resume: bool = False
 
 
 def train_table(order: Order) -> None:
     """Read, hold rows out, fit, judge, tell, and write what was asked for."""
     check_writable(order.model, MODEL_ENDINGS, "--model")
     check_writable(order.report, REPORT_ENDINGS, "--report")
-    table = read(order)
+    check_checkpoint(order)
+    source = open_table(order.data, encoding=order.encoding, bad_rows="skip" if order.bad_rows == "skip" else "error")
+    (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
+
+
+def train_in_memory(order: Order, source: OpenTable) -> None:
+    """Hold rows out, fit, judge and write, with all rows in memory."""
+    table = read(order, source)
     given = labels(table, order.target)
     check_labels(given, order.target)
     classes = Classes(given)
@@ -104,26 +127,79 @@ def train_table(order: Order) -> None:
     tell_files(order)
 
 
-def read(order: Order) -> pa.Table:
+def check_checkpoint(order: Order) -> None:
+    """Refuse a checkpoint that cannot be, or that is to be taken up and is not there."""
+    if order.checkpoint is None:
+        if order.resume:
+            raise Complaint("--resume takes up the fit in the folder of --checkpoint; name it: --checkpoint DIR.")
+        return
+    if order.strength == 0:
+        raise Complaint("--checkpoint needs a strength above 0: only with a penalty can a fit be taken up.")
+    if order.checkpoint.exists() and not order.checkpoint.is_dir():
+        raise Complaint(f"--checkpoint {str(order.checkpoint)!r} is a file; name a folder.")
+    if order.resume and not (order.checkpoint / NAME).exists():
+        raise Complaint(
+            f"There is no fit to take up in {str(order.checkpoint)!r}: none was begun there, or it has ended. Leave "
+            "--resume out to begin one."
+        )
+
+
+def train_in_batches(order: Order, source: OpenTable) -> None:
+    """The same for a table that memory does not hold."""
+    for given, name in ((order.report is not None, "--report"), (order.bad_rows == "skip", "--bad-rows skip")):
+        if given:
+            raise Complaint(
+                f"{name} needs all rows in memory, and {str(order.data)!r} is read in batches. Leave it out, or read "
+                "the table as a whole, if memory holds it: --memory high."
+            )
+    found = survey(source, order.target, seed=order.seed, test_size=order.test_size)
+    if found.held is None and found.rows:
+        raise Complaint(f"None of the {found.rows:,} rows was held out to judge by; choose a larger --test-size.")
+    classifier, seconds = fit(order, found, None)
+    schema, model = classifier.schema_, classifier.model_
+    assert found.held is not None
+    if not order.quiet:
+        tell_columns(classifier.describe())
+    classes = Classes.of(classifier.classes_)
+    codes = classes.encode(labels(found.held, order.target, found.whole))
+    judged = audit(classifier.predict_proba(found.held), codes, [str(label) for label in classes.labels])
+    size = {"rows": found.rows, "columns": len(schema.features)}
+    figures = gather(judged, model.solution_, **size, strength=model.strength, seconds=seconds)
+    split = f"{found.training:,} to train on, {found.tested:,} held out"
+    if len(codes) < found.tested:
+        split += f", {len(codes):,} of these judged"
+    how = chosen(classifier.path_)
+    text = show(figures, judged, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
+    if order.model is not None:
+        classifier.save(order.model)
+    show_or_dump(figures, text, as_json=order.as_json)
+    tell_files(order)
+
+
+def read(order: Order, source: OpenTable) -> pa.Table:
     """The table, without the rows that cannot be read where these are to be left out."""
     if order.bad_rows != "skip":
-        return read_table(order.data, encoding=order.encoding)
-    source = open_table(order.data, encoding=order.encoding, bad_rows="skip")
+        return source.read()
     asked = {name: Kind(kind) for kind, names in order.asked.items() for name in names}
     table, left_out = without_bad_rows(source.read(), order.target, drop=order.drop, asked=asked)
     tell_skipped(source.skipped, left_out)
     return table
 
 
-def fit(order: Order, table: pa.Table, training: NDArray[np.int64]) -> tuple[TableClassifier, float]:
+def fit(order: Order, table: Any, training: NDArray[np.int64] | None) -> tuple[TableClassifier, float]:
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
     strength = "auto" if order.strength is None else order.strength
     classifier = TableClassifier(order.target, strength=strength, drop=order.drop, **order.asked)
     start = time.perf_counter()
-    told = choosing(quiet=order.quiet) if order.strength is None else fitting(classifier.tol, quiet=order.quiet)
+    told: AbstractContextManager[Any] = choosing(quiet=order.quiet)
+    if order.strength is not None:
+        told = fitting(classifier.tol, quiet=order.quiet)
+    elif training is None:
+        told = choosing_and_fitting(classifier.tol, quiet=order.quiet)
     with told as listener:
         classifier.verbose = listener
-        classifier.fit(table, rows=training)
+        memory: Memory = "auto" if training is None else "high"
+        classifier.fit(table, rows=training, checkpoint=order.checkpoint, memory=memory)
     classifier.verbose = 0
     return classifier, time.perf_counter() - start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -15,6 +16,7 @@ from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegression
 from softreg.models.path import make_path
 from softreg.tables.errors import TableWarning
 
+Folder = str | os.PathLike[str] | None
 FOLDS = 5
 WIDE = 10_000
 """Sparse rows of more columns than this, as texts have, are judged by one fold held out: a fit is dear there, and rows
@@ -35,24 +37,45 @@ STRENGTH = 1e-4
 
 
 def fit_model(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any]
+    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], checkpoint: Folder = None
 ) -> tuple[SoftmaxRegression, Path | None]:
     """The fitted model, and the path that its strength was chosen from, if `settings["strength"]` is "auto".
+
+    With a `checkpoint`, the fit at that strength can be killed and taken up again; the choice begins anew.
+    """
+    if settings["strength"] != "auto":
+        return fit_at(settings, X, y, names, checkpoint), None
+    found, path = _best(settings, X, y, names, fitted=checkpoint is None)
+    if isinstance(found, SoftmaxRegression):
+        return found, path
+    return fit_at({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint), path
+
+
+def choose_strength(
+    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any]
+) -> tuple[float, Path | None]:
+    """The strength that these rows choose, and the path that it was chosen from; None where they are too few."""
+    found, path = _best(settings, X, y, names, fitted=False)
+    return float(found.strength if isinstance(found, SoftmaxRegression) else found), path
+
+
+def _best(
+    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], *, fitted: bool
+) -> tuple[SoftmaxRegression | float, Path | None]:
+    """The strength, or the model with it where that is at hand and wanted.
 
     Folds are shuffled, because rows of a file often stand in some order; wide sparse rows have one fold held out. Where
     fewer than two classes have two rows, nothing can be held out: the strength is then 1e-4, with a `TableWarning`.
     """
-    if settings["strength"] != "auto":
-        return _fit(settings, X, y, names), None
     counts = np.sort(np.unique(y, return_counts=True)[1])
-    if counts[-2] < 2:
+    if len(counts) < 2 or counts[-2] < 2:
         warnings.warn(
             f"of the {len(y):,} rows to train on, fewer than two classes have two rows: too few to choose a strength "
             f"by holding rows out, so it is {STRENGTH:g}",
             TableWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-        return _fit({**settings, "strength": STRENGTH}, X, y, names), None
+        return STRENGTH, None
     if sp.issparse(X) and X.shape[1] > WIDE:
         return _held_out(settings, X, y, names)
     others = {name: value for name, value in settings.items() if name != "strength"}
@@ -62,12 +85,10 @@ def fit_model(
     choice.fit(X, y)
     model = choice.best_estimator_
     model._column_names = names
-    return model, choice.path_
+    return model if fitted else float(model.strength), choice.path_
 
 
-def _held_out(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any]
-) -> tuple[SoftmaxRegression, Path]:
+def _held_out(settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any]) -> tuple[float, Path]:
     """The strength that is best on one fold held out, among half powers of ten."""
     counts = np.unique(y, return_counts=True)[1]
     train, test = _splits(y, min(FOLDS, int(np.sort(counts)[-2])), settings["random_state"])[0]
@@ -79,15 +100,14 @@ def _held_out(
         if strength is None:
             break
         tried = {**settings, "strength": strength, "tol": max(ROUGH, settings["tol"]), "verbose": 0}
-        model = _fit(tried, X_train, y[train], names)
+        model = fit_at(tried, X_train, y[train], names)
         points.append(_point(model, X_test, y[test]))
         if told is not None:
             told(points[-1])
     least = min(points, key=lambda point: point.log_loss)
     near = [point for point in points if point.log_loss <= least.log_loss + NEAR * least.error]
     best = max(near, key=lambda point: point.strength)
-    model = _fit({**settings, "strength": best.strength, "verbose": 0}, X, y, names)
-    return model, make_path(points, best, "log_loss", False)
+    return float(best.strength), make_path(points, best, "log_loss", False)
 
 
 def _next(points: Sequence[PathPoint]) -> float | None:
@@ -137,10 +157,13 @@ def _point(model: SoftmaxRegression, X: Any, y: NDArray[np.str_]) -> PathPoint:
     )
 
 
-def _fit(settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any]) -> SoftmaxRegression:
+def fit_at(
+    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_] | None, names: NDArray[Any], checkpoint: Folder = None
+) -> SoftmaxRegression:
+    """The model at the strength of the settings; X may be batches `(X, labels)`, then without y."""
     model = SoftmaxRegression(**settings)
     model._column_names = names
-    return model.fit(X, y)
+    return model.fit(X, y, checkpoint=checkpoint)
 
 
 def _splits(y: NDArray[np.str_], folds: int, seed: int | None) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -20,6 +20,8 @@ from softreg.tables.kinds import ASKED, Kind
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema, learn_schema
+from softreg.tables.streaming import fit_in_batches, surveyed
+from softreg.tables.survey import Memory, Survey
 from softreg.tables.target import check_labels, labels
 
 _PREFIX = "model."
@@ -42,7 +44,8 @@ class TableClassifier:
     and `date`, columns that are to be taken for that, whatever they look like; the others are those
     of `softreg.SoftmaxRegression` and mean the same. `strength="auto"` lets cross-validation choose it, as
     `softreg.SoftmaxRegressionCV` does, with at most five shuffled, stratified folds of the training rows; a
-    callable `verbose` then receives a `PathPoint` for each strength.
+    callable `verbose` then receives a `PathPoint` for each strength, and `softreg.optimize.Progress` records of a fit
+    in batches.
 
     After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
     `SoftmaxRegression`), `classes_` (q,) labels as text, `feature_names_out_` (d,) names
@@ -95,14 +98,29 @@ class TableClassifier:
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, data: Any, rows: ArrayLike | None = None) -> TableClassifier:
+    def fit(
+        self,
+        data: Any,
+        rows: ArrayLike | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        memory: Memory = "auto",
+    ) -> TableClassifier:
         """Learn schema, encoding and model from a path, a pyarrow table or a data frame; returns `self`.
 
         `rows` (row numbers from 0, or a mask) are the training rows, as from `split_rows`; all where None.
         Row numbers in messages are those of the whole table. Columns left out are warned of (`TableWarning`).
 
+        Files of more than 512 MB (compressed ones count four times; `memory="low"`: all files) are read in batches and
+        never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows, means, levels,
+        terms and weights are those of all rows. With `memory="high"` every table is read as a whole. `checkpoint` names
+        a folder in which the fit, if it is killed, is taken up by the same call.
+
         Raises `TableError` for a table that cannot be learned from, naming column, row and value.
         """
+        found = surveyed(data, rows, self.target, memory, self.random_state)
+        if found is not None:
+            return self._fit_in_batches(found, checkpoint)
         table = as_table(data)
         chosen = row_numbers(rows, table.num_rows)
         y = labels(table, self.target)
@@ -116,8 +134,16 @@ class TableClassifier:
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.encode(table, chosen)
         settings = {name: getattr(self, name) for name in _PARAMETERS}
-        model, path = fit_model(settings, X, y, np.array(encoder.feature_names_out, dtype=object))
+        model, path = fit_model(settings, X, y, np.array(encoder.feature_names_out, dtype=object), checkpoint)
         _warn(schema.warnings)  # where warnings are errors, nothing is set
+        self.schema_, self.encoder_, self.path_ = schema, encoder, path
+        self._take_model(model)
+        return self
+
+    def _fit_in_batches(self, found: Survey, checkpoint: str | os.PathLike[str] | None) -> TableClassifier:
+        settings = {name: getattr(self, name) for name in _PARAMETERS}
+        schema, encoder, model, path = fit_in_batches(found, settings, _names(self.drop), self._asked(), checkpoint)
+        _warn(schema.warnings)
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model)
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,9 +60,11 @@ class Encoder:
         cls,
         schema: Schema,
         batches: pa.Table | Iterable[pa.Table | pa.RecordBatch],
-        rows: NDArray[np.int64] | None = None,
+        rows: NDArray[np.int64] | Callable[[int, int], NDArray[np.bool_]] | None = None,
     ) -> Encoder:
         """Learn from a table or, in one pass, from its batches; `rows` are the numbers of the training rows.
+
+        Or `rows(first, count)` is a mask of those among `count` rows from number `first` on.
 
         The same rows give the same encoder, however they are cut into batches. Raises `TableError` for a cell that is
         not what the schema says, with row and value.

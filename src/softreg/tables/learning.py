@@ -184,15 +184,18 @@ def learner_of(column: Column, sample: RowSample) -> Learner:
 
 
 def chunks(
-    batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch], rows: NDArray[np.int64] | None
+    batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch],
+    rows: NDArray[np.int64] | Callable[[int, int], NDArray[np.bool_]] | None,
 ) -> Iterator[tuple[pa.Table, Where]]:
     """The chosen rows (all where None) in tables of `CHUNK` rows, and where they stand; the last one is shorter.
 
-    Row numbers count through all batches, from 0, and are taken in rising order.
+    Row numbers count through all batches, from 0, and are taken in rising order; or `rows(first, count)` is a mask of
+    the rows from number `first` on.
     """
     if isinstance(batches, pa.Table | pa.RecordBatch):
         batches = [batches]
-    chosen = None if rows is None else np.sort(rows)
+    asked = rows if callable(rows) else None
+    chosen = None if rows is None or callable(rows) else np.sort(rows)
     waiting: list[tuple[pa.Table, NDArray[np.int64], Where]] = []
     size = first = 0
     for batch in batches:
@@ -200,7 +203,10 @@ def chunks(
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         table = table.replace_schema_metadata(None)
         number = np.arange(table.num_rows)
-        if chosen is not None:
+        if asked is not None:
+            number = np.flatnonzero(asked(first, table.num_rows))
+            table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
+        elif chosen is not None:
             low, high = np.searchsorted(chosen, [first, first + table.num_rows])
             number = chosen[low:high] - first
             table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
@@ -220,8 +226,9 @@ def chunks(
 
 
 def _joined(waiting: list[tuple[pa.Table, NDArray[np.int64], Where]]) -> tuple[pa.Table, Where]:
-    files = {told.file for _, _, told in waiting}
+    begins = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
+    files = tuple((first, told.file) for first, (_, _, told) in zip(begins, waiting, strict=False))
     numbers = np.concatenate([numbers for _, numbers, _ in waiting])
-    where = Where(numbers, 0, files.pop() if len(files) == 1 else "")
+    where = Where(numbers, 0, files=files)
     tables = [table for table, _, _ in waiting]
     return (tables[0] if len(tables) == 1 else pa.concat_tables(tables)), where

@@ -14,12 +14,12 @@ from softreg.tables.errors import TableError, listed, no_such_column, plural, sh
 from softreg.tables.kinds import SMALL
 
 
-def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
+def labels(table: pa.Table, target: str, whole: bool | None = None) -> NDArray[np.str_]:
     """The labels as text, exactly as written: "007" stays "007", "NA" and "None" are labels like others.
 
     Labels of an Arrow type other than text become the text that Arrow writes for them: true and false, 7,
     2020-01-31; floats that are all whole numbers are written without a fraction (1.0 as "1"), as they mostly
-    come from whole numbers.
+    come from whole numbers. `whole` says whether they are where the table is a part of another.
 
     Raises `TableError`: no such column, a label missing (an empty or blank field, a null, or nan).
 
@@ -27,9 +27,18 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
         >>> labels(pa.table({"grade": ["007", "NA"]}), "grade").tolist()
         ['007', 'NA']
     """
+    text = label_text(table, target, whole)
+    return np.array(text.to_pylist(), dtype=np.str_) if len(text) else np.zeros(0, dtype="<U1")
+
+
+def label_text(table: pa.Table, target: str, whole: bool | None = None) -> Any:
+    """The labels as an Arrow array of text; errors are those of `labels`.
+
+    `whole` says whether floats are written without a fraction; None looks whether all of them are whole numbers.
+    """
     if target not in table.column_names:
         raise no_such_column(target, table.column_names, "target column")
-    text = _as_text(table.column(target), target)
+    text = _as_text(table.column(target), target, whole)
     blank = np.asarray(pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True), dtype=bool)
     if blank.any():
         rows = np.flatnonzero(blank) + 1
@@ -40,10 +49,10 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
             "training data.",
             rows - 1,
         )
-    return np.array(text.to_pylist(), dtype=np.str_) if len(text) else np.zeros(0, dtype="<U1")
+    return text
 
 
-def _as_text(column: pa.ChunkedArray, target: str) -> Any:
+def _as_text(column: pa.ChunkedArray, target: str, whole: bool | None) -> Any:
     """A column cast to text."""
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -51,7 +60,7 @@ def _as_text(column: pa.ChunkedArray, target: str) -> Any:
     if pa.types.is_floating(kind):
         values = np.array(pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64)
         known = values[np.isfinite(values)]
-        whole = bool((known == np.floor(known)).all())
+        whole = bool((known == np.floor(known)).all()) if whole is None else whole
         words = [None if np.isnan(v) else (f"{v:.0f}" if whole else repr(float(v))) for v in values]
         return pa.array(words, pa.large_string())
     try:
@@ -73,17 +82,21 @@ def check_labels(y: NDArray[np.str_], target: str) -> None:
         Traceback (most recent call last):
         softreg.tables.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
     """
-    classes, counts = np.unique(y, return_counts=True)
+    check_counts(*np.unique(y, return_counts=True), len(y), target)
+
+
+def check_counts(classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, target: str) -> None:
+    """The same as `check_labels`, for the different labels of n rows and how often each occurs."""
     if len(classes) == 1:
         raise TableError(
             f"The target {shown(target)} has one class only: every row is {shown(classes[0])}. A classifier "
             "needs rows of at least two classes; is it the right column?"
         )
     numeric = bool(parse_numbers(pa.array(classes.tolist(), pa.large_string()))[1].all())
-    if len(classes) > max(SMALL, len(y) / (10 if numeric else 2)):
+    if len(classes) > max(SMALL, n / (10 if numeric else 2)):
         kind = "a number to regress on" if numeric else "an identifier or free text"
         raise TableError(
-            f"The target {shown(target)} has {len(classes):,} different values in {plural(len(y), 'row')}, "
+            f"The target {shown(target)} has {len(classes):,} different values in {plural(n, 'row')}, "
             f"such as {listed(classes[:3])}; it looks like {kind}, not like classes. Choose another column, "
             "or group its values into classes first."
         )

@@ -24,10 +24,13 @@ class Where:
     rows: NDArray[np.int64] | None = None
     first: int = 0
     file: str = ""
+    files: tuple[tuple[int, str], ...] = ()
+    """Where rows of several files are at hand: the position of the first row of each, and its file."""
 
     def row(self, position: Any) -> str:
         """The row at a position, counted from 1, in words."""
-        return f"row {self.number(position):,}" + (f" of {self.file!r}" if self.file else "")
+        file = next((name for first, name in reversed(self.files) if first <= position), self.file)
+        return f"row {self.number(position):,}" + (f" of {file!r}" if file else "")
 
     def number(self, position: Any) -> int:
         """The number of the row at a position, counted from 1."""

@@ -1,0 +1,117 @@
+"""Training on a table that memory does not hold: kinds and strength by a sample, the rest by all rows."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softreg.models import Path, SoftmaxRegression
+from softreg.models.batches import Coded
+from softreg.tables.choosing import choose_strength, fit_at
+from softreg.tables.encoder import Encoder
+from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.kinds import Kind
+from softreg.tables.reader import OpenTable, open_table
+from softreg.tables.schema import Schema, learn_schema
+from softreg.tables.survey import Memory, Survey, chosen_rows, coded_labels, is_large, survey
+from softreg.tables.target import labels
+from softreg.tables.where import where_of
+
+CELLS = 1 << 24
+"""Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
+LEAST = 1000
+"""Rows that choose the strength at least, however wide."""
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Batches (X, labels) of the training rows, encoded as they are read; each `iter` begins anew."""
+
+    found: Survey
+    encoder: Encoder
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return self.found.training
+
+    def __iter__(self) -> Iterator[tuple[Any, Coded]]:
+        target = self.found.target
+        for batch, places in self.found.batches():
+            X = self.encoder.encode(batch, places)
+            values, codes = coded_labels(batch, target, where_of(batch), whole=self.found.whole)
+            yield X, Coded(values, codes[places])
+
+
+def surveyed(data: Any, rows: Any, target: str, memory: Memory, seed: int | None) -> Survey | None:
+    """The survey of a table that is to be trained on in batches; None for one that memory is to hold."""
+    if isinstance(data, Survey):
+        return data
+    if isinstance(data, str | os.PathLike):
+        data = open_table(data)
+    if not isinstance(data, OpenTable):
+        if memory == "low":
+            raise TableError("memory='low' is for files, which are read in batches; this table is in memory already.")
+        return None
+    if not is_large(data, memory):
+        return None
+    return survey(data, target, None if rows is None else chosen_rows(rows), seed=seed or 0)
+
+
+def fit_in_batches(
+    found: Survey,
+    settings: Mapping[str, Any],
+    drop: Sequence[str],
+    asked: Mapping[str, Kind],
+    checkpoint: str | os.PathLike[str] | None,
+) -> tuple[Schema, Encoder, SoftmaxRegression, Path | None]:
+    """Schema, encoder, model and the strengths tried, with the memory of a few batches and the sample.
+
+    Columns are judged by the sample and the strength is chosen on it, if `settings["strength"]` is "auto"; the encoder
+    and the model are those of all rows to train on. Raises `TableError` for a later value that is not what its column
+    was taken for, with file and row.
+    """
+    found.check()
+    if found.sample is None:
+        raise TableError("None of the rows is to be trained on.")
+    try:
+        schema = learn_schema(found.sample, found.target, drop=drop, asked=asked)
+    except TableError as error:
+        raise found.located(error) from None
+    encoder = Encoder.learn(schema, found.source.batches(), found.mask)
+    names = np.array(encoder.feature_names_out, dtype=object)
+    path = None
+    if settings["strength"] == "auto":
+        strength, path = _chosen(found, encoder, settings, names)
+        settings = {**settings, "strength": strength}
+    model = fit_at(settings, EncodedRows(found, encoder), None, names, checkpoint)
+    return schema, encoder, model, path
+
+
+def _chosen(
+    found: Survey, encoder: Encoder, settings: Mapping[str, Any], names: NDArray[Any]
+) -> tuple[float, Path | None]:
+    """The strength that is best on the sample."""
+    assert found.sample is not None
+    n = len(found.numbers)
+    wide = encoder.width
+    if encoder.sparse:
+        wide = max(1, encoder.encode(found.sample.slice(0, LEAST)).nnz // min(n, LEAST))
+    count = min(n, max(LEAST, CELLS // max(1, wide)))
+    rows = np.sort(np.random.default_rng(0).permutation(n)[:count]) if count < n else None
+    X, y = encoder.encode(found.sample, rows), labels(found.sample, found.target, found.whole)
+    y = y if rows is None else y[rows]
+    if count < found.training:
+        warnings.warn(
+            f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
+            "for all of them",
+            TableWarning,
+            stacklevel=4,
+        )
+    return choose_strength(settings, X, y, names)
