@@ -34,10 +34,10 @@ from softreg.rows import Array, Block, Rows, Sums, one_blas_thread
 
 PROOF, EXACT = 1e-12, 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
-UNCANCELLED, BY_CHANCE = 0.2, 6.0
-"""The mean loss of some rows stands still where gains and losses cancel, which they will not do for long: it is taken
-to move by at least `UNCANCELLED + BY_CHANCE / sqrt(rows)` of the mean movement of a row's. (Folds of digits are then
-within 7e-5 nats at strengths down to 1e-6; by the movement of the mean alone they are 1e-3 off there.)"""
+BY_CHANCE = 8.0
+"""The mean loss of some rows stands still where gains and losses cancel by chance, which they will not do for long: it
+is taken to move by at least `BY_CHANCE / sqrt(rows)` of the mean movement of a row's. (Folds of digits are then within
+9e-5 nats at strengths down to 1e-6; by the movement of the mean alone they are 1e-3 off there.)"""
 LEAVE = 0.5
 """Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
 UNKNOWN = 1e300
@@ -242,7 +242,7 @@ class WatchedDescent(Descent):
     def _look(self) -> None:
         (held, moved), mine = self.watch(self.objective), self.objective.members
         now = np.where(np.isnan(held), self.loss, held)
-        share = UNCANCELLED + BY_CHANCE / np.sqrt(np.maximum(self.watch.rows[mine], 1.0))
+        share = np.minimum(1.0, BY_CHANCE / np.sqrt(np.maximum(self.watch.rows[mine], 1.0)))
         latest = np.fmax(np.abs(now - self.last[mine]), share * moved)  # of nan and a number, the number
         moves = np.stack([self.moves[1, mine], latest])
         self.moves[:, mine] = np.where(self.out.n_iter[mine] > self.steps[mine], moves, self.moves[:, mine])
