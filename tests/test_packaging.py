@@ -50,7 +50,8 @@ def make(tmp_path: Path) -> Make:
         python.write_text(STAND_IN.format(version=version, too_old=too_old), "utf-8")
         python.chmod(0o755)
         call = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
-        plain = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "PYTEST_ARGS", "TORCH"))}
+        own = ("MAKE", "PYTEST_ARGS", "TORCH")
+        plain = {key: value for key, value in os.environ.items() if not key.startswith(own)}
         return subprocess.run(call, cwd=tmp_path, env=plain, capture_output=True, text=True, check=False)
 
     return run
