@@ -22,7 +22,7 @@ import scipy.sparse as sp
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, infer
 from softreg.models.batches import Coded
-from softreg.rows import cache, dense, stream
+from softreg.rows import dense, scratch, stream
 
 N, D = 3000, 6
 RANDOM = np.random.default_rng(0)
@@ -220,7 +220,7 @@ def test_verbose_tells_of_the_reading(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_disk_without_room_is_said_before_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "SPARE", 1 << 60)
+    monkeypatch.setattr(scratch, "SPARE", 1 << 60)
     with pytest.raises(OSError, match=r"does not fit on the disk.*SOFTREG_CACHE") as caught:
         SoftmaxRegression().fit(frames)
     assert caught.value.errno == errno.ENOSPC
@@ -241,8 +241,8 @@ def test_a_disk_that_fills_up_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None
         def close(self) -> None:
             self.file.close()
 
-    made = cache.tempfile.TemporaryFile
-    monkeypatch.setattr(cache.tempfile, "TemporaryFile", lambda **more: Small(made(**more)))
+    made = scratch.tempfile.TemporaryFile
+    monkeypatch.setattr(scratch.tempfile, "TemporaryFile", lambda **more: Small(made(**more)))
     model = SoftmaxRegression()
     with pytest.raises(OSError, match="0 MB are written to"):
         model.fit(frames)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -121,25 +122,7 @@ def main(context: click.Context) -> None:
 @AS_JSON
 @QUIET
 def train(
-    data: Path,
-    target: str,
-    model: Path | None,
-    report: Path | None,
-    strength: float | None,
-    test_size: float,
-    seed: int,
-    drop: tuple[str, ...],
-    text: tuple[str, ...],
-    category: tuple[str, ...],
-    number: tuple[str, ...],
-    date: tuple[str, ...],
-    encoding: str | None,
-    bad_rows: str,
-    memory: str,
-    checkpoint: Path | None,
-    resume: bool,
-    as_json: bool,
-    quiet: bool,
+    text: tuple[str, ...], category: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...], **order: Any
 ) -> None:
     """Fit a model to DATA and say what it is worth on rows held out.
 
@@ -148,27 +131,7 @@ def train(
     """
     from softreg.cli.training import Order, train_table
 
-    asked = {"text": text, "category": category, "number": number, "date": date}
-    train_table(
-        Order(
-            data,
-            target,
-            model,
-            report,
-            strength,
-            test_size,
-            seed,
-            drop,
-            asked,
-            encoding,
-            bad_rows,
-            as_json,
-            quiet,
-            memory=memory,
-            checkpoint=checkpoint,
-            resume=resume,
-        )
-    )
+    train_table(Order(asked={"text": text, "category": category, "number": number, "date": date}, **order))
 
 
 @main.command(short_help="Give each row of DATA its probabilities and its most likely label.")

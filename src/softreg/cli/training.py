@@ -31,7 +31,7 @@ from softreg.cli.prediction import tell_skipped
 from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
 from softreg.probability import Classes
-from softreg.report import audit
+from softreg.report import Audit, audit
 from softreg.rows.journal import NAME
 from softreg.tables import (
     Kind,
@@ -51,7 +51,7 @@ MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for on the command line."""
+    """What was asked for on the command line; its fields are named as the options are."""
 
     data: Path
     target: str
@@ -68,9 +68,9 @@ class Order:
     bad_rows: str
     as_json: bool
     quiet: bool
-    memory: Any = "auto"
-    checkpoint: Path | None = None
-    resume: bool = False
+    memory: Any
+    checkpoint: Path | None
+    resume: bool
 
 
 def train_table(order: Order) -> None:
@@ -106,25 +106,39 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     if order.model is not None:
         classifier.save(order.model)
     if order.report is not None:
-        if not order.quiet:
-            say("For the report, the model is fitted again without each column.")
-        write_page(
-            order.report,
-            f"{order.target} from {order.data.name}",
-            f"{len(test):,} rows held out; trained on {len(training):,}, with {kinds(schema)}",
-            found,
-            model,
-            numbers=test + 1,
-            feature_names=classifier.feature_names_out_,
-            table=table,
-            columns=classifier.describe(),
-            warnings=schema.warnings,
-            tried=classifier.path_,
-            why=reasons(classifier, table, training),
-            learned=worth(classifier, table, given, training, test),
-        )
+        _write_report(order, order.report, classifier, found, table, given, training, test)
     show_or_dump(figures, text, as_json=order.as_json)
     tell_files(order)
+
+
+def _write_report(
+    order: Order,
+    page: Path,
+    classifier: TableClassifier,
+    found: Audit,
+    table: pa.Table,
+    given: NDArray[Any],
+    training: NDArray[np.intp],
+    test: NDArray[np.intp],
+) -> None:
+    """The page about the rows held out, and what each column adds."""
+    if not order.quiet:
+        say("For the report, the model is fitted again without each column.")
+    write_page(
+        page,
+        f"{order.target} from {order.data.name}",
+        f"{len(test):,} rows held out; trained on {len(training):,}, with {kinds(classifier.schema_)}",
+        found,
+        classifier.model_,
+        numbers=test + 1,
+        feature_names=classifier.feature_names_out_,
+        table=table,
+        columns=classifier.describe(),
+        warnings=classifier.schema_.warnings,
+        tried=classifier.path_,
+        why=reasons(classifier, table, training),
+        learned=worth(classifier, table, given, training, test),
+    )
 
 
 def check_checkpoint(order: Order) -> None:

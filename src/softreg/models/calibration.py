@@ -83,14 +83,7 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
         parameters outside their range.
         """
         self._check_parameters()
-        P = probability_matrix(P)
-        known = what_columns_are(y, classes, P.shape[1])
-        codes = np.asarray(known.encode(y), dtype=np.int64)
-        if len(codes) != len(P) or len(P) < self.folds:
-            raise ValueError(
-                f"P has {len(P)} rows and y {len(codes)} labels; both must be one a row, and at least "
-                f"{self.folds}, one for each fold."
-            )
+        P, known, codes = labelled(P, y, classes, least=self.folds)
         names = worth_trying(codes, P.shape[1]) if self.method == "auto" else list(dict.fromkeys(["none", self.method]))
         self.trials_ = self._tried(names, P, codes)
         self.method_ = (
@@ -161,6 +154,21 @@ def probability_matrix(P: ArrayLike) -> Floats:
     if checked.ndim != 2 or checked.shape[1] < 2:
         raise ValueError(f"P must be a matrix (n, q) with a column for each class; seen: shape {checked.shape}.")
     return np.minimum(np.asarray(checked, dtype=np.float64), 1.0)
+
+
+def labelled(P: ArrayLike, y: Any, classes: Any, *, least: int = 1) -> tuple[Floats, Classes, Codes]:
+    """Probabilities (n, q) with hard labels y (n,): checked, the classes of the columns, and the code of each row.
+
+    Raises `ValueError` for rows that are no distributions, labels that are no classes, and fewer rows than `least`,
+    which are the folds where there are some.
+    """
+    P = probability_matrix(P)
+    known = what_columns_are(y, classes, P.shape[1])
+    codes = np.asarray(known.encode(y), dtype=np.int64)
+    if len(codes) != len(P) or len(P) < least:
+        few = "one" if least == 1 else f"{least}, one for each fold"
+        raise ValueError(f"P has {len(P)} rows and y {len(codes)} labels; both must be one a row, and at least {few}.")
+    return P, known, codes
 
 
 def what_columns_are(y: Any, classes: Any, q: int) -> Classes:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.calibration import probability_matrix, what_columns_are
+from softreg.models.calibration import labelled, probability_matrix
 from softreg.models.scaling import Codes, Floats
 
 Sets = NDArray[np.bool_]
@@ -80,13 +80,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"level={self.level!r} is the promised coverage and must lie between 0 and 1.")
         if self.score not in SCORES:
             raise ValueError(f"score={self.score!r} is not one of {', '.join(SCORES)}.")
-        P = probability_matrix(P)
-        known = what_columns_are(y, classes, P.shape[1])
-        codes = np.asarray(known.encode(y), dtype=np.int64)
-        if len(codes) != len(P) or len(P) == 0:
-            raise ValueError(
-                f"P has {len(P)} rows and y {len(codes)} labels; both must be one a row, and at least one."
-            )
+        P, known, codes = labelled(P, y, classes)
         given = self._scores(P)[np.arange(len(codes)), codes]
         self.thresholds_, self.n_rows_ = self._thresholds(given, codes, P.shape[1])
         self.classes_ = known.labels

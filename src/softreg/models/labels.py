@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from softreg.models.calibration import paired_gain, probability_matrix, what_columns_are
+from softreg.models.calibration import labelled, paired_gain
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scaling import Codes, Floats, folds, log_probabilities
 
@@ -102,13 +102,7 @@ def label_audit(P: ArrayLike, y: Any, classes: Any = None, *, second_opinion: bo
     Source: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021), for the
     idea of pairwise noise from out-of-fold probabilities; Natarajan et al., "Learning with noisy labels" (2013).
     """
-    P = probability_matrix(P)
-    known = what_columns_are(y, classes, P.shape[1])
-    given = np.asarray(known.encode(y), dtype=np.int64)
-    if len(given) != len(P) or len(P) == 0:
-        raise ValueError(
-            f"P has {len(P)} rows and y {len(given)} labels; there must be a label for each, one at least."
-        )
+    P, known, given = labelled(P, y, classes)
     at = np.arange(len(given))
     L, _ = log_probabilities(P)
     better = _second_opinion(L, given, seed) if second_opinion else None

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from softreg.models.folds import Folds, class_mass
 from softreg.optimize import elastic_net
-from softreg.optimize.path import StackFit, StackPath
+from softreg.optimize.path import StackPath
+from softreg.optimize.solution import StackFit
 from softreg.rows import Array, as_rows
 
 Weights = tuple[Array, Array]

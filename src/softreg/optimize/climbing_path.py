@@ -9,13 +9,12 @@ as well; then one pass over the rows proves the gap and reads the logits of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from softreg.optimize.ascent import Climb, begin
 from softreg.optimize.dual import budgets, lost, prove, starts
 from softreg.optimize.objective import Objective
+from softreg.optimize.solution import StackFit
 from softreg.rows import Array, Block, in_order
 
 LOOK, NEAR = 10.0, 0.5
@@ -33,21 +32,6 @@ NEVER = -80.0
 """The logarithm of a probability that is 0 in float32 products, and whose exponential is still a normal number."""
 
 
-@dataclass(frozen=True)
-class Climbed:
-    """The members of a stack where they have climbed to: W (m, d, q) in float32, b (m, q), objective and gap (m,).
-
-    `held` (L, n, q) are the logits of the rows held out, nan where nobody judges a row; `passes` as visits add up to.
-    """
-
-    W: Array
-    b: Array
-    value: Array
-    gap: Array
-    held: Array
-    passes: int
-
-
 def climb_members(
     objective: Objective,
     judge: Array,
@@ -55,7 +39,7 @@ def climb_members(
     start: tuple[Array, Array] | None,
     settled: float,
     seed: int = 0,
-) -> Climbed | None:
+) -> StackFit | None:
     """All members of a stack until their held-out losses have settled, or None where this is not the way.
 
     `judge` (L, n) names the member that each row judges in each layer, -1 for none, `count` (n,) how much it counts
@@ -72,7 +56,8 @@ def climb_members(
     if not all(found):
         return None
     value, gap, visits = np.array(climbing.told).T
-    return Climbed(climbing.W, climbing.b, value, gap, climbing.held, round(float(visits.max()) / single.n) + 1)
+    passes = round(float(visits.max()) / single.n) + 1
+    return StackFit(climbing.W, climbing.b, value, gap, climbing.held, passes, settled=True)
 
 
 class _Climbing:

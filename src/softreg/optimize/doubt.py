@@ -15,7 +15,7 @@ import numpy as np
 
 from softreg.optimize.factors import Gram
 from softreg.optimize.objective import Objective
-from softreg.optimize.precondition import CHEAP_BLOCK, MAX_CLASSES, Sketch, drawn, row_weights, wide
+from softreg.optimize.precondition import CHEAP_BLOCK, MAX_CLASSES, Sketch, distinct, drawn, row_weights, wide
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows
 
@@ -79,8 +79,7 @@ class DoubtSketch(Sketch):
 
     def _drawn_blocks(self, objective: Objective, shares: Array, ridge: Array) -> list[Callable[[], Gram]]:
         """The blocks of one group of models from the shares (q, n) of all rows."""
-        if objective.q == 2 or np.allclose(shares, shares[:1], rtol=1e-6, atol=0):
-            shares = shares[:1]  # two classes are equally uncertain, and so are all at the start
+        shares = distinct(shares)
         k = objective.rows.d + 1
         size = max(self.rows_a_column * k, min(int(CHEAP_BLOCK / k**2), MOST_CHEAP))
         lots: Array = np.random.default_rng(0).random((shares.shape[1],))

@@ -12,13 +12,14 @@ import scipy.linalg as sl
 
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums, runs
+from softreg.rows.softmax import Kept
 
 RUN_BYTES = 4 << 20
 """Where no logits are kept, the probabilities of a run of rows take about so much (for 1,000 classes, half or twice
 that is no faster)."""
 
 
-class HostSoftmax:
+class HostSoftmax(Kept):
     """m models with q classes on a block, with row weights V (m, b), (1, b) or None and products in `dtype`."""
 
     def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any) -> None:
@@ -50,23 +51,7 @@ class HostSoftmax:
     def _room(self, name: str) -> Array:
         """An array (m, q, b) beside the block for logits: the one of the last pass, where there is one."""
         shape = (self.m, self.q, self.block.stop - self.block.start)
-        room = self.memory.pop(name, None)
-        if room is None and name == "ahead":
-            room = self.memory.pop("step", None)  # an old direction is of no more use
-        if room is None or room.shape != shape or room.dtype != self.dtype:
-            room = np.empty(shape, self.dtype)
-        self.memory[name] = room
-        return room
-
-    def land(self) -> None:
-        """The logits ahead are those of now."""
-        self.memory["logits"], self.memory["ahead"] = self.memory["ahead"], self.memory["logits"]
-
-    def turn_back(self) -> None:
-        """The step leads to the logits ahead."""
-        step = self.memory.pop("ahead")
-        step -= self.memory["logits"]
-        self.memory["step"] = step
+        return np.asarray(self._place_for(name, shape, self.dtype, lambda shape: np.empty(shape, self.dtype)))
 
     def along(self, t: Array) -> Sums:
         """Value, slope and curvature at steps t."""
@@ -118,7 +103,7 @@ class HostSoftmax:
 
     def kept(self, name: str) -> Array:
         """The logits themselves."""
-        return self.memory[name]
+        return np.asarray(self.memory[name])
 
     def picked(self, model: int, rows: Array) -> Array:
         """The logits of one model for these rows."""

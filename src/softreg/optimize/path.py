@@ -9,7 +9,7 @@ objective says little of it: where a penalty is weak, a gap of 1e-6 nats has bee
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import Sketch
 from softreg.optimize.reduction import Reduction, pays, reduce
-from softreg.optimize.solution import Status
+from softreg.optimize.solution import StackFit, Status
 from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
 from softreg.optimize.strategy import Strategy
 from softreg.probability import blocks as loss
@@ -48,23 +48,6 @@ EASY = 8
 """A warm fit that took more passes than this says that the next one deserves a better sketch of the curvature."""
 LEAST_SHRINK, MOST_SHRINK = 0.5, 0.95
 """Movements of a held-out loss are taken to shrink by factors in between, from one step to the next."""
-
-
-@dataclass(frozen=True)
-class StackFit:
-    """The members of a stack at one strength: weights W (m, d, q) and b (m, q), objective and certified gap (m,).
-
-    `held` (L, n, q) are the logits of the rows held out, nan where nobody judges a row; `settled` says whether the
-    members were, before the iterations ended.
-    """
-
-    W: Array
-    b: Array
-    value: Array
-    gap: Array
-    held: Array
-    passes: int
-    settled: bool
 
 
 class StackPath:
@@ -124,11 +107,10 @@ class StackPath:
                 rows = rows.sharper()
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             judges = self._judges(copies, objective.m // copies)
-            up = None
             if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
-                up = climb_members(objective, judges, self.count, start, settled, self.seed)
-            if up is not None:
-                return StackFit(up.W, up.b, up.value, up.gap, up.held, up.passes, True)
+                climbed = climb_members(objective, judges, self.count, start, settled, self.seed)
+                if climbed is not None:
+                    return climbed
             watch = Watch(judges, self.count, self.q, objective)
             strategy, theta = self._strategy(objective, sample), self._begin(objective, start)
             tol = PROOF if settled else EXACT

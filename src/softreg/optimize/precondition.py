@@ -195,10 +195,7 @@ class Sketch:
         """The blocks of one group of models, from the mean of their uncertainties."""
         ridge = objective.ridge[members][0]
         shares = w.sum(axis=0) / self._mass(objective)[members].sum()  # (q, s)
-        if objective.q > MAX_CLASSES:
-            shares = shares.mean(axis=0, keepdims=True)
-        elif objective.q == 2 or np.allclose(shares, shares[:1], rtol=1e-6, atol=0):
-            shares = shares[:1]  # two classes are equally uncertain, and so are all at the start
+        shares = shares.mean(axis=0, keepdims=True) if objective.q > MAX_CLASSES else distinct(shares)
         spread = np.einsum("ij,ij->j", Z, Z) / len(Z)
         unseen = np.maximum(0.0, 1.0 - spread)  # a column varies by 1; what the sample lacks of that is filled in
 
@@ -211,6 +208,16 @@ class Sketch:
             return Gram(half.T @ half, ridge + share.sum() * (unseen + 1e-7) + 1e-300)
 
         return [partial(block, share) for share in shares]
+
+
+def distinct(shares: Array) -> Array:
+    """The shares (q, s) of the classes, or (1, s) where all are alike: of two classes, and of all at the start.
+
+    Example:
+        >>> distinct(np.ones((3, 2))).shape, distinct(np.eye(3)).shape
+        ((1, 2), (3, 3))
+    """
+    return shares[:1] if len(shares) == 2 or np.allclose(shares, shares[:1], rtol=1e-6, atol=0) else shares
 
 
 def drawn(share: Array, size: int, lots: Array) -> tuple[Array, Array]:

@@ -69,3 +69,20 @@ class Solution:
     def certified(self) -> bool:
         """Whether the gap is proved rather than estimated."""
         return self.bound != "estimate"
+
+
+@dataclass(frozen=True)
+class StackFit:
+    """The members of a stack at one strength: weights W (m, d, q) and b (m, q), objective and certified gap (m,).
+
+    `held` (L, n, q) are the logits of the rows held out, nan where nobody judges a row; `settled` says whether the
+    members were, before the iterations ended.
+    """
+
+    W: Array
+    b: Array
+    value: Array
+    gap: Array
+    held: Array
+    passes: int
+    settled: bool

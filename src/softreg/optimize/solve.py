@@ -97,16 +97,22 @@ def minimise(
                 on_progress=on_progress,
             )
             return tuple(small.back(solution) for solution in found)
-        name = choose(rows, n_classes, penalty, solver)
-        if solver == "auto" and tall(rows, n_classes, penalty):
-            name = "newton"
-        if name == "newton" and rows.coarse:  # few steps, each of which brings many digits
-            rows = rows.sharper()
+        rows, name = _with_solver(rows, n_classes, penalty, solver)
         make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
         objective = make(rows, n_classes, penalty, coordinates, fit_intercept)
         theta = _start(objective, coordinates, start)
         outcome = _descend(objective, theta, name, tol, max_iter, seed, start is None, on_progress)
         return tuple(_solution(objective, coordinates, outcome, j) for j in range(len(theta)))
+
+
+def _with_solver(rows: Rows, n_classes: int, penalty: Penalty, solver: str) -> tuple[Rows, str]:
+    """The solver of one fit, and the rows as it wants them."""
+    name = choose(rows, n_classes, penalty, solver)
+    if solver == "auto" and tall(rows, n_classes, penalty):
+        name = "newton"
+    if name == "newton" and rows.coarse:  # few steps, each of which brings many digits
+        rows = rows.sharper()
+    return rows, name
 
 
 def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -> str:

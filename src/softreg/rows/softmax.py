@@ -11,7 +11,8 @@ and the functions of the textbook.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from softreg.rows.base import Array, Sums
 
@@ -98,3 +99,29 @@ class Softmax(Protocol):
         Of the matrix only what lies below the diagonal is asked for.
         """
         ...
+
+
+class Kept:
+    """Logits that stay beside the rows under a name, whatever kind of array a home keeps them in."""
+
+    memory: dict[str, Any]
+
+    def land(self) -> None:
+        """The logits ahead are those of now."""
+        self.memory["logits"], self.memory["ahead"] = self.memory["ahead"], self.memory["logits"]
+
+    def turn_back(self) -> None:
+        """The step leads to the logits ahead."""
+        step = self.memory.pop("ahead")
+        step -= self.memory["logits"]
+        self.memory["step"] = step
+
+    def _place_for(self, name: str, shape: tuple[int, ...], dtype: Any, make: Callable[[tuple[int, ...]], Any]) -> Any:
+        """An array for logits under this name: the one of the last pass, where there is one that fits."""
+        room = self.memory.pop(name, None)
+        if room is None and name == "ahead":
+            room = self.memory.pop("step", None)  # an old direction is of no more use
+        if room is None or tuple(room.shape) != shape or room.dtype != dtype:
+            room = make(shape)
+        self.memory[name] = room
+        return room

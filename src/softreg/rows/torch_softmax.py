@@ -13,12 +13,13 @@ import numpy as np
 
 from softreg.rows import torch_loss as loss
 from softreg.rows.base import Array, Sums
+from softreg.rows.softmax import Kept
 
 if TYPE_CHECKING:
     from softreg.rows.torch_block import TorchBlock
 
 
-class TorchSoftmax:
+class TorchSoftmax(Kept):
     """m models with q classes on a block; `members` are their places among the row weights."""
 
     def __init__(self, block: TorchBlock, m: int, q: int, members: Array) -> None:
@@ -69,14 +70,7 @@ class TorchSoftmax:
 
     def _room(self, name: str) -> Any:
         """A tensor (b, m, q) for logits: the one of the last pass, where there is one."""
-        shape = (self.b, self.m, self.q)
-        room = self.memory.pop(name, None)
-        if room is None and name == "ahead":
-            room = self.memory.pop("step", None)
-        if room is None or tuple(room.shape) != shape or room.dtype != self.rows.kind:
-            room = self.rows.empty(shape)
-        self.memory[name] = room
-        return room
+        return self._place_for(name, (self.b, self.m, self.q), self.rows.kind, self.rows.empty)
 
     def read(self, prepared: Any, bias: Array, name: str) -> Sums:
         """Loss, residual and residual times rows; the logits are kept."""
@@ -112,16 +106,6 @@ class TorchSoftmax:
 
     def _gradient(self, R: Any, X: Any) -> Any:
         return self.rows.transposed_product(R.reshape(-1, self.k), X)
-
-    def land(self) -> None:
-        """The logits ahead are those of now."""
-        self.memory["logits"], self.memory["ahead"] = self.memory["ahead"], self.memory["logits"]
-
-    def turn_back(self) -> None:
-        """The step leads to the logits ahead."""
-        step = self.memory.pop("ahead")
-        step -= self.memory["logits"]
-        self.memory["step"] = step
 
     def along(self, t: Array) -> Sums:
         """Value, slope and curvature at steps t."""

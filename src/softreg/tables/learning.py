@@ -131,7 +131,8 @@ class CategoryLearner:
 
     def code(self) -> CategoryCode:
         """One feature a level that is frequent enough."""
-        return CategoryCode(self.name, (found := self.levels.best())[0], self.missing > 0, found[1])
+        levels, pooled = self.levels.best()
+        return CategoryCode(self.name, levels, self.missing > 0, pooled)
 
 
 class TagsLearner:
@@ -205,10 +206,10 @@ def chunks(
         number = np.arange(table.num_rows)
         if asked is not None:
             number = np.flatnonzero(asked(first, table.num_rows))
-            table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
         elif chosen is not None:
             low, high = np.searchsorted(chosen, [first, first + table.num_rows])
             number = chosen[low:high] - first
+        if rows is not None:
             table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
         offset = told.first if told is not EVERYWHERE else first
         first += batch.num_rows
