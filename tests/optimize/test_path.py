@@ -153,7 +153,18 @@ def test_many_rows_with_a_drawn_sketch_settle_at_the_losses_of_exact_fits(ratio,
 def test_what_is_left_to_move_is_the_rest_of_the_series():
     rate = 0.8
     moves = rate ** np.arange(60.0)
-    np.testing.assert_allclose(left_to_move(moves[3:4], moves[4:5]), moves[5:].sum(), rtol=1e-4)
-    assert left_to_move(np.array([1.0]), np.array([0.0]))[0] == 0.5  # a turn: one still step proves nothing
-    assert left_to_move(np.array([1.0]), np.array([2.0]))[0] > 30
-    assert left_to_move(np.zeros(1), np.zeros(1))[0] == 0
+    early = np.array([4])
+    np.testing.assert_allclose(left_to_move(moves[3:4], moves[4:5], early), moves[5:].sum(), rtol=1e-4)
+    assert left_to_move(np.array([1.0]), np.array([0.0]), early)[0] == 0.5  # a turn: one still step proves nothing
+    assert left_to_move(np.array([1.0]), np.array([2.0]), early)[0] > 30
+    assert left_to_move(np.zeros(1), np.zeros(1), early)[0] == 0
+
+
+def test_what_has_taken_long_goes_on_for_long():
+    """After t steps a series like 1/t^3 shrinks by 1 - 3/t a step, and half as much as all its movement is left."""
+    t = np.arange(1, 100_000.0)
+    for now in (20, 50, 200):
+        moves = t**-3
+        left = moves[now:].sum()
+        told = left_to_move(moves[now - 2 : now - 1], moves[now - 1 : now], np.array([now]))[0]
+        assert 0.9 * left < told < 1.3 * left

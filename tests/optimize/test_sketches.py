@@ -134,13 +134,44 @@ def test_drawn_blocks_are_right_in_the_mean(problem: Problem, monkeypatch: pytes
     monkeypatch.setattr(doubt, "MORE_ROWS", 400)
     X, y = problem(n=12_000, d=4, q=3)
     objective, at = doubted(np.asarray, X, y, l2(np.array([0.1, 0.1, 0.01])))
-    few, group = DoubtSketch(hard=True)._grams(objective, at)
+    sketch = DoubtSketch()
+    sketch.hard = True
+    few, group = sketch._grams(objective, at)
     assert group.tolist() == [1, 1, 0]
+    few = [[one() for one in some] for some in few]
     monkeypatch.setattr(doubt, "MORE_ROWS", 10**6)
-    for some, every in zip(few, DoubtSketch(hard=True)._grams(objective, at)[0], strict=True):
+    for some, every in zip(few, sketch._grams(objective, at)[0], strict=True):
         for one, whole in zip(some, every, strict=True):
-            drawn, exact = one().whole(), whole().whole()
+            drawn, exact = one.whole(), whole().whole()
             assert 0 < np.abs(drawn - exact).max() < 0.1 * exact.diagonal().max()
+
+
+def test_draws_at_nearly_the_same_weights_add_up(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sketch is the mean of its own rows and those before, as far as the same rows are in doubt."""
+    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
+    monkeypatch.setattr(doubt, "ROWS_A_COLUMN", 40)
+    X, y = problem(n=12_000, d=4, q=3)
+    objective, at = doubted(np.asarray, X, y, l2(0.1))
+    exact = _whole_blocks(objective, at, monkeypatch)
+    sketch, errors = DoubtSketch(), []
+    for _ in range(30):
+        (blocks,), _ = sketch._grams(objective, at)
+        errors.append(max(np.abs(one().whole() - e).max() for one, e in zip(blocks, exact, strict=True)))
+    assert errors[-1] < 0.4 * errors[0]
+    other = -3 * at
+    objective.evaluate(other)
+    moved = _whole_blocks(objective, other, monkeypatch)
+    (blocks,), _ = sketch._grams(objective, other)
+    (fresh,), _ = DoubtSketch()._grams(objective, other)
+    far = [max(np.abs(one().whole() - e).max() for one, e in zip(b, moved, strict=True)) for b in (blocks, fresh)]
+    assert far[0] < 2 * far[1]
+
+
+def _whole_blocks(objective: Objective, at: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    with monkeypatch.context() as all_rows:
+        all_rows.setattr(doubt, "ROWS_A_COLUMN", 10**6)
+        (blocks,), _ = DoubtSketch()._grams(objective, at)
+        return [block().whole() for block in blocks]
 
 
 def test_a_column_that_no_drawn_row_shows_is_filled_in(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:

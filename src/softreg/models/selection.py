@@ -40,9 +40,10 @@ class SoftmaxRegressionCV(Predictor):
     """Softmax regression whose strength is chosen by cross-validation, for about the price of a few fits.
 
     Minimises what `SoftmaxRegression` minimises, at the strength whose held-out score is best. All folds (and the
-    model of all rows, where there is an l1 part) are one stack that shares each pass over X, from a strength at which the weights are practically 0 down
-    to where the held-out log loss has clearly turned. A fold has the strength of the whole, per row: scikit-learn's C
-    is `1 / (n * strength)` with n the number of its training rows (`2 / (n * strength)` for two classes).
+    model of all rows, where there is an l1 part) are one stack that shares each pass over X, from a strength at which
+    the weights are practically 0 down to where the held-out log loss has clearly turned. A fold has the strength of
+    the whole, per row: scikit-learn's C is `1 / (n * strength)` with n the number of its training rows
+    (`2 / (n * strength)` for two classes).
 
     Parameters:
         strengths: "auto", or the strengths to try (positive numbers). "auto" goes down by factors of ten and then

@@ -9,6 +9,7 @@ nothing; only the rows drawn are copied, a few at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,9 +20,13 @@ from softreg.optimize.precondition import CHEAP_BLOCK, MAX_CLASSES, Sketch, dist
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows
 
-ROWS_A_COLUMN, MORE_ROWS, MOST_CHEAP = 4, 8, 20_000
+ROWS_A_COLUMN, MORE_ROWS, MOST_CHEAP = 3, 6, 20_000
 """A block is summed over so many rows a column (over more where the fit is hard), or, where columns are few, over as
-many rows as are cheap. MNIST, at strengths from 1e-3 to 6e-5: as many steps with 4 as with 8; at 1e-6 30 and 20."""
+many rows as are cheap."""
+KEPT = 128 << 20
+"""Blocks that take no more bytes are kept, so that the next sketch is the mean of its own rows and of those before, as
+far as these are still in doubt: along a path of strengths that is worth more rows, at no price. (MNIST, 10 strengths:
+as many steps with 3 rows a column and their mean as with 4 rows a column alone.)"""
 PIECE = 1 << 21
 """Rows are copied this many bytes at a time: they are then still in the cache when they are multiplied."""
 RARE = 1e-3
@@ -36,13 +41,15 @@ def doubtful(rows: Rows, n_classes: int) -> bool:
 class DoubtSketch(Sketch):
     """Blocks `mean of p (1 - p) z z^T` from rows drawn for each class, for stacks whose objective keeps its logits.
 
-    The members of a stack share their blocks, by strength: a row counts as in the mean of their weights. A `hard` fit,
-    of many steps, is worth more rows.
+    The members of a stack share their blocks, by strength: a row counts as in the mean of their weights.
     """
 
-    def __init__(self, hard: bool = False) -> None:
-        self.rows_a_column = MORE_ROWS if hard else ROWS_A_COLUMN
+    def __init__(self) -> None:
+        self.hard = False
+        """Whether fits take many steps: then more rows pay."""
         self._doubts: dict[float, Array] = {}
+        self._before: list[Drawn | None] = []
+        self._draws = 0
 
     def change(self, objective: Objective, theta: Array) -> float:
         """How far the uncertainty of the rows is from that of the last sketch, as a part of it."""
@@ -81,17 +88,47 @@ class DoubtSketch(Sketch):
         """The blocks of one group of models from the shares (q, n) of all rows."""
         shares = distinct(shares)
         k = objective.rows.d + 1
-        size = max(self.rows_a_column * k, min(int(CHEAP_BLOCK / k**2), MOST_CHEAP))
-        lots: Array = np.random.default_rng(0).random((shares.shape[1],))
+        size = max((MORE_ROWS if self.hard else ROWS_A_COLUMN) * k, min(int(CHEAP_BLOCK / k**2), MOST_CHEAP))
+        self._draws += 1
+        lots: Array = np.random.default_rng(self._draws).random((shares.shape[1],))
+        kept = len(shares) * k * k * objective.rows.dtype.itemsize <= KEPT and size < shares.shape[1]
+        if len(self._before) != len(shares):
+            self._before = [None] * len(shares)
 
-        def block(share: Array) -> Gram:
+        def block(place: int) -> Gram:
+            share, total = shares[place], float(shares[place].sum())
             rows, weight = drawn(share, size, lots)
-            H, spread = _gram(objective, rows, weight)
-            missed = np.where(spread < RARE, 1.0, 0.0)  # a column varies by 1: what no row has shown is filled in
+            now = Drawn(*_gram(objective, rows, weight / max(total, 1e-300)), share / max(total, 1e-300), 1.0)
+            if kept:
+                now = self._before[place] = now.and_before(self._before[place])
+            missed = np.where(now.spread < RARE, 1.0, 0.0)  # a column varies by 1: what no row has shown is filled in
             missed[-1] = 0.0
-            return Gram(H, ridge + share.sum() * (missed + 1e-7) + 1e-300)
+            return Gram(now.H * objective.rows.dtype.type(total), ridge + total * (missed + 1e-7) + 1e-300)
 
-        return [partial(block, share) for share in shares]
+        return [partial(block, place) for place in range(len(shares))]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What rows drawn for a class have shown: `mean of z z^T` (k, k) with their doubt as weights, the mean of `z**2`
+    (k,), how the doubt was spread over all rows (n,), and for how many draws this stands."""
+
+    H: Array
+    spread: Array
+    share: Array
+    worth: float
+
+    def and_before(self, before: Drawn | None) -> Drawn:
+        """The mean of this draw and the ones before, which count less the more the doubt has moved to other rows: as
+        much as their variance (1 / worth of one draw's) and the square of that movement together allow."""
+        if before is None:
+            return self
+        moved = float(np.abs(self.share - before.share).sum())
+        old = 1 / (1 / before.worth + ROWS_A_COLUMN * moved**2)  # of one draw: about 1 / ROWS_A_COLUMN of the block
+        new, rest = 1 / (1 + old), old / (1 + old)
+        H = self.H * self.H.dtype.type(new)
+        H += before.H * self.H.dtype.type(rest)
+        return Drawn(H, new * self.spread + rest * before.spread, self.share, 1 + old)
 
 
 def _gram(objective: Objective, rows: Array, weight: Array) -> tuple[Array, Array]:

@@ -157,7 +157,8 @@ def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, A
     return coordinates.from_user(np.moveaxis(np.asarray(W, dtype=np.float64), 1, 2), np.asarray(b, dtype=np.float64))
 
 
-def _sample(rows: Rows, seed: int) -> Rows:
+def sampled(rows: Rows, seed: int) -> Rows:
+    """A tenth of the rows, or some thousands where that is more; few rows as they are."""
     return rows if rows.n <= SMALL // 4 and rows.roomy else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
 
 
@@ -184,10 +185,10 @@ def _descend(
         if summit is not None and (summit.gap <= tol).all():
             return _climbed(summit)
         cold, theta = (cold, theta) if summit is None else (False, summit.theta)
-    warm = cold and objective.rows.n > SMALL
-    sample = _sample(objective.rows, seed) if warm or (name == "lbfgs" and not wide(objective.rows)) else objective.rows
-    if warm:
-        theta = _warm(objective, name, sample, theta, tol)
+    big = cold and objective.rows.n > SMALL
+    sample = sampled(objective.rows, seed) if big or (name == "lbfgs" and not wide(objective.rows)) else objective.rows
+    if big:
+        theta = warm(objective, name, sample, theta, tol)
     strategy = _strategy(objective, name, sample, REVIEWS)
     return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
 
@@ -224,7 +225,7 @@ def many_classes(objective: Objective) -> bool:
     return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and not objective.penalty.l1.any()
 
 
-def _warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float) -> Array:
+def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float = 0.0) -> Array:
     """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
     few = objective_for(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     few.members = objective.members.copy()
