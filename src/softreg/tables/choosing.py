@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -92,7 +93,7 @@ def _held_out(settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: N
     """The strength that is best on one fold held out, among half powers of ten."""
     counts = np.unique(y, return_counts=True)[1]
     train, test = _splits(y, min(FOLDS, int(np.sort(counts)[-2])), settings["random_state"])[0]
-    points: list[PathPoint] = []
+    begun, points = time.perf_counter(), list[PathPoint]()
     told = settings["verbose"] if callable(settings["verbose"]) else None
     X_train, X_test = X[train], X[test]
     while True:
@@ -107,7 +108,8 @@ def _held_out(settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: N
     least = min(points, key=lambda point: point.log_loss)
     near = [point for point in points if point.log_loss <= least.log_loss + NEAR * least.error]
     best = max(near, key=lambda point: point.strength)
-    return float(best.strength), make_path(points, best, "log_loss", False)
+    passes, seconds = sum(point.passes for point in points), time.perf_counter() - begun
+    return float(best.strength), make_path(points, best, "log_loss", False, passes=passes, seconds=seconds)
 
 
 def _next(points: Sequence[PathPoint]) -> float | None:
