@@ -456,10 +456,44 @@ def test_the_picture_of_a_path(problem):
     from matplotlib.figure import Figure
 
     model = SoftmaxRegressionCV(STRENGTHS).fit(problem.X, problem.y)
-    axes = model.plot_path(Figure().subplots())
-    assert axes.get_xscale() == "log"
-    assert axes.get_ylabel() == "held-out log_loss, nats"
-    assert pd.DataFrame(model.path_.as_dict()).shape == (3, 7)
+    path, axes = model.path_, model.plot_path(Figure().subplots())
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")  # the losses are near each other
+    assert axes.get_ylabel() == "held-out log loss (nats)"
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"chosen: {model.strength_:g}" in words
+    assert words.count("each fold") == 1
+    (diamond,) = [line for line in axes.lines if line.get_marker() == "D"]
+    assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (model.strength_, path.mean[path.chosen])
+    (band,) = axes.patches
+    best = path.mean.argmin()
+    assert band.get_y() == pytest.approx(path.mean[best])
+    assert band.get_height() == pytest.approx(path.error[best])
+    assert pd.DataFrame(path.as_dict()).shape == (3, 7)
+
+
+def test_the_picture_of_other_paths(problem):
+    from matplotlib.figure import Figure
+
+    def picture(**settings):
+        return SoftmaxRegressionCV(**settings).fit(problem.X, problem.y).plot_path(Figure().subplots())
+
+    lasso = picture(strengths=[0.3, 0.03, 0.003], penalty="l1", cv=3)
+    (top,) = lasso.child_axes
+    assert top.get_xlabel() == "weights that are not 0"
+    assert len(top.get_xticks()) == 3
+    right = picture(strengths=STRENGTHS, scoring="accuracy", cv=3)
+    assert right.get_ylabel() == "held-out accuracy"
+    (band,) = right.patches
+    (diamond,) = [line for line in right.lines if line.get_marker() == "D"]
+    assert band.get_y() + band.get_height() == pytest.approx(diamond.get_ydata()[0])  # it reaches down from the best
+    both = picture(strengths=STRENGTHS, penalty="elasticnet", l1_ratio=[0.1, 0.9], scoring="neg_brier_score", cv=3)
+    assert both.get_ylabel() == "held-out neg brier score"
+    assert {"l1_ratio 0.1", "l1_ratio 0.9"} <= {text.get_text() for text in both.get_legend().get_texts()}
+    single = picture(strengths=STRENGTHS, cv=[(np.arange(200), np.arange(200, 300))])  # no error, no band
+    assert not single.patches
+    easy = np.concatenate([np.linspace(-2, -1, 30), np.linspace(1, 2, 30)])[:, None]
+    steep = SoftmaxRegressionCV([1.0, 1e-2, 1e-4]).fit(easy, np.repeat([0, 1], 30)).plot_path(Figure().subplots())
+    assert steep.get_yscale() == "log"
 
 
 def test_the_same_fit_twice_gives_the_same_bits(problem):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -248,23 +247,3 @@ def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
         raise ValueError("rule='1se' needs the standard error over at least two folds; use more folds, or rule='min'.")
     near = [p for p in told if p.l1_ratio == best.l1_ratio and sign * p.mean <= sign * best.mean + best.error]
     return max(near, key=lambda p: p.strength)
-
-
-def plot(path: Path, axes: Any = None) -> Any:
-    """Draw mean scores with their standard errors against strength; returns the Matplotlib axes."""
-    if axes is None:
-        from matplotlib import pyplot
-
-        axes = pyplot.subplots()[1]
-    several = len(set(path.l1_ratio.tolist())) > 1
-    for ratio in np.unique(path.l1_ratio):
-        mine = path.l1_ratio == ratio
-        error = np.where(np.isfinite(path.error[mine]), path.error[mine], 0.0)
-        label = f"l1_ratio {ratio:g}" if several else "mean over folds, with its standard error"
-        axes.errorbar(path.strength[mine], path.mean[mine], error, marker="o", markersize=4, capsize=2, label=label)
-    chosen = path.strength[path.chosen]
-    axes.axvline(chosen, linestyle="--", linewidth=1, color="grey", label=f"chosen: {chosen:.3g}")
-    unit = ", nats" if path.scoring == "log_loss" else ""
-    axes.set(xscale="log", xlabel="strength of the penalty", ylabel=f"held-out {path.scoring}{unit}")
-    axes.legend(frameon=False)
-    return axes

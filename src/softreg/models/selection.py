@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, path, selection_state, targets
+from softreg.models import checks, path, path_plot, selection_state, targets
 from softreg.models.devices import rows_features
 from softreg.models.folds import check_fold_classes, make_folds
 from softreg.models.judging import Judge
@@ -230,9 +230,12 @@ class SoftmaxRegressionCV(Predictor):
         return model
 
     def plot_path(self, axes: Any = None) -> Any:
-        """Draw mean held-out scores with their standard errors against strength; returns the Matplotlib axes."""
+        """Draw mean held-out scores with their standard errors against strength; returns the Matplotlib axes.
+
+        Both axes are logarithmic where losses differ much; a band marks what is within one standard error of the best.
+        """
         check_is_fitted(self, "path_")
-        return path.plot(self.path_, axes)
+        return path_plot.plot(self.path_, axes)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the fitted model and its path to one file, whole or not at all; `softreg.load` gives it back.
