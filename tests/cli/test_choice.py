@@ -85,6 +85,7 @@ def test_groups_are_held_out_as_a_whole(run: Any, clinic: Path, tmp_path: Path) 
     done = run("train", clinic, "--target", "ill", "--groups", "patient", "--model", model, "--report", page)
     assert done.exit_code == 0, done.output
     assert "no patient in both" in done.stdout
+    assert "rows held out, no patient in both; trained on" in page.read_text("utf-8")
     table = read_table(clinic)
     groups = group_codes(table, "patient", "ill")
     codes = np.unique(table["ill"].to_pylist(), return_inverse=True)[1]

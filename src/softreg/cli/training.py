@@ -114,8 +114,7 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     search = told_search(classifier.path_, classifier.rule)
     figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
     split = f"{len(training):,} to train on, {len(test):,} held out"
-    if order.groups is not None:
-        split += f", no {order.groups} in both"
+    split += _apart(order)
     how = chosen(classifier.path_, classifier.rule)
     text = show(figures, found, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
     if order.model is not None:
@@ -142,7 +141,7 @@ def _write_report(
     write_page(
         page,
         f"{order.target} from {order.data.name}",
-        f"{len(test):,} rows held out; trained on {len(training):,}, with {kinds(classifier.schema_)}",
+        f"{len(test):,} rows held out{_apart(order)}; trained on {len(training):,}, with {kinds(classifier.schema_)}",
         found,
         classifier.model_,
         numbers=test + 1,
@@ -154,6 +153,11 @@ def _write_report(
         why=reasons(classifier, table, training),
         learned=worth(classifier, table, given, training, test),
     )
+
+
+def _apart(order: Order) -> str:
+    """That groups are not on both sides, in words."""
+    return "" if order.groups is None else f", no {order.groups} in both"
 
 
 def check_checkpoint(order: Order) -> None:
