@@ -20,6 +20,7 @@ from softreg.tables import labels, read_table, split_rows
 KEYS = [
     "rows", "columns", "classes", "strength", "log_loss", "log_loss_bits", "log_loss_low", "log_loss_high",
     "label_entropy", "accuracy", "majority_accuracy", "calibration_gap", "calibration_p", "gap", "passes", "seconds",
+    "search",
 ]  # fmt: skip
 
 

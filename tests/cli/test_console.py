@@ -91,7 +91,7 @@ def test_figures_worked_by_hand() -> None:
         "log_loss_low": found.trust.log_loss.low, "log_loss_high": found.trust.log_loss.high,
         "label_entropy": entropy, "accuracy": 2 / 3, "majority_accuracy": 2 / 3,
         "calibration_gap": found.trust.gap.value, "calibration_p": found.trust.check.p_value,
-        "gap": 3.2e-7, "passes": 12, "seconds": 0.5,
+        "gap": 3.2e-7, "passes": 12, "seconds": 0.5, "search": None,
     }  # fmt: skip
     assert list(plain) == list(expected)
     assert plain == pytest.approx(expected)

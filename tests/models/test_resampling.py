@@ -55,6 +55,30 @@ def test_the_spread_is_that_of_maximum_likelihood():
     assert slope.std() == pytest.approx(error, rel=0.12)
 
 
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    """Of 100 samples of 300 rows; quantiles of 60 resamples are a little narrow, so 90% are not reached."""
+    draw = np.random.default_rng(0)
+    W, b = np.array([[1.0, -0.5, -0.5], [0.3, 0.6, -0.9]]), np.array([0.2, 0.0, -0.2])
+    W -= W.mean(axis=1, keepdims=True)
+
+    def truth(X):
+        P = np.exp(X @ W + b)
+        return P / P.sum(axis=1, keepdims=True)
+
+    new = draw.normal(size=(5, 2))
+    proba, weights = [], []
+    for r in range(100):
+        X = draw.normal(size=(300, 2))
+        y = (truth(X).cumsum(axis=1) > draw.random((300, 1))).argmax(axis=1)
+        found = bootstrap(SoftmaxRegression(1e-6).fit(X, y), X, y, 60, random_state=r)
+        low, high = found.proba_interval(new, 0.9)
+        proba.append((low <= truth(new)) & (truth(new) <= high))
+        low, high = found.coef_interval(0.9)
+        weights.append((low <= W.T) & (high >= W.T))
+    assert 0.8 < np.mean(proba) < 0.95
+    assert 0.8 < np.mean(weights) < 0.95
+
+
 def test_weights_frames_soft_labels_and_a_chosen_strength(problem):
     frame = pd.DataFrame(problem.X, columns=list("abcd"))
     chosen = SoftmaxRegressionCV([1e-2, 1e-3]).fit(frame, problem.y)

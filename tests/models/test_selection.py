@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
-from sklearn.metrics import log_loss, make_scorer, roc_auc_score
+from sklearn.metrics import get_scorer, log_loss, make_scorer, roc_auc_score
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -273,7 +273,7 @@ def test_brier_and_accuracy(problem):
 
 def test_scorers_of_scikit_learn_and_callables(problem):
     own = SoftmaxRegressionCV(STRENGTHS).fit(problem.X, problem.y)
-    theirs = SoftmaxRegressionCV(STRENGTHS, scoring="neg_log_loss").fit(problem.X, problem.y)
+    theirs = SoftmaxRegressionCV(STRENGTHS, scoring=get_scorer("neg_log_loss")).fit(problem.X, problem.y)
     np.testing.assert_allclose(theirs.scores_, -own.scores_, atol=1e-7)
     assert theirs.strength_ == own.strength_
     two = problem.y == "ant"
@@ -304,7 +304,9 @@ def test_sample_weights_count_in_fits_and_scores(problem):
 def test_a_scorer_sees_the_sample_weights(problem):
     v = np.random.default_rng(3).uniform(0.1, 3, 300)
     own = SoftmaxRegressionCV(STRENGTHS).fit(problem.X, problem.y, sample_weight=v)
-    theirs = SoftmaxRegressionCV(STRENGTHS, scoring="neg_log_loss").fit(problem.X, problem.y, sample_weight=v)
+    theirs = SoftmaxRegressionCV(STRENGTHS, scoring=get_scorer("neg_log_loss")).fit(
+        problem.X, problem.y, sample_weight=v
+    )
     np.testing.assert_allclose(theirs.scores_, -own.scores_, atol=1e-7)
 
 
@@ -422,7 +424,7 @@ def test_saving_keeps_the_model_and_its_path(problem, tmp_path):
         np.testing.assert_array_equal(getattr(back.path_, name), getattr(model.path_, name))
     assert not hasattr(back, "oof_proba_")
     back.save(tmp_path / "again.softreg")
-    assert back.fit(frame, problem.y).strength_ > 0  # with five folds: splitters are not stored
+    np.testing.assert_array_equal(back.fit(frame, problem.y).scores_, model.scores_)  # of the same three folds
 
 
 def test_a_damaged_path_is_refused(problem, tmp_path):
@@ -454,10 +456,44 @@ def test_the_picture_of_a_path(problem):
     from matplotlib.figure import Figure
 
     model = SoftmaxRegressionCV(STRENGTHS).fit(problem.X, problem.y)
-    axes = model.plot_path(Figure().subplots())
-    assert axes.get_xscale() == "log"
-    assert axes.get_ylabel() == "held-out log_loss, nats"
-    assert pd.DataFrame(model.path_.as_dict()).shape == (3, 7)
+    path, axes = model.path_, model.plot_path(Figure().subplots())
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")  # the losses are near each other
+    assert axes.get_ylabel() == "held-out log loss (nats)"
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"chosen: {model.strength_:g}" in words
+    assert words.count("each fold") == 1
+    (diamond,) = [line for line in axes.lines if line.get_marker() == "D"]
+    assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (model.strength_, path.mean[path.chosen])
+    (band,) = axes.patches
+    best = path.mean.argmin()
+    assert band.get_y() == pytest.approx(path.mean[best])
+    assert band.get_height() == pytest.approx(path.error[best])
+    assert pd.DataFrame(path.as_dict()).shape == (3, 7)
+
+
+def test_the_picture_of_other_paths(problem):
+    from matplotlib.figure import Figure
+
+    def picture(**settings):
+        return SoftmaxRegressionCV(**settings).fit(problem.X, problem.y).plot_path(Figure().subplots())
+
+    lasso = picture(strengths=[0.3, 0.03, 0.003], penalty="l1", cv=3)
+    (top,) = lasso.child_axes
+    assert top.get_xlabel() == "weights that are not 0"
+    assert len(top.get_xticks()) == 3
+    right = picture(strengths=STRENGTHS, scoring="accuracy", cv=3)
+    assert right.get_ylabel() == "held-out accuracy"
+    (band,) = right.patches
+    (diamond,) = [line for line in right.lines if line.get_marker() == "D"]
+    assert band.get_y() + band.get_height() == pytest.approx(diamond.get_ydata()[0])  # it reaches down from the best
+    both = picture(strengths=STRENGTHS, penalty="elasticnet", l1_ratio=[0.1, 0.9], scoring="neg_brier_score", cv=3)
+    assert both.get_ylabel() == "held-out neg brier score"
+    assert {"l1_ratio 0.1", "l1_ratio 0.9"} <= {text.get_text() for text in both.get_legend().get_texts()}
+    single = picture(strengths=STRENGTHS, cv=[(np.arange(200), np.arange(200, 300))])  # no error, no band
+    assert not single.patches
+    easy = np.concatenate([np.linspace(-2, -1, 30), np.linspace(1, 2, 30)])[:, None]
+    steep = SoftmaxRegressionCV([1.0, 1e-2, 1e-4]).fit(easy, np.repeat([0, 1], 30)).plot_path(Figure().subplots())
+    assert steep.get_yscale() == "log"
 
 
 def test_the_same_fit_twice_gives_the_same_bits(problem):

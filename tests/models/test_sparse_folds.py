@@ -57,6 +57,7 @@ def test_each_fold_scores_like_the_same_fold_alone(texts, climbs):
     assert model.solution_.gap <= 1e-6
 
 
+@pytest.mark.filterwarnings("ignore:fold 0 of cv trains on")
 @pytest.mark.parametrize("soft", [False, True])
 def test_weights_repeated_folds_and_soft_labels(texts, climbs, soft):
     X, y = texts

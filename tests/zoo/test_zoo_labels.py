@@ -1,4 +1,4 @@
-"""The bug zoo, rows 11 to 17, 21, 22 and 26: classes, their columns and their names."""
+"""The bug zoo, rows 11 to 17, 21, 22, 26 and 31: classes, their columns and their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 
 import softreg
-from softreg import SoftmaxRegression
+from softreg import SoftmaxRegression, SoftmaxRegressionCV
 
 
 def test_zoo_11_it_is_softmax_and_not_one_against_the_rest(problem):
@@ -73,6 +73,32 @@ def test_zoo_13_cross_validation_scores_the_model_that_was_fitted(problem):
     np.testing.assert_allclose(P, held_out[1e-3], rtol=1e-9)
     whole = SoftmaxRegression(search.best_params_["strength"]).fit(X, y)
     np.testing.assert_array_equal(search.best_estimator_.coef_, whole.coef_)
+
+
+def test_zoo_13_the_path_scores_the_models_that_were_fitted(problem):
+    X, _, y = problem
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    model = SoftmaxRegressionCV([1e-1, 1e-3], cv=folds).fit(X, y)
+    for s, found in zip([1e-1, 1e-3], model.scores_, strict=True):
+        for score, (train, test) in zip(found, folds.split(X, y), strict=True):
+            alone = SoftmaxRegression(s, tol=1e-9).fit(X[train], y[train])
+            assert score == pytest.approx(log_loss(y[test], alone.predict_proba(X[test])), abs=2e-5)
+
+
+@pytest.mark.parametrize("scoring", ["log_loss", "brier", "accuracy", "neg_log_loss"])
+def test_zoo_31_a_fold_without_some_class_has_the_right_shape_and_mass(problem, scoring):
+    X, _, y = problem
+    y = y.astype(object)
+    y[5] = "zebra"  # the only one: the fold that tests it has not seen it
+    folds = [(np.arange(600) % 3 != k, np.arange(600) % 3 == k) for k in range(3)]
+    with pytest.warns(UserWarning, match="all rows of a class .'zebra'"):
+        model = SoftmaxRegressionCV([1e-1, 1e-3], cv=folds, scoring=scoring).fit(X, y)
+    P = model.oof_proba_
+    assert P.shape == (600, 4) == model.predict_proba(X).shape
+    np.testing.assert_allclose(P.sum(axis=1), 1)
+    assert (P[2::3, 3] == 0).all()
+    assert (np.delete(P[:, 3], np.s_[2::3]) > 0).all()
+    assert np.isfinite(model.scores_).all()
 
 
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])

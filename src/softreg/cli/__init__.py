@@ -90,6 +90,22 @@ def main(context: click.Context) -> None:
     help="Strength of the L2 penalty; auto chooses it by cross-validation within the training rows.",
 )
 @click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="K",
+    help="Folds of that cross-validation; without it 5 at most, and one held out for long texts.",
+)
+@click.option(
+    "--rule",
+    type=click.Choice(["min", "1se"]),
+    help="min, the default, takes the least loss; 1se the strongest penalty within one standard error of it.",
+)
+@click.option(
+    "--groups",
+    metavar="COLUMN",
+    help="Rows of equal values here belong together, as those of a person: held out as a whole.",
+)
+@click.option(
     "--test-size",
     type=float,
     default=0.2,

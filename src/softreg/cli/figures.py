@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figures:
-    """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits."""
+    """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits.
+
+    `gap` and `passes` are those of the fit; `search` tells what went before it to choose the strength: how many
+    `strengths`, `folds`, the `rule`, `passes` over the rows and `seconds`; None where the strength was given.
+    `seconds` are those of all of it, from the table to the model.
+    """
 
     rows: int
     columns: int
@@ -39,6 +44,7 @@ class Figures:
     gap: float
     passes: int
     seconds: float
+    search: Mapping[str, Any] | None
 
     def as_json(self) -> str:
         """One JSON object; null stands for a figure that is infinite, which JSON cannot write."""
@@ -47,9 +53,16 @@ class Figures:
 
 
 def gather(
-    found: Audit, solution: Solution | None, *, rows: int, columns: int, strength: float, seconds: float
+    found: Audit,
+    solution: Solution | None,
+    *,
+    rows: int,
+    columns: int,
+    strength: float,
+    seconds: float,
+    search: Mapping[str, Any] | None = None,
 ) -> Figures:
-    """The figures of an audit on labelled rows and of the fit behind it."""
+    """The figures of an audit on labelled rows, of the fit behind it, and of the search for its strength."""
     return Figures(
         rows=rows,
         columns=columns,
@@ -67,7 +80,17 @@ def gather(
         gap=max(float(solution.gap), LEAST_GAP) if solution else math.inf,
         passes=int(solution.passes) if solution else 0,
         seconds=seconds,
+        search=search,
     )
+
+
+def told_search(path: Path | None, rule: str) -> dict[str, Any] | None:
+    """What choosing the strength took, as a record; None where it was given."""
+    if path is None:
+        return None
+    seconds = path.seconds if math.isfinite(path.seconds) else None
+    folds = path.scores.shape[1]
+    return {"strengths": len(path), "folds": folds, "rule": rule, "passes": path.passes, "seconds": seconds}
 
 
 def certificate(solution: Solution | None) -> str:
@@ -82,15 +105,18 @@ def certificate(solution: Solution | None) -> str:
     return f"{status}; proved to be within {gap} of the best possible (by {solution.bound})"
 
 
-def chosen(path: Path | None) -> str:
+def chosen(path: Path | None, rule: str = "min") -> str:
     """How the strength was chosen, in words; empty where it was given."""
     if path is None:
         return ""
     at, folds = path.chosen, path.scores.shape[1]
     error = f" ± {path.error[at]:.4f}" if math.isfinite(path.error[at]) else ""
-    if folds == 1:
-        return f"chosen on a part of the training rows held out: log loss {path.mean[at]:.4f}{error} nats"
-    return f"chosen by {folds}-fold cross-validation: log loss {path.mean[at]:.4f}{error} nats"
+    how = f"by {folds}-fold cross-validation" if folds > 1 else "on a part of the training rows held out"
+    told = f"chosen {how}: log loss {path.mean[at]:.4f}{error} nats"
+    best = int(path.mean.argmin())
+    if rule == "1se" and best != at:
+        told += f", within one standard error of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
+    return told
 
 
 def show(
@@ -117,9 +143,18 @@ def show(
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
         *calibration(found),
         _gap(figures, solution),
-        ("seconds", f"{figures.seconds:.2f}", ""),
+        ("seconds", f"{figures.seconds:.2f}", _searched(figures)),
     ]
     return aligned(lines)
+
+
+def _searched(figures: Figures) -> str:
+    """What of the seconds went into choosing the strength."""
+    search = figures.search
+    if search is None or search["seconds"] is None:
+        return ""
+    passes = f"{search['passes']:,} passes for {search['strengths']:,} strengths"
+    return f"of which {search['seconds']:.2f} to choose the strength, in {passes}"
 
 
 def _interval(figures: Figures) -> str:

@@ -46,6 +46,7 @@ def _described(model: Loaded) -> dict[str, Any]:
         "gap": max(float(solution.gap), LEAST_GAP) if solution and math.isfinite(solution.gap) else None,
         "bound": solution.bound if solution else None,
         "passes": int(solution.passes) if solution else None,
+        "search": model.search,
         "softreg": read_model(model.path).version,
         "bytes": model.path.stat().st_size,
     }
@@ -70,7 +71,7 @@ def _lines(model: Loaded) -> list[tuple[str, str]]:
         ("classes", f"{q:,}: {named(model.classes)}"),
         ("needs", needs),
         ("weights", f"{q:,} x {d:,}, and {q:,} biases"),
-        ("strength", _strength(regression)),
+        ("strength", _strength(regression) + _searched(model.search)),
         ("certificate", certificate(model.solution)),
         ("passes", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
@@ -81,6 +82,14 @@ def _strength(regression: Any) -> str:
         return "Firth's penalty, which has none"
     penalised = regression.penalty is not None and regression.strength > 0
     return f"{regression.strength:g} of the penalty {regression.penalty}" if penalised else "no penalty"
+
+
+def _searched(search: dict[str, Any] | None) -> str:
+    if search is None:
+        return ""
+    how = f"{search['folds']:,} folds" if search["folds"] > 1 else "a part held out"
+    took = f", in {search['passes']:,} passes" if search["passes"] else ""
+    return f", chosen of {search['strengths']:,} by {how} (rule {search['rule']}){took}"
 
 
 def _written(path: Path) -> str:

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
-from softreg.models import SoftmaxRegression
+from softreg.cli.figures import told_search
+from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
 from softreg.optimize import Solution
 from softreg.persistence import load
 from softreg.tables import Schema, TableClassifier
@@ -26,6 +27,8 @@ class Loaded:
     path: Path
     regression: SoftmaxRegression
     table_model: TableClassifier | None = None
+    search: dict[str, Any] | None = None
+    """What choosing its strength took; None where it was given."""
 
     @property
     def schema(self) -> Schema | None:
@@ -91,7 +94,9 @@ def load_model(path: Path) -> Loaded:
         raise Complaint(f"{str(path)!r} is a folder; name the model file in it.")
     model = load(path)
     if isinstance(model, TableClassifier):
-        return Loaded(path, model.model_, model)
+        return Loaded(path, model.model_, model, told_search(model.path_, model.rule))
+    if isinstance(model, SoftmaxRegressionCV):
+        return Loaded(path, model.best_estimator_, search=told_search(model.path_, model.rule))
     if isinstance(model, SoftmaxRegression):
         return Loaded(path, model)
     raise Complaint(f"{str(path)!r} holds a {type(model).__name__}, which this command cannot use.")

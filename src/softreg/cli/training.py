@@ -25,7 +25,7 @@ from softreg.cli.console import (
     fitting,
     say,
 )
-from softreg.cli.figures import chosen, gather, show, show_or_dump
+from softreg.cli.figures import chosen, gather, show, show_or_dump, told_search
 from softreg.cli.pages import write_page
 from softreg.cli.prediction import tell_skipped
 from softreg.cli.reasons import reasons
@@ -39,8 +39,10 @@ from softreg.tables import (
     Schema,
     TableClassifier,
     check_labels,
+    group_codes,
     labels,
     open_table,
+    split_groups,
     split_rows,
     without_bad_rows,
 )
@@ -59,6 +61,10 @@ class Order:
     report: Path | None
     strength: float | None
     """None leaves the choice to cross-validation."""
+    folds: int | None
+    rule: str | None
+    groups: str | None
+    """The column whose equal values keep rows together."""
     test_size: float
     seed: int
     drop: tuple[str, ...]
@@ -78,6 +84,7 @@ def train_table(order: Order) -> None:
     check_writable(order.model, MODEL_ENDINGS, "--model")
     check_writable(order.report, REPORT_ENDINGS, "--report")
     check_checkpoint(order)
+    check_choice(order)
     source = open_table(order.data, encoding=order.encoding, bad_rows="skip" if order.bad_rows == "skip" else "error")
     (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
 
@@ -89,7 +96,12 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     check_labels(given, order.target)
     classes = Classes(given)
     codes = classes.encode(given)
-    training, test = split_rows(codes, order.test_size, order.seed)
+    if order.groups is None:
+        training, test = split_rows(codes, order.test_size, order.seed)
+    else:
+        training, test = split_groups(
+            codes, group_codes(table, order.groups, order.target), order.test_size, order.seed
+        )
 
     classifier, seconds = fit(order, table, training)
     schema, model = classifier.schema_, classifier.model_
@@ -99,9 +111,11 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     P = model.predict_proba(classifier.encoder_.encode(table, test))
     found = audit(P, codes[test], [str(label) for label in classes.labels])
     size = {"rows": table.num_rows, "columns": len(schema.features)}
-    figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds)
+    search = told_search(classifier.path_, classifier.rule)
+    figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
     split = f"{len(training):,} to train on, {len(test):,} held out"
-    how = chosen(classifier.path_)
+    split += _apart(order)
+    how = chosen(classifier.path_, classifier.rule)
     text = show(figures, found, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
     if order.model is not None:
         classifier.save(order.model)
@@ -127,7 +141,7 @@ def _write_report(
     write_page(
         page,
         f"{order.target} from {order.data.name}",
-        f"{len(test):,} rows held out; trained on {len(training):,}, with {kinds(classifier.schema_)}",
+        f"{len(test):,} rows held out{_apart(order)}; trained on {len(training):,}, with {kinds(classifier.schema_)}",
         found,
         classifier.model_,
         numbers=test + 1,
@@ -139,6 +153,11 @@ def _write_report(
         why=reasons(classifier, table, training),
         learned=worth(classifier, table, given, training, test),
     )
+
+
+def _apart(order: Order) -> str:
+    """That groups are not on both sides, in words."""
+    return "" if order.groups is None else f", no {order.groups} in both"
 
 
 def check_checkpoint(order: Order) -> None:
@@ -158,9 +177,23 @@ def check_checkpoint(order: Order) -> None:
         )
 
 
+def check_choice(order: Order) -> None:
+    """Refuse words about a choice of the strength where it is given."""
+    for name, given in (("--folds", order.folds), ("--rule", order.rule)):
+        if given is not None and order.strength is not None:
+            raise Complaint(
+                f"{name} says how the strength is chosen, and it is given as {order.strength:g}. Leave one of them out."
+            )
+
+
 def train_in_batches(order: Order, source: OpenTable) -> None:
     """The same for a table that memory does not hold."""
-    for given, name in ((order.report is not None, "--report"), (order.bad_rows == "skip", "--bad-rows skip")):
+    wanted = {
+        "--report": order.report is not None,
+        "--bad-rows skip": order.bad_rows == "skip",
+        "--groups": order.groups is not None,
+    }
+    for name, given in wanted.items():
         if given:
             raise Complaint(
                 f"{name} needs all rows in memory, and {str(order.data)!r} is read in batches. Leave it out, or read "
@@ -178,11 +211,12 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     codes = classes.encode(labels(found.held, order.target, found.whole))
     judged = audit(classifier.predict_proba(found.held), codes, [str(label) for label in classes.labels])
     size = {"rows": found.rows, "columns": len(schema.features)}
-    figures = gather(judged, model.solution_, **size, strength=model.strength, seconds=seconds)
+    search = told_search(classifier.path_, classifier.rule)
+    figures = gather(judged, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
     split = f"{found.training:,} to train on, {found.tested:,} held out"
     if len(codes) < found.tested:
         split += f", {len(codes):,} of these judged"
-    how = chosen(classifier.path_)
+    how = chosen(classifier.path_, classifier.rule)
     text = show(figures, judged, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
     if order.model is not None:
         classifier.save(order.model)
@@ -203,7 +237,8 @@ def read(order: Order, source: OpenTable) -> pa.Table:
 def fit(order: Order, table: Any, training: NDArray[np.int64] | None) -> tuple[TableClassifier, float]:
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
     strength = "auto" if order.strength is None else order.strength
-    classifier = TableClassifier(order.target, strength=strength, drop=order.drop, **order.asked)
+    choice: dict[str, Any] = {"folds": order.folds, "rule": order.rule or "min", "groups": order.groups}
+    classifier = TableClassifier(order.target, strength=strength, drop=order.drop, **choice, **order.asked)
     start = time.perf_counter()
     told: AbstractContextManager[Any] = choosing(quiet=order.quiet)
     if order.strength is not None:

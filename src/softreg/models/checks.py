@@ -67,7 +67,7 @@ def check_selection(model: Any) -> tuple[list[float] | None, list[float]]:
         raise ValueError(f"rule={model.rule!r} is neither 'min' nor '1se'.")
     if isinstance(model.cv, str) and model.cv != "loo":
         raise ValueError(f"cv={model.cv!r}: it is a number of folds, a splitter, an iterable of splits, or 'loo'.")
-    if isinstance(model.cv, str) and model.scoring not in ("log_loss", "brier", "accuracy"):
+    if isinstance(model.cv, str) and model.scoring not in ("log_loss", "neg_log_loss", "brier", "accuracy"):
         raise ValueError("cv='loo' judges each row by itself: use scoring 'log_loss', 'brier' or 'accuracy'.")
     if model.penalty is None or model.penalty == "firth":
         raise ValueError(f"penalty={model.penalty!r} has no strength to choose; use SoftmaxRegression, or another one.")

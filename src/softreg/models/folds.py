@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,36 +41,109 @@ class Folds:
         return judge, layer
 
 
-def make_folds(cv: Any, X: Any, y: NDArray[Any], groups: Any, kept: NDArray[np.bool_]) -> Folds:
+def make_folds(cv: Any, X: Any, y: NDArray[Any], groups: Any, kept: NDArray[np.bool_]) -> Folds | None:
     """The folds of `cv` among the rows that are kept: those of weight 0 count nowhere.
 
     `cv` is what scikit-learn takes: a number of (stratified) folds, a splitter, or an iterable of (train, test) row
-    numbers or masks. `y` (n,) are hard labels to stratify by. A number of folds splits the rows that are kept; what
-    knows row numbers of its own splits all. Raises `ValueError` for a split that cannot be used, naming it.
+    numbers or masks; with `groups` (n,), a number of folds keeps the rows of a group together. `y` (n,) are hard labels
+    to stratify by. A number of folds splits the rows that are kept; what knows row numbers of its own splits all.
+    None for "loo", which has none. Raises `ValueError` for a split that cannot be used, naming it; warns of rows that
+    judge a fold trained on them.
     """
-    from sklearn.model_selection import check_cv  # not at the top: most who fit never split
-
-    places = np.flatnonzero(kept)
-    whole = np.isscalar(cv) or cv is None
-    splitter = check_cv(cv, y[places] if whole else y, classifier=True)
-    if whole:
-        given: Iterable[Any] = splitter.split(np.zeros((len(places), 1)), y[places], groups)
+    if isinstance(cv, str):
+        if groups is not None:
+            raise ValueError(
+                "cv='loo' leaves out single rows, so groups would not stay together; leave out group after group by "
+                "cv=LeaveOneGroupOut(), or use a number of folds, which keep groups together."
+            )
+        return None
+    places, given = np.flatnonzero(kept), _groups(groups, len(y))
+    if np.isscalar(cv) or cv is None:
+        splits = _count(cv, y[places], None if given is None else given[places])
         position = np.arange(len(places))
     else:
-        given = splitter.split(X, y, groups)
+        splits = _splits(cv, X, y, given)
         position = np.where(kept, np.cumsum(kept) - 1, -1)
     train, test = [], []
-    for k, (learn, judge) in enumerate(given):
-        learn, judge = (_numbers(rows, len(position), k, what) for rows, what in ((learn, "train"), (judge, "test")))
-        learn, judge = position[learn], position[judge]
-        learn, judge = learn[learn >= 0], judge[judge >= 0]
+    for k, pair in enumerate(splits):
+        learn, judge = (position[rows] for rows in _pair(pair, len(position), k))
+        learn, judge = learn[learn >= 0], np.unique(judge[judge >= 0])
         if len(learn) == 0:
             raise ValueError(f"fold {k} of cv has no training rows{_that_count(kept)}; give it some, or leave it out.")
         train.append(np.bincount(learn, minlength=len(places)).astype(np.float64))
-        test.append(np.unique(judge))
+        test.append(judge)
+    if not test:
+        raise ValueError("cv gives no folds; an iterator gives its folds once only, so hand in a list of them.")
     if not sum(len(rows) for rows in test):
         raise ValueError(f"no fold of cv has test rows{_that_count(kept)}, so no strength could be judged.")
+    _warn_of_seen(train, test)
     return Folds(np.stack(train), tuple(test))
+
+
+def _groups(groups: Any, n: int) -> NDArray[Any] | None:
+    """One group a row, or None."""
+    if groups is None:
+        return None
+    values = np.asarray(groups)
+    if values.shape != (n,):
+        raise ValueError(f"groups has the shape {values.shape}; expected one group for each of the {n} rows, ({n},).")
+    return values
+
+
+def _count(count: Any, y: NDArray[Any], groups: NDArray[Any] | None) -> Iterable[Any]:
+    """The splits of a number of folds, stratified; with groups, those of a group in one fold."""
+    from sklearn.model_selection import StratifiedGroupKFold, check_cv  # not at the top: most who fit never split
+
+    if isinstance(count, (bool, np.bool_)):
+        raise ValueError(f"cv={count}: it is a number of folds of at least 2, a splitter, an iterable of splits.")
+    if groups is None:
+        return check_cv(count, y, classifier=True).split(np.zeros((len(y), 1)), y)  # type: ignore[no-any-return]
+    folds, found = 5 if count is None else count, len(np.unique(groups))
+    if found < folds:
+        raise ValueError(
+            f"cv={folds} folds need as many groups at least, but groups has {found}: rows of a group stay together. "
+            "Use fewer folds."
+        )
+    return StratifiedGroupKFold(folds).split(np.zeros((len(y), 1)), y, groups)  # type: ignore[no-any-return]
+
+
+def _splits(cv: Any, X: Any, y: NDArray[Any], groups: NDArray[Any] | None) -> Iterable[Any]:
+    """The splits of a splitter, or those of an iterable."""
+    if isinstance(cv, type):
+        raise ValueError(f"cv is the class {cv.__name__}; hand in one of it: {cv.__name__}().")
+    if hasattr(cv, "split"):
+        covered = getattr(cv, "test_fold", None)  # of PredefinedSplit, which never looks at the rows
+        if isinstance(covered, np.ndarray) and len(covered) != len(y):
+            raise ValueError(f"cv tells the folds of {len(covered)} rows, but X has {len(y)}.")
+        return cv.split(X, y, groups)  # type: ignore[no-any-return]
+    if isinstance(cv, Iterable) and not isinstance(cv, Mapping):
+        return cv
+    raise ValueError(f"cv={cv!r} is neither a number of folds, a splitter, an iterable of (train, test), nor 'loo'.")
+
+
+def _pair(pair: Any, n: int, fold: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The row numbers of training and test rows of a fold."""
+    try:
+        learn, judge = pair
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"fold {fold} of cv is no pair but {pair!r:.60}; expected (train, test), two lists of row numbers or masks."
+        ) from None
+    return _numbers(learn, n, fold, "train"), _numbers(judge, n, fold, "test")
+
+
+def _warn_of_seen(train: list[Array], test: list[NDArray[np.intp]]) -> None:
+    """Say which fold is judged by rows that it was trained on."""
+    for k, (count, rows) in enumerate(zip(train, test, strict=True)):
+        seen = int((count[rows] > 0).sum())
+        if seen:
+            warnings.warn(
+                f"fold {k} of cv trains on {seen} of its {len(rows)} test rows: what it has seen flatters its score, "
+                "and weak penalties most. Leave the test rows out of the training rows.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def _that_count(kept: NDArray[np.bool_]) -> str:
@@ -113,9 +187,3 @@ def check_fold_classes(mass: Array, classes: NDArray[Any]) -> None:
             f"fold {k} of cv trains on rows of one class only, {spell(only)}, so it has nothing to tell apart; use "
             "folds that mix the classes (shuffled or stratified), or fewer of them."
         )
-
-
-def unseen_classes(mass: Array, tested: Array, classes: NDArray[Any]) -> list[Any]:
-    """The classes that some fold is judged on (K, q) but never saw in training (K, q)."""
-    lost = ((mass == 0) & (tested > 0)).any(axis=0)
-    return [classes[k] for k in np.flatnonzero(lost)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -29,8 +28,9 @@ class PathPoint:
     `scores` (K,) of the folds; `mean` over folds, weighted by their rows, and its standard `error`; `log_loss`, the
     mean held-out log loss in nats, whatever the scoring; `gap`, the largest certified gap of the members of the stack,
     in nats; `nonzero` weights of the model of all rows (of the folds' mean, for an l2 penalty); `objective` and
-    `penalty`, the mean training objective of the members and what of that is penalty, in nats; `passes` over the rows;
-    `settled`, whether the folds' losses were known well enough before `max_iter`.
+    `penalty`, the mean training objective of the members and what of that is penalty, in nats; `passes` over the rows,
+    which points that were fitted together share; `settled`, whether the folds' losses were known well enough before
+    `max_iter`.
     """
 
     strength: float
@@ -53,7 +53,9 @@ class Path:
     """The points of a path as arrays, from the strongest penalty to the weakest.
 
     strength, l1_ratio, mean, error, log_loss, gap, nonzero: (S,); scores: (S, K). `chosen` is the place of the chosen
-    point. `as_dict()` makes a data frame: `pandas.DataFrame(path.as_dict())`.
+    point. `passes` over the rows and `seconds` are those of the whole search, without the final fit (points fitted
+    together share their passes); 0 and nan where they are not known. `as_dict()` makes a data frame:
+    `pandas.DataFrame(path.as_dict())`.
     """
 
     scoring: str
@@ -67,6 +69,8 @@ class Path:
     log_loss: Array
     gap: Array
     nonzero: Array
+    passes: int = 0
+    seconds: float = float("nan")
 
     def __len__(self) -> int:
         return len(self.strength)
@@ -79,11 +83,13 @@ class Path:
 COLUMNS = ("strength", "l1_ratio", "mean", "error", "log_loss", "gap", "nonzero")
 
 
-def make_path(points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more: bool) -> Path:
-    """The path of these points, strongest penalty first."""
+def make_path(
+    points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more: bool, *, passes: int, seconds: float
+) -> Path:
+    """The path of these points, strongest penalty first; `passes` and `seconds` that the search took."""
     order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio))
     columns = {name: np.array([getattr(p, name) for p in order]) for name in (*COLUMNS, "scores")}
-    return Path(scoring=scoring, more_is_better=more, chosen=order.index(chosen), **columns)
+    return Path(scoring, more, order.index(chosen), **columns, passes=passes, seconds=seconds)
 
 
 # --- where it begins ------------------------------------------------------------------------------------------------
@@ -224,10 +230,12 @@ def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
 def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
     """The point with the best mean score, or by rule "1se" the strongest penalty within one standard error of it.
 
-    Of equals, the strongest penalty. Raises `ValueError` where no mean is a finite number, or "1se" has one fold only.
+    Of equals, the strongest penalty. A point whose scorer gave nan for a fold that others have a score of is not
+    compared with them. Raises `ValueError` where no mean is a finite number, or "1se" has one fold only.
     """
     sign = -1.0 if more else 1.0
-    told = [p for p in points if np.isfinite(p.mean)]
+    judged = ~np.isnan([p.scores for p in points]).all(axis=0)
+    told = [p for p in points if np.isfinite(p.mean) and not np.isnan(p.scores[judged]).any()]
     if not told:
         raise ValueError(
             f"no strength has a finite mean score (the first one's is {points[0].mean}), so none can be chosen; look "
@@ -240,23 +248,3 @@ def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
         raise ValueError("rule='1se' needs the standard error over at least two folds; use more folds, or rule='min'.")
     near = [p for p in told if p.l1_ratio == best.l1_ratio and sign * p.mean <= sign * best.mean + best.error]
     return max(near, key=lambda p: p.strength)
-
-
-def plot(path: Path, axes: Any = None) -> Any:
-    """Draw mean scores with their standard errors against strength; returns the Matplotlib axes."""
-    if axes is None:
-        from matplotlib import pyplot
-
-        axes = pyplot.subplots()[1]
-    several = len(set(path.l1_ratio.tolist())) > 1
-    for ratio in np.unique(path.l1_ratio):
-        mine = path.l1_ratio == ratio
-        error = np.where(np.isfinite(path.error[mine]), path.error[mine], 0.0)
-        label = f"l1_ratio {ratio:g}" if several else "mean over folds, with its standard error"
-        axes.errorbar(path.strength[mine], path.mean[mine], error, marker="o", markersize=4, capsize=2, label=label)
-    chosen = path.strength[path.chosen]
-    axes.axvline(chosen, linestyle="--", linewidth=1, color="grey", label=f"chosen: {chosen:.3g}")
-    unit = ", nats" if path.scoring == "log_loss" else ""
-    axes.set(xscale="log", xlabel="strength of the penalty", ylabel=f"held-out {path.scoring}{unit}")
-    axes.legend(frameon=False)
-    return axes

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from softreg.rows import Array
 
-OWN = ("log_loss", "brier", "accuracy")
-"""Scores computed from the logits that the stack has anyway: less is better for the first two."""
+OWN = ("log_loss", "brier", "accuracy", "neg_log_loss")
+"""Scores computed from the logits that the stack has anyway: less is better for the first two. The last is that of
+scikit-learn, which fails for held-out rows among which some class does not occur."""
 
 
 def find_scorer(scoring: Any) -> Callable[..., float] | str:
@@ -55,6 +56,8 @@ def row_scores(name: str, o: Array, labels: Array) -> Array:
         array([0.6931])
     """
     hard = labels.ndim == 1
+    if name == "neg_log_loss":
+        return -row_scores("log_loss", o, labels)
     if name == "accuracy":
         best = o.argmax(axis=1)
         return np.asarray(best == labels, dtype=np.float64) if hard else labels[np.arange(len(best)), best]
@@ -75,10 +78,39 @@ def row_scores(name: str, o: Array, labels: Array) -> Array:
 
 
 def call(scorer: Callable[..., float], model: Any, X: Any, y: NDArray[Any], weight: Array | None) -> float:
-    """The value of a scorer, with sample weights where there are any and it takes them."""
-    if weight is None or not _takes_weights(scorer):
-        return float(scorer(model, X, y))
-    return float(scorer(model, X, y, sample_weight=weight))
+    """The value of a scorer, with sample weights where there are any and it takes them.
+
+    Raises `ValueError` where the scorer cannot be called, or its value is no number. What else it raises goes on.
+    """
+    more = {} if weight is None or not _takes_weights(scorer) else {"sample_weight": weight}
+    try:
+        value = scorer(model, X, y, **more)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the scorer {scorer_name(scorer)} failed on {len(y)} held-out rows: {error}. It is called as "
+            "scorer(estimator, X, y); of a metric of labels or probabilities, sklearn.metrics.make_scorer makes one."
+        ) from error
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"the scorer {scorer_name(scorer)} gave {value!r:.80}, a {type(value).__name__}; expected one number, more "
+            "being better."
+        ) from None
+
+
+def scorer_name(scoring: Any) -> str:
+    """How a scorer is called: its name, that of its function, or that of its metric.
+
+    Example:
+        >>> from sklearn.metrics import get_scorer
+        >>> scorer_name("brier"), scorer_name(get_scorer("accuracy"))
+        ('brier', 'accuracy_score')
+    """
+    if isinstance(scoring, str):
+        return scoring
+    metric = getattr(scoring, "_score_func", scoring)
+    return str(getattr(metric, "__name__", type(metric).__name__))
 
 
 def _takes_weights(scorer: Callable[..., float]) -> bool:

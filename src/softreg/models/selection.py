@@ -15,14 +15,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, path, selection_state, targets
+from softreg.models import checks, path, path_plot, selection_state, targets
 from softreg.models.devices import rows_features
 from softreg.models.folds import check_fold_classes, make_folds
 from softreg.models.judging import Judge
 from softreg.models.leave_one_out import check_size
 from softreg.models.predicting import Predictor
 from softreg.models.regression import SoftmaxRegression
-from softreg.models.scoring import find_scorer, more_is_better
+from softreg.models.scoring import find_scorer, more_is_better, scorer_name
+from softreg.models.splitters import check_stored
 from softreg.models.stack import FoldStack, Settings
 from softreg.models.storage import write_model
 from softreg.models.walk import Walk
@@ -48,8 +49,9 @@ class SoftmaxRegressionCV(Predictor):
     Parameters:
         strengths: "auto", or the strengths to try (positive numbers). "auto" goes down by factors of ten and then
             between the points near the best, until they differ by less than a factor of 1.8.
-        cv: a number of stratified folds, a splitter, an iterable of (train, test), or "loo": leave-one-out by one
-            Newton step from the fit of all rows (an approximation, near where rows are many for each weight).
+        cv: a number of stratified folds (which keep the rows of a group together, where `fit` is given groups), a
+            splitter, an iterable of (train, test), or "loo": leave-one-out by one Newton step from the fit of all rows
+            (an approximation, near where rows are many for each weight).
         scoring: "log_loss" (nats), "brier", "accuracy", a scorer's name in scikit-learn, or a callable
             `scorer(estimator, X, y)`, more being better. Means over folds are weighted by their rows.
         rule: "min", the best mean score; "1se", the strongest penalty within one standard error of it.
@@ -112,9 +114,12 @@ class SoftmaxRegressionCV(Predictor):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> SoftmaxRegressionCV:
         """Choose the strength and fit all rows with it; X, y and `sample_weight` are those of `SoftmaxRegression.fit`.
 
-        `groups` (n,) are handed to the splitter. Sample weights count in the fits and in the scores; class weights
-        count in the fits alone. Raises `ValueError` for input that cannot be learned from, and for folds that cannot.
+        `groups` (n,): rows of equal values stay together in a number of folds; a splitter receives them. Sample weights
+        count in the fits and in the scores; class weights count in the fits alone. Raises `ValueError` for input that
+        cannot be learned from, and for folds that cannot.
         """
+        check_stored("cv", self.cv)
+        check_stored("scoring", self.scoring)
         strengths, ratios = checks.check_selection(self)
         scorer = find_scorer(self.scoring)
         seen = copy.copy(self)
@@ -126,7 +131,7 @@ class SoftmaxRegressionCV(Predictor):
         weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
         kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
         hard = classes[labels if labels.ndim == 1 else labels.argmax(axis=1)]
-        folds = None if isinstance(self.cv, str) else make_folds(self.cv, X, hard, groups, kept)
+        folds = make_folds(self.cv, X, hard, groups, kept)
         score_weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, X.shape[0])[kept])
         X, labels, weight = checks.rows_that_count(X, labels, weight)
         checks.check_classes(classes, labels, weight)
@@ -171,8 +176,9 @@ class SoftmaxRegressionCV(Predictor):
         """Set what the path has found."""
         chosen = walk.chosen
         self.strength_, self.l1_ratio_ = chosen.strength, chosen.l1_ratio
-        name = self.scoring if isinstance(self.scoring, str) else getattr(self.scoring, "__name__", "score")
-        self.path_ = path.make_path(walk.points, chosen, name, walk.more)
+        self.path_ = path.make_path(
+            walk.points, chosen, scorer_name(self.scoring), walk.more, passes=walk.passes, seconds=walk.seconds
+        )
         self.scores_ = self.path_.scores
         self.oof_proba_ = np.full((len(kept), len(self.classes_)), np.nan)
         self.oof_proba_[kept] = walk.out_of_fold
@@ -225,14 +231,19 @@ class SoftmaxRegressionCV(Predictor):
         return model
 
     def plot_path(self, axes: Any = None) -> Any:
-        """Draw mean held-out scores with their standard errors against strength; returns the Matplotlib axes."""
+        """Draw mean held-out scores with their standard errors against strength; returns the Matplotlib axes.
+
+        Both axes are logarithmic where losses differ much; a band marks what is within one standard error of the best.
+        """
         check_is_fitted(self, "path_")
-        return path.plot(self.path_, axes)
+        return path_plot.plot(self.path_, axes)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the fitted model and its path to one file, whole or not at all; `softreg.load` gives it back.
 
-        Out-of-fold probabilities belong to the rows of the fit and are not stored.
+        Out-of-fold probabilities belong to the rows of the fit and are not stored. Of `cv` and `scoring`, numbers,
+        names and splitters of scikit-learn are; in the place of lists of rows and of callables the loaded model has a
+        note of what they were, and its `fit` asks for them.
         """
         arrays, metadata = self.to_state()
         write_model(file, "selection", arrays, metadata)

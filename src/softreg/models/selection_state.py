@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from softreg.models import checks, state
 from softreg.models.path import COLUMNS, Path
+from softreg.models.splitters import describe, revive
 from softreg.probability.label_arrays import is_real
 
-_OWN = ("strengths", "rule", "scoring", "cv")
+_OWN = ("strengths", "rule")
+_TOLD = ("cv", "scoring")
 _SHARED = tuple(name for name in state.PARAMETERS if name not in ("strength", "warm_start"))
 _ARRAYS = (*COLUMNS, "scores")
 
@@ -21,7 +23,9 @@ _ARRAYS = (*COLUMNS, "scores")
 def path_state(path: Path) -> dict[str, Any]:
     """A path as strict JSON; what is infinite or missing is null."""
     columns = {name: _plain(getattr(path, name)) for name in _ARRAYS}
-    return {"scoring": path.scoring, "more_is_better": path.more_is_better, "chosen": path.chosen, **columns}
+    seconds = path.seconds if math.isfinite(path.seconds) else None
+    search = {"passes": path.passes, "seconds": seconds}
+    return {"scoring": path.scoring, "more_is_better": path.more_is_better, "chosen": path.chosen, **columns, **search}
 
 
 def path_from_state(told: Mapping[str, Any]) -> Path:
@@ -33,7 +37,12 @@ def path_from_state(told: Mapping[str, Any]) -> Path:
     if not isinstance(chosen, int) or isinstance(chosen, bool) or not 0 <= chosen < size:
         raise ValueError(f"the chosen point {chosen!r} is none of the {size} of the path")
     arrays["nonzero"] = arrays["nonzero"].astype(np.int64)
-    return Path(scoring=str(told["scoring"]), more_is_better=bool(told["more_is_better"]), chosen=chosen, **arrays)
+    passes, seconds = told.get("passes", 0), told.get("seconds")  # older files have neither
+    if not is_real(passes) or not (seconds is None or is_real(seconds)):
+        raise ValueError(f"passes {passes!r} and seconds {seconds!r} of the path are not numbers")
+    scoring, more = str(told["scoring"]), bool(told["more_is_better"])
+    known = math.nan if seconds is None else float(seconds)
+    return Path(scoring=scoring, more_is_better=more, chosen=chosen, passes=int(passes), seconds=known, **arrays)
 
 
 def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -41,6 +50,7 @@ def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     arrays, metadata = state.to_state(model.best_estimator_)
     checks.check_selection(model)
     own = {name: _parameter(getattr(model, name)) for name in _OWN}
+    own |= {name: describe(getattr(model, name)) for name in _TOLD}
     shared = {name: metadata["parameters"][name] for name in _SHARED}
     metadata["parameters"] = {**shared, **own, "l1_ratio": _parameter(model.l1_ratio)}
     return arrays, {**metadata, "path": path_state(model.path_)}
@@ -50,7 +60,9 @@ def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str,
     """A fitted model of class `cls`."""
     found = dict(metadata["parameters"])
     own = {name: found.pop(name) for name in _OWN}
-    own = {name: value for name, value in own.items() if value is not None}  # a splitter or scorer is not stored
+    own |= {name: revive(found.pop(name)) for name in _TOLD}
+    if own["scoring"] is None:  # of a file of before callables were told
+        del own["scoring"]
     model = cls(**state.parameters({"parameters": found}), **own)
     state.fill(model, arrays, metadata)
     model.path_ = path_from_state(metadata["path"])
@@ -62,7 +74,7 @@ def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str,
 
 
 def _parameter(value: Any) -> Any:
-    """A parameter as JSON: numbers, texts and lists; a splitter or a callable is not part of the model."""
+    """A parameter as JSON: numbers, texts and lists."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, np.generic):

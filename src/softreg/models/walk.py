@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -46,10 +47,11 @@ class Walk:
         self.proba: dict[Place, Array] = {}
         self.passed: dict[Place, Answer] = {}
         self.finding = False
+        self.passes = 0
 
     def go(self, strengths: Sequence[float] | None, ratios: Sequence[float]) -> None:
         """Fit the strengths given, or find them; afterwards `chosen`, `start` and `out_of_fold` are known."""
-        self.finding = strengths is None
+        self.finding, begun = strengths is None, time.perf_counter()
         if strengths is None:
             self._down(ratios)
             self._narrow()
@@ -60,6 +62,7 @@ class Walk:
         self.chosen = path.choose(self.points, self.rule, self.more)
         key = self.chosen.strength, self.chosen.l1_ratio
         self.start, self.out_of_fold = self.whole[key], self.proba[key]
+        self.seconds = time.perf_counter() - begun
 
     def _down(self, ratios: Sequence[float]) -> None:
         """From where the weights are practically 0 down until each l1_ratio's held-out log loss has turned."""
@@ -100,6 +103,7 @@ class Walk:
     def _fit(self, places: Sequence[Place], start: Sequence[Answer] | None) -> tuple[list[PathPoint], list[Answer]]:
         """Fit and judge these points of the path."""
         answers, found = self.stack.fit(places, start), []
+        self.passes += answers[0].passes  # those of all places together
         for place, answer in zip(places, answers, strict=True):
             held = self.judge.held_out(*place, answer)
             self.whole[place] = self.stack.of_all_rows(answer)

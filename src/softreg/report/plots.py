@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from softreg.report.acting import Gains
@@ -20,6 +20,7 @@ from softreg.report.words import LONGEST_NAME, shortened, superscript
 
 SMALLEST_GAP = 1e-20  # nats; what is smaller is the rounding of an objective
 LONGEST_TITLE = 18  # characters of a class name above a small diagram
+WIDE = 4.0  # losses that differ by more than this factor stand on a logarithmic axis
 MOST_POINTS = 400  # of one curve; more cannot be told apart at the size of a page
 
 
@@ -196,25 +197,35 @@ def loss_curve(history: Sequence[Record], name: str, gap_name: str = "certified 
 def path_curve(path: Strengths, name: str) -> Markup:
     """Draw the held-out log loss of each strength with its standard error; the chosen one is an orange diamond.
 
-    Errors that are not finite are left out. `name` opens the ids of the figure.
+    Dashes stand one standard error above the least loss: what is below is as good as the least. Errors that are not
+    finite are left out. Losses that differ much are drawn on a logarithmic axis. `name` opens the ids of the figure.
     """
     order = np.argsort(path.strength)
     strength, mean, error = (np.asarray(a, float)[order] for a in (path.strength, path.mean, path.error))
-    at = int(np.flatnonzero(order == path.chosen)[0])
+    at, least = int(np.flatnonzero(order == path.chosen)[0]), int(mean.argmin())
     with house_style():
         figure = Figure(figsize=(5.9, 2.6))
         axes = figure.subplots()
         low, high = (mean + sign * np.where(np.isfinite(error), error, 0.0) for sign in (-1, 1))
         axes.fill_between(strength, low, high, color=BAND, linewidth=0)
         _curve(axes, strength, mean, "log loss of the folds (nats)")
+        if np.isfinite(error[least]):
+            axes.axhline(high[least], color=MUTED, linewidth=0.9, linestyle="--")
+            place = axes.get_yaxis_transform()  # at the right end, at the height of the dashes
+            words = f"{mean[least]:.3g} + standard error "
+            axes.text(1, high[least], words, transform=place, color=MUTED, ha="right", va="bottom", fontsize="small")
         axes.plot(strength[at], mean[at], "D", color=ORANGE, markersize=6.5)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+        if low.min() > 0 and mean.max() > WIDE * mean.min():
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.minorticks_off()
         axes.set_xlabel("strength of the penalty")
         figure.subplots_adjust(left=0.1, right=0.985, top=0.97, bottom=0.17)
     label = f"Cross-validation: the log loss of the folds is least, {mean.min():.4g} nats, at strength "
-    label += f"{strength[int(mean.argmin())]:.3g}; {strength[at]:.3g} was chosen of {len(mean)} strengths."
+    label += f"{strength[least]:.3g}; {strength[at]:.3g} was chosen of {len(mean)} strengths."
     return figure_svg(figure, name, label)
 
 

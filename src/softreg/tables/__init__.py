@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
     from softreg.tables.encoder import Encoder
     from softreg.tables.errors import TableError, TableWarning
+    from softreg.tables.grouping import group_codes, split_groups
     from softreg.tables.kinds import Column, Kind
     from softreg.tables.reader import OpenTable, as_table, open_table, read_table
     from softreg.tables.schema import Schema, learn_schema, without_bad_rows
@@ -27,6 +28,8 @@ _HOME = {
     "TableStatistics": "statistics",
     "TableWarning": "errors",
     "as_table": "reader",
+    "group_codes": "grouping",
+    "split_groups": "grouping",
     "check_labels": "target",
     "labels": "target",
     "learn_schema": "schema",
@@ -52,12 +55,14 @@ __all__ = [
     "TableWarning",
     "as_table",
     "check_labels",
+    "group_codes",
     "labels",
     "learn_schema",
     "open_table",
     "prediction_table",
     "predictions_csv",
     "read_table",
+    "split_groups",
     "split_rows",
     "table_statistics",
     "without_bad_rows",

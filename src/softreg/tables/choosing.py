@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,10 @@ from numpy.typing import NDArray
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.path import make_path
-from softreg.tables.errors import TableWarning
+from softreg.tables.errors import TableError, TableWarning, plural
 
 Folder = str | os.PathLike[str] | None
+
 FOLDS = 5
 WIDE = 10_000
 """Sparse rows of more columns than this, as texts have, are judged by one fold held out: a fit is dear there, and rows
@@ -36,8 +40,60 @@ STRENGTH = 1e-4
 """What a table gets that is too small for folds."""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """How a strength is chosen: the number of `folds`, the `rule`, "min" or "1se", and the group of each row (n,).
+
+    Without a number of folds there are five, fewer where classes or groups are few, and a single fold held out for wide
+    sparse rows. Rows of a group stay together.
+    """
+
+    folds: int | None = None
+    rule: str = "min"
+    groups: NDArray[np.int64] | None = None
+
+    def check(self) -> None:
+        """Raise `TableError` for a rule or a number of folds that cannot be."""
+        if self.rule not in ("min", "1se"):
+            raise TableError(f"rule is {self.rule!r}; expected 'min', the least loss, or '1se', within its error.")
+        folds = self.folds
+        if folds is not None and (isinstance(folds, bool) or not isinstance(folds, Integral) or folds < 2):
+            raise TableError(f"folds is {folds!r}; expected a whole number of at least 2, such as 5.")
+
+    def splits(self, y: NDArray[np.str_], seed: int | None) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """The (train, test) rows of each fold, shuffled and stratified, at least two.
+
+        Raises `TableError` where there are too few rows or groups for the number that was asked for.
+        """
+        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+        counts = np.sort(np.unique(y, return_counts=True)[1])
+        groups = len(y) if self.groups is None else len(np.unique(self.groups))
+        folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
+        if folds > counts[-1]:
+            raise TableError(
+                f"{folds:,} folds are too many: no class has more than {plural(int(counts[-1]), 'row')} to train on."
+            )
+        if folds > groups or groups < 2:
+            raise TableError(
+                f"{max(folds, 2):,} folds need as many groups at least, and the rows to train on are in "
+                f"{plural(groups, 'group')}. Use fewer folds, a finer column of groups, or give the strength."
+            )
+        kind = StratifiedKFold if self.groups is None else StratifiedGroupKFold
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
+            splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
+            found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
+        return [(train, test) for train, test in found if len(test)]
+
+
 def fit_model(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], checkpoint: Folder = None
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_],
+    names: NDArray[Any],
+    checkpoint: Folder = None,
+    choice: Choice = Choice(),  # it is frozen
 ) -> tuple[SoftmaxRegression, Path | None]:
     """The fitted model, and the path that its strength was chosen from, if `settings["strength"]` is "auto".
 
@@ -45,22 +101,22 @@ def fit_model(
     """
     if settings["strength"] != "auto":
         return fit_at(settings, X, y, names, checkpoint), None
-    found, path = _best(settings, X, y, names, fitted=checkpoint is None)
+    found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None)
     if isinstance(found, SoftmaxRegression):
         return found, path
     return fit_at({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint), path
 
 
 def choose_strength(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any]
+    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], choice: Choice
 ) -> tuple[float, Path | None]:
     """The strength that these rows choose, and the path that it was chosen from; None where they are too few."""
-    found, path = _best(settings, X, y, names, fitted=False)
+    found, path = _best(settings, X, y, names, choice, fitted=False)
     return float(found.strength if isinstance(found, SoftmaxRegression) else found), path
 
 
 def _best(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], *, fitted: bool
+    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], choice: Choice, *, fitted: bool
 ) -> tuple[SoftmaxRegression | float, Path | None]:
     """The strength, or the model with it where that is at hand and wanted.
 
@@ -76,27 +132,34 @@ def _best(
             stacklevel=5,
         )
         return STRENGTH, None
-    if sp.issparse(X) and X.shape[1] > WIDE:
-        return _held_out(settings, X, y, names)
+    splits = choice.splits(y, settings["random_state"])
+    if sp.issparse(X) and X.shape[1] > WIDE and choice.folds is None:
+        return _held_out(settings, X, y, names, splits[0], choice.rule)
     others = {name: value for name, value in settings.items() if name != "strength"}
-    splits = _splits(y, min(FOLDS, int(counts[-2])), settings["random_state"])
-    choice = SoftmaxRegressionCV(cv=splits, **others)
-    choice._column_names = names
-    choice.fit(X, y)
-    model = choice.best_estimator_
+    search = SoftmaxRegressionCV(cv=splits, rule=choice.rule, **others)  # type: ignore[arg-type]
+    search._column_names = names
+    search.fit(X, y)
+    model = search.best_estimator_
     model._column_names = names
-    return model if fitted else float(model.strength), choice.path_
+    return model if fitted else float(model.strength), search.path_
 
 
-def _held_out(settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any]) -> tuple[float, Path]:
+def _held_out(
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_],
+    names: NDArray[Any],
+    split: tuple[NDArray[np.intp], NDArray[np.intp]],
+    rule: str,
+) -> tuple[float, Path]:
     """The strength that is best on one fold held out, among half powers of ten."""
-    counts = np.unique(y, return_counts=True)[1]
-    train, test = _splits(y, min(FOLDS, int(np.sort(counts)[-2])), settings["random_state"])[0]
-    points: list[PathPoint] = []
+    train, test = split
+    share = 1.0 if rule == "1se" else NEAR
+    begun, points = time.perf_counter(), list[PathPoint]()
     told = settings["verbose"] if callable(settings["verbose"]) else None
     X_train, X_test = X[train], X[test]
     while True:
-        strength = _next(points)
+        strength = _next(points, share)
         if strength is None:
             break
         tried = {**settings, "strength": strength, "tol": max(ROUGH, settings["tol"]), "verbose": 0}
@@ -105,13 +168,17 @@ def _held_out(settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: N
         if told is not None:
             told(points[-1])
     least = min(points, key=lambda point: point.log_loss)
-    near = [point for point in points if point.log_loss <= least.log_loss + NEAR * least.error]
+    near = [point for point in points if point.log_loss <= least.log_loss + share * least.error]
     best = max(near, key=lambda point: point.strength)
-    return float(best.strength), make_path(points, best, "log_loss", False)
+    passes, seconds = sum(point.passes for point in points), time.perf_counter() - begun
+    return float(best.strength), make_path(points, best, "log_loss", False, passes=passes, seconds=seconds)
 
 
-def _next(points: Sequence[PathPoint]) -> float | None:
-    """The strength to try next: down by half powers of ten until the loss turns, and up if it was best at the first."""
+def _next(points: Sequence[PathPoint], share: float = NEAR) -> float | None:
+    """The strength to try next: down by half powers of ten until the loss turns, and up while the strongest may do.
+
+    It may where it is the best, or, by the rule of one standard error, within that `share` of the error of the best.
+    """
     if not points:
         return FIRST
     order = sorted(points, key=lambda point: -point.strength)
@@ -122,7 +189,8 @@ def _next(points: Sequence[PathPoint]) -> float | None:
     )
     if not turned and order[-1].strength > WEAKEST:
         return _rounded(order[-1].strength / 10**0.5)
-    if min(loss) == loss[0] and order[0].strength < STRONGEST:
+    best = int(np.argmin(loss))
+    if (best == 0 or (share == 1 and loss[0] <= loss[best] + order[best].error)) and order[0].strength < STRONGEST:
         return _rounded(order[0].strength * 10**0.5)
     return None
 
@@ -164,12 +232,3 @@ def fit_at(
     model = SoftmaxRegression(**settings)
     model._column_names = names
     return model.fit(X, y, checkpoint=checkpoint)
-
-
-def _splits(y: NDArray[np.str_], folds: int, seed: int | None) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    from sklearn.model_selection import StratifiedKFold
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=0 if seed is None else seed)
-        return list(splitter.split(np.zeros((len(y), 1)), y))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
-from softreg.tables.choosing import fit_model
+from softreg.tables.choosing import Choice, fit_model
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.grouping import group_codes
 from softreg.tables.kinds import ASKED, Kind
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
@@ -35,6 +37,7 @@ _PARAMETERS = (
     "random_state",
     "verbose",
 )
+_CHOICE = {"groups": None, "folds": None, "rule": "min"}
 
 
 class TableClassifier:
@@ -43,9 +46,10 @@ class TableClassifier:
     Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; `text`, `category`, `number`
     and `date`, columns that are to be taken for that, whatever they look like; the others are those
     of `softreg.SoftmaxRegression` and mean the same. `strength="auto"` lets cross-validation choose it, as
-    `softreg.SoftmaxRegressionCV` does, with at most five shuffled, stratified folds of the training rows; a
-    callable `verbose` then receives a `PathPoint` for each strength, and `softreg.optimize.Progress` records of a fit
-    in batches.
+    `softreg.SoftmaxRegressionCV` does, with shuffled, stratified `folds` of the training rows (at most five where None)
+    and its `rule`, "min" or "1se"; a callable `verbose` then receives a `PathPoint` for each strength, and
+    `softreg.optimize.Progress` records of a fit in batches. `groups` names a column whose equal values are rows that
+    belong together, as those of one person: no fold tears them apart, and the column is no feature.
 
     After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
     `SoftmaxRegression`), `classes_` (q,) labels as text, `feature_names_out_` (d,) names
@@ -74,7 +78,10 @@ class TableClassifier:
         category: Sequence[str] = (),
         number: Sequence[str] = (),
         date: Sequence[str] = (),
+        groups: str | None = None,
         strength: float | str = 1e-4,
+        folds: int | None = None,
+        rule: str = "min",
         penalty: str | None = "l2",
         l1_ratio: float = 0.0,
         class_weight: Mapping[str, float] | str | None = None,
@@ -89,6 +96,9 @@ class TableClassifier:
         self.category = category
         self.number = number
         self.date = date
+        self.groups = groups
+        self.folds = folds
+        self.rule = rule
         self.strength = strength
         self.penalty = penalty
         self.l1_ratio = l1_ratio
@@ -118,9 +128,11 @@ class TableClassifier:
 
         Raises `TableError` for a table that cannot be learned from, naming column, row and value.
         """
+        choice = Choice(self.folds, self.rule)
+        choice.check()
         found = surveyed(data, rows, self.target, memory, self.random_state)
         if found is not None:
-            return self._fit_in_batches(found, checkpoint)
+            return self._fit_in_batches(found, checkpoint, choice)
         table = as_table(data)
         chosen = row_numbers(rows, table.num_rows)
         y = labels(table, self.target)
@@ -130,19 +142,28 @@ class TableClassifier:
         y = y if chosen is None else y[chosen]
         if (y == y[0]).all():  # of several classes, the training rows hold one
             check_labels(y, self.target)
-        schema = learn_schema(table, self.target, drop=_names(self.drop), rows=chosen, asked=self._asked())
+        if self.groups is not None:
+            together = group_codes(table, self.groups, self.target)
+            choice = replace(choice, groups=together if chosen is None else together[chosen])
+        schema = learn_schema(table, self.target, drop=self._dropped(), rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.encode(table, chosen)
         settings = {name: getattr(self, name) for name in _PARAMETERS}
-        model, path = fit_model(settings, X, y, np.array(encoder.feature_names_out, dtype=object), checkpoint)
+        model, path = fit_model(settings, X, y, np.array(encoder.feature_names_out, dtype=object), checkpoint, choice)
         _warn(schema.warnings)  # where warnings are errors, nothing is set
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model)
         return self
 
-    def _fit_in_batches(self, found: Survey, checkpoint: str | os.PathLike[str] | None) -> TableClassifier:
+    def _fit_in_batches(
+        self, found: Survey, checkpoint: str | os.PathLike[str] | None, choice: Choice
+    ) -> TableClassifier:
+        if self.groups is not None:
+            raise TableError("groups need all rows in memory, and this table is read in batches; use memory='high'.")
         settings = {name: getattr(self, name) for name in _PARAMETERS}
-        schema, encoder, model, path = fit_in_batches(found, settings, _names(self.drop), self._asked(), checkpoint)
+        schema, encoder, model, path = fit_in_batches(
+            found, settings, _names(self.drop), self._asked(), checkpoint, choice
+        )
         _warn(schema.warnings)
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model)
@@ -213,6 +234,7 @@ class TableClassifier:
             "drop": list(_names(self.drop)),
             "asked": {name: kind.value for name, kind in self._asked().items()},
             "model": model,
+            "choice": {name: getattr(self, name) for name in _CHOICE},
             "path": None if self.path_ is None else path_state(self.path_),
         }
         return {_PREFIX + name: array for name, array in arrays.items()}, state
@@ -236,6 +258,8 @@ class TableClassifier:
         kinds: dict[str, Any] = {
             kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in ASKED
         }
+        choice = metadata.get("choice", {})  # files of before have none
+        kept |= {name: choice.get(name, default) for name, default in _CHOICE.items()}
         self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model)
@@ -249,6 +273,10 @@ class TableClassifier:
                 if asked.setdefault(name, kind) is not kind:
                     raise TableError(f"Column {name!r} is asked for as a {asked[name].value} and as a {kind.value}.")
         return asked
+
+    def _dropped(self) -> tuple[str, ...]:
+        """Columns that are no features because they were named."""
+        return _names(self.drop) if self.groups is None else (*_names(self.drop), self.groups)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "schema_"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.batches import Coded
-from softreg.tables.choosing import choose_strength, fit_at
+from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import Kind
@@ -70,6 +70,7 @@ def fit_in_batches(
     drop: Sequence[str],
     asked: Mapping[str, Kind],
     checkpoint: str | os.PathLike[str] | None,
+    choice: Choice,
 ) -> tuple[Schema, Encoder, SoftmaxRegression, Path | None]:
     """Schema, encoder, model and the strengths tried, with the memory of a few batches and the sample.
 
@@ -88,14 +89,14 @@ def fit_in_batches(
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
     if settings["strength"] == "auto":
-        strength, path = _chosen(found, encoder, settings, names)
+        strength, path = _chosen(found, encoder, settings, names, choice)
         settings = {**settings, "strength": strength}
     model = fit_at(settings, EncodedRows(found, encoder), None, names, checkpoint)
     return schema, encoder, model, path
 
 
 def _chosen(
-    found: Survey, encoder: Encoder, settings: Mapping[str, Any], names: NDArray[Any]
+    found: Survey, encoder: Encoder, settings: Mapping[str, Any], names: NDArray[Any], choice: Choice
 ) -> tuple[float, Path | None]:
     """The strength that is best on the sample."""
     assert found.sample is not None
@@ -114,4 +115,4 @@ def _chosen(
             TableWarning,
             stacklevel=4,
         )
-    return choose_strength(settings, X, y, names)
+    return choose_strength(settings, X, y, names, choice)
