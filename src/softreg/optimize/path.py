@@ -9,6 +9,7 @@ objective says little of it: where a penalty is weak, a gap of 1e-6 nats has bee
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from softreg.optimize.climbing_path import climb_members
 from softreg.optimize.clusters import ClusterSketch
-from softreg.optimize.coordinates import standardise
+from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent
 from softreg.optimize.doubt import DoubtSketch, doubtful
 from softreg.optimize.lbfgs import LBFGS
@@ -24,8 +25,9 @@ from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
-from softreg.optimize.precondition import Sketch
+from softreg.optimize.precondition import DiagonalSketch, Sketch
 from softreg.optimize.reduction import Reduction, pays, reduce
+from softreg.optimize.screening import Screening, serves, sparing
 from softreg.optimize.solution import StackFit, Status
 from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
 from softreg.optimize.strategy import Strategy
@@ -44,6 +46,8 @@ UNKNOWN = 1e300
 """The movement of a loss that has been looked at but once."""
 UNSEEN = 1e30
 """The loss of a row that has not been looked at, in float32."""
+MORE = 2.0
+"""Columns that were left out may make the certified gap so many times as large; otherwise they come in."""
 EASY = 8
 """A warm fit that took more passes than this says that the next one deserves a better sketch of the curvature."""
 LEAST_SHRINK, MOST_SHRINK = 0.5, 0.95
@@ -81,9 +85,18 @@ class StackPath:
         self.small: tuple[Reduction, StackPath] | None = None
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
-            few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
-            self.sample = self.rows if rows.n <= few or doubtful(self.rows, n_classes) else self.rows.sample(few, seed)
-            self.few, self.hard = rows.n <= few, False
+            self.few, self.hard = rows.n <= self._most(), False
+            self.sample = self._sampled()
+            self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
+
+    def _most(self) -> int:
+        """So many rows at most are taken whole for sketches of the curvature."""
+        return max(SMALL // 4, self.rows.n // SAMPLE_SHARE)
+
+    def _sampled(self) -> Rows:
+        """The rows of sketches that take a part of all rows."""
+        whole = self.few or doubtful(self.rows, self.q)
+        return self.rows if whole else self.rows.sample(self._most(), self.seed)
 
     def fit(
         self,
@@ -102,6 +115,10 @@ class StackPath:
         with one_blas_thread():
             if pays(self.rows, self.q, penalty):
                 return self._reduced(penalty, start, settled, max_iter, copies)
+            if self.screening is not None and serves(self.rows, penalty):
+                found, start = self._screened(self.screening, penalty, start, settled, max_iter, copies)
+                if found is not None:
+                    return found
             rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
             if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
                 rows = rows.sharper()
@@ -135,11 +152,37 @@ class StackPath:
         W, b = reduction.weights(found.W, found.b)
         return replace(found, W=W, b=b)
 
+    def _screened(
+        self,
+        screening: Screening,
+        penalty: Penalty,
+        start: tuple[Array, Array] | None,
+        settled: float,
+        max_iter: int,
+        copies: int,
+    ) -> tuple[StackFit | None, tuple[Array, Array] | None]:
+        """The same on the columns that matter; None where those are too many, and a start for all."""
+
+        def fit(rows: Rows, coordinates: Coordinates, begin: tuple[Array, Array]) -> StackFit:
+            few = copy.copy(self)
+            few.screening, few.rows, few.coordinates = None, rows, coordinates
+            few.sample = few._sampled()
+            found = few.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+            self.hard |= few.hard
+            return found
+
+        def enough(found: StackFit, gap: Array) -> bool:
+            return bool((gap <= np.maximum(MORE * found.gap, PROOF)).all())
+
+        return screening.fit(_tiled(self.rows, copies), penalty, start, fit, enough)
+
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
             return Newton()
         if many_classes(objective):
             return LBFGS(ClusterSketch(), REVIEWS_MANY)
+        if self.screening is None and sparing(objective):
+            return OrthantLBFGS(DiagonalSketch(sample))
         sketch = Sketch(sample) if self.few or not doubtful(objective.rows, self.q) else DoubtSketch(self.hard)
         return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(sketch)
 
