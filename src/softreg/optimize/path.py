@@ -27,7 +27,7 @@ from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.precondition import DiagonalSketch, Sketch
 from softreg.optimize.reduction import Reduction, pays, reduce
-from softreg.optimize.screening import Screening, serves, sparing
+from softreg.optimize.screening import MORE, Screening, serves, sparing
 from softreg.optimize.solution import StackFit, Status
 from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes
 from softreg.optimize.strategy import Strategy
@@ -46,8 +46,6 @@ UNKNOWN = 1e300
 """The movement of a loss that has been looked at but once."""
 UNSEEN = 1e30
 """The loss of a row that has not been looked at, in float32."""
-MORE = 2.0
-"""Columns that were left out may make the certified gap so many times as large; otherwise they come in."""
 EASY = 8
 """A warm fit that took more passes than this says that the next one deserves a better sketch of the curvature."""
 LEAST_SHRINK, MOST_SHRINK = 0.5, 0.95
@@ -171,10 +169,12 @@ class StackPath:
             self.hard |= few.hard
             return found
 
-        def enough(found: StackFit, gap: Array) -> bool:
-            return bool((gap <= np.maximum(MORE * found.gap, PROOF)).all())
+        def enough(found: StackFit, gap: Array, pulled: bool) -> bool:
+            return not pulled or bool((gap <= np.maximum(MORE * found.gap, PROOF)).all())
 
-        return screening.fit(_tiled(self.rows, copies), penalty, start, fit, enough)
+        rows = _tiled(self.rows, copies)
+        rows = rows if settled or rows.dtype == np.float64 else rows.sharper()
+        return screening.fit(rows, penalty, start, fit, enough)
 
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":

@@ -37,17 +37,22 @@ Weights = tuple[Array, Array]
 """W (m, d, q) and b (m, q) of the members of a stack."""
 Fit = Callable[[Rows, Coordinates, Weights], StackFit]
 """What fits all members on some of the columns, from these weights on."""
-Enough = Callable[[StackFit, Array], bool]
-"""Whether the certified gaps (m,) with all columns are small enough, given the fit on some of them."""
+Enough = Callable[[StackFit, Array, bool], bool | None]
+"""Whether certified gaps (m,) with all columns are small enough, given the fit on some of them and whether others are
+pulled harder than l1 holds them; None where a fit with all columns has to go on."""
 
 LEAST = 256
 """Fewer columns than this are never screened."""
 SMALL_PART = 0.25
 """Columns are copied for the fits on them, so these may hold this part of the stored numbers at most; where more are
 needed, the fit goes on with all columns, from where it is."""
+PULLED = 0.5
+"""Where this part of the stored numbers, or more, lies in columns that are pulled harder than l1 will hold them, and
+rows are more than columns, most may come to live, and nothing is left out. (Where rows are fewer, most never do.)"""
 FIRST = 50
 """So many columns may come in at once in any case; otherwise at most as many as there are, or as live."""
-ROUNDS = 50
+MORE = 2.0
+"""Columns that were left out may make the certified gap so many times as large; otherwise they come in."""
 MOST_FACTORS, SMALL_FACTORS = 4.0, 1 << 20
 
 
@@ -90,32 +95,34 @@ class Screening:
         """The members with this penalty, fitted on the columns that matter; None where those are too many, and where
         a fit with all columns may begin.
 
-        `rows` are the rows of the screening with the weights of all members.
+        `rows` are the rows of the screening with the weights of all members, in the precision of the looks at them.
         """
-        W, b = start if start is not None else (np.zeros((len(penalty.l1), rows.d, self.q)), None)
+        m = len(penalty.l1)
+        W, b = (np.zeros((m, rows.d, self.q)), np.zeros((m, self.q))) if start is None else map(np.asarray, start)
         alive = (W != 0).any(axis=(0, 2))
         if self._share(alive) > SMALL_PART:
             return None, start
-        passes, keep = 0.0, self._first(rows, penalty, W[:, alive], b, alive)
-        found, b = None, np.zeros((len(W), self.q)) if b is None else b
-        for _ in range(ROUNDS):
-            share = self._share(keep)
-            if share > SMALL_PART:
-                break
-            columns = np.flatnonzero(keep)
-            few, coordinates = taken(self.rows, columns), self.coordinates.some(columns)
-            found = fit(few, coordinates, (W[:, columns], b))
-            look = self._look(rows, penalty, few, columns, found.W, found.b)
+        keep = self._first(rows, penalty, W[:, alive], b, alive)
+        passes, found, columns = 0.0, None, np.zeros(0, dtype=np.intp)
+        while (share := self._share(keep)) <= SMALL_PART:
+            if len(columns) < keep.sum():
+                columns = np.flatnonzero(keep)
+                few = taken(self.rows, columns)
+            found = fit(few, self.coordinates.some(columns), (W[:, columns], b))
+            look, over = self._look(rows, penalty, few, columns, found.W, found.b)
+            if not (over > 1).any() and (look.gap > MORE * found.gap).any() and rows.dtype != np.float64:
+                rows = rows.sharper()  # rounding, as the fit must have found before
+                look, over = self._look(rows, penalty, few, columns, found.W, found.b)
             passes += found.passes * share + 0.5
-            W = np.zeros(W.shape)
+            W, b = np.zeros(W.shape), look.b
             W[:, columns] = found.W
-            b = look.b
-            over = self._over(look, penalty)
-            over[keep] = 0.0
-            if enough(found, look.gap) or not (over > 1).any():
+            done = enough(found, look.gap, bool((over > 1).any()))
+            if done is None:
+                break
+            if done:
                 self._remember(penalty, look.A)
-                more = {"W": W, "b": b, "value": look.value, "gap": look.gap}
-                return replace(found, passes=int(np.ceil(passes)), **more), None
+                found = replace(found, W=W, b=b, value=look.value, gap=look.gap)
+                return replace(found, passes=int(np.ceil(passes))), None
             keep = keep | hardest(over, over > 1, max(FIRST, len(columns)))
         return None, (start if found is None else (W, b))
 
@@ -127,17 +134,21 @@ class Screening:
             self.stored = np.bincount(self.rows.X.indices, minlength=self.rows.d)
         return float(self.stored[keep].sum() / max(1, self.rows.stored))
 
-    def _first(self, rows: Rows, penalty: Penalty, W: Array, b: Array | None, alive: Array) -> Array:
-        """The columns (d,) of the first fit: those that live, and those pulled hardest at the nearest strength."""
+    def _first(self, rows: Rows, penalty: Penalty, W: Array, b: Array, alive: Array) -> Array:
+        """The columns (d,) of the first fit: those that live, and those pulled hardest at the nearest strength; all,
+        where too many are."""
         if not self.pulls:
             columns = np.flatnonzero(alive)
-            b = np.zeros((len(W), self.q)) if b is None else b
-            force = np.abs(self._look(rows, penalty, taken(self.rows, columns), columns, W, b).A).max(axis=(0, 1))
+            look, _ = self._look(rows, penalty, taken(self.rows, columns), columns, W, b)
+            force = np.abs(look.A).max(axis=(0, 1))
             self.pulls.append((max(float(force.max()), float(penalty.l1.max())), force))
         over, keep = np.zeros(rows.d), np.zeros(rows.d, dtype=bool)
         for l1 in np.unique(penalty.l1):
             s, force = min(self.pulls, key=lambda pull: (pull[0] < l1, abs(pull[0] - l1)))
             over, keep = np.maximum(over, force / l1), keep | (force >= 2 * l1 - s)
+        if rows.n > rows.d and self._share(over > 1) > PULLED:
+            return np.ones(rows.d, dtype=bool)
+        keep |= over == over.max()  # one at least
         return alive | hardest(over, keep & ~alive, max(FIRST, int(alive.sum())))
 
     def _remember(self, penalty: Penalty, A: Array) -> None:
@@ -146,27 +157,28 @@ class Screening:
             force = np.abs(A[penalty.l1 == l1]).max(axis=(0, 1))
             self.pulls = [pull for pull in self.pulls if pull[0] != l1] + [(float(l1), force)]
 
-    @staticmethod
-    def _over(look: Look, penalty: Penalty) -> Array:
-        """How hard each column (d,) is pulled, in units of what l1 holds; the largest of all members and classes."""
-        return np.asarray((np.abs(look.A).max(axis=1) / penalty.l1[:, None]).max(axis=0))
-
-    def _look(self, rows: Rows, penalty: Penalty, few: Rows, columns: Columns, W: Array, b: Array) -> Look:
-        """What all columns say of weights W (m, k, q) of some: half a pass, for the logits come from the few alone."""
+    def _look(
+        self, rows: Rows, penalty: Penalty, few: Rows, columns: Columns, W: Array, b: Array
+    ) -> tuple[Look, Array]:
+        """What all columns say of weights W (m, k, q) of some, and how hard each other one is pulled (d,), in units of
+        what l1 holds: half a pass, for the logits come from the few alone."""
         objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
+        few = few if few.dtype == rows.dtype else few.sharper()
         W = np.ascontiguousarray(np.moveaxis(W, 1, 2))
         _place(objective, few, self.coordinates.some(columns), W, b)
         shift, left = objective.balance()
         loss, G = objective.gradient(shift)
         A = G[..., :-1]
         A *= self.coordinates.scale
-        matters = (np.abs(A).max(axis=1) > penalty.l1[:, None]).any(axis=0)  # else a weight of 0 leaves no gap
+        over = np.asarray((np.abs(A).max(axis=1) / penalty.l1[:, None]).max(axis=0))
+        matters = over > 1  # else a weight of 0 leaves no gap
         matters[columns] = True
         wide = np.zeros((*W.shape[:2], int(matters.sum())))
         wide[..., np.isin(np.flatnonzero(matters), columns)] = W
         gap = certificate.gap_of(objective, shift, loss, A[..., matters], wide)
         gap = np.where(left <= certificate.BALANCED, gap, np.inf)
-        return Look(A, loss + penalty.value(W), gap, b + shift)
+        over[columns] = 0.0
+        return Look(A, loss + penalty.value(W), gap, b + shift), over
 
 
 def sparing(objective: Objective) -> bool:

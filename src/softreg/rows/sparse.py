@@ -107,7 +107,8 @@ class SparseRows(MemoryRows[SparseBlock]):
         return np.searchsorted(self.X.indptr, targets)
 
     def cut(self, start: int, stop: int) -> SparseBlock:
-        """Rows `start` to `stop` as a block: the stored numbers themselves; float products of double ones cost no copy, the other way round they do."""
+        """Rows `start` to `stop` as a block: the stored numbers themselves; float products of double ones cost no copy,
+        the other way round they do."""
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
         data = X.data[a:b]
         if data.dtype != np.float64:
