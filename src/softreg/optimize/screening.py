@@ -42,18 +42,22 @@ Enough = Callable[[StackFit, Array, bool], bool | None]
 pulled harder than l1 holds them; None where a fit with all columns has to go on."""
 
 LEAST = 256
-"""Fewer columns than this are never screened."""
+"""Fewer columns than this are never screened: a fit of 20,000 x 300 with 18 living columns takes 0.2 s either way, of
+20,000 x 1,000 0.25 in place of 0.8 s."""
 SMALL_PART = 0.25
 """Columns are copied for the fits on them, so these may hold this part of the stored numbers at most; where more are
-needed, the fit goes on with all columns, from where it is."""
+needed, the fit goes on with all columns, from where it is. (MNIST needs more already where 200 weights live.)"""
 PULLED = 0.5
 """Where this part of the stored numbers, or more, lies in columns that are pulled harder than l1 will hold them, and
-rows are more than columns, most may come to live, and nothing is left out. (Where rows are fewer, most never do.)"""
+rows are more than columns, most may come to live, and nothing is left out: 20,000 x 1,000 of which 615 live then take
+0.8 s, and 1.1 s if rounds are tried. (Where rows are fewer, most never live: 115 of 10,000 for 1,000 rows.)"""
 FIRST = 50
 """So many columns may come in at once in any case; otherwise at most as many as there are, or as live."""
 MORE = 2.0
 """Columns that were left out may make the certified gap so many times as large; otherwise they come in."""
 MOST_FACTORS, SMALL_FACTORS = 4.0, 1 << 20
+"""Factors of the curvature, one a class, may hold so many times the stored numbers of the columns taken, which count as
+the second number at least; otherwise a diagonal serves."""
 
 
 def serves(rows: Rows, penalty: Penalty) -> bool:
