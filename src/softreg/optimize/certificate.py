@@ -53,15 +53,23 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
     Shrinking: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its A is `share A`.
     """
     A, W = loss_gradient(objective, theta, G)
-    penalty = objective.penalty
     if isinstance(objective, LeanObjective):
         return np.minimum(_by_tilting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
+    return gap_of(objective, np.zeros(theta.shape[:2]), loss, A, W)
+
+
+def gap_of(objective: Objective, shift: Array, loss: Array, A: Array, W: Array) -> Array:
+    """The certified gap (m,) from gradient A of the loss and weights W (m, q, d) at the kept logits plus `shift`.
+
+    Columns whose weights are 0 and whose gradient is no larger than the l1 strength add nothing and may be left out.
+    """
+    penalty = objective.penalty
     gap = penalty.fenchel_gap(A, W)
     share = penalty.feasible_share(A)
     known = np.isfinite(gap) | (share == 0) | (penalty.l2 > 0)  # with an l2 part, inf is an overflow, not a proof
     if known.all():
         return gap
-    entropy = objective.entropy(np.zeros(theta.shape[:2]), share)
+    entropy = objective.entropy(shift, share)
     shrunk = loss + penalty.value(W) - entropy  # the conjugate is 0 at a feasible point of a pure l1 penalty
     return np.where(known, gap, shrunk)
 

@@ -60,6 +60,10 @@ class Coordinates:
         derivative[..., self.constant] = 0.0
         return derivative
 
+    def some(self, columns: Array) -> Coordinates:
+        """The coordinates of some of the columns."""
+        return Coordinates(self.shift[columns], self.scale[columns], self.constant[columns], self.explicit)
+
     def for_block(self) -> tuple[Array, Array]:
         """The shift and scale that turn a block's numbers into z."""
         if self.explicit:

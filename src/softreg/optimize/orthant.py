@@ -68,8 +68,7 @@ class OrthantLBFGS(LBFGS):
         key = where.tobytes()
         known = self._cache.get((j, k))
         if known is None or known[0] != key:
-            L = np.linalg.cholesky(B[np.ix_(where, where)])
-            known = self._cache[j, k] = (key, L)
+            known = self._cache[j, k] = (key, _root(B[np.ix_(where, where)]))
         return known[1]
 
     def _diagonal(self, objective: Objective) -> Array:
@@ -92,6 +91,18 @@ class OrthantLBFGS(LBFGS):
             self.matrices = (blocks, group[keep] if blocks else group)  # none before the first direction
         else:
             self.matrices = self.matrices.keep(keep)
+
+
+def _root(B: Array) -> Array:
+    """The Cholesky factor of a block that rounding may have left without one: then of a little more than the block."""
+    more = 0.0
+    while True:
+        try:
+            return np.linalg.cholesky(B + more * np.diag(np.diag(B)) if more else B)
+        except np.linalg.LinAlgError:
+            more = max(10 * more, 1e-7)
+            if not np.isfinite(B).all() or more > 1:
+                raise
 
 
 def _within(theta: Array, step: Array, side: Array, hold: Array) -> Array:

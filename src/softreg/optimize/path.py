@@ -9,6 +9,7 @@ objective says little of it: where a penalty is weak, a gap of 1e-6 nats has bee
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from softreg.optimize.climbing_path import climb_members
 from softreg.optimize.clusters import ClusterSketch
-from softreg.optimize.coordinates import standardise
+from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent
 from softreg.optimize.doubt import DoubtSketch, doubtful
 from softreg.optimize.lbfgs import LBFGS
@@ -24,9 +25,10 @@ from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
-from softreg.optimize.precondition import Sketch
+from softreg.optimize.precondition import DiagonalSketch, Sketch
 from softreg.optimize.reduction import Reduction, pays, reduce
 from softreg.optimize.remembered import Pair, RememberedLBFGS
+from softreg.optimize.screening import MORE, Screening, serves, sparing
 from softreg.optimize.solution import StackFit, Status
 from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes, sampled, warm
 from softreg.optimize.strategy import Strategy
@@ -86,11 +88,16 @@ class StackPath:
         self.small: tuple[Reduction, StackPath] | None = None
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
-            few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
-            self.sample = self.rows if rows.n <= few or doubtful(self.rows, n_classes) else self.rows.sample(few, seed)
-            self.few = rows.n <= few
-            self.sketch = DoubtSketch() if doubtful(self.rows, n_classes) and not self.few else None
-            self.pairs: list[Pair] = []
+            self.hard, self.pairs = False, list[Pair]()
+            self._ready()
+            self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
+
+    def _ready(self) -> None:
+        """What sketches of the curvature of these rows are made of."""
+        few = max(SMALL // 4, self.rows.n // SAMPLE_SHARE)
+        drawn, self.few = doubtful(self.rows, self.q), self.rows.n <= few
+        self.sample = self.rows if self.few or drawn else self.rows.sample(few, self.seed)
+        self.sketch = DoubtSketch() if drawn and not self.few else None
 
     def fit(
         self,
@@ -109,6 +116,10 @@ class StackPath:
         with one_blas_thread():
             if pays(self.rows, self.q, penalty):
                 return self._reduced(penalty, start, settled, max_iter, copies)
+            if self.screening is not None and serves(self.rows, penalty):
+                found, start = self._screened(self.screening, penalty, start, settled, max_iter, copies)
+                if found is not None:
+                    return found
             rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
             if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
                 rows = rows.sharper()
@@ -124,8 +135,7 @@ class StackPath:
             descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=tol, max_iter=max_iter)
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
-            if self.sketch is not None:
-                self.sketch.hard = objective.passes > EASY
+            self.hard = objective.passes > EASY
             self.pairs = strategy.handed_on() if isinstance(strategy, RememberedLBFGS) else []
             done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
             return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
@@ -144,11 +154,41 @@ class StackPath:
         W, b = reduction.weights(found.W, found.b)
         return replace(found, W=W, b=b)
 
+    def _screened(
+        self,
+        screening: Screening,
+        penalty: Penalty,
+        start: tuple[Array, Array] | None,
+        settled: float,
+        max_iter: int,
+        copies: int,
+    ) -> tuple[StackFit | None, tuple[Array, Array] | None]:
+        """The same on the columns that matter; None where those are too many, and a start for all."""
+
+        def fit(rows: Rows, coordinates: Coordinates, begin: tuple[Array, Array]) -> StackFit:
+            few = copy.copy(self)
+            few.screening, few.rows, few.coordinates = None, rows, coordinates
+            few._ready()
+            found = few.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+            self.hard = few.hard
+            return found
+
+        def enough(found: StackFit, gap: Array, pulled: bool) -> bool:
+            return not pulled or bool((gap <= np.maximum(MORE * found.gap, PROOF)).all())
+
+        rows = _tiled(self.rows, copies)
+        rows = rows if settled or rows.dtype == np.float64 else rows.sharper()
+        return screening.fit(rows, penalty, start, fit, enough)
+
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
             return Newton()
         if many_classes(objective):
             return LBFGS(ClusterSketch(), REVIEWS_MANY)
+        if self.screening is None and sparing(objective):
+            return OrthantLBFGS(DiagonalSketch(sample))
+        if self.sketch is not None:
+            self.sketch.hard = self.hard
         sketch = self.sketch or Sketch(sample)
         if objective.penalty.l1.any():
             return OrthantLBFGS(sketch)

@@ -210,6 +210,14 @@ class Sketch:
         return [partial(block, share) for share in shares]
 
 
+class DiagonalSketch(Sketch):
+    """A diagonal, however few the columns are."""
+
+    def matrices(self, objective: Objective, theta: Array) -> Diagonal:
+        """The diagonal of the curvature of the loss at `theta`, plus the penalty's, from all rows."""
+        return self._diagonal(objective)
+
+
 def distinct(shares: Array) -> Array:
     """The shares (q, s) of the classes, or (1, s) where all are alike: of two classes, and of all at the start.
 

@@ -11,6 +11,7 @@ from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome
 from softreg.optimize.dual import Summit, climb
+from softreg.optimize.few_columns import Order, on_few_columns
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
 from softreg.optimize.nested import newton
@@ -18,8 +19,9 @@ from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
 from softreg.optimize.penalties import Penalty
-from softreg.optimize.precondition import MAX_CLASSES, Sketch, wide
+from softreg.optimize.precondition import MAX_CLASSES, DiagonalSketch, Sketch, wide
 from softreg.optimize.reduction import pays, reduce
+from softreg.optimize.screening import Weights, serves, sparing
 from softreg.optimize.solution import Progress, Solution, Status
 from softreg.optimize.start import from_class_means
 from softreg.optimize.strategy import Strategy
@@ -97,12 +99,30 @@ def minimise(
                 on_progress=on_progress,
             )
             return tuple(small.back(solution) for solution in found)
-        rows, name = _with_solver(rows, n_classes, penalty, solver)
-        make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
-        objective = make(rows, n_classes, penalty, coordinates, fit_intercept)
-        theta = _start(objective, coordinates, start)
-        outcome = _descend(objective, theta, name, tol, max_iter, seed, start is None, on_progress)
-        return tuple(_solution(objective, coordinates, outcome, j) for j in range(len(theta)))
+        order = Order(n_classes, penalty, fit_intercept, solver, tol, max_iter, seed, on_progress)
+        if serves(rows, penalty):
+            few, start = on_few_columns(rows, coordinates, order, start, optimum)
+            if few is not None:
+                return few
+        return optimum(rows, coordinates, order, start)
+
+
+def optimum(
+    rows: Rows, coordinates: Coordinates, order: Order, start: Weights | None, few: bool = False
+) -> tuple[Solution, ...]:
+    """The minimum for rows in these coordinates; `few` says that they are some of the columns of others."""
+    rows, name = _with_solver(rows, order.n_classes, order.penalty, order.solver)
+    make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
+    objective = make(rows, order.n_classes, order.penalty, coordinates, order.fit_intercept)
+    theta = _start(objective, coordinates, start)
+    if few and sparing(objective):
+        strategy = OrthantLBFGS(DiagonalSketch(rows))
+        more: dict[str, Any] = {"tol": order.tol, "max_iter": order.max_iter, "on_progress": order.on_progress}
+        outcome = Descent(objective, strategy, theta, **more).run()
+    else:
+        rest = (order.tol, order.max_iter, order.seed, start is None, order.on_progress)
+        outcome = _descend(objective, theta, name, *rest)
+    return tuple(_solution(objective, coordinates, outcome, j) for j in range(len(theta)))
 
 
 def _with_solver(rows: Rows, n_classes: int, penalty: Penalty, solver: str) -> tuple[Rows, str]:

@@ -105,6 +105,16 @@ class DenseRows(MemoryRows[DenseBlock]):
         few = DenseRows(self.X[index], self.labels[index], weights)
         return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
 
+    def take(self, columns: Array) -> DenseRows:
+        """The same rows with the columns of these numbers alone: a copy of those."""
+        shift, scale = (None if a is None else a[columns] for a in (self.shift, self.scale))
+        X = np.take(self.X, columns, axis=1)
+        return DenseRows(X, self.labels, self.weights, shift=shift, scale=scale, dtype=self.dtype)
+
+    def cut(self, start: int, stop: int) -> DenseBlock:
+        """Rows `start` to `stop` as a block of their own, whatever the blocks are; nothing is copied."""
+        return DenseBlock(self, start, stop)
+
     def ready(self, X: Array) -> Array:
         """Stored numbers as they are multiplied: themselves, or a shifted and cast copy."""
         if self.shift is None and X.dtype == self.dtype:

@@ -91,7 +91,7 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.X, self.labels, self.weights = X, labels, weights
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
-        self.blocks = [self._block(a, b) for a, b in self._cuts()]
+        self.blocks = [self.cut(a, b) for a, b in self._cuts()]
 
     def _cuts(self) -> list[tuple[int, int]]:
         """First and last row + 1 of each block: about equally many stored numbers in all."""
@@ -106,8 +106,9 @@ class SparseRows(MemoryRows[SparseBlock]):
         """Before which rows so many numbers are stored."""
         return np.searchsorted(self.X.indptr, targets)
 
-    def _block(self, start: int, stop: int) -> SparseBlock:
-        """The stored numbers themselves; float products of double ones cost no copy, the other way round they do."""
+    def cut(self, start: int, stop: int) -> SparseBlock:
+        """Rows `start` to `stop` as a block: the stored numbers themselves; float products of double ones cost no copy,
+        the other way round they do."""
         X, (a, b) = self.X, self.X.indptr[[start, stop]]
         data = X.data[a:b]
         if data.dtype != np.float64:
@@ -119,6 +120,10 @@ class SparseRows(MemoryRows[SparseBlock]):
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
         index, weights = drawn(self, size, int(self.stored / max(1, self.n) * (self.X.dtype.itemsize + 4)), seed)
         return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
+
+    def take(self, columns: Array) -> SparseRows:
+        """The same rows with the columns of these numbers alone: a copy of those."""
+        return SparseRows(self.X[:, columns], self.labels, self.weights, dtype=self.dtype)
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
         """Write `(X - shift) / scale` of these rows to `out`."""

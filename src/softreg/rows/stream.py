@@ -41,7 +41,8 @@ class StreamSparse(SparseRows):
         found: Array = self.X.cuts(targets)
         return found
 
-    def _block(self, start: int, stop: int) -> SparseBlock:
+    def cut(self, start: int, stop: int) -> SparseBlock:
+        """Rows `start` to `stop` as a block that reads them when they are asked for."""
         return StreamBlock(self, start, stop, None)
 
     def row_squares(self) -> Array | None:
