@@ -457,7 +457,7 @@ def test_the_picture_of_a_path(problem):
     axes = model.plot_path(Figure().subplots())
     assert axes.get_xscale() == "log"
     assert axes.get_ylabel() == "held-out log_loss, nats"
-    assert pd.DataFrame(model.path_.as_dict()).shape == (3, 7)
+    assert pd.DataFrame(model.path_.as_dict()).shape == (3, 8)
 
 
 def test_the_same_fit_twice_gives_the_same_bits(problem):

@@ -16,7 +16,7 @@ from softreg.models.leave_one_out import leave_one_out
 from softreg.models.path import PathPoint, standard_error
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scoring import call, row_scores
-from softreg.models.stack import Answer, FoldStack
+from softreg.models.stack import Answer, FoldStack, Place, strengths
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
@@ -38,13 +38,14 @@ class Judge:
     folds: Folds | None
     scorer: Callable[..., float] | str
 
-    def point(self, strength: float, l1_ratio: float, answer: Answer, held: Array) -> PathPoint:
-        """What the held-out logits (L, n, q) say of this strength."""
+    def point(self, place: Place, answer: Answer, held: Array) -> PathPoint:
+        """What the held-out logits (L, n, q) say of this strength, l1_ratio and share of the l1 part."""
+        (strength, l1_ratio, relaxed), (l1, l2) = place, strengths(place)
         loss, share = self._fold_scores("log_loss", answer, held)
         scores = loss if self.scorer == "log_loss" else self._fold_scores(self.scorer, answer, held)[0]
         mean, error = standard_error(scores, share)
         W, _ = answer.of_all_rows
-        penalty = strength * (l1_ratio * float(np.abs(W).sum()) + (1 - l1_ratio) / 2 * float((W**2).sum()))
+        penalty = l1 * float(np.abs(W).sum()) + l2 / 2 * float((W**2).sum())
         return PathPoint(
             strength=strength,
             l1_ratio=l1_ratio,
@@ -59,15 +60,16 @@ class Judge:
             penalty=penalty,
             passes=answer.passes,
             settled=answer.settled,
+            relaxed=relaxed,
         )
 
-    def held_out(self, strength: float, l1_ratio: float, answer: Answer) -> Array:
+    def held_out(self, place: Place, answer: Answer) -> Array:
         """The logits (L, n, q) of each row from the folds that it judges, or from the model without it."""
         if self.folds is not None:
             return answer.held
-        l1, l2 = strength * l1_ratio, strength * (1 - l1_ratio)
-        V, intercept = self.stack.V[0], self.stack.settings.fit_intercept
-        return leave_one_out(host_rows(self.X), self.labels, V, answer.of_all_rows, l1, l2, intercept)[None]
+        (W, b), V, intercept = answer.of_all_rows, self.stack.V[0], self.stack.settings.fit_intercept
+        free = W != 0 if place[2] < 1 else None
+        return leave_one_out(host_rows(self.X), self.labels, V, (W, b), *strengths(place), intercept, free)[None]
 
     def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:
         """The score of each fold (K,), nan where no row can judge it, and the weight of its rows (K,)."""

@@ -30,7 +30,8 @@ class PathPoint:
     mean held-out log loss in nats, whatever the scoring; `gap`, the largest certified gap of the folds and the model of
     all rows, in nats; `nonzero` weights of the latter; `objective` and `penalty`, its training objective and what of
     that is penalty, in nats; `passes` over the rows; `settled`, whether the folds' losses were known well enough before
-    `max_iter`.
+    `max_iter`; `relaxed`, the share of the l1 part that was left for the fit on the chosen weights, 1 for the elastic
+    net itself.
     """
 
     strength: float
@@ -46,14 +47,15 @@ class PathPoint:
     penalty: float
     passes: int
     settled: bool
+    relaxed: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
     """The points of a path as arrays, from the strongest penalty to the weakest.
 
-    strength, l1_ratio, mean, error, log_loss, gap, nonzero: (S,); scores: (S, K). `chosen` is the place of the chosen
-    point. `as_dict()` makes a data frame: `pandas.DataFrame(path.as_dict())`.
+    strength, l1_ratio, relaxed, mean, error, log_loss, gap, nonzero: (S,); scores: (S, K). `chosen` is the place of the
+    chosen point. `as_dict()` makes a data frame: `pandas.DataFrame(path.as_dict())`.
     """
 
     scoring: str
@@ -61,6 +63,7 @@ class Path:
     chosen: int
     strength: Array
     l1_ratio: Array
+    relaxed: Array
     scores: Array
     mean: Array
     error: Array
@@ -76,12 +79,12 @@ class Path:
         return {name: getattr(self, name) for name in COLUMNS}
 
 
-COLUMNS = ("strength", "l1_ratio", "mean", "error", "log_loss", "gap", "nonzero")
+COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
 
 
 def make_path(points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more: bool) -> Path:
     """The path of these points, strongest penalty first."""
-    order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio))
+    order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio, -p.relaxed))
     columns = {name: np.array([getattr(p, name) for p in order]) for name in (*COLUMNS, "scores")}
     return Path(scoring=scoring, more_is_better=more, chosen=order.index(chosen), **columns)
 
@@ -211,7 +214,7 @@ def standard_error(values: Array, weights: Array) -> tuple[float, float]:
 
 def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
     """Strengths half-way (geometrically) to the neighbours of the chosen point that are far from it."""
-    mine = sorted(p.strength for p in points if p.l1_ratio == chosen.l1_ratio)
+    mine = sorted({p.strength for p in points if p.l1_ratio == chosen.l1_ratio})
     at = mine.index(chosen.strength)
     near = mine[max(0, at - 1) : at] + mine[at + 1 : at + 2]
     far = [s for s in near if max(s, chosen.strength) / min(s, chosen.strength) > FINE]
@@ -224,7 +227,8 @@ def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
 def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
     """The point with the best mean score, or by rule "1se" the strongest penalty within one standard error of it.
 
-    Of equals, the strongest penalty. Raises `ValueError` where no mean is a finite number, or "1se" has one fold only.
+    Of equals, the strongest penalty; of several shares of the l1 part there, the one with the best mean. Raises
+    `ValueError` where no mean is a finite number, or "1se" has one fold only.
     """
     sign = -1.0 if more else 1.0
     told = [p for p in points if np.isfinite(p.mean)]
@@ -233,13 +237,13 @@ def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
             f"no strength has a finite mean score (the first one's is {points[0].mean}), so none can be chosen; look "
             "at the scoring, and at folds that are judged on labels for which their training rows leave no probability."
         )
-    best = min(told, key=lambda p: (sign * p.mean, -p.strength))
+    best = min(told, key=lambda p: (sign * p.mean, -p.strength, -p.relaxed))
     if rule == "min":
         return best
     if not np.isfinite(best.error):
         raise ValueError("rule='1se' needs the standard error over at least two folds; use more folds, or rule='min'.")
     near = [p for p in told if p.l1_ratio == best.l1_ratio and sign * p.mean <= sign * best.mean + best.error]
-    return max(near, key=lambda p: p.strength)
+    return max(near, key=lambda p: (p.strength, -sign * p.mean, p.relaxed))
 
 
 def plot(path: Path, axes: Any = None) -> Any:
@@ -248,11 +252,13 @@ def plot(path: Path, axes: Any = None) -> Any:
         from matplotlib import pyplot
 
         axes = pyplot.subplots()[1]
-    several = len(set(path.l1_ratio.tolist())) > 1
-    for ratio in np.unique(path.l1_ratio):
-        mine = path.l1_ratio == ratio
+    curves = np.unique(np.stack([path.l1_ratio, -path.relaxed], axis=1), axis=0)
+    told = {"l1_ratio": len(np.unique(path.l1_ratio)) > 1, "relaxed": len(np.unique(path.relaxed)) > 1}
+    for ratio, less in curves:
+        mine = (path.l1_ratio == ratio) & (path.relaxed == -less)
         error = np.where(np.isfinite(path.error[mine]), path.error[mine], 0.0)
-        label = f"l1_ratio {ratio:g}" if several else "mean over folds, with its standard error"
+        names = [f"{name} {v:g}" for name, v in (("l1_ratio", ratio), ("relaxed", -less)) if told[name]]
+        label = ", ".join(names) or "mean over folds, with its standard error"
         axes.errorbar(path.strength[mine], path.mean[mine], error, marker="o", markersize=4, capsize=2, label=label)
     chosen = path.strength[path.chosen]
     axes.axvline(chosen, linestyle="--", linewidth=1, color="grey", label=f"chosen: {chosen:.3g}")

@@ -13,7 +13,7 @@ from softreg.models import checks, state
 from softreg.models.path import COLUMNS, Path
 from softreg.probability.label_arrays import is_real
 
-_OWN = ("strengths", "rule", "scoring", "cv")
+_OWN = ("strengths", "rule", "scoring", "cv", "relaxed")
 _SHARED = tuple(name for name in state.PARAMETERS if name not in ("strength", "warm_start"))
 _ARRAYS = (*COLUMNS, "scores")
 
@@ -26,6 +26,7 @@ def path_state(path: Path) -> dict[str, Any]:
 
 def path_from_state(told: Mapping[str, Any]) -> Path:
     """The path that `path_state` described; raises `ValueError` where its parts do not fit together."""
+    told = {"relaxed": [1.0] * len(told["strength"]), **told}  # files of before there was such a thing
     arrays = {name: _array(told[name]) for name in _ARRAYS}
     size, chosen = len(arrays["strength"]), told["chosen"]
     if not all(len(a) == size and a.ndim == (2 if name == "scores" else 1) for name, a in arrays.items()):
@@ -49,7 +50,7 @@ def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Any:
     """A fitted model of class `cls`."""
     found = dict(metadata["parameters"])
-    own = {name: found.pop(name) for name in _OWN}
+    own = {name: found.pop(name) for name in _OWN if name != "relaxed" or name in found}
     own = {name: value for name, value in own.items() if value is not None}  # a splitter or scorer is not stored
     model = cls(**state.parameters({"parameters": found}), **own)
     state.fill(model, arrays, metadata)
@@ -57,6 +58,7 @@ def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str,
     model.scores_ = model.path_.scores
     model.strength_ = float(model.path_.strength[model.path_.chosen])
     model.l1_ratio_ = float(model.path_.l1_ratio[model.path_.chosen])
+    model.relaxed_ = float(model.path_.relaxed[model.path_.chosen])
     checks.check_selection(model)
     return model
 

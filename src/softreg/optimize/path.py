@@ -141,7 +141,7 @@ class StackPath:
         if many_classes(objective):
             return LBFGS(ClusterSketch(), REVIEWS_MANY)
         sketch = Sketch(sample) if self.few or not doubtful(objective.rows, self.q) else DoubtSketch(self.hard)
-        return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(sketch)
+        return (LBFGS if objective.penalty.smooth else OrthantLBFGS)(sketch)
 
     def _begin(self, objective: Objective, start: tuple[Array, Array] | None) -> Array:
         if start is None:
