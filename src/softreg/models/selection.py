@@ -22,13 +22,13 @@ from softreg.models.judging import Judge
 from softreg.models.leave_one_out import check_size
 from softreg.models.predicting import Predictor
 from softreg.models.regression import SoftmaxRegression
+from softreg.models.relaxing import minimise_relaxed
 from softreg.models.scoring import find_scorer, more_is_better
 from softreg.models.stack import FoldStack, Settings
 from softreg.models.storage import write_model
 from softreg.models.walk import Walk
 from softreg.models.weights import in_bounds, row_weights, sample_weights
-from softreg.optimize.relaxed import minimise_relaxed
-from softreg.rows import Array, as_rows
+from softreg.rows import Array
 
 SETTLED = 1e-5
 """A fold is done when its held-out log loss will hardly move by more than this, in nats, as far as its last steps tell
@@ -161,13 +161,13 @@ class SoftmaxRegressionCV(Predictor):
         chosen, settings = walk.chosen, self._settings()
         start, second = ((w[0][None], w[1][None]) if w else None for w in (walk.start, walk.start_relaxed))
         (net,), (solution,) = minimise_relaxed(
-            as_rows(X, labels, None if weight is None else weight[None, :]),
+            X,
+            labels,
+            None if weight is None else weight[None, :],
             len(self.classes_),
-            chosen.strength,
-            chosen.l1_ratio,
-            chosen.relaxed,
-            start=start,
-            second=second,
+            (chosen.strength, chosen.l1_ratio, chosen.relaxed),
+            start,
+            second,
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,
@@ -205,7 +205,8 @@ class SoftmaxRegressionCV(Predictor):
         def line(point: path.PathPoint) -> None:
             print(
                 f"strength {point.strength:9.3g}   score {point.mean:.6f} +- {point.error:.6f}   "
-                f"nonzero {point.nonzero}   passes {point.passes}",
+                f"nonzero {point.nonzero}   passes {point.passes}"
+                f"{f'   relaxed {point.relaxed:g}' if point.relaxed < 1 else ''}",
                 file=sys.stderr,
             )
 

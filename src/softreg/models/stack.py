@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,8 +97,18 @@ class FoldStack:
         self.V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
         self.mass = class_mass(self.V, labels, q)
         self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
+        self.cohorts = self._cohorts()
+
+    def on(self, X: Any) -> FoldStack:
+        """The same folds of the same rows on other columns."""
+        other = copy.copy(self)
+        other.rows = as_rows(X, self.labels, self.V[:1])
+        other.cohorts = other._cohorts()
+        return other
+
+    def _cohorts(self) -> list[Cohort]:
         seen = self.mass > 0
-        self.cohorts = [self._cohort(np.array(p), seen) for p in sorted({tuple(s) for s in seen}, reverse=True)]
+        return [self._cohort(np.array(p), seen) for p in sorted({tuple(s) for s in seen}, reverse=True)]
 
     def _cohort(self, pattern: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Cohort:
         """The members whose training rows show just these classes."""

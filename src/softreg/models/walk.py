@@ -11,6 +11,7 @@ import numpy as np
 from softreg.models import path
 from softreg.models.judging import Judge, out_of_fold
 from softreg.models.path import PathPoint
+from softreg.models.relaxing import relax
 from softreg.models.stack import Answer, FoldStack, Place, Weights
 from softreg.rows import Array
 
@@ -128,7 +129,7 @@ class Walk:
         todo = {place: answer for place, answer in todo.items() if place[2] < 1}
         if not todo:
             return {}
-        found = dict(zip(todo, self.stack.relax(list(todo), list(todo.values())), strict=True))
+        found = dict(zip(todo, relax(self.stack, self.judge.X, list(todo), list(todo.values())), strict=True))
         for place, answer in found.items():
             W, b = answer.of_all_rows
             self.relaxed[place] = W.copy(), b.copy()

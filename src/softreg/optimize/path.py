@@ -230,6 +230,11 @@ class WatchedDescent(Descent):
         self.moves[:, mine] = np.where(self.out.n_iter[mine] > self.steps[mine], moves, self.moves[:, mine])
         self.last[mine], self.steps[mine] = now, self.out.n_iter[mine]
 
+    def _keep(self, keep: Array) -> bool:
+        if not keep.all():
+            self.watch(self.objective)  # the proof with which members leave has balanced their bias
+        return super()._keep(keep)
+
     def _iterate(self, iteration: int) -> bool:
         """One step of all models in the stack; False when none is left to improve."""
         going = super()._iterate(iteration)
