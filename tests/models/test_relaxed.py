@@ -25,7 +25,7 @@ STRENGTHS = [5e-2, 2e-2, 5e-3]
 
 
 @parametrize_with_checks(
-    [SoftmaxRegressionCV([1e-2], penalty="elasticnet", l1_ratio=0.5, relaxed=[1.0, 0.0], cv=3, tol=1e-12)]
+    [SoftmaxRegressionCV([1e-2], penalty="elasticnet", l1_ratio=0.5, relaxed=[1.0, 0.0], cv=3, tol=1e-14)]
 )
 def test_scikit_learn_s_own_checks(estimator, check):
     check(estimator)

@@ -71,7 +71,8 @@ def minimise_relaxed(
     few, begin = X if used.all() else X[:, used], (W[:, used], b)
     penalty = relaxed_net(np.full(m, strength), ratio, share, chosen[:, used])
     found = minimise(as_rows(few, labels, V), q, penalty, start=begin, **settings)
-    return first, tuple(replace(fit, W=_among(fit.W[None], used)[0]) for fit in found)
+    # the classes' biases may share anything; they share nothing, so that the same rows give the same logits
+    return first, tuple(replace(fit, W=_among(fit.W[None], used)[0], b=fit.b - fit.b.mean()) for fit in found)
 
 
 def _used(weights: Any) -> NDArray[np.bool_]:
