@@ -87,10 +87,10 @@ def test_folds_score_like_each_fold_by_hand(few_true, kind):
     Y = 0.9 * Y + 0.1 / Y.shape[1] if kind == "soft" else Y
     v = np.random.default_rng(0).uniform(0.2, 2, 150) if kind == "weighted" else None
     splits = list(StratifiedKFold(3).split(X, y))
-    model = SoftmaxRegressionCV(STRENGTHS, penalty="elasticnet", l1_ratio=0.7, relaxed=[0.3, 0.0], cv=splits)
+    model = SoftmaxRegressionCV(STRENGTHS, penalty="elasticnet", l1_ratio=0.7, relaxed=[0.6, 0.0], cv=splits)
     model.fit(sp.csr_array(X) if kind == "sparse" else X, Y if kind == "soft" else y, v)
     found = model.path_
-    assert found.relaxed.tolist() == [0.3, 0.0] * 3
+    assert found.relaxed.tolist() == [0.6, 0.0] * 3
     assert found.strength.tolist() == np.repeat(STRENGTHS, 2).tolist()
     for j, place in enumerate(zip(found.strength, found.l1_ratio, found.relaxed, strict=True)):
         for k, (train, test) in enumerate(splits):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from softreg.optimize import ElasticNet, Solution, elastic_net, minimise
+from softreg.optimize.coordinates import standardise
+from softreg.optimize.dual import budgets
+from softreg.optimize.objective import Objective
 from softreg.optimize.relaxed import relaxed_net
-from softreg.rows import as_rows
+from softreg.rows import as_rows, kernels
 
 Array = NDArray[Any]
 
@@ -132,6 +136,24 @@ def test_columns_by_the_thousand(make: Any) -> None:
     assert found.gap <= 1e-10
     assert (found.W[~S] == 0).all()
     assert found.value == pytest.approx(confined(X[:, :40], np.eye(3)[codes], S[:40], 0.0, 1e-2), abs=1e-8)
+
+
+def test_sparse_rows_that_would_climb_their_dual() -> None:
+    if kernels._module is None:
+        pytest.skip("no compiled kernels here")
+    random = np.random.default_rng(0)
+    X = random.random((500, 1500)) * (random.random((500, 1500)) < 0.01)
+    codes = random.integers(0, 3, 500)
+    rows = as_rows(sp.csr_array(X), codes)
+    S = np.zeros((1500, 3), dtype=bool)
+    S[:200, :2] = True
+    ridge = elastic_net(1e-3, 0.0)
+    for penalty, climbs in ((ridge, True), (replace(ridge, support=S.T[None]), False)):
+        objective = Objective(rows, 3, penalty, standardise(rows, centred=True)[1])
+        assert (budgets(objective, rows.row_squares()) is not None) == climbs
+    found = fit(sp.csr_array(X), codes, S, 0.0, 1e-3, tol=1e-6)
+    assert (found.W[~S] == 0).all()
+    assert found.value == pytest.approx(confined(X[:, :200], np.eye(3)[codes], S[:200], 0.0, 1e-3), abs=1e-6)
 
 
 def test_the_penalty_by_hand() -> None:

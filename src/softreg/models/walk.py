@@ -112,7 +112,7 @@ class Walk:
             self.whole[net] = W.copy(), b.copy()  # views would keep the weights of all members
             for share in self._shares(net):
                 place = *net, share
-                point = self._judge(place, less.get(place, answer))
+                point = self._judge(place, answer if share == 1 else less[place])
                 if share == self._shares(net)[0]:
                     found.append(point)
             if self.finding:
