@@ -468,7 +468,7 @@ def test_the_picture_of_a_path(problem):
     best = path.mean.argmin()
     assert band.get_y() == pytest.approx(path.mean[best])
     assert band.get_height() == pytest.approx(path.error[best])
-    assert pd.DataFrame(path.as_dict()).shape == (3, 7)
+    assert pd.DataFrame(path.as_dict()).shape == (3, 8)
 
 
 def test_the_picture_of_other_paths(problem):

@@ -57,10 +57,11 @@ def _check_flag(name: str, value: Any) -> None:
         raise ValueError(f"{name}={spell(value)} must be True or False.")
 
 
-def check_selection(model: Any) -> tuple[list[float] | None, list[float]]:
-    """Raise `ValueError` for a parameter out of its range; returns the strengths, None for "auto", and the l1_ratios.
+def check_selection(model: Any) -> tuple[list[float] | None, list[float], list[float]]:
+    """Raise `ValueError` for a parameter out of its range; returns strengths, None for "auto", l1_ratios and shares.
 
-    Both come without repetitions, the strengths from the strongest down.
+    The latter are those of the l1 part to be left after the choice of weights. All come without repetitions, the
+    strengths from the strongest down.
     """
     _check_common(model)
     if model.rule not in ("min", "1se"):
@@ -72,14 +73,38 @@ def check_selection(model: Any) -> tuple[list[float] | None, list[float]]:
     if model.penalty is None or model.penalty == "firth":
         raise ValueError(f"penalty={model.penalty!r} has no strength to choose; use SoftmaxRegression, or another one.")
     ratios = _several("l1_ratio", model.l1_ratio)
-    shares = {_l1_share(model.penalty, ratio) for ratio in ratios}
+    ratios = sorted({_l1_share(model.penalty, ratio) for ratio in ratios})
+    shares = _check_relaxed(model, ratios)
     if isinstance(model.strengths, str) and model.strengths == "auto":
-        return None, sorted(shares)
+        return None, ratios, shares
     strengths = _several("strengths", model.strengths)
     for value in strengths:
         if not is_real(value) or not 0 < value < math.inf:
             raise ValueError(f"strengths holds {spell(value)}; strengths are finite numbers > 0, or 'auto'.")
-    return sorted({float(s) for s in strengths}, reverse=True), sorted(shares)
+    return sorted({float(s) for s in strengths}, reverse=True), ratios, shares
+
+
+def _check_relaxed(model: Any, ratios: list[float]) -> list[float]:
+    """The shares of the l1 part, from the largest down."""
+    shares = _several("relaxed", model.relaxed)
+    for share in shares:
+        if not is_real(share) or not 0 <= share <= 1:
+            raise ValueError(
+                f"relaxed holds {spell(share)}; it is the share of the l1 pull that is left once the weights are "
+                "chosen, between 0 (none) and 1 (all of it: the elastic net itself)."
+            )
+    if not any(ratios) and any(share != 1 for share in shares):
+        raise ValueError(
+            f"relaxed={model.relaxed!r} has no effect without an l1 part, which alone chooses weights; use "
+            "penalty='l1', or 'elasticnet' with an l1_ratio above 0."
+        )
+    if max(ratios) == 1 and min(shares) == 0:
+        raise ValueError(
+            "relaxed=0 with l1_ratio=1 (penalty='l1') would leave the chosen weights without any penalty, and where "
+            "they separate the classes they would grow for ever. Leave a trace of it: relaxed=0.01, or "
+            "penalty='elasticnet' with l1_ratio=0.99, whose l2 part stays."
+        )
+    return sorted({float(share) for share in shares}, reverse=True)
 
 
 def _several(name: str, value: Any) -> list[Any]:

@@ -16,7 +16,7 @@ from softreg.models.leave_one_out import leave_one_out
 from softreg.models.path import PathPoint, standard_error
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scoring import call, row_scores
-from softreg.models.stack import Answer, FoldStack, Weights
+from softreg.models.stack import Answer, FoldStack, Place, Weights, strengths
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
@@ -38,13 +38,13 @@ class Judge:
     folds: Folds | None
     scorer: Callable[..., float] | str
 
-    def point(self, strength: float, l1_ratio: float, answer: Answer, held: Array, whole: Weights) -> PathPoint:
-        """What the held-out logits (L, n, q) say of this strength; `whole` are the weights of all rows."""
+    def point(self, place: Place, answer: Answer, held: Array, whole: Weights) -> PathPoint:
+        """What the held-out logits (L, n, q) say of this place on the path; `whole` are the weights of all rows."""
+        (strength, l1_ratio, relaxed), (l1, l2) = place, strengths(place)
         loss, share = self._fold_scores("log_loss", answer, held)
         scores = loss if self.scorer == "log_loss" else self._fold_scores(self.scorer, answer, held)[0]
         mean, error = standard_error(scores, share)
-        members = [W for weights, _ in answer.weights for W in weights]
-        penalty = strength * float(np.mean([_size(W, l1_ratio) for W in members]))
+        penalty = float(np.mean([_penalty(W, l1, l2) for weights, _ in answer.weights for W in weights]))
         return PathPoint(
             strength=strength,
             l1_ratio=l1_ratio,
@@ -59,16 +59,16 @@ class Judge:
             penalty=penalty,
             passes=answer.passes,
             settled=answer.settled,
+            relaxed=relaxed,
         )
 
-    def held_out(self, strength: float, l1_ratio: float, answer: Answer) -> Array:
+    def held_out(self, place: Place, answer: Answer) -> Array:
         """The logits (L, n, q) of each row from the folds that it judges, or from the model without it."""
         if self.folds is not None:
             return answer.held
-        l1, l2 = strength * l1_ratio, strength * (1 - l1_ratio)
-        V, intercept = self.stack.V[0], self.stack.settings.fit_intercept
-        weights = self.stack.of_all_rows(answer)
-        return leave_one_out(host_rows(self.X), self.labels, V, weights, l1, l2, intercept)[None]
+        (W, b), V, intercept = self.stack.of_all_rows(answer), self.stack.V[0], self.stack.settings.fit_intercept
+        free = W != 0 if place[2] < 1 else None
+        return leave_one_out(host_rows(self.X), self.labels, V, (W, b), *strengths(place), intercept, free)[None]
 
     def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:
         """The score of each fold (K,), nan where no row can judge it, and the weight of its rows (K,)."""
@@ -136,10 +136,9 @@ class Judge:
             )
 
 
-def _size(W: Array, l1_ratio: float) -> float:
-    """The penalty of these weights at strength 1."""
-    l1 = float(np.abs(W).sum()) if l1_ratio > 0 else 0.0
-    return l1_ratio * l1 + (1 - l1_ratio) / 2 * float(np.vdot(W, W))
+def _penalty(W: Array, l1: float, l2: float) -> float:
+    """`l1 |W|_1 + l2 / 2 |W|^2`."""
+    return (l1 * float(np.abs(W).sum()) if l1 > 0 else 0.0) + l2 / 2 * float(np.vdot(W, W))
 
 
 def out_of_fold(held: Array) -> Array:

@@ -6,8 +6,8 @@ formula, moves the row's logits by
 
     (v / N) (I - (v / N) L C)^-1 (L (p - Y) + u),   C = diag(p) - p p^T,   L = x^T H^-1 x  (q, q),
 
-where u is what the smaller N does to the penalty's share: `x^T H^-1` times the penalty's gradient. For an l1 part only
-the weights that are not zero take part.
+where u is what the smaller N does to the penalty's share: `x^T H^-1` times the penalty's gradient. Where an l1 part has
+chosen the weights, only those that are not zero take part.
 
 Rad and Maleki (2020), A scalable estimate of the out-of-sample prediction error via approximate leave-one-out
 cross-validation; for the linear model with squared error it is the classic exact formula (Allen 1974, PRESS).
@@ -42,20 +42,36 @@ def check_size(d: int) -> None:
 
 
 def leave_one_out(
-    X: Any, labels: Array, V: Array, weights: Weights, l1: float, l2: float, fit_intercept: bool
+    X: Any,
+    labels: Array,
+    V: Array,
+    weights: Weights,
+    l1: float,
+    l2: float,
+    fit_intercept: bool,
+    free: Array | None = None,
 ) -> Array:
     """The logits (n, q) of each row as predicted without it; W (d, q) and b (q,) are the optimum of all rows.
 
-    X: (n, d), dense or CSR. labels: codes (n,) or label probabilities (n, q). V: row weights (n,).
+    X: (n, d), dense or CSR. labels: codes (n,) or label probabilities (n, q). V: row weights (n,). free: the weights
+    (d, q) that take part; None stands for those that are not 0 where there is an l1 part, and for all without.
     """
-    return _Leaver(X, labels, V, weights, l1, l2, fit_intercept).logits()
+    return _Leaver(X, labels, V, weights, l1, l2, fit_intercept, free).logits()
 
 
 class _Leaver:
     """The Hessian at the optimum and its inverse, for all classes together or class by class."""
 
     def __init__(
-        self, X: Any, labels: Array, V: Array, weights: Weights, l1: float, l2: float, fit_intercept: bool
+        self,
+        X: Any,
+        labels: Array,
+        V: Array,
+        weights: Weights,
+        l1: float,
+        l2: float,
+        fit_intercept: bool,
+        free: Array | None,
     ) -> None:
         self.X, self.V, self.N = X, V, float(V.sum())
         self.W, self.b = weights
@@ -65,7 +81,7 @@ class _Leaver:
         mean = np.asarray((X.T @ V) / self.N).ravel()
         self.shift = mean if fit_intercept else np.zeros(self.d)  # a well-scaled Hessian; the bias takes what it moves
         part = np.ones((self.q, self.d + 1), dtype=bool)
-        part[:, :-1] = (self.W.T != 0) if l1 > 0 else True
+        part[:, :-1] = free.T if free is not None else (self.W.T != 0) if l1 > 0 else True
         part[:, -1] = fit_intercept
         self.part = part
 

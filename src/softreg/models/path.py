@@ -30,7 +30,8 @@ class PathPoint:
     in nats; `nonzero` weights of the model of all rows (of the folds' mean, for an l2 penalty); `objective` and
     `penalty`, the mean training objective of the members and what of that is penalty, in nats; `passes` over the rows,
     which points that were fitted together share; `settled`, whether the folds' losses were known well enough before
-    `max_iter`.
+    `max_iter`; `relaxed`, the share of the l1 part that was left for the fit on the chosen weights, 1 for the elastic
+    net itself.
     """
 
     strength: float
@@ -46,15 +47,16 @@ class PathPoint:
     penalty: float
     passes: int
     settled: bool
+    relaxed: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
     """The points of a path as arrays, from the strongest penalty to the weakest.
 
-    strength, l1_ratio, mean, error, log_loss, gap, nonzero: (S,); scores: (S, K). `chosen` is the place of the chosen
-    point. `passes` over the rows and `seconds` are those of the whole search, without the final fit (points fitted
-    together share their passes); 0 and nan where they are not known. `as_dict()` makes a data frame:
+    strength, l1_ratio, relaxed, mean, error, log_loss, gap, nonzero: (S,); scores: (S, K). `chosen` is the place of the
+    chosen point. `passes` over the rows and `seconds` are those of the whole search, without the final fit (points
+    fitted together share their passes); 0 and nan where they are not known. `as_dict()` makes a data frame:
     `pandas.DataFrame(path.as_dict())`.
     """
 
@@ -63,6 +65,7 @@ class Path:
     chosen: int
     strength: Array
     l1_ratio: Array
+    relaxed: Array
     scores: Array
     mean: Array
     error: Array
@@ -80,14 +83,14 @@ class Path:
         return {name: getattr(self, name) for name in COLUMNS}
 
 
-COLUMNS = ("strength", "l1_ratio", "mean", "error", "log_loss", "gap", "nonzero")
+COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
 
 
 def make_path(
     points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more: bool, *, passes: int, seconds: float
 ) -> Path:
     """The path of these points, strongest penalty first; `passes` and `seconds` that the search took."""
-    order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio))
+    order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio, -p.relaxed))
     columns = {name: np.array([getattr(p, name) for p in order]) for name in (*COLUMNS, "scores")}
     return Path(scoring, more, order.index(chosen), **columns, passes=passes, seconds=seconds)
 
@@ -217,7 +220,7 @@ def standard_error(values: Array, weights: Array) -> tuple[float, float]:
 
 def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
     """Strengths half-way (geometrically) to the neighbours of the chosen point that are far from it."""
-    mine = sorted(p.strength for p in points if p.l1_ratio == chosen.l1_ratio)
+    mine = sorted({p.strength for p in points if p.l1_ratio == chosen.l1_ratio})
     at = mine.index(chosen.strength)
     near = mine[max(0, at - 1) : at] + mine[at + 1 : at + 2]
     far = [s for s in near if max(s, chosen.strength) / min(s, chosen.strength) > FINE]
@@ -230,8 +233,9 @@ def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
 def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
     """The point with the best mean score, or by rule "1se" the strongest penalty within one standard error of it.
 
-    Of equals, the strongest penalty. A point whose scorer gave nan for a fold that others have a score of is not
-    compared with them. Raises `ValueError` where no mean is a finite number, or "1se" has one fold only.
+    Of equals, the strongest penalty; of several shares of the l1 part there, the one with the best mean. A point whose
+    scorer gave nan for a fold that others have a score of is not compared with them. Raises `ValueError` where no mean
+    is a finite number, or "1se" has one fold only.
     """
     sign = -1.0 if more else 1.0
     judged = ~np.isnan([p.scores for p in points]).all(axis=0)
@@ -241,10 +245,10 @@ def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
             f"no strength has a finite mean score (the first one's is {points[0].mean}), so none can be chosen; look "
             "at the scoring, and at folds that are judged on labels for which their training rows leave no probability."
         )
-    best = min(told, key=lambda p: (sign * p.mean, -p.strength))
+    best = min(told, key=lambda p: (sign * p.mean, -p.strength, -p.relaxed))
     if rule == "min":
         return best
     if not np.isfinite(best.error):
         raise ValueError("rule='1se' needs the standard error over at least two folds; use more folds, or rule='min'.")
     near = [p for p in told if p.l1_ratio == best.l1_ratio and sign * p.mean <= sign * best.mean + best.error]
-    return max(near, key=lambda p: p.strength)
+    return max(near, key=lambda p: (p.strength, -sign * p.mean, p.relaxed))

@@ -35,30 +35,36 @@ def plot(path: Path, axes: Any = None) -> Any:
         from matplotlib import pyplot
 
         axes = pyplot.subplots(figsize=(6.0, 3.8), layout="constrained")[1]
-    ratios = np.unique(path.l1_ratio)
-    for ratio, colour in zip(ratios, np.resize(COLOURS, len(ratios)), strict=True):
-        _curve(axes, path, path.l1_ratio == ratio, str(colour), several=len(ratios) > 1)
-    _best(axes, path, several=len(ratios) > 1)
+    curves = np.unique(np.stack([path.l1_ratio, -path.relaxed], axis=1), axis=0)
+    for (ratio, less), colour in zip(curves, np.resize(COLOURS, len(curves)), strict=True):
+        _curve(axes, path, (path.l1_ratio == ratio) & (path.relaxed == -less), str(colour), several=len(curves) > 1)
+    _best(axes, path)
     _scales(axes, path)
-    if len(ratios) == 1 and len(set(path.nonzero.tolist())) > 1:
+    if len(curves) == 1 and len(set(path.nonzero.tolist())) > 1:
         _counts(axes, path)
     axes.legend(frameon=False, fontsize="small")
     return axes
 
 
 def _curve(axes: Any, path: Path, mine: Array, colour: str, *, several: bool) -> None:
-    """The means of one l1_ratio, and its folds behind them."""
+    """The means at one l1_ratio and share of it, and the folds behind them."""
     strength, mean = path.strength[mine], path.mean[mine]
     if not several and path.scores.shape[1] <= MOST_FOLDS:
         for k, scores in enumerate(path.scores[mine].T):
             axes.plot(strength, scores, color="0.75", linewidth=0.8, zorder=1, label="" if k else "each fold")
     error = np.where(np.isfinite(path.error[mine]), path.error[mine], 0.0)
-    label = f"l1_ratio {path.l1_ratio[mine][0]:g}" if several else "mean, standard error"
+    label = _place(path, int(np.flatnonzero(mine)[0])) or "mean, standard error"
     style = {"marker": "o", "markersize": 4, "linewidth": 1.6, "capsize": 2.5, "elinewidth": 1.2}
     axes.errorbar(strength, mean, error, color=colour, zorder=3, label=label, **style)
 
 
-def _best(axes: Any, path: Path, *, several: bool) -> None:
+def _place(path: Path, at: int) -> str:
+    """What tells this point's curve from the others; nothing where there is but one."""
+    told = {"l1_ratio": path.l1_ratio, "relaxed": path.relaxed}
+    return ", ".join(f"{name} {values[at]:g}" for name, values in told.items() if len(np.unique(values)) > 1)
+
+
+def _best(axes: Any, path: Path) -> None:
     """The band of what is as good as the best, and the chosen point."""
     sign = -1.0 if path.more_is_better else 1.0
     best = int(np.nanargmin(sign * path.mean))
@@ -66,7 +72,7 @@ def _best(axes: Any, path: Path, *, several: bool) -> None:
         ends = sorted([path.mean[best], path.mean[best] + sign * path.error[best]])
         axes.axhspan(*ends, color=CHOSEN, alpha=0.15, linewidth=0, zorder=0, label="best, within one standard error")
     at = path.chosen
-    words = f"chosen: {path.strength[at]:.3g}" + (f", l1_ratio {path.l1_ratio[at]:g}" if several else "")
+    words = ", ".join(filter(None, [f"chosen: {path.strength[at]:.3g}", _place(path, at)]))
     axes.axvline(path.strength[at], color=CHOSEN, linewidth=0.8, linestyle=":", zorder=2)
     axes.plot(path.strength[at], path.mean[at], "D", color=CHOSEN, markersize=7, zorder=4, label=words)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from softreg.models.features import features
 from softreg.models.folds import class_mass
 from softreg.models.predicting import Predictor
 from softreg.models.regression import SoftmaxRegression
+from softreg.models.relaxing import minimise_relaxed
 from softreg.models.selection import SoftmaxRegressionCV
 from softreg.models.weights import row_weights
-from softreg.optimize import Solution, elastic_net, minimise
+from softreg.optimize import Solution
 from softreg.probability import Classes, softmax
 from softreg.probability.label_arrays import spell
-from softreg.rows import Array, as_rows
+from softreg.rows import Array
 
 LOGITS = 20_000_000
 """So many logits are kept at a time: resamples are fitted in stacks of that size."""
@@ -92,10 +93,11 @@ def bootstrap(
     Resample r counts row i c_ri times, c_r multinomial with n draws, and minimises the objective of
     `SoftmaxRegression` with these weights, to the model's own `tol`.
 
-    model: fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV` (whose chosen strength is kept). X, y, sample_weight:
-    the rows that it was fitted to. Resamples that lose a class are drawn again, so very rare classes look surer than
-    they are. Returns a `Bootstrap`. Raises `ValueError` for labels that are no classes of the model, and for a class
-    without rows; warns with `ConvergenceWarning` where resamples have not converged.
+    model: fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
+    each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to.
+    Resamples that lose a class are drawn again, so very rare classes look surer than they are. Returns a `Bootstrap`.
+    Raises `ValueError` for labels that are no classes of the model, and for a class without rows; warns with
+    `ConvergenceWarning` where resamples have not converged.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -122,7 +124,7 @@ def bootstrap(
     fits: list[Solution] = []
     size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
     for a in range(0, n_resamples, size):
-        fits += _fit(regression, X, labels, counts[a : a + size] * ones)
+        fits += _fit(regression, X, labels, counts[a : a + size] * ones, getattr(model, "relaxed_", 1.0))
     _warn(fits, regression.tol)
     coef = np.stack([f.W.T for f in fits])
     return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]))
@@ -157,22 +159,26 @@ def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], rand
     )
 
 
-def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array) -> tuple[Solution, ...]:
-    """The resamples of weights V (m, n) as one stack, from the model's own answer on."""
+def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: float) -> list[Solution]:
+    """The resamples of weights V (m, n) as one stack, from the model's own answer on; with both fits' worse status."""
     m = len(V)
     ratio = checks.check_parameters(model)
     strength = 0.0 if model.penalty is None else model.strength
     start = np.repeat(model.coef_.T[None], m, axis=0), np.repeat(model.intercept_[None], m, axis=0)
-    return minimise(
-        as_rows(X, labels, V),
+    nets, fits = minimise_relaxed(
+        X,
+        labels,
+        V,
         len(model.classes_),
-        elastic_net(np.full(m, strength), ratio),
+        (strength, ratio, relaxed),
+        start,
         fit_intercept=model.fit_intercept,
         solver=model.solver,
         tol=model.tol,
         max_iter=model.max_iter,
-        start=start,
     )
+    pairs = zip(nets, fits, strict=True)
+    return [fit if net.converged else replace(fit, gap=max(fit.gap, net.gap), status=net.status) for net, fit in pairs]
 
 
 def _warn(fits: list[Solution], tol: float) -> None:

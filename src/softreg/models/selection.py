@@ -22,14 +22,14 @@ from softreg.models.judging import Judge
 from softreg.models.leave_one_out import check_size
 from softreg.models.predicting import Predictor
 from softreg.models.regression import SoftmaxRegression
+from softreg.models.relaxing import minimise_relaxed
 from softreg.models.scoring import find_scorer, more_is_better, scorer_name
 from softreg.models.splitters import check_stored
 from softreg.models.stack import FoldStack, Settings
 from softreg.models.storage import write_model
 from softreg.models.walk import Walk
 from softreg.models.weights import in_bounds, row_weights, sample_weights
-from softreg.optimize import elastic_net, minimise
-from softreg.rows import Array, as_rows
+from softreg.rows import Array
 
 SETTLED = 1e-5
 """A fold is done when its held-out log loss will hardly move by more than this, in nats, as far as its last steps tell
@@ -56,16 +56,20 @@ class SoftmaxRegressionCV(Predictor):
             `scorer(estimator, X, y)`, more being better. Means over folds are weighted by their rows.
         rule: "min", the best mean score; "1se", the strongest penalty within one standard error of it.
         penalty, l1_ratio: as in `SoftmaxRegression`; for "elasticnet" a list of l1_ratios is tried as well.
+        relaxed: the share of the l1 part, in [0, 1], that is left once it has chosen which weights are not 0, or
+            several shares to try. Below 1 each model is fitted again on those weights, its support, with
+            `relaxed * l1_ratio` in place of l1_ratio before `||W||_1`, and the l2 part as it is. 0 needs an l2 part.
         fit_intercept, class_weight, solver, max_iter, random_state: as in `SoftmaxRegression`.
         tol: nats; of the final model. The folds are fitted to the gap that the noise of their scores warrants.
         verbose: 1 prints a line for each strength to stderr; a callable receives a `PathPoint` each.
         device: as in `SoftmaxRegression`; all folds and strengths are fitted there.
 
     After fit:
-        strength_, l1_ratio_, path_ (a `Path`: strength, scores, mean, error, gap, nonzero), scores_ (S, K) of each
-        strength and fold, oof_proba_ (n, q) out-of-fold probabilities at the chosen strength (the mean, where several
+        strength_, l1_ratio_, relaxed_, path_ (a `Path`: strength, scores, mean, error, gap, nonzero), scores_ (S, K) of
+        each point and fold, oof_proba_ (n, q) out-of-fold probabilities at the chosen strength (the mean, where several
         folds judge a row; nan, where none does), best_estimator_ (a `SoftmaxRegression`), and what
         `SoftmaxRegression` has: classes_, coef_, intercept_, solution_, n_iter_, n_features_in_, feature_names_in_.
+        Where relaxed_ < 1, solution_ is that of the fit on the support: its gap is proved among all weights there.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -75,7 +79,8 @@ class SoftmaxRegressionCV(Predictor):
         0.0001 0.055 (150, 3)
 
     Source: Stone, "Cross-validatory choice and assessment of statistical predictions" (1974); Hastie, Tibshirani and
-    Friedman, The Elements of Statistical Learning (2009), section 7.10, for the rule of one standard error.
+    Friedman, The Elements of Statistical Learning (2009), section 7.10, for the rule of one standard error;
+    Meinshausen, "Relaxed lasso" (2007).
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class SoftmaxRegressionCV(Predictor):
         rule: Literal["min", "1se"] = "min",
         penalty: Literal["l2", "l1", "elasticnet"] = "l2",
         l1_ratio: float | Sequence[float] = 0.0,
+        relaxed: float | Sequence[float] = 1.0,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -102,6 +108,7 @@ class SoftmaxRegressionCV(Predictor):
         self.rule = rule
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.relaxed = relaxed
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -120,7 +127,7 @@ class SoftmaxRegressionCV(Predictor):
         """
         check_stored("cv", self.cv)
         check_stored("scoring", self.scoring)
-        strengths, ratios = checks.check_selection(self)
+        strengths, ratios, shares = checks.check_selection(self)
         scorer = find_scorer(self.scoring)
         seen = copy.copy(self)
         X = rows_features(seen, X, self.device)
@@ -140,7 +147,7 @@ class SoftmaxRegressionCV(Predictor):
         judge = Judge(X, hard[kept], labels, score_weight, classes, stack, folds, scorer)
         judge.warn_of_unseen()
         walk = Walk(stack, judge, self.rule, more_is_better(scorer), self._listener())
-        walk.go(strengths, ratios)
+        walk.go(strengths, ratios, shares)
         checks.take_columns(self, seen)
         self.classes_ = classes
         self._finish(X, labels, weight, walk)
@@ -158,24 +165,29 @@ class SoftmaxRegressionCV(Predictor):
     def _finish(self, X: Any, labels: Array, weight: Array | None, walk: Walk) -> None:
         """Fit all rows at the chosen strength to `tol`, from where the path has brought them."""
         chosen, settings = walk.chosen, self._settings()
-        W, b = walk.start
-        (solution,) = minimise(
-            as_rows(X, labels, None if weight is None else weight[None, :]),
+        start, second = ((w[0][None], w[1][None]) if w else None for w in (walk.start, walk.start_relaxed))
+        (net,), (solution,) = minimise_relaxed(
+            X,
+            labels,
+            None if weight is None else weight[None, :],
             len(self.classes_),
-            elastic_net(chosen.strength, chosen.l1_ratio),
+            (chosen.strength, chosen.l1_ratio, chosen.relaxed),
+            start,
+            second,
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
-            start=(W[None], b[None]),
             seed=settings.seed,
         )
         self._take(solution)
+        if net is not solution:
+            self._say(net)
 
     def _keep(self, walk: Walk, kept: NDArray[np.bool_]) -> None:
         """Set what the path has found."""
         chosen = walk.chosen
-        self.strength_, self.l1_ratio_ = chosen.strength, chosen.l1_ratio
+        self.strength_, self.l1_ratio_, self.relaxed_ = chosen.strength, chosen.l1_ratio, chosen.relaxed
         self.path_ = path.make_path(
             walk.points, chosen, scorer_name(self.scoring), walk.more, passes=walk.passes, seconds=walk.seconds
         )
@@ -200,7 +212,8 @@ class SoftmaxRegressionCV(Predictor):
         def line(point: path.PathPoint) -> None:
             print(
                 f"strength {point.strength:9.3g}   score {point.mean:.6f} +- {point.error:.6f}   "
-                f"nonzero {point.nonzero}   passes {point.passes}",
+                f"nonzero {point.nonzero}   passes {point.passes}"
+                f"{f'   relaxed {point.relaxed:g}' if point.relaxed < 1 else ''}",
                 file=sys.stderr,
             )
 
@@ -210,7 +223,10 @@ class SoftmaxRegressionCV(Predictor):
 
     @property
     def best_estimator_(self) -> SoftmaxRegression:
-        """The final model as a `SoftmaxRegression` at the chosen strength; it shares the arrays of this one."""
+        """The final model as a `SoftmaxRegression` at the chosen strength; it shares the arrays of this one.
+
+        Where relaxed_ < 1 its weights are the relaxed ones; its own `fit` would find those of the elastic net.
+        """
         check_is_fitted(self, "coef_")
         model = SoftmaxRegression(
             self.strength_,

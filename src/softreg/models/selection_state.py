@@ -14,7 +14,7 @@ from softreg.models.path import COLUMNS, Path
 from softreg.models.splitters import describe, revive
 from softreg.probability.label_arrays import is_real
 
-_OWN = ("strengths", "rule")
+_OWN = ("strengths", "rule", "relaxed")
 _TOLD = ("cv", "scoring")
 _SHARED = tuple(name for name in state.PARAMETERS if name not in ("strength", "warm_start"))
 _ARRAYS = (*COLUMNS, "scores")
@@ -30,6 +30,7 @@ def path_state(path: Path) -> dict[str, Any]:
 
 def path_from_state(told: Mapping[str, Any]) -> Path:
     """The path that `path_state` described; raises `ValueError` where its parts do not fit together."""
+    told = {"relaxed": [1.0] * len(told["strength"]), **told}  # files of before there was such a thing
     arrays = {name: _array(told[name]) for name in _ARRAYS}
     size, chosen = len(arrays["strength"]), told["chosen"]
     if not all(len(a) == size and a.ndim == (2 if name == "scores" else 1) for name, a in arrays.items()):
@@ -59,7 +60,7 @@ def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Any:
     """A fitted model of class `cls`."""
     found = dict(metadata["parameters"])
-    own = {name: found.pop(name) for name in _OWN}
+    own = {name: found.pop(name) for name in _OWN if name != "relaxed" or name in found}
     own |= {name: revive(found.pop(name)) for name in _TOLD}
     if own["scoring"] is None:  # of a file of before callables were told
         del own["scoring"]
@@ -69,6 +70,7 @@ def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str,
     model.scores_ = model.path_.scores
     model.strength_ = float(model.path_.strength[model.path_.chosen])
     model.l1_ratio_ = float(model.path_.l1_ratio[model.path_.chosen])
+    model.relaxed_ = float(model.path_.relaxed[model.path_.chosen])
     checks.check_selection(model)
     return model
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.folds import Folds, class_mass
-from softreg.optimize import elastic_net
+from softreg.optimize import ElasticNet, elastic_net
 from softreg.optimize.path import StackPath
+from softreg.optimize.relaxed import relaxed_net
 from softreg.optimize.solution import StackFit
 from softreg.rows import Array, as_rows
 
 Weights = tuple[Array, Array]
 """W (m, d, q) and b (m, q) of some members of the stack."""
+Place = tuple[float, float, float]
+"""A strength, an l1_ratio, and the share of the l1 part that is left once it has chosen the weights (1: all of it)."""
+
+
+def strengths(place: Place) -> tuple[float, float]:
+    """Those of the l1 part and of the l2 part.
+
+    Example:
+        >>> strengths((1.0, 0.5, 0.1))
+        (0.05, 0.5)
+    """
+    strength, l1_ratio, relaxed = place
+    return strength * l1_ratio * relaxed, strength * (1 - l1_ratio)
 
 
 @dataclass(frozen=True)
@@ -80,9 +95,19 @@ class FoldStack:
         self.V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
         self.mass = class_mass(self.V, labels, q)
         self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
+        self.cohorts = self._cohorts()
+
+    def on(self, X: Any) -> FoldStack:
+        """The same folds of the same rows on other columns."""
+        other = copy.copy(self)
+        other.rows = as_rows(X, self.labels, self.V[:1])
+        other.cohorts = other._cohorts()
+        return other
+
+    def _cohorts(self) -> list[Cohort]:
         seen = self.mass > 0
         patterns = {tuple(s) for s in seen[0 if self.whole else 1 :]}
-        self.cohorts = [self._cohort(np.array(p), seen) for p in sorted(patterns, reverse=True)]
+        return [self._cohort(np.array(p), seen) for p in sorted(patterns, reverse=True)]
 
     def _cohort(self, pattern: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Cohort:
         """The members whose training rows show just these classes."""
@@ -101,17 +126,35 @@ class FoldStack:
 
     def fit(self, places: Sequence[tuple[float, float]], start: Sequence[Answer] | None) -> list[Answer]:
         """Every member at each (strength, l1_ratio), all as one stack; `start` holds an answer to begin with."""
-        fits = []
+
+        def penalty(m: int, begin: Weights | None) -> ElasticNet:
+            return elastic_net(*np.repeat(np.array(places, dtype=np.float64), m, axis=0).T)
+
+        return self._fit(len(places), penalty, start)
+
+    def relax(self, places: Sequence[Place], nets: Sequence[Answer]) -> list[Answer]:
+        """Every member again at each place with less of the l1 part, confined to the weights that it has in `nets`."""
+
+        def penalty(m: int, begin: Weights | None) -> ElasticNet:
+            assert begin is not None
+            strength, ratio, share = np.repeat(np.array(places, dtype=np.float64), m, axis=0).T
+            return relaxed_net(strength, ratio, share, begin[0])
+
+        return self._fit(len(places), penalty, nets)
+
+    def _fit(
+        self, size: int, penalty: Callable[[int, Weights | None], ElasticNet], start: Sequence[Answer] | None
+    ) -> list[Answer]:
+        """Every member at so many places; `penalty` is told how many members a cohort has, and where they begin."""
+        fits, s = [], self.settings
         for c, cohort in enumerate(self.cohorts):
             begin = None
             if start is not None:
                 W, b = (np.concatenate([a.weights[c][i] for a in start]) for i in (0, 1))
                 begin = W, b
-            strength, ratio = np.repeat(np.array(places, dtype=np.float64), len(cohort.folds), axis=0).T
-            penalty = elastic_net(strength, ratio)
-            s = self.settings
-            fits.append(cohort.path.fit(penalty, begin, settled=s.settled, max_iter=s.max_iter, copies=len(places)))
-        return [self._answer(fits, at) for at in range(len(places))]
+            cost = penalty(len(cohort.folds), begin)
+            fits.append(cohort.path.fit(cost, begin, settled=s.settled, max_iter=s.max_iter, copies=size))
+        return [self._answer(fits, at) for at in range(size)]
 
     def _answer(self, fits: Sequence[StackFit], at: int) -> Answer:
         """What the cohorts have found at one of the places."""

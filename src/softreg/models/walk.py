@@ -12,7 +12,8 @@ import numpy as np
 from softreg.models import path
 from softreg.models.judging import Judge, out_of_fold
 from softreg.models.path import PathPoint
-from softreg.models.stack import Answer, FoldStack, Weights
+from softreg.models.relaxing import relax
+from softreg.models.stack import Answer, FoldStack, Place, Weights
 from softreg.rows import Array
 
 ON = 0.6
@@ -24,7 +25,7 @@ logarithm of the strength); measured on MNIST in factors of 2.8: a quarter of th
 ROOM = 2**28
 """Bytes that the weights of all members at points passed may take, for better starts between them."""
 
-Place = tuple[float, float]
+Net = tuple[float, float]
 """A strength and an l1_ratio."""
 Stop = tuple[float, Answer]
 """A strength passed, and the answer there."""
@@ -43,15 +44,19 @@ class Walk:
     ) -> None:
         self.stack, self.judge, self.rule, self.more, self.listener = stack, judge, rule, more, listener
         self.points: list[PathPoint] = []
-        self.whole: dict[Place, Weights] = {}
+        self.whole: dict[Net, Weights] = {}
+        self.relaxed: dict[Place, Weights] = {}
         self.proba: dict[Place, Array] = {}
-        self.passed: dict[Place, Answer] = {}
+        self.passed: dict[Net, Answer] = {}
         self.finding = False
         self.passes = 0
 
-    def go(self, strengths: Sequence[float] | None, ratios: Sequence[float]) -> None:
-        """Fit the strengths given, or find them; afterwards `chosen`, `start` and `out_of_fold` are known."""
-        self.finding, begun = strengths is None, time.perf_counter()
+    def go(self, strengths: Sequence[float] | None, ratios: Sequence[float], shares: Sequence[float]) -> None:
+        """Fit the strengths given, or find them; afterwards `chosen`, `start` and `out_of_fold` are known.
+
+        `shares` of the l1 part, from the largest down, are tried wherever there is such a part.
+        """
+        self.finding, self.shares, begun = strengths is None, shares, time.perf_counter()
         if strengths is None:
             self._down(ratios)
             self._narrow()
@@ -60,8 +65,9 @@ class Walk:
             for strength in strengths:
                 self._fit_next(strength, ratios, trail)
         self.chosen = path.choose(self.points, self.rule, self.more)
-        key = self.chosen.strength, self.chosen.l1_ratio
-        self.start, self.out_of_fold = self.whole[key], self.proba[key]
+        place = self.chosen.strength, self.chosen.l1_ratio, self.chosen.relaxed
+        self.start, self.out_of_fold = self.whole[place[:2]], self.proba[place]
+        self.start_relaxed = self.relaxed.get(place)
         self.seconds = time.perf_counter() - begun
 
     def _down(self, ratios: Sequence[float]) -> None:
@@ -71,7 +77,7 @@ class Walk:
         active, trail = list(ratios), {r: [] for r in ratios}  # type: ignore[var-annotated]
         while active:
             found = self._fit_next(strength, active, trail)
-            mine = {p.l1_ratio: [q for q in self.points if q.l1_ratio == p.l1_ratio] for p in found}
+            mine = {p.l1_ratio: [q for q in self.points if _beside(q, p)] for p in found}
             active = [p.l1_ratio for p in found if not path.has_ended(mine[p.l1_ratio], entropy)]
             strength = max((path.next_strength(p, entropy) for p in found if p.l1_ratio in active), default=0.0)
 
@@ -89,9 +95,9 @@ class Walk:
             places = [(strength, chosen.l1_ratio) for strength in todo]
             self._fit(places, [self._amid(place) for place in places])
 
-    def _amid(self, place: Place) -> Answer:
+    def _amid(self, net: Net) -> Answer:
         """A start between two points: the mean of the members there, or of the models of all rows."""
-        strength, ratio = place
+        strength, ratio = net
         mine = [key for key in self.whole if key[1] == ratio]
         above = min((key for key in mine if key[0] > strength), key=lambda key: key[0])
         below = max((key for key in mine if key[0] < strength), key=lambda key: key[0])
@@ -100,29 +106,59 @@ class Walk:
         (W, b), (V, c) = self.whole[above], self.whole[below]
         return self.stack.spread(((W + V) / 2, (b + c) / 2))
 
-    def _fit(self, places: Sequence[Place], start: Sequence[Answer] | None) -> tuple[list[PathPoint], list[Answer]]:
-        """Fit and judge these points of the path."""
-        answers, found = self.stack.fit(places, start), []
+    def _fit(self, nets: Sequence[Net], start: Sequence[Answer] | None) -> tuple[list[PathPoint], list[Answer]]:
+        """Fit and judge these points of the path; of several shares of the l1 part, those of the largest come back."""
+        answers, found = self.stack.fit(nets, start), []
         self.passes += answers[0].passes  # those of all places together
-        for place, answer in zip(places, answers, strict=True):
-            held = self.judge.held_out(*place, answer)
-            self.whole[place] = self.stack.of_all_rows(answer)
-            point = self.judge.point(*place, answer, held, self.whole[place])
-            self.proba[place] = out_of_fold(held).astype(held.dtype)
+        less = self._relax(nets, answers)
+        for net, answer in zip(nets, answers, strict=True):
+            self.whole[net] = self.stack.of_all_rows(answer)
+            for share in self._shares(net):
+                place = *net, share
+                point = self._judge(place, answer if share == 1 else less[place])
+                if share == self._shares(net)[0]:
+                    found.append(point)
             if self.finding:
-                self._remember(place, answer)
-            found.append(point)
-            if self.listener is not None:
-                self.listener(point)
-        self.points += found
+                self._remember(net, answer)
         return found, answers
 
-    def _remember(self, place: Place, answer: Answer) -> None:
+    def _shares(self, net: Net) -> Sequence[float]:
+        """The shares of the l1 part to be tried; without one there is nothing to relax."""
+        return self.shares if net[1] > 0 else (1.0,)
+
+    def _relax(self, nets: Sequence[Net], answers: Sequence[Answer]) -> dict[Place, Answer]:
+        """The members on the weights that the elastic nets have chosen, with each share of the l1 part below 1."""
+        todo = {(*net, share): a for net, a in zip(nets, answers, strict=True) for share in self._shares(net)}
+        todo = {place: answer for place, answer in todo.items() if place[2] < 1}
+        if not todo:
+            return {}
+        found = dict(zip(todo, relax(self.stack, self.judge.X, list(todo), list(todo.values())), strict=True))
+        self.passes += next(iter(found.values())).passes
+        self.relaxed |= {place: self.stack.of_all_rows(answer) for place, answer in found.items()}
+        return found
+
+    def _judge(self, place: Place, answer: Answer) -> PathPoint:
+        """A point of the path, and the out-of-fold probabilities there."""
+        held = self.judge.held_out(place, answer)
+        whole = self.whole[place[:2]] if place[2] == 1 else self.relaxed[place]
+        point = self.judge.point(place, answer, held, whole)
+        self.proba[place] = out_of_fold(held).astype(held.dtype)
+        self.points.append(point)
+        if self.listener is not None:
+            self.listener(point)
+        return point
+
+    def _remember(self, net: Net, answer: Answer) -> None:
         """Keep the weights of all members, as long as there is room."""
-        self.passed[place] = replace(answer, held=np.zeros(0))
+        self.passed[net] = replace(answer, held=np.zeros(0))
         size = sum(W.nbytes for W, _ in answer.weights)
         while len(self.passed) * size > ROOM and self.passed:
             del self.passed[next(iter(self.passed))]
+
+
+def _beside(a: PathPoint, b: PathPoint) -> bool:
+    """Whether two points differ by their strength alone."""
+    return (a.l1_ratio, a.relaxed) == (b.l1_ratio, b.relaxed)
 
 
 def _ahead(strength: float, trail: Sequence[Stop]) -> Answer:

@@ -65,7 +65,7 @@ class Descent:
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
         self.goal = min(tol, strategy.goal)
         self.on_progress, self.began = on_progress, perf_counter()
-        self.smooth = not objective.penalty.l1.any()
+        self.smooth = objective.penalty.smooth
         theta = self._admissible(theta)
         loss, G = objective.evaluate(theta)
         # in the memory order of the sums over the rows, whichever that is: mixed orders make all that follows slow
@@ -88,6 +88,8 @@ class Descent:
         theta = theta.copy(order="K")
         if self.smooth:
             theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
+        if self.objective.penalty.support is not None:
+            theta[..., :-1] *= self.objective.penalty.support
         theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias holds what a constant would add
         if not self.objective.fit_intercept:
             theta[..., -1] = 0.0
@@ -190,7 +192,7 @@ class Descent:
 
     def _advance(self, D: Array, slope: Array) -> Array:
         """Go along D and return the step lengths (m,), 0 where none was found."""
-        longest = np.inf if self.smooth else 1.0
+        longest = 1.0 if self.objective.penalty.l1.any() else np.inf
         settle = bool(self._unpenalised().any())
         line = Line(self.objective, self.theta, D, self.loss, slope, self._l1_slope(D), longest, settle)
         t, loss, G = line.advance()

@@ -118,7 +118,7 @@ def budgets(objective: Objective, squares: Array | None) -> list[float] | None:
     compiled, and where sweeps would cost more than L-BFGS.
     """
     penalty = objective.penalty
-    if squares is None or penalty.l1.any() or not (penalty.l2 > 0).all():
+    if squares is None or not penalty.smooth or not (penalty.l2 > 0).all():
         return None
     found = [_budget(objective, j, squares) for j in range(objective.m)]
     return found if min(found) > 0 else None

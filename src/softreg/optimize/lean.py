@@ -34,7 +34,7 @@ def objective_for(
     numbers = 2 * len(penalty.l2) * n_classes
     heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
     heavy |= not rows.roomy
-    plain = not penalty.l1.any() and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
+    plain = penalty.smooth and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
     return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 
 

@@ -38,6 +38,8 @@ class OrthantLBFGS(LBFGS):
         hold = objective.l1_scaled[:, None, :]
         side = np.where(theta != 0, np.sign(theta), -np.sign(G) * (np.abs(G) > hold))
         steepest = np.where((side != 0) | (hold == 0), G + hold * side, 0.0)
+        if objective.penalty.support is not None:
+            steepest[..., :-1] *= objective.penalty.support
         free = steepest != 0
         way = _within(theta, -self._solve_free(steepest, free), side, hold)
         poor = dot(steepest, way) > -1e-3 * np.sqrt(dot(steepest, steepest) * dot(way, way))
@@ -81,6 +83,10 @@ class OrthantLBFGS(LBFGS):
     @staticmethod
     def _shape(objective: Objective) -> tuple[int, int]:
         return objective.q, objective.rows.d + 1
+
+    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
+        """What the curvature alone would take, where all weights may move; otherwise the direction itself."""
+        return D if objective.penalty.support is not None else super().telling(objective, theta, G, D)
 
     def leave(self, keep: Array) -> None:
         """Only the models marked in `keep` stay."""

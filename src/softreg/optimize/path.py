@@ -190,7 +190,7 @@ class StackPath:
         if self.sketch is not None:
             self.sketch.hard = self.hard
         sketch = self.sketch or Sketch(sample)
-        if objective.penalty.l1.any():
+        if not objective.penalty.smooth:
             return OrthantLBFGS(sketch)
         return RememberedLBFGS(sketch, objective.ridge, self.pairs)
 
@@ -287,6 +287,11 @@ class WatchedDescent(Descent):
         moves = np.stack([self.moves[1, mine], latest])
         self.moves[:, mine] = np.where(self.out.n_iter[mine] > self.steps[mine], moves, self.moves[:, mine])
         self.last[mine], self.steps[mine] = now, self.out.n_iter[mine]
+
+    def _keep(self, keep: Array) -> bool:
+        if not keep.all():
+            self.watch(self.objective)  # the proof with which members leave has balanced their bias
+        return super()._keep(keep)
 
     def _iterate(self, iteration: int) -> bool:
         """One step of all models in the stack; False when none is left to improve."""

@@ -1,7 +1,8 @@
 """Penalties on the weights: what each costs, how it bends the gradient, and its conjugate for the certificate.
 
 Every penalty here is `sum over weights of l1 * |w| + l2 / 2 * w**2`, with one pair of strengths a model; the bias is
-never penalised. A further penalty (group lasso, say) is a further class with the same methods.
+never penalised. A support confines a model to some of its weights: whatever the others might be costs infinitely much.
+A further penalty (group lasso, say) is a further class with the same methods.
 """
 
 from __future__ import annotations
@@ -27,6 +28,16 @@ class Penalty(Protocol):
         """Strength (m,) of the part `w**2 / 2`."""
         ...
 
+    @property
+    def support(self) -> Array | None:
+        """Which weights (m, q, d) may be other than 0; None where all may."""
+        ...
+
+    @property
+    def smooth(self) -> bool:
+        """Whether it has no kink: then the best weights of all classes sum to 0, and any weight may move at once."""
+        ...
+
     def value(self, W: Array) -> Array:
         """The penalty of each model, (m,), in nats."""
         ...
@@ -50,10 +61,19 @@ class Penalty(Protocol):
 
 @dataclass(frozen=True)
 class ElasticNet:
-    """`l1 * |w| + l2 / 2 * w**2`, with strengths (m,) of each model; zeros switch a part off."""
+    """`l1 * |w| + l2 / 2 * w**2`, with strengths (m,) of each model; zeros switch a part off.
+
+    With a `support` (m, q, d) only the weights marked in it may be other than 0.
+    """
 
     l1: Array
     l2: Array
+    support: Array | None = None
+
+    @property
+    def smooth(self) -> bool:
+        """Whether it has neither an l1 part nor a support."""
+        return self.support is None and not self.l1.any()
 
     def value(self, W: Array) -> Array:
         """The penalty of each model, (m,).
@@ -71,7 +91,9 @@ class ElasticNet:
         """`penalty(W) + conjugate(-A) + <A, W>`, inf where the conjugate is infinite.
 
         The conjugate of `l1 |w| + l2/2 w^2` is `max(|a| - l1, 0)^2 / (2 l2)`; for l2 = 0, the indicator of |a| <= l1.
+        That of a weight held at 0 is 0, whatever pulls at it.
         """
+        A = self._felt(A)
         l1, l2 = self.l1[:, None, None], self.l2[:, None, None]
         with np.errstate(all="ignore"):  # an overflow gives inf, which proves nothing and claims nothing
             if not self.l1.any():  # a perfect square: no cancellation
@@ -86,7 +108,7 @@ class ElasticNet:
 
     def feasible_share(self, A: Array) -> Array:
         """1 where l2 > 0; otherwise `min(1, l1 / max |A|)`."""
-        largest = np.abs(A).max(axis=(1, 2), initial=0.0)
+        largest = np.abs(self._felt(A)).max(axis=(1, 2), initial=0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(largest > self.l1, self.l1 / largest, 1.0)
         return np.where(self.l2 > 0, 1.0, share)
@@ -94,7 +116,8 @@ class ElasticNet:
     def best_shift(self, W: Array) -> Array:
         """The c (m, 1, d) at which `sum_k l1 |w_k - c| + l2/2 (w_k - c)^2` is least: between median and mean.
 
-        Softmax does not see what is added to the weights of all classes, so only the penalty decides it.
+        Softmax does not see what is added to the weights of all classes, so only the penalty decides it. Where a class
+        is held at 0, nothing can be added.
 
         Example:
             >>> ElasticNet(np.array([1.0]), np.array([0.0])).best_shift(np.array([[[1.0], [5.0], [2.0]]])).ravel()
@@ -112,11 +135,17 @@ class ElasticNet:
         between = w.mean(axis=1, keepdims=True) - np.divide(
             l1 * (2 * first - q), q * l2, out=np.zeros_like(at), where=l2 > 0
         )
-        return np.where(before > 0, between, at)
+        shift = np.where(before > 0, between, at)
+        return shift if self.support is None else shift * self.support.all(axis=1, keepdims=True)
 
     def keep(self, members: Array) -> ElasticNet:
         """The penalty of some models of the stack."""
-        return ElasticNet(self.l1[members], self.l2[members])
+        support = None if self.support is None else self.support[members]
+        return ElasticNet(self.l1[members], self.l2[members], support)
+
+    def _felt(self, A: Array) -> Array:
+        """The pull A (m, q, d) on the weights that may move, 0 elsewhere."""
+        return A if self.support is None else np.where(self.support, A, 0.0)
 
 
 def l2(strength: Array | float) -> ElasticNet:

@@ -50,7 +50,7 @@ def pays(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
     """
     n, d = rows.n, rows.d
     few = n <= min(MOST_ROWS, max(FEW, ROWS_A_CLASS * n_classes * len(penalty.l2))) and d > WIDER * n
-    return few and n * d <= MOST_NUMBERS and bool((penalty.l2 > 0).all()) and not penalty.l1.any()
+    return few and n * d <= MOST_NUMBERS and bool((penalty.l2 > 0).all()) and penalty.smooth
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -
         >>> choose(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
         'newton'
     """
-    if penalty.l1.any():
+    if not penalty.smooth:
         if solver == "newton":
             raise ValueError("solver='newton' needs a smooth penalty; an l1 part needs solver='lbfgs' or 'auto'")
         return "lbfgs"
@@ -167,7 +167,7 @@ def tall(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
     """
     parameters = (n_classes - 1) * (rows.d + 1)
     small = n_classes <= NEWTON_CLASSES and parameters <= TALL_PARAMETERS
-    return small and rows.n >= TALL * parameters and bool((penalty.l2 > 0).all()) and not penalty.l1.any()
+    return small and rows.n >= TALL * parameters and bool((penalty.l2 > 0).all()) and penalty.smooth
 
 
 def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, Array] | None) -> Array:
@@ -236,13 +236,13 @@ def _climbed(summit: Summit) -> Outcome:
 def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> Strategy:
     if name == "newton":
         return Newton()
-    return (OrthantLBFGS if objective.penalty.l1.any() else LBFGS)(Sketch(sample), reviews)
+    return (LBFGS if objective.penalty.smooth else OrthantLBFGS)(Sketch(sample), reviews)
 
 
 def many_classes(objective: Objective) -> bool:
     """Whether classes are too many for a factor of the curvature each, and columns few enough for a common basis."""
     n, d, q = objective.rows.n, objective.rows.d, objective.q
-    return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and not objective.penalty.l1.any()
+    return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and objective.penalty.smooth
 
 
 def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float = 0.0) -> Array:
