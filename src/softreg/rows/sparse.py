@@ -139,6 +139,10 @@ class SparseRows(MemoryRows[SparseBlock]):
         """A dual coordinate step for each of these rows in turn."""
         dual_steps(self.X, order, dual)
 
+    def add_transposed(self, R: Array, onto: Array) -> None:
+        """`onto += (R @ X).T`, (d, k), in one thread."""
+        kernels.csr_transposed_times(R, self.X, onto)
+
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""
         return np.ascontiguousarray(W.T, dtype=self.dtype)
