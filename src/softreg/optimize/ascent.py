@@ -37,7 +37,7 @@ EASY = 14.0
 """Mean curvature of a row's step above which momentum helps, and with it."""
 ROUND = 2
 """Sweeps between two moves of the anchor."""
-SOME = 2000
+SOME = 500
 """So many rows tell how far to go towards the start."""
 RUN = 32_768
 """Numbers of an array (d, q) that are taken at once."""
@@ -301,7 +301,7 @@ def _how_far(rates: Array, prior: Array, whole: float) -> float:
 def _how_far_on(log_p: Array, labels: Array, weights: Array | None, linear: float, square: float) -> float:
     """The share s at which the mean of `H((1 - s) Y + s p)`, less `s linear + s^2 square / 2`, is largest.
 
-    Asked of some two thousand rows.
+    Asked of some five hundred rows.
     """
     some = np.arange(0, len(log_p), max(1, len(log_p) // SOME))
     v = np.ones(len(some)) if weights is None else weights[some]

@@ -17,13 +17,17 @@ from softreg.optimize.objective import Objective
 from softreg.optimize.solution import StackFit
 from softreg.rows import Array, Block, in_order
 
-LOOK, NEAR = 10.0, 0.5
+LOOK, NEAR = 5.0, 0.5
 """The estimated gaps from which on a member is looked at, and at which it may be done, in units of the change of a
 held-out loss that counts as none."""
 UNSEEN = 0.1
 """The estimated gap at which a member may be done that is judged on rows it is trained on: no visit looks at those."""
-ENOUGH = 1.0
-"""How far its held-out loss may still be expected to go, in the same units."""
+ENOUGH, EVERY = 2.0, 2
+"""How far its held-out loss may still be expected to go, in the same units, and sweeps from look to look: just after a
+move of the anchor all is in motion."""
+BY_CHANCE = 4.0
+"""A mean over rows may stand still where gains and losses cancel by chance: it is taken to move by at least
+`BY_CHANCE / sqrt(rows)` of the mean movement of a row's loss."""
 SPAN, FASTEST, SLOWEST = 4, 0.25, 0.98
 """The pace is that of so many sweeps: what a sweep leaves of the gap, at least and at most."""
 FINEST = 1e-6
@@ -92,7 +96,9 @@ class _Climbing:
             if lost(one, self.most[j] * objective.rows.n, self.settled):
                 return False
             gap = one.gaps[-1] / self.settled
-            if gap <= LOOK and look.left(objective) <= ENOUGH * self.settled and gap <= look.near:
+            if gap > LOOK or len(one.gaps) % EVERY:
+                continue
+            if look.left(objective) <= ENOUGH * self.settled and gap <= look.near:
                 break
         self._keep(j, one)
         return True
@@ -122,7 +128,10 @@ class _Look:
             self.given[np.arange(len(self.rows)), labels[self.rows]] = 0.0
         else:
             self.given = np.log(np.maximum(labels[self.rows], np.exp(NEVER))).astype(np.float32)
-        self.last, self.moved = np.inf, np.inf
+        one.dual.log_alpha[self.rows] = self.given
+        self.share = min(1.0, BY_CHANCE / np.sqrt(max(len(self.rows), 1)))
+        self.weight = self.count / max(float(self.count.sum()), 1e-300)
+        self.last, self.moved = np.full(len(self.rows), np.inf), 0.0
 
     def left(self, objective: Objective) -> float:
         """How far the mean loss may still go: its last change, going on at the pace of the gap; 0 for no rows.
@@ -131,13 +140,13 @@ class _Look:
         """
         if len(self.rows) == 0:
             return 0.0
-        dual = self.one.dual
-        dual.log_alpha[self.rows] = self.given
-        objective.rows.dual_steps(self.rows, dual)
-        now = float(dual.divergence[self.rows] @ self.count) / max(float(self.count.sum()), 1e-300)
-        before = self.moved if np.isfinite(self.moved) else 0.0
-        self.moved, self.last = abs(now - self.last), now
+        objective.rows.dual_steps(self.rows, self.one.dual)
+        now = self.one.dual.divergence[self.rows]
+        change, self.last = now - self.last, now
+        if not np.isfinite(change).all():  # the first look, or steps that have overflowed
+            return np.inf
+        before, self.moved = self.moved, max(abs(change @ self.weight), self.share * (np.abs(change) @ self.weight))
         gaps = np.maximum(self.one.gaps[-SPAN - 1 :], 1e-12)  # rounding may have made them negative
         ratio = (gaps[-1] / gaps[0]) ** (1 / max(len(gaps) - 1, 1))
-        pace = np.sqrt(min(max(ratio, FASTEST), SLOWEST))
+        pace = np.sqrt(min(max(ratio, FASTEST), SLOWEST)) ** EVERY
         return float(max(self.moved, pace * before) * pace / (1 - pace))
