@@ -31,8 +31,8 @@ from softreg.rows import Array, Block, Dual, Rows
 
 REACH = 0.05
 """Square of the constant column, as a share of the rows' mean ||x||^2: long ones slow the rows, short ones the bias."""
-LITTLE, EVERY = 0.2, 3
-"""Rows whose part of the gap is below this share of the mean are visited in every third sweep only."""
+LITTLE, EVERY = 0.3, 4
+"""Rows whose part of the gap is below this share of the mean are visited in every fourth sweep only."""
 EASY = 14.0
 """Mean curvature of a row's step above which momentum helps, and with it."""
 ROUND = 2

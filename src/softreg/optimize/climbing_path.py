@@ -9,9 +9,14 @@ as well; then one pass over the rows proves the gap and reads the logits of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+
 import numpy as np
 
-from softreg.optimize.ascent import Climb, begin
+from softreg.optimize.ascent import Climb, Room, begin
 from softreg.optimize.dual import budgets, lost, prove, starts
 from softreg.optimize.objective import Objective
 from softreg.optimize.solution import StackFit
@@ -43,11 +48,13 @@ def climb_members(
     start: tuple[Array, Array] | None,
     settled: float,
     seed: int = 0,
+    rooms: list[Room] | None = None,
 ) -> StackFit | None:
     """All members of a stack until their held-out losses have settled, or None where this is not the way.
 
     `judge` (L, n) names the member that each row judges in each layer, -1 for none, `count` (n,) how much it counts
-    there; `start` is weights (m, d, q) and bias (m, q), `settled` in nats.
+    there; `start` is weights (m, d, q) and bias (m, q), `settled` in nats. `rooms` are used and
+    added to: the same list for one strength after another spares memory and time.
     """
     squares = objective.rows.row_squares()
     most = budgets(objective, squares) if settled >= FINEST else None
@@ -55,9 +62,10 @@ def climb_members(
         return None
     single = objective.rows.precise(dtype=np.float32)  # proofs in the precision of the steps: half the price
     objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
-    climbing = _Climbing(objective, judge, count, settled, seed, squares, most)
-    found = list(in_order(climbing.member, list(enumerate(starts(objective, start)))))
-    if not all(found):
+    climbing = _Climbing(objective, judge, count, settled, seed, squares, most, [] if rooms is None else rooms)
+    members = list(enumerate(starts(objective, start)))
+    todo = [partial(climbing.climb, j, begun) for j, begun in members] + [partial(climbing.prove, j) for j, _ in members]
+    if not all(list(in_order(lambda work: work(), todo))):
         return None
     value, gap, visits = np.array(climbing.told).T
     passes = round(float(visits.max()) / single.n) + 1
@@ -76,43 +84,72 @@ class _Climbing:
         seed: int,
         squares: Array,
         most: list[float],
+        rooms: list[Room],
     ) -> None:
         self.objective, self.judge, self.count, self.settled = objective, judge, count, settled
-        self.seed, self.squares, self.most = seed, squares, most
+        self.seed, self.squares, self.most, self.rooms = seed, squares, most, rooms
         rows, m, q = objective.rows, objective.m, objective.q
         self.labels = rows.map(lambda block: block.labels)
         self.W = np.empty((m, rows.d, q), np.float32)
         self.b = np.empty((m, q))
         self.held = np.full((*judge.shape, q), np.nan, dtype=rows.dtype)
         self.told = [(np.inf, np.inf, 0.0)] * m
+        self.climbs: list[Future[Climb | None]] = [Future() for _ in range(m)]
 
-    def member(self, work: tuple[int, tuple[Array, Array] | None]) -> bool:
+    def climb(self, j: int, start: tuple[Array, Array] | None) -> bool:
         """Climb with one member; False where it is the wrong way after all."""
-        (j, start), objective = work, self.objective
-        one = begin(objective, j, self.labels, self.squares, self.seed, start)
+        try:
+            with self._room() as room:
+                self.climbs[j].set_result(self._climb(j, start, room))
+        except BaseException as error:
+            self.climbs[j].set_exception(error)  # for who waits to prove it
+            raise
+        return self.climbs[j].result() is not None
+
+    def _climb(self, j: int, start: tuple[Array, Array] | None, room: Room) -> Climb | None:
+        objective = self.objective
+        one = begin(objective, j, self.labels, self.squares, self.seed, start, room, self.W[j])
         look = _Look(one, np.flatnonzero((self.judge == j).any(axis=0)), self.labels, self.count)
         while True:
             one.sweep(objective.rows)
             if lost(one, self.most[j] * objective.rows.n, self.settled):
-                return False
+                return None
             gap = one.gaps[-1] / self.settled
             if gap > LOOK or len(one.gaps) % EVERY:
                 continue
             if look.left(objective) <= ENOUGH * self.settled and gap <= look.near:
-                break
-        self._keep(j, one)
-        return True
+                one.momentum = None  # its arrays are another member's next
+                return one
 
-    def _keep(self, j: int, one: Climb) -> None:
+    def prove(self, j: int) -> bool:
+        """Prove where a member is, when its climb has ended, and read the logits of the rows that it is judged by.
+
+        Proofs come after all climbs: with fewer threads than members, some would wait for the last climb.
+        """
+        one = self.climbs[j].result()
+        if one is None:
+            return False
+
         def show(block: Block, log_p: Array) -> None:
             mine = self.judge[:, block.start : block.stop] == j
             for layer in np.flatnonzero(mine.any(axis=1)):
                 at = np.flatnonzero(mine[layer])
                 self.held[layer, block.start + at] = log_p[:, at].T
 
-        value, gap = prove(self.objective, j, one, show)
-        self.W[j], self.b[j] = one.dual.W, one.bias
-        self.told[j] = value, gap, float(one.visits)
+        with self._room() as room:
+            value, gap = prove(self.objective, j, one, show, room)
+        self.b[j], self.told[j] = one.bias, (value, gap, float(one.visits))
+        return True
+
+    @contextmanager
+    def _room(self) -> Iterator[Room]:
+        """A room that no other member uses meanwhile."""
+        try:
+            room = self.rooms.pop()
+        except IndexError:
+            room = Room(self.objective.rows.d, self.objective.q)
+        yield room
+        self.rooms.append(room)
 
 
 class _Look:

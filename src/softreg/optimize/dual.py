@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.ascent import EASY, Climb, begin, inner, of_one
+from softreg.optimize.ascent import EASY, Climb, Room, begin, inner, of_one
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import wide
 from softreg.optimize.solution import Progress
@@ -174,7 +174,11 @@ def lost(one: Climb, most: float, target: float) -> bool:
 
 
 def prove(
-    objective: Objective, j: int, one: Climb, look: Callable[[Block, Array], Any] | None = None
+    objective: Objective,
+    j: int,
+    one: Climb,
+    look: Callable[[Block, Array], Any] | None = None,
+    room: Room | None = None,
 ) -> tuple[float, float]:
     """Value and certified gap of one model where its climb is, from one pass over the rows.
 
@@ -197,7 +201,7 @@ def prove(
         return lost, apart
 
     (lost,), (apart,) = rows.sum(part)
-    slack = one.room("slack", rows.dtype)  # N strength (W - W(alpha)), which is 0 but for rounding and momentum
+    slack = (room or one.room)("slack", rows.dtype)  # N strength (W - W(alpha)), which is 0 but for rounding and momentum
     np.multiply(one.dual.W, rows.dtype.type(one.mass * strength), out=slack)
     rows.add_transposed(R, slack)
     value = lost / one.mass + strength / 2 * inner(one.dual.W, one.dual.W)

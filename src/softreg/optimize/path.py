@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.optimize.ascent import Room
 from softreg.optimize.climbing_path import climb_members
 from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import standardise
@@ -79,6 +80,7 @@ class StackPath:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
         self.small: tuple[Reduction, StackPath] | None = None
+        self.rooms: list[Room] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             few = max(SMALL // 4, rows.n // SAMPLE_SHARE)
@@ -108,7 +110,7 @@ class StackPath:
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             judges = self._judges(copies, objective.m // copies)
             if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
-                climbed = climb_members(objective, judges, self.count, start, settled, self.seed)
+                climbed = climb_members(objective, judges, self.count, start, settled, self.seed, self.rooms)
                 if climbed is not None:
                     return climbed
             watch = Watch(judges, self.count, self.q, objective)
