@@ -77,9 +77,11 @@ class Walk:
     def _fit_next(self, strength: float, ratios: Sequence[float], trail: dict[float, list[Stop]]) -> list[PathPoint]:
         """The next strength down, from where the last two point to."""
         start = [_ahead(strength, trail[r]) for r in ratios] if all(trail[r] for r in ratios) else None
+        for ratio in ratios:
+            trail[ratio] = trail[ratio][-2:]  # of the one before no more is needed, and it is large
         found, answers = self._fit([(strength, r) for r in ratios], start)
         for ratio, answer in zip(ratios, answers, strict=True):
-            trail[ratio] = [*trail[ratio][-2:], (strength, answer)]
+            trail[ratio] = [*trail[ratio], (strength, answer)]
         return found
 
     def _narrow(self) -> None:

@@ -16,8 +16,9 @@ from functools import partial
 
 import numpy as np
 
-from softreg.optimize.ascent import Climb, Room, begin
+from softreg.optimize.ascent import Climb, begin
 from softreg.optimize.dual import budgets, lost, prove, starts
+from softreg.optimize.momentum import Room
 from softreg.optimize.objective import Objective
 from softreg.optimize.solution import StackFit
 from softreg.rows import Array, Block, in_order
@@ -64,7 +65,9 @@ def climb_members(
     objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     climbing = _Climbing(objective, judge, count, settled, seed, squares, most, [] if rooms is None else rooms)
     members = list(enumerate(starts(objective, start)))
-    todo = [partial(climbing.climb, j, begun) for j, begun in members] + [partial(climbing.prove, j) for j, _ in members]
+    todo = [partial(climbing.climb, j, begun) for j, begun in members] + [
+        partial(climbing.prove, j) for j, _ in members
+    ]
     if not all(list(in_order(lambda work: work(), todo))):
         return None
     value, gap, visits = np.array(climbing.told).T

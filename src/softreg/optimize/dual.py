@@ -31,7 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.ascent import EASY, Climb, Room, begin, inner, of_one
+from softreg.optimize.ascent import EASY, Climb, begin, of_one
+from softreg.optimize.momentum import Room, inner
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import wide
 from softreg.optimize.solution import Progress
@@ -201,7 +202,9 @@ def prove(
         return lost, apart
 
     (lost,), (apart,) = rows.sum(part)
-    slack = (room or one.room)("slack", rows.dtype)  # N strength (W - W(alpha)), which is 0 but for rounding and momentum
+    slack = (room or one.room)(
+        "slack", rows.dtype
+    )  # N strength (W - W(alpha)), which is 0 but for rounding and momentum
     np.multiply(one.dual.W, rows.dtype.type(one.mass * strength), out=slack)
     rows.add_transposed(R, slack)
     value = lost / one.mass + strength / 2 * inner(one.dual.W, one.dual.W)

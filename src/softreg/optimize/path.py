@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.ascent import Room
 from softreg.optimize.climbing_path import climb_members
 from softreg.optimize.clusters import ClusterSketch
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.descent import Descent
 from softreg.optimize.doubt import DoubtSketch, doubtful
 from softreg.optimize.lbfgs import LBFGS
+from softreg.optimize.momentum import Room
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS

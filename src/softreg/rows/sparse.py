@@ -112,8 +112,9 @@ class SparseRows(MemoryRows[SparseBlock]):
         data = X.data[a:b]
         if data.dtype != np.float64:
             data = data.astype(self.dtype, copy=False)
-        arrays = (data, X.indices[a:b], X.indptr[start : stop + 1] - a)
-        return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
+        held = sp.csr_array((stop - start, self.d), dtype=data.dtype)
+        held.data, held.indices, held.indptr = data, X.indices[a:b], X.indptr[start : stop + 1] - a
+        return SparseBlock(self, start, stop, held)  # the constructor would copy what is less than half of an array
 
     def sample(self, size: int, seed: int) -> SparseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
