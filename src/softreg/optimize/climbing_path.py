@@ -65,9 +65,8 @@ def climb_members(
     objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     climbing = _Climbing(objective, judge, count, settled, seed, squares, most, [] if rooms is None else rooms)
     members = list(enumerate(starts(objective, start)))
-    todo = [partial(climbing.climb, j, begun) for j, begun in members] + [
-        partial(climbing.prove, j) for j, _ in members
-    ]
+    todo = [partial(climbing.climb, j, begun) for j, begun in members]
+    todo += [partial(climbing.prove, j) for j, _ in members]
     if not all(list(in_order(lambda work: work(), todo))):
         return None
     value, gap, visits = np.array(climbing.told).T

@@ -202,9 +202,7 @@ def prove(
         return lost, apart
 
     (lost,), (apart,) = rows.sum(part)
-    slack = (room or one.room)(
-        "slack", rows.dtype
-    )  # N strength (W - W(alpha)), which is 0 but for rounding and momentum
+    slack = (room or one.room)("slack", rows.dtype)  # N strength (W - W(alpha)): 0, but for rounding and momentum
     np.multiply(one.dual.W, rows.dtype.type(one.mass * strength), out=slack)
     rows.add_transposed(R, slack)
     value = lost / one.mass + strength / 2 * inner(one.dual.W, one.dual.W)
@@ -224,7 +222,8 @@ def _tilt(objective: Objective, j: int, one: Climb) -> Array:
 
     It is small, so one curvature serves until a step no longer shrinks what is left tenfold.
     """
-    tilt, K, least = np.zeros(objective.q), None, np.inf
+    tilt, least = np.zeros(objective.q), np.inf
+    K: Any = None
     if not objective.fit_intercept:
         return tilt
 
