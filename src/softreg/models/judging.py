@@ -16,7 +16,7 @@ from softreg.models.leave_one_out import leave_one_out
 from softreg.models.path import PathPoint, standard_error
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scoring import call, row_scores
-from softreg.models.stack import Answer, FoldStack
+from softreg.models.stack import Answer, FoldStack, Weights
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
@@ -38,13 +38,13 @@ class Judge:
     folds: Folds | None
     scorer: Callable[..., float] | str
 
-    def point(self, strength: float, l1_ratio: float, answer: Answer, held: Array) -> PathPoint:
-        """What the held-out logits (L, n, q) say of this strength."""
+    def point(self, strength: float, l1_ratio: float, answer: Answer, held: Array, whole: Weights) -> PathPoint:
+        """What the held-out logits (L, n, q) say of this strength; `whole` are the weights of all rows."""
         loss, share = self._fold_scores("log_loss", answer, held)
         scores = loss if self.scorer == "log_loss" else self._fold_scores(self.scorer, answer, held)[0]
         mean, error = standard_error(scores, share)
-        W, _ = answer.of_all_rows
-        penalty = strength * (l1_ratio * float(np.abs(W).sum()) + (1 - l1_ratio) / 2 * float((W**2).sum()))
+        members = [W for weights, _ in answer.weights for W in weights]
+        penalty = strength * float(np.mean([_size(W, l1_ratio) for W in members]))
         return PathPoint(
             strength=strength,
             l1_ratio=l1_ratio,
@@ -54,7 +54,7 @@ class Judge:
             log_loss=standard_error(loss, share)[0],
             fold_losses=loss,
             gap=answer.gap,
-            nonzero=int(np.count_nonzero(W)),
+            nonzero=int(np.count_nonzero(whole[0])),
             objective=answer.value,
             penalty=penalty,
             passes=answer.passes,
@@ -67,7 +67,8 @@ class Judge:
             return answer.held
         l1, l2 = strength * l1_ratio, strength * (1 - l1_ratio)
         V, intercept = self.stack.V[0], self.stack.settings.fit_intercept
-        return leave_one_out(host_rows(self.X), self.labels, V, answer.of_all_rows, l1, l2, intercept)[None]
+        weights = self.stack.of_all_rows(answer)
+        return leave_one_out(host_rows(self.X), self.labels, V, weights, l1, l2, intercept)[None]
 
     def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:
         """The score of each fold (K,), nan where no row can judge it, and the weight of its rows (K,)."""
@@ -133,6 +134,12 @@ class Judge:
                 UserWarning,
                 stacklevel=4,
             )
+
+
+def _size(W: Array, l1_ratio: float) -> float:
+    """The penalty of these weights at strength 1."""
+    l1 = float(np.abs(W).sum()) if l1_ratio > 0 else 0.0
+    return l1_ratio * l1 + (1 - l1_ratio) / 2 * float(np.vdot(W, W))
 
 
 def out_of_fold(held: Array) -> Array:

@@ -27,10 +27,10 @@ class PathPoint:
     """What cross-validation found at one strength.
 
     `scores` (K,) of the folds; `mean` over folds, weighted by their rows, and its standard `error`; `log_loss`, the
-    mean held-out log loss in nats, whatever the scoring; `gap`, the largest certified gap of the folds and the model of
-    all rows, in nats; `nonzero` weights of the latter; `objective` and `penalty`, its training objective and what of
-    that is penalty, in nats; `passes` over the rows; `settled`, whether the folds' losses were known well enough before
-    `max_iter`.
+    mean held-out log loss in nats, whatever the scoring; `gap`, the largest certified gap of the members of the stack,
+    in nats; `nonzero` weights of the model of all rows (of the folds' mean, for an l2 penalty); `objective` and
+    `penalty`, the mean training objective of the members and what of that is penalty, in nats; `passes` over the rows;
+    `settled`, whether the folds' losses were known well enough before `max_iter`.
     """
 
     strength: float

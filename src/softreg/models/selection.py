@@ -39,8 +39,8 @@ within 1e-3 on 8,000 images of MNIST at 1e-6, far below the chosen one, where it
 class SoftmaxRegressionCV(Predictor):
     """Softmax regression whose strength is chosen by cross-validation, for about the price of a few fits.
 
-    Minimises what `SoftmaxRegression` minimises, at the strength whose held-out score is best. All folds and the model
-    of all rows are one stack that shares each pass over X, from a strength at which the weights are practically 0 down
+    Minimises what `SoftmaxRegression` minimises, at the strength whose held-out score is best. All folds (and the
+    model of all rows, where there is an l1 part) are one stack that shares each pass over X, from a strength at which the weights are practically 0 down
     to where the held-out log loss has clearly turned. A fold has the strength of the whole, per row: scikit-learn's C
     is `1 / (n * strength)` with n the number of its training rows (`2 / (n * strength)` for two classes).
 
@@ -129,7 +129,7 @@ class SoftmaxRegressionCV(Predictor):
         score_weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, X.shape[0])[kept])
         X, labels, weight = checks.rows_that_count(X, labels, weight)
         checks.check_classes(classes, labels, weight)
-        stack = FoldStack(X, labels, weight, folds, len(classes), self._settings())
+        stack = FoldStack(X, labels, weight, folds, len(classes), self._settings(), whole=max(ratios) > 0)
         check_fold_classes(stack.mass[1:], classes)
         judge = Judge(X, hard[kept], labels, score_weight, classes, stack, folds, scorer)
         judge.warn_of_unseen()

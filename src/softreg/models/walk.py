@@ -32,7 +32,7 @@ Stop = tuple[float, Answer]
 
 
 class Walk:
-    """Points of the path, the weights of the model of all rows at each, and out-of-fold probabilities at each."""
+    """Points of the path, and at each the weights of all rows (or the folds' mean) and out-of-fold probabilities."""
 
     def __init__(
         self,
@@ -106,9 +106,8 @@ class Walk:
         answers, found = self.stack.fit(places, start), []
         for place, answer in zip(places, answers, strict=True):
             held = self.judge.held_out(*place, answer)
-            point = self.judge.point(*place, answer, held)
-            W, b = answer.of_all_rows
-            self.whole[place] = W.copy(), b.copy()  # views would keep the weights of all members
+            self.whole[place] = self.stack.of_all_rows(answer)
+            point = self.judge.point(*place, answer, held, self.whole[place])
             self.proba[place] = out_of_fold(held).astype(held.dtype)
             if self.finding:
                 self._remember(place, answer)
