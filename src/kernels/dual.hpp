@@ -150,6 +150,7 @@ void csr_dual_steps(const D* data, const I* index, const I* start, const std::in
         Row r = row;
         dual.divergence[i] = r.divergence();
         const float V = dual.weights ? dual.weights[i] : 1.0f;
+        if (V == 0) continue;  // a row that is only looked at
         r.step(V * dual.curvature[i]);
         for (std::ptrdiff_t c = 0; c < q; ++c) {
             dual.log_alpha[i * q + c] = log_a[c];

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax, xlogy
 
-from softreg.optimize import Solution, ascent, dual, elastic_net, l2, minimise
+from softreg.optimize import Solution, ascent, dual, elastic_net, l2, minimise, momentum
+from softreg.optimize.climbing_path import climb_members
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.objective import Objective
 from softreg.rows import as_rows, kernels
@@ -104,6 +105,7 @@ def test_steps_climb_and_weights_follow(weighted: bool) -> None:
 def test_compiled_steps_are_those_of_numpy(level: str, q: int, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     X = documents(60, 40, q)[0].astype(dtype)
     weights = np.random.default_rng(3).random(60)
+    weights[::7] = 0  # rows that are only looked at
     order = np.random.default_rng(4).integers(0, 60, 150)
     best, found = kernels._module.level(), []
     for module in (kernels._module, None):
@@ -116,6 +118,18 @@ def test_compiled_steps_are_those_of_numpy(level: str, q: int, dtype: Any, monke
     for name in ("W", "pull", "log_alpha", "divergence"):
         compiled, numpy = (getattr(one, name) for one in found)
         np.testing.assert_allclose(compiled, numpy, rtol=1e-3, atol=2e-4, err_msg=name)
+
+
+def test_a_row_without_weight_is_only_looked_at() -> None:
+    X, _ = documents(60, 40, 3)
+    now = state(X, 3, 0.01, weights=np.where(np.arange(60) < 30, 0.0, 1.0))
+    before = {name: getattr(now, name).copy() for name in ("W", "pull", "log_alpha")}
+    dual_steps(X, np.arange(30), now)
+    for name, was in before.items():
+        np.testing.assert_array_equal(getattr(now, name), was)
+    apart = softmax(logits(X, now), axis=1)[:30]
+    alpha = np.exp(now.log_alpha[:30])
+    np.testing.assert_allclose(now.divergence[:30], (alpha * np.log(alpha / apart)).sum(axis=1), rtol=1e-3, atol=1e-5)
 
 
 @needs_kernels
@@ -270,3 +284,51 @@ def test_a_start_far_off_does_no_harm() -> None:
         found = dual.climb(objective_of(X, y, None, l2(strength)), 1e-5, start=(W, b))
         assert found is not None
         assert found.gap[0] <= 1e-5
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_momentum_in_runs_is_that_of_whole_arrays(back: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(momentum, "RUN", 7)
+    anchor, first = np.random.default_rng(0).normal(size=(2, 11, 3)).astype(np.float32)
+    one = momentum.Momentum(0.1, 0.9, first, anchor.copy(), np.empty_like(first))
+    W = anchor + np.float32(0.5 if back else 2.0) * (first - anchor)  # towards the anchor, or away from it
+    one.look(W)
+    away = W - anchor
+    assert one.gap == pytest.approx(0.9**2 / 0.2 * (away**2).sum(), rel=1e-5)
+    assert one.back == back
+    share = np.sqrt(0.1)
+    to = W + (0 if one.back else (1 - share) / (1 + share)) * (W - first)
+    expected = W + 0.9 * (to - anchor)
+    one.move(W)
+    np.testing.assert_allclose(W, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(one.anchor, to, rtol=1e-5, atol=1e-6)
+
+
+@needs_kernels
+@pytest.mark.parametrize("strength", [1e-3, 1e-5])  # without momentum, and with it
+def test_what_a_room_holds_does_not_matter(strength: float) -> None:
+    X, y = documents()
+    V = np.where(np.arange(400) % 5 == np.array([[0], [1]]), 0.0, 1.0)
+    judge = np.where(np.arange(400) % 5 < 2, np.arange(400) % 5, -1)[None]
+    used = momentum.Room(300, 4)
+    for name in ("anchor", "last", "slack"):
+        used(name).fill(np.nan)
+    start = np.random.default_rng(0).normal(scale=0.1, size=(2, 300, 4)), np.zeros((2, 4))
+    fits = []
+    for rooms in ([], [used]):
+        objective = objective_of(X, y, V, l2(np.full(2, strength)))
+        fits.append(climb_members(objective, judge, np.ones(400), start, 1e-5, 0, rooms))
+    fresh, again = fits
+    assert fresh is not None
+    assert again is not None
+    for name in ("W", "b", "value", "gap", "held"):
+        np.testing.assert_array_equal(getattr(fresh, name), getattr(again, name), err_msg=name)
+    assert (fresh.gap < 1e-4).all()
+
+
+def test_blocks_of_sparse_rows_share_their_numbers() -> None:
+    X, y = documents()
+    for rows in (as_rows(X, y), as_rows(X, y).precise(dtype=np.float32)):
+        for block in rows.blocks:  # type: ignore[attr-defined]
+            assert np.shares_memory(block.X.data, X.data)
+            assert np.shares_memory(block.X.indices, X.indices)

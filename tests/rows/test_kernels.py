@@ -226,6 +226,15 @@ def test_numbers_stored_otherwise(level: str, way: str) -> None:
         np.testing.assert_array_equal(kernels.csr_transposed_times(others(R)[way], S), R @ X)
 
 
+def test_products_are_added_to_what_is_there(level: str) -> None:
+    random = np.random.default_rng(5)
+    for dtype in (np.float32, np.float64):
+        X, R, onto = (eighths(random, shape, dtype) for shape in ((33, 18), (7, 33), (18, 7)))
+        expected = onto + (R @ X).T
+        kernels.csr_transposed_times(R, sp.csr_array(X), onto)
+        np.testing.assert_array_equal(onto, expected)
+
+
 def test_read_only_numbers(level: str) -> None:
     X = np.arange(6.0).reshape(2, 3)
     X.flags.writeable = False

@@ -22,6 +22,8 @@ SHORT = 4.0
 """Up to this factor between strengths a start continues the parabola through the last answers (as functions of the
 logarithm of the strength); measured on MNIST in factors of 2.8: a quarter of the way is then left, in place of 0.6."""
 
+RUN = 1024
+"""Features whose weights are combined at once: what fits the cache needs no further memory."""
 ROOM = 2**28
 """Bytes that the weights of all members at points passed may take, for better starts between them."""
 
@@ -84,9 +86,11 @@ class Walk:
     def _fit_next(self, strength: float, ratios: Sequence[float], trail: dict[float, list[Stop]]) -> list[PathPoint]:
         """The next strength down, from where the last two point to."""
         start = [_ahead(strength, trail[r]) for r in ratios] if all(trail[r] for r in ratios) else None
+        for ratio in ratios:
+            trail[ratio] = trail[ratio][-2:]  # of the one before no more is needed, and it is large
         found, answers = self._fit([(strength, r) for r in ratios], start)
         for ratio, answer in zip(ratios, answers, strict=True):
-            trail[ratio] = [*trail[ratio][-2:], (strength, answer)]
+            trail[ratio] = [*trail[ratio], (strength, answer)]
         return found
 
     def _narrow(self) -> None:
@@ -187,9 +191,12 @@ def _continued(x: Array, at: float) -> list[float]:
 
 
 def _combined(answers: Sequence[Answer], shares: Sequence[float]) -> Answer:
-    """The sum of these shares of the weights of all answers."""
+    """The sum of these shares of the weights of all answers, in their precision."""
     weights = []
     for pairs in zip(*(answer.weights for answer in answers), strict=True):
-        parts = [(share * W, share * b) for share, (W, b) in zip(shares, pairs, strict=True)]
-        weights.append((sum(W for W, _ in parts), sum(b for _, b in parts)))
+        W = np.empty_like(pairs[0][0])
+        for j, d in np.ndindex(len(W), -(-W.shape[1] // RUN)):
+            run = slice(d * RUN, (d + 1) * RUN)
+            W[j, run] = sum(W.dtype.type(share) * V[j, run] for share, (V, _) in zip(shares, pairs, strict=True))
+        weights.append((W, sum(share * b for share, (_, b) in zip(shares, pairs, strict=True))))
     return replace(answers[-1], weights=tuple(weights))

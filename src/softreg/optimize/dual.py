@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.ascent import EASY, Climb, begin, of_one
+from softreg.optimize.momentum import Room, inner
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import wide
 from softreg.optimize.solution import Progress
@@ -174,14 +175,19 @@ def lost(one: Climb, most: float, target: float) -> bool:
 
 
 def prove(
-    objective: Objective, j: int, one: Climb, look: Callable[[Block, Array], Any] | None = None
+    objective: Objective,
+    j: int,
+    one: Climb,
+    look: Callable[[Block, Array], Any] | None = None,
+    room: Room | None = None,
 ) -> tuple[float, float]:
     """Value and certified gap of one model where its climb is, from one pass over the rows.
 
     `look` is shown each block with its log-probabilities (q, b).
     """
-    rows, W, b = objective.rows, one.dual.W.T.astype(np.float64), one.bias
+    rows, b, strength = objective.rows, one.bias, float(objective.penalty.l2[j])
     prepared, tilt = rows.prepare(one.dual.W.T), _tilt(objective, j, one)
+    R = np.empty((objective.q, rows.n), rows.dtype)
 
     def part(block: Block) -> Sums:
         o = (block.times(prepared) + b[:, None])[None]
@@ -192,15 +198,16 @@ def prove(
         A, V = np.exp(log_a), of_one(objective.weights(block), j)
         apart = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
         lost = loss.weigh(-loss.given(log_p, block.labels), V)
-        R = loss.residual(A, block.labels, V)[0].astype(rows.dtype, copy=False)
-        return lost, apart, block.transposed_times(R)
+        R[:, block.start : block.stop] = loss.residual(A, block.labels, V)[0]
+        return lost, apart
 
-    lost, apart, G = rows.sum(part)
-    G /= one.mass
-    penalty = objective.penalty.keep(np.array([j]))
-    value = lost / one.mass + penalty.value(W[None])
-    gap = apart / one.mass + penalty.fenchel_gap(G[None], W[None])
-    return float(value[0]), float(gap[0]) if np.isfinite(gap[0]) else np.inf
+    (lost,), (apart,) = rows.sum(part)
+    slack = (room or one.room)("slack", rows.dtype)  # N strength (W - W(alpha)): 0, but for rounding and momentum
+    np.multiply(one.dual.W, rows.dtype.type(one.mass * strength), out=slack)
+    rows.add_transposed(R, slack)
+    value = lost / one.mass + strength / 2 * inner(one.dual.W, one.dual.W)
+    gap = (apart + inner(slack, slack) / (2 * strength * one.mass)) / one.mass
+    return float(value), float(gap) if np.isfinite(gap) else np.inf
 
 
 def _log_alpha(one: Climb, block: Block, tilt: Array) -> Array:
@@ -211,19 +218,31 @@ def _log_alpha(one: Climb, block: Block, tilt: Array) -> Array:
 
 
 def _tilt(objective: Objective, j: int, one: Climb) -> Array:
-    """The tilt (q,) of the dual probabilities at which their mean is that of the labels, by Newton's method."""
-    tilt = np.zeros(objective.q)
+    """The tilt (q,) of the dual probabilities at which their mean is that of the labels, by Newton's method.
+
+    It is small, so one curvature serves until a step no longer shrinks what is left tenfold.
+    """
+    tilt, least = np.zeros(objective.q), np.inf
+    K: Any = None
     if not objective.fit_intercept:
         return tilt
 
-    def part(block: Block) -> Sums:
-        V = of_one(objective.weights(block), j)
-        sums = loss.bias_sums(_log_alpha(one, block, tilt)[None], block.labels, V)
-        return sums[0][0], sums[1][0]
+    def part(block: Block, bend: bool) -> Sums:
+        V, o = of_one(objective.weights(block), j), _log_alpha(one, block, tilt)[None]
+        if bend:
+            r, K = loss.bias_sums(o, block.labels, V)
+            return r[0], K[0]
+        return (loss.residual(np.exp(o), block.labels, V)[0].sum(axis=1),)
 
-    for _ in range(10):
-        r, K = objective.rows.sum(part)
-        if np.abs(r).max() <= 1e-13 * one.mass:
+    for _ in range(20):
+        r, *bent = objective.rows.sum(partial(part, bend=K is None))
+        K = bent[0] if bent else K
+        left = float(np.abs(r).max())
+        if left <= 1e-13 * one.mass:
             return tilt
+        if left > least / 10:
+            K, least = None, np.inf
+            continue
+        least = left
         tilt = tilt - np.linalg.lstsq(K, r, rcond=1e-10)[0]
     return np.full(objective.q, np.nan)  # proves nothing

@@ -21,6 +21,7 @@ from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent
 from softreg.optimize.doubt import DoubtSketch, doubtful
 from softreg.optimize.lbfgs import LBFGS
+from softreg.optimize.momentum import Room
 from softreg.optimize.newton import Newton
 from softreg.optimize.objective import Objective
 from softreg.optimize.orthant import OrthantLBFGS
@@ -86,6 +87,7 @@ class StackPath:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
         self.small: tuple[Reduction, StackPath] | None = None
+        self.rooms: list[Room] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             self.hard, self.pairs = False, list[Pair]()
@@ -126,7 +128,7 @@ class StackPath:
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             judges = self._judges(copies, objective.m // copies)
             if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
-                climbed = climb_members(objective, judges, self.count, start, settled, self.seed)
+                climbed = climb_members(objective, judges, self.count, start, settled, self.seed, self.rooms)
                 if climbed is not None:
                     return climbed
             watch = Watch(judges, self.count, self.q, objective)

@@ -152,6 +152,11 @@ class Rows(Protocol):
         """A dual coordinate step for each of these rows in turn (where there are `row_squares`)."""
         ...
 
+    def add_transposed(self, R: Array, onto: Array) -> None:
+        """`onto += (R @ X).T` for R (k, n) and `onto` (d, k), one dtype and C order, by the thread that asks (where
+        there are `row_squares`): nothing of the size (d, k) is made for it."""
+        ...
+
     @property
     def can_shift(self) -> bool:
         """Whether `precise` can shift the numbers themselves (a sparse home cannot: zeros must stay zeros)."""
@@ -249,6 +254,10 @@ class MemoryRows(Generic[OneBlock]):
         return None
 
     def dual_steps(self, order: Array, dual: Dual) -> None:
+        """Not here."""
+        raise NotImplementedError("these rows come in blocks; row_squares() says so")
+
+    def add_transposed(self, R: Array, onto: Array) -> None:
         """Not here."""
         raise NotImplementedError("these rows come in blocks; row_squares() says so")
 

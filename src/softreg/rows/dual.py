@@ -51,6 +51,8 @@ class Dual:
 def dual_steps(X: Any, order: Array, dual: Dual) -> None:
     """A step for each of the rows `order` of X (n, d) in turn; a row may come more than once.
 
+    A row whose weight is 0 is only looked at: its divergence is told, and nothing else changes.
+
     Example:
         >>> import scipy.sparse as sp
         >>> one = lambda *shape: np.ones(shape, np.float32)
@@ -76,6 +78,8 @@ def _step(X: Any, i: int, dual: Dual) -> None:
     o = o - (np.log(np.exp(o - top).sum()) + top)
     before, v = np.exp(dual.log_alpha[i]), 1.0 if dual.weights is None else dual.weights[i]
     dual.divergence[i] = before @ (dual.log_alpha[i] - o)
+    if v == 0:
+        return
     dual.log_alpha[i] = best_row(dual.log_alpha[i], o, v * dual.curvature[i])
     change = (before - np.exp(dual.log_alpha[i])) * v * dual.rate
     np.add.at(dual.W, columns, x[:, None] * change)

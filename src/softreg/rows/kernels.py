@@ -216,8 +216,10 @@ def csr_times(X: Any, W: Array) -> Array:
     return out
 
 
-def csr_transposed_times(R: Array, X: Any) -> Array:
+def csr_transposed_times(R: Array, X: Any, onto: Array | None = None) -> Array:
     """`R @ X`, (k, d), for CSR rows X (b, d) and R (k, b); in Fortran order, since a stored number meets k of them.
+
+    With `onto` (d, k) in the dtype of R, in C order, the product is added there, and its transpose is returned.
 
     Example:
         >>> import scipy.sparse as sp
@@ -225,8 +227,9 @@ def csr_transposed_times(R: Array, X: Any) -> Array:
         array([[3., 2.]])
     """
     if not _fits_csr(X, R):
-        return np.asarray(X.T @ np.ascontiguousarray(R.T), dtype=R.dtype).T
-    out = np.zeros((X.shape[1], len(R)), R.dtype)
+        product = np.asarray(X.T @ np.ascontiguousarray(R.T), dtype=R.dtype)
+        return np.asarray(product if onto is None else np.add(onto, product, out=onto)).T
+    out = np.zeros((X.shape[1], len(R)), R.dtype) if onto is None else onto
     _module.csr_transposed_times(X.data, X.indices, X.indptr, R, out)
     return out.T
 

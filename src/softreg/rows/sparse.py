@@ -113,8 +113,9 @@ class SparseRows(MemoryRows[SparseBlock]):
         data = X.data[a:b]
         if data.dtype != np.float64:
             data = data.astype(self.dtype, copy=False)
-        arrays = (data, X.indices[a:b], X.indptr[start : stop + 1] - a)
-        return SparseBlock(self, start, stop, sp.csr_array(arrays, shape=(stop - start, self.d), copy=False))
+        held = sp.csr_array((stop - start, self.d), dtype=data.dtype)
+        held.data, held.indices, held.indptr = data, X.indices[a:b], X.indptr[start : stop + 1] - a
+        return SparseBlock(self, start, stop, held)  # the constructor would copy what is less than half of an array
 
     def sample(self, size: int, seed: int) -> SparseRows:
         """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
@@ -143,6 +144,10 @@ class SparseRows(MemoryRows[SparseBlock]):
     def dual_steps(self, order: Array, dual: Dual) -> None:
         """A dual coordinate step for each of these rows in turn."""
         dual_steps(self.X, order, dual)
+
+    def add_transposed(self, R: Array, onto: Array) -> None:
+        """`onto += (R @ X).T`, (d, k), in one thread."""
+        kernels.csr_transposed_times(R, self.X, onto)
 
     def prepare(self, W: Array) -> Array:
         """Weights (k, d) as (d, k) in the precision of the products: one row of them for each stored number."""

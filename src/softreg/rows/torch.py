@@ -98,6 +98,10 @@ class TorchRows:
         """Not here."""
         raise NotImplementedError("these rows come in blocks; row_squares() says so")
 
+    def add_transposed(self, R: Array, onto: Array) -> None:
+        """Not here."""
+        raise NotImplementedError("these rows come in blocks; row_squares() says so")
+
     def sample(self, size: int, seed: int) -> TorchRows:
         """About `size` rows on the device, but no more than about `MOST_SAMPLED`; each class in proportion."""
         index, share = stratified(self.labels, min(size, MOST_SAMPLED), seed)
