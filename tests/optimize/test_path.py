@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from softreg.optimize import elastic_net, l2, minimise, path
-from softreg.optimize.path import StackPath, left_to_move
+from softreg.optimize.path import StackPath
+from softreg.optimize.watch import left_to_move
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
 
