@@ -29,6 +29,8 @@ far as these are still in doubt: along a path of strengths that is worth more ro
 as many steps with 3 rows a column and their mean as with 4 rows a column alone.)"""
 PIECE = 1 << 21
 """Rows are copied this many bytes at a time: they are then still in the cache when they are multiplied."""
+TINY = 1e-30
+"""The weight of a row that no member counts."""
 RARE = 1e-3
 """A column that varies by less than this part among the rows drawn was missed by them."""
 
@@ -61,14 +63,18 @@ class DoubtSketch(Sketch):
         """Blocks are those of the mean of a stack: nothing to forget."""
 
     def _doubt(self, objective: Objective) -> dict[float, Array]:
-        """`p (1 - p) q / (q - 1)` of each class and row (q, n), the mean over the members of each strength."""
+        """`p (1 - p) q / (q - 1)` of each class and row (q, n), the mean over the members of each strength, with their
+        row weights: the fold that a row is held out from is less sure of it, and does not bend there."""
         strengths, group = np.unique(objective.penalty.l2, return_inverse=True)
         share = objective.q / max(1, objective.q - 1)
 
         def part(block: Block) -> Array:
             P, _ = loss.probabilities(objective.logits(block))
             P -= P * P
-            means = [P[group == g].mean(axis=0) * share for g in range(len(strengths))]
+            V = row_weights(block, objective).astype(P.dtype)
+            mass = np.stack([V[group == g].sum(axis=0) for g in range(len(strengths))])
+            V *= share / np.maximum(mass, TINY)[group]
+            means = [np.einsum("mqb,mb->qb", P[group == g], V[group == g]) for g in range(len(strengths))]
             return np.moveaxis(np.stack(means), 2, 0)
 
         doubt = np.moveaxis(objective.rows.map(part), 0, 2)

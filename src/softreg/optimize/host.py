@@ -105,9 +105,9 @@ class HostSoftmax(Kept):
         """The logits themselves."""
         return np.asarray(self.memory[name])
 
-    def picked(self, model: int, rows: Array) -> Array:
-        """The logits of one model for these rows."""
-        return np.asarray(self.memory["logits"][model].take(rows, axis=1))
+    def picked(self, models: Array, rows: Array) -> Array:
+        """The logits of these rows, each of its model."""
+        return np.asarray(self.memory["logits"][models, :, rows])
 
     # --- none that are kept -------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from softreg.rows import Array
 MEMORY = 10
 EXACT_PARAMETERS = 1000
 """Up to so many, the question whether the likelihood has gone flat is put to the exact Hessian, not to a sketch."""
+FEW_NUMBERS = 20_000
+"""So few numbers of a stack are scaled and added in one go."""
 TINY = 1e-300
 """A product of step and change below this says nothing of the curvature."""
 REVIEWS = range(4, 10**9, 8)
@@ -38,7 +40,11 @@ def dot(a: Array, b: Array) -> Array:
 
 
 def add_to(r: Array, share: Array, s: Array) -> None:
-    """`r += share * s` for each model, in place: with millions of weights, temporary arrays are what costs."""
+    """`r += share * s` for each model, in place: with millions of weights, temporary arrays are what costs; with few,
+    calls are."""
+    if r.size < FEW_NUMBERS:
+        r += share[:, None, None] * s
+        return
     for j, factor in enumerate(share):
         to, what = r[j].ravel(order="K"), s[j].ravel(order="K")
         if r[j].strides == s[j].strides and np.shares_memory(to, r):

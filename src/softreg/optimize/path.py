@@ -98,7 +98,8 @@ class StackPath:
                 found, start = self._screened(self.screening, penalty, start, settled, max_iter, copies)
                 if found is not None:
                     return found
-            rows, sample = (_tiled(r, copies) for r in (self.rows, self.sample))
+            rows = _tiled(self.rows, copies)
+            sample = rows if self.sample is self.rows else _tiled(self.sample, copies)
             if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
                 rows = rows.sharper()
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
@@ -113,6 +114,7 @@ class StackPath:
             descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=tol, max_iter=max_iter)
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
+            objective.each(lambda block: block.memory.clear())  # rows and blocks know each other, and so live on
             self.hard = objective.passes > EASY
             self.pairs = strategy.handed_on() if isinstance(strategy, RememberedLBFGS) else []
             done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
@@ -191,4 +193,6 @@ def _tiled(rows: Rows, copies: int) -> Rows:
     """Fresh rows, whose blocks remember nothing, with the weights repeated."""
     source: Any = rows
     weights = source.weights
-    return rows.labelled(source.labels, None if weights is None else np.tile(weights, (copies, 1)))
+    return rows.labelled(
+        source.labels, None if weights is None else weights if copies == 1 else np.tile(weights, (copies, 1))
+    )

@@ -77,8 +77,8 @@ class Softmax(Protocol):
         """The logits (m, q, b) kept under this name."""
         ...
 
-    def picked(self, model: int, rows: Array) -> Array:
-        """The logits (q, r) of one model for r rows of the block."""
+    def picked(self, models: Array, rows: Array) -> Array:
+        """The logits (r, q) of r rows of the block, each of a model (r,) of its own."""
         ...
 
     def lean_read(self, prepared: Array, bias: Array) -> Sums:

@@ -176,9 +176,10 @@ class TorchSoftmax(Kept):
         """The logits, brought to the host."""
         return np.asarray(self.memory[name].permute(1, 2, 0).cpu().numpy())
 
-    def picked(self, model: int, rows: Array) -> Array:
-        """The logits of one model for these rows."""
-        return np.asarray(self.memory["logits"][self._put(rows, np.int64), model].T.cpu().numpy())
+    def picked(self, models: Array, rows: Array) -> Array:
+        """The logits of these rows, each of its model."""
+        places = self._put(rows, np.int64), self._put(models, np.int64)
+        return np.asarray(self.memory["logits"][places].cpu().numpy())
 
     # --- none that are kept -------------------------------------------------------------------------------------
 
