@@ -244,11 +244,24 @@ INLINE void strip_logits(const T* X, const T* W, T* Z, Size rows, Size d, Size k
     });
 }
 
+// Whether `count` columns of R, one behind the other, are zeros in all rows of a strip. nan is none.
+template <class T>
+INLINE bool all_zero(const T* R, Size rows, Size count) {
+    for (Size c = 0; c < count; ++c)
+        for (Size r = 0; r < rows; ++r)
+            if (R[c * row_stride<T> + r] != 0) return false;
+    return true;
+}
+
+// Columns that are zeros in all rows, as those of a fold are where none of the rows is its own, add nothing to the
+// gradient: a chunk of nothing else is passed over, and the chunk after it fetches the next strip.
 template <class T, bool Alone>
 INLINE void strip_gradient(const T* X, const T* R, T* G, Size rows, Size d, Size k, Size lead, const T* next) {
     chunks(k, [&](Size c, Size count) {
-        gradient_chunks<T, Alone>[count - 1](X, R + c * row_stride<T>, G + packed_gradient<T>(d, c), rows, d, lead,
-                                             c ? X : next);
+        const T* of = R + c * row_stride<T>;
+        if (all_zero(of, rows, count)) return;
+        gradient_chunks<T, Alone>[count - 1](X, of, G + packed_gradient<T>(d, c), rows, d, lead, next);
+        next = X;  // nothing more is fetched with the chunks after it
     });
 }
 

@@ -54,8 +54,8 @@ def homes(soft: bool, weighted: str, device: str, streamed: bool, dtype: Any = n
 
 def every_other(objective: Objective, block: Any) -> np.ndarray:
     """The logits of every other row, each of a model of its own; they are those of the whole block."""
-    rows = np.arange(1, block.stop - block.start, 2)
-    models = rows % objective.m
+    rows = np.flatnonzero(np.arange(block.start, block.stop) % 2)
+    models = (block.start + rows) % objective.m
     picked = objective.softmax(block).picked(models, rows)
     np.testing.assert_array_equal(picked, objective.logits(block)[models, :, rows])
     return picked

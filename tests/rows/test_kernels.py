@@ -49,6 +49,16 @@ def test_dense_products_of_every_size(level: str, dtype: Any, k: int) -> None:
         assert o.flags.c_contiguous
 
 
+@pytest.mark.parametrize("k", [3, 12, 20, 50])
+def test_columns_of_zeros_in_some_rows(level: str, k: int) -> None:
+    random = np.random.default_rng(k)
+    X, R = eighths(random, (300, 200), np.float32), eighths(random, (k, 300), np.float32)
+    for c in range(k):
+        R[c, 40 * (c % 7) : 40 * (c % 7) + 100] = 0
+    R[: k // 2, 256:] = R[:, 128:200] = 0
+    np.testing.assert_array_equal(kernels.transposed_times(R, X), R.astype(float) @ X.astype(float))
+
+
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 8, 10, 12, 16, 20, 31, 33, 70])

@@ -124,6 +124,27 @@ def test_exponentials_and_logarithms_to_a_few_units_in_the_last_place(one_level:
         assert (np.abs(done[1] - P + [1, 0, 0]) <= 4 * eps * np.maximum(P, [1, tiny / eps, tiny / eps])).all()
 
 
+@pytest.mark.parametrize(("q", "m"), [(10, 5), (7, 5), (3, 2), (12, 1), (13, 2)])
+def test_rows_held_out_of_a_fold_add_nothing(one_level: str, q: int, m: int) -> None:
+    """Whole strips of them: the first, the last, all models at once; the gradient of a fold is that of its rows."""
+    X, W, bias, labels, V = problem(q, 900, 784, q, m, False, 2, np.float32)
+    for j in range(m):
+        V[j, 150 * j : 150 * j + 300] = 0
+    V[:, 700:800] = 0
+    check(X, W, bias, q, labels, V)
+    done = kernels.loss_and_gradient(W, bias, X, q, labels, V, None)
+    assert done is not None
+    for j in range(m):
+        own, columns = V[j] > 0, slice(j * q, (j + 1) * q)
+        alone = kernels.loss_and_gradient(W[columns], bias[columns], X[own], q, labels[own], V[j : j + 1, own], None)
+        assert alone is not None
+        np.testing.assert_allclose(done[2][columns], alone[2], rtol=0, atol=1e-4)
+    none = kernels.loss_and_gradient(W, bias, X, q, labels, 0 * V, None)
+    assert none is not None
+    assert not none[0].any()
+    assert not none[2].any()
+
+
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e38, -1e38])
 def test_logits_that_are_no_numbers_or_huge(one_level: str, soft: bool, bad: float) -> None:
