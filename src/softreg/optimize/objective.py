@@ -104,7 +104,9 @@ class Objective(Stack):
     def balance(self) -> tuple[Array, Array]:
         """The shift of the bias (m, q) at which mean prediction = class rates, and what is left of the difference.
 
-        Newton's method in q dimensions on the kept logits, in float64; no pass over X.
+        Newton's method in q dimensions on the kept logits, in float64; no pass over X. Along a shift of size s no
+        product of two probabilities changes by more than a factor e^(4 s), so a Newton step leaves (e^(4 s) - 1) s / 2
+        at most: the last one need not be looked at.
         """
         shift = np.zeros((self.m, self.q))
         if not self.fit_intercept:
@@ -119,7 +121,11 @@ class Objective(Stack):
             change = -np.linalg.solve(K + ties, r[..., None])[..., 0]
             if not np.isfinite(change).all():
                 break
+            size = np.abs(change).max(axis=1)
             shift += np.clip(change, -2.0, 2.0)
+            left = np.expm1(4 * np.minimum(size, 2.0)) * size / 2
+            if (left < 1e-14).all():
+                break
         return shift, left
 
     def tilt(self, shift: Array) -> None:
