@@ -17,7 +17,7 @@ from softreg.rows import Array, Triangle, in_order
 
 SMALL_FACTOR = 128
 """Up to this order, all classes' inverse factors are multiplied at once; above, each class's factor is solved with
-(measured at order 785 in float32, one thread: 0.2 ms a class, 0.3 for ten models, and no time spent on inverting it)."""
+(measured at order 785 in float32, one thread: 0.2 ms a class, 0.3 for ten models, and no time spent on inverting)."""
 TOGETHER = 32
 """A thread solves for so many right-hand sides of one factor at a time."""
 WORTH_THREADS = 1 << 21
