@@ -29,6 +29,13 @@ std::unique_ptr<void, Free> aligned_memory(std::size_t bytes) {
 
 std::ptrdiff_t size(std::size_t n) { return static_cast<std::ptrdiff_t>(n); }
 
+// Panels of k, k - 16, ... rows of 16 numbers
+std::ptrdiff_t packed_triangle(std::ptrdiff_t k) {
+    std::ptrdiff_t numbers = 0;
+    for (; k > 0; k -= 16) numbers += 16 * k;
+    return numbers;
+}
+
 template <class T>
 void times(Matrix<const T> W, Matrix<const T> X, Matrix<T> out) {
     const auto b = X.shape(0), d = X.shape(1), k = W.shape(0);
@@ -94,6 +101,23 @@ void moments(Matrix<const T> X, Numbers<const double> shift, Numbers<const doubl
     dense<T>().moments(X.data(), shift.data(), scale.data(), first.data(), second.data(), b, d);
 }
 
+// L.T (k, k) in C order, and as many numbers as its panels of 16 columns have
+template <class T>
+void pack_triangle(Matrix<const T> L, Numbers<T> packed) {
+    require(L.shape(0) == L.shape(1) && size(packed.shape(0)) == packed_triangle(size(L.shape(0))));
+    nb::gil_scoped_release released;
+    dense<T>().pack_triangle(L.data(), packed.data(), size(L.shape(0)));
+}
+
+template <class T>
+void solve_triangle(Numbers<const T> packed, Matrix<T> B) {
+    const auto r = B.shape(0), k = B.shape(1);
+    require(size(packed.shape(0)) == packed_triangle(size(k)));
+    const auto memory = aligned_memory(dense<T>().solve_bytes(size(k), size(r)));
+    nb::gil_scoped_release released;
+    dense<T>().solve_triangle(packed.data(), B.data(), size(k), size(r), memory.get());
+}
+
 template <class T>
 void add_kernels(nb::module_& m) {
     m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
@@ -108,11 +132,14 @@ void add_kernels(nb::module_& m) {
     m.def("extremes", &extremes<T>, nb::arg("X").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert());
     m.def("moments", &moments<T>, nb::arg("X").noconvert(), nb::arg("shift").noconvert(), nb::arg("scale").noconvert(),
           nb::arg("first").noconvert(), nb::arg("second").noconvert());
+    m.def("pack_triangle", &pack_triangle<T>, nb::arg("L").noconvert(), nb::arg("packed").noconvert());
+    m.def("solve_triangle", &solve_triangle<T>, nb::arg("packed").noconvert(), nb::arg("B").noconvert());
 }
 
 }  // namespace
 
 void add_dense(nb::module_& m) {
+    m.def("packed_triangle", &packed_triangle, nb::arg("k"), "Numbers in the panels of a triangle (k, k).");
     add_kernels<float>(m);
     add_kernels<double>(m);
 }

@@ -45,6 +45,9 @@ struct Dense {
     void (*extremes)(const T* X, T* low, T* high, std::ptrdiff_t b, std::ptrdiff_t d);
     void (*moments)(const T* X, const double* shift, const double* scale, double* first, double* second,
                     std::ptrdiff_t b, std::ptrdiff_t d);
+    void (*pack_triangle)(const T* L, T* packed, std::ptrdiff_t k);
+    std::ptrdiff_t (*solve_bytes)(std::ptrdiff_t k, std::ptrdiff_t r);
+    void (*solve_triangle)(const T* packed, T* B, std::ptrdiff_t k, std::ptrdiff_t r, void* memory);
 };
 
 // What is known of a block's rows: labels as codes (b,) or as label probabilities (b, q), the other a null pointer, and

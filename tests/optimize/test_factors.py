@@ -17,7 +17,7 @@ def grams(q: int, k: int, dtype: type, seed: int = 0) -> list[Gram]:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [1, 5, SMALL_FACTOR, SMALL_FACTOR + 1, 200])
 @pytest.mark.parametrize("q", [1, 3])
-@pytest.mark.parametrize("m", [1, 2])
+@pytest.mark.parametrize("m", [1, 2, 13])
 def test_solving_is_multiplying_by_the_inverse(m: int, q: int, k: int, dtype: type) -> None:
     some = grams(q, k, dtype)
     G = np.random.default_rng(1).normal(size=(m, 3, k)).astype(dtype)
@@ -28,6 +28,23 @@ def test_solving_is_multiplying_by_the_inverse(m: int, q: int, k: int, dtype: ty
     assert isinstance(
         factors([lambda gram=gram: gram for gram in some], k), Inverses if k <= SMALL_FACTOR else Triangles
     )
+
+
+@pytest.mark.parametrize(("q", "m"), [(1, 40), (3, 5), (3, 40)])
+def test_solving_is_the_same_to_the_bit_for_any_number_of_threads(
+    q: int, m: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("softreg.optimize.factors.WORTH_THREADS", 0)
+    k = SMALL_FACTOR + 20
+    kept = Triangles.of([lambda gram=gram: gram for gram in grams(q, k, np.float32)])
+    G, answers = np.random.default_rng(2).normal(size=(m, 3, k)).astype(np.float32), []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
+        answers.append(kept.solve(G))
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+    assert answers[0].dtype == G.dtype
+    assert answers[0].flags.c_contiguous
 
 
 @pytest.mark.parametrize("k", [4, SMALL_FACTOR + 4])

@@ -6,17 +6,22 @@ others, and both ways apply `L^-T (L^-1 g)`, which stays positive definite in an
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.rows import Array, in_order
+from softreg.rows import Array, Triangle, in_order
 
 SMALL_FACTOR = 128
 """Up to this order, all classes' inverse factors are multiplied at once; above, each class's factor is solved with
-(measured at order 785: 0.09 ms a class, and no time spent on inverting the factor)."""
+(measured at order 785 in float32, one thread: 0.2 ms a class, 0.3 for ten models, and no time spent on inverting)."""
+TOGETHER = 32
+"""A thread solves for so many right-hand sides of one factor at a time."""
+WORTH_THREADS = 1 << 21
+"""Factors with fewer numbers than that are solved with by one thread: to wake another takes about as long."""
 
 
 @dataclass(frozen=True)
@@ -79,28 +84,31 @@ class Inverses:
 class Triangles:
     """The factors L (k, k) and sizes (k,) of large matrices, one for each class or one for all."""
 
-    factors: tuple[tuple[Array, Array], ...]
+    factors: tuple[tuple[Triangle, Array], ...]
+
+    @classmethod
+    def of(cls, grams: list[Callable[[], Gram]]) -> Triangles:
+        """The factors of these matrices."""
+        return cls(tuple(in_order(_triangle, grams)))
 
     def solve(self, G: Array) -> Array:
         """The inverse of each class's matrix times its vectors, (m, q, k)."""
-        m, q, k = G.shape
-        if len(self.factors) == 1:
-            return _solve(self.factors[0], G.reshape(m * q, k)).reshape(G.shape)
-        # no threads: SciPy's BLAS holds the interpreter, so they would but wait for one another
-        return np.stack([_solve(factor, G[:, c]) for c, factor in enumerate(self.factors)], axis=1)
+        k, dtype = G.shape[2], self.factors[0][0].dtype
+        sizes = np.stack([size for _, size in self.factors]).astype(dtype)
+        B = np.divide(G.transpose(1, 0, 2), sizes[:, None], out=np.empty((G.shape[1], G.shape[0], k), dtype))
+        todo = [
+            (L, part)
+            for (L, _), mine in zip(self.factors, B.reshape(len(self.factors), -1, k), strict=True)
+            for part in (np.split(mine, range(TOGETHER, len(mine), TOGETHER)) if L.compiled else [mine])
+        ]
+        side_by_side = self.factors[0][0].compiled and len(todo) * k * k >= WORTH_THREADS
+        deque((in_order if side_by_side else map)(lambda one: one[0].solve(one[1]), todo), maxlen=0)
+        return np.divide(B.transpose(1, 0, 2), sizes, out=np.empty(G.shape, G.dtype), casting="same_kind")
 
 
-def _solve(factor: tuple[Array, Array], G: Array) -> Array:
-    """The inverse times each row of G (r, k)."""
-    L, size = factor
-    B = (G / size.astype(G.dtype)).T  # (k, r), Fortran order
-    if len(G) == 1:
-        (solve,) = sl.get_blas_funcs(("trsv",), (L,))
-        b = solve(L, solve(L, B[:, 0], lower=1), lower=1, trans=1)
-        return np.asarray(b / size.astype(G.dtype))[None]
-    (solve,) = sl.get_blas_funcs(("trsm",), (L,))
-    B = solve(1.0, L, solve(1.0, L, B, lower=1), lower=1, trans_a=1)
-    return np.asarray(B.T / size.astype(G.dtype))
+def _triangle(gram: Callable[[], Gram]) -> tuple[Triangle, Array]:
+    L, size = gram().factor()
+    return Triangle.of(L), size
 
 
 Factors = Inverses | Triangles
@@ -117,4 +125,4 @@ def factors(grams: list[Callable[[], Gram]], k: int) -> Factors:
     """
     if k <= SMALL_FACTOR:
         return Inverses.of(grams)
-    return Triangles(tuple(in_order(lambda gram: gram().factor(), grams)))
+    return Triangles.of(grams)

@@ -17,6 +17,7 @@ from softreg.rows.softmax import Softmax
 from softreg.rows.sparse import SparseRows
 from softreg.rows.stream import RowWriter
 from softreg.rows.threads import in_order, one_blas_thread, thread_count
+from softreg.rows.triangle import Triangle
 
 __all__ = [
     "Array",
@@ -32,6 +33,7 @@ __all__ = [
     "Softmax",
     "SparseRows",
     "Sums",
+    "Triangle",
     "as_rows",
     "in_order",
     "kernels_in_use",

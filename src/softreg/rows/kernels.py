@@ -17,7 +17,7 @@ import numpy as np
 
 from softreg.rows.base import Array
 
-INTERFACE = 4
+INTERFACE = 5
 """What this file expects of the compiled module; one that was built from other sources is not used."""
 
 MOST_BYTES = {"baseline": 128, "avx2": 256, "avx512": 256}
