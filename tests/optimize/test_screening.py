@@ -98,7 +98,7 @@ def test_a_path_on_some_columns_is_the_path_on_all(problem, eager, rounds, monke
             assert len(rounds) >= 4
             assert max(rounds) < problem.d
             whole(monkeypatch)
-    tol = 1e-10 if X.dtype == np.float64 else 1e-7
+    tol = 1e-10 if X.dtype == np.float64 else 1e-6  # logits rounded to float32 leave that much to a look in float64
     for some, every in zip(*found, strict=True):
         assert some.gap.max() <= tol
         np.testing.assert_allclose(some.value, every.value, atol=2 * tol)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.objective import Objective
+from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows
 
 RUN = 2048
@@ -116,3 +117,38 @@ def assemble(objective: Objective, sums: Array) -> Array:
     ridge = np.einsum("maiai->mai", H)  # a view of the diagonal
     ridge += objective.ridge[:, None, :]
     return np.asarray(H.reshape(m, a * size, a * size))
+
+
+def among(objective: Objective, columns: Columns, free: Array) -> list[Array]:
+    """For each model the Hessian (f, f) of loss and l2 part among its free parameters, marked in `free` (m, q, d + 1).
+
+    At the kept logits, class by class in the order of `np.nonzero(free[j])`.
+    """
+    where = [[np.flatnonzero(of_class) for of_class in mine] for mine in free]
+    ends = [np.cumsum([0, *(len(w) for w in mine)]) for mine in where]
+
+    def part(block: Block) -> tuple[Array, ...]:
+        P, _ = loss.probabilities(objective.logits(block).astype(np.float64))
+        V, sums = objective.weights(block), [np.zeros((end[-1], end[-1])) for end in ends]
+        for run, Z in columns.runs(block):
+            for j, H in enumerate(sums):
+                v = None if V is None else V[j % len(V), run]
+                _add_classes(H, Z, P[j][:, run], v, where[j], ends[j])
+        return tuple(sums)
+
+    found = []
+    for j, H in enumerate(objective.rows.sum(part)):
+        H = (np.triu(H) + np.triu(H, 1).T) / objective.mass[j]
+        H[np.diag_indices_from(H)] += np.broadcast_to(objective.ridge[j], free[j].shape)[free[j]]
+        found.append(H)
+    return found
+
+
+def _add_classes(H: Array, Z: Array, P: Array, v: Array | None, where: list[Array], ends: Array) -> None:
+    """Add what some rows Z (d + 1, b) with probabilities P (q, b) bend, for each pair of classes k <= l."""
+    for k, mine in enumerate(where):
+        weighted = Z[mine] * (P[k] if v is None else v * P[k])
+        for l, other in enumerate(where[k:], k):
+            if len(mine) and len(other):
+                bend = weighted * ((k == l) - P[l])
+                H[ends[k] : ends[k + 1], ends[l] : ends[l + 1]] += bend @ Z[other].T

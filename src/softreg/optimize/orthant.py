@@ -13,10 +13,21 @@ from collections.abc import Container
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.optimize.hessian import Columns, among
 from softreg.optimize.lbfgs import LBFGS, REVIEWS, dot, recursion
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Diagonal, Sketch
 from softreg.rows import Array
+
+LONG = 20
+"""Steps after which the free weights, where they are few, get their exact Hessian: blocks for single classes leave out
+how the classes hang together, and that is what is left then. Passes to a gap of 1e-6 with l1 alone, before and after:
+digits at 1e-4 197 and 55, at 1e-5 none (stalled at 2e-3) and 391; 8,000 images of MNIST at 3e-3 668 and 57; breast
+cancer (569 x 30, as they are) at 1e-4 1,034 and 55; wine at 1e-4 116 and 148."""
+FLAT = 1e-9
+"""The part of the diagonal that is added to an exact Hessian, so that it has a factor."""
+MOST_FREE, DEAR = 1000, 200
+"""Free weights of a model are few if they are no more than this, and their Hessian is no dearer than so many passes."""
 
 
 class OrthantLBFGS(LBFGS):
@@ -41,7 +52,10 @@ class OrthantLBFGS(LBFGS):
         if objective.penalty.support is not None:
             steepest[..., :-1] *= objective.penalty.support
         free = steepest != 0
-        way = _within(theta, -self._solve_free(steepest, free), side, hold)
+        if self.turns > LONG and _few(objective, free):
+            way = _newton(objective, theta, steepest, free, side * (hold > 0))
+        else:
+            way = _within(theta, -self._solve_free(steepest, free), side, hold)
         poor = dot(steepest, way) > -1e-3 * np.sqrt(dot(steepest, steepest) * dot(way, way))
         if poor.any():  # each coordinate for itself: always downhill
             plain = _within(theta, -steepest / self._diagonal(objective), side, hold)
@@ -97,6 +111,35 @@ class OrthantLBFGS(LBFGS):
             self.matrices = (blocks, group[keep] if blocks else group)  # none before the first direction
         else:
             self.matrices = self.matrices.keep(keep)
+
+
+def _few(objective: Objective, free: Array) -> bool:
+    """Whether the Hessian among the free weights is cheap."""
+    most = int(free.sum(axis=(1, 2)).max())
+    return most <= MOST_FREE and most**2 <= DEAR * objective.q * objective.rows.d
+
+
+def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Array) -> Array:
+    """The way (m, q, d + 1) to the minimum of the quadratic model among the free weights, 0 elsewhere.
+
+    Weights that would leave their `side` (0 for those that have none) end at 0, and the others are solved for again.
+    """
+    way = np.zeros_like(r)
+    for j, H in enumerate(among(objective, Columns(objective), free)):
+        H[np.diag_indices_from(H)] *= 1 + FLAT  # what all classes share bends nothing
+        t, s, g = (a[j][free[j]] for a in (theta, side, r))
+        step, held = np.zeros_like(g), np.zeros(len(g), dtype=bool)
+        while not held.all():
+            step[held] = -t[held]
+            rest = g[~held] + H[np.ix_(~held, held)] @ step[held]
+            step[~held] = -sl.cho_solve((_root(H[np.ix_(~held, ~held)]), True), rest)
+            crosses = ~held & (s != 0) & ((t + step) * s <= 0)
+            if not crosses.any():
+                break
+            held |= crosses
+        step[held] = -t[held]
+        way[j][free[j]] = step
+    return way
 
 
 def _root(B: Array) -> Array:

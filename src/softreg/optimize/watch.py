@@ -22,7 +22,7 @@ from softreg.rows import Array, Block, Sums
 BY_CHANCE = 8.0
 """The mean loss of some rows stands still where gains and losses cancel by chance, which they will not do for long: it
 is taken to move by at least `BY_CHANCE / sqrt(rows)` of the mean movement of a row's. (Folds of digits are then within
-9e-5 nats at strengths down to 1e-6; by the movement of the mean alone they are 1e-3 off there.)"""
+3e-5 nats at strengths down to 1e-6; by the movement of the mean alone they were 1e-3 off there.)"""
 LEAVE = 0.5
 """Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
 UNKNOWN = 1e300
