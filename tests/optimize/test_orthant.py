@@ -89,3 +89,16 @@ def test_members_without_l1_beside_others(problem: Any, monkeypatch: pytest.Monk
     np.testing.assert_allclose(smooth.value, alone.value, atol=2e-10)
     assert lasso.gap <= 1e-10
     assert np.abs(smooth.b).max() < 50
+
+
+def test_no_hessian_where_columns_or_living_weights_are_many(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = problem(n=120, d=6, q=3)
+    rows, coordinates = standardise(as_rows(X, y), centred=True)
+    objective = Objective(rows, 3, elastic_net(np.array([0.1]), 1.0), coordinates)
+    free = np.zeros((1, 3, 7), dtype=bool)
+    free[0, 0, :5] = True
+    assert orthant._few(objective, free)
+    for name in ("WIDEST", "MOST_FREE", "DEAR"):
+        with monkeypatch.context() as less:
+            less.setattr(orthant, name, 4 if name != "DEAR" else 1)
+            assert not orthant._few(objective, free), name

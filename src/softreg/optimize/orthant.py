@@ -22,12 +22,14 @@ from softreg.rows import Array
 LONG = 20
 """Steps after which the free weights, where they are few, get their exact Hessian: blocks for single classes leave out
 how the classes hang together, and that is what is left then. Passes to a gap of 1e-6 with l1 alone, before and after:
-digits at 1e-4 197 and 55, at 1e-5 none (stalled at 2e-3) and 391; 8,000 images of MNIST at 3e-3 668 and 57; breast
-cancer (569 x 30, as they are) at 1e-4 1,034 and 55; wine at 1e-4 116 and 148."""
+digits at 1e-4 197 and 62, at 1e-5 none (stalled at 2e-3) and 401; 8,000 images of MNIST at 3e-3 668 and 60; breast
+cancer (569 x 30, as they are) at 1e-4 1,034 and 68; wine at 1e-4 116 and 148."""
 FLAT = 1e-9
 """The part of the diagonal that is added to an exact Hessian, so that it has a factor."""
 MOST_FREE, DEAR = 1000, 200
 """Free weights of a model are few if they are no more than this, and their Hessian is no dearer than so many passes."""
+WIDEST = 8192
+"""Rows of more columns than this would take too much memory in the solver's coordinates, 2,048 at a time."""
 
 
 class OrthantLBFGS(LBFGS):
@@ -116,7 +118,7 @@ class OrthantLBFGS(LBFGS):
 def _few(objective: Objective, free: Array) -> bool:
     """Whether the Hessian among the free weights is cheap."""
     most = int(free.sum(axis=(1, 2)).max())
-    return most <= MOST_FREE and most**2 <= DEAR * objective.q * objective.rows.d
+    return objective.rows.d <= WIDEST and most <= MOST_FREE and most**2 <= DEAR * objective.q * objective.rows.d
 
 
 def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Array) -> Array:
@@ -124,6 +126,7 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Arr
 
     Weights that would leave their `side` (0 for those that have none) end at 0, and the others are solved for again.
     """
+    objective.half_passes += 1
     way = np.zeros_like(r)
     for j, H in enumerate(among(objective, Columns(objective), free)):
         H[np.diag_indices_from(H)] *= 1 + FLAT  # what all classes share bends nothing
