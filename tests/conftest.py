@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Handle SIGINT as in a terminal, also where the tests were started in the background of a shell.
+
+    A shell lets its background jobs ignore SIGINT, and child processes inherit an ignored signal. With a handler
+    set here, the tests receive KeyboardInterrupt and the programs that they start have the default action.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

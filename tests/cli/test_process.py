@@ -133,6 +133,7 @@ def test_a_terminal_shows_a_bar(table: Path, tmp_path: Path) -> None:
         assert words in seen
 
 
+@pytest.mark.timing
 def test_help_answers_at_once() -> None:
     best = min(seconds_of([sys.executable, "-m", "softreg", "--help"]) for _ in range(5))
     empty = min(seconds_of([sys.executable, "-c", "pass"]) for _ in range(5))

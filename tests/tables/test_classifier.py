@@ -258,6 +258,7 @@ def test_bank_data_reach_the_known_log_loss(data_folder: Path, seed: int) -> Non
     assert log_loss(P, Classes(model.classes_).encode(y[test])) <= 0.250
 
 
+@pytest.mark.timing
 def test_bank_data_are_read_and_encoded_within_a_second(data_folder: Path) -> None:
     seconds = []
     for _ in range(3):
