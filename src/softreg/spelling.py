@@ -165,19 +165,23 @@ class Known:
         return place
 
 
-def same_booleans(labels: Sequence[str]) -> dict[str, str]:
-    """Return "true" or "false" for each label where all are booleans that several writers wrote; otherwise nothing.
+def one_spelling(found: Sequence[str], *, numbers: bool = False) -> dict[str, str]:
+    """Return the text to use for each of these distinct texts where several writers wrote equal values differently.
+
+    That is so where all are booleans in more than two spellings or, with `numbers`, all are numbers and whole ones
+    among them are equal, as 1 and 1.0. The result is empty otherwise: text stays as it is written.
 
     Example:
-        >>> same_booleans(["True", "true", "False"])
-        {'True': 'true', 'true': 'true', 'False': 'false'}
-        >>> same_booleans(["True", "False"])
-        {}
+        >>> one_spelling(["True", "true", "False"]), one_spelling(["True", "False"])
+        ({'True': 'true', 'true': 'true', 'False': 'false'}, {})
+        >>> one_spelling(["1", "1.0", "2.5"], numbers=True), one_spelling(["1.1", "1.10"], numbers=True)
+        ({'1': '1', '1.0': '1', '2.5': '2.5'}, {})
     """
-    if len(labels) <= 2 and len({label.lower() for label in labels}) == len(labels):
-        return {}
-    folded = {label: _truth_key(label, True) for label in labels}
-    return {} if None in folded.values() else {label: str(key) for label, key in folded.items()}
+    for key_of in (_truth_key, _number_key)[: 2 if numbers else 1]:
+        if all(key_of(text, True) is not None for text in found):
+            same = {text: key_of(text, False) or text for text in found}
+            return same if len(set(same.values())) < len(same) else {}
+    return {}
 
 
 def text_array(values: Sequence[str | None]) -> Any:

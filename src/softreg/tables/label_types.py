@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from softreg.models import SoftmaxRegression
+from softreg.spelling import Known, spelled, text_array
 
 TEXT = "text"
 _NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
@@ -73,3 +77,40 @@ def class_order(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[
     """
     values = typed_labels(labels, kind) if kind in _NUMBERS else np.array([str(label) for label in labels])
     return np.argsort(values, kind="stable")
+
+
+def class_name(label: Any, classes: Sequence[str]) -> str:
+    """The class that a label of any type stands for, as text; its own text where it is none.
+
+    Example:
+        >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name("x", ["0", "1"])
+        ('True', '1', 'x')
+    """
+    text = spelled(label)
+    place = int(Known(list(classes)).find(text_array([text]), typed=not isinstance(label, str))[0])
+    return text if place < 0 else str(classes[place])
+
+
+def weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
+    """Class weights with the classes as text, whatever type their labels have; anything but a mapping as it is.
+
+    Example:
+        >>> weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
+        {'0': 1.0, '1': 5.0}
+    """
+    if not isinstance(weights, Mapping):
+        return weights
+    return {class_name(label, classes): weight for label, weight in weights.items()}
+
+
+def reorder_classes(model: SoftmaxRegression, order: NDArray[np.intp]) -> None:
+    """Put the classes of a fitted model in another order (q,): those that stood at these places."""
+    if (order == np.arange(len(order))).all():
+        return
+    model.classes_, model.coef_, model.intercept_ = model.classes_[order], model.coef_[order], model.intercept_[order]
+    solution = model.solution_
+    separation = solution.separation
+    if separation is not None:
+        first, second = (int(np.flatnonzero(order == code)[0]) for code in separation.classes)
+        separation = replace(separation, classes=(first, second))
+    model.solution_ = replace(solution, W=solution.W[:, order], b=solution.b[order], separation=separation)

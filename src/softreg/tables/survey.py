@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.spelling import Known, same_booleans, text_array
+from softreg.spelling import Known, one_spelling, text_array
 from softreg.tables.errors import TableError, no_such_column, shown
 from softreg.tables.reader import OpenTable
 from softreg.tables.target import check_counts, coded_labels
@@ -157,7 +157,7 @@ class Survey:
 
     def merge_booleans(self) -> None:
         """Give booleans one spelling where several writers wrote them, as true and True."""
-        same = same_booleans(list(self.counts))
+        same = one_spelling(list(self.counts))
         if same:
             for counts in (self.counts, self.trained):
                 merged: dict[str, int] = {}

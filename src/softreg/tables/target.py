@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.spelling import Known, coded, same_booleans, text_array
+from softreg.spelling import Known, coded, one_spelling, text_array
 from softreg.tables.arrays import integers
 from softreg.tables.cells import parse_numbers
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
@@ -31,7 +31,7 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
         ['007', 'NA']
     """
     values, codes = coded_labels(table, target)
-    same = same_booleans(values)
+    same = one_spelling(values)
     return (
         np.array([same.get(value, value) for value in values], dtype=np.str_)[codes]
         if len(codes)
@@ -53,7 +53,7 @@ def coded_labels(table: pa.Table, target: str) -> tuple[list[str], NDArray[np.in
         encoded = coded(column)
     except TypeError:
         raise TableError(
-            f"The target {shown(target)} has the type {column.type}; labels are text, numbers, booleans or dates."
+            f"The target {shown(target)} has the type {column.type}; labels are text, numbers or booleans."
         ) from None
     values, codes = encoded.dictionary.to_pylist(), integers(encoded.indices)
     blank = np.array([not value.strip() for value in values] + [True])[codes]
