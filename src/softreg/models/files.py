@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfileobj
-from tempfile import TemporaryDirectory, mkdtemp
+from shutil import copyfileobj, rmtree
+from tempfile import mkdtemp
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import pyarrow as pa
@@ -59,9 +60,20 @@ def open_rows(
     paths = [Path(p) for p in ([path] if isinstance(path, (str, os.PathLike)) else path)]
     if not paths:
         raise ValueError("there is no file to open: the list of paths is empty.")
-    copies = TemporaryDirectory(prefix="softreg-") if any(map(_is_pipe, paths)) else None
-    if copies is not None:
-        paths = [_copied(p, Path(copies.name)) if _is_pipe(p) else p for p in paths]
+    if not any(map(_is_pipe, paths)):
+        return _opened(paths, target, weight, drop)
+    folder = Path(mkdtemp(prefix="softreg-"))
+    try:
+        rows = _opened([_copied(p, folder) if _is_pipe(p) else p for p in paths], target, weight, drop)
+    except BaseException:
+        rmtree(folder, ignore_errors=True)
+        raise
+    finalize(rows, rmtree, folder, ignore_errors=True)
+    return rows
+
+
+def _opened(paths: list[Path], target: str | None, weight: str | None, drop: Sequence[str]) -> FileRows:
+    """The rows of these files, after a look at the names and types of their columns."""
     schemas = [_schema(p) for p in paths]
     for p, schema in zip(paths, schemas, strict=True):
         if schema.names != schemas[0].names:
@@ -74,7 +86,7 @@ def open_rows(
         if name is not None and name not in names:
             raise ValueError(f"{paths[0].name!r} has no column {name!r}; there are {', '.join(map(repr, names[:10]))}.")
     apart = {target, weight, *drop}
-    rows = FileRows(tuple(paths), tuple(n for n in names if n not in apart), target, weight, copies)
+    rows = FileRows(tuple(paths), tuple(n for n in names if n not in apart), target, weight)
     rows.check_numbers(schemas[0])
     return rows
 
@@ -87,8 +99,6 @@ class FileRows:
     features: tuple[str, ...]
     target: str | None
     weight: str | None
-    copies: Any = None
-    """The folder of copies of pipes, which is removed with this object."""
 
     @property
     def n_rows(self) -> int | None:

@@ -192,7 +192,7 @@ class CategoryCode:
         typed = cells.storage in ("number", "boolean")
         place = self._known.find(cells.levels, typed=typed)
         codes = cells.codes
-        strange = typed and not (cells.storage == "number" and self._known.numeric)
+        strange = typed and bool(self.levels) and not (cells.storage == "number" and self._known.numeric)
         if strange and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():
             raise TableError(
                 f"Column {shown(self.name)} has the type {column.type} here, and none of its values "
