@@ -33,7 +33,7 @@ ROWS, COLUMNS, CLASSES = 2_000_000, 50, 5  # of what is predicted
 def judged(model: TableClassifier, table: pa.Table, test: np.ndarray, target: str) -> tuple[float, float]:
     """Log loss in nats and accuracy of the rows held out."""
     P = model.predict_proba(table.take(pa.array(test)))
-    codes = Classes.of(model.classes_).encode(labels(table, target)[test])
+    codes = Classes.of(model.model_.classes_).encode(labels(table, target)[test])
     return float(log_loss(P, codes)), float(accuracy(P, codes))
 
 

@@ -36,7 +36,7 @@ JANUARY, FEBRUARY = datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)
         (np.array([True, False], dtype=object), [False, True], "b"),
         (np.array([5, 2], dtype=object), [2, 5], "i"),
         ([2.0, 1.0, 1], [1, 2], "f"),
-        ([Decimal(2), Decimal(1)], [1, 2], "f"),
+        ([Decimal(2), Decimal(1)], [1, 2], "i"),
         ([2**64 - 1, 0], [0, 2**64 - 1], "u"),
         ([2**70, 1], [1, 2**70], "O"),
         (range(3), [0, 1, 2], "i"),

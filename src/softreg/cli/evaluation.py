@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
@@ -16,9 +17,10 @@ from softreg.cli.figures import gather, named, show, show_or_dump
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
 from softreg.cli.reasons import reasons
-from softreg.probability import Classes, operating_point
+from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import labels, read_table
+from softreg.tables.target import known_labels
 
 
 def evaluate_table(
@@ -36,7 +38,7 @@ def evaluate_table(
     model = load_model(model_path)
     target = _target(model, target)
     table = read_table(data, encoding=encoding)
-    codes = _codes(model, labels(table, target), target)
+    codes = _codes(model, table, target)
 
     start = time.perf_counter()
     P = model.probabilities(table)
@@ -67,19 +69,20 @@ def evaluate_table(
         say(f"Report: {report}")
 
 
-def _codes(model: Loaded, given: NDArray[np.str_], target: str) -> NDArray[np.intp]:
+def _codes(model: Loaded, table: pa.Table, target: str) -> NDArray[np.int64]:
     """The class of each row, or what is wrong with its label."""
-    classes = Classes.of(model.classes)
-    strange = np.flatnonzero(~np.isin(given, classes.labels))
+    codes = known_labels(table, target, model.classes)
+    strange = np.flatnonzero(codes < 0)
     if strange.size:
+        label = labels(table.slice(int(strange[0]), 1), target)[0]
         raise Complaint(
-            f"Column {target!r} has the label {clipped(str(given[strange[0]]))!r} in row {strange[0] + 1:,} (counted "
+            f"Column {target!r} has the label {clipped(str(label))!r} in row {strange[0] + 1:,} (counted "
             f"from 1, without the header), which the model was not trained with; in all, {strange.size:,} of "
-            f"{len(given):,} rows have such labels. The model knows {len(model.classes):,} classes: "
+            f"{len(codes):,} rows have such labels. The model knows {len(model.classes):,} classes: "
             f"{named(model.classes)}. Is it the right column (--target)? If so, correct these labels, leave the rows "
             "out, or train a model with them."
         )
-    return classes.encode(given)
+    return codes
 
 
 def _target(model: Loaded, asked: str | None) -> str:

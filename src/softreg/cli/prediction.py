@@ -17,6 +17,7 @@ from softreg.models.storage import Stored, read_model
 from softreg.tables.errors import TableWarning
 from softreg.tables.predicting import TablePredictor, usable, wanted_columns
 from softreg.tables.reader import OpenTable, open_table
+from softreg.tables.unseen import UnseenLevels
 from softreg.tables.writer import prediction_sink, writing_predictions
 
 OUTPUT_ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".parq", ".arrow", ".feather")
@@ -88,8 +89,11 @@ def _predictor(path: Path, skip: bool) -> tuple[Any, list[int], Callable[[OpenTa
             for message in light.schema.match(table.names):
                 warnings.warn(message, TableWarning, stacklevel=2)
             batches = table.batches(wanted_columns(light.schema, table))
+            unseen = UnseenLevels()
             for batch in usable(light.encoder, batches, left_out if skip else None):
-                yield light.probabilities(batch)
+                yield light.probabilities(batch, unseen)
+            for message in unseen.messages():
+                warnings.warn(message, TableWarning, stacklevel=2)
 
         return light.classes, left_out, table_model
     from softreg.cli.loading import load_model

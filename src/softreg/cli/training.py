@@ -47,6 +47,7 @@ from softreg.tables import (
     without_bad_rows,
 )
 from softreg.tables.survey import Memory, is_large, survey
+from softreg.tables.target import known_labels
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
@@ -94,8 +95,7 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     table = read(order, source)
     given = labels(table, order.target)
     check_labels(given, order.target)
-    classes = Classes(given)
-    codes = classes.encode(given)
+    codes = Classes(given).encode(given)
     if order.groups is None:
         training, test = split_rows(codes, order.test_size, order.seed)
     else:
@@ -108,8 +108,9 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     if not order.quiet:
         tell_columns(classifier.describe())
 
+    classes = Classes.of(model.classes_)  # numbers stand in their order
     P = model.predict_proba(classifier.encoder_.encode(table, test))
-    found = audit(P, codes[test], [str(label) for label in classes.labels])
+    found = audit(P, classes.encode(given[test]), [str(label) for label in classes.labels])
     size = {"rows": table.num_rows, "columns": len(schema.features)}
     search = told_search(classifier.path_, classifier.rule)
     figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
@@ -207,9 +208,9 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     assert found.held is not None
     if not order.quiet:
         tell_columns(classifier.describe())
-    classes = Classes.of(classifier.classes_)
-    codes = classes.encode(labels(found.held, order.target, found.whole))
-    judged = audit(classifier.predict_proba(found.held), codes, [str(label) for label in classes.labels])
+    codes = known_labels(found.held, order.target, model.classes_.tolist())
+    P = model.predict_proba(classifier.encoder_.encode(found.held))
+    judged = audit(P, codes, [str(label) for label in model.classes_])
     size = {"rows": found.rows, "columns": len(schema.features)}
     search = told_search(classifier.path_, classifier.rule)
     figures = gather(judged, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)

@@ -17,6 +17,7 @@ from softreg.models.weights import class_weights, in_bounds, sample_weights
 from softreg.optimize import Progress
 from softreg.probability import Classes
 from softreg.rows import Array, Rows, RowWriter
+from softreg.spelling import one_spelling
 
 ROWS = 1 << 16
 """Rows of an array that are one batch."""
@@ -59,7 +60,10 @@ class ArrayBatches:
 
 @dataclass(frozen=True)
 class Coded:
-    """Hard labels as places in a list of labels, each of which is there once: as a file with a dictionary has them."""
+    """Hard labels as places in a list of labels, each of which is there once: as a file with a dictionary has them.
+
+    The code of a row without a label is -1.
+    """
 
     values: list[Any]
     codes: Array
@@ -69,10 +73,16 @@ class Coded:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         """The label of each row."""
-        return np.array(self.values, dtype=object)[self.codes].astype(dtype or object)
+        return np.array([*self.values, None], dtype=object)[self.codes].astype(dtype or object)
 
     def known(self) -> tuple[NDArray[Any], Array]:
-        """The classes that occur, and the code of each row among them."""
+        """The classes that occur, and the code of each row among them; `ValueError` for a row without a label."""
+        missing = np.flatnonzero(np.asarray(self.codes) < 0)
+        if missing.size:
+            raise ValueError(
+                f"y has no label in row {missing[0]} ({missing.size:,} of {len(self):,} rows are without one). A "
+                "missing label is no class: leave these rows out, or give them a label of their own."
+            )
         used, codes = np.unique(self.codes, return_inverse=True)
         classes = Classes([self.values[k] for k in used])
         return classes.labels, classes.encode([self.values[k] for k in used])[codes]
@@ -92,6 +102,8 @@ class Gathering:
         self.least, self.most = np.inf, 0.0
         self.dtype: Any = None
         self.told = -np.inf
+        self.from_file = False
+        """Whether labels are those of files, where true and True of two writers are one class."""
 
     def read(self, source: Any) -> None:
         """All batches; errors name the batch and the row at which it begins."""
@@ -137,6 +149,7 @@ class Gathering:
 
     def _labels(self, y: Any) -> Array:
         """Codes in the order in which classes turn up, or label probabilities."""
+        self.from_file |= isinstance(y, Coded)
         found, labels = y.known() if isinstance(y, Coded) else targets.known_labels(y)
         if labels.ndim == 2:
             if self.names is None and not self.codes:
@@ -171,7 +184,7 @@ class Gathering:
             raise ValueError("all sample weights are zero, so there is nothing to fit; leave the weights out.")
         classes, codes = self._classes()
         mass = np.zeros(len(classes))
-        mass[codes] = self.mass if self.names is not None else np.pad(self.mass, (0, len(classes) - len(self.mass)))
+        np.add.at(mass, codes, np.pad(self.mass, (0, len(codes) - len(self.mass))))
         checks.check_classes(classes, np.arange(len(classes)), mass)
         factor = None
         scale = float((in_bounds(np.array([self.most])) / self.most)[0])
@@ -188,6 +201,11 @@ class Gathering:
         """The classes in order, and which of them each code stands for."""
         if self.names is not None:
             return self.names, np.arange(len(self.names))
+        text = all(isinstance(label, str) for label in self.codes)
+        same = one_spelling(list(self.codes)) if text and self.from_file else {}
+        if same:
+            known = Classes(list(same.values()))
+            return known.labels, known.encode([same[label] for label in self.codes])
         one_kind = len({found.dtype.kind for found in self.kinds}) == 1
         known = Classes(np.concatenate(self.kinds) if one_kind else list(self.codes))
         return known.labels, known.encode(list(self.codes))

@@ -7,13 +7,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfileobj, rmtree
+from tempfile import mkdtemp
 from typing import Any
+from weakref import finalize
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from softreg import spelling
 from softreg.models.batches import ROWS, Coded
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc", ".ipc": "ipc",
@@ -34,8 +39,10 @@ def open_rows(
     """Rows of numbers in a Parquet, CSV, TSV or Arrow IPC file (or several of one kind), a batch at a time.
 
     `target` names the column of labels, `weight` that of row weights and `drop` those to leave out; every other column
-    is a feature and holds numbers. In CSV and TSV the labels are text, as they are written. Nothing is read yet but the
-    names of the columns. Give the result to `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few
+    is a feature and holds numbers. In CSV and TSV the labels are text, as they are written; booleans that several
+    programs wrote (true and True) are "true" and "false". Nothing is read yet but the names of the columns. A pipe,
+    which can be read only once, is copied into a temporary file that is removed with the result; without a known ending
+    it is read as CSV. Give the result to `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few
     batches of it.
 
     Raises `FileNotFoundError` and `ValueError`, which name the file, for one that is missing, damaged or of another
@@ -53,6 +60,20 @@ def open_rows(
     paths = [Path(p) for p in ([path] if isinstance(path, (str, os.PathLike)) else path)]
     if not paths:
         raise ValueError("there is no file to open: the list of paths is empty.")
+    if not any(map(_is_pipe, paths)):
+        return _opened(paths, target, weight, drop)
+    folder = Path(mkdtemp(prefix="softreg-"))
+    try:
+        rows = _opened([_copied(p, folder) if _is_pipe(p) else p for p in paths], target, weight, drop)
+    except BaseException:
+        rmtree(folder, ignore_errors=True)
+        raise
+    finalize(rows, rmtree, folder, ignore_errors=True)
+    return rows
+
+
+def _opened(paths: list[Path], target: str | None, weight: str | None, drop: Sequence[str]) -> FileRows:
+    """The rows of these files, after a look at the names and types of their columns."""
     schemas = [_schema(p) for p in paths]
     for p, schema in zip(paths, schemas, strict=True):
         if schema.names != schemas[0].names:
@@ -89,8 +110,7 @@ class FileRows:
         """Raise `ValueError` for a feature that holds no numbers. Columns of other kinds get their encoder here."""
         for name in self.features:
             kind = schema.field(name).type
-            number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-            if not number and _kind(self.paths[0]) != "csv":
+            if not _is_number(kind) and _kind(self.paths[0]) != "csv":
                 raise ValueError(
                     f"the column {name!r} of {self.paths[0].name!r} holds {kind}, not numbers. Leave it out with "
                     "drop=[...], or use softreg.TableClassifier, which takes columns of mixed kinds."
@@ -109,14 +129,15 @@ class FileRows:
                 raise ValueError(f"{path.name!r} cannot be read to its end: {words}") from error
 
     def _parts(self, batch: Any) -> tuple[Any, ...]:
-        X = batch.select(list(self.features))
+        X = _as_numbers(batch.select(list(self.features)))
         if self.target is None:
             return (X,)
         labels = batch.column(self.target)
-        if pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type):
-            labels = labels.dictionary_encode()
-        if pa.types.is_dictionary(labels.type) and not labels.null_count and not labels.dictionary.null_count:
-            labels = Coded(labels.dictionary.to_pylist(), labels.indices.to_numpy())
+        kind = labels.type.value_type if pa.types.is_dictionary(labels.type) else labels.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+            labels = _coded(labels)
+        elif pa.types.is_dictionary(labels.type):
+            labels = labels.cast(kind)
         return (X, labels) if self.weight is None else (X, labels, batch.column(self.weight))
 
     def _read(self, path: Path) -> Iterator[Any]:
@@ -135,6 +156,45 @@ class FileRows:
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 for k in range(file.num_record_batches):
                     yield file.get_batch(k).select(wanted)
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether values of an Arrow type are numbers or booleans."""
+    if pa.types.is_dictionary(kind):
+        return _is_number(kind.value_type)
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind))
+
+
+def _as_numbers(batch: Any) -> Any:
+    """The batch with decimals and dictionaries of numbers as float64."""
+    columns = []
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and _is_number(column.type.value_type):
+            column = column.cast(column.type.value_type)
+        columns.append(column.cast(pa.float64(), safe=False) if pa.types.is_decimal(column.type) else column)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _coded(labels: Any) -> Coded:
+    """Labels of text, each once, and the code of each row; -1 where it is null or blank."""
+    encoded = spelling.coded(labels)
+    values = encoded.dictionary.to_pylist()
+    places = np.array([k if value.strip() else -1 for k, value in enumerate(values)] + [-1])
+    return Coded(values, places[encoded.indices.fill_null(len(values)).to_numpy()])
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _copied(pipe: Path, folder: Path) -> Path:
+    """A copy of what comes through a pipe, in a folder, under the name of the pipe."""
+    ending = "" if pipe.suffix.lower() in ENDINGS else ".csv"
+    copy = Path(mkdtemp(dir=folder)) / f"{pipe.name}{ending}"
+    with pipe.open("rb") as source, copy.open("wb") as target:
+        copyfileobj(source, target)
+    return copy
 
 
 def _kind(path: Path) -> str:

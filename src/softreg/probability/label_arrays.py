@@ -135,7 +135,8 @@ def _unboxed(values: NDArray[Any], name: str, *, text: bool) -> NDArray[Any]:
             f"{spell(values[row])} ({kinds[type(values[row])]}). Use one kind, for example text for all."
         )
     if found == {"number"}:
-        return values.astype(np.float64)
+        exact = all(isinstance(v, (int, np.integer, Decimal)) and v == int(v) for v in values)
+        return _integers([int(v) for v in values]) if exact else values.astype(np.float64)
     if found == {"boolean"}:
         return values.astype(np.bool_)
     if found == {"integer"}:

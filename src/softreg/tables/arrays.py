@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.spelling import text_array
+
 _TYPES = {"float64": pa.float64(), "int64": pa.int64(), "uint64": pa.uint64()}
 
 
@@ -34,10 +36,7 @@ def words(values: Sequence[str]) -> pa.Array:
         >>> words(["no", "", "é"]).to_pylist()
         ['no', '', 'é']
     """
-    raw = [value.encode() for value in values]
-    ends = np.zeros(len(raw) + 1, np.int64)
-    np.cumsum([len(one) for one in raw], out=ends[1:])
-    return pa.Array.from_buffers(pa.large_string(), len(raw), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(raw))])
+    return text_array(values)
 
 
 def floats(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:

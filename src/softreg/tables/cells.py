@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.spelling import coded, texts
 from softreg.tables.arrays import flags, floats, integers, words
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
@@ -29,7 +30,7 @@ class Numbers:
 class Levels:
     """A column of text: the distinct values `levels` and the `codes` (n,) of the rows, -1 where missing.
 
-    `storage` says what the column was before: "text", "category" (a dictionary type) or "boolean".
+    `storage` says what the column was before: "text", "category" (a dictionary type), "boolean" or "number".
     """
 
     levels: pa.Array
@@ -73,12 +74,12 @@ def read_column(column: pa.ChunkedArray, name: str) -> Cells:
         inner = kind.value_type
         if pa.types.is_temporal(inner) or pa.types.is_nested(inner):
             return read_column(pc.cast(column, inner), name)
-        simple = _is_text(inner) or pa.types.is_integer(inner)
-        return _levels(column if simple else pc.cast(pc.cast(column, inner), pa.string()), "category")
+        if not pa.types.is_binary(inner) and not pa.types.is_large_binary(inner):
+            return levels_in(column, "category")
     if _is_text(kind):
-        return _levels(column, "text")
+        return levels_in(column, "text")
     if pa.types.is_boolean(kind):
-        return _levels(pc.cast(column, pa.string()), "boolean")
+        return levels_in(column, "boolean")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         values = pc.cast(column, pa.float64(), safe=False)
         return Numbers(floats(values))
@@ -104,17 +105,18 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _levels(column: pa.ChunkedArray, storage: str) -> Levels:
-    """Distinct values and codes; levels that are blank become missing."""
-    if pa.types.is_string_view(column.type):
-        column = pc.cast(column, pa.large_string())
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    if column.num_chunks == 0:
-        return Levels(pa.array([], pa.large_string()), np.zeros(0, dtype=np.int64), storage)
-    encoded = column.unify_dictionaries().combine_chunks()
-    levels = pc.cast(encoded.dictionary, pa.large_string())
-    codes = integers(encoded.indices)
+def levels_in(column: pa.ChunkedArray, storage: str) -> Levels:
+    """The distinct values of a column as text, by `softreg.spelling`, and their codes; blank text becomes missing.
+
+    Raises `TypeError` for a type that has no text.
+
+    Example:
+        >>> cells = levels_in(pa.chunked_array([[2.0, None, 1e10]]), "number")
+        >>> cells.levels.to_pylist(), cells.codes.tolist()
+        (['2', '10000000000'], [0, -1, 1])
+    """
+    encoded = coded(column)
+    levels, codes = encoded.dictionary, integers(encoded.indices)
     blank = integers(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
     if blank.any():
         codes = np.append(np.where(blank, -1, np.arange(len(levels))), -1)[codes]
@@ -122,7 +124,7 @@ def _levels(column: pa.ChunkedArray, storage: str) -> Levels:
 
 
 def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """The cells as text, null where missing; numbers, booleans and dates as Arrow writes them.
+    """The cells as text, null where missing; other types than text are spelled by `softreg.spelling`.
 
     Raises `TableError` for a type that cannot be written as text.
 
@@ -133,8 +135,8 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if _is_text(column.type) and not pa.types.is_string_view(column.type):
         return column
     try:
-        return pc.cast(column, pa.large_string())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return pa.chunked_array([texts(column)])
+    except TypeError:
         raise TableError(
             f"Column {shown(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
             f"{shown(name)} (drop=[{shown(name)}] in Python)."

@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
+from softreg.tables import label_types
 from softreg.tables.choosing import Choice, fit_model
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.errors import Names, TableError, TableWarning, column_name, column_names
 from softreg.tables.grouping import group_codes
 from softreg.tables.kinds import ASKED, Kind
 from softreg.tables.reader import as_table
@@ -24,7 +25,8 @@ from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.streaming import fit_in_batches, surveyed
 from softreg.tables.survey import Memory, Survey
-from softreg.tables.target import check_labels, labels
+from softreg.tables.target import check_labels, known_labels, labels
+from softreg.tables.unseen import UnseenLevels
 
 _PREFIX = "model."
 _PARAMETERS = (
@@ -51,9 +53,12 @@ class TableClassifier:
     `softreg.optimize.Progress` records of a fit in batches. `groups` names a column whose equal values are rows that
     belong together, as those of one person: no fold tears them apart, and the column is no feature.
 
+    Columns are named by text; of a frame whose columns are numbered, numbers are names as well.
+
     After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
-    `SoftmaxRegression`), `classes_` (q,) labels as text, `feature_names_out_` (d,) names
-    of the columns of X, `path_` the strengths tried (None where the strength was given).
+    `SoftmaxRegression`, whose classes are text), `classes_` (q,) the labels, sorted, in the type that they have in the
+    table (integers, booleans, floats, decimals; anything else is text), `feature_names_out_` (d,) names of the columns
+    of X, `path_` the strengths tried (None where the strength was given).
 
     Example:
         >>> import pyarrow as pa
@@ -65,26 +70,27 @@ class TableClassifier:
     schema_: Schema
     encoder_: Encoder
     model_: SoftmaxRegression
-    classes_: NDArray[np.str_]
+    classes_: NDArray[Any]
+    label_type_: str = label_types.TEXT
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
 
     def __init__(
         self,
-        target: str,
+        target: str | int,
         *,
-        drop: Sequence[str] = (),
-        text: Sequence[str] = (),
-        category: Sequence[str] = (),
-        number: Sequence[str] = (),
-        date: Sequence[str] = (),
-        groups: str | None = None,
+        drop: Names = (),
+        text: Names = (),
+        category: Names = (),
+        number: Names = (),
+        date: Names = (),
+        groups: str | int | None = None,
         strength: float | str = 1e-4,
         folds: int | None = None,
         rule: str = "min",
         penalty: str | None = "l2",
         l1_ratio: float = 0.0,
-        class_weight: Mapping[str, float] | str | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         random_state: int | None = None,
@@ -128,51 +134,61 @@ class TableClassifier:
 
         Raises `TableError` for a table that cannot be learned from, naming column, row and value.
         """
-        choice = Choice(self.folds, self.rule)
+        choice, target = Choice(self.folds, self.rule), column_name(self.target, "target")
         choice.check()
-        found = surveyed(data, rows, self.target, memory, self.random_state)
+        found = surveyed(data, rows, target, memory, self.random_state)
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
         table = as_table(data)
         chosen = row_numbers(rows, table.num_rows)
-        y = labels(table, self.target)
+        y = labels(table, target)
         if table.num_rows == 0:
             raise TableError("The table has no rows; there is nothing to learn from.")
-        check_labels(y, self.target)
+        check_labels(y, target)
         y = y if chosen is None else y[chosen]
         if (y == y[0]).all():  # of several classes, the training rows hold one
-            check_labels(y, self.target)
-        if self.groups is not None:
-            together = group_codes(table, self.groups, self.target)
+            check_labels(y, target)
+        groups = self._groups()
+        if groups is not None:
+            together = group_codes(table, groups, target)
             choice = replace(choice, groups=together if chosen is None else together[chosen])
-        schema = learn_schema(table, self.target, drop=self._dropped(), rows=chosen, asked=self._asked())
+        schema = learn_schema(table, target, drop=self._dropped(), rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.encode(table, chosen)
-        settings = {name: getattr(self, name) for name in _PARAMETERS}
-        model, path = fit_model(settings, X, y, np.array(encoder.feature_names_out, dtype=object), checkpoint, choice)
-        _warn(schema.warnings)  # where warnings are errors, nothing is set
-        self.schema_, self.encoder_, self.path_ = schema, encoder, path
-        self._take_model(model)
-        return self
+        names = np.array(encoder.feature_names_out, dtype=object)
+        model, path = fit_model(self._settings(np.unique(y).tolist()), X, y, names, checkpoint, choice)
+        return self._finish(schema, encoder, model, path, table.schema)
 
     def _fit_in_batches(
         self, found: Survey, checkpoint: str | os.PathLike[str] | None, choice: Choice
     ) -> TableClassifier:
         if self.groups is not None:
             raise TableError("groups need all rows in memory, and this table is read in batches; use memory='high'.")
-        settings = {name: getattr(self, name) for name in _PARAMETERS}
         schema, encoder, model, path = fit_in_batches(
-            found, settings, _names(self.drop), self._asked(), checkpoint, choice
+            found, self._settings(sorted(found.counts)), self._dropped(), self._asked(), checkpoint, choice
         )
-        _warn(schema.warnings)
+        return self._finish(schema, encoder, model, path, found.source.schema)
+
+    def _settings(self, classes: list[str]) -> dict[str, Any]:
+        """The parameters of the regression, with class weights by the text of the labels."""
+        settings = {name: getattr(self, name) for name in _PARAMETERS}
+        return {**settings, "class_weight": label_types.weights_by_name(self.class_weight, classes)}
+
+    def _finish(
+        self, schema: Schema, encoder: Encoder, model: SoftmaxRegression, path: Path | None, types: Any
+    ) -> TableClassifier:
+        _warn(schema.warnings)  # where warnings are errors, nothing is set
+        kind = label_types.label_type(types.field(schema.target).type)
+        label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
-        self._take_model(model)
+        self._take_model(model, kind)
         return self
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
         """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
 
-        Columns unknown to the model are named in a `TableWarning` and not used; the target may be there.
+        Columns unknown to the model are named in a `TableWarning` and not used; the target may be there. A
+        `TableWarning` for each category counts the rows whose level training did not have.
 
         Raises `TableError` for a column that is missing or holds what it did not hold in training.
         """
@@ -181,8 +197,8 @@ class TableClassifier:
             return np.zeros((0, len(self.classes_)))
         return np.asarray(self.model_.predict_proba(X))
 
-    def predict(self, data: Any) -> NDArray[np.str_]:
-        """The most likely label of each row, as text."""
+    def predict(self, data: Any) -> NDArray[Any]:
+        """The most likely label of each row (n,), in the type of `classes_`."""
         most_likely = self.predict_proba(data).argmax(axis=1)
         return np.asarray(self.classes_[most_likely])
 
@@ -191,7 +207,10 @@ class TableClassifier:
         self._check_fitted()
         table = as_table(data)
         _warn(self.schema_.match(table))
-        return self.encoder_.encode(table)
+        unseen = UnseenLevels()
+        X = self.encoder_.encode(table, unseen=unseen)
+        _warn(unseen.messages())
+        return X
 
     def describe(self) -> list[tuple[str, str, str]]:
         """Name, kind and reason of each column, and what was learned of it, in the order of the table."""
@@ -203,7 +222,7 @@ class TableClassifier:
         ]
 
     def infer(
-        self, data: Any, rows: ArrayLike | None = None, *, reference: str | None = None, errors: str | None = None
+        self, data: Any, rows: ArrayLike | None = None, *, reference: Any = None, errors: str | None = None
     ) -> Inference:
         """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
 
@@ -215,9 +234,12 @@ class TableClassifier:
         self._check_fitted()
         table = as_table(data)
         chosen = row_numbers(rows, table.num_rows)
-        y = labels(table, self.target)
+        classes = self.model_.classes_.tolist()
+        codes = known_labels(table, self.schema_.target, classes)
+        y = labels(table, self.schema_.target) if (codes < 0).any() else self.model_.classes_[codes]
         X = self.encoder_.transform(table, chosen)
-        return infer(self.model_, X, y if chosen is None else y[chosen], reference=reference, errors=errors)
+        against = None if reference is None else label_types.class_name(reference, classes)
+        return infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
@@ -231,10 +253,11 @@ class TableClassifier:
         state = {
             "schema": self.schema_.to_state(),
             "encoder": self.encoder_.to_state(),
-            "drop": list(_names(self.drop)),
+            "drop": list(column_names(self.drop)),
             "asked": {name: kind.value for name, kind in self._asked().items()},
             "model": model,
-            "choice": {name: getattr(self, name) for name in _CHOICE},
+            "labels": self.label_type_,
+            "choice": {**{name: getattr(self, name) for name in _CHOICE}, "groups": self._groups()},
             "path": None if self.path_ is None else path_state(self.path_),
         }
         return {_PREFIX + name: array for name, array in arrays.items()}, state
@@ -262,38 +285,37 @@ class TableClassifier:
         kept |= {name: choice.get(name, default) for name, default in _CHOICE.items()}
         self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
-        self._take_model(model)
+        self._take_model(model, str(metadata.get("labels", label_types.TEXT)))  # labels were text in earlier versions
         return self
 
     def _asked(self) -> dict[str, Kind]:
         """The kinds that were asked for, by name of the column."""
         asked: dict[str, Kind] = {}
         for kind in ASKED:
-            for name in _names(getattr(self, kind.value)):
+            for name in column_names(getattr(self, kind.value)):
                 if asked.setdefault(name, kind) is not kind:
                     raise TableError(f"Column {name!r} is asked for as a {asked[name].value} and as a {kind.value}.")
         return asked
 
     def _dropped(self) -> tuple[str, ...]:
         """Columns that are no features because they were named."""
-        return _names(self.drop) if self.groups is None else (*_names(self.drop), self.groups)
+        groups = self._groups()
+        return column_names(self.drop) if groups is None else (*column_names(self.drop), groups)
+
+    def _groups(self) -> str | None:
+        return None if self.groups is None else column_name(self.groups, "groups")
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "schema_"):
             raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
 
-    def _take_model(self, model: SoftmaxRegression) -> None:
-        self.model_ = model
-        self.classes_ = np.asarray(model.classes_, dtype=np.str_)
+    def _take_model(self, model: SoftmaxRegression, kind: str) -> None:
+        self.classes_ = label_types.typed_labels(model.classes_, kind)
+        self.model_, self.label_type_ = model, kind
         self.feature_names_out_ = self.encoder_.feature_names_out
 
     def __repr__(self) -> str:
         return f"TableClassifier(target={self.target!r}, strength={self.strength!r}, penalty={self.penalty!r})"
-
-
-def _names(drop: Sequence[str]) -> tuple[str, ...]:
-    """A single name stands for a list of one."""
-    return (drop,) if isinstance(drop, str) else tuple(drop)
 
 
 def _warn(messages: Sequence[str]) -> None:

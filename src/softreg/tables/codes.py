@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.arrays import integers, words
+from softreg.spelling import Known
+from softreg.tables.arrays import numbers as integer_array
+from softreg.tables.cells import Levels
 from softreg.tables.errors import TableError, listed, shown
+from softreg.tables.unseen import EXAMPLES, UnseenLevels
 from softreg.tables.values import Floats, booleans_of, levels_of, numbers_of, read_booleans, read_numbers
 from softreg.tables.where import Where
 
@@ -150,6 +153,8 @@ class CategoryCode:
     levels: tuple[str, ...]
     missing: bool
     pooled: int = 0
+    rare: tuple[str, ...] = ()
+    """The levels that are pooled, where they are at most `learning.MOST`; known, but without a feature of their own."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -172,27 +177,60 @@ class CategoryCode:
     def _free(self, word: str) -> str:
         return f"({word})" if word in self.levels else word
 
-    def entries(self, column: pa.ChunkedArray, where: Where) -> list[Entry]:
-        """One entry a row; `TableError` where a column of another type has none of the levels."""
+    @cached_property
+    def _known(self) -> Known:
+        return Known(self.levels)
+
+    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+        """One entry a row; rows of levels that training did not have are counted in `unseen`.
+
+        Raises `TableError` where a column of another type has none of the levels.
+        """
         rare = len(self.levels) if self.pooled else -1
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
         cells = levels_of(self.name, column)
-        known = words(self.levels)
-        place = integers(pc.index_in(cells.levels, value_set=known))
+        typed = cells.storage in ("number", "boolean")
+        place = self._known.find(cells.levels, typed=typed)
         codes = cells.codes
-        if cells.storage in ("number", "boolean") and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():
+        strange = typed and bool(self.levels) and not (cells.storage == "number" and self._known.numeric)
+        if strange and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():
             raise TableError(
                 f"Column {shown(self.name)} has the type {column.type} here, and none of its values "
                 f"({listed(cells.levels[:3].to_pylist())}) was seen in training, where it held words such as "
                 f"{listed(self.levels[:3])}. Write it as it was in training."
             )
+        if unseen is not None:
+            self._count(cells, place, unseen)
         return [(np.append(np.where(place < 0, rare, place), none)[codes], np.ones(len(codes)))]
+
+    def _count(self, cells: Levels, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+        """Count the rows whose level is none of training."""
+        lost = np.flatnonzero(place < 0)
+        if lost.size and self.rare:
+            lost = lost[self._rare.find(cells.levels.take(integer_array(lost)), typed=cells.storage == "number") < 0]
+        counts = np.bincount(cells.codes + 1, minlength=len(place) + 1)
+        missing = 0 if self.missing else int(counts[0])
+        lost = lost[counts[1:][lost] > 0]
+        if lost.size or missing:
+            feature = "they get the feature of rare levels" if self.pooled else "they get no feature of this column"
+            unseen.add(
+                self.name,
+                int(counts[1:][lost].sum()),
+                (cells.levels[int(at)].as_py() for at in lost[:EXAMPLES]),
+                missing=missing,
+                feature=feature,
+                certain=not self.pooled or bool(self.rare),
+            )
+
+    @cached_property
+    def _rare(self) -> Known:
+        return Known(self.rare)
 
     def to_state(self) -> dict[str, Any]:
         """The code as strict JSON."""
         return {
             "code": "category", "name": self.name, "levels": list(self.levels), "missing": self.missing,
-            "pooled": self.pooled,
+            "pooled": self.pooled, "rare": list(self.rare),
         }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from softreg.tables.lists import TagsCode, VectorCode
 from softreg.tables.scaling import RowSample, sample_size
 from softreg.tables.schema import Schema
 from softreg.tables.texts import TextCode
+from softreg.tables.unseen import UnseenLevels
 from softreg.tables.where import Where, where_of
 
 WIDE = 200  # a matrix of more columns than this is sparse where its density is below SPARSE
@@ -95,8 +96,16 @@ class Encoder:
         """What was learned of the columns that are more than their schema says, by name."""
         return {code.name: code.remark for code in self.codes if code.remark}
 
-    def encode(self, table: pa.Table | pa.RecordBatch, rows: NDArray[np.int64] | None = None) -> Any:
+    def encode(
+        self,
+        table: pa.Table | pa.RecordBatch,
+        rows: NDArray[np.int64] | None = None,
+        *,
+        unseen: UnseenLevels | None = None,
+    ) -> Any:
         """X for some rows of a table or batch (all where `rows` is None), its columns found by name.
+
+        Rows with a level of a category that training did not have are counted in `unseen`.
 
         Returns (n, d) float64, an ndarray or a `scipy.sparse.csr_array`, in the same form as in training; a row's
         features do not depend on its neighbours. Raises `TableError`: a column missing, or a cell that is not of the
@@ -109,7 +118,9 @@ class Encoder:
             own = [table.schema.get_field_index(code.name) for code in self.codes]
             table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
             where = Where(np.asarray(rows), where.first, where.file)
-        return self._sparse(table, where) if self.sparse else self._dense(table, where)
+        if unseen is not None:
+            unseen.rows += table.num_rows
+        return self._sparse(table, where, unseen) if self.sparse else self._dense(table, where, unseen)
 
     def in_units(self) -> Encoder:
         """The same encoder with every number standardised, however heavy its tail: x is then `mean + scale * z`."""
@@ -131,11 +142,11 @@ class Encoder:
                 found |= check(_column(table, code.name))
         return found
 
-    def _dense(self, table: pa.Table, where: Where) -> NDArray[np.float64]:
+    def _dense(self, table: pa.Table, where: Where, unseen: UnseenLevels | None) -> NDArray[np.float64]:
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
         for code in self.codes:
-            part = _encoded(code, _column(table, code.name), where)
+            part = _encoded(code, _column(table, code.name), where, unseen)
             if not isinstance(part, list):
                 X[:, first : first + code.width] = part.toarray() if sp.issparse(part) else part
             else:
@@ -148,13 +159,13 @@ class Encoder:
             first += code.width
         return X
 
-    def _sparse(self, table: pa.Table, where: Where) -> sp.csr_array:
+    def _sparse(self, table: pa.Table, where: Where, unseen: UnseenLevels | None) -> sp.csr_array:
         """CSR without stored zeros; entries of neighbouring columns are gathered, texts and lists are blocks."""
         blocks: list[Any] = []
         entries: list[Entry] = []
         pending = 0
         for code in self.codes:
-            part = _encoded(code, _column(table, code.name), where)
+            part = _encoded(code, _column(table, code.name), where, unseen)
             if isinstance(part, list):
                 entries += [(np.where(np.asarray(f) < 0, -1, np.asarray(f) + pending), value) for f, value in part]
                 pending += code.width
@@ -194,7 +205,8 @@ def code_from_state(state: dict[str, Any]) -> Code:
             return BooleanCode(name, (str(false), str(true)), float(state["mean"]), missing)
         case "category":
             levels = tuple(str(level) for level in state["levels"])
-            return CategoryCode(name, levels, missing, int(state.get("pooled", 0)))
+            rare = tuple(str(level) for level in state.get("rare", ()))  # files of earlier versions have none
+            return CategoryCode(name, levels, missing, int(state.get("pooled", 0)), rare)
         case "date":
             return DateCode.from_state(state)
         case "text":
@@ -214,8 +226,10 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table.column(place)
 
 
-def _encoded(code: Any, column: pa.ChunkedArray, where: Where) -> Any:
+def _encoded(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None) -> Any:
     """Entries where the code has a few of them a row, else a block of X."""
+    if isinstance(code, CategoryCode):
+        return code.entries(column, where, unseen)
     return code.entries(column, where) if hasattr(code, "entries") else code.block(column, where)
 
 

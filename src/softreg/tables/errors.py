@@ -68,6 +68,39 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def column_name(given: object, what: str) -> str:
+    """The name of a column as text, as tables have them: frames may name columns by numbers.
+
+    Raises `TableError` where None stands for the name; `what` says what it was to name.
+
+    Example:
+        >>> column_name(1, "target"), column_name("age", "target")
+        ('1', 'age')
+    """
+    if given is None:
+        raise TableError(f"{what} is None; expected the name of a column.")
+    return str(given)
+
+
+Names = Sequence[str | int] | str | int | None
+"""Names of columns, or a single one."""
+
+
+def column_names(given: Names) -> tuple[str, ...]:
+    """Names of columns as text; a single name stands for a list of one, None for none.
+
+    Raises `TableError` where None stands among the names.
+
+    Example:
+        >>> column_names(0), column_names(["age", 1]), column_names(None)
+        (('0',), ('age', '1'), ())
+    """
+    if given is None:
+        return ()
+    several = [given] if isinstance(given, str) or not isinstance(given, Iterable) else given
+    return tuple(column_name(name, "the name of a column") for name in several)
+
+
 def no_such_column(name: str, names: Sequence[str], what: str = "column") -> TableError:
     """The error for a column that is not there, with the names nearest to the one asked for.
 

@@ -11,6 +11,7 @@ from softreg.tables.cells import Dates, Levels, Lists, Numbers, count_levels, pa
 from softreg.tables.dates import are_dates, day_first, parse_dates
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
+from softreg.tables.values import levels_of
 from softreg.tables.verdicts import ID_NAME, category, constant, dates, lists, numbers, text_dates, without
 
 _PLAIN = "write them like 1234.5 to have them used as numbers"
@@ -71,9 +72,7 @@ def judge_as(asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.i
     if isinstance(cells, Numbers):
         if asked is Kind.NUMBER:
             return numbers(name, cells.values, rows, sure=True)
-        again = read_column(pc.cast(column, pa.large_string()), name)
-        assert isinstance(again, Levels)
-        cells = again
+        cells = levels_of(name, column)
     if isinstance(cells, Dates):
         return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
     codes = pick(cells.codes, rows)

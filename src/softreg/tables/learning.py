@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.spelling import one_spelling
 from softreg.tables.cells import as_text
 from softreg.tables.codes import BooleanCode, CategoryCode, Code, NumberCode
 from softreg.tables.datecodes import DateLearner
@@ -113,6 +114,19 @@ class LevelCounter:
             return tuple(sorted(counts)), 0
         return tuple(sorted(kept)), pooled
 
+    def rare(self, levels: tuple[str, ...]) -> tuple[str, ...]:
+        """The levels that were seen and are not among these, sorted; none where some were forgotten, or are many."""
+        if self.forgotten or len(self.counts) - len(levels) > MOST:
+            return ()
+        return tuple(sorted(self.counts.keys() - set(levels)))
+
+    def merge(self, same: Mapping[str, str]) -> None:
+        """Count levels as one that have the same text in `same`, which names all levels, or none."""
+        if same:
+            counts, self.counts = self.counts, {}
+            for level, count in counts.items():
+                self.counts[same[level]] = self.counts.get(same[level], 0) + count
+
 
 class CategoryLearner:
     """The levels of a category."""
@@ -130,9 +144,11 @@ class CategoryLearner:
         self.levels.add(cells.levels.to_pylist(), counts[1:])
 
     def code(self) -> CategoryCode:
-        """One feature a level that is frequent enough."""
+        """One feature a level that is frequent enough; 1 and 1.0, or true and True, of several writers are one."""
+        seen = list(self.levels.counts)
+        self.levels.merge(one_spelling(seen, numbers=True))
         levels, pooled = self.levels.best()
-        return CategoryCode(self.name, levels, self.missing > 0, pooled)
+        return CategoryCode(self.name, levels, self.missing > 0, pooled, self.levels.rare(levels) if pooled else ())
 
 
 class TagsLearner:

@@ -16,6 +16,7 @@ from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError
 from softreg.tables.reader import OpenTable
 from softreg.tables.schema import Schema
+from softreg.tables.unseen import UnseenLevels
 from softreg.tables.where import where_of
 
 MODEL = "model."
@@ -56,9 +57,14 @@ class TablePredictor:
             raise ValueError(f"weights {coef.shape} and bias {intercept.shape} do not fit {len(classes)} classes")
         return made
 
-    def probabilities(self, batch: pa.Table | pa.RecordBatch) -> NDArray[np.float64]:
-        """Probabilities (n, q) of the rows of a table or batch, its columns matched by name."""
-        X = self.encoder.encode(batch)
+    def probabilities(
+        self, batch: pa.Table | pa.RecordBatch, unseen: UnseenLevels | None = None
+    ) -> NDArray[np.float64]:
+        """Probabilities (n, q) of the rows of a table or batch, its columns matched by name.
+
+        Rows with levels that training did not have are counted in `unseen`.
+        """
+        X = self.encoder.encode(batch, unseen=unseen)
         if isinstance(X, np.ndarray) and X.size >= MANY:
             found = scores(self.coef, self.intercept, X, probabilities=True)
             if found is not None:

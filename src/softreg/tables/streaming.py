@@ -19,9 +19,7 @@ from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import Kind
 from softreg.tables.reader import OpenTable, open_table
 from softreg.tables.schema import Schema, learn_schema
-from softreg.tables.survey import Memory, Survey, chosen_rows, coded_labels, is_large, survey
-from softreg.tables.target import labels
-from softreg.tables.where import where_of
+from softreg.tables.survey import Memory, Survey, chosen_rows, is_large, survey
 
 CELLS = 1 << 24
 """Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
@@ -42,10 +40,9 @@ class EncodedRows:
         return self.found.training
 
     def __iter__(self) -> Iterator[tuple[Any, Coded]]:
-        target = self.found.target
         for batch, places in self.found.batches():
             X = self.encoder.encode(batch, places)
-            values, codes = coded_labels(batch, target, where_of(batch), whole=self.found.whole)
+            values, codes = self.found.labels(batch)
             yield X, Coded(values, codes[places])
 
 
@@ -106,7 +103,8 @@ def _chosen(
         wide = max(1, encoder.encode(found.sample.slice(0, LEAST)).nnz // min(n, LEAST))
     count = min(n, max(LEAST, CELLS // max(1, wide)))
     rows = np.sort(np.random.default_rng(0).permutation(n)[:count]) if count < n else None
-    X, y = encoder.encode(found.sample, rows), labels(found.sample, found.target, found.whole)
+    values, codes = found.labels(found.sample)
+    X, y = encoder.encode(found.sample, rows), np.array(values)[codes]
     y = y if rows is None else y[rows]
     if count < found.training:
         warnings.warn(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.spelling import Known, one_spelling, text_array
 from softreg.tables.errors import TableError, no_such_column, shown
 from softreg.tables.reader import OpenTable
-from softreg.tables.target import check_counts, label_text
+from softreg.tables.target import check_counts, coded_labels
 from softreg.tables.where import Where, where_of
 
 LARGE = 512 << 20
@@ -140,8 +142,6 @@ class Survey:
     """Rows of each label to train on."""
     firsts: list[int] = field(default_factory=list)
     """The first row of each label, which is not held out."""
-    whole: bool = False
-    """Whether the labels are floats that are all whole numbers."""
     files: list[tuple[int, Where]] = field(default_factory=list)
     sample: pa.Table | None = None
     numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -154,6 +154,27 @@ class Survey:
         here = np.array([row for row in self.firsts if first <= row < first + count], dtype=np.int64)
         mask[here - first] = True
         return mask
+
+    def merge_booleans(self) -> None:
+        """Give booleans one spelling where several writers wrote them, as true and True."""
+        same = one_spelling(list(self.counts))
+        if same:
+            for counts in (self.counts, self.trained):
+                merged: dict[str, int] = {}
+                for label, count in counts.items():
+                    merged[same[label]] = merged.get(same[label], 0) + count
+                counts.clear()
+                counts.update(merged)
+
+    @cached_property
+    def _known(self) -> Known:
+        return Known(sorted(self.counts))
+
+    def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], NDArray[np.int64]]:
+        """All labels, each once as text, and which of them each row (n,) of a batch or sample of the table has."""
+        values, codes = labels_of_batch(table, self.target, where_of(table))
+        places = self._known.find(text_array(values))
+        return list(self._known.known), places[codes]
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
         """The batches of the table, and the places in each of the rows to train on; empty ones are left out."""
@@ -221,13 +242,7 @@ def survey(
     found.training, found.tested = kept.seen, held.seen
     found.sample, found.numbers = kept.kept()
     found.held, found.held_numbers = held.kept()
-    floats = pa.types.is_floating(source.schema.field(target).type)
-    found.whole = floats and all(float(label).is_integer() for label in found.counts if np.isfinite(float(label)))
-    if found.whole:
-        for counts in (found.counts, found.trained):
-            whole = {f"{float(label):.0f}": count for label, count in counts.items()}
-            counts.clear()
-            counts.update(whole)
+    found.merge_booleans()
     return found
 
 
@@ -236,7 +251,7 @@ def _count(found: Survey, table: pa.Table, told: Where) -> NDArray[np.bool_]:
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:
         found.files.append((first, told))
-    values, codes = coded_labels(table, found.target, told, whole=False)
+    values, codes = labels_of_batch(table, found.target, told)
     used, places, counts = np.unique(codes, return_index=True, return_counts=True)
     for code, place, count in zip(used.tolist(), places.tolist(), counts.tolist(), strict=True):
         if found.drawn and values[code] not in found.counts:
@@ -252,10 +267,10 @@ def _count(found: Survey, table: pa.Table, told: Where) -> NDArray[np.bool_]:
     return mask
 
 
-def coded_labels(table: pa.Table, target: str, where: Where, *, whole: bool) -> tuple[list[str], NDArray[np.int64]]:
+def labels_of_batch(table: pa.Table, target: str, where: Where) -> tuple[list[str], NDArray[np.int64]]:
     """The labels of a batch, each once as text, and which of them each row has; errors name the row of the file."""
     try:
-        text = label_text(table, target, whole=whole)
+        return coded_labels(table, target)
     except TableError as error:
         if error.rows is None:
             raise
@@ -263,6 +278,3 @@ def coded_labels(table: pa.Table, target: str, where: Where, *, whole: bool) -> 
             f"The target {shown(target)} has no label in {where.row(int(error.rows[0]))} (counted from 1, without the "
             "header). Give each row its label, or remove rows without one from the training data."
         ) from None
-    coded = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
-    coded = coded.dictionary_encode()
-    return coded.dictionary.to_pylist(), coded.indices.to_numpy().astype(np.int64)

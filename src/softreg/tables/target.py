@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.spelling import Known, coded, one_spelling, text_array
+from softreg.tables.arrays import integers
 from softreg.tables.cells import parse_numbers
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.kinds import SMALL
+from softreg.tables.label_types import label_type
 
 
-def labels(table: pa.Table, target: str, whole: bool | None = None) -> NDArray[np.str_]:
+def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
     """The labels as text, exactly as written: "007" stays "007", "NA" and "None" are labels like others.
 
-    Labels of an Arrow type other than text become the text that Arrow writes for them: true and false, 7,
-    2020-01-31; floats that are all whole numbers are written without a fraction (1.0 as "1"), as they mostly
-    come from whole numbers. `whole` says whether they are where the table is a part of another.
+    Labels of an Arrow type other than text are spelled by `softreg.spelling`: true and false, 7 (and 7.0 as 7), 0.5,
+    2020-01-31. Text of several writers that holds nothing but booleans (True and true) is true and false.
 
-    Raises `TableError`: no such column, a label missing (an empty or blank field, a null, or nan).
+    Raises `TableError`: no such column, a label missing (an empty or blank field, a null, or nan), or a type that has
+    no text.
 
     Example:
         >>> labels(pa.table({"grade": ["007", "NA"]}), "grade").tolist()
         ['007', 'NA']
     """
-    text = label_text(table, target, whole)
-    return np.array(text.to_pylist(), dtype=np.str_) if len(text) else np.zeros(0, dtype="<U1")
+    values, codes = coded_labels(table, target)
+    same = one_spelling(values)
+    return (
+        np.array([same.get(value, value) for value in values], dtype=np.str_)[codes]
+        if len(codes)
+        else np.zeros(0, "<U1")
+    )
 
 
-def label_text(table: pa.Table, target: str, whole: bool | None = None) -> Any:
-    """The labels as an Arrow array of text; errors are those of `labels`.
+def coded_labels(table: pa.Table, target: str) -> tuple[list[str], NDArray[np.int64]]:
+    """The different labels as text, each once, and which of them each row (n,) has; errors are those of `labels`.
 
-    `whole` says whether floats are written without a fraction; None looks whether all of them are whole numbers.
+    Example:
+        >>> coded_labels(pa.table({"grade": [1.0, 3.0, 1.0]}), "grade")
+        (['1', '3'], array([0, 1, 0]))
     """
     if target not in table.column_names:
         raise no_such_column(target, table.column_names, "target column")
-    text = _as_text(table.column(target), target, whole)
-    blank = np.asarray(pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True), dtype=bool)
+    column = table.column(target)
+    try:
+        encoded = coded(column)
+    except TypeError:
+        raise TableError(
+            f"The target {shown(target)} has the type {column.type}; labels are text, numbers or booleans."
+        ) from None
+    values, codes = encoded.dictionary.to_pylist(), integers(encoded.indices)
+    blank = np.array([not value.strip() for value in values] + [True])[codes]
     if blank.any():
         rows = np.flatnonzero(blank) + 1
         raise TableError(
@@ -49,26 +66,28 @@ def label_text(table: pa.Table, target: str, whole: bool | None = None) -> Any:
             "training data.",
             rows - 1,
         )
-    return text
+    used = np.unique(codes)
+    if len(used) < len(values):  # a dictionary may hold values that no row has
+        place = np.zeros(len(values), np.int64)
+        place[used] = np.arange(len(used))
+        values, codes = [values[k] for k in used], place[codes]
+    return values, codes
 
 
-def _as_text(column: pa.ChunkedArray, target: str, whole: bool | None) -> Any:
-    """A column cast to text."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = pc.cast(column, kind.value_type), kind.value_type
-    if pa.types.is_floating(kind):
-        values = np.array(pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64)
-        known = values[np.isfinite(values)]
-        whole = bool((known == np.floor(known)).all()) if whole is None else whole
-        words = [None if np.isnan(v) else (f"{v:.0f}" if whole else repr(float(v))) for v in values]
-        return pa.array(words, pa.large_string())
-    try:
-        return pc.cast(column, pa.large_string())
-    except pa.ArrowException:
-        raise TableError(
-            f"The target {shown(target)} has the type {kind}; labels are text, numbers or booleans."
-        ) from None
+def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
+    """The class of each row (n,) of a table: its place among `classes`, -1 where the label is no class.
+
+    Labels are looked up by `softreg.spelling.Known`: as text, and then by the number or boolean that they stand for.
+    Errors are those of `labels`.
+
+    Example:
+        >>> known_labels(pa.table({"y": ["1.0", "2", "7"]}), "y", ["1", "2"])
+        array([ 0,  1, -1])
+    """
+    values, codes = coded_labels(table, target)
+    typed = label_type(table.schema.field(target).type) != "text"
+    found = Known(classes).find(text_array(values), typed=typed)
+    return np.asarray(found[codes])
 
 
 def check_labels(y: NDArray[np.str_], target: str) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Dates, Levels, Lists, Numbers, parse_numbers, read_column
+from softreg.tables.cells import Dates, Levels, Lists, Numbers, levels_in, parse_numbers, read_column
 from softreg.tables.errors import TableError, shown
 from softreg.tables.kinds import BOOLEAN_WORDS
 from softreg.tables.where import Where
@@ -16,15 +16,17 @@ Floats = NDArray[np.float64]
 
 
 def levels_of(name: str, column: pa.ChunkedArray) -> Levels:
-    """Words of a column; a whole number counts as its digits, as it would in a CSV file.
+    """The levels of a column, as text by `softreg.spelling`: a whole number is its digits, as in a CSV file.
 
     Raises `TableError` for dates and lists.
+
+    Example:
+        >>> levels_of("code", pa.chunked_array([[1.0, 2.0]])).levels.to_pylist()
+        ['1', '2']
     """
     cells = read_column(column, name)
     if isinstance(cells, Numbers):
-        again = read_column(pc.cast(column, pa.large_string()), name)
-        assert isinstance(again, Levels)
-        return Levels(again.levels, again.codes, "number")
+        return levels_in(column, "number")
     if isinstance(cells, Dates):
         raise retyped(name, "words", f"dates ({cells.first})")
     if isinstance(cells, Lists):

@@ -1,0 +1,116 @@
+"""The types of labels: within a model they are text, and `predict` gives them back in the type that they had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.models import SoftmaxRegression
+from softreg.spelling import Known, spelled, text_array
+
+TEXT = "text"
+_NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
+
+
+def label_type(kind: pa.DataType) -> str:
+    """The name of the type that labels of an Arrow type have in Python.
+
+    "boolean", "integer", "float16", "float32", "float64" and "decimal"; "text" for text and for any other type, whose
+    labels stay the text that stands for them.
+
+    Example:
+        >>> label_type(pa.int8()), label_type(pa.dictionary(pa.int32(), pa.bool_())), label_type(pa.date32())
+        ('integer', 'boolean', 'text')
+    """
+    if pa.types.is_dictionary(kind):
+        return label_type(kind.value_type)
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_floating(kind):
+        return f"float{kind.bit_width}"
+    return "decimal" if pa.types.is_decimal(kind) else TEXT
+
+
+def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[Any]:
+    """The labels (q,) that stand as text, in their type: bool, int64 (uint64, or int, where larger), floats, Decimal.
+
+    Raises `ValueError` for text that is not of the type.
+
+    Example:
+        >>> typed_labels(["0", "1"], "integer"), typed_labels(["false", "true"], "boolean")
+        (array([0, 1]), array([False,  True]))
+    """
+    text = [str(label) for label in labels]
+    if kind == TEXT:
+        return np.array(text, dtype=np.str_)
+    if kind == "boolean":
+        if not set(text) <= {"true", "false"}:
+            raise ValueError(f"the labels {text[:6]} are no booleans")
+        return np.array([label == "true" for label in text])
+    if kind == "integer":
+        numbers = [int(label) for label in text]
+        for dtype in (np.int64, np.uint64):
+            if all(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max for number in numbers):
+                return np.array(numbers, dtype=dtype)
+        return np.array(numbers, dtype=object)
+    if kind == "decimal":
+        return np.array([Decimal(label) for label in text], dtype=object)
+    if kind not in _NUMBERS:
+        raise ValueError(f"labels of the type {kind!r} are not known to this version of softreg")
+    return np.array([float(label) for label in text]).astype(kind)
+
+
+def class_order(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[np.intp]:
+    """The order (q,) of the classes: numbers by their value, anything else as text.
+
+    Example:
+        >>> class_order(["0", "1", "10", "2"], "integer").tolist(), class_order(["0", "10", "2"], "text").tolist()
+        ([0, 1, 3, 2], [0, 1, 2])
+    """
+    values = typed_labels(labels, kind) if kind in _NUMBERS else np.array([str(label) for label in labels])
+    return np.argsort(values, kind="stable")
+
+
+def class_name(label: Any, classes: Sequence[str]) -> str:
+    """The class that a label of any type stands for, as text; its own text where it is none.
+
+    Example:
+        >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name("x", ["0", "1"])
+        ('True', '1', 'x')
+    """
+    text = spelled(label)
+    place = int(Known(list(classes)).find(text_array([text]), typed=not isinstance(label, str))[0])
+    return text if place < 0 else str(classes[place])
+
+
+def weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
+    """Class weights with the classes as text, whatever type their labels have; anything but a mapping as it is.
+
+    Example:
+        >>> weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
+        {'0': 1.0, '1': 5.0}
+    """
+    if not isinstance(weights, Mapping):
+        return weights
+    return {class_name(label, classes): weight for label, weight in weights.items()}
+
+
+def reorder_classes(model: SoftmaxRegression, order: NDArray[np.intp]) -> None:
+    """Put the classes of a fitted model in another order (q,): those that stood at these places."""
+    if (order == np.arange(len(order))).all():
+        return
+    model.classes_, model.coef_, model.intercept_ = model.classes_[order], model.coef_[order], model.intercept_[order]
+    solution = model.solution_
+    separation = solution.separation
+    if separation is not None:
+        first, second = (int(np.flatnonzero(order == code)[0]) for code in separation.classes)
+        separation = replace(separation, classes=(first, second))
+    model.solution_ = replace(solution, W=solution.W[:, order], b=solution.b[order], separation=separation)

@@ -1,0 +1,78 @@
+"""Levels of categories that occur at prediction and did not occur in training: counted by column, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from softreg.tables.errors import plural, shown
+
+EXAMPLES = 3
+"""Unseen levels of a column that a message names."""
+
+
+@dataclass
+class UnseenColumn:
+    """Rows of one column whose level is not known: `rows` with a value, `missing` ones without, and some `examples`."""
+
+    feature: str
+    """Which feature these rows get, in words."""
+    certain: bool
+    """Whether all levels of training are known, so that these are none of them."""
+    rows: int = 0
+    missing: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass
+class UnseenLevels:
+    """Counts of rows with levels that training did not have, over all batches that an `Encoder` encodes.
+
+    `rows` that were encoded; `columns`, a record for each column with such rows.
+
+    Example:
+        >>> unseen = UnseenLevels(rows=1000)
+        >>> unseen.add("city", 120, ["Bonn", "Kiel"], feature="they have no feature of this column")
+        >>> print(unseen.messages()[0])  # doctest: +ELLIPSIS
+        column 'city': 120 of 1,000 rows (12%) hold a level not seen in training, such as 'Bonn', 'Kiel'; they ...
+    """
+
+    rows: int = 0
+    columns: dict[str, UnseenColumn] = field(default_factory=dict)
+
+    def add(
+        self, name: str, rows: int, levels: Iterable[str], *, missing: int = 0, feature: str, certain: bool = True
+    ) -> None:
+        """Count `rows` of a batch whose level is one of `levels`, and those without a value, where training had none.
+
+        `feature` says in words which feature they get; `certain` is false where rare levels of training are not kept,
+        so that the levels may be among them.
+        """
+        column = self.columns.setdefault(name, UnseenColumn(feature, certain))
+        column.rows += rows
+        column.missing += missing
+        for level in levels:
+            if len(column.examples) >= EXAMPLES:
+                break
+            if level not in column.examples:
+                column.examples.append(level)
+
+    def messages(self) -> list[str]:
+        """One sentence a column: how many rows, which share, examples, and the feature that they get."""
+        return [self._message(name, column) for name, column in self.columns.items()]
+
+    def _message(self, name: str, column: UnseenColumn) -> str:
+        parts = []
+        if column.rows:
+            those = (
+                "a level not seen in training" if column.certain else "a level that training had rarely or not at all"
+            )
+            some = ", ".join(shown(level) for level in column.examples)
+            parts.append(f"{self._share(column.rows, 'hold')} {those}, such as {some}")
+        if column.missing:
+            parts.append(f"{self._share(column.missing, 'hold')} no value, while every training row had one")
+        return f"column {shown(name)}: {'; '.join(parts)}; {column.feature}"
+
+    def _share(self, rows: int, verb: str) -> str:
+        share = f"{100 * rows / max(1, self.rows):.3g}%"
+        return f"{rows:,} of {plural(self.rows, 'row')} ({share}) {verb}{'s' if rows == 1 else ''}"
