@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.tables.arrays import flags, floats, integers, words
+from softreg.tables.arrowtypes import is_text, plain_column, unreadable
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
 
@@ -60,54 +61,68 @@ Cells = Numbers | Levels | Dates | Lists
 
 
 def read_column(column: pa.ChunkedArray, name: str) -> Cells:
-    """The normal form of one column; a null, and text that is empty or blank, is missing.
+    """The normal form of one column; a null, and text that is empty or blank, is missing. Durations are seconds.
 
-    Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists).
+    Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists), and for values that Arrow
+    cannot convert, as times of a zone that its database does not have.
 
     Example:
         >>> read_column(pa.chunked_array([["b", "", "a", "b"]]), "colour").codes
         array([ 0, -1,  2,  0])
     """
+    column = plain_column(column, name)
+    try:
+        cells = _cells(column)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise unreadable(name, str(column.type), error) from error
+    if cells is None:
+        raise unreadable(name, str(column.type))
+    return cells
+
+
+def _cells(column: pa.ChunkedArray) -> Cells | None:
+    """The normal form of a column of a plain type; None where no feature can have the type."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        inner = kind.value_type
-        if pa.types.is_temporal(inner) or pa.types.is_nested(inner):
-            return read_column(pc.cast(column, inner), name)
-        simple = _is_text(inner) or pa.types.is_integer(inner)
-        return _levels(column if simple else pc.cast(pc.cast(column, inner), pa.string()), "category")
-    if _is_text(kind):
+        simple = is_text(kind.value_type) or pa.types.is_integer(kind.value_type)
+        return _levels(column if simple else pc.cast(decoded(column), pa.large_string()), "category")
+    if is_text(kind):
         return _levels(column, "text")
     if pa.types.is_boolean(kind):
         return _levels(pc.cast(column, pa.string()), "boolean")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = pc.cast(column, pa.float64(), safe=False)
-        return Numbers(floats(values))
-    if pa.types.is_temporal(kind):
+        return Numbers(floats(pc.cast(column, pa.float64(), safe=False)))
+    if pa.types.is_duration(kind):
+        return Numbers(arrow_seconds(column))
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
         known = column.drop_null()
         return Dates(str(pc.cast(known[:1], pa.string())[0]) if len(known) else "", arrow_seconds(column))
     if pa.types.is_null(kind):
         return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         inner = kind.value_type
-        if _is_text(inner) or pa.types.is_dictionary(inner) or pa.types.is_null(inner):
+        if is_text(inner) or pa.types.is_dictionary(inner) or pa.types.is_null(inner):
             return Lists(vectors=False)
-        if pa.types.is_integer(inner) or pa.types.is_floating(inner):
+        if pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_decimal(inner):
             return Lists(vectors=True)
-    raise TableError(
-        f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates "
-        f"and lists of words or numbers. Turn it into columns of these, or leave it out: --drop {shown(name)} "
-        f"(drop=[{shown(name)}] in Python)."
-    )
+    return None
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of a dictionary column, row by row; any other column as it is.
+
+    Example:
+        >>> decoded(pa.chunked_array([pa.array([1.5, 1.5]).dictionary_encode()])).to_pylist()
+        [1.5, 1.5]
+    """
+    if not pa.types.is_dictionary(column.type):
+        return column
+    parts = [chunk.dictionary.take(chunk.indices) for chunk in column.chunks]
+    return pa.chunked_array(parts, type=column.type.value_type)
 
 
 def _levels(column: pa.ChunkedArray, storage: str) -> Levels:
     """Distinct values and codes; levels that are blank become missing."""
-    if pa.types.is_string_view(column.type):
-        column = pc.cast(column, pa.large_string())
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     if column.num_chunks == 0:
@@ -122,7 +137,7 @@ def _levels(column: pa.ChunkedArray, storage: str) -> Levels:
 
 
 def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """The cells as text, null where missing; numbers, booleans and dates as Arrow writes them.
+    """The cells as text, null where missing; numbers, booleans and dates as Arrow writes them, durations in seconds.
 
     Raises `TableError` for a type that cannot be written as text.
 
@@ -130,11 +145,15 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         >>> as_text(pa.chunked_array([[7, None]]), "code").to_pylist()
         ['7', None]
     """
-    if _is_text(column.type) and not pa.types.is_string_view(column.type):
+    column = decoded(plain_column(column, name))
+    if is_text(column.type):
         return column
     try:
+        if pa.types.is_duration(column.type):
+            seconds = arrow_seconds(column)
+            column = pa.chunked_array([pa.array(seconds, mask=np.isnan(seconds))])
         return pc.cast(column, pa.large_string())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+    except pa.ArrowException:
         raise TableError(
             f"Column {shown(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
             f"{shown(name)} (drop=[{shown(name)}] in Python)."
@@ -166,6 +185,17 @@ def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.boo
         numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
     values = floats(numbers)
     return values, flags(missing) | ~np.isnan(values)
+
+
+def means_missing(levels: pa.Array) -> NDArray[np.bool_]:
+    """Which texts are words for a missing number, such as NA.
+
+    Example:
+        >>> means_missing(pa.array(["NA", "nothing", " null"]))
+        array([ True, False,  True])
+    """
+    folded = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    return flags(pc.is_in(folded, value_set=words(MISSING_NUMBERS).cast(folded.type)))
 
 
 def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
