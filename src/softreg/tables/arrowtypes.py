@@ -9,7 +9,7 @@ unions, bytes, calendar intervals) stay as they are, and are refused where such 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,6 +201,45 @@ def plain_table(table: pa.Table) -> pa.Table:
     return table
 
 
+def together(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+    """The type that holds the values of columns of several plain types exactly, as far as there is one; or None.
+
+    Whole numbers with and without a sign, and with decimals, are decimals; whole numbers and floats are float64, into
+    which values beyond 2**53 are not cast.
+
+    Example:
+        >>> together([pa.int64(), pa.uint64()]), together([pa.int64(), pa.string()])
+        (Decimal128Type(decimal128(20, 0)), None)
+    """
+    if all(kind == kinds[0] for kind in kinds):
+        return kinds[0]
+    if not all(pa.types.is_dictionary(kind) for kind in kinds):
+        kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
+    kinds = [kind for kind in kinds if not pa.types.is_null(kind)]
+    whole = [kind for kind in kinds if pa.types.is_integer(kind)]
+    exact = [kind for kind in kinds if pa.types.is_decimal(kind)]
+    if len(whole) + len(exact) == len(kinds) and (exact or {pa.uint64()} < set(whole)):
+        return _decimal(whole, exact)
+    times = [kind for kind in kinds if pa.types.is_timestamp(kind)]
+    if times and all(kind.tz is None for kind in times):
+        kinds = [times[0] if pa.types.is_date(kind) else kind for kind in kinds]
+    schemas = [pa.schema([pa.field("x", kind)]) for kind in kinds]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return None
+
+
+def _decimal(whole: Sequence[pa.DataType], exact: Sequence[pa.DataType]) -> pa.DataType:
+    """The decimal type of all whole numbers and decimals of these types."""
+    scale = max([kind.scale for kind in exact], default=0)
+    digits = [kind.precision - kind.scale for kind in exact] + [20 if kind.bit_width == 64 else 10 for kind in whole]
+    precision = max(digits) + scale
+    if precision > 76:
+        return pa.float64()
+    return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+
+
 def unreadable(name: str, kind: str, error: Exception | None = None) -> TableError:
     """The error for a column that cannot be read.
 
@@ -224,7 +263,7 @@ def is_text(kind: pa.DataType) -> bool:
 def _may_be_level(kind: pa.DataType) -> bool:
     """Whether a dictionary of these values is a category; dates and lists are decoded."""
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    return is_text(kind) or pa.types.is_boolean(kind) or number
+    return bool(is_text(kind) or pa.types.is_boolean(kind) or number)
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -238,7 +277,7 @@ def _is_view(kind: pa.DataType) -> bool:
 
 def _has_rows(kind: pa.DataType) -> bool:
     """Whether Arrow can take rows of a type that is nested in another."""
-    return plain_type(kind) == kind or pa.types.is_float16(kind) or pa.types.is_decimal(kind)
+    return bool(plain_type(kind) == kind or pa.types.is_float16(kind) or pa.types.is_decimal(kind))
 
 
 def _interval_text(array: pa.Array, parameters: str) -> pa.Array:

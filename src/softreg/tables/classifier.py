@@ -130,10 +130,10 @@ class TableClassifier:
         """
         choice = Choice(self.folds, self.rule)
         choice.check()
-        found = surveyed(data, rows, self.target, memory, self.random_state)
+        found = surveyed(data, rows, self.target, memory, self.random_state, self._unused())
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
-        table = as_table(data)
+        table = as_table(data, unused=self._unused())
         chosen = row_numbers(rows, table.num_rows)
         y = labels(table, self.target)
         if table.num_rows == 0:
@@ -189,7 +189,8 @@ class TableClassifier:
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
         self._check_fitted()
-        table = as_table(data)
+        used = {column.name for column in self.schema_.features}
+        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
         _warn(self.schema_.match(table))
         return self.encoder_.encode(table)
 
@@ -277,6 +278,10 @@ class TableClassifier:
     def _dropped(self) -> tuple[str, ...]:
         """Columns that are no features because they were named."""
         return _names(self.drop) if self.groups is None else (*_names(self.drop), self.groups)
+
+    def _unused(self) -> set[str]:
+        """Columns of which no value is looked at."""
+        return set(_names(self.drop)) - {self.groups, self.target}
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "schema_"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -155,10 +155,10 @@ class Survey:
         mask[here - first] = True
         return mask
 
-    def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
-        """The batches of the table, and the places in each of the rows to train on; empty ones are left out."""
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
+        """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
         first = 0
-        for batch in self.source.batches():
+        for batch in self.source.batches(columns):
             places = np.flatnonzero(self.mask(first, batch.num_rows))
             first += batch.num_rows
             if len(places):
