@@ -3,7 +3,8 @@
 Arrow has several layouts of one value: text as offsets or as views, lists as offsets or as views, a column as runs, a
 number in 16 bits, an extension type around a storage type. Compute functions do not take all of them. Here each column
 gets the plain layout of the same values, once, where a table comes in. Types that no feature can have (structs, maps,
-unions, bytes, calendar intervals) stay as they are, and are refused where such a column is used.
+unions, bytes, calendar intervals) stay as they are, or keep their place without their values, and are refused where
+such a column is used.
 """
 
 from __future__ import annotations
@@ -22,32 +23,6 @@ from softreg.tables.errors import TableError, shown
 _NAME, _PARAMETERS = b"ARROW:extension:name", b"ARROW:extension:metadata"
 _PERIOD, _INTERVAL, _UUID, _BOOL8 = "pandas.period", "pandas.interval", "arrow.uuid", "arrow.bool8"
 _AS_TEXT = (_PERIOD, _INTERVAL, _UUID)
-
-
-class UnreadableType(pa.ExtensionType):  # type: ignore[misc]
-    """The place of a column whose type Arrow's compute functions cannot take rows of; it holds no values.
-
-    Example:
-        >>> UnreadableType("struct<a: string_view>").kind
-        'struct<a: string_view>'
-    """
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        super().__init__(pa.null(), "softreg.unreadable")
-
-    def __arrow_ext_serialize__(self) -> bytes:
-        return self.kind.encode()
-
-    @classmethod
-    def __arrow_ext_deserialize__(cls, storage_type: pa.DataType, serialized: bytes) -> UnreadableType:
-        return cls(serialized.decode())
-
-    def __str__(self) -> str:
-        return self.kind
-
-    def __reduce__(self) -> Any:
-        return UnreadableType, (self.kind,)
 
 
 @dataclass(frozen=True)
@@ -76,8 +51,6 @@ def plain_type(kind: pa.DataType, extension: Extension | None = None) -> pa.Data
         >>> plain_type(pa.string_view()), plain_type(pa.list_view(pa.float16()))
         (DataType(large_string), ListType(list<item: float>))
     """
-    if isinstance(kind, UnreadableType):
-        return kind
     extension = Extension.of(kind) or extension
     if extension is not None:
         if extension.name in _AS_TEXT:
@@ -105,7 +78,7 @@ def plain_type(kind: pa.DataType, extension: Extension | None = None) -> pa.Data
         large = pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind)
         return pa.large_list(inner) if large else pa.list_(inner)
     if pa.types.is_nested(kind) and not all(_has_rows(kind.field(i).type) for i in range(kind.num_fields)):
-        return UnreadableType(str(kind))
+        return pa.struct([pa.field(str(kind), pa.null())])  # Arrow cannot take rows of it: its place, without values
     return kind
 
 
@@ -121,8 +94,6 @@ def plain_array(array: pa.Array, extension: Extension | None = None) -> pa.Array
     goal = plain_type(kind, extension)
     if goal == kind:
         return array
-    if isinstance(goal, UnreadableType):
-        return pa.ExtensionArray.from_storage(goal, pa.nulls(len(array)))
     if extension is not None:
         storage = array.storage if isinstance(kind, pa.BaseExtensionType) else array
         if extension.name in _AS_TEXT:
@@ -139,7 +110,7 @@ def plain_array(array: pa.Array, extension: Extension | None = None) -> pa.Array
         return values.take(array.indices)
     if _is_list(kind):
         return _plain_list(array, goal)
-    return pc.cast(array, goal)
+    return pa.nulls(len(array), goal) if pa.types.is_struct(goal) else pc.cast(array, goal)
 
 
 def _plain_list(array: pa.Array, goal: pa.DataType) -> pa.Array:

@@ -160,6 +160,22 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         ) from None
 
 
+def cell_texts(column: pa.ChunkedArray) -> list[str]:
+    """The cells of a column of any type for a person to read, "" where missing.
+
+    Example:
+        >>> cell_texts(pa.chunked_array([[{"a": 1}, None]]))
+        ["{'a': 1}", '']
+    """
+    try:
+        return ["" if value is None else str(value) for value in column.to_pylist()]
+    except (pa.ArrowException, ValueError, OverflowError):  # times that Python's calendar does not have
+        try:
+            return ["" if text is None else text for text in as_text(column, "").to_pylist()]
+        except TableError:
+            return [f"({column.type})"] * len(column)
+
+
 def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The number that each text stands for, and whether it stands for one.
 

@@ -213,6 +213,7 @@ class ArrowPart(Typed):
                 count = getattr(file, "num_record_batches", None)
                 batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
                 for batch in batches:
+                    batch.validate(full=True)  # offsets and indices of a damaged file may point anywhere
                     for start in range(0, batch.num_rows, ROWS):
                         yield batch.slice(start, ROWS)
         except (pa.ArrowException, OSError) as error:

@@ -58,8 +58,8 @@ class Schema:
             named = f"column {shown(index[0])} is" if len(index) == 1 else f"columns {listed(index)} are"
             which, name = "it" if len(index) == 1 else "one of them", shown(index[0])
             said.append(
-                f"{named} the {_INDEX} and left out; to use {which} as a feature, say what it is: --number, --category, "
-                f"--date or --text {name} ( category=[{name}] in Python)"
+                f"{named} the {_INDEX} and left out; to use {which} as a feature, say what it is, as with "
+                f"--category {name} (category=[{name}] in Python); there are --number, --date and --text as well"
             )
         return (*said, *(column.hint for column in self.columns if column.hint))
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Dates, Levels, Lists, Numbers, parse_numbers, read_column
+from softreg.tables.cells import Dates, Levels, Lists, Numbers, as_text, parse_numbers, read_column
 from softreg.tables.errors import TableError, shown
 from softreg.tables.kinds import BOOLEAN_WORDS
 from softreg.tables.where import Where
@@ -22,7 +22,7 @@ def levels_of(name: str, column: pa.ChunkedArray) -> Levels:
     """
     cells = read_column(column, name)
     if isinstance(cells, Numbers):
-        again = read_column(pc.cast(column, pa.large_string()), name)
+        again = read_column(as_text(column, name), name)
         assert isinstance(again, Levels)
         return Levels(again.levels, again.codes, "number")
     if isinstance(cells, Dates):
