@@ -151,9 +151,10 @@ def test_a_quote_that_is_never_closed_swallows_no_row(tmp_path: Path, text: str)
 
 
 def test_columns_without_a_name_or_of_one_name(tmp_path: Path) -> None:
-    assert "Column 1 of" in (message := refusal(written(tmp_path, ",a\n0,1\n")))
+    assert "Column 2 of" in (message := refusal(written(tmp_path, "a,,b\n0,1,2\n")))
     assert "no name" in message
     assert "index=False" in message
+    assert read_table(written(tmp_path, ",a\n0,1\n")).column_names == ["Unnamed: 0", "a"]  # as pandas reads it
     assert "'a' (columns 1 and 3)" in refusal(written(tmp_path, "a,b,a\n1,2,3\n"))
 
 

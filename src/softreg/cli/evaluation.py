@@ -19,7 +19,7 @@ from softreg.cli.pages import write_page
 from softreg.cli.reasons import reasons
 from softreg.probability import operating_point
 from softreg.report import audit
-from softreg.tables import labels, read_table
+from softreg.tables import labels, open_table
 from softreg.tables.target import known_labels
 
 
@@ -37,7 +37,10 @@ def evaluate_table(
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
     target = _target(model, target)
-    table = read_table(data, encoding=encoding)
+    source = open_table(data, encoding=encoding)
+    if model.schema is not None:
+        source = source.ignoring(set(source.names) - {column.name for column in model.schema.features} - {target})
+    table = source.read()
     codes = _codes(model, table, target)
 
     start = time.perf_counter()

@@ -16,7 +16,8 @@ from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint, column_information
 from softreg.report import WHY, Audit, ReportData, show_rows, write_report
-from softreg.tables.cells import parse_numbers
+from softreg.tables.cells import as_text, cell_texts
+from softreg.tables.values import read_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression
 
 SHOWN_TEXT = 200  # characters of a cell
-TEXTS = ("string", "large_string")
 LEAST_ROWS = 50  # below, labels are not doubted
 MOST_DOUBTFUL = 12  # rows whose labels are shown as doubtful
 LEAST_DOUBT = 0.2  # probability of a wrong label from which a row is shown
@@ -150,22 +150,21 @@ def information(
     for name, kind, _ in columns:
         if kind not in ("number", "boolean", "category") or name not in table.column_names:
             continue
-        column = table.column(name).take(numbers - 1).combine_chunks()
+        column = table.column(name).take(numbers - 1)
         if kind == "number":
-            values, read = parse_numbers(column) if str(column.type) in TEXTS else (_floats(column), True)
+            values, read = read_numbers(name, column)
             told.append((name, column_information(np.where(read, values, np.nan), found.codes)))
         else:
-            words = pc.fill_null(pc.cast(column, "large_string"), "")
+            words = pc.fill_null(as_text(column, name), "")
             told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), found.codes)))
     return told
 
 
-def _floats(column: pa.Array) -> NDArray[np.float64]:
-    """Numbers, nan where they are missing."""
-    return np.asarray(column.cast("float64").to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
 def texts(table: pa.Table, places: NDArray[np.int64]) -> list[Mapping[str, str]]:
     """The cells of a few rows, counted from 0, as short texts; a missing one is empty."""
-    rows = table.take(places).to_pylist()
-    return [{name: "" if v is None else str(v)[:SHOWN_TEXT] for name, v in row.items()} for row in rows]
+    rows = table.take(places)
+    cells = [cell_texts(column) for column in rows.columns]
+    return [
+        {name: text[:SHOWN_TEXT] for name, text in zip(rows.column_names, row, strict=True)}
+        for row in zip(*cells, strict=True)
+    ]

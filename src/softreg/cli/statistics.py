@@ -16,7 +16,7 @@ from softreg.cli.boundary import Complaint
 from softreg.cli.console import check_writable, say
 from softreg.files import atomic_path
 from softreg.models.estimates import Estimates
-from softreg.tables import TableStatistics, read_table, table_statistics
+from softreg.tables import TableStatistics, open_table, table_statistics
 
 ENDINGS = (".csv",)
 
@@ -37,7 +37,7 @@ def tell_statistics(
         raise Complaint(
             "--intervals profile trusts the likelihood, which robust errors and clusters do not; leave one of them out."
         )
-    found = table_statistics(read_table(data), target, drop=drop, **settings)
+    found = table_statistics(open_table(data), target, drop=drop, **settings)
     click.echo(_as_json(found, intervals) if as_json else found.text(intervals))
     if output is not None:
         with atomic_path(output) as draft:

@@ -87,6 +87,7 @@ def train_table(order: Order) -> None:
     check_checkpoint(order)
     check_choice(order)
     source = open_table(order.data, encoding=order.encoding, bad_rows="skip" if order.bad_rows == "skip" else "error")
+    source = source.ignoring(set(order.drop) - {order.groups, order.target})
     (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
 
 

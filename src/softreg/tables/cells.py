@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from softreg.spelling import coded, texts
 from softreg.tables.arrays import flags, floats, integers, words
+from softreg.tables.arrowtypes import is_text, plain_column, unreadable
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
 
@@ -61,48 +62,64 @@ Cells = Numbers | Levels | Dates | Lists
 
 
 def read_column(column: pa.ChunkedArray, name: str) -> Cells:
-    """The normal form of one column; a null, and text that is empty or blank, is missing.
+    """The normal form of one column; a null, and text that is empty or blank, is missing. Durations are seconds.
 
-    Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists).
+    Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists), and for values that Arrow
+    cannot convert, as times of a zone that its database does not have.
 
     Example:
         >>> read_column(pa.chunked_array([["b", "", "a", "b"]]), "colour").codes
         array([ 0, -1,  2,  0])
     """
+    column = plain_column(column, name)
+    try:
+        cells = _cells(column)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise unreadable(name, str(column.type), error) from error
+    if cells is None:
+        raise unreadable(name, str(column.type))
+    return cells
+
+
+def _cells(column: pa.ChunkedArray) -> Cells | None:
+    """The normal form of a column of a plain type; None where no feature can have the type."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        inner = kind.value_type
-        if pa.types.is_temporal(inner) or pa.types.is_nested(inner):
-            return read_column(pc.cast(column, inner), name)
-        if not pa.types.is_binary(inner) and not pa.types.is_large_binary(inner):
+        if not (pa.types.is_binary(kind.value_type) or pa.types.is_large_binary(kind.value_type)):
             return levels_in(column, "category")
-    if _is_text(kind):
+    if is_text(kind):
         return levels_in(column, "text")
     if pa.types.is_boolean(kind):
         return levels_in(column, "boolean")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = pc.cast(column, pa.float64(), safe=False)
-        return Numbers(floats(values))
-    if pa.types.is_temporal(kind):
+        return Numbers(floats(pc.cast(column, pa.float64(), safe=False)))
+    if pa.types.is_duration(kind):
+        return Numbers(arrow_seconds(column))
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
         known = column.drop_null()
         return Dates(str(pc.cast(known[:1], pa.string())[0]) if len(known) else "", arrow_seconds(column))
     if pa.types.is_null(kind):
         return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         inner = kind.value_type
-        if _is_text(inner) or pa.types.is_dictionary(inner) or pa.types.is_null(inner):
+        if is_text(inner) or pa.types.is_dictionary(inner) or pa.types.is_null(inner):
             return Lists(vectors=False)
-        if pa.types.is_integer(inner) or pa.types.is_floating(inner):
+        if pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_decimal(inner):
             return Lists(vectors=True)
-    raise TableError(
-        f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates "
-        f"and lists of words or numbers. Turn it into columns of these, or leave it out: --drop {shown(name)} "
-        f"(drop=[{shown(name)}] in Python)."
-    )
+    return None
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of a dictionary column, row by row; any other column as it is.
+
+    Example:
+        >>> decoded(pa.chunked_array([pa.array([1.5, 1.5]).dictionary_encode()])).to_pylist()
+        [1.5, 1.5]
+    """
+    if not pa.types.is_dictionary(column.type):
+        return column
+    parts = [chunk.dictionary.take(chunk.indices) for chunk in column.chunks]
+    return pa.chunked_array(parts, type=column.type.value_type)
 
 
 def levels_in(column: pa.ChunkedArray, storage: str) -> Levels:
@@ -132,7 +149,8 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         >>> as_text(pa.chunked_array([[7, None]]), "code").to_pylist()
         ['7', None]
     """
-    if _is_text(column.type) and not pa.types.is_string_view(column.type):
+    column = decoded(plain_column(column, name))
+    if is_text(column.type):
         return column
     try:
         return pa.chunked_array([texts(column)])
@@ -141,6 +159,22 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             f"Column {shown(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
             f"{shown(name)} (drop=[{shown(name)}] in Python)."
         ) from None
+
+
+def cell_texts(column: pa.ChunkedArray) -> list[str]:
+    """The cells of a column of any type for a person to read, "" where missing.
+
+    Example:
+        >>> cell_texts(pa.chunked_array([[{"a": 1}, None]]))
+        ["{'a': 1}", '']
+    """
+    try:
+        return ["" if value is None else str(value) for value in column.to_pylist()]
+    except (pa.ArrowException, ValueError, OverflowError):  # times that Python's calendar does not have
+        try:
+            return ["" if text is None else text for text in as_text(column, "").to_pylist()]
+        except TableError:
+            return [f"({column.type})"] * len(column)
 
 
 def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -168,6 +202,17 @@ def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.boo
         numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
     values = floats(numbers)
     return values, flags(missing) | ~np.isnan(values)
+
+
+def means_missing(levels: pa.Array) -> NDArray[np.bool_]:
+    """Which texts are words for a missing number, such as NA.
+
+    Example:
+        >>> means_missing(pa.array(["NA", "nothing", " null"]))
+        array([ True, False,  True])
+    """
+    folded = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    return flags(pc.is_in(folded, value_set=words(MISSING_NUMBERS).cast(folded.type)))
 
 
 def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:

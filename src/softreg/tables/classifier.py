@@ -136,10 +136,10 @@ class TableClassifier:
         """
         choice, target = Choice(self.folds, self.rule), column_name(self.target, "target")
         choice.check()
-        found = surveyed(data, rows, target, memory, self.random_state)
+        found = surveyed(data, rows, target, memory, self.random_state, self._unused())
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
-        table = as_table(data)
+        table = as_table(data, unused=self._unused())
         chosen = row_numbers(rows, table.num_rows)
         y = labels(table, target)
         if table.num_rows == 0:
@@ -205,7 +205,8 @@ class TableClassifier:
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
         self._check_fitted()
-        table = as_table(data)
+        used = {column.name for column in self.schema_.features}
+        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
         _warn(self.schema_.match(table))
         unseen = UnseenLevels()
         X = self.encoder_.encode(table, unseen=unseen)
@@ -304,6 +305,10 @@ class TableClassifier:
 
     def _groups(self) -> str | None:
         return None if self.groups is None else column_name(self.groups, "groups")
+
+    def _unused(self) -> set[str]:
+        """Columns of which no value is looked at."""
+        return set(column_names(self.drop)) - {self._groups(), self.target}
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "schema_"):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Dates, Levels, read_column
+from softreg.tables.cells import Dates, Levels, Lists, Numbers, as_text, read_column
 from softreg.tables.codes import Entry
 from softreg.tables.dates import DAY, parse_dates
 from softreg.tables.errors import TableError, shown
@@ -142,8 +142,13 @@ def phase(cycle: str, seconds: Floats) -> Floats:
 def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Floats, NDArray[np.bool_]]:
     """Seconds since 1970, nan where missing, and which cells are dates or missing at all."""
     cells = read_column(column, name)
-    if isinstance(cells, Dates):
+    if isinstance(cells, Dates) or pa.types.is_duration(column.type):  # models of before have durations as dates
+        assert not isinstance(cells, Levels | Lists)
         return cells.values, np.ones(len(cells.values), dtype=bool)
+    if isinstance(cells, Numbers):  # 20230721, if it was to be read as dates in training
+        again = read_column(as_text(column, name), name)
+        if isinstance(again, Levels) and not np.isnan(parse_dates(again.levels, day_first)).all():
+            cells = again
     if not isinstance(cells, Levels) or (cells.storage == "boolean" and len(cells.levels)):
         raise retyped(name, "dates", f"values of the type {column.type}")
     seconds = parse_dates(cells.levels, day_first)

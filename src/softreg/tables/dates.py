@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?(?: ?(?P<half>[ap])m)?"
-_AFTER = rf"(?:[t ]+{_CLOCK}(?: ?(?:z|utc|[+-]\d{{2}}:?\d{{2}}))?)?$"
+_AFTER = rf"(?:[t ]+{_CLOCK}(?: ?(?:z|utc|[+-]\d{{2}}(?::?\d{{2}})?))?)?$"
 _FORMS = (
     rf"^(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_AFTER}",
     rf"^(?P<first>\d{{1,2}})[-/.](?P<other>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){_AFTER}",
@@ -22,7 +22,13 @@ _FORMS = (
     rf"^{_MONTH} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_AFTER}",
     rf"^{_CLOCK}$",
 )
+_DIGITS = (  # without marks between: a date only where the owner says so, as it may be any number
+    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
+    r"(?:[t ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?P<half>))?(?:z|utc)?$"
+)
+_SURE = (_FORMS[0], *_FORMS[2:4])  # the year in four digits first, or the name of the month
 DAY = 86400.0
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def are_dates(levels: pa.Array) -> bool:
@@ -62,6 +68,27 @@ def day_first(levels: pa.Array) -> bool | None:
     return bool((first > 12).any())
 
 
+def tolerated(levels: pa.Array) -> NDArray[np.float64]:
+    """For each text that looks like a date and is none, the share of rows up to which it is taken for a slip.
+
+    A half where the year comes first in four digits or the month has its name; a hundredth where the year has four
+    digits and comes last; nothing for times, years of two digits and zeros such as 0000-00-00, which may be versions,
+    laps or codes as well.
+
+    Example:
+        >>> tolerated(pa.array(["2020-02-30", "31/02/2020", "12-34-56", "45:30", "0000-00-00"])).tolist()
+        [0.5, 0.01, 0.0, 0.0, 0.0]
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+
+    def matches(form: str) -> NDArray[np.bool_]:
+        return np.asarray(pc.match_substring_regex(text, form), dtype=bool)
+
+    sure = np.logical_or.reduce([matches(form) for form in _SURE]) & ~matches(r"^0000|^\d{4}[-/.]00[-/.]00")
+    last = matches(_FORMS[1]) & matches(r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}") & ~matches(r"^00[-/.]00")
+    return np.where(sure, 0.5, np.where(last, 0.01, 0.0))
+
+
 def has_slashes(levels: pa.Array) -> bool:
     """Whether some text is a date of which the first number may be day or month.
 
@@ -84,7 +111,7 @@ def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
     result = np.full(len(levels), np.nan)
-    for form in _FORMS:
+    for form in (*_FORMS, _DIGITS):
         open_ = np.flatnonzero(np.isnan(result))
         if not open_.size:
             break
@@ -138,19 +165,27 @@ def _days(year: Floats, month: Floats, day: Floats) -> Floats:
 
 
 def arrow_seconds(column: pa.ChunkedArray) -> Floats:
-    """The same for an Arrow column of a temporal type; nan where missing.
+    """The same for an Arrow column of dates, times or durations, whatever their unit; nan where missing.
+
+    Counts are divided by their unit in 64 bits, so that no moment is beyond a calendar's end.
 
     Example:
         >>> arrow_seconds(pa.chunked_array([pa.array([1, None], pa.date32())])).tolist()
         [86400.0, nan]
     """
     kind = column.type
-    if pa.types.is_time(kind):
-        micro = pc.cast(pc.cast(column, pa.time64("us")), pa.int64())
-    elif pa.types.is_duration(kind):
-        micro = pc.cast(pc.cast(column, pa.duration("us"), safe=False), pa.int64())
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        column = pc.local_timestamp(column)
+    if pa.types.is_date32(kind):
+        counts = pc.cast(pc.cast(column, pa.int32()), pa.int64())
     else:
-        if pa.types.is_timestamp(kind) and kind.tz is not None:
-            column = pc.local_timestamp(column)
-        micro = pc.cast(pc.cast(column, pa.timestamp("us"), safe=False), pa.int64())
-    return np.asarray(pc.cast(micro, pa.float64(), safe=False).to_numpy(), dtype=np.float64) / 1e6
+        counts = pc.cast(pc.cast(column, pa.int32()) if pa.types.is_time32(kind) else column, pa.int64())
+    missing = np.asarray(column.is_null())
+    whole = np.asarray(pc.fill_null(counts, 0).to_numpy(), dtype=np.int64)
+    if pa.types.is_date32(kind):
+        seconds = whole * DAY
+    else:
+        unit = 1000 if pa.types.is_date64(kind) else _UNITS[kind.unit]
+        quotient, rest = np.divmod(whole, unit)
+        seconds = quotient + rest / unit
+    return np.where(missing, np.nan, seconds)

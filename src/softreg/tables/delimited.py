@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from softreg.tables.errors import TableError, plural, shown
+from softreg.tables.row_index import named_fields
 
 BLOCK = 1 << 22  # bytes parsed at a time
 LONGEST_ROW = 1 << 30  # bytes; blocks grow up to this where a row does not fit
@@ -55,7 +56,7 @@ class Delimited:
         if self.delimiter == "\t" and not self._pairs_up():
             self.quotes = False
         with self._reading():
-            self.names = next(self.records(), (1, []))[1]
+            self.names = named_fields(next(self.records(), (1, []))[1])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows in batches, every value exactly as written; from the beginning at each call.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +73,8 @@ class Encoder:
         numbers = sum(column.kind is Kind.NUMBER for column in schema.features)
         sample = RowSample(sample_size(numbers))
         learners = [learner_of(column, sample) for column in schema.features]
-        for table, where in chunks(batches, rows):
+        names = [column.name for column in schema.features]
+        for table, where in chunks(_selected(batches, names), rows):
             for column, learner in zip(schema.features, learners, strict=True):
                 learner.add(_column(table, column.name), where)
             known = {one.name: one.latest for one in learners if isinstance(one, NumberLearner)}
@@ -217,6 +218,15 @@ def code_from_state(state: dict[str, Any]) -> Code:
             return VectorCode(name, tuple(float(v) for v in state["means"]), float(state["scale"]), missing)
         case other:
             raise ValueError(f"the model has a column coded as {other!r}; a newer version of softreg wrote it")
+
+
+def _selected(
+    batches: pa.Table | Iterable[pa.Table | pa.RecordBatch], names: Sequence[str]
+) -> Iterator[pa.Table | pa.RecordBatch]:
+    """The batches with the columns that are learned from, which others need not be readable for."""
+    for batch in [batches] if isinstance(batches, pa.Table | pa.RecordBatch) else batches:
+        known = set(batch.schema.names)
+        yield batch.select([name for name in names if name in known])
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Dates, Levels, Lists, Numbers, count_levels, parse_numbers, pick, read_column
+from softreg.tables.arrowtypes import plain_type
+from softreg.tables.cells import (
+    Dates,
+    Levels,
+    Lists,
+    Numbers,
+    count_levels,
+    means_missing,
+    parse_numbers,
+    pick,
+    read_column,
+)
 from softreg.tables.dates import are_dates, day_first, parse_dates
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
 from softreg.tables.values import levels_of
-from softreg.tables.verdicts import ID_NAME, category, constant, dates, lists, numbers, text_dates, without
+from softreg.tables.verdicts import (
+    ID_NAME,
+    category,
+    constant,
+    dates,
+    like_dates,
+    lists,
+    no_dates,
+    numbers,
+    text_dates,
+    without,
+)
 
 _PLAIN = "write them like 1234.5 to have them used as numbers"
 _GROUPED = r"^[+-]?(\d+,\d+|\d{1,3}([ .,'’_]\d{3})+([.,]\d+)?)$"
@@ -26,15 +50,16 @@ def judge(
     The rules, in this order:
 
     1. one value in every row, or none at all: constant;
-    2. Arrow types of time, or text that is a date or a time in every row: date;
-    3. an Arrow number type, or text that is a number in every row: number; but whole numbers that are all
+    2. Arrow types of dates and times of day, or text that is a date or a time in every row: date; text that only
+       looks like dates ("45:30", "12-34-5678") is judged by the rules below, and a hint says so;
+    3. an Arrow number type or durations, or text that is a number in every row: number; but whole numbers that are all
        different are an identifier if they count the rows from 0 or 1, and so are those of a column named like
        one ("id", "customer_id", "rowId") where more than half are different; and digits of one length with
        leading zeros ("007") are codes, a category;
     4. exactly the two words true and false, yes and no, t and f, or y and n, in any case: boolean;
     5. other text, and any dictionary type: a category, where the levels are at most 20, or at most half of the rows,
-       or, if they are more than 1,000, at most a fifth of them; otherwise free text (three words or more a value on
-       average) or an identifier;
+       or, if they are more than 1,000, at most a fifth of them, counting the rows that have a value; otherwise free
+       text (three words or more a value on average) or an identifier;
     6. lists of words are tags, lists of numbers a vector.
 
     Missing is an empty or blank field or a null; among numbers also NA, N/A, #N/A, NaN, null and None in any
@@ -60,7 +85,9 @@ def judge(
     if isinstance(cells, Dates):
         return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
     if isinstance(cells, Numbers):
-        return numbers(name, cells.values, rows)
+        found = numbers(name, cells.values, rows)
+        duration = pa.types.is_duration(plain_type(column.type)) and found.kind is Kind.NUMBER
+        return replace(found, reason=f"durations in seconds, {found.reason}") if duration else found
     return _judge_levels(name, cells, rows)
 
 
@@ -90,10 +117,8 @@ def judge_as(asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.i
         values, ok = parse_numbers(cells.levels)
         _all_read(name, asked, cells, ok)
         return numbers(name, np.append(values, np.nan)[cells.codes], rows, sure=True)
-    first = day_first(cells.levels)
-    seconds = parse_dates(cells.levels, first is not False)
-    _all_read(name, asked, cells, ~np.isnan(seconds))
-    return text_dates(name, cells, rows, first, "as asked; ")
+    _all_read(name, asked, cells, ~np.isnan(parse_dates(cells.levels, day_first(cells.levels) is not False)))
+    return text_dates(name, cells, rows, "as asked; ")
 
 
 def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> Column:
@@ -105,9 +130,12 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> C
     missing = int(len(codes) - counts.sum())
     if len(seen) == 0 or (len(seen) == 1 and not missing):
         return constant(name, levels[0].as_py() if len(seen) else None)
+    like = ""
     if cells.storage == "text":
         if are_dates(levels):
-            return text_dates(name, cells, rows, day_first(cells.levels))
+            like = no_dates(name, cells)
+            if not like:
+                return text_dates(name, cells, rows)
         values, ok = parse_numbers(levels)
         if ok.all() and not np.isnan(values).all() and not _zero_padded(levels):
             every = np.append(parse_numbers(cells.levels)[0], np.nan)[cells.codes]
@@ -117,21 +145,27 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> C
     if words in BOOLEAN_WORDS or (cells.storage == "boolean"):
         words = words if words in BOOLEAN_WORDS else BOOLEAN_WORDS[0]
         return Column(name, Kind.BOOLEAN, " or ".join(reversed(words)) + without(missing, ","), words, missing)
-    return _judge_category(name, levels, len(codes), missing)
+    found = _judge_category(name, levels, counts[seen], missing)
+    return like_dates(found, like) if like else found
 
 
-def _judge_category(name: str, levels: pa.Array, n: int, missing: int) -> Column:
-    """A category where the levels are few; otherwise free text or an identifier."""
-    count = len(levels)
+def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], missing: int) -> Column:
+    """A category where the levels are few; otherwise free text or an identifier.
+
+    Shares are those of the `counts` of rows that have a value: words for a missing one, such as NA, are levels, but
+    the rows that have them say nothing about how often values repeat.
+    """
+    valued = ~means_missing(levels)
+    count, n = int(valued.sum()), int(counts[valued].sum())
     hint = _odd_numbers(name, levels)
-    named = bool(ID_NAME.search(name)) and count + missing == n and missing < n / 2
+    named = bool(ID_NAME.search(name)) and count == n and count > 1
     few = count <= SMALL or count <= n / (2 if count <= MAX_LEVELS else REPEATED)
     if not named and few:
         said = f"column {hint}, which are read as words; {_PLAIN}" if hint else ""
         return category(name, tuple(sorted(levels.to_pylist())), missing, "", said)
     said = f"column {hint} and is left out; {_PLAIN}" if hint else ""
     words = np.mean(np.asarray(pc.count_substring_regex(levels, r"\S+"), dtype=np.float64))
-    different = f"{count:,} different values in {plural(n, 'row')}"
+    different = f"{count:,} different values in {plural(n, 'row')}{without(missing + int(counts.sum()) - n, ',')}"
     if words >= 3:
         return Column(name, Kind.TEXT, f"{different}, {words:.0f} words each on average", (), missing, said)
     return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, said)
@@ -147,7 +181,7 @@ def _check_mixed(
 ) -> None:
     """Raise `TableError` for a column of many different numbers among which a few words stand."""
     numbers = ok & ~np.isnan(values)
-    weights = counts[seen]
+    weights = np.where(ok & np.isnan(values), 0, counts[seen])  # shares count the rows that have a value
     words, total = int(weights[~ok].sum()), int(weights.sum())
     if ok.all() or numbers.sum() <= SMALL or weights[numbers].sum() < total / 2:
         return

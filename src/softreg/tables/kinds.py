@@ -25,6 +25,7 @@ class Kind(StrEnum):
     CATEGORY = "category"
     CONSTANT = "constant"
     IDENTIFIER = "identifier"
+    INDEX = "index"
     TEXT = "text"
     DATE = "date"
     TAGS = "tags"

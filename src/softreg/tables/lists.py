@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.tables.arrays import words
+from softreg.tables.arrowtypes import plain_column
 from softreg.tables.cells import Lists, read_column
 from softreg.tables.errors import TableError, shown
 from softreg.tables.values import Floats, retyped
@@ -106,7 +107,7 @@ class VectorLearner:
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch; all vectors must be of the length of the first."""
         if self.length < 0:
-            known = pc.list_value_length(column).drop_null()
+            known = pc.list_value_length(plain_column(column, self.name)).drop_null()
             if not len(known):
                 self.missing += len(column)
                 return
@@ -131,6 +132,7 @@ class VectorLearner:
 
 def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
     """Row and text of each tag; nulls are no tags."""
+    column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=False)
     if not isinstance(cells, Lists) or cells.vectors:
         raise retyped(name, "lists of words", f"values of the type {column.type}")
@@ -148,6 +150,7 @@ def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.A
 
 def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) -> tuple[Floats, NDArray[np.bool_]]:
     """The vectors (n, length), zero where missing, and which are missing; `TableError` for another length."""
+    column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=True)
     if not isinstance(cells, Lists) or not (cells.vectors or column.null_count == len(column)):
         raise retyped(name, "lists of numbers", f"values of the type {column.type}")
@@ -160,7 +163,7 @@ def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) ->
         )
     X = np.zeros((len(column), length))
     flat = pc.list_flatten(column)
-    values = np.asarray(pc.fill_null(pc.cast(flat, pa.float64()), np.nan).to_numpy(), dtype=np.float64)
+    values = np.asarray(pc.fill_null(pc.cast(flat, pa.float64(), safe=False), np.nan).to_numpy(), dtype=np.float64)
     X[sizes >= 0] = values.reshape(-1, length) if length else 0.0
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if bad.size:

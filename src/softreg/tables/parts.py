@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from softreg.tables.errors import TableError
+from softreg.tables.arrowtypes import plain_column, plain_field
+from softreg.tables.cells import decoded
+from softreg.tables.errors import TableError, shown
+from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import Part, check_text, damaged, encoding_name, open_bytes, open_text, read_head
 
 ROWS = 65_536
 """Rows of a batch of a typed file, at most."""
 BUFFER = 1 << 20
 """Bytes of a column of a Parquet file that are read at a time; a whole row group may be larger than memory."""
+EXACT = 2**53
+"""Whole numbers up to this are float64 numbers, each of its own."""
 CELLS = 4_000_000
 """Cells of such a batch, at most: rows of very many columns come in smaller batches."""
 
@@ -54,28 +60,57 @@ class Typed:
     part: Part
     skipped: list[tuple[int, str]] = field(default_factory=list)
     schema: pa.Schema = field(init=False)
+    own: dict[str, pa.Field] = field(init=False)
+    """The fields of the file itself, by name."""
 
     def _with_keys(self, schema: pa.Schema) -> pa.Schema:
+        """The plain types of the columns, those of an index marked, and the keys of the partition behind them."""
+        index = file_index(schema)
+        self.own = {field.name: field for field in schema}
+        schema = pa.schema([plain_field(field) for field in schema])
         for name in self.part.keys:
             if name not in schema.names:
                 schema = schema.append(pa.field(name, pa.string()))
-        return schema.remove_metadata()
+        return marked(schema, index)
 
-    def _fitted(self, batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
-        """The batch with the columns and types that are wanted."""
+    def _fitted(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
+        """The rows with the columns and types that are wanted; a column of type null is not looked at."""
         columns = []
         for one in wanted:
-            if one.name in self.part.keys:
+            if pa.types.is_null(one.type):
+                columns.append(pa.nulls(batch.num_rows))
+            elif one.name in self.part.keys:
                 columns.append(pa.repeat(pa.scalar(self.part.keys[one.name], pa.string()), batch.num_rows))
-                continue
-            column = batch.column(one.name)
-            columns.append(column if column.type == one.type else column.cast(one.type))
-        return pa.RecordBatch.from_arrays(columns, schema=wanted)
+            else:
+                column = batch.column(one.name)
+                column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+                columns.append(self._cast(plain_column(column, one.name, self.own[one.name]), one))
+        return pa.Table.from_arrays(columns, schema=wanted)
+
+    def _cast(self, column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
+        """A column in the type that holds the values of all files."""
+        if column.type == wanted.type:
+            return column
+        column = decoded(column)
+        try:
+            cast = pc.cast(column, wanted.type)
+            merged = pa.types.is_decimal(column.type) and pa.types.is_floating(wanted.type)
+            exact = not (merged and pc.any(pc.greater(pc.abs(cast), EXACT)).as_py())
+        except pa.ArrowException:
+            exact = False
+        if not exact:
+            raise TableError(
+                f"Column {shown(wanted.name)} has the type {column.type} in {self.part.where!r} and another in other "
+                f"files, so all are read as {wanted.type}, which does not hold every value of this file exactly. Write "
+                f"the column with one type in all files, or leave it out: --drop {shown(wanted.name)} "
+                f"(drop=[{shown(wanted.name)}] in Python)."
+            )
+        return cast
 
     def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         """The rows in batches of these columns and types."""
         for batch in self._raw(wanted):
-            yield self._fitted(batch, wanted)
+            yield from self._fitted(batch, wanted).to_batches()
 
     def read(self, wanted: pa.Schema) -> pa.Table:
         """All rows."""
@@ -85,7 +120,8 @@ class Typed:
         raise NotImplementedError
 
     def _own(self, wanted: pa.Schema) -> list[str]:
-        return [name for name in wanted.names if name not in self.part.keys]
+        """The columns to read from the file itself."""
+        return [one.name for one in wanted if one.name not in self.part.keys and not pa.types.is_null(one.type)]
 
 
 class TextPart(Typed):
@@ -146,11 +182,9 @@ class ParquetPart(Typed):
 
     def read(self, wanted: pa.Schema) -> pa.Table:
         """All rows, the columns side by side."""
-        if self.part.keys or wanted != self.schema:
-            return super().read(wanted)
         try:
             with self._open() as file:
-                return file.read(columns=self._own(wanted)).replace_schema_metadata(None)
+                return self._fitted(file.read(columns=self._own(wanted)), wanted)
         except (pa.ArrowException, OSError) as error:
             raise damaged(self.part, error) from error
 
@@ -179,6 +213,7 @@ class ArrowPart(Typed):
                 count = getattr(file, "num_record_batches", None)
                 batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
                 for batch in batches:
+                    batch.validate(full=True)  # offsets and indices of a damaged file may point anywhere
                     for start in range(0, batch.num_rows, ROWS):
                         yield batch.slice(start, ROWS)
         except (pa.ArrowException, OSError) as error:

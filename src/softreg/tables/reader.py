@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from softreg.tables.arrowtypes import plain_table, together
 from softreg.tables.errors import TableError, listed, shown
+from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
+from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import PARQUET_ENDINGS, find_parts
 from softreg.tables.where import FILE, ROW
 
@@ -33,6 +35,22 @@ class OpenTable:
     names: list[str]
     schema: pa.Schema
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
+    clashes: dict[str, str] = field(default_factory=dict)
+    """What is wrong with columns of which no type holds the values of all files; they are of type null."""
+
+    def ignoring(self, columns: Iterable[str]) -> OpenTable:
+        """The same table, where columns that are not used need not be of one type in all files.
+
+        Those that are not are read as nulls. Others are read as they are.
+        """
+        names = set(columns) & set(self.names)
+        kinds = {name: self.schema.field(name).type for name in names}
+        differ = {name for name in names if any(one.schema.field(name).type != kinds[name] for one in self.readers)}
+        if not differ:
+            return self
+        schema = pa.schema([pa.field(one.name, pa.null()) if one.name in differ else one for one in self.schema])
+        clashes = {name: said for name, said in self.clashes.items() if name not in differ}
+        return replace(self, schema=schema, clashes=clashes)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows in batches, from the beginning at each call; the next ones are read meanwhile.
@@ -46,6 +64,7 @@ class OpenTable:
     def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         self.skipped.clear()
         wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
+        self._check(wanted.names)
         for reader in self.readers:
             row = 0
             for batch in reader.batches(wanted):
@@ -56,8 +75,9 @@ class OpenTable:
 
     def read(self) -> pa.Table:
         """The whole table in memory; raises `TableError` where it has no rows."""
+        self._check(self.names)
         tables = [reader.read(self.schema) for reader in self.readers]
-        self.skipped = [(r.part.where, number, text) for r in self.readers for number, text in r.skipped]
+        self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in r.skipped]
         table = pa.concat_tables(tables)
         if table.num_rows == 0:
             names = listed(table.column_names, 20)
@@ -65,6 +85,12 @@ class OpenTable:
                 f"{self.readers[0].part.where!r} has columns ({names}) but no rows; there is nothing to work on."
             )
         return table
+
+    def _check(self, columns: Sequence[str]) -> None:
+        """Raise `TableError` for the first of these columns that has no type."""
+        for name in columns:
+            if name in self.clashes:
+                raise TableError(self.clashes[name])
 
 
 def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> OpenTable:
@@ -109,8 +135,8 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
                 f"{reader.part.where!r} has other columns than {first.part.where!r}: it {differ}. Files that are read "
                 "as one table must have the same columns."
             )
-    schema = _common(readers)
-    return OpenTable(readers, schema.names, schema)
+    schema, clashes = _common(readers)
+    return OpenTable(readers, schema.names, schema, clashes=clashes)
 
 
 def read_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> pa.Table:
@@ -130,53 +156,37 @@ def read_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     return open_table(source, encoding=encoding, bad_rows=bad_rows).read()
 
 
-def as_table(data: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> pa.Table:
+def as_table(
+    data: Any,
+    *,
+    encoding: str | None = None,
+    bad_rows: Literal["error", "skip"] = "error",
+    unused: Iterable[str] = (),
+) -> pa.Table:
     """An Arrow table from a path, a pyarrow table or any frame that narwhals knows (pandas, polars, others).
 
-    The index of a pandas frame is not a column. Column names become text.
+    The index of a pandas frame is not a column. Column names become text. Intervals and periods of pandas become their
+    names, sparse columns dense ones, and Arrow's views, runs and half-precision numbers the plain types of their
+    values. Columns `unused`, as those that are to be dropped, may hold anything: where they cannot be converted, they
+    are nulls.
 
-    Raises `TableError`: two columns of one name, values that no column can hold together, or data that are
-    neither a path nor a frame.
+    Raises `TableError`: two columns of one name, a column whose values are not of one type, or data that are neither a
+    path nor a frame.
 
     Example:
         >>> as_table(pa.table({"age": [30, 41]})).column_names
         ['age']
     """
     if isinstance(data, OpenTable):
-        return data.read()
+        return data.ignoring(unused).read()
     if isinstance(data, str | os.PathLike):
-        return read_table(data, encoding=encoding, bad_rows=bad_rows)
-    if not isinstance(data, pa.Table):
-        data = _frame_to_arrow(data)
-    check_names(data.column_names, "the table")
-    return data
+        return open_table(data, encoding=encoding, bad_rows=bad_rows).ignoring(unused).read()
+    if isinstance(data, pa.Table):
+        check_names(data.column_names, "the table")
+        return plain_table(data)
+    from softreg.tables.frames import frame_to_arrow
 
-
-def check_names(names: list[str], where: str) -> None:
-    """Raise `TableError` where a column has no name or shares it with another.
-
-    Example:
-        >>> check_names(["a", "b", "a"], "small.csv")  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        softreg.tables.errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
-    """
-    for position, name in enumerate(names, start=1):
-        if not name.strip():
-            raise TableError(
-                f"Column {position} of {where} has no name: the header's field is blank. Give it a name; if "
-                "it is a row index written by pandas, write the file again with index=False; if the header "
-                "line ends in a delimiter, remove that."
-            )
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        places = [
-            f"{shown(name)} (columns {' and '.join(str(i) for i, n in enumerate(names, 1) if n == name)})"
-            for name in repeated
-        ]
-        raise TableError(
-            f"{where} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
-            "each needs its own: rename them."
-        )
+    return frame_to_arrow(data, frozenset(unused))
 
 
 def ahead(source: Callable[[], Iterator[Any]], depth: int = AHEAD) -> Iterator[Any]:
@@ -221,44 +231,19 @@ def ahead(source: Callable[[], Iterator[Any]], depth: int = AHEAD) -> Iterator[A
         stopped.set()
 
 
-def _common(readers: list[PartReader]) -> pa.Schema:
-    """The schema that holds the values of all files, in the order of the first."""
-    first = readers[0].schema
-    schemas = [pa.schema([reader.schema.field(name) for name in first.names]) for reader in readers]
-    try:
-        return pa.unify_schemas([schema.remove_metadata() for schema in schemas], promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        for reader, schema in zip(readers, schemas, strict=True):
-            for mine, other in zip(first, schema, strict=True):
-                if mine.type != other.type:
-                    raise TableError(
-                        f"Column {shown(mine.name)} has the type {mine.type} in {readers[0].part.where!r} and "
-                        f"{other.type} in {reader.part.where!r}. Files that are read as one table must have the "
-                        "same types."
-                    ) from None
-        raise
-
-
-def _frame_to_arrow(data: Any) -> pa.Table:
-    """Any frame through narwhals, without the index that pandas adds."""
-    import narwhals as nw
-
-    try:
-        frame = nw.from_native(data)
-        frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
-        names = [str(name) for name in frame.columns]
-        return frame.to_arrow().select(names)
-    except nw.exceptions.DuplicateError:
-        check_names([str(name) for name in data.columns], "the frame")
-        raise
-    except (pa.ArrowException, nw.exceptions.NarwhalsError) as error:
-        reason = "; ".join(str(part) for part in error.args)
-        raise TableError(
-            f"The frame cannot be read as a table: {reason}. A column holds either numbers, or booleans, or "
-            "text; turn the column into one of these (for instance with astype(str))."
-        ) from error
-    except TypeError:
-        raise TableError(
-            "Expected the path of a CSV, TSV or Parquet file, a pyarrow table or a data frame (pandas, "
-            f"polars), but got {type(data).__name__}. For arrays there is softreg.SoftmaxRegression."
-        ) from None
+def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:
+    """The schema that holds the values of all files, in the order of the first, and what has no type in it."""
+    index = frozenset[str]().union(*(file_index(reader.schema) for reader in readers))
+    fields, clashes = [], {}
+    for name in readers[0].schema.names:
+        kinds = [reader.schema.field(name).type for reader in readers]
+        kind = together(kinds)
+        if kind is None:
+            other = next(place for place, one in enumerate(kinds) if one != kinds[0])
+            clashes[name] = (
+                f"Column {shown(name)} has the type {kinds[0]} in {readers[0].part.where!r} and {kinds[other]} in "
+                f"{readers[other].part.where!r}. Files that are read as one table must have the same types: write the "
+                f"column with one type, or leave it out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
+            )
+        fields.append(pa.field(name, pa.null() if kind is None else kind))
+    return marked(pa.schema(fields), index), clashes

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.judging import judge
 from softreg.tables.kinds import FEATURES, Column, Kind
+from softreg.tables.row_index import index_columns
 from softreg.tables.target import labels
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
     Kind.IDENTIFIER: ("looks like an identifier", "look like identifiers"),
 }
+_INDEX = "row index of a data frame"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class Schema:
                 some = "; ".join(f"{column.name!r} ({column.reason})" for column in those[:6])
                 more = f"; and {len(those) - 6:,} more" if len(those) > 6 else ""
                 said.append(f"{len(those)} columns {many} and are left out: {some}{more}")
+        index = [column.name for column in self.columns if column.kind is Kind.INDEX]
+        if index:
+            named = f"column {shown(index[0])} is" if len(index) == 1 else f"columns {listed(index)} are"
+            which, name = "it" if len(index) == 1 else "one of them", shown(index[0])
+            said.append(
+                f"{named} the {_INDEX} and left out; to use {which} as a feature, say what it is, as with "
+                f"--category {name} (category=[{name}] in Python); there are --number, --date and --text as well"
+            )
         return (*said, *(column.hint for column in self.columns if column.hint))
 
     def describe(self) -> list[tuple[str, str, str]]:
@@ -103,8 +113,8 @@ def learn_schema(
 ) -> Schema:
     """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
 
-    The rules are those of `softreg.tables.kinds.judge`. Columns named in `drop` are left out unseen, those in `asked`
-    are what it says.
+    The rules are those of `softreg.tables.judging.judge`. Columns named in `drop` are left out unseen, those in `asked`
+    are what it says, and the row index of a data frame that was written with its columns is no feature.
 
     Raises `TableError`: no such column, a column of one value in the whole table, an infinite number, a few words in a
     column of numbers, a column that cannot be what was asked for, or no column left to learn from.
@@ -125,11 +135,14 @@ def learn_schema(
         if name == target or name in drop:
             raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
     columns = []
+    index = index_columns(table)
     for name in table.column_names:
         if name == target:
             columns.append(Column(name, Kind.TARGET, "what is predicted"))
         elif name in drop:
             columns.append(Column(name, Kind.DROPPED, "left out as asked"))
+        elif name in index and name not in asked:
+            columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
             columns.append(judge(name, table.column(name), rows, asked.get(name)))
     _refuse_constants(columns, table, rows, asked)

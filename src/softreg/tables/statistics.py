@@ -98,12 +98,12 @@ def table_statistics(
         >>> print(found.column_tests()["age"])
         likelihood ratio: 160.7 on 1 df, p < 0.001
     """
-    table = as_table(data)
+    dropped = (drop,) if isinstance(drop, str) else tuple(drop)
+    table = as_table(data, unused=set(dropped) - {clusters, target})
     chosen = row_numbers(rows, table.num_rows)
     y = labels(table, target)
     check_labels(y, target)
     groups = None if clusters is None else _clusters(table, clusters, chosen)
-    dropped = (drop,) if isinstance(drop, str) else tuple(drop)
     schema = learn_schema(
         table, target, drop=dropped if clusters is None or clusters in dropped else (*dropped, clusters), rows=chosen
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +40,16 @@ class EncodedRows:
         return self.found.training
 
     def __iter__(self) -> Iterator[tuple[Any, Coded]]:
-        for batch, places in self.found.batches():
+        target = self.found.target
+        for batch, places in self.found.batches([*(code.name for code in self.encoder.codes), target]):
             X = self.encoder.encode(batch, places)
             values, codes = self.found.labels(batch)
             yield X, Coded(values, codes[places])
 
 
-def surveyed(data: Any, rows: Any, target: str, memory: Memory, seed: int | None) -> Survey | None:
+def surveyed(
+    data: Any, rows: Any, target: str, memory: Memory, seed: int | None, unused: Iterable[str] = ()
+) -> Survey | None:
     """The survey of a table that is to be trained on in batches; None for one that memory is to hold."""
     if isinstance(data, Survey):
         return data
@@ -58,7 +61,7 @@ def surveyed(data: Any, rows: Any, target: str, memory: Memory, seed: int | None
         return None
     if not is_large(data, memory):
         return None
-    return survey(data, target, None if rows is None else chosen_rows(rows), seed=seed or 0)
+    return survey(data.ignoring(unused), target, None if rows is None else chosen_rows(rows), seed=seed or 0)
 
 
 def fit_in_batches(
@@ -82,7 +85,7 @@ def fit_in_batches(
         schema = learn_schema(found.sample, found.target, drop=drop, asked=asked)
     except TableError as error:
         raise found.located(error) from None
-    encoder = Encoder.learn(schema, found.source.batches(), found.mask)
+    encoder = Encoder.learn(schema, found.source.batches([column.name for column in schema.features]), found.mask)
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
     if settings["strength"] == "auto":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -176,10 +176,10 @@ class Survey:
         places = self._known.find(text_array(values))
         return list(self._known.known), places[codes]
 
-    def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
-        """The batches of the table, and the places in each of the rows to train on; empty ones are left out."""
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
+        """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
         first = 0
-        for batch in self.source.batches():
+        for batch in self.source.batches(columns):
             places = np.flatnonzero(self.mask(first, batch.num_rows))
             first += batch.num_rows
             if len(places):

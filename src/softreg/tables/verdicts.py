@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Levels, Lists, pick
-from softreg.tables.dates import has_slashes, parse_dates
+from softreg.tables.cells import Levels, Lists, count_levels, pick
+from softreg.tables.dates import day_first, has_slashes, parse_dates, tolerated
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.kinds import MAX_LEVELS, MONTH_FIRST, SMALL, Column, Kind
 
@@ -46,13 +46,13 @@ def numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | Non
     if low == high and not missing:
         return constant(name, f"{low:.6g}")
     whole = bool((known == np.floor(known)).all())
-    different = np.unique(known).size if whole and not missing else 0
+    different = np.unique(known).size if whole else 0  # shares count the rows that have a value
     if sure:
         return Column(name, Kind.NUMBER, f"as asked; {low:.6g} to {high:.6g}{without(missing, ',')}", (), missing)
     if ID_NAME.search(name) and 2 * different > known.size:
-        all_differ = "every row has another whole number"
-        how = all_differ if different == known.size else f"{known.size:,} rows have {different:,} different numbers"
-        return Column(name, Kind.IDENTIFIER, f"its name says so, and {how}")
+        how = f"every row{' with a value' if missing else ''} has another whole number"
+        how = how if different == known.size else f"{known.size:,} rows have {different:,} different numbers"
+        return Column(name, Kind.IDENTIFIER, f"its name says so, and {how}", (), missing)
     if different == known.size and len(every) > SMALL and _counts_rows(every):
         return Column(name, Kind.IDENTIFIER, f"it counts the rows, from {np.nanmin(every):.0f} on")
     return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{without(missing, ',')}", (), missing)
@@ -67,19 +67,41 @@ def dates(name: str, seconds: NDArray[np.float64], reason: str, levels: tuple[st
     return Column(name, Kind.DATE, reason + without(missing, ","), levels, missing)
 
 
-def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, first: bool | None, how: str = "") -> Column:
+def no_dates(name: str, cells: Levels) -> str:
+    """The first row and value of a column that looks like dates and holds none; "" where it holds dates.
+
+    Raises `TableError` where so few values are no dates that they are slips rather than another kind of value.
+    """
+    seconds = parse_dates(cells.levels, day_first(cells.levels) is not False)
+    bad = np.isnan(seconds)
+    counts = count_levels(cells.codes, len(seconds))
+    if not counts[bad].any():
+        return ""
+    share = counts[bad].sum() / counts.sum()
+    if (share <= tolerated(cells.levels.filter(pa.array(bad & (counts > 0))))).all():
+        raise no_such_day(name, cells, bad)
+    first = int(np.argmax(np.append(bad, False)[cells.codes]))
+    return f"row {first + 1:,} has {shown(cells.levels[int(cells.codes[first])])}"
+
+
+def no_such_day(name: str, cells: Levels, bad: NDArray[np.bool_]) -> TableError:
+    """The error for a column of dates of which some levels (`bad`) are no dates."""
+    rows = np.flatnonzero(np.append(bad, False)[cells.codes])
+    value = cells.levels[int(cells.codes[rows[0]])]
+    form = "month/day" if day_first(cells.levels) is False else "day/month"
+    return TableError(
+        f"Column {shown(name)} holds dates, but row {rows[0] + 1:,} has {shown(value)}, which the calendar does not "
+        f"have (with slashes, dates are read as {form}/year). Correct it, leave the field empty if the date is not "
+        f"known, take the column for words: --category {shown(name)}, or leave it out: --drop {shown(name)} "
+        f"(drop=[{shown(name)}] in Python).",
+        rows,
+    )
+
+
+def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, how: str = "") -> Column:
     """Dates written as text; where the order of day and month cannot be seen, the day is taken to be first."""
+    first = day_first(cells.levels)
     seconds = parse_dates(cells.levels, first is not False)
-    bad_rows = np.flatnonzero(np.append(np.isnan(seconds), False)[cells.codes])
-    if bad_rows.size:
-        bad = cells.codes[bad_rows]
-        raise TableError(
-            f"Column {shown(name)} holds dates, but row {cells.first_row(int(bad[0])):,} has "
-            f"{shown(cells.levels[int(bad[0])])}, which the calendar does not have (with slashes, dates are read as "
-            f"{'month/day' if first is False else 'day/month'}/year). Correct it, leave the field empty if the date is "
-            f"not known, or leave the column out: --drop {shown(name)} (drop=[{shown(name)}] in Python).",
-            bad_rows,
-        )
     codes = pick(cells.codes, rows)
     every = np.append(seconds, np.nan)[codes]
     shown_first = cells.levels[int(codes[np.argmax(codes >= 0)])].as_py() if (codes >= 0).any() else ""
@@ -92,6 +114,17 @@ def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, first: 
         "it is read as the day. Write dates like 2020-01-31 to be sure"
     )
     return replace(found, hint=hint)
+
+
+def like_dates(column: Column, seen: str) -> Column:
+    """A column that only looks like dates, with the words that say so; `seen` is the row of a value that is none."""
+    left_out = column.kind is Kind.IDENTIFIER
+    taken = "left out as an identifier" if left_out else f"taken for a {column.kind.value}"
+    hint = (
+        f"column {shown(column.name)} looks like dates or times, but {seen}, which is none, so it is {taken}. "
+        f"Where that is wrong, say what it is: --category, --text or --date {shown(column.name)}"
+    )
+    return replace(column, hint=hint)
 
 
 def lists(name: str, column: pa.ChunkedArray, cells: Lists, rows: NDArray[np.int64] | None) -> Column:

@@ -1,0 +1,114 @@
+"""Data frames of pandas, polars and others as Arrow tables, column by column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from softreg.tables.arrowtypes import plain_table
+from softreg.tables.errors import TableError, shown
+from softreg.tables.names import check_names
+
+_SEEN = 4
+"""Types of values that a message names, at most."""
+
+
+def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
+    """Any frame that narwhals knows as an Arrow table of plain types, without the index that pandas adds.
+
+    Columns in `unused` that cannot be converted are nulls. Raises `TableError` that names the column otherwise, for two
+    columns of one name, and for what is no frame.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame_to_arrow(pd.DataFrame({"size": pd.cut([1.0, 9.0], [0, 5, 10])})).to_pydict()
+        {'size': ['(0, 5]', '(5, 10]']}
+    """
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(data)
+    except nw.exceptions.DuplicateError:
+        check_names([str(name) for name in data.columns], "the frame")
+        raise
+    except TypeError:
+        raise TableError(
+            "Expected the path of a CSV, TSV or Parquet file, a pyarrow table or a data frame (pandas, "
+            f"polars), but got {type(data).__name__}. For arrays there is softreg.SoftmaxRegression."
+        ) from None
+    eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    names = [str(name) for name in eager.columns]
+    check_names(names, "the frame")
+    columns = {}
+    for name, own in zip(names, eager.columns, strict=True):
+        try:
+            columns[name] = _plain(_arrow_column(eager, own, name), name)
+        except TableError:
+            if name not in unused:
+                raise
+            columns[name] = pa.chunked_array([pa.nulls(len(eager))])
+    return pa.table(columns)
+
+
+def _plain(column: Any, name: str) -> pa.ChunkedArray:
+    """The column in its plain type."""
+    return plain_table(pa.table({name: column})).column(0)
+
+
+def _arrow_column(frame: Any, own: Any, name: str) -> Any:
+    """A column of a narwhals frame as Arrow's; `own` is its name there."""
+    series = frame[own] if isinstance(own, str) else frame.get_column(own)
+    try:
+        if frame.implementation.is_pandas():
+            return _pandas_column(series.to_native(), name)
+        return series.to_arrow()
+    except TableError:
+        raise
+    except Exception as error:  # whatever the library of the frame raises
+        raise _no_column(name, str(series.dtype), " ".join(str(error).split())) from error
+
+
+def _pandas_column(series: Any, name: str) -> Any:
+    """A pandas series as Arrow's: sparse ones dense, categories with their names, objects by what they hold."""
+    import pandas as pd
+
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = series.sparse.to_dense()
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        known = _pandas_column(pd.Series(series.cat.categories), name)
+        known = known.combine_chunks() if isinstance(known, pa.ChunkedArray) else known
+        codes = np.asarray(series.cat.codes, dtype=np.int64)
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), known)
+    if series.dtype == np.longdouble and series.dtype != np.float64:
+        series = series.astype(np.float64)
+    try:
+        return pa.Array.from_pandas(series)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        if series.dtype != object:
+            raise
+        return _objects(series, name, error)
+
+
+def _objects(series: Any, name: str, error: Exception) -> Any:
+    """A column of Python objects that Arrow has no type for: as the text of each, where they are of one kind."""
+    import pandas as pd
+
+    present = series.notna()
+    types = {type(value) for value in series[present]}
+    whole = all(issubclass(kind, int) and kind is not bool for kind in types)
+    if not whole and (len(types) != 1 or not issubclass(next(iter(types)), pd.Interval | pd.Period)):
+        kinds = sorted(kind.__name__ for kind in types)
+        more = f" and {len(kinds) - _SEEN} more" if len(kinds) > _SEEN else ""
+        reason = " ".join(str(error).split())
+        raise _no_column(name, f"object ({', '.join(kinds[:_SEEN])}{more})", reason)
+    return pa.array([str(value) if known else None for value, known in zip(series, present, strict=True)])
+
+
+def _no_column(name: str, kind: str, reason: str) -> TableError:
+    return TableError(
+        f"Column {shown(name)} of the frame has the type {kind} and cannot be read: {reason}. A column holds either "
+        "numbers, or booleans, or text, or dates, or lists of words or numbers; convert it (for instance with "
+        f"astype(str)), or leave it out: drop=[{shown(name)}]."
+    )
