@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from softreg.tables.decoding import encoding_of
 from softreg.tables.errors import TableError
-from softreg.tables.sources import Part, check_text, damaged, encoding_name, open_bytes, open_text, read_head
+from softreg.tables.sources import Part, check_text, damaged, open_bytes, open_text, read_head
 
 ROWS = 65_536
 """Rows of a batch of a typed file, at most."""
@@ -95,17 +97,24 @@ class TextPart(Typed):
         from softreg.tables.delimited import Delimited
         from softreg.tables.jsonlines import JsonLines
 
-        def opened() -> pa.NativeFile:
-            return open_text(part, encoding)
-
+        try:
+            encoding = encoding_of(read_head(part, 4), encoding)
+        except TableError as error:
+            raise TableError(f"{part.where!r}: {error}") from None
+        texts: dict[str, Any] = {
+            "where": part.where,
+            "skip": skip,
+            "encoding": encoding,
+            "raw": partial(open_bytes, part),
+        }
+        opened = partial(open_text, part, encoding)
         super().__init__(part)
         self.behind: Any
         if part.form == "json":
-            self.behind = JsonLines(opened, part.where, skip)
+            self.behind = JsonLines(opened, **texts)
             self.schema = self._with_keys(self.behind.schema)
         else:
-            told = "utf-8" if encoding is None else encoding_name(encoding)
-            self.behind = Delimited(opened, part.where, part.form == "tsv", told, skip)
+            self.behind = Delimited(opened, tabs=part.form == "tsv", **texts)
             self.schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
         self.skipped = self.behind.skipped
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from softreg.tables.decoding import DecodedStream, encoding_name
 from softreg.tables.errors import TableError, listed, plural
 
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
@@ -160,35 +161,13 @@ def open_bytes(part: Part) -> pa.NativeFile:
         raise TableError(f"{part.where!r} cannot be read: {reason}.") from None
 
 
-def open_text(part: Part, encoding: str | None) -> pa.NativeFile:
-    """The bytes of a text file in UTF-8; `encoding` None means UTF-8, or UTF-16 where a byte-order mark says so.
+def open_text(part: Part, encoding: str) -> Any:
+    """The bytes of a text file in UTF-8, as a binary stream; `encoding` is a standard name of `encoding_name`.
 
-    Raises `TableError` for an encoding that Python does not know.
+    Bytes that the encoding does not have become bytes that are no UTF-8.
     """
     raw = open_bytes(part)
-    if encoding is None:
-        head = read_head(part, 4)
-        encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    name = encoding_name(encoding)
-    return raw if name == "utf-8" else pa.transcoding_input_stream(raw, name, "utf-8")
-
-
-def encoding_name(encoding: str) -> str:
-    """The standard name of an encoding.
-
-    Example:
-        >>> encoding_name("Latin-1"), encoding_name("UTF8")
-        ('iso8859-1', 'utf-8')
-    """
-    import codecs
-
-    try:
-        name = codecs.lookup(encoding).name
-    except LookupError:
-        raise TableError(
-            f"There is no encoding {encoding!r}; usual ones are utf-8, latin-1, windows-1252 and utf-16."
-        ) from None
-    return "utf-8" if name == "utf-8-sig" else name
+    return raw if encoding == "utf-8" else DecodedStream(raw, encoding)
 
 
 def read_head(part: Part, size: int) -> bytes:

@@ -10,6 +10,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 FILE, ROW = b"softreg.file", b"softreg.row"
+LEFT_OUT, BEFORE = b"softreg.left_out", b"softreg.before"
+
+
+def input_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
+    """Numbers from 1 in the file of the rows at positions from 0 among those that were kept.
+
+    `left_out` are the numbers of the rows that were not.
+
+    Example:
+        >>> input_numbers([0, 1, 2], left_out=[2, 3]).tolist()
+        [1, 4, 5]
+    """
+    gone = np.unique(np.asarray(left_out, np.int64))
+    kept_before = gone - 1 - np.arange(len(gone))  # rows kept ahead of each that was not
+    places = np.asarray(positions, np.int64)
+    return places + 1 + np.searchsorted(kept_before, places, side="right")
 
 
 @dataclass(frozen=True)
