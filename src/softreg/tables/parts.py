@@ -9,14 +9,18 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from softreg.tables.damage import checked, reading
 from softreg.tables.decoding import encoding_of
 from softreg.tables.errors import TableError
-from softreg.tables.sources import Part, check_text, damaged, open_bytes, open_text, read_head
+from softreg.tables.sources import Part, check_text, open_bytes, open_text, read_head
 
 ROWS = 65_536
 """Rows of a batch of a typed file, at most."""
 BUFFER = 1 << 20
 """Bytes of a column of a Parquet file that are read at a time; a whole row group may be larger than memory."""
+LARGE = 1 << 26
+"""Bytes of a Parquet file from which on it is read through that buffer, which takes the memory that damaged lengths of a
+page say; below, a column of a row group is read at once."""
 CELLS = 4_000_000
 """Cells of such a batch, at most: rows of very many columns come in smaller batches."""
 
@@ -133,35 +137,31 @@ class ParquetPart(Typed):
                 f"{part.where!r} ends in {part.path.suffix} but is not a Parquet file; is it CSV? Then "
                 "rename it to .csv."
             )
-        self.schema = self._with_keys(self._open().schema_arrow)
+        with reading(part):
+            self.schema = self._with_keys(self._open().schema_arrow)
 
     def _open(self) -> Any:
         import pyarrow.parquet as pq
 
-        try:
+        with reading(self.part):
             source = pa.BufferReader(open_bytes(self.part).read()) if self.part.packed else str(self.part.path)
-            return pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+            large = not self.part.packed and self.part.path.stat().st_size > LARGE
+            return pq.ParquetFile(
+                source, pre_buffer=False, buffer_size=BUFFER if large else 0, page_checksum_verification=True
+            )
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         names = self._own(wanted)
         rows = max(256, min(ROWS, CELLS // max(1, len(names))))
-        try:
-            with self._open() as file:
-                yield from file.iter_batches(batch_size=rows, columns=names)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+        with reading(self.part), self._open() as file:
+            yield from map(checked, file.iter_batches(batch_size=rows, columns=names))
 
     def read(self, wanted: pa.Schema) -> pa.Table:
         """All rows, the columns side by side."""
         if self.part.keys or wanted != self.schema:
             return super().read(wanted)
-        try:
-            with self._open() as file:
-                return file.read(columns=self._own(wanted)).replace_schema_metadata(None)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+        with reading(self.part), self._open() as file:
+            return checked(file.read(columns=self._own(wanted))).replace_schema_metadata(None)
 
 
 class ArrowPart(Typed):
@@ -169,26 +169,24 @@ class ArrowPart(Typed):
 
     def __init__(self, part: Part) -> None:
         super().__init__(part)
-        self.schema = self._with_keys(self._open().schema)
+        with reading(part):
+            self.schema = self._with_keys(self._open().schema)
 
     def _open(self) -> Any:
         import pyarrow.ipc as ipc
 
         head = read_head(self.part, 6)
-        try:
+        with reading(self.part):
             if self.part.packed or head != b"ARROW1":
                 return ipc.open_stream(open_bytes(self.part))
             return ipc.open_file(pa.memory_map(str(self.part.path)))
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        try:
-            with self._open() as file:
-                count = getattr(file, "num_record_batches", None)
-                batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
-                for batch in batches:
-                    for start in range(0, batch.num_rows, ROWS):
-                        yield batch.slice(start, ROWS)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+        names = self._own(wanted)
+        with reading(self.part), self._open() as file:
+            count = getattr(file, "num_record_batches", None)
+            batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
+            for batch in batches:
+                good = checked(batch.select(names))
+                for start in range(0, good.num_rows, ROWS):
+                    yield good.slice(start, ROWS)
