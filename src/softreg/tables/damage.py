@@ -1,4 +1,4 @@
-"""Damaged Parquet and Arrow files: what they raise becomes one error, and what they give is checked before it is used."""
+"""Damaged Parquet and Arrow files: one error for what they raise, and a check of what they give before it is used."""
 
 from __future__ import annotations
 

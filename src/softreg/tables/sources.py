@@ -203,5 +203,6 @@ def check_text(part: Part, encoding: str | None) -> None:
     if zero >= 0:
         raise TableError(
             f"{part.where!r} is not {'JSON' if part.form == 'json' else 'CSV'}: byte {zero + 1:,} is zero, which text "
-            "never holds. Expected a text file in UTF-8, or a Parquet file that ends in .parquet. If it is UTF-16, say so: --encoding utf-16-le (encoding='utf-16-le' in Python)."
+            "never holds. Expected a text file in UTF-8, or a Parquet file that ends in .parquet. If it is UTF-16, "
+            "say so: --encoding utf-16-le (encoding='utf-16-le' in Python)."
         )
