@@ -46,6 +46,18 @@ class Part:
         return str(self.path)
 
 
+def is_source(data: Any) -> bool:
+    """Whether data are the path of a file or folder, a pattern, or a list of paths.
+
+    Example:
+        >>> is_source("a.csv"), is_source(["a.csv", Path("b.csv")]), is_source([1, 2])
+        (True, True, False)
+    """
+    if isinstance(data, list | tuple):
+        return all(isinstance(path, str | os.PathLike) for path in data)
+    return isinstance(data, str | os.PathLike)
+
+
 def find_parts(source: Any) -> list[Part]:
     """The files that a source means, in the order of their names.
 
