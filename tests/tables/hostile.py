@@ -114,7 +114,8 @@ def json_value(draw: random.Random, depth: int = 0) -> str:
     return draw.choice([
         "1", "-0", "-0.0", "1.5", "NaN", "Infinity", "-Infinity", "1e999", "01", ".5", "1.", "true", "false", "null",
         "tru", "9007199254740993", "18446744073709551615", "18446744073709551616", "-9223372036854775809", "9" * 38,
-        "9" * 39, "9" * 5000, '"\\u0000"', '"\\ud800"', '"\\udc00\\ud800"', '"\\x"', '"\x01"', '"', "", "'a'", "{", "}", "[", "]",
+        "9" * 39, "9" * 5000, '"\\u0000"', '"\\ud800"', '"\\udc00\\ud800"', '"\\x"', '"\x01"', '"', "", "'a'", "{", "}",
+        "[", "]",
         "[" * 500, "[" * 40 + "]" * 40, '{"a":' * 300, '"\\u00e9"', "1e5", "-", "//",
         '{"a":1,"a":2}', '[1,"a"]', "[null]",
     ])  # fmt: skip
@@ -231,8 +232,9 @@ def work(kind: str, first: int, stop: int, folder: Path) -> None:
     for seed in range(first, stop):
         path, options = hostile_file(kind, seed, folder)
         skip = ["--bad-rows", "skip"] if seed % 2 else []
+        output = folder / ("o.csv" if seed % 4 else "o.parquet")
         orders = [
-            ["predict", str(model), str(path), "-o", str(folder / ("o.csv" if seed % 4 else "o.parquet")), *options, *skip],
+            ["predict", str(model), str(path), "-o", str(output), *options, *skip],
             ["train", str(path), "--target", "y", "--strength", "0.1", "--quiet", *options, *skip],
             ["evaluate", str(model), str(path), *options],
         ]  # fmt: skip
@@ -258,7 +260,7 @@ def work(kind: str, first: int, stop: int, folder: Path) -> None:
 def drive(kind: str, first: int, stop: int, folder: Path, limit: float = 30) -> tuple[int, list[str]]:
     """Let processes work on the files of some seeds; gives how many were clean, and what the others did.
 
-    A process that dies, or works for more than `limit` seconds on a file, is ended, and another goes on behind that file.
+    A process that dies or works for more than `limit` seconds on a file is ended, and another goes on behind that file.
     """
     failures, clean = [], 0
     while first < stop:

@@ -19,8 +19,8 @@ ROWS = 65_536
 BUFFER = 1 << 20
 """Bytes of a column of a Parquet file that are read at a time; a whole row group may be larger than memory."""
 LARGE = 1 << 26
-"""Bytes of a Parquet file from which on it is read through that buffer; a smaller one is read by columns of a row group,
-since the buffer takes the memory that a damaged length of a page says."""
+"""Bytes of a Parquet file from which on it is read through that buffer. Smaller ones are read by columns of row groups:
+the buffer takes the memory that a damaged length of a page asks for."""
 CELLS = 4_000_000
 """Cells of such a batch, at most: rows of very many columns come in smaller batches."""
 

@@ -38,7 +38,7 @@ class OpenTable:
     """Rows of each file in the table that `read` gave."""
 
     def input_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers from 1, skipped rows and rows of all files counted, of rows (from 0) of the table that `read` gave."""
+        """Numbers from 1, in all files and with skipped rows, of rows (from 0) of the table that `read` gave."""
         gone: list[int] = []
         before = 0
         for reader, count in zip(self.readers, self.counts, strict=True):
@@ -87,9 +87,9 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     Endings decide: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose types are
     kept; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line; `.tsv` is separated by tabs; anything else is text
     separated by commas, tabs or semicolons: by the one that gives the first rows as many fields as the header, or that
-    a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it is read. Every column of a CSV or TSV file is text exactly as written ("007" stays
-    "007", "NA" stays "NA"; an empty field is ""); what it means is decided later, by the schema. The first line names
-    the columns. A UTF-8 byte-order mark, UTF-16 with its mark, Windows line ends, quoted fields with commas or line
+    a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it is read. Every
+    column of a CSV or TSV file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field is "");
+    what it means is decided later, by the schema. The first line names the columns. A UTF-8 byte-order mark, UTF-16 with its mark, Windows line ends, quoted fields with commas or line
     breaks in them and blank lines are understood; other text needs its `encoding`. In a tab-separated file whose quotes
     do not pair up, quotes are plain characters. Several files are one table, if they have the same columns; folders
     named `key=value` make a column `key` of text.

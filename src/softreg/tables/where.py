@@ -116,8 +116,9 @@ def kept_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
         >>> numbers_of(kept_rows(pa.record_batch({"a": [5, 6, 7]}), np.array([False, True, True]))).tolist()
         [2, 3]
     """
-    told, where = dict(batch.schema.metadata or {}), where_of(batch)
-    numbers = numbers_of(batch) - int(told.get(BEFORE, 0))
-    gone = sorted({*where.left_out, *numbers[~keep].tolist()})
+    told: dict[bytes, bytes] = dict(batch.schema.metadata or {})
+    where = where_of(batch)
+    numbers = numbers_of(batch)[~keep] - int(told.get(BEFORE, 0))
+    gone = sorted({*where.left_out, *numbers.tolist()})
     told |= {ROW: str(where.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
     return batch.filter(pa.array(keep)).replace_schema_metadata(told)

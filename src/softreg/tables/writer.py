@@ -129,9 +129,7 @@ def prediction_sink(
     if ending in PARQUET_ENDINGS:
         import pyarrow.parquet as pq
 
-        numbers = schema.names[
-            1 + rows :
-        ]  # probabilities hardly repeat: neither dictionaries nor compression would pay
+        numbers = schema.names[1 + rows :]  # probabilities hardly repeat: no dictionary or compression pays
         writer = pq.ParquetWriter(
             sink, schema, use_dictionary=[schema.names[rows]], compression=dict.fromkeys(numbers, "NONE")
         )
