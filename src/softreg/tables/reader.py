@@ -65,13 +65,13 @@ class OpenTable:
                 yield placed(batch, kept, [number for number, _ in reader.skipped], file=file, before=before)
                 kept += batch.num_rows
             before += kept + len(reader.skipped)
-            self.skipped += [(reader.part.where, number, text) for number, text in reader.skipped]
+            self.skipped += [(reader.part.where, number, text) for number, text in sorted(reader.skipped)]
 
     def read(self) -> pa.Table:
         """The whole table in memory; raises `TableError` where it has no rows."""
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts = [table.num_rows for table in tables]
-        self.skipped = [(r.part.where, number, text) for r in self.readers for number, text in r.skipped]
+        self.skipped = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
         table = pa.concat_tables(tables)
         if table.num_rows == 0:
             names = listed(table.column_names, 20)
@@ -89,10 +89,10 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     separated by commas, tabs or semicolons: by the one that gives the first rows as many fields as the header, or that
     a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it is read. Every
     column of a CSV or TSV file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field is "");
-    what it means is decided later, by the schema. The first line names the columns. A UTF-8 byte-order mark, UTF-16 with its mark, Windows line ends, quoted fields with commas or line
-    breaks in them and blank lines are understood; other text needs its `encoding`. In a tab-separated file whose quotes
-    do not pair up, quotes are plain characters. Several files are one table, if they have the same columns; folders
-    named `key=value` make a column `key` of text.
+    what it means is decided later, by the schema. The first line names the columns. A byte-order mark of UTF-8 or UTF-16,
+    Windows line ends, quoted fields with commas or line breaks in them and blank lines are understood; other
+    text needs its `encoding`. In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several
+    files are one table, if they have the same columns; folders named `key=value` make a column `key` of text.
 
     `bad_rows="skip"` leaves out rows that cannot be read: of too many or too few fields, with bytes that are not in the
     encoding, or that are no JSON object with values of the types before.

@@ -117,8 +117,8 @@ def kept_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
         [2, 3]
     """
     told: dict[bytes, bytes] = dict(batch.schema.metadata or {})
-    where = where_of(batch)
-    numbers = numbers_of(batch)[~keep] - int(told.get(BEFORE, 0))
+    where: Where = where_of(batch)
+    numbers: NDArray[np.int64] = numbers_of(batch)[~keep] - int(told.get(BEFORE, 0))
     gone = sorted({*where.left_out, *numbers.tolist()})
     told |= {ROW: str(where.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
     return batch.filter(pa.array(keep)).replace_schema_metadata(told)
