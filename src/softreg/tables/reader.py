@@ -89,8 +89,8 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     separated by commas, tabs or semicolons: by the one that gives the first rows as many fields as the header, or that
     a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it is read. Every
     column of a CSV or TSV file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field is "");
-    what it means is decided later, by the schema. The first line names the columns. A byte-order mark of UTF-8 or UTF-16,
-    Windows line ends, quoted fields with commas or line breaks in them and blank lines are understood; other
+    what it means is decided later, by the schema. The first line names the columns. Byte-order marks of UTF-8 and
+    UTF-16, Windows line ends, quoted fields with commas or line breaks in them and blank lines are understood; other
     text needs its `encoding`. In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several
     files are one table, if they have the same columns; folders named `key=value` make a column `key` of text.
 
