@@ -257,12 +257,13 @@ def work(kind: str, first: int, stop: int, folder: Path) -> None:
         said.clear()
 
 
-def drive(kind: str, first: int, stop: int, folder: Path, limit: float = 30) -> tuple[int, list[str]]:
+def drive(kind: str, first: int, stop: int, folder: Path, limit: float = 30, log: Any = None) -> tuple[int, list[str]]:
     """Let processes work on the files of some seeds; gives how many were clean, and what the others did.
 
     A process that dies or works for more than `limit` seconds on a file is ended, and another goes on behind that file.
     """
-    failures, clean = [], 0
+    failures: list[str] = []
+    clean = 0
     while first < stop:
         command = [sys.executable, __file__, kind, str(first), str(stop), str(folder)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -279,6 +280,8 @@ def drive(kind: str, first: int, stop: int, folder: Path, limit: float = 30) -> 
                 else:
                     clean += 1
                 first = begun + ("ended" in told)
+                if log is not None and (told.get("said") or first % 500 == 0):
+                    print(first, clean, told, file=log, flush=True)
                 watch = threading.Timer(limit, process.kill)
                 watch.start()
             watch.cancel()
@@ -294,6 +297,6 @@ def drive(kind: str, first: int, stop: int, folder: Path, limit: float = 30) -> 
 
 if __name__ == "__main__":
     if sys.argv[1] == "drive":
-        print(drive(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])))
+        print(drive(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]), log=sys.stdout))
     else:
         work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
