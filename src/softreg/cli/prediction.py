@@ -18,6 +18,7 @@ from softreg.tables.errors import TableWarning
 from softreg.tables.predicting import TablePredictor, usable, wanted_columns
 from softreg.tables.reader import OpenTable, open_table
 from softreg.tables.unseen import UnseenLevels
+from softreg.tables.where import numbers_of
 from softreg.tables.writer import prediction_sink, writing_predictions
 
 OUTPUT_ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".parq", ".arrow", ".feather")
@@ -60,23 +61,26 @@ def predict_table(
     if output is not None and output.exists() and any(output.samefile(r.part.path) for r in table.readers):
         raise Complaint(f"--output {str(output)!r} is the file of the data, which would be lost; name another.")
     rows = 0
-    sink: AbstractContextManager[Callable[[Any], None]]
+    sink: AbstractContextManager[Callable[..., None]]
     stdout = _Stdout()
-    sink = prediction_sink(stdout, classes) if output is None else writing_predictions(output, classes)
+    if output is None:
+        sink = prediction_sink(stdout, classes, rows=skip)
+    else:
+        sink = writing_predictions(output, classes, rows=skip)
     with sink as write:
-        for P in predicted(table):
+        for P, numbers in predicted(table):
             rows += len(P)
-            write(P)
+            write(P, numbers)
     stdout.send()
     if rows == 0 and not left_out and not table.skipped:
         raise Complaint(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
     if output is not None:
         say(f"{rows:,} predictions: {output}")
-    tell_skipped(table.skipped, left_out)
+    tell_skipped(table.skipped, left_out, files=len(table.readers))
 
 
 def _predictor(path: Path, skip: bool) -> tuple[Any, list[int], Callable[[OpenTable], Iterator[Any]]]:
-    """The classes, the rows that will be left out, and what gives the probabilities of each batch of a table."""
+    """The classes, the rows that will be left out, and what gives the probabilities and row numbers of each batch."""
     left_out: list[int] = []
     stored = _stored(path)
     light = None
@@ -91,7 +95,7 @@ def _predictor(path: Path, skip: bool) -> tuple[Any, list[int], Callable[[OpenTa
             batches = table.batches(wanted_columns(light.schema, table))
             unseen = UnseenLevels()
             for batch in usable(light.encoder, batches, left_out if skip else None):
-                yield light.probabilities(batch, unseen)
+                yield light.probabilities(batch, unseen), numbers_of(batch)
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)
 
@@ -104,7 +108,7 @@ def _predictor(path: Path, skip: bool) -> tuple[Any, list[int], Callable[[OpenTa
         for batch in table.batches():
             import pyarrow as pa
 
-            yield model.probabilities(pa.Table.from_batches([batch]))
+            yield model.probabilities(pa.Table.from_batches([batch])), numbers_of(batch)
 
     return model.classes, left_out, regression
 
@@ -114,10 +118,13 @@ def _stored(path: Path) -> Stored | None:
     return read_model(path) if path.is_file() else None
 
 
-def tell_skipped(skipped: list[tuple[str, int, str]], left_out: list[int]) -> None:
-    """Say on stderr which rows were left out, and why."""
+def tell_skipped(skipped: list[tuple[str, int, str]], left_out: list[int], files: int = 1) -> None:
+    """Say on stderr which rows were left out, and why; `files` is the number of files that were read."""
     if skipped:
-        some = "; ".join(f"row {row:,} ({text[:60]!r})" for _, row, text in skipped[:MOST_LISTED])
+        some = "; ".join(
+            f"row {row:,}{f' of {file!r}' if files > 1 else ''} ({text[:60]!r})"
+            for file, row, text in skipped[:MOST_LISTED]
+        )
         more = f"; and {len(skipped) - MOST_LISTED:,} more" if len(skipped) > MOST_LISTED else ""
         say(f"{len(skipped):,} rows could not be read and were left out: {some}{more}")
     if left_out:

@@ -232,7 +232,8 @@ def read(order: Order, source: OpenTable) -> pa.Table:
         return source.read()
     asked = {name: Kind(kind) for kind, names in order.asked.items() for name in names}
     table, left_out = without_bad_rows(source.read(), order.target, drop=order.drop, asked=asked)
-    tell_skipped(source.skipped, left_out)
+    numbers = source.input_rows(np.array(left_out, np.int64) - 1)
+    tell_skipped(source.skipped, numbers.tolist(), files=len(source.readers))
     return table
 
 

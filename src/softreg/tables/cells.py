@@ -84,9 +84,8 @@ def read_column(column: pa.ChunkedArray, name: str) -> Cells:
 def _cells(column: pa.ChunkedArray) -> Cells | None:
     """The normal form of a column of a plain type; None where no feature can have the type."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        if not (pa.types.is_binary(kind.value_type) or pa.types.is_large_binary(kind.value_type)):
-            return levels_in(column, "category")
+    if pa.types.is_dictionary(kind) and not _is_binary(kind.value_type):
+        return levels_in(column, "category")
     if is_text(kind):
         return levels_in(column, "text")
     if pa.types.is_boolean(kind):
@@ -107,6 +106,10 @@ def _cells(column: pa.ChunkedArray) -> Cells | None:
         if pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_decimal(inner):
             return Lists(vectors=True)
     return None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:

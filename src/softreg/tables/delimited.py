@@ -8,28 +8,36 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from softreg.tables.arrays import flags
+from softreg.tables.decoding import NO_CHARACTER, ArrowSource, DecodedStream, not_encoded
+from softreg.tables.dialect import find_dialect
 from softreg.tables.errors import TableError, plural, shown
 from softreg.tables.row_index import named_fields
+from softreg.tables.where import input_numbers
 
 BLOCK = 1 << 22  # bytes parsed at a time
 LONGEST_ROW = 1 << 30  # bytes; blocks grow up to this where a row does not fit
 HEAD = 1 << 16
 
-Opener = Callable[[], pa.NativeFile]
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Opener = Callable[[], Any]
 
 
 @dataclass
 class Delimited:
     """A file of rows of text whose first line names the columns; `open` gives its bytes in UTF-8, from the beginning.
 
-    With `skip`, rows with too many or too few fields are left out and kept in `skipped` (row, text); otherwise the
-    first is an error. In a tab-separated file whose quotes do not pair up, quotes are plain characters.
+    With `skip`, rows with too many or too few fields, or with bytes that are not in the encoding, are left out and kept
+    in `skipped` (row, text); otherwise the first is an error. A first line `sep=;`, as spreadsheets write it, names the
+    delimiter. In a tab-separated file whose quotes do not pair up, quotes are plain characters.
 
     Example:
         >>> raw = b'name,note\\r\\n"Ann, B.",007\\r\\n'
@@ -43,20 +51,28 @@ class Delimited:
     tabs: bool = False
     encoding: str = "utf-8"
     skip: bool = False
+    raw: Opener | None = None
+    """The bytes in the encoding of the file, where that is not UTF-8."""
     skipped: list[tuple[int, str]] = field(default_factory=list)
     delimiter: str = field(init=False)
+    announced: bool = field(init=False, default=False)
+    """Whether the first line is the `sep=;` of a spreadsheet."""
     quotes: bool = field(init=False, default=True)
     names: list[str] = field(init=False)
     _checked: bool = field(init=False, default=False)
+    _short: list[int] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         with self._reading():
             head = self.open().read(HEAD)
-        self.delimiter = "\t" if self.tabs else _delimiter(head)
+        dialect = find_dialect(head, tabs=self.tabs, complete=len(head) < HEAD)
+        self.delimiter, self.announced = dialect.delimiter, dialect.announced
         if self.delimiter == "\t" and not self._pairs_up():
             self.quotes = False
         with self._reading():
             self.names = named_fields(next(self.records(), (1, []))[1])
+        if any(_SURROGATE.search(name) for name in self.names):
+            raise self._not_encoded()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows in batches, every value exactly as written; from the beginning at each call.
@@ -84,16 +100,16 @@ class Delimited:
 
     def records(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
         """First line and fields of each record that is not a blank line, header and all, read by the csv module."""
-        text = io.TextIOWrapper(self.open(), encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(self.open(), encoding="utf-8-sig", errors="surrogateescape", newline="")
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
         reader = csv.reader(text, delimiter=self.delimiter, quoting=quoting, strict=strict)
-        line = 1
+        line = 1 + bool(self.announced and text.readline())
         with _any_field_size():
             try:
                 for fields in reader:
                     if fields:
                         yield line, fields
-                    line = reader.line_num + 1
+                    line = reader.line_num + 1 + self.announced
             except csv.Error as error:
                 raise TableError(
                     f"The row in line {line:,} of {self.where!r} opens a quote that is not closed as CSV asks "
@@ -103,33 +119,55 @@ class Delimited:
 
     def _parsed(self, block: int) -> Iterator[pa.RecordBatch]:
         """Batches of one reading with blocks of so many bytes."""
-        bad: list[pa_csv.InvalidRow] = []
-
-        def handle(row: pa_csv.InvalidRow) -> str:
-            if self.skip:
-                self.skipped.append(((row.number or 1) - 1, row.text))
-                return "skip"
-            bad.append(row)
-            return "error"
-
         names = [f"f{i}" for i in range(len(self.names))]
         convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
         parse = pa_csv.ParseOptions(
             delimiter=self.delimiter,
             quote_char='"' if self.quotes else False,
             newlines_in_values=self.quotes,
-            invalid_row_handler=handle,
+            invalid_row_handler=self._leave_out if self.skip else None,  # it reads text, so not where that may be none
         )
-        read = pa_csv.ReadOptions(autogenerate_column_names=True, block_size=block, use_threads=not self.skip)
+        read = pa_csv.ReadOptions(
+            autogenerate_column_names=True,
+            block_size=block,
+            use_threads=not self.skip,
+            skip_rows=int(self.announced),
+        )
         schema = pa.schema([pa.field(name, pa.string()) for name in self.names])
-        with self._reading():
-            first = True
-            for batch in pa_csv.open_csv(self.open(), read, parse, convert):
-                rows = batch.slice(1) if first and batch.num_rows else batch
-                first = first and not batch.num_rows
+        self._short.clear()
+        stream = DecodedStream(self.open(), "utf-8", replace=True) if self.skip else self.open()
+        source = ArrowSource(stream)
+        seen = 0
+        with self._reading(), source.errors():
+            # A file of Arrow's is read by Arrow alone, any other through the source.
+            for batch in pa_csv.open_csv(
+                stream if isinstance(stream, pa.NativeFile) else source.open(), read, parse, convert
+            ):
+                rows = batch.slice(0 if seen else 1)  # without the header
                 if self.quotes and not self._checked and _any_break(rows):
                     self._check_quotes()  # a quote left open may have swallowed rows
-                yield pa.RecordBatch.from_arrays(rows.columns, schema=schema)
+                rows = pa.RecordBatch.from_arrays(rows.columns, schema=schema)
+                yield self._decodable(rows, max(0, seen - 1)) if self.skip and stream.replaced else rows
+                seen += batch.num_rows
+
+    def _leave_out(self, row: pa_csv.InvalidRow) -> str:
+        """Note a row of the wrong length."""
+        number = (row.number or 1) - 1 - self.announced
+        self._short.append(number)
+        self.skipped.append((number, row.text.replace(NO_CHARACTER, "\ufffd")))
+        return "skip"
+
+    def _decodable(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
+        """The rows of a batch without bytes that are not in the encoding; `before` are the rows ahead of it."""
+        bad = np.zeros(batch.num_rows, np.bool_)
+        for column in batch.columns:
+            bad |= flags(pc.match_substring(column, NO_CHARACTER))
+        if not bad.any():
+            return batch
+        numbers = input_numbers(before + np.flatnonzero(bad), self._short)
+        for number, row in zip(numbers.tolist(), batch.filter(pa.array(bad)).to_pylist(), strict=True):
+            self.skipped.append((number, self.delimiter.join(row.values()).replace(NO_CHARACTER, "\ufffd")))
+        return batch.filter(pa.array(~bad))
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -190,32 +228,7 @@ class Delimited:
 
     def _not_encoded(self) -> TableError:
         """The error for bytes that are not in the encoding, with line and byte."""
-        if self.encoding != "utf-8":
-            return TableError(
-                f"{self.where!r} is not text in {self.encoding}: it holds bytes that this encoding does not have, or "
-                "ends in the middle of a character. Say another one with --encoding (encoding= in Python)."
-            )
-        line, stream, rest = 1, self.open(), b""
-        while raw := stream.read(BLOCK):
-            raw = rest + raw
-            try:
-                raw.decode("utf-8")
-                rest = b""
-            except UnicodeDecodeError as error:
-                if error.start < len(raw) - 4:
-                    line += raw.count(b"\n", 0, error.start)
-                    return self._odd_byte(line, raw[error.start])
-                rest, raw = raw[error.start :], raw[: error.start]
-            line += raw.count(b"\n")
-        return self._odd_byte(line, rest[0] if rest else 0)
-
-    def _odd_byte(self, line: int, byte: int) -> TableError:
-        return TableError(
-            f"{self.where!r} is not text in UTF-8: line {line:,} holds the byte 0x{byte:02x}. Say how it is encoded, "
-            "mostly --encoding windows-1252 or --encoding latin-1 (encoding= in Python), save it as UTF-8 (in a "
-            "spreadsheet: 'CSV UTF-8'), or convert it, for instance with: "
-            "iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv"
-        )
+        return not_encoded(self.where, self.encoding, self.raw or self.open)
 
 
 def parse_delimited(raw: bytes, where: str, *, tabs: bool = False) -> pa.Table:
@@ -230,13 +243,6 @@ def parse_delimited(raw: bytes, where: str, *, tabs: bool = False) -> pa.Table:
     file = Delimited(lambda: pa.BufferReader(raw), where, tabs)
     schema = pa.schema([pa.field(name, pa.string()) for name in file.names])
     return pa.Table.from_batches(file.batches(), schema)
-
-
-def _delimiter(head: bytes) -> str:
-    """A comma, unless the header line has none but a tab or a semicolon."""
-    line = re.split(rb"[\r\n]+", head.lstrip(b"\xef\xbb\xbf\r\n"), maxsplit=1)[0]
-    line = re.sub(rb'"[^"]*"', b"", line)  # a delimiter inside quotes separates nothing
-    return next((sign.decode() for sign in (b",", b"\t", b";") if sign in line), ",")
 
 
 def _any_break(batch: pa.RecordBatch) -> bool:

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.json as pa_json
 
+from softreg.tables.decoding import not_encoded
 from softreg.tables.errors import TableError, shown
+from softreg.tables.json_columns import DEEPEST, MISSING, JsonType, TypeConflict, common_type, infer_type, to_arrow
 
-BLOCK = 1 << 24  # bytes parsed at a time, and more for a longer line
+BLOCK = 1 << 22
+"""Bytes parsed at a time, and more for a longer line."""
+LONGEST = 1 << 28
+"""Bytes of a line, at most."""
+HELD = 1 << 26
+"""Bytes of parsed rows that are kept, so that files up to about this size are parsed once."""
+CELLS = 4_000_000
+"""Cells of a batch, at most: rows of very many keys come in smaller batches."""
+MOST_COLUMNS = 50_000
+"""Different keys of a file, at most."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(r"[\[{]|[\]}]")
+
+Row = tuple[int, int, dict[str, Any]]
+"""The number of a row, that of its line, and its object."""
+
+
+class _Undecodable(ValueError):
+    """A line that is not in the encoding of the file."""
 
 
 @dataclass
 class JsonLines:
     """A file with a JSON object in each line; `open` gives its bytes in UTF-8, from the beginning.
 
-    The types of the columns are those that hold every value: whole numbers become decimal where some are, a value that
-    is absent or null is missing, text stays as written. A line that is no object, or whose value is of another type
-    than those before, is an error with its line, or with `skip` left out and kept in `skipped` (line, text).
+    The types of the columns are those that hold every value, exactly: whole numbers become decimal where some are,
+    unless that would round them; beyond 64 bits they are decimals of Arrow's; a value that is absent or null is
+    missing, text stays as written. A line that is no object, names a key twice, holds NaN or Infinity, or a value of
+    another type than those before, is an error with its line, or with `skip` left out and kept in `skipped` (row,
+    text); rows are the lines that are not blank.
+
+    Python's own parser reads the lines: no line, however broken, reaches a parser that could end the process.
 
     Example:
         >>> raw = b'{"a": 1, "b": "007"}\\n{"a": 2.5}\\n'
@@ -29,119 +54,228 @@ class JsonLines:
         [[{'a': 1.0, 'b': '007'}, {'a': 2.5, 'b': None}]]
     """
 
-    open: Callable[[], pa.NativeFile]
+    open: Callable[[], Any]
     where: str
     skip: bool = False
+    encoding: str = "utf-8"
+    raw: Callable[[], Any] | None = None
+    """The bytes in the encoding of the file, where that is not UTF-8."""
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    _held: list[pa.RecordBatch] | None = field(init=False, default=None)
+    """The rows of a small file, which are then parsed once."""
+    _conflicts: bool = field(init=False, default=False)
+    """Whether some rows hold values of other types than those before, and were left out."""
+    types: dict[str, JsonType] = field(init=False)
     schema: pa.Schema = field(init=False)
 
     def __post_init__(self) -> None:
-        schema = pa.schema([])
-        for first, raw in self._blocks():
-            found = self._parsed(raw, first, None)
-            try:
-                schema = pa.unify_schemas([schema, found.schema], promote_options="permissive")
-            except (pa.ArrowInvalid, pa.ArrowTypeError):
-                schema = self._clash(schema, found.schema, first)
-        self.schema = schema
+        self.types = {}
+        held: list[pa.RecordBatch] = []
+        for rows in self._blocks():
+            good = self._usable(rows, self._learn)
+            if sum(batch.nbytes for batch in held) < HELD:
+                held += self._made(good)
+        if not self.types:
+            raise TableError(f"{self.where!r} holds no object with a key, so the table has no columns.")
+        self.schema = self._schema()
+        if sum(batch.nbytes for batch in held) < HELD and all(batch.schema == self.schema for batch in held):
+            self._held = held
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows in batches; from the beginning at each call."""
+        if self._held is not None:
+            yield from self._held
+            return
         self.skipped.clear()
-        for first, raw in self._blocks():
-            yield from self._parsed(raw, first, self.schema).combine_chunks().to_batches()
+        for rows in self._blocks():
+            yield from self._made(self._usable(rows, self._check) if self._conflicts else rows)
 
-    def _blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Whole lines of about `BLOCK` bytes together, and the number of the first of them."""
-        stream, rest, line = self.open(), b"", 1
+    def _schema(self) -> pa.Schema:
+        return pa.schema([pa.field(name, kind.arrow()) for name, kind in self.types.items()])
+
+    def _made(self, rows: list[Row]) -> Iterator[pa.RecordBatch]:
+        """Batches of rows, with the columns that were learned so far."""
+        schema, most = self._schema(), max(1, CELLS // max(1, len(self.types)))
+        for start in range(0, len(rows), most):
+            some = [row for _, _, row in rows[start : start + most]]
+            columns = [to_arrow([row.get(name) for row in some], kind) for name, kind in self.types.items()]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _usable(self, rows: list[Row], take: Callable[[Sequence[dict[str, Any]]], None]) -> list[Row]:
+        """The rows that `take` accepts, all at once or one by one; the others are left out, or the first is refused."""
         try:
-            while raw := stream.read(BLOCK):
-                end = raw.rfind(b"\n") + 1
-                if end == 0:
-                    rest += raw
+            take([row for _, _, row in rows])
+            return rows
+        except TypeConflict:
+            self._conflicts, good = True, []
+            for number, line, row in rows:
+                try:
+                    take([row])
+                    good.append((number, line, row))
+                except TypeConflict as conflict:
+                    self._leave_out(number, line, json.dumps(row, ensure_ascii=False), str(conflict))
+            return good
+
+    def _learn(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Widen the types of the columns by some rows, or leave all of them as they are."""
+        self.types |= self._with(rows)
+        if len(self.types) > MOST_COLUMNS:
+            raise TableError(
+                f"{self.where!r} holds more than {MOST_COLUMNS:,} different keys; a table has few columns."
+            )
+
+    def _check(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Raise `TypeConflict` for rows of other types than were learned."""
+        if any(kind != self.types.get(name) for name, kind in self._with(rows).items()):
+            raise TypeConflict("a value that was not there at the first reading")
+
+    def _with(self, rows: Sequence[dict[str, Any]]) -> dict[str, JsonType]:
+        """The types of the columns of some rows, these rows among those before."""
+        wider = {}
+        for name, some in _by_key(rows):
+            try:
+                wider[name] = common_type(infer_type(some), self.types.get(name, MISSING))
+            except TypeConflict as conflict:
+                raise TypeConflict(f"column {shown(name)} holds {conflict}") from None
+        return wider
+
+    def _blocks(self) -> Iterator[list[Row]]:
+        """The objects of about `BLOCK` bytes of lines together."""
+        number = line = 0
+        for raw in self._raw_blocks():
+            rows: list[Row] = []
+            try:
+                lines: list[Any] = raw.removesuffix(b"\n").decode().split("\n")
+            except UnicodeDecodeError:
+                lines = list(raw.removesuffix(b"\n").split(b"\n"))
+            for text in lines:
+                line += 1
+                if not text or text.isspace():
                     continue
-                whole, rest = rest + raw[:end], raw[end:]
-                yield line, whole
-                line += whole.count(b"\n")
+                number += 1
+                try:
+                    rows.append((number, line, _parsed(text)))
+                except (ValueError, RecursionError) as error:
+                    self._refuse(number, line, text, error)
+            yield rows
+
+    def _raw_blocks(self) -> Iterator[bytes]:
+        """Whole lines of about `BLOCK` bytes together, without a byte-order mark."""
+        held: list[bytes] = []
+        size, begun = 0, False
+        try:
+            stream = self.open()
+            while raw := bytes(stream.read(BLOCK)):
+                raw, begun = raw if begun else raw.removeprefix(b"\xef\xbb\xbf"), True
+                end = raw.rfind(b"\n") + 1
+                size += len(raw)
+                if size > LONGEST:
+                    raise TableError(f"{self.where!r} holds a line of more than {LONGEST >> 20} MB, which is no row.")
+                if end:
+                    yield b"".join([*held, raw[:end]])
+                    held, size = [], len(raw) - end
+                held.append(raw[end:])
         except OSError as error:
             reason = " ".join(str(error).split())
             raise TableError(f"{self.where!r} is a damaged or truncated file ({reason}).") from None
-        if rest.strip():
-            yield line, rest
+        if rest := b"".join(held):
+            yield rest
 
-    def _parsed(self, raw: bytes, first: int, schema: pa.Schema | None) -> pa.Table:
-        """The table of some lines; without a schema, text that looks like a time stays text all the same."""
-        raw = raw.removeprefix(b"\xef\xbb\xbf")
-        if not raw.strip():
-            return pa.table({}) if schema is None else schema.empty_table()
-        read = pa_json.ReadOptions(block_size=len(raw) + 1)
-        parse = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore" if schema else "infer")
+    def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
+        """Leave out a line that is no object of JSON, or raise the error for it."""
+        if isinstance(error, _Undecodable) and not self.skip:
+            raise not_encoded(self.where, self.encoding, self.raw or self.open) from None
+        why = str(error)
+        if isinstance(error, json.JSONDecodeError):
+            why = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
+        elif "set_int_max_str_digits" in why:
+            why = "a whole number of thousands of digits"
+        plain = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        self._leave_out(row, line, plain.strip(), why)
+
+    def _leave_out(self, row: int, line: int, text: str, why: str) -> None:
+        if self.skip:
+            self.skipped.append((row, text))
+            return
+        raise TableError(
+            f"Line {line:,} of {self.where!r} cannot be read ({why}): {shown(text, 80)}. Expected an object like "
+            '{"a": 1} in each line, with values of the same type in all of them. Correct it, or leave such lines out '
+            "with --bad-rows skip (bad_rows='skip' in Python)."
+        ) from None
+
+
+def _by_key(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, list[Any]]]:
+    """The values of each key in some rows; rows without it count as None, or not at all where keys are rare."""
+    names = dict.fromkeys(chain.from_iterable(rows))
+    if len(names) * len(rows) <= 2 * sum(map(len, rows)):
+        return ((name, [row.get(name) for row in rows]) for name in names)
+    values: dict[str, list[Any]] = {name: [] for name in names}
+    for row in rows:
+        for name, value in row.items():
+            values[name].append(value)
+    return values.items()
+
+
+def _parsed(line: str | bytes) -> dict[str, Any]:
+    """The object in a line; raises `ValueError` with the reason where there is none that a table can hold."""
+    if isinstance(line, bytes):
         try:
-            table = pa_json.read_json(io.BytesIO(raw), read, parse)
-        except pa.ArrowInvalid as error:
-            good = self._without_bad(raw, first, schema, error)
-            return self._parsed(good, first, schema)
-        if schema is not None:
-            return table.select(schema.names).cast(schema)
-        plain = pa.schema([pa.field(f.name, _as_written(f.type)) for f in table.schema])
-        return table if plain.equals(table.schema) else self._parsed(raw, first, plain)
-
-    def _without_bad(self, raw: bytes, first: int, schema: pa.Schema | None, error: Exception) -> bytes:
-        """The lines that can be read; `TableError` for the first that cannot, unless they are to be skipped."""
-        good: list[bytes] = []
-        known = schema or pa.schema([])
-        for number, line in enumerate(raw.splitlines(keepends=True), start=first):
-            if not line.strip():
-                continue
-            why = ""
-            try:
-                value = json.loads(line)
-                if not isinstance(value, dict):
-                    why = "it is no object"
-                else:
-                    parse = pa_json.ParseOptions(explicit_schema=schema)
-                    one = pa_json.read_json(io.BytesIO(line), parse_options=parse).schema
-                    one = pa.schema([pa.field(f.name, _as_written(f.type)) for f in one])
-                    if schema is None:
-                        known = pa.unify_schemas([known, one], promote_options="permissive")
-            except (ValueError, RecursionError, pa.ArrowException) as told:
-                why = " ".join(str(told).split())
-            if not why:
-                good.append(line)
-            elif self.skip:
-                self.skipped.append((number, line.decode("utf-8", "replace").strip()))
-            else:
-                raise TableError(
-                    f"Line {number:,} of {self.where!r} cannot be read ({why}): "
-                    f'{shown(line.decode("utf-8", "replace").strip(), 80)}. Expected an object like {{"a": 1}} in each '
-                    "line, with values of the same type in all of them. Correct it, or leave such lines out with "
-                    "--bad-rows skip (bad_rows='skip' in Python)."
-                ) from None
-        if len(good) == len([line for line in raw.splitlines() if line.strip()]):
-            raise TableError(f"{self.where!r} is no JSON with an object in each line: {' '.join(str(error).split())}.")
-        return b"".join(good)
-
-    def _clash(self, before: pa.Schema, found: pa.Schema, first: int) -> pa.Schema:
-        """The error for a column whose type is another than in the lines before."""
-        for one in found:
-            if one.name in before.names:
-                kept = before.field(one.name)
-                try:
-                    pa.unify_schemas([pa.schema([kept]), pa.schema([one])], promote_options="permissive")
-                except (pa.ArrowInvalid, pa.ArrowTypeError):
-                    if self.skip:
-                        return before
-                    raise TableError(
-                        f"Column {shown(one.name)} of {self.where!r} has the type {kept.type} up to line {first - 1:,} "
-                        f"and {one.type} from there on. A column must have one type: write its values alike."
-                    ) from None
-        raise AssertionError("schemas clash in no column")
+            line = line.decode()
+        except UnicodeDecodeError as error:
+            raise _Undecodable(f"it is no UTF-8: byte 0x{line[error.start]:02x}") from None
+    if line.count("[") + line.count("{") > DEEPEST:
+        _check_depth(line)
+    if line[0] == "{":
+        value, end = _DECODER.raw_decode(line)
+        if end < len(line) and not line[end:].isspace():
+            raise json.JSONDecodeError("more than one object", line, end)
+    else:
+        value = _DECODER.decode(line)
+    if type(value) is not dict:
+        raise ValueError("it is no object")
+    if "\\u" in line:
+        _check_text(value)
+    return value
 
 
-def _as_written(kind: pa.DataType) -> pa.DataType:
-    """The type of a column, with text for what JSON writes as text."""
-    if pa.types.is_temporal(kind):
-        return pa.string()
-    if pa.types.is_list(kind):
-        return pa.list_(_as_written(kind.value_type))
-    return kind
+def _check_depth(line: str) -> None:
+    """Raise `ValueError` where lists and objects stand too deep in one another for a parser that calls itself."""
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", line)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEEPEST:
+            raise ValueError(f"lists and objects more than {DEEPEST} deep")
+
+
+def _check_text(value: Any) -> None:
+    """Raise `ValueError` for text that UTF-8 cannot write, or that holds the character zero."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("the character U+0000, which text never holds")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half of a pair of characters, U+{ord(value[error.start]):04X}") from None
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key)
+            _check_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_text(inner)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {shown(next(key for key in keys if keys.count(key) > 1))} stands there twice")
+    return found
+
+
+def _constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

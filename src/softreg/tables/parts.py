@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -11,9 +12,11 @@ import pyarrow.compute as pc
 
 from softreg.tables.arrowtypes import plain_column, plain_field
 from softreg.tables.cells import decoded
+from softreg.tables.damage import checked, reading
+from softreg.tables.decoding import encoding_of
 from softreg.tables.errors import TableError, shown
 from softreg.tables.row_index import file_index, marked
-from softreg.tables.sources import Part, check_text, damaged, encoding_name, open_bytes, open_text, read_head
+from softreg.tables.sources import Part, check_text, open_bytes, open_text, read_head
 
 ROWS = 65_536
 """Rows of a batch of a typed file, at most."""
@@ -21,6 +24,9 @@ BUFFER = 1 << 20
 """Bytes of a column of a Parquet file that are read at a time; a whole row group may be larger than memory."""
 EXACT = 2**53
 """Whole numbers up to this are float64 numbers, each of its own."""
+LARGE = 1 << 26
+"""Bytes of a Parquet file from which on it is read through that buffer. Smaller ones are read by columns of row groups:
+the buffer takes the memory that a damaged length of a page asks for."""
 CELLS = 4_000_000
 """Cells of such a batch, at most: rows of very many columns come in smaller batches."""
 
@@ -131,17 +137,24 @@ class TextPart(Typed):
         from softreg.tables.delimited import Delimited
         from softreg.tables.jsonlines import JsonLines
 
-        def opened() -> pa.NativeFile:
-            return open_text(part, encoding)
-
+        try:
+            encoding = encoding_of(read_head(part, 4), encoding)
+        except TableError as error:
+            raise TableError(f"{part.where!r}: {error}") from None
+        texts: dict[str, Any] = {
+            "where": part.where,
+            "skip": skip,
+            "encoding": encoding,
+            "raw": partial(open_bytes, part),
+        }
+        opened = partial(open_text, part, encoding)
         super().__init__(part)
         self.behind: Any
         if part.form == "json":
-            self.behind = JsonLines(opened, part.where, skip)
+            self.behind = JsonLines(opened, **texts)
             self.schema = self._with_keys(self.behind.schema)
         else:
-            told = "utf-8" if encoding is None else encoding_name(encoding)
-            self.behind = Delimited(opened, part.where, part.form == "tsv", told, skip)
+            self.behind = Delimited(opened, tabs=part.form == "tsv", **texts)
             self.schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
         self.skipped = self.behind.skipped
 
@@ -160,33 +173,29 @@ class ParquetPart(Typed):
                 f"{part.where!r} ends in {part.path.suffix} but is not a Parquet file; is it CSV? Then "
                 "rename it to .csv."
             )
-        self.schema = self._with_keys(self._open().schema_arrow)
+        with reading(part):
+            self.schema = self._with_keys(self._open().schema_arrow)
 
     def _open(self) -> Any:
         import pyarrow.parquet as pq
 
-        try:
+        with reading(self.part):
             source = pa.BufferReader(open_bytes(self.part).read()) if self.part.packed else str(self.part.path)
-            return pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+            large = not self.part.packed and self.part.path.stat().st_size > LARGE
+            return pq.ParquetFile(
+                source, pre_buffer=False, buffer_size=BUFFER if large else 0, page_checksum_verification=True
+            )
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         names = self._own(wanted)
         rows = max(256, min(ROWS, CELLS // max(1, len(names))))
-        try:
-            with self._open() as file:
-                yield from file.iter_batches(batch_size=rows, columns=names)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+        with reading(self.part), self._open() as file:
+            yield from map(checked, file.iter_batches(batch_size=rows, columns=names))
 
     def read(self, wanted: pa.Schema) -> pa.Table:
         """All rows, the columns side by side."""
-        try:
-            with self._open() as file:
-                return self._fitted(file.read(columns=self._own(wanted)), wanted)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+        with reading(self.part), self._open() as file:
+            return self._fitted(checked(file.read(columns=self._own(wanted))), wanted)
 
 
 class ArrowPart(Typed):
@@ -194,27 +203,24 @@ class ArrowPart(Typed):
 
     def __init__(self, part: Part) -> None:
         super().__init__(part)
-        self.schema = self._with_keys(self._open().schema)
+        with reading(part):
+            self.schema = self._with_keys(self._open().schema)
 
     def _open(self) -> Any:
         import pyarrow.ipc as ipc
 
         head = read_head(self.part, 6)
-        try:
+        with reading(self.part):
             if self.part.packed or head != b"ARROW1":
                 return ipc.open_stream(open_bytes(self.part))
             return ipc.open_file(pa.memory_map(str(self.part.path)))
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        try:
-            with self._open() as file:
-                count = getattr(file, "num_record_batches", None)
-                batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
-                for batch in batches:
-                    batch.validate(full=True)  # offsets and indices of a damaged file may point anywhere
-                    for start in range(0, batch.num_rows, ROWS):
-                        yield batch.slice(start, ROWS)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.part, error) from error
+        names = self._own(wanted)
+        with reading(self.part), self._open() as file:
+            count = getattr(file, "num_record_batches", None)
+            batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
+            for batch in batches:
+                good = checked(batch.select(names))
+                for start in range(0, good.num_rows, ROWS):
+                    yield good.slice(start, ROWS)

@@ -17,7 +17,7 @@ from softreg.tables.errors import TableError
 from softreg.tables.reader import OpenTable
 from softreg.tables.schema import Schema
 from softreg.tables.unseen import UnseenLevels
-from softreg.tables.where import where_of
+from softreg.tables.where import kept_rows, numbers_of, where_of
 
 MODEL = "model."
 """Before the names of the arrays of the regression within a table model."""
@@ -85,15 +85,13 @@ def usable(
 
     With `left_out` None the batches are given as they are, and `Encoder.encode` refuses the first such cell.
     """
-    first = 0
     for batch in batches:
         if left_out is None:
             yield batch
             continue
         bad = encoder.bad(batch)
-        left_out += (np.flatnonzero(bad) + 1 + first).tolist()
-        first += batch.num_rows
-        yield batch.filter(pa.array(~bad)) if bad.any() else batch
+        left_out += numbers_of(batch)[bad].tolist()
+        yield kept_rows(batch, ~bad) if bad.any() else batch
 
 
 def wanted_columns(schema: Schema, table: OpenTable) -> list[str]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from softreg.tables.arrowtypes import plain_table, together
 from softreg.tables.errors import TableError, listed, shown
 from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
 from softreg.tables.row_index import file_index, marked
-from softreg.tables.sources import PARQUET_ENDINGS, find_parts
-from softreg.tables.where import FILE, ROW
+from softreg.tables.sources import PARQUET_ENDINGS, find_parts, is_source
+from softreg.tables.where import input_numbers, placed
 
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
 AHEAD = 2  # batches that are read before they are asked for
@@ -27,16 +28,27 @@ AHEAD = 2  # batches that are read before they are asked for
 class OpenTable:
     """A table in files, to be read batch by batch as often as one likes.
 
-    `names` of its columns; `skipped` rows of the latest reading that had too many or too few fields or were no JSON, as
-    (file, row or line, text), where `bad_rows` is "skip".
+    `names` of its columns; `skipped` rows of the latest reading that could not be read, as (file, number of the row in
+    it, text), where `bad_rows` is "skip".
     """
 
     readers: list[PartReader]
     names: list[str]
     schema: pa.Schema
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    """Rows of each file in the table that `read` gave."""
     clashes: dict[str, str] = field(default_factory=dict)
     """What is wrong with columns of which no type holds the values of all files; they are of type null."""
+
+    def input_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers from 1, in all files and with skipped rows, of rows (from 0) of the table that `read` gave."""
+        gone: list[int] = []
+        before = 0
+        for reader, count in zip(self.readers, self.counts, strict=True):
+            gone += [before + number for number, _ in reader.skipped]
+            before += count + len(reader.skipped)
+        return input_numbers(rows, gone)
 
     def ignoring(self, columns: Iterable[str]) -> OpenTable:
         """The same table, where columns that are not used need not be of one type in all files.
@@ -65,19 +77,21 @@ class OpenTable:
         self.skipped.clear()
         wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
         self._check(wanted.names)
+        before = 0
         for reader in self.readers:
-            row = 0
+            kept, file = 0, reader.part.where if len(self.readers) > 1 else ""
             for batch in reader.batches(wanted):
-                told = {FILE: reader.part.where.encode(), ROW: str(row).encode()}
-                row += batch.num_rows
-                yield batch.replace_schema_metadata(told if len(self.readers) > 1 else {ROW: told[ROW]})
-            self.skipped += [(reader.part.where, number, text) for number, text in reader.skipped]
+                yield placed(batch, kept, [number for number, _ in reader.skipped], file=file, before=before)
+                kept += batch.num_rows
+            before += kept + len(reader.skipped)
+            self.skipped += [(reader.part.where, number, text) for number, text in sorted(reader.skipped)]
 
     def read(self) -> pa.Table:
         """The whole table in memory; raises `TableError` where it has no rows."""
         self._check(self.names)
         tables = [reader.read(self.schema) for reader in self.readers]
-        self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in r.skipped]
+        self.counts[:] = [table.num_rows for table in tables]
+        self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
         table = pa.concat_tables(tables)
         if table.num_rows == 0:
             names = listed(table.column_names, 20)
@@ -98,15 +112,16 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
 
     Endings decide: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose types are
     kept; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line; `.tsv` is separated by tabs; anything else is text
-    separated by commas, unless the header has no comma but a tab or a semicolon. With `.gz`, `.zst` or `.bz2` behind
-    it, a file is unpacked as it is read. Every column of a CSV or TSV file is text exactly as written ("007" stays
-    "007", "NA" stays "NA"; an empty field is ""); what it means is decided later, by the schema. The first line names
-    the columns. A UTF-8 byte-order mark, UTF-16 with its mark, Windows line ends, quoted fields with commas or line
-    breaks in them and blank lines are understood; other text needs its `encoding`. In a tab-separated file whose quotes
-    do not pair up, quotes are plain characters. Several files are one table, if they have the same columns; folders
-    named `key=value` make a column `key` of text.
+    separated by commas, tabs or semicolons: by the one that gives the first rows as many fields as the header, or that
+    a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it is read. Every
+    column of a CSV or TSV file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field is "");
+    what it means is decided later, by the schema. The first line names the columns. Byte-order marks of UTF-8 and
+    UTF-16, Windows line ends, quoted fields with commas or line breaks in them and blank lines are understood; other
+    text needs its `encoding`. In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several
+    files are one table, if they have the same columns; folders named `key=value` make a column `key` of text.
 
-    `bad_rows="skip"` leaves out rows that cannot be read.
+    `bad_rows="skip"` leaves out rows that cannot be read: of too many or too few fields, with bytes that are not in the
+    encoding, or that are no JSON object with values of the types before.
 
     Raises `TableError`: no such file, empty, not text, not in the encoding, a row with too many or too few fields, a
     quote that is never closed, a column without a name, two columns of one name, a damaged file, files that differ.
@@ -163,7 +178,7 @@ def as_table(
     bad_rows: Literal["error", "skip"] = "error",
     unused: Iterable[str] = (),
 ) -> pa.Table:
-    """An Arrow table from a path, a pyarrow table or any frame that narwhals knows (pandas, polars, others).
+    """An Arrow table from a path, a list of paths, a pyarrow table or any frame that narwhals knows (pandas, polars).
 
     The index of a pandas frame is not a column. Column names become text. Intervals and periods of pandas become their
     names, sparse columns dense ones, and Arrow's views, runs and half-precision numbers the plain types of their
@@ -179,7 +194,7 @@ def as_table(
     """
     if isinstance(data, OpenTable):
         return data.ignoring(unused).read()
-    if isinstance(data, str | os.PathLike):
+    if is_source(data):
         return open_table(data, encoding=encoding, bad_rows=bad_rows).ignoring(unused).read()
     if isinstance(data, pa.Table):
         check_names(data.column_names, "the table")

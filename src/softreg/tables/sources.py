@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from softreg.tables.decoding import DecodedStream, encoding_name
 from softreg.tables.errors import TableError, listed, plural
 
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
@@ -43,6 +44,18 @@ class Part:
     def where(self) -> str:
         """The name of the file for messages."""
         return str(self.path)
+
+
+def is_source(data: Any) -> bool:
+    """Whether data are the path of a file or folder, a pattern, or a list of paths.
+
+    Example:
+        >>> is_source("a.csv"), is_source(["a.csv", Path("b.csv")]), is_source([1, 2])
+        (True, True, False)
+    """
+    if isinstance(data, list | tuple):
+        return all(isinstance(path, str | os.PathLike) for path in data)
+    return isinstance(data, str | os.PathLike)
 
 
 def find_parts(source: Any) -> list[Part]:
@@ -160,35 +173,13 @@ def open_bytes(part: Part) -> pa.NativeFile:
         raise TableError(f"{part.where!r} cannot be read: {reason}.") from None
 
 
-def open_text(part: Part, encoding: str | None) -> pa.NativeFile:
-    """The bytes of a text file in UTF-8; `encoding` None means UTF-8, or UTF-16 where a byte-order mark says so.
+def open_text(part: Part, encoding: str) -> Any:
+    """The bytes of a text file in UTF-8, as a binary stream; `encoding` is a standard name of `encoding_name`.
 
-    Raises `TableError` for an encoding that Python does not know.
+    Bytes that the encoding does not have become bytes that are no UTF-8.
     """
     raw = open_bytes(part)
-    if encoding is None:
-        head = read_head(part, 4)
-        encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    name = encoding_name(encoding)
-    return raw if name == "utf-8" else pa.transcoding_input_stream(raw, name, "utf-8")
-
-
-def encoding_name(encoding: str) -> str:
-    """The standard name of an encoding.
-
-    Example:
-        >>> encoding_name("Latin-1"), encoding_name("UTF8")
-        ('iso8859-1', 'utf-8')
-    """
-    import codecs
-
-    try:
-        name = codecs.lookup(encoding).name
-    except LookupError:
-        raise TableError(
-            f"There is no encoding {encoding!r}; usual ones are utf-8, latin-1, windows-1252 and utf-16."
-        ) from None
-    return "utf-8" if name == "utf-8-sig" else name
+    return raw if encoding == "utf-8" else DecodedStream(raw, encoding)
 
 
 def read_head(part: Part, size: int) -> bytes:
@@ -223,7 +214,7 @@ def check_text(part: Part, encoding: str | None) -> None:
     zero = -1 if wide else raw.find(b"\x00")
     if zero >= 0:
         raise TableError(
-            f"{part.where!r} is not CSV: byte {zero + 1:,} is zero, which text never holds. Expected a text "
-            "file in UTF-8 with a line of column names and rows below it, or a Parquet file that ends in "
-            ".parquet. If it is UTF-16, say so: --encoding utf-16-le (encoding='utf-16-le' in Python)."
+            f"{part.where!r} is not {'JSON' if part.form == 'json' else 'CSV'}: byte {zero + 1:,} is zero, which text "
+            "never holds. Expected a text file in UTF-8, or a Parquet file that ends in .parquet. If it is UTF-16, "
+            "say so: --encoding utf-16-le (encoding='utf-16-le' in Python)."
         )

@@ -19,6 +19,7 @@ from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import Kind
 from softreg.tables.reader import OpenTable, open_table
 from softreg.tables.schema import Schema, learn_schema
+from softreg.tables.sources import is_source
 from softreg.tables.survey import Memory, Survey, chosen_rows, is_large, survey
 
 CELLS = 1 << 24
@@ -53,7 +54,7 @@ def surveyed(
     """The survey of a table that is to be trained on in batches; None for one that memory is to hold."""
     if isinstance(data, Survey):
         return data
-    if isinstance(data, str | os.PathLike):
+    if is_source(data):
         data = open_table(data)
     if not isinstance(data, OpenTable):
         if memory == "low":

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 FILE, ROW = b"softreg.file", b"softreg.row"
+"""Keys of a batch's metadata: its file, and the number of rows of the file ahead of its first."""
+LEFT_OUT, BEFORE = b"softreg.left_out", b"softreg.before"
+"""The numbers of rows left out between its first and last, and how many rows the files before have."""
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+def input_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
+    """Numbers from 1 in the file of the rows at positions from 0 among those that were kept.
+
+    `left_out` are the numbers of the rows that were not.
+
+    Example:
+        >>> input_numbers([0, 1, 2], left_out=[2, 3]).tolist()
+        [1, 4, 5]
+    """
+    gone = np.unique(np.asarray(left_out, np.int64))
+    kept_before = gone - 1 - np.arange(len(gone))  # rows kept ahead of each that was not
+    places = np.asarray(positions, np.int64)
+    return places + 1 + np.searchsorted(kept_before, places, side="right")
 
 
 @dataclass(frozen=True)
@@ -26,6 +46,8 @@ class Where:
     file: str = ""
     files: tuple[tuple[int, str], ...] = ()
     """Where rows of several files are at hand: the position of the first row of each, and its file."""
+    left_out: tuple[int, ...] = ()
+    """Numbers of rows between these that were left out, as they could not be read."""
 
     def row(self, position: Any) -> str:
         """The row at a position, counted from 1, in words."""
@@ -34,7 +56,9 @@ class Where:
 
     def number(self, position: Any) -> int:
         """The number of the row at a position, counted from 1."""
-        return self.first + int(position if self.rows is None else self.rows[position]) + 1
+        place = int(position if self.rows is None else self.rows[position])
+        gone = [number - self.first for number in self.left_out]
+        return self.first + (int(input_numbers(place, gone)) if gone else place + 1)
 
 
 EVERYWHERE = Where()
@@ -50,4 +74,51 @@ def where_of(table: pa.Table | pa.RecordBatch) -> Where:
     told = table.schema.metadata or {}
     if ROW not in told:
         return EVERYWHERE
-    return Where(None, int(told[ROW]), told.get(FILE, b"").decode())
+    gone = tuple(int(number) for number in told.get(LEFT_OUT, b"").split())
+    return Where(None, int(told[ROW]), told.get(FILE, b"").decode(), left_out=gone)
+
+
+def placed(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", before: int = 0) -> Rows:
+    """A batch that says of itself where it is from: behind `kept` rows of its file, of which `left_out` were not kept.
+
+    `file` is named in messages; `before` is the number of rows of the files ahead of this one.
+
+    Example:
+        >>> numbers_of(placed(pa.record_batch({"a": [5, 6]}), 1, left_out=[1, 3])).tolist()
+        [4, 5]
+    """
+    ends = input_numbers([kept, kept + max(1, batch.num_rows) - 1], left_out)
+    inside = sorted({number for number in left_out if ends[0] < number < ends[1]})
+    told = {ROW: str(ends[0] - 1).encode(), BEFORE: str(before).encode()}
+    if file:
+        told[FILE] = file.encode(errors="replace")
+    if inside:
+        told[LEFT_OUT] = " ".join(map(str, inside)).encode()
+    return batch.replace_schema_metadata(told)
+
+
+def numbers_of(batch: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
+    """The numbers from 1 of the rows of a batch, counted through all files and with the rows that were left out.
+
+    Example:
+        >>> numbers_of(pa.table({"a": [7, 8]})).tolist()
+        [1, 2]
+    """
+    told, where = batch.schema.metadata or {}, where_of(batch)
+    gone = [number - where.first for number in where.left_out]
+    return int(told.get(BEFORE, 0)) + where.first + input_numbers(np.arange(batch.num_rows), gone)
+
+
+def kept_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
+    """Some rows of a batch, which still says of itself where they are from.
+
+    Example:
+        >>> numbers_of(kept_rows(pa.record_batch({"a": [5, 6, 7]}), np.array([False, True, True]))).tolist()
+        [2, 3]
+    """
+    told: dict[bytes, bytes] = dict(batch.schema.metadata or {})
+    where: Where = where_of(batch)
+    numbers: NDArray[np.int64] = numbers_of(batch)[~keep] - int(told.get(BEFORE, 0))
+    gone = sorted({*where.left_out, *numbers.tolist()})
+    told |= {ROW: str(where.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
+    return batch.filter(pa.array(keep)).replace_schema_metadata(told)

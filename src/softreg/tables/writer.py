@@ -19,17 +19,21 @@ from softreg.tables import arrays
 from softreg.tables.errors import TableError, shown
 from softreg.tables.sources import PARQUET_ENDINGS
 
-LABEL = "prediction"
+LABEL, ROW = "prediction", "row"
 ARROW_FILES = (".arrow", ".feather")
 
 
 def prediction_table(
-    classes: Sequence[str] | ArrayLike, P: ArrayLike, predicted: Sequence[str] | ArrayLike
+    classes: Sequence[str] | ArrayLike,
+    P: ArrayLike,
+    predicted: Sequence[str] | ArrayLike,
+    rows: ArrayLike | None = None,
 ) -> pa.Table:
     """A table of predictions: first the label predicted, then the probability of each class under its name.
 
     The first column is called `prediction`; if a class has that name, an underscore is added to the column's
-    (`prediction_`), and another while that, too, is a class. `P` is (n, q), `predicted` (n,).
+    (`prediction_`), and another while that, too, is a class. `P` is (n, q), `predicted` (n,). With `rows` (n,), the
+    numbers of the rows in the input, a column `row` of them comes first, by the same rule for its name.
 
     Raises `ValueError` where the shapes do not fit together.
 
@@ -42,11 +46,18 @@ def prediction_table(
     words = [str(word) for word in np.asarray(predicted).tolist()]
     if P.shape != (len(words), len(names)):
         raise ValueError(f"P is {P.shape}; expected {(len(words), len(names))}: a row a label, a column a class")
-    first = LABEL
-    while first in names:
-        first += "_"
     columns = [arrays.words(words), *map(arrays.numbers, P.T)]
-    return pa.table(columns, names=[first, *names])
+    if rows is None:
+        return pa.table(columns, names=[_free(LABEL, names), *names])
+    numbers = arrays.numbers(np.asarray(rows, dtype=np.int64))
+    return pa.table([numbers, *columns], names=[_free(ROW, names), _free(LABEL, names), *names])
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """The name, with as many underscores behind it as make it differ from the names of the classes."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def predictions_csv(
@@ -71,9 +82,11 @@ def predictions_csv(
 
 @contextmanager
 def writing_predictions(
-    path: str | os.PathLike[str], classes: Sequence[str] | ArrayLike
-) -> Iterator[Callable[[ArrayLike], None]]:
+    path: str | os.PathLike[str], classes: Sequence[str] | ArrayLike, *, rows: bool = False
+) -> Iterator[Callable[..., None]]:
     """Give a function that writes the probabilities (n, q) of the next rows, with the most likely label of each.
+
+    With `rows`, the function takes the numbers (n,) of the rows in the input, too, which become a first column `row`.
 
     CSV for `.csv`, tab-separated for `.tsv`, Parquet for `.parquet`, Arrow for `.arrow` and `.feather`. The file
     appears at the end, whole, or not at all.
@@ -101,24 +114,24 @@ def writing_predictions(
         raise TableError(f"The folder {str(path.parent)!r} does not exist, so {path.name!r} cannot be written there.")
     if path.is_dir():
         raise TableError(f"{str(path)!r} is a folder; name a file to write the predictions to.")
-    with atomic_path(path) as draft, prediction_sink(str(draft), classes, ending) as write:
+    with atomic_path(path) as draft, prediction_sink(str(draft), classes, ending, rows=rows) as write:
         yield write
 
 
 @contextmanager
 def prediction_sink(
-    sink: Any, classes: Sequence[str] | ArrayLike, ending: str = ".csv"
-) -> Iterator[Callable[[ArrayLike], None]]:
+    sink: Any, classes: Sequence[str] | ArrayLike, ending: str = ".csv", *, rows: bool = False
+) -> Iterator[Callable[..., None]]:
     """The same for a path or an open binary file that is written to at once, in the form that the ending says."""
-    schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), []).schema
+    schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
     words = arrays.words([str(word) for word in np.asarray(classes).tolist()])
     writer: Any
     if ending in PARQUET_ENDINGS:
         import pyarrow.parquet as pq
 
-        numbers = schema.names[1:]  # probabilities hardly repeat: neither dictionaries nor compression would pay
+        numbers = schema.names[1 + rows :]  # probabilities hardly repeat: no dictionary or compression pays
         writer = pq.ParquetWriter(
-            sink, schema, use_dictionary=schema.names[:1], compression=dict.fromkeys(numbers, "NONE")
+            sink, schema, use_dictionary=[schema.names[rows]], compression=dict.fromkeys(numbers, "NONE")
         )
     elif ending in ARROW_FILES:
         writer = pa.ipc.new_file(sink, schema)
@@ -127,11 +140,13 @@ def prediction_sink(
             sink, schema, write_options=pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
         )
 
-    def write(P: ArrayLike) -> None:
+    def write(P: ArrayLike, numbers: ArrayLike | None = None) -> None:
         P = np.asarray(P, dtype=np.float64)
         if P.ndim != 2 or P.shape[1] != len(words):
             raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
         columns = [words.take(arrays.numbers(P.argmax(axis=1))), *map(arrays.numbers, P.T)]
+        if rows:
+            columns.insert(0, arrays.numbers(np.asarray(numbers, dtype=np.int64)))
         writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
     with writer:
