@@ -32,7 +32,7 @@ def one_round(P: np.ndarray, y: np.ndarray, seconds: dict[str, list[float]]) -> 
     timed(seconds, "intervals, gap, exact test, classes", lambda: found.trust)
     timed(seconds, "areas under curves", lambda: found.ranking)
     doubts = timed(seconds, "label audit", lambda: label_audit(P, y))
-    rows = show_rows(found, doubts.order[:12], p_wrong=doubts.p_wrong[doubts.order[:12]])
+    rows = show_rows(found, doubts.order[:12], p_wrong=doubts.suspicion[doubts.order[:12]])
     surprising = show_rows(found, found.most_surprising)
     data = ReportData("Audit", found, doubtful=rows, most_surprising=surprising, trained=False)
     return len(timed(seconds, "the page", lambda: render_report(data)).encode())

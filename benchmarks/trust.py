@@ -139,7 +139,7 @@ def ranked(P: np.ndarray, y: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
     ours = np.empty(len(y))
     ours[found.order] = -np.arange(len(y))
     scores = {
-        "p_wrong": ours,
+        "suspicion": ours,
         "surprisal": found.surprisal,
         "surprisal minus entropy": found.surprisal - entropy(P),
         "margin": found.margin,
@@ -165,7 +165,7 @@ def main() -> None:
         return
     for name in rounds[0]:
         figures = ", ".join(f"{one[name]:.3f}" for one in rounds)
-        told(f"MNIST, 1% of labels flipped: average precision, {name}", figures, "0.74" if name == "p_wrong" else "")
+        told(f"MNIST, 1% of labels flipped: average precision, {name}", figures, "0.74" if name == "suspicion" else "")
 
 
 if __name__ == "__main__":

@@ -71,14 +71,14 @@ def test_flips_between_one_pair_are_counted_there_and_found() -> None:
     assert ours > average_precision_score(y != truth, found.surprisal)
     top = found.order[: flips // 2]
     assert np.mean(found.suggested[top] == truth[top]) > 0.9
-    assert found.p_wrong[top].mean() > 0.7
+    assert found.suspicion[top].mean() > 0.7
 
 
 def test_good_labels_are_left_alone() -> None:
     X, y = rings(seed=4)
     found = label_audit(out_of_fold(X, y, 1e-3), y)
     assert found.expected_wrong < 0.02 * len(y)
-    assert (found.p_wrong > 0.5).sum() < 0.01 * len(y)
+    assert (found.suspicion > 0.5).sum() < 0.01 * len(y)
 
 
 def test_figures_of_a_row_are_what_they_say() -> None:
@@ -98,10 +98,10 @@ def test_the_frame_holds_the_most_suspicious_rows_first() -> None:
     found = label_audit(out_of_fold(X, y, 1e-3), names, classes=["ham", "spam", "other"])
     table = found.frame(10)
     assert table.num_rows == 10
-    assert table.column_names == ["row", "given", "suggested", "p_wrong", "surprisal", "margin", "rank_in_class"]
+    assert table.column_names == ["row", "given", "suggested", "suspicion", "surprisal", "margin", "rank_in_class"]
     assert table["row"].to_pylist() == found.order[:10].tolist()
     assert table["given"].to_pylist() == names[found.order[:10]].tolist()
-    assert (np.diff(table["p_wrong"].to_pylist()) <= 0).all()
+    assert (np.diff(table["suspicion"].to_pylist()) <= 0).all()
     assert found.frame().num_rows == 300
 
 
@@ -111,7 +111,7 @@ def test_the_order_of_classes_and_rows_does_not_matter() -> None:
     one = label_audit(P, y, second_opinion=False)
     turned, rows = [2, 0, 1], random.permutation(200)
     other = label_audit(P[rows][:, turned], np.argsort(turned)[y][rows], second_opinion=False)
-    assert other.p_wrong == pytest.approx(one.p_wrong[rows])
+    assert other.suspicion == pytest.approx(one.suspicion[rows])
     assert other.noise == pytest.approx(one.noise[np.ix_(turned, turned)])
 
 
@@ -129,6 +129,6 @@ def test_impossible_labels_and_lengths() -> None:
     found = label_audit([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], [1, 0, 1])
     assert found.surprisal[0] == np.inf
     assert found.order[0] == 0
-    assert np.isfinite(found.p_wrong).all()
+    assert np.isfinite(found.suspicion).all()
     with pytest.raises(ValueError, match="P has 1 rows and y 2 labels"):
         label_audit([[0.5, 0.5]], [0, 1])

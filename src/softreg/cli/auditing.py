@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -21,9 +22,15 @@ from softreg.cli.pages import write_page
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import labels, read_table
+from softreg.tables.writer import LABEL
 
+OWN = (LABEL, "row")
+"""Columns that `softreg predict` writes beside those of the classes."""
 ROUNDED = 0.02
 """How far a row of probabilities may be from a sum of 1: they may have been written with few digits."""
+
+SAME = 1e-6
+"""Sums that differ by less are equally exact."""
 
 
 def audit_table(data: Path, target: str, report: Path | None, costs: Sequence[str], *, as_json: bool) -> None:
@@ -56,10 +63,11 @@ def audit_table(data: Path, target: str, report: Path | None, costs: Sequence[st
 
 
 def probabilities(table: pa.Table, target: str, given: NDArray[np.str_]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """The classes and their probabilities (n, q): the columns that are named like labels, and others of their kind.
+    """The classes and their probabilities (n, q): the columns that are named like labels, and classes that never occur.
 
-    A class that never occurs as a label has a column too, so every column of numbers from 0 to 1 counts if all of them
-    together make rows that sum to 1; else only those named like labels.
+    A class that never occurs as a label has a column too, so other columns of numbers from 0 to 1 are classes if the
+    rows then sum to 1 at least as exactly as without them. The columns that `softreg predict` writes beside the classes
+    (`OWN`) are none, unless a label has that name, and neither are columns that hold nothing but 0.
     """
     occur = sorted(set(given.tolist()))
     missing = [label for label in occur if label not in table.column_names or label == target]
@@ -71,23 +79,43 @@ def probabilities(table: pa.Table, target: str, given: NDArray[np.str_]) -> tupl
         )
     read = {name: _numbers(table.column(name)) for name in table.column_names if name != target}
     columns = {name: p for name, p in read.items() if p is not None and ((p >= 0) & (p <= 1)).all()}
-    shares = list(columns)
     for label in occur:
         if label not in columns:
             raise Complaint(
                 f"Column {clipped(label)!r} is to hold the probabilities of a class, but not every value is a number "
                 "from 0 to 1."
             )
-    for names in (shares, occur):
-        P = np.column_stack([columns[name] for name in names])
-        total = P.sum(axis=1)
-        if len(names) > 1 and (abs(total - 1) <= ROUNDED).all():
-            return tuple(names), P / total[:, None]
-    row = int(np.argmax(abs(total - 1) > ROUNDED))
+    choices = [_sums(names, columns) for names in _candidates(table.column_names, occur, columns)]
+    least = min(np.abs(choice[2]).max() for choice in choices) + SAME
+    names, P, off = next(choice for choice in choices if np.abs(choice[2]).max() <= least)
+    if np.abs(off).max() <= ROUNDED:
+        return names, P / (1 + off)[:, None]
+    row = int(np.argmax(np.abs(off) > ROUNDED))
     raise Complaint(
-        f"The probabilities of row {row + 1:,} (counted from 1, without the header) sum to {total[row]:.6g}, not to 1; "
-        f"the columns are {named(occur)}. Is a class missing, or are these scores of another kind?"
+        f"The probabilities of row {row + 1:,} (counted from 1, without the header) sum to {1 + off[row]:.6g}, not to "
+        f"1; the columns are {named(names)}. Is a class missing, or are these scores of another kind?"
     )
+
+
+def _candidates(
+    header: Sequence[str], occur: Sequence[str], columns: Mapping[str, NDArray[np.float64]]
+) -> list[tuple[str, ...]]:
+    """Sets of columns that may be the classes, the likeliest first; each holds all labels that occur."""
+    own = next((name for name in header if name.rstrip("_") == LABEL and name not in occur), None)
+    shares = [name for name in columns if name in occur or (name not in OWN and name != own and columns[name].any())]
+    found = [tuple(shares), tuple(name for name in header if name in occur)]
+    if own is not None:  # `softreg predict` writes the classes in a row after its prediction
+        after = takewhile(columns.__contains__, header[list(header).index(own) + 1 :])
+        found.insert(0, tuple(name for name in after if name in shares))
+    return [names for names in dict.fromkeys(found) if len(names) > 1 and set(occur) <= set(names)] or [tuple(occur)]
+
+
+def _sums(
+    names: tuple[str, ...], columns: Mapping[str, NDArray[np.float64]]
+) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]:
+    """Columns (n, q), their names, and how far the sum of each row (n,) is from 1."""
+    P = np.column_stack([columns[name] for name in names])
+    return names, P, P.sum(axis=1) - 1
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:

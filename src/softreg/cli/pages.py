@@ -127,8 +127,8 @@ def _doubts(found: Audit) -> _Doubts:
         return _Doubts(nobody, np.zeros(0), nobody, None)
     labels = label_audit(found.P, found.codes, range(len(found.classes)))
     first = labels.order[:MOST_DOUBTFUL]
-    first = first[labels.p_wrong[first] >= LEAST_DOUBT]
-    return _Doubts(first, labels.p_wrong[first], labels.suggested[first], labels.expected_wrong)
+    first = first[labels.suspicion[first] >= LEAST_DOUBT]
+    return _Doubts(first, labels.suspicion[first], labels.suggested[first], labels.expected_wrong)
 
 
 def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple[str, str, str], ...]:

@@ -11,9 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.repairs import REPAIRS, out_of_fold, worth_trying
-from softreg.models.scaling import Codes, Floats, folds
+from softreg.models.scaling import Codes, Floats, folds, least_positive, without_zeros
 from softreg.probability import Classes, check_probabilities
-from softreg.probability.label_arrays import label_array
 from softreg.probability.prior import estimate_rates, shift_rates
 
 
@@ -36,8 +35,12 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
 
     Fit it on probabilities of rows that their model was **not** trained on (out of fold, or held out): a model's own
     training rows look more certain than others. With method="auto", repairs are tried by cross-validation, the simplest
-    first, and a more supple one is kept only if its log loss is lower by more than `caution` standard errors; where
-    nothing helps, probabilities stay as they are.
+    first, and a more flexible one is kept only if its log loss is lower by more than `caution` standard errors; where
+    nothing helps, probabilities above 0 stay as they are.
+
+    A probability of exactly 0, as a forest gives it, would cost an infinite loss where that class occurs. Whatever the
+    method, the zeros of a row share half the smallest positive probability seen in `fit` (half a vote of the forest),
+    and at most 1 / (2 n) where `fit` saw no zero.
 
         temperature   softmax(t log P)                 one number
         vector        softmax(s * log P + b)           a scale and a bias for each class
@@ -46,13 +49,13 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
 
     Parameters:
         method: "auto", or a repair by name ("none", "temperature", "vector", "matrix", "isotonic").
-        caution: standard errors by which the more supple repair must win, >= 0.
+        caution: standard errors by which the more flexible repair must win, >= 0.
         folds: of the cross-validation, at least 2.
         seed: which row lies in which fold.
 
     After fit:
         classes_ (q,), method_ (the repair in use), trials_ (what was tried, `Trial` records), repair_ (the record that
-        does it), class_rates_ (q,) of the labels.
+        does it), floor_ (what the zeros of a row share), class_rates_ (q,) of the labels.
 
     Example:
         >>> from softreg import softmax
@@ -78,12 +81,14 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
     def fit(self, P: ArrayLike, y: Any, classes: Any = None) -> Calibrator:
         """Learn the repair from probabilities P (n, q) and hard labels y (n,).
 
-        `classes` (q,) names the columns of P; without, they are the labels of y in sorted order if these are q, or the
-        integers 0 .. q - 1. Raises `ValueError` for rows that are no distributions, labels that are no classes, and
-        parameters outside their range.
+        `classes` (q,) names the columns of P; without, they are the labels of y in sorted order, of which there must
+        then be q. Raises `ValueError` for rows that are no distributions, labels that are no classes, labels of fewer
+        classes than P has columns where `classes` is not given, and parameters outside their range.
         """
         self._check_parameters()
         P, known, codes = labelled(P, y, classes, least=self.folds)
+        self.floor_ = least_positive(P) if (P == 0).any() else min(least_positive(P), 0.5 / len(P))
+        P = without_zeros(P, self.floor_)
         names = worth_trying(codes, P.shape[1]) if self.method == "auto" else list(dict.fromkeys(["none", self.method]))
         self.trials_ = self._tried(names, P, codes)
         self.method_ = (
@@ -119,7 +124,7 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
         P = probability_matrix(P)
         if P.shape[1] != len(self.classes_):
             raise ValueError(f"P has {P.shape[1]} columns, but was fitted with {len(self.classes_)} classes.")
-        repaired = self.repair_.apply(P)
+        repaired = self.repair_.apply(without_zeros(P, self.floor_))
         if class_rates is None:
             return np.asarray(repaired)
         before = self.class_rates_
@@ -172,17 +177,17 @@ def labelled(P: ArrayLike, y: Any, classes: Any, *, least: int = 1) -> tuple[Flo
 
 
 def what_columns_are(y: Any, classes: Any, q: int) -> Classes:
-    """The classes that the columns of P stand for: those named, or those of y, or 0 .. q - 1."""
-    if classes is not None:
-        known = Classes.of(classes)
-    else:
-        values = label_array(y, "y")
-        known = Classes(values)
-        if len(known) != q and values.dtype.kind in "iu" and values.min() >= 0 and values.max() < q:
-            known = Classes.of(np.arange(q))
+    """The classes that the columns of P stand for: those named, or all labels of y in sorted order.
+
+    Where a class does not occur in y, the place of the others is a guess: labels 1 to 3 may be columns 0 to 2 of the
+    classes 1 to 4, or columns 1 to 3 of the classes 0 to 3. So `classes` must then be given.
+    """
+    known = Classes.of(classes) if classes is not None else Classes(y)
     if len(known) != q:
+        where = "named" if classes is not None else "in y"
         raise ValueError(
-            f"P has {q} columns and there are {len(known)} classes ({known.listing()}); name the columns: "
-            "fit(P, y, classes=[...])."
+            f"P has {q} columns and there are {len(known)} classes {where} ({known.listing()}). Name the class of each "
+            "column, in order: fit(P, y, classes=[...]). For a fitted model they are model.classes_; where y holds "
+            f"codes, they are range({q})."
         )
     return known

@@ -1,4 +1,4 @@
-"""Ways to repair probabilities, each a record that turns an (n, q) matrix into another."""
+"""Ways to repair probabilities, each a record that turns an (n, q) matrix of positive numbers into another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.models.scaling import Codes, Floats, Scaling, fit_scaling, log_probabilities
+from softreg.models.scaling import Codes, Floats, Scaling, fit_scaling
 from softreg.optimize import l2, minimise
 from softreg.probability import softmax
 from softreg.rows import as_rows
@@ -44,11 +44,10 @@ class Scaled:
     """Temperature and vector scaling: `softmax(scale * log P + bias)`."""
 
     scaling: Scaling
-    floor: float
 
     def apply(self, P: Floats) -> Floats:
         """Scale and shift the log-probabilities of each class."""
-        return self.scaling.apply(log_probabilities(P, self.floor)[0])
+        return self.scaling.apply(np.log(P))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +56,10 @@ class Matrix:
 
     W: Floats
     b: Floats
-    floor: float
 
     def apply(self, P: Floats) -> Floats:
         """Mix the log-probabilities of all classes."""
-        return np.asarray(softmax(log_probabilities(P, self.floor)[0] @ self.W + self.b), dtype=np.float64)
+        return np.asarray(softmax(np.log(P) @ self.W + self.b), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,21 +87,18 @@ def nothing(P: Floats, y: Codes) -> Repair:
 
 def temperature(P: Floats, y: Codes) -> Repair:
     """One number by which all log-probabilities are multiplied."""
-    L, floor = log_probabilities(P)
-    return Scaled(fit_scaling(L, y, shared=True), floor)
+    return Scaled(fit_scaling(np.log(P), y, shared=True))
 
 
 def vector(P: Floats, y: Codes) -> Repair:
     """A scale and a bias for each class."""
-    L, floor = log_probabilities(P)
-    return Scaled(fit_scaling(L, y, shared=False), floor)
+    return Scaled(fit_scaling(np.log(P), y, shared=False))
 
 
 def matrix(P: Floats, y: Codes) -> Repair:
     """A softmax regression on the log-probabilities, with the least penalty that keeps it finite."""
-    L, floor = log_probabilities(P)
-    (found,) = minimise(as_rows(L, y, None), P.shape[1], l2(0.1 / len(y)))
-    return Matrix(found.W, found.b, floor)
+    (found,) = minimise(as_rows(np.log(P), y, None), P.shape[1], l2(0.1 / len(y)))
+    return Matrix(found.W, found.b)
 
 
 def isotonic(P: Floats, y: Codes) -> Repair:
@@ -122,7 +117,7 @@ REPAIRS: dict[str, Callable[[Floats, Codes], Repair]] = {
     "matrix": matrix,
     "isotonic": isotonic,
 }
-"""From the simplest to the most supple."""
+"""From the simplest to the most flexible."""
 
 
 def worth_trying(y: Codes, q: int) -> list[str]:

@@ -106,19 +106,46 @@ def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool) -> tuple[Floats, 
     return gradient / n, hessian / n
 
 
-def log_probabilities(P: NDArray[np.floating], floor: float | None = None) -> tuple[Floats, float]:
-    """Finite log-probabilities and the floor that made them so: zeros become half the smallest number above zero.
+def least_positive(P: NDArray[np.floating]) -> float:
+    """Half the smallest number above zero: what the zeros of a row are read as, together. A forest's is half a vote.
 
-    A forest's 0 of 100 votes is then read as half a vote. A `floor` found on other rows is used as it is.
+    >>> least_positive(np.array([[1.0, 0.0], [0.75, 0.25]]))
+    0.125
+    """
+    P = np.asarray(P, dtype=np.float64)
+    return float(P[P > 0].min()) / 2 or 5e-324
+
+
+def without_zeros(P: NDArray[np.floating], floor: float) -> Floats:
+    """Probabilities (n, q) in which the zeros of a row share the mass `floor`; a row without zeros stays as it is.
+
+    The share of a zero is at most half the row's own smallest positive number, so that the order of classes stays, and
+    rows with zeros are divided by their new sum.
+
+    >>> without_zeros(np.array([[1.0, 0.0], [0.999, 0.001]]), 0.25).tolist()
+    [[0.8, 0.2], [0.999, 0.001]]
+    """
+    positive: Floats = np.array(P, dtype=np.float64)
+    rows = np.flatnonzero((positive == 0).any(axis=1))
+    if len(rows):
+        some = positive[rows]
+        zero = some == 0
+        least = np.where(zero, np.inf, some).min(axis=1) / 2
+        share = np.maximum(np.minimum(floor / zero.sum(axis=1), least), 5e-324)
+        some[zero] = np.broadcast_to(share[:, None], zero.shape)[zero]
+        positive[rows] = some / some.sum(axis=1, keepdims=True)
+    return positive
+
+
+def log_probabilities(P: NDArray[np.floating], floor: float | None = None) -> tuple[Floats, float]:
+    """Finite log-probabilities (n, q) and the floor of their zeros, `least_positive(P)` unless given.
 
     >>> L, floor = log_probabilities(np.array([[1.0, 0.0], [0.75, 0.25]]))
     >>> floor, np.exp(L).round(3).tolist()
-    (0.125, [[1.0, 0.125], [0.75, 0.25]])
+    (0.125, [[0.889, 0.111], [0.75, 0.25]])
     """
-    P = np.asarray(P, dtype=np.float64)
-    if floor is None:
-        floor = float(P[P > 0].min()) / 2 or 5e-324
-    return np.log(np.maximum(P, floor)), floor
+    floor = least_positive(P) if floor is None else floor
+    return np.log(without_zeros(P, floor)), floor
 
 
 def folds(y: Codes, count: int, seed: int) -> NDArray[np.int64]:

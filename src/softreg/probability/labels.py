@@ -251,6 +251,36 @@ def check_codes(codes: ArrayLike, q: int, name: str) -> IntArray:
     return a.astype(np.intp, copy=False)
 
 
+def codes_among(y: ArrayLike, classes: Any) -> NDArray[Any]:
+    """Codes of labels that may have come as codes already, where it is certain which they are.
+
+    y: (n,), labels among `classes` (q,), or codes 0 .. q - 1. Integers that are both at once and would mean different
+    classes raise `ValueError`. What is neither is given back as it is, for the caller's own check.
+
+    >>> codes_among(["b", "a"], ["a", "b"]).tolist(), codes_among([0, 1], ["a", "b"]).tolist()
+    ([1, 0], [0, 1])
+    >>> codes_among([1, 2], [1, 2, 3])
+    Traceback (most recent call last):
+    ...
+    ValueError: y holds integers that are both labels of the classes 1, 2, 3 and codes 0 to 2, which would mean \
+different classes. Give codes, Classes.of(classes).encode(y), and the classes as text.
+    """
+    try:
+        known = classes if isinstance(classes, Classes) else Classes.of(list(classes))
+        values = label_array(y, "y")
+    except ValueError:
+        return np.asarray(y)
+    places = known.find(values)
+    are_labels = bool((places >= 0).all())
+    are_codes = values.dtype.kind in "iu" and bool(((values >= 0) & (values < len(known))).all())
+    if are_labels and are_codes and not np.array_equal(places, values):
+        raise ValueError(
+            f"y holds integers that are both labels of the classes {known.listing()} and codes 0 to {len(known) - 1}, "
+            "which would mean different classes. Give codes, Classes.of(classes).encode(y), and the classes as text."
+        )
+    return np.asarray(places if are_labels else values)
+
+
 def codes_or_probabilities(y: ArrayLike, P: FloatArray) -> NDArray[Any]:
     """Check labels that belong to the rows of P (..., q): codes of shape (...), or probabilities as P has.
 

@@ -18,6 +18,7 @@ from softreg.probability import (
     most_likely,
     surprisal,
 )
+from softreg.probability.labels import codes_among
 from softreg.report.reliability import Reliability, reliability_curve
 from softreg.report.trust import Ranking, Trust, ranking, trust
 
@@ -129,12 +130,12 @@ def audit(
     themselves, and the baseline is their entropy; with it (the training rows' rates, say), it is what knowing
     these alone would have cost.
 
-    `P` (n, q) holds distributions; `codes` (n,) holds the place of the given label in `classes` (q,); `shown`
-    is how many least and most surprising rows are named and `bins` how many intervals of probability the
-    reliability curves have. A probability of 0 for a given label makes log_loss inf and skill -inf. Where
-    only one class occurs there is nothing to explain, and skill is 0 for a model that is sure of it, -inf
-    otherwise. Raises `ValueError` for no rows, for codes outside 0..q-1, for a wrong number of classes and
-    for rows of `P` that are no distribution.
+    `P` (n, q) holds distributions; `codes` (n,) holds the place of the given label in `classes` (q,), or the labels
+    themselves; integers that could be either and would mean different classes are refused. `shown` is how many
+    least and most surprising rows are named and `bins` how many intervals of probability the reliability curves
+    have. A probability of 0 for a given label makes log_loss inf and skill -inf. Where only one class occurs there
+    is nothing to explain, and skill is 0 for a model that is sure of it, -inf otherwise. Raises `ValueError` for no
+    rows, for codes outside 0..q-1, for a wrong number of classes and for rows of `P` that are no distribution.
 
     >>> found = audit([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], [0, 1, 1], ["ham", "spam"])
     >>> found.accuracy == 2 / 3, round(found.log_loss_bits, 3), found.confusion.tolist()
@@ -143,7 +144,7 @@ def audit(
     Source: Good, "Rational decisions" (1952), for the log loss; Cover and Thomas, "Elements of Information
     Theory", for the share of entropy explained.
     """
-    P, codes, names = check_probabilities(P), np.asarray(codes), tuple(str(label) for label in classes)
+    P, codes, names = check_probabilities(P), codes_among(codes, classes), tuple(str(label) for label in classes)
     _check(P, codes, names)
     codes, (n, q) = codes.astype(np.int64), P.shape
     held_out_rates = np.bincount(codes, minlength=q) / n
