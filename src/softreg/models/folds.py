@@ -170,13 +170,6 @@ def _numbers(rows: Any, n: int, fold: int, what: str) -> NDArray[np.intp]:
     return np.asarray(np.where(values < 0, values + n, values), dtype=np.intp)
 
 
-def class_mass(V: Array, labels: Array, q: int) -> Array:
-    """How much weight each class (q) has among the rows of each model (m), (m, q)."""
-    if labels.ndim == 2:
-        return np.asarray(V @ labels)
-    return np.stack([np.bincount(labels, weights=row, minlength=q) for row in V])
-
-
 def check_fold_classes(mass: Array, classes: NDArray[Any]) -> None:
     """Raise `ValueError` for a fold (K, q) whose training rows show fewer than two classes."""
     shown = (mass > 0).sum(axis=1)
