@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
+from softreg.tables.changes import encoded_changes
 from softreg.tables.choosing import Choice, fit_model
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
@@ -143,8 +144,7 @@ class TableClassifier:
         if (y == y[0]).all():  # of several classes, the training rows hold one
             check_labels(y, self.target)
         if self.groups is not None:
-            together = group_codes(table, self.groups, self.target)
-            choice = replace(choice, groups=together if chosen is None else together[chosen])
+            choice = replace(choice, groups=group_codes(table, self.groups, self.target, chosen))
         schema = learn_schema(table, self.target, drop=self._dropped(), rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.encode(table, chosen)
@@ -217,7 +217,8 @@ class TableClassifier:
         chosen = row_numbers(rows, table.num_rows)
         y = labels(table, self.target)
         X = self.encoder_.transform(table, chosen)
-        return infer(self.model_, X, y if chosen is None else y[chosen], reference=reference, errors=errors)
+        found = infer(self.model_, X, y if chosen is None else y[chosen], reference=reference, errors=errors)
+        return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
