@@ -79,15 +79,16 @@ def test_demo_installs_once_and_runs_the_command(make: Make, tmp_path: Path) -> 
 
 
 def test_test_installs_again_when_pyproject_changes(make: Make, tmp_path: Path) -> None:
+    timing, others = "python -m pytest -m timing", "python -m pytest -m not timing -n auto --dist worksteal"
     make("test", "PYTEST_ARGS=-k entropy")
     install = "python -m pip install --quiet -e .[test]"
-    assert calls(tmp_path) == [install, "python -m pytest -k entropy"]
+    assert calls(tmp_path) == [install, f"{timing} -k entropy", f"{others} -k entropy"]
     make("test")
-    assert calls(tmp_path)[2:] == ["python -m pytest"]
+    assert calls(tmp_path)[3:] == [timing, others]
     later = (tmp_path / ".venv" / ".test").stat().st_mtime + 5
     os.utime(tmp_path / "pyproject.toml", (later, later))
     make("test")
-    assert calls(tmp_path)[3:] == [install, "python -m pytest"]
+    assert calls(tmp_path)[5:] == [install, timing, others]
 
 
 def test_lint_checks_style_formatting_and_types(make: Make, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_number_of_folds_keeps_groups_together(problem):
     [
         (5, ROWS % 3, "cv=5 folds need as many groups at least, but groups has 3"),
         (None, ROWS % 3, "cv=5 folds need as many groups"),
-        (3, ROWS[1:], "groups has the shape \\(299,\\); expected one group for each of the 300 rows"),
+        (3, ROWS[1:], "groups has the shape \\(299,\\); expected one value for each of the 300 rows"),
         ("loo", GROUPS, "cv='loo' leaves out single rows"),
         (GroupKFold(9), GROUPS, "number of groups: 7"),
         (GroupKFold(3), None, "groups"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from softreg.models import Added, CodeLength, added_on_rows, infer, prequential_codelength
+from softreg.models.effects import Change
 from softreg.report import Effect
 from softreg.tables import TableClassifier
+from softreg.tables.changes import encoded_changes
 from softreg.tables.codes import NumberCode
+from softreg.tables.encoder import Encoder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,26 +70,39 @@ def _effects(classifier: TableClassifier, X: Any, y: NDArray[Any]) -> tuple[Effe
     if X.shape[1] * len(model.classes_) > MOST_PARAMETERS:
         return ()
     try:
-        found = infer(model, X, y).effects()
+        inference = infer(model, X, y)
+        changes = {**inference.changes, **encoded_changes(classifier.encoder_, X)}
+        found = replace(inference, changes=changes).effects()
     except ValueError:  # an l1 part, or no finite optimum: then there are no errors to speak of
         return ()
-    scale = {
-        code.name: code.scale for code in classifier.encoder_.codes if isinstance(code, NumberCode) and not code.knots
-    }
     error = np.where(found.std_error > 0, found.std_error, np.inf)
     sure = np.abs(found.estimate) / error  # (q, d)
     best = np.full(X.shape[1], 1) if len(found.classes) == 2 else np.abs(found.estimate).argmax(axis=0)
-    at = np.arange(X.shape[1])
+    at, shown = np.arange(X.shape[1]), _shown_features(classifier.encoder_, changes)
     order = np.argsort(-sure[best, at], kind="stable")[:MOST_EFFECTS]
     return tuple(
         Effect(
-            f"{found_name} (+{scale[found_name]:.3g})" if found_name in scale else found_name,
+            shown[j],
             str(found.classes[k]),
             float(found.estimate[k, j]),
             float(found.lower[k, j]),
             float(found.upper[k, j]),
         )
         for j in order
-        for k, found_name in [(int(best[j]), classifier.feature_names_out_[j])]
+        for k in [int(best[j])]
         if sure[k, j] > 0
     )
+
+
+def _shown_features(encoder: Encoder, changes: Mapping[int, Change]) -> list[str]:
+    """What changes, by place of the feature: `sex=female rather than male`, `age (+12)`: a standard deviation more."""
+    shown: list[str] = []
+    for code in encoder.codes:
+        for place, feature in enumerate(code.features):
+            if (change := changes.get(len(shown))) is not None:
+                shown.append(f"{feature}{':' if change.words[0].isdigit() else ''} {change.words}")
+            elif isinstance(code, NumberCode) and place == 0 and not code.knots:
+                shown.append(f"{feature} (+{code.scale:.3g})")
+            else:
+                shown.append(feature)
+    return shown

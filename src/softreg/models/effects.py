@@ -1,14 +1,128 @@
-"""Average marginal effects of the columns on the probabilities, and how they depend on the parameters."""
+"""Average marginal effects of the columns on the probabilities, and how they depend on the parameters.
+
+Of a number, the effect is the mean derivative of the probability. Of a column of zeros and ones, and of a level of a
+category, a derivative describes no change that a row could have: the effect is the mean difference of the probabilities
+between two values of the column (a discrete change). Greene, Econometric Analysis (2012), section 17.3.2.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from softreg.models.likelihood import Likelihood
+from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 
+PER_UNIT = "per unit"
+"""What a derivative is the effect of."""
+REFERENCE = "the reference"
+"""What the level of a category is called that its other levels are compared with."""
+ROWS = 1 << 16
+"""Rows of a dense array that are looked at together for columns of zeros and ones."""
 
-def effects(likelihood: Likelihood, theta: Array) -> tuple[Array, Array]:
+
+@dataclass(frozen=True)
+class Change:
+    """What a discrete effect is the effect of: some columns have the values `after` rather than `before` in every row.
+
+    Both are values of X by place of the column, of the same columns; `words` tells the change, as "1 rather than 0".
+    """
+
+    before: Mapping[int, float]
+    after: Mapping[int, float]
+    words: str = "1 rather than 0"
+
+
+def zero_one_columns(X: Any) -> NDArray[np.intp]:
+    """The places of the columns of X (n, d), dense or CSR, that hold zeros and ones, and both of them.
+
+    Example:
+        >>> zero_one_columns(np.array([[0.0, 1.0, 0.0], [1.0, 1.0, 2.0]]))
+        array([0])
+    """
+    n, d = X.shape
+    if sp.issparse(X):
+        kept = X.data != 0
+        count = np.bincount(X.indices[kept], minlength=d)
+        other = np.bincount(X.indices[kept & (X.data != 1)], minlength=d) > 0
+        return np.flatnonzero(~other & (count > 0) & (count < n))
+    fits, ones = np.ones(d, dtype=bool), np.zeros(d, dtype=np.int64)
+    for a in range(0, n, ROWS):
+        part = X[a : a + ROWS]
+        is_one = part == 1
+        fits &= (is_one | (part == 0)).all(axis=0)
+        ones += is_one.sum(axis=0)
+    return np.flatnonzero(fits & (ones > 0) & (ones < n))
+
+
+def find_changes(X: Any, categories: Sequence[Sequence[int]] = ()) -> dict[int, Change]:
+    """The discrete change of each column of X that has one, by its place.
+
+    Each of `categories` holds the places of columns of zeros and ones of which a row has at most a single one: the
+    levels of a category. A level is compared with the state in which a row has none of them, or, where every row has
+    one, with the most frequent level, whose own effect is then 0.
+    """
+    found = {int(j): Change({int(j): 0.0}, {int(j): 1.0}) for j in zero_one_columns(X)}
+    for places in categories:
+        count = np.asarray(X[:, list(places)].sum(axis=0)).ravel()
+        full = round(float(count.sum())) == X.shape[0]
+        base = places[int(count.argmax())] if full else None
+        before = {k: float(k == base) for k in places}
+        for j in places:
+            words = REFERENCE if j == base else "1 rather than 0, other levels 0"
+            found[j] = Change(before, {k: float(k == j) for k in places}, words)
+    return found
+
+
+def effects(likelihood: Likelihood, theta: Array, changes: Mapping[int, Change]) -> tuple[Array, Array]:
+    """The effect of each column (q, d), and its derivatives (q, d, q, d + 1) by the parameters.
+
+    Of a column with a change, the mean difference of the probabilities; of the others, the mean derivative. Effects are
+    by the user's columns, derivatives by the solver's parameters.
+    """
+    estimate, J = slopes(likelihood, theta)
+    for j, change in changes.items():
+        estimate[:, j], J[:, j] = _difference(likelihood, theta, change)
+    return estimate, J
+
+
+def _difference(likelihood: Likelihood, theta: Array, change: Change) -> tuple[Array, Array]:
+    """The mean over the rows of `p_k(after) - p_k(before)`, (q,), and its derivatives (q, q, d + 1) by the parameters.
+
+    `dp_k / dtheta_cm = p_k (delta_kc - p_c) z_m`, at either value of the columns that change.
+    """
+    q, places = likelihood.q, np.array(list(change.after))
+    scale, shift = likelihood.coordinates.scale[places], likelihood.coordinates.shift[places]
+    ends = [(np.array([one[j] for j in places]) - shift) / scale for one in (change.before, change.after)]
+
+    def part(block: Block) -> Sums:
+        total, J = np.zeros(q), np.zeros((q, q, likelihood.d + 1))
+        for _, Z, _, V in likelihood.runs(block, theta):
+            o = theta @ Z
+            for sign, values in zip((-1.0, 1.0), ends, strict=True):
+                moved = o + theta[:, places] @ (values[:, None] - Z[places])
+                P = loss.probabilities(moved[None])[0][0]
+                weighted = sign * P if V is None else sign * P * V
+                total += weighted.sum(axis=1)
+                for k in range(q):  # one class at a time: q^2 numbers a row would not fit for many
+                    S = -weighted[k] * P
+                    S[k] += weighted[k]
+                    own = S @ Z.T
+                    own[:, places] = S.sum(axis=1)[:, None] * values
+                    J[k] += own
+        return total, J
+
+    total, J = likelihood.objective.rows.sum(part)
+    return total / likelihood.mass, J / likelihood.mass
+
+
+def slopes(likelihood: Likelihood, theta: Array) -> tuple[Array, Array]:
     """The mean over the rows of `dp_k / dx_j`, (q, d), and its derivatives (q, d, q, d + 1) by the parameters.
 
     With `D_kj = w_kj - sum_l p_l w_lj` the effect of a row is `p_k D_kj`, and

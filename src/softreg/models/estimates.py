@@ -52,6 +52,8 @@ class Estimates:
     upper: Array
     level: float
     z: Array | None = None
+    changes: tuple[str, ...] | None = None
+    """Of effects, the change of each column (k) that the estimate belongs to; None for other estimates."""
 
     @property
     def p_value(self) -> Array | None:
@@ -65,12 +67,21 @@ class Estimates:
         out: dict[str, Any] = {
             "class": [label for label in self.classes for _ in range(k)],
             "column": list(self.columns) * c,
+            **({} if self.changes is None else {"change": list(self.changes) * c}),
             self.what: self.estimate.ravel(),
             "std_error": self.std_error.ravel(),
         }
         if self.z is not None and self.p_value is not None:
             out |= {"z": self.z.ravel(), "p_value": self.p_value.ravel()}
         return out | {"lower": self.lower.ravel(), "upper": self.upper.ravel()}
+
+    @property
+    def _lines(self) -> Sequence[str]:
+        """The names of the lines: the columns, and of effects what changes."""
+        if self.changes is None:
+            return self.columns
+        pairs = zip(self.columns, self.changes, strict=True)
+        return [f"{name}{'' if change.startswith('rather') else ','} {change}" for name, change in pairs]
 
     def table(self) -> tuple[list[str], list[list[list[str]]]]:
         """The head, and for each class its lines, as text."""
@@ -81,7 +92,7 @@ class Estimates:
         p = self.p_value
         for i in range(len(self.classes)):
             lines = []
-            for j, name in enumerate(self.columns):
+            for j, name in enumerate(self._lines):
                 line = [name, number(self.estimate[i, j]), number(self.std_error[i, j])]
                 if self.z is not None and p is not None:
                     line += [f"{self.z[i, j]:.3f}", told(p[i, j]).removeprefix("p = ").removeprefix("p ")]

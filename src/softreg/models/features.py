@@ -14,7 +14,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, validate_data
 
-from softreg.probability.label_arrays import spell
+from softreg.models.sparse_input import checked_sparse
+from softreg.probability.label_arrays import MISSING, spell
 from softreg.rows import Array
 from softreg.rows.tensors import is_tensor, to_numpy
 
@@ -43,7 +44,7 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
                 f"X is {type(X).__name__}, which gives batches of rows; only fit, predict and predict_proba of "
                 "SoftmaxRegression take these. Hand in an array or a frame."
             )
-        X = to_numpy(X) if is_tensor(X) else _eager(X)
+        X = to_numpy(X) if is_tensor(X) else checked_sparse(X) if sp.issparse(X) else _eager(X)
         if nw.dependencies.is_into_dataframe(X):
             return _of_frame(estimator, X, reset)
     X = _honest_array(X)
@@ -175,11 +176,14 @@ def _column(column: Any, name: str, what: str) -> NDArray[Any]:
         if values.dtype.kind in "biuf" and values.ndim == 1:
             return values
         if values.dtype.kind == "O":
-            missing = column.is_null().to_numpy()
-            strange = [not m and not isinstance(v, (Real, Decimal)) for v, m in zip(values, missing, strict=True)]
-            if not any(strange):
-                return np.array([np.nan if m else float(v) for v, m in zip(values, missing, strict=True)])
-            _refuse_column(values, strange.index(True), kind, name, what)
+            missing = np.asarray(column.is_null().to_numpy(), dtype=bool)
+            values = values.copy()
+            values[missing] = None
+            numbers, strange = object_numbers(values)
+            if not len(strange):
+                return numbers
+            refuse_huge(values[strange[0]], f"{name} of {what}, row {strange[0]}")
+            _refuse_column(values, int(strange[0]), kind, name, what)
     values = np.array(column.to_list(), dtype=object) if len(column) else np.empty(0, dtype=object)
     is_text = [isinstance(v, str) and not _is_number(v) for v in values]
     _refuse_column(values, is_text.index(True) if any(is_text) else 0, kind, name, what)
@@ -229,7 +233,67 @@ def _honest_array(X: Any) -> Any:
         )
     if kind in ("U", "S", "T", "O") and isinstance(X, np.ndarray):
         _refuse_text(X)
-    return X
+    return _of_objects(X) if kind == "O" and isinstance(X, np.ndarray) else X
+
+
+def _of_objects(X: NDArray[Any]) -> NDArray[np.float64]:
+    """An array of objects as numbers, nan for what is missing.
+
+    Raises an error that names the cell: `ValueError` for a number beyond float64, `TypeError` for what is no number.
+    """
+    numbers, strange = object_numbers(X.ravel())
+    if len(strange):
+        place, value = np.unravel_index(strange[0], X.shape), X.ravel()[strange[0]]
+        where = ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), place, strict=False))
+        refuse_huge(value, f"X, {where}")
+        raise TypeError(  # in the words of float(), which scikit-learn's checks of estimators look for
+            f"X holds {type(value).__name__} objects, not numbers ({where}: {spell(value):.60}); the "
+            f"argument must be a real number, not a string or another object. Encode it as numbers first, {_TABLE}."
+        )
+    return numbers.reshape(X.shape)
+
+
+def object_numbers(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Objects (n,) as float64, nan where a value is missing, and the places of those that are no such number.
+
+    Numbers are integers (huge ones only where float64 reaches them), floats, booleans, decimals and fractions.
+
+    Example:
+        >>> numbers, strange = object_numbers(np.array([1, Decimal("0.5"), None, 10**400, 1j], dtype=object))
+        >>> numbers[:3], strange
+        (array([1. , 0.5, nan]), array([3, 4]))
+    """
+    kinds = {kind: _is_number_type(kind) for kind in set(map(type, values))}
+    if all(kinds.values()):
+        try:
+            return values.astype(np.float64), np.zeros(0, dtype=np.intp)
+        except (OverflowError, TypeError, ValueError):
+            pass
+    numbers, strange = np.full(len(values), np.nan), []
+    for row, value in enumerate(values):
+        if type(value).__name__ in MISSING:
+            continue
+        try:
+            if not kinds[type(value)]:
+                raise TypeError
+            numbers[row] = float(value)
+        except (OverflowError, TypeError, ValueError):
+            strange.append(row)
+    return numbers, np.array(strange, dtype=np.intp)
+
+
+def _is_number_type(kind: type) -> bool:
+    return issubclass(kind, Real | Decimal | np.bool_) and not issubclass(kind, np.timedelta64)
+
+
+def refuse_huge(value: Any, where: str) -> None:
+    """Raise `ValueError` for an integer or fraction beyond the largest float64."""
+    if isinstance(value, Real | Decimal) and not isinstance(value, np.timedelta64 | float):
+        size = f"an integer of {int(abs(value)).bit_length()} bits" if isinstance(value, int) else "a number"
+        raise ValueError(
+            f"{where}, holds {size} beyond 1.8e308, the largest number of float64. Divide the column by a power of "
+            "ten, or take logarithms; an identifier is no number to learn from."
+        )
 
 
 def _from_lists(X: Any) -> Any:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.models import checks, targets
 from softreg.models.features import features
+from softreg.models.keys import read_keys
 from softreg.models.likelihood import Likelihood
 from softreg.models.separated import separation
 from softreg.models.weights import row_weights, sample_weights
@@ -64,7 +65,7 @@ class Fitted:
         checks.check_lengths(X, labels)
         counts = None if sample_weight is None else sample_weights(sample_weight, len(labels))
         weight = row_weights(sample_weight, len(labels), model.classes_, labels, model.class_weight)
-        groups = None if clusters is None else _codes(clusters, len(labels))
+        groups = None if clusters is None else _codes(clusters, weight, len(labels))
         if weight is not None and not (weight > 0).all():
             keep = weight > 0
             X, labels, weight = X[keep], labels[keep], weight[keep]
@@ -101,6 +102,8 @@ class Fitted:
             if isinstance(one, (int, np.integer)) and 0 <= one < d:
                 places.append(int(one))
             elif isinstance(one, str) and one in names:
+                if names.count(one) > 1:
+                    raise ValueError(f"{names.count(one)} columns are called {one!r}; name it by its place from 0.")
                 places.append(names.index(one))
             else:
                 raise ValueError(f"{spell(one)} is no column; there are {', '.join(map(repr, names[:10]))}.")
@@ -202,12 +205,13 @@ class Fitted:
             raise ValueError(f"the model was fitted with class weights, whose objective is no likelihood: no {what}.")
 
 
-def _codes(clusters: Any, n: int) -> Array:
-    """Codes 0 .. G - 1 of the clusters (n,); raises `ValueError` for another length or a single cluster."""
-    values = np.asarray(targets.label_values(clusters))
-    if values.shape != (n,):
-        raise ValueError(f"clusters has shape {values.shape}, expected {(n,)}: the label of a cluster for each row.")
-    found, codes = np.unique(values, return_inverse=True)
-    if len(found) < 2:
+def _codes(clusters: Any, weight: Array | None, n: int) -> Array:
+    """Codes 0 .. G - 1 of the clusters (n,).
+
+    Raises `ValueError` for another length, a missing cluster of a row that counts, or a single cluster.
+    """
+    advice = "Rows of one cluster depend on each other: give this row a cluster of its own, or leave it out."
+    found = read_keys(clusters, n, "clusters", advice, None if weight is None else weight > 0)
+    if len(np.unique(found.codes if weight is None else found.codes[weight > 0])) < 2:
         raise ValueError("there is only one cluster, and nothing to compare it with; clustered errors need many.")
-    return np.asarray(codes)
+    return np.asarray(found.codes)

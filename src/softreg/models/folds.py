@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.models.keys import Keys, read_keys
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
@@ -57,12 +58,14 @@ def make_folds(cv: Any, X: Any, y: NDArray[Any], groups: Any, kept: NDArray[np.b
                 "cv=LeaveOneGroupOut(), or use a number of folds, which keep groups together."
             )
         return None
-    places, given = np.flatnonzero(kept), _groups(groups, len(y))
-    if np.isscalar(cv) or cv is None:
-        splits = _count(cv, y[places], None if given is None else given[places])
+    places, counted = np.flatnonzero(kept), np.isscalar(cv) or cv is None
+    given = None if groups is None else _groups(groups, kept if counted else np.ones(len(y), dtype=bool))
+    if counted:
+        splits = _count(cv, y[places], None if given is None else given.codes[places])
         position = np.arange(len(places))
     else:
-        splits = _splits(cv, X, y, given)
+        together = None if given is None else given.values if given.sortable else given.codes
+        splits = _splits(cv, X, y, together)
         position = np.where(kept, np.cumsum(kept) - 1, -1)
     train, test = [], []
     for k, pair in enumerate(splits):
@@ -80,14 +83,10 @@ def make_folds(cv: Any, X: Any, y: NDArray[Any], groups: Any, kept: NDArray[np.b
     return Folds(np.stack(train), tuple(test))
 
 
-def _groups(groups: Any, n: int) -> NDArray[Any] | None:
-    """One group a row, or None."""
-    if groups is None:
-        return None
-    values = np.asarray(groups)
-    if values.shape != (n,):
-        raise ValueError(f"groups has the shape {values.shape}; expected one group for each of the {n} rows, ({n},).")
-    return values
+def _groups(groups: Any, needed: NDArray[np.bool_]) -> Keys:
+    """The group of each row; raises `ValueError` for a row that is needed and has none."""
+    advice = "Rows of one group stay together in a fold: give this row a group of its own, or leave it out."
+    return read_keys(groups, len(needed), "groups", advice, needed)
 
 
 def _count(count: Any, y: NDArray[Any], groups: NDArray[Any] | None) -> Iterable[Any]:
@@ -168,13 +167,6 @@ def _numbers(rows: Any, n: int, fold: int, what: str) -> NDArray[np.intp]:
             f"0 to {n - 1}."
         )
     return np.asarray(np.where(values < 0, values + n, values), dtype=np.intp)
-
-
-def class_mass(V: Array, labels: Array, q: int) -> Array:
-    """How much weight each class (q) has among the rows of each model (m), (m, q)."""
-    if labels.ndim == 2:
-        return np.asarray(V @ labels)
-    return np.stack([np.bincount(labels, weights=row, minlength=q) for row in V])
 
 
 def check_fold_classes(mass: Array, classes: NDArray[Any]) -> None:

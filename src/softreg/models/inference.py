@@ -5,7 +5,7 @@ Agresti, Categorical Data Analysis (2013), chapter 8; Greene, Econometric Analys
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,7 @@ def infer(
     reference: Any = None,
     errors: str | None = None,
     clusters: Any = None,
+    categories: Sequence[Sequence[Any]] = (),
     level: float = 0.95,
 ) -> Inference:
     """Errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
@@ -43,6 +44,8 @@ def infer(
     the class `reference` (None: the first). `errors`: "model" trusts that the probabilities have the form of softmax
     regression; "robust" does not (a sandwich); "posterior" reads an L2 penalty as a prior; None takes "robust" where
     there are `clusters` (n,), labels of groups whose rows depend on each other, or class weights, else "model".
+    `categories`: for each category that is coded as columns of zeros and ones, the names or places of its columns;
+    `effects` then compares levels with each other.
 
     The maximum is polished by Newton steps until it is exact to about nine digits of a standard error; where it is not
     near the model's weights, these are other rows, and `ValueError` says so. It is raised as well for a model with an
@@ -75,6 +78,7 @@ def infer(
         level=level,
         df=df,
         log_likelihood=-likelihood.loss(theta, reading) * likelihood.mass,
+        changes=marginal.find_changes(fitted.X, [fitted.columns_among(columns) for columns in categories]),
         _theta=theta,
         _C=C,
         _A=A,
@@ -95,6 +99,8 @@ class Inference:
     """Parameters that are free; under a penalty the effective number, `tr(I H^-1)`."""
     log_likelihood: float
     """`sum_i v_i log p(y_i | x_i)` in nats, without the penalty."""
+    changes: Mapping[int, marginal.Change] = field(repr=False)
+    """The columns, by place, whose effects are those of a discrete change, and which."""
     _theta: Array = field(repr=False)
     _C: Array = field(repr=False)
     _A: Array = field(repr=False)
@@ -175,17 +181,22 @@ class Inference:
         return Estimates("odds_ratio", self.classes, self.columns[off:], ratio, error, low, high, self.level, z)
 
     def effects(self) -> Estimates:
-        """Average marginal effects (q, d): by how much a class's probability changes for one more of a column.
+        """Average marginal effects (q, d): by how much a class's mean probability changes with each column.
 
-        The mean over the rows of `dp_k / dx_j = p_k (w_kj - sum_l p_l w_lj)`, errors by the delta method. A class has
-        one whatever the reference; the effects of all classes sum to zero.
+        Of a number, per unit of the column: the mean over the rows of the derivative
+        `dp_k / dx_j = p_k (w_kj - sum_l p_l w_lj)`. Of a column of zeros and ones, the mean over the rows of the
+        difference of the probabilities, 1 rather than 0, the other columns as they are; of a level of one of the
+        `categories`, this level rather than the one that they are compared with. Errors are those of the delta method.
+        A class has an effect whatever the reference; the effects of all classes sum to zero. `frame()` says in the
+        column `change` what an effect is the effect of.
         """
-        estimate, J = marginal.effects(self.likelihood, self._theta)
+        estimate, J = marginal.effects(self.likelihood, self._theta, self.changes)
         error = np.sqrt(np.maximum(np.einsum("kjci,cids,kjds->kj", J, self._C, J, optimize=True), 0.0))
         tested = self.fitted.strength == 0
-        return normal(
-            "effect", tuple(self.fitted.labels), tuple(self.fitted.names), estimate, error, self.level, tested
-        )
+        names = tuple(self.fitted.names)
+        words = [self.changes[j].words if j in self.changes else marginal.PER_UNIT for j in range(len(names))]
+        found = normal("effect", tuple(self.fitted.labels), names, estimate, error, self.level, tested)
+        return replace(found, changes=tuple(words))
 
     # --- the whole ------------------------------------------------------------------------------------------------
 

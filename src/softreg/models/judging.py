@@ -68,7 +68,9 @@ class Judge:
             return answer.held
         (W, b), V, intercept = self.stack.of_all_rows(answer), self.stack.V[0], self.stack.settings.fit_intercept
         free = W != 0 if place[2] < 1 else None
-        return leave_one_out(host_rows(self.X), self.labels, V, (W, b), *strengths(place), intercept, free)[None]
+        counts = self.stack.count if self.stack.class_weights.value == "balanced" else None
+        X, parts = host_rows(self.X), (W, b)
+        return leave_one_out(X, self.labels, V, parts, *strengths(place), intercept, free, counts)[None]
 
     def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:
         """The score of each fold (K,), nan where no row can judge it, and the weight of its rows (K,)."""

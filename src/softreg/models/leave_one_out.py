@@ -9,6 +9,11 @@ formula, moves the row's logits by
 where u is what the smaller N does to the penalty's share: `x^T H^-1` times the penalty's gradient. Where an l1 part has
 chosen the weights, only those that are not zero take part.
 
+With class weights "balanced" the objective is the mean over the classes of the mean loss of their rows, so the fit
+without a row of class k, whose rows weigh m_k, has other class weights: its gradient is
+`v / (q (m_k - v)) (g_k - x (p - Y)^T)`, with g_k the mean gradient of the rows of class k. This is what takes the place
+of the factor v / N and of the penalty's gradient then.
+
 Rad and Maleki (2020), A scalable estimate of the out-of-sample prediction error via approximate leave-one-out
 cross-validation; for the linear model with squared error it is the classic exact formula (Allen 1974, PRESS).
 """
@@ -50,13 +55,16 @@ def leave_one_out(
     l2: float,
     fit_intercept: bool,
     free: Array | None = None,
+    balanced: Array | None = None,
 ) -> Array:
     """The logits (n, q) of each row as predicted without it; W (d, q) and b (q,) are the optimum of all rows.
 
-    X: (n, d), dense or CSR. labels: codes (n,) or label probabilities (n, q). V: row weights (n,). free: the weights
-    (d, q) that take part; None stands for those that are not 0 where there is an l1 part, and for all without.
+    X: (n, d), dense or CSR. labels: codes (n,) or label probabilities (n, q). V: row weights (n,), class weights
+    included. free: the weights (d, q) that take part; None stands for those that are not 0 where there is an l1 part,
+    and for all without. balanced: the sample weights (n,) where the class weights are "balanced", which are computed
+    again without each row; None for class weights that do not depend on the rows.
     """
-    return _Leaver(X, labels, V, weights, l1, l2, fit_intercept, free).logits()
+    return _Leaver(X, labels, V, weights, l1, l2, fit_intercept, free).logits(balanced)
 
 
 class _Leaver:
@@ -85,33 +93,54 @@ class _Leaver:
         part[:, -1] = fit_intercept
         self.part = part
 
-    def logits(self) -> Array:
-        """The logits (n, q) of each row without itself."""
-        pull = self.l2 * self.W.T + self.l1 * np.sign(self.W.T)
-        pull = np.concatenate([pull, np.zeros((self.q, 1))], axis=1)
-        u = np.zeros(self.part.shape)
+    def logits(self, balanced: Array | None = None) -> Array:
+        """The logits (n, q) of each row without itself; `balanced` as in `leave_one_out`."""
+        shares, gradients = self._removal() if balanced is None else self._balanced_removal(balanced)
+        U = np.zeros(gradients.shape)
         leverage: Callable[[Array], Array]
         if self.part.sum() <= MOST_PARAMETERS:
             inverse = self._whole()
-            u[self.part] = inverse @ pull[self.part]
+            U[:, self.part] = gradients[:, self.part] @ inverse
             leverage = partial(self._leverage_whole, inverse=inverse)
         else:
             blocks = self._blocks()
             for k, (mine, own) in enumerate(blocks):
-                u[k, mine] = own @ pull[k, mine]
+                U[:, k, mine] = gradients[:, k, mine] @ own
             leverage = partial(self._leverage_blocks, blocks=blocks)
-        return np.concatenate([self._moved(rows, leverage, u) for rows in self._runs()])
+        return np.concatenate([self._moved(rows, leverage, shares[rows], U) for rows in self._runs()])
 
-    def _moved(self, rows: slice, leverage: Any, u: Array) -> Array:
+    def _removal(self) -> tuple[Array, Array]:
+        """By how much each row counts (n, 1), and the gradient (1, q, d + 1) of the loss of all rows at the optimum:
+        minus that of the penalty."""
+        pull = self.l2 * self.W.T + self.l1 * np.sign(self.W.T)
+        return (self.V / self.N)[:, None], -np.concatenate([pull, np.zeros((self.q, 1))], axis=1)[None]
+
+    def _balanced_removal(self, v: Array) -> tuple[Array, Array]:
+        """`v Y_k / (q (m_k - v Y_k))` of each row and class (n, q), 0 where a class has no other row, and the mean
+        gradient (q, q, d + 1) of the rows of each class."""
+        own = self.Y * v[:, None]
+        mass = own.sum(axis=0)
+        left = mass - own
+        alone = left <= 1e-12 * mass
+        shares = np.where(alone, 0.0, own / np.where(alone, 1.0, left)) / self.q
+        gradients = np.zeros((self.q, self.q, self.d + 1))
+        for rows in self._runs():
+            Z = self._rows(rows)
+            R = softmax(Z @ self._centred()) - self.Y[rows]
+            for k in range(self.q):
+                gradients[k] += (R * own[rows, k, None]).T @ Z
+        return shares, gradients / np.where(mass > 0, mass, 1.0)[:, None, None]
+
+    def _moved(self, rows: slice, leverage: Any, shares: Array, U: Array) -> Array:
         """The logits of a run of rows, each without itself."""
         Z = self._rows(rows)
         o = Z @ self._centred()
         P = softmax(o)
-        share = (self.V[rows] / self.N)[:, None, None]
         C = P[:, :, None] * np.eye(self.q) - P[:, :, None] * P[:, None, :]
         L = leverage(Z)
-        right = np.einsum("bij,bj->bi", L, P - self.Y[rows]) + Z @ u.T
-        step = np.linalg.solve(np.eye(self.q) - share * (L @ C), (share * right[:, :, None]))
+        pulled = sum(shares[:, g, None] * (Z @ u.T) for g, u in enumerate(U))
+        right = shares.sum(axis=1)[:, None] * np.einsum("bij,bj->bi", L, P - self.Y[rows]) - pulled
+        step = np.linalg.solve(np.eye(self.q) - (self.V[rows] / self.N)[:, None, None] * (L @ C), right[:, :, None])
         return np.asarray(o + step[:, :, 0])
 
     def _centred(self) -> Array:

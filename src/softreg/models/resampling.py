@@ -15,12 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.models import checks, targets
 from softreg.models.features import features
-from softreg.models.folds import class_mass
 from softreg.models.predicting import Predictor
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.relaxing import minimise_relaxed
 from softreg.models.selection import SoftmaxRegressionCV
-from softreg.models.weights import row_weights
+from softreg.models.weights import ClassWeights, class_mass, row_weights, sample_weights
 from softreg.optimize import Solution
 from softreg.probability import Classes, softmax
 from softreg.probability.label_arrays import spell
@@ -28,6 +27,8 @@ from softreg.rows import Array
 
 LOGITS = 20_000_000
 """So many logits are kept at a time: resamples are fitted in stacks of that size."""
+MOST_ROWS = 2.0**53
+"""Sample weights may sum to at most this: more rows cannot be counted one by one in float64."""
 RUN = 1024
 """Rows at a time whose probabilities are computed for all resamples."""
 
@@ -90,14 +91,16 @@ def bootstrap(
 ) -> Bootstrap:
     """Fit the model's objective to `n_resamples` resamples of its rows, many as one stack.
 
-    Resample r counts row i c_ri times, c_r multinomial with n draws, and minimises the objective of
-    `SoftmaxRegression` with these weights, to the model's own `tol`.
+    Resample r counts row i c_ri times and minimises the objective of `SoftmaxRegression` with these weights, to the
+    model's own `tol`. The counts c_r are multinomial with N draws, where row i is drawn with probability v_i / N: the
+    sample weights v_i count rows (all 1 where there are none), and N is their sum, rounded. So a row of weight 4
+    gives the same distribution as the row given four times. Class weights "balanced" are computed on each resample.
 
     model: fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
     each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to.
     Resamples that lose a class are drawn again, so very rare classes look surer than they are. Returns a `Bootstrap`.
-    Raises `ValueError` for labels that are no classes of the model, and for a class without rows; warns with
-    `ConvergenceWarning` where resamples have not converged.
+    Raises `ValueError` for labels that are no classes of the model, for a class without rows, and for sample weights
+    that are no counts (see above); warns with `ConvergenceWarning` where resamples have not converged.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -117,14 +120,17 @@ def bootstrap(
     labels = targets.labels_among(y, classes)
     checks.check_lengths(X, labels)
     weight = row_weights(sample_weight, X.shape[0], classes.labels, labels, regression.class_weight)
-    X, labels, weight = checks.rows_that_count(X, labels, weight)
     checks.check_classes(classes.labels, labels, weight)
-    ones = np.ones(X.shape[0]) if weight is None else weight
-    counts = _counts(labels, ones, n_resamples, regression.classes_, random_state)
+    kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
+    rows = (np.ones(X.shape[0]) if sample_weight is None else sample_weights(sample_weight, X.shape[0]))[kept]
+    X, labels, _ = checks.rows_that_count(X, labels, weight)
+    counts = _counts(labels, rows, n_resamples, classes.labels, random_state)
+    per_class = ClassWeights(classes.labels, regression.class_weight)
     fits: list[Solution] = []
     size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
     for a in range(0, n_resamples, size):
-        fits += _fit(regression, X, labels, counts[a : a + size] * ones, getattr(model, "relaxed_", 1.0))
+        V = per_class.applied(counts[a : a + size], labels)
+        fits += _fit(regression, X, labels, V, getattr(model, "relaxed_", 1.0))
     _warn(fits, regression.tol)
     coef = np.stack([f.W.T for f in fits])
     return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]))
@@ -142,20 +148,26 @@ def _regression(model: Any) -> SoftmaxRegression:
 
 
 def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], random_state: Any) -> Array:
-    """How often each row counts in each resample, (size, n), every class among them."""
+    """How often each row of weight (n,) counts in each resample, (size, n), every class among them."""
+    total = float(weight.sum())
+    if not 0.5 < total <= MOST_ROWS:
+        raise ValueError(
+            f"the sample weights sum to {total:.6g}, but for a bootstrap they count rows, of which as many are drawn: "
+            f"give weights that sum to the number of rows, between 1 and {MOST_ROWS:.0e}."
+        )
     random, n = check_random_state(random_state), len(labels)
     found = np.empty((size, n))
     todo = np.arange(size)
     for _ in range(1000):
-        found[todo] = random.multinomial(n, np.full(n, 1 / n), size=len(todo))
-        lost = class_mass(found[todo] * weight, labels, len(classes)) == 0
+        found[todo] = random.multinomial(round(total), weight / total, size=len(todo))
+        lost = class_mass(found[todo], labels, len(classes)) == 0
         todo = todo[lost.any(axis=1)]
         if len(todo) == 0:
             return found
     rare = classes[int(lost.sum(axis=0).argmax())]
     raise ValueError(
         f"nearly every resample loses a class, {spell(rare)} most often: its rows are too few for a bootstrap. Leave "
-        "the class out, or give it rows."
+        f"the class out, or give it rows. ({round(total):,} rows are drawn, the sum of the sample weights.)"
     )
 
 

@@ -28,7 +28,7 @@ from softreg.models.splitters import check_stored
 from softreg.models.stack import FoldStack, Settings
 from softreg.models.storage import write_model
 from softreg.models.walk import Walk
-from softreg.models.weights import in_bounds, row_weights, sample_weights
+from softreg.models.weights import ClassWeights, in_bounds, row_weights, sample_weights
 from softreg.rows import Array
 
 SETTLED = 1e-5
@@ -122,8 +122,9 @@ class SoftmaxRegressionCV(Predictor):
         """Choose the strength and fit all rows with it; X, y and `sample_weight` are those of `SoftmaxRegression.fit`.
 
         `groups` (n,): rows of equal values stay together in a number of folds; a splitter receives them. Sample weights
-        count in the fits and in the scores; class weights count in the fits alone. Raises `ValueError` for input that
-        cannot be learned from, and for folds that cannot.
+        count in the fits and in the scores; class weights count in the fits alone, and "balanced" is computed on the
+        training rows of each fold. Raises `ValueError` for input that cannot be learned from, and for folds that
+        cannot.
         """
         check_stored("cv", self.cv)
         check_stored("scoring", self.scoring)
@@ -142,7 +143,8 @@ class SoftmaxRegressionCV(Predictor):
         score_weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, X.shape[0])[kept])
         X, labels, weight = checks.rows_that_count(X, labels, weight)
         checks.check_classes(classes, labels, weight)
-        stack = FoldStack(X, labels, weight, folds, len(classes), self._settings(), whole=max(ratios) > 0)
+        settings, per_class = self._settings(), ClassWeights(classes, self.class_weight)
+        stack = FoldStack(X, labels, score_weight, folds, per_class, settings, whole=max(ratios) > 0)
         check_fold_classes(stack.mass[1:], classes)
         judge = Judge(X, hard[kept], labels, score_weight, classes, stack, folds, scorer)
         judge.warn_of_unseen()
@@ -151,7 +153,7 @@ class SoftmaxRegressionCV(Predictor):
         stack.cohorts.clear()  # what the folds have learned: the last fit needs the memory
         checks.take_columns(self, seen)
         self.classes_ = classes
-        self._finish(X, labels, weight, walk)
+        self._finish(X, labels, weight, walk, settings.seed)
         self._keep(walk, kept)
         self._say(self.solution_)
         self._say_unsettled(walk)
@@ -163,9 +165,9 @@ class SoftmaxRegressionCV(Predictor):
             self.fit_intercept, self.solver, SETTLED / (100 if isinstance(self.cv, str) else 1), self.max_iter, seed
         )
 
-    def _finish(self, X: Any, labels: Array, weight: Array | None, walk: Walk) -> None:
+    def _finish(self, X: Any, labels: Array, weight: Array | None, walk: Walk, seed: int) -> None:
         """Fit all rows at the chosen strength to `tol`, from where the path has brought them."""
-        chosen, settings = walk.chosen, self._settings()
+        chosen = walk.chosen
         start, second = ((w[0][None], w[1][None]) if w else None for w in (walk.start, walk.start_relaxed))
         (net,), (solution,) = minimise_relaxed(
             X,
@@ -179,7 +181,7 @@ class SoftmaxRegressionCV(Predictor):
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=settings.seed,
+            seed=seed,
         )
         self._take(solution)
         if net is not solution:

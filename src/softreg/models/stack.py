@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.models.folds import Folds, class_mass
+from softreg.models.folds import Folds
+from softreg.models.weights import ClassWeights, class_mass
 from softreg.optimize import ElasticNet, elastic_net
 from softreg.optimize.path import StackPath
 from softreg.optimize.relaxed import relaxed_net
@@ -81,19 +82,31 @@ class FoldStack:
 
     Without it each pass costs 1 / (K + 1) less, and the mean of the folds is where the final fit begins (MNIST, 5
     folds: it then takes 10 passes in place of 19).
+
+    `weight` (n,) are sample weights, None where all are 1; class weights are computed on the training rows of each
+    member. `mass` (K + 1, q) is the sample weight of each class among the training rows, without class weights.
     """
 
     def __init__(
-        self, X: Any, labels: Array, weight: Array | None, folds: Folds | None, q: int, settings: Settings, whole: bool
+        self,
+        X: Any,
+        labels: Array,
+        weight: Array | None,
+        folds: Folds | None,
+        class_weights: ClassWeights,
+        settings: Settings,
+        whole: bool,
     ) -> None:
+        q, self.class_weights = len(class_weights.classes), class_weights
         self.q, self.settings, self.folds, self.whole = q, settings, folds, whole or folds is None
         self.judge: NDArray[np.intp]
         self.layer: NDArray[np.intp]
         none = np.zeros((0, X.shape[0]), dtype=np.intp)
         self.judge, self.layer = (none, none[:, 0]) if folds is None else folds.layers()
         self.count = np.ones(X.shape[0]) if weight is None else weight
-        self.V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
-        self.mass = class_mass(self.V, labels, q)
+        V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
+        self.mass = class_mass(V, labels, q)
+        self.V = class_weights.applied(V, labels)
         self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
         self.cohorts = self._cohorts()
 

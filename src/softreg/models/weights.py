@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -103,9 +104,7 @@ def class_weights(
 ) -> Array:
     """The weight (q,) of each class, from a dict or "balanced", for which labels and row weights count."""
     if isinstance(class_weight, str):  # "balanced"
-        hard = labels.ndim == 1
-        mass = np.bincount(labels, weights=weight, minlength=len(classes)) if hard else weight @ labels
-        return np.asarray(np.divide(weight.sum(), len(classes) * mass, out=np.zeros(len(classes)), where=mass > 0))
+        return np.asarray(balanced(class_mass(weight[None], labels, len(classes)))[0])
     out = np.ones(len(classes))
     places = {label: k for k, label in enumerate(classes.tolist())}
     for label, value in class_weight.items():
@@ -116,3 +115,58 @@ def class_weights(
             raise ValueError(f"class_weight of {spell(label)} is {spell(value)}: weights are finite numbers and >= 0.")
         out[places[label]] = float(value)
     return out
+
+
+def class_mass(V: Array, labels: Array, q: int) -> Array:
+    """The weight of each class (q) among the rows of each model (m), (m, q); `V` are the row weights (m, n)."""
+    if labels.ndim == 2:
+        return np.asarray(V @ labels)
+    return np.stack([np.bincount(labels, weights=row, minlength=q) for row in V])
+
+
+def balanced(mass: Array) -> Array:
+    """The class weights (m, q) of "balanced" for training sets whose classes have the weights `mass` (m, q).
+
+    `sum_k mass_k / (q mass_k)`: all classes of a training set then have the same total weight; 0 for a class without
+    rows.
+
+    Example:
+        >>> balanced(np.array([[3.0, 1.0], [2.0, 0.0]]))
+        array([[0.66666667, 2.        ],
+               [0.5       , 0.        ]])
+    """
+    total = np.broadcast_to(mass.sum(axis=1, keepdims=True), mass.shape)
+    return np.asarray(np.divide(total, mass.shape[1] * mass, out=np.zeros(mass.shape), where=mass > 0))
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """Class weights that are computed on the rows of each training set: a fold, a resample, or all rows.
+
+    `value` is "balanced", a dict from class to weight, or None; `classes` (q,) are the labels in the order of the
+    codes.
+    """
+
+    classes: NDArray[Any]
+    value: Mapping[Any, float] | str | None
+
+    def applied(self, V: Array, labels: Array) -> Array:
+        """The weights (m, n) of the rows in each fit, from how often each row counts in its training set, `V` (m, n).
+
+        Each row of the answer may be scaled by a power of two, which does not change a weighted mean.
+
+        Example:
+            >>> folds = np.array([[1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 1.0]])
+            >>> ClassWeights(np.array(["a", "b"]), "balanced").applied(folds, np.array([0, 0, 1, 1]))
+            array([[0.75, 0.75, 1.5 , 0.  ],
+                   [1.5 , 0.  , 0.75, 0.75]])
+        """
+        if self.value is None:
+            return V
+        V = np.stack([in_bounds(row) for row in V])
+        if isinstance(self.value, str):
+            each = balanced(class_mass(V, labels, len(self.classes)))
+        else:
+            each = class_weights(self.value, self.classes, labels, V[0])[None]
+        each = np.stack([in_bounds(one) for one in each])
+        return np.asarray(V * (each[:, labels] if labels.ndim == 1 else each @ labels.T))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_MISSING = {"NoneType", "NAType", "NaTType"}  # by name: pandas is no dependency
+MISSING = {"NoneType", "NAType", "NaTType"}
+"""Names of the types of missing values: by name, because pandas is no dependency."""
 
 NEIGHBOURS = 4096
 """Integer labels that all lie within so many of one another are looked up in a table."""
@@ -160,7 +161,7 @@ def _integers(values: list[int]) -> NDArray[Any]:
 
 
 def _kind(t: type) -> str:
-    if t.__name__ in _MISSING:
+    if t.__name__ in MISSING:
         return "missing"
     if issubclass(t, str):
         return "text"

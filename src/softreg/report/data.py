@@ -39,7 +39,9 @@ class ShownRow:
 
 @dataclass(frozen=True)
 class Effect:
-    """By how much a class's mean probability changes for one more of a feature: `value`, with its 95% interval.
+    """By how much a class's mean probability changes with a feature: `value`, with its 95% interval.
+
+    `feature` names the feature and its change: `age (+12)`, the slope times 12, or `sex=female rather than male`.
 
     >>> Effect("age", "yes", 0.1, 0.05, 0.15).value
     0.1

@@ -131,7 +131,7 @@ def code_length(data: ReportData) -> str:
 
 
 def effects(data: ReportData) -> Table:
-    """By how many percentage points a class's mean probability changes for one more of a feature."""
+    """By how many percentage points a class's mean probability changes with a feature."""
 
     def point(value: float) -> str:
         return f"{100 * value:+.1f}".replace("-", "−")
@@ -141,7 +141,7 @@ def effects(data: ReportData) -> Table:
         (name(e.feature), *(() if two else (name(e.label),)), point(e.value), f"{point(e.low)} to {point(e.high)}")
         for e in data.effects[:MOST_EFFECTS]
     ]
-    head = ("one more of", *(() if two else ("class",)), "percentage points", "95% interval")
+    head = ("change", *(() if two else ("class",)), "percentage points", "95% interval")
     return Table(head, rows, (False, *(() if two else (False,)), True, True))
 
 

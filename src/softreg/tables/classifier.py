@@ -15,6 +15,7 @@ from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
 from softreg.tables import label_types
+from softreg.tables.changes import encoded_changes
 from softreg.tables.choosing import Choice, fit_model
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import Names, TableError, TableWarning, column_name, column_names
@@ -150,8 +151,7 @@ class TableClassifier:
             check_labels(y, target)
         groups = self._groups()
         if groups is not None:
-            together = group_codes(table, groups, target)
-            choice = replace(choice, groups=together if chosen is None else together[chosen])
+            choice = replace(choice, groups=group_codes(table, groups, target, chosen))
         schema = learn_schema(table, target, drop=self._dropped(), rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.encode(table, chosen)
@@ -240,7 +240,8 @@ class TableClassifier:
         y = labels(table, self.schema_.target) if (codes < 0).any() else self.model_.classes_[codes]
         X = self.encoder_.transform(table, chosen)
         against = None if reference is None else label_types.class_name(reference, classes)
-        return infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
+        found = infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
+        return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""

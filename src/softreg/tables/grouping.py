@@ -9,39 +9,65 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.models.keys import is_missing
 from softreg.tables.errors import TableError, no_such_column, plural, shown
 
 
-def group_codes(table: pa.Table, name: str, target: str) -> NDArray[np.int64]:
+def group_codes(
+    table: pa.Table,
+    name: str,
+    target: str,
+    rows: NDArray[np.int64] | None = None,
+    *,
+    what: str = "column of groups",
+    advice: str = "Say what these rows belong to, or remove them.",
+) -> NDArray[np.int64]:
     """The group of each row (n,) as a number from 0: rows of equal values in the column `name` are of one group.
 
-    Raises `TableError` where there is no such column, where it is the target, and for a row without a value.
+    `rows` are the numbers of the rows that count, all where None: the answer is theirs, and only they need a value.
+    `what` and `advice` are words of the message. Raises `TableError` where there is no such column, where it is the
+    target, and for a row without a value (null, nan, text that is empty or blank).
 
     Example:
         >>> group_codes(pa.table({"owner": ["ann", "bob", "ann"], "buys": ["no", "yes", "no"]}), "owner", "buys")
         array([0, 1, 0])
     """
     if name not in table.column_names:
-        raise no_such_column(name, table.column_names, "column of groups")
+        raise no_such_column(name, table.column_names, what)
     if name == target:
         raise TableError(f"{shown(name)} is the target; rows are grouped by another column, as that of a person.")
     column = table.column(name)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_nested(kind):
-        raise TableError(f"The column of groups {shown(name)} has the type {kind}; groups are text, numbers or dates.")
+        raise _unusable(name, kind, what)
     column = pc.cast(column, kind).combine_chunks()
-    blank = pc.is_null(column, nan_is_null=True)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        blank = pc.or_(blank, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True))
-    rows = np.flatnonzero(np.asarray(blank))
-    if len(rows):
-        raise TableError(
-            f"The column of groups {shown(name)} has no value in {plural(len(rows), 'row')}, row {rows[0] + 1:,} the "
-            "first (counted from 1, without the header). Say what these rows belong to, or remove them.",
-            rows,
+    if rows is not None:
+        column = column.take(pa.array(rows))
+    if pa.types.is_floating(kind):
+        column = pc.add(column, pa.scalar(0.0, kind))  # 0.0 and -0.0 are equal
+    try:
+        coded = (
+            pa.nulls(len(column), pa.int8()).dictionary_encode()
+            if pa.types.is_null(kind)
+            else column.dictionary_encode()
         )
-    coded = column.dictionary_encode()
-    return np.asarray(coded.indices.to_numpy(), dtype=np.int64)
+    except pa.ArrowNotImplementedError:
+        raise _unusable(name, kind, what) from None
+    absent = np.array([*(is_missing(value) for value in coded.dictionary.to_pylist()), True])
+    codes = np.asarray(pc.fill_null(coded.indices, len(absent) - 1).to_numpy(), dtype=np.int64)
+    blank = np.flatnonzero(absent[codes])
+    if len(blank):
+        numbers = blank if rows is None else rows[blank]
+        raise TableError(
+            f"The {what} {shown(name)} has no value in {plural(len(blank), 'row')}, row {numbers[0] + 1:,} the "
+            f"first (counted from 1, without the header). {advice}",
+            numbers,
+        )
+    return codes
+
+
+def _unusable(name: str, kind: pa.DataType, what: str) -> TableError:
+    return TableError(f"The {what} {shown(name)} has the type {kind}; it must hold text, numbers or dates.")
 
 
 def split_groups(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg.models import Inference, SoftmaxRegression, infer
+from softreg.models.effects import Change
 from softreg.models.estimates import ChiSquared
 from softreg.optimize import Status
-from softreg.tables.codes import CategoryCode, NumberCode
+from softreg.tables.changes import level_changes, level_names
+from softreg.tables.codes import BooleanCode, CategoryCode, NumberCode
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, shown
+from softreg.tables.grouping import group_codes
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import learn_schema
@@ -25,6 +28,8 @@ from softreg.tables.target import check_labels, labels
 
 MOST = 4_000
 """Features, at most."""
+NEAR = 1e-12
+"""How far from 0 and 1 the numbers of a column may lie that holds nothing else: what rounding leaves is some 1e-16."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +37,15 @@ class TableStatistics:
     """The statistics of a table, made by `table_statistics`.
 
     `inference` has coefficients, odds ratios, effects and tests of its features, in the columns' own units. `groups`
-    has the features of each column, and `against` the level that a category's other levels are compared with.
+    has the names of the features of each column, `places` their places among the columns of `inference` (two features
+    may have one name), and `against` the level that a category's other levels are compared with.
     """
 
     target: str
     inference: Inference
     groups: dict[str, tuple[str, ...]]
     against: dict[str, str]
+    places: dict[str, tuple[int, ...]] = field(repr=False)
 
     def column_tests(self) -> dict[str, ChiSquared]:
         """For each column of the table, a test that none of its features matters for any class.
@@ -48,7 +55,7 @@ class TableStatistics:
         """
         robust = self.inference.errors in ("robust", "clustered")
         test = self.inference.wald if robust else self.inference.likelihood_ratio
-        return {column: test(list(features)) for column, features in self.groups.items() if features}
+        return {column: test(list(places)) for column, places in self.places.items() if places}
 
     def text(self, intervals: str = "Wald") -> str:
         """The summary (with Wald's intervals, or by the "profile" likelihood), what categories are compared with, and a
@@ -84,7 +91,8 @@ def table_statistics(
     a path, a pyarrow table or a data frame. `rows`: which of them, all where None. `drop`: columns to leave out.
     `reference`: the class that others are compared with, the first unless given. `errors`: "model" or "robust".
     `clusters`: a column whose equal values mark rows that depend on each other; it is no feature. Raises `TableError`
-    for a table that cannot be learned from and for separated classes, `ValueError` for columns that others determine.
+    for a table that cannot be learned from, for separated classes and for a row without a cluster, `ValueError` for
+    columns that others determine.
 
     Example:
         >>> import pyarrow as pa
@@ -103,14 +111,14 @@ def table_statistics(
     chosen = row_numbers(rows, table.num_rows)
     y = labels(table, target)
     check_labels(y, target)
-    groups = None if clusters is None else _clusters(table, clusters, chosen)
+    groups = None if clusters is None else _clusters(table, clusters, target, chosen)
     schema = learn_schema(
         table, target, drop=dropped if clusters is None or clusters in dropped else (*dropped, clusters), rows=chosen
     )
-    X, names, by_column, against = _told_apart(Encoder.learn(schema, table, chosen).in_units(), table, chosen)
-    y = y if chosen is None else y[chosen]
+    design = _told_apart(Encoder.learn(schema, table, chosen).in_units(), table, chosen)
+    X, y = design.X, y if chosen is None else y[chosen]
     model = SoftmaxRegression(penalty=penalty, tol=1e-8)
-    model._column_names = np.array(names, dtype=object)
+    model._column_names = np.array(design.names, dtype=object)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit(X, y)
@@ -120,41 +128,67 @@ def table_statistics(
             "(--penalty firth on the command line) gives finite weights and tests all the same."
         )
     found = infer(model, X, y, reference=reference, errors=errors, clusters=groups, level=level)
-    return TableStatistics(target, found, by_column, against)
+    found = replace(found, changes={**found.changes, **design.changes})
+    by_name = {column: tuple(design.names[j] for j in places) for column, places in design.places.items()}
+    return TableStatistics(target, found, by_name, design.against, design.places)
 
 
-def _told_apart(
-    encoder: Encoder, table: Any, rows: NDArray[np.int64] | None
-) -> tuple[Any, list[str], dict[str, tuple[str, ...]], dict[str, str]]:
-    """X in the columns' units and without one level of each category, its names, those of each column, the levels."""
+@dataclass(frozen=True)
+class _Design:
+    """The matrix X (n, d) of a table for statistics, the names of its columns, and what they belong to."""
+
+    X: NDArray[np.float64]
+    names: list[str]
+    places: dict[str, tuple[int, ...]]
+    """The places among the columns of X that each column of the table has."""
+    against: dict[str, str]
+    """The level of each category that is left out."""
+    changes: dict[int, Change]
+
+
+def _told_apart(encoder: Encoder, table: Any, rows: NDArray[np.int64] | None) -> _Design:
+    """X in the columns' units and without the most frequent level of each category."""
     X = encoder.transform(table, rows)
     scale, shift, keep = np.ones(X.shape[1]), np.zeros(X.shape[1]), np.ones(X.shape[1], dtype=bool)
     count = np.asarray(X.sum(axis=0)).ravel()
-    names, by_column, against, start = list(encoder.feature_names_out), {}, {}, 0
+    against: dict[str, str] = {}
+    ranges: dict[str, NDArray[np.intp]] = {}
     for code in encoder.codes:
-        here = np.arange(start, start + len(code.features))
-        start += len(here)
+        start = sum(map(len, ranges.values()))
+        here = ranges[code.name] = np.arange(start, start + code.width)
         if isinstance(code, NumberCode):
             scale[here[0]], shift[here[0]] = code.scale, code.mean
         if isinstance(code, CategoryCode):
-            most = int(here[np.argmax(count[here])])
-            keep[most], against[code.name] = False, names[most].removeprefix(f"{code.name}=")
-        by_column[code.name] = tuple(names[j] for j in here if keep[j])
-    kept = [name for name, keeps in zip(names, keep, strict=True) if keeps]
-    if len(kept) > MOST:
-        widest = max(by_column, key=lambda column: len(by_column[column]))
+            most = int(np.argmax(count[here]))
+            keep[here[most]], against[code.name] = False, level_names(code)[most]
+    places, changes, place = {}, dict[int, Change](), np.cumsum(keep) - 1
+    for code in encoder.codes:
+        mine = places[code.name] = tuple(int(place[j]) for j in ranges[code.name] if keep[j])
+        if isinstance(code, CategoryCode):
+            changes |= level_changes(mine, None, against[code.name])
+        elif isinstance(code, BooleanCode):
+            rest = dict.fromkeys(mine[1:], 0.0)
+            changes[mine[0]] = Change({mine[0]: 0.0, **rest}, {mine[0]: 1.0, **rest}, f"rather than {code.words[0]}")
+    if keep.sum() > MOST:
+        widest = max(places, key=lambda column: len(places[column]))
         raise TableError(
-            f"The columns make {len(kept):,} features, of which {len(by_column[widest]):,} are levels of "
+            f"The columns make {int(keep.sum()):,} features, of which {len(places[widest]):,} are levels of "
             f"{shown(widest)}; statistics keep the covariance of at most {MOST:,}. Leave such columns out (drop)."
         )
     X = X[:, np.flatnonzero(keep)]
-    X = X.toarray() if sp.issparse(X) else X
-    return X * scale[keep] + shift[keep], kept, by_column, against
+    X = (X.toarray() if sp.issparse(X) else X) * scale[keep] + shift[keep]
+    names = [name for name, keeps in zip(encoder.feature_names_out, keep, strict=True) if keeps]
+    return _Design(_exact(X), names, places, against, changes)
 
 
-def _clusters(table: Any, name: str, rows: NDArray[np.int64] | None) -> NDArray[Any]:
-    """The values of the column that marks rows which depend on each other, as text."""
-    if name not in table.column_names:
-        raise TableError(f"The table has no column {shown(name)}, whose values should mark rows that belong together.")
-    values = np.array([str(value) for value in table.column(name).to_pylist()])
-    return values if rows is None else values[rows]
+def _exact(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """X, in which columns of zeros and ones are that again: standardised and back, they may miss by a last digit."""
+    near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= NEAR
+    X[:, near] = X[:, near] > 0.5
+    return X
+
+
+def _clusters(table: Any, name: str, target: str, rows: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """The cluster of each row, as a number; raises `TableError` for a row without one."""
+    what, advice = "column of clusters", "Give these rows clusters of their own, or remove them."
+    return group_codes(table, name, target, rows, what=what, advice=advice)
