@@ -134,7 +134,7 @@ def _settings(r: Any) -> dict[str, Any]:
     return found
 
 
-# --- the objective, and a reference that looks for less of it ----------------------------------------------------------
+# --- the objective, and a reference that looks for less of it ---------------------------------------------------
 
 
 class Reference:
@@ -282,7 +282,7 @@ def _descend(H: Array, g: Array, hold: Array, w: Array) -> Array:
     return s
 
 
-# --- one problem ---------------------------------------------------------------------------------------------------------
+# --- one problem ------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -360,8 +360,9 @@ def main() -> None:
         counts[key] = counts.get(key, 0) + 1
         worst = max(worst, found.seconds)
         if found.fault or options.verbose:
-            print(f"{seed:6d} {'FAULT ' + found.fault if found.fault else 'ok'}; {found.status} {found.bound} "
-                  f"gap {found.gap:.1e} true {found.true:.1e} {found.seconds:.2f} s; {problem.kind}", flush=True)  # fmt: skip
+            word = f"FAULT {found.fault}" if found.fault else "ok"
+            ended = f"{found.status} {found.bound} gap {found.gap:.1e} true {found.true:.1e} {found.seconds:.2f} s"
+            print(f"{seed:6d} {word}; {ended}; {problem.kind}", flush=True)
         failed += bool(found.fault)
     for (penalty, status, bound), count in sorted(counts.items()):
         print(f"{count:6d}  {penalty:10s} {status} ({bound})")

@@ -61,6 +61,11 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             message = checks.separation_message(
                 solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
             )
+        elif solution.status is Status.UNCERTIFIED:
+            message = (
+                f"{solution.status.value}: the objective is estimated to be within {solution.gap:.1e} nats of its "
+                f"minimum, but not proved. {self._way_to_a_proof()}"
+            )
         else:
             message = (
                 f"{solution.status.value} after {solution.passes} passes: the objective is "
@@ -68,6 +73,22 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"minimum, not within tol={self.tol:g}. Raise max_iter, or tol if that is near enough."
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    def _way_to_a_proof(self) -> str:
+        """What to do about a fit without a proof."""
+        from softreg.optimize import final_newton  # predictions do not need the solvers
+
+        parameters, most = (len(self.classes_) - 1) * (self.coef_.shape[1] + 1), final_newton.MOST_PARAMETERS
+        if parameters > most:
+            return (
+                f"Without a penalty a proof needs the exact Hessian, which is not computed for more than "
+                f"{most:,} parameters (here {parameters:,}): add an L2 penalty (penalty='l2', strength=1e-6, "
+                "say), or use fewer columns."
+            )
+        return (
+            "The Hessian is singular to rounding, as it is where classes are nearly separated or where one column "
+            "almost determines another: add an L2 penalty (penalty='l2', strength=1e-6, say), or leave such columns out."
+        )
 
     def _scores(self, X: Any, probabilities: bool = False) -> Any:
         """Logits (n, q), or their softmax: of many rows by threads, in one reading of X."""

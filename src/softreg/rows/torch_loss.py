@@ -40,7 +40,7 @@ def residual(P: Any, labels: Any, V: Any) -> Any:
 
 
 def loss_and_probabilities(o: Any, labels: Any, V: Any) -> tuple[Any, Any]:
-    """Summed cross-entropy (m,) and softmax (b, m, q); as in NumPy, a row of which the model is sure keeps its digits."""
+    """Summed cross-entropy (m,) and softmax (b, m, q); sure rows keep the digits of their loss."""
     top, largest = o.max(2, keepdim=True)
     z = o - top
     below = given(z, labels)
