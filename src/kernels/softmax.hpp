@@ -9,40 +9,54 @@ namespace {
 constexpr std::ptrdiff_t strip = 16;  // rows turned from row-major to class-major at a time
 
 INLINE float log_of(float x) { return __builtin_logf(x); }
-INLINE double log_of(double x) { return __builtin_log(x); }
+INLINE float log1p_of(float x) { return __builtin_log1pf(x); }
+INLINE double log1p_of(double x) { return __builtin_log1p(x); }
 
 // o (q, strip): the logits of model j for rows r .. r + few - 1 become V (P - Y); returns the V-weighted cross-entropy.
 template <class T>
 INLINE double residual(T* o, const Truth<T>& truth, std::ptrdiff_t j, std::ptrdiff_t r, std::ptrdiff_t few,
                        std::ptrdiff_t b, std::ptrdiff_t q) {
     constexpr std::ptrdiff_t L = lanes<T>;
-    T given[strip], top[strip], mass[strip];
-    for (std::ptrdiff_t i = 0; i < strip; ++i) given[i] = 0;
-    for (std::ptrdiff_t i = 0; i < few; ++i) {
-        if (truth.codes) given[i] = o[truth.codes[r + i] * strip + i];
-        else
-            for (std::ptrdiff_t c = 0; c < q; ++c) given[i] += truth.shares[(r + i) * q + c] * o[c * strip + i];
-    }
+    // below: the label's logit, less the largest; the mass is 1 + rest, where the rest leaves out one of the largest, so
+    // that 1e-9 beside 1 is not lost
+    T below[strip], rest[strip];
     for (std::ptrdiff_t i = 0; i < strip; i += L) {
         Vector<T> high = load(o + i), sum = {};
         for (std::ptrdiff_t c = 1; c < q; ++c) {
             const Vector<T> next = load(o + c * strip + i);
             high = next > high ? next : high;
         }
-        for (std::ptrdiff_t c = 0; c < q; ++c) {
-            const Vector<T> e = exp_below<T>(load(o + c * strip + i) - high);
-            store(o + c * strip + i, e);
-            sum += e;
+        for (std::ptrdiff_t c = 0; c < q; ++c) store(o + c * strip + i, load(o + c * strip + i) - high);
+        for (std::ptrdiff_t k = i; k < i + L && k < few; ++k) {
+            if (truth.codes) {
+                below[k] = o[truth.codes[r + k] * strip + k];
+                continue;
+            }
+            T total = 0;
+            below[k] = 0;
+            for (std::ptrdiff_t c = 0; c < q; ++c) {
+                const T y = truth.shares[(r + k) * q + c];
+                below[k] += y * o[c * strip + k];
+                total += y;
+            }
+            below[k] -= reinterpret_cast<const T*>(&high)[k - i] * (T(1) - total);  // labels that do not quite sum to 1
         }
-        const Vector<T> share = T(1) / sum;
+        Bits<T> unseen = ~Bits<T>{};
+        for (std::ptrdiff_t c = 0; c < q; ++c) {
+            const Vector<T> down = load(o + c * strip + i), e = exp_below<T>(down);
+            const Bits<T> largest = unseen & (down == T(0));
+            sum += pick<T>(largest, Vector<T>{}, e);
+            unseen &= ~largest;
+            store(o + c * strip + i, e);
+        }
+        const Vector<T> share = T(1) / (T(1) + sum);
         for (std::ptrdiff_t c = 0; c < q; ++c) store(o + c * strip + i, load(o + c * strip + i) * share);
-        store(top + i, high);
-        store(mass + i, sum);
+        store(rest + i, sum);
     }
     double loss = 0;
     const double* V = truth.weights ? truth.weights + (truth.many ? j * b : 0) + r : nullptr;
     for (std::ptrdiff_t i = 0; i < few; ++i) {
-        const double lost = static_cast<double>(log_of(mass[i]) + (top[i] - given[i]));
+        const double lost = static_cast<double>(log1p_of(rest[i]) - below[i]);
         loss += V ? V[i] * lost : lost;
         if (truth.codes) o[truth.codes[r + i] * strip + i] -= 1;
         else

@@ -100,6 +100,8 @@ def certificate(solution: Solution | None) -> str:
     status, gap = str(solution.status.value), nats(solution.gap)
     if not math.isfinite(solution.gap):
         return f"{status}; nothing is known about the distance to the best possible"
+    if solution.status.name == "UNCERTIFIED":
+        return f"{status}: about {gap} from the best possible; an L2 penalty would give a proof"
     if not solution.certified:
         return f"{status}; about {gap} from the best possible (an estimate, no proof)"
     return f"{status}; proved to be within {gap} of the best possible (by {solution.bound})"
@@ -181,7 +183,7 @@ def _gap(figures: Figures, solution: Solution | None) -> tuple[str, str, str]:
         return ("certificate", "none", certificate(solution).removeprefix("none: "))
     proof = f"proved by {solution.bound}" if solution.certified else "estimated, not proved"
     name = "certified gap" if solution.certified else "estimated gap"
-    ended = f"{solution.status.value} after {figures.passes:,} passes"
+    ended = f"{solution.status.value}{',' * (not solution.certified)} after {figures.passes:,} passes"
     return (name, nats(figures.gap), f"from the best possible, {proof}; {ended}")
 
 

@@ -13,6 +13,8 @@ from softreg.rows import Array, OnDevice
 from softreg.rows.device import KINDS, bring, find_device, where_it_is
 from softreg.rows.tensors import is_tensor, is_torch, like, name_of, on_host, pytorch, to_numpy, to_torch
 
+LOOKED_AT = 128
+"""Rows of a tensor that tell whether float32 products keep the digits of its logits."""
 CHUNK = 1 << 22
 """Numbers of X at a time that are looked at, or predicted from."""
 SMALL_KINDS = ("float16", "bfloat16", "uint8")
@@ -93,7 +95,8 @@ def scores(model: Any, X: Any, probabilities: bool) -> Any:
     tensor = _of_shape(model, to_torch(X), reset=False)
     torch = pytorch("a tensor")
     kind = torch.float32 if name_of(tensor) != "float64" else torch.float64
-    wide = kind if model._near() else torch.float64
+    some = tensor[:: max(1, len(tensor) // LOOKED_AT)]
+    wide = kind if model._single_serves(to_numpy(some)) else torch.float64
     with torch.no_grad():
         o = _logits(model, tensor, wide)
         if not torch.isfinite(o).all():

@@ -20,8 +20,12 @@ from softreg.probability import Classes, log_softmax, softmax
 from softreg.rows import Array, scores
 from softreg.rows.tensors import is_tensor, like, to_numpy
 
-FAR = 100.0
-"""Biases beyond this mean that features lie far from zero: float32 products would lose digits of the logits."""
+DIGITS = 1000.0
+"""float32 products serve where no logit of the rows looked at is a sum `|x| |w| + |b|` of more than this: each term is
+rounded to 6e-8 of its size. (For images of MNIST it is 110 at a strength of 1e-4 and 500 at 1e-6; columns that almost
+depend on each other, or lie far from zero, have weights with sums of 1e4 to 1e8.)"""
+LOOKED_AT = 128
+"""Rows, evenly spread, that decide it."""
 
 MANY = 1 << 16
 """From so many numbers on, rows are worth compiled kernels and threads; fewer are answered sooner by one product."""
@@ -57,6 +61,11 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             message = checks.separation_message(
                 solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
             )
+        elif solution.status is Status.UNCERTIFIED:
+            message = (
+                f"{solution.status.value}: the objective is estimated to be within {solution.gap:.1e} nats of its "
+                f"minimum, but not proved. {self._way_to_a_proof()}"
+            )
         else:
             message = (
                 f"{solution.status.value} after {solution.passes} passes: the objective is "
@@ -64,6 +73,22 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"minimum, not within tol={self.tol:g}. Raise max_iter, or tol if that is near enough."
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    def _way_to_a_proof(self) -> str:
+        """What to do about a fit without a proof."""
+        from softreg.optimize import final_newton  # predictions do not need the solvers
+
+        parameters, most = (len(self.classes_) - 1) * (self.coef_.shape[1] + 1), final_newton.MOST_PARAMETERS
+        if parameters > most:
+            return (
+                f"Without a penalty a proof needs the exact Hessian, which is not computed for more than "
+                f"{most:,} parameters (here {parameters:,}): add an L2 penalty (penalty='l2', strength=1e-6, "
+                "say), or use fewer columns."
+            )
+        return (
+            "The Hessian is singular to rounding, as it is where classes are nearly separated or where one column "
+            "almost determines another: add an L2 penalty (penalty='l2', strength=1e-6, say), or leave such columns out."
+        )
 
     def _scores(self, X: Any, probabilities: bool = False) -> Any:
         """Logits (n, q), or their softmax: of many rows by threads, in one reading of X."""
@@ -73,7 +98,7 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if in_batches(X):
             return np.concatenate([self._scores(part, probabilities) for part in first_parts(X)])
         X = features(self, X, reset=False, finite=False)
-        if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._near()):
+        if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._single_serves(X)):
             # a number of X that is not finite shows in all logits of its row, and then there is no answer yet
             with np.errstate(over="ignore"):
                 W = self.coef_.astype(X.dtype, copy=False)
@@ -84,12 +109,16 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         o = self._logits(X)
         return np.asarray(softmax(o)) if probabilities else o
 
-    def _near(self) -> bool:
-        return bool(np.abs(self.intercept_).max() <= FAR)
+    def _single_serves(self, X: Any) -> bool:
+        """Whether float32 products of rows X (n, d), dense or CSR, keep the digits of the logits."""
+        some = np.linspace(0, X.shape[0] - 1, min(LOOKED_AT, X.shape[0])).astype(np.intp)
+        with np.errstate(over="ignore", invalid="ignore"):
+            terms = abs(X[some]).astype(np.float64) @ np.abs(self.coef_.T) + np.abs(self.intercept_)
+        return bool((terms <= DIGITS).all())
 
     def _logits(self, X: Any) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is named below
-            if X.dtype == np.float32 and self._near():
+            if X.dtype == np.float32 and X.shape[0] * X.shape[1] >= MANY and self._single_serves(X):
                 o = np.asarray(X @ self.coef_.T.astype(np.float32) + self.intercept_, dtype=np.float64)
                 if np.isfinite(o).all():
                     return o

@@ -229,11 +229,17 @@ class Descent:
             self._go_precise()
             return True
         gap, bound = self._prove(decrement)
-        proved = gap <= self.tol
+        done = gap <= self.tol
         self.tried = np.where(estimate <= self.goal, estimate, self.tried)
-        self._record(proved, gap, bound, Status.CONVERGED)
-        self._keep(~proved)
+        self._end(done, gap, bound)
+        self._keep(~done)
         return True
+
+    def _end(self, which: Array, gap: Array, bound: list[str]) -> None:
+        """Record models whose gap is below the tolerance: by a proof, or by an estimate alone."""
+        guess = np.array([self.certify and name == "estimate" for name in bound])
+        self._record(which & ~guess, gap, bound, Status.CONVERGED)
+        self._record(which & guess, gap, bound, Status.UNCERTIFIED)
 
     def _prove(self, decrement: Array, last: bool = False) -> tuple[Array, list[str]]:
         """Certified gaps (m,) at parameters whose bias is balanced, and the name of each proof."""
@@ -274,7 +280,7 @@ class Descent:
         """The iterations are used up, or rounding stops all progress: say how good each model is."""
         gap, bound = self._prove(decrement, last=True) if self.certify else (decrement, ["estimate"] * self.objective.m)
         done = gap <= self.tol
-        self._record(done, gap, bound, Status.CONVERGED)
+        self._end(done, gap, bound)
         self._record(~done, gap, bound, status)
         self._report(gap)
         return False

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from softreg.optimize.coordinates import Coordinates
 from softreg.optimize.objective import Objective
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows
@@ -57,10 +58,17 @@ def pairs(q: int) -> tuple[Array, Array, Array]:
     return k, l, np.ascontiguousarray(np.einsum("ea,ec->ace", edge, edge).reshape(-1, len(k)))
 
 
+class HasCoordinates(Protocol):
+    """What `Columns` asks of an objective."""
+
+    coordinates: Coordinates
+    fit_intercept: bool
+
+
 class Columns:
     """The rows in the solver's coordinates with a one for the bias, a run at a time; small blocks keep theirs."""
 
-    def __init__(self, objective: Objective, dtype: Any = np.float64) -> None:
+    def __init__(self, objective: HasCoordinates, dtype: Any = np.float64) -> None:
         self.shift, self.scale = objective.coordinates.for_block()
         self.one, self.dtype = float(objective.fit_intercept), dtype
         self.kept: dict[int, Array] = {}

@@ -22,9 +22,9 @@ that is no faster)."""
 class HostSoftmax(Kept):
     """m models with q classes on a block, with row weights V (m, b), (1, b) or None and products in `dtype`."""
 
-    def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any) -> None:
+    def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any, memory: dict[str, Any]) -> None:
         self.block, self.m, self.q, self.V, self.dtype = block, m, q, V, dtype
-        self.memory = block.memory
+        self.memory = memory
 
     # --- logits that are kept -----------------------------------------------------------------------------------
 

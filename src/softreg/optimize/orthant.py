@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Container
 
 import numpy as np
-import scipy.linalg as sl
 
 from softreg.optimize.hessian import Columns, among
 from softreg.optimize.lbfgs import LBFGS, REVIEWS, dot, recursion
+from softreg.optimize.newton import factorised, solved
 from softreg.optimize.objective import Objective
 from softreg.optimize.precondition import Diagonal, Sketch
 from softreg.rows import Array
@@ -79,14 +79,14 @@ class OrthantLBFGS(LBFGS):
                 where = np.flatnonzero(free[j, k])
                 if len(where):
                     B = blocks[group[j]][k % len(blocks[group[j]])]
-                    out[j, k, where] = sl.cho_solve((self._factor(j, k, B, where), True), r[j, k, where])
+                    out[j, k, where] = solved(self._factor(j, k, B, where), r[j, k, where])
         return out
 
     def _factor(self, j: int, k: int, B: Array, where: Array) -> Array:
         key = where.tobytes()
         known = self._cache.get((j, k))
         if known is None or known[0] != key:
-            known = self._cache[j, k] = (key, _root(B[np.ix_(where, where)]))
+            known = self._cache[j, k] = (key, factorised(B[np.ix_(where, where)])[0])
         return known[1]
 
     def _diagonal(self, objective: Objective) -> Array:
@@ -135,7 +135,7 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Arr
         while not held.all():
             step[held] = -t[held]
             rest = g[~held] + H[np.ix_(~held, held)] @ step[held]
-            step[~held] = -sl.cho_solve((_root(H[np.ix_(~held, ~held)]), True), rest)
+            step[~held] = -solved(factorised(H[np.ix_(~held, ~held)])[0], rest)
             crosses = ~held & (s != 0) & ((t + step) * s <= 0)
             if not crosses.any():
                 break
@@ -143,18 +143,6 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Arr
         step[held] = -t[held]
         way[j][free[j]] = step
     return way
-
-
-def _root(B: Array) -> Array:
-    """The Cholesky factor of a block that rounding may have left without one: then of a little more than the block."""
-    more = 0.0
-    while True:
-        try:
-            return np.linalg.cholesky(B + more * np.diag(np.diag(B)) if more else B)
-        except np.linalg.LinAlgError:
-            more = max(10 * more, 1e-7)
-            if not np.isfinite(B).all() or more > 1:
-                raise
 
 
 def _within(theta: Array, step: Array, side: Array, hold: Array) -> Array:

@@ -114,7 +114,6 @@ class StackPath:
             descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=tol, max_iter=max_iter)
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
-            objective.each(lambda block: block.memory.clear())  # rows and blocks know each other, and so live on
             self.hard = objective.passes > EASY
             self.pairs = strategy.handed_on() if isinstance(strategy, RememberedLBFGS) else []
             done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))

@@ -61,8 +61,8 @@ class Reader:
             ((_, Z),) = self.columns.runs(block)
             V = objective.weights(block)
             o = (flat @ Z).reshape(*theta.shape[:2], -1)
-            P, log_mass = loss.probabilities(o)
-            value = loss.weigh(log_mass - loss.given(o, block.labels), V)
+            P, lost = loss.losses(o, block.labels)
+            value = loss.weigh(lost, V)
             bends = (pair_sums(self.columns, block, P, V),) if curved else ()
             return value, loss.residual(P, block.labels, V).reshape(len(flat), -1) @ Z.T, *bends
 
@@ -86,8 +86,8 @@ class Reader:
                 P, _ = loss.probabilities(o.reshape(m, q, -1))
                 return *sums, pair_sums(self.columns, block, P, V)
             o = (block.times(prepared) + bias[:, None].astype(np.float64 if exact else dtype)).reshape(m, q, -1)
-            P, log_mass = loss.probabilities(o)
-            value = loss.weigh(log_mass - loss.given(o, block.labels), V)
+            P, lost = loss.losses(o, block.labels)
+            value = loss.weigh(lost, V)
             bends = (pair_sums(self.columns, block, P, V),) if curved else ()
             R = loss.residual(P, block.labels, V).reshape(m * q, -1)
             return value, R.sum(axis=1), block.transposed_times(R.astype(dtype, copy=False)), *bends

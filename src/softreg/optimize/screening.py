@@ -199,7 +199,7 @@ def _place(objective: Objective, few: Rows, coordinates: Coordinates, W: Array, 
     def part(block: Any) -> None:
         o = few.cut(block.start, block.stop).times(prepared)
         o += bias
-        block.memory["logits"] = o.reshape(*b.shape, -1)
+        objective.memory(block)["logits"] = o.reshape(*b.shape, -1)
 
     objective.each(part)
 

@@ -13,7 +13,11 @@ class Status(StrEnum):
     """How a fit ended."""
 
     CONVERGED = "converged"
-    """The gap is below the tolerance."""
+    """The gap is proved to be below the tolerance. (Only Firth's penalised likelihood, which has no proof, converges on
+    an estimate; `bound` says so.)"""
+    UNCERTIFIED = "estimated, not certified"
+    """The gap is estimated to be below the tolerance, and nothing proves it: without a penalty a proof needs the exact
+    Hessian, and the model has too many parameters for one, or the Hessian is singular to rounding."""
     STOPPED = "stopped at max_iter"
     """The iterations were used up first; the gap says how far from the optimum the answer may be."""
     STALLED = "stalled at rounding error"
@@ -62,7 +66,7 @@ class Solution:
 
     @property
     def converged(self) -> bool:
-        """Whether the gap is below the tolerance."""
+        """Whether the gap is proved to be below the tolerance."""
         return self.status is Status.CONVERGED
 
     @property

@@ -12,6 +12,7 @@ from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome
 from softreg.optimize.dual import Summit, climb
 from softreg.optimize.few_columns import Order, on_few_columns
+from softreg.optimize.final_newton import certify
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
 from softreg.optimize.nested import newton
@@ -122,6 +123,7 @@ def optimum(
     else:
         rest = (order.tol, order.max_iter, order.seed, start is None, order.on_progress)
         outcome = _descend(objective, theta, name, *rest)
+    certify(objective, order.penalty, outcome, order.tol)
     return tuple(_solution(objective, coordinates, outcome, j) for j in range(len(theta)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Stack:
         self.fit_intercept = fit_intercept
         self.members = np.arange(len(penalty.l2))
         self.half_passes = 0
+        self._memories: dict[int, dict[str, Any]] = {}
         self._check_weights()
         self.mass = self._mass()
         self.ridge = self._ridge()
@@ -55,7 +57,6 @@ class Stack:
 
     def _check_weights(self) -> None:
         def part(block: Block) -> Sums:
-            block.memory.clear()  # what another stack has left there
             V = block.weights
             return (len(V) if V is not None and len(V) not in (1, self.m) else 0,)
 
@@ -89,8 +90,12 @@ class Stack:
 
     def softmax(self, block: Block) -> Softmax:
         """What the stack asks of the block's logits: answered by the home of the rows, or in NumPy."""
-        own = block.softmax(self.m, self.q, self.members)
-        return own or HostSoftmax(block, self.m, self.q, self.weights(block), self.rows.dtype)
+        own = block.softmax(self.m, self.q, self.members, self.memory(block))
+        return own or HostSoftmax(block, self.m, self.q, self.weights(block), self.rows.dtype, self.memory(block))
+
+    def memory(self, block: Block) -> dict[str, Any]:
+        """What this stack keeps for the rows of a block (logits, say); other stacks on the same rows keep their own."""
+        return self._memories.setdefault(block.start, {})
 
     def each(self, act: Callable[[Block], object]) -> None:
         """Do something with each block of rows."""
@@ -117,6 +122,7 @@ class Stack:
     def sharpen(self) -> None:
         """From now on multiply more exactly, in the end in float64; the logits must be placed again."""
         self.rows = self.rows.sharper()
+        self._memories.clear()
 
     @property
     def digits(self) -> float:

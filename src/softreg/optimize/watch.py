@@ -64,8 +64,7 @@ class Watch:
                 o, at, rows = softmax.picked(at[mine], mine), at[mine], block.start + mine
                 self.logits[layer, rows] = o
                 o = np.ascontiguousarray(o.T)[None]
-                _, log_mass = loss.probabilities(o)
-                lost = (log_mass - loss.given(o, block.labels[mine]))[0]
+                lost = loss.losses(o, block.labels[mine])[1][0]
                 change = np.abs(lost - self.losses[layer, rows])
                 total += np.bincount(at, lost * self.count[rows], objective.m)
                 moved += np.bincount(at, change * self.count[rows], objective.m)

@@ -31,6 +31,39 @@ def probabilities(o: Array) -> tuple[Array, Array]:
     return P, np.log(mass) + top
 
 
+def losses(o: Array, labels: Array, out: Array | None = None) -> tuple[Array, Array]:
+    """Softmax (m, q, b) and cross-entropy (m, b) in nats; `out`, which may be `o`, receives the softmax.
+
+    The mass of a row is 1 for its largest logit and the rest, whose logarithm is `log1p(rest)`: a row of which the
+    model is sure keeps the digits of its loss, `exp(-20)` say, in float32 too.
+
+    Example:
+        >>> P, lost = losses(np.array([[[0.0], [20.0]]], np.float32), np.array([1]))
+        >>> float(lost[0, 0]).__round__(12)
+        2.061e-09
+    """
+    top = o.max(axis=1)
+    z = np.subtract(o, top[:, None], out=out)
+    below = given(z, labels)
+    if labels.ndim == 2:
+        below -= top * (1 - labels.sum(axis=1)).astype(top.dtype)  # labels that do not quite sum to 1
+    at = labels if labels.ndim == 1 else z.argmax(axis=1)
+    place = (slice(None), at, np.arange(z.shape[2])) if labels.ndim == 1 else _places(at)
+    P = np.exp(z, out=z)
+    own = P[place]
+    P[place] = 0.0
+    rest = P.sum(axis=1)
+    P[place] = own
+    mass = rest + own
+    P /= mass[:, None]
+    return P, np.where(own == 1, np.log1p(rest), np.log(mass)) - below
+
+
+def _places(at: Array) -> tuple[Array, Array, Array]:
+    """The index of one class (m, b) in each row of (m, q, b)."""
+    return np.arange(len(at))[:, None], at, np.arange(at.shape[1])
+
+
 def given(values: Array, labels: Array) -> Array:
     """The value of the given label, (m, b): gathered for codes (b,), averaged for label probabilities (b, q).
 
@@ -63,9 +96,8 @@ def residual(P: Array, labels: Array, V: Array | None) -> Array:
 
 def loss_and_residual(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
     """Summed cross-entropy of each model (m,) in nats, and its residual (m, q, b)."""
-    P, log_mass = probabilities(o)
-    loss = weigh(log_mass - given(o, labels), V)
-    return loss, residual(P, labels, V)
+    P, lost = losses(o, labels)
+    return weigh(lost, V), residual(P, labels, V)
 
 
 @dataclass(frozen=True)
@@ -108,18 +140,9 @@ def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Arr
         >>> loss.round(4), r, P.ravel(), sure.doubt
         (array([0.6931]), array([[ 0.5, -0.5]]), array([0.5, 0.5]), array([[0.25, 0.25]]))
     """
-    o -= o.max(axis=1)[:, None]  # softmax ignores shifts, and exp(z) <= 1 cannot overflow
-    told = given(o, labels)
-    P = np.exp(o, out=o)
-    mass = P.sum(axis=1)
-    P /= mass[:, None]
+    P, lost = losses(o, labels, out=o)
     sure = surety(P, labels, V)
-    return (
-        weigh(np.log(mass, dtype=np.float64) - told, V),
-        sure.predicted - label_sums(labels, V, *P.shape[:2]),
-        P,
-        sure,
-    )
+    return weigh(lost, V), sure.predicted - label_sums(labels, V, *P.shape[:2]), P, sure
 
 
 def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:
@@ -140,11 +163,11 @@ def along(o: Array, step: Array, labels: Array, V: Array | None) -> tuple[Array,
 
     The curvature is the variance of the step under the model's own probabilities, so it is never negative.
     """
-    P, log_mass = probabilities(o)
+    P, lost = losses(o, labels)
     mean = np.einsum("mqb,mqb->mb", P, step)
     variance = np.einsum("mqb,mqb->mb", P, (step - mean[:, None]) ** 2)
     return (
-        weigh(log_mass - given(o, labels), V),
+        weigh(lost, V),
         weigh(mean - given(step, labels), V),
         weigh(variance, V),
     )

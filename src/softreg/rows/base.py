@@ -74,10 +74,11 @@ class Block(Protocol):
         """
         ...
 
-    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> Softmax | None:
         """What the solver asks of the logits of m models with q classes, where a home answers that itself; or None.
 
-        `members` (m,) are the places of these models among the row weights.
+        `members` (m,) are the places of these models among the row weights; `memory` is where logits are kept, by
+        default the block's own.
         """
         ...
 
@@ -211,7 +212,7 @@ class MemoryBlock:
         """None: the caller composes the pass."""
         return None
 
-    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> Softmax | None:
         """None: the solver composes it in NumPy."""
         return None
 

@@ -3,7 +3,7 @@
 Products with the rows are one thing that a home does; on a device the logits must stay where they are made as well,
 since carrying them to the host would cost more than computing them. So this is the border: parameters go in as NumPy
 arrays (or as `Rows.prepare` has made them), sums over the rows come out as NumPy arrays in float64, and whatever has
-one number a row stays beside the rows, in `Block.memory`, in whichever form the home likes.
+one number a row stays where the rows are, in a dictionary that belongs to the stack, in whichever form the home likes.
 
 A home in the host's memory has none of this (`Block.softmax` is None); the solver then composes the same from products
 and the functions of the textbook.

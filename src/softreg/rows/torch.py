@@ -58,6 +58,7 @@ class TorchRows:
         self.kind = getattr(self.torch, str(self.dtype))
         single = self.dtype == np.float32 and self.device.type == "cuda"
         self.coarse = single if coarse is None else coarse and self.dtype == np.float32
+        self.columns = 0  # of the logits kept, for the message where memory is too small
         self.feed = Feed(X.tensor, X.device, X.streamed)
         size = max(LEAST_BLOCK, BLOCK_BYTES // max(1, self.d * X.tensor.element_size()))
         self.blocks = [TorchBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
@@ -87,8 +88,7 @@ class TorchRows:
             with self.torch.no_grad(), products(self.device, self.coarse):
                 yield
         except self.torch.OutOfMemoryError as error:
-            k = max((o.shape[1] * o.shape[2] for b in self.blocks for o in b.memory.values() if o.ndim == 3), default=0)
-            raise no_room(error, self.X, k) from error
+            raise no_room(error, self.X, self.columns) from error
 
     def row_squares(self) -> Array | None:
         """None: these rows come in blocks."""

@@ -46,9 +46,10 @@ class TorchBlock(MemoryBlock):
         for a, rows in self.rows.feed.chunks(self.start, self.stop, self.stop - self.start):
             yield slice(a, a + len(rows)), rows
 
-    def softmax(self, m: int, q: int, members: Array) -> Softmax | None:
+    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> Softmax | None:
         """The logits of a stack, on the device."""
-        return TorchSoftmax(self, m, q, members)
+        self.rows.columns = max(self.rows.columns, m * q)
+        return TorchSoftmax(self, m, q, members, self.memory if memory is None else memory)
 
     def piece(self, start: int, stop: int) -> TorchBlock:
         """Rows `start` to `stop` of this block as a block of their own."""

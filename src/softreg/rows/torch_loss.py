@@ -40,9 +40,19 @@ def residual(P: Any, labels: Any, V: Any) -> Any:
 
 
 def loss_and_probabilities(o: Any, labels: Any, V: Any) -> tuple[Any, Any]:
-    """Summed cross-entropy (m,) and softmax (b, m, q)."""
-    loss = weigh(o.logsumexp(2) - given(o, labels), V)
-    return loss, o.softmax(2)
+    """Summed cross-entropy (m,) and softmax (b, m, q); sure rows keep the digits of their loss."""
+    top, largest = o.max(2, keepdim=True)
+    z = o - top
+    below = given(z, labels)
+    if labels.ndim == 2:
+        below = below - top[..., 0] * (1 - labels.sum(1, keepdim=True)).to(o.dtype)
+    place = _places(o, labels) if labels.ndim == 1 else largest
+    P = z.exp()
+    own = P.gather(2, place)
+    rest = P.scatter(2, place, 0.0).sum(2, keepdim=True)
+    mass = rest + own
+    log_mass = rest.log1p().where(own == 1, mass.log())
+    return weigh(log_mass[..., 0] - below, V), P / mass
 
 
 def surety(P: Any, labels: Any, V: Any) -> tuple[Any, Any, Any]:

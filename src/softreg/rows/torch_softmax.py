@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class TorchSoftmax(Kept):
     """m models with q classes on a block; `members` are their places among the row weights."""
 
-    def __init__(self, block: TorchBlock, m: int, q: int, members: Array) -> None:
+    def __init__(self, block: TorchBlock, m: int, q: int, members: Array, memory: dict[str, Any]) -> None:
         self.block, self.m, self.q, self.k = block, m, q, m * q
-        self.rows, self.memory, self.b = block.rows, block.memory, block.stop - block.start
+        self.rows, self.memory, self.b = block.rows, memory, block.stop - block.start
         self.V = block.device_weights(m, members)  # (b, m), (b, 1) or None
 
     # --- chunks -------------------------------------------------------------------------------------------------

@@ -1,0 +1,111 @@
+"""Faults of certificates and of the engine's numbers: each test fails where the fault is back."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
+
+from softreg import SoftmaxRegression
+from softreg.cli.figures import certificate
+from softreg.optimize import Status, final_newton, l2, minimise
+from softreg.optimize.coordinates import standardise
+from softreg.optimize.objective import Objective
+from softreg.rows import as_rows
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+Array = Any
+
+
+def near_twins(difference: float, dtype: Any = np.float64, n: int = 1500) -> tuple[Array, Array]:
+    """Rows (n, 40) whose first two columns differ by this much, and labels of five classes."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(n, 40))
+    X[:, 1] = X[:, 0] + difference * random.normal(size=n)
+    o = X @ (0.5 * random.normal(size=(40, 5)))
+    return X.astype(dtype), (o + random.gumbel(size=o.shape)).argmax(axis=1)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("difference", [1e-5, 1e-7, 0.0])
+@pytest.mark.parametrize("home", ["dense", "CSR"])
+def test_fault_a20_converged_stands_on_a_proof_without_a_penalty(home: str, difference: float, dtype: Any) -> None:
+    from certificates import Problem, Reference
+
+    X, y = near_twins(difference, dtype, n=600)
+    given = sp.csr_array(X) if home == "CSR" else X
+    model = SoftmaxRegression(penalty=None).fit(given, y)
+    assert model.solution_.converged and model.solution_.bound == "self-concordance"
+    settings = {"penalty": None, "fit_intercept": True}
+    reference = Reference(Problem(0, X, y, None, settings, ""))
+    value, allowance = reference.user_value(model.coef_.T, model.intercept_)
+    true = value - reference.lower(reference.theta(model.coef_.T, model.intercept_))
+    assert true <= model.solution_.gap + allowance
+
+
+def test_fault_a20_members_of_a_stack_are_proved_one_by_one() -> None:
+    X, y = near_twins(1e-5, n=600)
+    V = np.random.default_rng(1).multinomial(len(y), np.full(len(y), 1 / len(y)), size=3).astype(float)
+    fits = minimise(as_rows(X, y, V), 5, l2(np.array([0.0, 0.1, 0.0])))
+    assert all(fit.converged and fit.certified for fit in fits)
+    for weights, fit, strength in zip(V, fits, (0.0, 0.1, 0.0), strict=True):
+        (alone,) = minimise(as_rows(X, y, weights[None]), 5, l2(strength), tol=1e-10)
+        assert abs(fit.value - alone.value) <= fit.gap + alone.gap
+
+
+def test_fault_a20_a_hessian_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = near_twins(1e-1, n=600)
+    monkeypatch.setattr(final_newton, "MOST_PARAMETERS", 100)
+    with pytest.warns(ConvergenceWarning, match=r"(?s)estimated, not certified.*more than 100 parameters.*L2 penalty"):
+        model = SoftmaxRegression(penalty=None).fit(X, y)
+    solution = model.solution_
+    assert solution.status is Status.UNCERTIFIED and not solution.converged and not solution.certified
+    assert "estimated, not certified" in certificate(solution)
+    restored = SoftmaxRegression.from_state(*model.to_state())
+    assert restored.solution_.status is Status.UNCERTIFIED
+
+
+def test_fault_a20_a_hessian_of_some_rows_proves_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = near_twins(1e-1, n=6000)
+    monkeypatch.setattr(final_newton, "MOST_WORK", 0.5 * 6000 * 41**2 * 10)
+    (fit,) = minimise(as_rows(X, y), 5, l2(0.0))
+    (exact,) = minimise(as_rows(X, y), 5, l2(0.0), solver="newton", tol=1e-12)
+    assert fit.converged and fit.certified and fit.value - exact.value <= fit.gap
+
+
+@pytest.mark.parametrize("n", [300, 3000])
+@pytest.mark.parametrize("home", ["dense", "CSR", "tensor"])
+def test_fault_a21_predictions_keep_their_digits(n: int, home: str) -> None:
+    X, y = near_twins(1e-7, np.float32, n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = SoftmaxRegression(penalty=None).fit(X, y)
+    assert np.abs(model.coef_).max() > 1e4
+    if home == "tensor":
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        found = model.predict_proba(torch.from_numpy(X)).numpy()
+    else:
+        found = model.predict_proba(sp.csr_array(X) if home == "CSR" else X)
+    o = X.astype(np.longdouble) @ model.coef_.T.astype(np.longdouble) + model.intercept_
+    P = np.exp(o - o.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(found, (P / P.sum(axis=1, keepdims=True)).astype(float), atol=1e-6)
+
+
+def test_fault_b6_a_second_objective_on_the_same_rows_does_not_disturb_the_first() -> None:
+    random = np.random.default_rng(0)
+    rows, coordinates = standardise(as_rows(random.normal(size=(50, 3)), np.arange(50) % 3), centred=True)
+    first = Objective(rows, 3, l2(1.0), coordinates)
+    theta = random.normal(size=(1, 3, 4))
+    first.place(theta)
+    before = first.gradient()
+    second = Objective(rows, 3, l2(1.0), coordinates)
+    second.place(np.zeros_like(theta))
+    for now, then in zip(first.gradient(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
