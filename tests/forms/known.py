@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .tables import KINDS
+from .writers import FORMS
+
 
 @dataclass(frozen=True)
 class Known:
@@ -19,19 +22,24 @@ class Known:
     kinds: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     """Kinds of columns that are left out where they have missing values."""
+    asked: tuple[str, ...] = ()
+    """Kinds of columns that are not asked for as categories."""
     targets: tuple[str, ...] = ()
 
 
-KNOWN: dict[str, Known] = {}
+TEXT = tuple(name for name, form in FORMS.items() if form.text)
+KNOWN: dict[str, Known] = {
+    "true": Known("C5: as a category, a boolean column has the levels True, true or 1 by its form", TEXT, asked=("bool",)),
+    "1.0": Known("A10: as a category, 1.0 in a file of text is another level than the number 1", TEXT,
+                 asked=("float", "whole", "decimal")),
+    "views": Known("B1, E3: string views in one of two files", ("two parquet files of other types",),
+                   kinds=("words", "digits", "sentence"), targets=("words",)),
+    "index": Known("A1: the index column of a filtered frame is a feature", ("parquet of a filtered frame",),
+                   kinds=tuple(KINDS)),
+    "labels": Known("C8: labels of all types are text after a fit (forms: none, the test looks for this switch)", ("-",)),
+}  # fmt: skip
 
 
-def without_kinds(form: str) -> set[str]:
-    return {kind for one in KNOWN.values() if not one.forms or form in one.forms for kind in one.kinds}
-
-
-def without_gaps(form: str) -> set[str]:
-    return {kind for one in KNOWN.values() if not one.forms or form in one.forms for kind in one.gaps}
-
-
-def without_targets(form: str) -> set[str]:
-    return {kind for one in KNOWN.values() if not one.forms or form in one.forms for kind in one.targets}
+def left_out(form: str, what: str) -> set[str]:
+    """What the known faults take out of the tables of a form: "kinds", "gaps", "targets" or "asked"."""
+    return {kind for one in KNOWN.values() if not one.forms or form in one.forms for kind in getattr(one, what)}

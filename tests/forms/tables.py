@@ -43,6 +43,9 @@ class Table:
     def take(self, rows: Any) -> Table:
         return replace(self, arrow=self.arrow.take(pa.array(np.asarray(rows, dtype=np.int64))))
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
     def __repr__(self) -> str:
         """Python that makes the table again."""
         columns = [
@@ -93,6 +96,9 @@ _dates = st.dates(dt.date(1900, 1, 1), dt.date(2100, 12, 31))
 _times = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 12, 31))
 _seconds = _times.map(lambda t: t.replace(microsecond=0))
 _zoned = _seconds.map(lambda t: t.replace(tzinfo=dt.UTC))
+_elsewhere = st.datetimes(dt.datetime(1950, 1, 1), dt.datetime(2037, 1, 1)).map(  # see the table of test_forms.py
+    lambda t: t.replace(microsecond=0, tzinfo=dt.UTC)
+)
 
 KINDS: dict[str, Kind] = {
     "int": Kind(st.integers(-5, 120), pa.int64()),
@@ -113,7 +119,7 @@ KINDS: dict[str, Kind] = {
     "timestamp": Kind(_times, pa.timestamp("us")),
     "timestamp[s]": Kind(_seconds, pa.timestamp("s")),
     "zoned": Kind(_zoned, pa.timestamp("us", "UTC")),
-    "elsewhere": Kind(_zoned, pa.timestamp("us", "Europe/Paris")),
+    "elsewhere": Kind(_elsewhere, pa.timestamp("us", "Europe/Paris")),
     "clock": Kind(_seconds.map(dt.datetime.time), pa.time64("us")),
     "tags": Kind(st.lists(st.sampled_from(["a", "b", "NA", "é"]), max_size=3), pa.list_(pa.string()), tuple),
     "normal": Kind(st.nothing(), pa.float64()),
@@ -159,9 +165,18 @@ def column(kind: str, pool: Sequence[Any], n: int, missing: float, seed: int) ->
 
 @st.composite
 def tables(
-    draw: Any, kinds: Sequence[str], targets: Sequence[str], *, least: int = 10, most: int = 60, no_gaps: Sequence[str] = ()
+    draw: Any,
+    kinds: Sequence[str],
+    targets: Sequence[str],
+    *,
+    least: int = 10,
+    most: int = 60,
+    no_gaps: Sequence[str] = (),
+    not_asked: Sequence[str] = (),
 ) -> Table:
-    """A table of one to four columns of these kinds and a target of one of those; those of `no_gaps` miss no value."""
+    """A table of one to four columns of these kinds and a target of one of those; those of `no_gaps` miss no value, those of
+    `not_asked` are never asked for as categories.
+    """
     n = draw(st.integers(least, most))
     target = draw(st.sampled_from(sorted(targets)))
     pool = draw(st.lists(TARGETS[target].value, min_size=2, max_size=2 if target == "bool" else 4, unique=True))
@@ -178,7 +193,7 @@ def tables(
         taken[name] = kind
     columns[TARGET] = pa.array([pool[code] for code in codes], TARGETS[target].type)
     order = draw(st.permutations(list(columns))) if draw(st.booleans()) else list(columns)
-    able = [name for name in names if taken[name] in ASKED]
+    able = [name for name in names if taken[name] in set(ASKED) - set(not_asked)]
     category = tuple(able[:1]) if able and draw(st.integers(0, 3)) == 3 else ()
     return Table(pa.table({name: columns[name] for name in order}), {**taken, TARGET: target}, category)
 
