@@ -300,7 +300,7 @@ Y_FORMS: dict[str, tuple[Callable[[list[Any], np.random.Generator], Any], tuple[
     "pandas": (lambda y, r: pd.Series(y, index=r.permutation(len(y)) + 2), tuple(LABELS)),
     "pandas, category": (lambda y, r: pd.Series(y).astype("category"), tuple(LABELS)),
     "pandas, arrow": (lambda y, r: pd.Series(pa.array(y).to_pandas(types_mapper=pd.ArrowDtype)), tuple(LABELS)),
-    "pandas, nullable": (lambda y, r: pd.Series(y).convert_dtypes(), tuple(LABELS)),
+    "pandas, nullable": (lambda y, r: pd.Series(y).convert_dtypes(convert_integer=False), tuple(LABELS)),
     "pandas, frame of one column": (lambda y, r: pd.Series(y), tuple(LABELS)),
     "pandas index": (lambda y, r: pd.Index(y), tuple(LABELS)),
     "polars": (lambda y, r: pl.Series(y), tuple(LABELS)),

@@ -36,6 +36,8 @@ KNOWN: dict[str, Known] = {
                    kinds=("words", "digits", "sentence"), targets=("words",)),
     "index": Known("A1: the index column of a filtered frame is a feature", ("parquet of a filtered frame",),
                    kinds=tuple(KINDS)),
+    "objects": Known("E5: OverflowError of a library for Python integers beyond int64 in an object column",
+                     ("pandas, objects",), kinds=("uint64",)),
     "labels": Known("C8: labels of all types are text after a fit (forms: none, the test looks for this switch)", ("-",)),
 }  # fmt: skip
 

@@ -82,5 +82,4 @@ def _seeded(property_: Callable[[Any], None], cases: st.SearchStrategy[Any], dra
 
 
 def _told(error: BaseException) -> str:
-    notes = "\n".join(getattr(error, "__notes__", []))
-    return "".join(traceback.format_exception(error, limit=-4)) + ("" if notes in str(error) else notes)
+    return "".join(traceback.format_exception(error, limit=-3))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 TARGET = "y"
 NAMES = ["x", "a b", "x=1", "x=missing", "é", "日本", "1", "7.0", "p,q", 'say "x"', "prediction", "it's", "X", "k;l", "😀"]
 WORDS = [
-    "a", "b", "NA", "007", "1.0", "1", "é", "日本", "a,b", 'say "x"', "line\nbreak", "it's", "None", "null", "nan",
+    "a", "b", "NA", "007", "1.0", "1", "é", "日本", "a,b", 'say "x"', "line\nbreak", "a\r\nb", "it's", "None", "null", "nan",
     "true", "no", "=1+1", "1e5", "-0", "2020-01-01", " a", "a ", "tab\there", "a;b", "#x", "😀", "missing", "0.10",
     "12:30", "1,5", "Ünï", "e\u0301", "\\n", "''", "{}",
 ]  # fmt: skip
@@ -103,7 +103,7 @@ _elsewhere = st.datetimes(dt.datetime(1950, 1, 1), dt.datetime(2037, 1, 1)).map(
 KINDS: dict[str, Kind] = {
     "int": Kind(st.integers(-5, 120), pa.int64()),
     "id": Kind(st.integers(10**10, 2**53), pa.int64()),
-    "huge": Kind(st.integers(2**62, 2**62 + 2000), pa.int64()),
+    "huge": Kind(st.integers(2**53, 2**63 - 1), pa.int64()),
     "uint64": Kind(st.integers(2**63, 2**64 - 1), pa.uint64()),
     "float": Kind(_floats, pa.float64(), lambda v: float(v) + 0.0),
     "nan": Kind(_floats | st.just(float("nan")), pa.float64(), lambda v: str(float(v) + 0.0)),
@@ -123,11 +123,13 @@ KINDS: dict[str, Kind] = {
     "clock": Kind(_seconds.map(dt.datetime.time), pa.time64("us")),
     "tags": Kind(st.lists(st.sampled_from(["a", "b", "NA", "é"]), max_size=3), pa.list_(pa.string()), tuple),
     "normal": Kind(st.nothing(), pa.float64()),
+    "heavy": Kind(st.nothing(), pa.float64()),
+    "counter": Kind(st.nothing(), pa.int64()),
     "sentence": Kind(st.nothing(), pa.string()),
     "vector": Kind(st.nothing(), pa.list_(pa.float64())),
 }
 ASKED = ("int", "id", "huge", "uint64", "whole", "float", "bool", "words", "digits", "decimal")  # as categories
-ROWWISE = ("normal", "sentence", "vector")  # different in every row: made by the generator, not from a pool
+ROWWISE = ("normal", "heavy", "counter", "sentence", "vector")  # different in every row: made by the generator, not from a pool
 
 TARGETS: dict[str, Kind] = {
     "int": Kind(st.integers(-3, 12), pa.int64()),
@@ -150,6 +152,10 @@ def column(kind: str, pool: Sequence[Any], n: int, missing: float, seed: int) ->
     rng = np.random.default_rng(seed)
     if kind == "normal":
         values: list[Any] = (rng.normal(size=n) * 10.0 ** rng.integers(-3, 6)).tolist()
+    elif kind == "heavy":
+        values = np.round(rng.standard_cauchy(n), 3).tolist()
+    elif kind == "counter":
+        values = rng.permutation(np.arange(n) + int(rng.integers(0, 3))).tolist()
     elif kind == "sentence":
         nouns = ["red", "blue", "cat", "dog", "tree", "Ünï", "日本", "it's"]
         values = [" ".join(rng.choice(nouns, 4)) + f" {i}" for i in range(n)]
@@ -170,7 +176,7 @@ def tables(
     targets: Sequence[str],
     *,
     least: int = 10,
-    most: int = 60,
+    most: int = 80,
     no_gaps: Sequence[str] = (),
     not_asked: Sequence[str] = (),
 ) -> Table:

@@ -111,6 +111,27 @@ def arrow_small(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
     return pa.table(columns, names=table.column_names)
 
 
+def arrow_dictionaries(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
+    """Dictionaries hold values twice, values that no row has, and null; each chunk has one of its own."""
+    chunks = []
+    for a, b in cuts(table.num_rows, rng):
+        columns = []
+        for column in table.slice(a, b - a).columns:
+            if not pa.types.is_dictionary(column.type):
+                columns.append(column)
+                continue
+            one = column.combine_chunks()
+            one = one if isinstance(one, pa.DictionaryArray) else one.chunk(0)
+            levels = one.dictionary.to_pylist()
+            other = pa.array([*levels[::-1], None, *levels], one.type.value_type)
+            codes = [None if v is None else v + (len(levels) + 1) * bool(rng.integers(2)) for v in one.indices.to_pylist()]
+            back = [None if c is None else (len(levels) - 1 - c if c < len(levels) else c) for c in codes]
+            gaps = [len(levels) if c is None and rng.integers(2) else c for c in back]
+            columns.append(pa.DictionaryArray.from_arrays(pa.array(gaps, pa.int32()), other))
+        chunks.append(pa.table(columns, names=table.column_names))
+    return pa.concat_tables([chunk for chunk in chunks if chunk.num_rows])
+
+
 def pandas(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
     return table.to_pandas()
 
@@ -127,6 +148,23 @@ def pandas_shuffled_index(table: pa.Table, folder: Path, rng: np.random.Generato
     frame = table.to_pandas()
     frame.index = pd.Index(rng.permutation(len(frame)) + 5, name="old")
     return frame
+
+
+def pandas_categories(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
+    """Categories are ordered, stand in another order, and some occur in no row."""
+    frame = table.to_pandas()
+    for name in frame.columns:
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):
+            known = frame[name].cat.categories
+            extra = ["never", "NA "] if known.dtype.kind not in "iu" else [10**6]
+            levels = [*known[::-1], *extra]
+            frame[name] = frame[name].cat.set_categories(rng.permutation(np.array(levels, dtype=object)), ordered=True)
+    return frame
+
+
+def pandas_other_names(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
+    """Names of columns that look like numbers are numbers."""
+    return table.to_pandas().rename(columns={"1": 1, "7.0": 7.0})
 
 
 def pandas_nullable(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
@@ -315,10 +353,13 @@ NO_CSV = LISTS
 FORMS: dict[str, Form] = {
     "arrow in chunks": Form(arrow_chunks),
     "arrow, large types": Form(arrow_large),
+    "arrow, untidy dictionaries": Form(arrow_dictionaries),
     "arrow, small types": Form(arrow_small),
     "pandas": Form(pandas, no_gaps=("huge", "uint64")),
     "pandas, objects": Form(pandas_object),
     "pandas, another index": Form(pandas_shuffled_index, no_gaps=("huge", "uint64")),
+    "pandas, other categories": Form(pandas_categories, no_gaps=("huge", "uint64")),
+    "pandas, numbers as names": Form(pandas_other_names, no_gaps=("huge", "uint64")),
     "pandas, nullable types": Form(pandas_nullable),
     "pandas, strings of Python": Form(pandas_python_strings, no_gaps=("huge", "uint64")),
     "pandas, arrow types": Form(pandas_arrow),
