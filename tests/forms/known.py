@@ -28,6 +28,7 @@ class Known:
 
 
 TEXT = tuple(name for name, form in FORMS.items() if form.text)
+CODED = ("category", "integers as categories")
 KNOWN: dict[str, Known] = {
     "true": Known("C5: as a category, a boolean column has the levels True, true or 1 by its form", TEXT, asked=("bool",)),
     "1.0": Known("A10: as a category, 1.0 in a file of text is another level than the number 1", TEXT,
@@ -38,6 +39,8 @@ KNOWN: dict[str, Known] = {
                    kinds=tuple(KINDS)),
     "objects": Known("E5: OverflowError of a library for Python integers beyond int64 in an object column",
                      ("pandas, objects",), kinds=("uint64",)),
+    "null in a dictionary": Known("E3: ArrowInvalid, dictionaries with nulls cannot be unified",
+                                  ("arrow, null in dictionaries",), kinds=CODED, targets=CODED),
     "labels": Known("C8: labels of all types are text after a fit (forms: none, the test looks for this switch)", ("-",)),
 }  # fmt: skip
 

@@ -180,7 +180,7 @@ def tables(
     no_gaps: Sequence[str] = (),
     not_asked: Sequence[str] = (),
 ) -> Table:
-    """A table of one to four columns of these kinds and a target of one of those; those of `no_gaps` miss no value, those of
+    """A table of one to eight columns of these kinds and a target of one of those; those of `no_gaps` miss no value, those of
     `not_asked` are never asked for as categories.
     """
     n = draw(st.integers(least, most))
@@ -188,19 +188,20 @@ def tables(
     pool = draw(st.lists(TARGETS[target].value, min_size=2, max_size=2 if target == "bool" else 4, unique=True))
     seed = draw(st.integers(0, 2**16))
     codes = np.random.default_rng(seed).permutation(np.append(np.tile(np.arange(len(pool)), 2), np.arange(n)) [:n] % len(pool))
-    columns, taken, names = {}, {}, draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
+    columns, taken, count = {}, {}, draw(st.integers(1, 8))
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=count, max_size=count, unique=True))
     for place, name in enumerate(names):
         kind = draw(st.sampled_from(sorted(kinds)))
         values: list[Any] = []
         if kind not in ROWWISE:
             values = draw(st.lists(KINDS[kind].value, min_size=2, max_size=6, unique_by=KINDS[kind].key))
-        gaps = 0.0 if kind in no_gaps else draw(st.sampled_from([0.0, 0.0, 0.25]))
+        gaps = 0.0 if kind in no_gaps else draw(st.sampled_from([0.0, 0.25]))
         columns[name] = pa.array(column(kind, values, n, gaps, seed + place + 1), KINDS[kind].type)
         taken[name] = kind
     columns[TARGET] = pa.array([pool[code] for code in codes], TARGETS[target].type)
     order = draw(st.permutations(list(columns))) if draw(st.booleans()) else list(columns)
     able = [name for name in names if taken[name] in set(ASKED) - set(not_asked)]
-    category = tuple(able[:1]) if able and draw(st.integers(0, 3)) == 3 else ()
+    category = tuple(name for name in able if draw(st.integers(0, 2)) == 2)
     return Table(pa.table({name: columns[name] for name in order}), {**taken, TARGET: target}, category)
 
 

@@ -112,23 +112,28 @@ def arrow_small(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
 
 
 def arrow_dictionaries(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
-    """Dictionaries hold values twice, values that no row has, and null; each chunk has one of its own."""
+    """Dictionaries hold values twice and values that no row has; each chunk has one of its own."""
+    return _with_dictionaries(table, rng, [])
+
+
+def arrow_null_in_dictionaries(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
+    """Some missing values stand in the dictionary, others among the indices."""
+    return _with_dictionaries(table, rng, [None])
+
+
+def _with_dictionaries(table: pa.Table, rng: np.random.Generator, extra: list[Any]) -> pa.Table:
     chunks = []
     for a, b in cuts(table.num_rows, rng):
-        columns = []
-        for column in table.slice(a, b - a).columns:
-            if not pa.types.is_dictionary(column.type):
-                columns.append(column)
-                continue
-            one = column.combine_chunks()
-            one = one if isinstance(one, pa.DictionaryArray) else one.chunk(0)
-            levels = one.dictionary.to_pylist()
-            other = pa.array([*levels[::-1], None, *levels], one.type.value_type)
-            codes = [None if v is None else v + (len(levels) + 1) * bool(rng.integers(2)) for v in one.indices.to_pylist()]
-            back = [None if c is None else (len(levels) - 1 - c if c < len(levels) else c) for c in codes]
-            gaps = [len(levels) if c is None and rng.integers(2) else c for c in back]
-            columns.append(pa.DictionaryArray.from_arrays(pa.array(gaps, pa.int32()), other))
-        chunks.append(pa.table(columns, names=table.column_names))
+        part = table.slice(a, b - a)
+        for place, column in enumerate(part.columns):
+            if pa.types.is_dictionary(column.type):
+                levels = column.unify_dictionaries().cast(column.type.value_type).unique().drop_null().to_pylist()
+                known = [*levels, *extra, *levels]
+                places = [[k for k, level in enumerate(known) if level == v] or [None] for v in column.to_pylist()]
+                codes = pa.array([some[int(rng.integers(len(some)))] for some in places], pa.int32())
+                words = pa.array(known, column.type.value_type)
+                part = part.set_column(place, table.field(place), pa.DictionaryArray.from_arrays(codes, words))
+        chunks.append(part)
     return pa.concat_tables([chunk for chunk in chunks if chunk.num_rows])
 
 
@@ -322,7 +327,7 @@ def jsonl_absent(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any
 
 def jsonl_two(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
     for k, part in enumerate(halves(table, rng)):
-        _json(folder / f"t{k}.jsonl", part, bool(k))
+        _json(folder / f"t{k}.jsonl", part, False)
     return str(folder / "t*.jsonl")
 
 
@@ -354,6 +359,7 @@ FORMS: dict[str, Form] = {
     "arrow in chunks": Form(arrow_chunks),
     "arrow, large types": Form(arrow_large),
     "arrow, untidy dictionaries": Form(arrow_dictionaries),
+    "arrow, null in dictionaries": Form(arrow_null_in_dictionaries),
     "arrow, small types": Form(arrow_small),
     "pandas": Form(pandas, no_gaps=("huge", "uint64")),
     "pandas, objects": Form(pandas_object),

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from softreg import SoftmaxRegression, load
+from softreg import SoftmaxRegression, SoftmaxRegressionCV, load
 
 from ..forms.arrays import LABELS, SOURCES, W_FORMS, X_FORMS, Y_FORMS, Rows, rows
 from ..forms.run import COMPARED, SECONDS, Property, check, hour
@@ -195,12 +195,38 @@ def test_the_order_of_rows_and_columns_is_free() -> None:
     check(order_is_free, rows("bits", "small", "eighths", "any"), EXAMPLES)
 
 
+def chosen_alike(name: str, case: Rows) -> None:
+    """Cross-validation over given folds tries, chooses and fits the same in each form."""
+    X, y = np.asarray(case.X, dtype=float), np.arange(case.n) % case.q
+    places = np.random.default_rng(case.seed).permutation(case.n) * 3 // case.n
+    folds = [(np.flatnonzero(places != k), np.flatnonzero(places == k)) for k in range(3)]
+    COMPARED[f"chosen: {name}"] += 1
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = X_FORMS[name].make(X, Path(folder), np.random.default_rng(case.seed))
+        reference, found = (
+            SoftmaxRegressionCV([1.0, 0.1, 0.01], cv=folds, tol=1e-12).fit(data, y) for data in (X, other)
+        )
+        assert found.strength_ == reference.strength_
+        assert found.path_.log_loss == pytest.approx(reference.path_.log_loss, abs=NEAR)
+        assert_near(probabilities(found, X), probabilities(reference, X))
+
+
+CHOSEN = ("int8", "Fortran order", "a strided view", "csr", "csc", "pandas, mixed types", "polars", "memory map")
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_strengths_are_chosen_alike(name: str) -> None:
+    check(partial(chosen_alike, name), rows(*X_FORMS[name].grains).filter(lambda case: case.n >= 15), EXAMPLES // 2)
+
+
 PROPERTIES: list[Property] = [
     *((f"X: {name}", partial(features_alike, name), rows(*form.grains)) for name, form in X_FORMS.items()),
     *((f"rows: {name}", partial(sources_alike, name), source_cases()) for name in SOURCES),
     *((f"y: {name}", partial(labels_alike, name), label_cases(name)) for name in Y_FORMS),
     *((f"one-hot: {name}", partial(one_hot_alike, form), rows("eighths", "any")) for name, form in ONE_HOT.items()),
     *((f"weights: {name}", partial(weights_alike, name), rows("small", "eighths", "any")) for name in W_FORMS),
+    *((f"chosen: {name}", partial(chosen_alike, name), rows(*X_FORMS[name].grains).filter(lambda case: case.n >= 15)) for name in CHOSEN),
     ("order", order_is_free, rows("bits", "small", "eighths", "any")),
 ]
 
