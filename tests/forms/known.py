@@ -33,6 +33,8 @@ KNOWN: dict[str, Known] = {
     "true": Known("C5: as a category, a boolean column has the levels True, true or 1 by its form", TEXT, asked=("bool",)),
     "1.0": Known("A10: as a category, 1.0 in a file of text is another level than the number 1", TEXT,
                  asked=("float", "whole", "decimal")),
+    "1e10": Known("A10: integers that pandas makes floats of, because values are missing, are other levels",
+                  tuple(name for name, form in FORMS.items() if form.no_gaps), asked=("int", "id")),
     "views": Known("B1, E3: string views in one of two files", ("two parquet files of other types",),
                    kinds=("words", "digits", "sentence"), targets=("words",)),
     "index": Known("A1: the index column of a filtered frame is a feature", ("parquet of a filtered frame",),

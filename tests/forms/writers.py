@@ -216,6 +216,13 @@ def parquet_pandas_filtered(table: pa.Table, folder: Path, rng: np.random.Genera
     return folder / "t.parquet"
 
 
+def parquet_two_pandas(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
+    """Two files, of which one may have floats where the other, without missing values, has integers."""
+    for k, part in enumerate(halves(table, rng)):
+        part.to_pandas().to_parquet(folder / f"t{k}.parquet", index=False)
+    return str(folder / "t*.parquet")
+
+
 def parquet_polars(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
     pl.from_arrow(table).write_parquet(folder / "t.parquet")
     return folder / "t.parquet"
@@ -265,6 +272,13 @@ def csv_pandas_floats(table: pa.Table, folder: Path, rng: np.random.Generator) -
     """Whole numbers with gaps become 1.0, 2.0 and an empty field, as pandas makes them."""
     table.to_pandas().to_csv(folder / "t.csv", index=False)
     return folder / "t.csv"
+
+
+def csv_two_pandas(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
+    """Two files, of which one may write 1.0 where the other, without missing values, writes 1."""
+    for k, part in enumerate(halves(table, rng)):
+        part.to_pandas().to_csv(folder / f"t{k}.csv", index=False)
+    return str(folder / "t*.csv")
 
 
 def csv_arrow(table: pa.Table, folder: Path, rng: np.random.Generator) -> Any:
@@ -375,12 +389,16 @@ FORMS: dict[str, Form] = {
     "parquet of pandas": Form(parquet_pandas, file=True, lacks=CODED, lacks_targets=CODED, no_gaps=("huge", "uint64")),
     "parquet of a filtered frame": Form(parquet_pandas_filtered, file=True, lacks=CODED, lacks_targets=CODED, no_gaps=("huge", "uint64")),
     "parquet of polars": Form(parquet_polars, file=True, lacks=CODED, lacks_targets=CODED),
+    "two parquet files of pandas": Form(
+        parquet_two_pandas, file=True, lacks=CODED, lacks_targets=CODED, no_gaps=("huge", "uint64")
+    ),
     "two parquet files": Form(parquet_two, file=True, lacks=CODED, lacks_targets=CODED),
     "two parquet files of other types": Form(parquet_two_dictionary, file=True, lacks=CODED, lacks_targets=CODED),
     "arrow file": Form(feather, file=True),
     "arrow stream": Form(arrow_stream, file=True),
     "csv of pandas": Form(csv_pandas, True, True, NO_CSV),
     "csv of pandas, floats for gaps": Form(csv_pandas_floats, True, True, NO_CSV, no_gaps=("huge", "uint64")),
+    "two csv files of pandas": Form(csv_two_pandas, True, True, NO_CSV, no_gaps=("huge", "uint64")),
     "csv of pyarrow": Form(csv_arrow, True, True, (*NO_CSV, "elsewhere")),
     "csv of the csv module": Form(csv_module, True, True, NO_CSV),
     "csv of Windows": Form(csv_windows, True, True, NO_CSV),
