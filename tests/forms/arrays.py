@@ -207,7 +207,9 @@ X_FORMS: dict[str, ArrayForm] = {
     "arrow": ArrayForm(arrow_table),
     "arrow batch": ArrayForm(arrow_batch),
     "arrow of decimals": ArrayForm(
-        lambda X, f, r: pa.table({k: pa.array(v).cast(pa.decimal128(12, 3)) for k, v in zip(names(X), X.T, strict=True)}),
+        lambda X, f, r: pa.table(
+            {k: pa.array(v).cast(pa.decimal128(12, 3)) for k, v in zip(names(X), X.T, strict=True)}
+        ),
         ("bits", "small", "eighths"),
     ),
 }
@@ -305,7 +307,9 @@ Y_FORMS: dict[str, tuple[Callable[[list[Any], np.random.Generator], Any], tuple[
     "pandas index": (lambda y, r: pd.Index(y), tuple(LABELS)),
     "polars": (lambda y, r: pl.Series(y), tuple(LABELS)),
     "arrow": (lambda y, r: pa.array(y), tuple(LABELS)),
-    "arrow in chunks": (lambda y, r: pa.chunked_array([y[a:b] for a, b in cuts(len(y), r)], pa.array(y).type), tuple(LABELS)),
+    "arrow in chunks": (
+        lambda y, r: pa.chunked_array([y[a:b] for a, b in cuts(len(y), r)], pa.array(y).type), tuple(LABELS)
+    ),
     "arrow dictionary": (lambda y, r: pa.array(y).dictionary_encode(), tuple(LABELS)),
     "a strided view": (lambda y, r: np.repeat(np.array(y), 2)[::2], tuple(LABELS)),
     "read backwards": (lambda y, r: np.array(y)[::-1].copy()[::-1], tuple(LABELS)),

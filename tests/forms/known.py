@@ -30,7 +30,8 @@ class Known:
 TEXT = tuple(name for name, form in FORMS.items() if form.text)
 CODED = ("category", "integers as categories")
 KNOWN: dict[str, Known] = {
-    "true": Known("C5: as a category, a boolean column has the levels True, true or 1 by its form", TEXT, asked=("bool",)),
+    "true": Known("C5: asked for as a category, a boolean column has the levels True or true by its form", TEXT,
+                  asked=("bool",)),
     "1.0": Known("A10: as a category, 1.0 in a file of text is another level than the number 1", TEXT,
                  asked=("float", "whole", "decimal")),
     "1e10": Known("A10: integers that pandas makes floats of, because values are missing, are other levels",
@@ -43,7 +44,8 @@ KNOWN: dict[str, Known] = {
                      ("pandas, objects",), kinds=("uint64",)),
     "null in a dictionary": Known("E3: ArrowInvalid, dictionaries with nulls cannot be unified",
                                   ("arrow, null in dictionaries",), kinds=CODED, targets=CODED),
-    "labels": Known("C8: labels of all types are text after a fit (forms: none, the test looks for this switch)", ("-",)),
+    "labels": Known("C8: labels of all types are text after a fit; no form, for the test looks for this switch",
+                    ("-",)),
 }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Runs properties on generated cases: a few with a fixed seed, or as many as an hour allows with random ones.
 
 With the environment variable SOFTREG_FORMS_SECONDS=3600, `python -m pytest tests/tables/test_forms.py
-tests/models/test_array_forms.py -s -k hour` runs the properties of both files in turn for so many seconds and prints how
-many cases were compared and each failure with its smallest example.
+tests/models/test_array_forms.py -s -k hour` runs the properties of tables for three quarters of an hour and those of
+arrays for one, and prints how many cases were compared and each failure with its smallest example.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ def check(property_: Callable[[Any], None], cases: st.SearchStrategy[Any], examp
 
 def _run(property_: Callable[[Any], None], cases: st.SearchStrategy[Any], examples: int, **how: Any) -> None:
     phases = (Phase.generate, Phase.shrink)
-    quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example]
+    quiet = [
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+        HealthCheck.large_base_example,
+    ]
     options = settings(
         max_examples=examples, deadline=None, database=None, phases=phases, suppress_health_check=quiet, **how
     )

@@ -17,9 +17,26 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 TARGET = "y"
-NAMES = ["x", "a b", "x=1", "x=missing", "é", "日本", "1", "7.0", "p,q", 'say "x"', "prediction", "it's", "X", "k;l", "😀"]
+NAMES = [
+    "x",
+    "a b",
+    "x=1",
+    "x=missing",
+    "é",
+    "日本",
+    "1",
+    "7.0",
+    "p,q",
+    'say "x"',
+    "prediction",
+    "it's",
+    "X",
+    "k;l",
+    "😀",
+]
 WORDS = [
-    "a", "b", "NA", "007", "1.0", "1", "é", "日本", "a,b", 'say "x"', "line\nbreak", "a\r\nb", "it's", "None", "null", "nan",
+    "a", "b", "NA", "007", "1.0", "1", "é", "日本", "a,b", 'say "x"', "line\nbreak", "a\r\nb", "it's", "None", "null",
+    "nan",
     "true", "no", "=1+1", "1e5", "-0", "2020-01-01", " a", "a ", "tab\there", "a;b", "#x", "😀", "missing", "0.10",
     "12:30", "1,5", "Ünï", "e\u0301", "\\n", "''", "{}",
 ]  # fmt: skip
@@ -129,7 +146,13 @@ KINDS: dict[str, Kind] = {
     "vector": Kind(st.nothing(), pa.list_(pa.float64())),
 }
 ASKED = ("int", "id", "huge", "uint64", "whole", "float", "bool", "words", "digits", "decimal")  # as categories
-ROWWISE = ("normal", "heavy", "counter", "sentence", "vector")  # different in every row: made by the generator, not from a pool
+ROWWISE = (
+    "normal",
+    "heavy",
+    "counter",
+    "sentence",
+    "vector",
+)  # different in every row: made by the generator, not from a pool
 
 TARGETS: dict[str, Kind] = {
     "int": Kind(st.integers(-3, 12), pa.int64()),
@@ -180,14 +203,17 @@ def tables(
     no_gaps: Sequence[str] = (),
     not_asked: Sequence[str] = (),
 ) -> Table:
-    """A table of one to eight columns of these kinds and a target of one of those; those of `no_gaps` miss no value, those of
-    `not_asked` are never asked for as categories.
+    """A table of one to eight columns of these kinds and a target of one of those.
+
+    Kinds in `no_gaps` miss no value, and those in `not_asked` are never asked for as categories.
     """
     n = draw(st.integers(least, most))
     target = draw(st.sampled_from(sorted(targets)))
     pool = draw(st.lists(TARGETS[target].value, min_size=2, max_size=2 if target == "bool" else 4, unique=True))
     seed = draw(st.integers(0, 2**16))
-    codes = np.random.default_rng(seed).permutation(np.append(np.tile(np.arange(len(pool)), 2), np.arange(n)) [:n] % len(pool))
+    codes = np.random.default_rng(seed).permutation(
+        np.append(np.tile(np.arange(len(pool)), 2), np.arange(n))[:n] % len(pool)
+    )
     columns, taken, count = {}, {}, draw(st.integers(1, 8))
     names = draw(st.lists(st.sampled_from(NAMES), min_size=count, max_size=count, unique=True))
     for place, name in enumerate(names):

@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def cuts(n: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Places that cut n rows into a few parts, of which some may be empty."""
     inner = np.sort(rng.integers(0, n + 1, size=int(rng.integers(1, 5))))
     edges = [0, *inner.tolist(), n]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def halves(table: pa.Table, rng: np.random.Generator) -> list[pa.Table]:
@@ -387,7 +388,9 @@ FORMS: dict[str, Form] = {
     "polars, lazy": Form(polars_lazy, lacks=CODED, lacks_targets=CODED),
     "parquet of pyarrow": Form(parquet_arrow, file=True, lacks=CODED, lacks_targets=CODED),
     "parquet of pandas": Form(parquet_pandas, file=True, lacks=CODED, lacks_targets=CODED, no_gaps=("huge", "uint64")),
-    "parquet of a filtered frame": Form(parquet_pandas_filtered, file=True, lacks=CODED, lacks_targets=CODED, no_gaps=("huge", "uint64")),
+    "parquet of a filtered frame": Form(
+        parquet_pandas_filtered, file=True, lacks=CODED, lacks_targets=CODED, no_gaps=("huge", "uint64")
+    ),
     "parquet of polars": Form(parquet_polars, file=True, lacks=CODED, lacks_targets=CODED),
     "two parquet files of pandas": Form(
         parquet_two_pandas, file=True, lacks=CODED, lacks_targets=CODED, no_gaps=("huge", "uint64")
