@@ -133,6 +133,18 @@ def test_moments_of_parts_are_those_of_the_whole(values: list[float], at: int) -
     assert parts.deviation == pytest.approx(x.std() or 1.0, rel=1e-6, abs=1e-3) or x.std() < 1e-6
 
 
+def test_the_deviation_of_near_numbers_keeps_its_digits_in_any_order() -> None:
+    x = 2.0**62 + 1024 * np.random.default_rng(0).integers(0, 3, 1000)
+    exact = 1024 * ((x - 2.0**62) / 1024).std()
+    for values in (x, x[::-1], np.sort(x)):
+        moments = Moments()
+        moments.add(values)
+        assert moments.deviation == pytest.approx(exact, rel=1e-9)
+    constant = Moments()
+    constant.add(np.full(1001, 2.0**62 + 1024))
+    assert (constant.mean, constant.deviation) == (2.0**62 + 1024, 1.0)
+
+
 def test_the_sample_is_bounded_and_fair() -> None:
     sample = RowSample(size=1000)
     for start in range(0, 100_000, 5000):

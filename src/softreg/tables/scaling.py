@@ -46,8 +46,11 @@ class Moments:
             shrink = self.unit / unit
             self._mean, self._squares, self.unit = self._mean * shrink, self._squares * shrink**2, unit
         known = known / self.unit if self.unit else known
-        mean = float(known.mean())
-        squares = float(((known - mean) ** 2).sum())
+        origin = float(known[0])  # differences from it keep their digits where all values are large and near together
+        centred = known - origin
+        shift = float(centred.mean())
+        mean = origin + shift
+        squares = float(((centred - shift) ** 2).sum())
         total = self.count + len(known)
         step = mean - self._mean
         self._squares += squares + step**2 * self.count * len(known) / total
