@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -100,12 +101,10 @@ def spelled(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):
-        return _float_text(value)
+        return _float_text(value) or "nan"
     if isinstance(value, Decimal):
         return _decimal_text(value)
-    import datetime
-
-    if isinstance(value, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64):
+    if isinstance(value, date | time | timedelta | np.datetime64 | np.timedelta64):
         import pyarrow as pa
 
         return str(texts(pa.array([value]))[0])
@@ -155,8 +154,7 @@ class Known:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        index = pc.index_in(found.cast(pa.large_string()), value_set=self.array)
-        place: Places = pc.fill_null(index, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        place = _places(pc.index_in(found.cast(pa.large_string()), value_set=self.array))
         lost = np.flatnonzero(place < 0)
         key_of, by_value = self._by_value if lost.size else (None, {})
         if key_of is not None:
@@ -207,6 +205,16 @@ def text_array(values: Sequence[str | None]) -> Any:
     return pa.Array.from_buffers(pa.large_string(), len(raw), buffers)
 
 
+def _places(index: Any) -> Places:
+    """An int32 array as NumPy's, -1 where it is null, from its bytes: `to_numpy` imports pandas."""
+    values = np.frombuffer(index.buffers()[1], np.int32, len(index), 4 * index.offset).astype(np.int64)
+    if index.null_count:
+        bits = np.frombuffer(index.buffers()[0], np.uint8)
+        there = np.unpackbits(bits, count=index.offset + len(index), bitorder="little")[index.offset :]
+        values[there == 0] = -1
+    return values
+
+
 def _plain(column: Any) -> Any:
     """The column in a type that Arrow can encode, with the same values."""
     import pyarrow as pa
@@ -241,7 +249,7 @@ def _texts(values: Any, half: bool = False) -> Any:
     if types.is_floating(kind):
         numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         numbers = numbers.astype(np.float16 if half else np.float32 if kind.bit_width == 32 else np.float64)
-        return text_array([None if np.isnan(v) else _float_text(v) for v in numbers])
+        return text_array([_float_text(v) for v in numbers])
     if types.is_decimal(kind):
         return text_array([None if v is None else _decimal_text(v) for v in values.to_pylist()])
     if types.is_duration(kind):
@@ -270,12 +278,11 @@ def _times(values: Any) -> Any:
     return pc.replace_substring_regex(text, f"{_MIDNIGHT}$", "")
 
 
-def _float_text(value: Any) -> str:
+def _float_text(value: Any) -> str | None:
+    """The text of a float in its own precision; None for nan."""
     if np.isnan(value):
-        return "nan"
-    if np.isfinite(value) and value == np.floor(value):
-        return f"{int(value)}"
-    return str(value)
+        return None
+    return f"{int(value)}" if np.isfinite(value) and value == np.floor(value) else str(value)
 
 
 def _decimal_text(value: Decimal) -> str:

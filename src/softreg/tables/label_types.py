@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.models import SoftmaxRegression
 from softreg.spelling import Known, spelled, text_array
+
+if TYPE_CHECKING:
+    from softreg.models import SoftmaxRegression
 
 TEXT = "text"
 _NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
