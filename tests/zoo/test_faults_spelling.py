@@ -283,3 +283,13 @@ def test_fault_b4_columns_named_by_numbers() -> None:
 def test_fault_b4_names_that_are_not_there(options: Any, words: str) -> None:
     with pytest.raises(TableError, match=words):
         TableClassifier(**options).fit(pd.DataFrame({"x": X, "y": LABELS}))
+
+
+@pytest.mark.parametrize("kind", ["integer", "boolean", "decimal", "float64", "of tomorrow"])
+def test_fault_c8_a_model_file_with_labels_of_another_type_is_refused(kind: str) -> None:
+    arrays, metadata = TableClassifier("y", strength=1e-3).fit(pd.DataFrame({"x": X, "y": LABELS})).to_state()
+    assert metadata["labels"] == "text"
+    with pytest.raises(ValueError, match="type"):
+        TableClassifier.from_state(arrays, {**metadata, "labels": kind})
+    del metadata["labels"]  # as in files of earlier versions
+    assert TableClassifier.from_state(arrays, metadata).classes_.tolist() == ["a", "b"]
