@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,7 @@ LONGEST = 400
 LOWEST_EXPONENT = -4
 """Numbers below 1e-4 are written with an exponent, as Python writes floats."""
 
+_EXACT = Context(prec=2 * LONGEST)
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?")
 _SECONDS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _MIDNIGHT = " 00:00:00"
@@ -38,7 +39,7 @@ def coded(column: Any) -> Any:
     floats are their digits, without an exponent; other floats have the shortest text that gives them back in their own
     precision; decimals are exact and lose trailing zeros; -0.0 is "0"; nan is missing. Booleans are "true" and
     "false". Dates and times are ISO 8601 without a fraction of zeros, timestamps at midnight are their date, and
-    timestamps with a time zone are UTC with a final Z. Durations are seconds, as "90s". Dictionaries are their values.
+    timestamps with a time zone are UTC with a final Z. Durations are numbers of seconds. Dictionaries are their values.
     Text is kept as it is; empty text is not missing.
 
     Returns a `pyarrow.DictionaryArray` of length n with values of type large_string. Raises `TypeError` for a type
@@ -59,8 +60,13 @@ def coded(column: Any) -> Any:
         return pa.DictionaryArray.from_arrays(none, text_array([]))
     try:
         encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        encoded = encoded.unify_dictionaries().combine_chunks()
-    except pa.ArrowNotImplementedError:
+        if encoded.num_chunks > 1:
+            encoded = encoded.unify_dictionaries()
+        encoded = encoded.combine_chunks()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        if pa.types.is_dictionary(column.type):  # of values that Arrow cannot unify
+            parts = [chunk.dictionary.take(chunk.indices) for chunk in column.chunks]
+            return coded(pa.chunked_array(parts, column.type.value_type))
         raise TypeError(f"values of the type {column.type} have no text") from None
     if isinstance(encoded, pa.ChunkedArray):  # a dictionary array of no chunk, or of one
         encoded = encoded.chunk(0)
@@ -254,7 +260,7 @@ def _texts(values: Any, half: bool = False) -> Any:
         return text_array([None if v is None else _decimal_text(v) for v in values.to_pylist()])
     if types.is_duration(kind):
         counts, shift = values.cast(pa.int64()).to_pylist(), _SECONDS[kind.unit]
-        return text_array([None if v is None else f"{_decimal_text(Decimal(v).scaleb(-shift))}s" for v in counts])
+        return text_array([None if v is None else _decimal_text(Decimal(v).scaleb(-shift)) for v in counts])
     if types.is_temporal(kind) and not types.is_interval(kind):
         return _times(values)
     try:
@@ -289,20 +295,13 @@ def _decimal_text(value: Decimal) -> str:
     """The exact digits, without trailing zeros behind the point; tiny numbers as Python writes floats."""
     if not value.is_finite():
         return str(value).lower()
-    sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    number = "".join(map(str, digits)).lstrip("0")
-    while exponent < 0 and number.endswith("0"):
-        number, exponent = number[:-1], exponent + 1
-    minus = "-" if sign and number else ""
-    if not number or exponent >= 0:
-        return f"{minus}{number}{'0' * exponent}" if number else "0"
-    first = len(number) + exponent - 1  # the power of ten of the first digit
-    if first < LOWEST_EXPONENT:
-        rest = f".{number[1:]}" if len(number) > 1 else ""
-        return f"{minus}{number[0]}{rest}e-{-first:02d}"
-    number = number.rjust(1 - exponent, "0")
-    return f"{minus}{number[:exponent]}.{number[exponent:]}"
+    value = value.normalize(_EXACT)
+    if not value:
+        return "0"  # without a sign
+    if value.adjusted() >= LOWEST_EXPONENT:
+        return f"{value:f}"
+    digits, exponent = f"{value:e}".split("e")
+    return f"{digits}e-{-int(exponent):02d}"
 
 
 def _number_key(text: str, every: bool) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,8 @@ def read_column(column: pa.ChunkedArray, name: str) -> Cells:
         if pa.types.is_temporal(inner) or pa.types.is_nested(inner):
             return read_column(pc.cast(column, inner), name)
         if not pa.types.is_binary(inner) and not pa.types.is_large_binary(inner):
-            return levels_in(column, "category")
+            with suppress(TypeError):
+                return levels_in(column, "category")
     if _is_text(kind):
         return levels_in(column, "text")
     if pa.types.is_boolean(kind):
