@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
+from datetime import date, time, timedelta
+from decimal import Context, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +26,7 @@ LONGEST = 400
 LOWEST_EXPONENT = -4
 """Numbers below 1e-4 are written with an exponent, as Python writes floats."""
 
+_EXACT = Context(prec=2 * LONGEST)
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?")
 _SECONDS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _MIDNIGHT = " 00:00:00"
@@ -37,7 +39,7 @@ def coded(column: Any) -> Any:
     floats are their digits, without an exponent; other floats have the shortest text that gives them back in their own
     precision; decimals are exact and lose trailing zeros; -0.0 is "0"; nan is missing. Booleans are "true" and
     "false". Dates and times are ISO 8601 without a fraction of zeros, timestamps at midnight are their date, and
-    timestamps with a time zone are UTC with a final Z. Durations are seconds, as "90s". Dictionaries are their values.
+    timestamps with a time zone are UTC with a final Z. Durations are numbers of seconds. Dictionaries are their values.
     Text is kept as it is; empty text is not missing.
 
     Returns a `pyarrow.DictionaryArray` of length n with values of type large_string. Raises `TypeError` for a type
@@ -58,8 +60,13 @@ def coded(column: Any) -> Any:
         return pa.DictionaryArray.from_arrays(none, text_array([]))
     try:
         encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        encoded = encoded.unify_dictionaries().combine_chunks()
-    except pa.ArrowNotImplementedError:
+        if encoded.num_chunks > 1:
+            encoded = encoded.unify_dictionaries()
+        encoded = encoded.combine_chunks()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        if pa.types.is_dictionary(column.type):  # of values that Arrow cannot unify
+            parts = [chunk.dictionary.take(chunk.indices) for chunk in column.chunks]
+            return coded(pa.chunked_array(parts, column.type.value_type))
         raise TypeError(f"values of the type {column.type} have no text") from None
     if isinstance(encoded, pa.ChunkedArray):  # a dictionary array of no chunk, or of one
         encoded = encoded.chunk(0)
@@ -100,12 +107,10 @@ def spelled(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):
-        return _float_text(value)
+        return _float_text(value) or "nan"
     if isinstance(value, Decimal):
         return _decimal_text(value)
-    import datetime
-
-    if isinstance(value, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64):
+    if isinstance(value, date | time | timedelta | np.datetime64 | np.timedelta64):
         import pyarrow as pa
 
         return str(texts(pa.array([value]))[0])
@@ -155,8 +160,7 @@ class Known:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        index = pc.index_in(found.cast(pa.large_string()), value_set=self.array)
-        place: Places = pc.fill_null(index, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        place = _places(pc.index_in(found.cast(pa.large_string()), value_set=self.array))
         lost = np.flatnonzero(place < 0)
         key_of, by_value = self._by_value if lost.size else (None, {})
         if key_of is not None:
@@ -207,6 +211,16 @@ def text_array(values: Sequence[str | None]) -> Any:
     return pa.Array.from_buffers(pa.large_string(), len(raw), buffers)
 
 
+def _places(index: Any) -> Places:
+    """An int32 array as NumPy's, -1 where it is null, from its bytes: `to_numpy` imports pandas."""
+    values = np.frombuffer(index.buffers()[1], np.int32, len(index), 4 * index.offset).astype(np.int64)
+    if index.null_count:
+        bits = np.frombuffer(index.buffers()[0], np.uint8)
+        there = np.unpackbits(bits, count=index.offset + len(index), bitorder="little")[index.offset :]
+        values[there == 0] = -1
+    return values
+
+
 def _plain(column: Any) -> Any:
     """The column in a type that Arrow can encode, with the same values."""
     import pyarrow as pa
@@ -241,12 +255,12 @@ def _texts(values: Any, half: bool = False) -> Any:
     if types.is_floating(kind):
         numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         numbers = numbers.astype(np.float16 if half else np.float32 if kind.bit_width == 32 else np.float64)
-        return text_array([None if np.isnan(v) else _float_text(v) for v in numbers])
+        return text_array([_float_text(v) for v in numbers])
     if types.is_decimal(kind):
         return text_array([None if v is None else _decimal_text(v) for v in values.to_pylist()])
     if types.is_duration(kind):
         counts, shift = values.cast(pa.int64()).to_pylist(), _SECONDS[kind.unit]
-        return text_array([None if v is None else f"{_decimal_text(Decimal(v).scaleb(-shift))}s" for v in counts])
+        return text_array([None if v is None else _decimal_text(Decimal(v).scaleb(-shift)) for v in counts])
     if types.is_temporal(kind) and not types.is_interval(kind):
         return _times(values)
     try:
@@ -270,32 +284,24 @@ def _times(values: Any) -> Any:
     return pc.replace_substring_regex(text, f"{_MIDNIGHT}$", "")
 
 
-def _float_text(value: Any) -> str:
+def _float_text(value: Any) -> str | None:
+    """The text of a float in its own precision; None for nan."""
     if np.isnan(value):
-        return "nan"
-    if np.isfinite(value) and value == np.floor(value):
-        return f"{int(value)}"
-    return str(value)
+        return None
+    return f"{int(value)}" if np.isfinite(value) and value == np.floor(value) else str(value)
 
 
 def _decimal_text(value: Decimal) -> str:
     """The exact digits, without trailing zeros behind the point; tiny numbers as Python writes floats."""
     if not value.is_finite():
         return str(value).lower()
-    sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    number = "".join(map(str, digits)).lstrip("0")
-    while exponent < 0 and number.endswith("0"):
-        number, exponent = number[:-1], exponent + 1
-    minus = "-" if sign and number else ""
-    if not number or exponent >= 0:
-        return f"{minus}{number}{'0' * exponent}" if number else "0"
-    first = len(number) + exponent - 1  # the power of ten of the first digit
-    if first < LOWEST_EXPONENT:
-        rest = f".{number[1:]}" if len(number) > 1 else ""
-        return f"{minus}{number[0]}{rest}e-{-first:02d}"
-    number = number.rjust(1 - exponent, "0")
-    return f"{minus}{number[:exponent]}.{number[exponent:]}"
+    value = value.normalize(_EXACT)
+    if not value:
+        return "0"  # without a sign
+    if value.adjusted() >= LOWEST_EXPONENT:
+        return f"{value:f}"
+    digits, exponent = f"{value:e}".split("e")
+    return f"{digits}e-{-int(exponent):02d}"
 
 
 def _number_key(text: str, every: bool) -> str | None:

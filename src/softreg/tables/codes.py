@@ -14,6 +14,7 @@ from softreg.spelling import Known
 from softreg.tables.arrays import numbers as integer_array
 from softreg.tables.cells import Levels
 from softreg.tables.errors import TableError, listed, shown
+from softreg.tables.label_types import TEXT, label_type
 from softreg.tables.unseen import EXAMPLES, UnseenLevels
 from softreg.tables.values import Floats, booleans_of, levels_of, numbers_of, read_booleans, read_numbers
 from softreg.tables.where import Where
@@ -189,10 +190,10 @@ class CategoryCode:
         rare = len(self.levels) if self.pooled else -1
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
         cells = levels_of(self.name, column)
-        typed = cells.storage in ("number", "boolean")
-        place = self._known.find(cells.levels, typed=typed)
+        place = self._known.find(cells.levels, typed=label_type(column.type) != TEXT)
         codes = cells.codes
-        strange = typed and bool(self.levels) and not (cells.storage == "number" and self._known.numeric)
+        strange = cells.storage == "boolean" or (cells.storage == "number" and not self._known.numeric)
+        strange = strange and bool(self.levels)
         if strange and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():
             raise TableError(
                 f"Column {shown(self.name)} has the type {column.type} here, and none of its values "
@@ -207,7 +208,7 @@ class CategoryCode:
         """Count the rows whose level is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size and self.rare:
-            lost = lost[self._rare.find(cells.levels.take(integer_array(lost)), typed=cells.storage == "number") < 0]
+            lost = lost[self._rare.find(cells.levels.take(integer_array(lost)), typed=cells.storage != "text") < 0]
         counts = np.bincount(cells.codes + 1, minlength=len(place) + 1)
         missing = 0 if self.missing else int(counts[0])
         lost = lost[counts[1:][lost] > 0]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.models import SoftmaxRegression
 from softreg.spelling import Known, spelled, text_array
+
+if TYPE_CHECKING:
+    from softreg.models import SoftmaxRegression
 
 TEXT = "text"
 _NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
@@ -51,21 +53,26 @@ def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray
     text = [str(label) for label in labels]
     if kind == TEXT:
         return np.array(text, dtype=np.str_)
-    if kind == "boolean":
-        if not set(text) <= {"true", "false"}:
-            raise ValueError(f"the labels {text[:6]} are no booleans")
-        return np.array([label == "true" for label in text])
-    if kind == "integer":
-        numbers = [int(label) for label in text]
-        for dtype in (np.int64, np.uint64):
-            if all(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max for number in numbers):
-                return np.array(numbers, dtype=dtype)
-        return np.array(numbers, dtype=object)
-    if kind == "decimal":
-        return np.array([Decimal(label) for label in text], dtype=object)
-    if kind not in _NUMBERS:
+    if kind not in ("boolean", *_NUMBERS):
         raise ValueError(f"labels of the type {kind!r} are not known to this version of softreg")
-    return np.array([float(label) for label in text]).astype(kind)
+    try:
+        if kind == "boolean":
+            return np.array([("false", "true").index(label) == 1 for label in text])
+        if kind == "integer":
+            return _integers([int(label) for label in text])
+        if kind == "decimal":
+            return np.array([Decimal(label) for label in text], dtype=object)
+        return np.array([float(label) for label in text]).astype(kind)
+    except (ValueError, ArithmeticError):
+        raise ValueError(f"the labels {', '.join(map(repr, text[:6]))} are not of the type {kind}") from None
+
+
+def _integers(numbers: list[int]) -> NDArray[Any]:
+    """Exact integers in the first of int64, uint64 and Python's own that holds them all."""
+    for dtype in (np.int64, np.uint64):
+        if all(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max for number in numbers):
+            return np.array(numbers, dtype=dtype)
+    return np.array(numbers, dtype=object)
 
 
 def class_order(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[np.intp]:
