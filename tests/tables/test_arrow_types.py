@@ -274,9 +274,10 @@ def test_every_arrow_type_is_read_or_refused_in_one_sentence(start: int) -> None
 def test_the_cases_have_every_type_of_arrow() -> None:
     seen = " ".join(str(Draw(seed).array(6).type) for seed in range(600))
     for word in (
-        "string_view", "binary_view", "time32", "time64", "duration", "month_day_nano", "halffloat", "decimal32", "map",
-        "decimal256", "struct", "list_view", "fixed_size_list", "dense_union", "sparse_union", "run_end_encoded", "uuid",
-        "dictionary<values=date32", "tz=", "null", "fixed_size_binary", "date64", "bool8", "opaque", "tensor", "json",
+        "string_view", "binary_view", "time32", "time64", "duration", "month_day_nano", "halffloat", "decimal32",
+        "decimal256", "struct", "map", "list_view", "fixed_size_list", "dense_union", "sparse_union", "tz=", "null",
+        "run_end_encoded", "dictionary<values=date32", "fixed_size_binary", "date64", "uuid", "bool8", "opaque",
+        "tensor", "json",
     ):  # fmt: skip
         assert word in seen, word
     assert pc.is_null(Draw(0).array(6)) is not None
