@@ -78,7 +78,7 @@ def plain_type(kind: pa.DataType, extension: Extension | None = None) -> pa.Data
         large = pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind)
         return pa.large_list(inner) if large else pa.list_(inner)
     if pa.types.is_nested(kind) and not all(_has_rows(kind.field(i).type) for i in range(kind.num_fields)):
-        return pa.struct([pa.field(str(kind), pa.null())])  # Arrow cannot take rows of it: its place, without values
+        return pa.struct([pa.field(f"{kind}", pa.null())])  # Arrow cannot take rows of it: its place, without values
     return kind
 
 
@@ -211,13 +211,15 @@ def _decimal(whole: Sequence[pa.DataType], exact: Sequence[pa.DataType]) -> pa.D
     return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
 
 
-def unreadable(name: str, kind: str, error: Exception | None = None) -> TableError:
+def unreadable(name: str, kind: pa.DataType | str, error: Exception | None = None) -> TableError:
     """The error for a column that cannot be read.
 
     Example:
         >>> print(unreadable("x", "struct<a: int64>"))  # doctest: +ELLIPSIS
         Column 'x' has the type struct<a: int64>; softreg understands columns of numbers, booleans, text, ...
     """
+    if isinstance(kind, pa.StructType) and kind.num_fields == 1 and pa.types.is_null(kind.field(0).type):
+        kind = kind.field(0).name  # as `plain_type` keeps it
     reason = " ".join(str(error).split()) if error is not None else ""
     return TableError(
         f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates, "

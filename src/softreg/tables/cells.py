@@ -75,9 +75,9 @@ def read_column(column: pa.ChunkedArray, name: str) -> Cells:
     try:
         cells = _cells(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise unreadable(name, str(column.type), error) from error
+        raise unreadable(name, column.type, error) from error
     if cells is None:
-        raise unreadable(name, str(column.type))
+        raise unreadable(name, column.type)
     return cells
 
 

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.tables.arrays import flags
+
 Floats = NDArray[np.float64]
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -180,7 +182,7 @@ def arrow_seconds(column: pa.ChunkedArray) -> Floats:
         counts = pc.cast(pc.cast(column, pa.int32()), pa.int64())
     else:
         counts = pc.cast(pc.cast(column, pa.int32()) if pa.types.is_time32(kind) else column, pa.int64())
-    missing = np.asarray(column.is_null())
+    missing = flags(column.is_null())
     whole = np.asarray(pc.fill_null(counts, 0).to_numpy(), dtype=np.int64)
     if pa.types.is_date32(kind):
         seconds = whole * DAY

@@ -59,11 +59,14 @@ def _plain(column: Any, name: str) -> pa.ChunkedArray:
 
 def _arrow_column(frame: Any, own: Any, name: str) -> Any:
     """A column of a narwhals frame as Arrow's; `own` is its name there."""
+    import narwhals as nw
+
     series = frame[own] if isinstance(own, str) else frame.get_column(own)
     try:
         if frame.implementation.is_pandas():
             return _pandas_column(series.to_native(), name)
-        return series.to_arrow()
+        wide = str(series.dtype) in ("Int128", "UInt128")  # Arrow has no such type: as digits, which are exact
+        return (series.cast(nw.String) if wide else series).to_arrow()
     except TableError:
         raise
     except Exception as error:  # whatever the library of the frame raises

@@ -141,7 +141,8 @@ def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.A
     for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
         if len(chunk):
             found = pc.cast(pc.list_flatten(chunk), pa.large_string())
-            row = np.asarray(pc.list_parent_indices(chunk), dtype=np.int64) + first
+            sizes = np.asarray(pc.fill_null(pc.list_value_length(chunk), 0), dtype=np.int64)
+            row = np.repeat(np.arange(len(chunk)), sizes) + first
             rows.append(row[np.asarray(found.is_valid())])
             tags.append(found.drop_null())
         first += len(chunk)
