@@ -375,3 +375,25 @@ def test_fault_c7_a_row_that_is_refused_is_named_by_its_number_in_the_file(model
     done = run("train", path, "--target", "y", "--bad-rows", "skip", "--strength", "0.1", "--number", "a")
     assert "row 1 ('1')" in done.stderr
     assert "left out: 22" in done.stderr
+
+
+def test_fault_e3_open_rows_refuses_damaged_files_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pa.table({"x": rng.normal(size=60), "y": ["n", "y"] * 30})
+    table = table.set_column(1, "y", table["y"].combine_chunks().dictionary_encode())
+    for form in ("parquet", "arrow"):
+        path = tmp_path / f"t.{form}"
+        if form == "parquet":
+            pq.write_table(table, path)
+        else:
+            feather.write_feather(table, str(path), compression="uncompressed")
+        raw = path.read_bytes()
+        refused = 0
+        for place in rng.integers(0, len(raw), 60):
+            path.write_bytes(raw[:place] + rng.bytes(8) + raw[place + 8 :])
+            try:
+                for _ in softreg.open_rows(path, "y"):
+                    pass
+            except ValueError:
+                refused += 1
+        assert refused > 5

@@ -124,7 +124,7 @@ class FileRows:
                 for batch in _ahead(self._read(path)):
                     if batch.num_rows:
                         yield self._parts(batch)
-            except (pa.ArrowException, OSError) as error:  # Arrow raises both
+            except (pa.ArrowException, OSError, OverflowError, MemoryError) as error:  # Arrow raises all of them
                 words = str(error).strip().split("\n")[0]
                 raise ValueError(f"{path.name!r} cannot be read to its end: {words}") from error
 
@@ -146,7 +146,7 @@ class FileRows:
         kind = _kind(path)
         if kind == "parquet":
             with pq.ParquetFile(path, buffer_size=READ, pre_buffer=False, page_checksum_verification=True) as file:
-                yield from file.iter_batches(batch_size=ROWS, columns=wanted)
+                yield from map(_valid, file.iter_batches(batch_size=ROWS, columns=wanted))
         elif kind == "csv":
             numbers = {name: pa.float64() for name in wanted if name != self.target}
             text = {} if self.target is None else {self.target: pa.string()}
@@ -155,7 +155,13 @@ class FileRows:
         else:
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 for k in range(file.num_record_batches):
-                    yield file.get_batch(k).select(wanted)
+                    yield _valid(file.get_batch(k).select(wanted))
+
+
+def _valid(batch: Any) -> Any:
+    """The batch, whose offsets, indices and text are valid; a damaged file may hold others, which end the process."""
+    batch.validate(full=True)
+    return batch
 
 
 def _is_number(kind: Any) -> bool:
@@ -216,7 +222,7 @@ def _schema(path: Path) -> Any:
             return _open_text(path, None).schema
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
             return file.schema
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         words = str(error).strip().split("\n")[0]
         raise ValueError(f"{path.name!r} is no whole {path.suffix[1:].upper()} file: {words}") from error
 
