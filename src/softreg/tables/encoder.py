@@ -174,7 +174,7 @@ class Encoder:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Encoder:
-        """The encoder that `to_state` wrote; raises `ValueError` for other states, those of a newer version among them."""
+        """The encoder that `to_state` wrote; raises `ValueError` for another state, or one of a newer version."""
         codes = tuple(code_from_state(code) for code in fields.mappings(state, "codes"))
         fields.distinct([code.name for code in codes], "coded column")
         return cls(codes, fields.flag(state, "sparse"))
