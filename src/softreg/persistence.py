@@ -10,6 +10,9 @@ from softreg.models.storage import ModelFileError, read_model
 
 __all__ = ["load"]
 
+LONGEST = 250
+"""Characters of a message about the parts of a file, which the file can fill with any text."""
+
 
 def load(path: str | os.PathLike[str]) -> Any:
     """The model that was saved at `path`: a `SoftmaxRegression`, `SoftmaxRegressionCV` or
@@ -42,7 +45,13 @@ def load(path: str | os.PathLike[str]) -> Any:
     except KeyError as error:
         raise ModelFileError(f"{Path(path).name!r} lacks {error}, a part that a model needs") from error
     except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
-        raise ModelFileError(f"{Path(path).name!r} holds parts that make no model: {error}") from error
+        raise ModelFileError(f"{Path(path).name!r} holds parts that make no model: {_short(error)}") from error
     raise ModelFileError(
-        f"{Path(path).name!r} holds a model of the unknown kind {stored.kind!r}; a newer softreg may read it"
+        f"{Path(path).name!r} holds a model of the unknown kind {stored.kind!r:.100}; a newer softreg may read it"
     )
+
+
+def _short(error: BaseException) -> str:
+    """What an error says, in one line that is not longer than a sentence."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"

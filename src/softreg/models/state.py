@@ -86,7 +86,8 @@ def restore(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[st
 def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
     """Set what `fit` sets, after checking that the parts belong together."""
     coef, intercept, classes = np.array(arrays["coef"]), np.array(arrays["intercept"]), _classes(arrays, metadata)
-    if coef.ndim != 2 or intercept.shape != (len(coef),) or classes.shape != (len(coef),) or len(classes) < 2:
+    fits = coef.ndim == 2 and coef.size > 0 and intercept.shape == (len(coef),) == classes.shape
+    if not fits or len(classes) < 2:
         raise ValueError(
             f"weights {coef.shape}, bias {intercept.shape} and classes {classes.shape} do not fit together"
         )

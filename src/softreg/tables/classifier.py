@@ -21,6 +21,7 @@ from softreg.tables.encoder import Encoder
 from softreg.tables.errors import Names, TableError, TableWarning, column_name, column_names
 from softreg.tables.grouping import group_codes
 from softreg.tables.kinds import ASKED, Kind
+from softreg.tables.predicting import schema_and_encoder
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema, learn_schema
@@ -268,14 +269,15 @@ class TableClassifier:
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TableClassifier:
         """The classifier that `to_state` described; raises `ValueError` for the state of anything else."""
         try:
-            schema = Schema.from_state(metadata["schema"])
-            encoder = Encoder.from_state(metadata["encoder"])
+            schema, encoder = schema_and_encoder(metadata)
             own = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
             model = SoftmaxRegression.from_state(own, metadata["model"])
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"this is not the state of a table model: {error!r} is missing or of another form"
             ) from error
+        if model.n_features_in_ != encoder.width:
+            raise ValueError(f"weights of {model.n_features_in_} features do not fit {encoder.width} of the encoder")
         path = path_from_state(metadata["path"]) if metadata.get("path") else None
         kept = {name: getattr(model, name) for name in _PARAMETERS}
         kept["strength"] = "auto" if path is not None else model.strength

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.models import fields
 from softreg.tables.cells import Dates, Levels, Lists, Numbers, as_text, read_column
 from softreg.tables.codes import Entry
 from softreg.tables.dates import DAY, parse_dates
@@ -18,6 +20,8 @@ from softreg.tables.values import Floats, retyped
 from softreg.tables.where import Where
 
 TREND = "since"
+FARTHEST = 1e12
+"""Seconds from 1970 that a mean of dates may be away: some 32,000 years."""
 CYCLES = ("year", "month", "week", "day")
 
 
@@ -84,13 +88,16 @@ class DateCode:
         }  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> DateCode:
+    def from_state(cls, state: Mapping[str, Any]) -> DateCode:
         """The code that `to_state` wrote."""
-        parts = tuple(str(part) for part in state["parts"])
+        parts = fields.texts(state, "parts")
         if not set(parts) <= {TREND, *CYCLES}:
             raise ValueError(f"a column of dates has the parts {parts}; a newer version of softreg wrote it")
-        mean, scale = float(state["mean"]), float(state["scale"])
-        return cls(str(state["name"]), parts, mean, scale, bool(state["missing"]), bool(state["day_first"]))
+        name = fields.text(state, "name")
+        mean, scale = fields.number(state, "mean"), fields.number(state, "scale", positive=True)
+        if abs(mean) > FARTHEST:
+            raise ValueError(f"the mean of the dates of {name!r} is {mean:g} seconds, and no date")
+        return cls(name, parts, mean, scale, fields.flag(state, "missing"), fields.flag(state, "day_first"))
 
 
 class DateLearner:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from softreg.models import fields
 from softreg.tables.codes import BooleanCode, CategoryCode, Code, Entry, NumberCode
 from softreg.tables.datecodes import DateCode
 from softreg.tables.errors import TableError, shown
@@ -184,38 +185,47 @@ class Encoder:
         return {"sparse": self.sparse, "codes": [code.to_state() for code in self.codes]}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Encoder:
-        """The encoder that `to_state` wrote; raises `ValueError` for a code of a newer version."""
-        return cls(tuple(code_from_state(code) for code in state["codes"]), bool(state["sparse"]))
+    def from_state(cls, state: Mapping[str, Any]) -> Encoder:
+        """The encoder that `to_state` wrote; raises `ValueError` for another state, or one of a newer version."""
+        codes = tuple(code_from_state(code) for code in fields.mappings(state, "codes"))
+        fields.distinct([code.name for code in codes], "coded column")
+        return cls(codes, fields.flag(state, "sparse"))
 
 
-def code_from_state(state: dict[str, Any]) -> Code:
+def code_from_state(state: Mapping[str, Any]) -> Code:
     """The code that `to_state` wrote.
 
     Example:
         >>> code_from_state(NumberCode("age", 0.1, 2.0, False).to_state())
         NumberCode(name='age', mean=0.1, scale=2.0, missing=False, knots=(), scores=())
     """
-    name, missing = str(state["name"]), bool(state["missing"])
-    match state["code"]:
+    name, missing = fields.text(state, "name"), fields.flag(state, "missing")
+    match fields.text(state, "code"):
         case "number":
-            knots, scores = (tuple(float(v) for v in state.get(key, ())) for key in ("knots", "scores"))
-            return NumberCode(name, float(state["mean"]), float(state["scale"]), missing, knots, scores)
+            knots, scores = (fields.numbers(state, key, rising=True) for key in ("knots", "scores"))
+            if len(knots) != len(scores):
+                raise ValueError(
+                    f"{len(knots)} knots and {len(scores)} scores of the column {name!r} do not fit together"
+                )
+            mean, scale = fields.number(state, "mean"), fields.number(state, "scale", positive=True)
+            return NumberCode(name, mean, scale, missing, knots, scores)
         case "boolean":
-            false, true = state["words"]
-            return BooleanCode(name, (str(false), str(true)), float(state["mean"]), missing)
+            words, mean = fields.texts(state, "words"), fields.number(state, "mean")
+            if len(words) != 2 or not 0 <= mean <= 1:
+                raise ValueError(f"the column {name!r} has the words {words} and the mean {mean:g}, and is no boolean")
+            return BooleanCode(name, (words[0], words[1]), mean, missing)
         case "category":
-            levels = tuple(str(level) for level in state["levels"])
-            rare = tuple(str(level) for level in state.get("rare", ()))  # files of earlier versions have none
-            return CategoryCode(name, levels, missing, int(state.get("pooled", 0)), rare)
+            rare = fields.texts({"rare": state.get("rare", [])}, "rare")  # files of earlier versions have none
+            return CategoryCode(name, fields.texts(state, "levels"), missing, fields.count(state, "pooled", 0), rare)
         case "date":
             return DateCode.from_state(state)
         case "text":
             return TextCode.from_state(state)
         case "tags":
-            return TagsCode(name, tuple(str(level) for level in state["levels"]), int(state["pooled"]))
+            return TagsCode(name, fields.texts(state, "levels"), fields.count(state, "pooled"))
         case "vector":
-            return VectorCode(name, tuple(float(v) for v in state["means"]), float(state["scale"]), missing)
+            scale = fields.number(state, "scale", positive=True)
+            return VectorCode(name, fields.numbers(state, "means"), scale, missing)
         case other:
             raise ValueError(f"the model has a column coded as {other!r}; a newer version of softreg wrote it")
 

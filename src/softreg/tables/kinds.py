@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from softreg.models import fields
 
 SMALL = 20  # a text column with at most this many levels is a category, however few rows there are
 MAX_LEVELS = 1000  # with more levels than this, a level must have REPEATED rows on average to make a category
@@ -71,7 +74,7 @@ class Column:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Column:
+    def from_state(cls, state: Mapping[str, Any]) -> Column:
         """The column that `to_state` wrote."""
-        levels = tuple(str(level) for level in state["levels"])
-        return cls(state["name"], Kind(state["kind"]), state["reason"], levels, int(state["missing"]), state["hint"])
+        name, kind, reason, hint = (fields.text(state, key) for key in ("name", "kind", "reason", "hint"))
+        return cls(name, Kind(kind), reason, fields.texts(state, "levels"), fields.count(state, "missing"), hint)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.models import fields
 from softreg.probability import softmax
 from softreg.rows import scores
 from softreg.tables.encoder import Encoder
@@ -44,18 +45,21 @@ class TablePredictor:
         """The predictor of the table model that `to_state` described; raises `ValueError` for another state."""
         try:
             coef, intercept = arrays[f"{MODEL}coef"], arrays[f"{MODEL}intercept"]
-            labels = metadata["model"]["classes"]
-            classes = tuple(str(label) for label in labels["values"])
-            made = cls(
-                Schema.from_state(metadata["schema"]), Encoder.from_state(metadata["encoder"]), coef, intercept, classes
-            )
+            labels = fields.mapping(fields.mapping(metadata, "model"), "classes")["values"]
+            schema, encoder = schema_and_encoder(metadata)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"this is not the state of a table model: {error!r} is missing or of another form"
             ) from error
-        if coef.shape != (len(classes), made.encoder.width) or intercept.shape != (len(classes),):
+        if not isinstance(labels, list) or not all(isinstance(label, (str, int, float)) for label in labels):
+            raise ValueError("the classes are not a list of labels")
+        classes = tuple(str(label) for label in labels)
+        fields.distinct(classes, "class")
+        if coef.shape != (len(classes), encoder.width) or intercept.shape != (len(classes),) or len(classes) < 2:
             raise ValueError(f"weights {coef.shape} and bias {intercept.shape} do not fit {len(classes)} classes")
-        return made
+        if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in (coef, intercept)):
+            raise ValueError("the weights are not finite numbers")
+        return cls(schema, encoder, coef, intercept, classes)
 
     def probabilities(
         self, batch: pa.Table | pa.RecordBatch, unseen: UnseenLevels | None = None
@@ -76,6 +80,16 @@ class TablePredictor:
                 f"In {row} stand numbers so large that their logits overflow. Look for a damaged value there."
             )
         return np.asarray(softmax(o))
+
+
+def schema_and_encoder(metadata: Mapping[str, Any]) -> tuple[Schema, Encoder]:
+    """Both parts of the state of a table model; raises `ValueError` where they are not of the same columns."""
+    schema = Schema.from_state(fields.mapping(metadata, "schema"))
+    encoder = Encoder.from_state(fields.mapping(metadata, "encoder"))
+    features, coded = [column.name for column in schema.features], [code.name for code in encoder.codes]
+    if features != coded:
+        raise ValueError(f"the features of the schema are {features[:5]}, but the encoder has {coded[:5]}")
+    return schema, encoder
 
 
 def usable(

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.models import fields
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.judging import judge
 from softreg.tables.kinds import FEATURES, Column, Kind
@@ -98,9 +99,11 @@ class Schema:
         return {"target": self.target, "columns": [column.to_state() for column in self.columns]}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Schema:
+    def from_state(cls, state: Mapping[str, Any]) -> Schema:
         """The schema that `to_state` wrote."""
-        return cls(str(state["target"]), tuple(Column.from_state(column) for column in state["columns"]))
+        columns = tuple(Column.from_state(column) for column in fields.mappings(state, "columns"))
+        fields.distinct([column.name for column in columns], "column")
+        return cls(fields.text(state, "target"), columns)
 
 
 def learn_schema(

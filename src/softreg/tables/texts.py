@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from softreg.models import fields
 from softreg.rows import in_order
 from softreg.tables.arrays import numbers
 from softreg.tables.cells import as_text
@@ -120,14 +122,17 @@ class TextCode:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> TextCode:
+    def from_state(cls, state: Mapping[str, Any]) -> TextCode:
         """The code that `to_state` wrote."""
-        kinds = [kind for kind in KINDS if kind in state["terms"]]
-        found = {kind: tuple(str(term) for term in state["terms"][kind]) for kind in kinds}
-        counts = {kind: tuple(int(count) for count in state["counts"][kind]) for kind in kinds}
+        name, documents = fields.text(state, "name"), fields.count(state, "documents")
+        kinds = [kind for kind in KINDS if kind in fields.mapping(state, "terms")]
+        found = {kind: fields.texts(state["terms"], kind) for kind in kinds}
+        counts = {kind: fields.counts(fields.mapping(state, "counts"), kind) for kind in kinds}
         if any(len(found[kind]) != len(counts[kind]) for kind in kinds) or not kinds:
-            raise ValueError(f"terms and counts of the text {state['name']!r} do not fit together")
-        return cls(str(state["name"]), int(state["documents"]), found, counts)
+            raise ValueError(f"terms and counts of the text {name!r} do not fit together")
+        if any(count > documents for kind in kinds for count in counts[kind]):
+            raise ValueError(f"a term of the text {name!r} has more documents than the {documents:,} of training")
+        return cls(name, documents, found, counts)
 
 
 def _hashed(kind: str, found: tuple[str, ...]) -> U64:
