@@ -182,7 +182,10 @@ def evaluate(
     encoding: str | None,
     as_json: bool,
 ) -> None:
-    """Evaluate MODEL on DATA, whose labels are known; rows that it was not fitted to."""
+    """Evaluate MODEL on DATA with known labels.
+
+    DATA should hold rows that it was not fitted to.
+    """
     from softreg.cli.evaluation import evaluate_table
 
     evaluate_table(model, data, target, report, costs, encoding=encoding, as_json=as_json)

@@ -223,6 +223,8 @@ def calibration(found: Audit) -> list[tuple[str, str, str]]:
         ("calibration error", size, f"root mean square, {between}; {least}"),
         ("calibration gap", f"{gap.value:.4f} nats", f"{interval_of(gap)}; {gain}"),
     ]
+    if found.trust.groups is not None:
+        lines.append(("", "", f"of independent groups, {found.trust.groups:,}: the test takes one row of each"))
     if found.trust.fitted:
         lines.append(
             ("", "", "mean probabilities equal class rates, as on the rows of the fit: not valid for new rows")

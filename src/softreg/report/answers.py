@@ -13,6 +13,7 @@ from softreg.report.reliability import Reliability
 from softreg.report.verdict import INFINITE, NONE_FOUND, SMALL, TOO_FEW, Verdict, verdict
 from softreg.report.words import (
     LONGEST_NAME,
+    gain,
     number,
     p_value_sentence,
     percent,
@@ -70,7 +71,7 @@ def answers(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _able(audit: Audit) -> list[str]:
-    majority = f"always answering “{shortened(audit.majority, LONGEST_NAME)}” would be right in"
+    majority = f"always predicting “{shortened(audit.majority, LONGEST_NAME)}” would be right in"
     said = [
         f"The most likely class is the right one in {percent(audit.accuracy)} of {rows_of(audit.rows)}; "
         f"{majority} {percent(audit.majority_accuracy)}."
@@ -80,8 +81,8 @@ def _able(audit: Audit) -> list[str]:
         tenth = next(step for step in found.steps if step.share == 0.1)
         wanted = shortened(found.wanted, LONGEST_NAME)
         said.append(
-            f"The tenth of the rows most likely to be “{wanted}” holds {percent(tenth.found, 0)} of all “{wanted}”: "
-            f"{tenth.lift:.1f} times as many as a tenth picked blindly."
+            f"The 10% of the rows most likely to be “{wanted}” hold {percent(tenth.found, 0)} of all “{wanted}”: "
+            f"{tenth.lift:.1f} times as many as a random tenth."
         )
     return said
 
@@ -126,7 +127,7 @@ def _nothing(audit: Audit, found: Verdict, first: str, sentence: str) -> list[st
     gap = audit.trust.gap
     return [
         f"{first}. The exact test finds nothing ({sentence}), but {power}.",
-        f"Recalibration may gain from {number(gap.low, 2)} to {number(gap.high, 2)} nats of {number(audit.log_loss)} "
+        f"The gain by recalibration lies between {gain(gap.low)} and {gain(gap.high)} nats of {number(audit.log_loss)} "
         "(95% interval).",
     ]
 
@@ -134,12 +135,13 @@ def _nothing(audit: Audit, found: Verdict, first: str, sentence: str) -> list[st
 def _gain(audit: Audit) -> str:
     """What recalibration gains, in a sentence."""
     gap, name = audit.trust.gap, audit.trust.recalibration
-    between = f"95% interval {number(gap.low, 2)} to {number(gap.high, 2)}"
-    if gap.value <= 0 or gap.low <= 0:
-        return f"Two simple recalibrations do not clearly lower the log loss ({number(gap.value, 2)} nats; {between})."
+    between = f"95% interval {gain(gap.low)} to {gain(gap.high)}"
+    if gap.value <= 0:
+        return f"Two simple recalibrations do not lower the log loss ({gain(gap.value)} nats; {between})."
     return (
-        f"Recalibration would lower the log loss by at least about {number(gap.value, 2)} nats of "
-        f"{number(audit.log_loss)} ({between}; {name} scaling; softreg.Calibrator does it on held-out rows)."
+        f"The better of two simple recalibrations, {name} scaling, lowers the log loss by {gain(gap.value)} nats of "
+        f"{number(audit.log_loss)} ({between}), a lower bound of what recalibration can gain; softreg.Calibrator does "
+        "it on held-out rows."
     )
 
 

@@ -127,7 +127,9 @@ def audit(
     With r the class rates: log_loss = mean_i -log P[i, codes_i], label_entropy = mean_i -log r[codes_i], and
     skill = 1 - log_loss / label_entropy. Without `class_rates`, r are the rates among the given rows
     themselves, and the baseline is their entropy; with it (the training rows' rates, say), it is what knowing
-    these alone would have cost.
+    these alone would have cost. `groups` (n,) marks rows that depend on each other by equal values: intervals are then
+    those of independent groups, and the test of calibration takes one row of each; otherwise rows are taken as
+    independent.
 
     `P` (n, q) holds distributions; `codes` (n,) holds the place of the given label in `classes` (q,); `shown`
     is how many least and most surprising rows are named and `bins` how many intervals of probability the

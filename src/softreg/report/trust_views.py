@@ -13,7 +13,7 @@ from softreg.report.audit import Audit
 from softreg.report.data import ReportData
 from softreg.report.verdict import verdict
 from softreg.report.views import Table, name
-from softreg.report.words import number, p_value, percent, points, points_between
+from softreg.report.words import gain, number, p_value, percent, points, points_between
 
 MOST_TELLING = 30
 """Columns whose information is drawn."""
@@ -28,21 +28,18 @@ def trust(audit: Audit) -> Table:
     def line(what: str, figure: Interval, shown: Callable[[float], str], why: str) -> tuple[str, str, str, str]:
         return (what, shown(figure.value), f"{shown(figure.low)} to {shown(figure.high)}", why)
 
-    def short(value: float) -> str:
-        return number(value, 2)
-
-    def gain(what: str, figure: Interval, why: str) -> tuple[str, str, str, str]:
-        shown = short(figure.value) if figure.value > 0 else "none"
-        return (what, shown, f"{short(figure.low)} to {short(figure.high)}", why)
+    def gained(what: str, figure: Interval, why: str) -> tuple[str, str, str, str]:
+        shown = gain(figure.value) if figure.value > 0 else "none"
+        return (what, shown, f"{gain(figure.low)} to {gain(figure.high)}", why)
 
     return Table(
         ("figure", "value", "95% interval", "meaning"),
         [
             line("log loss", t.log_loss, number, "nats a row"),
-            gain("calibration gap", t.gap, f"of it, what {t.recalibration} scaling gains: a lower bound"),
+            gained("calibration gap", t.gap, f"of it, what {t.recalibration} scaling gains: a lower bound"),
             ("refinement", number(t.refinement), "", "log loss after this recalibration"),
             line("Brier score", t.brier, number, "mean squared error, summed over the classes"),
-            gain("of it, calibration", t.brier_gap, "by the same recalibration"),
+            gained("of it, calibration", t.brier_gap, "by the same recalibration"),
             line("entropy explained", t.skill, percent, "1 − log loss / label entropy"),
             line("accuracy", t.accuracy, percent, "Wilson’s interval"),
         ],
@@ -54,27 +51,29 @@ def trust(audit: Audit) -> Table:
 def calibration_test(audit: Audit) -> Table:
     """The exact test and its three parts, and the debiased errors."""
     t, c, q = audit.trust, audit.trust.check, len(audit.classes)
-    lean = "towards overconfident" if c.confidence > 0 else "towards underconfident"
+    lean = "overconfident" if c.confidence > 0 else "underconfident"
 
-    def error(value: float, chance: float, detectable: float, count: int) -> str:
-        seen = f"off by {points(np.sqrt(value / count))}" if value > 0 else "no error after the correction for chance"
-        return (
-            f"{seen}; at most {points(np.sqrt(max(chance, 0.0) / count))} in 95% of draws if the probabilities are "
-            f"right; an error above about {points(detectable)} would be found in 80% of samples"
-        )
+    def error(square: float, limit: float, detectable: float, count: int) -> tuple[str, str, str]:
+        seen = f"off by {_root(square / count)}" if square > 0 else "none after correction for chance"
+        return seen, _root(limit / count), _root(detectable**2)
 
     rows = [
-        ("all together", p_value(c.p_value, c.draws), f"{c.draws:,} draws of labels from the probabilities"),
-        ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)}, {lean}"),
-        ("each class", p_value(c.p_classes, c.draws), error(c.error, c.error_by_chance, c.detectable, q)),
+        ("all together", p_value(c.p_value, c.draws), f"{c.draws:,} draws", "", ""),
+        ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)} ({lean})", "", ""),
+        ("each class", p_value(c.p_classes, c.draws), *error(c.error, c.error_by_chance, c.detectable, q)),
         (
-            "most likely class",
-            p_value(c.p_top, c.draws),
-            error(c.top_error, c.top_error_by_chance, c.top_detectable, 1),
+            "most likely class", p_value(c.p_top, c.draws),
+            *error(c.top_error, c.top_error_by_chance, c.top_detectable, 1),
         ),
-    ]
+    ]  # fmt: skip
     note = f"The test takes one row of each of {t.groups:,} groups." if t.groups is not None else ""
-    return Table(("what is tested", "p-value", "observed"), rows, (False, True, False), note, stacked=True)
+    head = ("what is tested", "p-value", "observed", "95% limit if right", "found in 80% of samples")
+    return Table(head, rows, (False, True, False, True, True), note)
+
+
+def _root(square: float) -> str:
+    """The root of a squared error in percentage points, in short."""
+    return points(np.sqrt(max(square, 0.0))).replace("percentage ", "")
 
 
 def calibration_card(audit: Audit) -> str:

@@ -180,7 +180,7 @@ def bins(curve: Reliability) -> Table:
         )
         for k in np.flatnonzero(curve.filled)
     ]  # fmt: skip
-    head = ("bin", "rows", "mean predicted", "observed", "95% band if right", "")
+    head = ("bin", "rows", "mean predicted", "observed", "95% band if probabilities are right", "")
     return Table(head, rows, (False, True, True, True, True, False))
 
 

@@ -32,6 +32,18 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
 
 
+def gain(nats: float) -> str:
+    """Write a difference of losses to two significant digits, and to at most five decimal places.
+
+    >>> gain(0.00157), gain(0.00002), gain(-1e-7), gain(math.inf)
+    ('0.0016', '0.00002', '0', '∞')
+    """
+    if abs(nats) >= 1e-4:
+        return number(nats, 2)
+    text = f"{nats:.5f}".replace("-", "−")
+    return text if text.strip("−0.") else "0"
+
+
 def bits(value: float) -> str:
     """Write a surprisal; below a thousandth of a bit, without its digits.
 
