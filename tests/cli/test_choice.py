@@ -47,16 +47,19 @@ def test_the_search_is_told_with_its_passes(run: Any, clinic: Path, tmp_path: Pa
     told = figures["search"]
     assert list(told) == ["strengths", "folds", "rule", "passes", "seconds"]
     assert (told["folds"], told["rule"]) == (4, "min")
-    assert told["strengths"] == sum(line.startswith("strength ") for line in done.stderr.splitlines())
+    assert told["strengths"] == sum(line.startswith("cross-validation: strength ") for line in done.stderr.splitlines())
     kept = softreg.load(model)
     assert told["passes"] == kept.path_.passes > 0
     assert figures["passes"] == kept.model_.solution_.passes
     assert 0 < told["seconds"] < figures["seconds"]
     assert json.loads(run("inspect", model, "--json").stdout)["search"] == told
     strength = next(line for line in run("inspect", model).stdout.splitlines() if "strength" in line)
-    assert f"chosen of {told['strengths']} by 4 folds (rule min), in {told['passes']:,} passes" in strength
+    assert (
+        f"chosen of {told['strengths']} by 4 folds (rule min), with {told['passes']:,} passes over the data" in strength
+    )
     shown = run("train", clinic, "--target", "ill", "--drop", "patient", "--folds", "4").stdout
-    assert f"to choose the strength, in {told['passes']:,} passes for {told['strengths']} strengths" in shown
+    passes = f"{told['passes']:,} passes over the data for {told['strengths']} strengths"
+    assert f"to choose the strength, with {passes}" in shown
     assert "4-fold cross-validation" in shown
 
 
@@ -76,7 +79,7 @@ def test_one_standard_error_chooses_a_stronger_penalty(run: Any, clinic: Path, t
     best = int(path.mean.argmin())
     assert path.mean[path.chosen] <= path.mean[best] + path.error[best]
     assert softreg.load(model).rule == "1se"
-    told = f"within one standard error of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
+    told = f"within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
     assert told in run(*words, "--rule", "1se").stdout
 
 

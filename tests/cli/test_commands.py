@@ -19,7 +19,9 @@ from softreg.tables import labels, read_table, split_rows
 
 KEYS = [
     "rows", "columns", "classes", "strength", "log_loss", "log_loss_bits", "log_loss_low", "log_loss_high",
-    "label_entropy", "accuracy", "majority_accuracy", "calibration_gap", "calibration_p", "gap", "passes", "seconds",
+    "label_entropy", "accuracy", "accuracy_low", "accuracy_high", "majority_accuracy", "calibration",
+    "calibration_error", "calibration_error_low", "calibration_error_high", "calibration_gap", "calibration_p",
+    "calibration_draws", "gap", "passes", "seconds",
     "search",
 ]  # fmt: skip
 
@@ -45,7 +47,7 @@ def test_train_prints_the_result_and_says_what_columns_are(run: Any, table: Path
     ):
         assert words in done.stdout
     assert "1 number, 1 category and 1 boolean" in done.stdout
-    assert "from the best possible, proved by" in done.stdout
+    assert "on the distance to the minimum of the training objective" in done.stdout
     for column, kind in (("age", "number"), ("plan", "category"), ("member", "boolean"), ("buys", "target")):
         assert any(line.split()[:2] == [column, kind] for line in done.stderr.splitlines())
     assert "pass " in done.stderr
@@ -55,12 +57,12 @@ def test_the_strength_is_chosen_unless_it_is_given(run: Any, table: Path, tmp_pa
     page = tmp_path / "r.html"
     done = run("train", table, "--target", "buys", "--report", page, "--model", tmp_path / "m.softreg")
     assert done.exit_code == 0, done.output
-    told = [line for line in done.stderr.splitlines() if line.startswith("strength ")]
-    losses = {line.split()[1]: float(line.split("folds ")[1].split()[0]) for line in told}
+    told = [line for line in done.stderr.splitlines() if line.startswith("cross-validation: strength ")]
+    losses = {line.split()[2]: float(line.split("log loss ")[1].split()[0]) for line in told}
     chosen = next(line for line in done.stdout.splitlines() if "strength" in line)
     assert "chosen by 5-fold cross-validation" in chosen
     assert losses[chosen.split()[1]] == min(losses.values())
-    assert "How the strength of the penalty was chosen" in page.read_text("utf-8")
+    assert "Cross-validation of the strength of the penalty" in page.read_text("utf-8")
     figures = json.loads(run("train", table, "--target", "buys", "--json", "--quiet", "--strength", "auto").stdout)
     assert f"{figures['strength']:.3g}" == chosen.split()[1]
     kept = softreg.load(tmp_path / "m.softreg")
@@ -329,7 +331,7 @@ def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tm
         "why predicted",
         "plan +",
         "<b>Added</b>",
-        "What moves the probability",
+        "Marginal effects",
         "labels of training take",
     ):
         assert words in page

@@ -18,6 +18,7 @@ from softreg.cli.console import Share, aligned, fitting
 from softreg.cli.figures import certificate, gather, named, show
 from softreg.optimize import Progress, Solution, Status
 from softreg.report import audit
+from softreg.report.verdict import verdict
 
 SOLUTION = Solution(
     W=np.zeros((1, 2)),
@@ -62,16 +63,16 @@ def test_columns_are_aligned() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "converged; proved to be within 3.2e-07 nats of the best possible (by duality)"),
+        ({}, "converged; within 3.2e-07 nats of the minimum of the training objective (proved by duality)"),
         (
             {"bound": "estimate"},
-            "converged; about 3.2e-07 nats from the best possible (an estimate, no proof)",
+            "converged; within about 3.2e-07 nats of the minimum of the training objective (an estimate, no proof)",
         ),
         (
             {"status": Status.STOPPED, "gap": 0.01},
-            "stopped at max_iter; proved to be within 1.0e-02 nats of the best possible",
+            "stopped at max_iter; within 1.0e-02 nats of the minimum of the training objective",
         ),
-        ({"gap": math.inf}, "nothing is known about the distance"),
+        ({"gap": math.inf}, "the distance to the minimum of the training objective is not known"),
     ],
 )
 def test_the_certificate_in_words(changes: dict[str, Any], told: str) -> None:
@@ -84,13 +85,17 @@ def test_figures_worked_by_hand() -> None:
     figures = gather(found, SOLUTION, rows=15, columns=2, strength=1e-4, seconds=0.5)
     loss = math.log(32 / 3) / 3
     entropy = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
-    plain = json.loads(figures.as_json())
+    plain, size = json.loads(figures.as_json()), verdict(found).size
     expected = {
         "rows": 15, "columns": 2, "classes": 2, "strength": 1e-4,
         "log_loss": loss, "log_loss_bits": loss / math.log(2),
         "log_loss_low": found.trust.log_loss.low, "log_loss_high": found.trust.log_loss.high,
-        "label_entropy": entropy, "accuracy": 2 / 3, "majority_accuracy": 2 / 3,
+        "label_entropy": entropy, "accuracy": 2 / 3,
+        "accuracy_low": found.trust.accuracy.low, "accuracy_high": found.trust.accuracy.high,
+        "majority_accuracy": 2 / 3, "calibration": "too few rows to tell", "calibration_error": size.value,
+        "calibration_error_low": size.low, "calibration_error_high": size.high,
         "calibration_gap": found.trust.gap.value, "calibration_p": found.trust.check.p_value,
+        "calibration_draws": found.trust.check.draws,
         "gap": 3.2e-7, "passes": 12, "seconds": 0.5, "search": None,
     }  # fmt: skip
     assert list(plain) == list(expected)
@@ -106,14 +111,15 @@ def test_figures_worked_by_hand() -> None:
     [
         (
             SOLUTION,
-            "certified gap      3.2e-07 nats  from the best possible, proved by duality; converged after 12 passes",
+            "upper bound, by duality, on the distance to the minimum of the training objective; "
+            "converged after 12 passes over the data",
         ),
         (
             replace(SOLUTION, bound="estimate"),
-            "estimated gap      3.2e-07 nats  from the best possible, estimated, not proved",
+            "estimate, no proof, of the distance to the minimum of the training objective",
         ),
-        (replace(SOLUTION, gap=math.inf), "nothing is known"),
-        (None, "certificate        none          the model was trained on mini-batches"),
+        (replace(SOLUTION, gap=math.inf), "is not known"),
+        (None, "the model was trained on mini-batches"),
     ],
 )
 def test_the_result_table_says_what_is_proved(solution: Solution | None, told: str) -> None:
@@ -129,7 +135,7 @@ def test_the_result_table_says_what_is_proved(solution: Solution | None, told: s
     [
         ([[1.0, 0.0], [1.0, 0.0]], [0, 0], "only one class occurs here"),
         ([[0.5, 0.5], [0.5, 0.5]], [0, 1], "the columns do not help here"),
-        ([[1.0, 0.0], [1.0, 0.0]], [0, 1], "the columns do not help here"),
+        ([[1.0, 0.0], [1.0, 0.0]], [0, 1], "a label of probability 0 makes the log loss infinite"),
         ([[0.75, 0.25], [0.25, 0.75]], [0, 1], "the columns explain 58.5% of it"),  # 1 - log2(4/3)
         ([[1.0, 0.0], [0.0, 1.0]], [0, 1], "the columns explain 100.0% of it"),
     ],

@@ -288,4 +288,4 @@ def test_the_gap_of_a_curve_is_not_called_a_bound() -> None:
     """Along the way it is an estimate, so it "may still be" so far, not "is at most"."""
     found = audit(np.full((4, 2), 0.5), [0, 1, 0, 1], ["cat", "dog"])
     page = render_report(ReportData("Curve", found, history=history(6), gap_name="estimated gap"))
-    assert "estimated gap, how far it may still be from the best possible" in " ".join(page.split())
+    assert "estimated gap, how far it may still be above its minimum" in " ".join(page.split())

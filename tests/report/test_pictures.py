@@ -63,7 +63,7 @@ def record(passes: int, value: float, gap: float) -> SimpleNamespace:
 
 def test_loss_curve_tells_its_ends() -> None:
     svg = plots.loss_curve([record(1, 2.5, np.inf), record(9, 0.25, 1e-7)], "loss")
-    assert "from 2.5 to 0.25 nats in 9 passes; the certified gap ends at 1e-07 nats" in svg
+    assert "from 2.5 to 0.25 nats in 9 passes over the data; the certified gap ends at 1e-07 nats" in svg
     assert "10⁻⁷" in svg
 
 

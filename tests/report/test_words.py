@@ -41,14 +41,14 @@ def test_answers_of_a_good_a_useless_and_an_impossible_model() -> None:
     good = dict(answers(ReportData("t", found, certificate="It is certified.")))
     assert (
         good["What can it do?"]
-        == "The most likely class is the right one in 100% of 2 rows; always answering “ham” would be right in 50.0%."
+        == "The most likely class is the right one in 100% of 2 rows; always predicting “ham” would be right in 50.0%."
     )
-    assert good["Is the fit at its best?"] == "It is certified."
+    assert good["Is the fit at its optimum?"] == "It is certified."
     assert "What does it rest on?" not in good
     useless = lead(audit([[0.1, 0.9], [0.8, 0.2]], [0, 1], ["ham", "spam"]))
     assert useless.startswith("The features do not help here: log loss 1.96 nats")
     impossible = lead(audit([[0.0, 1.0], [0.5, 0.5]], [0, 1], ["ham", "spam"]))
-    assert impossible == "The log loss is infinite: the model held the given label of 1 row impossible."
+    assert impossible == "The log loss is infinite: the observed label of 1 row has probability 0."
     assert lead(audit([[0.5, 0.5]], [0], ["ham", "spam"])).startswith("Only one class occurs here")
 
 
@@ -59,12 +59,17 @@ def test_a_column_that_tells_most_is_asked_about() -> None:
     def rests_on(**more: object) -> str:
         return dict(answers(ReportData("t", found, **more)))["What does it rest on?"]  # type: ignore[arg-type]
 
-    assert rests_on(information=columns).startswith("Much on “duration”: alone it tells 0.577 bits, where the model")
-    assert "Without it, the log loss would be 0.205." in rests_on(
+    assert rests_on(information=columns).startswith(
+        "Mostly on “duration”: alone it has 0.577 bits of information, where the model"
+    )
+    assert "Without it, the log loss would be 0.405." in rests_on(
+        information=columns, added=[Added("duration", 0.3, 0.01)]
+    )
+    assert "“duration” alone has 0.577 bits of information" in rests_on(
         information=columns, added=[Added("duration", 0.1, 0.01)]
     )
     assert rests_on(information=[("a", 0.1), ("b", 0.15), ("c", -0.1)]) == (
-        "On no single column: the most telling ones, each alone, are “b”, “a”."
+        "On no single column: those of most information, each alone, are “b”, “a”."
     )
 
 
@@ -73,7 +78,7 @@ def test_uneven_probabilities_are_told_up_and_down_and_what_for() -> None:
     y = np.zeros(2000, dtype=int)
     y[:10], y[1000:1500] = 1, 1  # 1% and 50% happened
     said = dict(answers(ReportData("t", audit(P, y, ["no", "yes"]))))["Can its probabilities be trusted?"]
-    assert said.startswith("Not as they stand: they are ")
-    assert "too high between 0% and 10% (5.0% promised, 1.0% happened)" in said
-    assert "too low between 30% and 40% (35.0% promised, 50.0% happened)" in said
-    assert "Who only works through a list" in said
+    assert said.startswith("Overconfident: the probabilities are off by ") is False
+    assert "too high between 0% and 10% (5.0% predicted, 1.0% observed)" in said
+    assert "too low between 30% and 40% (35.0% predicted, 50.0% observed)" in said
+    assert "The ranking of the rows is hardly affected" in said

@@ -67,10 +67,10 @@ def _test_size(context: click.Context, parameter: click.Parameter, value: float)
 @click.version_option(__version__, message="softreg %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Class probabilities that can be trusted, from a CSV, TSV or Parquet file.
+    """Class probabilities from a CSV, TSV or Parquet file.
 
-    Softmax regression fitted to its exact optimum, with a proof of how near it came. Results go to stdout,
-    progress, warnings and errors to stderr. `softreg demo` shows it all at work.
+    Softmax regression (multinomial logistic regression) with a certified optimality gap. Results go to stdout,
+    progress, warnings and errors to stderr. `softreg demo` runs an example.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -98,7 +98,7 @@ def main(context: click.Context) -> None:
 @click.option(
     "--rule",
     type=click.Choice(["min", "1se"]),
-    help="min, the default, takes the least loss; 1se the strongest penalty within one standard error of it.",
+    help="min, the default: the least loss; 1se: the strongest penalty within 1 SE of the folds of it.",
 )
 @click.option(
     "--groups",
@@ -140,10 +140,10 @@ def main(context: click.Context) -> None:
 def train(
     text: tuple[str, ...], category: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...], **order: Any
 ) -> None:
-    """Fit a model to DATA and say what it is worth on rows held out.
+    """Fit a model to DATA and evaluate it on held-out rows.
 
-    A stratified part of the rows is held out and the model is fitted to the others; the figures are those of
-    the rows held out.
+    A stratified part of the rows is held out and the model is fitted to the others; all figures are those of the
+    held-out rows.
     """
     from softreg.cli.training import Order, train_table
 
@@ -182,51 +182,57 @@ def evaluate(
     encoding: str | None,
     as_json: bool,
 ) -> None:
-    """Say what MODEL is worth on DATA, whose labels are known."""
+    """Evaluate MODEL on DATA with known labels.
+
+    DATA should hold rows that it was not fitted to.
+    """
     from softreg.cli.evaluation import evaluate_table
 
     evaluate_table(model, data, target, report, costs, encoding=encoding, as_json=as_json)
 
 
-@main.command(short_help="Say what probabilities in a file are worth, whoever made them.")
+@main.command(short_help="Evaluate predicted probabilities in a file, from any model.")
 @click.argument("predictions", type=FILE)
 @click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
 @REPORT
 @COST
 @AS_JSON
 def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], as_json: bool) -> None:
-    """Say what the probabilities in PREDICTIONS are worth: a column for each class, under its name, and the labels.
+    """Evaluate the predicted probabilities in PREDICTIONS: a column for each class, under its name, and the labels.
 
-    Any model's probabilities will do, of rows that it was not trained on.
+    They may come from any model. Intervals and the test of calibration assume independent rows that it was not fitted
+    to.
     """
     from softreg.cli.auditing import audit_table
 
     audit_table(predictions, target, report, costs, as_json=as_json)
 
 
-@main.command(short_help="Say which columns of DATA matter for the label, and how sure that is.")
+@main.command(short_help="Coefficients of DATA with standard errors, intervals and tests.")
 @click.argument("data", type=FILE)
 @click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
 @click.option("--reference", metavar="LABEL", help="The class that others are compared with; the first without it.")
 @click.option(
     "--errors",
     type=click.Choice(["model", "robust"]),
-    help="Whether errors trust the form of the model, or not (a sandwich).",
+    help="Standard errors: model-based or robust (sandwich).",
 )
-@click.option("--clusters", metavar="COLUMN", help="Rows of equal values here depend on each other; robust errors.")
+@click.option(
+    "--clusters", metavar="COLUMN", help="Rows of equal values here are dependent; cluster-robust standard errors."
+)
 @click.option(
     "--penalty",
     type=click.Choice(["none", "firth"]),
     default="none",
     show_default=True,
-    help="firth reduces the bias of small samples, and is finite for separated classes too.",
+    help="firth reduces small-sample bias, and is finite for separated classes.",
 )
 @click.option(
     "--intervals",
     type=click.Choice(["wald", "profile"]),
     default="wald",
     show_default=True,
-    help="profile: by the likelihood itself, the better ones for few rows and with firth.",
+    help="profile: by the profile likelihood, preferable for few rows and with firth.",
 )
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
 @click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
@@ -243,7 +249,7 @@ def statistics(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Say which columns of DATA matter for the label: coefficients, standard errors, intervals and tests.
+    """Coefficients of the columns of DATA with standard errors, confidence intervals and tests.
 
     All rows are fitted without a penalty, numbers in their own units, each category against its most frequent level.
     """
@@ -259,11 +265,11 @@ def statistics(
     tell_statistics(data, target, output, drop, settings, intervals=kind, as_json=as_json)
 
 
-@main.command(short_help="Say what a model file holds.")
+@main.command(short_help="Describe a model file.")
 @click.argument("model", type=FILE)
 @AS_JSON
 def inspect(model: Path, as_json: bool) -> None:
-    """Say what a model file holds: classes, columns, strength, certificate."""
+    """Describe a model file: classes, columns, strength, certificate."""
     from softreg.cli.inspection import inspect_model
 
     inspect_model(model, as_json=as_json)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped, say
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.figures import calibration, named
+from softreg.cli.figures import calibration, in_nats, interval_of, log_loss_remark, named
 from softreg.cli.pages import write_page
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
+from softreg.report.verdict import verdict
 from softreg.tables import labels, read_table
 from softreg.tables.writer import LABEL
 
@@ -129,16 +130,20 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 def _shown(found: Audit) -> str:
     t, many = found.trust, len(found.classes)
-    bits = f"= {found.label_entropy_bits:.4f} bits; the probabilities explain {found.skill:.1%} of it"
-    log_loss = f"95% interval {t.log_loss.low:.4f} to {t.log_loss.high:.4f}; = {found.log_loss_bits:.4f} bits"
+    explain = f"; the probabilities explain {found.skill:.1%} of it" if math.isfinite(found.skill) else ""
+    accuracy = f"95% interval {t.accuracy.low:.2%} to {t.accuracy.high:.2%}"
     return aligned(
         [
             ("rows", f"{found.rows:,}", ""),
             ("classes", f"{many:,}", named(found.classes)),
-            ("log loss", f"{found.log_loss:.4f} nats", log_loss),
-            ("entropy of labels", f"{found.label_entropy:.4f} nats", bits),
-            ("accuracy", f"{found.accuracy:.2%}", f"always {clipped(found.majority)!r}: {found.majority_accuracy:.2%}"),
-            ("Brier score", f"{found.brier:.4f}", f"95% interval {t.brier.low:.4f} to {t.brier.high:.4f}"),
+            ("log loss", in_nats(found.log_loss), log_loss_remark(found)),
+            ("entropy of labels", f"{found.label_entropy:.4f} nats", f"= {found.label_entropy_bits:.4f} bits{explain}"),
+            (
+                "accuracy",
+                f"{found.accuracy:.2%}",
+                f"{accuracy}; always {clipped(found.majority)!r}: {found.majority_accuracy:.2%}",
+            ),
+            ("Brier score", f"{found.brier:.4f}", interval_of(t.brier)),
             ("area under ROC", f"{found.ranking.mean_auc:.4f}", "" if many == 2 else "mean over the classes"),
             *calibration(found),
         ]
@@ -146,7 +151,7 @@ def _shown(found: Audit) -> str:
 
 
 def _as_json(found: Audit) -> str:
-    t = found.trust
+    t, judged = found.trust, verdict(found)
     figures = {
         "rows": found.rows,
         "classes": len(found.classes),
@@ -155,15 +160,21 @@ def _as_json(found: Audit) -> str:
         "log_loss_high": t.log_loss.high,
         "label_entropy": found.label_entropy,
         "accuracy": found.accuracy,
+        "accuracy_low": t.accuracy.low,
+        "accuracy_high": t.accuracy.high,
         "majority_accuracy": found.majority_accuracy,
         "brier": found.brier,
         "roc_auc": found.ranking.mean_auc,
         "average_precision": found.ranking.mean_average_precision,
+        "calibration": judged.word,
         "calibration_gap": t.gap.value,
         "calibration_gap_low": t.gap.low,
         "calibration_gap_high": t.gap.high,
         "calibration_p": t.check.p_value,
-        "calibration_error": t.check.error,
+        "calibration_draws": t.check.draws,
+        "calibration_error": judged.size.value,
+        "calibration_error_low": judged.size.low,
+        "calibration_error_high": judged.size.high,
     }
     plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
     return json.dumps(plain, allow_nan=False)

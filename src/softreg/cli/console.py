@@ -135,8 +135,8 @@ def choosing_and_fitting(tol: float, *, quiet: bool = False) -> Iterator[Callabl
 
 
 def _tell_point(point: PathPoint) -> None:
-    error = f" ± {point.error:.4f}" if math.isfinite(point.error) else ""
-    say(f"strength {point.strength:<8.3g}  log loss of the folds {point.log_loss:.4f}{error} nats")
+    error = f" ± {point.error:.4f} (1 SE)" if math.isfinite(point.error) else ""
+    say(f"cross-validation: strength {point.strength:<8.3g}  log loss {point.log_loss:.4f}{error}")
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def told_costs(point: OperatingPoint, classes: Sequence[str]) -> str:
     return aligned(
         [
             ("cost a row", f"{point.paid.value:.4g}", where or "each row at its least expected cost"),
-            ("promised", f"{point.expected:.4g}", "by the probabilities"),
-            ("without them", f"{point.constant_cost:.4g}", f"always {clipped(classes[point.constant])!r}"),
+            ("expected cost", f"{point.expected:.4g}", "by the probabilities"),
+            ("best constant", f"{point.constant_cost:.4g}", f"always {clipped(classes[point.constant])!r}"),
         ]
     )

@@ -16,6 +16,7 @@ from softreg.cli.console import LEAST_GAP, aligned, clipped, nats
 if TYPE_CHECKING:
     from softreg.models import Path
     from softreg.optimize import Solution
+    from softreg.probability import Interval
     from softreg.report import Audit
 
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 class Figures:
     """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits.
 
-    `gap` and `passes` are those of the fit; `search` tells what went before it to choose the strength: how many
-    `strengths`, `folds`, the `rule`, `passes` over the rows and `seconds`; None where the strength was given.
-    `seconds` are those of all of it, from the table to the model.
+    `calibration` is the verdict in words, `calibration_p` the p-value of the exact test by `calibration_draws` draws,
+    `calibration_error` the root-mean-square error of a probability. `gap` and `passes` are those of the fit; `search`
+    describes the choice of the strength: how many `strengths`, `folds`, the `rule`, `passes` over the rows and
+    `seconds`; None where the strength was given. `seconds` are those of the search and the fit.
     """
 
     rows: int
@@ -38,9 +40,16 @@ class Figures:
     log_loss_high: float
     label_entropy: float
     accuracy: float
+    accuracy_low: float
+    accuracy_high: float
     majority_accuracy: float
+    calibration: str
+    calibration_error: float
+    calibration_error_low: float
+    calibration_error_high: float
     calibration_gap: float
     calibration_p: float
+    calibration_draws: int
     gap: float
     passes: int
     seconds: float
@@ -63,6 +72,9 @@ def gather(
     search: Mapping[str, Any] | None = None,
 ) -> Figures:
     """The figures of an audit on labelled rows, of the fit behind it, and of the search for its strength."""
+    from softreg.report.verdict import verdict  # here, since `softreg inspect` needs no report
+
+    judged = verdict(found)
     return Figures(
         rows=rows,
         columns=columns,
@@ -74,9 +86,16 @@ def gather(
         log_loss_high=found.trust.log_loss.high,
         label_entropy=found.label_entropy,
         accuracy=found.accuracy,
+        accuracy_low=found.trust.accuracy.low,
+        accuracy_high=found.trust.accuracy.high,
         majority_accuracy=found.majority_accuracy,
+        calibration=judged.word,
+        calibration_error=judged.size.value,
+        calibration_error_low=judged.size.low,
+        calibration_error_high=judged.size.high,
         calibration_gap=found.trust.gap.value,
         calibration_p=found.trust.check.p_value,
+        calibration_draws=found.trust.check.draws,
         gap=max(float(solution.gap), LEAST_GAP) if solution else math.inf,
         passes=int(solution.passes) if solution else 0,
         seconds=seconds,
@@ -94,17 +113,20 @@ def told_search(path: Path | None, rule: str) -> dict[str, Any] | None:
 
 
 def certificate(solution: Solution | None) -> str:
-    """The certificate of a fit, in words; a model made by `partial_fit` has none."""
+    """The certificate of a fit in words; a model made by `partial_fit` has none."""
     if solution is None:
-        return "none: the model was trained on mini-batches, which do not aim at the exact optimum"
+        return "none: the model was trained on mini-batches, which do not reach the exact optimum"
     status, gap = str(solution.status.value), nats(solution.gap)
     if not math.isfinite(solution.gap):
-        return f"{status}; nothing is known about the distance to the best possible"
+        return f"{status}; the distance to the minimum of the training objective is not known"
     if solution.status.name == "UNCERTIFIED":
-        return f"{status}: about {gap} from the best possible; an L2 penalty would give a proof"
+        return (
+            f"{status}; within about {gap} of the minimum of the training objective (an estimate, no proof); an L2 "
+            "penalty would give a proof"
+        )
     if not solution.certified:
-        return f"{status}; about {gap} from the best possible (an estimate, no proof)"
-    return f"{status}; proved to be within {gap} of the best possible (by {solution.bound})"
+        return f"{status}; within about {gap} of the minimum of the training objective (an estimate, no proof)"
+    return f"{status}; within {gap} of the minimum of the training objective (proved by {solution.bound})"
 
 
 def chosen(path: Path | None, rule: str = "min") -> str:
@@ -112,12 +134,12 @@ def chosen(path: Path | None, rule: str = "min") -> str:
     if path is None:
         return ""
     at, folds = path.chosen, path.scores.shape[1]
-    error = f" ± {path.error[at]:.4f}" if math.isfinite(path.error[at]) else ""
-    how = f"by {folds}-fold cross-validation" if folds > 1 else "on a part of the training rows held out"
-    told = f"chosen {how}: log loss {path.mean[at]:.4f}{error} nats"
+    error = f" ± {path.error[at]:.4f} (1 SE of the folds)" if math.isfinite(path.error[at]) else ""
+    how = f"by {folds}-fold cross-validation" if folds > 1 else "on held-out training rows"
+    told = f"chosen {how}: log loss {path.mean[at]:.4f}{error}"
     best = int(path.mean.argmin())
     if rule == "1se" and best != at:
-        told += f", within one standard error of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
+        told += f", within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
     return told
 
 
@@ -134,13 +156,14 @@ def show(
     """The result table; `rows`, `columns` and `strength` are remarks, `what` says which rows the losses are of."""
     of = f"{what} " if what else ""
     bits = f"= {found.label_entropy_bits:.4f} bits; {_explained(found)}"
-    majority = f"always {clipped(found.majority)!r}: {figures.majority_accuracy:.2%}"
+    between = f"95% interval {figures.accuracy_low:.2%} to {figures.accuracy_high:.2%}"
+    majority = f"{between}; always {clipped(found.majority)!r}: {figures.majority_accuracy:.2%}"
     lines = [
         ("rows", f"{figures.rows:,}", rows),
         ("columns", f"{figures.columns:,}", columns),
         ("classes", f"{figures.classes:,}", named(found.classes)),
         ("strength", f"{figures.strength:.3g}", strength),
-        (f"{of}log loss", f"{figures.log_loss:.4f} nats", _interval(figures)),
+        (f"{of}log loss", in_nats(figures.log_loss), log_loss_remark(found)),
         ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
         *calibration(found),
@@ -155,42 +178,81 @@ def _searched(figures: Figures) -> str:
     search = figures.search
     if search is None or search["seconds"] is None:
         return ""
-    passes = f"{search['passes']:,} passes for {search['strengths']:,} strengths"
-    return f"of which {search['seconds']:.2f} to choose the strength, in {passes}"
+    passes = f"{search['passes']:,} passes over the data for {search['strengths']:,} strengths"
+    return f"of which {search['seconds']:.2f} to choose the strength, with {passes}"
 
 
-def _interval(figures: Figures) -> str:
-    between = f"95% interval {figures.log_loss_low:.4f} to {figures.log_loss_high:.4f}"
-    return f"= {figures.log_loss_bits:.4f} bits; {between}"
+def in_nats(loss: float) -> str:
+    """A log loss with its unit; infinity in a word.
+
+    >>> in_nats(0.25), in_nats(math.inf)
+    ('0.2500 nats', 'infinite')
+    """
+    return f"{loss:.4f} nats" if math.isfinite(loss) else "infinite"
+
+
+def log_loss_remark(found: Audit) -> str:
+    """The interval for the expected log loss, or why it is infinite."""
+    if math.isinf(found.log_loss):
+        return f"the label has probability 0 in {int((found.probability == 0).sum()):,} of {found.rows:,} rows"
+    return f"= {found.log_loss_bits:.4f} bits; {interval_of(found.trust.log_loss)}"
+
+
+def interval_of(figure: Interval, decimals: int = 4) -> str:
+    """A 95% interval in words.
+
+    >>> from softreg.probability import Interval
+    >>> interval_of(Interval(0.1, 0.05, 0.2)), interval_of(Interval(0.0, 0.0, math.inf))
+    ('95% interval 0.0500 to 0.2000', '95% interval 0.0000 to infinity')
+    """
+    low, high = (f"{end:.{decimals}f}" if math.isfinite(end) else "infinity" for end in (figure.low, figure.high))
+    if math.isinf(figure.low):
+        low = "infinity" if figure.low > 0 else "minus infinity"
+    return f"95% interval {low} to {high}"
 
 
 def calibration(found: Audit) -> list[tuple[str, str, str]]:
-    """Whether the probabilities are what they say, as lines of the result table."""
-    from softreg.report.answers import standing
+    """Whether the probabilities are calibrated, as lines of the result table: verdict, error, gap."""
+    from softreg.report.verdict import INFINITE, verdict
+    from softreg.report.words import p_value_sentence, points, points_between
 
-    word, _ = standing(found)
-    gap, check = found.trust.gap, found.trust.check
-    between = f"95% interval {gap.low:.4f} to {gap.high:.4f}; what recalibration would gain"
-    return [
-        ("calibration", word, f"p = {check.p_value:.3g} that chance explains what is off"),
-        ("calibration gap", f"{gap.value:.4f} nats", between),
+    judged, gap, check = verdict(found), found.trust.gap, found.trust.check
+    lines = [("calibration", judged.word, p_value_sentence(check.p_value, check.draws))]
+    if judged.word == INFINITE:
+        return lines
+    least = f"above about {points(judged.detectable)} it would be found in 80% of samples"
+    size = points(judged.size.value) if judged.size.value > 0 else "none found"
+    between = f"95% interval {points_between(judged.size.low, judged.size.high)}"
+    gain = "what two simple recalibrations gain: a lower bound"
+    lines += [
+        ("calibration error", size, f"root mean square, {between}; {least}"),
+        ("calibration gap", f"{gap.value:.4f} nats", f"{interval_of(gap)}; {gain}"),
     ]
+    if found.trust.groups is not None:
+        lines.append(("", "", f"of independent groups, {found.trust.groups:,}: the test takes one row of each"))
+    if found.trust.fitted:
+        lines.append(
+            ("", "", "mean probabilities equal class rates, as on the rows of the fit: not valid for new rows")
+        )
+    return lines
 
 
 def _gap(figures: Figures, solution: Solution | None) -> tuple[str, str, str]:
     """The certificate as a line of the result table."""
     if solution is None or not math.isfinite(solution.gap):
         return ("certificate", "none", certificate(solution).removeprefix("none: "))
-    proof = f"proved by {solution.bound}" if solution.certified else "estimated, not proved"
+    bound = f"upper bound, by {solution.bound}, on" if solution.certified else "estimate, no proof, of"
     name = "certified gap" if solution.certified else "estimated gap"
-    ended = f"{solution.status.value}{',' * (not solution.certified)} after {figures.passes:,} passes"
-    return (name, nats(figures.gap), f"from the best possible, {proof}; {ended}")
+    ended = f"{solution.status.value}{',' * (not solution.certified)} after {figures.passes:,} passes over the data"
+    return (name, nats(figures.gap), f"{bound} the distance to the minimum of the training objective; {ended}")
 
 
 def _explained(found: Audit) -> str:
     """How much of the entropy of the labels the columns explain, in words."""
     if found.label_entropy == 0:
         return "only one class occurs here"
+    if math.isinf(found.skill):
+        return "a label of probability 0 makes the log loss infinite"
     if found.skill < 0.005:
         return "the columns do not help here"
     return f"the columns explain {found.skill:.1%} of it"

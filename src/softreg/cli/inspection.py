@@ -70,10 +70,10 @@ def _lines(model: Loaded) -> list[tuple[str, str]]:
         *target,
         ("classes", f"{q:,}: {named(model.classes)}"),
         ("needs", needs),
-        ("weights", f"{q:,} x {d:,}, and {q:,} biases"),
+        ("coefficients", f"{q:,} x {d:,}, and {q:,} intercepts"),
         ("strength", _strength(regression) + _searched(model.search)),
         ("certificate", certificate(model.solution)),
-        ("passes", f"{model.solution.passes:,}" if model.solution else "-"),
+        ("passes over the data", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
 
 
@@ -87,8 +87,8 @@ def _strength(regression: Any) -> str:
 def _searched(search: dict[str, Any] | None) -> str:
     if search is None:
         return ""
-    how = f"{search['folds']:,} folds" if search["folds"] > 1 else "a part held out"
-    took = f", in {search['passes']:,} passes" if search["passes"] else ""
+    how = f"{search['folds']:,} folds" if search["folds"] > 1 else "held-out rows"
+    took = f", with {search['passes']:,} passes over the data" if search["passes"] else ""
     return f", chosen of {search['strengths']:,} by {how} (rule {search['rule']}){took}"
 
 

@@ -97,12 +97,11 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     given = labels(table, order.target)
     check_labels(given, order.target)
     codes = Classes(given).encode(given)
-    if order.groups is None:
+    groups = None if order.groups is None else group_codes(table, order.groups, order.target)
+    if groups is None:
         training, test = split_rows(codes, order.test_size, order.seed)
     else:
-        training, test = split_groups(
-            codes, group_codes(table, order.groups, order.target), order.test_size, order.seed
-        )
+        training, test = split_groups(codes, groups, order.test_size, order.seed)
 
     classifier, seconds = fit(order, table, training)
     schema, model = classifier.schema_, classifier.model_
@@ -111,7 +110,8 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
 
     classes = Classes.of(model.classes_)  # numbers stand in their order
     P = model.predict_proba(classifier.encoder_.encode(table, test))
-    found = audit(P, classes.encode(given[test]), [str(label) for label in classes.labels])
+    of_test = None if groups is None else groups[test]
+    found = audit(P, classes.encode(given[test]), [str(label) for label in classes.labels], groups=of_test)
     size = {"rows": table.num_rows, "columns": len(schema.features)}
     search = told_search(classifier.path_, classifier.rule)
     figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)

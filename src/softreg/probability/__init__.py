@@ -13,6 +13,7 @@ from softreg.probability.decision import (
     reject,
 )
 from softreg.probability.information import cross_entropy, entropy, kl_divergence, perplexity, surprisal
+from softreg.probability.intervals import score_interval, wilson_interval
 from softreg.probability.labels import Classes, label_probabilities, one_hot
 from softreg.probability.loss import (
     cross_entropy_with_logits,
@@ -64,8 +65,10 @@ __all__ = [
     "perplexity",
     "reject",
     "residual",
+    "score_interval",
     "shift_rates",
     "softmax",
     "surprisal",
     "top_k_accuracy",
+    "wilson_interval",
 ]

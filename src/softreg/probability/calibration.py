@@ -1,37 +1,65 @@
-"""Whether probabilities mean what they say: an exact test of it, and the size of the error without bias.
+"""Whether labels are compatible with predicted probabilities: an exact test, and the size of the error without bias.
 
-The usual "expected calibration error" is left out on purpose: it adds up absolute deviations, chance included, and
-reads 0.035 for perfect probabilities of a thousand rows. What stands here is 0 on average where nothing is wrong.
+The usual "expected calibration error" is left out on purpose: it adds absolute deviations, sampling error included, and
+is 0.035 for perfect probabilities of a thousand rows. The estimates here have mean 0 where the probabilities are right.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.probability.decision import most_likely
+from softreg.probability.calibration_statistics import CalibrationStatistics, Cells
 from softreg.probability.labels import check_codes
 from softreg.probability.resampling import draws_for, label_drawer
 from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
-LEAST_VARIANCE = 5.0
-"""Expected variance of the count of a bin, at least: with less, one row decides."""
+FIRST_DRAWS, MOST_DRAWS = 999, 9_999
+"""Draws of a test, and of its repetition where the first p-value is small."""
+MORE_NUMBERS = 25_000_000
+"""Rows times draws of the repetition, at most: a second or so."""
+SMALL_P = 0.02
+"""p-value of the first draws at or below which the test is repeated with more."""
+BLOCK = 100_000
+"""Rows times draws whose statistics are computed at once."""
+POWER, Z_POWER = 0.8, 0.8416
+"""Power of detectable errors, and its standard normal quantile."""
 
 
 @dataclass(frozen=True)
 class CalibrationCheck:
     """Whether labels look like draws from the probabilities, made by `check_calibration`.
 
-    `p_value` is the probability that perfect probabilities look at least as wrong; `p_confidence`, `p_classes`,
-    `p_top` are those of its three parts. `confidence` is the z-score of the surprisal: above 0 the probabilities are
-    too sure of themselves, below 0 not sure enough. `error` and `top_error` are debiased squared calibration errors (of
-    all classes, and of the most likely one): means of (probability - frequency)^2 that are 0 on average where nothing
-    is wrong, so that they may be negative. `error_by_chance` and `top_error_by_chance` are what they stay below in 95%
-    of cases, were the probabilities right.
+    Attributes
+    ----------
+    p_value : float
+        Share of label draws, the observed labels included, that deviate at least as much as the observed labels do: the
+        probability of so large a deviation if the probabilities are right and the rows independent. It is not the
+        probability that the probabilities are right.
+    p_confidence, p_classes, p_top : float
+        The same of the three parts of the test.
+    confidence : float
+        z-score of the mean surprisal: above 0 the probabilities are overconfident, below 0 underconfident.
+    error, top_error : float
+        Debiased squared calibration errors, summed over all classes and of the most likely class: means of
+        (probability - frequency)^2 whose expectation is 0 where the probabilities are right, so that they may be
+        negative.
+    error_by_chance, top_error_by_chance : float
+        What these stay below in 95% of draws if the probabilities are right.
+    error_sd, top_error_sd : float
+        Standard errors of the two.
+    detectable, top_detectable : float
+        Root-mean-square errors of the probability of a class (over rows and classes), and of the most likely class,
+        that exceed those 95% limits in about 80% of samples of as many rows.
+    draws : int
+        How many draws of labels were made.
 
+    Examples
+    --------
     >>> check_calibration([[0.5, 0.5]] * 8, [0, 1] * 4).p_value
     1.0
     """
@@ -43,62 +71,158 @@ class CalibrationCheck:
     confidence: float
     error: float
     error_by_chance: float
+    error_sd: float
+    detectable: float
     top_error: float
     top_error_by_chance: float
+    top_error_sd: float
+    top_detectable: float
     draws: int
 
 
 def check_calibration(
-    P: ArrayLike, codes: ArrayLike, *, bins: int = 15, draws: int = 999, seed: int = 0
+    P: ArrayLike, codes: ArrayLike, *, bins: int = 15, draws: int | None = None, seed: int = 0
 ) -> CalibrationCheck:
-    """Ask whether the labels could be draws from the probabilities, row by row: the exact test of calibration.
+    """Test whether the labels could be draws from the probabilities, row by row: an exact test of calibration.
 
-    Labels are drawn from P itself `draws` times, and three statistics of the given labels are ranked among theirs:
+    Labels are drawn from P itself, and three statistics of the observed labels are ranked among theirs:
 
     1. confidence `|sum_i (-log P[i, y_i] - H(P_i))|`, the score test of a temperature;
     2. classes `sum_c z_c^2` over bins of each class's probability, `z_c = sum_{i in c} (Y_ik - P_ik) / deviation`;
     3. top: the same for the probability of the most likely class.
 
-    The smallest of the three ranks is ranked once more, so that `p_value` needs no approximation and no correction:
-    under perfect probabilities it is at most 5% in 5% of cases, however few or uneven the rows.
+    The smallest of the three ranks is ranked once more, ties broken by the largest standardised statistic, so that
+    `p_value` needs no approximation and no correction: if the probabilities are right and the rows independent, it is
+    at most a with a probability of at most a, for every a and any number of rows. Rows that the model was fitted to, or
+    that depend on each other, do not meet this condition.
 
-    P: (n, q). codes: (n,) in 0..q-1. bins: of each class, at most; bins share its variance `sum p (1 - p)` evenly.
-    draws: fewer above 50,000 rows, at least 199. A label that was held impossible gives p = 1 / (draws + 1) and
-    confidence inf. Raises `ValueError` for rows that are no distributions, codes that do not fit, and no rows.
+    Parameters
+    ----------
+    P : array-like (n, q)
+        Predicted probabilities.
+    codes : array-like (n,)
+        Labels in 0..q-1.
+    bins : int
+        Bins of each class, at most; bins share its variance `sum p (1 - p)` evenly.
+    draws : int, optional
+        Draws of labels; fewer above 50 million rows times draws, at least 199. None makes 999, and where their p-value
+        is at most 0.02 repeats the test with up to 9,999 new ones; this keeps the level.
+    seed : int
+        Of the draws.
 
+    Returns
+    -------
+    CalibrationCheck
+        p-values, errors and what could have been detected. A label of probability 0 gives `p_value` = 1 / (draws + 1),
+        the least possible, and `confidence` = inf.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions, codes that do not fit, and no rows.
+
+    Examples
+    --------
     >>> check = check_calibration([[0.9, 0.1]] * 100, [0] * 50 + [1] * 50)
     >>> check.p_value, check.confidence > 5, round(check.top_error, 2)
-    (0.001, True, 0.16)
+    (0.0001, True, 0.16)
 
     Source: Broecker and Smith, "Increasing the reliability of reliability diagrams" (2007); Spiegelhalter,
     "Probabilistic prediction in patient management" (1986), for statistic 1.
     """
     probabilities, y = _checked(P, codes)
-    n = len(y)
-    test = _Statistics(probabilities, bins)
+    n, q = probabilities.shape
+    test = CalibrationStatistics(probabilities, bins)
     draw, random = label_drawer(probabilities), np.random.default_rng(seed)
-    count = draws_for(n, draws)
-    seen = np.array([test(y), *(test(draw(random)) for _ in range(count))])  # (1 + draws, 5); row 0 is ours
-    p = np.column_stack([_ranks(np.abs(seen[:, j])) for j in range(3)])
-    least = p.min(axis=1)
-    error, top = seen[:, 3], seen[:, 4]
-    at = round(0.95 * (count + 1)) - 1
+    seen = _drawn(test, y, draw, random, draws_for(n, FIRST_DRAWS if draws is None else draws))
+    p, made = _p_values(seen), len(seen) - 1
+    more = min(MOST_DRAWS, MORE_NUMBERS // n)
+    if draws is None and p[0] <= SMALL_P and more > made:
+        # All new: the second p-value is valid by itself, and it is returned only where the first is small.
+        p, made = _p_values(_drawn(test, y, draw, random, more, errors=False)), more
+    error, top = _error(seen[:, 3], test.all, n), _error(seen[:, 4], test.best, n)
+    one = 1 - (1 - POWER) ** (1 / n)  # rates below it often give not even one event
     return CalibrationCheck(
-        p_value=float(np.mean(least <= least[0])),
-        p_confidence=float(p[0, 0]),
-        p_classes=float(p[0, 1]),
-        p_top=float(p[0, 2]),
+        p_value=p[0],
+        p_confidence=p[1],
+        p_classes=p[2],
+        p_top=p[3],
         confidence=float(seen[0, 0]),
-        error=float(error[0]),
-        error_by_chance=float(np.sort(error[1:])[min(at, count - 1)]),
-        top_error=float(top[0]),
-        top_error_by_chance=float(np.sort(top[1:])[min(at, count - 1)]),
-        draws=count,
+        error=error.value,
+        error_by_chance=error.by_chance,
+        error_sd=error.sd,
+        detectable=max(float(np.sqrt(error.detectable / q)), one),
+        top_error=top.value,
+        top_error_by_chance=top.by_chance,
+        top_error_sd=top.sd,
+        top_detectable=max(float(np.sqrt(top.detectable)), one),
+        draws=made,
     )
 
 
+def _drawn(
+    test: CalibrationStatistics,
+    y: NDArray[np.int64],
+    draw: Callable[[np.random.Generator], NDArray[np.int64]],
+    random: np.random.Generator,
+    count: int,
+    *,
+    errors: bool = True,
+) -> Floats:
+    """Statistics of the observed labels, row 0, and of `count` draws of labels, some draws at a time."""
+    at_once = max(1, BLOCK // len(y))
+    found = [test(y[None], errors=errors)]
+    for start in range(0, count, at_once):
+        labels = np.stack([draw(random) for _ in range(min(at_once, count - start))])
+        found.append(test(labels, errors=errors))
+    return np.concatenate(found)
+
+
+@dataclass(frozen=True)
+class _Error:
+    """A debiased squared error, its 95% limit under right probabilities, its standard error, what could be detected."""
+
+    value: float
+    by_chance: float
+    sd: float
+    detectable: float
+
+
+def _error(values: Floats, cells: Cells, n: int) -> _Error:
+    """Summary of an error; `values` are that of the observed labels and those of the draws."""
+    null = np.sort(values[1:])
+    at = min(round(0.95 * len(values)) - 1, len(null) - 1)
+    limit, spread = float(null[at]), float(null.std())
+    # Variance of the estimate at an error of u: that under right probabilities, and 4 u v for means of n residuals.
+    v = cells.mean_variance * cells.columns / n
+    middle = limit + 2 * Z_POWER**2 * v
+    root = middle**2 - limit**2 + (Z_POWER * spread) ** 2
+    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * v))
+    return _Error(float(values[0]), limit, sd, middle + float(np.sqrt(max(root, 0.0))))
+
+
+def _p_values(seen: Floats) -> tuple[float, float, float, float]:
+    """p-value of all three statistics, and of each, for the first row among all rows."""
+    size = np.abs(seen[:, :3])
+    p = np.column_stack([_ranks(size[:, j]) for j in range(3)])
+    least = p.min(axis=1)
+    largest = np.max([_standardised(size[:, j]) for j in range(3)], axis=0)
+    beyond = (least < least[0]) | ((least == least[0]) & (largest >= largest[0]))
+    return float(np.mean(beyond)), float(p[0, 0]), float(p[0, 1]), float(p[0, 2])
+
+
+def _standardised(values: Floats) -> Floats:
+    """Deviations from the mean in standard deviations; infinite values stay infinite."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.zeros_like(values)
+    mean, sd = values[finite].mean(), values[finite].std()
+    rest = np.where(finite, values - mean, 0.0)
+    return np.where(finite, rest / sd if sd > 0 else 0.0, np.inf)
+
+
 def calibration_error(P: ArrayLike, codes: ArrayLike, *, bins: int = 15) -> float:
-    """Mean squared distance between probabilities and frequencies, without the part that chance adds.
+    """Mean squared distance between probabilities and frequencies, without the part that sampling error adds.
 
     `sum_k sum_b (n_b / n) U_kb`, where U_kb = sum_{i != j} r_i r_j / (n_b (n_b - 1)), r = P_k - Y_k of the n_b rows of
     bin b of class k, is unbiased for the square of the mean of r
@@ -114,80 +238,7 @@ def calibration_error(P: ArrayLike, codes: ArrayLike, *, bins: int = 15) -> floa
     "Verified uncertainty calibration" (2019).
     """
     probabilities, y = _checked(P, codes)
-    return float(_Statistics(probabilities, bins)(y)[3])
-
-
-class _Statistics:
-    """Five numbers of labels for given probabilities: confidence z, class-wise and top chi-square, two errors."""
-
-    def __init__(self, P: Floats, bins: int) -> None:
-        n, q = P.shape
-        with np.errstate(divide="ignore"):
-            self.surprisal = -np.log(P)
-        terms = np.where(P > 0, P * np.where(P > 0, self.surprisal, 0.0), 0.0)
-        self.entropy = terms.sum(axis=1)
-        squares = np.where(P > 0, terms * np.where(P > 0, self.surprisal, 0.0), 0.0).sum(axis=1)
-        self.spread = float(np.sqrt(max((squares - self.entropy**2).sum(), 0.0)))
-        self.total = float(self.entropy.sum())
-        self.top = np.asarray(most_likely(P))
-        self.at = np.arange(n)
-        self.all = _Cells([P[:, k] for k in range(q)], bins)
-        self.best = _Cells([P[self.at, self.top]], bins)
-
-    def __call__(self, y: NDArray[np.int64]) -> tuple[float, float, float, float, float]:
-        excess = float(self.surprisal[self.at, y].sum()) - self.total
-        confidence = excess / self.spread if self.spread > 0 else (0.0 if excess <= 1e-9 else np.inf)
-        hit = np.flatnonzero(y == self.top)
-        classes, error = self.all(y * len(self.at) + self.at)
-        top, top_error = self.best(hit)
-        return confidence, classes, top, error, top_error
-
-
-class _Cells:
-    """Bins of some columns of probabilities, and what the events that happened make of them."""
-
-    def __init__(self, columns: list[Floats], bins: int) -> None:
-        place, cells = [], 0
-        for p in columns:
-            bin_of, count = _equal_variance(p, bins)
-            place.append(bin_of + cells)
-            cells += count
-        self.cell = np.concatenate(place)  # of entry (k, i), in the order k * n + i
-        p = np.concatenate(columns)
-        self.n, self.cells = len(columns[0]), cells
-        self.rows = np.bincount(self.cell, minlength=cells)
-        self.expected = np.bincount(self.cell, p, minlength=cells)
-        self.variance = np.bincount(self.cell, p * (1 - p), minlength=cells)
-        self.square = np.bincount(self.cell, p * p, minlength=cells)
-        self.gain = 1 - 2 * p  # (1 - p)^2 - p^2: how an event changes the sum of squares
-
-    def __call__(self, happened: NDArray[np.int64]) -> tuple[float, float]:
-        """Chi-square and debiased squared error, where `happened` names the entries whose event took place."""
-        cell = self.cell[happened]
-        residual = np.bincount(cell, minlength=self.cells) - self.expected
-        squares = self.square + np.bincount(cell, self.gain[happened], minlength=self.cells)
-        usable = self.variance > 0
-        chi = float((residual[usable] ** 2 / self.variance[usable]).sum())
-        pairs = (residual**2 - squares) / np.maximum(self.rows - 1, 1)
-        return chi, float(pairs[self.rows > 1].sum() / self.n)
-
-
-def _equal_variance(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
-    """Bins of a column of probabilities that share its variance; they depend on p alone, never on labels."""
-    order = np.argsort(p, kind="stable")
-    ordered = p[order]
-    sums = np.cumsum(ordered * (1 - ordered))
-    total = float(sums[-1])
-    count = int(np.clip(total // LEAST_VARIANCE, 1, bins))
-    if total <= 0:
-        return np.zeros(len(p), dtype=np.int64), 1
-    # Equal probabilities share a bin, that of their middle: else the order of the rows would decide.
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    last = np.append(first[1:], len(p)) - 1
-    middle = (sums[last] + sums[first]) / (2 * total)
-    bin_of = np.empty(len(p), dtype=np.int64)
-    bin_of[order] = np.repeat(np.minimum((middle * count).astype(np.int64), count - 1), last - first + 1)
-    return bin_of, count
+    return float(CalibrationStatistics(probabilities, bins)(y[None], errors=True)[0, 3])
 
 
 def _ranks(values: Floats) -> Floats:

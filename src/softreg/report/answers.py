@@ -1,4 +1,4 @@
-"""The questions that a report answers on top, in sentences: what it is worth, whether to trust it, what to do."""
+"""The questions that a report answers at its top, in sentences: predictive performance, calibration, main columns."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import math
 
 import numpy as np
 
-from softreg.probability.calibration import CalibrationCheck
 from softreg.report.acting import gains
 from softreg.report.audit import Audit
 from softreg.report.data import ReportData
 from softreg.report.reliability import Reliability
+from softreg.report.verdict import INFINITE, NONE_FOUND, SMALL, TOO_FEW, Verdict, verdict
 from softreg.report.words import (
     LONGEST_NAME,
+    gain,
     number,
-    p_value,
+    p_value_sentence,
     percent,
     points,
+    points_between,
     quoted,
     rows_of,
     shortened,
@@ -25,15 +27,9 @@ from softreg.report.words import (
 LEAST_TO_ACT = 100
 """Rows from which a tenth of them is worth a sentence."""
 LEADS = 0.3
-"""Share of what all columns explain, from which a single column is asked about."""
+"""Share of what all columns explain from which a single column is named."""
 LEAST_EXPLAINED = 0.02
 """Share of the entropy that must be explained for the columns to be worth a sentence."""
-LEANING = {
-    "uneven": "too high in some places and too low in others",
-    "too sure": "too sure of themselves",
-    "too cautious": "too cautious, nearer to the class rates than they need be",
-}
-"""What a word of `standing` means."""
 
 
 def lead(audit: Audit) -> str:
@@ -47,13 +43,13 @@ def lead(audit: Audit) -> str:
     without = number(audit.label_entropy)
     if math.isinf(audit.log_loss):
         impossible = rows_of(int((audit.probability == 0).sum()))
-        return f"The log loss is infinite: the model held the given label of {impossible} impossible."
+        return f"The log loss is infinite: the observed label of {impossible} has probability 0."
     if audit.label_entropy == 0:
         return f"Only one class occurs here, so there is nothing for features to explain; {loss}."
     if audit.skill > 0:
         share = percent(audit.skill)
-        return f"The features explain {share} of the label entropy: {loss}, against {without} without them."
-    return f"The features do not help here: {loss}, against {without} for one who knows the class rates alone."
+        return f"The features explain {share} of the label entropy: {loss}, against {without} for class rates alone."
+    return f"The features do not help here: {loss}, against {without} for class rates alone."
 
 
 def answers(data: ReportData) -> list[tuple[str, str]]:
@@ -62,20 +58,20 @@ def answers(data: ReportData) -> list[tuple[str, str]]:
     >>> from softreg.report.audit import audit
     >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
     >>> [question for question, _ in answers(ReportData("Mail", found, certificate="It converged."))]
-    ['What can it do?', 'Can its probabilities be trusted?', 'Is the fit at its best?']
+    ['What can it do?', 'Can its probabilities be trusted?', 'Is the fit at its optimum?']
     """
     audit = data.audit
     asked = [
         ("What can it do?", " ".join(_able(audit))),
         ("Can its probabilities be trusted?", " ".join(trusted(audit))),
         ("What does it rest on?", _rests_on(data)),
-        ("Is the fit at its best?", data.certificate),
+        ("Is the fit at its optimum?", data.certificate),
     ]
     return [(question, answer) for question, answer in asked if answer]
 
 
 def _able(audit: Audit) -> list[str]:
-    majority = f"always answering “{shortened(audit.majority, LONGEST_NAME)}” would be right in"
+    majority = f"always predicting “{shortened(audit.majority, LONGEST_NAME)}” would be right in"
     said = [
         f"The most likely class is the right one in {percent(audit.accuracy)} of {rows_of(audit.rows)}; "
         f"{majority} {percent(audit.majority_accuracy)}."
@@ -85,64 +81,87 @@ def _able(audit: Audit) -> list[str]:
         tenth = next(step for step in found.steps if step.share == 0.1)
         wanted = shortened(found.wanted, LONGEST_NAME)
         said.append(
-            f"The tenth of the rows most likely to be “{wanted}” holds {percent(tenth.found, 0)} of all “{wanted}”: "
-            f"{tenth.lift:.1f} times as many as a tenth picked blindly."
+            f"The 10% of the rows most likely to be “{wanted}” hold {percent(tenth.found, 0)} of all “{wanted}”: "
+            f"{tenth.lift:.1f} times as many as a random tenth."
         )
     return said
 
 
 def trusted(audit: Audit) -> list[str]:
-    """Say whether the probabilities can be taken at their word, why, and what could be done.
+    """Say what the labels tell about the calibration, in sentences: verdict, p-value, size or power, and what to do.
 
     >>> from softreg.report.audit import audit
     >>> trusted(audit([[0.5, 0.5]] * 40, [0, 1] * 20, ["ham", "spam"]))[0]  # doctest: +ELLIPSIS
-    'Yes: they can be taken at their word, as far as 40 rows can tell. Labels drawn from them ...'
+    'Too few rows to tell. The exact test finds nothing (p = 1.0: if the probabilities were right, ...'
     """
-    trust, rows = audit.trust, rows_of(audit.rows)
-    if trust.calibrated:
-        return [
-            f"Yes: they can be taken at their word, as far as {rows} can tell. Labels drawn from them would "
-            f"look no different (p = {p_value(trust.check.p_value, trust.check.draws)})."
+    found, trust = verdict(audit), audit.trust
+    sentence = p_value_sentence(trust.check.p_value, trust.check.draws)
+    first = f"{found.word[0].upper()}{found.word[1:]}"
+    if found.word in (NONE_FOUND, TOO_FEW):
+        said = [*_nothing(audit, found, first, sentence)]
+    elif found.word == INFINITE:
+        said = [
+            f"No: {rows_of(int((audit.probability == 0).sum()))} of {audit.rows:,} have a label of probability 0 "
+            f"({sentence}).",
+            "Recalibration on held-out rows (softreg.Calibrator) gives such classes a probability above 0.",
         ]
-    told = f"more than chance explains (p {p_value(trust.check.p_value, trust.check.draws, '= ')})"
-    if math.isfinite(trust.gap.value) and trust.gap.low <= 0:
-        return [
-            f"Nearly: they are off by {points(trust.check.error)} in the mean square, "
-            f"{told}, but no scaling of them would lower the log loss by more than chance.",
+    else:
+        said = [
+            f"{first}: the probabilities are off by {points(found.size.value)} (root mean square; 95% interval "
+            f"{points_between(found.size.low, found.size.high)}; {sentence}).",
+            *_where(audit.reliability[-1]),
+            _gain(audit),
+            *(() if found.word == SMALL else _what_for(audit)),
         ]
-    if not math.isfinite(trust.gap.value):
-        return [
-            "No: they must not be taken at their word, for what was held impossible happened.",
-            "A repair on held-out rows (softreg.Calibrator) reads a 0 as half of the smallest probability above 0.",
-        ]
+    return [*said, *assumptions(audit)]
+
+
+def _nothing(audit: Audit, found: Verdict, first: str, sentence: str) -> list[str]:
+    """The sentences where the exact test does not reject: what it could have found."""
+    power = (
+        f"with {rows_of(audit.trust.tested)}, an error above about {points(found.detectable)} (root mean square) would "
+        "have been found in four of five samples, whatever its form"
+    )
+    if found.word == NONE_FOUND:
+        return [f"{first} ({sentence}).", f"{power[0].upper()}{power[1:]}; a smaller one may be there."]
+    gap = audit.trust.gap
     return [
-        f"Not as they stand: they are {LEANING[_leaning(trust.check)]}, {told}.",
-        *_where(audit.reliability[-1]),
-        f"Recalibrating them would lower the log loss by about {number(trust.gap.value, 2)} nats of "
-        f"{number(audit.log_loss)} ({trust.repair} scaling; softreg.Calibrator does it on held-out rows).",
-        *_what_for(audit),
+        f"{first}. The exact test finds nothing ({sentence}), but {power}.",
+        f"The gain by recalibration lies between {gain(gap.low)} and {gain(gap.high)} nats of {number(audit.log_loss)} "
+        "(95% interval).",
     ]
 
 
-def standing(audit: Audit) -> tuple[str, bool]:
-    """The calibration in a word or two, and whether it is good.
+def _gain(audit: Audit) -> str:
+    """What recalibration gains, in a sentence."""
+    gap, name = audit.trust.gap, audit.trust.recalibration
+    between = f"95% interval {gain(gap.low)} to {gain(gap.high)}"
+    if gap.value <= 0:
+        return f"Two simple recalibrations do not lower the log loss ({gain(gap.value)} nats; {between})."
+    return (
+        f"The better of two simple recalibrations, {name} scaling, lowers the log loss by {gain(gap.value)} nats of "
+        f"{number(audit.log_loss)} ({between}), a lower bound of what recalibration can gain; softreg.Calibrator does "
+        "it on held-out rows."
+    )
 
-    >>> from softreg.report.audit import audit
-    >>> standing(audit([[0.5, 0.5]] * 40, [0, 1] * 20, ["ham", "spam"]))
-    ('as promised', True)
-    """
+
+def assumptions(audit: Audit) -> list[str]:
+    """What the test and the intervals assume, and where that is doubtful."""
     trust = audit.trust
-    if trust.calibrated:
-        return "as promised", True
-    if math.isfinite(trust.gap.value) and trust.gap.low <= 0:
-        return "nearly right", True
-    return _leaning(trust.check), False
-
-
-def _leaning(check: CalibrationCheck) -> str:
-    if check.p_confidence > 0.05:
-        return "uneven"
-    return "too sure" if check.confidence > 0 else "too cautious"
+    said = []
+    if trust.groups is not None:
+        said.append(
+            f"Rows form {trust.groups:,} groups: the test takes one row of each, and the intervals treat groups as "
+            "independent."
+        )
+    else:
+        said.append("The test and all intervals assume new rows that are independent of each other.")
+    if trust.fitted:
+        said.append(
+            "But the mean probability of every class equals its share of these rows, as on the rows that a model was "
+            "fitted to: on such rows neither the test nor the intervals hold for new rows."
+        )
+    return said
 
 
 def _where(curve: Reliability) -> list[str]:
@@ -153,24 +172,24 @@ def _where(curve: Reliability) -> list[str]:
         if (off[worst] < 0) == (word == "too high") and off[worst] != 0:
             parts.append(
                 f"{word} between {percent(curve.edges[worst], 0)} and {percent(curve.edges[worst + 1], 0)} "
-                f"({percent(curve.predicted[worst])} promised, {percent(curve.observed[worst])} happened)"
+                f"({percent(curve.predicted[worst])} predicted, {percent(curve.observed[worst])} observed)"
             )
     of = f"For {quoted(curve.name)}" if curve.name else "There"
-    return [f"{of} they are {' and '.join(parts)}, to name where most rows are off."] if parts else []
+    return [f"{of} they are {' and '.join(parts)}, where most rows are off."] if parts else []
 
 
 def _what_for(audit: Audit) -> list[str]:
-    """What miscalibration spoils and what it does not; a repair of two classes keeps the order of the rows."""
+    """What miscalibration of two classes affects: recalibration hardly changes the order of the rows."""
     if len(audit.classes) != 2:
         return []
     return [
-        "Who only works through a list, the most likely first, need not care, since a repair hardly changes their "
-        "order; who multiplies them by money, or acts above a threshold, should repair them first."
+        "The ranking of the rows is hardly affected; expected costs and decisions by a threshold are, and need "
+        "recalibrated probabilities."
     ]
 
 
 def _rests_on(data: ReportData) -> str:
-    """The column that tells most, where it tells a large part of all, with the question that it raises."""
+    """The column of most information, where that is a large part of all, and what removing it costs."""
     explained = data.audit.label_entropy - data.audit.log_loss
     if not data.information or not explained > LEAST_EXPLAINED * data.audit.label_entropy:
         return ""
@@ -178,13 +197,16 @@ def _rests_on(data: ReportData) -> str:
     (first, nats), share = told[0], told[0][1] / explained
     if share < LEADS:
         names = ", ".join(f"“{shortened(column, LONGEST_NAME)}”" for column, alone in told[:3] if alone > 0)
-        return f"On no single column: the most telling ones, each alone, are {names}."
+        return f"On no single column: those of most information, each alone, are {names}."
     name = f"“{shortened(first, LONGEST_NAME)}”"
-    bits = f"{number(nats / math.log(2))} bits, where the model explains {number(explained / math.log(2))}"
-    without = next((one for one in data.added if one.name == first), None)
-    after = "" if without is None else number(data.audit.log_loss + without.nats)
-    added = f" Without it, the log loss would be {after}." if after else ""
+    alone, all_of_it = (number(value / math.log(2)) for value in (nats, explained))
+    bits = f"{alone} bits of information, where the model explains {all_of_it}"
+    added = next((one.nats for one in data.added if one.name == first), None)
+    after = "" if added is None else number(data.audit.log_loss + added)
+    if added is not None and added < LEADS * explained:
+        return f"{name} alone has {bits}, but without it the log loss would still be {after}: other columns share it."
+    without = f" Without it, the log loss would be {after}." if after else ""
     return (
-        f"Much on {name}: alone it tells {bits}.{added} Make sure that it is known by the time a prediction is "
-        "wanted; a column that is filled in afterwards makes every figure here better than it will be in use."
+        f"Mostly on {name}: alone it has {bits}.{without} Check that it is known when predictions are made; a column "
+        "that is filled in afterwards makes all figures here better than those of new rows."
     )

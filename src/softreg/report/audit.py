@@ -90,13 +90,12 @@ class Audit:
     top_k: tuple[float, ...]
     P: NDArray[np.floating]
     rates: NDArray[np.floating]
+    groups: NDArray[np.generic] | None = None
 
     @cached_property
     def trust(self) -> Trust:
-        """Figures with intervals, what of the loss is calibration, and the exact test."""
-        with np.errstate(divide="ignore"):
-            baseline = 0.0 - np.log(np.asarray(self.rates, dtype=np.float64))[self.codes]
-        return trust(self.P, self.codes, baseline, self.classes)
+        """Figures with intervals, the calibration gap, and the exact test."""
+        return trust(self.P, self.codes, np.asarray(self.rates, np.float64), self.classes, groups=self.groups)
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -120,6 +119,7 @@ def audit(
     classes: Sequence[object] | NDArray[np.generic],
     *,
     class_rates: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     shown: int = 8,
     bins: int = 10,
 ) -> Audit:
@@ -128,7 +128,9 @@ def audit(
     With r the class rates: log_loss = mean_i -log P[i, codes_i], label_entropy = mean_i -log r[codes_i], and
     skill = 1 - log_loss / label_entropy. Without `class_rates`, r are the rates among the given rows
     themselves, and the baseline is their entropy; with it (the training rows' rates, say), it is what knowing
-    these alone would have cost.
+    these alone would have cost. `groups` (n,) marks rows that depend on each other by equal values: intervals are then
+    those of independent groups, and the test of calibration takes one row of each; otherwise rows are taken as
+    independent.
 
     `P` (n, q) holds distributions; `codes` (n,) holds the place of the given label in `classes` (q,), or the labels
     themselves; integers that could be either and would mean different classes are refused. `shown` is how many
@@ -179,6 +181,7 @@ def audit(
         top_k=_top_k(P, codes),
         P=P,
         rates=rates,
+        groups=None if groups is None else _checked_groups(groups, n),
     )
 
 
@@ -214,6 +217,13 @@ def _checked_rates(class_rates: ArrayLike, q: int) -> NDArray[np.floating]:
     if rates.shape != (q,):
         raise ValueError(f"class_rates must hold one rate for each of {q} classes; seen: shape {rates.shape}")
     return rates
+
+
+def _checked_groups(groups: ArrayLike, n: int) -> NDArray[np.generic]:
+    found = np.asarray(groups)
+    if found.shape != (n,):
+        raise ValueError(f"groups must hold one value for each of {n} rows; seen: shape {found.shape}")
+    return found
 
 
 def _skill(loss: float, entropy: float) -> float:

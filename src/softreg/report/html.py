@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from softreg.files import atomic_path
-from softreg.report import answers, plots, trust_views, views, words
+from softreg.report import answers, plots, trust_views, verdict, views, words
 from softreg.report.acting import gains
 from softreg.report.data import WHY, ReportData
 
@@ -36,8 +36,9 @@ def render_report(data: ReportData) -> str:
         lead=answers.lead(audit),
         answers=answers.answers(data),
         results=views.results(audit, data.results),
-        standing=answers.standing(audit),
-        p_value=words.p_value(audit.trust.check.p_value, audit.trust.check.draws, "= "),
+        verdict=verdict.verdict(audit),
+        calibration_card=trust_views.calibration_card(audit),
+        assumptions=answers.assumptions(audit),
         trust=trust_views.trust(audit),
         calibration_test=trust_views.calibration_test(audit),
         costs=trust_views.costs(data.operating, audit.classes) if data.operating else None,
@@ -64,7 +65,7 @@ def _pictures(data: ReportData) -> dict[str, Any]:
     path = data.path if data.path is not None and len(data.path.strength) > 1 else None
     return {
         "curves": [
-            (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.verdict(curve), views.bins(curve))
+            (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.bins_within(curve), views.bins(curve))
             for i, curve in enumerate(audit.reliability)
         ],
         "class_curves": plots.class_curves(audit.trust.curves, "classes") if len(audit.classes) > 2 else None,

@@ -1,4 +1,4 @@
-"""The curves of a report, as inline SVG: reliability and the way to the optimum."""
+"""The curves of a report, as inline SVG: reliability, gains, training and cross-validation."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def reliability_diagram(curve: Reliability, name: str) -> Markup:
         _histogram(lower, curve)
     outside, filled = int(curve.outside.sum()), int(curve.filled.sum())
     of = shortened(curve.name, LONGEST_NAME) or "probabilities"
-    label = f"Reliability diagram of {of}: {outside} of {filled} bins lie outside the band of a calibrated model."
+    label = f"Reliability diagram of {of}: {outside} of {filled} bins lie outside their 95% bands."
     return figure_svg(figure, name, label)
 
 
@@ -112,12 +112,12 @@ def class_curves(curves: Sequence[Reliability], name: str) -> Markup:
             bottom=0.28 / figure.get_figheight(), hspace=0.32, wspace=0.12,
         )  # fmt: skip
     outside = sum(bool(curve.outside.any()) for curve in curves)
-    label = f"Reliability of {len(curves)} classes: {outside} of them have bins outside the band of a calibrated model."
+    label = f"Reliability of {len(curves)} classes: {outside} of them have bins outside their 95% bands."
     return figure_svg(figure, name, label)
 
 
 def gain_curve(found: Gains, name: str) -> Markup:
-    """Draw the share of a class that is found against the share of rows acted on, beside picking blindly."""
+    """Draw recall against the share of rows from the top, beside a random order and a perfect one."""
     n = len(found.found) - 1
     at = np.unique(np.linspace(0, n, min(n + 1, MOST_POINTS)).round().astype(int))
     perfect = found.total / n
@@ -130,16 +130,16 @@ def gain_curve(found: Gains, name: str) -> Markup:
         tenth = round(0.1 * n)
         axes.plot([tenth / n], [found.found[tenth]], "o", color=ORANGE, markersize=6)
         axes.annotate(
-            f"a tenth of the rows: {found.found[tenth]:.0%}", (tenth / n, found.found[tenth]), (9, -11),
+            f"10% of the rows: {found.found[tenth]:.0%}", (tenth / n, found.found[tenth]), (9, -11),
             textcoords="offset points", color=ORANGE,
         )  # fmt: skip
-        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="rows acted on, the most likely first")
-        axes.set_ylabel(f"found of all “{_title(found.wanted)}”")
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of rows, the most likely first")
+        axes.set_ylabel(f"recall of “{_title(found.wanted)}”")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         figure.subplots_adjust(left=0.13, right=0.975, top=0.98, bottom=0.135)
     of = shortened(found.wanted, LONGEST_NAME)
-    return figure_svg(figure, name, f"Gains: a tenth of the rows holds {found.found[tenth]:.0%} of all {of}.")
+    return figure_svg(figure, name, f"Gains: 10% of the rows hold {found.found[tenth]:.0%} of all {of}.")
 
 
 def _histogram(axes: Axes, curve: Reliability) -> None:
@@ -183,11 +183,11 @@ def loss_curve(history: Sequence[Record], name: str, gap_name: str = "certified 
             lowest.set_ylim(*10.0 ** np.array([np.floor(decades[0]) - 0.1, np.ceil(decades[1]) + 0.1]))
             lowest.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
             lowest.minorticks_off()
-        lowest.set_xlabel("passes over the rows")
+        lowest.set_xlabel("passes over the data")
         lowest.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.align_ylabels()
         figure.subplots_adjust(left=0.1, right=0.985, top=0.97, bottom=0.44 / figure.get_figheight(), hspace=0.14)
-    fall = f"from {value[0]:.4g} to {value[-1]:.4g} nats in {passes[-1]:.0f} passes"
+    fall = f"from {value[0]:.4g} to {value[-1]:.4g} nats in {passes[-1]:.0f} passes over the data"
     label = f"Loss curve: the objective goes {fall}"
     if certified.any():
         label += f"; the {gap_name} ends at {gap[certified][-1]:.2g} nats"
@@ -208,11 +208,11 @@ def path_curve(path: Strengths, name: str) -> Markup:
         axes = figure.subplots()
         low, high = (mean + sign * np.where(np.isfinite(error), error, 0.0) for sign in (-1, 1))
         axes.fill_between(strength, low, high, color=BAND, linewidth=0)
-        _curve(axes, strength, mean, "log loss of the folds (nats)")
+        _curve(axes, strength, mean, "cross-validated log loss (nats)")
         if np.isfinite(error[least]):
             axes.axhline(high[least], color=MUTED, linewidth=0.9, linestyle="--")
             place = axes.get_yaxis_transform()  # at the right end, at the height of the dashes
-            words = f"{mean[least]:.3g} + standard error "
+            words = f"{mean[least]:.3g} + 1 SE "
             axes.text(1, high[least], words, transform=place, color=MUTED, ha="right", va="bottom", fontsize="small")
         axes.plot(strength[at], mean[at], "D", color=ORANGE, markersize=6.5)
         axes.set_xscale("log")
@@ -224,7 +224,7 @@ def path_curve(path: Strengths, name: str) -> Markup:
         axes.minorticks_off()
         axes.set_xlabel("strength of the penalty")
         figure.subplots_adjust(left=0.1, right=0.985, top=0.97, bottom=0.17)
-    label = f"Cross-validation: the log loss of the folds is least, {mean.min():.4g} nats, at strength "
+    label = f"Cross-validation: the log loss is least, {mean.min():.4g} nats, at strength "
     label += f"{strength[least]:.3g}; {strength[at]:.3g} was chosen of {len(mean)} strengths."
     return figure_svg(figure, name, label)
 
@@ -240,6 +240,7 @@ def _title(text: str) -> str:
 
 
 def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, ylabel: str, colour: str = BLUE) -> None:
+    axes.ticklabel_format(axis="y", useOffset=False)  # 0.4492 and not 1e-6 + 0.4492
     axes.plot(x, y, "-o", color=colour, linewidth=1.6, markersize=3.2 if len(x) <= 80 else 0)
     axes.set_ylabel(ylabel)
     axes.spines["left"].set_visible(False)

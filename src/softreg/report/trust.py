@@ -1,4 +1,4 @@
-"""Whether the probabilities of an audit can be trusted: figures with intervals, the calibration gap, the exact test."""
+"""Whether the probabilities of an audit can be trusted: figures with intervals, calibration gap, exact test."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from softreg.models.scaling import fit_scaling, folds, log_probabilities
+from softreg.probability import score_interval, wilson_interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
-from softreg.probability.resampling import Interval, bootstrap_means, interval
+from softreg.probability.intervals import design_effect
+from softreg.probability.resampling import Interval
 from softreg.report.reliability import Reliability, reliability_curve
 
 Floats = NDArray[np.float64]
@@ -22,16 +24,44 @@ MOST_RANKED = 100
 MOST_SCALED = 100
 """Above this many classes the calibration gap is that of a temperature alone."""
 FOLDS = 5
+FITTED_Z = 3e-3
+"""z-score of every class's bias below which rows look like those of a fit. New rows with right probabilities have such
+small ones in 0.24% of samples for two classes, and more rarely for more."""
+LEAST_FITTED = 20
+"""Rows, and different rows of probabilities, at least, to judge that."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trust:
-    """Figures with 95% intervals and what of the losses is calibration; made from probabilities by `trust`.
+    """Figures with 95% intervals, the part of the losses that is calibration, and the exact test; made by `trust`.
 
-    `log_loss`, `brier`, `accuracy`, `skill` as in `Audit`. `gap` is the calibration gap in nats: what recalibration
-    gains in log loss on rows that it was not fitted to; `refinement` = log loss - gap is what the probabilities leave
-    open even if recalibrated. `brier_gap` is the same of the Brier score. The two gaps are slightly negative where
-    there is nothing to repair. `check` is the exact test, `curves` the reliability of the most frequent classes.
+    Attributes
+    ----------
+    log_loss, brier, accuracy, skill : Interval
+        As in `Audit`, with intervals for their expectation on new rows: `score_interval`, and Wilson's for accuracy.
+    gap : Interval
+        Calibration gap in nats: what the better of two simple recalibrations gains in log loss on rows that it was not
+        fitted to; a lower bound of what the best recalibration gains. Slightly negative where there is nothing to gain.
+    refinement : float
+        `log_loss - gap`.
+    brier_gap : Interval
+        The same gain in Brier score.
+    recalibration : str
+        Which of the two it is: "temperature" or "vector" scaling.
+    check : CalibrationCheck
+        The exact test, on `tested` rows.
+    bias : array (q,)
+        z-scores of each class: (rows of the class - sum of its probabilities) / standard deviation of that sum. Below 0
+        the probabilities of the class are too high on average.
+    mean_top : float
+        Mean probability of the most likely class: the expected accuracy if the probabilities are right.
+    curves : tuple of Reliability
+        Those of the most frequent classes.
+    groups : int or None
+        Groups of dependent rows, where they are known: intervals are then those of independent groups, and the test
+        takes one row of each.
+    fitted : bool
+        Whether the mean probability of every class equals its share of the rows, as on the rows of a fit.
     """
 
     log_loss: Interval
@@ -41,9 +71,14 @@ class Trust:
     gap: Interval
     refinement: float
     brier_gap: Interval
-    repair: str
+    recalibration: str
     check: CalibrationCheck
+    bias: Floats
+    mean_top: float
     curves: tuple[Reliability, ...]
+    tested: int
+    groups: int | None
+    fitted: bool
 
     @property
     def calibrated(self) -> bool:
@@ -74,39 +109,110 @@ class Ranking:
         return _mean(self.average_precision)
 
 
-def trust(P: NDArray[np.floating], codes: Codes, baseline: Floats, names: tuple[str, ...], *, bins: int = 10) -> Trust:
-    """Compute what `Trust` holds; P and codes are those of an audit, baseline (n,) is -log of the class rates."""
-    P = np.minimum(np.asarray(P, dtype=np.float64), 1.0)
+def trust(
+    given: NDArray[np.floating],
+    codes: Codes,
+    rates: Floats,
+    names: tuple[str, ...],
+    *,
+    groups: NDArray[np.generic] | None = None,
+    bins: int = 10,
+) -> Trust:
+    """Compute what `Trust` holds; `given` (n, q) and codes are those of an audit, rates (q,) those of its baseline.
+
+    Sums of rows are checked in the precision of `given`; the figures are computed in float64.
+    """
+    P: Floats = np.minimum(np.asarray(given, dtype=np.float64), 1.0)
     n, q = P.shape
-    at = np.arange(n)
-    with np.errstate(divide="ignore"):
-        loss = 0.0 - np.log(P[at, codes])
-    square = np.einsum("nq,nq->n", P, P) + 1 - 2 * P[at, codes]
-    hit = (P.argmax(axis=1) == codes).astype(np.float64)
-    repaired, square_after, repair = _repaired(np.asarray(P, dtype=np.float64), codes)
-    gain = loss - repaired
-    columns = np.column_stack([loss, square, hit, baseline, gain, square - square_after])
-    draws, mean = bootstrap_means(columns), columns.mean(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        skill = np.append(1 - mean[0] / mean[3], 1 - draws[:, 0] / draws[:, 3])
-    skill = np.nan_to_num(skill, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    loss = _surprisals(P)
+    square = _squares(P)
+    after, name = _recalibrated(P, codes)
+
+    def figure(scores: Floats) -> Interval:
+        return score_interval(scores, given, codes, groups=groups)
+
+    hit = P.argmax(axis=1) == codes
+    rows = n / design_effect(hit.astype(np.float64), groups)[0]
+    log_loss = _at_least(figure(loss), 0.0)
+    first = np.arange(n) if groups is None else _one_of_each(groups)
     frequent = np.sort(np.argsort(-np.bincount(codes, minlength=q), kind="stable")[:MOST_CURVES])
     return Trust(
-        log_loss=interval(mean[0], draws[:, 0]),
-        brier=interval(mean[1], draws[:, 1]),
-        accuracy=interval(mean[2], draws[:, 2]),
-        skill=interval(skill[0], skill[1:]),
-        gap=interval(mean[4], draws[:, 4]),
-        refinement=float(repaired.mean()),
-        brier_gap=interval(mean[5], draws[:, 5]),
-        repair=repair,
-        check=check_calibration(P, codes),
+        log_loss=log_loss,
+        brier=_at_least(figure(square), 0.0),
+        accuracy=wilson_interval(float(hit.mean()) * rows, rows),
+        skill=_skill(loss, given, codes, rates, groups),
+        gap=figure(loss - _surprisals(after)),
+        refinement=float(_surprisals(after)[np.arange(n), codes].mean()),
+        brier_gap=figure(square - _squares(after)),
+        recalibration=name,
+        check=check_calibration(given[first], codes[first]),
+        bias=_bias(P, codes),
+        mean_top=float(P.max(axis=1).mean()),
         curves=tuple(reliability_curve(P[:, k], codes == k, name=names[k], bins=bins) for k in frequent),
+        tested=len(first),
+        groups=None if groups is None else len(first),
+        fitted=looks_fitted(P, codes),
     )
 
 
-def _repaired(P: Floats, codes: Codes) -> tuple[Floats, Floats, str]:
-    """Losses and squared errors (n,) after the better of two recalibrations, each fitted without the row."""
+def looks_fitted(P: Floats, codes: Codes) -> bool:
+    """Whether every class's mean probability equals its share of the rows, as a fit with an intercept makes it.
+
+    >>> P = np.column_stack([1 - (p := np.linspace(0.1, 0.9, 100)), p])
+    >>> looks_fitted(P, np.repeat([0, 1], 50)), looks_fitted(P, np.repeat([0, 1], [40, 60]))
+    (True, False)
+    """
+    if len(P) < LEAST_FITTED or len(np.unique(P[:, 0])) < LEAST_FITTED:
+        return False
+    return bool((np.abs(_bias(P, codes)) < FITTED_Z).all())
+
+
+def _bias(P: Floats, codes: Codes) -> Floats:
+    """z-scores (q,) of the number of rows of each class; 0 where its probabilities are all 0 or 1."""
+    variance = (P * (1 - P)).sum(axis=0)
+    excess = np.bincount(codes, minlength=P.shape[1]) - P.sum(axis=0)
+    return np.asarray(np.divide(excess, np.sqrt(variance), out=np.zeros_like(excess), where=variance > 0))
+
+
+def _surprisals(P: Floats) -> Floats:
+    """Surprisal (n, q) of each class, in nats."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(0.0 - np.log(P))
+
+
+def _squares(P: Floats) -> Floats:
+    """Brier score (n, q) of each row for each label that it may have."""
+    return np.asarray(np.einsum("nq,nq->n", P, P)[:, None] + 1 - 2 * P)
+
+
+def _at_least(figure: Interval, least: float) -> Interval:
+    return Interval(figure.value, max(figure.low, least), figure.high)
+
+
+def _skill(
+    loss: Floats, P: NDArray[np.floating], codes: Codes, rates: Floats, groups: NDArray[np.generic] | None
+) -> Interval:
+    """`1 - log loss / label entropy` with the interval of a ratio of means, by its linearisation."""
+    with np.errstate(divide="ignore"):
+        baseline = 0.0 - np.log(np.asarray(rates, dtype=np.float64))
+    observed, entropy = float(loss[np.arange(len(P)), codes].mean()), float(baseline[codes].mean())
+    if entropy == 0 or not np.isfinite(observed) or not np.isfinite(entropy):
+        value = 0.0 if observed == 0 else 1.0 if np.isinf(entropy) and np.isfinite(observed) else -np.inf
+        return Interval(value, value, value)
+    baseline = np.where(np.isfinite(baseline), baseline, baseline[np.isfinite(baseline)].max())
+    rest = score_interval(loss - observed / entropy * baseline, P, codes, groups=groups)
+    value = 1 - observed / entropy
+    return Interval(value, value - rest.high / entropy, min(value - rest.low / entropy, 1.0))
+
+
+def _one_of_each(groups: NDArray[np.generic]) -> Codes:
+    """A row of each group, drawn at random, always the same for the same groups."""
+    order = np.random.default_rng(0).permutation(len(groups))
+    return np.sort(order[np.unique(groups[order], return_index=True)[1]])
+
+
+def _recalibrated(P: Floats, codes: Codes) -> tuple[Floats, str]:
+    """Probabilities (n, q) after the better of two recalibrations, each fitted without the row's fold, and its name."""
     n, q = P.shape
     at, fold = np.arange(n), folds(codes, FOLDS, seed=0)
     L, _ = log_probabilities(P)
@@ -120,9 +226,10 @@ def _repaired(P: Floats, codes: Codes) -> tuple[Floats, Floats, str]:
                 rest = fold != k
                 fitted = fit_scaling(L[rest], codes[rest], shared=shared) if rest.any() else None
                 after[fold == k] = fitted.apply(L[fold == k]) if fitted else P[fold == k]
-        losses = -np.log(np.maximum(after[at, codes], 5e-324))
-        found.append((losses, np.einsum("nq,nq->n", after, after) + 1 - 2 * after[at, codes], name))
-    return min(found, key=lambda one: float(one[0].mean()))
+        after = np.maximum(after, 5e-324)
+        found.append((float(_surprisals(after)[at, codes].mean()), after, name))
+    _, after, name = min(found, key=lambda one: one[0])
+    return after, name
 
 
 def ranking(P: NDArray[np.floating], codes: Codes) -> Ranking:

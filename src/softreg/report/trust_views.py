@@ -1,4 +1,4 @@
-"""The tables on trust, on acting and on information, as texts that the template lays out."""
+"""The tables on calibration, gains, information and costs, as texts that the template lays out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from softreg.probability import Interval, OperatingPoint
 from softreg.report.acting import Gains
 from softreg.report.audit import Audit
 from softreg.report.data import ReportData
+from softreg.report.verdict import verdict
 from softreg.report.views import Table, name
-from softreg.report.words import number, p_value, percent, points
+from softreg.report.words import gain, number, p_value, percent, points, points_between
 
 MOST_TELLING = 30
 """Columns whose information is drawn."""
@@ -27,19 +28,20 @@ def trust(audit: Audit) -> Table:
     def line(what: str, figure: Interval, shown: Callable[[float], str], why: str) -> tuple[str, str, str, str]:
         return (what, shown(figure.value), f"{shown(figure.low)} to {shown(figure.high)}", why)
 
-    def short(value: float) -> str:
-        return number(value, 2)
+    def gained(what: str, figure: Interval, why: str) -> tuple[str, str, str, str]:
+        shown = gain(figure.value) if figure.value > 0 else "none"
+        return (what, shown, f"{gain(figure.low)} to {gain(figure.high)}", why)
 
     return Table(
         ("figure", "value", "95% interval", "meaning"),
         [
             line("log loss", t.log_loss, number, "nats a row"),
-            line("calibration gap", t.gap, short, f"of it, what {t.repair} scaling would gain on new rows"),
-            ("refinement", number(t.refinement), "", "what the probabilities leave open even so"),
-            line("Brier score", t.brier, number, "mean squared error over all classes"),
-            line("of it, calibration", t.brier_gap, short, "by the same repair"),
+            gained("calibration gap", t.gap, f"of it, what {t.recalibration} scaling gains: a lower bound"),
+            ("refinement", number(t.refinement), "", "log loss after this recalibration"),
+            line("Brier score", t.brier, number, "mean squared error, summed over the classes"),
+            gained("of it, calibration", t.brier_gap, "by the same recalibration"),
             line("entropy explained", t.skill, percent, "1 − log loss / label entropy"),
-            line("accuracy", t.accuracy, percent, ""),
+            line("accuracy", t.accuracy, percent, "Wilson’s interval"),
         ],
         (False, True, True, False),
         stacked=True,
@@ -48,25 +50,44 @@ def trust(audit: Audit) -> Table:
 
 def calibration_test(audit: Audit) -> Table:
     """The exact test and its three parts, and the debiased errors."""
-    c = audit.trust.check
-    lean = "too sure" if c.confidence > 0 else "too cautious"
-    z = f"z = {number(c.confidence, 2)} ({lean}, if anything)"
+    t, c, q = audit.trust, audit.trust.check, len(audit.classes)
+    lean = "overconfident" if c.confidence > 0 else "underconfident"
 
-    def error(value: float, chance: float) -> str:
-        seen = f"off by {points(value)}" if value > 0 else "no error that can be seen"
-        return f"{seen}; chance alone gives up to {points(chance)}"
+    def error(square: float, limit: float, detectable: float, count: int) -> tuple[str, str, str]:
+        seen = f"off by {_root(square / count)}" if square > 0 else "none after correction for chance"
+        return seen, _root(limit / count), _root(detectable**2)
 
     rows = [
-        ("all in all", p_value(c.p_value, c.draws), f"{c.draws:,} draws of labels from the probabilities themselves"),
-        ("sureness", p_value(c.p_confidence, c.draws), z),
-        ("each class", p_value(c.p_classes, c.draws), error(c.error, c.error_by_chance)),
-        ("the most likely class", p_value(c.p_top, c.draws), error(c.top_error, c.top_error_by_chance)),
-    ]
-    return Table(("what is tested", "p-value", "seen"), rows, (False, True, False), stacked=True)
+        ("all together", p_value(c.p_value, c.draws), f"{c.draws:,} draws", "", ""),
+        ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)} ({lean})", "", ""),
+        ("each class", p_value(c.p_classes, c.draws), *error(c.error, c.error_by_chance, c.detectable, q)),
+        (
+            "most likely class", p_value(c.p_top, c.draws),
+            *error(c.top_error, c.top_error_by_chance, c.top_detectable, 1),
+        ),
+    ]  # fmt: skip
+    note = f"The test takes one row of each of {t.groups:,} groups." if t.groups is not None else ""
+    head = ("what is tested", "p-value", "observed", "95% limit if right", "found in 80% of samples")
+    return Table(head, rows, (False, True, False, True, True), note)
+
+
+def _root(square: float) -> str:
+    """The root of a squared error in percentage points, in short."""
+    return points(np.sqrt(max(square, 0.0))).replace("percentage ", "")
+
+
+def calibration_card(audit: Audit) -> str:
+    """The line below the verdict on the card at the top of the page."""
+    found, check = verdict(audit), audit.trust.check
+    p = f"p {p_value(check.p_value, check.draws, '= ')}"
+    if found.size.value <= 0:
+        return f"{p} by an exact test; no error after the correction for chance"
+    between = points_between(found.size.low, found.size.high)
+    return f"{p} by an exact test; off by {points(found.size.value)} (95% interval {between})"
 
 
 def acting(found: Gains) -> Table:
-    """What acting on the most likely rows brings."""
+    """Gains and lift of the rows most likely to be of the class."""
     rows = [
         (
             percent(a.share, 0), f"{a.rows:,}", percent(a.threshold), percent(a.precision),
@@ -74,13 +95,13 @@ def acting(found: Gains) -> Table:
         )
         for a in found.steps
     ]  # fmt: skip
-    head = ("of the rows", "rows", "probability from", "share that are so", "of all there are", "lift")
+    head = ("of the rows", "rows", "probability from", "precision", "recall", "lift")
     return Table(head, rows, (True,) * 6)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What one column tells: bits alone, and bits added to the others with their error, as texts and widths."""
+    """Information of one column: bits alone, and bits added to the others with their error, as texts and widths."""
 
     column: str
     alone: str
@@ -90,7 +111,7 @@ class Told:
 
 
 def information(data: ReportData) -> list[Told]:
-    """What each column tells alone and what it adds, in bits, the most telling first."""
+    """Information of each column alone and what it adds to the others, in bits, the largest first."""
     adds = {one.name: one for one in data.added}
     told = sorted(data.information, key=lambda one: -one[1])[:MOST_TELLING]
     largest = max([nats for _, nats in told] + [one.nats for one in data.added], default=0.0) or 1.0
@@ -108,7 +129,7 @@ def information(data: ReportData) -> list[Told]:
 
 
 def bits_to(nats: float) -> str:
-    """Nats as bits, to four places: what is smaller is of no account.
+    """Nats as bits, to four decimal places.
 
     >>> bits_to(0.1), bits_to(-1e-6)
     ('0.1443', '0')
@@ -118,15 +139,14 @@ def bits_to(nats: float) -> str:
 
 
 def code_length(data: ReportData) -> str:
-    """What the training labels take, in a sentence; empty where it was not measured."""
+    """The code length of the training labels, in a sentence; empty where it was not measured."""
     code = data.code
     if code is None:
         return ""
     return (
-        f"Sent one after the other, the {code.rows:,} labels of training take {code.label_bits:,.0f} bits for one who "
-        f"learns the class rates as they come, and {code.bits:,.0f} bits for one who learns from the columns as well: "
-        f"{code.compression:.2f} times fewer, learning paid for. With the columns shuffled, so that they tell nothing, "
-        f"they take {code.control_bits:,.0f}."
+        f"Code length of the {code.rows:,} training labels, each predicted by those before: {code.label_bits:,.0f} "
+        f"bits by class rates alone, {code.bits:,.0f} bits by the columns as well ({code.compression:.2f} times fewer, "
+        f"the cost of learning included). With shuffled columns, which carry no information: {code.control_bits:,.0f}."
     )
 
 
@@ -150,8 +170,8 @@ def costs(point: OperatingPoint, classes: tuple[str, ...]) -> Table:
     rows = [
         ("deciding each row at its least expected cost", number(point.paid.value),
          f"{number(point.paid.low)} to {number(point.paid.high)}"),
-        ("what the probabilities promised for it", number(point.expected), ""),
-        (f"deciding “{name(classes[point.constant])}” for all", number(point.constant_cost), "best single decision"),
+        ("its expected cost by the probabilities", number(point.expected), ""),
+        (f"deciding “{name(classes[point.constant])}” for all", number(point.constant_cost), "the best constant"),
     ]  # fmt: skip
     if point.most_likely_cost is not None:
         rows.append(("deciding for the most likely class", number(point.most_likely_cost), ""))

@@ -79,16 +79,16 @@ def results(audit: Audit, more: Sequence[tuple[str, str, str]] = ()) -> list[tup
         return f"{number(value)} nats"
 
     return [
-        ("rows", f"{audit.rows:,}", "with known labels, on which the probabilities were audited"),
+        ("rows", f"{audit.rows:,}", "with known labels"),
         ("classes", f"{len(audit.classes):,}", ""),
         ("log loss", nats(audit.log_loss),
-         f"{number(audit.log_loss_bits)} bits; mean surprisal of the given labels"),
+         f"{number(audit.log_loss_bits)} bits; mean surprisal of the observed labels"),
         ("label entropy", nats(audit.label_entropy),
-         f"{number(audit.label_entropy_bits)} bits; the log loss of one who knows only the class rates"),
+         f"{number(audit.label_entropy_bits)} bits; the log loss of the class rates alone"),
         ("entropy explained", percent(audit.skill), "1 − log loss / label entropy"),
-        ("accuracy", percent(audit.accuracy), "rows whose most likely class is the given one"),
+        ("accuracy", percent(audit.accuracy), "rows whose most likely class is the observed one"),
         *_top_k(audit),
-        ("majority accuracy", percent(audit.majority_accuracy), f"always answering “{name(audit.majority)}”"),
+        ("majority accuracy", percent(audit.majority_accuracy), f"always predicting “{name(audit.majority)}”"),
         ("Brier score", number(audit.brier),
          "mean squared error of the probabilities, summed over classes; 0 is perfect, 2 the worst"),
         *_ranking(audit),
@@ -98,9 +98,9 @@ def results(audit: Audit, more: Sequence[tuple[str, str, str]] = ()) -> list[tup
 
 def _top_k(audit: Audit) -> list[tuple[str, str, str]]:
     k = min(3, len(audit.classes) - 1)
-    return [(f"top-{k} accuracy", percent(audit.top_k[k - 1]), f"rows whose given class is among the {k} most likely")][
-        : k - 1
-    ]
+    return [
+        (f"top-{k} accuracy", percent(audit.top_k[k - 1]), f"rows whose observed class is among the {k} most likely")
+    ][: k - 1]
 
 
 def _ranking(audit: Audit) -> list[tuple[str, str, str]]:
@@ -110,13 +110,21 @@ def _ranking(audit: Audit) -> list[tuple[str, str, str]]:
         return []
     of = f"“{name(audit.classes[1])}”" if len(audit.classes) == 2 else "each class against the rest, on average"
     return [
-        ("area under the ROC curve", number(area), f"{of}: how often a row of the class gets more than another row"),
-        ("average precision", number(precision), f"{of}: mean precision over the rows of the class, best first"),
+        (
+            "area under the ROC curve",
+            number(area),
+            f"{of}: probability that a row of the class has a larger one than another row",
+        ),
+        (
+            "average precision",
+            number(precision),
+            f"{of}: mean precision over the rows of the class, by decreasing probability",
+        ),
     ]
 
 
 def confusion(audit: Audit) -> list[list[Cell]] | None:
-    """The matrix given x predicted, or None where there are too many classes to read it."""
+    """The matrix observed x predicted, or None where there are too many classes."""
     if len(audit.classes) > MOST_CLASSES_IN_MATRIX:
         return None
     given = audit.confusion.sum(axis=1)
@@ -137,7 +145,7 @@ def _cell(count: int, of: int, right: bool) -> Cell:
 
 
 def confused_pairs(audit: Audit) -> Table:
-    """The most frequent mistakes, each with its share of the rows of the given class."""
+    """The most frequent mistakes, each with its share of the rows of the observed class."""
     given = audit.confusion.sum(axis=1)
     pairs = audit.confused_pairs()
     rows = [
@@ -145,7 +153,7 @@ def confused_pairs(audit: Audit) -> Table:
         for i, j, count in pairs[:MOST_PAIRS]
     ]
     note = f"{len(pairs) - MOST_PAIRS:,} rarer pairs are left out." if len(pairs) > MOST_PAIRS else ""
-    return Table(("given", "predicted", "rows", "share of the given"), rows, (False, False, True, True), note)
+    return Table(("observed", "predicted", "rows", "share of the observed"), rows, (False, False, True, True), note)
 
 
 def per_class(audit: Audit) -> Table:
@@ -172,14 +180,14 @@ def bins(curve: Reliability) -> Table:
         )
         for k in np.flatnonzero(curve.filled)
     ]  # fmt: skip
-    head = ("bin", "rows", "mean predicted", "observed", "band of a calibrated model", "")
+    head = ("bin", "rows", "mean predicted", "observed", "95% band if probabilities are right", "")
     return Table(head, rows, (False, True, True, True, True, False))
 
 
 def columns(data: ReportData) -> Table:
-    """What each column of the table was taken for, and why."""
+    """The kind of each column of the table, and the reason."""
     rows = [(name(c), name(kind), cut(why)) for c, kind, why in data.columns[:MOST_COLUMNS]]
-    return Table(("column", "taken for", "because"), rows, (False,) * 3, _left_out(len(data.columns), "columns"))
+    return Table(("column", "kind", "reason"), rows, (False,) * 3, _left_out(len(data.columns), "columns"))
 
 
 def _left_out(count: int, what: str) -> str:
@@ -232,8 +240,8 @@ def row_table(rows: Sequence[ShownRow]) -> Table:
     cells = list(dict.fromkeys(column for row in rows for column in row.cells))
     shown = cells[:MOST_CELLS]
     doubt = any(row.p_wrong is not None for row in rows)
-    what = ("looks like", "suspicion") if doubt else ("predicted", "probability of given")
-    head = ("row", "given", *what, "bits", *(name(column) for column in shown))
+    what = ("looks like", "suspicion") if doubt else ("predicted", "probability of observed")
+    head = ("row", "observed", *what, "bits", *(name(column) for column in shown))
     lines = [
         (
             f"{row.index:,}", name(row.given), name(row.predicted),
@@ -255,7 +263,7 @@ def suspicion(p_wrong: float | None) -> str:
 def row_pictures(rows: Sequence[ShownRow]) -> list[tuple[ShownRow, Markup]]:
     """Rows that are images, each with its picture."""
     return [
-        (row, ink_picture(row.image, f"Row {row.index}, given {name(row.given)}"))
+        (row, ink_picture(row.image, f"Row {row.index}, observed {name(row.given)}"))
         for row in rows
         if row.image is not None
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.stats
 
 from softreg.report.reliability import Reliability
 
@@ -33,8 +32,20 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
 
 
+def gain(nats: float) -> str:
+    """Write a difference of losses to two significant digits, and to at most five decimal places.
+
+    >>> gain(0.00157), gain(0.00002), gain(-1e-7), gain(math.inf)
+    ('0.0016', '0.00002', '0', '∞')
+    """
+    if abs(nats) >= 1e-4:
+        return number(nats, 2)
+    text = f"{nats:.5f}".replace("-", "−")
+    return text if text.strip("−0.") else "0"
+
+
 def bits(value: float) -> str:
-    """Write a surprisal: below a thousandth of a bit, its digits tell nothing any more.
+    """Write a surprisal; below a thousandth of a bit, without its digits.
 
     >>> bits(5.82), bits(3e-6), bits(0.0)
     ('5.82', '<0.001', '0')
@@ -52,7 +63,7 @@ def superscript(power: int) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Write a share in per cent; what is not all does not read 100%, what is not nothing does not read 0%.
+    """Write a share in per cent; only 1 is written as 100%, and only 0 as 0%.
 
     >>> percent(0.9234), percent(0.99999), percent(1.0), percent(0.00001), percent(None), percent(-math.inf)
     ('92.3%', '>99.9%', '100%', '<0.1%', '–', '−∞')
@@ -93,7 +104,7 @@ def cut(text: str, longest: int = LONGEST_CELL) -> str:
 
 
 def p_value(p: float, draws: int, equals: str = "") -> str:
-    """Write a p-value; the smallest that so many draws can give is an upper bound.
+    """Write a p-value; the smallest that so many draws can give is an upper limit.
 
     >>> p_value(0.001, 999, "= "), p_value(0.25, 999, "= "), p_value(0.25, 999)
     ('≤ 0.001', '= 0.25', '0.25')
@@ -104,36 +115,62 @@ def p_value(p: float, draws: int, equals: str = "") -> str:
     return f"{equals}{number(p, 2 if p > 0.0095 else 1)}"
 
 
-def points(square: float) -> str:
-    """The root of a squared error of probabilities in percentage points; below 0 it is nothing that can be seen.
+def share_of_draws(p: float, draws: int) -> str:
+    """Write a p-value as a share of draws, in per cent.
 
-    >>> points(0.0004), points(-0.1)
-    ('2.0 percentage points', 'nothing that can be seen')
+    >>> share_of_draws(0.002, 999), share_of_draws(0.001, 999), share_of_draws(0.43, 999)
+    ('0.2%', 'at most 0.1%', '43%')
     """
-    return f"{100 * math.sqrt(square):.1f} percentage points" if square > 0 else "nothing that can be seen"
+    least = 1 / (draws + 1)
+    limit = p <= least * 1.000001
+    digits = number(100 * (least if limit else p), 2 if p > 0.0095 and not limit else 1)
+    return f"at most {digits}%" if limit else f"{digits}%"
 
 
-def is_calibrated(curve: Reliability) -> bool:
-    """Whether a curve departs no further than all but one in twenty calibrated models would by chance.
+def p_value_sentence(p: float, draws: int) -> str:
+    """Say a p-value of the exact test by its definition.
 
-    Two tests share the 5%, so that both many small departures and a single great one are found: the number of m bins
-    outside their 95% band, against a binomial distribution of m trials; and the smallest p-value, against 0.025 / m.
+    >>> p_value_sentence(0.002, 999)
+    'p = 0.002: if the probabilities were right, labels this far off would occur in 0.2% of draws'
     """
-    filled = int(curve.filled.sum())
-    allowed = scipy.stats.binom.ppf(0.975, filled, 0.05)
-    return int(curve.outside.sum()) <= allowed and float(np.nanmin(curve.p_value)) >= 0.025 / filled
+    often = share_of_draws(p, draws)
+    condition = "if the probabilities were right, labels this far off would occur in"
+    return f"p {p_value(p, draws, '= ')}: {condition} {often} of draws"
 
 
-def verdict(curve: Reliability) -> str:
-    """Say whether the probabilities of a curve can be taken at their word, as far as its rows can tell."""
+def points(error: float) -> str:
+    """An error of probabilities in percentage points.
+
+    >>> points(0.02), points(0.0004)
+    ('2.0 percentage points', '0.04 percentage points')
+    """
+    return f"{_points(error)} percentage points"
+
+
+def points_between(low: float, high: float) -> str:
+    """The ends of an interval in percentage points.
+
+    >>> points_between(0.015, 0.03)
+    '1.5 to 3.0'
+    """
+    return f"{_points(low)} to {_points(high)}"
+
+
+def _points(error: float) -> str:
+    return f"{100 * error:.2f}" if 0 < error < 0.001 else f"{100 * error:.1f}"
+
+
+def bins_within(curve: Reliability) -> str:
+    """Say how many bins of a curve lie within their bands, and where most rows are off.
+
+    >>> from softreg.report.reliability import reliability_curve
+    >>> bins_within(reliability_curve([0.25, 0.75, 0.75], [1, 1, 1], bins=2))
+    '2 of 2 bins lie within their bands. If the probabilities are right, about 1 bin in 20 lies outside.'
+    """
     outside, filled = int(curve.outside.sum()), int(curve.filled.sum())
-    bins = f"{filled - outside} of {filled} bins"
-    if is_calibrated(curve):
-        return (
-            "The probabilities can be taken at their word, as far as these rows can tell: "
-            f"{bins} lie within the band of a calibrated model."
-        )
-    return f"The probabilities are not calibrated: {bins} lie within the band of a calibrated model. {departure(curve)}"
+    of = "bins lie within their bands" if filled > 1 else "bin lies within its band"
+    by_chance = "If the probabilities are right, about 1 bin in 20 lies outside."
+    return f"{filled - outside} of {filled} {of}. {by_chance} {departure(curve)}".rstrip()
 
 
 def departure(curve: Reliability) -> str:
@@ -145,13 +182,13 @@ def departure(curve: Reliability) -> str:
     between = f"between {percent(curve.edges[worst], 0)} and {percent(curve.edges[worst + 1], 0)}"
     of = f" for {quoted(curve.name)}" if curve.name else ""
     return (
-        f"The departure that touches most rows is {between}, where "
-        f"{percent(curve.predicted[worst])} was predicted{of} and {percent(curve.observed[worst])} happened."
+        f"The deviation that concerns most rows is {between}: the mean probability{of} is "
+        f"{percent(curve.predicted[worst])}, the observed frequency {percent(curve.observed[worst])}."
     )
 
 
 def quoted(text: str) -> str:
-    """The name of a class in quotes; what is no class ("the predicted label") without."""
+    """The name of a class in quotes; "the predicted label", which is no class, without."""
     return text if text == TOP else f"“{shortened(text, LONGEST_NAME)}”"
 
 

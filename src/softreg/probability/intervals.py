@@ -1,0 +1,234 @@
+"""Confidence intervals for figures of predicted probabilities that keep their level where mistakes are rare.
+
+A percentile bootstrap of 50 rows without a mistake cannot contain a mistake, so its interval for the log loss of a good
+model is far too short. The intervals here use an exact interval for the rate of mistakes instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from softreg.probability.decision import most_likely
+from softreg.probability.labels import check_codes
+from softreg.probability.resampling import Interval
+from softreg.probability.simplex import check_probabilities
+
+Floats = NDArray[np.float64]
+PSEUDO_MISTAKES = 1.0
+"""Mistakes as the model expects them that are added to those seen, to estimate how much a mistake costs."""
+
+
+def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval:
+    """Wilson's score interval for a proportion.
+
+    `(k + z^2 / 2) / (n + z^2) +- z sqrt(k (n - k) / n + z^2 / 4) / (n + z^2)`
+
+    Parameters
+    ----------
+    successes : float
+        Rows with the event, from 0 to `n`.
+    n : float
+        Independent rows, above 0; an effective number of rows need not be an integer.
+    level : float
+        Confidence level, between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        The proportion with its interval, within [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Where `n` is not positive, `successes` lies outside 0..n, or `level` outside (0, 1).
+
+    Examples
+    --------
+    >>> print(wilson_interval(178, 178))
+    1 (0.9789 to 1)
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+    """
+    from scipy.special import ndtri  # here, so that `from softreg import softmax` stays light
+
+    if not (n > 0 and 0 <= successes <= n and 0 < level < 1):
+        raise ValueError(
+            f"successes is {successes}, n {n} and level {level}; needed: 0 <= successes <= n, n > 0 and 0 < level < 1."
+        )
+    z2 = float(ndtri(0.5 + level / 2)) ** 2
+    middle = (successes + z2 / 2) / (n + z2)
+    half = np.sqrt(z2 * (successes * (n - successes) / n + z2 / 4)) / (n + z2)
+    low = 0.0 if successes == 0 else max(middle - half, 0.0)
+    high = 1.0 if successes == n else min(middle + half, 1.0)
+    return Interval(successes / n, float(low), float(high))
+
+
+def score_interval(
+    scores: ArrayLike, P: ArrayLike, codes: ArrayLike, *, level: float = 0.95, groups: ArrayLike | None = None
+) -> Interval:
+    """Interval for the expected score of new rows, such as the log loss, with an exact part for rare mistakes.
+
+    With t the most likely class of a row, the score of the row is `base + miss * extra`: base = score of class t, known
+    for every row; miss = 1 where the label is not t; extra = score of the label minus base. The interval joins
+
+    1. the t interval for the mean of `base`, and
+    2. the Clopper-Pearson interval for the rate of mistakes, times the ratio of the standard deviations of
+       `miss * extra` and `miss`. The squares of `extra` are averaged over the mistakes seen and one more, whose square
+       is the mean over all rows and classes weighted by the root of their probability (so that overconfident
+       probabilities, of logits up to twice too large, are allowed for)
+
+    as the root of the sum of their squares and twice their covariance. For many mistakes it becomes the t interval.
+
+    Parameters
+    ----------
+    scores : array-like (n, q)
+        Score of row i if its label is k, for example `-log P`; inf where that is infinite.
+    P : array-like (n, q)
+        The probabilities that the scores are of.
+    codes : array-like (n,)
+        Labels in 0..q-1.
+    level : float
+        Confidence level, between 0 and 1.
+    groups : array-like (n,), optional
+        Equal values mark rows that depend on each other; standard errors and the number of rows are then those of
+        independent groups. Without it, rows are taken as independent.
+
+    Returns
+    -------
+    Interval
+        Mean score with its interval; (inf, inf, inf) where the score of a label is infinite. The upper end is inf where
+        all probabilities are 0 or 1 and a mistake has an infinite score.
+
+    Raises
+    ------
+    ValueError
+        Where shapes do not fit, for rows of P that are no distributions, and for no rows.
+
+    Examples
+    --------
+    >>> P = np.tile([0.95, 0.05], (50, 1))
+    >>> print(score_interval(-np.log(P), P, [0] * 50))  # no mistake was seen, but some are possible
+    0.05129 (0.05129 to 0.2607)
+
+    Source: Dobson, Kuulasmaa, Eberle and Scherer, "Confidence intervals for weighted sums of Poisson parameters"
+    (1991), for part 2; Zou and Donner, "Construction of confidence limits about effect measures" (2008), for joining
+    the parts.
+    """
+    P = np.asarray(check_probabilities(P), dtype=np.float64)
+    S = np.asarray(scores, dtype=np.float64)
+    if P.ndim != 2 or len(P) == 0 or S.shape != P.shape:
+        raise ValueError(f"scores and P must be matrices (n, q) of at least one row; seen: {S.shape} and {P.shape}.")
+    y = np.asarray(check_codes(codes, P.shape[1], "codes"), dtype=np.int64)
+    if y.shape != (len(P),):
+        raise ValueError(f"codes must hold one code for each of {len(P)} rows; seen: shape {y.shape}.")
+    parts = _parts(S, P, y)
+    value = float((parts.base + parts.seen).mean())
+    if not np.isfinite(value):
+        return Interval(value, value, value)
+    low, high = _distances(parts, level, None if groups is None else np.asarray(groups))
+    return Interval(value, value - low, value + high)
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Scores split by row: `base` (n,), `seen` = miss * extra (n,), `miss` (n,); mean and mean square of a mistake."""
+
+    base: Floats
+    seen: Floats
+    miss: NDArray[np.bool_]
+    mean: float
+    square: float
+
+
+def _parts(S: Floats, P: Floats, y: NDArray[np.int64]) -> _Parts:
+    at, top = np.arange(len(y)), np.asarray(most_likely(P))
+    base = S[at, top]
+    with np.errstate(invalid="ignore"):
+        extra = S - base[:, None]
+    seen = np.where(y == top, 0.0, extra[at, y])
+    weight = np.sqrt(P)
+    weight[at, top] = 0.0
+    if not weight.any():  # all probabilities are 0 or 1: any other class is as impossible as the next
+        weight = np.ones_like(P)
+        weight[at, top] = 0.0
+    total = float(weight.sum())
+    if total == 0:  # one class alone: there are no mistakes
+        return _Parts(base, seen, y != top, 0.0, 0.0)
+    extra = np.where(weight > 0, extra, 0.0)
+    mean, square = float((weight * extra).sum()) / total, float((weight * extra * extra).sum()) / total
+    return _Parts(base, seen, y != top, mean, square)
+
+
+def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) -> tuple[float, float]:
+    """How far the ends of the interval lie below and above the mean."""
+    from scipy.special import betaincinv, stdtrit
+
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}, but must lie between 0 and 1.")
+    n, tail = len(parts.base), (1 - level) / 2
+    inflation, freedom = design_effect(parts.base + parts.seen, groups)
+    rows, m = n / inflation, float(parts.miss.sum()) / inflation
+    low = float(betaincinv(m, rows - m + 1, tail)) if m > 0 else 0.0
+    high = float(betaincinv(m + 1, rows - m, 1 - tail)) if m < rows else 1.0
+    rate, count = m / rows, float(parts.miss.sum()) + PSEUDO_MISTAKES
+    mean = (float(parts.seen.sum()) + PSEUDO_MISTAKES * parts.mean) / count
+    square = (float((parts.seen**2).sum()) + PSEUDO_MISTAKES * parts.square) / count
+    if np.isinf(square):
+        return 0.0, np.inf
+    share = count / (n + 2 * PSEUDO_MISTAKES)
+    scale = np.sqrt(max((square - share * mean**2) / (1 - share), 0.0))
+    ends = (scale * (rate - low), scale * (high - rate))
+    below, above = ends if mean >= 0 else ends[::-1]
+    if n < 2 or freedom < 1:
+        return (np.inf, np.inf) if n < 2 else (float(below), float(above))
+    spread = float(parts.base.std(ddof=1)) / np.sqrt(rows) * float(stdtrit(freedom, 1 - tail))
+    r = _correlation(parts.base, parts.seen)
+    below, above = (float(np.sqrt(max(spread**2 + d * d + 2 * r * spread * d, 0.0))) for d in (below, above))
+    return below, above
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 0 else 0.0
+
+
+def design_effect(values: Floats, groups: NDArray[np.generic] | None) -> tuple[float, float]:
+    """Factor by which the variance of a mean grows because rows of a group depend on each other; degrees of freedom.
+
+    `G / (G - 1) sum_g (sum_{i in g} (v_i - mean))^2 / sum_i (v_i - mean)^2`, at least 1, with G groups and G - 1
+    degrees of freedom; (1, n - 1) without groups.
+
+    Parameters
+    ----------
+    values : array (n,)
+        One number a row.
+    groups : array (n,) or None
+        Equal values mark rows of one group.
+
+    Returns
+    -------
+    tuple of float
+        Design effect and degrees of freedom.
+
+    Examples
+    --------
+    >>> design_effect(np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]), np.repeat([0, 1, 2, 3], 2))
+    (2.6666666666666665, 3.0)
+
+    Source: Kish, "Survey Sampling" (1965).
+    """
+    n = len(values)
+    if groups is None:
+        return 1.0, float(n - 1)
+    _, group = np.unique(groups, return_inverse=True)
+    count = int(group.max()) + 1
+    rest = values - values.mean()
+    total = float(rest @ rest)
+    if count < 2 or total <= 0:  # nothing varies: all rows of a group may say the same
+        return n / count, float(count - 1)
+    between = float((np.bincount(group, rest) ** 2).sum()) * count / (count - 1)
+    return min(max(between / total, 1.0), float(n)), float(count - 1)
