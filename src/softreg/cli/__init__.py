@@ -211,7 +211,7 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 @click.option(
     "--errors",
     type=click.Choice(["model", "robust"]),
-    help="Whether errors trust the form of the model, or not (a sandwich).",
+    help="Model-based or robust (sandwich) standard errors.",
 )
 @click.option("--clusters", metavar="COLUMN", help="Rows of equal values here depend on each other; robust errors.")
 @click.option(
@@ -224,9 +224,7 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 @click.option(
     "--intervals",
     type=click.Choice(["wald", "profile"]),
-    default="wald",
-    show_default=True,
-    help="profile: by the likelihood itself, the better ones for few rows and with firth.",
+    help="profile: by the likelihood itself, the better ones for few rows; the default with firth.",
 )
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
 @click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
@@ -238,7 +236,7 @@ def statistics(
     errors: str | None,
     clusters: str | None,
     penalty: str,
-    intervals: str,
+    intervals: str | None,
     drop: tuple[str, ...],
     output: Path | None,
     as_json: bool,
@@ -255,7 +253,7 @@ def statistics(
         "clusters": clusters,
         "penalty": "firth" if penalty == "firth" else None,
     }
-    kind = "profile" if intervals == "profile" else "Wald"
+    kind = "Wald" if intervals == "wald" else intervals
     tell_statistics(data, target, output, drop, settings, intervals=kind, as_json=as_json)
 
 
