@@ -19,7 +19,8 @@ help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick),"
 	@echo "         PROBLEM=mnist, LIMIT=30 (for bench: which problems, seconds of fitting a contestant;"
-	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars),"
+	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars,"
+	@echo "         PROBLEM=coverage how often intervals of statistics hold the truth),"
 	@echo "         TORCH=2.13.0 (for test: installs that PyTorch; without it the tests of rows on a device are skipped)"
 
 demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
@@ -40,7 +41,7 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m mypy
 
 bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris, tables: minutes)
-	$(PY) benchmarks/$(if $(filter audit trust tables,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
+	$(PY) benchmarks/$(if $(filter audit coverage trust tables,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
 
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

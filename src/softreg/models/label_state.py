@@ -48,7 +48,7 @@ def describe_labels(labels: NDArray[Any]) -> dict[str, Any]:
         odd = next((label for label in labels.tolist() if type(label) not in known), labels[0])
         raise ValueError(
             f"the label {spell(odd)} is of the type {type(odd).__name__}, which a model file cannot keep. Fit the "
-            "model with text, integers, booleans, or dates of NumPy (datetime64) or Python (datetime); str(label) makes "
+            "model with text, integers, booleans, or dates of NumPy (datetime64) or Python; str(label) makes "
             "text of any label."
         )
     write = _OBJECTS[name][1] if name in _OBJECTS else lambda v: v
