@@ -173,6 +173,32 @@ def test_fault_a16_errors_of_differences_are_those_of_the_delta_method(errors: s
     assert np.abs(effects.estimate.sum(axis=0)).max() < 1e-12
 
 
+@pytest.mark.parametrize("categories", [[[0]], [["column 1", "column 3"]]])
+def test_fault_a16_columns_that_are_no_category_are_refused(categories: Any) -> None:
+    random = np.random.default_rng(5)
+    X = np.column_stack([random.normal(size=90), random.integers(0, 2, (90, 3))]).astype(float)
+    y = random.integers(0, 2, 90)
+    with pytest.raises(ValueError, match=r"the columns of a category hold 1 .* but row"):
+        infer(SoftmaxRegression(penalty=None).fit(X, y), X, y, categories=categories)
+
+
+def test_fault_a16_every_level_may_be_coded() -> None:
+    random = np.random.default_rng(6)
+    level, z = random.integers(0, 3, 400), random.normal(size=400)
+    y = (np.eye(3)[level] @ random.normal(size=(3, 3)) + random.gumbel(size=(400, 3))).argmax(axis=1)
+    whole, few = np.column_stack([np.eye(3)[level], z]), np.column_stack([np.eye(3)[level], z])
+    base = int(np.bincount(level).argmax())
+    few = np.delete(few, base, axis=1)
+    for form in (np.asarray, sp.csr_array):
+        all_levels = SoftmaxRegression(strength=1e-7, tol=1e-10).fit(form(whole), y)
+        full = infer(all_levels, form(whole), y, categories=[[0, 1, 2]]).effects()
+        dropped = infer(SoftmaxRegression(penalty=None).fit(few, y), few, y, categories=[[0, 1]]).effects()
+        assert np.delete(full.estimate, base, axis=1) == pytest.approx(dropped.estimate, abs=1e-3)
+        assert np.delete(full.std_error, base, axis=1) == pytest.approx(dropped.std_error, rel=1e-2)
+        assert full.changes[base] == "the reference"
+        assert (full.estimate[:, base] == 0).all()
+
+
 def test_fault_a16_effects_of_two_classes_are_those_of_statsmodels() -> None:
     sm = pytest.importorskip("statsmodels.api", reason="statsmodels is not installed")
     random = np.random.default_rng(6)

@@ -114,5 +114,10 @@ def _notes(found: Any, profiled: bool) -> list[str]:
         )
         notes.append("Firth's bias reduction: the likelihood times Jeffreys' prior." + ("" if profiled else wald))
     if fitted.model.class_weight is not None:
-        notes.append("Class weights change what is estimated: the bias is that of a population so weighted.")
+        fixed = (
+            ' The errors take the weights of "balanced" as fixed.' if fitted.model.class_weight == "balanced" else ""
+        )
+        notes.append(
+            "Class weights change what is estimated: the intercept is that of a population so weighted." + fixed
+        )
     return notes
