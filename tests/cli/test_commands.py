@@ -317,7 +317,7 @@ def test_statistics_of_a_table(run: Any, table: Path, tmp_path: Path) -> None:
 def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path: Path) -> None:
     assert "no class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
     both = run("statistics", table, "--target", "buys", "--intervals", "profile", "--errors", "robust")
-    assert "trusts the likelihood" in both.stderr
+    assert "assumes that the model holds" in both.stderr
     done = run("statistics", table, "--target", "buys", "--output", tmp_path / "coefficients.xlsx")
     assert done.exit_code == 2
     assert ".csv" in done.stderr

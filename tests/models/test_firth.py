@@ -75,7 +75,7 @@ def test_the_published_fit_of_endometrial_cancer(cancer):
     """The figures that the R packages logistf and brglm2 print; without a penalty the weight of NV is infinite."""
     X, y = cancer
     found = infer(SoftmaxRegression(penalty="firth").fit(X, y), X, y)
-    assert found.columns == ("(bias)", "NV", "PI", "EH")
+    assert found.columns == ("(intercept)", "NV", "PI", "EH")
     assert_allclose(found.coefficients.estimate, [[3.77456, 2.92927, -0.03475, -2.60416]], atol=6e-6)
     assert_allclose(found.coefficients.std_error, [[1.48869, 1.55076, 0.03958, 0.77602]], atol=6e-6)
     assert -2 * found.log_likelihood == pytest.approx(56.575, abs=6e-4)

@@ -260,7 +260,7 @@ def test_frames_of_every_kind():
     told = found.summary().frame()
     assert list(told) == ["class", "column", "estimate", "std_error", "z", "p_value", "lower", "upper"]
     assert told["class"] == ["<b>"] * 4 + ["ant"] * 4
-    assert told["column"][:2] == ["(bias)", "age"]
+    assert told["column"][:2] == ["(intercept)", "age"]
     for made in (pd.DataFrame(told), pl.DataFrame(told), pa.table(told)):
         assert made.shape == (8, 8)
     assert pd.DataFrame(found.column_tests("Wald")).shape == (3, 4)

@@ -27,7 +27,7 @@ def test_they_are_those_of_features_coded_by_hand() -> None:
     table, X, y = people()
     found = table_statistics(table, "takes", drop="house", reference="car")
     by_hand = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y, reference="car")
-    assert found.inference.columns == ("(bias)", "age", "town=Kiel", "town=Ulm", "member=yes")
+    assert found.inference.columns == ("(intercept)", "age", "town=Kiel", "town=Ulm", "member=yes")
     assert found.against == {"town": "Bonn"}
     assert found.inference.coefficients.estimate == pytest.approx(by_hand.coefficients.estimate, abs=1e-6)
     assert found.inference.coefficients.std_error == pytest.approx(by_hand.coefficients.std_error, rel=1e-6)

@@ -139,6 +139,17 @@ def test_fault_a7_weights_that_count_no_rows_are_refused(total: float) -> None:
         bootstrap(model, X, y, 5, sample_weight=total / 60)
 
 
+def test_a_bootstrap_of_firth_s_fit_is_firth_s_fit_of_each_resample() -> None:
+    X, y, _ = uneven(90)
+    model = SoftmaxRegression(penalty="firth").fit(X, y)
+    found = bootstrap(model, X, y, 3, random_state=4)
+    counts = np.random.RandomState(4).multinomial(90, np.full(90, 1 / 90), size=3)
+    for r in range(3):
+        drawn = np.repeat(np.arange(90), counts[r])
+        alone = SoftmaxRegression(penalty="firth").fit(X[drawn], y[drawn])
+        assert found.coef[r] == pytest.approx(alone.coef_, abs=1e-3)
+
+
 def test_fault_a23_a_random_state_is_drawn_from_once() -> None:
     X, y, _ = uneven(120)
     state, twin = np.random.RandomState(5), np.random.RandomState(5)

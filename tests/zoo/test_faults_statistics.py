@@ -173,6 +173,32 @@ def test_fault_a16_errors_of_differences_are_those_of_the_delta_method(errors: s
     assert np.abs(effects.estimate.sum(axis=0)).max() < 1e-12
 
 
+@pytest.mark.parametrize("categories", [[[0]], [["column 1", "column 3"]]])
+def test_fault_a16_columns_that_are_no_category_are_refused(categories: Any) -> None:
+    random = np.random.default_rng(5)
+    X = np.column_stack([random.normal(size=90), random.integers(0, 2, (90, 3))]).astype(float)
+    y = random.integers(0, 2, 90)
+    with pytest.raises(ValueError, match=r"the columns of a category hold 1 .* but row"):
+        infer(SoftmaxRegression(penalty=None).fit(X, y), X, y, categories=categories)
+
+
+def test_fault_a16_every_level_may_be_coded() -> None:
+    random = np.random.default_rng(6)
+    level, z = random.integers(0, 3, 400), random.normal(size=400)
+    y = (np.eye(3)[level] @ random.normal(size=(3, 3)) + random.gumbel(size=(400, 3))).argmax(axis=1)
+    whole, few = np.column_stack([np.eye(3)[level], z]), np.column_stack([np.eye(3)[level], z])
+    base = int(np.bincount(level).argmax())
+    few = np.delete(few, base, axis=1)
+    for form in (np.asarray, sp.csr_array):
+        all_levels = SoftmaxRegression(strength=1e-7, tol=1e-10).fit(form(whole), y)
+        full = infer(all_levels, form(whole), y, categories=[[0, 1, 2]]).effects()
+        dropped = infer(SoftmaxRegression(penalty=None).fit(few, y), few, y, categories=[[0, 1]]).effects()
+        assert np.delete(full.estimate, base, axis=1) == pytest.approx(dropped.estimate, abs=1e-3)
+        assert np.delete(full.std_error, base, axis=1) == pytest.approx(dropped.std_error, rel=1e-2)
+        assert full.changes[base] == "the reference"
+        assert (full.estimate[:, base] == 0).all()
+
+
 def test_fault_a16_effects_of_two_classes_are_those_of_statsmodels() -> None:
     sm = pytest.importorskip("statsmodels.api", reason="statsmodels is not installed")
     random = np.random.default_rng(6)
@@ -220,3 +246,55 @@ def test_fault_a16_missing_cells_of_booleans_and_numbers() -> None:
     assert effects.estimate[:, yes] == pytest.approx(expected, abs=1e-6)
     assert effects.changes[yes] == "rather than no"
     assert effects.changes[effects.columns.index("age")] == "per unit"
+
+
+def test_fault_f11_the_overall_test_is_of_the_kind_of_the_errors() -> None:
+    frame = people()
+    plain = table_statistics(frame, "saved", drop=["house"]).inference
+    robust = table_statistics(frame, "saved", drop=["house"], errors="robust").inference
+    clustered = table_statistics(frame, "saved", clusters="house").inference
+    assert plain.overall() == plain.likelihood_ratio()
+    assert robust.overall() == robust.wald()
+    assert robust.wald().df == 5
+    w, C = robust.coefficients.estimate[0, 1:], robust.covariance[1:, 1:]
+    assert robust.overall().statistic == pytest.approx(w @ np.linalg.solve(C, w), rel=1e-9)
+    for found, kind in ((plain, "likelihood ratio"), (robust, "Wald"), (clustered, "Wald")):
+        assert f"all columns     {kind}: " in str(found.summary())
+        assert found.column_tests()["statistic"] == pytest.approx(found.column_tests(kind)["statistic"])
+    model = SoftmaxRegression(penalty=None, class_weight="balanced").fit(plain.fitted.X, frame["saved"])
+    weighted = infer(model, plain.fitted.X, frame["saved"])
+    assert "all columns     Wald: " in str(weighted.summary())
+    assert weighted.column_tests()["statistic"] == pytest.approx(weighted.column_tests("Wald")["statistic"])
+
+
+def test_fault_f11_too_few_clusters_for_a_test_are_said() -> None:
+    frame = people()
+    frame["house"] = np.arange(600) % 4
+    found = table_statistics(frame, "saved", clusters="house").inference
+    assert "no test: 4 clusters are too few to test 5 weights together" in str(found.summary())
+    assert np.isfinite(found.wald("age").statistic)
+    with pytest.raises(ValueError, match="4 clusters are too few to test 5 weights"):
+        found.wald()
+
+
+def test_fault_f11_firth_has_profile_intervals() -> None:
+    frame = people(80)
+    found = table_statistics(frame, "saved", drop=["house"], penalty="firth").inference
+    assert found.summary().coefficients.lower == pytest.approx(found.profile().lower)
+    assert "by the profile likelihood" in str(found.summary())
+    assert found.summary("Wald").coefficients.lower == pytest.approx(found.coefficients.lower)
+    robust = table_statistics(frame, "saved", drop=["house"], penalty="firth", errors="robust").inference
+    assert robust.summary().coefficients.lower == pytest.approx(robust.coefficients.lower)
+
+
+def test_words_of_a_summary() -> None:
+    frame = people()
+    binary = str(table_statistics(frame, "saved", drop=["house"]).inference.summary())
+    assert binary.startswith("Binary logistic regression on 5 columns\n")
+    assert "(intercept)" in binary
+    assert "pseudo-R²       McFadden" in binary
+    assert "model-based: for independent rows whose probabilities have the model's form" in binary
+    robust = str(table_statistics(frame, "saved", drop=["house"], errors="robust").inference.summary())
+    assert "those of the best-fitting weights; independent rows, large samples" in robust
+    several = str(table_statistics(frame.drop(columns="saved"), "deck", drop=["house"]).inference.summary())
+    assert several.startswith("Softmax regression of 3 classes on 3 columns\n")

@@ -230,9 +230,7 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 @click.option(
     "--intervals",
     type=click.Choice(["wald", "profile"]),
-    default="wald",
-    show_default=True,
-    help="profile: by the profile likelihood, preferable for few rows and with firth.",
+    help="profile: by the profile likelihood, preferable for few rows; the default with --penalty firth.",
 )
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
 @click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
@@ -244,7 +242,7 @@ def statistics(
     errors: str | None,
     clusters: str | None,
     penalty: str,
-    intervals: str,
+    intervals: str | None,
     drop: tuple[str, ...],
     output: Path | None,
     as_json: bool,
@@ -261,7 +259,7 @@ def statistics(
         "clusters": clusters,
         "penalty": "firth" if penalty == "firth" else None,
     }
-    kind = "profile" if intervals == "profile" else "Wald"
+    kind = "Wald" if intervals == "wald" else intervals
     tell_statistics(data, target, output, drop, settings, intervals=kind, as_json=as_json)
 
 

@@ -28,16 +28,18 @@ def tell_statistics(
     drop: Sequence[str],
     settings: dict[str, Any],
     *,
-    intervals: str,
+    intervals: str | None,
     as_json: bool,
 ) -> None:
     """Fit the table without a penalty and print errors, intervals and tests; coefficients go to `output`."""
     check_writable(output, ENDINGS, "--output")
     if intervals == "profile" and (settings["errors"] == "robust" or settings["clusters"]):
         raise Complaint(
-            "--intervals profile trusts the likelihood, which robust errors and clusters do not; leave one of them out."
+            "--intervals profile assumes that the model holds, which robust errors and clusters do not; leave one of "
+            "them out."
         )
     found = table_statistics(open_table(data), target, drop=drop, **settings)
+    intervals = found.inference.interval_kind if intervals is None else intervals
     click.echo(_as_json(found, intervals) if as_json else found.text(intervals))
     if output is not None:
         with atomic_path(output) as draft:
@@ -66,6 +68,7 @@ def _as_json(found: TableStatistics, intervals: str) -> str:
                 "aic": told.aic,
                 "bic": told.bic,
                 "errors": told.errors,
+                "intervals": intervals,
                 "compared_with": found.against,
                 "columns": tests,
                 "coefficients": {k: list(v) for k, v in _coefficients(found, intervals).frame().items()},

@@ -70,6 +70,7 @@ def find_changes(X: Any, categories: Sequence[Sequence[int]] = ()) -> dict[int, 
     """
     found = {int(j): Change({int(j): 0.0}, {int(j): 1.0}) for j in zero_one_columns(X)}
     for places in categories:
+        _check_category(X, places)
         count = np.asarray(X[:, list(places)].sum(axis=0)).ravel()
         full = round(float(count.sum())) == X.shape[0]
         base = places[int(count.argmax())] if full else None
@@ -78,6 +79,19 @@ def find_changes(X: Any, categories: Sequence[Sequence[int]] = ()) -> dict[int, 
             words = REFERENCE if j == base else "1 rather than 0, other levels 0"
             found[j] = Change(before, {k: float(k == j) for k in places}, words)
     return found
+
+
+def _check_category(X: Any, places: Sequence[int]) -> None:
+    """Raise `ValueError` where these columns of X are not those of one category, naming a row."""
+    part = X[:, list(places)]
+    part = part.toarray() if sp.issparse(part) else np.asarray(part)
+    odd = ~((part == 0) | (part == 1)).all(axis=1) | (part.sum(axis=1) > 1)
+    if odd.any():
+        row = int(odd.argmax())
+        raise ValueError(
+            f"the columns of a category hold 1 for the level of a row and 0 for the others, but row {row} has "
+            f"{', '.join(f'{value:g}' for value in part[row][:10])} in them; give each of `categories` its own columns."
+        )
 
 
 def effects(likelihood: Likelihood, theta: Array, changes: Mapping[int, Change]) -> tuple[Array, Array]:

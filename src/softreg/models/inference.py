@@ -16,13 +16,14 @@ from softreg.models import effects as marginal
 from softreg.models.covariance import check_errors, covariance
 from softreg.models.estimates import ChiSquared, Estimates, normal
 from softreg.models.fitted import Fitted
-from softreg.models.likelihood import Likelihood, solve
+from softreg.models.likelihood import Likelihood
 from softreg.models.profile import profiled
 from softreg.models.summary import Summary
+from softreg.models.wald import wald_test
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
 
-BIAS = "(bias)"
+INTERCEPT = "(intercept)"
 """What the bias is called among the columns."""
 
 
@@ -41,9 +42,11 @@ def infer(
     """Errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
 
     X (n, d), y and `sample_weight` are those of `fit`; a weight counts rows. The weights of each class are told against
-    the class `reference` (None: the first). `errors`: "model" trusts that the probabilities have the form of softmax
-    regression; "robust" does not (a sandwich); "posterior" reads an L2 penalty as a prior; None takes "robust" where
-    there are `clusters` (n,), labels of groups whose rows depend on each other, or class weights, else "model".
+    the class `reference` (None: the first). `errors`: "model", model-based standard errors, which assume that the
+    probabilities have the form of softmax regression; "robust", the sandwich: standard errors of the best-fitting
+    weights (those of least expected cross-entropy) whether or not they have that form, for independent rows and large
+    samples; "posterior" reads an L2 penalty as a prior; None takes "robust" where there are `clusters` (n,), labels of
+    groups whose rows depend on each other and whose number must be large, or class weights, else "model".
     `categories`: for each category that is coded as columns of zeros and ones, the names or places of its columns;
     `effects` then compares levels with each other.
 
@@ -144,7 +147,7 @@ class Inference:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the parameters of a class: the bias, if there is one, then the columns."""
-        return (BIAS, *self.fitted.names)[self._from :]
+        return (INTERCEPT, *self.fitted.names)[self._from :]
 
     @cached_property
     def coefficients(self) -> Estimates:
@@ -158,7 +161,8 @@ class Inference:
 
         An interval holds the values that a likelihood-ratio test does not reject; z is the signed root of its statistic
         for zero. It takes some fits for each number; `columns` names those wanted, all where None. An end may be
-        infinite. Raises `ValueError` as `likelihood_ratio` does. Whatever the errors chosen, it trusts the model.
+        infinite. Raises `ValueError` as `likelihood_ratio` does. Whatever the errors chosen, it assumes that the
+        model holds.
         """
         self.fitted.refuse_tests("a profile likelihood")
         self.fitted.refuse_class_weights("profile likelihood")
@@ -207,22 +211,22 @@ class Inference:
 
     @cached_property
     def null_log_likelihood(self) -> float:
-        """The log-likelihood of who knows only the class rates (without a bias: of equal probabilities)."""
+        """The log-likelihood of the intercept-only model (without a bias: of equal probabilities)."""
         return self.fitted.null_log_likelihood
 
     @property
     def mcfadden(self) -> float:
-        """`1 - log L / log L_0`: the share of the labels' entropy that the columns explain on these rows."""
+        """McFadden's pseudo-R², `1 - log L / log L_0`: the share of the labels' entropy that is explained here."""
         return 1 - self.log_likelihood / self.null_log_likelihood
 
     @property
     def cox_snell(self) -> float:
-        """`1 - (L_0 / L)^(2 / n)`."""
+        """Cox and Snell's pseudo-R², `1 - (L_0 / L)^(2 / n)`."""
         return float(-np.expm1(2 * (self.null_log_likelihood - self.log_likelihood) / self.n))
 
     @property
     def nagelkerke(self) -> float:
-        """Cox and Snell's R^2 over the largest that it can be, `1 - L_0^(2 / n)`."""
+        """Nagelkerke's pseudo-R²: Cox and Snell's over the largest that it can be, `1 - L_0^(2 / n)`."""
         return float(self.cox_snell / -np.expm1(2 * self.null_log_likelihood / self.n))
 
     @property
@@ -244,8 +248,9 @@ class Inference:
 
         Without arguments all columns are dropped (only the class rates are left). `nested` is another fit to the same
         rows, of which this one is an extension. Raises `ValueError` under an L2 penalty and with class weights, whose
-        likelihood has no such distribution. Whatever the errors chosen, this test trusts the model. For penalty="firth"
-        it is the ratio of penalised likelihoods: weights are held at zero, and the penalty takes the whole information.
+        likelihood has no such distribution. Whatever the errors chosen, this test assumes that the model holds. For
+        penalty="firth" it is the ratio of penalised likelihoods: weights are held at zero, and the penalty takes the
+        whole information.
         """
         self.fitted.refuse_tests("a likelihood ratio")
         self.fitted.refuse_class_weights("likelihood ratio")
@@ -267,26 +272,31 @@ class Inference:
         lost = 2 * (self.log_likelihood - nested.log_likelihood)
         return ChiSquared("likelihood ratio", max(lost, 0.0), round(self.df - nested.df))
 
-    def wald(self, columns: Sequence[Any] | Any) -> ChiSquared:
-        """Wald's test that these columns matter for no class: `w^T Cov(w)^-1 w`, with the errors chosen.
+    def wald(self, columns: Sequence[Any] | Any = None) -> ChiSquared:
+        """Wald's test that these columns (all, where None) matter for no class: `w^T Cov(w)^-1 w`, with the errors
+        chosen.
 
-        Raises `ValueError` under an L2 penalty, which pulls the weights to zero, and where the covariance is singular
-        (fewer clusters than weights).
+        Raises `ValueError` under an L2 penalty, which pulls the weights to zero, and where the covariance is singular:
+        where clusters are no more than the weights tested.
         """
         self.fitted.refuse_tests("a test of zero")
-        chosen = np.array(self.fitted.columns_among(columns)) + 1 - self._from
-        other = self if self.reference is not None else replace(self, reference=0)
-        w, k = other.coefficients.estimate, len(self.columns)
-        places = (np.arange(len(w))[:, None] * k + chosen).ravel()
-        try:
-            statistic = float(w.ravel()[places] @ solve(other.covariance[np.ix_(places, places)], w.ravel()[places]))
-        except np.linalg.LinAlgError:
-            raise ValueError("the covariance of these weights is singular; there are too few clusters.") from None
-        return ChiSquared("Wald", statistic, len(places))
+        return wald_test(
+            self, list(range(self.likelihood.d)) if columns is None else self.fitted.columns_among(columns)
+        )
 
-    def column_tests(self, kind: str = "likelihood ratio") -> dict[str, Any]:
+    @property
+    def test_kind(self) -> str:
+        """The kind of test that belongs to the errors: "Wald" for robust ones, else "likelihood ratio"."""
+        return "Wald" if self.errors in ("robust", "clustered") else "likelihood ratio"
+
+    def overall(self) -> ChiSquared:
+        """A test that no column matters for any class, of the kind that belongs to the errors (`test_kind`)."""
+        return self.wald() if self.test_kind == "Wald" else self.likelihood_ratio()
+
+    def column_tests(self, kind: str | None = None) -> dict[str, Any]:
         """A test of each column for all classes at once, as columns of equal length; "likelihood ratio" (a fit for each
-        column) or "Wald"."""
+        column) or "Wald", None for the kind that belongs to the errors (`test_kind`)."""
+        kind = self.test_kind if kind is None else kind
         if kind not in ("likelihood ratio", "Wald"):
             raise ValueError(f"kind={spell(kind)} is neither 'likelihood ratio' nor 'Wald'.")
         columns = range(self.likelihood.d)
@@ -298,9 +308,16 @@ class Inference:
             "p_value": np.array([t.p_value for t in tests]),
         }
 
-    def summary(self, intervals: str = "Wald") -> Summary:
+    @property
+    def interval_kind(self) -> str:
+        """The intervals that a summary has unless it is asked for others: "profile" for Firth's penalised likelihood
+        with model-based errors, else "Wald"."""
+        return "profile" if self.fitted.firth and self.test_kind != "Wald" else "Wald"
+
+    def summary(self, intervals: str | None = None) -> Summary:
         """All of it to read: `print(...)`, `.html()`, `.frame()`; a notebook shows it as a table. `intervals`: "Wald",
-        or "profile"."""
+        or "profile"; None for `interval_kind`."""
+        intervals = self.interval_kind if intervals is None else intervals
         if intervals not in ("Wald", "profile"):
             raise ValueError(f"intervals={spell(intervals)} is neither 'Wald' nor 'profile'.")
         return Summary.of(self, self.profile() if intervals == "profile" else None)

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models import checks, targets
+from softreg.models import checks, firth, targets
 from softreg.models.features import features
 from softreg.models.predicting import Predictor
 from softreg.models.regression import SoftmaxRegression
@@ -173,6 +173,8 @@ def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], rand
 
 def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: float) -> list[Solution]:
     """The resamples of weights V (m, n) as one stack, from the model's own answer on; with both fits' worse status."""
+    if model.penalty == "firth":
+        return [_fit_firth(model, X, labels, v, resample) for resample, v in enumerate(V)]
     m = len(V)
     ratio = checks.check_parameters(model)
     strength = 0.0 if model.penalty is None else model.strength
@@ -191,6 +193,17 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
     )
     pairs = zip(nets, fits, strict=True)
     return [fit if net.converged else replace(fit, gap=max(fit.gap, net.gap), status=net.status) for net, fit in pairs]
+
+
+def _fit_firth(model: SoftmaxRegression, X: Any, labels: Array, v: Array, resample: int) -> Solution:
+    """Firth's fit of one resample with row weights v (n,), whose penalty depends on the rows that it has."""
+    drawn = np.flatnonzero(v)
+    start = model.coef_.T[None], model.intercept_[None]
+    names = getattr(model, "feature_names_in_", model._column_names)
+    try:
+        return firth.fit(model, X[drawn], labels[drawn], v[drawn], len(model.classes_), names, start)
+    except ValueError as error:
+        raise ValueError(f"in resample {resample}: {error}") from error
 
 
 def _warn(fits: list[Solution], tol: float) -> None:

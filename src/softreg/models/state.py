@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.checks import check_parameters
+from softreg.models.label_state import describe_labels, read_labels
 from softreg.optimize import Progress, Solution, Status
 from softreg.probability import Classes
 from softreg.probability.label_arrays import is_real
@@ -32,7 +33,7 @@ def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     solution = getattr(model, "solution_", None)
     metadata: dict[str, Any] = {
         "parameters": {name: _plain(getattr(model, name)) for name in PARAMETERS},
-        "classes": None if "classes" in arrays else _texts(labels),
+        "classes": None if "classes" in arrays else describe_labels(labels),
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
         "solution": None if solution is None else _describe(solution),
@@ -48,13 +49,6 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return None  # a random generator: its state is not part of the model
-
-
-def _texts(labels: NDArray[Any]) -> dict[str, Any]:
-    values = labels.tolist()
-    if not all(isinstance(v, (str, int, bool)) for v in values):
-        raise ValueError(f"labels of this kind ({labels.dtype}) cannot be stored; use text or integers.")
-    return {"dtype": "str" if labels.dtype.kind == "U" else "object", "values": values}
 
 
 def _describe(s: Solution) -> dict[str, Any]:
@@ -110,12 +104,9 @@ def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, 
 def _classes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> NDArray[Any]:
     """The classes in the dtype that they had, after checking that they are labels, each given once."""
     told = metadata["classes"]
-    if told is None:
-        classes = np.array(arrays["classes"])
-    elif not isinstance(told["values"], list) or not all(isinstance(v, (str, int)) for v in told["values"]):
-        raise ValueError("the classes are not text or integers")
-    else:
-        classes = np.array(told["values"], dtype={"str": np.str_, "object": object}[told["dtype"]])
+    if told is not None:
+        return read_labels(told)
+    classes = np.array(arrays["classes"])
     Classes.of(classes)
     return classes
 

@@ -24,11 +24,12 @@ class Summary:
         """The summary of an `Inference`, with the intervals of its `profile` where it is given."""
         fitted = found.fitted
         reference = "the mean of all classes" if found.reference is None else repr(fitted.labels[found.reference])
-        title = f"Softmax regression of {len(fitted.labels)} classes on {found.likelihood.d} columns"
-        facts, notes = _facts(found), _notes(found)
+        two, d = len(fitted.labels) == 2, found.likelihood.d
+        name = "Binary logistic regression" if two else f"Softmax regression of {len(fitted.labels)} classes"
+        title = f"{name} on {d} column{'' if d == 1 else 's'}"
+        facts, notes = _facts(found), _notes(found, profile is not None)
         if profile is not None:
-            facts.append(("intervals", "by the profile likelihood; z is the signed root of the ratio"))
-            notes = [note for note in notes if not note.startswith("Firth")]
+            facts.append(("intervals", "by the profile likelihood; z is the signed root of the likelihood ratio"))
         return cls(title, tuple(facts), tuple(notes), profile or found.coefficients, reference)
 
     @property
@@ -66,27 +67,35 @@ def _facts(found: Any) -> list[tuple[str, str]]:
         ("rows", f"{found.n:,.6g}"),
         ("log-likelihood", f"{found.log_likelihood:.4f} nats; {found.null_log_likelihood:.4f} without columns"),
         (
-            "R^2",
+            "pseudo-R²",
             f"McFadden {found.mcfadden:.4f}, Cox-Snell {found.cox_snell:.4f}, Nagelkerke {found.nagelkerke:.4f}",
         ),
         ("parameters", f"{found.df:g}" if found.fitted.strength == 0 else f"{found.df:.2f} effective"),
     ]
     if not weighted:
         facts.append(("AIC, BIC", f"{found.aic:.4f}, {found.bic:.4f}"))
-        if found.fitted.strength == 0:
-            facts.append(("all columns", str(found.likelihood_ratio())))
+    if found.fitted.strength == 0:
+        facts.append(("all columns", _overall(found)))
     return [*facts, ("errors", ERRORS[found.errors])]
 
 
+def _overall(found: Any) -> str:
+    try:
+        return str(found.overall())
+    except ValueError as error:
+        return f"no test: {error}"
+
+
 ERRORS = {
-    "model": "from the model's information",
-    "robust": "robust (sandwich): right even where the model's form is not",
-    "clustered": "robust (sandwich), for clusters of rows that depend on each other",
+    "model": "model-based: for independent rows whose probabilities have the model's form",
+    "robust": "robust (sandwich): those of the best-fitting weights; independent rows, large samples",
+    "clustered": "robust (sandwich), clustered: rows of a cluster may depend on each other; many clusters",
     "posterior": "posterior: the L2 penalty read as a normal prior",
 }
+"""What a summary says of each kind of standard errors."""
 
 
-def _notes(found: Any) -> list[str]:
+def _notes(found: Any, profiled: bool) -> list[str]:
     fitted, notes = found.fitted, []
     if fitted.strength > 0:
         notes.append(
@@ -99,10 +108,16 @@ def _notes(found: Any) -> list[str]:
             )
         )
     if fitted.firth:
-        notes.append(
-            "Firth's bias reduction. Where classes are separated or nearly so, Wald's intervals and tests mislead; "
-            "`likelihood_ratio(columns)` compares penalised likelihoods and is the better test."
+        wald = (
+            " Where classes are separated or nearly so, Wald's intervals and tests mislead; `profile()` has better "
+            "intervals, and `likelihood_ratio(columns)` compares penalised likelihoods."
         )
+        notes.append("Firth's bias reduction: the likelihood times Jeffreys' prior." + ("" if profiled else wald))
     if fitted.model.class_weight is not None:
-        notes.append("Class weights change what is estimated: the bias is that of a population so weighted.")
+        fixed = (
+            ' The errors take the weights of "balanced" as fixed.' if fitted.model.class_weight == "balanced" else ""
+        )
+        notes.append(
+            "Class weights change what is estimated: the intercept is that of a population so weighted." + fixed
+        )
     return notes

@@ -30,11 +30,7 @@ def pytorch(wish: str) -> Any:
     try:
         import torch
     except ImportError:
-        raise ImportError(
-            f"{wish} needs PyTorch, which is not installed: pip install 'softreg[torch]'. On Linux that brings CUDA's "
-            "libraries along, some gigabytes; for the CPU alone there are small wheels at "
-            "https://download.pytorch.org/whl/cpu."
-        ) from None
+        raise ImportError(f"{wish} needs PyTorch, which is not installed: pip install 'softreg[torch]'.") from None
     return torch
 
 

@@ -50,16 +50,15 @@ class TableStatistics:
     def column_tests(self) -> dict[str, ChiSquared]:
         """For each column of the table, a test that none of its features matters for any class.
 
-        A likelihood ratio, which takes a fit for each column, where the errors are those of the model; Wald's where
-        they are robust, for a likelihood ratio trusts the model.
+        A likelihood ratio, which takes a fit for each column, where the errors are model-based; Wald's where they are
+        robust, for a likelihood ratio assumes that the model holds.
         """
-        robust = self.inference.errors in ("robust", "clustered")
-        test = self.inference.wald if robust else self.inference.likelihood_ratio
+        test = self.inference.wald if self.inference.test_kind == "Wald" else self.inference.likelihood_ratio
         return {column: test(list(places)) for column, places in self.places.items() if places}
 
-    def text(self, intervals: str = "Wald") -> str:
-        """The summary (with Wald's intervals, or by the "profile" likelihood), what categories are compared with, and a
-        test of each column."""
+    def text(self, intervals: str | None = None) -> str:
+        """The summary (with intervals of this kind, as in `Inference.summary`), what categories are compared with, and
+        a test of each column."""
         tests = self.column_tests()
         wide = max(len(name) for name in tests)
         lines = [f"  {name.ljust(wide)}  {test}" for name, test in tests.items()]
@@ -102,7 +101,7 @@ def table_statistics(
         >>> table = pa.table({"age": age, "town": town, "buys": np.where(random.random(400) < p, "yes", "no")})
         >>> found = table_statistics(table, "buys")
         >>> found.against, found.inference.columns
-        ({'town': 'Bonn'}, ('(bias)', 'age', 'town=Kiel', 'town=Ulm'))
+        ({'town': 'Bonn'}, ('(intercept)', 'age', 'town=Kiel', 'town=Ulm'))
         >>> print(found.column_tests()["age"])
         likelihood ratio: 160.7 on 1 df, p < 0.001
     """
