@@ -70,9 +70,19 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             message = (
                 f"{solution.status.value} after {solution.passes} passes: the objective is "
                 f"{'proved' if solution.certified else 'estimated'} to be within {solution.gap:.1e} nats of its "
-                f"minimum, not within tol={self.tol:g}. Raise max_iter, or tol if that is near enough."
+                f"minimum, not within tol={self.tol:g}. {self._way_to_the_minimum(solution)}"
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    @staticmethod
+    def _way_to_the_minimum(solution: Solution) -> str:
+        """What to do about a fit that ended too early."""
+        if solution.status is Status.STALLED:
+            return (
+                "No step lowers it further in the precision of float64: raise strength, bring the columns to one scale "
+                "(StandardScaler), or raise tol if that is near enough."
+            )
+        return "Raise max_iter, or tol if that is near enough."
 
     def _way_to_a_proof(self) -> str:
         """What to do about a fit without a proof."""
@@ -86,8 +96,8 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "say), or use fewer columns."
             )
         return (
-            "The Hessian is singular to rounding, as it is where classes are nearly separated or where one column "
-            "almost determines another: add an L2 penalty (penalty='l2', strength=1e-6, say), or leave such columns out."
+            "The Hessian is singular to rounding, as it is where classes are nearly separated or one column almost "
+            "determines another: add an L2 penalty (penalty='l2', strength=1e-6, say), or leave such columns out."
         )
 
     def _scores(self, X: Any, probabilities: bool = False) -> Any:

@@ -24,12 +24,8 @@ import scipy.linalg as sl
 
 from softreg.optimize.basis import orthonormal
 from softreg.optimize.coordinates import Coordinates
-from softreg.optimize.descent import Outcome
 from softreg.optimize.hessian import Columns, contrasts, pairs
 from softreg.optimize.newton import factorised, self_concordant_gap, solved
-from softreg.optimize.objective import Objective
-from softreg.optimize.penalties import Penalty
-from softreg.optimize.solution import Status
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
 
@@ -54,13 +50,13 @@ DECREASE = 1e-4
 
 @dataclass(frozen=True)
 class Proof:
-    """Parameters theta (q, d + 1) of one model, objective and gap there, and the steps taken; `proved` says whether
+    """Parameters theta (q, d + 1) of one model, objective and gap there, and the steps taken; `certified` says whether
     the gap is a bound, or half the squared Newton decrement, which is an estimate."""
 
     theta: Array
     value: float
     gap: float
-    proved: bool
+    certified: bool
     steps: int
 
 
@@ -197,7 +193,8 @@ class FinalNewton:
             for _ in range(REUSED):
                 D, square = self._direction(L, here.G)
                 gap = self_concordant_gap(np.sqrt(square) * np.exp(drift / 2), R * np.exp(drift / 2))
-                best = Proof(here.theta, here.value, gap if gap <= tol else square / 2, gap <= tol, steps)
+                certified = bool(np.isfinite(gap))
+                best = Proof(here.theta, here.value, gap if certified else square / 2, certified, steps)
                 if gap <= tol:
                     return best
                 there = self._step(here, D, square)
@@ -255,28 +252,3 @@ def affordable(rows: Rows, q: int) -> bool:
         True
     """
     return (q - 1) * (rows.d + 1) <= MOST_PARAMETERS
-
-
-def certify(objective: Objective, penalty: Penalty, outcome: Outcome, tol: float) -> None:
-    """Prove the gaps of models that ended without a proof, by final Newton steps; `outcome` is brought up to date.
-
-    `penalty` is that of the whole stack. Models with an l1 part, and those that separate classes or have used up their
-    iterations, are left as they are.
-    """
-    for j, status in enumerate(outcome.status):
-        open_ended = status in (Status.UNCERTIFIED, Status.STALLED)
-        if not open_ended or not penalty.keep(np.array([j])).smooth or not affordable(objective.rows, objective.q):
-            continue
-        l2 = float(penalty.l2[j])
-        last = FinalNewton(objective.rows, objective.coordinates, objective.q, j, l2, objective.fit_intercept)
-        found = last.run(outcome.theta[j], tol)
-        objective.half_passes += 2 * last.hessians + found.steps
-        if not found.proved and not found.value <= outcome.value[j]:
-            continue
-        outcome.theta[j], outcome.value[j], outcome.gap[j] = found.theta, found.value, found.gap
-        outcome.n_iter[j] += found.steps
-        outcome.bound[j] = "self-concordance" if found.proved else "estimate"
-        if found.proved:
-            outcome.status[j] = Status.CONVERGED
-        elif found.gap <= tol:
-            outcome.status[j] = Status.UNCERTIFIED

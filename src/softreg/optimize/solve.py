@@ -12,7 +12,7 @@ from softreg.optimize.coordinates import Coordinates, standardise
 from softreg.optimize.descent import Descent, Outcome
 from softreg.optimize.dual import Summit, climb
 from softreg.optimize.few_columns import Order, on_few_columns
-from softreg.optimize.final_newton import certify
+from softreg.optimize.last_proof import certify
 from softreg.optimize.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.lean import objective_for
 from softreg.optimize.nested import newton
