@@ -20,7 +20,7 @@ from softreg.tables.choosing import Choice, fit_model
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import Names, TableError, TableWarning, column_name, column_names
 from softreg.tables.grouping import group_codes
-from softreg.tables.kinds import ASKED, Kind
+from softreg.tables.kinds import ASKED, Kind, asked_kinds
 from softreg.tables.predicting import schema_and_encoder
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
@@ -294,12 +294,7 @@ class TableClassifier:
 
     def _asked(self) -> dict[str, Kind]:
         """The kinds that were asked for, by name of the column."""
-        asked: dict[str, Kind] = {}
-        for kind in ASKED:
-            for name in column_names(getattr(self, kind.value)):
-                if asked.setdefault(name, kind) is not kind:
-                    raise TableError(f"Column {name!r} is asked for as a {asked[name].value} and as a {kind.value}.")
-        return asked
+        return asked_kinds({kind.value: getattr(self, kind.value) for kind in ASKED})
 
     def _dropped(self) -> tuple[str, ...]:
         """Columns that are no features because they were named."""

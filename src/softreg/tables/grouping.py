@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.models.keys import is_missing
+from softreg.spelling import coded
 from softreg.tables.errors import TableError, no_such_column, plural, shown
 
 
@@ -24,6 +25,8 @@ def group_codes(
 ) -> NDArray[np.int64]:
     """The group of each row (n,) as a number from 0: rows of equal values in the column `name` are of one group.
 
+    Values are equal where their text is, by `softreg.spelling`.
+
     `rows` are the numbers of the rows that count, all where None: the answer is theirs, and only they need a value.
     `what` and `advice` are words of the message. Raises `TableError` where there is no such column, where it is the
     target, and for a row without a value (null, nan, text that is empty or blank).
@@ -36,25 +39,15 @@ def group_codes(
         raise no_such_column(name, table.column_names, what)
     if name == target:
         raise TableError(f"{shown(name)} is the target; rows are grouped by another column, as that of a person.")
-    column = table.column(name)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_nested(kind):
-        raise _unusable(name, kind, what)
-    column = pc.cast(column, kind).combine_chunks()
-    if rows is not None:
-        column = column.take(pa.array(rows))
-    if pa.types.is_floating(kind):
-        column = pc.add(column, pa.scalar(0.0, kind))  # 0.0 and -0.0 are equal
+    column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
     try:
-        coded = (
-            pa.nulls(len(column), pa.int8()).dictionary_encode()
-            if pa.types.is_null(kind)
-            else column.dictionary_encode()
-        )
-    except pa.ArrowNotImplementedError:
-        raise _unusable(name, kind, what) from None
-    absent = np.array([*(is_missing(value) for value in coded.dictionary.to_pylist()), True])
-    codes = np.asarray(pc.fill_null(coded.indices, len(absent) - 1).to_numpy(), dtype=np.int64)
+        encoded = coded(column)
+    except TypeError:
+        raise TableError(
+            f"The {what} {shown(name)} has the type {column.type}; it must hold text, numbers or dates."
+        ) from None
+    absent = np.array([*(is_missing(value) for value in encoded.dictionary.to_pylist()), True])
+    codes = np.asarray(pc.fill_null(encoded.indices, len(absent) - 1).to_numpy(), dtype=np.int64)
     blank = np.flatnonzero(absent[codes])
     if len(blank):
         numbers = blank if rows is None else rows[blank]
@@ -64,10 +57,6 @@ def group_codes(
             numbers,
         )
     return codes
-
-
-def _unusable(name: str, kind: pa.DataType, what: str) -> TableError:
-    return TableError(f"The {what} {shown(name)} has the type {kind}; it must hold text, numbers or dates.")
 
 
 def split_groups(

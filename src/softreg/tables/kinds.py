@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from softreg.models import fields
+from softreg.tables.errors import Names, TableError, column_names
 
 SMALL = 20  # a text column with at most this many levels is a category, however few rows there are
 MAX_LEVELS = 1000  # with more levels than this, a level must have REPEATED rows on average to make a category
@@ -39,6 +40,25 @@ class Kind(StrEnum):
 
 FEATURES = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY, Kind.DATE, Kind.TEXT, Kind.TAGS, Kind.VECTOR)
 ASKED = (Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.TEXT)  # what the user may say that a column is
+
+
+def asked_kinds(names: Mapping[str, Names]) -> dict[str, Kind]:
+    """The kind that each column is to be taken for, by name, from the names of columns by kind.
+
+    Raises `TableError` for a column that is named for two kinds.
+
+    Example:
+        >>> asked_kinds({"text": ["message"], "category": "zip"})
+        {'zip': <Kind.CATEGORY: 'category'>, 'message': <Kind.TEXT: 'text'>}
+    """
+    asked: dict[str, Kind] = {}
+    for kind in ASKED:
+        for name in column_names(names.get(kind.value)):
+            if asked.setdefault(name, kind) is not kind:
+                raise TableError(f"Column {name!r} is asked for as a {asked[name].value} and as a {kind.value}.")
+    return asked
+
+
 MONTH_FIRST = ("month first",)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -19,8 +18,9 @@ from softreg.optimize import Status
 from softreg.tables.changes import level_changes, level_names
 from softreg.tables.codes import BooleanCode, CategoryCode, NumberCode
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, shown
+from softreg.tables.errors import Names, TableError, column_names, shown
 from softreg.tables.grouping import group_codes
+from softreg.tables.kinds import asked_kinds
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import learn_schema
@@ -77,7 +77,11 @@ def table_statistics(
     target: str,
     *,
     rows: ArrayLike | None = None,
-    drop: Sequence[str] = (),
+    drop: Names = (),
+    text: Names = (),
+    category: Names = (),
+    number: Names = (),
+    date: Names = (),
     penalty: Literal["firth"] | None = None,
     reference: str | None = None,
     errors: str | None = None,
@@ -88,6 +92,7 @@ def table_statistics(
 
     Numbers keep their units, booleans are 0 and 1, and each category is told against its most frequent level. `data`:
     a path, a pyarrow table or a data frame. `rows`: which of them, all where None. `drop`: columns to leave out.
+    `text`, `category`, `number`, `date`: columns that are to be taken for that, whatever they look like.
     `reference`: the class that others are compared with, the first unless given. `errors`: "model" or "robust".
     `clusters`: a column whose equal values mark rows that depend on each other; it is no feature. Raises `TableError`
     for a table that cannot be learned from, for separated classes and for a row without a cluster, `ValueError` for
@@ -105,15 +110,15 @@ def table_statistics(
         >>> print(found.column_tests()["age"])
         likelihood ratio: 160.7 on 1 df, p < 0.001
     """
-    dropped = (drop,) if isinstance(drop, str) else tuple(drop)
+    dropped = column_names(drop)
+    asked = asked_kinds({"text": text, "category": category, "number": number, "date": date})
     table = as_table(data, unused=set(dropped) - {clusters, target})
     chosen = row_numbers(rows, table.num_rows)
     y = labels(table, target)
     check_labels(y, target)
     groups = None if clusters is None else _clusters(table, clusters, target, chosen)
-    schema = learn_schema(
-        table, target, drop=dropped if clusters is None or clusters in dropped else (*dropped, clusters), rows=chosen
-    )
+    left_out = dropped if clusters is None or clusters in dropped else (*dropped, clusters)
+    schema = learn_schema(table, target, drop=left_out, rows=chosen, asked=asked)
     design = _told_apart(Encoder.learn(schema, table, chosen).in_units(), table, chosen)
     X, y = design.X, y if chosen is None else y[chosen]
     model = SoftmaxRegression(penalty=penalty, tol=1e-8)
