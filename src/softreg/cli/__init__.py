@@ -7,6 +7,7 @@ imported when it is asked for, so that `softreg --help` answers at once.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,21 @@ BAD_ROWS = click.option(
     show_default=True,
     help="What to do with rows that cannot be read.",
 )
+COLUMNS = {
+    "--drop": "Leave a column out; may be given several times.",
+    "--text": "Take a column for free text.",
+    "--category": "Take a column for categories, as with zip codes.",
+    "--number": "Take a column for numbers.",
+    "--date": "Take a column for dates or times.",
+}
 REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
+
+
+def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what columns are: --drop, --text, --category, --number and --date."""
+    for name, help_text in reversed(COLUMNS.items()):
+        command = click.option(name, multiple=True, metavar="COLUMN", help=help_text)(command)
+    return command
 
 
 def _strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
@@ -114,11 +129,7 @@ def main(context: click.Context) -> None:
     help="Share of rows held out.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out.")
-@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
-@click.option("--text", multiple=True, metavar="COLUMN", help="Take a column for free text.")
-@click.option("--category", multiple=True, metavar="COLUMN", help="Take a column for categories, as with zip codes.")
-@click.option("--number", multiple=True, metavar="COLUMN", help="Take a column for numbers.")
-@click.option("--date", multiple=True, metavar="COLUMN", help="Take a column for dates or times.")
+@of_columns
 @ENCODING
 @BAD_ROWS
 @click.option(
@@ -172,6 +183,7 @@ def predict(model: Path, data: Path, output: Path | None, encoding: str | None, 
 @REPORT
 @COST
 @ENCODING
+@BAD_ROWS
 @AS_JSON
 def evaluate(
     model: Path,
@@ -179,8 +191,7 @@ def evaluate(
     target: str | None,
     report: Path | None,
     costs: tuple[str, ...],
-    encoding: str | None,
-    as_json: bool,
+    **reading: Any,
 ) -> None:
     """Evaluate MODEL on DATA with known labels.
 
@@ -188,7 +199,7 @@ def evaluate(
     """
     from softreg.cli.evaluation import evaluate_table
 
-    evaluate_table(model, data, target, report, costs, encoding=encoding, as_json=as_json)
+    evaluate_table(model, data, target, report, costs, **reading)
 
 
 @main.command(short_help="Evaluate predicted probabilities in a file, from any model.")
@@ -196,8 +207,10 @@ def evaluate(
 @click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
 @REPORT
 @COST
+@ENCODING
+@BAD_ROWS
 @AS_JSON
-def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], as_json: bool) -> None:
+def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], **reading: Any) -> None:
     """Evaluate the predicted probabilities in PREDICTIONS: a column for each class, under its name, and the labels.
 
     They may come from any model. Intervals and the test of calibration assume independent rows that it was not fitted
@@ -205,7 +218,7 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     """
     from softreg.cli.auditing import audit_table
 
-    audit_table(predictions, target, report, costs, as_json=as_json)
+    audit_table(predictions, target, report, costs, **reading)
 
 
 @main.command(short_help="Coefficients of DATA with standard errors, intervals and tests.")
@@ -232,35 +245,24 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     type=click.Choice(["wald", "profile"]),
     help="profile: by the profile likelihood, preferable for few rows; the default with --penalty firth.",
 )
-@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+@of_columns
+@ENCODING
+@BAD_ROWS
 @click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
 @AS_JSON
-def statistics(
-    data: Path,
-    target: str,
-    reference: str | None,
-    errors: str | None,
-    clusters: str | None,
-    penalty: str,
-    intervals: str | None,
-    drop: tuple[str, ...],
-    output: Path | None,
-    as_json: bool,
-) -> None:
+def statistics(data: Path, target: str, output: Path | None, intervals: str | None, **order: Any) -> None:
     """Coefficients of the columns of DATA with standard errors, confidence intervals and tests.
 
     All rows are fitted without a penalty, numbers in their own units, each category against its most frequent level.
     """
     from softreg.cli.statistics import tell_statistics
 
-    settings = {
-        "reference": reference,
-        "errors": errors,
-        "clusters": clusters,
-        "penalty": "firth" if penalty == "firth" else None,
-    }
+    asked = {kind: order.pop(kind) for kind in ("text", "category", "number", "date")}
+    settings = {name: order.pop(name) for name in ("reference", "errors", "clusters")}
+    penalty = order.pop("penalty")
+    settings["penalty"] = None if penalty == "none" else penalty
     kind = "Wald" if intervals == "wald" else intervals
-    tell_statistics(data, target, output, drop, settings, intervals=kind, as_json=as_json)
+    tell_statistics(data, target, output, asked=asked, settings=settings, intervals=kind, **order)
 
 
 @main.command(short_help="Describe a model file.")

@@ -19,10 +19,11 @@ from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped
 from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import calibration, in_nats, interval_of, log_loss_remark, named
 from softreg.cli.pages import write_page
+from softreg.cli.reading import opened, read_to_evaluate
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.verdict import verdict
-from softreg.tables import labels, read_table
+from softreg.tables import labels
 from softreg.tables.writer import LABEL
 
 OWN = (LABEL, "row")
@@ -34,10 +35,19 @@ SAME = 1e-6
 """Sums that differ by less are equally exact."""
 
 
-def audit_table(data: Path, target: str, report: Path | None, costs: Sequence[str], *, as_json: bool) -> None:
+def audit_table(
+    data: Path,
+    target: str,
+    report: Path | None,
+    costs: Sequence[str],
+    *,
+    encoding: str | None = None,
+    bad_rows: str = "error",
+    as_json: bool,
+) -> None:
     """Read labels and probabilities, and say what the latter are worth."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    table = read_table(data)
+    table, rows = read_to_evaluate(opened(data, encoding, bad_rows), target, None, bad_rows)
     given = labels(table, target)
     names, P = probabilities(table, target, given)
     found = audit(P, Classes.of(names).encode(given), names)
@@ -50,7 +60,7 @@ def audit_table(data: Path, target: str, report: Path | None, costs: Sequence[st
             f"{found.rows:,} rows, {len(names):,} classes",
             found,
             None,
-            numbers=np.arange(1, found.rows + 1),
+            numbers=rows,
             table=table.drop_columns([name for name in names if name in table.column_names]),
             point=point,
         )

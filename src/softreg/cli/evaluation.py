@@ -16,10 +16,11 @@ from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import gather, named, show, show_or_dump
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
+from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.reasons import reasons
 from softreg.probability import operating_point
 from softreg.report import audit
-from softreg.tables import labels, open_table
+from softreg.tables import OpenTable, labels
 from softreg.tables.target import known_labels
 
 
@@ -31,16 +32,14 @@ def evaluate_table(
     costs: Sequence[str] = (),
     *,
     encoding: str | None = None,
+    bad_rows: str = "error",
     as_json: bool,
 ) -> None:
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
     target = _target(model, target)
-    source = open_table(data, encoding=encoding)
-    if model.schema is not None:
-        source = source.ignoring(set(source.names) - {column.name for column in model.schema.features} - {target})
-    table = source.read()
+    table, rows = _read(model, opened(data, encoding, bad_rows), target, bad_rows)
     codes = _codes(model, table, target)
 
     start = time.perf_counter()
@@ -58,7 +57,7 @@ def evaluate_table(
             f"{table.num_rows:,} rows, judged by the model in {model_path.name}",
             found,
             regression,
-            numbers=np.arange(1, table.num_rows + 1),
+            numbers=rows,
             feature_names=model.features,
             table=table,
             columns=model.table_model.describe() if model.table_model else (),
@@ -70,6 +69,15 @@ def evaluate_table(
     show_or_dump(figures, text, as_json=as_json)
     if report is not None:
         say(f"Report: {report}")
+
+
+def _read(model: Loaded, source: OpenTable, target: str, bad_rows: str) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The rows with their labels, and their numbers; columns that the model does not use are not looked at."""
+    if model.table_model is None:
+        return read_to_evaluate(source, target, None, bad_rows)
+    used = {column.name for column in model.table_model.schema_.features}
+    source = source.ignoring(set(source.names) - used - {target})
+    return read_to_evaluate(source, target, model.table_model.encoder_, bad_rows)
 
 
 def _codes(model: Loaded, table: pa.Table, target: str) -> NDArray[np.int64]:

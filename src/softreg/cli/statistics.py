@@ -14,9 +14,10 @@ import pyarrow.csv
 
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import check_writable, say
+from softreg.cli.reading import opened, read_to_fit
 from softreg.files import atomic_path
 from softreg.models.estimates import Estimates
-from softreg.tables import TableStatistics, open_table, table_statistics
+from softreg.tables import TableStatistics, table_statistics
 
 ENDINGS = (".csv",)
 
@@ -25,9 +26,12 @@ def tell_statistics(
     data: Path,
     target: str,
     output: Path | None,
-    drop: Sequence[str],
-    settings: dict[str, Any],
     *,
+    drop: Sequence[str],
+    asked: dict[str, tuple[str, ...]],
+    settings: dict[str, Any],
+    encoding: str | None,
+    bad_rows: str,
     intervals: str | None,
     as_json: bool,
 ) -> None:
@@ -38,7 +42,10 @@ def tell_statistics(
             "--intervals profile assumes that the model holds, which robust errors and clusters do not; leave one of "
             "them out."
         )
-    found = table_statistics(open_table(data), target, drop=drop, **settings)
+    apart = set(drop) - {settings["clusters"], target}
+    source = opened(data, encoding, bad_rows).ignoring(apart)
+    table = read_to_fit(source, target, drop, asked, bad_rows)
+    found = table_statistics(table, target, drop=drop, **{**settings, **asked})
     intervals = found.inference.interval_kind if intervals is None else intervals
     click.echo(_as_json(found, intervals) if as_json else found.text(intervals))
     if output is not None:

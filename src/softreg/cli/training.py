@@ -27,24 +27,21 @@ from softreg.cli.console import (
 )
 from softreg.cli.figures import chosen, gather, show, show_or_dump, told_search
 from softreg.cli.pages import write_page
-from softreg.cli.prediction import tell_skipped
+from softreg.cli.reading import opened, read_to_fit
 from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
 from softreg.probability import Classes
 from softreg.report import Audit, audit
 from softreg.rows.journal import NAME
 from softreg.tables import (
-    Kind,
     OpenTable,
     Schema,
     TableClassifier,
     check_labels,
     group_codes,
     labels,
-    open_table,
     split_groups,
     split_rows,
-    without_bad_rows,
 )
 from softreg.tables.survey import Memory, is_large, survey
 from softreg.tables.target import known_labels
@@ -86,14 +83,14 @@ def train_table(order: Order) -> None:
     check_writable(order.report, REPORT_ENDINGS, "--report")
     check_checkpoint(order)
     check_choice(order)
-    source = open_table(order.data, encoding=order.encoding, bad_rows="skip" if order.bad_rows == "skip" else "error")
+    source = opened(order.data, order.encoding, order.bad_rows)
     source = source.ignoring(set(order.drop) - {order.groups, order.target})
     (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
 
 
 def train_in_memory(order: Order, source: OpenTable) -> None:
     """Hold rows out, fit, judge and write, with all rows in memory."""
-    table = read(order, source)
+    table = read_to_fit(source, order.target, order.drop, order.asked, order.bad_rows)
     given = labels(table, order.target)
     check_labels(given, order.target)
     codes = Classes(given).encode(given)
@@ -224,17 +221,6 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
         classifier.save(order.model)
     show_or_dump(figures, text, as_json=order.as_json)
     tell_files(order)
-
-
-def read(order: Order, source: OpenTable) -> pa.Table:
-    """The table, without the rows that cannot be read where these are to be left out."""
-    if order.bad_rows != "skip":
-        return source.read()
-    asked = {name: Kind(kind) for kind, names in order.asked.items() for name in names}
-    table, left_out = without_bad_rows(source.read(), order.target, drop=order.drop, asked=asked)
-    numbers = source.input_rows(np.array(left_out, np.int64) - 1)
-    tell_skipped(source.skipped, numbers.tolist(), files=len(source.readers))
-    return table
 
 
 def fit(order: Order, table: Any, training: NDArray[np.int64] | None) -> tuple[TableClassifier, float]:
