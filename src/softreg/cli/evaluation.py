@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
@@ -35,10 +36,7 @@ def evaluate_table(
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
     target = _target(model, target)
-    source = open_table(data, encoding=encoding)
-    if model.schema is not None:
-        source = source.ignoring(set(source.names) - {column.name for column in model.schema.features} - {target})
-    table = source.read()
+    table = _table(model, data, target, encoding)
     codes = _codes(model, labels(table, target), target)
 
     start = time.perf_counter()
@@ -68,6 +66,14 @@ def evaluate_table(
     show_or_dump(figures, text, as_json=as_json)
     if report is not None:
         say(f"Report: {report}")
+
+
+def _table(model: Loaded, data: Path, target: str, encoding: str | None) -> pa.Table:
+    """The rows; columns that the model does not use need not be of one type in all files."""
+    source = open_table(data, encoding=encoding)
+    if model.schema is not None:
+        source = source.ignoring(set(source.names) - {column.name for column in model.schema.features} - {target})
+    return source.read()
 
 
 def _codes(model: Loaded, given: NDArray[np.str_], target: str) -> NDArray[np.intp]:
