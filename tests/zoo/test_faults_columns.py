@@ -198,6 +198,16 @@ def test_fault_c1_zones_of_hours_and_dates_without_marks_are_dates() -> None:
         np.testing.assert_array_equal(model.predict_proba(again), model.predict_proba(table))
 
 
+def test_words_for_missing_among_dates_are_missing_as_among_numbers() -> None:
+    found = judged(["2020-01-31", "NA", "2020-02-01", "null"])
+    assert (found.kind, found.missing) == (Kind.DATE, 2)
+    assert judged(["20230721", "NA", "20230722"], asked=Kind.DATE).kind is Kind.DATE
+    table = pa.table({"c": ["2020-01-31", "NA", "2020-02-01", ""], "y": ["a", "b", "a", "b"]})
+    model = TableClassifier("y", strength=1.0).fit(table)
+    P = model.predict_proba(table)
+    np.testing.assert_array_equal(P[1], P[3])
+
+
 # C8: durations
 
 

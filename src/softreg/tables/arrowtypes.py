@@ -38,9 +38,9 @@ class Extension:
         """The extension of a type, or of the metadata of its field where the type is not registered."""
         if isinstance(kind, pa.BaseExtensionType):
             serialize = getattr(kind, "__arrow_ext_serialize__", None)
-            return cls(kind.extension_name, serialize().decode() if serialize else "", kind.storage_type)
+            return cls(kind.extension_name, _text(serialize()) if serialize else "", kind.storage_type)
         if metadata and _NAME in metadata:
-            return cls(metadata[_NAME].decode(), metadata.get(_PARAMETERS, b"").decode(), kind)
+            return cls(_text(metadata[_NAME]), _text(metadata.get(_PARAMETERS, b"")), kind)
         return None
 
 
@@ -69,10 +69,11 @@ def plain_type(kind: pa.DataType, extension: Extension | None = None) -> pa.Data
         return pa.large_binary()
     if pa.types.is_float16(kind):
         return pa.float32()
-    if pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):
+    if pa.types.is_decimal(kind) and kind.bit_width < 128:
         return pa.decimal128(kind.precision, kind.scale)
     if _is_list(kind):
         inner = plain_type(kind.value_type)
+        inner = pa.large_string() if pa.types.is_dictionary(inner) else inner
         if inner == kind.value_type and not _is_view(kind):
             return kind
         large = pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind)
@@ -92,7 +93,7 @@ def plain_array(array: pa.Array, extension: Extension | None = None) -> pa.Array
     kind = array.type
     extension = Extension.of(kind) or extension
     goal = plain_type(kind, extension)
-    if goal == kind:
+    if goal == kind and not _null_levels(array):
         return array
     if extension is not None:
         storage = array.storage if isinstance(kind, pa.BaseExtensionType) else array
@@ -104,10 +105,14 @@ def plain_array(array: pa.Array, extension: Extension | None = None) -> pa.Array
         places = np.searchsorted(ends, np.arange(array.offset, array.offset + len(array)), side="right")
         return plain_array(array.values).take(pa.array(places))
     if pa.types.is_dictionary(kind):
-        values = plain_array(array.dictionary)
-        if pa.types.is_dictionary(goal):
-            return pa.DictionaryArray.from_arrays(array.indices, values, ordered=kind.ordered)
-        return values.take(array.indices)
+        values, indices = plain_array(array.dictionary), array.indices
+        if not pa.types.is_dictionary(goal):
+            return values.take(indices)
+        if values.null_count:  # which Arrow does not unify: null in the rows instead
+            places = pa.array(np.cumsum(np.asarray(values.is_valid())) - 1)
+            places = pc.if_else(values.is_valid(), places, pa.scalar(None, pa.int64()))
+            values, indices = values.drop_null(), pc.cast(places.take(indices), kind.index_type)
+        return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)
     if _is_list(kind):
         return _plain_list(array, goal)
     return pa.nulls(len(array), goal) if pa.types.is_struct(goal) else pc.cast(array, goal)
@@ -120,6 +125,8 @@ def _plain_list(array: pa.Array, goal: pa.DataType) -> pa.Array:
     large = pa.types.is_large_list(goal)
     build = pa.LargeListArray if large else pa.ListArray
     values = plain_array(pc.list_flatten(array))
+    if pa.types.is_dictionary(values.type):
+        values = pc.cast(values.dictionary, pa.large_string()).take(values.indices)
     places = pa.array(offsets, pa.int64() if large else pa.int32())
     return build.from_arrays(places, values, type=goal, mask=array.is_null())
 
@@ -146,12 +153,20 @@ def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = No
     """
     extension = Extension.of(column.type, None if field is None else field.metadata)
     goal = plain_type(column.type, extension)
-    if goal == column.type:
-        return column
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    if goal == column.type and not any(_null_levels(chunk) for chunk in chunks):
+        return column
     try:
         return pa.chunked_array([plain_array(chunk, extension) for chunk in chunks], type=goal)
-    except (pa.ArrowException, ValueError, OverflowError, TypeError, ImportError) as error:
+    except (
+        pa.ArrowException,
+        ValueError,
+        ArithmeticError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ImportError,
+    ) as error:
         raise unreadable(name, extension.name if extension else str(column.type), error) from error
 
 
@@ -162,13 +177,11 @@ def plain_table(table: pa.Table) -> pa.Table:
         >>> plain_table(pa.table({"x": pa.array(["a"], pa.string_view())})).schema.types
         [DataType(large_string)]
     """
-    fields = [(field, plain_field(field)) for field in table.schema]
-    if all(before.type == after.type for before, after in fields):
-        return table
-    for place, (before, after) in enumerate(fields):
-        if before.type != after.type:
-            column = plain_column(table.column(place), before.name, before)
-            table = table.set_column(place, after, column)
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        plain = plain_column(column, field.name, field)
+        if plain is not column:
+            table = table.set_column(place, plain_field(field), plain)
     return table
 
 
@@ -233,10 +246,19 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
 def _may_be_level(kind: pa.DataType) -> bool:
     """Whether a dictionary of these values is a category; dates and lists are decoded."""
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return bool(is_text(kind) or pa.types.is_boolean(kind) or number)
+
+
+def _null_levels(array: pa.Array) -> bool:
+    """Whether an array is a dictionary of which a level is null."""
+    return bool(pa.types.is_dictionary(array.type) and array.dictionary.null_count)
 
 
 def _is_list(kind: pa.DataType) -> bool:

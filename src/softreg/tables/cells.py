@@ -218,6 +218,19 @@ def means_missing(levels: pa.Array) -> NDArray[np.bool_]:
     return flags(pc.is_in(folded, value_set=words(MISSING_NUMBERS).cast(folded.type)))
 
 
+def without_words(cells: Levels) -> Levels:
+    """The same column, where words for a missing number, such as NA, are missing: so it is among dates.
+
+    Example:
+        >>> without_words(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
+        array([-1,  0])
+    """
+    gone = means_missing(cells.levels)
+    if not gone.any():
+        return cells
+    return Levels(cells.levels, np.append(np.where(gone, -1, np.arange(len(gone))), -1)[cells.codes], cells.storage)
+
+
 def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """How often each of `size` levels is seen; missing rows (-1) are not counted.
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.models import fields
-from softreg.tables.cells import Dates, Levels, Lists, Numbers, as_text, read_column
+from softreg.tables.cells import Dates, Levels, Lists, Numbers, as_text, read_column, without_words
 from softreg.tables.codes import Entry
 from softreg.tables.dates import DAY, parse_dates
 from softreg.tables.errors import TableError, shown
@@ -158,6 +158,7 @@ def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Flo
             cells = again
     if not isinstance(cells, Levels) or (cells.storage == "boolean" and len(cells.levels)):
         raise retyped(name, "dates", f"values of the type {column.type}")
+    cells = without_words(cells)
     seconds = parse_dates(cells.levels, day_first)
     return np.append(seconds, np.nan)[cells.codes], np.append(~np.isnan(seconds), True)[cells.codes]
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.arrowtypes import plain_type
+from softreg.tables.arrowtypes import plain_column
 from softreg.tables.cells import (
     Dates,
     Levels,
@@ -20,6 +20,7 @@ from softreg.tables.cells import (
     parse_numbers,
     pick,
     read_column,
+    without_words,
 )
 from softreg.tables.dates import are_dates, day_first, parse_dates
 from softreg.tables.errors import TableError, listed, plural, shown
@@ -62,7 +63,7 @@ def judge(
        text (three words or more a value on average) or an identifier;
     6. lists of words are tags, lists of numbers a vector.
 
-    Missing is an empty or blank field or a null; among numbers also NA, N/A, #N/A, NaN, null and None in any
+    Missing is an empty or blank field or a null; among numbers and dates also NA, N/A, #N/A, NaN, null and None in any
     case. In a category these are levels like any other word, as "unknown" is.
 
     Raises `TableError` for an infinite number, for a column of many numbers in which a few words stand
@@ -77,6 +78,7 @@ def judge(
         >>> judge("year", pa.chunked_array([[2019, 2020]]), asked=Kind.CATEGORY).levels
         ('2019', '2020')
     """
+    column = plain_column(column, name)
     if asked is not None:
         return judge_as(asked, name, column, rows)
     cells = read_column(column, name)
@@ -86,7 +88,7 @@ def judge(
         return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
     if isinstance(cells, Numbers):
         found = numbers(name, cells.values, rows)
-        duration = pa.types.is_duration(plain_type(column.type)) and found.kind is Kind.NUMBER
+        duration = pa.types.is_duration(column.type) and found.kind is Kind.NUMBER
         return replace(found, reason=f"durations in seconds, {found.reason}") if duration else found
     return _judge_levels(name, cells, rows)
 
@@ -117,6 +119,7 @@ def judge_as(asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.i
         values, ok = parse_numbers(cells.levels)
         _all_read(name, asked, cells, ok)
         return numbers(name, np.append(values, np.nan)[cells.codes], rows, sure=True)
+    cells = without_words(cells)
     _all_read(name, asked, cells, ~np.isnan(parse_dates(cells.levels, day_first(cells.levels) is not False)))
     return text_dates(name, cells, rows, "as asked; ")
 
@@ -132,10 +135,10 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> C
         return constant(name, levels[0].as_py() if len(seen) else None)
     like = ""
     if cells.storage == "text":
-        if are_dates(levels):
-            like = no_dates(name, cells)
+        if are_dates(levels.filter(pa.array(~means_missing(levels)))):
+            like = no_dates(name, without_words(cells))
             if not like:
-                return text_dates(name, cells, rows)
+                return text_dates(name, without_words(cells), rows)
         values, ok = parse_numbers(levels)
         if ok.all() and not np.isnan(values).all() and not _zero_padded(levels):
             every = np.append(parse_numbers(cells.levels)[0], np.nan)[cells.codes]
