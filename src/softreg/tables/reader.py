@@ -70,8 +70,8 @@ class OpenTable:
     def read(self) -> pa.Table:
         """The whole table in memory; raises `TableError` where it has no rows."""
         tables = [reader.read(self.schema) for reader in self.readers]
-        self.counts = [table.num_rows for table in tables]
-        self.skipped = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
+        self.counts[:] = [table.num_rows for table in tables]
+        self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
         table = pa.concat_tables(tables)
         if table.num_rows == 0:
             names = listed(table.column_names, 20)
