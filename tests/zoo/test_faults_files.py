@@ -268,6 +268,17 @@ def test_fault_e3_offsets_and_indices_out_of_range_never_reach_a_kernel(tmp_path
     assert "is a damaged or truncated Parquet file" in refusal(tmp_path / "t.parquet")
 
 
+def test_fault_e3_damaged_buffers_of_a_table_in_memory_are_refused() -> None:
+    coded = pa.DictionaryArray.from_arrays(pa.array([0, 1, 7] * 20, pa.int8()), pa.array(["a", "b"]), safe=False)
+    latin = pa.array([b"\xe9", b"x", b"y"] * 20).view(pa.string())
+    for column in (coded, latin):
+        table = pa.table({"x": range(60), "y": ["n", "y"] * 30, "damaged": column})
+        with pytest.raises(TableError, match="Column 'damaged' is no valid Arrow array"):
+            TableClassifier("y").fit(table)
+        with pytest.raises(TableError, match="Column 'damaged' is no valid Arrow array"):
+            TableClassifier("damaged").fit(table)
+
+
 def test_fault_c2_a_quoted_line_break_in_the_header(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('"Umsatz\n(in €)";"b;c"\r\n1;2\r\n3;4\r\n', "utf-8")

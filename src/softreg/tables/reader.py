@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.tables.damage import check_buffers
 from softreg.tables.errors import TableError, listed, shown
 from softreg.tables.parts import PartReader, open_part
 from softreg.tables.sources import PARQUET_ENDINGS, find_parts, is_source
@@ -161,8 +162,7 @@ def as_table(data: Any, *, encoding: str | None = None, bad_rows: Literal["error
         return data.read()
     if is_source(data):
         return read_table(data, encoding=encoding, bad_rows=bad_rows)
-    if not isinstance(data, pa.Table):
-        data = _frame_to_arrow(data)
+    data = check_buffers(data) if isinstance(data, pa.Table) else _frame_to_arrow(data)
     check_names(data.column_names, "the table")
     return data
 
