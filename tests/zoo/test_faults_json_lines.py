@@ -123,3 +123,21 @@ def test_fault_a18_whole_numbers_that_float64_would_merge_are_refused(tmp_path: 
     assert "Line 2" in refusal(path)
     path.write_text('{"x":0.5}\n{"x":123456789012345680000}\n{"x":-1}\n', "utf-8")  # as JavaScript writes its numbers
     assert read_table(path)["x"].to_pylist() == [0.5, 1.2345678901234568e20, -1]
+
+
+def test_fault_a18_large_ids_beside_rows_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("softreg.tables.jsonlines.HELD", 0)  # as with a large file, which is parsed twice
+    ids = [2**60 + 1, 2**53 + 1, 7, 2**61 + 3]
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(f'{{"id":{i}}}\n' for i in ids) + '{"id":"word"}\n{"id":9007199254740995}\n', "utf-8")
+    table = open_table(path, bad_rows="skip")
+    assert table.read()["id"].to_pylist() == [*ids, 2**53 + 3]
+    assert [number for _, number, _ in table.skipped] == [5]
+
+
+@pytest.mark.parametrize("piece", ['\\"', '"', "\\", '"\\', '["', "[", '{"a":', ",", "\\u", '"a":'])
+def test_fault_e1_a_long_line_of_one_piece_is_refused_at_once(tmp_path: Path, piece: str) -> None:
+    path = tmp_path / "t.jsonl"
+    for start in ("", '{"a":"', '{"a":[[[[', "[" * 20 + "{" * 20 + '"'):
+        path.write_text('{"a":1}\n' + start + piece * 300_000 + "\n", "utf-8")
+        assert "Line 2" in refusal(path)
