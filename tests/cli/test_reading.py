@@ -1,4 +1,4 @@
-"""The options that error messages advise are there: kinds of columns in `statistics`, `--bad-rows` where rows are read."""
+"""Options that error messages advise: kinds of columns in `statistics`, `--bad-rows` where rows are read."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from softreg.tables.errors import TableError
+from softreg.tables.errors import TableError, shown
 from softreg.tables.sources import Part, damaged
 
 MOST_ROWS = 1 << 31
@@ -47,3 +47,19 @@ def checked(rows: Rows) -> Rows:
         raise pa.ArrowInvalid(f"a batch of {rows.num_rows:,} rows")
     rows.validate(full=True)
     return rows
+
+
+def check_buffers(table: pa.Table) -> pa.Table:
+    """The table of a caller, whose arrays are valid; raises `TableError` for a column of damaged buffers.
+
+    Example:
+        >>> check_buffers(pa.table({"a": [1, 2]})).num_rows
+        2
+    """
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            reason = " ".join(str(error).split())
+            raise TableError(f"Column {shown(name)} is no valid Arrow array ({reason}); make it again.") from None
+    return table

@@ -18,7 +18,7 @@ import pyarrow.csv as pa_csv
 from softreg.tables.arrays import flags
 from softreg.tables.decoding import NO_CHARACTER, ArrowSource, DecodedStream, not_encoded
 from softreg.tables.dialect import find_dialect
-from softreg.tables.errors import TableError, plural, shown
+from softreg.tables.errors import LONGEST_SHOWN, TableError, plural, shown
 from softreg.tables.row_index import named_fields
 from softreg.tables.where import input_numbers
 
@@ -154,8 +154,11 @@ class Delimited:
         """Note a row of the wrong length."""
         number = (row.number or 1) - 1 - self.announced
         self._short.append(number)
-        self.skipped.append((number, row.text.replace(NO_CHARACTER, "\ufffd")))
+        self._note(number, row.text)
         return "skip"
+
+    def _note(self, number: int, text: str) -> None:
+        self.skipped.append((number, text[:LONGEST_SHOWN].replace(NO_CHARACTER, "\ufffd")))
 
     def _decodable(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
         """The rows of a batch without bytes that are not in the encoding; `before` are the rows ahead of it."""
@@ -166,7 +169,7 @@ class Delimited:
             return batch
         numbers = input_numbers(before + np.flatnonzero(bad), self._short)
         for number, row in zip(numbers.tolist(), batch.filter(pa.array(bad)).to_pylist(), strict=True):
-            self.skipped.append((number, self.delimiter.join(row.values()).replace(NO_CHARACTER, "\ufffd")))
+            self._note(number, self.delimiter.join(row.values()))
         return batch.filter(pa.array(~bad))
 
     @contextmanager

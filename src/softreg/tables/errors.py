@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+LONGEST_SHOWN = 1000  # characters of a row that was left out, of which no more is kept
 LONGEST_NAME = 60  # characters; a longer name of a column is rather a value
 
 

@@ -32,8 +32,8 @@ class TypeConflict(ValueError):
 class JsonType:
     """The type of a column: "missing", "boolean", "whole number", "number", "text", "list" or "object".
 
-    `low` and `high` are the range of whole numbers, `merges` is one of them that float64 would round to another number;
-    `item` is the type of the items of lists, `fields` are the types of the values of objects by key.
+    `low` and `high` are the range of whole numbers, `merges` is the least of them that float64 would round to another
+    number; `item` is the type of the items of lists, `fields` are the types of the values of objects by key.
 
     Example:
         >>> infer_type([1, None, 2.5]).kind, infer_type([[1], []]).item.kind
@@ -93,7 +93,7 @@ def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
         if max(high, -low) >= 10**_DIGITS:
             raise TypeConflict(f"a whole number of more than {_DIGITS} digits")
         odd = [v for v in values if not _is_float(v)] if max(high, -low) > EXACT else []
-        return JsonType("whole number", low, high, odd[0] if odd else None)
+        return JsonType("whole number", low, high, min(odd, default=None))
     if kind is float:
         if not (math.isfinite(min(values)) and math.isfinite(max(values))):
             raise TypeConflict("a number beyond 1.8e308, the largest of float64")
@@ -120,8 +120,8 @@ def common_type(one: JsonType, other: JsonType) -> JsonType:
     if one.kind == "missing":
         return other
     if one.kind == other.kind == "whole number":
-        merges = one.merges if one.merges is not None else other.merges
-        return JsonType(one.kind, min(one.low, other.low), max(one.high, other.high), merges)
+        merged = [value for value in (one.merges, other.merges) if value is not None]
+        return JsonType(one.kind, min(one.low, other.low), max(one.high, other.high), min(merged, default=None))
     if {one.kind, other.kind} == {"whole number", "number"}:
         whole = one if one.kind == "whole number" else other
         if whole.merges is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.tables.decoding import not_encoded
-from softreg.tables.errors import TableError, shown
+from softreg.tables.errors import LONGEST_SHOWN, TableError, shown
 from softreg.tables.json_columns import DEEPEST, MISSING, JsonType, TypeConflict, common_type, infer_type, to_arrow
 
 BLOCK = 1 << 22
@@ -25,7 +25,7 @@ CELLS = 4_000_000
 """Cells of a batch, at most: rows of very many keys come in smaller batches."""
 MOST_COLUMNS = 50_000
 """Different keys of a file, at most."""
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?')  # it matches wherever it begins, so one reading of a line is enough
 _BRACKET = re.compile(r"[\[{]|[\]}]")
 
 Row = tuple[int, int, dict[str, Any]]
@@ -195,7 +195,7 @@ class JsonLines:
 
     def _leave_out(self, row: int, line: int, text: str, why: str) -> None:
         if self.skip:
-            self.skipped.append((row, text))
+            self.skipped.append((row, text[:LONGEST_SHOWN]))
             return
         raise TableError(
             f"Line {line:,} of {self.where!r} cannot be read ({why}): {shown(text, 80)}. Expected an object like "

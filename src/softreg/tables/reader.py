@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.tables.arrowtypes import plain_table, together
+from softreg.tables.damage import check_buffers
 from softreg.tables.errors import TableError, listed, shown
 from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
@@ -198,7 +199,7 @@ def as_table(
         return open_table(data, encoding=encoding, bad_rows=bad_rows).ignoring(unused).read()
     if isinstance(data, pa.Table):
         check_names(data.column_names, "the table")
-        return plain_table(data)
+        return plain_table(check_buffers(data))
     from softreg.tables.frames import frame_to_arrow
 
     return frame_to_arrow(data, frozenset(unused))

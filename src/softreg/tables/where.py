@@ -89,12 +89,12 @@ def placed(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", b
     """
     ends = input_numbers([kept, kept + max(1, batch.num_rows) - 1], left_out)
     inside = sorted({number for number in left_out if ends[0] < number < ends[1]})
-    told = {ROW: str(ends[0] - 1).encode(), BEFORE: str(before).encode()}
+    metadata = {ROW: str(ends[0] - 1).encode(), BEFORE: str(before).encode()}
     if file:
-        told[FILE] = file.encode(errors="replace")
+        metadata[FILE] = file.encode(errors="replace")
     if inside:
-        told[LEFT_OUT] = " ".join(map(str, inside)).encode()
-    return batch.replace_schema_metadata(told)
+        metadata[LEFT_OUT] = " ".join(map(str, inside)).encode()
+    return batch.replace_schema_metadata(metadata)
 
 
 def numbers_of(batch: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
