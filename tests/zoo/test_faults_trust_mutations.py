@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,8 @@ Edit = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
 def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stored]:
     """A file of every kind of model, as read."""
     folder, found = tmp_path_factory.mktemp("models"), {}
-    with pytest.warns() as _:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         fitted = models()
     for name, model in fitted.items():
         model.save(folder / "m.softreg")
