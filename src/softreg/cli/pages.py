@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHOWN_TEXT = 200  # characters of a cell
 LEAST_ROWS = 50  # below, labels are not doubted
 MOST_DOUBTFUL = 12  # rows whose labels are shown as doubtful
-LEAST_DOUBT = 0.2  # probability of a wrong label from which a row is shown
+LEAST_DOUBT = 0.2  # suspicion from which a row is shown
 
 
 def write_page(

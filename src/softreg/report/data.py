@@ -21,7 +21,7 @@ WHY = "why predicted"
 class ShownRow:
     """One row that a report shows: number, labels, and its cells (column -> text) or its image (2-D).
 
-    `p_wrong` is the probability that the given label is wrong, where it was asked for.
+    `p_wrong` is the suspicion score of the given label (`softreg.label_audit`), where it was asked for.
 
     >>> ShownRow(7, "spam", "ham", probability=0.25, surprisal_bits=2.0, cells={"text": "You won"}).surprisal_bits
     2.0
@@ -64,7 +64,7 @@ class ReportData:
     names; `image_shape` (height, width), where the d features are the pixels of an image in row order. `path` are
     the strengths among which cross-validation chose.
     `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. `doubtful` are rows
-    whose labels may be wrong, `expected_wrong` how many such there may be in all; `information` has (column, nats that
+    whose labels may be wrong, `expected_wrong` how many there are beyond what chance explains; `information` has (column, nats that
     it tells alone) pairs, `added` what each adds to the others, `code` the description length of the training labels
     and `effects` what features do to probabilities; `operating` what decisions by a matrix of costs lead to.
     `trained` says whether there was a fit to speak of. Raises `ValueError` where the shapes do not fit one another.

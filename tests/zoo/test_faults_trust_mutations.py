@@ -1,20 +1,30 @@
-"""Model files whose metadata and arrays were edited and whose checksum was made anew, from a seed."""
+"""Model files whose metadata and arrays were edited and whose checksum was made anew: refused, or harmless."""
 
 from __future__ import annotations
 
 import copy
+import os
 import random
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
 from safetensors.numpy import save
 
 import softreg
+from softreg.cli import main
 from softreg.models import storage
+from softreg.models.storage import ModelFileError, Stored, read_model
+from softreg.tables.predicting import TablePredictor
 
+MUTATIONS = int(os.environ.get("SOFTREG_MUTATIONS", "40"))
+"""Edited files of each of seven models; 1,430 make 10,000."""
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 7, 0.0, -0.0, 0.5, -2.5, 1e308, -1e308, 5e-324, 1e-300, 1e18, 2**31, 2**53, 2**63,
     -(2**63), 10**30, 10**400, "", "x", "nan", "inf", "number", "category", "text", "date", "l1", "auto", "balanced",
@@ -86,12 +96,6 @@ def packed(kind: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -
     return save(plain, metadata={"softreg": storage._canonical(note)})
 
 
-def write(path: Path, data: bytes) -> Path:
-    """Write one of them to a file."""
-    path.write_bytes(data)
-    return path
-
-
 def _places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any, tuple[Any, ...]]]:
     """Every (container, key, path) below a node; long lists by their first and last items."""
     if isinstance(node, dict):
@@ -155,3 +159,155 @@ def _edit_array(arrays: dict[str, np.ndarray], choose: random.Random) -> str:
     elif a.size:
         a.flat[:] = a.flat[0]
     return f"{what} of the array {name}"
+
+
+KINDS = ("table", "narrow table", "table with a path", "regression", "integers", "selection", "elastic")
+Edit = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stored]:
+    """A file of every kind of model, as read."""
+    folder, found = tmp_path_factory.mktemp("models"), {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = models()
+    for name, model in fitted.items():
+        model.save(folder / "m.softreg")
+        found[name] = read_model(folder / "m.softreg")
+    return found
+
+
+def rows(name: str) -> Any:
+    """New rows for a model."""
+    return table(30) if "table" in name else np.random.default_rng(5).normal(size=(30, 3))
+
+
+def check_probabilities_or_refusal(path: Path, name: str) -> str:
+    """Load and predict: "" where it predicts distributions, the message where it is refused; anything else fails."""
+    try:
+        model = softreg.load(path)
+    except ModelFileError as error:
+        refused = str(error)
+    else:
+        refused = ""
+    assert len(refused) < 400
+    assert "\n" not in refused
+    if refused:
+        return refused
+    try:
+        P = np.asarray(model.predict_proba(rows(name)))
+    except ValueError as error:  # numbers so far from the training rows that logits overflow, and the like
+        return str(error)
+    assert np.isfinite(P).all()
+    assert (P >= 0).all()
+    assert P.sum(axis=1) == pytest.approx(np.ones(30), abs=1e-6)
+    return ""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", KINDS)
+def test_fault_e7_edited_files_are_refused_or_harmless(stored: dict, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "edited.softreg"
+    for number, (what, data) in enumerate(mutated(stored[name], MUTATIONS, seed=3)):
+        path.write_bytes(data)
+        try:
+            check_probabilities_or_refusal(path, name)
+            if "table" in name:
+                file = read_model(path)
+                try:
+                    P = TablePredictor.from_state(file.arrays, file.metadata).probabilities(rows(name))
+                except ValueError:
+                    continue
+                assert np.isfinite(P).all()
+            if number % 20 == 0:
+                done = CliRunner().invoke(main, ["inspect", str(path)])
+                assert done.exit_code in (0, 2), done.output
+                assert done.exception is None or isinstance(done.exception, SystemExit)
+        except Exception as error:
+            raise AssertionError(f"{name}, {what}: {error!r}") from error
+
+
+def code(kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The code of the first column of a kind."""
+    return lambda metadata: next(one for one in metadata["encoder"]["codes"] if one["code"] == kind)
+
+
+def put(kind: str, **changes: Any) -> Edit:
+    """Change fields of the code of a column."""
+    return lambda metadata, _: code(kind)(metadata).update(copy.deepcopy(changes))
+
+
+def heavy(metadata: dict[str, Any], _: dict[str, np.ndarray]) -> None:
+    """Knots out of order."""
+    next(one for one in metadata["encoder"]["codes"] if one.get("knots"))["knots"].reverse()
+
+
+def twice(metadata: dict[str, Any], _: dict[str, np.ndarray]) -> None:
+    """A code twice, in the place of another."""
+    metadata["encoder"]["codes"][1] = copy.deepcopy(metadata["encoder"]["codes"][0])
+
+
+def swapped(metadata: dict[str, Any], _: dict[str, np.ndarray]) -> None:
+    """Codes in another order than the columns of the schema."""
+    metadata["encoder"]["codes"].reverse()
+
+
+def same_class(metadata: dict[str, Any], _: dict[str, np.ndarray]) -> None:
+    """A class twice."""
+    metadata["model"]["classes"]["values"][1] = metadata["model"]["classes"]["values"][0]
+
+
+def one_nan(_: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """A weight that is no number."""
+    arrays["model.coef"].flat[3] = np.nan
+
+
+def fewer(_: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """A feature less than the encoder makes."""
+    arrays["model.coef"] = arrays["model.coef"][:, 1:]
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (put("number", scale=0), "'scale' is 0, and must be a finite number above 0"),
+        (put("number", scale=-1.0), "'scale' is -1.0"),
+        (put("number", mean=10**400), "'mean' is 1000"),
+        (put("number", name=["size"]), r"'name' is \['size'\], and must be text"),
+        (put("number", knots=[0.0, 1.0], scores=[0.0]), "2 knots"),
+        (put("boolean", words=["no", "no"]), "'words' holds 'no' twice"),
+        (put("boolean", mean=3.0), "is no boolean"),
+        (put("category", levels="abc"), "'levels' is 'abc', and must be a list of texts"),
+        (put("category", pooled=-1), "'pooled' is -1, and must be a count"),
+        (put("date", parts=["year", "year"]), "'parts' holds 'year' twice"),
+        (put("date", mean=1e300), "no date"),
+        (put("vector", means=[None, 1.0, 2.0]), "must be a list of finite numbers"),
+        (put("tags", levels=["t1", "t1"]), "'levels' holds 't1' twice"),
+        (heavy, "the numbers of 'knots' are out of order"),
+        (twice, "two of the coded column"),
+        (swapped, "the features of the schema are"),
+        (same_class, "given twice|two of the class"),
+        (one_nan, "the weights are not finite numbers"),
+        (fewer, "do not fit"),
+    ],
+)
+def test_fault_e7_what_is_wrong_is_told(stored: dict, tmp_path: Path, edit: Edit, told: str) -> None:
+    file = stored["narrow table"]
+    metadata, arrays = copy.deepcopy(file.metadata), {k: a.copy() for k, a in file.arrays.items()}
+    edit(metadata, arrays)
+    path = tmp_path / "edited.softreg"
+    path.write_bytes(packed(file.kind, arrays, metadata))
+    with pytest.raises(ModelFileError, match=told):
+        softreg.load(path)
+    with pytest.raises(ValueError, match=told):
+        TablePredictor.from_state(arrays, metadata)
+    for command in (["inspect", path], ["predict", path, _written(tmp_path)]):
+        done = CliRunner().invoke(main, [str(part) for part in command])
+        assert done.exit_code == 2
+        assert "Traceback" not in done.output
+
+
+def _written(folder: Path) -> Path:
+    pq.write_table(table(20), folder / "t.parquet")
+    return folder / "t.parquet"
