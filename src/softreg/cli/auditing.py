@@ -1,4 +1,4 @@
-"""`softreg audit`: what probabilities are worth that stand in a file, whoever made them."""
+"""`softreg audit`: evaluate predicted probabilities in a file, from any model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROUNDED = 0.02
 
 
 def audit_table(data: Path, target: str, report: Path | None, costs: Sequence[str], *, as_json: bool) -> None:
-    """Read labels and probabilities, and say what the latter are worth."""
+    """Read labels and probabilities, and evaluate the probabilities."""
     check_writable(report, REPORT_ENDINGS, "--report")
     table = read_table(data)
     given = labels(table, target)
