@@ -19,6 +19,8 @@ from softreg.probability import bootstrap_means, check_calibration, interval, sc
 ACCURACIES = (0.997, 0.97, 0.8)
 PREDICTED = ("right", "doubled logits", "halved logits", "label noise")
 NOISE = 0.005
+LEAST = 1e-250
+"""Least probability of a class."""
 
 
 def scale_of(accuracy: float, q: int) -> float:
@@ -34,10 +36,11 @@ def scale_of(accuracy: float, q: int) -> float:
 def draw(random: np.random.Generator, n: int, q: int, scale: float, predicted: str) -> tuple[np.ndarray, np.ndarray]:
     """Predicted and true probabilities of n rows."""
     o = scale * random.normal(size=(n, q))
-    truth = softmax(o)
+    truth = np.maximum(softmax(o), LEAST)  # an underflow to 0 would make the expected log loss infinite
     if predicted == "label noise":
         return truth, (1 - NOISE) * truth + NOISE / q
-    return softmax({"right": 1.0, "doubled logits": 2.0, "halved logits": 0.5}[predicted] * o), truth
+    factor = {"right": 1.0, "doubled logits": 2.0, "halved logits": 0.5}[predicted]
+    return np.maximum(softmax(factor * o), LEAST), truth
 
 
 def labels(random: np.random.Generator, truth: np.ndarray) -> np.ndarray:
@@ -47,8 +50,7 @@ def labels(random: np.random.Generator, truth: np.ndarray) -> np.ndarray:
 def scores(P: np.ndarray, score: str) -> np.ndarray:
     """Score (n, q) of each row for each label that it may have."""
     if score == "log loss":
-        with np.errstate(divide="ignore"):
-            return 0.0 - np.log(P)
+        return -np.log(P)
     return (P * P).sum(axis=1, keepdims=True) + 1 - 2 * P
 
 
@@ -58,7 +60,7 @@ def covered(
     """Shares of samples whose interval contains the expected score: ours, and that of the percentile bootstrap."""
     random, scale = np.random.default_rng(n + q), scale_of(accuracy, q)
     P, truth = draw(random, 200_000, q, scale, predicted)
-    expected = float((truth * np.nan_to_num(scores(P, score), posinf=745.0)).sum(axis=1).mean())
+    expected = float((truth * scores(P, score)).sum(axis=1).mean())
     ours, theirs = 0, 0
     for _ in range(samples):
         P, truth = draw(random, n, q, scale, predicted)

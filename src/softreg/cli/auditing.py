@@ -1,4 +1,4 @@
-"""`softreg audit`: what probabilities are worth that stand in a file, whoever made them."""
+"""`softreg audit`: evaluate predicted probabilities in a file, from any model."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def audit_table(
     bad_rows: str = "error",
     as_json: bool,
 ) -> None:
-    """Read labels and probabilities, and say what the latter are worth."""
+    """Read labels and probabilities, and evaluate the probabilities."""
     check_writable(report, REPORT_ENDINGS, "--report")
     table, rows = read_to_evaluate(opened(data, encoding, bad_rows), target, None, bad_rows)
     given = labels(table, target)

@@ -1,4 +1,4 @@
-"""`softreg evaluate`: what a model is worth on a table whose labels are known."""
+"""`softreg evaluate`: evaluate a model on a table with known labels."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def evaluate_table(
         write_page(
             report,
             f"{target} from {data.name}",
-            f"{table.num_rows:,} rows, judged by the model in {model_path.name}",
+            f"{table.num_rows:,} rows, predicted by the model in {model_path.name}",
             found,
             regression,
             numbers=rows,

@@ -1,4 +1,4 @@
-"""`softreg train`: from a table to a model, and what it is worth on rows held out."""
+"""`softreg train`: from a table to a model, and its evaluation on held-out rows."""
 
 from __future__ import annotations
 
@@ -200,7 +200,9 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
             )
     found = survey(source, order.target, seed=order.seed, test_size=order.test_size)
     if found.held is None and found.rows:
-        raise Complaint(f"None of the {found.rows:,} rows was held out to judge by; choose a larger --test-size.")
+        raise Complaint(
+            f"None of the {found.rows:,} rows was held out for the evaluation; choose a larger --test-size."
+        )
     classifier, seconds = fit(order, found, None)
     schema, model = classifier.schema_, classifier.model_
     assert found.held is not None
@@ -214,7 +216,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     figures = gather(judged, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
     split = f"{found.training:,} to train on, {found.tested:,} held out"
     if len(codes) < found.tested:
-        split += f", {len(codes):,} of these judged"
+        split += f", {len(codes):,} of these evaluated"
     how = chosen(classifier.path_, classifier.rule)
     text = show(figures, judged, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
     if order.model is not None:

@@ -1,4 +1,4 @@
-"""What probabilities were worth, in numbers, pictures and one page of HTML: audit a model, write a report."""
+"""Evaluation of predicted probabilities in numbers, figures and one page of HTML: audit a model, write a report."""
 
 from softreg.report.audit import Audit, ClassAudit, audit
 from softreg.report.data import WHY, Effect, ReportData, ShownRow, show_rows

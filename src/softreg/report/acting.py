@@ -1,4 +1,4 @@
-"""What acting on a two-class model would bring: the most likely rows first, as far as one's means reach."""
+"""Gains and lift of a two-class model: precision and recall among the rows of largest probability."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from softreg.report.audit import Audit
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-"""Parts of the rows that one might act on."""
+"""Shares of the rows, from the largest probability down."""
 LEAST_ROWS = 5
-"""Rows of the wanted class, at least, for shares to mean anything."""
+"""Rows of the class, at least, for which gains are computed."""
 
 
 @dataclass(frozen=True)
 class Acting:
-    """Acting on the `share` of rows that are most likely `wanted`: all at or above `threshold`.
+    """The `share` of rows of largest probability, all at or above `threshold`.
 
-    `hits` of `rows` were so (precision = hits / rows), which is `found` of all there were; `lift` is how many times
-    more often than among rows picked blindly.
+    `hits` of its `rows` are of the class (precision = hits / rows), the share `found` of the class (recall); `lift` is
+    precision divided by the class rate.
     """
 
     share: float
@@ -32,13 +32,13 @@ class Acting:
 
     @property
     def precision(self) -> float:
-        """The share of these rows that are of the class wanted."""
+        """The share of these rows that are of the class."""
         return self.hits / self.rows
 
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """What acting brings at some shares (`steps`), and the whole curve: `found` (n + 1,) after 0 .. n rows."""
+    """Gains at some shares of the rows (`steps`), and the whole curve: recall `found` (n + 1,) after 0 .. n rows."""
 
     wanted: str
     total: int
@@ -49,7 +49,7 @@ class Gains:
 def gains(audit: Audit) -> Gains | None:
     """The gains of a two-class audit for its rarer class; None for more classes and where too few rows are so.
 
-    Rows of equal probability come in the order of the rows, which says nothing of their labels.
+    Rows of equal probability keep the order of the rows.
 
     >>> from softreg.report.audit import audit
     >>> P = np.column_stack([1 - np.arange(100) / 100, np.arange(100) / 100])

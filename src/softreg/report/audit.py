@@ -1,4 +1,4 @@
-"""The numbers of a report: what a set of probabilities was worth on rows whose labels are known."""
+"""The figures of a report: predicted probabilities evaluated on rows with known labels."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ClassAudit:
-    """One class: how often it was given, how often predicted, and how often rightly so.
+    """One class: how often it was observed, how often predicted, and how often correctly.
 
-    `rate` is its share of the rows and `mean_probability` the mean probability it was given: a model with a
-    bias has both equal on its training rows. `precision` is None where the class was never predicted and
+    `rate` is its share of the rows and `mean_probability` its mean predicted probability: a model with an intercept
+    has both equal on its training rows. `precision` is None where the class was never predicted and
     `recall` None where no row has it.
 
     >>> spam = audit([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1], ["ham", "spam"]).per_class[1]
@@ -50,12 +50,12 @@ class ClassAudit:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What n rows of probabilities over q classes were worth, given the labels; made by `audit`.
+    """Evaluation of n rows of probabilities over q classes with known labels; made by `audit`.
 
-    Losses are in nats unless the name says bits. `label_entropy` is the loss of one who knows the class rates
-    and no feature, and `skill` = 1 - log_loss / label_entropy is the share of it that the features explain: 1
+    Losses are in nats unless the name says bits. `label_entropy` is the loss of predicting the class rates
+    for every row, and `skill` = 1 - log_loss / label_entropy is the share of it that the features explain: 1
     is perfect, 0 no help, below 0 harmful, -inf where a true label had probability 0. `confusion` (q, q)
-    counts given x predicted labels. `surprisal` (n,) is -log of the probability of the given label;
+    counts observed x predicted labels. `surprisal` (n,) is -log of the probability of the observed label;
     `least_surprising` and `most_surprising` are row indices, the extreme one first. `reliability` has the
     curve of the top label, and for two classes that of the second class too. `top_k` are the shares of rows whose
     label is among the 1, 2, 3, 4, 5 most likely classes. `P` (n, q) are the probabilities themselves and `rates` (q,)
@@ -123,7 +123,9 @@ def audit(
     shown: int = 8,
     bins: int = 10,
 ) -> Audit:
-    """Say what probabilities were worth on rows with known labels, best rows the model was not trained on.
+    """Evaluate probabilities on rows with known labels.
+
+    Intervals and the test of calibration assume rows that the model was not fitted to.
 
     With r the class rates: log_loss = mean_i -log P[i, codes_i], label_entropy = mean_i -log r[codes_i], and
     skill = 1 - log_loss / label_entropy. Without `class_rates`, r are the rates among the given rows

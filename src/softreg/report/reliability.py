@@ -1,4 +1,4 @@
-"""Reliability: of the rows given 0.8, are eight in ten right, as far as so few rows can tell?"""
+"""Reliability curves: predicted probability against observed frequency, with the band of right probabilities."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Predicted probability against observed frequency, bin by bin, with the band of a calibrated model.
+    """Predicted probability against observed frequency, bin by bin, with its band if the probabilities are right.
 
     `edges` is (bins + 1,); `count`, `predicted`, `observed`, `low`, `high` and `p_value` are (bins,). In a bin without
-    rows the last four are nan, since there is no frequency to speak of. `[low, high]` holds the observed
-    frequency of a bin in at least 95% of all draws of labels, were every probability exactly right.
+    rows the last five are nan. If the probabilities are right and the rows independent, `[low, high]` contains the
+    observed frequency of a bin in at least 95% of samples; `p_value` is the two-sided p-value of that frequency.
 
     >>> curve = reliability_curve([0.25, 0.75, 0.75], [1, 1, 1], bins=2)
     >>> curve.filled.tolist(), curve.outside.tolist()
@@ -45,7 +45,7 @@ class Reliability:
 
 
 def reliability_curve(p: ArrayLike, happened: ArrayLike, *, name: str = "", bins: int = 10) -> Reliability:
-    """Compare probabilities with what happened, in intervals of equal width, and say what chance explains.
+    """Compare probabilities with observed frequencies in bins of equal width, with the exact band of each bin.
 
     For the rows i of a bin: predicted = mean p_i, observed = mean happened_i, and the band is the central 95%
     interval of sum_i Bernoulli(p_i) / count, whose distribution (Poisson-binomial) is computed exactly,
@@ -100,7 +100,7 @@ def central_interval(distribution: Floats, mass: float = 0.95) -> tuple[int, int
 
 
 def two_sided_p_value(distribution: Floats, seen: int) -> float:
-    """Give the probability of a count at least as far out as `seen`: twice that of the nearer tail, at most 1.
+    """Two-sided p-value of the count `seen`: twice the probability of the smaller tail, `seen` included, at most 1.
 
     >>> two_sided_p_value(poisson_binomial([0.5] * 6), 0)
     0.03125
