@@ -26,7 +26,7 @@ from softreg.rows import Array, Block, Rows, Sums
 
 MOST_WEIGHTS = 1000
 """Up to so many parameters, q x (d + 1), these steps are taken: a step factors matrices of that size many times."""
-FLAT = 1e-9
+FLAT = 1e-12
 """The part of the diagonal that is added to a Hessian for a step: directions that the rows do not see bend nothing."""
 STEPS = 60
 LARGEST = 1e200
