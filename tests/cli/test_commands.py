@@ -314,6 +314,22 @@ def test_statistics_of_a_table(run: Any, table: Path, tmp_path: Path) -> None:
     assert "Wald" in robust.stdout
 
 
+def test_statistics_need_a_cluster_of_each_row_and_profile_firth(run: Any, table: Path, tmp_path: Path) -> None:
+    lines = table.read_text("utf-8").splitlines()
+    shared = tmp_path / "shared.csv"
+    keys = ["house", *("" if k in (3, 9) else f"h{k % 60}" for k in range(len(lines) - 1))]
+    shared.write_text("\n".join(f"{line},{key}" for line, key in zip(lines, keys, strict=True)), "utf-8")
+    done = run("statistics", shared, "--target", "buys", "--clusters", "house")
+    assert done.exit_code == 2
+    assert "The column of clusters 'house' has no value in 2 rows, row 4 the first" in done.stderr
+    firth = run("statistics", table, "--target", "buys", "--penalty", "firth")
+    assert "by the profile likelihood" in firth.stdout
+    told = json.loads(run("statistics", table, "--target", "buys", "--penalty", "firth", "--json").stdout)
+    assert told["intervals"] == "profile"
+    wald = run("statistics", table, "--target", "buys", "--penalty", "firth", "--intervals", "wald").stdout
+    assert "by the profile likelihood" not in wald
+
+
 def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path: Path) -> None:
     assert "no class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
     both = run("statistics", table, "--target", "buys", "--intervals", "profile", "--errors", "robust")

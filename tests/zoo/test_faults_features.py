@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from softreg import SoftmaxRegression
+from softreg import SoftmaxRegression, SoftmaxRegressionCV
 
 Y = [0, 1, 0, 1]
 
@@ -67,3 +67,26 @@ def test_fault_e5_other_objects_are_refused_by_cell(value: Any) -> None:
 def test_fault_e5_arrays_of_no_numbers_are_refused(dtype: Any) -> None:
     with pytest.raises(ValueError, match=r"Complex data not supported|X holds (datetime|timedelta)64"):
         SoftmaxRegression().fit(np.arange(8).reshape(4, 2).astype(dtype), Y)
+
+
+HUGE: dict[str, Any] = {
+    "weight": lambda X: SoftmaxRegression().fit(X, Y, [10**400, 1, 1, 1]),
+    "fraction": lambda X: SoftmaxRegression().fit(X, Y, [Fraction(10**400, 3), 1, 1, 1]),
+    "one weight": lambda X: SoftmaxRegression().fit(X, Y, 10**400),
+    "class weight": lambda X: SoftmaxRegression(class_weight={0: 10**400}).fit(X, Y),
+    "strength": lambda X: SoftmaxRegression(10**5000).fit(X, Y),
+    "tol": lambda X: SoftmaxRegression(tol=10**400).fit(X, Y),
+    "strengths": lambda X: SoftmaxRegressionCV([10**400], cv=2).fit(X, Y),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_fault_e5_weights_and_parameters_beyond_float64_are_value_errors(name: str) -> None:
+    with pytest.raises(ValueError, match=r"inf|an integer of \d+ bits"):
+        HUGE[name](np.arange(8.0).reshape(4, 2))
+
+
+def test_fractions_are_class_weights() -> None:
+    X = np.arange(8.0).reshape(4, 2) % 3
+    third = SoftmaxRegression(class_weight={0: Fraction(1, 3)}).fit(X, Y).coef_
+    assert third == pytest.approx(SoftmaxRegression(class_weight={0: 1 / 3}).fit(X, Y).coef_)

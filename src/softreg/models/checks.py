@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from softreg.models.weights import in_bounds
 from softreg.optimize import SOLVERS
 from softreg.optimize.separation import Separation
-from softreg.probability.label_arrays import is_real, spell
+from softreg.probability.label_arrays import as_float, is_real, spell
 from softreg.rows import Array
 
 PENALTIES = ("l2", "l1", "elasticnet", "firth", None)
@@ -48,7 +48,7 @@ def _check_common(model: Any) -> None:
 
 def _check_number(name: str, value: Any, least: float | None) -> None:
     """A finite number of at least `least`, or above 0 where that is None."""
-    if not is_real(value) or not 0 <= value < math.inf or (value == 0 and least is None):
+    if not is_real(value) or not 0 <= as_float(value) < math.inf or (value == 0 and least is None):
         raise ValueError(f"{name}={spell(value)} must be a finite number {'> 0' if least is None else '>= 0'}.")
 
 
@@ -79,7 +79,7 @@ def check_selection(model: Any) -> tuple[list[float] | None, list[float], list[f
         return None, ratios, shares
     strengths = _several("strengths", model.strengths)
     for value in strengths:
-        if not is_real(value) or not 0 < value < math.inf:
+        if not is_real(value) or not 0 < as_float(value) < math.inf:
             raise ValueError(f"strengths holds {spell(value)}; strengths are finite numbers > 0, or 'auto'.")
     return sorted({float(s) for s in strengths}, reverse=True), ratios, shares
 

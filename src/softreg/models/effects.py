@@ -23,6 +23,8 @@ PER_UNIT = "per unit"
 """What a derivative is the effect of."""
 REFERENCE = "the reference"
 """What the level of a category is called that its other levels are compared with."""
+TOGETHER = 4_000_000
+"""Derivatives of the effects that are summed in one pass over the rows."""
 ROWS = 1 << 16
 """Rows of a dense array that are looked at together for columns of zeros and ones."""
 
@@ -101,39 +103,56 @@ def effects(likelihood: Likelihood, theta: Array, changes: Mapping[int, Change])
     by the user's columns, derivatives by the solver's parameters.
     """
     estimate, J = slopes(likelihood, theta)
-    for j, change in changes.items():
-        estimate[:, j], J[:, j] = _difference(likelihood, theta, change)
+    places, q, size = list(changes), likelihood.q, likelihood.d + 1
+    step = max(1, TOGETHER // (q * q * size))
+    for a in range(0, len(places), step):
+        some = places[a : a + step]
+        found = _differences(likelihood, theta, [changes[j] for j in some])
+        estimate[:, some], J[:, some] = found[0].T, found[1].transpose(1, 0, 2, 3)
     return estimate, J
 
 
-def _difference(likelihood: Likelihood, theta: Array, change: Change) -> tuple[Array, Array]:
-    """The mean over the rows of `p_k(after) - p_k(before)`, (q,), and its derivatives (q, q, d + 1) by the parameters.
+def _differences(likelihood: Likelihood, theta: Array, changes: Sequence[Change]) -> tuple[Array, Array]:
+    """The mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
 
     `dp_k / dtheta_cm = p_k (delta_kc - p_c) z_m`, at either value of the columns that change.
     """
-    q, places = likelihood.q, np.array(list(change.after))
-    scale, shift = likelihood.coordinates.scale[places], likelihood.coordinates.shift[places]
-    ends = [(np.array([one[j] for j in places]) - shift) / scale for one in (change.before, change.after)]
+    q, ends = likelihood.q, [_ends(likelihood, change) for change in changes]
 
     def part(block: Block) -> Sums:
-        total, J = np.zeros(q), np.zeros((q, q, likelihood.d + 1))
+        total, J = np.zeros((len(ends), q)), np.zeros((len(ends), q, q, likelihood.d + 1))
         for _, Z, _, V in likelihood.runs(block, theta):
             o = theta @ Z
-            for sign, values in zip((-1.0, 1.0), ends, strict=True):
-                moved = o + theta[:, places] @ (values[:, None] - Z[places])
-                P = loss.probabilities(moved[None])[0][0]
-                weighted = sign * P if V is None else sign * P * V
-                total += weighted.sum(axis=1)
+            for i, (places, *values) in enumerate(ends):
+                P0, P1 = (_moved(o, theta, Z, places, one) for one in values)
+                w0, w1 = (P if V is None else P * V for P in (P0, P1))
+                total[i] += (w1 - w0).sum(axis=1)
                 for k in range(q):  # one class at a time: q^2 numbers a row would not fit for many
-                    S = -weighted[k] * P
-                    S[k] += weighted[k]
-                    own = S @ Z.T
-                    own[:, places] = S.sum(axis=1)[:, None] * values
-                    J[k] += own
+                    S0, S1 = -w0[k] * P0, -w1[k] * P1
+                    S0[k] += w0[k]
+                    S1[k] += w1[k]
+                    own = (S1 - S0) @ Z.T
+                    own[:, places] = np.multiply.outer(S1.sum(axis=1), values[1])
+                    own[:, places] -= np.multiply.outer(S0.sum(axis=1), values[0])
+                    J[i, k] += own
         return total, J
 
     total, J = likelihood.objective.rows.sum(part)
     return total / likelihood.mass, J / likelihood.mass
+
+
+def _ends(likelihood: Likelihood, change: Change) -> tuple[Array, Array, Array]:
+    """The places of the columns that change, and their values before and after in the solver's coordinates."""
+    places = np.array(list(change.after))
+    scale, shift = likelihood.coordinates.scale[places], likelihood.coordinates.shift[places]
+    before, after = ((np.array([one[j] for j in places]) - shift) / scale for one in (change.before, change.after))
+    return places, before, after
+
+
+def _moved(o: Array, theta: Array, Z: Array, places: Array, values: Array) -> Array:
+    """The probabilities (q, b) of rows Z (d + 1, b) with logits o, where some columns have these values."""
+    moved = o + theta[:, places] @ (values[:, None] - Z[places])
+    return np.asarray(loss.probabilities(moved[None])[0][0])
 
 
 def slopes(likelihood: Likelihood, theta: Array) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.targets import label_values
-from softreg.probability.label_arrays import is_real, spell
+from softreg.probability.label_arrays import as_float, is_real, spell
 from softreg.rows import Array
 
 LARGE = 1e100
@@ -95,7 +95,7 @@ def _numbers(sample_weight: Any) -> Array:
         elif not isinstance(value, (bool, np.bool_)) and not is_real(value):
             row = f"row {place[0]}" if place else "all rows"
             raise ValueError(f"the sample weight of {row} is {spell(value)}, which is no number.")
-        out[place] = value
+        out[place] = as_float(value)
     return out
 
 
@@ -111,9 +111,9 @@ def class_weights(
         if label not in places:
             known = ", ".join(map(repr, list(places)[:10]))
             raise ValueError(f"class_weight names the class {spell(label)}, which is not among the classes: {known}.")
-        if not is_real(value) or not np.isfinite(value) or value < 0:
+        if not is_real(value) or not 0 <= as_float(value) < np.inf:
             raise ValueError(f"class_weight of {spell(label)} is {spell(value)}: weights are finite numbers and >= 0.")
-        out[places[label]] = float(value)
+        out[places[label]] = as_float(value)
     return out
 
 

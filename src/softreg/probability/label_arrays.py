@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 MISSING = {"NoneType", "NAType", "NaTType"}
 """Names of the types of missing values: by name, because pandas is no dependency."""
 
+LONGEST_INTEGER = 256
+"""Integers of more bits than this are not written out in a message."""
 NEIGHBOURS = 4096
 """Integer labels that all lie within so many of one another are looked up in a table."""
 
@@ -55,6 +57,8 @@ def spell(label: Any) -> str:
     """
     if isinstance(label, (np.datetime64, np.timedelta64)):
         return str(label)
+    if isinstance(label, int) and label.bit_length() > LONGEST_INTEGER:
+        return f"an integer of {label.bit_length()} bits"
     return repr(label.item() if isinstance(label, np.generic) else label)
 
 
@@ -74,6 +78,18 @@ def is_real(value: Any) -> bool:
     (True, True, False, False)
     """
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def as_float(value: Any) -> float:
+    """A real number as float64; infinity for an integer or a fraction beyond its range.
+
+    >>> as_float(2), as_float(-(10**400))
+    (2.0, -inf)
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
 
 
 def span(values: NDArray[Any]) -> tuple[int, int] | None:
