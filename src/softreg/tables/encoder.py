@@ -206,7 +206,7 @@ def code_from_state(state: dict[str, Any]) -> Code:
         case "category":
             levels = tuple(str(level) for level in state["levels"])
             rare = tuple(str(level) for level in state.get("rare", ()))  # files of earlier versions have none
-            return CategoryCode(name, levels, missing, int(state.get("pooled", 0)), rare)
+            return CategoryCode(name, levels, missing, int(state.get("pooled", 0)), rare, bool(state.get("numbers")))
         case "date":
             return DateCode.from_state(state)
         case "text":
