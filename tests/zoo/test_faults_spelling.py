@@ -90,6 +90,13 @@ def test_fault_a10_versions_are_no_numbers() -> None:
         model.predict_proba(data.replace("1.2", "1.20"))
 
 
+def test_fault_a10_text_of_a_number_is_the_level_of_a_column_of_numbers(tmp_path: Path) -> None:
+    tenths = np.where(TRUE, 0.1, 0.0)
+    model = TableClassifier("y", category=["t"], strength=1e-3).fit(pd.DataFrame({"t": tenths, "y": LABELS}))
+    pd.DataFrame({"t": np.where(TRUE, "0.10", "0.00")}).to_csv(tmp_path / "t.csv", index=False)
+    np.testing.assert_array_equal(quiet(model, tmp_path / "t.csv"), model.predict_proba(pd.DataFrame({"t": tenths})))
+
+
 def test_fault_a10_unseen_levels_are_reported(trained: TableClassifier) -> None:
     new = TABLE.assign(code=np.where(np.arange(N) < 50, 7, CODES), x=X)
     with pytest.warns(TableWarning) as caught:

@@ -28,9 +28,9 @@ def text(state: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def flag(state: Mapping[str, Any], key: str) -> bool:
-    """True or False under `key`."""
-    value = _field(state, key)
+def flag(state: Mapping[str, Any], key: str, default: bool | None = None) -> bool:
+    """True or False under `key`; `default`, where there is one, if the key is absent."""
+    value = _field(state, key) if default is None else state.get(key, default)
     if not isinstance(value, bool):
         raise _wrong(key, value, "true or false")
     return value
@@ -58,8 +58,10 @@ def number(state: Mapping[str, Any], key: str, *, positive: bool = False) -> flo
     return float(value)
 
 
-def texts(state: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """The texts under `key`, each of them once."""
+def texts(state: Mapping[str, Any], key: str, default: tuple[()] | None = None) -> tuple[str, ...]:
+    """The texts under `key`, each of them once; `default`, where there is one, if the key is absent."""
+    if default is not None and key not in state:
+        return default
     value = _field(state, key)
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         raise _wrong(key, value, "a list of texts")

@@ -156,6 +156,8 @@ class CategoryCode:
     pooled: int = 0
     rare: tuple[str, ...] = ()
     """The levels that are pooled, where they are at most `learning.MOST`; known, but without a feature of their own."""
+    numbers: bool = False
+    """Whether the column had a type of numbers in training: then any text of the same number is the level."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -190,7 +192,7 @@ class CategoryCode:
         rare = len(self.levels) if self.pooled else -1
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
         cells = levels_of(self.name, column)
-        place = self._known.find(cells.levels, typed=label_type(column.type) != TEXT)
+        place = self._known.find(cells.levels, typed=self.numbers or label_type(column.type) != TEXT)
         codes = cells.codes
         strange = cells.storage == "boolean" or (cells.storage == "number" and not self._known.numeric)
         strange = strange and bool(self.levels)
@@ -208,7 +210,10 @@ class CategoryCode:
         """Count the rows whose level is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size and self.rare:
-            lost = lost[self._rare.find(cells.levels.take(integer_array(lost)), typed=cells.storage != "text") < 0]
+            lost = lost[
+                self._rare.find(cells.levels.take(integer_array(lost)), typed=self.numbers or cells.storage != "text")
+                < 0
+            ]
         counts = np.bincount(cells.codes + 1, minlength=len(place) + 1)
         missing = 0 if self.missing else int(counts[0])
         lost = lost[counts[1:][lost] > 0]
@@ -231,7 +236,7 @@ class CategoryCode:
         """The code as strict JSON."""
         return {
             "code": "category", "name": self.name, "levels": list(self.levels), "missing": self.missing,
-            "pooled": self.pooled, "rare": list(self.rare),
+            "pooled": self.pooled, "rare": list(self.rare), "numbers": self.numbers,
         }  # fmt: skip
 
 

@@ -215,8 +215,9 @@ def code_from_state(state: Mapping[str, Any]) -> Code:
                 raise ValueError(f"the column {name!r} has the words {words} and the mean {mean:g}, and is no boolean")
             return BooleanCode(name, (words[0], words[1]), mean, missing)
         case "category":
-            rare = fields.texts({"rare": state.get("rare", [])}, "rare")  # files of earlier versions have none
-            return CategoryCode(name, fields.texts(state, "levels"), missing, fields.count(state, "pooled", 0), rare)
+            levels, rare = fields.texts(state, "levels"), fields.texts(state, "rare", ())
+            pooled, numeric = fields.count(state, "pooled", 0), fields.flag(state, "numbers", False)
+            return CategoryCode(name, levels, missing, pooled, rare, numeric)
         case "date":
             return DateCode.from_state(state)
         case "text":

@@ -14,6 +14,7 @@ from softreg.tables.cells import as_text
 from softreg.tables.codes import BooleanCode, CategoryCode, Code, NumberCode
 from softreg.tables.datecodes import DateLearner
 from softreg.tables.kinds import SMALL, Column, Kind
+from softreg.tables.label_types import TEXT, label_type
 from softreg.tables.lists import TagsCode, VectorLearner, tags_of
 from softreg.tables.scaling import Moments, RowSample, normal_scores
 from softreg.tables.terms import TermCounter
@@ -135,10 +136,12 @@ class CategoryLearner:
         self.name = name
         self.levels = LevelCounter()
         self.missing = 0
+        self.numbers = False
 
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch."""
         cells = levels_of(self.name, column)
+        self.numbers = label_type(column.type) != TEXT
         counts = np.bincount(cells.codes + 1, minlength=len(cells.levels) + 1)
         self.missing += int(counts[0])
         self.levels.add(cells.levels.to_pylist(), counts[1:])
@@ -148,7 +151,8 @@ class CategoryLearner:
         seen = list(self.levels.counts)
         self.levels.merge(one_spelling(seen, numbers=True))
         levels, pooled = self.levels.best()
-        return CategoryCode(self.name, levels, self.missing > 0, pooled, self.levels.rare(levels) if pooled else ())
+        rare = self.levels.rare(levels) if pooled else ()
+        return CategoryCode(self.name, levels, self.missing > 0, pooled, rare, self.numbers)
 
 
 class TagsLearner:
