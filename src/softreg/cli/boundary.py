@@ -11,8 +11,6 @@ from typing import IO, Any
 
 import click
 
-from softreg.tables.errors import TableError
-
 EXIT_COMPLAINT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _SOURCE = str(Path(__file__).resolve().parents[1])
@@ -81,6 +79,8 @@ def _told(error: OSError) -> str:
 
 def _is_ours(error: ValueError) -> bool:
     """Whether softreg's own source said `raise`: then the message was written for the caller."""
+    from softreg.tables.errors import TableError
+
     if isinstance(error, TableError):
         return True
     frames = traceback.extract_tb(error.__traceback__)
