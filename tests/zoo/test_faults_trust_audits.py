@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from softreg import Calibrator, PredictionSets, SoftmaxRegression, label_audit
+from softreg import Calibrator, PredictionSets, label_audit
 from softreg.cli import main
+from softreg.models.targets import read
 from softreg.probability import (
     check_calibration,
     column_information,
@@ -98,7 +99,7 @@ def uses(P: object, y: np.ndarray, q: int) -> list[Callable[[], object]]:
         lambda: check_calibration(P, y),
         lambda: encode_labels(y, P),
         lambda: label_probabilities(P, smoothing=0.1),
-        lambda: SoftmaxRegression(max_iter=1).fit(np.arange(2.0 * len(y)).reshape(-1, 2), P),
+        lambda: read(np.asarray(P)),  # soft labels, as `SoftmaxRegression.fit` reads them
     ]
 
 
