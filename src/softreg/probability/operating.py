@@ -52,8 +52,8 @@ def operating_point(P: ArrayLike, codes: ArrayLike, cost: ArrayLike) -> Operatin
     For two classes and decisions the rule is a threshold on the second class,
     `t = (c01 - c00) / (c01 - c00 + c10 - c11)`.
 
-    P: (n, q). codes: (n,) in 0..q-1. cost: (q, k), `cost[true, decided]`, finite, in any unit. The interval of `paid` is
-    that of `score_interval`. Where `paid` lies far above `expected`, the probabilities are not calibrated. Raises
+    P: (n, q). codes: (n,) in 0..q-1. cost: (q, k), `cost[true, decided]`, finite, in any unit. The interval of `paid`
+    is that of `score_interval`. Where `paid` lies far above `expected`, the probabilities are not calibrated. Raises
     `ValueError` for rows that are no distributions, codes or costs that do not fit, and no rows.
 
     >>> point = operating_point([[0.9, 0.1], [0.5, 0.5]], [0, 1], [[0, 1], [4, 0]])
