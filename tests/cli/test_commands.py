@@ -348,7 +348,7 @@ def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tm
         "plan +",
         "<b>Added</b>",
         "Marginal effects",
-        "labels of training take",
+        "Code length of the",
     ):
         assert words in page
 

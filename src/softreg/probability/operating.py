@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability.decision import expected_cost as costs_of_decisions
 from softreg.probability.decision import least_expected_cost, most_likely
+from softreg.probability.intervals import score_interval
 from softreg.probability.labels import check_codes
-from softreg.probability.resampling import Interval, bootstrap_means, interval
+from softreg.probability.resampling import Interval
 from softreg.probability.simplex import check_probabilities
 
 
@@ -19,7 +20,7 @@ class OperatingPoint:
     """What deciding by probabilities and a matrix of costs leads to, made by `operating_point`.
 
     `decided` (k,) counts the rows of each decision and `table` (q, k) those of each label and decision. Costs are means
-    a row: `expected` is what the probabilities promise, `paid` what the labels say, with its interval; `constant` is
+    a row: `expected` is that by the probabilities, `paid` that by the labels, with its interval; `constant` is
     the best single decision for all rows and `constant_cost` what it costs; `most_likely_cost` is that of deciding for
     the most likely class, None where decisions are not the classes. `threshold` is the probability of the second class
     above which the second decision is taken, for two classes and two decisions, else None.
@@ -43,9 +44,7 @@ class OperatingPoint:
         return self.constant_cost - self.paid.value
 
 
-def operating_point(
-    P: ArrayLike, codes: ArrayLike, cost: ArrayLike, *, draws: int = 999, seed: int = 0
-) -> OperatingPoint:
+def operating_point(P: ArrayLike, codes: ArrayLike, cost: ArrayLike) -> OperatingPoint:
     """Decide each row at its least expected cost and say what that costs, beside deciding without probabilities.
 
     `decision_i = argmin_j sum_k P_ik cost_kj`, `paid = (1/n) sum_i cost[y_i, decision_i]`
@@ -53,8 +52,8 @@ def operating_point(
     For two classes and decisions the rule is a threshold on the second class,
     `t = (c01 - c00) / (c01 - c00 + c10 - c11)`.
 
-    P: (n, q). codes: (n,) in 0..q-1. cost: (q, k), `cost[true, decided]`, finite, in any unit. draws, seed: of the
-    bootstrap interval of `paid`. Where `paid` lies far above `expected`, the probabilities are not calibrated. Raises
+    P: (n, q). codes: (n,) in 0..q-1. cost: (q, k), `cost[true, decided]`, finite, in any unit. The interval of `paid`
+    is that of `score_interval`. Where `paid` lies far above `expected`, the probabilities are not calibrated. Raises
     `ValueError` for rows that are no distributions, codes or costs that do not fit, and no rows.
 
     >>> point = operating_point([[0.9, 0.1], [0.5, 0.5]], [0, 1], [[0, 1], [4, 0]])
@@ -72,13 +71,12 @@ def operating_point(
     decided, promised = np.asarray(least_expected_cost(P, cost)), costs_of_decisions(P, cost)
     costs = np.asarray(cost, dtype=np.float64)
     q, k = costs.shape
-    paid = costs[y, decided]
     constant = np.bincount(y, minlength=q) @ costs / len(y)
     return OperatingPoint(
         decided=np.bincount(decided, minlength=k),
         table=np.bincount(y * k + decided, minlength=q * k).reshape(q, k),
         expected=float(np.take_along_axis(promised, decided[:, None], axis=1).mean(dtype=np.float64)),
-        paid=interval(float(paid.mean()), bootstrap_means(paid, draws=draws, seed=seed)),
+        paid=score_interval(costs[:, decided].T, P, y),
         constant=int(np.argmin(constant)),
         constant_cost=float(constant.min()),
         most_likely_cost=float(costs[y, np.asarray(most_likely(P))].mean()) if k == q else None,

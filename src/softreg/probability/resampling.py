@@ -1,4 +1,4 @@
-"""How far a mean over rows may be from the truth: the bootstrap, and labels drawn from the probabilities themselves."""
+"""Resampling: the bootstrap of means over rows, and labels drawn from predicted probabilities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY_CLASSES = 32
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the interval of its bootstrap draws: `low <= value <= high` but for the skew of few rows.
+    """A figure with its confidence interval.
 
     >>> print(Interval(0.25, 0.2, 0.3))
     0.25 (0.2 to 0.3)
@@ -34,7 +34,7 @@ class Interval:
 
 
 def draws_for(n: int, draws: int) -> int:
-    """How many draws of n rows are made where `draws` were asked for and n is large.
+    """Number of draws of n rows where `draws` are asked for; fewer where n is large.
 
     >>> draws_for(1000, 999), draws_for(10**6, 999)
     (999, 199)
@@ -43,7 +43,7 @@ def draws_for(n: int, draws: int) -> int:
 
 
 def bootstrap_means(values: ArrayLike, *, draws: int = 999, seed: int = 0) -> NDArray[np.float64]:
-    """Means of rows drawn with replacement, as often as there are rows: how the mean would vary with other rows.
+    """Bootstrap means: means of n rows drawn with replacement from n rows.
 
     `m_b = (1/n) sum_i c_bi v_i`, c_b multinomial counts of n draws from n rows
 
@@ -75,7 +75,9 @@ def bootstrap_means(values: ArrayLike, *, draws: int = 999, seed: int = 0) -> ND
 
 
 def interval(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
-    """The central interval of draws around a figure, by order statistics, so that infinite draws stay infinite.
+    """Percentile interval: the central part of the draws, by order statistics, so that infinite draws stay infinite.
+
+    For the mean of a score of which large values are rare, its coverage is far below `level`; see `score_interval`.
 
     value: the figure itself. draws: (b,), at least one. level: between 0 and 1. Returns an `Interval`.
 
@@ -95,7 +97,7 @@ def interval(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def label_drawer(P: FloatArray) -> Callable[[np.random.Generator], NDArray[np.int64]]:
-    """A function that draws a label for each row from its own probabilities: what would happen, were they right.
+    """A function that draws a label for each row from its own probabilities.
 
     P: (n, q), checked distributions. Returns draw(random) -> codes (n,).
 

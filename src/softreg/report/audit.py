@@ -149,16 +149,14 @@ def audit(
     Theory", for the share of entropy explained.
     """
     P, codes, names = check_probabilities(P), codes_among(codes, classes), tuple(str(label) for label in classes)
-    _check(P, codes, names)
-    codes, (n, q) = codes.astype(np.int64), P.shape
+    codes, (n, q) = _checked_codes(P, codes, names), P.shape
     held_out_rates = np.bincount(codes, minlength=q) / n
     rates = held_out_rates if class_rates is None else _checked_rates(class_rates, q)
     loss, entropy = float(log_loss(P, codes)), float(cross_entropy(held_out_rates, rates))
-    predicted = np.asarray(most_likely(P), dtype=np.int64)
+    predicted, majority = np.asarray(most_likely(P), dtype=np.int64), int(np.argmax(rates))
     confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
     given = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
     surprise = surprisal(given).astype(np.float64)
-    majority = int(np.argmax(rates))
     return Audit(
         rows=n,
         classes=names,
@@ -195,7 +193,7 @@ def _top_k(P: NDArray[np.floating], codes: Codes) -> tuple[float, ...]:
     return tuple(float((place < k).mean()) for k in range(1, min(5, P.shape[1]) + 1))
 
 
-def _check(P: NDArray[np.floating], codes: NDArray[np.generic], names: tuple[str, ...]) -> None:
+def _checked_codes(P: NDArray[np.floating], codes: NDArray[np.generic], names: tuple[str, ...]) -> Codes:
     if P.ndim != 2 or P.shape[0] == 0:
         raise ValueError(f"P must be a matrix with a row for each row of the table, at least one; seen: {P.shape}")
     n, q = P.shape
@@ -212,6 +210,7 @@ def _check(P: NDArray[np.floating], codes: NDArray[np.generic], names: tuple[str
         raise ValueError(
             f"codes must lie between 0 and {q - 1}, the last of {q} classes, but row {row} has {codes[row]}"
         )
+    return codes.astype(np.int64)
 
 
 def _checked_rates(class_rates: ArrayLike, q: int) -> NDArray[np.floating]:

@@ -11,7 +11,7 @@ from softreg.probability import Interval, OperatingPoint
 from softreg.report.acting import Gains
 from softreg.report.audit import Audit
 from softreg.report.data import ReportData
-from softreg.report.verdict import verdict
+from softreg.report.verdict import Limits, verdict
 from softreg.report.views import Table, name
 from softreg.report.words import gain, number, p_value, percent, points, points_between
 
@@ -51,7 +51,7 @@ def trust(audit: Audit) -> Table:
 def calibration_test(audit: Audit) -> Table:
     """The exact test and its three parts, and the debiased errors."""
     t, c, q = audit.trust, audit.trust.check, len(audit.classes)
-    lean = "overconfident" if c.confidence > 0 else "underconfident"
+    lean = f" ({'over' if c.confidence > 0 else 'under'}confident)" if c.p_confidence <= Limits().level else ""
 
     def error(square: float, limit: float, detectable: float, count: int) -> tuple[str, str, str]:
         seen = f"off by {_root(square / count)}" if square > 0 else "none after correction for chance"
@@ -59,7 +59,7 @@ def calibration_test(audit: Audit) -> Table:
 
     rows = [
         ("all together", p_value(c.p_value, c.draws), f"{c.draws:,} draws", "", ""),
-        ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)} ({lean})", "", ""),
+        ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)}{lean}", "", ""),
         ("each class", p_value(c.p_classes, c.draws), *error(c.error, c.error_by_chance, c.detectable, q)),
         (
             "most likely class", p_value(c.p_top, c.draws),
