@@ -106,7 +106,7 @@ def _of_the_fit(model: SoftmaxRegression) -> dict[str, Any]:
     solution: Solution | None = getattr(model, "solution_", None)
     told: dict[str, Any] = {"results": _results(model, solution), "coef": model.coef_, "gap_name": "estimated gap"}
     if solution:
-        told["certificate"] = f"The fit {certificate(solution)}."
+        told["certificate"] = f"The fit: {certificate(solution)}."
         told["history"] = [replace(record, gap=max(record.gap, LEAST_GAP)) for record in solution.history]
     return told
 
