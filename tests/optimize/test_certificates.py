@@ -15,7 +15,7 @@ HARD = (13, 33, 44, 55, 58, 60, 84, 90, 134, 144, 184, 1016, 1112, 1125)
 """Seeds of problems that failed once, or on which the descent stalls."""
 
 
-@pytest.mark.parametrize("seed", [*range(24), *HARD])
+@pytest.mark.parametrize("seed", [*range(14), *HARD])
 def test_no_fit_converges_beyond_its_gap(seed: int) -> None:
     found = certificates.check(certificates.draw(seed), thorough=False)
     assert found.fault == "", (found.fault, certificates.draw(seed).kind)

@@ -17,6 +17,8 @@ from softreg.cli.figures import certificate
 from softreg.optimize import Status, final_newton, l2, minimise
 from softreg.optimize.coordinates import standardise
 from softreg.optimize.objective import Objective
+from softreg.optimize.orthant import OrthantLBFGS
+from softreg.optimize.precondition import Sketch
 from softreg.rows import as_rows
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -111,3 +113,24 @@ def test_fault_b6_a_second_objective_on_the_same_rows_does_not_disturb_the_first
     second.place(np.zeros_like(theta))
     for now, then in zip(first.gradient(), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+def test_fault_b5_a_block_that_is_not_positive_definite_has_a_factor() -> None:
+    B = np.array([[1.0, 2.0], [2.0, 1.0]])  # what rounding makes of a block on columns of very different scale
+    strategy = OrthantLBFGS(Sketch(as_rows(np.zeros((2, 2)), np.array([0, 1]))))
+    L = strategy._factor(0, 0, B, np.arange(2))
+    assert np.isfinite(L).all()
+    assert (np.diag(L) > 0).all()
+
+
+@pytest.mark.parametrize("strength", [1e-2, 1e-4])
+def test_fault_f7_an_l1_part_without_a_bias_ends_at_the_optimum(strength: float) -> None:
+    from certificates import Problem, check
+
+    random = np.random.default_rng(0)
+    X = random.normal([40.0, 17.0, 200.0, 4200.0], [5.0, 2.0, 14.0, 800.0], (120, 4)) * [1.0, 1e-3, 1.0, 1.0]
+    X[random.random(X.shape) < 0.02] = 4000.0
+    y = (X[:, 2] + 20 * random.normal(size=120) > 200).astype(int) + (X[:, 3] > 4500)
+    settings = {"penalty": "l1", "strength": strength, "fit_intercept": False, "tol": 1e-6}
+    found = check(Problem(0, X, y, None, settings, ""), thorough=False)
+    assert (found.status, found.fault) == ("converged", "")

@@ -37,6 +37,10 @@ MOST_WORK = 2e11
 summed over as many rows as this allows."""
 LEAST_ROWS = 5
 """A Hessian of some of the rows needs so many rows a parameter; with fewer nothing is proved."""
+FEW_CLASSES = 12
+"""Up to this many classes the Hessian is put together pair by pair of classes."""
+TOGETHER = 1 << 20
+"""Numbers that a product for several pairs at once may take."""
 STEPS = 30
 """Hessians at most; from where L-BFGS ends one is nearly always enough, and where classes are separated none is."""
 REUSED = 4
@@ -146,25 +150,19 @@ class FinalNewton:
 
     def hessian(self, theta: Array) -> Array:
         """The Hessian (p, p) of the objective in the basis for contrasts of the classes, or a lower bound of it."""
-        k, l, edges = pairs(self.q)
-        r, a = len(self.T), self.q - 1
+        q, r = self.q, len(self.T)
         self.hessians += 1
 
         def part(block: Block) -> Sums:
-            V, sums = self._weights(block), np.zeros((len(k), r, r))
+            V, sums = self._weights(block), np.zeros((q * (q - 1) // 2, r, r))
             for run, Z in self._some(block):
                 P = loss.probabilities((theta @ Z)[None])[0][0]
-                P = P if V is None else P * np.sqrt(V[run])
-                Y = self.T @ Z
-                for e in range(len(k)):
-                    half = Y * np.sqrt(P[k[e]] * P[l[e]])
-                    sums[e] += half @ half.T
+                _add_pairs(sums, P if V is None else P * np.sqrt(V[run]), self.T @ Z)
             return (sums,)
 
-        sums = self.rows.sum(part)[0].reshape(len(k), -1)
-        H = (edges @ sums).reshape(a, a, r, r).transpose(0, 2, 1, 3) / self.mass
+        H = _of_contrasts(self.rows.sum(part)[0] / self.mass, q)
         np.einsum("aiai->ai", H)[...] += self.in_basis
-        return np.ascontiguousarray(H).reshape(a * r, a * r)
+        return H.reshape((q - 1) * r, -1)
 
     def _some(self, block: Block) -> Any:
         """The runs that a Hessian is summed over."""
@@ -241,6 +239,38 @@ class FinalNewton:
             least = slope * t * t / (2 * max(change + t * slope, 1e-300)) if np.isfinite(change) else 0.0
             t = min(max(least, 0.1 * t), 0.5 * t)
         return None
+
+
+def _add_pairs(sums: Array, P: Array, Y: Array) -> None:
+    """Add `sum_i p_ik p_il y_i y_i^T` for each pair of classes k < l to sums (e, r, r); P (q, b) and Y (r, b)."""
+    first, q = 0, len(P)
+    for k in range(q - 1):
+        last = first + q - 1 - k
+        if q <= FEW_CLASSES:
+            for e in range(first, last):
+                half = Y * np.sqrt(P[k] * P[k + 1 + e - first])
+                sums[e] += half @ half.T
+        else:
+            step = max(1, TOGETHER // Y.size)
+            for a in range(first, last, step):
+                others = P[k + 1 + a - first : k + 1 + min(a + step, last) - first]
+                sums[a : a + len(others)] += (others[:, None] * (Y * P[k])) @ Y.T
+        first = last
+
+
+def _of_contrasts(sums: Array, q: int) -> Array:
+    """The Hessian (q - 1, r, q - 1, r) for contrasts of the classes from the sums (e, r, r) of all pairs."""
+    r = sums.shape[1]
+    if q <= FEW_CLASSES:  # all that is added is positive: nothing cancels
+        _, _, edges = pairs(q)
+        H = (edges @ sums.reshape(len(sums), -1)).reshape(q - 1, q - 1, r, r)
+        return np.ascontiguousarray(H.transpose(0, 2, 1, 3))
+    k, l = np.triu_indices(q, 1)
+    full, own = np.zeros((q, r, q, r)), np.arange(q)
+    full[k, :, l, :] = full[l, :, k, :] = -sums
+    full[own, :, own, :] = -full.sum(axis=2)
+    half = np.tensordot(contrasts(q), full, (0, 0))
+    return np.ascontiguousarray(np.tensordot(half, contrasts(q), (2, 0)).transpose(0, 1, 3, 2))
 
 
 def affordable(rows: Rows, q: int) -> bool:

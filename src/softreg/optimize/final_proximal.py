@@ -29,6 +29,8 @@ MOST_WEIGHTS = 1000
 FLAT = 1e-12
 """The part of the diagonal that is added to a Hessian for a step: directions that the rows do not see bend nothing."""
 STEPS = 60
+ROUNDING, LEVEL = 1e-13, 5
+"""Two values closer than this part of them cannot be told apart; so many steps that promise less are taken unseen."""
 LARGEST = 1e200
 """Strengths in the solver's coordinates are no larger, so that tiny columns do not overflow."""
 
@@ -80,7 +82,7 @@ class FinalProximal(FinalNewton):
         """Steps from `theta` until the gap is proved to be `tol` or less, or as long as they gain."""
         theta = theta.copy()
         theta[:, :-1][:, self.coordinates.constant] = 0.0
-        here, steps = self.at(theta), 0
+        here, steps, level = self.at(theta), 0, 0
         best = Proof(theta, here.value, np.inf, False, 0)
         while self.hessians < STEPS and self.share == 1.0 and len(self.T):
             H = self.hessian(here.theta)
@@ -90,7 +92,8 @@ class FinalProximal(FinalNewton):
             if gap <= tol:
                 return best
             there = self._proximal(here, H)
-            if there is None:
+            level += there is not None and there.value >= here.value
+            if there is None or level > LEVEL:
                 return best
             here, steps = there, steps + 1
         return best
@@ -124,10 +127,11 @@ class FinalProximal(FinalNewton):
         fall = float((here.G * D).sum() + (self.hold * (np.abs(here.theta + D) - np.abs(here.theta))).sum())
         if not fall < 0:
             return None
-        t = 1.0
+        t, noise = 1.0, ROUNDING * max(1e-3, abs(here.value))
         for _ in range(30):
             there = self.at(end.reshape(shape) if t == 1.0 else here.theta + t * D)
-            if there.value <= here.value + DECREASE * t * fall and there.value < here.value:
+            small = -fall < noise and t == 1.0 and there.value <= here.value + noise
+            if small or (there.value <= here.value + DECREASE * t * fall and there.value < here.value):
                 return there
             t /= 2
         return None

@@ -11,15 +11,20 @@ from softreg.optimize.objective import Objective
 from softreg.optimize.penalties import Penalty
 from softreg.optimize.solution import Status
 
+SLOW = 300
+"""A fit with an l1 part that has used up so many iterations, or more, takes its last steps all the same: near the end
+the descent crawls where columns of very different scale have no bias beside them."""
+
 
 def certify(objective: Objective, penalty: Penalty, outcome: Outcome, tol: float) -> None:
     """Prove the gaps of models that ended without a proof, by exact Newton steps; `outcome` is brought up to date.
 
-    `penalty` is that of the whole stack. Models that separate classes or have used up their iterations are left as they
-    are, and so are those with more parameters than an exact Hessian is taken for.
+    `penalty` is that of the whole stack. Models that separate classes are left as they are, those that have used up
+    their iterations (but for an l1 part, see `SLOW`), and those with more parameters than a Hessian is taken for.
     """
     for j, status in enumerate(outcome.status):
-        if status not in (Status.UNCERTIFIED, Status.STALLED):
+        slow = status is Status.STOPPED and outcome.n_iter[j] >= SLOW and penalty.l1[j] > 0
+        if status not in (Status.UNCERTIFIED, Status.STALLED) and not slow:
             continue
         last = _last(objective, penalty.keep(np.array([j])), j)
         if last is None:
@@ -38,6 +43,8 @@ def certify(objective: Objective, penalty: Penalty, outcome: Outcome, tol: float
             outcome.gap[j] = found.gap
         if proved:
             outcome.status[j] = Status.CONVERGED
+        elif slow:
+            outcome.status[j] = Status.STALLED
 
 
 def _last(objective: Objective, penalty: Penalty, member: int) -> FinalNewton | None:
