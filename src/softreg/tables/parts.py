@@ -62,8 +62,9 @@ class Typed:
     schema: pa.Schema = field(init=False)
 
     def _with_keys(self, schema: pa.Schema) -> pa.Schema:
+        names = schema.names  # raises where a damaged name is no text
         for name in self.part.keys:
-            if name not in schema.names:
+            if name not in names:
                 schema = schema.append(pa.field(name, pa.string()))
         return schema.remove_metadata()
 
