@@ -162,6 +162,14 @@ def test_fault_e3_offsets_and_indices_out_of_range_never_reach_a_kernel(tmp_path
     assert "is a damaged or truncated Parquet file" in refusal(tmp_path / "t.parquet")
 
 
+def test_fault_e3_a_damaged_name_of_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "t.arrows"
+    with pa.ipc.new_stream(str(path), pa.schema({"namename": pa.int64()})) as writer:
+        writer.write_table(pa.table({"namename": [1]}))
+    path.write_bytes(path.read_bytes().replace(b"namename", b"name\xffame"))
+    assert "is a damaged or truncated Arrow file" in refusal(path)
+
+
 def test_fault_e3_damaged_buffers_of_a_table_in_memory_are_refused() -> None:
     coded = pa.DictionaryArray.from_arrays(pa.array([0, 1, 7] * 20, pa.int8()), pa.array(["a", "b"]), safe=False)
     latin = pa.array([b"\xe9", b"x", b"y"] * 20).view(pa.string())

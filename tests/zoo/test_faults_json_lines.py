@@ -141,3 +141,9 @@ def test_fault_e1_a_long_line_of_one_piece_is_refused_at_once(tmp_path: Path, pi
     for start in ("", '{"a":"', '{"a":[[[[', "[" * 20 + "{" * 20 + '"'):
         path.write_text('{"a":1}\n' + start + piece * 300_000 + "\n", "utf-8")
         assert "Line 2" in refusal(path)
+
+
+def test_fault_e1_an_empty_object_beside_others(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"o":{"a":"x"}}\n{"o":{}}\n{"o":null}\n', "utf-8")
+    assert read_table(path)["o"].to_pylist() == [{"a": "x"}, {"a": None}, None]

@@ -159,7 +159,7 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
         inner = to_arrow(list(chain.from_iterable(lists)), kind.item)
         return pa.Array.from_buffers(target, n, [mask, _offsets(lists)], children=[inner])
     if kind.kind == "object":
-        inside = [to_arrow([v and v.get(name) for v in values], one) for name, one in kind.fields]
+        inside = [to_arrow([v.get(name) if v else None for v in values], one) for name, one in kind.fields]
         return pa.Array.from_buffers(target, n, [mask], children=inside)
     if kind.kind == "boolean":
         true = np.fromiter((value is True for value in values), np.bool_, n)

@@ -71,11 +71,12 @@ class Typed:
 
     def _with_keys(self, schema: pa.Schema) -> pa.Schema:
         """The plain types of the columns, those of an index marked, and the keys of the partition behind them."""
+        names = schema.names  # raises where a damaged name is no text
         index = file_index(schema)
         self.own = {field.name: field for field in schema}
         schema = pa.schema([plain_field(field) for field in schema])
         for name in self.part.keys:
-            if name not in schema.names:
+            if name not in names:
                 schema = schema.append(pa.field(name, pa.string()))
         return marked(schema, index)
 
