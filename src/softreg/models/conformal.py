@@ -60,7 +60,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
 
     Example:
         >>> P = np.array([[0.8, 0.15, 0.05]] * 18 + [[0.3, 0.6, 0.1]] * 2)
-        >>> sets = PredictionSets(0.9).fit(P, [0] * 17 + [1] * 3)
+        >>> sets = PredictionSets(0.9).fit(P, [0] * 17 + [1] * 3, classes=[0, 1, 2])
         >>> sets.predict([[0.8, 0.15, 0.05], [0.4, 0.35, 0.25]])
         array([[ True, False, False],
                [ True, False, False]])
