@@ -51,7 +51,7 @@ def test_a_sample_is_told(run: Any, table: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("softreg.tables.survey.SAMPLE", 60)
     done = run("train", table, "--target", "buys", "--memory", "low")
     assert done.exit_code == 0, done.output
-    assert "60 of these judged" in done.stdout
+    assert "60 of these evaluated" in done.stdout
     assert "chosen on a sample of 60 of the" in done.stderr
     assert "strength 0.1" in done.stderr
     assert "pass " in done.stderr
