@@ -193,8 +193,8 @@ def test_without_penalty(solver: str, problem: Problem, exact: Exact) -> None:
     (found,) = fit(X, y, 3, l2(0.0), solver=solver, tol=1e-9)
     assert found.converged
     assert found.value == pytest.approx(least, abs=1e-9)
-    assert found.bound == ("self-concordance" if solver == "newton" else "estimate")
-    assert found.certified is (solver == "newton")
+    assert found.bound == "self-concordance"
+    assert found.certified
 
 
 # --- stacks and starts --------------------------------------------------------------------------------------------

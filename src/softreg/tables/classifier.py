@@ -272,10 +272,8 @@ class TableClassifier:
             schema, encoder = schema_and_encoder(metadata)
             own = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
             model = SoftmaxRegression.from_state(own, metadata["model"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"this is not the state of a table model: {error!r} is missing or of another form"
-            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this is not the state of a table model: {error}") from error
         if model.n_features_in_ != encoder.width:
             raise ValueError(f"weights of {model.n_features_in_} features do not fit {encoder.width} of the encoder")
         path = path_from_state(metadata["path"]) if metadata.get("path") else None

@@ -20,8 +20,8 @@ from softreg.tables.values import Floats, retyped
 from softreg.tables.where import Where
 
 TREND = "since"
-FARTHEST = 1e12
-"""Seconds from 1970 that a mean of dates may be away: some 32,000 years."""
+FARTHEST = 2.0**63
+"""Seconds from 1970 that a moment may be away: what timestamps of 64 bits hold."""
 CYCLES = ("year", "month", "week", "day")
 
 
