@@ -218,7 +218,7 @@ class CategoryCode:
         missing = 0 if self.missing else int(counts[0])
         lost = lost[counts[1:][lost] > 0]
         if lost.size or missing:
-            feature = "they get the feature of rare levels" if self.pooled else "they get no feature of this column"
+            feature = "such rows get the feature of rare levels" if self.pooled else "such rows get no feature of this column"
             unseen.add(
                 self.name,
                 int(counts[1:][lost].sum()),
