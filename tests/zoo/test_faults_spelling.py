@@ -86,7 +86,7 @@ def test_fault_a10_versions_are_no_numbers() -> None:
     data = pd.DataFrame({"version": version, "y": LABELS})
     model = TableClassifier("y", category=["version"]).fit(data)
     assert model.feature_names_out_ == ("version=1.1", "version=1.10", "version=1.2")
-    with pytest.warns(TableWarning, match="such as '1.20'; they get no feature"):
+    with pytest.warns(TableWarning, match="such as '1.20'; such rows get no feature"):
         model.predict_proba(data.replace("1.2", "1.20"))
 
 
@@ -102,8 +102,8 @@ def test_fault_a10_unseen_levels_are_reported(trained: TableClassifier) -> None:
     with pytest.warns(TableWarning) as caught:
         trained.predict_proba(new)
     assert [str(w.message) for w in caught] == [
-        "column 'code': 50 of 400 rows (12.5%) hold a level not seen in training, such as '7'; they get no feature of "
-        "this column"
+        "column 'code': 50 of 400 rows (12.5%) hold a level not seen in training, such as '7'; such rows get "
+        "no feature of this column"
     ]
 
 
@@ -114,7 +114,7 @@ def test_fault_a10_rare_levels_of_training_were_seen(tmp_path: Path) -> None:
     TableClassifier("y").fit(data).save(tmp_path / "m.softreg")
     model = load(tmp_path / "m.softreg")
     quiet(model, data)
-    with pytest.warns(TableWarning, match=r"1 of 400 rows \(0.25%\) holds .* 'nowhere'; they get the feature of rare"):
+    with pytest.warns(TableWarning, match=r"1 of 400 rows \(0.25%\) .* 'nowhere'; such rows get the feature of rare"):
         model.predict_proba(data.assign(town=np.where(np.arange(N) == 5, "nowhere", town)))
 
 

@@ -218,13 +218,13 @@ class CategoryCode:
         missing = 0 if self.missing else int(counts[0])
         lost = lost[counts[1:][lost] > 0]
         if lost.size or missing:
-            feature = "such rows get the feature of rare levels" if self.pooled else "such rows get no feature of this column"
+            gets = "the feature of rare levels" if self.pooled else "no feature of this column"
             unseen.add(
                 self.name,
                 int(counts[1:][lost].sum()),
                 (cells.levels[int(at)].as_py() for at in lost[:EXAMPLES]),
                 missing=missing,
-                feature=feature,
+                feature=f"such rows get {gets}",
                 certain=not self.pooled or bool(self.rare),
             )
 
