@@ -39,3 +39,11 @@ def test_the_probabilities_are_those_of_the_version_that_wrote_it(file: Path, tm
         model.save(tmp_path / "again.softreg")
         again = softreg.load(tmp_path / "again.softreg")
         np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_fit_without_a_proof_is_not_called_converged(file: Path) -> None:
+    model = softreg.load(file)
+    solution = getattr(model, "model_", model).solution_
+    assert solution.converged == solution.certified
+    assert solution.within_tolerance

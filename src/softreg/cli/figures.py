@@ -124,6 +124,8 @@ def certificate(solution: Solution | None) -> str:
             f"{status}; within about {gap} of the minimum of the training objective (an estimate, no proof); an L2 "
             "penalty would give a proof"
         )
+    if solution.status.name == "STATIONARY":
+        return f"{status}; Firth's penalised likelihood is within about {gap} of a stationary value (an estimate)"
     if not solution.certified:
         return f"{status}; within about {gap} of the minimum of the training objective (an estimate, no proof)"
     return f"{status}; within {gap} of the minimum of the training objective (proved by {solution.bound})"

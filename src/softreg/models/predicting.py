@@ -55,7 +55,7 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._mini_batch_state = None
 
     def _say(self, solution: Solution) -> None:
-        if solution.status is Status.CONVERGED:
+        if solution.status in (Status.CONVERGED, Status.STATIONARY):
             return
         if solution.separation is not None:
             message = checks.separation_message(

@@ -192,7 +192,10 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
         max_iter=model.max_iter,
     )
     pairs = zip(nets, fits, strict=True)
-    return [fit if net.converged else replace(fit, gap=max(fit.gap, net.gap), status=net.status) for net, fit in pairs]
+    return [
+        fit if net.within_tolerance else replace(fit, gap=max(fit.gap, net.gap), status=net.status)
+        for net, fit in pairs
+    ]
 
 
 def _fit_firth(model: SoftmaxRegression, X: Any, labels: Array, v: Array, resample: int) -> Solution:
@@ -207,7 +210,7 @@ def _fit_firth(model: SoftmaxRegression, X: Any, labels: Array, v: Array, resamp
 
 
 def _warn(fits: list[Solution], tol: float) -> None:
-    loose = [f.gap for f in fits if not f.converged]
+    loose = [f.gap for f in fits if not f.within_tolerance]
     if loose:
         warnings.warn(
             f"{len(loose)} of {len(fits)} resamples have not converged (the largest gap is {max(loose):.1e} nats, not "

@@ -98,7 +98,7 @@ def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, 
             raise ValueError(f"{len(set(names))} names do not fit {coef.shape[1]} features")
         model.feature_names_in_ = np.array(names, dtype=object)
     if metadata["solution"] is not None:
-        model.solution_ = _solution(metadata["solution"], coef, intercept)
+        model.solution_ = _solution(metadata["solution"], coef, intercept, firth=model.penalty == "firth")
 
 
 def _classes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> NDArray[Any]:
@@ -111,14 +111,17 @@ def _classes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) ->
     return classes
 
 
-def _solution(told: Mapping[str, Any], coef: Array, intercept: Array) -> Solution:
+def _solution(told: Mapping[str, Any], coef: Array, intercept: Array, *, firth: bool) -> Solution:
+    status = Status(told["status"])
+    if status is Status.CONVERGED and told["bound"] == "estimate":  # as earlier versions called a fit without a proof
+        status = Status.STATIONARY if firth else Status.UNCERTIFIED
     return Solution(
         W=np.ascontiguousarray(coef.T),
         b=intercept,
         value=_number(told["value"]),
         gap=_gap(told["gap"]),
         bound=str(told["bound"]),
-        status=Status(told["status"]),
+        status=status,
         passes=_count(told["passes"], "passes"),
         n_iter=_count(told["n_iter"], "n_iter"),
         history=tuple(Progress(_count(p, "passes"), _number(v), _gap(g), _number(t)) for p, v, g, t in told["history"]),

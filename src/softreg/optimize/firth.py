@@ -130,8 +130,8 @@ class Firth:
 def minimise_firth(objective: Objective, *, tol: float, max_iter: int, start: Array | None = None) -> Solution:
     """The bias-reduced fit of one model (a stack of one); `start` is parameters (q, d + 1).
 
-    `gap` is the decrease that a further step promises, an estimate. Raises `LinAlgError` where columns depend on each
-    other.
+    `gap` is the decrease that a further step promises, an estimate; where it is at most `tol`, the status is
+    "stationary, not certified". Raises `LinAlgError` where columns depend on each other.
     """
     firth = Firth(objective)
     theta = np.zeros((objective.q, objective.rows.d + 1)) if start is None else start - start.mean(axis=0)
@@ -144,7 +144,7 @@ def minimise_firth(objective: Objective, *, tol: float, max_iter: int, start: Ar
         value=point.value,
         gap=gap,
         bound="estimate",
-        status=Status.CONVERGED if gap <= tol else Status.STOPPED if taken >= max_iter else Status.STALLED,
+        status=Status.STATIONARY if gap <= tol else Status.STOPPED if taken >= max_iter else Status.STALLED,
         passes=objective.passes,
         n_iter=taken,
         history=(Progress(objective.passes, point.value, gap, 0.0),),

@@ -13,11 +13,13 @@ class Status(StrEnum):
     """How a fit ended."""
 
     CONVERGED = "converged"
-    """The gap is proved to be below the tolerance. (Only Firth's penalised likelihood, which has no proof, converges on
-    an estimate; `bound` says so.)"""
+    """The gap is proved to be below the tolerance."""
     UNCERTIFIED = "estimated, not certified"
     """The gap is estimated to be below the tolerance, and nothing proves it: without a penalty a proof needs the exact
     Hessian, and the model has too many parameters for one, or the Hessian is singular to rounding."""
+    STATIONARY = "stationary, not certified"
+    """The gradient of Firth's penalised likelihood is zero to the tolerance. That likelihood is not known to be
+    concave, so no distance to its maximum is proved."""
     STOPPED = "stopped at max_iter"
     """The iterations were used up first; the gap says how far from the optimum the answer may be."""
     STALLED = "stalled at rounding error"
@@ -68,6 +70,11 @@ class Solution:
     def converged(self) -> bool:
         """Whether the gap is proved to be below the tolerance."""
         return self.status is Status.CONVERGED
+
+    @property
+    def within_tolerance(self) -> bool:
+        """Whether the gap is proved or, where nothing can be proved, estimated to be below the tolerance."""
+        return self.status in (Status.CONVERGED, Status.UNCERTIFIED, Status.STATIONARY)
 
     @property
     def certified(self) -> bool:
