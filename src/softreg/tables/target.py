@@ -15,6 +15,7 @@ from softreg.tables.cells import parse_numbers
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.kinds import SMALL
 from softreg.tables.label_types import label_type
+from softreg.tables.where import absent_in
 
 
 def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
@@ -60,7 +61,7 @@ def coded_labels(table: pa.Table, target: str) -> tuple[list[str], NDArray[np.in
     if blank.any():
         rows = np.flatnonzero(blank) + 1
         raise TableError(
-            f"The target {shown(target)} has no label in {plural(len(rows), 'row')}: "
+            f"The target {shown(target)} has no label in {plural(len(rows), 'row')}{_where(table, target)}: "
             f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''} (counted "
             "from 1, without the header). Give each row its label, or remove rows without one from the "
             "training data.",
@@ -72,6 +73,12 @@ def coded_labels(table: pa.Table, target: str) -> tuple[list[str], NDArray[np.in
         place[used] = np.arange(len(used))
         values, codes = [values[k] for k in used], place[codes]
     return values, codes
+
+
+def _where(table: pa.Table, target: str) -> str:
+    """The files of which no line has the target, in words."""
+    files = absent_in(table.schema.field(target))
+    return f", and no line of {listed(files)} has one" if files else ""
 
 
 def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
