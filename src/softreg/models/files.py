@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfileobj, rmtree
-from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
@@ -19,6 +17,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from softreg import spelling
+from softreg.files import PipeCopy, is_pipe
 from softreg.models.batches import ROWS, Coded
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc", ".ipc": "ipc",
@@ -42,7 +41,7 @@ def open_rows(
     is a feature and holds numbers. In CSV and TSV the labels are text, as they are written; booleans that several
     programs wrote (true and True) are "true" and "false". Nothing is read yet but the names of the columns. A pipe,
     which can be read only once, is copied into a temporary file that is removed with the result; without a known ending
-    it is read as CSV. Give the result to `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few
+    its first bytes say whether it is Parquet or Arrow, and it is CSV otherwise. Give the result to `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few
     batches of it.
 
     Raises `FileNotFoundError` and `ValueError`, which name the file, for one that is missing, damaged or of another
@@ -60,15 +59,9 @@ def open_rows(
     paths = [Path(p) for p in ([path] if isinstance(path, (str, os.PathLike)) else path)]
     if not paths:
         raise ValueError("there is no file to open: the list of paths is empty.")
-    if not any(map(_is_pipe, paths)):
-        return _opened(paths, target, weight, drop)
-    folder = Path(mkdtemp(prefix="softreg-"))
-    try:
-        rows = _opened([_copied(p, folder) if _is_pipe(p) else p for p in paths], target, weight, drop)
-    except BaseException:
-        rmtree(folder, ignore_errors=True)
-        raise
-    finalize(rows, rmtree, folder, ignore_errors=True)
+    copies = {p: PipeCopy(p, ENDINGS) for p in paths if is_pipe(p)}
+    rows = _opened([copies[p].path if p in copies else p for p in paths], target, weight, drop)
+    finalize(rows, copies.clear)  # which keeps the copies until then
     return rows
 
 
@@ -188,19 +181,6 @@ def _coded(labels: Any) -> Coded:
     values = encoded.dictionary.to_pylist()
     places = np.array([k if value.strip() else -1 for k, value in enumerate(values)] + [-1])
     return Coded(values, places[encoded.indices.fill_null(len(values)).to_numpy()])
-
-
-def _is_pipe(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _copied(pipe: Path, folder: Path) -> Path:
-    """A copy of what comes through a pipe, in a folder, under the name of the pipe."""
-    ending = "" if pipe.suffix.lower() in ENDINGS else ".csv"
-    copy = Path(mkdtemp(dir=folder)) / f"{pipe.name}{ending}"
-    with pipe.open("rb") as source, copy.open("wb") as target:
-        copyfileobj(source, target)
-    return copy
 
 
 def _kind(path: Path) -> str:
