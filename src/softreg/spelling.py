@@ -143,7 +143,7 @@ class Known:
     @cached_property
     def _by_value(self) -> tuple[Any, dict[str, int]]:
         """How a text is read as a value, if all known texts are of one kind; the place of each value."""
-        for key_of in (_number_key, _truth_key, _time_key):
+        for key_of in _KEYS:
             keys: list[str] = []
             for text in self.known:
                 key = key_of(text, True)
@@ -186,6 +186,19 @@ def one_spelling(found: Sequence[str], *, numbers: bool = False) -> dict[str, st
             same = {text: key_of(text, False) or text for text in found}
             return same if len(set(same.values())) < len(same) else {}
     return {}
+
+
+def names_by_kind(names: Sequence[str]) -> list[list[str]]:
+    """Return those of some texts that are numbers, those that are booleans, and those that are dates or timestamps.
+
+    In each list, `Known` looks texts up by value, which it does not do among texts of several kinds.
+
+    Example:
+        >>> names_by_kind(["row", "1", "true", "2.5"])
+        [['1', '2.5'], ['true']]
+    """
+    found = [[name for name in names if key_of(name, True) is not None] for key_of in _KEYS]
+    return [some for some in found if some]
 
 
 def text_array(values: Sequence[str | None]) -> Any:
@@ -327,3 +340,7 @@ def _time_key(text: str, every: bool) -> str | None:
         return None
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.removesuffix(_MIDNIGHT)
+
+
+_KEYS = (_number_key, _truth_key, _time_key)
+"""How a text is read as a value, for each kind of values."""
