@@ -54,10 +54,11 @@ def write_page(
 ) -> None:
     """Write the report on audited rows.
 
-    `numbers` (n,) are the numbers of these rows in the input, from 1. Their cells are the rows `places` (n,), from 0, of
-    `table` (all of its rows where None), and their pictures are in `images` (n, h, w). `feature_names` (d,) are those of the weights. `model` is None where
-    the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
-    was chosen, `learned` what columns add and what moves the probability, `why` what rows were predicted by.
+    `numbers` (n,) are the numbers of these rows in the input, from 1. Their cells are the rows `places` (n,), counted
+    from 0, of `table` (all of its rows where None), and their pictures are in `images` (n, h, w). `feature_names` (d,)
+    are those of the weights. `model` is None where the probabilities came from a file; `point` is what decisions at
+    one's costs lead to; `tried` shows how the strength was chosen, `learned` what columns add and what moves the
+    probability, `why` what rows were predicted by.
     """
     places = np.arange(found.rows) if places is None else places
     rows_at = _shower(found, numbers, places, _Shown(table, images, why))

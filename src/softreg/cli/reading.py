@@ -24,7 +24,9 @@ def opened(data: Path, encoding: str | None, bad_rows: str) -> OpenTable:
 def read_to_fit(
     source: OpenTable, target: str, drop: Sequence[str], asked: Mapping[str, Sequence[str]], bad_rows: str
 ) -> tuple[pa.Table, NDArray[np.int64]]:
-    """The table to fit a model to, and the number (n,) of each row in the input, from 1; with `bad_rows` "skip", without the rows that cannot be used, which are named.
+    """The table to fit a model to, and the number (n,) of each row in the input, from 1.
+
+    With `bad_rows` "skip", rows that cannot be used are left out, and named.
 
     `asked` has the names of the columns to be taken for a kind, by the kind.
     """

@@ -40,9 +40,9 @@ def open_rows(
     `target` names the column of labels, `weight` that of row weights and `drop` those to leave out; every other column
     is a feature and holds numbers. In CSV and TSV the labels are text, as they are written; booleans that several
     programs wrote (true and True) are "true" and "false". Nothing is read yet but the names of the columns. A pipe,
-    which can be read only once, is copied into a temporary file that is removed with the result; without a known ending
-    its first bytes say whether it is Parquet or Arrow, and it is CSV otherwise. Give the result to `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few
-    batches of it.
+    which can be read only once, is copied into a temporary file that is removed with the result; without a known
+    ending, its first bytes say whether it is Parquet or Arrow, and it is CSV otherwise. Give the result to
+    `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few batches of it.
 
     Raises `FileNotFoundError` and `ValueError`, which name the file, for one that is missing, damaged or of another
     kind, and for columns that are not there or hold no numbers (`softreg.TableClassifier` takes columns of any kind).

@@ -20,8 +20,8 @@ def check_names(names: list[str], where: str) -> None:
         half = re.search("[\ud800-\udfff]", name)
         if half:
             raise TableError(
-                f"Column {position} of {where} has a name that is no text: {shown(name)} holds U+{ord(half[0]):04X}, one "
-                "half of a pair of characters, which no file can store. Rename the column."
+                f"Column {position} of {where} has a name that is no text: {shown(name)} holds U+{ord(half[0]):04X}, "
+                "one half of a pair of characters, which no file can store. Rename the column."
             )
         if not name.strip():
             raise TableError(

@@ -119,8 +119,8 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     what it means is decided later, by the schema. The first line names the columns. Byte-order marks of UTF-8 and
     UTF-16, Windows line ends, quoted fields with commas or line breaks in them and blank lines are understood; other
     text needs its `encoding`. In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several
-    files are one table, if they have the same columns (of JSON lines, a key that no line of a file has is missing in all
-    of its rows); folders named `key=value` make a column `key` of text.
+    files are one table, if they have the same columns; in JSON lines, a key that no line of a file has is missing in
+    all of its rows. Folders named `key=value` make a column `key` of text.
 
     `bad_rows="skip"` leaves out rows that cannot be read: of too many or too few fields, with bytes that are not in the
     encoding, or that are no JSON object with values of the types before.

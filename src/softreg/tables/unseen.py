@@ -1,4 +1,4 @@
-"""Levels of categories, and tags, that occur at prediction and did not occur in training: counted by column, and reported."""
+"""Levels of categories, and tags, that occur at prediction and did not occur in training: counted and reported."""
 
 from __future__ import annotations
 

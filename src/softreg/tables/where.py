@@ -143,4 +143,5 @@ def with_absent(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) -> pa.Sc
 
 def absent_in(field: pa.Field) -> list[str]:
     """The files of which no line has the column, as `with_absent` noted them."""
-    return (field.metadata or {}).get(ABSENT, b"").decode().splitlines()
+    names: bytes = (field.metadata or {}).get(ABSENT, b"")
+    return names.decode().splitlines()
