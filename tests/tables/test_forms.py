@@ -27,7 +27,7 @@ any order of rows      one table                                              a 
 Parquet of a           the Arrow table     all of the above                   the index of the frame is one more
 filtered frame                                                                column, which is no feature
 labels of typed forms                      the values, and the types integer,
-                                           boolean, float and text
+                                           boolean, float, date and text
 labels of CSV                              the text that stands in the file
 ====================== =================== ================================== ==================================
 
@@ -38,6 +38,7 @@ on random tables: see `tests/forms/run.py`.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -193,7 +194,9 @@ def test_the_order_of_rows_is_free(name: str) -> None:
 
 # --- labels ---
 
-EXACT = {"int": int, "id": int, "huge": int, "bool": bool, "whole": float, "float": float}  # C8: as they went in
+EXACT = {
+    "int": int, "id": int, "huge": int, "bool": bool, "whole": float, "float": float, "date": dt.date,
+}  # C8: as they went in  # fmt: skip
 
 
 def labels_come_back(name: str, case: Case) -> None:

@@ -23,10 +23,10 @@ from softreg.cli.reading import opened, read_to_evaluate
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.verdict import verdict
-from softreg.spelling import names_by_kind
 from softreg.tables import labels
 from softreg.tables.target import known_labels
 from softreg.tables.writer import LABEL
+from softreg.value_keys import names_by_kind
 
 OWN = (LABEL, "row")
 """Columns that `softreg predict` writes beside those of the classes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from softreg import spelling
 from softreg.files import PipeCopy, is_pipe
 from softreg.models.batches import ROWS, Coded
+from softreg.models.csv_quotes import QuoteWatch, check_quotes
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc", ".ipc": "ipc",
            ".feather": "ipc"}  # fmt: skip
@@ -144,7 +146,8 @@ class FileRows:
             numbers = {name: pa.float64() for name in wanted if name != self.target}
             text = {} if self.target is None else {self.target: pa.string()}
             convert = pc.ConvertOptions(column_types=numbers | text, include_columns=wanted, strings_can_be_null=False)
-            yield from _open_text(path, convert)
+            with _text(path) as watch:
+                yield from _open_text(watch, path, convert)
         else:
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 for k in range(file.num_record_batches):
@@ -199,7 +202,8 @@ def _schema(path: Path) -> Any:
         if kind == "parquet":
             return pq.read_schema(path)
         if kind == "csv":
-            return _open_text(path, None).schema
+            with _text(path, whole=False) as watch:
+                return _open_text(watch, path, None).schema
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
             return file.schema
     except (pa.ArrowException, OSError, UnicodeError) as error:
@@ -207,9 +211,33 @@ def _schema(path: Path) -> Any:
         raise ValueError(f"{path.name!r} is no whole {path.suffix[1:].upper()} file: {words}") from error
 
 
-def _open_text(path: Path, convert: Any) -> Any:
-    options = pc.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    return pc.open_csv(path, pc.ReadOptions(block_size=TEXT_BLOCK), options, convert or pc.ConvertOptions())
+@contextmanager
+def _text(path: Path, *, whole: bool = True) -> Iterator[QuoteWatch]:
+    """The bytes of a CSV file; a quote left open is an error with its line.
+
+    It is looked for where the file cannot be parsed, and at the end where it was read as a `whole`.
+    """
+    watch = QuoteWatch(path)
+    try:
+        yield watch
+    except pa.ArrowException:
+        check_quotes(path, _delimiter(path))
+        raise
+    finally:
+        watch.close()
+    if whole and watch.odd:
+        check_quotes(path, _delimiter(path))
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def _open_text(watch: QuoteWatch, path: Path, convert: Any) -> Any:
+    options = pc.ParseOptions(delimiter=_delimiter(path))
+    return pc.open_csv(
+        pa.PythonFile(watch, mode="r"), pc.ReadOptions(block_size=TEXT_BLOCK), options, convert or pc.ConvertOptions()
+    )
 
 
 def _ahead(items: Iterator[Any]) -> Iterator[Any]:
