@@ -95,13 +95,7 @@ def spelled(value: Any) -> str:
         return str(value)
     if isinstance(value, bool | np.bool_):
         return TRUTH[int(value)]
-    if isinstance(value, int | np.integer):
-        return str(int(value))
-    if isinstance(value, float | np.floating):
-        return float_text(value) or "nan"
-    if isinstance(value, Decimal):
-        return decimal_text(value)
-    if isinstance(value, np.datetime64 | np.timedelta64):
+    if isinstance(value, np.datetime64 | np.timedelta64):  # the latter is one of NumPy's integers as well
         import pyarrow as pa
 
         unit = np.datetime_data(value.dtype)[0]
@@ -109,6 +103,12 @@ def spelled(value: Any) -> str:
         days = unit in ("Y", "M", "W") and isinstance(value, np.datetime64)
         held = value if known else value.astype(f"{value.dtype.kind}8[{'D' if days else 's'}]")
         return str(texts(pa.array(np.array([held])))[0])
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return float_text(value) or "nan"
+    if isinstance(value, Decimal):
+        return decimal_text(value)
     if isinstance(value, date | time | timedelta):
         import pyarrow as pa
 

@@ -88,7 +88,7 @@ def _check_labels_usable(
     else:
         some = f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''}"
         absent = absent_in(table.schema.field(target)) if blank.any() else []
-        lines = f", and no line of {listed(absent)} has one" if absent else ""
+        lines = f", and no line of {' or '.join(map(repr, absent[:3]))} has one" if absent else ""
         places = f"{plural(len(rows), 'row')}{lines}: {some}"
     raise TableError(
         f"The target {shown(target)} has {what} in {places} (counted from 1, without the header). {way}",
