@@ -32,7 +32,7 @@ FLOORS = (
     {"optimize"},
     {"rows", "probability"},
 )
-FREE = {"files", "spelling", "version"}  # leaves that every room may use
+FREE = {"deprecated", "files", "spelling", "value_keys", "version"}  # leaves that every room may use
 ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
 
 LONGEST_FILE = 330

@@ -1,12 +1,17 @@
-"""Write a file so that it is either there, whole, or not there at all."""
+"""Write a file so that it is either there, whole, or not there at all; read a pipe more than once."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfileobj, rmtree
+from weakref import finalize
+
+MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
+"""First bytes of files of types, and the ending that names their form."""
 
 
 @contextmanager
@@ -41,3 +46,39 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether a path can be read only once: a named pipe, `/dev/stdin`, or what a shell makes of `<(command)`.
+
+    Example:
+        >>> is_pipe(Path(os.curdir))
+        False
+    """
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+class PipeCopy:
+    """What came through a pipe, in a temporary file at `path`, which is removed with this object.
+
+    The file has the name of the pipe. Where that has none of the known `endings`, the first bytes decide: Parquet,
+    Arrow, or else CSV. Raises `OSError` where the pipe cannot be read or the disk is full; nothing is left then.
+
+    Example:
+        >>> copy = PipeCopy(Path(os.devnull), {".csv"})
+        >>> copy.path.name, copy.path.read_bytes()
+        ('null.csv', b'')
+    """
+
+    path: Path
+
+    def __init__(self, pipe: Path, endings: Container[str]) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="softreg-"))
+        finalize(self, rmtree, folder, ignore_errors=True)
+        copy = folder / "copy"
+        with pipe.open("rb") as source, copy.open("wb") as target:
+            copyfileobj(source, target)
+        with copy.open("rb") as written:
+            head = written.read(max(map(len, MAGIC)))
+        ending = next((ending for magic, ending in MAGIC.items() if head.startswith(magic)), ".csv")
+        self.path = copy.rename(folder / f"{pipe.name}{'' if pipe.suffix.lower() in endings else ending}")

@@ -1,35 +1,26 @@
 """The text that stands for a value: one spelling for labels, levels of categories, clusters and groups.
 
 Equal values have equal text, whatever type holds them: the integer 1, the float 1.0 and the decimal 1.00 are all "1".
-Text is its own spelling. A leaf: it imports nothing of softreg, and PyArrow only where it is used.
+Text is its own spelling. A leaf: it imports only `softreg.value_keys`, and PyArrow only where it is used.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, time, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.value_keys import MIDNIGHT, TRUTH, VALUE_KEYS, decimal_text, float_text, number_key, truth_key
+
 Places = NDArray[np.int64]
 
-TRUTH = ("false", "true")
-"""The spelling of booleans."""
-LONGEST = 400
-"""Digits that text may have to be read as a number; float64 ends at 1e308, and 1e999999999 is not written out."""
-LOWEST_EXPONENT = -4
-"""Numbers below 1e-4 are written with an exponent, as Python writes floats."""
-
-_EXACT = Context(prec=2 * LONGEST)
-_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?")
 _SECONDS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
-_MIDNIGHT = " 00:00:00"
 
 
 def coded(column: Any) -> Any:
@@ -97,20 +88,28 @@ def spelled(value: Any) -> str:
     """Return the text of one value, of Python's or NumPy's types, as `coded` spells it.
 
     Example:
-        >>> spelled(True), spelled(2.0), spelled(np.float32(0.1)), spelled("2.0")
-        ('true', '2', '0.1', '2.0')
+        >>> spelled(True), spelled(2.0), spelled(np.float32(0.1)), spelled(np.datetime64("2020-01"))
+        ('true', '2', '0.1', '2020-01-01')
     """
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool | np.bool_):
         return TRUTH[int(value)]
+    if isinstance(value, np.datetime64 | np.timedelta64):  # the latter is one of NumPy's integers as well
+        import pyarrow as pa
+
+        unit = np.datetime_data(value.dtype)[0]
+        known = unit in _SECONDS or (unit == "D" and isinstance(value, np.datetime64))
+        days = unit in ("Y", "M", "W") and isinstance(value, np.datetime64)
+        held = value if known else value.astype(f"{value.dtype.kind}8[{'D' if days else 's'}]")
+        return str(texts(pa.array(np.array([held])))[0])
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):
-        return _float_text(value) or "nan"
+        return float_text(value) or "nan"
     if isinstance(value, Decimal):
-        return _decimal_text(value)
-    if isinstance(value, date | time | timedelta | np.datetime64 | np.timedelta64):
+        return decimal_text(value)
+    if isinstance(value, date | time | timedelta):
         import pyarrow as pa
 
         return str(texts(pa.array([value]))[0])
@@ -138,12 +137,12 @@ class Known:
     @cached_property
     def numeric(self) -> bool:
         """Whether all known texts are numbers."""
-        return self._by_value[0] is _number_key
+        return self._by_value[0] is number_key
 
     @cached_property
     def _by_value(self) -> tuple[Any, dict[str, int]]:
         """How a text is read as a value, if all known texts are of one kind; the place of each value."""
-        for key_of in (_number_key, _truth_key, _time_key):
+        for key_of in VALUE_KEYS:
             keys: list[str] = []
             for text in self.known:
                 key = key_of(text, True)
@@ -181,7 +180,7 @@ def one_spelling(found: Sequence[str], *, numbers: bool = False) -> dict[str, st
         >>> one_spelling(["1", "1.0", "2.5"], numbers=True), one_spelling(["1.1", "1.10"], numbers=True)
         ({'1': '1', '1.0': '1', '2.5': '2.5'}, {})
     """
-    for key_of in (_truth_key, _number_key)[: 2 if numbers else 1]:
+    for key_of in (truth_key, number_key)[: 2 if numbers else 1]:
         if all(key_of(text, True) is not None for text in found):
             same = {text: key_of(text, False) or text for text in found}
             return same if len(set(same.values())) < len(same) else {}
@@ -255,12 +254,12 @@ def _texts(values: Any, half: bool = False) -> Any:
     if types.is_floating(kind):
         numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         numbers = numbers.astype(np.float16 if half else np.float32 if kind.bit_width == 32 else np.float64)
-        return text_array([_float_text(v) for v in numbers])
+        return text_array([float_text(v) for v in numbers])
     if types.is_decimal(kind):
-        return text_array([None if v is None else _decimal_text(v) for v in values.to_pylist()])
+        return text_array([None if v is None else decimal_text(v) for v in values.to_pylist()])
     if types.is_duration(kind):
         counts, shift = values.cast(pa.int64()).to_pylist(), _SECONDS[kind.unit]
-        return text_array([None if v is None else _decimal_text(Decimal(v).scaleb(-shift)) for v in counts])
+        return text_array([None if v is None else decimal_text(Decimal(v).scaleb(-shift)) for v in counts])
     if types.is_temporal(kind) and not types.is_interval(kind):
         return _times(values)
     try:
@@ -281,49 +280,4 @@ def _times(values: Any) -> Any:
     text = pc.replace_substring_regex(text, r"\.$", "")
     if zoned:
         return pc.replace_substring_regex(text, "$", "Z")
-    return pc.replace_substring_regex(text, f"{_MIDNIGHT}$", "")
-
-
-def _float_text(value: Any) -> str | None:
-    """The text of a float in its own precision; None for nan."""
-    if np.isnan(value):
-        return None
-    return f"{int(value)}" if np.isfinite(value) and value == np.floor(value) else str(value)
-
-
-def _decimal_text(value: Decimal) -> str:
-    """The exact digits, without trailing zeros behind the point; tiny numbers as Python writes floats."""
-    if not value.is_finite():
-        return str(value).lower()
-    value = value.normalize(_EXACT)
-    if not value:
-        return "0"  # without a sign
-    if value.adjusted() >= LOWEST_EXPONENT:
-        return f"{value:f}"
-    digits, exponent = f"{value:e}".split("e")
-    return f"{digits}e-{-int(exponent):02d}"
-
-
-def _number_key(text: str, every: bool) -> str | None:
-    """The spelling of the number that a text stands for; None where it is none, or, unless `every`, is not whole."""
-    text = text.strip()
-    if len(text) > LONGEST or not _NUMBER.fullmatch(text):
-        return None
-    value = Decimal(text)
-    if value and abs(value.adjusted()) > LONGEST:
-        return None
-    key = _decimal_text(value)
-    return key if every or ("." not in key and "e" not in key) else None
-
-
-def _truth_key(text: str, every: bool) -> str | None:
-    folded = text.strip().lower()
-    return folded if folded in TRUTH else None
-
-
-def _time_key(text: str, every: bool) -> str | None:
-    """A date or timestamp without a fraction of zeros and without midnight: earlier versions wrote both."""
-    if not re.fullmatch(r"[0-9]{4,}-[0-9]{2}-[0-9]{2}( [0-9:]{8}(\.[0-9]*)?)?", text):
-        return None
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return text.removesuffix(_MIDNIGHT)
+    return pc.replace_substring_regex(text, f"{MIDNIGHT}$", "")

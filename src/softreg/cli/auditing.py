@@ -24,7 +24,9 @@ from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.verdict import verdict
 from softreg.tables import labels
+from softreg.tables.target import known_labels
 from softreg.tables.writer import LABEL
+from softreg.value_keys import names_by_kind
 
 OWN = (LABEL, "row")
 """Columns that `softreg predict` writes beside those of the classes."""
@@ -48,7 +50,7 @@ def audit_table(
     """Read labels and probabilities, and evaluate the probabilities."""
     check_writable(report, REPORT_ENDINGS, "--report")
     table, rows = read_to_evaluate(opened(data, encoding, bad_rows), target, None, bad_rows)
-    given = labels(table, target)
+    given = named_labels(table, target)
     names, P = probabilities(table, target, given)
     found = audit(P, Classes.of(names).encode(given), names)
     cost = cost_matrix(costs, found.classes)
@@ -71,6 +73,24 @@ def audit_table(
         click.echo(text if point is None else f"{text}\n{told_costs(point, found.classes)}")
     if report is not None:
         say(f"Report: {report}")
+
+
+def named_labels(table: pa.Table, target: str) -> NDArray[np.str_]:
+    """The labels (n,) by the names of the columns of their classes; a label without such a column keeps its text.
+
+    Labels are matched with names exactly, and then by the number or boolean that they stand for, as
+    `softreg evaluate` matches them with the classes of a model.
+    """
+    given, open_ = labels(table, target).astype(object), np.ones(table.num_rows, dtype=bool)
+    names = [name for name in table.column_names if name != target]
+    for some in (names, *names_by_kind(names)):
+        codes = known_labels(table, target, some)
+        found = open_ & (codes >= 0)
+        given[found] = np.array(some, dtype=object)[codes[found]]
+        open_ &= ~found
+        if not open_.any():
+            break
+    return given.astype(np.str_)
 
 
 def probabilities(table: pa.Table, target: str, given: NDArray[np.str_]) -> tuple[tuple[str, ...], NDArray[np.float64]]:

@@ -41,6 +41,7 @@ def write_page(
     model: SoftmaxRegression | None,
     *,
     numbers: NDArray[np.int64],
+    places: NDArray[np.int64] | None = None,
     feature_names: Sequence[str] | None = None,
     table: pa.Table | None = None,
     images: NDArray[np.floating] | None = None,
@@ -53,12 +54,14 @@ def write_page(
 ) -> None:
     """Write the report on audited rows.
 
-    `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
-    file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights. `model` is None where
-    the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
-    was chosen, `learned` what columns add and what moves the probability, `why` what rows were predicted by.
+    `numbers` (n,) are the numbers of these rows in the input, from 1. Their cells are the rows `places` (n,), counted
+    from 0, of `table` (all of its rows where None), and their pictures are in `images` (n, h, w). `feature_names` (d,)
+    are those of the weights. `model` is None where the probabilities came from a file; `point` is what decisions at
+    one's costs lead to; `tried` shows how the strength was chosen, `learned` what columns add and what moves the
+    probability, `why` what rows were predicted by.
     """
-    rows_at = _shower(found, numbers, table, images, why)
+    places = np.arange(found.rows) if places is None else places
+    rows_at = _shower(found, numbers, places, _Shown(table, images, why))
     doubts = _doubts(found)
     data = ReportData(
         title,
@@ -72,7 +75,7 @@ def write_page(
         warnings=warnings,
         doubtful=rows_at(doubts.places, p_wrong=doubts.p_wrong, suggested=doubts.suggested),
         expected_wrong=doubts.expected,
-        information=() if table is None else information(table, numbers, found, columns),
+        information=() if table is None else information(table, places, found, columns),
         operating=point,
         trained=model is not None,
         path=tried,
@@ -82,21 +85,24 @@ def write_page(
     write_report(path, data)
 
 
-def _shower(
-    found: Audit,
-    numbers: NDArray[np.int64],
-    table: pa.Table | None,
-    images: NDArray[np.floating] | None,
-    why: Reasons | None,
-) -> Callable[..., Any]:
-    """A function from places among the audited rows to what the page shows of them."""
+@dataclass(frozen=True)
+class _Shown:
+    """What the page may show of a row beside its probabilities: cells, a picture, and what it was predicted by."""
 
-    def rows_at(places: NDArray[np.int64], **more: Any) -> Any:
-        cells = None if table is None else texts(table, numbers[places] - 1)
-        if cells is not None and why is not None:
-            cells = [{WHY: told, **cell} for told, cell in zip(why(numbers[places] - 1), cells, strict=True)]
-        pictures = None if images is None else images[places]
-        return show_rows(found, places, numbers=numbers, cells=cells, images=pictures, **more)
+    table: pa.Table | None
+    images: NDArray[np.floating] | None
+    why: Reasons | None
+
+
+def _shower(found: Audit, numbers: NDArray[np.int64], places: NDArray[np.int64], shown: _Shown) -> Callable[..., Any]:
+    """A function from positions among the audited rows to what the page shows of them."""
+
+    def rows_at(at: NDArray[np.int64], **more: Any) -> Any:
+        cells = None if shown.table is None else texts(shown.table, places[at])
+        if cells is not None and shown.why is not None:
+            cells = [{WHY: told, **cell} for told, cell in zip(shown.why(places[at]), cells, strict=True)]
+        pictures = None if shown.images is None else shown.images[at]
+        return show_rows(found, at, numbers=numbers, cells=cells, images=pictures, **more)
 
     return rows_at
 
@@ -141,7 +147,7 @@ def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple
 
 
 def information(
-    table: pa.Table, numbers: NDArray[np.int64], found: Audit, columns: Sequence[tuple[str, str, str]]
+    table: pa.Table, places: NDArray[np.int64], found: Audit, columns: Sequence[tuple[str, str, str]]
 ) -> list[tuple[str, float]]:
     """What each column that the model uses tells of the label alone, in nats; nothing where columns are not known."""
     import pyarrow.compute as pc
@@ -150,7 +156,7 @@ def information(
     for name, kind, _ in columns:
         if kind not in ("number", "boolean", "category") or name not in table.column_names:
             continue
-        column = table.column(name).take(numbers - 1)
+        column = table.column(name).take(places)
         if kind == "number":
             values, read = read_numbers(name, column)
             told.append((name, column_information(np.where(read, values, np.nan), found.codes)))

@@ -23,17 +23,21 @@ def opened(data: Path, encoding: str | None, bad_rows: str) -> OpenTable:
 
 def read_to_fit(
     source: OpenTable, target: str, drop: Sequence[str], asked: Mapping[str, Sequence[str]], bad_rows: str
-) -> pa.Table:
-    """The table to fit a model to; with `bad_rows` "skip", without the rows that cannot be used, which are named.
+) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The table to fit a model to, and the number (n,) of each row in the input, from 1.
+
+    With `bad_rows` "skip", rows that cannot be used are left out, and named.
 
     `asked` has the names of the columns to be taken for a kind, by the kind.
     """
+    table = source.read()
+    everything = np.arange(table.num_rows)
     if bad_rows != "skip":
-        return source.read()
-    table, left_out = without_bad_rows(source.read(), target, drop=drop, asked=asked_kinds(asked))
-    numbers = source.input_rows(np.array(left_out, np.int64) - 1)
-    tell_skipped(source.skipped, numbers.tolist(), files=len(source.readers))
-    return table
+        return table, everything + 1
+    table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
+    gone = np.array(left_out, np.int64) - 1
+    tell_skipped(source.skipped, source.input_rows(gone).tolist(), files=len(source.readers))
+    return table, source.input_rows(np.delete(everything, gone))
 
 
 def read_to_evaluate(

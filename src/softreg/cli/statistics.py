@@ -44,7 +44,7 @@ def tell_statistics(
         )
     apart = set(drop) - {settings["clusters"], target}
     source = opened(data, encoding, bad_rows).ignoring(apart)
-    table = read_to_fit(source, target, drop, asked, bad_rows)
+    table, _ = read_to_fit(source, target, drop, asked, bad_rows)
     found = table_statistics(table, target, drop=drop, **{**settings, **asked})
     intervals = found.inference.interval_kind if intervals is None else intervals
     click.echo(_as_json(found, intervals) if as_json else found.text(intervals))

@@ -90,7 +90,7 @@ def train_table(order: Order) -> None:
 
 def train_in_memory(order: Order, source: OpenTable) -> None:
     """Hold rows out, fit, judge and write, with all rows in memory."""
-    table = read_to_fit(source, order.target, order.drop, order.asked, order.bad_rows)
+    table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.bad_rows)
     given = labels(table, order.target)
     check_labels(given, order.target)
     codes = Classes(given).encode(given)
@@ -119,38 +119,42 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     if order.model is not None:
         classifier.save(order.model)
     if order.report is not None:
-        _write_report(order, order.report, classifier, found, table, given, training, test)
+        _write_report(order, order.report, classifier, found, _Rows(table, given, numbers, training, test))
     show_or_dump(figures, text, as_json=order.as_json)
     tell_files(order)
 
 
-def _write_report(
-    order: Order,
-    page: Path,
-    classifier: TableClassifier,
-    found: Audit,
-    table: pa.Table,
-    given: NDArray[Any],
-    training: NDArray[np.intp],
-    test: NDArray[np.intp],
-) -> None:
+@dataclass(frozen=True)
+class _Rows:
+    """The table with its labels (n,) and the numbers (n,) of its rows in the input; places of training and test."""
+
+    table: pa.Table
+    labels: NDArray[Any]
+    numbers: NDArray[np.int64]
+    training: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+def _write_report(order: Order, page: Path, classifier: TableClassifier, found: Audit, rows: _Rows) -> None:
     """The page about the rows held out, and what each column adds."""
     if not order.quiet:
         say("For the report, the model is fitted again without each column.")
+    trained_on = f"trained on {len(rows.training):,}, with {kinds(classifier.schema_)}"
     write_page(
         page,
         f"{order.target} from {order.data.name}",
-        f"{len(test):,} rows held out{_apart(order)}; trained on {len(training):,}, with {kinds(classifier.schema_)}",
+        f"{len(rows.test):,} rows held out{_apart(order)}; {trained_on}",
         found,
         classifier.model_,
-        numbers=test + 1,
+        numbers=rows.numbers[rows.test],
+        places=rows.test,
         feature_names=classifier.feature_names_out_,
-        table=table,
+        table=rows.table,
         columns=classifier.describe(),
         warnings=classifier.schema_.warnings,
         tried=classifier.path_,
-        why=reasons(classifier, table, training),
-        learned=worth(classifier, table, given, training, test),
+        why=reasons(classifier, rows.table, rows.training),
+        learned=worth(classifier, rows.table, rows.labels, rows.training, rows.test),
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfileobj, rmtree
-from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
@@ -19,7 +18,9 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from softreg import spelling
+from softreg.files import PipeCopy, is_pipe
 from softreg.models.batches import ROWS, Coded
+from softreg.models.csv_quotes import QuoteWatch, check_quotes
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc", ".ipc": "ipc",
            ".feather": "ipc"}  # fmt: skip
@@ -41,9 +42,9 @@ def open_rows(
     `target` names the column of labels, `weight` that of row weights and `drop` those to leave out; every other column
     is a feature and holds numbers. In CSV and TSV the labels are text, as they are written; booleans that several
     programs wrote (true and True) are "true" and "false". Nothing is read yet but the names of the columns. A pipe,
-    which can be read only once, is copied into a temporary file that is removed with the result; without a known ending
-    it is read as CSV. Give the result to `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few
-    batches of it.
+    which can be read only once, is copied into a temporary file that is removed with the result; without a known
+    ending, its first bytes say whether it is Parquet or Arrow, and it is CSV otherwise. Give the result to
+    `SoftmaxRegression.fit`, `predict` or `predict_proba`; memory holds a few batches of it.
 
     Raises `FileNotFoundError` and `ValueError`, which name the file, for one that is missing, damaged or of another
     kind, and for columns that are not there or hold no numbers (`softreg.TableClassifier` takes columns of any kind).
@@ -60,15 +61,9 @@ def open_rows(
     paths = [Path(p) for p in ([path] if isinstance(path, (str, os.PathLike)) else path)]
     if not paths:
         raise ValueError("there is no file to open: the list of paths is empty.")
-    if not any(map(_is_pipe, paths)):
-        return _opened(paths, target, weight, drop)
-    folder = Path(mkdtemp(prefix="softreg-"))
-    try:
-        rows = _opened([_copied(p, folder) if _is_pipe(p) else p for p in paths], target, weight, drop)
-    except BaseException:
-        rmtree(folder, ignore_errors=True)
-        raise
-    finalize(rows, rmtree, folder, ignore_errors=True)
+    copies = {p: PipeCopy(p, ENDINGS) for p in paths if is_pipe(p)}
+    rows = _opened([copies[p].path if p in copies else p for p in paths], target, weight, drop)
+    finalize(rows, copies.clear)  # which keeps the copies until then
     return rows
 
 
@@ -151,7 +146,8 @@ class FileRows:
             numbers = {name: pa.float64() for name in wanted if name != self.target}
             text = {} if self.target is None else {self.target: pa.string()}
             convert = pc.ConvertOptions(column_types=numbers | text, include_columns=wanted, strings_can_be_null=False)
-            yield from _open_text(path, convert)
+            with _text(path) as watch:
+                yield from _open_text(watch, path, convert)
         else:
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 for k in range(file.num_record_batches):
@@ -190,19 +186,6 @@ def _coded(labels: Any) -> Coded:
     return Coded(values, places[encoded.indices.fill_null(len(values)).to_numpy()])
 
 
-def _is_pipe(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _copied(pipe: Path, folder: Path) -> Path:
-    """A copy of what comes through a pipe, in a folder, under the name of the pipe."""
-    ending = "" if pipe.suffix.lower() in ENDINGS else ".csv"
-    copy = Path(mkdtemp(dir=folder)) / f"{pipe.name}{ending}"
-    with pipe.open("rb") as source, copy.open("wb") as target:
-        copyfileobj(source, target)
-    return copy
-
-
 def _kind(path: Path) -> str:
     kind = ENDINGS.get(path.suffix.lower())
     if kind is None:
@@ -219,7 +202,8 @@ def _schema(path: Path) -> Any:
         if kind == "parquet":
             return pq.read_schema(path)
         if kind == "csv":
-            return _open_text(path, None).schema
+            with _text(path, whole=False) as watch:
+                return _open_text(watch, path, None).schema
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
             return file.schema
     except (pa.ArrowException, OSError, UnicodeError) as error:
@@ -227,9 +211,33 @@ def _schema(path: Path) -> Any:
         raise ValueError(f"{path.name!r} is no whole {path.suffix[1:].upper()} file: {words}") from error
 
 
-def _open_text(path: Path, convert: Any) -> Any:
-    options = pc.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    return pc.open_csv(path, pc.ReadOptions(block_size=TEXT_BLOCK), options, convert or pc.ConvertOptions())
+@contextmanager
+def _text(path: Path, *, whole: bool = True) -> Iterator[QuoteWatch]:
+    """The bytes of a CSV file; a quote left open is an error with its line.
+
+    It is looked for where the file cannot be parsed, and at the end where it was read as a `whole`.
+    """
+    watch = QuoteWatch(path)
+    try:
+        yield watch
+    except pa.ArrowException:
+        check_quotes(path, _delimiter(path))
+        raise
+    finally:
+        watch.close()
+    if whole and watch.odd:
+        check_quotes(path, _delimiter(path))
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def _open_text(watch: QuoteWatch, path: Path, convert: Any) -> Any:
+    options = pc.ParseOptions(delimiter=_delimiter(path))
+    return pc.open_csv(
+        pa.PythonFile(watch, mode="r"), pc.ReadOptions(block_size=TEXT_BLOCK), options, convert or pc.ConvertOptions()
+    )
 
 
 def _ahead(items: Iterator[Any]) -> Iterator[Any]:

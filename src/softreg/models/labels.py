@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from softreg.deprecated import OldNames
 from softreg.models.calibration import labelled, paired_gain
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scaling import Codes, Floats, folds, log_probabilities
@@ -36,7 +37,7 @@ ENTRIES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class LabelAudit:
+class LabelAudit(OldNames):
     """What speaks against each of n labels; made by `label_audit`.
 
     `suspicion` (n,) is a score from 0 to 1 and falls along `order`, the rows with the most suspicious first (ties, and

@@ -13,7 +13,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from softreg.models.features import frame_array
 from softreg.probability import Classes, check_probabilities
-from softreg.probability.label_arrays import kind_of
+from softreg.probability.label_arrays import exact_text, kind_of
 from softreg.rows import Array
 from softreg.rows.tensors import is_tensor, to_numpy
 
@@ -118,7 +118,7 @@ def label_values(y: Any) -> Any:
         nested = bool(y) and isinstance(y[0], (list, tuple, np.ndarray))
         return np.asarray(y) if nested else y
     if nw.dependencies.is_into_series(y):
-        return np.asarray(nw.from_native(y, series_only=True).to_numpy())
+        return exact_text(y, np.asarray(nw.from_native(y, series_only=True).to_numpy()))
     if type(y).__module__.split(".")[0] == "pyarrow":  # a pyarrow Array, which is no series for narwhals
         return np.asarray(y.to_pylist(), dtype=object) if y.null_count else np.asarray(y.to_numpy(zero_copy_only=False))
     return np.asarray(y)

@@ -33,6 +33,7 @@ def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
     native = hasattr(y, "__array__")
     masked = isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any()
     values: NDArray[Any] = np.asarray(y) if native and not masked else _objects(y)
+    values = exact_text(y, values)
     if values.ndim != 1:
         advice = "; ravel it" if values.ndim == 2 and values.shape[1] == 1 else ""
         raise ValueError(f"{name} must be one-dimensional, one label a row, but it has shape {values.shape}{advice}.")
@@ -46,6 +47,20 @@ def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
         _refuse_missing(np.isnat(values), values, name)
     elif values.dtype.kind not in "biuUSO":
         raise ValueError(f"{name} has dtype {values.dtype}, which cannot hold labels; use text, integers or booleans.")
+    return values
+
+
+def exact_text(y: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """The labels `values` as an array made them of `y`; objects where `y` is a polars series and text ends in U+0000.
+
+    NumPy's own arrays of text drop that character.
+
+    >>> exact_text(["a", "b"], np.array(["a", "b"]))
+    array(['a', 'b'], dtype='<U1')
+    """
+    if values.dtype.kind == "U" and hasattr(y, "to_numpy"):
+        exact = np.asarray(y.to_numpy(), dtype=object)
+        return exact if _any_ends_in_zero(exact) else values
     return values
 
 
@@ -159,11 +174,16 @@ def _unboxed(values: NDArray[Any], name: str, *, text: bool) -> NDArray[Any]:
     if found == {"integer"}:
         return _integers([int(v) for v in values])
     if found == {"text"}:
-        return values.astype(np.str_) if text else values
+        return values.astype(np.str_) if text and not _any_ends_in_zero(values) else values
     for row, v in enumerate(values):
         if type(v).__hash__ is None:
             raise ValueError(f"{name} holds {v!r} in row {row}, a {type(v).__name__}; a label is a single value.")
     return values
+
+
+def _any_ends_in_zero(values: NDArray[Any]) -> bool:
+    """Whether a text ends in the character zero, which NumPy's arrays of text drop: "a\\0" would be "a"."""
+    return any(value.endswith("\0") for value in values)
 
 
 def _integers(values: list[int]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from softreg.deprecated import OldNames
 from softreg.models.scaling import fit_scaling, folds, log_probabilities
 from softreg.probability import score_interval, wilson_interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
@@ -32,7 +33,7 @@ LEAST_FITTED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Trust:
+class Trust(OldNames):
     """Figures with 95% intervals, the part of the losses that is calibration, and the exact test; made by `trust`.
 
     Attributes

@@ -59,8 +59,9 @@ class TableClassifier:
 
     After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
     `SoftmaxRegression`, whose classes are text), `classes_` (q,) the labels, sorted, in the type that they have in the
-    table (integers, booleans, floats, decimals; anything else is text), `feature_names_out_` (d,) names of the columns
-    of X, `path_` the strengths tried (None where the strength was given).
+    table (integers, booleans, floats, decimals, and dates and timestamps as datetime64; anything else is text),
+    `feature_names_out_` (d,) names of the columns of X, `path_` the strengths tried (None where the strength was
+    given).
 
     Example:
         >>> import pyarrow as pa

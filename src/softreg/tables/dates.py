@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?(?: ?(?P<half>[ap])m)?"
-_AFTER = rf"(?:[t ]+{_CLOCK}(?: ?(?:z|utc|[+-]\d{{2}}(?::?\d{{2}})?))?)?$"
+_AFTER = rf"(?:[t ]+{_CLOCK}(?: ?(?:z|utc|[+-]\d{{2}}(?::?\d{{2}}(?::?\d{{2}}(?:\.\d+)?)?)?))?)?$"
 _FORMS = (
     rf"^(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_AFTER}",
     rf"^(?P<first>\d{{1,2}})[-/.](?P<other>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){_AFTER}",

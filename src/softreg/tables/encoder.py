@@ -107,7 +107,7 @@ class Encoder:
     ) -> Any:
         """X for some rows of a table or batch (all where `rows` is None), its columns found by name.
 
-        Rows with a level of a category that training did not have are counted in `unseen`.
+        Rows with a level of a category, or a tag, that training did not have are counted in `unseen`.
 
         Returns (n, d) float64, an ndarray or a `scipy.sparse.csr_array`, in the same form as in training; a row's
         features do not depend on its neighbours. Raises `TableError`: a column missing, or a cell that is not of the
@@ -251,6 +251,8 @@ def _encoded(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLev
     """Entries where the code has a few of them a row, else a block of X."""
     if isinstance(code, CategoryCode):
         return code.entries(column, where, unseen)
+    if isinstance(code, TagsCode):
+        return code.block(column, where, unseen)
     return code.entries(column, where) if hasattr(code, "entries") else code.block(column, where)
 
 

@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression
 
 TEXT = "text"
+DATE = "datetime64[D]"
+_TIMES = (DATE, *(f"datetime64[{unit}]" for unit in ("s", "ms", "us", "ns")))
 _NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
 
 
 def label_type(kind: pa.DataType) -> str:
     """The name of the type that labels of an Arrow type have in Python.
 
-    "boolean", "integer", "float16", "float32", "float64" and "decimal"; "text" for text and for any other type, whose
-    labels stay the text that stands for them.
+    "boolean", "integer", "float16", "float32", "float64" and "decimal"; "datetime64[D]" for dates and "datetime64[us]"
+    and the like for timestamps, which are in UTC where they have a time zone; "text" for text and for any other type,
+    whose labels stay the text that stands for them.
 
     Example:
         >>> label_type(pa.int8()), label_type(pa.dictionary(pa.int32(), pa.bool_())), label_type(pa.date32())
-        ('integer', 'boolean', 'text')
+        ('integer', 'boolean', 'datetime64[D]')
     """
     if pa.types.is_dictionary(kind):
         return label_type(kind.value_type)
@@ -38,11 +41,17 @@ def label_type(kind: pa.DataType) -> str:
         return "integer"
     if pa.types.is_floating(kind):
         return f"float{kind.bit_width}"
+    if pa.types.is_date(kind):
+        return DATE
+    if pa.types.is_timestamp(kind):
+        return f"datetime64[{kind.unit}]"
     return "decimal" if pa.types.is_decimal(kind) else TEXT
 
 
 def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[Any]:
-    """The labels (q,) that stand as text, in their type: bool, int64 (uint64, or int, where larger), floats, Decimal.
+    """The labels (q,) that stand as text, in their type.
+
+    That is bool, int64 (uint64, or int, where larger), a float, Decimal, or datetime64 of a unit.
 
     Raises `ValueError` for text that is not of the type.
 
@@ -53,13 +62,15 @@ def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray
     text = [str(label) for label in labels]
     if kind == TEXT:
         return np.array(text, dtype=np.str_)
-    if kind not in ("boolean", *_NUMBERS):
+    if kind not in ("boolean", *_NUMBERS, *_TIMES):
         raise ValueError(f"labels of the type {kind!r} are not known to this version of softreg")
     try:
         if kind == "boolean":
             return np.array([("false", "true").index(label) == 1 for label in text])
         if kind == "integer":
             return _integers([int(label) for label in text])
+        if kind in _TIMES:
+            return np.array([label.removesuffix("Z") for label in text]).astype(kind)
         if kind == "decimal":
             return np.array([Decimal(label) for label in text], dtype=object)
         return np.array([float(label) for label in text]).astype(kind)
@@ -76,13 +87,13 @@ def _integers(numbers: list[int]) -> NDArray[Any]:
 
 
 def class_order(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[np.intp]:
-    """The order (q,) of the classes: numbers by their value, anything else as text.
+    """The order (q,) of the classes: numbers and times by their value, anything else as text.
 
     Example:
         >>> class_order(["0", "1", "10", "2"], "integer").tolist(), class_order(["0", "10", "2"], "text").tolist()
         ([0, 1, 3, 2], [0, 1, 2])
     """
-    values = typed_labels(labels, kind) if kind in _NUMBERS else np.array([str(label) for label in labels])
+    values = typed_labels(labels, kind) if kind in (*_NUMBERS, *_TIMES) else np.array([str(label) for label in labels])
     return np.argsort(values, kind="stable")
 
 
@@ -94,8 +105,11 @@ def class_name(label: Any, classes: Sequence[str]) -> str:
         ('True', '1', 'x')
     """
     text = spelled(label)
-    place = int(Known(list(classes)).find(text_array([text]), typed=not isinstance(label, str))[0])
-    return text if place < 0 else str(classes[place])
+    texts = [text]
+    if isinstance(label, np.datetime64):  # which has no time zone: the class may be a moment in UTC
+        texts += [f"{text}Z", f"{text} 00:00:00Z"]
+    places = Known(list(classes)).find(text_array(texts), typed=not isinstance(label, str))
+    return next((str(classes[place]) for place in places if place >= 0), text)
 
 
 def weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:

@@ -15,8 +15,12 @@ from softreg.tables.arrays import words
 from softreg.tables.arrowtypes import plain_column
 from softreg.tables.cells import Lists, read_column
 from softreg.tables.errors import TableError, shown
+from softreg.tables.unseen import UnseenLevels
 from softreg.tables.values import Floats, retyped
 from softreg.tables.where import Where
+
+SEARCHED = 1000
+"""Unknown tags of a batch among which different ones are looked for, to name a few."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,36 @@ class TagsCode:
         """How many tags there are."""
         return f"{len(self.levels):,} tags" + (f", {self.pooled:,} rare ones share a feature" if self.pooled else "")
 
-    def block(self, column: pa.ChunkedArray, where: Where) -> sp.csr_array:
-        """Zeros and ones, (n, width) CSR; a tag given twice counts once."""
+    def block(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> sp.csr_array:
+        """Zeros and ones, (n, width) CSR; a tag given twice counts once.
+
+        Rows with tags that training did not have are counted in `unseen`.
+        """
         row, tags = tags_of(self.name, column)
         known = words(self.levels)
-        rare = len(self.levels) if self.pooled else -1
-        place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), rare), dtype=np.int64)
+        place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), -1), dtype=np.int64)
+        if unseen is not None:
+            self._count(row, tags, place, unseen)
+        if self.pooled:
+            place[place < 0] = len(self.levels)
         key = np.unique(row[place >= 0] * max(1, self.width) + place[place >= 0])
         row, index = np.divmod(key, max(1, self.width))
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(column)))])
         shape = (len(column), self.width)
         return sp.csr_array((np.ones(len(index)), index.astype(np.int32), start.astype(np.int32)), shape=shape)
+
+    def _count(self, row: NDArray[np.int64], tags: pa.Array, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+        """Count the rows with a tag that is none of training."""
+        lost = np.flatnonzero(place < 0)
+        if lost.size:
+            unseen.add(
+                self.name,
+                len(np.unique(row[lost])),
+                dict.fromkeys(tags.take(pa.array(lost[:SEARCHED])).to_pylist()),
+                feature=f"these tags {'share the feature of rare ones' if self.pooled else 'get no feature'}",
+                certain=not self.pooled,
+                what="tag",
+            )
 
     def to_state(self) -> dict[str, Any]:
         """The code as strict JSON."""

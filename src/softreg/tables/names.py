@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from softreg.tables.errors import TableError, shown
 
 
 def check_names(names: list[str], where: str) -> None:
-    """Raise `TableError` where a column has no name or shares it with another.
+    """Raise `TableError` where a column has no name, one that is no text, or one that it shares with another.
 
     Example:
         >>> check_names(["a", "b", "a"], "small.csv")  # doctest: +ELLIPSIS
@@ -16,6 +17,12 @@ def check_names(names: list[str], where: str) -> None:
         softreg.tables.errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
     """
     for position, name in enumerate(names, start=1):
+        half = re.search("[\ud800-\udfff]", name)
+        if half:
+            raise TableError(
+                f"Column {position} of {where} has a name that is no text: {shown(name)} holds U+{ord(half[0]):04X}, "
+                "one half of a pair of characters, which no file can store. Rename the column."
+            )
         if not name.strip():
             raise TableError(
                 f"Column {position} of {where} has no name: the header's field is blank. Give it a name; if "

@@ -84,8 +84,8 @@ class Typed:
         """The rows with the columns and types that are wanted; a column of type null is not looked at."""
         columns = []
         for one in wanted:
-            if pa.types.is_null(one.type):
-                columns.append(pa.nulls(batch.num_rows))
+            if pa.types.is_null(one.type) or not (one.name in self.own or one.name in self.part.keys):
+                columns.append(pa.nulls(batch.num_rows, one.type))
             elif one.name in self.part.keys:
                 columns.append(pa.repeat(pa.scalar(self.part.keys[one.name], pa.string()), batch.num_rows))
             else:

@@ -19,7 +19,7 @@ from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import PARQUET_ENDINGS, find_parts, is_source
-from softreg.tables.where import input_numbers, placed
+from softreg.tables.where import input_numbers, placed, with_absent
 
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
 AHEAD = 2  # batches that are read before they are asked for
@@ -58,7 +58,7 @@ class OpenTable:
         """
         names = set(columns) & set(self.names)
         kinds = {name: self.schema.field(name).type for name in names}
-        differ = {name for name in names if any(one.schema.field(name).type != kinds[name] for one in self.readers)}
+        differ = {name for name in names if any(_type_in(one, name) != kinds[name] for one in self.readers)}
         if not differ:
             return self
         schema = pa.schema([pa.field(one.name, pa.null()) if one.name in differ else one for one in self.schema])
@@ -119,7 +119,8 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     what it means is decided later, by the schema. The first line names the columns. Byte-order marks of UTF-8 and
     UTF-16, Windows line ends, quoted fields with commas or line breaks in them and blank lines are understood; other
     text needs its `encoding`. In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several
-    files are one table, if they have the same columns; folders named `key=value` make a column `key` of text.
+    files are one table, if they have the same columns; in JSON lines, a key that no line of a file has is missing in
+    all of its rows. Folders named `key=value` make a column `key` of text.
 
     `bad_rows="skip"` leaves out rows that cannot be read: of too many or too few fields, with bytes that are not in the
     encoding, or that are no JSON object with values of the types before.
@@ -146,6 +147,8 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
         if set(reader.schema.names) != set(first.schema.names):
             extra = [name for name in reader.schema.names if name not in first.schema.names]
             lack = [name for name in first.schema.names if name not in reader.schema.names]
+            if {reader.part.form, first.part.form} == {"json"}:
+                continue  # a key that no line of a file has is missing in its rows
             differ = "; ".join(f"{how} {listed(names)}" for how, names in (("has", extra), ("lacks", lack)) if names)
             raise TableError(
                 f"{reader.part.where!r} has other columns than {first.part.where!r}: it {differ}. Files that are read "
@@ -251,8 +254,10 @@ def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:
     """The schema that holds the values of all files, in the order of the first, and what has no type in it."""
     index = frozenset[str]().union(*(file_index(reader.schema) for reader in readers))
     fields, clashes = [], {}
-    for name in readers[0].schema.names:
-        kinds = [reader.schema.field(name).type for reader in readers]
+    absent = {}
+    for name in dict.fromkeys(name for reader in readers for name in reader.schema.names):
+        absent[name] = [reader.part.where for reader in readers if name not in reader.schema.names]
+        kinds = [_type_in(reader, name) for reader in readers]
         kind = together(kinds)
         if kind is None:
             other = next(place for place, one in enumerate(kinds) if one != kinds[0])
@@ -262,4 +267,9 @@ def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:
                 f"column with one type, or leave it out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
             )
         fields.append(pa.field(name, pa.null() if kind is None else kind))
-    return marked(pa.schema(fields), index), clashes
+    return with_absent(marked(pa.schema(fields), index), absent), clashes
+
+
+def _type_in(reader: PartReader, name: str) -> pa.DataType:
+    """The type of a column in one file; null where the file does not have it."""
+    return reader.schema.field(name).type if name in reader.schema.names else pa.null()

@@ -6,12 +6,13 @@ import glob
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from softreg.files import PipeCopy, is_pipe
 from softreg.tables.decoding import DecodedStream, encoding_name
 from softreg.tables.errors import TableError, listed, plural
 
@@ -20,6 +21,7 @@ ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
 PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
+ENDINGS = frozenset((*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *PACKED))
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _MAGIC = {
     b"PK\x03\x04": "a zip archive or a spreadsheet; save the sheet as 'CSV UTF-8' and use that file",
@@ -39,11 +41,14 @@ class Part:
     form: str
     packed: str | None = None
     keys: dict[str, str | None] = field(default_factory=dict)
+    pipe: Path | None = None
+    """The pipe of which `path` is a copy; `copy` keeps that copy until no part needs it."""
+    copy: PipeCopy | None = field(default=None, compare=False, repr=False)
 
     @property
     def where(self) -> str:
         """The name of the file for messages."""
-        return str(self.path)
+        return str(self.path if self.pipe is None else self.pipe)
 
 
 def is_source(data: Any) -> bool:
@@ -63,7 +68,7 @@ def find_parts(source: Any) -> list[Part]:
 
     A source is a file; a pattern with `*`, `?` or `[...]` (`**` for any depth) where no file has that very name; a
     folder, of which every file is taken whose name does not begin with a dot or an underscore, with columns from
-    folders named `key=value`; or a list of files.
+    folders named `key=value`; or a list of files. A pipe, which can be read only once, is copied into a temporary file.
 
     Raises `TableError`: nothing there, or files that do not belong together.
     """
@@ -125,6 +130,9 @@ def _alike(parts: Sequence[Part]) -> list[Part]:
 
 
 def _part(path: Path) -> Part:
+    if is_pipe(path):
+        copy = _copied(path)
+        return replace(_part(copy.path), pipe=path, copy=copy)
     name = path.name.lower()
     packed = PACKED.get(Path(name).suffix)
     ending = Path(name).suffixes[-2] if packed and len(Path(name).suffixes) > 1 else Path(name).suffix
@@ -135,6 +143,15 @@ def _part(path: Path) -> Part:
     if ending in JSON_ENDINGS:
         return Part(path, "json", packed)
     return Part(path, "tsv" if ending in (".tsv", ".tab") else "csv", packed)
+
+
+def _copied(pipe: Path) -> PipeCopy:
+    """A copy of what comes through a pipe, which can be read only once."""
+    try:
+        return PipeCopy(pipe, ENDINGS)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        raise TableError(f"{str(pipe)!r} cannot be copied to a temporary file: {reason}.") from None
 
 
 def _check_there(path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.spelling import Known, one_spelling, text_array
-from softreg.tables.errors import TableError, no_such_column, shown
+from softreg.tables.errors import TableError, no_such_column
 from softreg.tables.reader import OpenTable
 from softreg.tables.target import check_counts, coded_labels
 from softreg.tables.where import Where, where_of
@@ -172,7 +172,7 @@ class Survey:
 
     def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], NDArray[np.int64]]:
         """All labels, each once as text, and which of them each row (n,) of a batch or sample of the table has."""
-        values, codes = labels_of_batch(table, self.target, where_of(table))
+        values, codes = coded_labels(table, self.target, where_of(table))
         places = self._known.find(text_array(values))
         return list(self._known.known), places[codes]
 
@@ -251,7 +251,7 @@ def _count(found: Survey, table: pa.Table, told: Where) -> NDArray[np.bool_]:
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:
         found.files.append((first, told))
-    values, codes = labels_of_batch(table, found.target, told)
+    values, codes = coded_labels(table, found.target, told)
     used, places, counts = np.unique(codes, return_index=True, return_counts=True)
     for code, place, count in zip(used.tolist(), places.tolist(), counts.tolist(), strict=True):
         if found.drawn and values[code] not in found.counts:
@@ -265,16 +265,3 @@ def _count(found: Survey, table: pa.Table, told: Where) -> NDArray[np.bool_]:
         if count:
             found.trained[values[code]] = found.trained.get(values[code], 0) + count
     return mask
-
-
-def labels_of_batch(table: pa.Table, target: str, where: Where) -> tuple[list[str], NDArray[np.int64]]:
-    """The labels of a batch, each once as text, and which of them each row has; errors name the row of the file."""
-    try:
-        return coded_labels(table, target)
-    except TableError as error:
-        if error.rows is None:
-            raise
-        raise TableError(
-            f"The target {shown(target)} has no label in {where.row(int(error.rows[0]))} (counted from 1, without the "
-            "header). Give each row its label, or remove rows without one from the training data."
-        ) from None

@@ -9,22 +9,25 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.deprecated import takes_old_arguments
 from softreg.spelling import Known, coded, one_spelling, text_array
 from softreg.tables.arrays import integers
 from softreg.tables.cells import parse_numbers
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.kinds import SMALL
 from softreg.tables.label_types import label_type
+from softreg.tables.where import Where, absent_in
 
 
+@takes_old_arguments
 def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
     """The labels as text, exactly as written: "007" stays "007", "NA" and "None" are labels like others.
 
     Labels of an Arrow type other than text are spelled by `softreg.spelling`: true and false, 7 (and 7.0 as 7), 0.5,
     2020-01-31. Text of several writers that holds nothing but booleans (True and true) is true and false.
 
-    Raises `TableError`: no such column, a label missing (an empty or blank field, a null, or nan), or a type that has
-    no text.
+    Raises `TableError`: no such column, a label missing (an empty or blank field, a null, or nan) or ending in the
+    character zero, or a type that has no text.
 
     Example:
         >>> labels(pa.table({"grade": ["007", "NA"]}), "grade").tolist()
@@ -39,8 +42,10 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
     )
 
 
-def coded_labels(table: pa.Table, target: str) -> tuple[list[str], NDArray[np.int64]]:
+def coded_labels(table: pa.Table, target: str, where: Where | None = None) -> tuple[list[str], NDArray[np.int64]]:
     """The different labels as text, each once, and which of them each row (n,) has; errors are those of `labels`.
+
+    Of a batch of a file, errors name the first row by `where` it is.
 
     Example:
         >>> coded_labels(pa.table({"grade": [1.0, 3.0, 1.0]}), "grade")
@@ -56,22 +61,39 @@ def coded_labels(table: pa.Table, target: str) -> tuple[list[str], NDArray[np.in
             f"The target {shown(target)} has the type {column.type}; labels are text, numbers or booleans."
         ) from None
     values, codes = encoded.dictionary.to_pylist(), integers(encoded.indices)
-    blank = np.array([not value.strip() for value in values] + [True])[codes]
-    if blank.any():
-        rows = np.flatnonzero(blank) + 1
-        raise TableError(
-            f"The target {shown(target)} has no label in {plural(len(rows), 'row')}: "
-            f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''} (counted "
-            "from 1, without the header). Give each row its label, or remove rows without one from the "
-            "training data.",
-            rows - 1,
-        )
+    _check_labels_usable(table, target, where, values, codes)
     used = np.unique(codes)
     if len(used) < len(values):  # a dictionary may hold values that no row has
         place = np.zeros(len(values), np.int64)
         place[used] = np.arange(len(used))
         values, codes = [values[k] for k in used], place[codes]
     return values, codes
+
+
+def _check_labels_usable(
+    table: pa.Table, target: str, where: Where | None, values: list[str], codes: NDArray[np.int64]
+) -> None:
+    """Raise `TableError` for rows (codes (n,), -1 where null) without a label, and for labels that end in U+0000."""
+    blank = np.array([not value.strip("\0 ").strip() for value in values] + [True])[codes]
+    cut = np.array([value.endswith("\0") for value in values] + [False])[codes] & ~blank
+    if not (blank | cut).any():
+        return
+    rows = np.flatnonzero(blank if blank.any() else cut) + 1
+    what, way = "no label", "Give each row its label, or remove rows without one from the training data."
+    if not blank.any():
+        what = f"the label {shown(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
+        way = "Arrays of text drop that character, and labels would be merged: remove it, or these rows."
+    if where is not None:
+        places = where.row(int(rows[0]) - 1)
+    else:
+        some = f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''}"
+        absent = absent_in(table.schema.field(target)) if blank.any() else []
+        lines = f", and no line of {' or '.join(map(repr, absent[:3]))} has one" if absent else ""
+        places = f"{plural(len(rows), 'row')}{lines}: {some}"
+    raise TableError(
+        f"The target {shown(target)} has {what} in {places} (counted from 1, without the header). {way}",
+        np.flatnonzero(blank | cut),
+    )
 
 
 def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArray[np.int64]:

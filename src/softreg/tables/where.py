@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,6 +14,8 @@ FILE, ROW = b"softreg.file", b"softreg.row"
 """Keys of a batch's metadata: its file, and the number of rows of the file ahead of its first."""
 LEFT_OUT, BEFORE = b"softreg.left_out", b"softreg.before"
 """The numbers of rows left out between its first and last, and how many rows the files before have."""
+ABSENT = b"softreg.absent"
+"""Key of a field's metadata: the files of which no line has the column, a name a line."""
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
@@ -122,3 +124,24 @@ def kept_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
     gone = sorted({*where.left_out, *numbers.tolist()})
     told |= {ROW: str(where.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
     return batch.filter(pa.array(keep)).replace_schema_metadata(told)
+
+
+def with_absent(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) -> pa.Schema:
+    """The schema, whose fields say which files lack the column.
+
+    Example:
+        >>> absent_in(with_absent(pa.schema([("y", pa.int64())]), {"y": ["b.jsonl"]}).field("y"))
+        ['b.jsonl']
+    """
+    fields = []
+    for field in schema:
+        lines = "\n".join(absent.get(field.name, ()))
+        metadata = {**(field.metadata or {}), ABSENT: lines.encode(errors="replace")}
+        fields.append(field.with_metadata(metadata) if lines else field)
+    return pa.schema(fields)
+
+
+def absent_in(field: pa.Field) -> list[str]:
+    """The files of which no line has the column, as `with_absent` noted them."""
+    names: bytes = (field.metadata or {}).get(ABSENT, b"")
+    return names.decode().splitlines()

@@ -1,0 +1,147 @@
+"""Faults of the same kinds as those of the list: labels of dates, quotes left open for `open_rows`, and old names."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+import softreg
+from softreg import SoftmaxRegression, TableClassifier, open_rows
+from softreg.cli import main
+from softreg.models import label_audit
+from softreg.models.csv_quotes import QuoteWatch
+from softreg.probability import operating_point
+from softreg.report import audit
+from softreg.spelling import spelled
+from softreg.tables import labels
+
+# --- labels of dates ---
+
+X = [float(i % 2) + i / 100 for i in range(20)]
+DAYS = [dt.date(2020, 1, 1 + i % 2) for i in range(20)]
+TIMES = [dt.datetime(2020, 1, 1 + i % 2, 10 * (i % 2)) for i in range(20)]
+EARLY = [i % 2 * 10**11 - 10**11 for i in range(20)]
+DATED: dict[str, tuple[Any, str]] = {
+    "date32": (pa.table({"x": X, "y": pa.array(DAYS)}), "datetime64[D]"),
+    "date64": (pa.table({"x": X, "y": pa.array(DAYS, pa.date64())}), "datetime64[D]"),
+    "a dictionary": (pa.table({"x": X, "y": pa.array(DAYS).dictionary_encode()}), "datetime64[D]"),
+    "objects": (pd.DataFrame({"x": X, "y": DAYS}), "datetime64[D]"),
+    "polars": (pl.DataFrame({"x": X, "y": DAYS}), "datetime64[D]"),
+    "seconds": (pa.table({"x": X, "y": pa.array(TIMES, pa.timestamp("s"))}), "datetime64[s]"),
+    "microseconds": (pa.table({"x": X, "y": pa.array(TIMES, pa.timestamp("us"))}), "datetime64[us]"),
+    "nanoseconds": (pd.DataFrame({"x": X, "y": pd.Series(TIMES).astype("datetime64[ns]")}), "datetime64[ns]"),
+    "a zone": (pa.table({"x": X, "y": pa.array(TIMES, pa.timestamp("us", "Europe/Paris"))}), "datetime64[us]"),
+    "before the year 0": (pa.table({"x": X, "y": pa.array(EARLY, pa.timestamp("s"))}), "datetime64[s]"),
+}
+
+
+@pytest.mark.parametrize("name", DATED)
+def test_labels_of_dates_come_back_as_dates(tmp_path: Path, name: str) -> None:
+    table, dtype = DATED[name]
+    model = TableClassifier("y", strength=0.01).fit(table)
+    column = EARLY if name.startswith("before") else (DAYS if dtype.endswith("[D]") else TIMES)
+    wanted = np.array(column, dtype="datetime64[s]") if column is EARLY else np.array(column).astype(dtype)
+    predicted = model.predict(table)
+    assert predicted.dtype == model.classes_.dtype == np.dtype(dtype)
+    assert (predicted == wanted).all()
+    model.save(tmp_path / "m.softreg")
+    loaded = softreg.load(tmp_path / "m.softreg")
+    assert loaded.classes_.dtype == model.classes_.dtype
+    assert (loaded.predict(table) == predicted).all()
+    weighted = TableClassifier("y", strength=0.01, class_weight=dict.fromkeys(model.classes_, 2.0)).fit(table)
+    assert np.abs(weighted.predict_proba(table) - model.predict_proba(table)).max() < 1e-5
+
+
+def test_the_command_line_writes_labels_of_dates_as_text(tmp_path: Path) -> None:
+    table = DATED["microseconds"][0]
+    pq.write_table(table, tmp_path / "t.parquet")
+    TableClassifier("y", strength=0.01).fit(table).save(tmp_path / "m.softreg")
+    told = CliRunner().invoke(main, ["predict", str(tmp_path / "m.softreg"), str(tmp_path / "t.parquet")])
+    assert told.stdout.splitlines()[0] == '"prediction","2020-01-01","2020-01-02 10:00:00"'
+    assert told.stdout.splitlines()[1].startswith('"2020-01-01",')
+
+
+def test_dates_of_numpy_of_any_unit_have_a_text() -> None:
+    texts = [spelled(np.datetime64(text)) for text in ("2020", "2020-02", "2020-02-03", "2020-02-03T04:05")]
+    assert texts == ["2020-01-01", "2020-02-01", "2020-02-03", "2020-02-03 04:05:00"]
+    assert spelled(np.timedelta64(2, "h")) == "7200"
+
+
+# --- quotes left open ---
+
+GOOD = [f"{i % 7},{i % 3},{'ab'[i % 2]}" for i in range(3000)]
+OPEN = {
+    "a label": {1000: '1,1,"a'},
+    "the last label": {2999: '1,1,"a'},
+    "a number": {1000: '"1,1,a'},
+    "before another quote": {1000: '1,1,"a', 2000: '1,1,"b"'},
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_quote_left_open_is_an_error_of_open_rows(tmp_path: Path, name: str) -> None:
+    rows = list(GOOD)
+    for place, text in OPEN[name].items():
+        rows[place] = text
+    (tmp_path / "t.csv").write_text("\n".join(["x,z,y", *rows]) + "\n")
+    line = min(OPEN[name]) + 2
+    with pytest.raises(ValueError, match=f"line {line:,} of 't.csv' opens a quote that is not closed"):
+        SoftmaxRegression(0.1).fit(open_rows(tmp_path / "t.csv", target="y"))
+
+
+def test_a_quote_left_open_in_a_column_that_is_dropped_is_an_error(tmp_path: Path) -> None:
+    rows = [f"{i},{'ab'[i % 2]},note" for i in range(100)]
+    rows[50] = '50,a,"note'
+    (tmp_path / "t.csv").write_text("\n".join(["x,y,n", *rows]) + "\n")
+    with pytest.raises(ValueError, match="line 52 "):
+        SoftmaxRegression(0.1).fit(open_rows(tmp_path / "t.csv", target="y", drop=["n"]))
+
+
+def test_line_breaks_and_quotes_within_fields_are_read(tmp_path: Path) -> None:
+    rows = [f'{i},"{"ab"[i % 2]}\nsaid ""so"""' for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *rows]) + "\n")
+    model = SoftmaxRegression(0.1).fit(open_rows(tmp_path / "t.csv", target="y"))
+    assert model.classes_.tolist() == ['a\nsaid "so"', 'b\nsaid "so"']
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(("text", "odd"), [('a,"b"\n"c",d\n', False), ('a,"b\nc"\n', True), ('a\nb,"c', True)])
+def test_the_watch_counts_quotes_of_lines_in_blocks_of_any_size(
+    tmp_path: Path, size: int, text: str, odd: bool
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    watch = QuoteWatch(tmp_path / "t.csv")
+    while watch.read(size):
+        pass
+    watch.close()
+    assert watch.odd == odd
+
+
+# --- old names ---
+
+
+def test_old_names_work_with_a_warning() -> None:
+    draw = np.random.default_rng(0)
+    P = draw.dirichlet([1, 1], 200)
+    codes = (draw.random(200) > P[:, 0]).astype(int)
+    audited, trusted = label_audit(P, codes), audit(P, codes, ["no", "yes"]).trust
+    with pytest.warns(DeprecationWarning, match="LabelAudit.p_wrong is now LabelAudit.suspicion"):
+        assert (audited.p_wrong == audited.suspicion).all()
+    with pytest.warns(DeprecationWarning, match="Trust.repair is now Trust.recalibration"):
+        assert trusted.repair == trusted.recalibration
+    with pytest.raises(AttributeError, match="'Trust' object has no attribute 'repairs'"):
+        _ = trusted.repairs
+    cost = [[0, 1], [4, 0]]
+    with pytest.warns(DeprecationWarning, match=r"operating_point\(draws=...\) has no effect"):
+        assert operating_point(P, codes, cost, draws=99).paid == operating_point(P, codes, cost).paid
+    with pytest.warns(DeprecationWarning, match=r"labels\(whole=...\) has no effect"):
+        assert labels(pa.table({"y": [1.0, 2.0]}), "y", whole=True).tolist() == ["1", "2"]
