@@ -19,6 +19,10 @@ from softreg.rows import Array
 
 BALANCED = 1e-9
 """Mean prediction and class rates may differ by this much and still count as equal."""
+ROUNDING = 4.0
+"""Rounding of a gap that is computed as a difference of two mean losses, in units of the precision of the rows times the
+objective, or times 1 where that is larger: logits are rounded, however small the loss is. The largest error seen in
+random problems (`benchmarks/certificates.py`) is 2."""
 
 
 def loss_gradient(objective: Objective, theta: Array, G: Array) -> tuple[Array, Array]:
@@ -70,8 +74,10 @@ def gap_of(objective: Objective, shift: Array, loss: Array, A: Array, W: Array) 
     if known.all():
         return gap
     entropy = objective.entropy(shift, share)
-    shrunk = loss + penalty.value(W) - entropy  # the conjugate is 0 at a feasible point of a pure l1 penalty
-    return np.where(known, gap, shrunk)
+    value = loss + penalty.value(W)
+    shrunk = value - entropy  # the conjugate is 0 at a feasible point of a pure l1 penalty
+    noise = ROUNDING * np.finfo(objective.rows.dtype).eps * np.maximum(1.0, np.abs(value))
+    return np.where(known, gap, np.maximum(shrunk, 0.0) + noise)
 
 
 def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array:
