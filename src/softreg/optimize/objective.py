@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from softreg.optimize.bias import BiasCurvature, by_products
 from softreg.optimize.stack import Stack
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
@@ -112,21 +113,27 @@ class Objective(Stack):
         if not self.fit_intercept:
             return shift, np.zeros(self.m)
         for _ in range(20):
-            r, K = self.rows.sum(lambda block, s=shift: self.softmax(block).bias_sums(s))  # type: ignore[misc]
-            r, K = r / self.mass[:, None], K / self.mass[:, None, None]
-            left = np.abs(r).max(axis=1)
-            if (left < 1e-14).all():
-                break
-            ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / self.q + 1e-300  # the direction that softmax ignores
-            change = -np.linalg.solve(K + ties, r[..., None])[..., 0]
-            if not np.isfinite(change).all():
+            left, change, unsolved = self._bias_step(shift)
+            if (left < 1e-14).all() or not np.isfinite(change).all():
                 break
             size = np.abs(change).max(axis=1)
             shift += np.clip(change, -2.0, 2.0)
-            left = np.expm1(4 * np.minimum(size, 2.0)) * size / 2
+            left = np.expm1(4 * np.minimum(size, 2.0)) * size / 2 + unsolved
             if (left < 1e-14).all():
                 break
         return shift, left
+
+    def _bias_step(self, shift: Array) -> tuple[Array, Array, Array]:
+        """The largest mean residual (m,) at a shift (m, q), Newton's step from there (m, q), and the largest residual
+        (m,) of the linear system that gives it, 0 where that is solved by a factorisation."""
+        if by_products(self):
+            curvature = BiasCurvature(self, self.logits, shift)
+            return np.abs(curvature.r).max(axis=1), *curvature.step()
+        r, K = self.rows.sum(lambda block: self.softmax(block).bias_sums(shift))
+        r, K = r / self.mass[:, None], K / self.mass[:, None, None]
+        ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / self.q + 1e-300  # the direction that softmax ignores
+        change = -np.linalg.solve(K + ties, r[..., None])[..., 0]
+        return np.abs(r).max(axis=1), change, np.zeros(self.m)
 
     def tilt(self, shift: Array) -> None:
         """Add a shift of the bias (m, q) to the kept logits."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,29 +17,48 @@ ROUNDING = 1e-9
 
 
 class CalibrationStatistics:
-    """Five statistics of labels for given probabilities: confidence z, class-wise and top chi-square, two errors."""
+    """Five statistics of labels for given probabilities: confidence z, class-wise and top chi-square, two errors.
+
+    A label puts its row into one bin of its class, and into one of the most likely class if it is that. Pairs of these
+    two bins are counted, so that each draw of labels is read once; the counts of the bins are sums of those of pairs.
+    """
 
     def __init__(self, P: Floats, bins: int) -> None:
         n, q = P.shape
         with np.errstate(divide="ignore"):
-            self.surprisal = -np.log(P)
-        terms = np.where(P > 0, P * np.where(P > 0, self.surprisal, 0.0), 0.0)
+            surprisal = -np.log(P)
+        terms = np.where(P > 0, P * np.where(P > 0, surprisal, 0.0), 0.0)
         self.entropy = terms.sum(axis=1)
-        squares = np.where(P > 0, terms * np.where(P > 0, self.surprisal, 0.0), 0.0).sum(axis=1)
+        squares = np.where(P > 0, terms * np.where(P > 0, surprisal, 0.0), 0.0).sum(axis=1)
         self.spread = float(np.sqrt(max((squares - self.entropy**2).sum(), 0.0)))
         self.total = float(self.entropy.sum())
-        self.top = np.asarray(most_likely(P))
-        self.at = np.arange(n)
+        self.first = np.arange(n) * q  # entry (i, k) is number i * q + k
+        self.surprisal, self.gain = surprisal.ravel(), 1 - 2 * P.ravel()
         self.all = Cells([P[:, k] for k in range(q)], bins)
-        self.best = Cells([P[self.at, self.top]], bins)
+        top = self.first + np.asarray(most_likely(P))
+        self.best = Cells([P.ravel()[top]], bins)
+        none = self.best.cells
+        pair = self.all.cell.reshape(q, n).T.ravel() * (none + 1) + none
+        pair[top] += self.best.cell - none
+        seen = np.flatnonzero(np.bincount(pair))
+        place = np.zeros(seen[-1] + 1, dtype=np.int64)
+        place[seen] = np.arange(len(seen))
+        self.pair = place[pair]
+        self.class_bin, self.top_bin = np.divmod(seen, none + 1)
 
     def __call__(self, labels: NDArray[np.int64], *, errors: bool) -> Floats:
         """Statistics (b, 5) of b vectors of labels (b, n); the last two columns are nan without `errors`."""
-        excess = self.surprisal[self.at, labels].sum(axis=1) - self.total
+        b, size = len(labels), len(self.class_bin)
+        entry = self.first + labels
+        excess = self.surprisal.take(entry).sum(axis=1) - self.total
+        pair = (self.pair.take(entry) + size * np.arange(b)[:, None]).ravel()
+        counts = np.bincount(pair, minlength=b * size).reshape(b, size)
+        gains = (
+            np.bincount(pair, self.gain.take(entry).ravel(), minlength=b * size).reshape(b, size) if errors else None
+        )
         confidence = excess / self.spread if self.spread > 0 else np.where(excess <= ROUNDING, 0.0, np.inf)
-        n = len(self.at)
-        classes, error = self.all(labels * n + self.at, errors=errors)
-        top, top_error = self.best(np.where(labels == self.top, self.at, n), errors=errors)
+        classes, error = self.all.deviations(self.class_bin, counts, gains)
+        top, top_error = self.best.deviations(self.top_bin, counts, gains)
         return np.column_stack([confidence, classes, top, error, top_error])
 
 
@@ -50,32 +71,37 @@ class Cells:
             bin_of, count = _equal_variance(p, bins)
             place.append(bin_of + cells)
             cells += count
-        cell = np.concatenate(place)
-        self.cell = np.append(cell, cells)  # of entry (k, i), in the order k * n + i; and a bin for no event
+        self.cell = np.concatenate(place)  # of entry (k, i), in the order k * n + i
         p = np.concatenate(columns)
         self.n, self.cells = len(columns[0]), cells
-        self.rows = np.bincount(cell, minlength=cells)
-        self.expected = np.bincount(cell, p, minlength=cells)
-        self.variance = np.bincount(cell, p * (1 - p), minlength=cells)
-        self.square = np.bincount(cell, p * p, minlength=cells)
+        self.rows = np.bincount(self.cell, minlength=cells)
+        self.expected = np.bincount(self.cell, p, minlength=cells)
+        self.variance = np.bincount(self.cell, p * (1 - p), minlength=cells)
+        self.square = np.bincount(self.cell, p * p, minlength=cells)
         self.columns, self.mean_variance = len(columns), float(self.variance.sum()) / len(p)
-        self.gain = np.append(1 - 2 * p, 0.0)  # (1 - p)^2 - p^2: how an event changes the sum of squares
 
-    def __call__(self, happened: NDArray[np.int64], *, errors: bool) -> tuple[Floats, Floats]:
-        """Chi-square and debiased squared error (b,) of the draws `happened` (b, n).
+    def deviations(
+        self, bin_of: NDArray[np.int64], counts: NDArray[Any], gains: NDArray[Any] | None
+    ) -> tuple[Floats, Floats]:
+        """Chi-square and debiased squared error (b,) of b draws; the error is nan without `gains`.
 
-        They hold the entries whose event occurred; an entry beyond the last stands for no event.
+        Of each of s sets of entries: its bin (s,), beyond the last for none, the number of events in it (b, s), and
+        the sum of 1 - 2 p over them (b, s), by which they change the sum of squares: (1 - p)^2 - p^2.
         """
-        b, bins = len(happened), self.cells + 1
-        cell = (self.cell[happened] + bins * np.arange(b)[:, None]).ravel()
-        residual = np.bincount(cell, minlength=b * bins).reshape(b, bins)[:, :-1] - self.expected
+        residual = self._summed(bin_of, counts) - self.expected
         usable = self.variance > 0
         chi = (residual[:, usable] ** 2 / self.variance[usable]).sum(axis=1)
-        if not errors:
-            return chi, np.full(b, np.nan)
-        gains = np.bincount(cell, self.gain[happened].ravel(), minlength=b * bins).reshape(b, bins)[:, :-1]
-        pairs = (residual**2 - self.square - gains) / np.maximum(self.rows - 1, 1)
+        if gains is None:
+            return chi, np.full(len(counts), np.nan)
+        pairs = (residual**2 - self.square - self._summed(bin_of, gains)) / np.maximum(self.rows - 1, 1)
         return chi, pairs[:, self.rows > 1].sum(axis=1) / self.n
+
+    def _summed(self, bin_of: NDArray[np.int64], values: NDArray[Any]) -> Floats:
+        """Sums (b, cells) of values (b, s) over the sets of each bin."""
+        b, bins = len(values), self.cells + 1
+        place = (bin_of + bins * np.arange(b)[:, None]).ravel()
+        sums = np.bincount(place, values.ravel(), minlength=b * bins).reshape(b, bins)
+        return np.asarray(sums[:, :-1], dtype=np.float64)
 
 
 def _equal_variance(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:

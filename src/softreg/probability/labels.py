@@ -113,6 +113,9 @@ out, or fit with all classes named beforehand.
             slot = np.searchsorted(self.labels, values, sorter=order)
             codes = order[np.minimum(slot, len(self) - 1)]
             return np.where(self.labels[codes] == values, codes, -1)
+        kinds = values.dtype.kind, self.labels.dtype.kind
+        if (kinds[0] in "US") != (kinds[1] in "US") and all(kind in "biufUS" for kind in kinds):
+            return np.full(len(values), -1, dtype=np.intp)  # text never matches a number
         # Python's own equality is exact between any two kinds; NumPy would go through float64
         known = {label: code for code, label in enumerate(_plain(self.labels))}
         return np.fromiter((known.get(v, -1) for v in _plain(values)), dtype=np.intp, count=len(values))

@@ -111,10 +111,10 @@ def label_drawer(P: FloatArray) -> Callable[[np.random.Generator], NDArray[np.in
         edges = np.ascontiguousarray(below.T)
 
         def compare(random: np.random.Generator) -> NDArray[np.int64]:
-            u, codes = random.random(n), np.zeros(n, dtype=np.int64)
+            u, codes = random.random(n), np.zeros(n, dtype=np.uint8)
             for edge in edges:
                 codes += edge <= u
-            return codes
+            return codes.astype(np.int64)
 
         return compare
     # All rows on one line, row i in [i, i + 1): one search finds every class at once.

@@ -149,10 +149,11 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
     n, target = len(values), kind.arrow()
     if kind.kind == "missing":
         return pa.nulls(n)
-    valid = np.fromiter((value is not None for value in values), np.bool_, n)
-    mask = None if valid.all() else _bits(valid)
+    mask = None
+    if type(None) in set(map(type, values)):
+        mask = _bits(np.fromiter((value is not None for value in values), np.bool_, n))
     if kind.kind == "text":
-        raw = [b"" if value is None else value.encode() for value in values]
+        raw = [b"" if value is None else value.encode() for value in values] if mask else list(map(str.encode, values))
         return pa.Array.from_buffers(target, n, [mask, _offsets(raw), pa.py_buffer(b"".join(raw))])
     if kind.item is not None:
         lists = [value or () for value in values]
@@ -166,7 +167,7 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
         return pa.Array.from_buffers(target, n, [mask, _bits(true)])
     if pa.types.is_decimal(target):
         return pa.array([None if value is None else Decimal(value) for value in values], target)
-    plain = [0 if value is None else value for value in values]
+    plain = values if mask is None else [0 if value is None else value for value in values]
     return pa.Array.from_buffers(target, n, [mask, pa.py_buffer(np.array(plain, target.to_pandas_dtype()))])
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -98,7 +99,8 @@ class JsonLines:
         schema, most = self._schema(), max(1, CELLS // max(1, len(self.types)))
         for start in range(0, len(rows), most):
             some = [row for _, _, row in rows[start : start + most]]
-            columns = [to_arrow([row.get(name) for row in some], kind) for name, kind in self.types.items()]
+            values = _columns(some, self.types)
+            columns = [to_arrow(own, kind) for own, kind in zip(values, self.types.values(), strict=True)]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def _usable(self, rows: list[Row], take: Callable[[Sequence[dict[str, Any]]], None]) -> list[Row]:
@@ -148,13 +150,16 @@ class JsonLines:
                 lines: list[Any] = raw.removesuffix(b"\n").decode().split("\n")
             except UnicodeDecodeError:
                 lines = list(raw.removesuffix(b"\n").split(b"\n"))
+            quick = b"\\u" not in raw
             for text in lines:
                 line += 1
                 if not text or text.isspace():
                     continue
                 number += 1
                 try:
-                    rows.append((number, line, _parsed(text)))
+                    row = _flat(text) if quick else None
+                    quick = row is not None
+                    rows.append((number, line, _parsed(text) if row is None else row))
                 except (ValueError, RecursionError) as error:
                     self._refuse(number, line, text, error)
             yield rows
@@ -204,16 +209,41 @@ class JsonLines:
         ) from None
 
 
-def _by_key(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, list[Any]]]:
+def _by_key(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Sequence[Any]]]:
     """The values of each key in some rows; rows without it count as None, or not at all where keys are rare."""
     names = dict.fromkeys(chain.from_iterable(rows))
     if len(names) * len(rows) <= 2 * sum(map(len, rows)):
-        return ((name, [row.get(name) for row in rows]) for name in names)
+        return zip(names, _columns(rows, names), strict=True)
     values: dict[str, list[Any]] = {name: [] for name in names}
     for row in rows:
         for name, value in row.items():
             values[name].append(value)
     return values.items()
+
+
+def _columns(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> Iterator[list[Any]]:
+    """The values of each name in all rows; None where a row lacks it."""
+    for name in names:
+        try:
+            yield list(map(itemgetter(name), rows))
+        except KeyError:
+            yield [row.get(name) for row in rows]
+
+
+def _flat(line: str | bytes) -> dict[str, Any] | None:
+    """The object in a line, if it has no more colons than keys and no escape "\\u"; None for any other line.
+
+    Each member has a colon of its own, so such an object holds no other object and names no key twice.
+    """
+    if isinstance(line, bytes):
+        return None
+    try:
+        value, end = _SCAN(line, 0)
+    except (StopIteration, ValueError, RecursionError):
+        return None
+    if end == len(line) and type(value) is dict and line.count(":") == len(value) and line.count("[") < DEEPEST:
+        return value
+    return None
 
 
 def _parsed(line: str | bytes) -> dict[str, Any]:
@@ -279,3 +309,4 @@ def _constant(word: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_SCAN: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder(parse_constant=_constant))["scan_once"]
