@@ -20,9 +20,9 @@ from softreg.rows import Array
 BALANCED = 1e-9
 """Mean prediction and class rates may differ by this much and still count as equal."""
 ROUNDING = 4.0
-"""Rounding of a gap that is computed as a difference of two mean losses, in units of the precision of the rows times the
-objective, or times 1 where that is larger: logits are rounded, however small the loss is. The largest error seen in
-random problems (`benchmarks/certificates.py`) is 2."""
+"""Rounding of a gap that is computed as a difference of two mean losses, in units of the precision of the rows times
+the objective, or times 1 where that is larger: logits are rounded, however small the loss is. The largest error seen
+in random problems (`benchmarks/certificates.py`) is 2."""
 
 
 def loss_gradient(objective: Objective, theta: Array, G: Array) -> tuple[Array, Array]:
