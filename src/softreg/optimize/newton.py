@@ -20,6 +20,11 @@ from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 
 
+SAFE = 0.9
+"""The bound holds for u < 1 in exact arithmetic. A row that is a huge outlier has u = 1 up to rounding as long as its
+loss falls exponentially along its own direction, however far the optimum is."""
+
+
 class Newton:
     """Directions from the exact Hessian of each model."""
 
@@ -74,14 +79,14 @@ class Newton:
 
 
 def self_concordant_gap(decrement: float, R: float) -> float:
-    """`(u + (1 - u) log(1 - u)) / R^2` with `u = R * decrement`; inf for u >= 1.
+    """`(u + (1 - u) log(1 - u)) / R^2` with `u = R * decrement`; inf for u >= `SAFE`.
 
     Example:
         >>> round(self_concordant_gap(1e-3, 1.0) / 5e-7, 3)
         1.0
     """
     u = R * decrement
-    if u >= 1 or not np.isfinite(u):
+    if u >= SAFE or not np.isfinite(u):
         return float("inf")
     if u < 1e-4:  # the series: the closed form would cancel
         return decrement**2 * (0.5 + u / 6 + u * u / 12 * 1.001)
@@ -127,7 +132,7 @@ def factorised(H: Array) -> tuple[Array, bool]:
         L, failed = sl.lapack.dpotrf(unit, lower=1, clean=1)
         if not failed and (jitter or L.diagonal().min() > 1e-7):
             L *= size[:, None]
-            return L, jitter == 0.0
+            return L, jitter == 0.0 and bool(np.isfinite(size).all())
     return np.diag(size), False
 
 
