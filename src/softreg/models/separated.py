@@ -143,7 +143,8 @@ class _Columns(BaseEstimator):  # type: ignore[misc]
 
 
 def _standardised(X: Any, bias: bool) -> Array:
-    rows, coordinates = standardise(as_rows(X.astype(np.float64), np.zeros(X.shape[0], np.int64)), centred=bias, robust=True)
+    rows = as_rows(X.astype(np.float64), np.zeros(X.shape[0], np.int64))
+    rows, coordinates = standardise(rows, centred=bias, robust=True)
     coordinates.refuse_faint()
     shift, scale = coordinates.for_block()
     Z = rows.map(lambda block: block.standardised(shift, scale))
