@@ -24,6 +24,8 @@ QUICK = 200_000
 """As many take half a second at most; a fit whose logits are small never waits for it."""
 LARGE = 30.0
 """Spread of a row's logits from which a fit without a penalty is asked about."""
+OUTLIER = 100.0
+"""Largest standardised value from which a row counts as an outlier."""
 CLEAR = 1e-6
 """A margin that counts, of a direction whose largest weight is 1; the programme's own tolerance is 1e-7."""
 
@@ -167,8 +169,8 @@ def _margins(Z: Array, own: Array, q: int) -> tuple[Any, Array, Array]:
                 rows.append(here)
                 others.append(np.full(len(here), c))
     A = sp.vstack(parts, format="csr")
-    size = np.asarray(abs(A).max(axis=1).todense()).ravel()  # a margin counts relative to its own row
-    A = sp.diags_array(1 / np.where(size > 1, size, 1.0)) @ A
+    size = np.asarray(abs(A).max(axis=1).todense()).ravel()  # the margin of an outlier counts relative to its row
+    A = sp.diags_array(1 / np.where(size > OUTLIER, size, 1.0)) @ A
     return A.tocsc(), np.concatenate(rows), np.concatenate(others)
 
 
