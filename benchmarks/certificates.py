@@ -63,7 +63,10 @@ def draw(seed: int) -> Problem:
     y[:q] = np.arange(q)  # every class occurs
     labels = _soft(r, y, q) if r.random() < 0.2 else y
     settings = _settings(r)
-    X = X.astype(np.float32 if r.random() < 0.5 else np.float64)
+    if settings["penalty"] is None and r.random() < 0.15:
+        words.append("extreme scales")
+        X = X * 10 ** (r.uniform(-300, 300, d) - np.log10(np.maximum(np.abs(X).max(axis=0), 1e-9)))
+    X = X.astype(np.float32 if r.random() < 0.5 and 1e-38 < np.abs(X).max() < 1e38 else np.float64)
     words += [str(separable), "soft" if labels.ndim == 2 else "hard", str(X.dtype), *map(str, settings.values())]
     if r.random() < 0.3:
         X, words = sp.csr_array(X), [*words, "CSR"]
@@ -91,6 +94,9 @@ def _features(r: Any, n: int, d: int) -> tuple[Array, list[str]]:
     if r.random() < 0.2:
         words.append("shifts")
         X = X + X.std(axis=0) * 10 ** r.uniform(-2, 4, d)
+    if r.random() < 0.15:
+        words.append("outlier")
+        X[r.integers(n), r.integers(d)] = r.choice([-1, 1]) * 10 ** r.uniform(3, 12)
     if r.random() < 0.15:
         words.append("constant")
         X[:, r.integers(d)] = r.choice([0.0, 1.0, -3e5])
@@ -156,7 +162,7 @@ class Reference:
         mean = self.v @ self.X if self.bias else np.zeros(self.X.shape[1], LD)
         Z = self.X - mean
         size = np.sqrt(self.v @ Z**2)
-        size = np.where(size > 1e-300, size, 1)
+        size = np.where(size > 1e-305, size, 1)
         self.mean, self.size = mean, size
         Z = Z / size
         if self.bias:

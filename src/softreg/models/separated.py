@@ -24,6 +24,8 @@ QUICK = 200_000
 """As many take half a second at most; a fit whose logits are small never waits for it."""
 LARGE = 30.0
 """Spread of a row's logits from which a fit without a penalty is asked about."""
+OUTLIER = 100.0
+"""Largest standardised value from which a row counts as an outlier."""
 CLEAR = 1e-6
 """A margin that counts, of a direction whose largest weight is 1; the programme's own tolerance is 1e-7."""
 
@@ -108,10 +110,20 @@ def settle(
     except ValueError:  # the programme found no end: what the fit says stands
         return solution
     if found is None:
-        return solution
+        return _contradicted(solution)
     plain = Separation(found.classes, found.features, found.complete)
     bound = solution.bound if solution.status is Status.SEPARATED else "estimate"
     return replace(solution, status=Status.SEPARATED, separation=plain, bound=bound)
+
+
+def _contradicted(solution: Solution) -> Solution:
+    """The fit where the linear programme finds no separation: a fit that was led to claim one has only stalled.
+
+    Complete separation stays: the fit has seen that all margins are positive.
+    """
+    if solution.status is Status.SEPARATED and solution.bound != "separation":
+        return replace(solution, status=Status.STALLED, separation=None)
+    return solution
 
 
 def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool) -> Separated | None:
@@ -133,7 +145,9 @@ class _Columns(BaseEstimator):  # type: ignore[misc]
 
 
 def _standardised(X: Any, bias: bool) -> Array:
-    rows, coordinates = standardise(as_rows(X.astype(np.float64), np.zeros(X.shape[0], np.int64)), centred=bias)
+    rows = as_rows(X.astype(np.float64), np.zeros(X.shape[0], np.int64))
+    rows, coordinates = standardise(rows, centred=bias, robust=True)
+    coordinates.refuse_faint()
     shift, scale = coordinates.for_block()
     Z = rows.map(lambda block: block.standardised(shift, scale))
     return np.column_stack([Z, np.ones(len(Z))]) if bias else Z
@@ -154,7 +168,10 @@ def _margins(Z: Array, own: Array, q: int) -> tuple[Any, Array, Array]:
                 parts.append(sp.hstack(blocks[:-1], format="csr"))
                 rows.append(here)
                 others.append(np.full(len(here), c))
-    return sp.vstack(parts, format="csc"), np.concatenate(rows), np.concatenate(others)
+    A = sp.vstack(parts, format="csr")
+    size = np.asarray(abs(A).max(axis=1).todense()).ravel()  # the margin of an outlier counts relative to its row
+    A = sp.diags_array(1 / np.where(size > OUTLIER, size, 1.0)) @ A
+    return A.tocsc(), np.concatenate(rows), np.concatenate(others)
 
 
 def _decided(A: Any, tied: Array) -> tuple[Array | None, Array]:

@@ -21,21 +21,34 @@ from softreg.rows import Array, Block, Rows, Sums
 FAR_SINGLE, FAR_DOUBLE = 30.0, 1e6
 # Beyond these scales, float32 weights of the stored numbers would leave the range of float32.
 TINY, HUGE = 1e-12, 1e12
-FAINTEST = 1e-290
-"""Columns that vary less than this count as constant: one over their scale would overflow."""
+TINY_DOUBLE, HUGE_DOUBLE = 1e-100, 1e100
+"""Beyond these scales, sums of products with the stored float64 numbers may overflow or underflow."""
+SUSPECT = 0.3
+"""A column may have outliers where its extreme lies this share of sqrt(n) standard deviations from its mean; the
+extreme of one outlier among n values lies sqrt(n) from it."""
+OUTLYING = 100.0
+"""Outliers that raise the standard deviation by this factor are left out of it."""
+SAMPLE, MOST_SAMPLED = 5000, 5_000_000
+"""Rows that are looked at for outliers, and numbers at most: a dense copy of 40 MB."""
+FAINTEST = 1e-303
+"""Standard deviation below which a column has no weight in float64: its weight would exceed 1.8e308."""
 
 
 @dataclass(frozen=True)
 class Coordinates:
     """`z = (x - shift) / scale` for each column; a column that never varies is left out (`constant`).
 
-    `explicit` says that the rows already hand out z, one shifted copy of a block at a time.
+    `explicit` says that the rows already hand out z, one shifted copy of a block at a time. `unit` is the power of two
+    by which the rows have divided each column (None: by 1); shift and scale are those of the user's columns.
     """
 
     shift: Array
     scale: Array
     constant: Array
     explicit: bool = False
+    unit: Array | None = None
+    faint: tuple[int, ...] = ()
+    """Columns that vary by less than `FAINTEST`; they count as constant."""
 
     def to_user(self, theta: Array) -> tuple[Array, Array]:
         """Weights (m, q, d) and bias (m, q) of the user's columns from parameters (m, q, d + 1) in z."""
@@ -48,34 +61,55 @@ class Coordinates:
 
     def to_stored(self, theta: Array) -> tuple[Array, Array]:
         """Weights and bias for the numbers that blocks multiply."""
-        return (theta[..., :-1], theta[..., -1]) if self.explicit else self.to_user(theta)
+        if self.explicit:
+            return theta[..., :-1], theta[..., -1]
+        return self.to_user(theta) if self.unit is None else self._of_stored().to_user(theta)
+
+    def _of_stored(self) -> Coordinates:
+        """The coordinates as functions of the columns that the rows multiply."""
+        if self.unit is None:
+            return self
+        return Coordinates(self.shift / self.unit, self.scale / self.unit, self.constant)
 
     def gradient(self, G: Array, r: Array) -> Array:
         """Derivatives (m, q, d) with respect to the weights of z, from `G = R X` (m, q, d) and `r = sum R` (m, q)."""
         derivative = G
         if not self.explicit:
-            derivative = np.multiply(r[..., None], self.shift, out=np.empty_like(G))  # in the memory order of G
+            stored = self._of_stored()
+            derivative = np.multiply(r[..., None], stored.shift, out=np.empty_like(G))  # in the memory order of G
             np.subtract(G, derivative, out=derivative)
-            derivative /= self.scale
+            derivative /= stored.scale
         derivative[..., self.constant] = 0.0
         return derivative
 
     def some(self, columns: Array) -> Coordinates:
         """The coordinates of some of the columns."""
-        return Coordinates(self.shift[columns], self.scale[columns], self.constant[columns], self.explicit)
+        unit = None if self.unit is None else self.unit[columns]
+        return Coordinates(self.shift[columns], self.scale[columns], self.constant[columns], self.explicit, unit)
 
     def for_block(self) -> tuple[Array, Array]:
         """The shift and scale that turn a block's numbers into z."""
         if self.explicit:
             return np.zeros_like(self.shift), np.ones_like(self.scale)
-        return self.shift, self.scale
+        stored = self._of_stored()
+        return stored.shift, stored.scale
+
+    def refuse_faint(self) -> None:
+        """Raise `ValueError` where a column varies so little that float64 cannot hold its weight."""
+        if self.faint:
+            j = self.faint[0]
+            raise ValueError(
+                f"column {j} varies by less than {FAINTEST:g}, so float64 cannot represent its weight without a "
+                f"penalty. Multiply the column by a power of ten, or leave it out."
+            )
 
 
-def standardise(rows: Rows, centred: bool) -> tuple[Rows, Coordinates]:
+def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, Coordinates]:
     """The coordinates of these rows, and the rows to multiply: the stored ones unless those would lose digits.
 
     Two sums over the data: the extremes, then the moments relative to them, so that neither huge nor tiny numbers
     overflow. Where `centred` is False (a model without bias) only the scale is used: a shift would change the model.
+    `robust` takes mean and spread of a column with extreme outliers from its other values (see `_without_outliers`).
     """
     low, high = _extremes(rows)
     half = high / 2 - low / 2
@@ -90,10 +124,55 @@ def standardise(rows: Rows, centred: bool) -> tuple[Rows, Coordinates]:
     first, second = rows.sum(part)
     mean = first / rows.n
     spread = np.sqrt(np.maximum(second / rows.n - (mean**2 if centred else 0.0), 0.0))
-    constant = ((low == high) if centred else (low == 0) & (high == 0)) | (spread * half < FAINTEST)
+    same = (low == high) if centred else (low == 0) & (high == 0)
+    faint = ~same & (spread * half < FAINTEST)
+    constant = same | faint
     scale = np.where(constant, 1.0, spread * half)
+    mean = np.where(half > np.finfo(np.float64).max / 4, 0.0, mean)  # else x - shift might overflow
     shift = np.where(constant, low, middle + mean * half) if centred else np.zeros(rows.d)
-    return _explicit_where_needed(rows, Coordinates(shift, scale, constant))
+    if robust:
+        far = np.maximum(high / 2 - shift / 2, shift / 2 - low / 2) * 2 > SUSPECT * np.sqrt(rows.n) * scale
+        shift, scale = _without_outliers(rows, np.flatnonzero(far & ~constant), shift, scale, centred)
+    found = Coordinates(shift, scale, constant, faint=tuple(np.flatnonzero(faint).tolist()))
+    return _explicit_where_needed(rows, found)
+
+
+def _without_outliers(rows: Rows, suspects: Array, shift: Array, scale: Array, centred: bool) -> tuple[Array, Array]:
+    """Shift and scale, where those of suspected columns are the moments of the values that are no extreme outliers.
+
+    One value of 1e9 among values near 1 sets mean and standard deviation alone; the other rows then have almost the
+    same standardised value, which is indistinguishable from the bias. The moments come from a sample of the rows.
+    """
+    if not len(suspects) or min(rows.n, SAMPLE) * rows.d > MOST_SAMPLED:
+        return shift, scale
+    sample = rows if rows.n <= SAMPLE else rows.sample(SAMPLE, 0)
+    X = sample.map(lambda block: block.standardised(np.zeros(rows.d), np.ones(rows.d))).astype(np.float64)
+    shift, scale = shift.copy(), scale.copy()
+    for j in suspects:
+        bulk = _bulk(X[:, j])
+        size = float(np.abs(bulk).max()) or 1.0
+        width = float((bulk / size).std() if centred else np.sqrt(np.mean((bulk / size) ** 2))) * size
+        if width > 0 and scale[j] / OUTLYING > width >= FAINTEST:
+            scale[j] = width
+            shift[j] = float((bulk / size).mean()) * size if centred else 0.0
+    return shift, scale
+
+
+def _bulk(x: Array) -> Array:
+    """At least half of the values x (n,), without those whose distance from the median exceeds all others' a
+    thousandfold.
+
+    Example:
+        >>> _bulk(np.array([0.0, 1.0, 2.0, 1e9, 1e5]))
+        array([0., 1., 2.])
+    """
+    middle, least = float(np.median(x)), len(x) / 2
+    while True:
+        distance = np.abs(x / 2 - middle / 2)
+        rest = x[distance <= 1e-3 * distance.max()]
+        if len(rest) == len(x) or len(rest) < least or rest.min() == rest.max():
+            return x
+        x = rest
 
 
 def _explicit_where_needed(rows: Rows, coordinates: Coordinates) -> tuple[Rows, Coordinates]:
@@ -102,6 +181,8 @@ def _explicit_where_needed(rows: Rows, coordinates: Coordinates) -> tuple[Rows, 
         return rows, coordinates
     shift, scale = coordinates.shift[moving], coordinates.scale[moving]
     single = rows.dtype == np.float32
+    if scale.min() < TINY_DOUBLE or scale.max() > HUGE_DOUBLE or (single and _beyond_single(scale)):
+        return _rescaled(rows, coordinates)
     far = float((np.abs(shift) / scale).max()) > (FAR_SINGLE if single else FAR_DOUBLE)
     wild = single and bool(scale.min() < TINY or scale.max() > HUGE)
     if not (far or wild):
@@ -111,6 +192,21 @@ def _explicit_where_needed(rows: Rows, coordinates: Coordinates) -> tuple[Rows, 
     if not rows.can_shift:  # a sparse home multiplies in float64 instead
         return rows.precise(dtype=np.float64), coordinates
     return rows.precise(*exact), Coordinates(exact[0], exact[1], coordinates.constant, explicit=True)
+
+
+def _beyond_single(scale: Array) -> bool:
+    """Whether float32 holds these scales with fewer digits than usual, or not at all."""
+    limits = np.finfo(np.float32)
+    return bool(scale.min() < limits.tiny * 2**24 or scale.max() > limits.max / 2**24)
+
+
+def _rescaled(rows: Rows, coordinates: Coordinates) -> tuple[Rows, Coordinates]:
+    """Rows whose products neither overflow nor underflow: standardised in float64, or divided by powers of two."""
+    shift, scale, constant, faint = coordinates.shift, coordinates.scale, coordinates.constant, coordinates.faint
+    if rows.can_shift:
+        return rows.precise(shift, scale, np.float64), Coordinates(shift, scale, constant, True, faint=faint)
+    unit = np.ldexp(1.0, np.clip(np.frexp(scale)[1], -1000, 1000))
+    return rows.precise(scale=unit), Coordinates(shift, scale, constant, unit=unit, faint=faint)
 
 
 def _extremes(rows: Rows) -> tuple[Array, Array]:

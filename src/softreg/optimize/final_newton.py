@@ -25,7 +25,7 @@ import scipy.linalg as sl
 from softreg.optimize.basis import orthonormal
 from softreg.optimize.coordinates import Coordinates
 from softreg.optimize.hessian import Columns, contrasts, pairs
-from softreg.optimize.newton import factorised, self_concordant_gap, solved
+from softreg.optimize.newton import DOUBTFUL, EPS, factorised, lost_residual, self_concordant_gap, solved
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
 
@@ -90,7 +90,7 @@ class FinalNewton:
         self.mass = float(self.rows.sum(self._mass)[0])
         free = np.append(~coordinates.constant, fit_intercept)
         plain = np.eye(len(free))[free]
-        self.T = plain if l2 > 0 else orthonormal(self._products, plain)
+        self.T = plain if l2 > 0 else self._basis(plain)
         self.in_basis = self.ridge @ (self.T**2).T if l2 > 0 else np.zeros(len(self.T))
         work = self.rows.n * len(self.T) ** 2 * q * (q - 1) / 2
         self.share = min(1.0, MOST_WORK / max(1.0, work))
@@ -104,6 +104,12 @@ class FinalNewton:
         """The block's row weights (b,) of this model."""
         V = block.weights
         return V if V is None else V[self.member if len(V) > 1 else 0]
+
+    def _basis(self, plain: Array) -> Array:
+        """An orthonormal basis of the columns; none where their squares overflow: then there are no steps."""
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(self._products(plain)).all()
+        return orthonormal(self._products, plain) if finite else plain[:0]
 
     def _products(self, T: Array) -> Array:
         def part(block: Block) -> Sums:
@@ -190,6 +196,8 @@ class FinalNewton:
             last = square
             for _ in range(REUSED):
                 D, square = self._direction(L, here.G)
+                if R * R * EPS > DOUBTFUL and np.isfinite(R):
+                    square = (np.sqrt(square) + self._rounding(L, here.theta)) ** 2
                 gap = self_concordant_gap(np.sqrt(square) * np.exp(drift / 2), R * np.exp(drift / 2))
                 certified = bool(np.isfinite(gap))
                 best = Proof(here.theta, here.value, gap if certified else square / 2, certified, steps)
@@ -205,10 +213,7 @@ class FinalNewton:
 
     def _leverage(self, L: Array) -> float:
         """R with `range of a row's change of logits <= R ||v||_H`."""
-        a, r = self.q - 1, len(self.T)
-        inverse, _ = sl.lapack.dpotri(L, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        trace = inverse.reshape(a, r, a, r).trace(axis1=0, axis2=2)
+        trace = self._trace(L)
 
         def part(block: Block) -> Array:
             most = 0.0
@@ -218,6 +223,27 @@ class FinalNewton:
             return np.array([most])
 
         return float(np.sqrt(2 * max(0.0, self.rows.map(part).max())))
+
+    def _trace(self, L: Array) -> Array:
+        """The sum (r, r) of the diagonal blocks of the inverse Hessian."""
+        a, r = self.q - 1, len(self.T)
+        inverse, _ = sl.lapack.dpotri(L, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        return np.asarray(inverse.reshape(a, r, a, r).trace(axis1=0, axis2=2))
+
+    def _rounding(self, L: Array, theta: Array) -> float:
+        """A bound of the rounding error of the gradient at `theta`, in the norm of the inverse Hessian."""
+        trace = self._trace(L)
+
+        def part(block: Block) -> Sums:
+            V, total = self._weights(block), 0.0
+            for run, Z in self.columns.runs(block):
+                Y, P = self.T @ Z, loss.probabilities((theta @ Z)[None])[0][0]
+                leverage = np.einsum("ji,ji->i", trace @ Y, Y)
+                total += lost_residual(P, leverage, None if V is None else V[run])
+            return (total,)
+
+        return float(self.rows.sum(part)[0] / self.mass)
 
     def _direction(self, L: Array, G: Array) -> tuple[Array, float]:
         """Newton's step (q, d + 1), and the squared decrement."""

@@ -19,6 +19,13 @@ from softreg.optimize.objective import Objective
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 
+EPS = 2.0**-52
+DOUBTFUL = 1e-3
+"""Where R^2 times eps exceeds this, rounding errors of the gradient are part of the bound."""
+SAFE = 0.9
+"""The bound holds for u < 1 in exact arithmetic. A row that is a huge outlier has u = 1 up to rounding as long as its
+loss falls exponentially along its own direction, however far the optimum is."""
+
 
 class Newton:
     """Directions from the exact Hessian of each model."""
@@ -55,7 +62,7 @@ class Newton:
         """
         reduced = np.einsum("qa,mqd->mad", contrasts(objective.q), G)
         square = np.array([g.ravel() @ solved(f, g.ravel()) for (f, _), g in zip(self.factors, reduced, strict=True)])
-        proved = proved_by_decrement(objective, [f for f, _ in self.factors], square)
+        proved = proved_by_decrement(objective, [f for f, _ in self.factors], square, with_rounding=True)
         return np.where([exact for _, exact in self.factors], proved, np.inf)
 
     def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
@@ -74,36 +81,46 @@ class Newton:
 
 
 def self_concordant_gap(decrement: float, R: float) -> float:
-    """`(u + (1 - u) log(1 - u)) / R^2` with `u = R * decrement`; inf for u >= 1.
+    """`(u + (1 - u) log(1 - u)) / R^2` with `u = R * decrement`; inf for u >= `SAFE`.
 
     Example:
         >>> round(self_concordant_gap(1e-3, 1.0) / 5e-7, 3)
         1.0
     """
     u = R * decrement
-    if u >= 1 or not np.isfinite(u):
+    if u >= SAFE or not np.isfinite(u):
         return float("inf")
     if u < 1e-4:  # the series: the closed form would cancel
         return decrement**2 * (0.5 + u / 6 + u * u / 12 * 1.001)
     return float((u + (1 - u) * np.log1p(-u)) / R**2)
 
 
-def proved_by_decrement(objective: Objective, factors: list[Array], squares: Array) -> Array:
-    """Certified gaps (m,) from factors of the exact Hessians and squared Newton decrements (m,) at the same place."""
-    a = objective.q - 1
-    return np.array(
-        [
-            self_concordant_gap(float(np.sqrt(max(0.0, square))), _range_bound(objective, f, a))
-            for f, square in zip(factors, squares, strict=True)
-        ]
-    )
+def proved_by_decrement(
+    objective: Objective, factors: list[Array], squares: Array, with_rounding: bool = False
+) -> Array:
+    """Certified gaps (m,) from factors of the exact Hessians and squared Newton decrements (m,) at the same place.
+
+    `with_rounding` adds the rounding error of the gradient at the kept logits, which decides where rows have a huge
+    leverage.
+    """
+    out = []
+    for j, (factor, square) in enumerate(zip(factors, squares, strict=True)):
+        trace = _trace(objective, factor)
+        decrement, R = np.sqrt(max(0.0, square)), _range_bound(objective, trace)
+        if with_rounding and R * R * EPS > DOUBTFUL:
+            decrement += _rounding(objective, trace, j)
+        out.append(self_concordant_gap(float(decrement), R))
+    return np.array(out)
 
 
-def _range_bound(objective: Objective, factor: Array, a: int) -> float:
+def _trace(objective: Objective, factor: Array) -> Array:
+    """The sum (d + 1, d + 1) of the diagonal blocks of the inverse Hessian; `z^T trace z` is the leverage of a row."""
+    a, k = objective.q - 1, objective.rows.d + 1
+    return np.asarray(solved(factor, np.eye(len(factor))).reshape(a, k, a, k).trace(axis1=0, axis2=2))
+
+
+def _range_bound(objective: Objective, trace: Array) -> float:
     """R with `range of a row's change of logits <= R ||v||_H`: from the leverage of the rows."""
-    k = objective.rows.d + 1
-    inverse = solved(factor, np.eye(len(factor)))
-    trace = inverse.reshape(a, k, a, k).trace(axis1=0, axis2=2)
     objective.half_passes += 1
     columns = Columns(objective)
 
@@ -111,6 +128,34 @@ def _range_bound(objective: Objective, factor: Array, a: int) -> float:
         return np.array([max(np.einsum("ji,ji->i", trace @ Z, Z).max() for _, Z in columns.runs(block))])
 
     return float(np.sqrt(2 * max(0.0, objective.rows.map(part).max())))
+
+
+def _rounding(objective: Objective, trace: Array, j: int) -> float:
+    """A bound of the rounding error of model j's gradient, in the norm of the inverse Hessian."""
+    columns = Columns(objective)
+
+    def part(block: Block) -> Sums:
+        P, _ = loss.probabilities(objective.logits(block).astype(np.float64))
+        V, total = objective.weights(block), 0.0
+        for run, Z in columns.runs(block):
+            leverage = np.einsum("ji,ji->i", trace @ Z, Z)
+            total += lost_residual(P[j][:, run], leverage, None if V is None else V[j % len(V), run])
+        return (total,)
+
+    return float(objective.rows.sum(part)[0] / objective.mass[j])
+
+
+def lost_residual(P: Array, leverage: Array, v: Array | None) -> float:
+    """`sum_i v_i e_i sqrt(2 leverage_i)` with e_i the rounding error of a residual at probabilities P (q, b): eps, or
+    the probability of all classes but the likeliest where that is less.
+
+    Example:
+        >>> lost_residual(np.array([[1.0, 0.5], [0.0, 0.5]]), np.array([1e30, 0.5]), None) == 2.0**-52
+        True
+    """
+    rest = P.sum(axis=0, where=np.arange(len(P))[:, None] != P.argmax(axis=0))
+    error = np.minimum(EPS, rest) * np.sqrt(2 * np.maximum(leverage, 0.0))
+    return float((error if v is None else v * error).sum())
 
 
 def factorised(H: Array) -> tuple[Array, bool]:
@@ -127,7 +172,7 @@ def factorised(H: Array) -> tuple[Array, bool]:
         L, failed = sl.lapack.dpotrf(unit, lower=1, clean=1)
         if not failed and (jitter or L.diagonal().min() > 1e-7):
             L *= size[:, None]
-            return L, jitter == 0.0
+            return L, jitter == 0.0 and bool(np.isfinite(size).all())
     return np.diag(size), False
 
 

@@ -16,7 +16,10 @@ from softreg.optimize.objective import Objective
 from softreg.rows import Array, Block
 
 SLACK = 1e-2
-"""A step may go against a row by this part of its length and still count as settled."""
+"""A step may go against a row by this part of its length and still count as settled. Its length is the largest change
+of a logit, or of a standardised weight where an outlier has a large change of its logit for a small one."""
+OUTLIER = 100.0
+"""Ratio of the two from which the row counts as an outlier."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,15 @@ def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None
     """For each model of the stack, the separation that its kept logits or last step prove, if any."""
     margins = objective.rows.map(lambda block: _margins(block, objective))  # (blocks, 3, m)
     least, least_step, most_step = margins[:, 0].min(0), margins[:, 1].min(0), margins[:, 2].max(0)
+    weight = np.abs(D[..., :-1]).max(axis=(1, 2), initial=0.0)
+    length = np.where(most_step > OUTLIER * weight, weight, most_step)
     out: list[Separation | None] = []
     for j in range(objective.m):
         if objective.penalty.l2[j] > 0 or objective.penalty.l1[j] > 0:
             out.append(None)
         elif least[j] > 1e-9:
             out.append(_describe(theta[j], complete=True))
-        elif most_step[j] > 0.1 and least_step[j] >= -SLACK * most_step[j]:
+        elif most_step[j] > 0.1 and least_step[j] >= -SLACK * length[j]:
             out.append(_describe(D[j], complete=False))
         else:
             out.append(None)

@@ -84,7 +84,10 @@ def minimise(
     if rows.n == 0:
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
-        rows, coordinates = standardise(rows, centred=fit_intercept)
+        free = bool(((penalty.l1 == 0) & (penalty.l2 == 0)).any())
+        rows, coordinates = standardise(rows, centred=fit_intercept, robust=free)
+        if free:
+            coordinates.refuse_faint()
         if pays(rows, n_classes, penalty):
             small = reduce(rows, coordinates)
             found = minimise(
@@ -256,7 +259,9 @@ def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float
 
 
 def _solution(objective: Objective, coordinates: Coordinates, outcome: Outcome, j: int) -> Solution:
-    W, b = coordinates.to_user(outcome.theta[j : j + 1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        W, b = coordinates.to_user(outcome.theta[j : j + 1])
+    _refuse_overflow(W[0], b[0], coordinates)
     return Solution(
         W=np.ascontiguousarray(W[0].T),
         b=b[0],
@@ -268,4 +273,15 @@ def _solution(objective: Objective, coordinates: Coordinates, outcome: Outcome, 
         n_iter=int(outcome.n_iter[j]),
         history=tuple(outcome.history),
         separation=outcome.separation[j],
+    )
+
+
+def _refuse_overflow(W: Array, b: Array, coordinates: Coordinates) -> None:
+    """Raise `ValueError` where weights (q, d) or bias (q,) of the user's columns are beyond float64."""
+    if np.isfinite(W).all() and np.isfinite(b).all():
+        return
+    column = int(np.argmin(coordinates.scale))
+    raise ValueError(
+        f"the weights are beyond float64, because column {column} varies by only {coordinates.scale[column]:.0e}. "
+        f"Multiply the column by a power of ten, or leave it out."
     )

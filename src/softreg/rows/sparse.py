@@ -158,5 +158,12 @@ class SparseRows(MemoryRows[SparseBlock]):
         return type(self)(self.X, labels, weights, dtype=self.dtype)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> SparseRows:
-        """The same rows, multiplied in float64; a shift would fill the zeros, so none is applied to the numbers."""
-        return type(self)(self.X, self.labels, self.weights, dtype=dtype or np.float64)
+        """The same rows, multiplied in float64; a shift would fill the zeros, so none is applied to the numbers.
+
+        With a `scale` alone the columns are divided by it, in a copy.
+        """
+        X = self.X
+        if shift is None and scale is not None:
+            data = X.data.astype(np.float64) / scale[X.indices]
+            X = sp.csr_array((data, X.indices, X.indptr), shape=X.shape)
+        return type(self)(X, self.labels, self.weights, dtype=dtype or np.float64)
