@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, say
+from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import gather, named, show, show_or_dump
 from softreg.cli.loading import Loaded, load_model
@@ -39,7 +39,9 @@ def evaluate_table(
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
     target = _target(model, target)
-    table, rows = _read(model, opened(data, encoding, bad_rows), target, bad_rows)
+    source = opened(data, encoding, bad_rows)
+    refuse_inputs(report, "--report", [model_path, *source.paths])
+    table, rows = _read(model, source, target, bad_rows)
     codes = _codes(model, table, target)
 
     start = time.perf_counter()
