@@ -37,9 +37,8 @@ def evaluate_table(
 ) -> None:
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    model = load_model(model_path)
+    model, source = load_model(model_path), opened(data, encoding, bad_rows)
     target = _target(model, target)
-    source = opened(data, encoding, bad_rows)
     refuse_inputs(report, "--report", [model_path, *source.paths])
     table, rows = _read(model, source, target, bad_rows)
     codes = _codes(model, table, target)

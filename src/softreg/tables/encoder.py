@@ -249,7 +249,7 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 def _encoded(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None) -> Any:
     """Entries where the code has a few of them a row, else a block of X."""
-    if isinstance(code, CategoryCode):
+    if isinstance(code, CategoryCode | DateCode):
         return code.entries(column, where, unseen)
     return code.entries(column, where) if hasattr(code, "entries") else code.block(column, where)
 

@@ -22,6 +22,8 @@ class UnseenColumn:
     rows: int = 0
     missing: int = 0
     examples: list[str] = field(default_factory=list)
+    what: str = "level"
+    """What the column holds: levels of a category, or tags."""
 
 
 @dataclass
@@ -41,14 +43,22 @@ class UnseenLevels:
     columns: dict[str, UnseenColumn] = field(default_factory=dict)
 
     def add(
-        self, name: str, rows: int, levels: Iterable[str], *, missing: int = 0, feature: str, certain: bool = True
+        self,
+        name: str,
+        rows: int,
+        levels: Iterable[str],
+        *,
+        missing: int = 0,
+        feature: str,
+        certain: bool = True,
+        what: str = "level",
     ) -> None:
         """Count `rows` of a batch whose level is one of `levels`, and those without a value, where training had none.
 
         `feature` says in words which feature they get; `certain` is false where rare levels of training are not kept,
-        so that the levels may be among them.
+        so that the levels may be among them. `what` is "level" or "tag", of which a row has several.
         """
-        column = self.columns.setdefault(name, UnseenColumn(feature, certain))
+        column = self.columns.setdefault(name, UnseenColumn(feature, certain, what=what))
         column.rows += rows
         column.missing += missing
         for level in levels:
@@ -65,7 +75,9 @@ class UnseenLevels:
         parts = []
         if column.rows:
             those = (
-                "a level not seen in training" if column.certain else "a level that training had rarely or not at all"
+                f"a {column.what} not seen in training"
+                if column.certain
+                else f"a {column.what} that training had rarely or not at all"
             )
             some = ", ".join(shown(level) for level in column.examples)
             parts.append(f"{self._share(column.rows, 'hold')} {those}, such as {some}")
