@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 
 import softreg
 from softreg.cli import main
-from softreg.tables import TableClassifier, TableWarning
+from softreg.tables import TableClassifier, TableWarning, table_statistics
 from softreg.tables.dates import zones_of
+from softreg.tables.names import unique_names
 
 
 def run(*arguments: object) -> Result:
@@ -209,3 +210,68 @@ def test_fault_5_text_with_several_offsets_is_reported(other: str, named: str) -
 def test_fault_5_offsets_in_their_forms() -> None:
     texts = ["2024-03-05 20:00:00.5 +09", "2024-03-05 20:00-0330", "1 Mar 2024 8:00 pm Z", "2024-03-05", "20:00"]
     assert zones_of(pa.array(texts)) == ["+09:00", "-03:30", "+00:00", ""]
+
+
+@pytest.mark.parametrize("copies", [2, 3, 5])
+@pytest.mark.parametrize("form", ["csv", "csv again", "frame", "csv with a gap"])
+@pytest.mark.filterwarnings("ignore::softreg.tables.TableWarning")
+def test_fault_4_the_index_of_concatenated_frames_is_no_feature(copies: int, form: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    half = pd.DataFrame({"x": random.normal(size=300), "y": ["p"] * 150 + ["q"] * 150})
+    path = tmp_path / "k.csv"
+    both = pd.concat([half.sample(frac=1, random_state=k) for k in range(copies)])
+    if "gap" in form:
+        both.index = both.index.astype(float).where(both.index != 7)
+    both.to_csv(path)
+    if "again" in form:
+        pd.read_csv(path).to_csv(path, index=False)
+    data = pd.read_csv(path) if form == "frame" else path
+    options = {"strength": 1e-3}
+    found = {name: kind for name, kind, _ in TableClassifier("y", **options).fit(data).describe()}
+    assert found == {"Unnamed: 0": "index", "x": "number", "y": "target"}
+    asked = TableClassifier("y", number="Unnamed: 0", **options).fit(data)
+    assert {name: kind for name, kind, _ in asked.describe()}["Unnamed: 0"] == "number"
+    named = both.rename_axis("visit").reset_index()
+    assert {name: kind for name, kind, _ in TableClassifier("y", **options).fit(named).describe()}["visit"] == "number"
+
+
+def alike() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "a": random.choice(["b=c", "u"], 300, p=[0.4, 0.6]),
+            "a=b": random.choice(["c", "v"], 300, p=[0.4, 0.6]),
+            "a=b=c": random.normal(size=300),
+            "y": random.choice(["p", "q"], 300),
+        }
+    )
+
+
+def test_fault_6_features_have_names_of_their_own(tmp_path: Path) -> None:
+    frame = alike()
+    found = table_statistics(frame, "y")
+    assert found.inference.columns == ("(intercept)", "a='b=c'", "'a=b'=c", "'a=b=c'")
+    assert found.groups == {"a": ("a='b=c'",), "a=b": ("'a=b'=c",), "a=b=c": ("'a=b=c'",)}
+    plain = table_statistics(frame.rename(columns={"a": "f", "a=b": "g", "a=b=c": "h"}), "y")
+    for mine, other in (("a='b=c'", "f=b=c"), ("'a=b'=c", "g=c"), ("'a=b=c'", "h")):
+        one, same = found.inference.likelihood_ratio(mine), plain.inference.likelihood_ratio(other)
+        assert one.statistic == pytest.approx(same.statistic, rel=1e-6)
+    model = TableClassifier("y", strength=0.1).fit(frame)
+    names = model.feature_names_out_
+    assert len(set(names)) == len(names) == 5
+    assert set(names) == {"a='b=c'", "a=u", "'a=b'=c", "a=b=v", "'a=b=c'"}
+    assert set(model.infer(frame).columns) >= set(names)
+    model.save(tmp_path / "m.softreg")
+    assert softreg.load(tmp_path / "m.softreg").feature_names_out_ == names
+    missing = frame.assign(**{"a=b": frame["a=b=c"].where(frame["a=b=c"] > 0), "a=b=missing": frame["a=b=c"] ** 2})
+    names = TableClassifier("y", strength=0.1).fit(missing).feature_names_out_
+    assert {"a=b=missing", "'a=b=missing'"} & set(names)
+    assert len(set(names)) == len(names)
+
+
+def test_fault_6_names_that_are_quoted_already() -> None:
+    given = [("a", "a=b=c"), ("a=b", "a=b=c"), ("a='b=c'", "a='b=c'"), ("x", "x=1"), ("t", "t: u"), ("t: u", "t: u")]
+    names = unique_names(given)
+    assert len(set(names)) == len(given)
+    assert names[3:] == ("x=1", "t: u", "'t: u'")
+    assert unique_names([("x", "x=1"), ("y=z", "y=z=1")]) == ("x=1", "y=z=1")
