@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,65 +31,6 @@ def refused(*arguments: object) -> str:
     assert result.stderr.startswith("softreg: ")
     assert "Traceback" not in result.output
     return result.stderr
-
-
-def numbers_and_labels(rows: int = 60) -> str:
-    lines = [
-        f"{i * 37 % 11},{'a' if i * 7 % 5 > 2 else 'b'},{0.5 + i % 5 / 20},{0.5 - i % 5 / 20}" for i in range(rows)
-    ]
-    return "\n".join(["x,y,a,b", *lines]) + "\n"
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    path = tmp_path / "i.csv"
-    path.write_text(numbers_and_labels())
-    return path
-
-
-@pytest.mark.parametrize(
-    ("command", "option", "ending"),
-    [
-        ("statistics {data} --target y", "--output", ".csv"),
-        ("train {data} --target y --strength 0.1", "--model", ".softreg"),
-        ("train {data} --target y --strength 0.1", "--report", ".html"),
-        ("predict {model} {data}", "-o", ".csv"),
-        ("predict {model} {data}", "--output", ".tsv"),
-        ("evaluate {model} {data} --target y", "--report", ".html"),
-        ("audit {data} --target y", "--report", ".html"),
-    ],
-)
-@pytest.mark.parametrize("how", ["file", "link", "folder", "pattern"])
-def test_fault_1_an_output_that_is_an_input_is_refused(
-    command: str, option: str, ending: str, how: str, table: Path, tmp_path: Path
-) -> None:
-    model = tmp_path / "m.softreg"
-    if "{model}" in command:
-        assert run("train", table, "--target", "y", "--strength", "0.1", "--model", model, "--quiet").exit_code == 0
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    data = folder / f"i{ending}"
-    shutil.copy(table, data)
-    if ending == ".tsv":
-        data.write_text(data.read_text().replace(",", "\t"))
-    before, output = data.read_bytes(), data
-    if how == "link":
-        output = tmp_path / f"link{ending}"
-        output.symlink_to(data)
-    source = {"folder": str(folder), "pattern": f"{folder}/*{ending}"}.get(how, str(data))
-    filled = [part.format(data=source, model=model) for part in command.split()]
-    assert "is a file that the command reads, which would be lost; name another" in refused(*filled, option, output)
-    assert data.read_bytes() == before
-
-
-def test_fault_1_the_model_that_is_read_is_kept(table: Path, tmp_path: Path) -> None:
-    model, page = tmp_path / "m.softreg", tmp_path / "m.html"
-    assert run("train", table, "--target", "y", "--strength", "0.1", "--model", model, "--quiet").exit_code == 0
-    shutil.move(model, page)
-    assert "which would be lost" in refused("evaluate", page, table, "--report", page)
-    other = tmp_path / "other.csv"
-    assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0
-    assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0
 
 
 def told(action: Any) -> tuple[Any, list[str]]:
@@ -275,3 +215,35 @@ def test_fault_6_names_that_are_quoted_already() -> None:
     assert len(set(names)) == len(given)
     assert names[3:] == ("x=1", "t: u", "'t: u'")
     assert unique_names([("x", "x=1"), ("y=z", "y=z=1")]) == ("x=1", "y=z=1")
+
+
+@pytest.mark.parametrize("first", [2**53, 2**62, 10**18])
+def test_fault_7_floats_that_have_lost_the_digits_of_a_category_are_refused(first: int, tmp_path: Path) -> None:
+    ids = first + np.random.default_rng(0).integers(0, 4, 300)
+    frame = pd.DataFrame({"id": ids, "y": np.where(ids % 2 == 0, "p", "q")})
+    model = TableClassifier("y", category="id", strength=1e-3).fit(frame)
+    assert (model.predict(frame) == frame.y).all()
+    asked = frame.assign(id=frame.id.astype(float))
+    with pytest.raises(
+        softreg.tables.TableError, match=r"Column 'id' held integers.*the type double rounds, and row 1"
+    ):
+        model.predict_proba(asked)
+    for exact in (frame.id.astype(str), frame.id.astype("uint64"), frame.id.astype("Int64"), frame.id.astype(object)):
+        assert (model.predict(frame.assign(id=exact)) == frame.y).all()
+    said = told(lambda: model.predict_proba(pd.DataFrame({"id": [1, first]})))[1]
+    assert "1 of 2 rows (50%) holds a level not seen in training, such as '1'" in said[0]
+    model.save(tmp_path / "m.softreg")
+    asked.to_parquet(tmp_path / "asked.parquet")
+    assert "last digits may be lost" in refused("predict", tmp_path / "m.softreg", tmp_path / "asked.parquet")
+
+
+def test_fault_7_floats_of_training_and_smaller_types() -> None:
+    frame = pd.DataFrame({"id": [float(2**53), float(2**53 + 2), 2.0**60] * 20, "y": ["p", "q", "r"] * 20})
+    model = TableClassifier("y", category="id", strength=1e-3).fit(frame)
+    assert (model.predict(frame) == frame.y).all()
+    frame = pd.DataFrame({"id": [2**24, 2**24 + 1, 5] * 20, "y": ["p", "q", "r"] * 20})
+    model = TableClassifier("y", category="id", strength=1e-3).fit(frame)
+    assert (model.predict(frame.assign(id=frame.id.astype(float))) == frame.y).all()
+    for kind in ("float32", "category"):
+        with pytest.raises(softreg.tables.TableError, match="the type float rounds, and row 1 has 16777216"):
+            model.predict(frame.assign(id=frame.id.astype("float32").astype(kind)))
