@@ -73,7 +73,7 @@ def test_fault_a9_columns_are_tested_by_their_place() -> None:
     p = 1 / (1 + np.exp(-2.0 * (city == "b") + 1))
     frame = pd.DataFrame({"city=b": noise, "city": city, "y": np.where(random.random(800) < p, "u", "v")})
     found = table_statistics(frame.assign(city=pd.Categorical(city)), "y")
-    assert found.groups == {"city=b": ("city=b",), "city": ("city=b",)}
+    assert found.groups == {"city=b": ("'city=b'",), "city": ("city=b",)}
     tests = found.column_tests()
     plain = table_statistics(frame.rename(columns={"city=b": "noise"}), "y").column_tests()
     assert tests["city"].statistic == pytest.approx(plain["city"].statistic, rel=1e-6)
@@ -81,10 +81,7 @@ def test_fault_a9_columns_are_tested_by_their_place() -> None:
     assert tests["city"].p_value < 1e-3 < 0.05 < tests["city=b"].p_value
     robust = table_statistics(frame, "y", errors="robust").column_tests()
     assert robust["city"].p_value < 1e-3 < 0.05 < robust["city=b"].p_value
-    with pytest.raises(ValueError, match="2 columns are called 'city=b'; name it by its place"):
-        found.inference.wald("city=b")
-    with pytest.raises(ValueError, match="2 columns are called 'city=b'"):
-        found.inference.profile("city=b")
+    assert found.inference.wald("city=b").p_value < 1e-3 < 0.05 < found.inference.wald("'city=b'").p_value
     assert found.inference.effects().estimate[1] == pytest.approx(
         table_statistics(frame.rename(columns={"city=b": "noise"}), "y").inference.effects().estimate[1]
     )
@@ -97,7 +94,7 @@ def test_fault_a9_effects_of_a_report_are_named_by_place() -> None:
     X = classifier.encode(frame)
     shown = [effect.feature for effect in _effects(classifier, X, frame["saved"].to_numpy())]
     assert shown[0] == "sex=female rather than male"
-    assert sum(name.startswith("sex=female (+") for name in shown) == 1
+    assert sum(name.startswith("'sex=female' (+") for name in shown) == 1
     assert "child: 1 rather than 0" in shown
     assert "deck=first rather than third" in shown
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped, say
+from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import calibration, in_nats, interval_of, log_loss_remark, named
 from softreg.cli.pages import write_page
@@ -49,7 +49,9 @@ def audit_table(
 ) -> None:
     """Read labels and probabilities, and evaluate the probabilities."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    table, rows = read_to_evaluate(opened(data, encoding, bad_rows), target, None, bad_rows)
+    source = opened(data, encoding, bad_rows)
+    refuse_inputs(report, "--report", source.paths)
+    table, rows = read_to_evaluate(source, target, None, bad_rows)
     given = named_labels(table, target)
     names, P = probabilities(table, target, given)
     found = audit(P, Classes.of(names).encode(given), names)

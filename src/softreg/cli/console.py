@@ -7,7 +7,7 @@ import os
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +93,14 @@ def check_writable(path: Path | None, endings: tuple[str, ...], option: str) -> 
         raise Complaint(f"{named}: {str(folder)!r} is a file, not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Complaint(f"{named}: nothing may be written in the folder {str(folder)!r}.")
+
+
+def refuse_inputs(path: Path | None, option: str, inputs: Iterable[Path]) -> None:
+    """Raise `Complaint` where the file that would be written is one of the `inputs`, which would be lost."""
+    if path is None or not path.exists():
+        return
+    if any(other.exists() and path.samefile(other) for other in inputs):
+        raise Complaint(f"{option} {str(path)!r} is a file that the command reads, which would be lost; name another.")
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from softreg.probability import OperatingPoint
 def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64] | None:
     """Costs (q, q), given class by decision: 0 for what is right and 1 for what is wrong, but for those told.
 
+    A negative cost is a gain. Raises `Complaint` for a wrong decision with a gain above that of the right one.
+
     >>> cost_matrix(["yes:no=20"], ["no", "yes"])
     array([[ 0.,  1.],
            [20.,  0.]])
@@ -40,6 +42,14 @@ def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float
             )
         given, decided = fits[0]
         costs[place[given], place[decided]] = cost
+    worse = np.argwhere((costs < 0) & (costs < np.diag(costs)[:, None]))
+    if len(worse):
+        given, decided = (clipped(classes[k]) for k in worse[0])
+        raise Complaint(
+            f"By --cost {given}:{decided}={costs[tuple(worse[0])]:g}, deciding {decided!r} where {given!r} is given is "
+            f"a gain, and above that of the right decision. Give wrong decisions a cost of at least 0, and right "
+            f"ones their gain, as in --cost {given}:{given}=-5."
+        )
     return costs
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, say
+from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import gather, named, show, show_or_dump
 from softreg.cli.loading import Loaded, load_model
@@ -37,9 +37,10 @@ def evaluate_table(
 ) -> None:
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    model = load_model(model_path)
+    model, source = load_model(model_path), opened(data, encoding, bad_rows)
     target = _target(model, target)
-    table, rows = _read(model, opened(data, encoding, bad_rows), target, bad_rows)
+    refuse_inputs(report, "--report", [model_path, *source.paths])
+    table, rows = _read(model, source, target, bad_rows)
     codes = _codes(model, table, target)
 
     start = time.perf_counter()

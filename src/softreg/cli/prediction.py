@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import check_writable, say
+from softreg.cli.console import check_writable, refuse_inputs, say
 from softreg.models.storage import Stored, read_model
 from softreg.tables.errors import TableWarning
 from softreg.tables.predicting import TablePredictor, usable, wanted_columns
@@ -58,8 +58,7 @@ def predict_table(
     skip = bad_rows == "skip"
     classes, left_out, predicted = _predictor(model_path, skip)
     table = open_table(data, encoding=encoding, bad_rows="skip" if skip else "error")
-    if output is not None and output.exists() and any(output.samefile(r.part.path) for r in table.readers):
-        raise Complaint(f"--output {str(output)!r} is the file of the data, which would be lost; name another.")
+    refuse_inputs(output, "--output", [model_path, *table.paths])
     rows = 0
     sink: AbstractContextManager[Callable[..., None]]
     stdout = _Stdout()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import check_writable, say
+from softreg.cli.console import check_writable, refuse_inputs, say
 from softreg.cli.reading import opened, read_to_fit
 from softreg.files import atomic_path
 from softreg.models.estimates import Estimates
@@ -44,6 +44,7 @@ def tell_statistics(
         )
     apart = set(drop) - {settings["clusters"], target}
     source = opened(data, encoding, bad_rows).ignoring(apart)
+    refuse_inputs(output, "--output", source.paths)
     table, _ = read_to_fit(source, target, drop, asked, bad_rows)
     found = table_statistics(table, target, drop=drop, **{**settings, **asked})
     intervals = found.inference.interval_kind if intervals is None else intervals

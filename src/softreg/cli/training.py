@@ -23,6 +23,7 @@ from softreg.cli.console import (
     choosing,
     choosing_and_fitting,
     fitting,
+    refuse_inputs,
     say,
 )
 from softreg.cli.figures import chosen, gather, show, show_or_dump, told_search
@@ -84,6 +85,8 @@ def train_table(order: Order) -> None:
     check_checkpoint(order)
     check_choice(order)
     source = opened(order.data, order.encoding, order.bad_rows)
+    refuse_inputs(order.model, "--model", source.paths)
+    refuse_inputs(order.report, "--report", source.paths)
     source = source.ignoring(set(order.drop) - {order.groups, order.target})
     (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
 

@@ -97,8 +97,10 @@ def _effects(classifier: TableClassifier, X: Any, y: NDArray[Any]) -> tuple[Effe
 def _shown_features(encoder: Encoder, changes: Mapping[int, Change]) -> list[str]:
     """What changes, by place of the feature: `sex=female rather than male`, `age (+12)`: a standard deviation more."""
     shown: list[str] = []
+    names = encoder.feature_names_out
     for code in encoder.codes:
-        for place, feature in enumerate(code.features):
+        for place in range(code.width):
+            feature = names[len(shown)]
             if (change := changes.get(len(shown))) is not None:
                 shown.append(f"{feature}{':' if change.words[0].isdigit() else ''} {change.words}")
             elif isinstance(code, NumberCode) and place == 0 and not code.knots:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.spelling import Known
+from softreg.tables.arrays import floats
 from softreg.tables.arrays import numbers as integer_array
-from softreg.tables.cells import Levels
+from softreg.tables.cells import Levels, decoded
 from softreg.tables.errors import TableError, listed, shown
 from softreg.tables.label_types import TEXT, label_type
 from softreg.tables.unseen import EXAMPLES, UnseenLevels
 from softreg.tables.values import Floats, booleans_of, levels_of, numbers_of, read_booleans, read_numbers
 from softreg.tables.where import Where
+
+_EXACT = {"halffloat": 2.0**11, "float": 2.0**24, "double": 2.0**53}
+"""Up to which whole numbers Arrow's types of floats hold each of them."""
 
 # The feature of each row (-1 for none), or one for all, and their values of shape (n,).
 Entry = tuple[NDArray[np.int64] | int, NDArray[np.float64]]
@@ -187,8 +193,17 @@ class CategoryCode:
     def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
         """One entry a row; rows of levels that training did not have are counted in `unseen`.
 
-        Raises `TableError` where a column of another type has none of the levels.
+        Raises `TableError` where a column of another type has none of the levels, and for a float that may be rounded.
         """
+        rounded = self.bad(column)
+        if rounded.any():
+            bad = int(np.argmax(rounded))
+            cell = decoded(column)[bad]
+            raise TableError(
+                f"Column {shown(self.name)} held integers in training that the type {cell.type} rounds, and "
+                f"{where.row(bad)} has {cell.as_py():.17g}, of which the last digits may be lost. Write the column as "
+                "integers or as text, as in training."
+            )
         rare = len(self.levels) if self.pooled else -1
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
         cells = levels_of(self.name, column)
@@ -205,6 +220,14 @@ class CategoryCode:
         if unseen is not None:
             self._count(cells, place, unseen)
         return [(np.append(np.where(place < 0, rare, place), none)[codes], np.ones(len(codes)))]
+
+    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Which cells are floats so large that integers are rounded to them, where training had such integers."""
+        column = decoded(column)
+        exact = _EXACT.get(str(column.type))
+        if exact is None or not any(_is_rounded(level, column.type) for level in (*self.levels, *self.rare)):
+            return np.zeros(len(column), dtype=bool)
+        return np.abs(floats(pc.cast(column, pa.float64()))) >= exact
 
     def _count(self, cells: Levels, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
         """Count the rows whose level is none of training."""
@@ -238,6 +261,22 @@ class CategoryCode:
             "code": "category", "name": self.name, "levels": list(self.levels), "missing": self.missing,
             "pooled": self.pooled, "rare": list(self.rare), "numbers": self.numbers,
         }  # fmt: skip
+
+
+def _is_rounded(level: str, kind: pa.DataType) -> bool:
+    """Whether a level is a whole number that a type of floats does not hold.
+
+    Example:
+        >>> _is_rounded("9007199254740993", pa.float64()), _is_rounded("9007199254740992", pa.float64())
+        (True, False)
+    """
+    if not (len(level) > 3 and level.removeprefix("-").isdecimal() and level.isascii()):
+        return False
+    if len(level) > len(str(2**63)):
+        return False
+    with np.errstate(over="ignore"):
+        near = float(kind.to_pandas_dtype()(int(level)))
+    return not math.isfinite(near) or int(near) != int(level)
 
 
 def filled(values: Floats, fill: float, indicator: bool) -> list[Entry]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from softreg.models import fields
 from softreg.tables.cells import Dates, Levels, Lists, Numbers, as_text, read_column, without_words
 from softreg.tables.codes import Entry
-from softreg.tables.dates import DAY, parse_dates
+from softreg.tables.dates import DAY, ambiguous, has_slashes, parse_dates
 from softreg.tables.errors import TableError, shown
 from softreg.tables.scaling import Moments
+from softreg.tables.unseen import EXAMPLES, UnseenLevels
 from softreg.tables.values import Floats, retyped
 from softreg.tables.where import Where
 
@@ -39,6 +40,8 @@ class DateCode:
     scale: float
     missing: bool
     day_first: bool
+    year_last: bool | None = None
+    """Whether training had dates such as 3/4/2020; None in models of before, where it is not known."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -59,9 +62,15 @@ class DateCode:
         """Which parts are used."""
         return "as " + ", ".join("trend" if part == TREND else f"{part} cycle" for part in self.parts)
 
-    def entries(self, column: pa.ChunkedArray, where: Where) -> list[Entry]:
-        """Trend and cycles; `TableError` for a value that is no date."""
-        seconds = seconds_of(self.name, column, where, self.day_first)
+    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+        """Trend and cycles; `TableError` for a value that is no date.
+
+        Rows with dates of which day and month may be exchanged are counted in `unseen`, where training had none of
+        the form.
+        """
+        seconds, cells = seconds_of(self.name, column, where, self.day_first)
+        if unseen is not None and cells is not None and self.year_last is False:
+            self._count(cells, unseen)
         missing = np.isnan(seconds)
         known = np.where(missing, self.mean, seconds)
         values: list[Floats] = []
@@ -76,15 +85,30 @@ class DateCode:
             entries.append((np.where(missing, len(values), -1), np.ones(len(seconds))))
         return entries
 
+    def _count(self, cells: Levels, unseen: UnseenLevels) -> None:
+        """Count the rows whose date may be another one."""
+        doubtful = ambiguous(cells.levels)
+        if doubtful.any():
+            order = "day" if self.day_first else "month"
+            unseen.add(
+                self.name,
+                int(np.append(doubtful, False)[cells.codes].sum()),
+                (cells.levels[int(at)].as_py() for at in np.flatnonzero(doubtful)[:EXAMPLES]),
+                feature=f"its first number may be day or month and is read as the {order}. Write it like 2020-01-31",
+                what="date in a form",
+            )
+
     def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
         """Which cells are neither dates nor missing."""
-        return ~read_dates(self.name, column, self.day_first)[1]
+        _, ok, _ = read_dates(self.name, column, self.day_first)
+        return ~ok
 
     def to_state(self) -> dict[str, Any]:
         """The code as strict JSON."""
         return {
             "code": "date", "name": self.name, "parts": list(self.parts), "mean": self.mean, "scale": self.scale,
             "missing": self.missing, "day_first": self.day_first,
+            "year_last": self.year_last,
         }  # fmt: skip
 
     @classmethod
@@ -97,7 +121,8 @@ class DateCode:
         mean, scale = fields.number(state, "mean"), fields.number(state, "scale", positive=True)
         if abs(mean) > FARTHEST:
             raise ValueError(f"the mean of the dates of {name!r} is {mean:g} seconds, and no date")
-        return cls(name, parts, mean, scale, fields.flag(state, "missing"), fields.flag(state, "day_first"))
+        last = None if state.get("year_last") is None else fields.flag(state, "year_last")  # files of before have none
+        return cls(name, parts, mean, scale, fields.flag(state, "missing"), fields.flag(state, "day_first"), last)
 
 
 class DateLearner:
@@ -106,11 +131,13 @@ class DateLearner:
     def __init__(self, name: str, day_first: bool) -> None:
         self.name, self.day_first = name, day_first
         self.moments = Moments()
+        self.year_last = False
         self.spread = {cycle: [2.0, -1.0] for cycle in CYCLES}
 
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch."""
-        seconds = seconds_of(self.name, column, where, self.day_first)
+        seconds, cells = seconds_of(self.name, column, where, self.day_first)
+        self.year_last = self.year_last or (cells is not None and has_slashes(cells.levels))
         self.moments.add(seconds)
         known = seconds[~np.isnan(seconds)]
         if len(known):
@@ -121,9 +148,9 @@ class DateLearner:
     def code(self) -> DateCode:
         """The code of what was seen."""
         varied = [cycle for cycle in CYCLES if self.spread[cycle][1] > self.spread[cycle][0]]
-        moments = self.moments
+        moments, order = self.moments, (self.day_first, self.year_last)
         parts = (TREND, *varied)
-        return DateCode(self.name, parts, moments.mean, moments.deviation, moments.missing > 0, self.day_first)
+        return DateCode(self.name, parts, moments.mean, moments.deviation, moments.missing > 0, *order)
 
 
 def phase(cycle: str, seconds: Floats) -> Floats:
@@ -146,12 +173,12 @@ def phase(cycle: str, seconds: Floats) -> Floats:
     return place
 
 
-def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Floats, NDArray[np.bool_]]:
-    """Seconds since 1970, nan where missing, and which cells are dates or missing at all."""
+def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Floats, NDArray[np.bool_], Levels | None]:
+    """Seconds since 1970, nan where missing; which cells are dates or missing at all; the texts, if they are such."""
     cells = read_column(column, name)
     if isinstance(cells, Dates) or pa.types.is_duration(column.type):  # models of before have durations as dates
         assert not isinstance(cells, Levels | Lists)
-        return cells.values, np.ones(len(cells.values), dtype=bool)
+        return cells.values, np.ones(len(cells.values), dtype=bool), None
     if isinstance(cells, Numbers):  # 20230721, if it was to be read as dates in training
         again = read_column(as_text(column, name), name)
         if isinstance(again, Levels) and not np.isnan(parse_dates(again.levels, day_first)).all():
@@ -160,12 +187,15 @@ def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Flo
         raise retyped(name, "dates", f"values of the type {column.type}")
     cells = without_words(cells)
     seconds = parse_dates(cells.levels, day_first)
-    return np.append(seconds, np.nan)[cells.codes], np.append(~np.isnan(seconds), True)[cells.codes]
+    return np.append(seconds, np.nan)[cells.codes], np.append(~np.isnan(seconds), True)[cells.codes], cells
 
 
-def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool) -> Floats:
-    """Seconds since 1970, nan where missing; `TableError` with row and value for what is no date."""
-    seconds, ok = read_dates(name, column, day_first)
+def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool) -> tuple[Floats, Levels | None]:
+    """Seconds since 1970, nan where missing, and the texts, if they are such.
+
+    Raises `TableError` with row and value for what is no date.
+    """
+    seconds, ok, cells = read_dates(name, column, day_first)
     if not ok.all():
         bad = int(np.argmin(ok))
         form = "day/month/year" if day_first else "month/day/year"
@@ -174,4 +204,4 @@ def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool
             f"which is none (with slashes, dates are read as {form}). Write it like 2020-01-31 or 2020-01-31 18:30, "
             "or leave the field empty if it is not known."
         )
-    return seconds
+    return seconds, cells

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.tables.arrays import flags
+from softreg.tables.errors import shown
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +25,7 @@ _FORMS = (
     rf"^{_MONTH} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_AFTER}",
     rf"^{_CLOCK}$",
 )
+_ZONE = r":\d{2}(?:[.,]\d+)?(?: ?[ap]m)? ?(?P<zone>z|utc|[+-]\d{2}(?::?\d{2})?)?$"  # of a text with a clock
 _DIGITS = (  # without marks between: a date only where the owner says so, as it may be any number
     r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[t ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?P<half>))?(?:z|utc)?$"
@@ -102,10 +104,53 @@ def has_slashes(levels: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(text, _FORMS[1])).as_py())
 
 
+def ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
+    """Which texts are dates whose day and month may be exchanged: different numbers of at most 12, then the year.
+
+    Example:
+        >>> ambiguous(pa.array(["02/11/2023", "02/02/2023", "31/12/2023", "2023-02-11"])).tolist()
+        [True, False, False, False]
+    """
+    found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1])
+    first, other = (
+        np.asarray(pc.cast(pc.fill_null(pc.struct_field(found, part), "0"), pa.int64())) for part in ("first", "other")
+    )
+    return np.asarray((first != other) & (first <= 12) & (other <= 12))
+
+
+def zones_of(levels: pa.Array) -> list[str]:
+    """The different offsets from UTC that texts with a time have, as "+09:00"; "" for those without one.
+
+    Example:
+        >>> zones_of(pa.array(["2024-03-05T20:00:00+0900", "2024-03-05 11:00 UTC", "2024-03-05 11:00", "2024-03-05"]))
+        ['+09:00', '+00:00', '']
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    found = pc.struct_field(pc.extract_regex(text, _ZONE).drop_null(), "zone")
+    zones = []
+    for zone in pc.unique(found).to_pylist():
+        digits = zone[1:].replace(":", "")
+        zones.append("+00:00" if zone in ("z", "utc") else zone and f"{zone[0]}{digits[:2]}:{digits[2:] or '00'}")
+    return list(dict.fromkeys("+00:00" if zone == "-00:00" else zone for zone in zones))
+
+
+def several_zones(name: str, zones: list[str]) -> str:
+    """The warning of a column whose times are of several zones, or some of none ("")."""
+    named = [zone for zone in zones if zone]
+    some = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
+    beside = (
+        f"without a time zone beside others with one ({some})" if "" in zones else f"of several time zones ({some})"
+    )
+    return (
+        f"column {shown(name)} has times {beside}; each is read by its own clock, without its offset from UTC, so that "
+        "20:00+09:00 and 20:00Z are the same hour. If instants are meant, convert all of them to UTC"
+    )
+
+
 def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
     """Seconds since 1970-01-01 00:00 on the same clock for each text; nan where it is no date and no time.
 
-    A zone is not subtracted: 08:00 in Tokyo is morning as 08:00 in Paris is. A time alone is one of 1970-01-01.
+    An offset from UTC is not subtracted: 08:00+09:00 is morning as 08:00+01:00 is. A time alone is one of 1970-01-01.
 
     Example:
         >>> (parse_dates(pa.array(["1970-01-02T00:00:01Z", "3/1/70 1:00 pm", "30 Feb 2020"]), True) / 86400).tolist()

@@ -18,6 +18,7 @@ from softreg.tables.errors import TableError, shown
 from softreg.tables.kinds import Kind
 from softreg.tables.learning import NumberLearner, chunks, learner_of
 from softreg.tables.lists import TagsCode, VectorCode
+from softreg.tables.names import unique_names
 from softreg.tables.scaling import RowSample, sample_size
 from softreg.tables.schema import Schema
 from softreg.tables.texts import TextCode
@@ -90,8 +91,12 @@ class Encoder:
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
-        """Names of the columns of X: `age`, `job=cook`, `age=missing`."""
-        return tuple(name for code in self.codes for name in code.features)
+        """Names of the columns of X: `age`, `job=cook`, `age=missing`; no two are the same.
+
+        Where columns or levels have such a sign in their own names, that part is quoted: `a='b=c'` is the level `b=c`
+        of the column `a`, and `'a=b'=c` the level `c` of the column `a=b`.
+        """
+        return unique_names([(code.name, feature) for code in self.codes for feature in code.features])
 
     @property
     def remarks(self) -> dict[str, str]:
@@ -249,7 +254,7 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 def _encoded(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None) -> Any:
     """Entries where the code has a few of them a row, else a block of X."""
-    if isinstance(code, CategoryCode):
+    if isinstance(code, CategoryCode | DateCode):
         return code.entries(column, where, unseen)
     if isinstance(code, TagsCode):
         return code.block(column, where, unseen)

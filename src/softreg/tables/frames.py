@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from softreg.tables.arrowtypes import plain_table
-from softreg.tables.errors import TableError, shown
+from softreg.tables.dates import several_zones
+from softreg.tables.errors import TableError, TableWarning, shown
 from softreg.tables.names import check_names
 
 _SEEN = 4
@@ -44,7 +46,7 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
     columns = {}
     for name, own in zip(names, eager.columns, strict=True):
         try:
-            columns[name] = _plain(_arrow_column(eager, own, name), name)
+            columns[name] = _plain(_arrow_column(eager, own, name, used=name not in unused), name)
         except TableError:
             if name not in unused:
                 raise
@@ -57,14 +59,14 @@ def _plain(column: Any, name: str) -> pa.ChunkedArray:
     return plain_table(pa.table({name: column})).column(0)
 
 
-def _arrow_column(frame: Any, own: Any, name: str) -> Any:
-    """A column of a narwhals frame as Arrow's; `own` is its name there."""
+def _arrow_column(frame: Any, own: Any, name: str, *, used: bool) -> Any:
+    """A column of a narwhals frame as Arrow's; `own` is its name there, and `used` whether its values matter."""
     import narwhals as nw
 
     series = frame[own] if isinstance(own, str) else frame.get_column(own)
     try:
         if frame.implementation.is_pandas():
-            return _pandas_column(series.to_native(), name)
+            return _pandas_column(series.to_native(), name, used=used)
         wide = str(series.dtype) in ("Int128", "UInt128")  # Arrow has no such type: as digits, which are exact
         return (series.cast(nw.String) if wide else series).to_arrow()
     except TableError:
@@ -73,25 +75,42 @@ def _arrow_column(frame: Any, own: Any, name: str) -> Any:
         raise _no_column(name, str(series.dtype), " ".join(str(error).split())) from error
 
 
-def _pandas_column(series: Any, name: str) -> Any:
+def _pandas_column(series: Any, name: str, *, used: bool) -> Any:
     """A pandas series as Arrow's: sparse ones dense, categories with their names, objects by what they hold."""
     import pandas as pd
 
     if isinstance(series.dtype, pd.SparseDtype):
         series = series.sparse.to_dense()
     if isinstance(series.dtype, pd.CategoricalDtype):
-        known = _pandas_column(pd.Series(series.cat.categories), name)
+        known = _pandas_column(pd.Series(series.cat.categories), name, used=used)
         known = known.combine_chunks() if isinstance(known, pa.ChunkedArray) else known
         codes = np.asarray(series.cat.codes, dtype=np.int64)
         return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), known)
     if series.dtype == np.longdouble and series.dtype != np.float64:
         series = series.astype(np.float64)
     try:
-        return pa.Array.from_pandas(series)
+        array = pa.Array.from_pandas(series)
+        times = series.dtype == object and pa.types.is_timestamp(array.type)
+        return _by_the_wall_clock(series, array, name, used=used) if times else array
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         if series.dtype != object:
             raise
         return _objects(series, name, error)
+
+
+def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -> pa.Array:
+    """Times as Python objects; where their zones differ, each by its own clock: Arrow takes the zone of the first.
+
+    Warns of such a column where it is `used`.
+    """
+    present = [value for value in series[series.notna()] if hasattr(value, "tzinfo")]
+    zones = dict.fromkeys("" if value.tzinfo is None else str(value.tzinfo) for value in present)
+    if len(zones) < 2:
+        return array
+    if used:
+        warnings.warn(several_zones(name, list(zones)), TableWarning, stacklevel=2)
+    naive = [value.replace(tzinfo=None) if getattr(value, "tzinfo", None) is not None else value for value in series]
+    return pa.Array.from_pandas(type(series)(naive, dtype=object))
 
 
 def _objects(series: Any, name: str, error: Exception) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,7 @@ from softreg.tables.verdicts import (
 
 _PLAIN = "write them like 1234.5 to have them used as numbers"
 _GROUPED = r"^[+-]?(\d+,\d+|\d{1,3}([ .,'’_]\d{3})+([.,]\d+)?)$"
+_SIGNED = r"^[+-]?[$€£¥]? ?[+-]?\d[\d.,]* ?[$€£¥%]?$"
 
 
 def judge(
@@ -208,16 +210,45 @@ def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> N
     bad_rows = np.append(~ok, False)[cells.codes]
     if bad_rows.any():
         bad = int(cells.codes[np.argmax(bad_rows)])
-        error = _not_that(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}")
+        advice = _rewritten(str(cells.levels[bad])) if asked is Kind.NUMBER else ""
+        error = _not_that(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}", advice)
         error.rows = np.flatnonzero(bad_rows)
         raise error
 
 
-def _not_that(name: str, asked: Kind, seen: str) -> TableError:
+def _not_that(name: str, asked: Kind, seen: str, advice: str = "") -> TableError:
+    advice = advice or "Leave it to softreg to judge the column, correct the value"
     return TableError(
-        f"Column {shown(name)} cannot be used as a {asked.value}, as asked: {seen}. Leave it to softreg to judge the "
-        f"column, correct the value, or leave the column out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
+        f"Column {shown(name)} cannot be used as a {asked.value}, as asked: {seen}. {advice}, or leave the column out: "
+        f"--drop {shown(name)} (drop=[{shown(name)}] in Python)."
     )
+
+
+def _rewritten(value: str) -> str:
+    """How to write a number that has other characters than its digits, the sign and the point; "" for other texts.
+
+    Example:
+        >>> _rewritten("$9,417.15"), _rewritten("94.2 %")
+        ("Remove '$' and ',' from its values, as in 9417.15", "Remove '%' from its values, as in 94.2")
+        >>> _rewritten("0,942")
+        "Write its values with a decimal point in place of ',', as in 0.942"
+        >>> _rewritten("ten")
+        ''
+    """
+    text = value.strip()
+    decimal = "," if text.rfind(",") > text.rfind(".") and text.count(",") == 1 else "."
+    odd = dict.fromkeys(sign for sign in text if not (sign.isdecimal() or sign in "+-" or sign == decimal))
+    plain = "".join(sign for sign in text if sign not in odd).replace(decimal, ".")
+    if not re.fullmatch(r"[+-]?\d+(\.\d+)?", plain) or any(sign.isalpha() for sign in odd):
+        return ""
+    said = (
+        [f"remove {' and '.join(repr(sign) for sign in odd if sign != ' ') or 'the blanks'} from its values"]
+        if odd
+        else []
+    )
+    said += ["write its values with a decimal point in place of ','"] if decimal == "," else []
+    sentence = " and ".join(said)
+    return f"{sentence[:1].upper()}{sentence[1:]}, as in {plain}" if said else ""
 
 
 def _zero_padded(levels: pa.Array) -> bool:
@@ -228,10 +259,15 @@ def _zero_padded(levels: pa.Array) -> bool:
 
 
 def _odd_numbers(name: str, levels: pa.Array) -> str:
-    """That a column of text looks like numbers with a decimal comma or thousands separators; "" if it does not."""
-    number = np.asarray(pc.match_substring_regex(levels, _GROUPED), dtype=bool)
-    plain = parse_numbers(levels)[1]
+    """That a column of text looks like numbers with a decimal comma, separators or signs; "" if it does not."""
+    grouped = np.asarray(pc.match_substring_regex(levels, _GROUPED), dtype=bool)
+    signed = np.asarray(pc.match_substring_regex(levels, _SIGNED), dtype=bool)
+    number, plain = grouped | signed, parse_numbers(levels)[1]
+    number &= ~plain
     if not number.any() or not (number | plain).all():
         return ""
+    if not grouped[number].any():
+        value = shown(levels[int(np.argmax(number))])
+        return f"{shown(name)} looks like numbers written with a sign such as $ or % ({value})"
     value = shown(levels[int(np.argmax(number))])
     return f"{shown(name)} looks like numbers written with a decimal comma or thousands separators ({value})"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from softreg.tables.errors import TableError, shown
+
+SIGNS = ("=", ": ")
+"""What stands between the name of a column and a level, a tag or a term in the name of a feature."""
 
 
 def check_names(names: list[str], where: str) -> None:
@@ -39,3 +43,33 @@ def check_names(names: list[str], where: str) -> None:
             f"{where} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
             "each needs its own: rename them."
         )
+
+
+def unique_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The names of features, given with the names of their columns; in those that are the same, parts are quoted.
+
+    Example:
+        >>> unique_names([("a", "a=b=c"), ("a=b", "a=b=c"), ("a=b=c", "a=b=c"), ("size", "size")])
+        ("a='b=c'", "'a=b'=c", "'a=b=c'", 'size')
+    """
+    names = [name for _, name in features]
+    if len(set(names)) == len(names):
+        return tuple(names)
+    counts = Counter(names)
+    names = [_quoted(*feature) if counts[feature[1]] > 1 else feature[1] for feature in features]
+    taken: set[str] = set()
+    for place, name in enumerate(names):
+        number = 1
+        while names[place] in taken or (number > 1 and names[place] in counts):  # a column may be named like that, too
+            number += 1
+            names[place] = f"{name} ({number})"
+        taken.add(names[place])
+    return tuple(names)
+
+
+def _quoted(column: str, feature: str) -> str:
+    """The name of a feature, in which the column and what stands behind it are quoted where they hold a sign."""
+    rest = feature.removeprefix(column)
+    sign = next((sign for sign in SIGNS if rest.startswith(sign)), "")
+    parts = (column, rest.removeprefix(sign))
+    return sign.join(repr(part) if any(sign in part for sign in SIGNS) else part for part in parts if part)

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +42,11 @@ class OpenTable:
     """Rows of each file in the table that `read` gave."""
     clashes: dict[str, str] = field(default_factory=dict)
     """What is wrong with columns of which no type holds the values of all files; they are of type null."""
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that are read."""
+        return [reader.part.path for reader in self.readers]
 
     def input_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers from 1, in all files and with skipped rows, of rows (from 0) of the table that `read` gave."""

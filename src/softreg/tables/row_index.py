@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from softreg.tables.cells import as_text
 from softreg.tables.errors import TableError
@@ -14,6 +15,7 @@ from softreg.tables.errors import TableError
 MARK = b"softreg.index"
 """In the metadata of the field of a column that its file names as an index."""
 _LEVEL = re.compile(r"__index_level_\d+__")
+_WHOLE = r"^\s*[+-]?\d+(\.0*)?\s*$"
 _PANDAS = b"pandas"
 UNNAMED = "Unnamed: {}"
 """What pandas calls a column whose field in the header is empty, by its place from 0."""
@@ -60,11 +62,14 @@ def named_fields(names: list[str]) -> list[str]:
 def index_columns(table: pa.Table) -> frozenset[str]:
     """The columns of a table that are an index: those that its file says, and those without a name that number rows.
 
-    Columns `Unnamed: 0`, `Unnamed: 1` and so on at the beginning of a table are an index where more than half of its
-    rows differ in them. A filtered index has gaps, and that of a sample no order.
+    Columns `Unnamed: 0`, `Unnamed: 1` and so on at the beginning of a table are an index where they hold whole numbers
+    only, or more than half of its rows differ in them. A filtered index has gaps, that of a sample no order, and that
+    of frames one below the other has each number several times.
 
     Example:
         >>> sorted(index_columns(pa.table({"Unnamed: 0": ["4", "7", "12"], "age": ["20", "31", "20"]})))
+        ['Unnamed: 0']
+        >>> sorted(index_columns(pa.table({"Unnamed: 0": [0, 1, 0, 1], "age": [20, 31, 20, 40]})))
         ['Unnamed: 0']
     """
     named = file_index(table.schema)
@@ -78,7 +83,15 @@ def index_columns(table: pa.Table) -> frozenset[str]:
             columns = [as_text(table.column(name), name).combine_chunks() for name in first]
         except TableError:
             return named
-        codes = [np.asarray(column.dictionary_encode().indices.fill_null(-1)) for column in columns]
+        encoded = [column.dictionary_encode() for column in columns]
+        codes = [np.asarray(one.indices.fill_null(-1)) for one in encoded]
+        named |= {name for name, one in zip(first, encoded, strict=True) if _whole(one.dictionary)}
         if 2 * len(np.unique(np.stack(codes, axis=1), axis=0)) > table.num_rows:
             named |= frozenset(first)
     return named
+
+
+def _whole(levels: pa.Array) -> bool:
+    """Whether texts are whole numbers; 7.0 is one, as pandas writes an index that had a missing value."""
+    valued = levels.filter(pc.match_substring_regex(levels, r"\S"))
+    return len(valued) > 0 and bool(pc.all(pc.match_substring_regex(valued, _WHOLE)).as_py())

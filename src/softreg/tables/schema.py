@@ -190,6 +190,9 @@ def _nothing_left(target: str, others: Sequence[Column]) -> TableError:
         return TableError(f"No column is left to learn {target!r} from: the table has no other column.")
     taken = "; ".join(f"{shown(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
     more = f"; and {len(others) - 8:,} more" if len(others) > 8 else ""
+    hints = [column.hint for column in others[:8] if column.hint]
+    if hints and len(hints) == len(others):
+        return TableError(f"No column is left to learn {target!r} from: {'; '.join(hints)}.")
     advice = " Say what a column is where that is wrong: --text, --category, --number or --date and its name."
     return TableError(
         f"No column is left to learn {target!r} from, since the others were taken for: {taken}{more}.{advice}"

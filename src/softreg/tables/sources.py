@@ -95,7 +95,11 @@ def find_parts(source: Any) -> list[Part]:
 def _folder(folder: Path) -> list[Part]:
     """Every file below a folder, with its partition."""
     parts = []
-    for path in sorted(folder.rglob("*")):
+    try:
+        found = sorted(folder.rglob("*"))
+    except FileNotFoundError as error:
+        raise gone(str(error.filename)) from None
+    for path in found:
         inner = path.relative_to(folder).parts
         if not path.is_file() or any(name.startswith((".", "_")) for name in inner):
             continue
@@ -107,7 +111,10 @@ def _folder(folder: Path) -> list[Part]:
         part = _part(path)
         parts.append(Part(part.path, part.form, part.packed, keys))
     if not parts:
-        raise TableError(f"{str(folder)!r} is a folder without data files; name a CSV, TSV or Parquet file.")
+        raise TableError(
+            f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
+            "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files."
+        )
     return _alike(parts)
 
 
@@ -185,9 +192,19 @@ def open_bytes(part: Part) -> pa.NativeFile:
         if part.packed:
             return pa.input_stream(str(part.path), compression=part.packed)
         return pa.OSFile(str(part.path))
+    except FileNotFoundError:
+        raise gone(part.where) from None
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
         raise TableError(f"{part.where!r} cannot be read: {reason}.") from None
+
+
+def gone(path: str) -> TableError:
+    """The error for a file or folder that was there and is not there any more."""
+    return TableError(
+        f"{path!r} is no longer there: it was removed while the files were read. Run it again; in a folder where files "
+        "come and go, name those that stay by a pattern such as 'logs/*.csv'."
+    )
 
 
 def open_text(part: Part, encoding: str) -> Any:

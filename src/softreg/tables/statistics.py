@@ -37,8 +37,8 @@ class TableStatistics:
     """The statistics of a table, made by `table_statistics`.
 
     `inference` has coefficients, odds ratios, effects and tests of its features, in the columns' own units. `groups`
-    has the names of the features of each column, `places` their places among the columns of `inference` (two features
-    may have one name), and `against` the level that a category's other levels are compared with.
+    has the names of the features of each column, `places` their places among the columns of `inference`, and `against`
+    the level that a category's other levels are compared with.
     """
 
     target: str

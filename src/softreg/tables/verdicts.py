@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.tables.cells import Levels, Lists, count_levels, pick
-from softreg.tables.dates import day_first, has_slashes, parse_dates, tolerated
+from softreg.tables.dates import day_first, has_slashes, parse_dates, several_zones, tolerated, zones_of
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.kinds import MAX_LEVELS, MONTH_FIRST, SMALL, Column, Kind
 
@@ -106,14 +106,18 @@ def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, how: st
     every = np.append(seconds, np.nan)[codes]
     shown_first = cells.levels[int(codes[np.argmax(codes >= 0)])].as_py() if (codes >= 0).any() else ""
     found = dates(name, every, f"{how}{shown(shown_first)} and others", MONTH_FIRST if first is False else ())
-    doubt = first is None and has_slashes(cells.levels)
-    if not doubt or found.kind is not Kind.DATE:
+    if found.kind is not Kind.DATE:
         return found
-    hint = (
-        f"column {shown(name)} has dates such as {shown(shown_first)}, in which the first number may be day or month; "
-        "it is read as the day. Write dates like 2020-01-31 to be sure"
-    )
-    return replace(found, hint=hint)
+    hints = []
+    if first is None and has_slashes(cells.levels):
+        hints.append(
+            f"column {shown(name)} has dates such as {shown(shown_first)}, in which the first number may be day or "
+            "month; it is read as the day. Write dates like 2020-01-31 to be sure"
+        )
+    zones = zones_of(cells.levels)
+    if len(zones) > 1:
+        hints.append(several_zones(name, zones))
+    return replace(found, hint="; ".join(hints)) if hints else found
 
 
 def like_dates(column: Column, seen: str) -> Column:
