@@ -54,7 +54,8 @@ class CalibrationCheck:
         Standard errors of the two.
     detectable, top_detectable : float
         Root-mean-square errors of the probability of a class (over rows and classes), and of the most likely class,
-        that exceed those 95% limits in about 80% of samples of as many rows.
+        that exceed those 95% limits in about 80% of samples of as many rows, if they are of one sign or change slowly
+        with the probability. Too small where all probabilities are within 1% of 0 or 1.
     draws : int
         How many draws of labels were made.
 
@@ -103,7 +104,8 @@ def check_calibration(
     codes : array-like (n,)
         Labels in 0..q-1.
     bins : int
-        Bins of each class, at most; bins share its variance `sum p (1 - p)` evenly.
+        Bins of each class, about, at most; the bins of each half, below and above 1/2, share its variance
+        `sum p (1 - p)` evenly, and no bin holds probabilities of both.
     draws : int, optional
         Draws of labels; fewer above 50 million rows times draws, at least 199. None makes 999, and where their p-value
         is at most 0.02 repeats the test with up to 9,999 new ones; this keeps the level.
@@ -140,7 +142,10 @@ def check_calibration(
     if draws is None and p[0] <= SMALL_P and more > made:
         # All new: the second p-value is valid by itself, and it is returned only where the first is small.
         p, made = _p_values(_drawn(test, y, draw, random, more, errors=False)), more
-    error, top = _error(seen[:, 3], test.all, n), _error(seen[:, 4], test.best, n)
+    variances = test.variances(y)
+    error, top = (
+        _error(seen[:, 3 + j], cells, variances[j], n) for j, cells in enumerate((test.all, test.best))
+    )
     one = 1 - (1 - POWER) ** (1 / n)  # rates below it often give not even one event
     return CalibrationCheck(
         p_value=p[0],
@@ -188,8 +193,8 @@ class _Error:
     detectable: float
 
 
-def _error(values: Floats, cells: Cells, n: int) -> _Error:
-    """Summary of an error; `values` are that of the observed labels and those of the draws."""
+def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
+    """Summary of an error; `values` are that of the observed labels, whose residuals have `variance`, and of draws."""
     null = np.sort(values[1:])
     at = min(round(0.95 * len(values)) - 1, len(null) - 1)
     limit, spread = float(null[at]), float(null.std())
@@ -197,7 +202,7 @@ def _error(values: Floats, cells: Cells, n: int) -> _Error:
     v = cells.mean_variance * cells.columns / n
     middle = limit + 2 * Z_POWER**2 * v
     root = middle**2 - limit**2 + (Z_POWER * spread) ** 2
-    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * v))
+    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * variance * cells.columns / n))
     return _Error(float(values[0]), limit, sd, middle + float(np.sqrt(max(root, 0.0))))
 
 

@@ -28,6 +28,7 @@ class CalibrationStatistics:
         self.total = float(self.entropy.sum())
         self.top = np.asarray(most_likely(P))
         self.at = np.arange(n)
+        self.certain = P[self.at, self.top] == 1
         self.all = Cells([P[:, k] for k in range(q)], bins)
         self.best = Cells([P[self.at, self.top]], bins)
 
@@ -37,8 +38,17 @@ class CalibrationStatistics:
         confidence = excess / self.spread if self.spread > 0 else np.where(excess <= ROUNDING, 0.0, np.inf)
         n = len(self.at)
         classes, error = self.all(labels * n + self.at, errors=errors)
-        top, top_error = self.best(np.where(labels == self.top, self.at, n), errors=errors)
+        other = labels != self.top
+        top, top_error = self.best(np.where(other, n, self.at), errors=errors)
+        # A label of probability 0 has no variance to be compared with: it deviates more than any that can occur.
+        classes = np.where(np.isinf(excess), np.inf, classes)
+        top = np.where((other & self.certain).any(axis=1), np.inf, top)
         return np.column_stack([confidence, classes, top, error, top_error])
+
+
+    def variances(self, y: NDArray[np.int64]) -> tuple[float, float]:
+        """Variance of an event within the bins, of all classes and of the most likely one, for observed labels (n,)."""
+        return self.all.variance_seen(y * len(self.at) + self.at), self.best.variance_seen(self.at[y == self.top])
 
 
 class Cells:
@@ -47,7 +57,7 @@ class Cells:
     def __init__(self, columns: list[Floats], bins: int) -> None:
         place, cells = [], 0
         for p in columns:
-            bin_of, count = _equal_variance(p, bins)
+            bin_of, count = _places(p, bins)
             place.append(bin_of + cells)
             cells += count
         cell = np.concatenate(place)
@@ -78,8 +88,37 @@ class Cells:
         return chi, pairs[:, self.rows > 1].sum(axis=1) / self.n
 
 
+    def variance_seen(self, happened: NDArray[np.int64]) -> float:
+        """Mean variance of the residuals around the mean of their bin, at least that which the probabilities expect.
+
+        It is larger where events are more frequent than probabilities near 0 say.
+        """
+        cell = self.cell[happened]
+        residual = np.bincount(cell, minlength=self.cells) - self.expected
+        squares = self.square + np.bincount(cell, self.gain[happened], minlength=self.cells)
+        within = squares - residual**2 / np.maximum(self.rows, 1)
+        return max(float(within.sum()) / (len(self.cell) - 1), self.mean_variance)
+
+
+def _places(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
+    """Bins of a column of probabilities, which depend on p alone, never on labels; those of each half share its variance.
+
+    No bin holds probabilities below and above one half: overconfident probabilities are too low there and too high
+    here, and in one bin the two would cancel.
+    """
+    upper, variance = p >= 0.5, p * (1 - p)
+    bin_of, count, total = np.zeros(len(p), dtype=np.int64), 0, float(variance.sum())
+    for half in (~upper, upper):
+        if half.any():
+            share = float(variance[half].sum()) / total if total > 0 else 0.0
+            place, made = _equal_variance(p[half], max(1, round(bins * share)))
+            bin_of[half] = place + count
+            count += made
+    return bin_of, count
+
+
 def _equal_variance(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
-    """Bins of a column of probabilities that share its variance; they depend on p alone, never on labels."""
+    """At most so many bins of probabilities that share their variance."""
     order = np.argsort(p, kind="stable")
     ordered = p[order]
     sums = np.cumsum(ordered * (1 - ordered))
