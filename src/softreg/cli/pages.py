@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression
 
 SHOWN_TEXT = 200  # characters of a cell
+MOST_ROWS = 100_000  # from which the information of columns is estimated
 LEAST_ROWS = 50  # below, labels are not doubted
 MOST_DOUBTFUL = 12  # rows whose labels are shown as doubtful
 LEAST_DOUBT = 0.2  # suspicion from which a row is shown
@@ -43,6 +44,7 @@ def write_page(
     numbers: NDArray[np.int64],
     feature_names: Sequence[str] | None = None,
     table: pa.Table | None = None,
+    training: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     images: NDArray[np.floating] | None = None,
     columns: Sequence[tuple[str, str, str]] = (),
     warnings: Sequence[str] = (),
@@ -54,8 +56,9 @@ def write_page(
     """Write the report on audited rows.
 
     `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
-    file, or their pictures in `images` (n, h, w). `feature_names` (d,) are those of the weights. `model` is None where
-    the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
+    file, or their pictures in `images` (n, h, w). `training` are the numbers and codes of the rows of the fit, from
+    which the information of columns is estimated; without it, from the audited rows. `feature_names` (d,) are those of
+    the weights. `model` is None where the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
     was chosen, `learned` what columns add and what moves the probability, `why` what rows were predicted by.
     """
     rows_at = _shower(found, numbers, table, images, why)
@@ -72,7 +75,7 @@ def write_page(
         warnings=warnings,
         doubtful=rows_at(doubts.places, p_wrong=doubts.p_wrong, suggested=doubts.suggested),
         expected_wrong=doubts.expected,
-        information=() if table is None else information(table, numbers, found, columns),
+        **_information(table, columns, training or (numbers, found.codes), training is not None),
         operating=point,
         trained=model is not None,
         path=tried,
@@ -140,8 +143,22 @@ def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple
     )
 
 
+def _information(
+    table: pa.Table | None,
+    columns: Sequence[tuple[str, str, str]],
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    trained_on: bool,
+) -> dict[str, Any]:
+    """The information of each column, and from which rows it is."""
+    if table is None:
+        return {}
+    numbers, codes = (values[:: -(-len(values) // MOST_ROWS)] for values in rows)
+    of = f"{len(numbers):,} {'training ' if trained_on else ''}rows"
+    return {"information": information(table, numbers, codes, columns), "information_rows": of}
+
+
 def information(
-    table: pa.Table, numbers: NDArray[np.int64], found: Audit, columns: Sequence[tuple[str, str, str]]
+    table: pa.Table, numbers: NDArray[np.int64], codes: NDArray[np.int64], columns: Sequence[tuple[str, str, str]]
 ) -> list[tuple[str, float]]:
     """What each column that the model uses tells of the label alone, in nats; nothing where columns are not known."""
     import pyarrow.compute as pc
@@ -153,10 +170,10 @@ def information(
         column = table.column(name).take(numbers - 1)
         if kind == "number":
             values, read = read_numbers(name, column)
-            told.append((name, column_information(np.where(read, values, np.nan), found.codes)))
+            told.append((name, column_information(np.where(read, values, np.nan), codes)))
         else:
             words = pc.fill_null(as_text(column, name), "")
-            told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), found.codes)))
+            told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), codes)))
     return told
 
 

@@ -144,6 +144,7 @@ def _write_report(
         found,
         classifier.model_,
         numbers=test + 1,
+        training=(training + 1, Classes.of(classifier.model_.classes_).encode(given[training])),
         feature_names=classifier.feature_names_out_,
         table=table,
         columns=classifier.describe(),

@@ -143,9 +143,7 @@ def check_calibration(
         # All new: the second p-value is valid by itself, and it is returned only where the first is small.
         p, made = _p_values(_drawn(test, y, draw, random, more, errors=False)), more
     variances = test.variances(y)
-    error, top = (
-        _error(seen[:, 3 + j], cells, variances[j], n) for j, cells in enumerate((test.all, test.best))
-    )
+    error, top = (_error(seen[:, 3 + j], cells, variances[j], n) for j, cells in enumerate((test.all, test.best)))
     one = 1 - (1 - POWER) ** (1 / n)  # rates below it often give not even one event
     return CalibrationCheck(
         p_value=p[0],

@@ -45,7 +45,6 @@ class CalibrationStatistics:
         top = np.where((other & self.certain).any(axis=1), np.inf, top)
         return np.column_stack([confidence, classes, top, error, top_error])
 
-
     def variances(self, y: NDArray[np.int64]) -> tuple[float, float]:
         """Variance of an event within the bins, of all classes and of the most likely one, for observed labels (n,)."""
         return self.all.variance_seen(y * len(self.at) + self.at), self.best.variance_seen(self.at[y == self.top])
@@ -87,7 +86,6 @@ class Cells:
         pairs = (residual**2 - self.square - gains) / np.maximum(self.rows - 1, 1)
         return chi, pairs[:, self.rows > 1].sum(axis=1) / self.n
 
-
     def variance_seen(self, happened: NDArray[np.int64]) -> float:
         """Mean variance of the residuals around the mean of their bin, at least that which the probabilities expect.
 
@@ -101,7 +99,7 @@ class Cells:
 
 
 def _places(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
-    """Bins of a column of probabilities, which depend on p alone, never on labels; those of each half share its variance.
+    """Bins of a column of probabilities; those of each half share its variance, and labels do not matter.
 
     No bin holds probabilities below and above one half: overconfident probabilities are too low there and too high
     here, and in one bin the two would cancel.
