@@ -16,7 +16,10 @@ from softreg.cli.console import aligned
 from softreg.rows import kernels_in_use, thread_count
 from softreg.version import __version__
 
-WITHOUT = "Products with a handful of classes are slower so, and as exact; a C++ compiler at the time of installing makes them fast."
+WITHOUT = (
+    "Products with a handful of classes are slower so, and as exact; with a C++ compiler at the time of "
+    "installing, they are fast."
+)
 
 
 def examine(*, as_json: bool) -> None:

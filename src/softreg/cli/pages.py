@@ -55,11 +55,12 @@ def write_page(
 ) -> None:
     """Write the report on audited rows.
 
-    `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole
-    file, or their pictures in `images` (n, h, w). `training` are the numbers and codes of the rows of the fit, from
-    which the information of columns is estimated; without it, from the audited rows. `feature_names` (d,) are those of
-    the weights. `model` is None where the probabilities came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength
-    was chosen, `learned` what columns add and what moves the probability, `why` what rows were predicted by.
+    `numbers` (n,) are the numbers of these rows in the file, from 1; their cells stand in `table`, the whole file, or
+    their pictures in `images` (n, h, w). `training` are the numbers and codes of the rows of the fit, from which the
+    information of columns is estimated; without it, from the audited rows. `feature_names` (d,) are those of the
+    weights. `model` is None where the probabilities came from a file; `point` is what decisions at one's costs lead to;
+    `tried` shows how the strength was chosen, `learned` what columns add and what moves the probability, `why` what
+    rows were predicted by.
     """
     rows_at = _shower(found, numbers, table, images, why)
     doubts = _doubts(found)

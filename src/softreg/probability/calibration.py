@@ -26,6 +26,8 @@ SMALL_P = 0.02
 """p-value of the first draws at or below which the test is repeated with more."""
 BLOCK = 100_000
 """Rows times draws whose statistics are computed at once."""
+STEPS = 10
+"""Repetitions in which a detectable error and the variance at that error agree."""
 POWER, Z_POWER = 0.8, 0.8416
 """Power of detectable errors, and its standard normal quantile."""
 
@@ -55,7 +57,7 @@ class CalibrationCheck:
     detectable, top_detectable : float
         Root-mean-square errors of the probability of a class (over rows and classes), and of the most likely class,
         that exceed those 95% limits in about 80% of samples of as many rows, if they are of one sign or change slowly
-        with the probability. Too small where all probabilities are within 1% of 0 or 1.
+        with the probability.
     draws : int
         How many draws of labels were made.
 
@@ -196,12 +198,16 @@ def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
     null = np.sort(values[1:])
     at = min(round(0.95 * len(values)) - 1, len(null) - 1)
     limit, spread = float(null[at]), float(null.std())
-    # Variance of the estimate at an error of u: that under right probabilities, and 4 u v for means of n residuals.
-    v = cells.mean_variance * cells.columns / n
-    middle = limit + 2 * Z_POWER**2 * v
-    root = middle**2 - limit**2 + (Z_POWER * spread) ** 2
-    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * variance * cells.columns / n))
-    return _Error(float(values[0]), limit, sd, middle + float(np.sqrt(max(root, 0.0))))
+    # Variance of the estimate at an error of u: that under right probabilities, and 4 u v for means of n residuals; v
+    # grows with u where probabilities are near 0 or 1.
+    least, q = 0.0, cells.columns
+    for _ in range(STEPS):
+        v = cells.variance_at(float(np.sqrt(least / q))) * q / n
+        middle = limit + 2 * Z_POWER**2 * v
+        root = middle**2 - limit**2 + (Z_POWER * spread) ** 2
+        least = middle + float(np.sqrt(max(root, 0.0)))
+    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * variance * q / n))
+    return _Error(float(values[0]), limit, sd, least)
 
 
 def _p_values(seen: Floats) -> tuple[float, float, float, float]:

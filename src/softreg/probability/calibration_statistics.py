@@ -68,6 +68,7 @@ class Cells:
         self.variance = np.bincount(cell, p * (1 - p), minlength=cells)
         self.square = np.bincount(cell, p * p, minlength=cells)
         self.columns, self.mean_variance = len(columns), float(self.variance.sum()) / len(p)
+        self.p = p
         self.gain = np.append(1 - 2 * p, 0.0)  # (1 - p)^2 - p^2: how an event changes the sum of squares
 
     def __call__(self, happened: NDArray[np.int64], *, errors: bool) -> tuple[Floats, Floats]:
@@ -85,6 +86,11 @@ class Cells:
         gains = np.bincount(cell, self.gain[happened].ravel(), minlength=b * bins).reshape(b, bins)[:, :-1]
         pairs = (residual**2 - self.square - gains) / np.maximum(self.rows - 1, 1)
         return chi, pairs[:, self.rows > 1].sum(axis=1) / self.n
+
+    def variance_at(self, error: float) -> float:
+        """Mean variance of an event where probabilities are off by `error`: rates below it are then hardly possible."""
+        p = np.clip(self.p, min(error, 0.5), max(1 - error, 0.5))
+        return float((p * (1 - p)).mean())
 
     def variance_seen(self, happened: NDArray[np.int64]) -> float:
         """Mean variance of the residuals around the mean of their bin, at least that which the probabilities expect.

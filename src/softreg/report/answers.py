@@ -227,6 +227,6 @@ def _rests_on(data: ReportData) -> str:
     without = f" Without it, the log loss would be {after} instead of {number(data.audit.log_loss)}." if after else ""
     return (
         f"{'Mostly' if share > HALF else 'Largely'} on {name}: alone it has {has}.{without} Check that it is known "
-        "when predictions are made; a column that is filled in afterwards makes all figures here better than those of new "
-        "rows."
+        "when predictions are made; a column that is filled in afterwards makes all figures here better than those of "
+        "new rows."
     )

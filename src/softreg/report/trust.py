@@ -91,8 +91,8 @@ class Ranking:
     """How well each class's probability ranks its rows before the others: areas (q,), nan where a class has no rows.
 
     `auc` is the probability that a random row of the class gets a larger one than a random other row;
-    `average_precision` the mean precision over the rows of the class. `mean_auc`, `mean_average_precision` are means over the classes that have both; for two
-    classes, the second class's own.
+    `average_precision` the mean precision over the rows of the class. `mean_auc`, `mean_average_precision` are means
+    over the classes that have both; for two classes, the second class's own.
     """
 
     auc: Floats

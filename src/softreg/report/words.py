@@ -132,7 +132,7 @@ def share_of_draws(p: float, draws: int) -> str:
     least = 1 / (draws + 1)
     limit = p <= least * 1.000001
     shown, digits = (least, 1) if limit else (p, _digits(p))
-    share = f"{Decimal(f'{shown:.{digits - 1}e}') * 100:f}%"
+    share = f"{Decimal(f'{shown:.{digits - 1}e}').scaleb(2):f}%"
     return f"at most {share}" if limit else share
 
 
