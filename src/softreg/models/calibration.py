@@ -34,9 +34,9 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
     """Recalibrates class probabilities of any model: an (n, q) matrix in, an (n, q) matrix out.
 
     Fit it on probabilities of rows that their model was **not** trained on (out of fold, or held out): a model's own
-    training rows look more certain than others. With method="auto", recalibrations are tried by cross-validation, the simplest
-    first, and a more flexible one is kept only if its log loss is lower by more than `caution` standard errors; where
-    nothing helps, probabilities above 0 stay as they are.
+    training rows look more certain than others. With method="auto", recalibrations are tried by cross-validation, the
+    simplest first, and a more flexible one is kept only if its log loss is lower by more than `caution` standard
+    errors; where nothing helps, probabilities above 0 stay as they are.
 
     A probability of exactly 0, as a forest gives it, would cost an infinite loss where that class occurs. Whatever the
     method, the zeros of a row share half the smallest positive probability seen in `fit` (half a vote of the forest),
@@ -54,8 +54,8 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
         seed: which row lies in which fold.
 
     After fit:
-        classes_ (q,), method_ (the recalibration in use), trials_ (what was tried, `Trial` records), repair_ (the record that
-        does it), floor_ (what the zeros of a row share), class_rates_ (q,) of the labels.
+        classes_ (q,), method_ (the recalibration in use), trials_ (what was tried, `Trial` records), repair_ (the
+        record that does it), floor_ (what the zeros of a row share), class_rates_ (q,) of the labels.
 
     Example:
         >>> from softreg import softmax
