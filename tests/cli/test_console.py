@@ -134,10 +134,10 @@ def test_the_result_table_says_what_is_proved(solution: Solution | None, told: s
     ("P", "codes", "told"),
     [
         ([[1.0, 0.0], [1.0, 0.0]], [0, 0], "only one class occurs here"),
-        ([[0.5, 0.5], [0.5, 0.5]], [0, 1], "the columns do not help here"),
+        ([[0.5, 0.5], [0.5, 0.5]], [0, 1], "no better than class rates"),
         ([[1.0, 0.0], [1.0, 0.0]], [0, 1], "a label of probability 0 makes the log loss infinite"),
-        ([[0.75, 0.25], [0.25, 0.75]], [0, 1], "the columns explain 58.5% of it"),  # 1 - log2(4/3)
-        ([[1.0, 0.0], [0.0, 1.0]], [0, 1], "the columns explain 100.0% of it"),
+        ([[0.75, 0.25], [0.25, 0.75]], [0, 1], "entropy explained 58.5%"),  # 1 - log2(4/3)
+        ([[1.0, 0.0], [0.0, 1.0]], [0, 1], "entropy explained 100.0%"),
     ],
 )
 def test_the_result_table_says_what_the_columns_explain(P: list[list[float]], codes: list[int], told: str) -> None:

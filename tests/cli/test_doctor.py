@@ -37,12 +37,12 @@ def test_a_person_reads_the_same(run: Any) -> None:
     assert (f"compiled, for {used.level}" if used.compiled else f"NumPy: {used.reason}") in lines["kernels"]
 
 
-def test_why_there_are_none_and_what_mends_it(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_there_are_none_and_what_to_do(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_module", None)
     monkeypatch.setattr(kernels, "_reason", "none were compiled when softreg was installed")
     shown = run("doctor").stdout
     assert "NumPy: none were compiled when softreg was installed" in shown
-    assert "a C++ compiler at the time of installing mends it" in shown
+    assert "with a C++ compiler at the time of installing, they are fast" in shown
     told = json.loads(run("doctor", "--json").stdout)
     assert (told["kernels"], told["instruction_set"]) == ("numpy", None)
     assert told["reason"] == "none were compiled when softreg was installed"

@@ -92,7 +92,7 @@ def test_a_killed_fit_is_taken_up(run: Any, table: Path, tmp_path: Path, memory:
     ("given", "words"),
     [
         (["--resume"], "--checkpoint DIR"),
-        (["--resume", "--checkpoint", "none"], "There is no fit to take up in 'none'"),
+        (["--resume", "--checkpoint", "none"], "There is no fit to resume in 'none'"),
         (["--checkpoint", "kept", "--strength", "0"], "strength above 0"),
         (["--memory", "low", "--report", "r.html"], "--report needs all rows in memory"),
         (["--memory", "low", "--bad-rows", "skip"], "--bad-rows skip needs all rows in memory"),

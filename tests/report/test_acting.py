@@ -53,7 +53,7 @@ def test_words_of_trust() -> None:
         said = " ".join(trusted(found))
         assert said.lower().startswith(word)
         assert ("lowers the log loss by" in said) is (factor != 1.0)
-        assert "if the probabilities were right, labels this far off would occur in" in said
+        assert "if the probabilities were right, labels at least this far off would occur in" in said
         assert "assume new rows that are independent of each other" in said
     impossible = audit([[1.0, 0.0], [0.5, 0.5]] * 10, [1, 0] * 10, "ab")
     assert "10 rows of 20 have a label of probability 0" in trusted(impossible)[0]

@@ -112,5 +112,7 @@ def test_p_value_by_hand() -> None:
 def test_the_words_of_a_curve_name_the_bin_of_most_weight() -> None:
     curve = reliability_curve([0.85] * 100 + [0.15] * 10, [1] * 50 + [0] * 50 + [0] * 10)
     said = bins_within(curve)
-    assert said.startswith("1 of 2 bins lie within their bands. If the probabilities are right, about 1 bin in 20")
+    assert said.startswith(
+        "1 of 2 bins lie within their bands. If the probabilities are right, on average at most 1 bin in 20"
+    )
     assert "between 80% and 90%: the mean probability is 85.0%, the observed frequency 50.0%" in said

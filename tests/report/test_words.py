@@ -46,7 +46,7 @@ def test_answers_of_a_good_a_useless_and_an_impossible_model() -> None:
     assert good["Is the fit at its optimum?"] == "It is certified."
     assert "What does it rest on?" not in good
     useless = lead(audit([[0.1, 0.9], [0.8, 0.2]], [0, 1], ["ham", "spam"]))
-    assert useless.startswith("The features do not help here: log loss 1.96 nats")
+    assert useless.startswith("These probabilities are worse than the class rates alone: log loss 1.96 nats")
     impossible = lead(audit([[0.0, 1.0], [0.5, 0.5]], [0, 1], ["ham", "spam"]))
     assert impossible == "The log loss is infinite: the observed label of 1 row has probability 0."
     assert lead(audit([[0.5, 0.5]], [0], ["ham", "spam"])).startswith("Only one class occurs here")
@@ -60,12 +60,12 @@ def test_a_column_that_tells_most_is_asked_about() -> None:
         return dict(answers(ReportData("t", found, **more)))["What does it rest on?"]  # type: ignore[arg-type]
 
     assert rests_on(information=columns).startswith(
-        "Mostly on “duration”: alone it has 0.577 bits of information, where the model"
+        "Mostly on “duration”: alone it has 0.577 of the 0.848 bits that the model explains"
     )
-    assert "Without it, the log loss would be 0.405." in rests_on(
+    assert "Without it, the log loss would be 0.405 nats instead of 0.105." in rests_on(
         information=columns, added=[Added("duration", 0.3, 0.01)]
     )
-    assert "“duration” alone has 0.577 bits of information" in rests_on(
+    assert "“duration” alone has 0.577 of the 0.848 bits that the model explains" in rests_on(
         information=columns, added=[Added("duration", 0.1, 0.01)]
     )
     assert rests_on(information=[("a", 0.1), ("b", 0.15), ("c", -0.1)]) == (

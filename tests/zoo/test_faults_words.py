@@ -46,10 +46,10 @@ def test_fault_d_p_value_is_said_by_its_definition(tmp_path: Path) -> None:
     o, y = draws(0, 500, 2)
     said = audited(tmp_path / "p.csv", softmax(o), y).stdout
     assert re.search(
-        r"p = 0\.\d+: if the probabilities were right, labels this far off would occur in \d+% of draws", said
+        r"p = 0\.\d+: if the probabilities were right, labels at least this far off would occur in \d+% of draws", said
     )
     page = render_report(ReportData("t", audit(softmax(o), y, "ab")))
-    assert "if the probabilities were right, labels this far off would occur" in page
+    assert "if the probabilities were right, labels at least this far off would occur" in page
     assert "It is not the" in page  # the probability that the probabilities are right
 
 
@@ -265,7 +265,7 @@ def test_fault_f8_probabilities_of_0_and_1_that_are_wrong(tmp_path: Path) -> Non
 def test_fault_words_of_the_list() -> None:
     o, y = draws(0, 400, 2)
     page = render_report(ReportData("t", audit(softmax(o), y, ["no", "yes"]), coef=[[0.0], [1.0]]))
-    for word in ("Gains and lift", "Coefficients", "observed ↓", "recall", "lower bound", "new and independent"):
+    for word in ("Gains and lift", "Coefficients", "observed ↓", "recall", "an estimate", "new and independent"):
         assert word in page, word
     for word in ("Acting on it", "What each class looks at", ">given", "repair", "by chance."):
         assert word not in page, word

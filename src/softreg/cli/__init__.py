@@ -143,7 +143,7 @@ def main(context: click.Context) -> None:
     "--checkpoint",
     type=FILE,
     metavar="DIR",
-    help="Keep the state of the fit in this folder; the same command takes up one that was killed.",
+    help="Keep the state of the fit in this folder; the same command resumes an interrupted one.",
 )
 @click.option("--resume", is_flag=True, help="Refuse to begin anew where --checkpoint holds no fit.")
 @AS_JSON

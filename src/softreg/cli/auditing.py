@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.figures import calibration, in_nats, interval_of, log_loss_remark, named
+from softreg.cli.figures import calibration, explained, in_nats, interval_of, log_loss_remark, named
 from softreg.cli.pages import write_page
 from softreg.cli.reading import opened, read_to_evaluate
 from softreg.probability import Classes, operating_point
@@ -162,14 +162,17 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 def _shown(found: Audit) -> str:
     t, many = found.trust, len(found.classes)
-    explain = f"; the probabilities explain {found.skill:.1%} of it" if math.isfinite(found.skill) else ""
     accuracy = f"95% interval {t.accuracy.low:.2%} to {t.accuracy.high:.2%}"
     return aligned(
         [
             ("rows", f"{found.rows:,}", ""),
             ("classes", f"{many:,}", named(found.classes)),
             ("log loss", in_nats(found.log_loss), log_loss_remark(found)),
-            ("entropy of labels", f"{found.label_entropy:.4f} nats", f"= {found.label_entropy_bits:.4f} bits{explain}"),
+            (
+                "entropy of labels",
+                f"{found.label_entropy:.4f} nats",
+                f"= {found.label_entropy_bits:.4f} bits; {explained(found)}",
+            ),
             (
                 "accuracy",
                 f"{found.accuracy:.2%}",

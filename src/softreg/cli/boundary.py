@@ -17,7 +17,7 @@ _SOURCE = str(Path(__file__).resolve().parents[1])
 
 
 class Complaint(click.ClickException):
-    """Something in the input that the caller can mend, told in one paragraph on stderr; exit code 2."""
+    """Something in the input that the caller can correct, said in one paragraph on stderr; exit code 2."""
 
     exit_code = EXIT_COMPLAINT
 

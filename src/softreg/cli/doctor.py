@@ -17,7 +17,8 @@ from softreg.rows import kernels_in_use, thread_count
 from softreg.version import __version__
 
 WITHOUT = (
-    "Products with a handful of classes are slower so, and as exact; a C++ compiler at the time of installing mends it."
+    "Products with a handful of classes are slower so, and as exact; with a C++ compiler at the time of "
+    "installing, they are fast."
 )
 
 

@@ -23,6 +23,8 @@ from softreg.report import audit
 from softreg.tables import OpenTable, labels
 from softreg.tables.target import known_labels
 
+NEW = "; intervals and test assume rows that the model was not fitted to"
+
 
 def evaluate_table(
     model_path: Path,
@@ -65,7 +67,7 @@ def evaluate_table(
             point=point,
             why=reasons(model.table_model, table, np.arange(table.num_rows)) if model.table_model else None,
         )
-    text = show(figures, found, model.solution, rows=f"of {data.name}", columns="used by the model", what="")
+    text = show(figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", what="")
     text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
     show_or_dump(figures, text, as_json=as_json)
     if report is not None:

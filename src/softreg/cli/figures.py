@@ -157,7 +157,7 @@ def show(
 ) -> str:
     """The result table; `rows`, `columns` and `strength` are remarks, `what` says which rows the losses are of."""
     of = f"{what} " if what else ""
-    bits = f"= {found.label_entropy_bits:.4f} bits; {_explained(found)}"
+    bits = f"= {found.label_entropy_bits:.4f} bits; {explained(found)}"
     between = f"95% interval {figures.accuracy_low:.2%} to {figures.accuracy_high:.2%}"
     majority = f"{between}; always {clipped(found.majority)!r}: {figures.majority_accuracy:.2%}"
     lines = [
@@ -170,7 +170,7 @@ def show(
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
         *calibration(found),
         _gap(figures, solution),
-        ("seconds", f"{figures.seconds:.2f}", _searched(figures)),
+        ("seconds", f"{figures.seconds:.2f}", _searched(figures) if what else "to predict the rows"),
     ]
     return aligned(lines)
 
@@ -207,27 +207,41 @@ def interval_of(figure: Interval, decimals: int = 4) -> str:
     >>> interval_of(Interval(0.1, 0.05, 0.2)), interval_of(Interval(0.0, 0.0, math.inf))
     ('95% interval 0.0500 to 0.2000', '95% interval 0.0000 to infinity')
     """
-    low, high = (f"{end:.{decimals}f}" if math.isfinite(end) else "infinity" for end in (figure.low, figure.high))
+    low, high = (_end(end, decimals) if math.isfinite(end) else "infinity" for end in (figure.low, figure.high))
     if math.isinf(figure.low):
         low = "infinity" if figure.low > 0 else "minus infinity"
     return f"95% interval {low} to {high}"
 
 
+def _end(value: float, decimals: int) -> str:
+    """An end of an interval; one that would be rounded to 0 has a digit, so that its sign is seen."""
+    text = f"{value:.{decimals}f}"
+    if not text.strip("-0."):
+        return f"{value:.{decimals + 1}f}" if abs(value) >= 0.5 * 10.0 ** -(decimals + 1) else _tiny(value, decimals)
+    return text
+
+
+def _tiny(value: float, decimals: int) -> str:
+    return f"{value:.0e}" if abs(value) > 1e-9 else f"{0:.{decimals}f}"
+
+
 def calibration(found: Audit) -> list[tuple[str, str, str]]:
     """Whether the probabilities are calibrated, as lines of the result table: verdict, error, gap."""
-    from softreg.report.verdict import INFINITE, verdict
+    from softreg.report.verdict import INFINITE, Limits, verdict
     from softreg.report.words import p_value_sentence, points, points_between
 
     judged, gap, check = verdict(found), found.trust.gap, found.trust.check
     lines = [("calibration", judged.word, p_value_sentence(check.p_value, check.draws))]
     if judged.word == INFINITE:
         return lines
-    least = f"above about {points(judged.detectable)} it would be found in 80% of samples"
-    size = points(judged.size.value) if judged.size.value > 0 else "none found"
+    least = f"an overall error of about {points(judged.detectable)} would be found in about 80% of samples"
+    none = "size not shown by bins" if check.p_value <= Limits().level else "none found"
+    size = points(judged.size.value) if judged.size.value > 0 else none
+    what = "root mean square" if len(found.classes) == 2 else "root mean square, of the most likely class"
     between = f"95% interval {points_between(judged.size.low, judged.size.high)}"
-    gain = "what two simple recalibrations gain: a lower bound"
+    gain = "an estimate of what the better of two simple recalibrations gains"
     lines += [
-        ("calibration error", size, f"root mean square, {between}; {least}"),
+        ("calibration error", size, f"{what}, {between}; {least}"),
         ("calibration gap", f"{gap.value:.4f} nats", f"{interval_of(gap)}; {gain}"),
     ]
     if found.trust.groups is not None:
@@ -249,15 +263,18 @@ def _gap(figures: Figures, solution: Solution | None) -> tuple[str, str, str]:
     return (name, nats(figures.gap), f"{bound} the distance to the minimum of the training objective; {ended}")
 
 
-def _explained(found: Audit) -> str:
-    """How much of the entropy of the labels the columns explain, in words."""
+def explained(found: Audit) -> str:
+    """How much of the entropy of the labels is explained, in words."""
     if found.label_entropy == 0:
         return "only one class occurs here"
     if math.isinf(found.skill):
         return "a label of probability 0 makes the log loss infinite"
-    if found.skill < 0.005:
-        return "the columns do not help here"
-    return f"the columns explain {found.skill:.1%} of it"
+    if found.skill < -0.0005:
+        return f"log loss is {-found.skill:.1%} above it: worse than class rates"
+    if found.skill < 0.0005:
+        return "log loss is equal to it: no better than class rates"
+    between = f"{found.trust.skill.low:.1%} to {found.trust.skill.high:.1%}"
+    return f"entropy explained {found.skill:.1%}, 95% interval {between}"
 
 
 def named(labels: Sequence[str], room: int = 60) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression
 
 SHOWN_TEXT = 200  # characters of a cell
+MOST_ROWS = 100_000  # from which the information of columns is estimated
 LEAST_ROWS = 50  # below, labels are not doubted
 MOST_DOUBTFUL = 12  # rows whose labels are shown as doubtful
 LEAST_DOUBT = 0.2  # suspicion from which a row is shown
@@ -44,6 +45,7 @@ def write_page(
     places: NDArray[np.int64] | None = None,
     feature_names: Sequence[str] | None = None,
     table: pa.Table | None = None,
+    training: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     images: NDArray[np.floating] | None = None,
     columns: Sequence[tuple[str, str, str]] = (),
     warnings: Sequence[str] = (),
@@ -55,10 +57,11 @@ def write_page(
     """Write the report on audited rows.
 
     `numbers` (n,) are the numbers of these rows in the input, from 1. Their cells are the rows `places` (n,), counted
-    from 0, of `table` (all of its rows where None), and their pictures are in `images` (n, h, w). `feature_names` (d,)
-    are those of the weights. `model` is None where the probabilities came from a file; `point` is what decisions at
-    one's costs lead to; `tried` shows how the strength was chosen, `learned` what columns add and what moves the
-    probability, `why` what rows were predicted by.
+    from 0, of `table` (all of its rows where None), and their pictures are in `images` (n, h, w). `training` are the
+    places in `table` and the codes of the rows of the fit, from which the information of columns is estimated; without
+    it, from the audited rows. `feature_names` (d,) are those of the weights. `model` is None where the probabilities
+    came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength was chosen,
+    `learned` what columns add and what moves the probability, `why` what rows were predicted by.
     """
     places = np.arange(found.rows) if places is None else places
     rows_at = _shower(found, numbers, places, _Shown(table, images, why))
@@ -75,7 +78,7 @@ def write_page(
         warnings=warnings,
         doubtful=rows_at(doubts.places, p_wrong=doubts.p_wrong, suggested=doubts.suggested),
         expected_wrong=doubts.expected,
-        information=() if table is None else information(table, places, found, columns),
+        **_information(table, columns, training or (places, found.codes), training is not None),
         operating=point,
         trained=model is not None,
         path=tried,
@@ -146,8 +149,22 @@ def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple
     )
 
 
+def _information(
+    table: pa.Table | None,
+    columns: Sequence[tuple[str, str, str]],
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    trained_on: bool,
+) -> dict[str, Any]:
+    """The information of each column, and from which rows it is."""
+    if table is None:
+        return {}
+    places, codes = (values[:: -(-len(values) // MOST_ROWS)] for values in rows)
+    of = f"{len(places):,} {'training ' if trained_on else ''}rows"
+    return {"information": information(table, places, codes, columns), "information_rows": of}
+
+
 def information(
-    table: pa.Table, places: NDArray[np.int64], found: Audit, columns: Sequence[tuple[str, str, str]]
+    table: pa.Table, places: NDArray[np.int64], codes: NDArray[np.int64], columns: Sequence[tuple[str, str, str]]
 ) -> list[tuple[str, float]]:
     """What each column that the model uses tells of the label alone, in nats; nothing where columns are not known."""
     import pyarrow.compute as pc
@@ -159,10 +176,10 @@ def information(
         column = table.column(name).take(places)
         if kind == "number":
             values, read = read_numbers(name, column)
-            told.append((name, column_information(np.where(read, values, np.nan), found.codes)))
+            told.append((name, column_information(np.where(read, values, np.nan), codes)))
         else:
             words = pc.fill_null(as_text(column, name), "")
-            told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), found.codes)))
+            told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), codes)))
     return told
 
 

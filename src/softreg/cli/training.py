@@ -151,6 +151,7 @@ def _write_report(order: Order, page: Path, classifier: TableClassifier, found: 
         classifier.model_,
         numbers=rows.numbers[rows.test],
         places=rows.test,
+        training=(rows.training, Classes.of(classifier.model_.classes_).encode(rows.labels[rows.training])),
         feature_names=classifier.feature_names_out_,
         table=rows.table,
         columns=classifier.describe(),
@@ -167,19 +168,19 @@ def _apart(order: Order) -> str:
 
 
 def check_checkpoint(order: Order) -> None:
-    """Refuse a checkpoint that cannot be, or that is to be taken up and is not there."""
+    """Refuse a checkpoint that cannot be, or that is to be resumed and does not exist."""
     if order.checkpoint is None:
         if order.resume:
-            raise Complaint("--resume takes up the fit in the folder of --checkpoint; name it: --checkpoint DIR.")
+            raise Complaint("--resume continues the fit in the folder of --checkpoint; name it: --checkpoint DIR.")
         return
     if order.strength == 0:
-        raise Complaint("--checkpoint needs a strength above 0: only with a penalty can a fit be taken up.")
+        raise Complaint("--checkpoint needs a strength above 0: only with a penalty can a fit be resumed.")
     if order.checkpoint.exists() and not order.checkpoint.is_dir():
         raise Complaint(f"--checkpoint {str(order.checkpoint)!r} is a file; name a folder.")
     if order.resume and not (order.checkpoint / NAME).exists():
         raise Complaint(
-            f"There is no fit to take up in {str(order.checkpoint)!r}: none was begun there, or it has ended. Leave "
-            "--resume out to begin one."
+            f"There is no fit to resume in {str(order.checkpoint)!r}: none was started there, or it has ended. Leave "
+            "--resume out to start one."
         )
 
 

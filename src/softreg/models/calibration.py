@@ -1,4 +1,4 @@
-"""Calibrator: repairs the probabilities of any classifier where that can be shown to help."""
+"""Calibrator: recalibrates the probabilities of any classifier where that is shown to help."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from softreg.probability.prior import estimate_rates, shift_rates
 
 @dataclass(frozen=True)
 class Trial:
-    """A repair on rows that it was not fitted to: its log loss, and what it gained over the best simpler one.
+    """A recalibration on rows that it was not fitted to: its log loss, and what it gained over the best simpler one.
 
     `gain` is in nats a row and `error` its standard error; `kept` says whether it took the simpler one's place.
     """
@@ -31,12 +31,12 @@ class Trial:
 
 
 class Calibrator(BaseEstimator):  # type: ignore[misc]
-    """Repairs class probabilities, whoever made them: an (n, q) matrix in, an (n, q) matrix out.
+    """Recalibrates class probabilities of any model: an (n, q) matrix in, an (n, q) matrix out.
 
     Fit it on probabilities of rows that their model was **not** trained on (out of fold, or held out): a model's own
-    training rows look more certain than others. With method="auto", repairs are tried by cross-validation, the simplest
-    first, and a more flexible one is kept only if its log loss is lower by more than `caution` standard errors; where
-    nothing helps, probabilities above 0 stay as they are.
+    training rows look more certain than others. With method="auto", recalibrations are tried by cross-validation, the
+    simplest first, and a more flexible one is kept only if its log loss is lower by more than `caution` standard
+    errors; where nothing helps, probabilities above 0 stay as they are.
 
     A probability of exactly 0, as a forest gives it, would cost an infinite loss where that class occurs. Whatever the
     method, the zeros of a row share half the smallest positive probability seen in `fit` (half a vote of the forest),
@@ -48,14 +48,14 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
         isotonic      rising steps for each class      from 1,000 rows of each class
 
     Parameters:
-        method: "auto", or a repair by name ("none", "temperature", "vector", "matrix", "isotonic").
-        caution: standard errors by which the more flexible repair must win, >= 0.
+        method: "auto", or a recalibration by name ("none", "temperature", "vector", "matrix", "isotonic").
+        caution: standard errors by which the more flexible recalibration must win, >= 0.
         folds: of the cross-validation, at least 2.
         seed: which row lies in which fold.
 
     After fit:
-        classes_ (q,), method_ (the repair in use), trials_ (what was tried, `Trial` records), repair_ (the record that
-        does it), floor_ (what the zeros of a row share), class_rates_ (q,) of the labels.
+        classes_ (q,), method_ (the recalibration in use), trials_ (what was tried, `Trial` records), repair_ (the
+        record that does it), floor_ (what the zeros of a row share), class_rates_ (q,) of the labels.
 
     Example:
         >>> from softreg import softmax
@@ -79,7 +79,7 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
         self.seed = seed
 
     def fit(self, P: ArrayLike, y: Any, classes: Any = None) -> Calibrator:
-        """Learn the repair from probabilities P (n, q) and hard labels y (n,).
+        """Learn the recalibration from probabilities P (n, q) and hard labels y (n,).
 
         `classes` (q,) names the columns of P; without, they are the labels of y in sorted order, of which there must
         then be q. Raises `ValueError` for rows that are no distributions, labels that are no classes, labels of fewer
@@ -114,7 +114,7 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
     def predict_proba(
         self, P: ArrayLike, *, class_rates: ArrayLike | Literal["estimate"] | None = None
     ) -> NDArray[np.float64]:
-        """Repaired probabilities (n, q) of new rows.
+        """Recalibrated probabilities (n, q) of new rows.
 
         `class_rates` (q,) are those of the new rows where they differ from those of the rows fitted to; "estimate"
         finds them from these rows themselves, without labels (`estimate_rates`). Raises `ValueError` for rows that are

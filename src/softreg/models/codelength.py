@@ -1,4 +1,4 @@
-"""Minimum description length: how many bits the labels take for one who learns from them as they come."""
+"""Minimum description length: how many bits the labels take, each predicted by a model of the labels before it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CodeLength:
 
     `bits` given the features, by a model that is fitted again and again to the rows sent so far; `label_bits` by the
     class rates seen so far, without features; `uniform_bits` = n log2 q; `control_bits` given features whose rows were
-    shuffled, so that they tell nothing: what learning itself costs.
+    shuffled, so that they carry no information: the cost of learning alone.
     """
 
     rows: int
@@ -54,7 +54,7 @@ def prequential_codelength(
     """Describe the labels given the features, block by block, each by a model of the blocks before it.
 
     `bits = sum_b sum_{i in block b} -log2 P_b(y_i | x_i)`, P_b fitted to the rows before block b, the first block by
-    class rates alone. It pays for wrong predictions and for the rows that learning takes, so that memorising does not
+    class rates alone. It pays for wrong predictions and for the rows that learning takes, so that memorisation does not
     make it short.
 
     X: (n, d), an array or a sparse matrix. y: (n,), hard labels. model: a classifier with `fit` and `predict_proba`;
@@ -130,8 +130,8 @@ def _rates_bits(y: Codes, seen: NDArray[Any]) -> Floats:
 class Added:
     """What a column (or a group of columns) adds to the others: `nats` a row, with its standard `error`.
 
-    `nats` is by how much the held-out log loss rises when the column is taken away; about 0 or below where the others
-    tell the same, or where it tells nothing.
+    `nats` is by how much the held-out log loss rises without the column; about 0 or below where the others carry the
+    same information, or where it carries none.
     """
 
     name: str

@@ -130,7 +130,7 @@ def refuse_number(value: Any, row: int, where: str, names: Sequence[Any] | None 
         )
     raise ValueError(
         f"Input {what} contains infinity: {where} holds {value} in row {row}. Look for a division by zero or an "
-        "overflow where it was computed, and repair it or leave the row out."
+        "overflow where it was computed, and correct it or leave the row out."
     )
 
 

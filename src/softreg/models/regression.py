@@ -104,8 +104,8 @@ class SoftmaxRegression(Predictor):
 
         X may be more than memory holds: a memory map, or, without y, batches `(X, y)` or `(X, y, weight)` from
         `softreg.open_rows`, an iterable or a callable that returns one. Batches are read once, into a file that is gone
-        when the fit ends, however it does. `checkpoint` names a folder in which a fit that was killed is taken up
-        again by the same call, with the same rows; it ends as it would have.
+        when the fit ends, however it does. `checkpoint` names a folder from which the same call, with the
+        same rows, resumes an interrupted fit; the result is the same.
 
         Raises `ValueError` for input that cannot be learned from, naming column, row and value, and `OSError` where the
         disk is full; warns with `ConvergenceWarning` where the certificate was not reached, and names the classes where

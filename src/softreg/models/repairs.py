@@ -1,4 +1,4 @@
-"""Ways to repair probabilities, each a record that turns an (n, q) matrix of positive numbers into another."""
+"""Ways to recalibrate probabilities, each a record that turns an (n, q) matrix of positive numbers into another."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ROWS_OF_A_CLASS = 1000
 
 
 class Repair(Protocol):
-    """What a calibrator asks of a way to repair probabilities."""
+    """What a calibrator asks of a way to recalibrate probabilities."""
 
     def apply(self, P: Floats) -> Floats:
-        """Repaired probabilities (n, q)."""
+        """Recalibrated probabilities (n, q)."""
         ...
 
 
@@ -81,7 +81,7 @@ class Isotonic:
 
 
 def nothing(P: Floats, y: Codes) -> Repair:
-    """No repair."""
+    """No recalibration."""
     return Nothing()
 
 
@@ -121,7 +121,7 @@ REPAIRS: dict[str, Callable[[Floats, Codes], Repair]] = {
 
 
 def worth_trying(y: Codes, q: int) -> list[str]:
-    """Which repairs so many rows and classes allow, the simplest first.
+    """Which recalibrations so many rows and classes allow, the simplest first.
 
     >>> worth_trying(np.array([0, 1] * 50), 2)
     ['none', 'temperature', 'vector', 'matrix']
@@ -138,7 +138,7 @@ def worth_trying(y: Codes, q: int) -> list[str]:
 
 
 def out_of_fold(name: str, P: NDArray[np.float64], y: Codes, fold: Codes) -> Floats:
-    """Surprisal (n,) of each label after a repair that was fitted without the row's fold."""
+    """Surprisal (n,) of each label after a recalibration that was fitted without the row's fold."""
     losses = np.empty(len(y))
     for k in np.unique(fold):
         inside, rest = fold == k, fold != k

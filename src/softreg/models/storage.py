@@ -67,7 +67,7 @@ def write_model(
     except UnicodeEncodeError as error:
         raise ModelFileError(
             f"the model holds text that no file can hold ({error}): half of a character, from a file that was read "
-            "with the wrong encoding. Repair the labels and names."
+            "with the wrong encoding. Correct the labels and names."
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the description of this model is not strict JSON: {error}") from error

@@ -26,6 +26,8 @@ SMALL_P = 0.02
 """p-value of the first draws at or below which the test is repeated with more."""
 BLOCK = 100_000
 """Rows times draws whose statistics are computed at once."""
+STEPS = 10
+"""Repetitions in which a detectable error and the variance at that error agree."""
 POWER, Z_POWER = 0.8, 0.8416
 """Power of detectable errors, and its standard normal quantile."""
 
@@ -54,7 +56,8 @@ class CalibrationCheck:
         Standard errors of the two.
     detectable, top_detectable : float
         Root-mean-square errors of the probability of a class (over rows and classes), and of the most likely class,
-        that exceed those 95% limits in about 80% of samples of as many rows.
+        that exceed those 95% limits in about 80% of samples of as many rows, if they are of one sign or change slowly
+        with the probability.
     draws : int
         How many draws of labels were made.
 
@@ -103,7 +106,8 @@ def check_calibration(
     codes : array-like (n,)
         Labels in 0..q-1.
     bins : int
-        Bins of each class, at most; bins share its variance `sum p (1 - p)` evenly.
+        Bins of each class, about, at most; the bins of each half, below and above 1/2, share its variance
+        `sum p (1 - p)` evenly, and no bin holds probabilities of both.
     draws : int, optional
         Draws of labels; fewer above 50 million rows times draws, at least 199. None makes 999, and where their p-value
         is at most 0.02 repeats the test with up to 9,999 new ones; this keeps the level.
@@ -140,7 +144,8 @@ def check_calibration(
     if draws is None and p[0] <= SMALL_P and more > made:
         # All new: the second p-value is valid by itself, and it is returned only where the first is small.
         p, made = _p_values(_drawn(test, y, draw, random, more, errors=False)), more
-    error, top = _error(seen[:, 3], test.all, n), _error(seen[:, 4], test.best, n)
+    variances = test.variances(y)
+    error, top = (_error(seen[:, 3 + j], cells, variances[j], n) for j, cells in enumerate((test.all, test.best)))
     one = 1 - (1 - POWER) ** (1 / n)  # rates below it often give not even one event
     return CalibrationCheck(
         p_value=p[0],
@@ -188,17 +193,21 @@ class _Error:
     detectable: float
 
 
-def _error(values: Floats, cells: Cells, n: int) -> _Error:
-    """Summary of an error; `values` are that of the observed labels and those of the draws."""
+def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
+    """Summary of an error; `values` are that of the observed labels, whose residuals have `variance`, and of draws."""
     null = np.sort(values[1:])
     at = min(round(0.95 * len(values)) - 1, len(null) - 1)
     limit, spread = float(null[at]), float(null.std())
-    # Variance of the estimate at an error of u: that under right probabilities, and 4 u v for means of n residuals.
-    v = cells.mean_variance * cells.columns / n
-    middle = limit + 2 * Z_POWER**2 * v
-    root = middle**2 - limit**2 + (Z_POWER * spread) ** 2
-    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * v))
-    return _Error(float(values[0]), limit, sd, middle + float(np.sqrt(max(root, 0.0))))
+    # Variance of the estimate at an error of u: that under right probabilities, and 4 u v for means of n residuals; v
+    # grows with u where probabilities are near 0 or 1.
+    least, q = 0.0, cells.columns
+    for _ in range(STEPS):
+        v = cells.variance_at(float(np.sqrt(least / q))) * q / n
+        middle = limit + 2 * Z_POWER**2 * v
+        root = middle**2 - limit**2 + (Z_POWER * spread) ** 2
+        least = middle + float(np.sqrt(max(root, 0.0)))
+    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * variance * q / n))
+    return _Error(float(values[0]), limit, sd, least)
 
 
 def _p_values(seen: Floats) -> tuple[float, float, float, float]:

@@ -34,8 +34,10 @@ class CalibrationStatistics:
         self.total = float(self.entropy.sum())
         self.first = np.arange(n) * q  # entry (i, k) is number i * q + k
         self.surprisal, self.gain = surprisal.ravel(), 1 - 2 * P.ravel()
+        self.top, self.at = np.asarray(most_likely(P)), np.arange(n)
+        self.certain = P[self.at, self.top] == 1
         self.all = Cells([P[:, k] for k in range(q)], bins)
-        top = self.first + np.asarray(most_likely(P))
+        top = self.first + self.top
         self.best = Cells([P.ravel()[top]], bins)
         none = self.best.cells
         pair = self.all.cell.reshape(q, n).T.ravel() * (none + 1) + none
@@ -59,7 +61,15 @@ class CalibrationStatistics:
         confidence = excess / self.spread if self.spread > 0 else np.where(excess <= ROUNDING, 0.0, np.inf)
         classes, error = self.all.deviations(self.class_bin, counts, gains)
         top, top_error = self.best.deviations(self.top_bin, counts, gains)
+        # A label of probability 0 has no variance to be compared with: it deviates more than any that can occur.
+        classes = np.where(np.isinf(excess), np.inf, classes)
+        if self.certain.any():
+            top = np.where(((labels != self.top) & self.certain).any(axis=1), np.inf, top)
         return np.column_stack([confidence, classes, top, error, top_error])
+
+    def variances(self, y: NDArray[np.int64]) -> tuple[float, float]:
+        """Variance of an event within the bins, of all classes and of the most likely one, for observed labels (n,)."""
+        return self.all.variance_seen(y * len(self.at) + self.at), self.best.variance_seen(self.at[y == self.top])
 
 
 class Cells:
@@ -68,7 +78,7 @@ class Cells:
     def __init__(self, columns: list[Floats], bins: int) -> None:
         place, cells = [], 0
         for p in columns:
-            bin_of, count = _equal_variance(p, bins)
+            bin_of, count = _places(p, bins)
             place.append(bin_of + cells)
             cells += count
         self.cell = np.concatenate(place)  # of entry (k, i), in the order k * n + i
@@ -79,6 +89,7 @@ class Cells:
         self.variance = np.bincount(self.cell, p * (1 - p), minlength=cells)
         self.square = np.bincount(self.cell, p * p, minlength=cells)
         self.columns, self.mean_variance = len(columns), float(self.variance.sum()) / len(p)
+        self.p = p
 
     def deviations(
         self, bin_of: NDArray[np.int64], counts: NDArray[Any], gains: NDArray[Any] | None
@@ -103,9 +114,43 @@ class Cells:
         sums = np.bincount(place, values.ravel(), minlength=b * bins).reshape(b, bins)
         return np.asarray(sums[:, :-1], dtype=np.float64)
 
+    def variance_at(self, error: float) -> float:
+        """Mean variance of an event where probabilities are off by `error`: rates below it are then hardly possible."""
+        p = np.clip(self.p, min(error, 0.5), max(1 - error, 0.5))
+        return float((p * (1 - p)).mean())
+
+    def variance_seen(self, happened: NDArray[np.int64]) -> float:
+        """Mean variance of the residuals around the mean of their bin, at least that which the probabilities expect.
+
+        It is larger where events are more frequent than probabilities near 0 say. `happened` are the entries whose
+        event occurred.
+        """
+        cell = self.cell[happened]
+        residual = np.bincount(cell, minlength=self.cells) - self.expected
+        squares = self.square + np.bincount(cell, 1 - 2 * self.p[happened], minlength=self.cells)
+        within = squares - residual**2 / np.maximum(self.rows, 1)
+        return max(float(within.sum()) / len(self.cell), self.mean_variance)
+
+
+def _places(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
+    """Bins of a column of probabilities; those of each half share its variance, and labels do not matter.
+
+    No bin holds probabilities below and above one half: overconfident probabilities are too low there and too high
+    here, and in one bin the two would cancel.
+    """
+    upper, variance = p >= 0.5, p * (1 - p)
+    bin_of, count, total = np.zeros(len(p), dtype=np.int64), 0, float(variance.sum())
+    for half in (~upper, upper):
+        if half.any():
+            share = float(variance[half].sum()) / total if total > 0 else 0.0
+            place, made = _equal_variance(p[half], max(1, round(bins * share)))
+            bin_of[half] = place + count
+            count += made
+    return bin_of, count
+
 
 def _equal_variance(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
-    """Bins of a column of probabilities that share its variance; they depend on p alone, never on labels."""
+    """At most so many bins of probabilities that share their variance."""
     order = np.argsort(p, kind="stable")
     ordered = p[order]
     sums = np.cumsum(ordered * (1 - ordered))

@@ -46,9 +46,9 @@ def mutual_information(joint: ArrayLike, *, unit: Unit = "nat") -> float:
 def column_information(x: ArrayLike, codes: ArrayLike, *, unit: Unit = "nat") -> float:
     """Information of one column about the label, as far as it holds on other rows; 0 for a column that tells nothing.
 
-    The rows are put into groups (the values of a column of few values or of words, else bins of about equal size), and
-    each label is predicted from the other rows of its group, drawn towards the class rates r by the weight a of so many
-    rows:
+    The rows are put into groups (the values of a column of words, bins of about equal size of a column of numbers, or
+    its values where it has at most 64), and each label is predicted from the other rows of its group, drawn towards the
+    class rates r by the weight a of so many rows:
 
         `I = (1 / n) sum_i log(P_i / r_i)`,  `P_i = (c_i - 1 + a r_i) / (n_i - 1 + a)`,
 
@@ -80,10 +80,12 @@ def column_information(x: ArrayLike, codes: ArrayLike, *, unit: Unit = "nat") ->
     y = np.asarray(check_codes(y, q, "codes"))
     rates = np.bincount(y, minlength=q) / len(y)
     tables = _tables(values, y, q)
-    best, found = log(len(tables) * len(WEIGHTS)), 0.0  # what it takes to say which of these was chosen
-    for table in tables:
+    best, found = 0.0, 0.0
+    for at, table in enumerate(tables):
+        # What it takes to say which was chosen: the first with 1/2, as the values of a column often are its groups.
+        cost = log(len(WEIGHTS)) + log(1 if len(tables) == 1 else 2 if at == 0 else 2 * (len(tables) - 1))
         for weight in WEIGHTS:
-            gained = _evidence(table, rates, weight)
+            gained = _evidence(table, rates, weight) - cost
             if gained > best:
                 best, found = gained, _held_out(table, weight)
     return in_unit(found, unit)
@@ -98,13 +100,11 @@ def _tables(values: NDArray[np.generic], y: NDArray[np.int64], q: int) -> list[N
     missing = np.isnan(numbers)
     seen, place = np.unique(numbers[~missing], return_inverse=True)
     last = len(seen)
-    if last <= BINS[-1]:
-        group = np.full(len(y), last)
-        group[~missing] = place
-        return [_count(group, y, q)]
+    group = np.full(len(y), last)
+    group[~missing] = place
+    tables = [_count(group, y, q)] if last <= BINS[-1] else []
     ordered = np.sort(numbers[~missing])
-    tables = []
-    for bins in BINS:
+    for bins in (bins for bins in BINS if bins < last):  # of few rows, each may have a value of its own
         edges = np.unique(ordered[(np.arange(1, bins) * len(ordered)) // bins])
         group = np.where(missing, len(edges) + 1, np.searchsorted(edges, numbers, side="right"))
         tables.append(_count(group, y, q))

@@ -212,7 +212,7 @@ counts, divide each row by its sum; if they are scores (logits), use softmax.
     if np.isnan(low) or not np.isfinite(total):
         found = "nan (a missing value)" if np.isnan(low) else f"an infinite value (its sum is {total})"
         raise ValueError(
-            f"{row} holds {found}, and a probability lies between 0 and 1. Leave the row out or repair it."
+            f"{row} holds {found}, and a probability lies between 0 and 1. Leave the row out or correct it."
         )
     if low < 0:
         raise ValueError(

@@ -28,12 +28,14 @@ LEAST_TO_ACT = 100
 """Rows from which a tenth of them is worth a sentence."""
 LEADS = 0.3
 """Share of what all columns explain from which a single column is named."""
+HALF = 0.5
+"""Share of what all columns explain above which a single column has most of it."""
 LEAST_EXPLAINED = 0.02
 """Share of the entropy that must be explained for the columns to be worth a sentence."""
 
 
-def lead(audit: Audit) -> str:
-    """How much is explained, in a sentence.
+def lead(audit: Audit, explaining: str = "features") -> str:
+    """How much is explained, in a sentence; `explaining` is what is known to explain it: features, or probabilities.
 
     >>> from softreg.report.audit import audit
     >>> lead(audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"]))  # doctest: +ELLIPSIS
@@ -45,11 +47,17 @@ def lead(audit: Audit) -> str:
         impossible = rows_of(int((audit.probability == 0).sum()))
         return f"The log loss is infinite: the observed label of {impossible} has probability 0."
     if audit.label_entropy == 0:
-        return f"Only one class occurs here, so there is nothing for features to explain; {loss}."
+        return f"Only one class occurs here, so there is no entropy to explain; {loss}."
     if audit.skill > 0:
         share = percent(audit.skill)
-        return f"The features explain {share} of the label entropy: {loss}, against {without} for class rates alone."
-    return f"The features do not help here: {loss}, against {without} for class rates alone."
+        return (
+            f"The {explaining} explain {share} of the label entropy: {loss}, against {without} for class rates alone."
+        )
+    if without == number(audit.log_loss):
+        return f"These probabilities are no better than the class rates alone: {loss}."
+    worse = f"These probabilities are worse than the class rates alone: {loss}, against {without}."
+    after = audit.trust.refinement
+    return f"{worse} After a simple recalibration it is {number(after)}." if after < audit.log_loss else worse
 
 
 def answers(data: ReportData) -> list[tuple[str, str]]:
@@ -106,9 +114,14 @@ def trusted(audit: Audit) -> list[str]:
             "Recalibration on held-out rows (softreg.Calibrator) gives such classes a probability above 0.",
         ]
     else:
+        between = f"95% interval {points_between(found.size.low, found.size.high)}"
+        size = f"the probabilities are off by {points(found.size.value)} (root mean square; {between}; {sentence})"
+        if found.size.value <= 0:
+            size = (
+                f"the exact test rejects ({sentence}), but bins do not show how large the error is ({between} points)"
+            )
         said = [
-            f"{first}: the probabilities are off by {points(found.size.value)} (root mean square; 95% interval "
-            f"{points_between(found.size.low, found.size.high)}; {sentence}).",
+            f"{first}: {size}.",
             *_where(audit.reliability[-1]),
             _gain(audit),
             *(() if found.word == SMALL else _what_for(audit)),
@@ -120,10 +133,11 @@ def _nothing(audit: Audit, found: Verdict, first: str, sentence: str) -> list[st
     """The sentences where the exact test does not reject: what it could have found."""
     power = (
         f"with {rows_of(audit.trust.tested)}, an error above about {points(found.detectable)} (root mean square) would "
-        "have been found in four of five samples, whatever its form"
+        "be found in about four of five samples if it is of one sign, or changes slowly with the probability"
     )
     if found.word == NONE_FOUND:
-        return [f"{first} ({sentence}).", f"{power[0].upper()}{power[1:]}; a smaller one may be there."]
+        missed = "errors that alternate between neighbouring probabilities, and smaller ones, can be missed"
+        return [f"{first} ({sentence}).", f"{power[0].upper()}{power[1:]}; {missed}."]
     gap = audit.trust.gap
     return [
         f"{first}. The exact test finds nothing ({sentence}), but {power}.",
@@ -140,8 +154,8 @@ def _gain(audit: Audit) -> str:
         return f"Two simple recalibrations do not lower the log loss ({gain(gap.value)} nats; {between})."
     return (
         f"The better of two simple recalibrations, {name} scaling, lowers the log loss by {gain(gap.value)} nats of "
-        f"{number(audit.log_loss)} ({between}), a lower bound of what recalibration can gain; softreg.Calibrator does "
-        "it on held-out rows."
+        f"{number(audit.log_loss)} ({between}; an estimate, and other recalibrations may gain more); "
+        "softreg.Calibrator does it on held-out rows."
     )
 
 
@@ -165,7 +179,7 @@ def assumptions(audit: Audit) -> list[str]:
 
 
 def _where(curve: Reliability) -> list[str]:
-    """Where most rows are off upwards and downwards, in a sentence; nothing where no bin lies outside its band."""
+    """Where the deviations up and down concern most rows, in a sentence; nothing where no bin lies outside its band."""
     off = np.where(curve.outside, curve.count * (np.nan_to_num(curve.observed) - np.nan_to_num(curve.predicted)), 0.0)
     parts = []
     for worst, word in ((int(np.argmin(off)), "too high"), (int(np.argmax(off)), "too low")):
@@ -175,7 +189,8 @@ def _where(curve: Reliability) -> list[str]:
                 f"({percent(curve.predicted[worst])} predicted, {percent(curve.observed[worst])} observed)"
             )
     of = f"For {quoted(curve.name)}" if curve.name else "There"
-    return [f"{of} they are {' and '.join(parts)}, where most rows are off."] if parts else []
+    which = "of the bins outside their bands, those of largest deviation times rows"
+    return [f"{of} they are {' and '.join(parts)}; {which}."] if parts else []
 
 
 def _what_for(audit: Audit) -> list[str]:
@@ -195,18 +210,23 @@ def _rests_on(data: ReportData) -> str:
         return ""
     told = sorted(data.information, key=lambda one: -one[1])
     (first, nats), share = told[0], told[0][1] / explained
+    if nats <= 0:
+        return ""
     if share < LEADS:
         names = ", ".join(f"“{shortened(column, LONGEST_NAME)}”" for column, alone in told[:3] if alone > 0)
         return f"On no single column: those of most information, each alone, are {names}."
     name = f"“{shortened(first, LONGEST_NAME)}”"
     alone, all_of_it = (number(value / math.log(2)) for value in (nats, explained))
-    bits = f"{alone} bits of information, where the model explains {all_of_it}"
+    has = f"{alone} of the {all_of_it} bits that the model explains"
+    if nats > explained:
+        has = f"{alone} bits of information, more than the {all_of_it} bits that the model explains"
     added = next((one.nats for one in data.added if one.name == first), None)
-    after = "" if added is None else number(data.audit.log_loss + added)
+    after = "" if added is None else f"{number(data.audit.log_loss + added)} nats"
     if added is not None and added < LEADS * explained:
-        return f"{name} alone has {bits}, but without it the log loss would still be {after}: other columns share it."
-    without = f" Without it, the log loss would be {after}." if after else ""
+        return f"{name} alone has {has}, but without it the log loss would still be {after}: other columns share it."
+    without = f" Without it, the log loss would be {after} instead of {number(data.audit.log_loss)}." if after else ""
     return (
-        f"Mostly on {name}: alone it has {bits}.{without} Check that it is known when predictions are made; a column "
-        "that is filled in afterwards makes all figures here better than those of new rows."
+        f"{'Mostly' if share > HALF else 'Largely'} on {name}: alone it has {has}.{without} Check that it is known "
+        "when predictions are made; a column that is filled in afterwards makes all figures here better than those of "
+        "new rows."
     )

@@ -53,7 +53,7 @@ class Audit:
     """Evaluation of n rows of probabilities over q classes with known labels; made by `audit`.
 
     Losses are in nats unless the name says bits. `label_entropy` is the loss of predicting the class rates
-    for every row, and `skill` = 1 - log_loss / label_entropy is the share of it that the features explain: 1
+    for every row, and `skill` = 1 - log_loss / label_entropy is the share of it that the probabilities explain: 1
     is perfect, 0 no help, below 0 harmful, -inf where a true label had probability 0. `confusion` (q, q)
     counts observed x predicted labels. `surprisal` (n,) is -log of the probability of the observed label;
     `least_surprising` and `most_surprising` are row indices, the extreme one first. `reliability` has the

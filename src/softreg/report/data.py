@@ -65,10 +65,10 @@ class ReportData:
     the strengths among which cross-validation chose.
     `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. `doubtful` are rows
     whose labels may be wrong, `expected_wrong` how many there are beyond what chance explains; `information` has
-    (column, nats that it tells alone) pairs, `added` what each adds to the others, `code` the description length of the
-    training labels and `effects` what features do to probabilities; `operating` what decisions by a matrix of costs
-    lead to. `trained` says whether there was a fit to speak of. Raises `ValueError` where the shapes do not fit one
-    another.
+    (column, nats that it tells alone) pairs, estimated from `information_rows` (in words), `added` what each adds to
+    the others, `code` the description length of the training labels and `effects` what features do to probabilities;
+    `operating` what decisions by a matrix of costs lead to. `trained` says whether there was a fit to speak of. Raises
+    `ValueError` where the shapes do not fit one another.
 
     >>> from softreg.report.audit import audit
     >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
@@ -93,6 +93,7 @@ class ReportData:
     doubtful: Sequence[ShownRow] = ()
     expected_wrong: float | None = None
     information: Sequence[tuple[str, float]] = ()
+    information_rows: str = ""
     added: Sequence[Added] = ()
     code: CodeLength | None = None
     effects: Sequence[Effect] = ()

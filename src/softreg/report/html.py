@@ -33,7 +33,7 @@ def render_report(data: ReportData) -> str:
         data=data,
         audit=audit,
         style=Markup(_file("page.css")),
-        lead=answers.lead(audit),
+        lead=answers.lead(audit, "features" if data.trained else "probabilities"),
         answers=answers.answers(data),
         results=views.results(audit, data.results),
         verdict=verdict.verdict(audit),

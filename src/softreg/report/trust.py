@@ -42,7 +42,7 @@ class Trust(OldNames):
         As in `Audit`, with intervals for their expectation on new rows: `score_interval`, and Wilson's for accuracy.
     gap : Interval
         Calibration gap in nats: what the better of two simple recalibrations gains in log loss on rows that it was not
-        fitted to; a lower bound of what the best recalibration gains. Slightly negative where there is nothing to gain.
+        fitted to: an estimate; other recalibrations may gain more. Slightly negative where there is nothing to gain.
     refinement : float
         `log_loss - gap`.
     brier_gap : Interval
@@ -91,9 +91,9 @@ class Trust(OldNames):
 class Ranking:
     """How well each class's probability ranks its rows before the others: areas (q,), nan where a class has no rows.
 
-    `auc` is the probability that a row of the class gets more than another row; `average_precision` the mean precision
-    over the rows of the class. `mean_auc`, `mean_average_precision` are means over the classes that have both; for two
-    classes, the second class's own.
+    `auc` is the probability that a random row of the class gets a larger one than a random other row;
+    `average_precision` the mean precision over the rows of the class. `mean_auc`, `mean_average_precision` are means
+    over the classes that have both; for two classes, the second class's own.
     """
 
     auc: Floats

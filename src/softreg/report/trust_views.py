@@ -36,7 +36,7 @@ def trust(audit: Audit) -> Table:
         ("figure", "value", "95% interval", "meaning"),
         [
             line("log loss", t.log_loss, number, "nats a row"),
-            gained("calibration gap", t.gap, f"of it, what {t.recalibration} scaling gains: a lower bound"),
+            gained("calibration gap", t.gap, f"of it, what {t.recalibration} scaling gains (an estimate)"),
             ("refinement", number(t.refinement), "", "log loss after this recalibration"),
             line("Brier score", t.brier, number, "mean squared error, summed over the classes"),
             gained("of it, calibration", t.brier_gap, "by the same recalibration"),
@@ -53,17 +53,18 @@ def calibration_test(audit: Audit) -> Table:
     t, c, q = audit.trust, audit.trust.check, len(audit.classes)
     lean = f" ({'over' if c.confidence > 0 else 'under'}confident)" if c.p_confidence <= Limits().level else ""
 
-    def error(square: float, limit: float, detectable: float, count: int) -> tuple[str, str, str]:
-        seen = f"off by {_root(square / count)}" if square > 0 else "none after correction for chance"
+    def error(p: float, square: float, limit: float, detectable: float, count: int) -> tuple[str, str, str]:
+        none = "not shown by bins" if p <= Limits().level else "none after correction for chance"
+        seen = f"off by {_root(square / count)}" if square > 0 else none
         return seen, _root(limit / count), _root(detectable**2)
 
     rows = [
         ("all together", p_value(c.p_value, c.draws), f"{c.draws:,} draws", "", ""),
         ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)}{lean}", "", ""),
-        ("each class", p_value(c.p_classes, c.draws), *error(c.error, c.error_by_chance, c.detectable, q)),
+        ("each class", p_value(c.p_classes, c.draws), *error(c.p_classes, c.error, c.error_by_chance, c.detectable, q)),
         (
             "most likely class", p_value(c.p_top, c.draws),
-            *error(c.top_error, c.top_error_by_chance, c.top_detectable, 1),
+            *error(c.p_top, c.top_error, c.top_error_by_chance, c.top_detectable, 1),
         ),
     ]  # fmt: skip
     note = f"The test takes one row of each of {t.groups:,} groups." if t.groups is not None else ""
@@ -80,9 +81,11 @@ def calibration_card(audit: Audit) -> str:
     """The line below the verdict on the card at the top of the page."""
     found, check = verdict(audit), audit.trust.check
     p = f"p {p_value(check.p_value, check.draws, '= ')}"
-    if found.size.value <= 0:
-        return f"{p} by an exact test; no error after the correction for chance"
     between = points_between(found.size.low, found.size.high)
+    if found.size.value <= 0:
+        if check.p_value <= Limits().level:
+            return f"{p} by an exact test; size not shown by bins (95% interval {between} percentage points)"
+        return f"{p} by an exact test; no error after the correction for chance"
     return f"{p} by an exact test; off by {points(found.size.value)} (95% interval {between})"
 
 

@@ -58,7 +58,8 @@ class Verdict:
         Root-mean-square error of a probability: of either class, where there are two, otherwise of the most likely
         class.
     detectable : float
-        Error of that kind, of any form, that would have been found in about 80% of samples of as many rows.
+        Error of that kind that would be found in about 80% of samples of as many rows, if it is of one sign or changes
+        slowly with the probability.
 
     Examples
     --------

@@ -113,7 +113,8 @@ def _ranking(audit: Audit) -> list[tuple[str, str, str]]:
         (
             "area under the ROC curve",
             number(area),
-            f"{of}: probability that a row of the class has a larger one than another row",
+            f"{of}: probability that a random row of the class gets a larger probability than a random row of another "
+            "class",
         ),
         (
             "average precision",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from softreg.report.reliability import Reliability
 TOP = "the predicted label"  # the name of the curve of the most likely class
 LONGEST_NAME = 60  # characters of a class or column name
 LONGEST_CELL = 240  # characters of the text of a cell
+ROUNDING = 1e-9  # differences of losses below it are 0
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -33,15 +35,16 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def gain(nats: float) -> str:
-    """Write a difference of losses to two significant digits, and to at most five decimal places.
+    """Write a difference of losses to two significant digits, below 0.0001 to one, so that its sign is seen.
 
-    >>> gain(0.00157), gain(0.00002), gain(-1e-7), gain(math.inf)
-    ('0.0016', '0.00002', '0', '∞')
+    >>> gain(0.00157), gain(0.00002), gain(-1e-7), gain(1e-17), gain(math.inf)
+    ('0.0016', '0.00002', '−1×10⁻⁷', '0', '∞')
     """
-    if abs(nats) >= 1e-4:
+    if abs(nats) >= 1e-4 or math.isnan(nats):
         return number(nats, 2)
-    text = f"{nats:.5f}".replace("-", "−")
-    return text if text.strip("−0.") else "0"
+    if abs(nats) >= 5e-6:
+        return f"{nats:.5f}".replace("-", "−")
+    return number(nats, 1) if abs(nats) > ROUNDING else "0"
 
 
 def bits(value: float) -> str:
@@ -112,37 +115,43 @@ def p_value(p: float, draws: int, equals: str = "") -> str:
     least = 1 / (draws + 1)
     if p <= least * 1.000001:
         return f"≤ {number(least, 1)}"
-    return f"{equals}{number(p, 2 if p > 0.0095 else 1)}"
+    return f"{equals}{number(p, _digits(p))}"
+
+
+def _digits(p: float) -> int:
+    """Significant digits of a p-value."""
+    return 2 if p > 0.0095 else 1
 
 
 def share_of_draws(p: float, draws: int) -> str:
-    """Write a p-value as a share of draws, in per cent.
+    """Write a p-value as a share of draws, in per cent: the digits of `p_value`, not rounded anew.
 
-    >>> share_of_draws(0.002, 999), share_of_draws(0.001, 999), share_of_draws(0.43, 999)
-    ('0.2%', 'at most 0.1%', '43%')
+    >>> share_of_draws(0.002, 999), share_of_draws(0.001, 999), share_of_draws(0.715, 999)
+    ('0.2%', 'at most 0.1%', '71%')
     """
     least = 1 / (draws + 1)
     limit = p <= least * 1.000001
-    digits = number(100 * (least if limit else p), 2 if p > 0.0095 and not limit else 1)
-    return f"at most {digits}%" if limit else f"{digits}%"
+    shown, digits = (least, 1) if limit else (p, _digits(p))
+    share = f"{Decimal(f'{shown:.{digits - 1}e}').scaleb(2):f}%"
+    return f"at most {share}" if limit else share
 
 
 def p_value_sentence(p: float, draws: int) -> str:
     """Say a p-value of the exact test by its definition.
 
     >>> p_value_sentence(0.002, 999)
-    'p = 0.002: if the probabilities were right, labels this far off would occur in 0.2% of draws'
+    'p = 0.002: if the probabilities were right, labels at least this far off would occur in 0.2% of draws'
     """
     often = share_of_draws(p, draws)
-    condition = "if the probabilities were right, labels this far off would occur in"
+    condition = "if the probabilities were right, labels at least this far off would occur in"
     return f"p {p_value(p, draws, '= ')}: {condition} {often} of draws"
 
 
 def points(error: float) -> str:
     """An error of probabilities in percentage points.
 
-    >>> points(0.02), points(0.0004)
-    ('2.0 percentage points', '0.04 percentage points')
+    >>> points(0.02), points(0.0004), points(0.00001)
+    ('2.0 percentage points', '0.04 percentage points', '<0.01 percentage points')
     """
     return f"{_points(error)} percentage points"
 
@@ -157,24 +166,26 @@ def points_between(low: float, high: float) -> str:
 
 
 def _points(error: float) -> str:
+    if 0 < error < 0.00005:
+        return "<0.01"
     return f"{100 * error:.2f}" if 0 < error < 0.001 else f"{100 * error:.1f}"
 
 
 def bins_within(curve: Reliability) -> str:
-    """Say how many bins of a curve lie within their bands, and where most rows are off.
+    """Say how many bins of a curve lie within their bands, and the deviation outside that concerns most rows.
 
     >>> from softreg.report.reliability import reliability_curve
     >>> bins_within(reliability_curve([0.25, 0.75, 0.75], [1, 1, 1], bins=2))
-    '2 of 2 bins lie within their bands. If the probabilities are right, about 1 bin in 20 lies outside.'
+    '2 of 2 bins lie within their bands. If the probabilities are right, on average at most 1 bin in 20 lies outside.'
     """
     outside, filled = int(curve.outside.sum()), int(curve.filled.sum())
     of = "bins lie within their bands" if filled > 1 else "bin lies within its band"
-    by_chance = "If the probabilities are right, about 1 bin in 20 lies outside."
+    by_chance = "If the probabilities are right, on average at most 1 bin in 20 lies outside."
     return f"{filled - outside} of {filled} {of}. {by_chance} {departure(curve)}".rstrip()
 
 
 def departure(curve: Reliability) -> str:
-    """Where most rows are off, in a sentence; empty where no bin lies outside its band."""
+    """The deviation that concerns most rows, in a sentence; empty where no bin lies outside its band."""
     if not curve.outside.any():
         return ""
     rows_off = np.where(curve.outside, curve.count * np.abs(curve.observed - curve.predicted), 0.0)

@@ -1,7 +1,7 @@
-"""A journal of sums over rows: what a fit that was killed needs to go on where it was.
+"""A journal of sums over rows: what is needed to resume an interrupted fit.
 
 A solver learns of the data by sums alone, and everything else it does follows from them. So the sums are what is kept:
-a fit that is taken up again is given them, in turn, without a reading of the rows, until it asks for one that is not
+a resumed fit is given them, in turn, without a reading of the rows, until it asks for one that is not
 there. It does what it did, to the last bit, whatever the solver.
 
 Each record is written behind the last with its length and a checksum; one that was cut short is left out. Before the

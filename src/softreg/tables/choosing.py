@@ -97,7 +97,7 @@ def fit_model(
 ) -> tuple[SoftmaxRegression, Path | None]:
     """The fitted model, and the path that its strength was chosen from, if `settings["strength"]` is "auto".
 
-    With a `checkpoint`, the fit at that strength can be killed and taken up again; the choice begins anew.
+    With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
     """
     if settings["strength"] != "auto":
         return fit_at(settings, X, y, names, checkpoint), None

@@ -133,7 +133,7 @@ class TableClassifier:
         Files of more than 512 MB (compressed ones count four times; `memory="low"`: all files) are read in batches and
         never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows, means, levels,
         terms and weights are those of all rows. With `memory="high"` every table is read as a whole. `checkpoint` names
-        a folder in which the fit, if it is killed, is taken up by the same call.
+        a folder from which the same call resumes an interrupted fit.
 
         Raises `TableError` for a table that cannot be learned from, naming column, row and value.
         """
