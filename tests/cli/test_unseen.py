@@ -20,8 +20,8 @@ CITY = RANDOM.choice(["Bonn", "Trier", "Ulm"], N)
 TABLE = pd.DataFrame({"x": X, "city": CITY, "y": X + RANDOM.logistic(size=N) > 0})
 NEW = TABLE.assign(city=np.where(np.arange(N) % 8 == 0, np.where(X > 0, "Kiel", "Jena"), CITY))
 LINE = (
-    "Warning: column 'city': 125 of 1,000 rows (12.5%) hold a level not seen in training, such as 'Jena', 'Kiel'; they "
-    "get no feature of this column"
+    "Warning: column 'city': 125 of 1,000 rows (12.5%) hold a level not seen in training, such as 'Jena', 'Kiel'; such "
+    "rows get no feature of this column"
 )
 
 
