@@ -1,4 +1,4 @@
-"""Faults of figures and sentences that a newcomer found in the report and on the command line."""
+"""Faults of figures and sentences in the report and on the command line."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def check_quotes(path: Path, delimiter: str) -> None:
         ValueError: The row in line 3 of 'open.csv' opens a quote that is not closed as CSV asks (unexpected end of ...
     """
     line = 1
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text, _any_field_size():
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text, any_field_size():
         reader: Any = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             for _ in reader:
@@ -83,7 +83,7 @@ def check_quotes(path: Path, delimiter: str) -> None:
 
 
 @contextmanager
-def _any_field_size() -> Iterator[None]:
+def any_field_size() -> Iterator[None]:
     """Lift the csv module's limit on the size of a field for a while."""
     limit = csv.field_size_limit(2**31 - 1)
     try:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from softreg.models.csv_quotes import any_field_size
 from softreg.tables.arrays import flags
 from softreg.tables.decoding import NO_CHARACTER, ArrowSource, DecodedStream, not_encoded
 from softreg.tables.dialect import find_dialect
@@ -104,7 +105,7 @@ class Delimited:
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
         reader = csv.reader(text, delimiter=self.delimiter, quoting=quoting, strict=strict)
         line = 1 + bool(self.announced and text.readline())
-        with _any_field_size():
+        with any_field_size():
             try:
                 for fields in reader:
                     if fields:
@@ -250,13 +251,3 @@ def parse_delimited(raw: bytes, where: str, *, tabs: bool = False) -> pa.Table:
 
 def _any_break(batch: pa.RecordBatch) -> bool:
     return any(pc.any(pc.match_substring(column, "\n")).as_py() for column in batch.columns)
-
-
-@contextmanager
-def _any_field_size() -> Iterator[None]:
-    """Lift the csv module's limit on the size of a field for a while."""
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
