@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj, rmtree
+from typing import IO
 from weakref import finalize
 
 MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
@@ -56,6 +57,27 @@ def is_pipe(path: Path) -> bool:
         False
     """
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+class TemporaryCopy:
+    """A temporary file at `path`, named `name`, with what the function `write` wrote; it is removed with this object.
+
+    Raises what `write` raises; nothing is left then.
+
+    Example:
+        >>> copy = TemporaryCopy("a.csv", lambda file: file.write(b"x\\n1\\n"))
+        >>> copy.path.name, copy.path.read_bytes()
+        ('a.csv', b'x\\n1\\n')
+    """
+
+    path: Path
+
+    def __init__(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="softreg-"))
+        finalize(self, rmtree, folder, ignore_errors=True)
+        self.path = folder / name
+        with self.path.open("wb") as file:
+            write(file)
 
 
 class PipeCopy:

@@ -185,14 +185,24 @@ def train(
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
 @click.option(
-    "-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it."
+    "-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; without it, CSV on stdout."
+)
+@click.option("--keep", multiple=True, metavar="COLUMN[,...]", help="Write columns of DATA, too, ahead of the others.")
+@click.option("--keep-target", is_flag=True, help="Write the column of labels of DATA, too.")
+@click.option(
+    "--threshold",
+    metavar="[LABEL=]P",
+    help="Predict LABEL where its probability is at least P; of two classes, the second where none is named.",
 )
 @reading_options
-def predict(model: Path, data: Path, output: Path | None, reading: Any) -> None:
-    """Give each row of DATA its class probabilities, a column a class, and the most likely label."""
-    from softreg.cli.prediction import predict_table
+def predict(model: Path, data: Path, reading: Any, **wanted: Any) -> None:
+    """Give each row of DATA its class probabilities, a column a class, and the most likely label.
 
-    predict_table(model, data, output, reading=reading)
+    DATA is a file, a pattern, a folder, a table in a container (data.db::table, book.xlsx::sheet), or - for stdin.
+    """
+    from softreg.cli.prediction import Output, predict_table
+
+    predict_table(model, data, Output(**wanted), reading=reading)
 
 
 @main.command()

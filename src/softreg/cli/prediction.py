@@ -6,13 +6,17 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
+import pyarrow as pa
 
 from softreg.cli.boundary import Complaint
+from softreg.cli.columns import named_columns
 from softreg.cli.console import check_writable, refuse_inputs, say
+from softreg.cli.thresholds import Threshold
 from softreg.models.storage import Stored, read_model
 from softreg.tables.errors import TableWarning
 from softreg.tables.predicting import TablePredictor, usable, wanted_columns
@@ -23,6 +27,7 @@ from softreg.tables.where import numbers_of
 from softreg.tables.writer import prediction_sink, writing_predictions
 
 OUTPUT_ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".parq", ".arrow", ".feather")
+STANDARD_OUTPUT = Path("-")
 MOST_LISTED = 10
 PART = 1 << 20
 
@@ -51,66 +56,109 @@ class _Stdout(io.RawIOBase):
             click.echo(held, nl=False)
 
 
-def predict_table(model_path: Path, data: Path, output: Path | None, *, reading: ReadOptions) -> None:
-    """Predict every row of `data`, batch by batch; to `output`, or as CSV to stdout."""
+@dataclass(frozen=True)
+class Output:
+    """What `softreg predict` writes; its fields are named as the options are."""
+
+    output: Path | None
+    """None for CSV on stdout."""
+    keep: tuple[str, ...] = ()
+    keep_target: bool = False
+    threshold: str | None = None
+
+
+def predict_table(model_path: Path, data: Path, wanted: Output, *, reading: ReadOptions) -> None:
+    """Predict every row of `data`, batch by batch; to a file, or as CSV to stdout."""
+    output = None if wanted.output == STANDARD_OUTPUT else wanted.output
     check_writable(output, OUTPUT_ENDINGS, "--output")
     skip = reading.bad_rows == "skip"
-    classes, left_out, predicted = _predictor(model_path, skip)
+    predictor = _predictor(model_path, skip)
+    rule = None if wanted.threshold is None else Threshold.parsed(wanted.threshold, predictor.classes)
     table = open_table(data, options=reading)
     for note in table.notes:
         say(f"Note: {note}")
     refuse_inputs(output, "--output", [model_path, *table.paths])
+    kept = _kept_columns(wanted, table, predictor.target)
     rows = 0
     sink: AbstractContextManager[Callable[..., None]]
     stdout = _Stdout()
+    columns = pa.schema([table.schema.field(name) for name in kept]) if kept else None
     if output is None:
-        sink = prediction_sink(stdout, classes, rows=skip)
+        sink = prediction_sink(stdout, predictor.classes, rows=skip, kept=columns)
     else:
-        sink = writing_predictions(output, classes, rows=skip)
+        sink = writing_predictions(output, predictor.classes, rows=skip, kept=columns)
     with sink as write:
-        for P, numbers in predicted(table):
+        for batch, P in predictor.predictions(table, kept):
             rows += len(P)
-            write(P, numbers)
+            predicted = None if rule is None else rule.codes(P)
+            write(P, numbers_of(batch), kept=batch.select(kept) if kept else None, predicted=predicted)
     stdout.send()
-    if rows == 0 and not left_out and not table.skipped:
+    if rows == 0 and not predictor.left_out and not table.skipped:
         raise Complaint(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
     if output is not None:
         say(f"{rows:,} predictions: {output}")
-    tell_skipped(table.skipped, left_out, files=len(table.readers))
+    tell_skipped(table.skipped, predictor.left_out, files=len(table.readers))
 
 
-def _predictor(path: Path, skip: bool) -> tuple[Any, list[int], Callable[[OpenTable], Iterator[Any]]]:
-    """The classes, the rows that will be left out, and what gives the probabilities and row numbers of each batch."""
-    left_out: list[int] = []
+def _kept_columns(wanted: Output, table: OpenTable, target: str | None) -> list[str]:
+    """The columns of the input that are written beside the predictions."""
+    kept = named_columns(wanted.keep, table.names, "--keep")
+    if wanted.keep_target:
+        if target is None:
+            raise Complaint(
+                "--keep-target: a model saved from Python does not know the name of the column of labels; name it: "
+                "--keep COLUMN."
+            )
+        kept += named_columns((target,), table.names, "--keep-target")
+    return list(dict.fromkeys(kept))
+
+
+@dataclass
+class _Predictor:
+    """The classes, the column of labels (None where it is not known), and what gives the probabilities of a table."""
+
+    classes: Any
+    target: str | None
+    predict: Callable[[OpenTable, list[str]], Iterator[tuple[Any, Any]]]
+    """From a table and the columns to be kept, batches with their probabilities."""
+    left_out: list[int] = field(default_factory=list)
+    """The numbers of rows that hold a value which is not of its column's kind."""
+
+    def predictions(self, table: OpenTable, kept: list[str]) -> Iterator[tuple[Any, Any]]:
+        """The batches of a table, with the columns `kept`, and their probabilities."""
+        return self.predict(table, kept)
+
+
+def _predictor(path: Path, skip: bool) -> _Predictor:
+    """What predicts, from a model file."""
     stored = _stored(path)
     light = None
     if stored is not None and stored.kind == "table":
         with suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):  # `load_model` tells what is wrong
             light = TablePredictor.from_state(stored.arrays, stored.metadata)
     if light is not None:
+        left_out: list[int] = []
 
-        def table_model(table: OpenTable) -> Iterator[Any]:
+        def table_model(table: OpenTable, kept: list[str]) -> Iterator[tuple[Any, Any]]:
             for message in light.schema.match(table.names):
                 warnings.warn(message, TableWarning, stacklevel=2)
-            batches = table.batches(wanted_columns(light.schema, table))
+            columns = list(dict.fromkeys([*wanted_columns(light.schema, table), *kept]))
             unseen = UnseenLevels()
-            for batch in usable(light.encoder, batches, left_out if skip else None):
-                yield light.probabilities(batch, unseen), numbers_of(batch)
+            for batch in usable(light.encoder, table.batches(columns), left_out if skip else None):
+                yield batch, light.probabilities(batch, unseen)
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)
 
-        return light.classes, left_out, table_model
+        return _Predictor(light.classes, light.schema.target, table_model, left_out)
     from softreg.cli.loading import load_model
 
     model = load_model(path)
 
-    def regression(table: OpenTable) -> Iterator[Any]:
+    def regression(table: OpenTable, kept: list[str]) -> Iterator[tuple[Any, Any]]:
         for batch in table.batches():
-            import pyarrow as pa
+            yield batch, model.probabilities(pa.Table.from_batches([batch]))
 
-            yield model.probabilities(pa.Table.from_batches([batch])), numbers_of(batch)
-
-    return model.classes, left_out, regression
+    return _Predictor(model.classes, model.schema.target if model.schema else None, regression)
 
 
 def _stored(path: Path) -> Stored | None:

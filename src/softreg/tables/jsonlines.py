@@ -61,6 +61,8 @@ class JsonLines:
     encoding: str = "utf-8"
     raw: Callable[[], Any] | None = None
     """The bytes in the encoding of the file, where that is not UTF-8."""
+    unit: str = "Line"
+    """What an object is called in messages."""
     skipped: list[tuple[int, str]] = field(default_factory=list)
     _held: list[pa.RecordBatch] | None = field(init=False, default=None)
     """The rows of a small file, which are then parsed once."""
@@ -203,9 +205,9 @@ class JsonLines:
             self.skipped.append((row, text[:LONGEST_SHOWN]))
             return
         raise TableError(
-            f"Line {line:,} of {self.where!r} cannot be read ({why}): {shown(text, 80)}. Expected an object like "
-            '{"a": 1} in each line, with values of the same type in all of them. Correct it, or leave such lines out '
-            "with --bad-rows skip (bad_rows='skip' in Python)."
+            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {shown(text, 80)}. Expected an object "
+            f'like {{"a": 1}}, with values of the same type in all of them. Correct it, or leave such '
+            f"{self.unit.lower()}s out with --bad-rows skip (bad_rows='skip' in Python)."
         ) from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -58,6 +58,7 @@ def open_part(part: Part, options: ReadOptions) -> PartReader:
         return ParquetPart(part)
     if part.form == "arrow":
         return ArrowPart(part)
+    options = replace(options, **part.written)
     check_text(part, options.encoding)
     return TextPart(part, options)
 
@@ -68,10 +69,13 @@ class Typed:
 
     part: Part
     skipped: list[tuple[int, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(init=False)
     schema: pa.Schema = field(init=False)
     own: dict[str, pa.Field] = field(init=False)
     """The fields of the file itself, by name."""
+
+    def __post_init__(self) -> None:
+        self.notes = list(self.part.notes)
 
     def _with_keys(self, schema: pa.Schema) -> pa.Schema:
         """The plain types of the columns, those of an index marked, and the keys of the partition behind them."""
@@ -140,6 +144,7 @@ class TextPart(Typed):
 
     def __init__(self, part: Part, options: ReadOptions) -> None:
         from softreg.tables.delimited import Delimited
+        from softreg.tables.json_documents import JsonDocument
         from softreg.tables.jsonlines import JsonLines
 
         try:
@@ -156,7 +161,10 @@ class TextPart(Typed):
         super().__init__(part)
         self.behind: Any
         if part.form == "json":
-            self.behind = JsonLines(opened, **texts)
+            document = JsonDocument(opened, part.where)
+            unit = "Line" if document.form == "lines" else "Row"
+            self.behind = JsonLines(document.lines, unit=unit, **texts)
+            self.notes += [document.note] * bool(document.note)
             self.schema = self._with_keys(self.behind.schema)
         else:
             self.behind = Delimited(opened, tabs=part.form == "tsv", **texts)
@@ -216,7 +224,9 @@ class ArrowPart(Typed):
 
         head = read_head(self.part, 6)
         with reading(self.part):
-            if self.part.packed or head != b"ARROW1":
+            if self.part.packed and head == b"ARROW1":
+                return ipc.open_file(pa.BufferReader(open_bytes(self.part).read()))
+            if head != b"ARROW1":
                 return ipc.open_stream(open_bytes(self.part))
             return ipc.open_file(pa.memory_map(str(self.part.path)))
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from softreg.tables.arrowtypes import plain_table, together
 from softreg.tables.damage import check_buffers
 from softreg.tables.errors import TableError, TableNote, listed, shown
+from softreg.tables.file_formats import PARQUET_ENDINGS
 from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
 from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
 from softreg.tables.row_index import file_index, marked
-from softreg.tables.sources import PARQUET_ENDINGS, find_parts, is_source
+from softreg.tables.sources import find_parts, is_source
 from softreg.tables.where import input_numbers, placed, with_absent
 
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
@@ -53,7 +54,7 @@ class OpenTable:
     @property
     def paths(self) -> list[Path]:
         """The files that are read."""
-        return [reader.part.path for reader in self.readers]
+        return [reader.part.file for reader in self.readers]
 
     def input_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers from 1, in all files and with skipped rows, of rows (from 0) of the table that `read` gave."""

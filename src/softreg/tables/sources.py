@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,42 +13,50 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.files import PipeCopy, is_pipe
+from softreg.tables.conversion import CONTAINERS, WRITTEN, from_standard_input
 from softreg.tables.decoding import DecodedStream, encoding_name
 from softreg.tables.errors import TableError, listed, plural
+from softreg.tables.file_formats import ENDINGS, HEAD, compression, file_format
 
-PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
-ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
-JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
-TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
-PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
-ENDINGS = frozenset((*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *PACKED))
 _NULL = "__HIVE_DEFAULT_PARTITION__"
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive or a spreadsheet; save the sheet as 'CSV UTF-8' and use that file",
-    b"\x1f\x8b": "compressed with gzip; give it the ending .csv.gz",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; give it the ending .csv.zst",
-    b"\x89PNG": "a PNG picture",
-    b"%PDF": "a PDF document",
-}
+_MAGIC = {b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\xff\xd8\xff": "a JPEG picture"}
+STANDARD_INPUT = Path("-")
+INNER = "::"
+"""Stands between the path of a container and the name of a table in it."""
+MOST_NESTED = 3
+"""Containers in one another, at most."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a source: its form ("csv", "tsv", "parquet", "arrow" or "json"), how it is packed, and the values of
-    its partition."""
+    """One file of a source: its form ("csv", "tsv", "parquet", "arrow" or "json"), how it is compressed, and the values
+    of its partition."""
 
     path: Path
     form: str
     packed: str | None = None
     keys: dict[str, str | None] = field(default_factory=dict)
-    pipe: Path | None = None
-    """The pipe of which `path` is a copy; `copy` keeps that copy until no part needs it."""
-    copy: PipeCopy | None = field(default=None, compare=False, repr=False)
+    origin: Path | None = None
+    """The pipe or container of which `path` is a copy; `copies` keep that copy until no part needs it."""
+    inner: str = ""
+    """The member, sheet or table of the container."""
+    written: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Options of reading that are known, as softreg wrote the copy."""
+    copies: tuple[object, ...] = field(default=(), compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What was chosen in opening it, a sentence each."""
+
+    @property
+    def file(self) -> Path:
+        """The file that the caller named."""
+        return self.path if self.origin is None else self.origin
 
     @property
     def where(self) -> str:
         """The name of the file for messages."""
-        return str(self.path if self.pipe is None else self.pipe)
+        if self.file == STANDARD_INPUT:
+            return "standard input"
+        return f"{self.file}{INNER}{self.inner}" if self.inner else str(self.file)
 
 
 def is_source(data: Any) -> bool:
@@ -68,7 +76,9 @@ def find_parts(source: Any) -> list[Part]:
 
     A source is a file; a pattern with `*`, `?` or `[...]` (`**` for any depth) where no file has that very name; a
     folder, of which every file is taken whose name does not begin with a dot or an underscore, with columns from
-    folders named `key=value`; or a list of files. A pipe, which can be read only once, is copied into a temporary file.
+    folders named `key=value`; or a list of files. `container::name` is one table of a database, one sheet of a workbook
+    or one member of a zip archive. `-` is standard input. Containers, files of xz, and pipes, which can be read only
+    once, are copied into temporary files.
 
     Raises `TableError`: nothing there, or files that do not belong together.
     """
@@ -76,9 +86,8 @@ def find_parts(source: Any) -> list[Part]:
         path = Path(source)
         if path.is_dir():
             return _folder(path)
-        if path.exists() or not glob.has_magic(str(path)):
-            _check_there(path)
-            return [_part(path)]
+        if path.exists() or path == STANDARD_INPUT or not glob.has_magic(str(path)) or _inner(path)[1]:
+            return [_named(path)]
         found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
         found = [name for name in found if name.is_file()]
         if not found:
@@ -87,9 +96,7 @@ def find_parts(source: Any) -> list[Part]:
         found = [Path(name) for name in source]
         if not found:
             raise TableError("The list of files is empty; name at least one.")
-        for name in found:
-            _check_there(name)
-    return _alike([_part(name) for name in found])
+    return _alike([_named(name) for name in found])
 
 
 def _folder(folder: Path) -> list[Part]:
@@ -108,8 +115,7 @@ def _folder(folder: Path) -> list[Part]:
             key, sign, value = name.partition("=")
             if sign:
                 keys[unquote(key)] = None if value == _NULL else unquote(value)
-        part = _part(path)
-        parts.append(Part(part.path, part.form, part.packed, keys))
+        parts.append(replace(_part(path), keys=keys))
     if not parts:
         raise TableError(
             f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
@@ -136,20 +142,51 @@ def _alike(parts: Sequence[Part]) -> list[Part]:
     return list(parts)
 
 
-def _part(path: Path) -> Part:
+def _named(path: Path) -> Part:
+    """The file that a path names, or the table in a container; raises `TableError` where it is not there."""
+    if path == STANDARD_INPUT and not path.exists():
+        copy = from_standard_input()
+        return replace(_part(copy.path), origin=path, copies=(copy,))
+    container, inner = _inner(path)
+    _check_there(container)
+    part = _part(container, inner)
+    if inner and part.origin is None:
+        raise TableError(f"{str(container)!r} is one table, in which {inner!r} cannot be chosen; name it without.")
+    return part
+
+
+def _inner(path: Path) -> tuple[Path, str]:
+    """The path of a container and the name of a table in it, which is empty where the path is that of a file."""
+    container, sign, inner = str(path).partition(INNER)
+    return (path, "") if path.exists() or not sign else (Path(container), inner)
+
+
+def _part(path: Path, inner: str = "", depth: int = 0) -> Part:
+    """A file, opened as its first bytes and its ending say, or a copy of what it contains."""
     if is_pipe(path):
         copy = _copied(path)
-        return replace(_part(copy.path), pipe=path, copy=copy)
-    name = path.name.lower()
-    packed = PACKED.get(Path(name).suffix)
-    ending = Path(name).suffixes[-2] if packed and len(Path(name).suffixes) > 1 else Path(name).suffix
-    if ending in PARQUET_ENDINGS:
-        return Part(path, "parquet", packed)
-    if ending in ARROW_ENDINGS:
-        return Part(path, "arrow", packed)
-    if ending in JSON_ENDINGS:
-        return Part(path, "json", packed)
-    return Part(path, "tsv" if ending in (".tsv", ".tab") else "csv", packed)
+        return replace(_part(copy.path, inner), origin=path, copies=(copy,))
+    head = _head(path)
+    packed = compression(path, head)
+    form = file_format(path, head, packed)
+    if form not in CONTAINERS:
+        return Part(path, form, packed)
+    if depth == MOST_NESTED:
+        raise TableError(f"{str(path)!r} holds containers more than {MOST_NESTED} deep; unpack it.")
+    held, name, notes = CONTAINERS[form](path, inner)
+    part = _part(held.path, depth=depth + 1)
+    inner = name if not part.inner else f"{name}{INNER}{part.inner}" if name else part.inner
+    part = replace(part, origin=path, inner=inner, copies=(held, *part.copies), notes=(*notes, *part.notes))
+    return replace(part, written=WRITTEN[form]) if form in WRITTEN else part
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file, as they are stored; none where it cannot be read, which is said when it is opened."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""
 
 
 def _copied(pipe: Path) -> PipeCopy:
@@ -236,7 +273,7 @@ def check_text(part: Part, encoding: str | None) -> None:
     """Raise `TableError` where the beginning of a file is no text that could be CSV or JSON."""
     raw = read_head(part, 1 << 16)
     if raw[:4] == b"PAR1":
-        raise TableError(f"{part.where!r} is a Parquet file; rename it to {part.path.with_suffix('.parquet').name!r}.")
+        raise TableError(f"{part.where!r} is a Parquet file within a compressed one; unpack it.")
     for magic, what in _MAGIC.items():
         if raw.startswith(magic):
             raise TableError(f"{part.where!r} is not CSV: it is {what}.")

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from softreg.files import atomic_path
 from softreg.tables import arrays
 from softreg.tables.errors import TableError, shown
-from softreg.tables.sources import PARQUET_ENDINGS
+from softreg.tables.file_formats import PARQUET_ENDINGS
 
 LABEL, ROW = "prediction", "row"
 ARROW_FILES = (".arrow", ".feather")
@@ -82,11 +82,18 @@ def predictions_csv(
 
 @contextmanager
 def writing_predictions(
-    path: str | os.PathLike[str], classes: Sequence[str] | ArrayLike, *, rows: bool = False
+    path: str | os.PathLike[str],
+    classes: Sequence[str] | ArrayLike,
+    *,
+    rows: bool = False,
+    kept: pa.Schema | None = None,
 ) -> Iterator[Callable[..., None]]:
     """Give a function that writes the probabilities (n, q) of the next rows, with the most likely label of each.
 
     With `rows`, the function takes the numbers (n,) of the rows in the input, too, which become a first column `row`.
+    With `kept`, it takes a table `kept` of these columns of the input, which are written ahead of the others; where
+    another column has the name of one, underscores are added to it. It takes `predicted`, the codes (n,) of the labels
+    to write, where they are not the most likely ones.
 
     CSV for `.csv`, tab-separated for `.tsv`, Parquet for `.parquet`, Arrow for `.arrow` and `.feather`. The file
     appears at the end, whole, or not at all.
@@ -114,24 +121,32 @@ def writing_predictions(
         raise TableError(f"The folder {str(path.parent)!r} does not exist, so {path.name!r} cannot be written there.")
     if path.is_dir():
         raise TableError(f"{str(path)!r} is a folder; name a file to write the predictions to.")
-    with atomic_path(path) as draft, prediction_sink(str(draft), classes, ending, rows=rows) as write:
+    with atomic_path(path) as draft, prediction_sink(str(draft), classes, ending, rows=rows, kept=kept) as write:
         yield write
 
 
 @contextmanager
 def prediction_sink(
-    sink: Any, classes: Sequence[str] | ArrayLike, ending: str = ".csv", *, rows: bool = False
+    sink: Any,
+    classes: Sequence[str] | ArrayLike,
+    ending: str = ".csv",
+    *,
+    rows: bool = False,
+    kept: pa.Schema | None = None,
 ) -> Iterator[Callable[..., None]]:
-    """The same for a path or an open binary file that is written to at once, in the form that the ending says."""
+    """The same as `writing_predictions` for a path or an open binary file that is written to at once, in the form that the ending says."""
     schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
+    for one in reversed(kept or []):
+        schema = schema.insert(0, one.with_name(_free(one.name, schema.names)))
+    before = rows + len(kept or [])
     words = arrays.words([str(word) for word in np.asarray(classes).tolist()])
     writer: Any
     if ending in PARQUET_ENDINGS:
         import pyarrow.parquet as pq
 
-        numbers = schema.names[1 + rows :]  # probabilities hardly repeat: no dictionary or compression pays
+        numbers = schema.names[1 + before :]  # probabilities hardly repeat: no dictionary or compression pays
         writer = pq.ParquetWriter(
-            sink, schema, use_dictionary=[schema.names[rows]], compression=dict.fromkeys(numbers, "NONE")
+            sink, schema, use_dictionary=[schema.names[before]], compression=dict.fromkeys(numbers, "NONE")
         )
     elif ending in ARROW_FILES:
         writer = pa.ipc.new_file(sink, schema)
@@ -140,13 +155,16 @@ def prediction_sink(
             sink, schema, write_options=pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
         )
 
-    def write(P: ArrayLike, numbers: ArrayLike | None = None) -> None:
+    def write(P: ArrayLike, numbers: ArrayLike | None = None, *, kept: Any = None, predicted: Any = None) -> None:
         P = np.asarray(P, dtype=np.float64)
         if P.ndim != 2 or P.shape[1] != len(words):
             raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
-        columns = [words.take(arrays.numbers(P.argmax(axis=1))), *map(arrays.numbers, P.T)]
+        codes = P.argmax(axis=1) if predicted is None else predicted
+        columns = [words.take(arrays.numbers(codes)), *map(arrays.numbers, P.T)]
         if rows:
             columns.insert(0, arrays.numbers(np.asarray(numbers, dtype=np.int64)))
+        if kept is not None:
+            columns = [*kept.columns, *columns]
         writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
     with writer:

@@ -1,0 +1,81 @@
+"""The format of a file, judged by its first bytes and then by the ending of its name."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
+ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
+JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson")
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
+PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
+"""Compressions that are undone as a file is read, by ending."""
+ENDINGS = frozenset((*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *PACKED, ".zip", ".xz"))
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+_FORMS = {
+    b"PAR1": "parquet",
+    b"ARROW1": "arrow",
+    b"SQLite format 3\x00": "sqlite",
+    b"\xfd7zXZ\x00": "xz",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "excel",  # the compound documents of .xls
+}
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+HEAD = 64
+"""Bytes of a file that show its format."""
+
+
+def compression(path: Path, head: bytes) -> str | None:
+    """How a file that begins with `head` is compressed: "gzip", "zstd" or "bz2", or None.
+
+    Example:
+        >>> compression(Path("a.csv"), b"\\x1f\\x8b\\x08"), compression(Path("a.csv.gz"), b"a,b")
+        ('gzip', 'gzip')
+    """
+    found = next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), None)
+    return found or PACKED.get(path.suffix.lower())
+
+
+def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
+    """The format of a file: "parquet", "arrow", "json", "tsv", "csv", "excel", "sqlite", "zip" or "xz".
+
+    `head` holds its first bytes, which decide where they are those of a binary format. Otherwise the ending decides, of
+    the name without that of the compression where the file is `packed`. Where the ending is none that is known, a file
+    that begins as a JSON object or an array of objects does is JSON, and any other is CSV.
+
+    Example:
+        >>> file_format(Path("a.csv"), b"PAR1"), file_format(Path("a.data"), b"1,2")
+        ('parquet', 'csv')
+    """
+    if not packed:
+        found = next((form for magic, form in _FORMS.items() if head.startswith(magic)), None)
+        if found or head.startswith(_ZIP):
+            return found or ("excel" if _is_spreadsheet(path) else "zip")
+    endings = [ending.lower() for ending in path.suffixes]
+    if packed and endings and endings[-1] in PACKED:
+        endings.pop()
+    ending = endings[-1] if endings else ""
+    if ending in PARQUET_ENDINGS:
+        return "parquet"
+    if ending in ARROW_ENDINGS:
+        return "arrow"
+    if ending in JSON_ENDINGS:
+        return "json"
+    if ending in TEXT_ENDINGS:
+        return "tsv" if ending in (".tsv", ".tab") else "csv"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    after = start[1:].lstrip()
+    is_json = start[:1] in (b"{", b"[") and after[:1] == (b'"' if start[:1] == b"{" else b"{")
+    return "json" if is_json and not packed else "csv"
+
+
+def _is_spreadsheet(path: Path) -> bool:
+    """Whether a zip archive is an Excel workbook or an OpenDocument spreadsheet."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            if "mimetype" in names:
+                return b"opendocument.spreadsheet" in archive.read("mimetype")
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError):
+        return False
+    return "[Content_Types].xml" in names and any(name.startswith("xl/") for name in names)
