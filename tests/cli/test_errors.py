@@ -72,7 +72,7 @@ def test_a_wrong_drop_is_told_with_the_nearest_names(run: Any, table: Path) -> N
 
 def test_bytes_that_are_no_csv(run: Any, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"PK\x03\x04 a spreadsheet")
-    assert "not CSV" in complaint(run("train", tmp_path / "t.csv", "--target", "y"))
+    assert "damaged or truncated zip archive" in complaint(run("train", tmp_path / "t.csv", "--target", "y"))
     (tmp_path / "t.parquet").write_bytes(b"PAR1 cut short")
     assert "damaged or truncated" in complaint(run("train", tmp_path / "t.parquet", "--target", "y"))
 

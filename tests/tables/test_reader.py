@@ -171,12 +171,12 @@ def test_a_header_without_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        (b"PK\x03\x04\x00\x00", "a zip archive or a spreadsheet"),
+        (b"PK\x03\x04\x00\x00", "damaged or truncated zip archive"),
         (b"\x89PNG\r\n\x1a\n\x00", "a PNG picture"),
-        (b"\x1f\x8b\x08\x00", "give it the ending .csv.gz"),
+        (b"\x1f\x8b\x08\x00", "damaged or truncated"),
         ("a,b\n1,2\n".encode("utf-16-le"), "--encoding utf-16-le"),
         (b"a,b\n1,\x00\n", "byte 7 is zero"),
-        (b"PAR1....", "rename it to 't.parquet'"),
+        (b"PAR1....", "damaged or truncated Parquet file"),
     ],
 )
 def test_what_is_not_csv(tmp_path: Path, raw: bytes, told: str) -> None:

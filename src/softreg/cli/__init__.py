@@ -233,15 +233,18 @@ def evaluate(
 @main.command(short_help="Evaluate predicted probabilities in a file, from any model.")
 @click.argument("predictions", type=FILE)
 @click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
+@click.option("--score", metavar="COLUMN", help="Of two classes: the column of the probability of one of them.")
+@click.option("--positive", metavar="LABEL", help="The label whose probability that is.")
 @REPORT
 @COST
 @reading_options
 @AS_JSON
 def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], **order: Any) -> None:
-    """Evaluate the predicted probabilities in PREDICTIONS: a column for each class, under its name, and the labels.
+    """Evaluate the predicted probabilities in PREDICTIONS: a column for each class, and the labels.
 
-    They may come from any model. Intervals and the test of calibration assume independent rows that it was not fitted
-    to.
+    The columns are named as the classes, or with a common text before or behind them (prob_0, prob_1). Of two classes,
+    one column is enough. They may come from any model. Intervals and the test of calibration assume independent rows
+    that it was not fitted to.
     """
     from softreg.cli.auditing import audit_table
 

@@ -20,6 +20,7 @@ from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import calibration, explained, in_nats, interval_of, log_loss_remark, named
 from softreg.cli.pages import write_page
 from softreg.cli.reading import opened, read_to_evaluate
+from softreg.cli.score_columns import class_columns
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.verdict import verdict
@@ -45,12 +46,17 @@ def audit_table(
     *,
     reading: ReadOptions,
     as_json: bool,
+    score: str | None = None,
+    positive: str | None = None,
 ) -> None:
     """Read labels and probabilities, and evaluate the probabilities."""
     check_writable(report, REPORT_ENDINGS, "--report")
     source = opened(data, reading)
     refuse_inputs(report, "--report", source.paths)
     table, rows = read_to_evaluate(source, target, None, reading)
+    table, note = class_columns(table, target, sorted(set(labels(table, target).tolist())), score, positive)
+    if note:
+        say(f"Note: {note}")
     given = named_labels(table, target)
     names, P = probabilities(table, target, given)
     found = audit(P, Classes.of(names).encode(given), names)
@@ -107,7 +113,8 @@ def probabilities(table: pa.Table, target: str, given: NDArray[np.str_]) -> tupl
         raise Complaint(
             f"The label {clipped(missing[0])!r} in column {target!r} has no column of probabilities; in all, "
             f"{len(missing):,} of {len(occur):,} labels have none. Each class needs a column under its own name, as "
-            f"`softreg predict` writes them; the file has the columns {named(table.column_names)}."
+            f"`softreg predict` writes them; of two classes, --score COLUMN names the column of one. The file "
+            f"has the columns {named(table.column_names)}."
         )
     read = {name: _numbers(table.column(name)) for name in table.column_names if name != target}
     columns = {name: p for name, p in read.items() if p is not None and ((p >= 0) & (p <= 1)).all()}

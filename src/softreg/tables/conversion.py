@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from shutil import copyfileobj
 from typing import IO, Any
-from urllib.parse import quote
 
 from softreg.files import TemporaryCopy
 from softreg.tables.errors import TableError, listed, plural
@@ -114,8 +113,9 @@ def from_database(path: Path, inner: str) -> Converted:
     Raises `TableError` for no such table, several of them, or a damaged database. Bytes are read as
     missing values.
     """
+    _check_pages(path)
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             found = connection.execute(
                 "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY type, name"
@@ -149,6 +149,17 @@ def from_database(path: Path, inner: str) -> Converted:
             connection.close()
     except sqlite3.Error as error:
         raise _damaged(path, "SQLite database", error) from None
+
+
+def _check_pages(path: Path) -> None:
+    """Raise `TableError` where a database has fewer pages than its header says, whose rows SQLite may leave out."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    size = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big")
+    known = header[24:28] == header[92:96]  # otherwise an old program wrote the file, and not the number of pages
+    if known and path.stat().st_size < pages * (65536 if size == 1 else size):
+        raise TableError(f"{str(path)!r} is a damaged or truncated SQLite database; copy or write it again.")
 
 
 def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:

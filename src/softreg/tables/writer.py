@@ -134,7 +134,10 @@ def prediction_sink(
     rows: bool = False,
     kept: pa.Schema | None = None,
 ) -> Iterator[Callable[..., None]]:
-    """The same as `writing_predictions` for a path or an open binary file that is written to at once, in the form that the ending says."""
+    """The same as `writing_predictions` for a path or an open binary file, which is written to at once.
+
+    The form is the one that the ending says.
+    """
     schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
     for one in reversed(kept or []):
         schema = schema.insert(0, one.with_name(_free(one.name, schema.names)))
