@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import fields
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from softreg.cli.boundary import Boundary
+from softreg.cli.reading_options import reading_options
 from softreg.version import __version__
 
 __all__ = ["main"]
@@ -29,16 +28,6 @@ COST = click.option(
     multiple=True,
     metavar="GIVEN:DECIDED=COST",
     help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
-)
-READING = (
-    click.option("--encoding", metavar="NAME", help="Encoding of a text file, as latin-1; UTF-8 without it."),
-    click.option(
-        "--bad-rows",
-        type=click.Choice(["error", "skip"]),
-        default="error",
-        show_default=True,
-        help="What to do with rows that cannot be read.",
-    ),
 )
 COLUMNS = {
     "--drop": "Leave a column out; may be given several times.",
@@ -55,23 +44,6 @@ def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, help_text in reversed(COLUMNS.items()):
         command = click.option(name, multiple=True, metavar="COLUMN", help=help_text)(command)
     return command
-
-
-def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of reading a table, which the command takes as one `ReadOptions`, its argument `reading`."""
-
-    @wraps(command)
-    def read(**given: Any) -> Any:
-        from softreg.tables.read_options import ReadOptions
-
-        names = [field.name for field in fields(ReadOptions) if field.name in given]
-        reading = ReadOptions(**{name: given.pop(name) for name in names})
-        return command(**given, reading=reading)
-
-    wrapped: Callable[..., Any] = read
-    for option in reversed(READING):
-        wrapped = option(wrapped)
-    return wrapped
 
 
 def _strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from softreg.tables.errors import TableError
+from softreg.tables.errors import TableError, shown
+
+BLANKS = " "
+"""The delimiter that stands for runs of blanks."""
+_DELIMITERS = {"tab": "\t", "\\t": "\t", "space": BLANKS, "spaces": BLANKS, "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
 class ReadKeywords(TypedDict, total=False):
@@ -17,7 +22,7 @@ class ReadKeywords(TypedDict, total=False):
     decimal: Literal[".", ","] | None
     skip_rows: int | None
     header: bool | None
-    na: tuple[str, ...]
+    na: str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,13 @@ class ReadOptions:
     bad_rows: Literal["error", "skip"] = "error"
     """Whether a row that cannot be read is an error or is left out."""
     delimiter: str | None = None
-    """The character between the fields of a text file; "space" stands for runs of blanks, "tab" for a tab."""
+    """The character between the fields of a text file; "tab" stands for a tab, "space" and " " for runs of blanks."""
     decimal: Literal[".", ","] | None = None
     """The decimal separator of numbers in text."""
     skip_rows: int | None = None
     """Lines of a text file ahead of its header that are not read."""
     header: bool | None = None
-    """Whether the first line names the columns."""
+    """Whether the first line names the columns; without a header they are named `column_1`, `column_2` and so on."""
     na: tuple[str, ...] = ()
     """Spellings, besides the empty field, that mean a missing value in every column."""
 
@@ -53,6 +58,21 @@ class ReadOptions:
             raise TableError(f"decimal is {self.decimal!r}; expected '.' or ','.")
         if self.skip_rows is not None and self.skip_rows < 0:
             raise TableError(f"skip_rows is {self.skip_rows}; expected a count of lines, 0 or more.")
+        if self.header not in (None, True, False):
+            raise TableError(f"header is {self.header!r}; expected True, False or None.")
+        object.__setattr__(self, "delimiter", _delimiter(self.delimiter))
+        object.__setattr__(self, "na", (self.na,) if isinstance(self.na, str) else tuple(self.na))
+
+
+def _delimiter(given: str | None) -> str | None:
+    """The character that a delimiter is given by; raises `TableError` where it is none."""
+    character = None if given is None else _DELIMITERS.get(given.casefold(), given)
+    if character is not None and (len(character) != 1 or character in '"\r\n\0' or character.isalnum()):
+        raise TableError(
+            f"The delimiter {shown(given)} is not one character that can separate fields; expected one such as ',', "
+            "';' or '|', or the word tab or space."
+        )
+    return character
 
 
 def read_options(options: ReadOptions | None, keywords: Any) -> ReadOptions:

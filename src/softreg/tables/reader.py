@@ -45,6 +45,8 @@ class OpenTable:
     """Rows of each file in the table that `read` gave."""
     clashes: dict[str, str] = field(default_factory=dict)
     """What is wrong with columns of which no type holds the values of all files; they are of type null."""
+    options: ReadOptions = field(default_factory=ReadOptions)
+    """How the files are read."""
 
     @property
     def notes(self) -> list[str]:
@@ -169,7 +171,7 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
                 "as one table must have the same columns."
             )
     schema, clashes = _common(readers)
-    return OpenTable(readers, schema.names, schema, clashes=clashes)
+    return OpenTable(readers, schema.names, schema, clashes=clashes, options=options)
 
 
 def read_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> pa.Table:
