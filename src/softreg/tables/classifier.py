@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.models import Inference, Path, SoftmaxRegression, infer
-from softreg.models.selection_state import path_from_state, path_state
+from softreg.models import Path, SoftmaxRegression
 from softreg.models.storage import write_model
 from softreg.tables import label_types
-from softreg.tables.changes import encoded_changes
 from softreg.tables.choosing import Choice, fit_model
+from softreg.tables.classifier_state import REGRESSION, classifier_state, restored
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import Names, TableError, TableWarning, column_name, column_names
+from softreg.tables.errors import Names, TableError, column_name, column_names
+from softreg.tables.estimator import TableEstimator, warn
 from softreg.tables.grouping import group_codes
 from softreg.tables.kinds import ASKED, Kind, asked_kinds
-from softreg.tables.predicting import schema_and_encoder
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.streaming import fit_in_batches, surveyed
 from softreg.tables.survey import Memory, Survey
-from softreg.tables.target import check_labels, known_labels, labels
-from softreg.tables.unseen import UnseenLevels
-
-_PREFIX = "model."
-_PARAMETERS = (
-    "strength",
-    "penalty",
-    "l1_ratio",
-    "class_weight",
-    "tol",
-    "max_iter",
-    "random_state",
-    "verbose",
-)
-_CHOICE = {"groups": None, "folds": None, "rule": "min"}
+from softreg.tables.target import check_labels, labels
 
 
-class TableClassifier:
+class TableClassifier(TableEstimator):
     """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
 
     Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; `text`, `category`, `number`
@@ -69,14 +53,6 @@ class TableClassifier:
         >>> TableClassifier("buys").fit(table).predict(pa.table({"age": [58, 19]})).tolist()
         ['yes', 'no']
     """
-
-    schema_: Schema
-    encoder_: Encoder
-    model_: SoftmaxRegression
-    classes_: NDArray[Any]
-    label_type_: str = label_types.TEXT
-    feature_names_out_: tuple[str, ...]
-    path_: Path | None = None
 
     def __init__(
         self,
@@ -173,77 +149,18 @@ class TableClassifier:
 
     def _settings(self, classes: list[str]) -> dict[str, Any]:
         """The parameters of the regression, with class weights by the text of the labels."""
-        settings = {name: getattr(self, name) for name in _PARAMETERS}
+        settings = {name: getattr(self, name) for name in REGRESSION}
         return {**settings, "class_weight": label_types.weights_by_name(self.class_weight, classes)}
 
     def _finish(
         self, schema: Schema, encoder: Encoder, model: SoftmaxRegression, path: Path | None, types: Any
     ) -> TableClassifier:
-        _warn(schema.warnings)  # where warnings are errors, nothing is set
+        warn(schema.warnings)  # where warnings are errors, nothing is set
         kind = label_types.label_type(types.field(schema.target).type)
         label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
         self._take_model(model, kind)
         return self
-
-    def predict_proba(self, data: Any) -> NDArray[np.float64]:
-        """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
-
-        Columns unknown to the model are named in a `TableWarning` and not used; the target may be there. A
-        `TableWarning` for each category counts the rows whose level training did not have.
-
-        Raises `TableError` for a column that is missing or holds what it did not hold in training.
-        """
-        X = self.encode(data)
-        if X.shape[0] == 0:
-            return np.zeros((0, len(self.classes_)))
-        return np.asarray(self.model_.predict_proba(X))
-
-    def predict(self, data: Any) -> NDArray[Any]:
-        """The most likely label of each row (n,), in the type of `classes_`."""
-        most_likely = self.predict_proba(data).argmax(axis=1)
-        return np.asarray(self.classes_[most_likely])
-
-    def encode(self, data: Any) -> Any:
-        """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
-        self._check_fitted()
-        used = {column.name for column in self.schema_.features}
-        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
-        _warn(self.schema_.match(table))
-        unseen = UnseenLevels()
-        X = self.encoder_.encode(table, unseen=unseen)
-        _warn(unseen.messages())
-        return X
-
-    def describe(self) -> list[tuple[str, str, str]]:
-        """Name, kind and reason of each column, and what was learned of it, in the order of the table."""
-        self._check_fitted()
-        remarks = self.encoder_.remarks
-        return [
-            (name, kind, f"{reason}; {remarks[name]}" if name in remarks else reason)
-            for name, kind, reason in self.schema_.describe()
-        ]
-
-    def infer(
-        self, data: Any, rows: ArrayLike | None = None, *, reference: Any = None, errors: str | None = None
-    ) -> Inference:
-        """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
-
-        Features are those of `feature_names_out_`: numbers in standard deviations, a category's levels one by one. The
-        levels of a category are told apart by the penalty alone, so what to look at are `effects()`; for tests of
-        columns in their own units there is `table_statistics`. `reference`, `errors` as in `softreg.infer`. Raises
-        `ValueError` for other rows, and for a model without a penalty, whose levels the rows do not determine.
-        """
-        self._check_fitted()
-        table = as_table(data)
-        chosen = row_numbers(rows, table.num_rows)
-        classes = self.model_.classes_.tolist()
-        codes = known_labels(table, self.schema_.target, classes)
-        y = labels(table, self.schema_.target) if (codes < 0).any() else self.model_.classes_[codes]
-        X = self.encoder_.transform(table, chosen)
-        against = None if reference is None else label_types.class_name(reference, classes)
-        found = infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
-        return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
@@ -253,43 +170,12 @@ class TableClassifier:
     def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and strict JSON that hold the fitted classifier; `from_state` gives it back."""
         self._check_fitted()
-        arrays, model = self.model_.to_state()
-        state = {
-            "schema": self.schema_.to_state(),
-            "encoder": self.encoder_.to_state(),
-            "drop": list(column_names(self.drop)),
-            "asked": {name: kind.value for name, kind in self._asked().items()},
-            "model": model,
-            "labels": self.label_type_,
-            "choice": {**{name: getattr(self, name) for name in _CHOICE}, "groups": self._groups()},
-            "path": None if self.path_ is None else path_state(self.path_),
-        }
-        return {_PREFIX + name: array for name, array in arrays.items()}, state
+        return classifier_state(self)
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TableClassifier:
         """The classifier that `to_state` described; raises `ValueError` for the state of anything else."""
-        try:
-            schema, encoder = schema_and_encoder(metadata)
-            own = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
-            model = SoftmaxRegression.from_state(own, metadata["model"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"this is not the state of a table model: {error}") from error
-        if model.n_features_in_ != encoder.width:
-            raise ValueError(f"weights of {model.n_features_in_} features do not fit {encoder.width} of the encoder")
-        path = path_from_state(metadata["path"]) if metadata.get("path") else None
-        kept = {name: getattr(model, name) for name in _PARAMETERS}
-        kept["strength"] = "auto" if path is not None else model.strength
-        asked = dict(metadata.get("asked", {}))
-        kinds: dict[str, Any] = {
-            kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in ASKED
-        }
-        choice = metadata.get("choice", {})  # files of before have none
-        kept |= {name: choice.get(name, default) for name, default in _CHOICE.items()}
-        self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
-        self.schema_, self.encoder_, self.path_ = schema, encoder, path
-        self._take_model(model, str(metadata.get("labels", label_types.TEXT)))  # labels were text in earlier versions
-        return self
+        return cast(TableClassifier, restored(cls, arrays, metadata))
 
     def _asked(self) -> dict[str, Kind]:
         """The kinds that were asked for, by name of the column."""
@@ -306,20 +192,3 @@ class TableClassifier:
     def _unused(self) -> set[str]:
         """Columns of which no value is looked at."""
         return set(column_names(self.drop)) - {self._groups(), self.target}
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "schema_"):
-            raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
-
-    def _take_model(self, model: SoftmaxRegression, kind: str) -> None:
-        self.classes_ = label_types.typed_labels(model.classes_, kind)
-        self.model_, self.label_type_ = model, kind
-        self.feature_names_out_ = self.encoder_.feature_names_out
-
-    def __repr__(self) -> str:
-        return f"TableClassifier(target={self.target!r}, strength={self.strength!r}, penalty={self.penalty!r})"
-
-
-def _warn(messages: Sequence[str]) -> None:
-    for message in messages:
-        warnings.warn(message, TableWarning, stacklevel=3)
