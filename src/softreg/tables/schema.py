@@ -135,6 +135,8 @@ def learn_schema(
     for name, kind in (asked := dict(asked or {})).items():
         if name not in table.column_names:
             raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
+        if name == target and kind is Kind.CATEGORY:
+            continue  # the labels are classes, however many they are
         if name == target or name in drop:
             raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
     columns = []

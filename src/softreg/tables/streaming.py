@@ -15,8 +15,9 @@ from softreg.models import Path, SoftmaxRegression
 from softreg.models.batches import Coded
 from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.errors import TableError, TableNote, TableWarning
 from softreg.tables.kinds import Kind
+from softreg.tables.label_rows import STANDARD, LabelRules
 from softreg.tables.reader import OpenTable, open_table, warn_of_notes
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.sources import is_source
@@ -42,16 +43,29 @@ class EncodedRows:
 
     def __iter__(self) -> Iterator[tuple[Any, Coded]]:
         target = self.found.target
-        for batch, places in self.found.batches([*(code.name for code in self.encoder.codes), target]):
+        weights = () if self.found.weights is None else (self.found.weights,)
+        columns = dict.fromkeys([*(code.name for code in self.encoder.codes), target, *weights])
+        for batch, places in self.found.batches(list(columns)):
             X = self.encoder.encode(batch, places)
             values, codes = self.found.labels(batch)
-            yield X, Coded(values, codes[places])
+            y, weight = Coded(values, codes[places]), self.found.row_weights(batch)
+            yield (X, y) if weight is None else (X, y, weight[places])
 
 
 def surveyed(
-    data: Any, rows: Any, target: str, memory: Memory, seed: int | None, unused: Iterable[str] = ()
+    data: Any,
+    rows: Any,
+    target: str,
+    memory: Memory,
+    seed: int | None,
+    unused: Iterable[str] = (),
+    rules: LabelRules = STANDARD,
+    sure: bool = False,
 ) -> Survey | None:
-    """The survey of a table that is to be trained on in batches; None for one that memory is to hold."""
+    """The survey of a table that is to be trained on in batches; None for one that memory is to hold.
+
+    `rules` say what is done with rows without a label and rare classes; `sure`, that the labels are classes.
+    """
     if isinstance(data, Survey):
         return data
     opened_here = is_source(data)
@@ -65,7 +79,17 @@ def surveyed(
         return None
     if opened_here:
         warn_of_notes(data)
-    return survey(data.ignoring(unused), target, None if rows is None else chosen_rows(rows), seed=seed or 0)
+    found = survey(
+        data.ignoring(unused),
+        target,
+        None if rows is None else chosen_rows(rows),
+        seed=seed or 0,
+        rules=rules,
+        sure=sure,
+    )
+    for note in found.notes:
+        warnings.warn(note, TableNote, stacklevel=4)
+    return found
 
 
 def fit_in_batches(
@@ -111,8 +135,9 @@ def _chosen(
     count = min(n, max(LEAST, CELLS // max(1, wide)))
     rows = np.sort(np.random.default_rng(0).permutation(n)[:count]) if count < n else None
     values, codes = found.labels(found.sample)
-    X, y = encoder.encode(found.sample, rows), np.array(values)[codes]
-    y = y if rows is None else y[rows]
+    X, y, weight = encoder.encode(found.sample, rows), np.array(values)[codes], found.row_weights(found.sample)
+    if rows is not None:
+        y, weight = y[rows], None if weight is None else weight[rows]
     if count < found.training:
         warnings.warn(
             f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
@@ -120,4 +145,4 @@ def _chosen(
             TableWarning,
             stacklevel=4,
         )
-    return choose_strength(settings, X, y, names, choice)
+    return choose_strength(settings, X, y, names, choice, weight)
