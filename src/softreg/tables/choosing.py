@@ -94,29 +94,45 @@ def fit_model(
     names: NDArray[Any],
     checkpoint: Folder = None,
     choice: Choice = Choice(),  # it is frozen
+    *,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[SoftmaxRegression, Path | None]:
     """The fitted model, and the path that its strength was chosen from, if `settings["strength"]` is "auto".
+
+    `weight` (n,) is how often each row counts, in the objective and in the held-out loss.
 
     With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
     """
     if settings["strength"] != "auto":
-        return fit_at(settings, X, y, names, checkpoint), None
-    found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None)
+        return fit_at(settings, X, y, names, checkpoint, weight), None
+    found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)
     if isinstance(found, SoftmaxRegression):
         return found, path
-    return fit_at({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint), path
+    return fit_at({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint, weight), path
 
 
 def choose_strength(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], choice: Choice
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_],
+    names: NDArray[Any],
+    choice: Choice,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, Path | None]:
     """The strength that these rows choose, and the path that it was chosen from; None where they are too few."""
-    found, path = _best(settings, X, y, names, choice, fitted=False)
+    found, path = _best(settings, X, y, names, choice, fitted=False, weight=weight)
     return float(found.strength if isinstance(found, SoftmaxRegression) else found), path
 
 
 def _best(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], choice: Choice, *, fitted: bool
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_],
+    names: NDArray[Any],
+    choice: Choice,
+    *,
+    fitted: bool,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[SoftmaxRegression | float, Path | None]:
     """The strength, or the model with it where that is at hand and wanted.
 
@@ -134,11 +150,11 @@ def _best(
         return STRENGTH, None
     splits = choice.splits(y, settings["random_state"])
     if sp.issparse(X) and X.shape[1] > WIDE and choice.folds is None:
-        return _held_out(settings, X, y, names, splits[0], choice.rule)
+        return _held_out(settings, X, y, names, splits[0], choice.rule, weight)
     others = {name: value for name, value in settings.items() if name != "strength"}
     search = SoftmaxRegressionCV(cv=splits, rule=choice.rule, **others)  # type: ignore[arg-type]
     search._column_names = names
-    search.fit(X, y)
+    search.fit(X, y, weight)
     model = search.best_estimator_
     model._column_names = names
     return model if fitted else float(model.strength), search.path_
@@ -151,6 +167,7 @@ def _held_out(
     names: NDArray[Any],
     split: tuple[NDArray[np.intp], NDArray[np.intp]],
     rule: str,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, Path]:
     """The strength that is best on one fold held out, among half powers of ten."""
     train, test = split
@@ -163,8 +180,8 @@ def _held_out(
         if strength is None:
             break
         tried = {**settings, "strength": strength, "tol": max(ROUGH, settings["tol"]), "verbose": 0}
-        model = fit_at(tried, X_train, y[train], names)
-        points.append(_point(model, X_test, y[test]))
+        model = fit_at(tried, X_train, y[train], names, weight=None if weight is None else weight[train])
+        points.append(_point(model, X_test, y[test], None if weight is None else weight[test]))
         if told is not None:
             told(points[-1])
     least = min(points, key=lambda point: point.log_loss)
@@ -200,14 +217,19 @@ def _rounded(strength: float) -> float:
     return float(f"{10 ** (round(2 * np.log10(strength)) / 2):.3g}")
 
 
-def _point(model: SoftmaxRegression, X: Any, y: NDArray[np.str_]) -> PathPoint:
-    """What a fit without these rows is worth on them."""
+def _point(
+    model: SoftmaxRegression, X: Any, y: NDArray[np.str_], weight: NDArray[np.float64] | None = None
+) -> PathPoint:
+    """What a fit without these rows is worth on them, where each counts `weight` times."""
     place = np.searchsorted(model.classes_, y)
     known = np.isin(y, model.classes_)
     P = model.predict_proba(X[known])
     loss = -np.log(np.maximum(P[np.arange(len(P)), place[known]], np.finfo(float).tiny))
-    mean, solution = float(loss.mean()), model.solution_
-    error = float(loss.std() / np.sqrt(max(1, len(loss) - 1)))
+    solution = model.solution_
+    share = np.full(len(loss), 1 / len(loss)) if weight is None else weight[known] / weight[known].sum()
+    mean = float(share @ loss)
+    spread = float(np.sqrt((share**2) @ (loss - mean) ** 2))  # the standard error of a weighted mean
+    error = spread * float(np.sqrt(len(loss) / max(1, len(loss) - 1)))
     return PathPoint(
         strength=float(model.strength),
         l1_ratio=float(model.l1_ratio),
@@ -226,9 +248,14 @@ def _point(model: SoftmaxRegression, X: Any, y: NDArray[np.str_]) -> PathPoint:
 
 
 def fit_at(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_] | None, names: NDArray[Any], checkpoint: Folder = None
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_] | None,
+    names: NDArray[Any],
+    checkpoint: Folder = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> SoftmaxRegression:
     """The model at the strength of the settings; X may be batches `(X, labels)`, then without y."""
     model = SoftmaxRegression(**settings)
     model._column_names = names
-    return model.fit(X, y, checkpoint=checkpoint)
+    return model.fit(X, y, weight, checkpoint=checkpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -20,12 +21,11 @@ from softreg.tables.errors import Names, TableError, column_name, column_names
 from softreg.tables.estimator import TableEstimator, warn
 from softreg.tables.grouping import group_codes
 from softreg.tables.kinds import ASKED, Kind, asked_kinds
-from softreg.tables.reader import as_table
-from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.streaming import fit_in_batches, surveyed
 from softreg.tables.survey import Memory, Survey
 from softreg.tables.target import check_labels, labels
+from softreg.tables.training_table import REQUIRED, TrainingTable, old_rows, training_table
 
 
 class TableClassifier(TableEstimator):
@@ -56,7 +56,7 @@ class TableClassifier(TableEstimator):
 
     def __init__(
         self,
-        target: str | int,
+        target: str | int | None = None,
         *,
         drop: Names = (),
         text: Names = (),
@@ -64,7 +64,7 @@ class TableClassifier(TableEstimator):
         number: Names = (),
         date: Names = (),
         groups: str | int | None = None,
-        strength: float | str = 1e-4,
+        strength: float | str = "auto",
         folds: int | None = None,
         rule: str = "min",
         penalty: str | None = "l2",
@@ -96,30 +96,61 @@ class TableClassifier(TableEstimator):
     def fit(
         self,
         data: Any,
-        rows: ArrayLike | None = None,
+        y: Any = None,
         *,
+        target: str | int | None = None,
+        rows: ArrayLike | None = None,
+        sample_weight: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         memory: Memory = "auto",
     ) -> TableClassifier:
-        """Learn schema, encoding and model from a path, a pyarrow table or a data frame; returns `self`.
+        """Learn schema, encoding and model, from a table with its labels or from features X and labels y.
 
-        `rows` (row numbers from 0, or a mask) are the training rows, as from `split_rows`; all where None.
-        Row numbers in messages are those of the whole table. Columns left out are warned of (`TableWarning`).
+        Parameters:
+            data: a path, a pyarrow table, a data frame of pandas or polars, or an array (n, d), whose columns are
+                named by their numbers. It contains the column of labels, or y is given.
+            y: labels (n,) by position: a series (its index is ignored), an array or a list of text, integers, booleans,
+                dates, categories or numbers. A column of `data` that is named as the target is then no feature.
+            target: the name of the column of labels, where the constructor does not have it.
+            rows: row numbers from 0, or a mask: the rows to train on, as from `split_rows`; all where None.
+            sample_weight: (n,), how often each row of `data` counts in the objective and in the choice of the strength;
+                a row of the weight 0 is left out. What is learned of the columns (kinds, means, deviations, levels,
+                terms) counts each of the other rows once.
+            checkpoint: a folder from which the same call resumes an interrupted fit.
+            memory: files of more than 512 MB (compressed ones count four times; "low": all files) are read in batches
+                and never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows; means,
+                levels, terms and weights are those of all rows. With "high" every table is read as a whole.
 
-        Files of more than 512 MB (compressed ones count four times; `memory="low"`: all files) are read in batches and
-        never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows, means, levels,
-        terms and weights are those of all rows. With `memory="high"` every table is read as a whole. `checkpoint` names
-        a folder from which the same call resumes an interrupted fit.
+        Returns `self`. Columns left out are warned of (`TableWarning`). Row numbers in messages are those of the whole
+        table.
 
-        Raises `TableError` for a table that cannot be learned from, naming column, row and value.
+        Raises `TableError` for a table that cannot be learned from, naming column, row and value, and `ValueError` for
+        weights that are negative, not finite or of another number than the rows.
+
+        Example:
+            >>> X, y = np.array([[20.0], [60.0], [25.0], [55.0]]), np.array([0, 1, 0, 1])
+            >>> TableClassifier(strength=0.01).fit(X, y).predict(X)
+            array([0, 1, 0, 1])
         """
-        choice, target = Choice(self.folds, self.rule), column_name(self.target, "target")
+        choice, name = Choice(self.folds, self.rule), self._target(target)
         choice.check()
-        found = surveyed(data, rows, target, memory, self.random_state, self._unused())
+        if old_rows(data, y, name):
+            said = "fit(data, rows) is now fit(data, rows=rows); the second argument is y, the labels."
+            warnings.warn(said, DeprecationWarning, stacklevel=2)
+            y, rows = None, y
+        if y is None and name is None:
+            raise TableError(REQUIRED)
+        weighted = {"y": y, "sample_weight": sample_weight}
+        found = surveyed(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
-        table = as_table(data, unused=self._unused())
-        chosen = row_numbers(rows, table.num_rows)
+        given = training_table(data, y, name, rows, sample_weight, self._unused(name))
+        return self._fit_in_memory(given, checkpoint, choice)
+
+    def _fit_in_memory(
+        self, given: TrainingTable, checkpoint: str | os.PathLike[str] | None, choice: Choice
+    ) -> TableClassifier:
+        table, target, chosen = given.table, given.target, given.rows
         y = labels(table, target)
         if table.num_rows == 0:
             raise TableError("The table has no rows; there is nothing to learn from.")
@@ -134,8 +165,9 @@ class TableClassifier(TableEstimator):
         encoder = Encoder.learn(schema, table, chosen)
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
-        model, path = fit_model(self._settings(np.unique(y).tolist()), X, y, names, checkpoint, choice)
-        return self._finish(schema, encoder, model, path, table.schema)
+        settings = self._settings(np.unique(y).tolist())
+        model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)
+        return self._finish(schema, encoder, model, path, table.schema, given.label_dtype)
 
     def _fit_in_batches(
         self, found: Survey, checkpoint: str | os.PathLike[str] | None, choice: Choice
@@ -153,13 +185,19 @@ class TableClassifier(TableEstimator):
         return {**settings, "class_weight": label_types.weights_by_name(self.class_weight, classes)}
 
     def _finish(
-        self, schema: Schema, encoder: Encoder, model: SoftmaxRegression, path: Path | None, types: Any
+        self,
+        schema: Schema,
+        encoder: Encoder,
+        model: SoftmaxRegression,
+        path: Path | None,
+        types: Any,
+        dtype: np.dtype[Any] | None = None,
     ) -> TableClassifier:
         warn(schema.warnings)  # where warnings are errors, nothing is set
-        kind = label_types.label_type(types.field(schema.target).type)
+        kind = label_types.field_label_type(types.field(schema.target), model.classes_.tolist())
         label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
-        self._take_model(model, kind)
+        self._take_model(model, kind, dtype)
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -189,6 +227,11 @@ class TableClassifier(TableEstimator):
     def _groups(self) -> str | None:
         return None if self.groups is None else column_name(self.groups, "groups")
 
-    def _unused(self) -> set[str]:
+    def _target(self, given: str | int | None) -> str | None:
+        """The name of the column of labels: that of the call, else that of the constructor."""
+        name = self.target if given is None else given
+        return None if name is None else column_name(name, "target")
+
+    def _unused(self, target: str | None) -> set[str]:
         """Columns of which no value is looked at."""
-        return set(column_names(self.drop)) - {self._groups(), self.target}
+        return set(column_names(self.drop)) - {self._groups(), target}

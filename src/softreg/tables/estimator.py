@@ -8,19 +8,33 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
 
 from softreg.models import Inference, Path, SoftmaxRegression, infer
+from softreg.models.weights import in_bounds, sample_weights
 from softreg.tables import label_types
+from softreg.tables.array_input import is_array
 from softreg.tables.changes import encoded_changes
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.errors import TableError, TableWarning, listed
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema
 from softreg.tables.target import known_labels, labels
+from softreg.tables.training_table import codes_of_labels
 from softreg.tables.unseen import UnseenLevels
+
+
+class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
+    """A `TableClassifier` was used before `fit`.
+
+    Example:
+        >>> issubclass(NotFittedTable, ValueError)
+        True
+    """
 
 
 class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -32,7 +46,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         True
     """
 
-    target: str | int
+    target: str | int | None
     schema_: Schema
     encoder_: Encoder
     model_: SoftmaxRegression
@@ -59,11 +73,42 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         most_likely = self.predict_proba(data).argmax(axis=1)
         return np.asarray(self.classes_[most_likely])
 
+    def predict_log_proba(self, data: Any) -> NDArray[np.float64]:
+        """Logarithms of the probabilities (n, q) in nats; finite where a probability itself would round to 0."""
+        X = self.encode(data)
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes_)))
+        return np.asarray(self.model_.predict_log_proba(X))
+
+    def decision_function(self, data: Any) -> NDArray[np.float64]:
+        """Logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
+        X = self.encode(data)
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes_)) if len(self.classes_) > 2 else 0)
+        return np.asarray(self.model_.decision_function(X))
+
+    def score(self, data: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy: the share of rows whose label is the most probable one, weighted by `sample_weight` (n,).
+
+        The labels are y (n,), or the column of the target in `data` where y is None. A label that is no class of the
+        model counts as wrong. Raises `TableError` where there are no labels.
+        """
+        table = self._table(data)
+        classes, target = self.model_.classes_.tolist(), self.schema_.target
+        if y is None and target not in table.column_names:
+            raise TableError(
+                f"There is nothing to compare with: pass the labels, score(X, y), or a table with {target!r}."
+            )
+        codes = (
+            known_labels(table, target, classes) if y is None else codes_of_labels(table.num_rows, y, target, classes)
+        )
+        hit = self.predict_proba(table).argmax(axis=1) == codes
+        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(hit)))
+        return float(np.average(hit, weights=weight))
+
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
-        self._check_fitted()
-        used = {column.name for column in self.schema_.features}
-        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
+        table = self._table(data)
         warn(self.schema_.match(table))
         unseen = UnseenLevels()
         X = self.encoder_.encode(table, unseen=unseen)
@@ -101,16 +146,57 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "schema_"):
-            raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedTable("This TableClassifier is not fitted yet; call fit with a table first.")
 
-    def _take_model(self, model: SoftmaxRegression, kind: str) -> None:
-        self.classes_ = label_types.typed_labels(model.classes_, kind)
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "schema_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+    @property
+    def n_features_in_(self) -> int:
+        """How many columns X had: all of the table but the target, those that are no features among them."""
+        return len(self._columns_in())
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """The names of these columns (n_features_in_,); there is no such attribute where they are numbered."""
+        names = self._columns_in()
+        if names == [str(place) for place in range(len(names))]:
+            raise AttributeError("The columns that this TableClassifier was fitted to have numbers, not names.")
+        return np.array(names, dtype=object)
+
+    def _columns_in(self) -> list[str]:
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError("This TableClassifier is not fitted yet, so it has seen no columns.")
+        return [column.name for column in self.schema_.columns if column.name != self.schema_.target]
+
+    def _table(self, data: Any) -> pa.Table:
+        """New rows as a table; the columns of an array, which have no names, are those of training in their order."""
+        self._check_fitted()
+        used = {column.name for column in self.schema_.features}
+        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
+        if not is_array(data):
+            return table
+        names = self._columns_in()
+        if table.num_columns != len(names):
+            raise TableError(
+                f"X has {table.num_columns} features, but {type(self).__name__} is expecting {len(names)} features as "
+                "input: the columns of an array are matched by their place."
+            )
+        if names != table.column_names:
+            said = "X does not have valid feature names, but the model was fitted with names; columns are taken in the"
+            warn([f"{said} order of training: {listed(names)}"])
+        return table.rename_columns(names)
+
+    def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
+        self.classes_ = label_types.in_dtype(label_types.typed_labels(model.classes_, kind), dtype)
         self.model_, self.label_type_ = model, kind
         self.feature_names_out_ = self.encoder_.feature_names_out
-
-    def __repr__(self) -> str:
-        return f"TableClassifier(target={self.target!r}, strength={self.strength!r}, penalty={self.penalty!r})"
 
 
 def warn(messages: Sequence[str]) -> None:

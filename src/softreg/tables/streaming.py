@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.batches import Coded
+from softreg.models.weights import sample_weights
 from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
@@ -20,7 +21,7 @@ from softreg.tables.kinds import Kind
 from softreg.tables.reader import OpenTable, open_table
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.sources import is_source
-from softreg.tables.survey import Memory, Survey, chosen_rows, is_large, survey
+from softreg.tables.survey import Memory, Rows, Survey, chosen_rows, is_large, survey
 
 CELLS = 1 << 24
 """Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
@@ -30,7 +31,7 @@ LEAST = 1000
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Batches (X, labels) of the training rows, encoded as they are read; each `iter` begins anew."""
+    """Batches (X, labels) of the training rows, with weights as a third where rows have them; each `iter` begins anew."""
 
     found: Survey
     encoder: Encoder
@@ -40,18 +41,32 @@ class EncodedRows:
         """How many rows there are."""
         return self.found.training
 
-    def __iter__(self) -> Iterator[tuple[Any, Coded]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         target = self.found.target
-        for batch, places in self.found.batches([*(code.name for code in self.encoder.codes), target]):
+        weight = self.found.weight
+        for batch, places, first in self.found.numbered([*(code.name for code in self.encoder.codes), target]):
             X = self.encoder.encode(batch, places)
             values, codes = self.found.labels(batch)
-            yield X, Coded(values, codes[places])
+            y = Coded(values, codes[places])
+            yield (X, y) if weight is None else (X, y, weight[first + places])
 
 
 def surveyed(
-    data: Any, rows: Any, target: str, memory: Memory, seed: int | None, unused: Iterable[str] = ()
+    data: Any,
+    rows: Any,
+    target: str | None,
+    memory: Memory,
+    seed: int | None,
+    unused: Iterable[str] = (),
+    *,
+    y: Any = None,
+    sample_weight: Any = None,
 ) -> Survey | None:
-    """The survey of a table that is to be trained on in batches; None for one that memory is to hold."""
+    """The survey of a table that is to be trained on in batches; None for one that memory is to hold.
+
+    `sample_weight` (n,) is one number for each row; rows of the weight 0 are left out. Raises `TableError` for labels
+    `y` beside such a table, whose labels are a column of it.
+    """
     if isinstance(data, Survey):
         return data
     if is_source(data):
@@ -62,7 +77,35 @@ def surveyed(
         return None
     if not is_large(data, memory):
         return None
-    return survey(data.ignoring(unused), target, None if rows is None else chosen_rows(rows), seed=seed or 0)
+    if y is not None or target is None:
+        raise TableError(
+            "This table is read in batches, where the labels are a column of it: give its name, target='column', in "
+            "place of y, or read the table as a whole: memory='high'."
+        )
+    chosen, weight = None if rows is None else chosen_rows(rows), None
+    if sample_weight is not None:
+        weight = sample_weights(sample_weight, len(np.atleast_1d(sample_weight)))
+        chosen = _counted(chosen, weight)
+    found = survey(data.ignoring(unused), target, chosen, seed=seed or 0)
+    if weight is not None and len(weight) != found.rows:
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape}, expected {(found.rows,)}: one weight for each of the "
+            f"{found.rows:,} rows."
+        )
+    found.weight = weight
+    return found
+
+
+def _counted(chosen: Rows | None, weight: NDArray[np.float64]) -> Rows:
+    """The chosen rows whose weight is above zero."""
+
+    def asked(first: int, count: int) -> NDArray[np.bool_]:
+        mask = np.ones(count, dtype=bool) if chosen is None else chosen(first, count)
+        own = weight[first : first + count] > 0
+        mask[: len(own)] &= own
+        return mask
+
+    return asked
 
 
 def fit_in_batches(
@@ -117,4 +160,5 @@ def _chosen(
             TableWarning,
             stacklevel=4,
         )
-    return choose_strength(settings, X, y, names, choice)
+    weight = None if found.weight is None else found.weight[found.numbers if rows is None else found.numbers[rows]]
+    return choose_strength(settings, X, y, names, choice, weight)

@@ -148,6 +148,9 @@ class Survey:
     held: pa.Table | None = None
     held_numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
+    weight: NDArray[np.float64] | None = None
+    """How often each row of the table counts, where rows have weights."""
+
     def mask(self, first: int, count: int) -> NDArray[np.bool_]:
         """Which rows of a run are trained on."""
         mask = self.chosen(first, count)
@@ -178,12 +181,16 @@ class Survey:
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
         """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
+        yield from ((batch, places) for batch, places, _ in self.numbered(columns))
+
+    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64], int]]:
+        """The same with the number of the first row of each batch."""
         first = 0
         for batch in self.source.batches(columns):
             places = np.flatnonzero(self.mask(first, batch.num_rows))
-            first += batch.num_rows
             if len(places):
-                yield batch, places
+                yield batch, places, first
+            first += batch.num_rows
 
     def where(self, number: int) -> str:
         """The row of a number, in words: its file and its number there."""
