@@ -26,6 +26,7 @@ from softreg.tables.streaming import fit_in_batches, surveyed
 from softreg.tables.survey import Memory, Survey
 from softreg.tables.target import check_labels, labels
 from softreg.tables.training_table import REQUIRED, TrainingTable, old_rows, training_table
+from softreg.tables.weighted_encoding import weighted_encoder
 
 
 class TableClassifier(TableEstimator):
@@ -114,8 +115,10 @@ class TableClassifier(TableEstimator):
             target: the name of the column of labels, where the constructor does not have it.
             rows: row numbers from 0, or a mask: the rows to train on, as from `split_rows`; all where None.
             sample_weight: (n,), how often each row of `data` counts in the objective and in the choice of the strength;
-                a row of the weight 0 is left out. What is learned of the columns (kinds, means, deviations, levels,
-                terms) counts each of the other rows once.
+                a row of the weight 0 is left out, and one of the weight 2 is the row given twice, in the means and
+                deviations that numbers are standardised by as well. The folds of the choice of the strength, and the
+                kinds, levels, terms and normal scores of columns, count each of the other rows once. In batches,
+                means and deviations are those without weights.
             checkpoint: a folder from which the same call resumes an interrupted fit.
             memory: files of more than 512 MB (compressed ones count four times; "low": all files) are read in batches
                 and never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows; means,
@@ -154,15 +157,17 @@ class TableClassifier(TableEstimator):
         y = labels(table, target)
         if table.num_rows == 0:
             raise TableError("The table has no rows; there is nothing to learn from.")
-        check_labels(y, target)
+        check_labels(y, target, single=given.separate)
         y = y if chosen is None else y[chosen]
         if (y == y[0]).all():  # of several classes, the training rows hold one
-            check_labels(y, target)
+            check_labels(y, target, single=given.separate)
         groups = self._groups()
         if groups is not None:
             choice = replace(choice, groups=group_codes(table, groups, target, chosen))
         schema = learn_schema(table, target, drop=self._dropped(), rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
+        if given.row_weight is not None:
+            encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
         settings = self._settings(np.unique(y).tolist())

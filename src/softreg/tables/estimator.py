@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -170,6 +171,13 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise AttributeError("The columns that this TableClassifier was fitted to have numbers, not names.")
         return np.array(names, dtype=object)
 
+    @property
+    def n_iter_(self) -> int:
+        """Iterations of the solver in the final fit."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError("This TableClassifier is not fitted yet.")
+        return int(self.model_.n_iter_)
+
     def _columns_in(self) -> list[str]:
         if not self.__sklearn_is_fitted__():
             raise AttributeError("This TableClassifier is not fitted yet, so it has seen no columns.")
@@ -200,6 +208,9 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def warn(messages: Sequence[str]) -> None:
-    """Give each message as a `TableWarning`."""
+    """Give each message as a `TableWarning` at the first line outside softreg that led to it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "softreg":
+        frame, level = frame.f_back, level + 1
     for message in messages:
-        warnings.warn(message, TableWarning, stacklevel=4)
+        warnings.warn(message, TableWarning, stacklevel=level - 1)

@@ -31,7 +31,7 @@ LEAST = 1000
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Batches (X, labels) of the training rows, with weights as a third where rows have them; each `iter` begins anew."""
+    """Batches (X, labels) or (X, labels, weights) of the training rows, encoded as read; each `iter` begins anew."""
 
     found: Survey
     encoder: Encoder

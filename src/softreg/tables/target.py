@@ -112,21 +112,23 @@ def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArra
     return np.asarray(found[codes])
 
 
-def check_labels(y: NDArray[np.str_], target: str) -> None:
+def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> None:
     """Refuse labels that no classifier can learn from.
 
     Raises `TableError`: one class only; more classes than 20 and than half of the rows (a tenth of the rows
-    where every label is a number); a class with a single row.
+    where every label is a number); a class with a single row, unless `single` allows it.
 
     Example:
         >>> check_labels(np.array(["no", "no"]), "buys")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         softreg.tables.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
     """
-    check_counts(*np.unique(y, return_counts=True), len(y), target)
+    check_counts(*np.unique(y, return_counts=True), len(y), target, single=single)
 
 
-def check_counts(classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, target: str) -> None:
+def check_counts(
+    classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, target: str, *, single: bool = False
+) -> None:
     """The same as `check_labels`, for the different labels of n rows and how often each occurs."""
     if len(classes) == 1:
         raise TableError(
@@ -135,18 +137,18 @@ def check_counts(classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, t
         )
     numeric = bool(parse_numbers(pa.array(classes.tolist(), pa.large_string()))[1].all())
     if len(classes) > max(SMALL, n / (10 if numeric else 2)):
-        kind = "a number to regress on" if numeric else "an identifier or free text"
+        kind = "a number to regress on, a continuous target" if numeric else "an identifier or free text"
         raise TableError(
             f"The target {shown(target)} has {len(classes):,} different values in {plural(n, 'row')}, "
             f"such as {listed(classes[:3])}; it looks like {kind}, not like classes. Choose another column, "
             "or group its values into classes first."
         )
-    single = classes[counts == 1]
-    if len(single):
-        what = "the class" if len(single) == 1 else f"{len(single):,} classes"
-        only = "a single row" if len(single) == 1 else "a single row each"
+    lone = classes[counts == 1]
+    if len(lone) and not single:
+        what = "the class" if len(lone) == 1 else f"{len(lone):,} classes"
+        only = "a single row" if len(lone) == 1 else "a single row each"
         raise TableError(
-            f"The target {shown(target)} has {only} for {what} {listed(single)}; a class needs at least two "
+            f"The target {shown(target)} has {only} for {what} {listed(lone)}; a class needs at least two "
             "rows, one to learn from and one to test on. Add rows, merge the class with another, or remove "
             "its row."
         )

@@ -42,6 +42,8 @@ class TrainingTable:
     rows: NDArray[np.int64] | None
     weight: NDArray[np.float64] | None
     label_dtype: np.dtype[Any] | None
+    separate: bool = False
+    """Whether the labels were given beside the features."""
 
     @property
     def row_weight(self) -> NDArray[np.float64] | None:
@@ -65,15 +67,16 @@ def training_table(
         raise TableError(REQUIRED)
     chosen = row_numbers(rows, table.num_rows)
     if sample_weight is None:
-        return TrainingTable(table, target, chosen, None, dtype)
+        return TrainingTable(table, target, chosen, None, dtype, y is not None)
     weight = sample_weights(sample_weight, table.num_rows)
     chosen = np.arange(table.num_rows) if chosen is None else chosen
     counted = chosen[weight[chosen] > 0]
     if len(counted) == 0:
         raise ValueError("all sample weights of the rows to train on are zero, so there is nothing to fit.")
     if len(np.unique(weight[counted])) == 1:  # equal weights change nothing
-        return TrainingTable(table, target, counted if len(counted) < table.num_rows else None, None, dtype)
-    return TrainingTable(table, target, counted, weight, dtype)
+        rest = counted if len(counted) < table.num_rows else None
+        return TrainingTable(table, target, rest, None, dtype, y is not None)
+    return TrainingTable(table, target, counted, weight, dtype, y is not None)
 
 
 def with_labels(table: pa.Table, y: Any, target: str | None) -> tuple[pa.Table, str, np.dtype[Any] | None]:
