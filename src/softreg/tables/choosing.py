@@ -38,6 +38,8 @@ SLIGHT = 0.1
 """Standard errors that the last half power of ten must have gained to be followed by another."""
 ROUGH = 1e-4
 """Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
+UNPENALISED = (None, "firth")
+"""Penalties without a strength."""
 STRENGTH = 1e-4
 """What a table gets that is too small for folds."""
 
@@ -92,7 +94,18 @@ class Choice:
             warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
             splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
             found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
-        return [(train, test) for train, test in found if len(test)]
+        return _without_single(found, y)
+
+
+def _without_single(
+    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """The folds with test rows, where a class of a single row is trained on in all of them, and judged in none."""
+    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
+    single = np.flatnonzero(counts[place] == 1)
+    if len(single):
+        folds = [(np.union1d(train, single), np.setdiff1d(test, single)) for train, test in folds]
+    return [(train, test) for train, test in folds if len(test)]
 
 
 def _usable(folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]) -> Any:
@@ -126,6 +139,8 @@ def fit_model(
 
     With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
     """
+    if settings["penalty"] in UNPENALISED and settings["strength"] == "auto":
+        settings = {**settings, "strength": 0.0}  # there is none to choose
     if settings["strength"] != "auto":
         return fit_at(settings, X, y, names, checkpoint, weight), None
     found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from softreg.models import SoftmaxRegression
 from softreg.models.selection_state import path_from_state, path_state
+from softreg.models.splitters import describe, revive
 from softreg.tables import label_types
 from softreg.tables.errors import column_names
 from softreg.tables.kinds import ASKED
+from softreg.tables.label_rows import NO_RARE, RareClasses
 from softreg.tables.predicting import MODEL, schema_and_encoder
 
 REGRESSION = (
@@ -25,8 +27,8 @@ REGRESSION = (
     "verbose",
 )
 """The parameters of `TableClassifier` that are those of its regression."""
-CHOICE = {"groups": None, "folds": None, "rule": "min"}
-"""The parameters of the choice of the strength, with their defaults."""
+CHOICE = {"groups": None, "folds": None, "rule": "min", "time": None, "missing_target": "drop", "rare": "keep"}
+"""The parameters of the choice of rows and of the strength, with their defaults."""
 
 
 def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -39,7 +41,13 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         "asked": {name: kind.value for name, kind in model._asked().items()},
         "model": regression,
         "labels": model.label_type_,
-        "choice": {**{name: getattr(model, name) for name in CHOICE}, "groups": model._groups()},
+        "choice": {
+            **{name: getattr(model, name) for name in CHOICE},
+            **{name: model._name(name) for name in ("groups", "time")},
+            "scoring": describe(model.scoring),
+            "features": None if model.features is None else list(column_names(model.features)),
+        },
+        "pooled": {"labels": list(model.rare_.labels), "pool": model.rare_.pool} if model.rare_.how == "pool" else None,
         "path": None if model.path_ is None else path_state(model.path_),
     }
     return {MODEL + name: array for name, array in arrays.items()}, state
@@ -65,7 +73,11 @@ def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str
     kinds: dict[str, Any] = {kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in ASKED}
     choice = metadata.get("choice", {})  # files of earlier versions have none
     kept |= {name: choice.get(name, default) for name, default in CHOICE.items()}
+    kept["scoring"], features = revive(choice.get("scoring", "log_loss")), choice.get("features")
+    kept["features"] = None if features is None else tuple(features)
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
     self.schema_, self.encoder_, self.path_ = schema, encoder, path
+    pooled = metadata.get("pooled")
+    self.rare_ = NO_RARE if not pooled else RareClasses(tuple(pooled["labels"]), "pool", str(pooled["pool"]))
     self._take_model(model, str(metadata.get("labels", label_types.TEXT)))  # labels were text in earlier versions
     return self

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
 
 from softreg.models import Inference, Path, SoftmaxRegression, infer
+from softreg.models.weights import in_bounds, sample_weights
 from softreg.tables import label_types
+from softreg.tables.array_input import is_array
 from softreg.tables.changes import encoded_changes
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.errors import TableError, TableWarning, listed
+from softreg.tables.label_rows import NO_RARE, UNLABELLED, RareClasses, pooled_labels
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema
-from softreg.tables.target import known_labels, labels
+from softreg.tables.target import labels
+from softreg.tables.training_table import codes_of_labels
 from softreg.tables.unseen import UnseenLevels
+
+
+class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
+    """A `TableClassifier` was used before `fit`.
+
+    Example:
+        >>> issubclass(NotFittedTable, ValueError)
+        True
+    """
 
 
 class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -32,7 +48,8 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         True
     """
 
-    target: str | int
+    target: str | int | None
+    missing_target: str
     schema_: Schema
     encoder_: Encoder
     model_: SoftmaxRegression
@@ -40,6 +57,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     label_type_: str = label_types.TEXT
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
+    rare_: RareClasses = NO_RARE
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
         """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
@@ -59,11 +77,47 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         most_likely = self.predict_proba(data).argmax(axis=1)
         return np.asarray(self.classes_[most_likely])
 
+    def predict_log_proba(self, data: Any) -> NDArray[np.float64]:
+        """Logarithms of the probabilities (n, q) in nats; finite where a probability itself would round to 0."""
+        X = self.encode(data)
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes_)))
+        return np.asarray(self.model_.predict_log_proba(X))
+
+    def decision_function(self, data: Any) -> NDArray[np.float64]:
+        """Logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
+        X = self.encode(data)
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes_)) if len(self.classes_) > 2 else 0)
+        return np.asarray(self.model_.decision_function(X))
+
+    def score(self, data: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy: the share of rows whose label is the most probable one, weighted by `sample_weight` (n,).
+
+        The labels are y (n,), or the column of the target in `data` where y is None. A label that is no class of the
+        model counts as wrong, and rows without a label are left out. Raises `TableError` where there are no labels.
+        """
+        table = self._table(data)
+        classes, target = self.model_.classes_.tolist(), self.schema_.target
+        if y is None and target not in table.column_names:
+            raise TableError(
+                f"There is nothing to compare with: pass the labels, score(X, y), or a table with {target!r}."
+            )
+        codes = (
+            pooled_labels(table, target, classes, self.rare_, self.missing_target)
+            if y is None
+            else codes_of_labels(table.num_rows, y, target, classes)
+        )
+        weight = np.ones(len(codes)) if sample_weight is None else sample_weights(sample_weight, len(codes))
+        labelled = codes != UNLABELLED
+        if not labelled.any():
+            raise TableError(f"No row has a label in {target!r}, so that there is nothing to compare with.")
+        hit = self.predict_proba(table).argmax(axis=1) == codes
+        return float(np.average(hit[labelled], weights=in_bounds(weight[labelled])))
+
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
-        self._check_fitted()
-        used = {column.name for column in self.schema_.features}
-        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
+        table = self._table(data)
         warn(self.schema_.match(table))
         unseen = UnseenLevels()
         X = self.encoder_.encode(table, unseen=unseen)
@@ -93,27 +147,86 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = as_table(data)
         chosen = row_numbers(rows, table.num_rows)
         classes = self.model_.classes_.tolist()
-        codes = known_labels(table, self.schema_.target, classes)
-        y = labels(table, self.schema_.target) if (codes < 0).any() else self.model_.classes_[codes]
+        codes = pooled_labels(table, self.schema_.target, classes, self.rare_, self.missing_target)
+        left_out = self.rare_.labels if self.rare_.how == "drop" else ()
+        used = codes != UNLABELLED
+        y = self.model_.classes_[codes]
+        if (codes[used] < 0).any():
+            y = labels(table.filter(pa.array(used)), self.schema_.target)
+            y = np.append(y, "")[np.where(used, np.cumsum(used) - 1, -1)]
+            used &= ~np.isin(y, left_out)
+        if not used.all():
+            chosen = np.flatnonzero(used) if chosen is None else chosen[used[chosen]]
         X = self.encoder_.transform(table, chosen)
         against = None if reference is None else label_types.class_name(reference, classes)
         found = infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
         return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "schema_"):
-            raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedTable("This TableClassifier is not fitted yet; call fit with a table first.")
 
-    def _take_model(self, model: SoftmaxRegression, kind: str) -> None:
-        self.classes_ = label_types.typed_labels(model.classes_, kind)
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "schema_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+    @property
+    def n_features_in_(self) -> int:
+        """How many columns X had: all of the table but the target, those that are no features among them."""
+        return len(self._columns_in())
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """The names of these columns (n_features_in_,); there is no such attribute where they are numbered."""
+        names = self._columns_in()
+        if names == [str(place) for place in range(len(names))]:
+            raise AttributeError("The columns that this TableClassifier was fitted to have numbers, not names.")
+        return np.array(names, dtype=object)
+
+    @property
+    def n_iter_(self) -> int:
+        """Iterations of the solver in the final fit."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError("This TableClassifier is not fitted yet.")
+        return int(self.model_.n_iter_)
+
+    def _columns_in(self) -> list[str]:
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError("This TableClassifier is not fitted yet, so it has seen no columns.")
+        return [column.name for column in self.schema_.columns if column.name != self.schema_.target]
+
+    def _table(self, data: Any) -> pa.Table:
+        """New rows as a table; the columns of an array, which have no names, are those of training in their order."""
+        self._check_fitted()
+        used = {column.name for column in self.schema_.features}
+        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
+        if not is_array(data):
+            return table
+        names = self._columns_in()
+        if table.num_columns != len(names):
+            raise TableError(
+                f"X has {table.num_columns} features, but {type(self).__name__} is expecting {len(names)} features as "
+                "input: the columns of an array are matched by their place."
+            )
+        if names != table.column_names:
+            said = "X does not have valid feature names, but the model was fitted with names; columns are taken in the"
+            warn([f"{said} order of training: {listed(names)}"])
+        return table.rename_columns(names)
+
+    def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
+        self.classes_ = label_types.in_dtype(label_types.typed_labels(model.classes_, kind), dtype)
         self.model_, self.label_type_ = model, kind
         self.feature_names_out_ = self.encoder_.feature_names_out
 
-    def __repr__(self) -> str:
-        return f"TableClassifier(target={self.target!r}, strength={self.strength!r}, penalty={self.penalty!r})"
-
 
 def warn(messages: Sequence[str]) -> None:
-    """Give each message as a `TableWarning`."""
+    """Give each message as a `TableWarning` at the first line outside softreg that led to it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "softreg":
+        frame, level = frame.f_back, level + 1
     for message in messages:
-        warnings.warn(message, TableWarning, stacklevel=4)
+        warnings.warn(message, TableWarning, stacklevel=level - 1)

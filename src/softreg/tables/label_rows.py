@@ -24,6 +24,8 @@ FEWEST = 2
 """Rows that a class needs for one of them to be held out while another is trained on."""
 POOL = "other"
 """The label of the class that `rare="pool"` makes, unless another class has it."""
+UNLABELLED = -2
+"""The code of a row without a label, beside -1 for an unknown label."""
 SHOWN = 6
 """Row numbers that a note lists, at most."""
 
@@ -168,7 +170,14 @@ class LabelledRows:
         return [note for note in found if note]
 
 
-def labelled_rows(table: pa.Table, target: str, rules: LabelRules = STANDARD, sure: bool = False) -> LabelledRows:
+def labelled_rows(
+    table: pa.Table,
+    target: str,
+    rules: LabelRules = STANDARD,
+    *,
+    sure: bool = False,
+    counted: NDArray[np.bool_] | None = None,
+) -> LabelledRows:
     """The class of each row of a table, by rules for rows without a label and classes of a single row.
 
     Parameters
@@ -181,6 +190,8 @@ def labelled_rows(table: pa.Table, target: str, rules: LabelRules = STANDARD, su
         What is done with such rows and classes.
     sure : bool
         Whether the values are known to be classes, however many they are.
+    counted : array of bool (n,), optional
+        Rows that count, all without it; the others are not used.
 
     Returns
     -------
@@ -200,17 +211,22 @@ def labelled_rows(table: pa.Table, target: str, rules: LabelRules = STANDARD, su
     """
     rules.check()
     values, codes = coded_labels(table, target, missing=rules.missing)
+    unlabelled = codes < 0
+    if counted is not None:
+        unlabelled &= counted
+        codes = np.where(counted, codes, -1)
     same = one_spelling(values)
     names = [same.get(value, value) for value in values]
     counts: dict[str, int] = {}
     for name, count in zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True):
-        counts[name] = counts.get(name, 0) + count
+        if count:
+            counts[name] = counts.get(name, 0) + count
     check_labelled(counts, len(codes), target, sure=sure)
     rare = rare_classes(counts, target, rules)
     merged = rare.merged(names)
     y = np.array([*(merged.get(name, "") for name in names), ""], dtype=np.str_)[codes]
     used = np.array([*(name in merged for name in names), False])[codes]
-    return LabelledRows(y, used, np.flatnonzero(codes < 0), rare, target)
+    return LabelledRows(y, used, np.flatnonzero(unlabelled), rare, target)
 
 
 def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool = False) -> None:
@@ -295,4 +311,4 @@ def pooled_labels(
     found: Any = Known([*classes, *pooled]).find(text_array(values), typed=typed)
     if pooled and rare is not None:
         found = np.where(found >= len(classes), list(classes).index(rare.pool), found)
-    return np.asarray(np.append(found, -2)[codes], dtype=np.int64)
+    return np.asarray(np.append(found, UNLABELLED)[codes], dtype=np.int64)

@@ -16,6 +16,7 @@ from softreg.tables.judging import judge
 from softreg.tables.kinds import FEATURES, Column, Kind
 from softreg.tables.row_index import index_columns
 from softreg.tables.target import labels
+from softreg.tables.typed_text import is_untyped
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
@@ -149,7 +150,7 @@ def learn_schema(
         elif name in index and name not in asked:
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
-            columns.append(judge(name, table.column(name), rows, asked.get(name)))
+            columns.append(judge(name, table.column(name), rows, asked.get(name), typed=_typed(table, name)))
     _refuse_constants(columns, table, rows, asked)
     schema = Schema(target, tuple(columns))
     if not schema.features:
@@ -227,4 +228,8 @@ def _refuse_constants(
 
 
 def _constant(name: str, table: pa.Table, asked: Mapping[str, Kind]) -> bool:
-    return judge(name, table.column(name), asked=asked.get(name)).kind is Kind.CONSTANT
+    return judge(name, table.column(name), asked=asked.get(name), typed=_typed(table, name)).kind is Kind.CONSTANT
+
+
+def _typed(table: pa.Table, name: str) -> bool:
+    return not is_untyped(table.schema.field(name))

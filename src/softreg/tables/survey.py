@@ -113,6 +113,9 @@ class Survey:
     held: pa.Table | None = None
     held_numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
+    weight: NDArray[np.float64] | None = None
+    """How often each row of the table counts, where rows have weights."""
+
     def mask(self, first: int, count: int) -> NDArray[np.bool_]:
         """Which rows of a run are trained on."""
         mask = self.chosen(first, count)
@@ -151,12 +154,23 @@ class Survey:
         found = np.append(own[self._known.find(text_array(values))], -1)
         return self.classes, found[codes]
 
-    def row_weights(self, table: pa.Table | pa.RecordBatch) -> NDArray[np.float64] | None:
-        """The weight of each row (n,) of a batch or sample of the table; None where there is no column of weights."""
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """The column of weights, if there is one."""
+        return () if self.weights is None else (self.weights,)
+
+    def row_weights(
+        self, table: pa.Table | pa.RecordBatch, numbers: NDArray[np.int64], places: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64] | None:
+        """The weights of some rows of a batch or sample of the table; None where rows have no weights.
+
+        `numbers` are those of these rows in the whole table, and `places` those in the batch, all of it where None.
+        """
         if self.weights is None:
-            return None
+            return None if self.weight is None else self.weight[numbers]
         whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-        return weight_column(whole, self.weights, self.target, where_of(table))
+        found = weight_column(whole, self.weights, self.target, where_of(table))
+        return found if places is None else found[places]
 
     @property
     def notes(self) -> list[str]:
@@ -186,12 +200,16 @@ class Survey:
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
         """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
+        yield from ((batch, places) for batch, places, _ in self.numbered(columns))
+
+    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64], int]]:
+        """The same with the number of the first row of each batch."""
         first = 0
         for batch in self.source.batches(columns):
             places = np.flatnonzero(self.mask(first, batch.num_rows))
-            first += batch.num_rows
             if len(places):
-                yield batch, places
+                yield batch, places, first
+            first += batch.num_rows
 
     def where(self, number: int) -> str:
         """The row of a number, in words: its file and its number there."""

@@ -128,11 +128,11 @@ def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArra
     return np.asarray(found[codes])
 
 
-def check_labels(y: NDArray[np.str_], target: str) -> None:
+def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> None:
     """Refuse labels that no classifier can learn from.
 
     Raises `TableError`: one class only; more classes than 20 and than half of the rows (a tenth of the rows
-    where every label is a number); a class with a single row.
+    where every label is a number); a class with a single row, unless `single` allows it.
 
     Example:
         >>> check_labels(np.array(["no", "no"]), "buys")  # doctest: +ELLIPSIS
@@ -141,7 +141,8 @@ def check_labels(y: NDArray[np.str_], target: str) -> None:
     """
     classes, counts = np.unique(y, return_counts=True)
     check_counts(classes, counts, len(y), target)
-    refuse_single(classes[counts == 1].tolist(), target)
+    if not single:
+        refuse_single(classes[counts == 1].tolist(), target)
 
 
 def check_counts(
@@ -164,7 +165,7 @@ def check_counts(
         return
     kind, way = "an identifier or free text", "Choose another column, or group its values into classes first."
     if numeric:
-        kind = "a number to regress on"
+        kind = "a number to regress on, a continuous target"
         way = (
             "softreg predicts classes: cut the number into classes first, at a threshold or at its quantiles (as by "
             "pandas.cut and pandas.qcut), or choose another column."

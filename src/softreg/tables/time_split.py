@@ -12,6 +12,10 @@ from softreg.tables.errors import TableError, no_such_column, plural, shown
 from softreg.tables.values import read_numbers
 
 Codes = NDArray[np.int64]
+TIME_AND_GROUPS = (
+    "Rows are held out either by time or by groups: folds that follow each other in time cannot keep groups together. "
+    "Leave one of the two out."
+)
 FOLDS = 5
 """Folds of an expanding window, where there are as many different times."""
 
