@@ -118,7 +118,7 @@ def test_a_class_is_trained_on_however_rare(tmp_path: Path) -> None:
 
 
 def test_the_room_of_a_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey_module, "ROOM", 10_000)
+    monkeypatch.setattr("softreg.tables.row_keeper.ROOM", 10_000)
     keeper = RowKeeper(1000, 0)
     for first in range(0, 20_000, 500):
         keeper.add(pa.table({"x": np.arange(500.0)}), first, np.ones(500, dtype=bool))

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.probability import mean_auc
 from softreg.rows import Array
 
 OWN = ("log_loss", "brier", "accuracy", "neg_log_loss")
 """Scores computed from the logits that the stack has anyway: less is better for the first two. The last is that of
-scikit-learn, which fails for held-out rows among which some class does not occur."""
+scikit-learn, which fails for held-out rows among which some class does not occur. "roc_auc" is ours, too."""
 
 
 def find_scorer(scoring: Any) -> Callable[..., float] | str:
@@ -28,6 +29,8 @@ def find_scorer(scoring: Any) -> Callable[..., float] | str:
     if isinstance(scoring, str):
         if scoring in OWN:
             return scoring
+        if scoring == "roc_auc":
+            return mean_auc_score
         from sklearn.metrics import get_scorer, get_scorer_names  # not at the top: most who fit need none
 
         if scoring in get_scorer_names():
@@ -39,6 +42,15 @@ def find_scorer(scoring: Any) -> Callable[..., float] | str:
     if not callable(scoring):
         raise ValueError(f"scoring={scoring!r} is neither a name nor a callable scorer(estimator, X, y).")
     return scoring  # type: ignore[no-any-return]
+
+
+def mean_auc_score(estimator: Any, X: Any, y: NDArray[Any], sample_weight: Array | None = None) -> float:
+    """Area under the ROC curve of held-out rows, of several classes the mean of each against the rest.
+
+    Classes that no held-out row has, or all have, are left out of the mean; nan where none is left.
+    """
+    P, known = estimator.predict_proba(X), estimator.classes_
+    return mean_auc(P, np.searchsorted(known, y), sample_weight)
 
 
 def more_is_better(scorer: Callable[..., float] | str) -> bool:

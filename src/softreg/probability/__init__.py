@@ -12,6 +12,7 @@ from softreg.probability.decision import (
     most_likely,
     reject,
 )
+from softreg.probability.discrimination import mean_auc, mean_auc_interval
 from softreg.probability.information import cross_entropy, entropy, kl_divergence, perplexity, surprisal
 from softreg.probability.intervals import score_interval, wilson_interval
 from softreg.probability.labels import Classes, label_probabilities, one_hot
@@ -57,6 +58,8 @@ __all__ = [
     "log_loss",
     "log_softmax",
     "logsumexp",
+    "mean_auc",
+    "mean_auc_interval",
     "most_likely",
     "mutual_information",
     "negative_log_likelihood",

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.probability.decision import most_likely
 from softreg.probability.labels import check_codes
 from softreg.probability.resampling import Interval
+from softreg.probability.scores import check_weights
 from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
@@ -67,7 +68,13 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval
 
 
 def score_interval(
-    scores: ArrayLike, P: ArrayLike, codes: ArrayLike, *, level: float = 0.95, groups: ArrayLike | None = None
+    scores: ArrayLike,
+    P: ArrayLike,
+    codes: ArrayLike,
+    *,
+    level: float = 0.95,
+    groups: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Interval:
     """Interval for the expected score of new rows, such as the log loss, with an exact part for rare mistakes.
 
@@ -95,6 +102,9 @@ def score_interval(
     groups : array-like (n,), optional
         Equal values mark rows that depend on each other; standard errors and the number of rows are then those of
         independent groups. Without it, rows are taken as independent.
+    sample_weight : array-like (n,), optional
+        Weight of each row in the mean; standard errors are then those of a weighted mean, of at most Kish's effective
+        number of rows.
 
     Returns
     -------
@@ -124,8 +134,13 @@ def score_interval(
     y = np.asarray(check_codes(codes, P.shape[1], "codes"), dtype=np.int64)
     if y.shape != (len(P),):
         raise ValueError(f"codes must hold one code for each of {len(P)} rows; seen: shape {y.shape}.")
-    parts = _parts(S, P, y)
-    value = float((parts.base + parts.seen).mean())
+    w = None if sample_weight is None else check_weights(sample_weight, y.shape)
+    if w is not None:
+        kept = w > 0  # rows of the weight 0 are left out, an infinite score among them
+        S, P, y, w = S[kept], P[kept], y[kept], w[kept] / w[kept].mean()
+        groups = None if groups is None else np.asarray(groups)[kept]
+    parts = _parts(S, P, y, np.ones(len(y)) if w is None else w)
+    value = float((parts.w * (parts.base + parts.seen)).mean())
     if not np.isfinite(value):
         return Interval(value, value, value)
     low, high = _distances(parts, level, None if groups is None else np.asarray(groups))
@@ -134,8 +149,12 @@ def score_interval(
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """Scores split by row: `base` (n,), `seen` = miss * extra (n,), `miss` (n,); mean and mean square of a mistake."""
+    """Scores split by row: `base` (n,), `seen` = miss * extra (n,), `miss` (n,); mean and mean square of a mistake.
 
+    `w` (n,) are weights whose mean is 1.
+    """
+
+    w: Floats
     base: Floats
     seen: Floats
     miss: NDArray[np.bool_]
@@ -143,23 +162,23 @@ class _Parts:
     square: float
 
 
-def _parts(S: Floats, P: Floats, y: NDArray[np.int64]) -> _Parts:
+def _parts(S: Floats, P: Floats, y: NDArray[np.int64], w: Floats) -> _Parts:
     at, top = np.arange(len(y)), np.asarray(most_likely(P))
     base = S[at, top]
     with np.errstate(invalid="ignore"):
         extra = S - base[:, None]
     seen = np.where(y == top, 0.0, extra[at, y])
-    weight = np.sqrt(P)
+    weight = np.sqrt(P) * w[:, None]
     weight[at, top] = 0.0
     if not weight.any():  # all probabilities are 0 or 1: any other class is as impossible as the next
-        weight = np.ones_like(P)
+        weight = np.repeat(w[:, None], P.shape[1], axis=1)
         weight[at, top] = 0.0
     total = float(weight.sum())
     if total == 0:  # one class alone: there are no mistakes
-        return _Parts(base, seen, y != top, 0.0, 0.0)
+        return _Parts(w, base, seen, y != top, 0.0, 0.0)
     extra = np.where(weight > 0, extra, 0.0)
     mean, square = float((weight * extra).sum()) / total, float((weight * extra * extra).sum()) / total
-    return _Parts(base, seen, y != top, mean, square)
+    return _Parts(w, base, seen, y != top, mean, square)
 
 
 def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) -> tuple[float, float]:
@@ -168,14 +187,15 @@ def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) 
 
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, but must lie between 0 and 1.")
-    n, tail = len(parts.base), (1 - level) / 2
-    inflation, freedom = design_effect(parts.base + parts.seen, groups)
-    rows, m = n / inflation, float(parts.miss.sum()) / inflation
+    n, tail, w = len(parts.base), (1 - level) / 2, parts.w
+    inflation, freedom = design_effect(parts.base + parts.seen, groups, w)
+    missed = float(w @ parts.miss)
+    rows, m = n / inflation, missed / inflation
     low = float(betaincinv(m, rows - m + 1, tail)) if m > 0 else 0.0
     high = float(betaincinv(m + 1, rows - m, 1 - tail)) if m < rows else 1.0
-    rate, count = m / rows, float(parts.miss.sum()) + PSEUDO_MISTAKES
-    mean = (float(parts.seen.sum()) + PSEUDO_MISTAKES * parts.mean) / count
-    square = (float((parts.seen**2).sum()) + PSEUDO_MISTAKES * parts.square) / count
+    rate, count = m / rows, missed + PSEUDO_MISTAKES
+    mean = (float(w @ parts.seen) + PSEUDO_MISTAKES * parts.mean) / count
+    square = (float(w @ parts.seen**2) + PSEUDO_MISTAKES * parts.square) / count
     if np.isinf(square):
         return 0.0, np.inf
     share = count / (n + 2 * PSEUDO_MISTAKES)
@@ -184,23 +204,26 @@ def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) 
     below, above = ends if mean >= 0 else ends[::-1]
     if n < 2 or freedom < 1:
         return (np.inf, np.inf) if n < 2 else (float(below), float(above))
-    spread = float(parts.base.std(ddof=1)) / np.sqrt(rows) * float(stdtrit(freedom, 1 - tail))
-    r = _correlation(parts.base, parts.seen)
+    rest = parts.base - float(w @ parts.base) / n
+    spread = float(np.sqrt(w @ rest**2 / (n - 1) / rows)) * float(stdtrit(freedom, 1 - tail))
+    r = _correlation(rest, parts.seen - float(w @ parts.seen) / n, w)
     below, above = (float(np.sqrt(max(spread**2 + d * d + 2 * r * spread * d, 0.0))) for d in (below, above))
     return below, above
 
 
-def _correlation(a: Floats, b: Floats) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size > 0 else 0.0
+def _correlation(a: Floats, b: Floats, w: Floats) -> float:
+    size = float(np.sqrt((w @ a**2) * (w @ b**2)))
+    return float(w @ (a * b)) / size if size > 0 else 0.0
 
 
-def design_effect(values: Floats, groups: NDArray[np.generic] | None) -> tuple[float, float]:
-    """Factor by which the variance of a mean grows because rows of a group depend on each other; degrees of freedom.
+def design_effect(
+    values: Floats, groups: NDArray[np.generic] | None, weights: Floats | None = None
+) -> tuple[float, float]:
+    """Factor by which the variance of a mean grows because rows are of groups, or of weights; degrees of freedom.
 
-    `G / (G - 1) sum_g (sum_{i in g} (v_i - mean))^2 / sum_i (v_i - mean)^2`, at least 1, with G groups and G - 1
-    degrees of freedom; (1, n - 1) without groups.
+    `G / (G - 1) sum_g (sum_{i in g} w_i (v_i - mean))^2 / sum_i w_i (v_i - mean)^2`, with G groups, G - 1 degrees of
+    freedom and weights w of mean 1; at least Kish's factor `n sum_i w_i^2 / (sum_i w_i)^2` for weights, which is 1
+    without. Without groups each row is one.
 
     Parameters
     ----------
@@ -208,6 +231,8 @@ def design_effect(values: Floats, groups: NDArray[np.generic] | None) -> tuple[f
         One number a row.
     groups : array (n,) or None
         Equal values mark rows of one group.
+    weights : array (n,) or None
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -218,17 +243,23 @@ def design_effect(values: Floats, groups: NDArray[np.generic] | None) -> tuple[f
     --------
     >>> design_effect(np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]), np.repeat([0, 1, 2, 3], 2))
     (2.6666666666666665, 3.0)
+    >>> design_effect(np.array([0.0, 1.0, 0.0, 1.0]), None, np.array([1.5, 1.5, 0.5, 0.5]))
+    (1.25, 3.0)
 
     Source: Kish, "Survey Sampling" (1965).
     """
     n = len(values)
-    if groups is None:
+    if groups is None and weights is None:
         return 1.0, float(n - 1)
-    _, group = np.unique(groups, return_inverse=True)
+    w = np.ones(n) if weights is None else weights
+    group = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
     count = int(group.max()) + 1
-    rest = values - values.mean()
-    total = float(rest @ rest)
+    kish = n * float((w**2).sum()) / float(w.sum()) ** 2
+    rest = values - float(w @ values) / float(w.sum())
+    total = float(w @ rest**2)
     if count < 2 or total <= 0:  # nothing varies: all rows of a group may say the same
-        return n / count, float(count - 1)
-    between = float((np.bincount(group, rest) ** 2).sum()) * count / (count - 1)
-    return min(max(between / total, 1.0), float(n)), float(count - 1)
+        weight = np.bincount(group, w)
+        alike = n / count if weights is None else n * float((weight**2).sum()) / float(w.sum()) ** 2
+        return alike, float(max(count - 1, 0))
+    between = float((np.bincount(group, w * rest) ** 2).sum()) * (count / (count - 1) if groups is not None else 1.0)
+    return min(max(between / total, kish, 1.0), float(n)), float(count - 1)

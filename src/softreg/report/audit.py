@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,17 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability import (
+    Interval,
     accuracy,
     brier,
     check_probabilities,
     cross_entropy,
     log_loss,
+    mean_auc_interval,
     most_likely,
     surprisal,
 )
 from softreg.probability.labels import codes_among
+from softreg.probability.scores import check_weights, weighted_mean
 from softreg.report.reliability import Reliability, reliability_curve
-from softreg.report.trust import Ranking, Trust, ranking, trust
+from softreg.report.trust import MOST_RANKED, Ranking, Trust, ranking, trust
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -59,7 +63,8 @@ class Audit:
     `least_surprising` and `most_surprising` are row indices, the extreme one first. `reliability` has the
     curve of the top label, and for two classes that of the second class too. `top_k` are the shares of rows whose
     label is among the 1, 2, 3, 4, 5 most likely classes. `P` (n, q) are the probabilities themselves and `rates` (q,)
-    those of the baseline. `trust` (intervals, calibration gap, exact test) and `ranking` (areas under curves) are
+    those of the baseline; `weights` (n,) those of the rows, None where each counts once. `trust` (intervals,
+    calibration gap, exact test) and `ranking` (areas under curves) are
     computed when they are first asked for.
 
     >>> found = audit([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1], ["ham", "spam"])
@@ -91,16 +96,31 @@ class Audit:
     P: NDArray[np.floating]
     rates: NDArray[np.floating]
     groups: NDArray[np.generic] | None = None
+    weights: Floats | None = None
+
+    @property
+    def effective_rows(self) -> float:
+        """Kish's effective number of rows, `(sum w)^2 / sum w^2`: all rows, where they have no weights."""
+        w = self.weights
+        return float(self.rows) if w is None else float(w.sum() ** 2 / (w @ w))
+
+    @cached_property
+    def auc(self) -> Interval:
+        """Area under the ROC curve, of several classes the mean of each against the rest; nan above 100 classes."""
+        if len(self.classes) > MOST_RANKED:
+            return Interval(math.nan, math.nan, math.nan)
+        return mean_auc_interval(self.P, self.codes, self.weights, groups=self.groups)
 
     @cached_property
     def trust(self) -> Trust:
         """Figures with intervals, the calibration gap, and the exact test."""
-        return trust(self.P, self.codes, np.asarray(self.rates, np.float64), self.classes, groups=self.groups)
+        rates, sampling = np.asarray(self.rates, np.float64), {"groups": self.groups, "weights": self.weights}
+        return trust(self.P, self.codes, rates, self.classes, **sampling)  # type: ignore[arg-type]
 
     @cached_property
     def ranking(self) -> Ranking:
         """Areas under the ROC and precision-recall curves of each class against the rest."""
-        return ranking(self.P, self.codes)
+        return ranking(self.P, self.codes, self.weights)
 
     def confused_pairs(self) -> list[tuple[int, int, int]]:
         """Give (given class, predicted class, rows) of every mistake that was made, the most frequent first.
@@ -120,6 +140,7 @@ def audit(
     *,
     class_rates: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     shown: int = 8,
     bins: int = 10,
 ) -> Audit:
@@ -132,7 +153,8 @@ def audit(
     themselves, and the baseline is their entropy; with it (the training rows' rates, say), it is what knowing
     these alone would have cost. `groups` (n,) marks rows that depend on each other by equal values: intervals are then
     those of independent groups, and the test of calibration takes one row of each; otherwise rows are taken as
-    independent.
+    independent. `sample_weight` (n,) makes losses, accuracy, areas and rates weighted means, with intervals for as many
+    rows as the weights are worth; the test of calibration, confusion and reliability count each row once.
 
     `P` (n, q) holds distributions; `codes` (n,) holds the place of the given label in `classes` (q,), or the labels
     themselves; integers that could be either and would mean different classes are refused. `shown` is how many
@@ -150,9 +172,10 @@ def audit(
     """
     P, codes, names = check_probabilities(P), codes_among(codes, classes), tuple(str(label) for label in classes)
     codes, (n, q) = _checked_codes(P, codes, names), P.shape
-    held_out_rates = np.bincount(codes, minlength=q) / n
+    w = None if sample_weight is None else check_weights(sample_weight, (n,))
+    held_out_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()
     rates = held_out_rates if class_rates is None else _checked_rates(class_rates, q)
-    loss, entropy = float(log_loss(P, codes)), float(cross_entropy(held_out_rates, rates))
+    loss, entropy = float(log_loss(P, codes, w)), float(cross_entropy(held_out_rates, rates))
     predicted, majority = np.asarray(most_likely(P), dtype=np.int64), int(np.argmax(rates))
     confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
     given = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
@@ -161,16 +184,16 @@ def audit(
         rows=n,
         classes=names,
         log_loss=loss,
-        log_loss_bits=float(log_loss(P, codes, unit="bit")),
+        log_loss_bits=float(log_loss(P, codes, w, unit="bit")),
         label_entropy=entropy,
         label_entropy_bits=float(cross_entropy(held_out_rates, rates, unit="bit")),
         skill=_skill(loss, entropy),
-        accuracy=float(accuracy(P, codes)),
+        accuracy=float(accuracy(P, codes, w)),
         majority=names[majority],
         majority_accuracy=float(held_out_rates[majority]),
-        brier=float(brier(P, codes)),
+        brier=float(brier(P, codes, w)),
         confusion=confusion,
-        per_class=_per_class(names, confusion, P),
+        per_class=_per_class(names, confusion, P, held_out_rates, w),
         reliability=_reliability(P, codes, predicted, names, bins),
         codes=codes,
         predicted=predicted,
@@ -178,19 +201,20 @@ def audit(
         surprisal=surprise,
         least_surprising=np.argsort(surprise, kind="stable")[:shown],
         most_surprising=np.argsort(-surprise, kind="stable")[:shown],
-        top_k=_top_k(P, codes),
+        top_k=_top_k(P, codes, w),
         P=P,
         rates=rates,
         groups=None if groups is None else _checked_groups(groups, n),
+        weights=w,
     )
 
 
-def _top_k(P: NDArray[np.floating], codes: Codes) -> tuple[float, ...]:
+def _top_k(P: NDArray[np.floating], codes: Codes, w: Floats | None) -> tuple[float, ...]:
     """Shares of rows whose label is among the first k, ties not in one's favour, as by `top_k_accuracy`."""
     given = P[np.arange(len(P)), codes][:, None]
     before = np.arange(P.shape[1]) < codes[:, None]
     place = ((given < P) | ((given == P) & before)).sum(axis=1)
-    return tuple(float((place < k).mean()) for k in range(1, min(5, P.shape[1]) + 1))
+    return tuple(weighted_mean(place < k, w) for k in range(1, min(5, P.shape[1]) + 1))
 
 
 def _checked_codes(P: NDArray[np.floating], codes: NDArray[np.generic], names: tuple[str, ...]) -> Codes:
@@ -235,15 +259,17 @@ def _skill(loss: float, entropy: float) -> float:
     return 1.0 - loss / entropy
 
 
-def _per_class(names: tuple[str, ...], confusion: Codes, P: NDArray[np.floating]) -> tuple[ClassAudit, ...]:
+def _per_class(
+    names: tuple[str, ...], confusion: Codes, P: NDArray[np.floating], rates: Floats, w: Floats | None
+) -> tuple[ClassAudit, ...]:
     given, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
-    mean = P.mean(axis=0, dtype=np.float64)
+    mean = np.average(P.astype(np.float64, copy=False), axis=0, weights=w)
     return tuple(
         ClassAudit(
             label=name,
             rows=int(given[k]),
             predicted=int(predicted[k]),
-            rate=float(given[k] / len(P)),
+            rate=float(rates[k]),
             mean_probability=float(mean[k]),
             precision=float(right[k] / predicted[k]) if predicted[k] else None,
             recall=float(right[k] / given[k]) if given[k] else None,

@@ -14,6 +14,7 @@ from softreg.probability import score_interval, wilson_interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.intervals import design_effect
 from softreg.probability.resampling import Interval
+from softreg.probability.scores import weighted_mean
 from softreg.report.reliability import Reliability, reliability_curve
 
 Floats = NDArray[np.float64]
@@ -117,46 +118,49 @@ def trust(
     names: tuple[str, ...],
     *,
     groups: NDArray[np.generic] | None = None,
+    weights: Floats | None = None,
     bins: int = 10,
 ) -> Trust:
     """Compute what `Trust` holds; `given` (n, q) and codes are those of an audit, rates (q,) those of its baseline.
 
-    Sums of rows are checked in the precision of `given`; the figures are computed in float64.
+    Sums of rows are checked in the precision of `given`; the figures are computed in float64. With `weights` (n,) they
+    are weighted means; the exact test, the calibration errors and the curves count each row once.
     """
     P: Floats = np.minimum(np.asarray(given, dtype=np.float64), 1.0)
     n, q = P.shape
     loss = _surprisals(P)
     square = _squares(P)
-    after, name = _recalibrated(P, codes)
+    after, name = _recalibrated(P, codes, weights)
+    w = np.ones(n) if weights is None else weights / weights.mean()
 
     def figure(scores: Floats) -> Interval:
-        return score_interval(scores, given, codes, groups=groups)
+        return score_interval(scores, given, codes, groups=groups, sample_weight=weights)
 
     hit = P.argmax(axis=1) == codes
-    rows = n / design_effect(hit.astype(np.float64), groups)[0]
+    rows = n / design_effect(hit.astype(np.float64), groups, None if weights is None else w)[0]
     log_loss = _at_least(figure(loss), 0.0)
     first = np.arange(n) if groups is None else _one_of_each(groups)
     frequent = np.sort(np.argsort(-np.bincount(codes, minlength=q), kind="stable")[:MOST_CURVES])
     return Trust(
         log_loss=log_loss,
         brier=_at_least(figure(square), 0.0),
-        accuracy=wilson_interval(float(hit.mean()) * rows, rows),
-        skill=_skill(loss, given, codes, rates, groups),
+        accuracy=wilson_interval(float((w * hit).mean()) * rows, rows),
+        skill=_skill(loss, given, codes, rates, (groups, weights)),
         gap=figure(loss - _surprisals(after)),
-        refinement=float(_surprisals(after)[np.arange(n), codes].mean()),
+        refinement=weighted_mean(_surprisals(after)[np.arange(n), codes], weights),
         brier_gap=figure(square - _squares(after)),
         recalibration=name,
         check=check_calibration(given[first], codes[first]),
-        bias=_bias(P, codes),
-        mean_top=float(P.max(axis=1).mean()),
+        bias=_bias(P, codes, w),
+        mean_top=float((w * P.max(axis=1)).mean()),
         curves=tuple(reliability_curve(P[:, k], codes == k, name=names[k], bins=bins) for k in frequent),
         tested=len(first),
         groups=None if groups is None else len(first),
-        fitted=looks_fitted(P, codes),
+        fitted=looks_fitted(P, codes, w),
     )
 
 
-def looks_fitted(P: Floats, codes: Codes) -> bool:
+def looks_fitted(P: Floats, codes: Codes, w: Floats | None = None) -> bool:
     """Whether every class's mean probability equals its share of the rows, as a fit with an intercept makes it.
 
     >>> P = np.column_stack([1 - (p := np.linspace(0.1, 0.9, 100)), p])
@@ -165,13 +169,13 @@ def looks_fitted(P: Floats, codes: Codes) -> bool:
     """
     if len(P) < LEAST_FITTED or len(np.unique(P[:, 0])) < LEAST_FITTED:
         return False
-    return bool((np.abs(_bias(P, codes)) < FITTED_Z).all())
+    return bool((np.abs(_bias(P, codes, np.ones(len(P)) if w is None else w)) < FITTED_Z).all())
 
 
-def _bias(P: Floats, codes: Codes) -> Floats:
-    """z-scores (q,) of the number of rows of each class; 0 where its probabilities are all 0 or 1."""
-    variance = (P * (1 - P)).sum(axis=0)
-    excess = np.bincount(codes, minlength=P.shape[1]) - P.sum(axis=0)
+def _bias(P: Floats, codes: Codes, w: Floats) -> Floats:
+    """z-scores (q,) of the weight of each class; 0 where its probabilities are all 0 or 1."""
+    variance = w**2 @ (P * (1 - P))
+    excess = np.bincount(codes, weights=w, minlength=P.shape[1]) - w @ P
     return np.asarray(np.divide(excess, np.sqrt(variance), out=np.zeros_like(excess), where=variance > 0))
 
 
@@ -191,17 +195,22 @@ def _at_least(figure: Interval, least: float) -> Interval:
 
 
 def _skill(
-    loss: Floats, P: NDArray[np.floating], codes: Codes, rates: Floats, groups: NDArray[np.generic] | None
+    loss: Floats,
+    P: NDArray[np.floating],
+    codes: Codes,
+    rates: Floats,
+    sampling: tuple[NDArray[np.generic] | None, Floats | None],
 ) -> Interval:
     """`1 - log loss / label entropy` with the interval of a ratio of means, by its linearisation."""
     with np.errstate(divide="ignore"):
         baseline = 0.0 - np.log(np.asarray(rates, dtype=np.float64))
-    observed, entropy = float(loss[np.arange(len(P)), codes].mean()), float(baseline[codes].mean())
+    groups, weights = sampling
+    observed, entropy = (weighted_mean(of, weights) for of in (loss[np.arange(len(P)), codes], baseline[codes]))
     if entropy == 0 or not np.isfinite(observed) or not np.isfinite(entropy):
         value = 0.0 if observed == 0 else 1.0 if np.isinf(entropy) and np.isfinite(observed) else -np.inf
         return Interval(value, value, value)
     baseline = np.where(np.isfinite(baseline), baseline, baseline[np.isfinite(baseline)].max())
-    rest = score_interval(loss - observed / entropy * baseline, P, codes, groups=groups)
+    rest = score_interval(loss - observed / entropy * baseline, P, codes, groups=groups, sample_weight=weights)
     value = 1 - observed / entropy
     return Interval(value, value - rest.high / entropy, min(value - rest.low / entropy, 1.0))
 
@@ -212,7 +221,7 @@ def _one_of_each(groups: NDArray[np.generic]) -> Codes:
     return np.sort(order[np.unique(groups[order], return_index=True)[1]])
 
 
-def _recalibrated(P: Floats, codes: Codes) -> tuple[Floats, str]:
+def _recalibrated(P: Floats, codes: Codes, weights: Floats | None) -> tuple[Floats, str]:
     """Probabilities (n, q) after the better of two recalibrations, each fitted without the row's fold, and its name."""
     n, q = P.shape
     at, fold = np.arange(n), folds(codes, FOLDS, seed=0)
@@ -228,12 +237,12 @@ def _recalibrated(P: Floats, codes: Codes) -> tuple[Floats, str]:
                 fitted = fit_scaling(L[rest], codes[rest], shared=shared) if rest.any() else None
                 after[fold == k] = fitted.apply(L[fold == k]) if fitted else P[fold == k]
         after = np.maximum(after, 5e-324)
-        found.append((float(_surprisals(after)[at, codes].mean()), after, name))
+        found.append((weighted_mean(_surprisals(after)[at, codes], weights), after, name))
     _, after, name = min(found, key=lambda one: one[0])
     return after, name
 
 
-def ranking(P: NDArray[np.floating], codes: Codes) -> Ranking:
+def ranking(P: NDArray[np.floating], codes: Codes, weights: Floats | None = None) -> Ranking:
     """One-vs-rest ranking scores of each class (scikit-learn's), nan where a class has all rows or none."""
     q = P.shape[1]
     scores = np.full((2, q), np.nan)
@@ -241,7 +250,8 @@ def ranking(P: NDArray[np.floating], codes: Codes) -> Ranking:
         for k in range(q):
             happened = codes == k
             if happened.any() and not happened.all():
-                scores[:, k] = roc_auc_score(happened, P[:, k]), average_precision_score(happened, P[:, k])
+                of = (roc_auc_score, average_precision_score)
+                scores[:, k] = [score(happened, P[:, k], sample_weight=weights) for score in of]
     return Ranking(scores[0], scores[1])
 
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.path import make_path
+from softreg.models.scoring import find_scorer
 from softreg.tables.errors import TableError, TableWarning, plural
+from softreg.tables.time_split import time_folds
 
 Folder = str | os.PathLike[str] | None
 
@@ -36,24 +38,30 @@ SLIGHT = 0.1
 """Standard errors that the last half power of ten must have gained to be followed by another."""
 ROUGH = 1e-4
 """Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
+UNPENALISED = (None, "firth")
+"""Penalties without a strength."""
 STRENGTH = 1e-4
 """What a table gets that is too small for folds."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How a strength is chosen: the number of `folds`, the `rule`, "min" or "1se", and the group of each row (n,).
+    """How a strength is chosen: number of `folds`, `rule`, "min" or "1se", `scoring`, group or time of each row (n,).
 
     Without a number of folds there are five, fewer where classes or groups are few, and a single fold held out for wide
-    sparse rows. Rows of a group stay together.
+    sparse rows. Rows of a group stay together. Where the times of the rows are known, `moments`, folds train on the
+    past and are judged on what follows.
     """
 
     folds: int | None = None
     rule: str = "min"
     groups: NDArray[np.int64] | None = None
+    scoring: Any = "log_loss"
+    moments: NDArray[np.int64] | None = None
 
     def check(self) -> None:
-        """Raise `TableError` for a rule or a number of folds that cannot be."""
+        """Raise `TableError` for a rule or a number of folds that cannot be, `ValueError` for an unknown score."""
+        find_scorer(self.scoring)
         if self.rule not in ("min", "1se"):
             raise TableError(f"rule is {self.rule!r}; expected 'min', the least loss, or '1se', within its error.")
         folds = self.folds
@@ -67,6 +75,8 @@ class Choice:
         """
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+        if self.moments is not None:
+            return _usable(time_folds(self.moments, self.folds), y)
         counts = np.sort(np.unique(y, return_counts=True)[1])
         groups = len(y) if self.groups is None else len(np.unique(self.groups))
         folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
@@ -84,7 +94,33 @@ class Choice:
             warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
             splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
             found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
-        return [(train, test) for train, test in found if len(test)]
+        return _without_single(found, y)
+
+
+def _without_single(
+    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """The folds with test rows, where a class of a single row is trained on in all of them, and judged in none."""
+    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
+    single = np.flatnonzero(counts[place] == 1)
+    if len(single):
+        folds = [(np.union1d(train, single), np.setdiff1d(test, single)) for train, test in folds]
+    return [(train, test) for train, test in folds if len(test)]
+
+
+def _usable(folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]) -> Any:
+    """The folds whose training rows hold two classes, and whose test rows hold one of these."""
+    found = [
+        (train, test)
+        for train, test in folds
+        if len(np.unique(y[train])) > 1 and np.isin(y[test], np.unique(y[train])).any()
+    ]
+    if not found:
+        raise TableError(
+            "No fold by time has rows of two classes to train on and rows of them that follow: the classes stand one "
+            "after the other in time. Give the strength, or leave the column of times out."
+        )
+    return found
 
 
 def fit_model(
@@ -94,29 +130,47 @@ def fit_model(
     names: NDArray[Any],
     checkpoint: Folder = None,
     choice: Choice = Choice(),  # it is frozen
+    *,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[SoftmaxRegression, Path | None]:
     """The fitted model, and the path that its strength was chosen from, if `settings["strength"]` is "auto".
 
+    `weight` (n,) is how often each row counts, in the objective and in the held-out loss.
+
     With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
     """
+    if settings["penalty"] in UNPENALISED and settings["strength"] == "auto":
+        settings = {**settings, "strength": 0.0}  # there is none to choose
     if settings["strength"] != "auto":
-        return fit_at(settings, X, y, names, checkpoint), None
-    found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None)
+        return fit_at(settings, X, y, names, checkpoint, weight), None
+    found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)
     if isinstance(found, SoftmaxRegression):
         return found, path
-    return fit_at({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint), path
+    return fit_at({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint, weight), path
 
 
 def choose_strength(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], choice: Choice
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_],
+    names: NDArray[Any],
+    choice: Choice,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, Path | None]:
     """The strength that these rows choose, and the path that it was chosen from; None where they are too few."""
-    found, path = _best(settings, X, y, names, choice, fitted=False)
+    found, path = _best(settings, X, y, names, choice, fitted=False, weight=weight)
     return float(found.strength if isinstance(found, SoftmaxRegression) else found), path
 
 
 def _best(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_], names: NDArray[Any], choice: Choice, *, fitted: bool
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_],
+    names: NDArray[Any],
+    choice: Choice,
+    *,
+    fitted: bool,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[SoftmaxRegression | float, Path | None]:
     """The strength, or the model with it where that is at hand and wanted.
 
@@ -133,12 +187,17 @@ def _best(
         )
         return STRENGTH, None
     splits = choice.splits(y, settings["random_state"])
-    if sp.issparse(X) and X.shape[1] > WIDE and choice.folds is None:
-        return _held_out(settings, X, y, names, splits[0], choice.rule)
+    wide = sp.issparse(X) and X.shape[1] > WIDE and choice.folds is None
+    if wide and choice.moments is not None:
+        splits = splits[-1:]  # the last one trains on most of the rows
+    elif wide:
+        splits = splits[:1]
+    if wide and choice.scoring == "log_loss":
+        return _held_out(settings, X, y, names, splits[0], choice.rule, weight)
     others = {name: value for name, value in settings.items() if name != "strength"}
-    search = SoftmaxRegressionCV(cv=splits, rule=choice.rule, **others)  # type: ignore[arg-type]
+    search = SoftmaxRegressionCV(cv=splits, rule=choice.rule, scoring=choice.scoring, **others)  # type: ignore[arg-type]
     search._column_names = names
-    search.fit(X, y)
+    search.fit(X, y, weight)
     model = search.best_estimator_
     model._column_names = names
     return model if fitted else float(model.strength), search.path_
@@ -151,6 +210,7 @@ def _held_out(
     names: NDArray[Any],
     split: tuple[NDArray[np.intp], NDArray[np.intp]],
     rule: str,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, Path]:
     """The strength that is best on one fold held out, among half powers of ten."""
     train, test = split
@@ -163,8 +223,8 @@ def _held_out(
         if strength is None:
             break
         tried = {**settings, "strength": strength, "tol": max(ROUGH, settings["tol"]), "verbose": 0}
-        model = fit_at(tried, X_train, y[train], names)
-        points.append(_point(model, X_test, y[test]))
+        model = fit_at(tried, X_train, y[train], names, weight=None if weight is None else weight[train])
+        points.append(_point(model, X_test, y[test], None if weight is None else weight[test]))
         if told is not None:
             told(points[-1])
     least = min(points, key=lambda point: point.log_loss)
@@ -200,14 +260,19 @@ def _rounded(strength: float) -> float:
     return float(f"{10 ** (round(2 * np.log10(strength)) / 2):.3g}")
 
 
-def _point(model: SoftmaxRegression, X: Any, y: NDArray[np.str_]) -> PathPoint:
-    """What a fit without these rows is worth on them."""
+def _point(
+    model: SoftmaxRegression, X: Any, y: NDArray[np.str_], weight: NDArray[np.float64] | None = None
+) -> PathPoint:
+    """What a fit without these rows is worth on them, where each counts `weight` times."""
     place = np.searchsorted(model.classes_, y)
     known = np.isin(y, model.classes_)
     P = model.predict_proba(X[known])
     loss = -np.log(np.maximum(P[np.arange(len(P)), place[known]], np.finfo(float).tiny))
-    mean, solution = float(loss.mean()), model.solution_
-    error = float(loss.std() / np.sqrt(max(1, len(loss) - 1)))
+    solution = model.solution_
+    share = np.full(len(loss), 1 / len(loss)) if weight is None else weight[known] / weight[known].sum()
+    mean = float(share @ loss)
+    spread = float(np.sqrt((share**2) @ (loss - mean) ** 2))  # the standard error of a weighted mean
+    error = spread * float(np.sqrt(len(loss) / max(1, len(loss) - 1)))
     return PathPoint(
         strength=float(model.strength),
         l1_ratio=float(model.l1_ratio),
@@ -226,9 +291,14 @@ def _point(model: SoftmaxRegression, X: Any, y: NDArray[np.str_]) -> PathPoint:
 
 
 def fit_at(
-    settings: Mapping[str, Any], X: Any, y: NDArray[np.str_] | None, names: NDArray[Any], checkpoint: Folder = None
+    settings: Mapping[str, Any],
+    X: Any,
+    y: NDArray[np.str_] | None,
+    names: NDArray[Any],
+    checkpoint: Folder = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> SoftmaxRegression:
     """The model at the strength of the settings; X may be batches `(X, labels)`, then without y."""
     model = SoftmaxRegression(**settings)
     model._column_names = names
-    return model.fit(X, y, checkpoint=checkpoint)
+    return model.fit(X, y, weight, checkpoint=checkpoint)

@@ -6,45 +6,32 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.models import Inference, Path, SoftmaxRegression, infer
-from softreg.models.selection_state import path_from_state, path_state
+from softreg.models import Path, SoftmaxRegression
 from softreg.models.storage import write_model
 from softreg.tables import label_types
-from softreg.tables.changes import encoded_changes
 from softreg.tables.choosing import Choice, fit_model
+from softreg.tables.classifier_state import REGRESSION, classifier_state, restored
+from softreg.tables.column_lists import left_out
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import Names, TableError, TableWarning, column_name, column_names
+from softreg.tables.errors import Names, TableError, column_name, column_names
+from softreg.tables.estimator import TableEstimator, warn
 from softreg.tables.grouping import group_codes
 from softreg.tables.kinds import ASKED, Kind, asked_kinds
-from softreg.tables.predicting import schema_and_encoder
-from softreg.tables.reader import as_table
-from softreg.tables.rows import row_numbers
+from softreg.tables.label_rows import LabelRules
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.streaming import fit_in_batches, surveyed
 from softreg.tables.survey import Memory, Survey
-from softreg.tables.target import check_labels, known_labels, labels
-from softreg.tables.unseen import UnseenLevels
-
-_PREFIX = "model."
-_PARAMETERS = (
-    "strength",
-    "penalty",
-    "l1_ratio",
-    "class_weight",
-    "tol",
-    "max_iter",
-    "random_state",
-    "verbose",
-)
-_CHOICE = {"groups": None, "folds": None, "rule": "min"}
+from softreg.tables.time_split import TIME_AND_GROUPS, time_codes
+from softreg.tables.training_table import REQUIRED, TrainingTable, old_rows, training_table, with_labels_only
+from softreg.tables.weighted_encoding import weighted_encoder
 
 
-class TableClassifier:
+class TableClassifier(TableEstimator):
     """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
 
     Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; `text`, `category`, `number`
@@ -70,27 +57,24 @@ class TableClassifier:
         ['yes', 'no']
     """
 
-    schema_: Schema
-    encoder_: Encoder
-    model_: SoftmaxRegression
-    classes_: NDArray[Any]
-    label_type_: str = label_types.TEXT
-    feature_names_out_: tuple[str, ...]
-    path_: Path | None = None
-
     def __init__(
         self,
-        target: str | int,
+        target: str | int | None = None,
         *,
         drop: Names = (),
         text: Names = (),
         category: Names = (),
         number: Names = (),
         date: Names = (),
+        features: Names = None,
         groups: str | int | None = None,
-        strength: float | str = 1e-4,
+        time: str | int | None = None,
+        missing_target: str = "drop",
+        rare: str = "keep",
+        strength: float | str = "auto",
         folds: int | None = None,
         rule: str = "min",
+        scoring: Any = "log_loss",
         penalty: str | None = "l2",
         l1_ratio: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -105,9 +89,14 @@ class TableClassifier:
         self.category = category
         self.number = number
         self.date = date
+        self.features = features
         self.groups = groups
+        self.time = time
+        self.missing_target = missing_target
+        self.rare = rare
         self.folds = folds
         self.rule = rule
+        self.scoring = scoring
         self.strength = strength
         self.penalty = penalty
         self.l1_ratio = l1_ratio
@@ -120,130 +109,124 @@ class TableClassifier:
     def fit(
         self,
         data: Any,
-        rows: ArrayLike | None = None,
+        y: Any = None,
         *,
+        target: str | int | None = None,
+        rows: ArrayLike | None = None,
+        sample_weight: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         memory: Memory = "auto",
     ) -> TableClassifier:
-        """Learn schema, encoding and model from a path, a pyarrow table or a data frame; returns `self`.
+        """Learn schema, encoding and model, from a table with its labels or from features X and labels y.
 
-        `rows` (row numbers from 0, or a mask) are the training rows, as from `split_rows`; all where None.
-        Row numbers in messages are those of the whole table. Columns left out are warned of (`TableWarning`).
+        Parameters:
+            data: a path, a pyarrow table, a data frame of pandas or polars, or an array (n, d), whose columns are
+                named by their numbers. It contains the column of labels, or y is given.
+            y: labels (n,) by position: a series (its index is ignored), an array or a list of text, integers, booleans,
+                dates, categories or numbers. A column of `data` that is named as the target is then no feature.
+            target: the name of the column of labels, where the constructor does not have it.
+            rows: row numbers from 0, or a mask: the rows to train on, as from `split_rows`; all where None.
+            sample_weight: (n,), or the name of a column: how often each row of `data` counts in the objective and in
+                the choice of the strength; a row of the weight 0 is left out, and one of the weight 2 is the row given
+                twice, in the means and deviations that numbers are standardised by as well. The folds of the choice of
+                the strength, and the kinds, levels, terms and normal scores of columns, count each of the other rows
+                once. In batches, means and deviations are those without weights.
+            checkpoint: a folder from which the same call resumes an interrupted fit.
+            memory: files of more than 512 MB (compressed ones count four times; "low": all files) are read in batches
+                and never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows; means,
+                levels, terms and weights are those of all rows. With "high" every table is read as a whole.
 
-        Files of more than 512 MB (compressed ones count four times; `memory="low"`: all files) are read in batches and
-        never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows, means, levels,
-        terms and weights are those of all rows. With `memory="high"` every table is read as a whole. `checkpoint` names
-        a folder from which the same call resumes an interrupted fit.
+        Returns `self`. Columns left out are warned of (`TableWarning`). Row numbers in messages are those of the whole
+        table.
 
-        Raises `TableError` for a table that cannot be learned from, naming column, row and value.
+        Raises `TableError` for a table that cannot be learned from, naming column, row and value, and `ValueError` for
+        weights that are negative, not finite or of another number than the rows.
+
+        Example:
+            >>> X, y = np.array([[20.0], [60.0], [25.0], [55.0]]), np.array([0, 1, 0, 1])
+            >>> TableClassifier(strength=0.01).fit(X, y).predict(X)
+            array([0, 1, 0, 1])
         """
-        choice, target = Choice(self.folds, self.rule), column_name(self.target, "target")
+        choice, name = Choice(self.folds, self.rule, scoring=self.scoring), self._target(target)
         choice.check()
-        found = surveyed(data, rows, target, memory, self.random_state, self._unused())
+        rules = LabelRules(self.missing_target, self.rare)
+        rules.check()
+        if old_rows(data, y, name):
+            said = "fit(data, rows) is now fit(data, rows=rows); the second argument is y, the labels."
+            warnings.warn(said, DeprecationWarning, stacklevel=2)
+            y, rows = None, y
+        if y is None and name is None:
+            raise TableError(REQUIRED)
+        weighted = {"y": y, "sample_weight": sample_weight, "rules": rules, "sure": self._is_sure(name)}
+        found = surveyed(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
-        table = as_table(data, unused=self._unused())
-        chosen = row_numbers(rows, table.num_rows)
-        y = labels(table, target)
-        if table.num_rows == 0:
-            raise TableError("The table has no rows; there is nothing to learn from.")
-        check_labels(y, target)
-        y = y if chosen is None else y[chosen]
-        if (y == y[0]).all():  # of several classes, the training rows hold one
-            check_labels(y, target)
-        groups = self._groups()
+        given = training_table(data, y, name, rows, sample_weight, self._unused(name))
+        return self._fit_in_memory(given, checkpoint, choice)
+
+    def _fit_in_memory(
+        self, given: TrainingTable, checkpoint: str | os.PathLike[str] | None, choice: Choice
+    ) -> TableClassifier:
+        table, target = given.table, given.target
+        rules = LabelRules("error") if given.separate else LabelRules(self.missing_target, self.rare)
+        given, found = with_labels_only(given, rules, sure=self._is_sure(target))
+        chosen, y = given.rows, found.y if given.rows is None else found.y[given.rows]
+        groups, time = self._name("groups"), self._name("time")
+        if groups is not None and time is not None:
+            raise TableError(TIME_AND_GROUPS)
         if groups is not None:
             choice = replace(choice, groups=group_codes(table, groups, target, chosen))
-        schema = learn_schema(table, target, drop=self._dropped(), rows=chosen, asked=self._asked())
+        if time is not None:
+            choice = replace(choice, moments=time_codes(table, time, target, chosen))
+        drop = self._dropped(table.column_names, target, given.weights)
+        schema = learn_schema(table, target, drop=drop, rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
+        if given.row_weight is not None:
+            encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
-        model, path = fit_model(self._settings(np.unique(y).tolist()), X, y, names, checkpoint, choice)
-        return self._finish(schema, encoder, model, path, table.schema)
+        settings = self._settings(np.unique(y).tolist())
+        model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)
+        self.rare_ = found.rare
+        return self._finish(schema, encoder, model, path, table.schema, given.label_dtype)
 
     def _fit_in_batches(
         self, found: Survey, checkpoint: str | os.PathLike[str] | None, choice: Choice
     ) -> TableClassifier:
-        if self.groups is not None:
-            raise TableError("groups need all rows in memory, and this table is read in batches; use memory='high'.")
+        for name in ("groups", "time"):
+            if getattr(self, name) is not None:
+                raise TableError(
+                    f"{name} needs all rows in memory, and this table is read in batches; use memory='high'."
+                )
+        drop = self._dropped(found.source.names, found.target, found.weights)
         schema, encoder, model, path = fit_in_batches(
-            found, self._settings(sorted(found.counts)), self._dropped(), self._asked(), checkpoint, choice
+            found, self._settings(found.classes), drop, self._asked(), checkpoint, choice
         )
+        self.rare_ = found.rare
         return self._finish(schema, encoder, model, path, found.source.schema)
 
     def _settings(self, classes: list[str]) -> dict[str, Any]:
         """The parameters of the regression, with class weights by the text of the labels."""
-        settings = {name: getattr(self, name) for name in _PARAMETERS}
+        settings = {name: getattr(self, name) for name in REGRESSION}
         return {**settings, "class_weight": label_types.weights_by_name(self.class_weight, classes)}
 
     def _finish(
-        self, schema: Schema, encoder: Encoder, model: SoftmaxRegression, path: Path | None, types: Any
+        self,
+        schema: Schema,
+        encoder: Encoder,
+        model: SoftmaxRegression,
+        path: Path | None,
+        types: Any,
+        dtype: np.dtype[Any] | None = None,
     ) -> TableClassifier:
-        _warn(schema.warnings)  # where warnings are errors, nothing is set
-        kind = label_types.label_type(types.field(schema.target).type)
+        warn(schema.warnings)  # where warnings are errors, nothing is set
+        kind = label_types.field_label_type(types.field(schema.target), model.classes_.tolist())
+        if self.rare_.pool in model.classes_:
+            kind = label_types.TEXT  # whatever the type of the others, the name of the merged classes is text
         label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
         self.schema_, self.encoder_, self.path_ = schema, encoder, path
-        self._take_model(model, kind)
+        self._take_model(model, kind, dtype)
         return self
-
-    def predict_proba(self, data: Any) -> NDArray[np.float64]:
-        """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
-
-        Columns unknown to the model are named in a `TableWarning` and not used; the target may be there. A
-        `TableWarning` for each category counts the rows whose level training did not have.
-
-        Raises `TableError` for a column that is missing or holds what it did not hold in training.
-        """
-        X = self.encode(data)
-        if X.shape[0] == 0:
-            return np.zeros((0, len(self.classes_)))
-        return np.asarray(self.model_.predict_proba(X))
-
-    def predict(self, data: Any) -> NDArray[Any]:
-        """The most likely label of each row (n,), in the type of `classes_`."""
-        most_likely = self.predict_proba(data).argmax(axis=1)
-        return np.asarray(self.classes_[most_likely])
-
-    def encode(self, data: Any) -> Any:
-        """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
-        self._check_fitted()
-        used = {column.name for column in self.schema_.features}
-        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
-        _warn(self.schema_.match(table))
-        unseen = UnseenLevels()
-        X = self.encoder_.encode(table, unseen=unseen)
-        _warn(unseen.messages())
-        return X
-
-    def describe(self) -> list[tuple[str, str, str]]:
-        """Name, kind and reason of each column, and what was learned of it, in the order of the table."""
-        self._check_fitted()
-        remarks = self.encoder_.remarks
-        return [
-            (name, kind, f"{reason}; {remarks[name]}" if name in remarks else reason)
-            for name, kind, reason in self.schema_.describe()
-        ]
-
-    def infer(
-        self, data: Any, rows: ArrayLike | None = None, *, reference: Any = None, errors: str | None = None
-    ) -> Inference:
-        """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
-
-        Features are those of `feature_names_out_`: numbers in standard deviations, a category's levels one by one. The
-        levels of a category are told apart by the penalty alone, so what to look at are `effects()`; for tests of
-        columns in their own units there is `table_statistics`. `reference`, `errors` as in `softreg.infer`. Raises
-        `ValueError` for other rows, and for a model without a penalty, whose levels the rows do not determine.
-        """
-        self._check_fitted()
-        table = as_table(data)
-        chosen = row_numbers(rows, table.num_rows)
-        classes = self.model_.classes_.tolist()
-        codes = known_labels(table, self.schema_.target, classes)
-        y = labels(table, self.schema_.target) if (codes < 0).any() else self.model_.classes_[codes]
-        X = self.encoder_.transform(table, chosen)
-        against = None if reference is None else label_types.class_name(reference, classes)
-        found = infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
-        return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
@@ -253,73 +236,38 @@ class TableClassifier:
     def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and strict JSON that hold the fitted classifier; `from_state` gives it back."""
         self._check_fitted()
-        arrays, model = self.model_.to_state()
-        state = {
-            "schema": self.schema_.to_state(),
-            "encoder": self.encoder_.to_state(),
-            "drop": list(column_names(self.drop)),
-            "asked": {name: kind.value for name, kind in self._asked().items()},
-            "model": model,
-            "labels": self.label_type_,
-            "choice": {**{name: getattr(self, name) for name in _CHOICE}, "groups": self._groups()},
-            "path": None if self.path_ is None else path_state(self.path_),
-        }
-        return {_PREFIX + name: array for name, array in arrays.items()}, state
+        return classifier_state(self)
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TableClassifier:
         """The classifier that `to_state` described; raises `ValueError` for the state of anything else."""
-        try:
-            schema, encoder = schema_and_encoder(metadata)
-            own = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
-            model = SoftmaxRegression.from_state(own, metadata["model"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"this is not the state of a table model: {error}") from error
-        if model.n_features_in_ != encoder.width:
-            raise ValueError(f"weights of {model.n_features_in_} features do not fit {encoder.width} of the encoder")
-        path = path_from_state(metadata["path"]) if metadata.get("path") else None
-        kept = {name: getattr(model, name) for name in _PARAMETERS}
-        kept["strength"] = "auto" if path is not None else model.strength
-        asked = dict(metadata.get("asked", {}))
-        kinds: dict[str, Any] = {
-            kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in ASKED
-        }
-        choice = metadata.get("choice", {})  # files of before have none
-        kept |= {name: choice.get(name, default) for name, default in _CHOICE.items()}
-        self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
-        self.schema_, self.encoder_, self.path_ = schema, encoder, path
-        self._take_model(model, str(metadata.get("labels", label_types.TEXT)))  # labels were text in earlier versions
-        return self
+        return cast(TableClassifier, restored(cls, arrays, metadata))
 
     def _asked(self) -> dict[str, Kind]:
         """The kinds that were asked for, by name of the column."""
         return asked_kinds({kind.value: getattr(self, kind.value) for kind in ASKED})
 
-    def _dropped(self) -> tuple[str, ...]:
-        """Columns that are no features because they were named."""
-        groups = self._groups()
-        return column_names(self.drop) if groups is None else (*column_names(self.drop), groups)
+    def _dropped(self, names: Sequence[str], target: str, weights: str | None) -> tuple[str, ...]:
+        """Columns that are no features because of what was asked for."""
+        features = None if self.features is None else column_names(self.features)
+        beside = (self._name("groups"), self._name("time"), weights)
+        drop, asked = column_names(self.drop), self._asked()
+        return left_out(names, target, drop=drop, features=features, beside=beside, asked=asked)
 
-    def _groups(self) -> str | None:
-        return None if self.groups is None else column_name(self.groups, "groups")
+    def _is_sure(self, target: str | None) -> bool:
+        """Whether the labels were said to be classes, however many they are."""
+        return target is not None and target in column_names(self.category)
 
-    def _unused(self) -> set[str]:
+    def _name(self, parameter: str) -> str | None:
+        """The column that a parameter names; None where it names none."""
+        given = getattr(self, parameter)
+        return None if given is None else column_name(given, parameter)
+
+    def _target(self, given: str | int | None) -> str | None:
+        """The name of the column of labels: that of the call, else that of the constructor."""
+        name = self.target if given is None else given
+        return None if name is None else column_name(name, "target")
+
+    def _unused(self, target: str | None) -> set[str]:
         """Columns of which no value is looked at."""
-        return set(column_names(self.drop)) - {self._groups(), self.target}
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "schema_"):
-            raise TableError("This TableClassifier is not fitted yet; call fit with a table first.")
-
-    def _take_model(self, model: SoftmaxRegression, kind: str) -> None:
-        self.classes_ = label_types.typed_labels(model.classes_, kind)
-        self.model_, self.label_type_ = model, kind
-        self.feature_names_out_ = self.encoder_.feature_names_out
-
-    def __repr__(self) -> str:
-        return f"TableClassifier(target={self.target!r}, strength={self.strength!r}, penalty={self.penalty!r})"
-
-
-def _warn(messages: Sequence[str]) -> None:
-    for message in messages:
-        warnings.warn(message, TableWarning, stacklevel=3)
+        return set(column_names(self.drop)) - {self._name("groups"), self._name("time"), target}

@@ -21,6 +21,7 @@ from softreg.tables.decoding import NO_CHARACTER, ArrowSource, DecodedStream, no
 from softreg.tables.dialect import find_dialect
 from softreg.tables.errors import LONGEST_SHOWN, TableError, plural, shown
 from softreg.tables.row_index import named_fields
+from softreg.tables.typed_text import untyped
 from softreg.tables.where import input_numbers
 
 BLOCK = 1 << 22  # bytes parsed at a time
@@ -245,7 +246,7 @@ def parse_delimited(raw: bytes, where: str, *, tabs: bool = False) -> pa.Table:
         [{'name': 'Ann, B.', 'note': '007'}]
     """
     file = Delimited(lambda: pa.BufferReader(raw), where, tabs)
-    schema = pa.schema([pa.field(name, pa.string()) for name in file.names])
+    schema = pa.schema([untyped(pa.field(name, pa.string())) for name in file.names])
     return pa.Table.from_batches(file.batches(), schema)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -43,6 +45,15 @@ class TableNote(TableWarning):
         >>> issubclass(TableNote, TableWarning)
         True
     """
+
+
+def give_notes(notes: Iterable[str]) -> None:
+    """Give each sentence as a `TableNote` at the first line outside softreg that led to it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "softreg":
+        frame, level = frame.f_back, level + 1
+    for note in notes:
+        warnings.warn(note, TableNote, stacklevel=level)
 
 
 def shown(value: object, limit: int = 60) -> str:

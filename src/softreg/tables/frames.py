@@ -37,8 +37,8 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
         raise
     except TypeError:
         raise TableError(
-            "Expected the path of a CSV, TSV or Parquet file, a pyarrow table or a data frame (pandas, "
-            f"polars), but got {type(data).__name__}. For arrays there is softreg.SoftmaxRegression."
+            "Expected the path of a CSV, TSV or Parquet file, a pyarrow table, a data frame (pandas, polars) or a "
+            f"two-dimensional array, but got {type(data).__name__}."
         ) from None
     eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     names = [str(name) for name in eager.columns]
@@ -52,6 +52,34 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
                 raise
             columns[name] = pa.chunked_array([pa.nulls(len(eager))])
     return pa.table(columns)
+
+
+def series_to_arrow(series: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
+    """A series of pandas, polars or Arrow (or an index or a categorical of pandas) as an Arrow column of its values.
+
+    Also returns the NumPy dtype of the values where pandas has one: that of the categories for a categorical, of the
+    numbers or booleans for a nullable type, None otherwise.
+
+    Example:
+        >>> import pandas as pd
+        >>> column, dtype = series_to_arrow(pd.Series([2, 1], index=[7, 8], dtype="int8"))
+        >>> column.to_pylist(), dtype
+        ([2, 1], dtype('int8'))
+    """
+    import narwhals as nw
+
+    dtype = None
+    if type(series).__module__.split(".")[0] == "pandas":
+        import pandas as pd
+
+        values = pd.Series(series).reset_index(drop=True)
+        kind = values.dtype.categories.dtype if isinstance(values.dtype, pd.CategoricalDtype) else values.dtype
+        kind = getattr(kind, "numpy_dtype", kind)
+        dtype = kind if isinstance(kind, np.dtype) else np.dtype(object) if pd.api.types.is_string_dtype(kind) else None
+        return frame_to_arrow(values.to_frame("y")).column(0), dtype
+    if isinstance(series, pa.ChunkedArray):
+        return _plain(series, "y"), None
+    return frame_to_arrow(nw.from_native(series, series_only=True).alias("y").to_frame().to_native()).column(0), None
 
 
 def _plain(column: Any, name: str) -> pa.ChunkedArray:

@@ -46,9 +46,17 @@ _SIGNED = r"^[+-]?[$€£¥]? ?[+-]?\d[\d.,]* ?[$€£¥%]?$"
 
 
 def judge(
-    name: str, column: pa.ChunkedArray, rows: NDArray[np.int64] | None = None, asked: Kind | None = None
+    name: str,
+    column: pa.ChunkedArray,
+    rows: NDArray[np.int64] | None = None,
+    asked: Kind | None = None,
+    *,
+    typed: bool = False,
 ) -> Column:
     """What a column is taken for, judged by the training rows `rows` (all where None); `asked` overrules rules 2 to 6.
+
+    `typed` says that text has the type text because whoever made the table gave it, as in a data frame; that of a CSV
+    file has no type. Typed text that reads like numbers is not a number by rule 3: it is judged by rule 5.
 
     The rules, in this order:
 
@@ -77,6 +85,8 @@ def judge(
         'number'
         >>> judge("code", pa.chunked_array([["007", "112", "007"]])).kind.value
         'category'
+        >>> judge("floor", pa.chunked_array([["1", "2", "1"]]), typed=True).kind.value
+        'category'
         >>> judge("year", pa.chunked_array([[2019, 2020]]), asked=Kind.CATEGORY).levels
         ('2019', '2020')
     """
@@ -92,7 +102,7 @@ def judge(
         found = numbers(name, cells.values, rows)
         duration = pa.types.is_duration(column.type) and found.kind is Kind.NUMBER
         return replace(found, reason=f"durations in seconds, {found.reason}") if duration else found
-    return _judge_levels(name, cells, rows)
+    return _judge_levels(name, cells, rows, typed)
 
 
 def judge_as(asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.int64] | None) -> Column:
@@ -126,7 +136,7 @@ def judge_as(asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.i
     return text_dates(name, cells, rows, "as asked; ")
 
 
-def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> Column:
+def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, typed: bool = False) -> Column:
     """Rules for text, dictionary types and booleans."""
     codes = pick(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
@@ -142,16 +152,32 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None) -> C
             if not like:
                 return text_dates(name, without_words(cells), rows)
         values, ok = parse_numbers(levels)
-        if ok.all() and not np.isnan(values).all() and not _zero_padded(levels):
+        numeric = bool(ok.all() and not np.isnan(values).all()) and not _zero_padded(levels)
+        if numeric and not typed:
             every = np.append(parse_numbers(cells.levels)[0], np.nan)[cells.codes]
             return numbers(name, every, rows)
-        _check_mixed(name, cells, seen, values, ok, counts)
+        if not typed:
+            _check_mixed(name, cells, seen, values, ok, counts)
+        elif numeric:
+            return _text_of_numbers(name, levels, counts[seen], missing, levels[int(np.argmax(~np.isnan(values)))])
     words = tuple(sorted({str(level).strip().casefold() for level in levels.to_pylist()})) if len(seen) <= 8 else ()
     if words in BOOLEAN_WORDS or (cells.storage == "boolean"):
         words = words if words in BOOLEAN_WORDS else BOOLEAN_WORDS[0]
         return Column(name, Kind.BOOLEAN, " or ".join(reversed(words)) + without(missing, ","), words, missing)
     found = _judge_category(name, levels, counts[seen], missing)
     return like_dates(found, like) if like else found
+
+
+def _text_of_numbers(name: str, levels: pa.Array, counts: NDArray[np.int64], missing: int, value: pa.Scalar) -> Column:
+    """A column of the type text whose values read like numbers: words, with a hint at `number`."""
+    found = _judge_category(name, levels, counts, missing)
+    left = found.kind is Kind.IDENTIFIER
+    does = "looks like an identifier and is left out" if left else f"is used as a {found.kind.value}, as its type says"
+    said = (
+        f"column {shown(name)} holds text that reads like numbers ({shown(value)}) and {does}; to use it as numbers: "
+        f"--number {shown(name)} (number=[{shown(name)}] in Python)"
+    )
+    return replace(found, hint=said)
 
 
 def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], missing: int) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.spelling import Known, spelled, text_array
+from softreg.tables.typed_text import is_untyped
 
 if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 TEXT = "text"
 DATE = "datetime64[D]"
 _TIMES = (DATE, *(f"datetime64[{unit}]" for unit in ("s", "ms", "us", "ns")))
+_WRITTEN = (
+    (re.compile(r"0|-?[1-9][0-9]{0,17}"), "integer"),
+    (re.compile(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,15}"), "float64"),
+    (re.compile(r"True|False|true|false|TRUE|FALSE"), "boolean"),
+)
 _NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
 
 
@@ -48,6 +55,46 @@ def label_type(kind: pa.DataType) -> str:
     return "decimal" if pa.types.is_decimal(kind) else TEXT
 
 
+def field_label_type(field: pa.Field, labels: Sequence[str]) -> str:
+    """The type of the labels of a column, with these different labels.
+
+    That is `label_type` of the Arrow type; the text of a CSV file has no type, so labels that are all whole numbers,
+    decimal numbers, or True and False, written as pandas writes them, are integers, floats or booleans.
+
+    Example:
+        >>> from softreg.tables.typed_text import untyped
+        >>> csv = untyped(pa.field("y", pa.string()))
+        >>> field_label_type(csv, ["0", "1"]), field_label_type(csv, ["007", "1"]), field_label_type(csv, ["no", "yes"])
+        ('integer', 'text', 'text')
+        >>> field_label_type(pa.field("y", pa.string()), ["0", "1"])
+        'text'
+    """
+    kind = label_type(field.type)
+    if kind != TEXT or not is_untyped(field):
+        return kind
+    for pattern, found in _WRITTEN:
+        if all(pattern.fullmatch(label) for label in labels):
+            values = typed_labels(labels, found)
+            return found if len(set(values.tolist())) == len(labels) else TEXT
+    return TEXT
+
+
+def in_dtype(labels: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    """The labels (q,) in a NumPy dtype, where it holds the same values; as they are otherwise.
+
+    Example:
+        >>> in_dtype(np.array([0, 1]), np.dtype("int8")).dtype, in_dtype(np.array(["a"]), np.dtype("int8")).dtype
+        (dtype('int8'), dtype('<U1'))
+    """
+    if dtype is None or dtype == labels.dtype:
+        return labels
+    numbers = labels.dtype.kind in "biuf" and dtype.kind in "biuf" and (labels.dtype.kind == "b") == (dtype.kind == "b")
+    if dtype.kind == "O" or numbers or (labels.dtype.kind == dtype.kind == "M"):
+        cast = labels.astype(dtype)
+        return cast if (cast == labels).all() else labels
+    return labels
+
+
 def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[Any]:
     """The labels (q,) that stand as text, in their type.
 
@@ -66,7 +113,7 @@ def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray
         raise ValueError(f"labels of the type {kind!r} are not known to this version of softreg")
     try:
         if kind == "boolean":
-            return np.array([("false", "true").index(label) == 1 for label in text])
+            return np.array([("false", "true").index(label.lower()) == 1 for label in text])
         if kind == "integer":
             return _integers([int(label) for label in text])
         if kind in _TIMES:

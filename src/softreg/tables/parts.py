@@ -18,6 +18,7 @@ from softreg.tables.errors import TableError, shown
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import Part, check_text, open_bytes, open_text, read_head
+from softreg.tables.typed_text import untyped
 
 ROWS = 65_536
 """Rows of a batch of a typed file, at most."""
@@ -85,7 +86,7 @@ class Typed:
         schema = pa.schema([plain_field(field) for field in schema])
         for name in self.part.keys:
             if name not in names:
-                schema = schema.append(pa.field(name, pa.string()))
+                schema = schema.append(untyped(pa.field(name, pa.string())))
         return marked(schema, index)
 
     def _fitted(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
@@ -168,7 +169,8 @@ class TextPart(Typed):
             self.schema = self._with_keys(self.behind.schema)
         else:
             self.behind = Delimited(opened, tabs=part.form == "tsv", **texts)
-            self.schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
+            schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
+            self.schema = pa.schema([untyped(one) for one in schema])
         self.skipped = self.behind.skipped
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -23,6 +23,7 @@ from softreg.tables.parts import PartReader, open_part
 from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import find_parts, is_source
+from softreg.tables.typed_text import is_untyped, untyped
 from softreg.tables.where import input_numbers, placed, with_absent
 
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
@@ -198,7 +199,8 @@ def as_table(
     unused: Iterable[str] = (),
     **keywords: Unpack[ReadKeywords],
 ) -> pa.Table:
-    """An Arrow table from a path, a list of paths, a pyarrow table or any frame that narwhals knows (pandas, polars).
+    """An Arrow table from a path, a list of paths, a pyarrow table, a frame that narwhals knows (pandas, polars) or an
+    array (n, d), whose columns are named by their numbers.
 
     The index of a pandas frame is not a column. Column names become text. Intervals and periods of pandas become their
     names, sparse columns dense ones, and Arrow's views, runs and half-precision numbers the plain types of their
@@ -218,12 +220,15 @@ def as_table(
         warn_of_notes(data)
     if isinstance(data, OpenTable):
         return data.ignoring(unused).read()
+    if isinstance(data, pa.RecordBatch):
+        data = pa.Table.from_batches([data])
     if isinstance(data, pa.Table):
         check_names(data.column_names, "the table")
         return plain_table(check_buffers(data))
+    from softreg.tables.array_input import array_table, is_array
     from softreg.tables.frames import frame_to_arrow
 
-    return frame_to_arrow(data, frozenset(unused))
+    return array_table(data) if is_array(data) else frame_to_arrow(data, frozenset(unused))
 
 
 def warn_of_notes(table: OpenTable) -> None:
@@ -290,7 +295,9 @@ def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:
                 f"{readers[other].part.where!r}. Files that are read as one table must have the same types: write the "
                 f"column with one type, or leave it out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
             )
-        fields.append(pa.field(name, pa.null() if kind is None else kind))
+        one = pa.field(name, pa.null() if kind is None else kind)
+        texts = [reader.schema.field(name) for reader in readers if name in reader.schema.names]
+        fields.append(untyped(one) if all(map(is_untyped, texts)) else one)
     return with_absent(marked(pa.schema(fields), index), absent), clashes
 
 

@@ -39,7 +39,10 @@ def file_index(schema: pa.Schema) -> frozenset[str]:
 
 def marked(schema: pa.Schema, index: frozenset[str]) -> pa.Schema:
     """The schema whose index columns are marked as such, so that tables read by it keep the mark."""
-    return pa.schema([field.with_metadata({MARK: b""}) if field.name in index else field for field in schema])
+    mark = {MARK: b""}
+    return pa.schema(
+        [field.with_metadata({**(field.metadata or {}), **mark}) if field.name in index else field for field in schema]
+    )
 
 
 def named_fields(names: list[str]) -> list[str]:

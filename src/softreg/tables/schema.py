@@ -16,6 +16,7 @@ from softreg.tables.judging import judge
 from softreg.tables.kinds import FEATURES, Column, Kind
 from softreg.tables.row_index import index_columns
 from softreg.tables.target import labels
+from softreg.tables.typed_text import is_untyped
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
@@ -135,6 +136,8 @@ def learn_schema(
     for name, kind in (asked := dict(asked or {})).items():
         if name not in table.column_names:
             raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
+        if name == target and kind is Kind.CATEGORY:
+            continue  # the labels are classes, however many they are
         if name == target or name in drop:
             raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
     columns = []
@@ -147,7 +150,7 @@ def learn_schema(
         elif name in index and name not in asked:
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
-            columns.append(judge(name, table.column(name), rows, asked.get(name)))
+            columns.append(judge(name, table.column(name), rows, asked.get(name), typed=_typed(table, name)))
     _refuse_constants(columns, table, rows, asked)
     schema = Schema(target, tuple(columns))
     if not schema.features:
@@ -225,4 +228,8 @@ def _refuse_constants(
 
 
 def _constant(name: str, table: pa.Table, asked: Mapping[str, Kind]) -> bool:
-    return judge(name, table.column(name), asked=asked.get(name)).kind is Kind.CONSTANT
+    return judge(name, table.column(name), asked=asked.get(name), typed=_typed(table, name)).kind is Kind.CONSTANT
+
+
+def _typed(table: pa.Table, name: str) -> bool:
+    return not is_untyped(table.schema.field(name))

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.batches import Coded
-from softreg.tables.choosing import Choice, choose_strength, fit_at
+from softreg.models.weights import sample_weights
+from softreg.tables.choosing import UNPENALISED, Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, TableWarning
+from softreg.tables.errors import TableError, TableWarning, give_notes
 from softreg.tables.kinds import Kind
+from softreg.tables.label_rows import STANDARD, LabelRules
 from softreg.tables.reader import OpenTable, open_table, warn_of_notes
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.sources import is_source
-from softreg.tables.survey import Memory, Survey, chosen_rows, is_large, survey
+from softreg.tables.survey import Memory, Rows, Survey, chosen_rows, is_large, survey
 
 CELLS = 1 << 24
 """Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
@@ -30,7 +32,7 @@ LEAST = 1000
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Batches (X, labels) of the training rows, encoded as they are read; each `iter` begins anew."""
+    """Batches (X, labels) or (X, labels, weights) of the training rows, encoded as read; each `iter` begins anew."""
 
     found: Survey
     encoder: Encoder
@@ -40,18 +42,35 @@ class EncodedRows:
         """How many rows there are."""
         return self.found.training
 
-    def __iter__(self) -> Iterator[tuple[Any, Coded]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         target = self.found.target
-        for batch, places in self.found.batches([*(code.name for code in self.encoder.codes), target]):
+        columns = [*(code.name for code in self.encoder.codes), target, *self.found.weight_names]
+        for batch, places, first in self.found.numbered(list(dict.fromkeys(columns))):
             X = self.encoder.encode(batch, places)
             values, codes = self.found.labels(batch)
-            yield X, Coded(values, codes[places])
+            y, weight = Coded(values, codes[places]), self.found.row_weights(batch, first + places, places)
+            yield (X, y) if weight is None else (X, y, weight)
 
 
 def surveyed(
-    data: Any, rows: Any, target: str, memory: Memory, seed: int | None, unused: Iterable[str] = ()
+    data: Any,
+    rows: Any,
+    target: str | None,
+    memory: Memory,
+    seed: int | None,
+    unused: Iterable[str] = (),
+    *,
+    y: Any = None,
+    sample_weight: Any = None,
+    rules: LabelRules = STANDARD,
+    sure: bool = False,
 ) -> Survey | None:
-    """The survey of a table that is to be trained on in batches; None for one that memory is to hold."""
+    """The survey of a table that is to be trained on in batches; None for one that memory is to hold.
+
+    `sample_weight` (n,) is one number for each row, or the name of a column; rows of the weight 0 are left out. `rules`
+    say what is done with rows without a label and rare classes; `sure`, that the labels are classes. Raises
+    `TableError` for labels `y` beside such a table, whose labels are a column of it.
+    """
     if isinstance(data, Survey):
         return data
     opened_here = is_source(data)
@@ -65,7 +84,37 @@ def surveyed(
         return None
     if opened_here:
         warn_of_notes(data)
-    return survey(data.ignoring(unused), target, None if rows is None else chosen_rows(rows), seed=seed or 0)
+    if y is not None or target is None:
+        raise TableError(
+            "This table is read in batches, where the labels are a column of it: give its name, target='column', in "
+            "place of y, or read the table as a whole: memory='high'."
+        )
+    chosen, weight = None if rows is None else chosen_rows(rows), None
+    weights = sample_weight if isinstance(sample_weight, str) else None
+    if sample_weight is not None and weights is None:
+        weight = sample_weights(sample_weight, len(np.atleast_1d(sample_weight)))
+        chosen = _counted(chosen, weight)
+    found = survey(data.ignoring(unused), target, chosen, seed=seed or 0, rules=rules, weights=weights, sure=sure)
+    if weight is not None and len(weight) != found.rows:
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape}, expected {(found.rows,)}: one weight for each of the "
+            f"{found.rows:,} rows."
+        )
+    found.weight = weight
+    give_notes(found.notes)
+    return found
+
+
+def _counted(chosen: Rows | None, weight: NDArray[np.float64]) -> Rows:
+    """The chosen rows whose weight is above zero."""
+
+    def asked(first: int, count: int) -> NDArray[np.bool_]:
+        mask = np.ones(count, dtype=bool) if chosen is None else chosen(first, count)
+        own = weight[first : first + count] > 0
+        mask[: len(own)] &= own
+        return mask
+
+    return asked
 
 
 def fit_in_batches(
@@ -92,6 +141,8 @@ def fit_in_batches(
     encoder = Encoder.learn(schema, found.source.batches([column.name for column in schema.features]), found.mask)
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
+    if settings["penalty"] in UNPENALISED:
+        settings = {**settings, "strength": 0.0}
     if settings["strength"] == "auto":
         strength, path = _chosen(found, encoder, settings, names, choice)
         settings = {**settings, "strength": strength}
@@ -113,6 +164,7 @@ def _chosen(
     values, codes = found.labels(found.sample)
     X, y = encoder.encode(found.sample, rows), np.array(values)[codes]
     y = y if rows is None else y[rows]
+    weight = found.row_weights(found.sample, found.numbers if rows is None else found.numbers[rows], rows)
     if count < found.training:
         warnings.warn(
             f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
@@ -120,4 +172,4 @@ def _chosen(
             TableWarning,
             stacklevel=4,
         )
-    return choose_strength(settings, X, y, names, choice)
+    return choose_strength(settings, X, y, names, choice, weight)

@@ -13,8 +13,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.spelling import Known, one_spelling, text_array
 from softreg.tables.errors import TableError, no_such_column
+from softreg.tables.label_rows import (
+    NO_RARE,
+    STANDARD,
+    LabelRules,
+    RareClasses,
+    check_labelled,
+    rare_classes,
+    similar_labels,
+    unlabelled_note,
+)
 from softreg.tables.reader import OpenTable
-from softreg.tables.target import check_counts, coded_labels
+from softreg.tables.row_keeper import RowKeeper, uniform
+from softreg.tables.row_set import RowSet
+from softreg.tables.target import coded_labels
+from softreg.tables.weight_column import check_some, weight_column
 from softreg.tables.where import Where, where_of
 
 LARGE = 512 << 20
@@ -22,8 +35,6 @@ LARGE = 512 << 20
 PACKED = 4
 SAMPLE = 100_000
 """Rows that are kept to judge columns and strengths by, and as many of those held out, at most."""
-ROOM = 128 << 20
-"""Bytes that either sample takes, at most: wide rows give fewer of them."""
 
 MOST_CLASSES = 100_000
 """Labels from which on they are looked at before the end of the table: they may be no classes."""
@@ -46,24 +57,6 @@ def is_large(table: OpenTable, memory: Memory = "auto") -> bool:
     return sum(sizes) > LARGE
 
 
-def uniform(numbers: NDArray[np.int64], seed: int, stream: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each row number, which depends on nothing but that number, the seed and the stream.
-
-    Example:
-        >>> whole = uniform(np.arange(1000), seed=0, stream=1)
-        >>> bool((whole[600:] == uniform(np.arange(600, 1000), 0, 1)).all()), bool(abs(whole.mean() - 0.5) < 0.05)
-        (True, True)
-
-    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), the mixing of SplitMix64.
-    """
-    start = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
-    z = start + (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)  # modulo 2**64
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return np.asarray((z >> np.uint64(11)) * 2.0**-53)
-
-
 def chosen_rows(rows: ArrayLike) -> Rows:
     """Row numbers or a mask of all rows, as a question about any run of them."""
     given = np.asarray(rows)
@@ -82,51 +75,14 @@ def chosen_rows(rows: ArrayLike) -> Rows:
     return asked
 
 
-class RowKeeper:
-    """Rows spread over the whole table, as many as there is room for, in its order: those of least random numbers."""
-
-    def __init__(self, rows: int, seed: int) -> None:
-        self.rows, self.seed = rows, seed
-        self.seen, self.below = 0, np.inf
-        self.parts: list[pa.Table] = []
-        self.numbers: list[NDArray[np.int64]] = []
-
-    def add(self, table: pa.Table, first: int, mask: NDArray[np.bool_]) -> None:
-        """Take the rows of a batch in the mask; its first row has the number `first`."""
-        self.seen += int(mask.sum())
-        places = np.flatnonzero(mask)
-        places = places[uniform(places + first, self.seed, 2) < self.below]
-        if len(places) == 0:
-            return
-        self.parts.append(table.take(pa.array(places)))
-        self.numbers.append(places + first)
-        if sum(map(len, self.numbers)) > 2 * self.rows or sum(part.nbytes for part in self.parts) > 2 * ROOM:
-            self._trim()
-
-    def _trim(self) -> None:
-        if not self.parts:
-            return
-        table, numbers = pa.concat_tables(self.parts), np.concatenate(self.numbers)
-        self.rows = max(1, min(self.rows, int(ROOM * len(numbers) / max(1, table.nbytes))))
-        if len(numbers) > self.rows:
-            drawn = uniform(numbers, self.seed, 2)
-            self.below = float(np.partition(drawn, self.rows)[self.rows])
-            kept = np.flatnonzero(drawn < self.below)
-            table, numbers = table.take(pa.array(kept)), numbers[kept]
-        self.parts, self.numbers = [table.combine_chunks()], [numbers]
-
-    def kept(self) -> tuple[pa.Table | None, NDArray[np.int64]]:
-        """The rows and their numbers; None where there was no row."""
-        self._trim()
-        return (self.parts[0], self.numbers[0]) if self.parts else (None, np.zeros(0, dtype=np.int64))
-
-
 @dataclass
 class Survey:
     """What one reading of `source` found: rows, labels, samples; the rows to train on can be read again by it.
 
     `rows` of the table; `counts` of each label, among all rows; `training` rows and the `sample` of them, with its
-    `numbers`; a sample `held` of the rows that are held out, of which there are `tested`, with `held_numbers`.
+    `numbers`; a sample `held` of the rows that are held out, of which there are `tested`, with `held_numbers`. Rows
+    without a label, of the weight 0, or of a rare class that is left out are in none of these; their numbers are
+    `left_out`, and of the first kind there are `unlabelled`. `weights` is the name of a column of weights.
     """
 
     source: OpenTable
@@ -134,26 +90,39 @@ class Survey:
     chosen: Rows
     drawn: bool = True
     """Whether the rows were drawn, not named."""
+    rules: LabelRules = STANDARD
+    sure: bool = False
+    """Whether the labels are known to be classes, however many they are."""
+    weights: str | None = None
     rows: int = 0
     training: int = 0
     tested: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     trained: dict[str, int] = field(default_factory=dict)
     """Rows of each label to train on."""
-    firsts: list[int] = field(default_factory=list)
-    """The first row of each label, which is not held out."""
+    firsts: dict[str, int] = field(default_factory=dict)
+    """The first row of each label, which is not held out where rows are drawn."""
+    left_out: RowSet = field(default_factory=RowSet)
+    unlabelled: int = 0
+    weighed: bool = False
+    """Whether some weight is above 0."""
+    rare: RareClasses = NO_RARE
     files: list[tuple[int, Where]] = field(default_factory=list)
     sample: pa.Table | None = None
     numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     held: pa.Table | None = None
     held_numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
+    weight: NDArray[np.float64] | None = None
+    """How often each row of the table counts, where rows have weights."""
+
     def mask(self, first: int, count: int) -> NDArray[np.bool_]:
         """Which rows of a run are trained on."""
         mask = self.chosen(first, count)
-        here = np.array([row for row in self.firsts if first <= row < first + count], dtype=np.int64)
-        mask[here - first] = True
-        return mask
+        if self.drawn:
+            here = np.array([row for row in self.firsts.values() if first <= row < first + count], dtype=np.int64)
+            mask[here - first] = True
+        return mask & ~self.left_out.mask(first, count)
 
     def merge_booleans(self) -> None:
         """Give booleans one spelling where several writers wrote them, as true and True."""
@@ -170,20 +139,77 @@ class Survey:
     def _known(self) -> Known:
         return Known(sorted(self.counts))
 
+    @cached_property
+    def classes(self) -> list[str]:
+        """The classes to learn, sorted: rare labels may be of one class, or of none."""
+        return sorted(set(self.rare.merged(sorted(self.counts)).values()))
+
     def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], NDArray[np.int64]]:
-        """All labels, each once as text, and which of them each row (n,) of a batch or sample of the table has."""
-        values, codes = coded_labels(table, self.target, where_of(table))
-        places = self._known.find(text_array(values))
-        return list(self._known.known), places[codes]
+        """All classes, and the place among them of each row (n,) of a batch or sample of the table; -1 for none."""
+        values, codes = coded_labels(table, self.target, where_of(table), missing=self.rules.missing)
+        labels = list(self._known.known)
+        merged = self.rare.merged(labels)
+        place = {name: k for k, name in enumerate(self.classes)}
+        own = np.array([*(place[merged[label]] if label in merged else -1 for label in labels), -1], dtype=np.int64)
+        found = np.append(own[self._known.find(text_array(values))], -1)
+        return self.classes, found[codes]
+
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """The column of weights, if there is one."""
+        return () if self.weights is None else (self.weights,)
+
+    def row_weights(
+        self, table: pa.Table | pa.RecordBatch, numbers: NDArray[np.int64], places: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64] | None:
+        """The weights of some rows of a batch or sample of the table; None where rows have no weights.
+
+        `numbers` are those of these rows in the whole table, and `places` those in the batch, all of it where None.
+        """
+        if self.weights is None:
+            return None if self.weight is None else self.weight[numbers]
+        whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
+        found = weight_column(whole, self.weights, self.target, where_of(table))
+        return found if places is None else found[places]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out or merged, in sentences."""
+        notes = [self.rare.note, similar_labels(sorted(self.counts), self.target)]
+        if self.unlabelled:
+            notes.insert(0, unlabelled_note(self.unlabelled, self.rows, [], self.target))
+        return [note for note in notes if note]
+
+    def settle(self) -> None:
+        """Decide on rare classes, once all rows are counted; raises `TableError` as `check` does."""
+        self.merge_booleans()
+        self.check()
+        if self.weights is not None and self.rows:
+            check_some(np.array([float(self.weighed)]), self.weights)
+        self.rare = rare_classes(self.counts, self.target, self.rules) if self.rows else NO_RARE
+        if self.rare.how != "drop" or not self.rare.labels:
+            return
+        gone = np.array([row for label, row in self.firsts.items() if label in self.rare.labels], dtype=np.int64)
+        training = sum(int(self.mask(row, 1)[0]) for row in gone.tolist())
+        self.training, self.tested = self.training - training, self.tested - (len(gone) - training)
+        self.left_out.add(gone)
+        for label in self.rare.labels:
+            self.trained.pop(label, None)
+        self.sample, self.numbers = _without(self.sample, self.numbers, gone)
+        self.held, self.held_numbers = _without(self.held, self.held_numbers, gone)
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
         """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
+        yield from ((batch, places) for batch, places, _ in self.numbered(columns))
+
+    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64], int]]:
+        """The same with the number of the first row of each batch."""
         first = 0
         for batch in self.source.batches(columns):
             places = np.flatnonzero(self.mask(first, batch.num_rows))
-            first += batch.num_rows
             if len(places):
-                yield batch, places
+                yield batch, places, first
+            first += batch.num_rows
 
     def where(self, number: int) -> str:
         """The row of a number, in words: its file and its number there."""
@@ -208,19 +234,40 @@ class Survey:
             raise TableError("The table has no rows; there is nothing to learn from.")
         for counts in (self.counts, self.trained):
             if counts is self.counts or len(counts) == 1:
-                known = sorted(counts)
-                check_counts(np.array(known), np.array([counts[k] for k in known]), self.rows, self.target)
+                check_labelled(counts, self.rows, self.target, sure=self.sure)
+
+
+def _without(
+    table: pa.Table | None, numbers: NDArray[np.int64], gone: NDArray[np.int64]
+) -> tuple[pa.Table | None, NDArray[np.int64]]:
+    """A sample of rows without those of some numbers; None where no row is left."""
+    keep = ~np.isin(numbers, gone)
+    if table is None or keep.all():
+        return table, numbers
+    return (table.filter(pa.array(keep)) if keep.any() else None), numbers[keep]
 
 
 def survey(
-    source: OpenTable, target: str, chosen: Rows | None = None, *, seed: int = 0, test_size: float = 0.0
+    source: OpenTable,
+    target: str,
+    chosen: Rows | None = None,
+    *,
+    seed: int = 0,
+    test_size: float = 0.0,
+    rules: LabelRules = STANDARD,
+    weights: str | None = None,
+    sure: bool = False,
 ) -> Survey:
     """Read a table once: count its labels, and keep rows of it to judge by.
 
     `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and seed,
     without the first row of each class.
-    The samples are spread evenly, whatever the batches. Raises `TableError` for a row without a label, with its file.
+    The samples are spread evenly, whatever the batches. `rules` say what is done with rows without a label and rare
+    classes, `weights` names a column of weights, and `sure` says that the labels are classes, however many they are.
+    Raises `TableError`, with row and file, for a label or weight that is refused, and for labels that no classifier can
+    learn from.
     """
+    rules.check()
 
     if target not in source.names:
         raise no_such_column(target, source.names, "target column")
@@ -228,34 +275,44 @@ def survey(
     def share(first: int, count: int) -> NDArray[np.bool_]:
         return uniform(np.arange(first, first + count), seed, 1) >= test_size
 
-    found = Survey(source, target, chosen or share, chosen is None)
+    if weights is not None and weights not in source.names:
+        raise no_such_column(weights, source.names, "column of weights")
+    found = Survey(source, target, chosen or share, chosen is None, rules, sure, weights)
     kept, held = RowKeeper(SAMPLE, seed), RowKeeper(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
             continue
         told = where_of(batch)
         table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
-        mask = _count(found, table, told)
+        mask, rest = _count(found, table, told)
         kept.add(table, found.rows, mask)
-        held.add(table, found.rows, ~mask)
+        held.add(table, found.rows, rest)
         found.rows += batch.num_rows
     found.training, found.tested = kept.seen, held.seen
     found.sample, found.numbers = kept.kept()
     found.held, found.held_numbers = held.kept()
-    found.merge_booleans()
+    found.settle()
     return found
 
 
-def _count(found: Survey, table: pa.Table, told: Where) -> NDArray[np.bool_]:
-    """Count the labels of a batch; gives the mask of the rows to train on."""
+def _count(found: Survey, table: pa.Table, told: Where) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Count the labels of a batch; gives the masks of the rows to train on, and of those held out."""
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:
         found.files.append((first, told))
-    values, codes = coded_labels(table, found.target, told)
+    values, codes = coded_labels(table, found.target, told, missing=found.rules.missing)
+    found.unlabelled += int((codes < 0).sum())
+    if found.weights is not None:
+        weight = weight_column(table, found.weights, found.target, told)
+        found.weighed |= bool(weight.any())
+        codes = np.where(weight > 0, codes, -1)
+    if (codes < 0).any():
+        found.left_out.add(np.flatnonzero(codes < 0) + first)
     used, places, counts = np.unique(codes, return_index=True, return_counts=True)
     for code, place, count in zip(used.tolist(), places.tolist(), counts.tolist(), strict=True):
-        if found.drawn and values[code] not in found.counts:
-            found.firsts.append(first + place)
+        if code < 0:
+            continue
+        found.firsts.setdefault(values[code], first + place)
         found.counts[values[code]] = found.counts.get(values[code], 0) + count
     if len(found.counts) > MOST_CLASSES:
         found.rows += table.num_rows
@@ -264,4 +321,4 @@ def _count(found: Survey, table: pa.Table, told: Where) -> NDArray[np.bool_]:
     for code, count in enumerate(np.bincount(codes[mask], minlength=len(values)).tolist()):
         if count:
             found.trained[values[code]] = found.trained.get(values[code], 0) + count
-    return mask
+    return mask, ~mask & (codes >= 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from softreg.tables.errors import TableError, listed, no_such_column, plural, sh
 from softreg.tables.kinds import SMALL
 from softreg.tables.label_types import label_type
 from softreg.tables.where import Where, absent_in
+
+WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
+"""Text of a whole number."""
 
 
 @takes_old_arguments
@@ -42,10 +46,13 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
     )
 
 
-def coded_labels(table: pa.Table, target: str, where: Where | None = None) -> tuple[list[str], NDArray[np.int64]]:
+def coded_labels(
+    table: pa.Table, target: str, where: Where | None = None, *, missing: str = "error"
+) -> tuple[list[str], NDArray[np.int64]]:
     """The different labels as text, each once, and which of them each row (n,) has; errors are those of `labels`.
 
-    Of a batch of a file, errors name the first row by `where` it is.
+    Of a batch of a file, errors name the first row by `where` it is. With `missing="drop"`, the code of a row without a
+    label is -1, and no error.
 
     Example:
         >>> coded_labels(pa.table({"grade": [1.0, 3.0, 1.0]}), "grade")
@@ -61,25 +68,34 @@ def coded_labels(table: pa.Table, target: str, where: Where | None = None) -> tu
             f"The target {shown(target)} has the type {column.type}; labels are text, numbers or booleans."
         ) from None
     values, codes = encoded.dictionary.to_pylist(), integers(encoded.indices)
-    _check_labels_usable(table, target, where, values, codes)
-    used = np.unique(codes)
+    blank = np.array([not value.strip("\0 ").strip() for value in values] + [True])
+    if missing == "drop":
+        codes = np.where(blank[codes], -1, codes)
+    _check_labels_usable(table, target, where, values, codes, blank & (missing != "drop"))
+    used = np.unique(codes[codes >= 0])
     if len(used) < len(values):  # a dictionary may hold values that no row has
-        place = np.zeros(len(values), np.int64)
+        place = np.full(len(values) + 1, -1, np.int64)
         place[used] = np.arange(len(used))
         values, codes = [values[k] for k in used], place[codes]
     return values, codes
 
 
 def _check_labels_usable(
-    table: pa.Table, target: str, where: Where | None, values: list[str], codes: NDArray[np.int64]
+    table: pa.Table,
+    target: str,
+    where: Where | None,
+    values: list[str],
+    codes: NDArray[np.int64],
+    refused: NDArray[np.bool_],
 ) -> None:
-    """Raise `TableError` for rows (codes (n,), -1 where null) without a label, and for labels that end in U+0000."""
-    blank = np.array([not value.strip("\0 ").strip() for value in values] + [True])[codes]
+    """Raise `TableError` for rows whose value, or null (code -1, the last), is refused, and for text ending in NUL."""
+    blank = refused[codes]
     cut = np.array([value.endswith("\0") for value in values] + [False])[codes] & ~blank
     if not (blank | cut).any():
         return
     rows = np.flatnonzero(blank if blank.any() else cut) + 1
-    what, way = "no label", "Give each row its label, or remove rows without one from the training data."
+    what = "no label"
+    way = 'Give each row its label, or remove rows without one; train leaves them out with missing_target="drop".'
     if not blank.any():
         what = f"the label {shown(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
         way = "Arrays of text drop that character, and labels would be merged: remove it, or these rows."
@@ -112,43 +128,74 @@ def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArra
     return np.asarray(found[codes])
 
 
-def check_labels(y: NDArray[np.str_], target: str) -> None:
+def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> None:
     """Refuse labels that no classifier can learn from.
 
     Raises `TableError`: one class only; more classes than 20 and than half of the rows (a tenth of the rows
-    where every label is a number); a class with a single row.
+    where every label is a number); a class with a single row, unless `single` allows it.
 
     Example:
         >>> check_labels(np.array(["no", "no"]), "buys")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         softreg.tables.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
     """
-    check_counts(*np.unique(y, return_counts=True), len(y), target)
+    classes, counts = np.unique(y, return_counts=True)
+    check_counts(classes, counts, len(y), target)
+    if not single:
+        refuse_single(classes[counts == 1].tolist(), target)
 
 
-def check_counts(classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, target: str) -> None:
-    """The same as `check_labels`, for the different labels of n rows and how often each occurs."""
+def check_counts(
+    classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, target: str, *, sure: bool = False
+) -> None:
+    """Refuse one class only, and values that do not look like classes, by how often each occurs among n rows.
+
+    Where it is `sure` that the values are classes, their number does not matter. Raises `TableError`.
+    """
     if len(classes) == 1:
         raise TableError(
             f"The target {shown(target)} has one class only: every row is {shown(classes[0])}. A classifier "
             "needs rows of at least two classes; is it the right column?"
         )
-    numeric = bool(parse_numbers(pa.array(classes.tolist(), pa.large_string()))[1].all())
-    if len(classes) > max(SMALL, n / (10 if numeric else 2)):
-        kind = "a number to regress on" if numeric else "an identifier or free text"
-        raise TableError(
-            f"The target {shown(target)} has {len(classes):,} different values in {plural(n, 'row')}, "
-            f"such as {listed(classes[:3])}; it looks like {kind}, not like classes. Choose another column, "
-            "or group its values into classes first."
+    if sure or len(classes) <= SMALL:
+        return
+    numeric = are_numbers(classes)
+    fractions = numeric and not all(re.fullmatch(WHOLE, label) for label in classes.tolist())
+    if not fractions and len(classes) <= n / (10 if numeric else 2):
+        return
+    kind, way = "an identifier or free text", "Choose another column, or group its values into classes first."
+    if numeric:
+        kind = "a number to regress on, a continuous target"
+        way = (
+            "softreg predicts classes: cut the number into classes first, at a threshold or at its quantiles (as by "
+            "pandas.cut and pandas.qcut), or choose another column."
         )
-    single = classes[counts == 1]
+    raise TableError(
+        f"The target {shown(target)} has {len(classes):,} different values in {plural(n, 'row')}, "
+        f"such as {listed(classes[:3])}; it looks like {kind}, not like classes. {way} If the values are classes, say "
+        f"so: --category {shown(target)} (category={shown(target)} in Python)."
+    )
+
+
+def are_numbers(classes: NDArray[np.str_] | Sequence[str]) -> bool:
+    """Whether every label is a number.
+
+    Example:
+        >>> are_numbers(["1", "2.5"]), are_numbers(["1", "two"])
+        (True, False)
+    """
+    return bool(parse_numbers(pa.array([str(label) for label in classes], pa.large_string()))[1].all())
+
+
+def refuse_single(single: Sequence[str], target: str) -> None:
+    """Raise `TableError` where there are classes of a single row, which are named."""
     if len(single):
         what = "the class" if len(single) == 1 else f"{len(single):,} classes"
         only = "a single row" if len(single) == 1 else "a single row each"
         raise TableError(
             f"The target {shown(target)} has {only} for {what} {listed(single)}; a class needs at least two "
-            "rows, one to learn from and one to test on. Add rows, merge the class with another, or remove "
-            "its row."
+            "rows, one to learn from and one to test on. Add rows, or say what is done with such classes when a model "
+            "is trained: --rare keep|pool|drop (rare= in Python)."
         )
 
 

@@ -1,0 +1,49 @@
+"""A set of row numbers of a table that memory does not hold, at one bit a row of the blocks that have any."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 1 << 16
+"""Rows of a block."""
+
+
+class RowSet:
+    """Row numbers from 0, asked for by runs; a block of 65,536 rows without any takes no memory.
+
+    Example:
+        >>> rows = RowSet()
+        >>> rows.add(np.array([3, 70_000]))
+        >>> rows.mask(2, 3).tolist(), len(rows)
+        ([False, True, False], 2)
+    """
+
+    def __init__(self) -> None:
+        self.blocks: dict[int, NDArray[np.uint8]] = {}
+        self.size = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def add(self, numbers: NDArray[np.int64]) -> None:
+        """Take the numbers of some rows (k,)."""
+        for block in np.unique(numbers // BLOCK).tolist():
+            held = self._block(block)
+            before = int(held.sum())
+            held[numbers[numbers // BLOCK == block] - block * BLOCK] = True
+            self.size += int(held.sum()) - before
+            self.blocks[block] = np.packbits(held)
+
+    def mask(self, first: int, count: int) -> NDArray[np.bool_]:
+        """Which of `count` rows from number `first` on are in the set."""
+        if not self.blocks:
+            return np.zeros(count, dtype=bool)
+        blocks = range(first // BLOCK, (first + max(count, 1) - 1) // BLOCK + 1)
+        held = np.concatenate([self._block(block) for block in blocks])
+        start = first - blocks[0] * BLOCK
+        return held[start : start + count]
+
+    def _block(self, block: int) -> NDArray[np.bool_]:
+        packed = self.blocks.get(block)
+        return np.zeros(BLOCK, dtype=bool) if packed is None else np.unpackbits(packed).astype(bool)
