@@ -224,7 +224,7 @@ def test_bad_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: 
     table = open_table(path, bad_rows="skip")
     assert table.read()["a"].to_pylist() == [1, 2, 4]
     assert [number for _, number, _ in table.skipped] == [3, 5]
-    path.write_text('{"a": 1}\n{"a": 2}\n{"a": "x"}\n')
+    path.write_text('{"a": 1}\n{"a": 2}\n{"a": [1]}\n')
     message = refusal(path)
     assert "a" in message
     assert "type" in message or "Line 3" in message

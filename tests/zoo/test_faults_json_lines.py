@@ -36,10 +36,9 @@ BROKEN = {
     '{"a":' * 5_000 + "1" + "}" * 5_000: "more than 32 deep",
     '{"a":' + "9" * 5_000 + "}": "thousands of digits",
     '{"a":' + "9" * 39 + "}": "more than 38 digits",
-    '{"a":"x"}': "column 'a' holds text beside whole numbers",
     '{"a":[1]}': "column 'a' holds lists beside whole numbers",
     '{"a":true}': "column 'a' holds booleans beside whole numbers",
-    '{"b":["x",1]}': "column 'b' holds text beside whole numbers",
+    '{"b":["x",1]}': "column 'b' holds lists beside text",
     "[1]": "it is no object",
     "null": "it is no object",
     '{"a":1': "line 2",
@@ -58,6 +57,16 @@ def test_fault_e1_a_broken_json_line_is_refused_or_left_out(tmp_path: Path, line
     for skipping in (open_table(path, bad_rows="skip"), open_table(path, bad_rows="skip")):
         assert skipping.read().to_pydict() == {"a": [3, 7], "b": ["k", "l"]}
         assert [number for _, number, _ in skipping.skipped] == [2]
+
+
+def test_fault_f13_text_beside_numbers_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a":3,"b":[1]}\n{"a":"x","b":["y",2.5]}\n{"a":true}\n{"a":null}\n', "utf-8")
+    table = open_table(path)
+    assert table.read().to_pydict() == {"a": ["3", "x", "true", None], "b": [["1"], ["y", "2.5"], None, None]}
+    assert ["'a'" in note or "'b'" in note for note in table.notes] == [True, True]
+    skipping = open_table(path, bad_rows="skip")
+    assert skipping.read().to_pydict() == {"a": [3, None], "b": [[1], None]}
 
 
 def test_fault_e1_rows_left_out_of_many_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

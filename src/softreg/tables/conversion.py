@@ -15,6 +15,8 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import IO, Any
 
+import pyarrow as pa
+
 from softreg.files import TemporaryCopy
 from softreg.tables.errors import TableError, listed, plural
 from softreg.tables.file_formats import ENDINGS
@@ -162,6 +164,22 @@ def _check_pages(path: Path) -> None:
         raise TableError(f"{str(path)!r} is a damaged or truncated SQLite database; copy or write it again.")
 
 
+def from_feather(path: Path, inner: str) -> Converted:
+    """A copy, as an Arrow file, of a Feather file of the first version; raises `TableError` where it is damaged."""
+    from pyarrow import feather, ipc
+
+    try:
+        table = feather.read_table(str(path), memory_map=False)
+
+        def write(file: IO[bytes]) -> None:
+            with ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+
+        return TemporaryCopy("table.arrow", write), "", []
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, "Feather file", error) from None
+
+
 def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:
     """Write rows of values as CSV in UTF-8: empty for None, and every number so that it is read back exactly."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
@@ -210,6 +228,7 @@ def _reason(error: Exception) -> str:
 
 CONTAINERS: dict[str, Callable[[Path, str], Converted]] = {
     "excel": from_spreadsheet,
+    "feather": from_feather,
     "sqlite": from_database,
     "xz": from_xz,
     "zip": from_zip,

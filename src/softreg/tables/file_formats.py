@@ -16,6 +16,7 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _FORMS = {
     b"PAR1": "parquet",
     b"ARROW1": "arrow",
+    b"FEA1": "feather",  # the first version, which is not Arrow's format
     b"SQLite format 3\x00": "sqlite",
     b"\xfd7zXZ\x00": "xz",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "excel",  # the compound documents of .xls
@@ -37,11 +38,12 @@ def compression(path: Path, head: bytes) -> str | None:
 
 
 def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
-    """The format of a file: "parquet", "arrow", "json", "tsv", "csv", "excel", "sqlite", "zip" or "xz".
+    """The format of a file: "parquet", "arrow", "json", "tsv", "csv", "excel", "sqlite", "feather",
+    "zip" or "xz".
 
     `head` holds its first bytes, which decide where they are those of a binary format. Otherwise the ending decides, of
-    the name without that of the compression where the file is `packed`. Where the ending is none that is known, a file
-    that begins as a JSON object or an array of objects does is JSON, and any other is CSV.
+    the name without that of the compression where the file is `packed`. A file of another ending that begins as a JSON
+    object or an array of objects does is JSON, and any other is CSV.
 
     Example:
         >>> file_format(Path("a.csv"), b"PAR1"), file_format(Path("a.data"), b"1,2")
@@ -61,12 +63,12 @@ def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
         return "arrow"
     if ending in JSON_ENDINGS:
         return "json"
-    if ending in TEXT_ENDINGS:
-        return "tsv" if ending in (".tsv", ".tab") else "csv"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     after = start[1:].lstrip()
     is_json = start[:1] in (b"{", b"[") and after[:1] == (b'"' if start[:1] == b"{" else b"{")
-    return "json" if is_json and not packed else "csv"
+    if is_json and not packed:
+        return "json"
+    return "tsv" if ending in (".tsv", ".tab") else "csv"
 
 
 def _is_spreadsheet(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ _DIGITS = 38  # of the widest decimal type that columns use
 _KINDS: dict[type, str] = {
     bool: "boolean", int: "whole number", float: "number", str: "text", list: "list", dict: "object",
 }  # fmt: skip
+_SCALARS = {"text", "whole number", "number", "boolean"}
 
 
 class TypeConflict(ValueError):
@@ -46,6 +48,14 @@ class JsonType:
     merges: int | None = None
     item: JsonType | None = None
     fields: tuple[tuple[str, JsonType], ...] = ()
+    mixed: bool = False
+    """Whether numbers or booleans stand beside text, which are then text as JSON spells them."""
+
+    @property
+    def holds_mixed(self) -> bool:
+        """Whether this type, or one within it, is mixed."""
+        inner = [one for _, one in self.fields] + ([] if self.item is None else [self.item])
+        return self.mixed or any(one.holds_mixed for one in inner)
 
     def arrow(self) -> pa.DataType:
         """The Arrow type that holds every value of this type, exactly.
@@ -72,9 +82,9 @@ def infer_type(values: Sequence[Any], depth: int = 0) -> JsonType:
     """The type of the values of a column, as Python's json reads them; raises `TypeConflict` where there is none.
 
     Example:
-        >>> infer_type(["a", 1])
+        >>> infer_type([[], 1])
         Traceback (most recent call last):
-        softreg.tables.json_columns.TypeConflict: text beside whole numbers
+        softreg.tables.json_columns.TypeConflict: lists beside whole numbers
     """
     if depth > DEEPEST:
         raise TypeConflict(f"lists and objects more than {DEEPEST} deep")
@@ -109,7 +119,8 @@ def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
 def common_type(one: JsonType, other: JsonType) -> JsonType:
     """The type that holds the values of both; raises `TypeConflict` where there is none.
 
-    Whole numbers beside others become float64, unless that would make two of them one.
+    Whole numbers beside others become float64, unless that would make two of them one. Numbers or booleans beside text
+    become text.
 
     Example:
         >>> common_type(infer_type([1, None]), infer_type([0.5])).kind
@@ -127,6 +138,8 @@ def common_type(one: JsonType, other: JsonType) -> JsonType:
         if whole.merges is not None:
             raise TypeConflict(f"the whole number {whole.merges}, which float64 rounds, beside decimals")
         return JsonType("number")
+    if "text" in (one.kind, other.kind) and {one.kind, other.kind} <= _SCALARS:
+        return JsonType("text", mixed=True)
     if one.item is not None and other.item is not None:
         return replace(one, item=common_type(one.item, other.item))
     if one.kind == other.kind == "object":
@@ -152,6 +165,8 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
     mask = None
     if type(None) in set(map(type, values)):
         mask = _bits(np.fromiter((value is not None for value in values), np.bool_, n))
+    if kind.mixed:
+        values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
     if kind.kind == "text":
         raw = [b"" if value is None else value.encode() for value in values] if mask else list(map(str.encode, values))
         return pa.Array.from_buffers(target, n, [mask, _offsets(raw), pa.py_buffer(b"".join(raw))])

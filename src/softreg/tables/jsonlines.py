@@ -43,9 +43,10 @@ class JsonLines:
 
     The types of the columns are those that hold every value, exactly: whole numbers become decimal where some are,
     unless that would round them; beyond 64 bits they are decimals of Arrow's; a value that is absent or null is
-    missing, text stays as written. A line that is no object, names a key twice, holds NaN or Infinity, or a value of
-    another type than those before, is an error with its line, or with `skip` left out and kept in `skipped` (row,
-    text); rows are the lines that are not blank.
+    missing, text stays as written, and numbers or booleans beside text are text. A line that is no object, names a key
+    twice, holds NaN or Infinity, or a value of another type than those before, is an error with its line, or with
+    `skip` left out and kept in `skipped` (row, text), as is text beside numbers then; rows are the lines that are not
+    blank.
 
     Python's own parser reads the lines: no line, however broken, reaches a parser that could end the process.
 
@@ -96,6 +97,11 @@ class JsonLines:
     def _schema(self) -> pa.Schema:
         return pa.schema([pa.field(name, kind.arrow()) for name, kind in self.types.items()])
 
+    @property
+    def mixed(self) -> list[str]:
+        """The columns in which numbers or booleans stand beside text, and are text as well."""
+        return [name for name, kind in self.types.items() if kind.holds_mixed]
+
     def _made(self, rows: list[Row]) -> Iterator[pa.RecordBatch]:
         """Batches of rows, with the columns that were learned so far."""
         schema, most = self._schema(), max(1, CELLS // max(1, len(self.types)))
@@ -138,7 +144,10 @@ class JsonLines:
         wider = {}
         for name, some in _by_key(rows):
             try:
-                wider[name] = common_type(infer_type(some), self.types.get(name, MISSING))
+                kind = common_type(infer_type(some), self.types.get(name, MISSING))
+                if self.skip and kind.holds_mixed:
+                    raise TypeConflict("text beside values of other types")
+                wider[name] = kind
             except TypeConflict as conflict:
                 raise TypeConflict(f"column {shown(name)} holds {conflict}") from None
         return wider

@@ -167,6 +167,13 @@ class TextPart(Typed):
             self.behind = JsonLines(document.lines, unit=unit, **texts)
             self.notes += [document.note] * bool(document.note)
             self.schema = self._with_keys(self.behind.schema)
+            for name in self.behind.mixed:
+                place = self.schema.get_field_index(name)
+                self.schema = self.schema.set(place, untyped(self.schema.field(place)))
+                self.notes.append(
+                    f"Column {shown(name)} of {part.where!r} holds text beside values of other types, and all are read "
+                    "as text; rows of text are left out with --bad-rows skip (bad_rows='skip' in Python)."
+                )
         else:
             self.behind = Delimited(opened, tabs=part.form == "tsv", **texts)
             schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
