@@ -119,7 +119,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r", exclud
 def test_what_the_csv_module_writes_is_read_back(rows: list[tuple[str, str]]) -> None:
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b"), *rows])
-    table = parse_delimited(text.getvalue().encode(), "t.csv")
+    table = parse_delimited(text.getvalue().encode(), "t.csv", header=True)
     assert list(zip(table["a"].to_pylist(), table["b"].to_pylist(), strict=True)) == rows
 
 

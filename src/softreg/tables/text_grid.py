@@ -1,0 +1,206 @@
+"""The first lines of a text file, split at a delimiter, and the delimiter that splits them into even rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from softreg.models.csv_quotes import any_field_size
+from softreg.tables.footnotes import is_footnote
+from softreg.tables.header_evidence import header_evidence, is_value
+from softreg.tables.line_filter import LineFilter
+from softreg.tables.read_options import BLANKS
+
+DELIMITERS = (",", "\t", ";", "|")
+MOST_TITLES = 20
+"""Lines of a title ahead of the header, at most."""
+FEWEST_COMPARED = 3
+"""Rows from which on several delimiters are compared by the fields that they give."""
+MOST_COMPARED = 200
+"""Rows that are compared, at most."""
+EVEN = 0.9
+"""Share of rows with as many fields as the header, at least, where lines ahead of it are a title."""
+_DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
+
+Record = tuple[int, list[str]]
+"""The number of a line, and the fields of the row that begins there."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of fields, the first of them `header`."""
+
+    delimiter: str
+    records: list[Record]
+    header: int = 0
+    width: int = 1
+    """The number of fields of a row."""
+    share: float = 1.0
+    """The share of rows below the header that have this width; the header counts as well."""
+    row_names: bool = False
+    trailing: bool = False
+    quotes: bool = True
+
+    @property
+    def even(self) -> bool:
+        """Whether all rows have the same number of fields, more than one."""
+        return self.share == 1.0 and self.width > 1
+
+    def split(self, line: str) -> list[str]:
+        """The fields of a line."""
+        records = _records(line.encode(), self.delimiter, "", self.quotes)
+        return records[0][1] if records else []
+
+
+def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool) -> Grid:
+    """The grid that a delimiter gives; `body` may end within a row where it is not `complete`.
+
+    In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not.
+
+    Example:
+        >>> grid_of(b"Title\\n\\na,b\\n1,2\\n", ",", mark="", complete=True, titles=True).header
+        1
+    """
+    grid = _grid(body, delimiter, mark=mark, complete=complete, titles=titles, quotes=True)
+    if delimiter == "\t" and b'"' in body and not grid.even:
+        plain = _grid(body, delimiter, mark=mark, complete=complete, titles=titles, quotes=False)
+        return plain if plain.even else grid
+    return grid
+
+
+def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
+    """The grid of the delimiter that gives even rows.
+
+    Where several do, it is one with the header in the first line, then the one whose fields hold the others least, then
+    the one that gives most fields. Where none does, runs of blanks are tried, and the delimiter that gives most rows
+    the width of the header is taken.
+
+    Example:
+        >>> best_grid(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
+        ';'
+    """
+    settings = {"mark": mark, "complete": complete, "titles": titles}
+    grids = [grid_of(body, one, **settings) for one in DELIMITERS if one.encode() in body]  # type: ignore[arg-type]
+    even = [grid for grid in grids if grid.even]
+    if even:
+        foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
+        return min(even, key=lambda grid: (grid.header > 0, foreign[grid.delimiter], -grid.width))
+    blanks = grid_of(body, BLANKS, **settings)  # type: ignore[arg-type]
+    if blanks.even and not any(grid.share >= EVEN and grid.width > 1 for grid in grids) and _has_numbers(blanks):
+        return blanks
+    several = [grid for grid in grids if grid.width > 1 and len(grid.records[grid.header][1]) > 1]
+    if several:
+        return max(several, key=lambda grid: round(grid.share, 1))
+    return grid_of(body, ",", **settings)  # type: ignore[arg-type]
+
+
+def _grid(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, quotes: bool) -> Grid:
+    records = _records(body, delimiter, mark, quotes)
+    if not complete and len(records) > 1:
+        records = records[:-1]
+    counts = [len(fields) for _, fields in records]
+    if len(counts) < 2:
+        return Grid(delimiter, records, width=max(counts, default=1), quotes=quotes)
+    width = _usual_width(counts)
+    header, row_names = 0, False
+    trailing = _all_end_empty(records, width)
+    if counts[0] < width and not (trailing and counts[0] == width - 1):
+        row_names = counts[0] == width - 1 and _are_row_names(records[1:], records[0][1], width)
+        header = _below_titles(records, width) if titles and not row_names else 0
+    elif titles and width > 2:
+        header = _below_padded_titles(records)
+    if header:
+        trailing = _all_end_empty(records[header:], width)
+    rows = records[header + 1 :]
+    while complete and rows and is_footnote(rows[-1][1], width):
+        rows = rows[:-1]
+    fitting = sum(len(fields) == width for _, fields in rows)
+    own = counts[header] == width - (row_names or (trailing and counts[header] < width))
+    share = (fitting + own) / (len(rows) + 1)
+    return Grid(delimiter, records, header, width, share, row_names, trailing, quotes)
+
+
+def _records(body: bytes, delimiter: str, mark: str, quotes: bool) -> list[Record]:
+    """The rows of some lines that are not blank."""
+    raw = LineFilter(mark, delimiter == BLANKS, quotes).apply(body)
+    text = io.StringIO(raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), newline="")
+    reader = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
+    records, line = [], 1
+    with any_field_size():
+        for fields in reader:
+            if fields:
+                records.append((line, fields))
+            line = reader.line_num + 1
+    return records
+
+
+def _usual_width(counts: Sequence[int]) -> int:
+    """The number of fields that most rows of several fields have; 1 where none has several."""
+    several = Counter(count for count in counts[1:] if count > 1) or Counter(counts)
+    return max(several, key=lambda count: (several[count], count))
+
+
+def _all_end_empty(records: Sequence[Record], width: int) -> bool:
+    """Whether rows end in a delimiter: the header is one field shorter, or its last is empty, and so are all others."""
+    rows = [fields for _, fields in records]
+    header = rows[0]
+    if width < 2 or not (len(header) == width - 1 or (len(header) == width and not header[-1].strip())):
+        return False
+    ends = [fields[-1].strip() for fields in rows[1:] if len(fields) == width]
+    return bool(ends) and not any(ends)
+
+
+def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) -> bool:
+    """Whether a first column that the header does not name has names of the rows: all different and no numbers, or the
+    numbers 1, 2, 3."""
+    whole = [fields for _, fields in rows if len(fields) == width]
+    names = [fields[0].strip() for fields in whole]
+    if len(names) < 2 or header_evidence(whole[0][1:], [fields[1:] for fields in whole[1:]]).is_header:
+        return False
+    if names == [str(number) for number in range(1, len(names) + 1)]:
+        return True
+    told = header_evidence(header, [fields[1:] for fields in whole])
+    return len(set(names)) == len(names) and not any(map(is_value, names)) and told.is_header
+
+
+def _below_titles(records: Sequence[Record], width: int) -> int:
+    """The place of the header below lines of fewer fields; 0 where these may be rows."""
+    place = next(place for place, (_, fields) in enumerate(records) if len(fields) == width)
+    rows = [fields for _, fields in records[place + 1 :]]
+    if place > MOST_TITLES or any(len(fields) > width for _, fields in records[:place]):
+        return 0
+    if not rows or sum(len(fields) == width for fields in rows) < EVEN * len(rows):
+        return 0
+    blank = any(later[0] - earlier[0] > 1 for earlier, later in pairwise(records[: place + 1]))
+    evidence = header_evidence(records[place][1], [fields for fields in rows if len(fields) == width])
+    return place if blank or evidence.is_header or evidence.is_data else 0
+
+
+def _below_padded_titles(records: Sequence[Record]) -> int:
+    """The place of the header below lines of which only one field is filled."""
+    for place, (_, fields) in enumerate(records[: MOST_TITLES + 1]):
+        if sum(bool(field.strip()) for field in fields) > 1:
+            return place if place < len(records) - 1 else 0
+    return 0
+
+
+def _foreign(grid: Grid, others: Sequence[Grid]) -> float:
+    """The share of fields that hold another delimiter and are no numbers, rounded; 0 for few rows."""
+    rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MOST_COMPARED]
+    if len(rows) + 1 < FEWEST_COMPARED:
+        return 0.0
+    signs = [other.delimiter for other in others if other is not grid]
+    fields = [field for row in rows for field in row]
+    foreign = [field for field in fields if any(sign in field for sign in signs) and not _DECIMAL.fullmatch(field)]
+    return round(len(foreign) / len(fields), 1)
+
+
+def _has_numbers(grid: Grid) -> bool:
+    """Whether some column has numbers only."""
+    rows = [fields for _, fields in grid.records[grid.header + 1 :] if len(fields) == grid.width]
+    return bool(rows) and any(all(is_value(row[place]) for row in rows) for place in range(grid.width))
