@@ -131,12 +131,12 @@ def utf_16_order(raw: bytes) -> str | None:
 
 
 def telling_lines(stream: Any) -> list[bytes]:
-    """The first lines of a binary stream that hold bytes above 127, up to `SAMPLE` bytes of them.
+    """The first lines of a binary stream that hold bytes above 127, with their ends, up to `SAMPLE` bytes of them.
 
     Example:
         >>> import io
         >>> telling_lines(io.BytesIO(b"a\\n\\xe9\\nb"))
-        [b'\\xe9']
+        [b'\\xe9\\n']
     """
     lines: list[bytes] = []
     part, size = b"", 0
@@ -144,7 +144,7 @@ def telling_lines(stream: Any) -> list[bytes]:
         if chunk.isascii() and part.isascii():
             part = chunk[chunk.rfind(b"\n") + 1 :]
             continue
-        *whole, part = (part + chunk).splitlines() or [b""]
+        *whole, part = (part + chunk).splitlines(keepends=True)
         for line in whole:
             if size < SAMPLE and not line.isascii():
                 lines.append(line)
@@ -160,10 +160,10 @@ def detected(lines: list[bytes]) -> tuple[str, str] | None:
         'cp1252'
     """
     valid = sum(is_utf8(line) for line in lines)
-    name = None if not lines or valid > DAMAGED * len(lines) else detect_encoding(b"\n".join(lines))
+    name = None if not lines or valid > DAMAGED * len(lines) else detect_encoding(b"".join(lines))
     if name is None:
         return None
-    text = b"\n".join(lines).decode(name)
+    text = b"".join(lines).decode(name)
     found = next((field.strip() for field in re.split(r"[,;\t|\n]", text) if not field.isascii()), "")
     return name, (
         f"The text is not UTF-8 and is read as {NAMES.get(name, name)} (it holds {shown(found, 40)}); "

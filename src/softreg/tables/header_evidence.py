@@ -41,7 +41,7 @@ class HeaderEvidence:
     """Columns of words, most of which occur several times, below one that does not occur in them."""
     repeated: int
     """Columns of words below one of them."""
-    numbers: bool = False
+    numbers: bool
     """Whether some names are numbers."""
 
     @property
@@ -78,8 +78,8 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
     fewest = FEWEST_EQUIDISTANT - ("words" in votes or "new" in votes)
     if _is_sequence(first, fewest) and not all(_is_sequence(row, fewest) for row in rows[:3]):
         votes = ["" if _is_number(field) else vote for field, vote in zip(first, votes, strict=True)]
-    counts = [votes.count(kind) for kind in ("words", "values", "new", "repeated")]
-    return HeaderEvidence(*counts, any(map(_is_number, first)))
+    counts = {kind: votes.count(kind) for kind in ("words", "values", "new", "repeated")}
+    return HeaderEvidence(**counts, numbers=any(map(_is_number, first)))
 
 
 def _vote(field: str, values: list[str]) -> str:
