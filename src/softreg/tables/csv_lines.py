@@ -97,27 +97,31 @@ class CsvLines:
         """The bytes in UTF-8, with a filter where lines are no rows or runs of blanks separate the fields."""
         layout = self.layout
         self.filter = None
-        if not layout.comment and layout.delimiter != BLANKS and self.last is None:
+        if not (layout.comment or layout.delimiter == BLANKS or layout.unpad or self.last):
             return self.open()
         self.filter = LineFilter(
             layout.comment,
             layout.delimiter == BLANKS,
             self.layout.quotes,
             delimiter=layout.delimiter,
+            unpad=layout.unpad,
             width=layout.width,
             first=layout.first_row,
             last=self.last,
         )
         return FilteredStream(self.open(), self.filter)
 
-    def find_footnotes(self) -> str:
-        """Look for lines at the end that are no rows, to leave them out, and give the note on them, or nothing."""
+    def find_footnotes(self) -> str | None:
+        """Look for lines at the end that are no rows, to leave them out, and give the note on them.
+
+        The note is empty where they are blank; None where there are no such lines.
+        """
         if self.options.skip_rows is not None or self.layout.width < 2:
-            return ""
+            return None
         with self.reading():
             found = find_footnotes(self.records(), self.layout.width, self.layout.delimiter)
         if found is None:
-            return ""
+            return None
         self.last = found.line
         return footnote_note(found)
 
@@ -130,7 +134,11 @@ class CsvLines:
             stream.seek(max(0, stream.size() - TAIL))
             head = stream.read()
         lines = [line for line in head.splitlines() if line.strip()][1:]
-        last = LineFilter(blanks=self.layout.delimiter == BLANKS).apply(lines[-1]) if lines else b""
+        layout = self.layout
+        lines_filter = LineFilter(
+            blanks=layout.delimiter == BLANKS, quotes=layout.quotes, delimiter=layout.delimiter, unpad=layout.unpad
+        )
+        last = lines_filter.apply(lines[-1]) if lines else b""
         return bool(lines) and field_count(last.decode("utf-8", "replace"), self.layout.delimiter) != self.layout.width
 
     @contextmanager

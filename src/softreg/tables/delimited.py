@@ -89,10 +89,10 @@ class Delimited(CsvLines):
                 elif "UTF8" in str(error):
                     if not self._redetect():
                         raise self.not_encoded() from None
-                elif self.last is None and (note := self.find_footnotes()):
-                    self._warn(note)
-                else:
+                elif self.last is not None or (note := self.find_footnotes()) is None:
                     raise self.wrong(error) from None
+                elif note:
+                    self._warn(note)
             except _OtherEncoding:
                 continue
 

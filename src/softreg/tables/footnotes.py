@@ -74,13 +74,15 @@ def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimit
 
 
 def footnote_note(found: Footnotes) -> str:
-    """The note on footnotes that are left out.
+    """The note on footnotes that are left out; nothing where they are blank.
 
     Example:
         >>> print(footnote_note(Footnotes(3, ("Source: x",))))
         1 line at the end is not read ('Source: x'). With --skip-rows 0 (skip_rows=0), all lines are read.
     """
     count = len(found.lines)
+    if not count:
+        return ""
     return (
         f"{plural(count, 'line')} at the end {'is' if count == 1 else 'are'} not read ({listed(found.lines, 3)}). With "
         "--skip-rows 0 (skip_rows=0), all lines are read."

@@ -76,7 +76,7 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
         values = [row[place] for row in rows if place < len(row)]
         votes.append(_vote(field.strip(), [value.strip() for value in values]))
     fewest = FEWEST_EQUIDISTANT - ("words" in votes or "new" in votes)
-    if _is_sequence(first, fewest) and not all(_is_sequence(row, fewest) for row in rows[:3]):
+    if _is_sequence(first, fewest) and (_is_apart(first, rows) or not all(_is_sequence(r, fewest) for r in rows[:3])):
         votes = ["" if _is_number(field) else vote for field, vote in zip(first, votes, strict=True)]
     counts = {kind: votes.count(kind) for kind in ("words", "values", "new", "repeated")}
     return HeaderEvidence(**counts, numbers=any(map(_is_number, first)))
@@ -118,12 +118,27 @@ def _counts(values: list[str]) -> bool:
     return any(values == [str(start + i) for i in range(len(values))] for start in (0, 1))
 
 
+def _is_apart(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the numbers of the first line lie outside the range of those of the rows."""
+    own = _numbers(first)
+    others = [number for row in rows for number in _numbers(row)]
+    return bool(own and others) and (min(own) > max(others) or max(own) < min(others))
+
+
+def _numbers(fields: Sequence[str]) -> list[float]:
+    """The fields that are numbers as Python writes them."""
+    numbers = []
+    for field in fields:
+        try:
+            numbers.append(float(field))
+        except ValueError:
+            continue
+    return numbers
+
+
 def _is_sequence(fields: Sequence[str], fewest: int) -> bool:
     """Whether the numbers among some fields increase as names do: `fewest` in equal steps, or many of them in any."""
-    try:
-        numbers = [float(field) for field in fields if _is_number(field)]
-    except ValueError:
-        return False
+    numbers = _numbers(fields)
     steps = [later - earlier for earlier, later in pairwise(numbers)]
     if not steps or min(steps) <= 0:
         return False

@@ -16,10 +16,10 @@ _QUOTED_OR_BLANKS = re.compile(rb'("(?:[^"]|"")*")|[ \t]+')
 class LineFilter:
     """Lines of UTF-8 text, of which comments and the lines from `last` on are made empty.
 
-    With `blanks`, each run of blanks and tabs outside quotes becomes one blank, and none is left at the ends of a line.
-    The number of lines stays the same. A line within a quoted field is no comment. A line that begins with the
-    character of comments and could be a row, as `#ff0000,red` in a table of two columns, stays and is kept in
-    `doubtful`.
+    With `unpad`, blanks behind a delimiter are removed. With `blanks`, each run of blanks and tabs outside quotes
+    becomes one blank, and none is left at the ends of a line. The number of lines stays the same. A line within a
+    quoted field is no comment. A line that begins with the character of comments and could be a row, as `#ff0000,red`
+    in a table of two columns, stays and is kept in `doubtful`.
 
     Example:
         >>> LineFilter(comment="#").apply(b'a,b\\n# c\\n"d\\n#e",1\\n')
@@ -37,6 +37,8 @@ class LineFilter:
     first: int = 1
     """The number of the first line that is looked at; those ahead of it stay as they are."""
     delimiter: str = ","
+    unpad: str = ""
+    """Whether blanks behind a delimiter are removed: "all", or only those ahead of a "quote"."""
     width: int = 0
     """The number of fields of a row; 0 where it is not known."""
     doubtful: tuple[int, str] | None = None
@@ -49,7 +51,8 @@ class LineFilter:
     def apply(self, raw: bytes) -> bytes:
         """The lines of some bytes that end with a line, or with the text."""
         mark = self.comment.encode()
-        if not self.blanks and self.last is None and (not mark or mark not in raw):
+        plain = not self.blanks and not self.unpad and self.last is None
+        if plain and (not mark or mark not in raw):
             self.line += line_count(raw)
             self._open ^= self.quotes and raw.count(b'"') % 2 == 1
             return raw
@@ -71,7 +74,16 @@ class LineFilter:
                 self._open = False
                 return _line_end(line)
             self.doubtful = self.doubtful or (self.line, whole.strip().decode("utf-8", "replace"))
-        return _single_blanks(whole) if self.blanks and not self._open else line
+        if self._open or not (self.blanks or self.unpad):
+            return line
+        return _single_blanks(whole) if self.blanks else self._unpadded(line)
+
+    def _unpadded(self, line: bytes) -> bytes:
+        """A line without blanks behind its delimiters."""
+        ahead = b'(?=")' if self.unpad == "quote" else b""
+        sign = re.escape(self.delimiter.encode())
+        pattern = b'("(?:[^"]|"")*")|(' + sign + b")[ \t]+" + ahead
+        return re.sub(pattern, lambda found: found[1] or found[2], line)
 
     def _may_be_row(self, line: bytes) -> bool:
         """Whether a comment has as many fields as a row, and no blank behind the character of comments."""

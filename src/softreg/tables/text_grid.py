@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from softreg.models.csv_quotes import any_field_size
 from softreg.tables.footnotes import is_footnote
@@ -26,6 +27,10 @@ MOST_COMPARED = 200
 EVEN = 0.9
 """Share of rows with as many fields as the header, at least, where lines ahead of it are a title."""
 _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
+
+_PADDED_QUOTE = re.compile(r'[ \t]+"')
+_SEVERAL_NUMBERS = re.compile(r"\s*[-+.\d]\S*(\s+[-+.\d]\S*)+\s*")
+_RULE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
 
 Record = tuple[int, list[str]]
 """The number of a line, and the fields of the row that begins there."""
@@ -45,6 +50,8 @@ class Grid:
     row_names: bool = False
     trailing: bool = False
     quotes: bool = True
+    unpad: str = ""
+    """Whether blanks behind a delimiter belong to it, as in `LineFilter`."""
 
     @property
     def even(self) -> bool:
@@ -53,24 +60,38 @@ class Grid:
 
     def split(self, line: str) -> list[str]:
         """The fields of a line."""
-        records = _records(line.encode(), self.delimiter, "", self.quotes)
+        lines = LineFilter("", self.delimiter == BLANKS, self.quotes, delimiter=self.delimiter, unpad=self.unpad)
+        records = _records(line.encode(), lines)
         return records[0][1] if records else []
 
 
-def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool) -> Grid:
+def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, padded: bool = False) -> Grid:
     """The grid that a delimiter gives; `body` may end within a row where it is not `complete`.
 
-    In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not.
+    In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not. A quote
+    behind a delimiter and a blank quotes a field, too. With `padded`, blanks behind the delimiter belong to it where
+    all rows have them.
 
     Example:
         >>> grid_of(b"Title\\n\\na,b\\n1,2\\n", ",", mark="", complete=True, titles=True).header
         1
     """
-    grid = _grid(body, delimiter, mark=mark, complete=complete, titles=titles, quotes=True)
-    if delimiter == "\t" and b'"' in body and not grid.even:
-        plain = _grid(body, delimiter, mark=mark, complete=complete, titles=titles, quotes=False)
-        return plain if plain.even else grid
-    return grid
+
+    def grid(quotes: bool = True, unpad: str = "") -> Grid:
+        return _grid(
+            body, LineFilter(mark, delimiter == BLANKS, quotes, delimiter=delimiter, unpad=unpad), complete, titles
+        )
+
+    found = grid()
+    if delimiter == "\t" and b'"' in body and not found.even:
+        plain = grid(quotes=False)
+        found = plain if plain.even else found
+    if delimiter in (",", ";", "|"):
+        if padded and _all_padded(found):
+            return grid(unpad="all")
+        if any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
+            return grid(unpad="quote")
+    return found
 
 
 def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
@@ -84,12 +105,16 @@ def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
         >>> best_grid(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
         ';'
     """
-    settings = {"mark": mark, "complete": complete, "titles": titles}
+    settings = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
     grids = [grid_of(body, one, **settings) for one in DELIMITERS if one.encode() in body]  # type: ignore[arg-type]
     even = [grid for grid in grids if grid.even]
     if even:
         foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
-        return min(even, key=lambda grid: (grid.header > 0, foreign[grid.delimiter], -grid.width))
+        best = min(even, key=lambda grid: (grid.header > 0, foreign[grid.delimiter], -grid.width))
+        if not any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.records[-1][1]):
+            return best
+        blanks = grid_of(body, BLANKS, **settings)  # type: ignore[arg-type]
+        return blanks if blanks.even else best
     blanks = grid_of(body, BLANKS, **settings)  # type: ignore[arg-type]
     if blanks.even and not any(grid.share >= EVEN and grid.width > 1 for grid in grids) and _has_numbers(blanks):
         return blanks
@@ -99,13 +124,15 @@ def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
     return grid_of(body, ",", **settings)  # type: ignore[arg-type]
 
 
-def _grid(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, quotes: bool) -> Grid:
-    records = _records(body, delimiter, mark, quotes)
+def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Grid:
+    delimiter, quotes, unpad = lines.delimiter, lines.quotes, lines.unpad
+    records = _records(body, lines)
     if not complete and len(records) > 1:
         records = records[:-1]
+    records = [record for place, record in enumerate(records) if not (place and _is_rule(record[1]))]
     counts = [len(fields) for _, fields in records]
     if len(counts) < 2:
-        return Grid(delimiter, records, width=max(counts, default=1), quotes=quotes)
+        return Grid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
     width = _usual_width(counts)
     header, row_names = 0, False
     trailing = _all_end_empty(records, width)
@@ -122,14 +149,14 @@ def _grid(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: boo
     fitting = sum(len(fields) == width for _, fields in rows)
     own = counts[header] == width - (row_names or (trailing and counts[header] < width))
     share = (fitting + own) / (len(rows) + 1)
-    return Grid(delimiter, records, header, width, share, row_names, trailing, quotes)
+    return Grid(delimiter, records, header, width, share, row_names, trailing, quotes, unpad)
 
 
-def _records(body: bytes, delimiter: str, mark: str, quotes: bool) -> list[Record]:
+def _records(body: bytes, lines: LineFilter) -> list[Record]:
     """The rows of some lines that are not blank."""
-    raw = LineFilter(mark, delimiter == BLANKS, quotes).apply(body)
-    text = io.StringIO(raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), newline="")
-    reader = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
+    text = io.StringIO(lines.apply(body).decode("utf-8", "surrogateescape").removeprefix("\ufeff"), newline="")
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if lines.quotes else csv.QUOTE_NONE
+    reader = csv.reader(text, delimiter=lines.delimiter, quoting=quoting)
     records, line = [], 1
     with any_field_size():
         for fields in reader:
@@ -178,7 +205,7 @@ def _below_titles(records: Sequence[Record], width: int) -> int:
         return 0
     blank = any(later[0] - earlier[0] > 1 for earlier, later in pairwise(records[: place + 1]))
     evidence = header_evidence(records[place][1], [fields for fields in rows if len(fields) == width])
-    return place if blank or evidence.is_header or evidence.is_data else 0
+    return place if blank or evidence.is_header or (evidence.is_data and len(records[0][1]) == 1) else 0
 
 
 def _below_padded_titles(records: Sequence[Record]) -> int:
@@ -187,6 +214,17 @@ def _below_padded_titles(records: Sequence[Record]) -> int:
         if sum(bool(field.strip()) for field in fields) > 1:
             return place if place < len(records) - 1 else 0
     return 0
+
+
+def _is_rule(fields: Sequence[str]) -> bool:
+    """Whether a row is the line that some programs draw below the header."""
+    return any(fields) and all(_RULE.fullmatch(field) for field in fields)
+
+
+def _all_padded(grid: Grid) -> bool:
+    """Whether a blank follows each delimiter of the rows below the header, unless the field there is empty."""
+    fields = [field for _, row in grid.records[grid.header + 1 :] for field in row[1:] if field]
+    return len(fields) > 1 and all(field[0] == " " for field in fields)
 
 
 def _foreign(grid: Grid, others: Sequence[Grid]) -> float:

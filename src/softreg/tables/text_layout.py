@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.header_evidence import header_evidence
-from softreg.tables.line_filter import is_comment
+from softreg.tables.line_filter import is_comment, line_count
 from softreg.tables.names import column_names_of
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.text_grid import Grid, best_grid, grid_of
@@ -31,6 +31,8 @@ class TextLayout:
     """The character that comments between the rows begin with; none where empty."""
     quotes: bool = True
     """Whether `"` quotes a field."""
+    unpad: str = ""
+    """Whether blanks behind a delimiter are removed, as in `LineFilter`."""
     row_names: bool = False
     """Whether the first column has no field in the header."""
     trailing: bool = False
@@ -107,7 +109,9 @@ def _commented_header(grid: Grid, ahead: _Ahead, options: ReadOptions) -> list[s
         return None
     line = ahead.comments[-1][1]
     whole = grid.split(line)
-    fields = whole if whole and whole[0].strip() == ahead.mark else grid.split(line.lstrip(f"{ahead.mark} \t"))
+    fields = (
+        whole if whole[:1] == [ahead.mark] and len(whole) == grid.width else grid.split(line.lstrip(f"{ahead.mark} \t"))
+    )
     if len(fields) != grid.width:
         return None
     rows = [row for _, row in grid.records]
@@ -129,7 +133,8 @@ def _finished(
     """The layout of a grid whose row `first` is the first of the table; without `header`, columns get numbers."""
     rows = [row for _, row in grid.records[first:]]
     notes = []
-    skipped = [text for _, text in ahead.comments] + [" ".join(row).strip() for _, row in grid.records[: grid.header]]
+    titles = [" ".join(row).strip() for _, row in grid.records[: grid.header]]
+    skipped = [text for _, text in ahead.comments] + [title for title in titles if title]
     mark = ahead.mark
     if header is not None and first == 0:
         notes.append(
@@ -154,10 +159,29 @@ def _finished(
         )
     if grid.delimiter == " " and options.delimiter is None:
         notes.append("Runs of blanks separate the fields; --delimiter (delimiter=) names another character.")
-    line = grid.records[first][0] if first < len(grid.records) else len(b"".join(lines).splitlines()) - ahead.count + 1
+    if grid.unpad == "all":
+        notes.append("A blank follows each delimiter and is not part of the values; --delimiter (delimiter=) keeps it.")
     return TextLayout(
-        grid.delimiter, tuple(names), ahead.count + line, mark, grid.quotes, grid.row_names, grid.trailing, tuple(notes)
+        grid.delimiter,
+        tuple(names),
+        ahead.count + _first_line(grid, first),
+        mark,
+        grid.quotes,
+        grid.unpad,
+        grid.row_names,
+        grid.trailing,
+        tuple(notes),
     )
+
+
+def _first_line(grid: Grid, first: int) -> int:
+    """The number of the line of a row, or of the one behind the header."""
+    if first < len(grid.records):
+        return grid.records[first][0]
+    if not first:
+        return 1
+    line, fields = grid.records[first - 1]
+    return line + 1 + sum(line_count(field.encode("utf-8", "replace")) for field in fields)
 
 
 def _skipped_note(lines: list[str], mark: str) -> str:
@@ -171,7 +195,7 @@ def _skipped_note(lines: list[str], mark: str) -> str:
 
 def _checked_header(header: list[str], rows: list[list[str]], grid: Grid, where: str) -> list[str]:
     """A note where names are numbers; raises `TableError` where the header reads like a row of data."""
-    fields, rows = header, [row[grid.row_names :] for row in rows]
+    fields, rows = header, [row[grid.row_names :] for row in rows if len(row) == grid.width]
     evidence = header_evidence(fields, rows)
     if evidence.is_data:
         width = grid.width - grid.trailing
