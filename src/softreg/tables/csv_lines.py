@@ -14,7 +14,7 @@ import pyarrow as pa
 from softreg.models.csv_quotes import any_field_size
 from softreg.tables.decoding import not_encoded
 from softreg.tables.errors import TableError, plural, shown
-from softreg.tables.footnotes import find_footnotes, footnote_note
+from softreg.tables.footnotes import find_footnotes, footnote_note, is_footnote
 from softreg.tables.line_filter import FilteredStream, LineFilter, field_count, line_count
 from softreg.tables.read_options import BLANKS, ReadOptions
 from softreg.tables.text_layout import TextLayout, find_layout
@@ -170,10 +170,10 @@ class CsvLines:
             return True
         try:
             with self.reading():
-                lengths = {len(fields) for _, fields in self.records(strict=True)}
+                odd = [fields for _, fields in self.records(strict=True) if len(fields) != self.layout.width]
         except TableError:
             return False
-        return len(lengths) <= 1 or self.options.bad_rows == "skip"
+        return self.options.bad_rows == "skip" or all(is_footnote(fields, self.layout.width) for fields in odd)
 
     def wrong(self, error: Exception) -> TableError:
         """The error for what Arrow refused, with the line: a row of the wrong length, or bytes that are no text."""

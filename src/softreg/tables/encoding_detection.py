@@ -22,6 +22,10 @@ MIXED = 0.9
 """Weight of the letters of several languages of a script, compared with those of one."""
 KOREAN = 0.97
 """Share of Korean syllables from which on text is Korean rather than Chinese, which has the same bytes in part."""
+FEWEST_OTHERS = 2
+"""Different characters in which text is not Western European, at least, where these are letters of its languages."""
+OLD_MARGIN = 0.2
+"""The margin between the encodings of old systems, in which the same bytes are other letters of the same languages."""
 FEWEST_ASIAN = 12
 """Characters from which on their frequency tells Chinese from Korean, or from Japanese without kana."""
 KANA = 0.1
@@ -187,18 +191,29 @@ def detect_encoding(sample: bytes) -> str | None:
         except UnicodeDecodeError:
             continue
         found.append((_score(text, one), text, one.codec))
-    scores = {codec: score for score, _, codec in found}
     korean = next((text for score, text, codec in found if codec == "cp949" and score >= KOREAN), "")
     if sum(map(str.isalpha, _others(korean))) >= FEWEST_ASIAN:
         found = [entry for entry in found if entry[2] not in ("gb18030", "euc_jp")]
     if not found:
         return None
     best = max(found, key=lambda entry: entry[0])  # the first of equal ones
-    if scores.get("cp1252", 0.0) >= best[0]:
-        best = next(entry for entry in found if entry[2] == "cp1252")
-    rivals = [score for score, text, codec in found if text != best[1]]
-    clear = best[2] == "cp1252" or not rivals or best[0] - max(rivals) >= MARGIN
+    western = next((entry for entry in found if entry[2] == "cp1252"), best)
+    if western[0] >= best[0] or (western[0] >= FEWEST and len(_differing(western[1], best[1])) < FEWEST_OTHERS):
+        best = western
+    old = ("mac_roman", "cp850")
+    clear = best[2] == "cp1252" or all(
+        best[0] - score >= (OLD_MARGIN if best[2] in old and codec in old else MARGIN)
+        for score, text, codec in found
+        if text != best[1]
+    )
     return best[2] if best[0] >= FEWEST and clear else None
+
+
+def _differing(text: str, other: str) -> set[str]:
+    """The characters of a text in whose places another decoding of the same bytes has others."""
+    if len(text) != len(other):
+        return set(_others(other))
+    return {char for char, instead in zip(other, text, strict=True) if char != instead}
 
 
 def _others(text: str) -> str:

@@ -23,16 +23,19 @@ class Footnotes:
     lines: tuple[str, ...]
 
 
-def is_footnote(fields: list[str], width: int) -> bool:
+def is_footnote(fields: list[str], width: int, *, blanks: bool = False) -> bool:
     """Whether a row at the end of a table of `width` columns is no row of it: one field with several words, or blank.
 
-    A single word, which may be what is left of a row that was cut off, is one only where it is usual.
+    A single word, which may be what is left of a row that was cut off, is one only where it is usual. Where `blanks`
+    separate the fields, a sentence is several fields; it has a colon or stands in parentheses.
 
     Example:
         >>> is_footnote(["Source: own survey"], 4), is_footnote(["5.1"], 4), is_footnote(["Total"], 4)
         (True, False, True)
     """
     filled = [field.strip() for field in fields if field.strip()]
+    if blanks and len(filled) > 1:
+        filled = [" ".join(filled)] if any(sign in field for field in filled for sign in ":()") else filled
     if len(fields) >= width or len(filled) > 1:
         return False
     if not filled:
@@ -64,7 +67,7 @@ def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimit
             if any("\n" in field or "\r" in field for field in fields):
                 return None  # a quote that is not closed
             sentence = len(fields) < width and len(" ".join(fields).split()) > 3 and (found or line > before + 1)
-            if not (is_footnote(fields, width) or sentence) or len(found) == MOST_FOOTNOTES:
+            if not (is_footnote(fields, width, blanks=delimiter == " ") or sentence) or len(found) == MOST_FOOTNOTES:
                 return None
             found.append((line, delimiter.join(fields).strip()))
         before = line

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from softreg.models.csv_quotes import any_field_size
 from softreg.tables.footnotes import is_footnote
@@ -26,6 +26,8 @@ MOST_COMPARED = 200
 """Rows that are compared, at most."""
 EVEN = 0.9
 """Share of rows with as many fields as the header, at least, where lines ahead of it are a title."""
+HALF = 0.5
+"""Share of rows from which on a delimiter that does not split all rows is the one of the file."""
 _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
 
 _PADDED_QUOTE = re.compile(r'[ \t]+"')
@@ -57,6 +59,12 @@ class Grid:
     def even(self) -> bool:
         """Whether all rows have the same number of fields, more than one."""
         return self.share == 1.0 and self.width > 1
+
+    @property
+    def sample(self) -> list[str]:
+        """The fields of the first row below the header, or of the header."""
+        rows = self.records[self.header :][:2]
+        return rows[-1][1] if rows else []
 
     def split(self, line: str) -> list[str]:
         """The fields of a line."""
@@ -105,23 +113,36 @@ def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
         >>> best_grid(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
         ';'
     """
-    settings = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
-    grids = [grid_of(body, one, **settings) for one in DELIMITERS if one.encode() in body]  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
+    grids = [grid_of(body, one, **settings) for one in DELIMITERS if one.encode() in body]
     even = [grid for grid in grids if grid.even]
+    several = [
+        grid for grid in grids if grid.width > 1 and (grid.share >= HALF or len(grid.records[grid.header][1]) > 1)
+    ]
     if even:
         foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
         best = min(even, key=lambda grid: (grid.header > 0, foreign[grid.delimiter], -grid.width))
-        if not any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.records[-1][1]):
-            return best
-        blanks = grid_of(body, BLANKS, **settings)  # type: ignore[arg-type]
-        return blanks if blanks.even else best
-    blanks = grid_of(body, BLANKS, **settings)  # type: ignore[arg-type]
-    if blanks.even and not any(grid.share >= EVEN and grid.width > 1 for grid in grids) and _has_numbers(blanks):
-        return blanks
-    several = [grid for grid in grids if grid.width > 1 and len(grid.records[grid.header][1]) > 1]
-    if several:
-        return max(several, key=lambda grid: round(grid.share, 1))
-    return grid_of(body, ",", **settings)  # type: ignore[arg-type]
+    else:
+        best = max(several, key=lambda grid: round(grid.share, 1), default=grid_of(body, ",", **settings))
+    if any(" " in field.strip() for field in best.sample):
+        blanks = grid_of(body, BLANKS, **settings)
+        if _prefers_blanks(blanks, best):
+            return blanks
+    return best
+
+
+def _prefers_blanks(blanks: Grid, best: Grid) -> bool:
+    """Whether runs of blanks separate the fields rather than the best delimiter."""
+    rows = [fields for _, fields in blanks.records[blanks.header + 1 :] if len(fields) == blanks.width]
+    quoted = any('" "' in field for field in best.sample)
+    if blanks.share < (HALF if quoted else EVEN) or blanks.width < 2 or not rows:
+        return False
+    if best.width == 1 or not best.even:
+        return (best.share < EVEN or best.width == 1) and (quoted or _has_numbers(rows))
+    if any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
+        return blanks.even
+    signs = [field for fields in rows for field in fields if best.delimiter in field]
+    return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
 
 
 def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Grid:
@@ -133,23 +154,21 @@ def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Grid:
     counts = [len(fields) for _, fields in records]
     if len(counts) < 2:
         return Grid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
-    width = _usual_width(counts)
-    header, row_names = 0, False
-    trailing = _all_end_empty(records, width)
-    if counts[0] < width and not (trailing and counts[0] == width - 1):
-        row_names = counts[0] == width - 1 and _are_row_names(records[1:], records[0][1], width)
-        header = _below_titles(records, width) if titles and not row_names else 0
-    elif titles and width > 2:
-        header = _below_padded_titles(records)
-    if header:
-        trailing = _all_end_empty(records[header:], width)
-    rows = records[header + 1 :]
-    while complete and rows and is_footnote(rows[-1][1], width):
+    end = len(records)
+    while complete and end > 2 and is_footnote(records[end - 1][1], _usual_width(counts), blanks=delimiter == BLANKS):
+        end -= 1
+    header = _header_place(records[:end], _usual_width(counts)) if titles else 0
+    whole = records[:header] + _without_ends(records[header:], _usual_width(counts))
+    trailing, records = whole != records, whole
+    width = _usual_width(counts) - trailing
+    rows, first = records[header + 1 :], records[header][1]
+    row_names = len(first) == width - 1 and _are_row_names(rows, first, width)
+    while complete and rows and is_footnote(rows[-1][1], width, blanks=delimiter == BLANKS):
         rows = rows[:-1]
     fitting = sum(len(fields) == width for _, fields in rows)
-    own = counts[header] == width - (row_names or (trailing and counts[header] < width))
+    own = len(first) == width - row_names
     share = (fitting + own) / (len(rows) + 1)
-    return Grid(delimiter, records, header, width, share, row_names, trailing, quotes, unpad)
+    return Grid(delimiter, records, header, width + trailing, share, row_names, trailing, quotes, unpad)
 
 
 def _records(body: bytes, lines: LineFilter) -> list[Record]:
@@ -172,39 +191,47 @@ def _usual_width(counts: Sequence[int]) -> int:
     return max(several, key=lambda count: (several[count], count))
 
 
-def _all_end_empty(records: Sequence[Record], width: int) -> bool:
-    """Whether rows end in a delimiter: the header is one field shorter, or its last is empty, and so are all others."""
-    rows = [fields for _, fields in records]
-    header = rows[0]
-    if width < 2 or not (len(header) == width - 1 or (len(header) == width and not header[-1].strip())):
-        return False
-    ends = [fields[-1].strip() for fields in rows[1:] if len(fields) == width]
-    return bool(ends) and not any(ends)
+def _without_ends(records: list[Record], width: int) -> list[Record]:
+    """The rows without the empty field behind a delimiter at their ends, where all below the header have one."""
+    ends = [fields[-1].strip() for _, fields in records[1:] if len(fields) == width]
+    header = records[0][1]
+    open_end = len(header) == width - 1 or not header[-1].strip()
+    if width < 2 or not ends or any(ends) or len(header) not in (width, width - 1) or not open_end:
+        return records
+    shorter = [(line, fields[:-1] if len(fields) == width else fields) for line, fields in records]
+    first = header[:-1] if not header[-1].strip() else header
+    return [(records[0][0], first), *shorter[1:]]
 
 
 def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) -> bool:
     """Whether a first column that the header does not name has names of the rows: all different and no numbers, or the
-    numbers 1, 2, 3."""
+    numbers 1, 2, 3 or 0, 1, 2."""
     whole = [fields for _, fields in rows if len(fields) == width]
     names = [fields[0].strip() for fields in whole]
     if len(names) < 2 or header_evidence(whole[0][1:], [fields[1:] for fields in whole[1:]]).is_header:
         return False
-    if names == [str(number) for number in range(1, len(names) + 1)]:
+    if any(names == [str(start + place) for place in range(len(names))] for start in (0, 1)):
         return True
     told = header_evidence(header, [fields[1:] for fields in whole])
     return len(set(names)) == len(names) and not any(map(is_value, names)) and told.is_header
 
 
-def _below_titles(records: Sequence[Record], width: int) -> int:
+def _header_place(records: Sequence[Record], width: int) -> int:
     """The place of the header below lines of fewer fields; 0 where these may be rows."""
     place = next(place for place, (_, fields) in enumerate(records) if len(fields) == width)
-    rows = [fields for _, fields in records[place + 1 :]]
+    if place == 0:
+        return _below_padded_titles(records) if width > 2 else 0
+    shorter = records[place - 1][1]
+    ends = [fields[-1].strip() for _, fields in records[place:] if len(fields) == width]
+    if len(shorter) == width - 1 and (not any(ends) or _are_row_names(records[place:], shorter, width)):
+        place -= 1  # rows end in a delimiter, or begin with their names
+    whole = [fields for _, fields in records[place + 1 :] if len(fields) == width]
     if place > MOST_TITLES or any(len(fields) > width for _, fields in records[:place]):
         return 0
-    if not rows or sum(len(fields) == width for fields in rows) < EVEN * len(rows):
+    if not whole or len(whole) < EVEN * (len(records) - place - 1):
         return 0
     blank = any(later[0] - earlier[0] > 1 for earlier, later in pairwise(records[: place + 1]))
-    evidence = header_evidence(records[place][1], [fields for fields in rows if len(fields) == width])
+    evidence = header_evidence(records[place][1], whole)
     return place if blank or evidence.is_header or (evidence.is_data and len(records[0][1]) == 1) else 0
 
 
@@ -238,7 +265,7 @@ def _foreign(grid: Grid, others: Sequence[Grid]) -> float:
     return round(len(foreign) / len(fields), 1)
 
 
-def _has_numbers(grid: Grid) -> bool:
-    """Whether some column has numbers only."""
-    rows = [fields for _, fields in grid.records[grid.header + 1 :] if len(fields) == grid.width]
-    return bool(rows) and any(all(is_value(row[place]) for row in rows) for place in range(grid.width))
+def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether some column has mostly numbers."""
+    columns = zip(*rows, strict=True)
+    return any(sum(map(is_value, column)) >= EVEN * len(column) for column in columns)

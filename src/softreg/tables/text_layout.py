@@ -144,6 +144,8 @@ def _finished(
     if skipped:
         notes.append(_skipped_note(skipped, mark))
     if header is None:
+        if rows and header_evidence(rows[0], [row for row in rows[1:] if len(row) == grid.width]).is_header:
+            notes.append(f"The first row reads like names ({listed(rows[0], MOST_SHOWN)}), but is read as a row.")
         names = [f"column_{place}" for place in range(1, grid.width - grid.trailing + 1)]
     else:
         if options.header is None and first > 0:
