@@ -22,7 +22,7 @@ from softreg.tables.errors import TableError, listed, plural
 from softreg.tables.file_formats import ENDINGS
 from softreg.tables.spreadsheets import sheet_rows
 
-EXTRA_ENDINGS = (".data", ".dat", ".xlsx", ".xls", ".ods", ".db", ".sqlite", ".sqlite3")
+EXTRA_ENDINGS = (".xlsx", ".xls", ".ods", ".db", ".sqlite", ".sqlite3")
 """Endings of members of an archive that are tables, besides `ENDINGS`."""
 DOCUMENTS = (".txt",)
 """Endings of members that are tables only where no other member is."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from softreg.tables.encoding_detection import utf_16_order
 from softreg.tables.errors import TableError
 
 CHUNK = 1 << 22
@@ -54,22 +55,29 @@ def encoding_name(encoding: str) -> str:
     return "utf-8" if name == "utf-8-sig" else name
 
 
-def encoding_of(head: bytes, asked: str | None) -> str:
-    """The encoding of a file: the one asked for; without it UTF-8, or UTF-16 where the first bytes are its mark.
+def encoding_of(head: bytes, asked: str | None) -> tuple[str, str]:
+    """The encoding of a file that begins with some bytes, and a note on it where it was guessed.
+
+    It is the one asked for, or the one of the byte-order mark; without both UTF-16 where every second byte is zero,
+    and UTF-8 otherwise.
 
     Example:
-        >>> encoding_of(b"a,b", None), encoding_of(bytes([255, 254]), None), encoding_of(b"a,b", "ASCII")
+        >>> encoding_of(b"a,b", None)[0], encoding_of(bytes([255, 254]), None)[0], encoding_of(b"a,b", "ASCII")[0]
         ('utf-8', 'utf-16', 'ascii')
     """
     if asked is None:
-        return "utf-16" if head.startswith(_MARKS["utf-16"]) else "utf-8"
+        marked = next((name for name in ("utf-32", "utf-16") if head.startswith(_MARKS[name])), None)
+        order = None if marked else utf_16_order(head)
+        if order:
+            return order, f"The text is read as {order}; --encoding (encoding=) names another encoding."
+        return marked or "utf-8", ""
     name = encoding_name(asked)
     if name in _MARKS and not head.startswith(_MARKS[name]):
         raise TableError(
             f"The text does not begin with the byte-order mark of {name}; say the order of its bytes: --encoding "
             f"{name}-le or --encoding {name}-be (encoding= in Python)."
         )
-    return name
+    return name, ""
 
 
 @dataclass

@@ -130,7 +130,9 @@ def no_such_column(name: str, names: Sequence[str], what: str = "column") -> Tab
         There is no column 'agee'. Did you mean 'age'? The table has 2 columns: 'age', 'job'.
     """
     folded = {other.casefold().strip(): other for other in names}
+    numbered = f"column_{name.strip()}"
     near = [folded[key] for key in get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
+    near = [numbered] if numbered in names else near
     guess = f" Did you mean {' or '.join(shown(n) for n in near)}?" if near else ""
     every = f"{plural(len(names), 'column')}: {listed(names, 20)}"
     numbers = sum(n.strip().lstrip("+-").replace(".", "", 1).isdecimal() for n in names)

@@ -8,7 +8,7 @@ from pathlib import Path
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson")
-TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data", ".psv")
 PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 """Compressions that are undone as a file is read, by ending."""
 ENDINGS = frozenset((*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *PACKED, ".zip", ".xz"))

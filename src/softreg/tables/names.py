@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from softreg.tables.errors import TableError, shown
+from softreg.tables.errors import TableError, listed, shown
+from softreg.tables.row_index import named_fields
 
 SIGNS = ("=", ": ")
 """What stands between the name of a column and a level, a tag or a term in the name of a feature."""
@@ -43,6 +44,52 @@ def check_names(names: list[str], where: str) -> None:
             f"{where} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
             "each needs its own: rename them."
         )
+
+
+def column_names_of(header: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of the columns of a text file by the fields of its header, and notes on those that were changed.
+
+    Blanks around a name are removed. A column without a name is called by its place, as `column_3`; those at the
+    beginning, which may be the index of a frame, as pandas calls them. Of equal names, later ones get a number.
+
+    Example:
+        >>> column_names_of(["", " x", "x", ""])[0]
+        ['Unnamed: 0', 'x', 'x_2', 'column_4']
+    """
+    names = [name.strip() for name in named_fields(list(header))]
+    notes = []
+    padded = [name for name in header if name.strip() and name != name.strip()]
+    if padded:
+        notes.append(f"Blanks around the names of columns were removed ({listed(padded, 3)}).")
+    taken = {name for name in names if name}
+    empty = [place for place, name in enumerate(names) if not name]
+    for place in empty:
+        names[place] = _free_name(f"column_{place + 1}", taken)
+        taken.add(names[place])
+    if empty:
+        some = listed([names[place] for place in empty], 3)
+        notes.append(f"Columns without a name in the header are called by their places: {some}.")
+    seen: set[str] = set()
+    renamed = []
+    for place, name in enumerate(names):
+        if name in seen:
+            names[place] = _free_name(name, taken)
+            taken.add(names[place])
+            renamed.append(f"{shown(name)} in column {place + 1:,} is called {shown(names[place])}")
+        seen.add(names[place])
+    if renamed:
+        more = f", and {len(renamed) - 3:,} more" if len(renamed) > 3 else ""
+        notes.append(f"Several columns have the same name: {', '.join(renamed[:3])}{more}.")
+    return names, notes
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, with the first number from 2 on behind it that no column has, where it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
 
 
 def unique_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -14,12 +14,15 @@ from softreg.tables.arrowtypes import plain_column, plain_field
 from softreg.tables.cells import decoded
 from softreg.tables.damage import checked, reading
 from softreg.tables.decoding import encoding_of
+from softreg.tables.encoding_detection import detected, is_utf8, telling_lines
 from softreg.tables.errors import TableError, shown
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import Part, check_text, open_bytes, open_text, read_head
 from softreg.tables.typed_text import untyped
 
+HEAD = 1 << 16
+"""Bytes at the beginning of a text file by which its encoding is found."""
 ROWS = 65_536
 """Rows of a batch of a typed file, at most."""
 BUFFER = 1 << 20
@@ -60,8 +63,24 @@ def open_part(part: Part, options: ReadOptions) -> PartReader:
     if part.form == "arrow":
         return ArrowPart(part)
     options = replace(options, **part.written)
-    check_text(part, options.encoding)
     return TextPart(part, options)
+
+
+def text_encoding(part: Part, asked: str | None) -> tuple[str, list[str]]:
+    """The encoding of a text file, and notes on it; raises `TableError` where the file is no text.
+
+    It is found by the first bytes, and where these are not UTF-8, by the characters of the lines that are not ASCII.
+    """
+    head = read_head(part, HEAD)
+    try:
+        encoding, note = encoding_of(head, asked)
+    except TableError as error:
+        raise TableError(f"{part.where!r}: {error}") from None
+    check_text(part, head, wide=encoding.startswith(("utf-16", "utf-32")))
+    if asked is None and encoding == "utf-8" and not is_utf8(head):
+        with open_bytes(part) as file:
+            encoding, note = detected(telling_lines(file)) or (encoding, note)
+    return encoding, [note] if note else []
 
 
 @dataclass
@@ -148,23 +167,16 @@ class TextPart(Typed):
         from softreg.tables.json_documents import JsonDocument
         from softreg.tables.jsonlines import JsonLines
 
-        try:
-            encoding = encoding_of(read_head(part, 4), options.encoding)
-        except TableError as error:
-            raise TableError(f"{part.where!r}: {error}") from None
-        texts: dict[str, Any] = {
-            "where": part.where,
-            "skip": options.bad_rows == "skip",
-            "encoding": encoding,
-            "raw": partial(open_bytes, part),
-        }
-        opened = partial(open_text, part, encoding)
         super().__init__(part)
+        encoding, said = text_encoding(part, options.encoding)
+        self.notes += said
+        texts: dict[str, Any] = {"where": part.where, "encoding": encoding, "raw": partial(open_bytes, part)}
+        opened = partial(open_text, part, encoding)
         self.behind: Any
         if part.form == "json":
             document = JsonDocument(opened, part.where)
             unit = "Line" if document.form == "lines" else "Row"
-            self.behind = JsonLines(document.lines, unit=unit, **texts)
+            self.behind = JsonLines(document.lines, unit=unit, skip=options.bad_rows == "skip", **texts)
             self.notes += [document.note] * bool(document.note)
             self.schema = self._with_keys(self.behind.schema)
             for name in self.behind.mixed:
@@ -175,9 +187,12 @@ class TextPart(Typed):
                     "as text; rows of text are left out with --bad-rows skip (bad_rows='skip' in Python)."
                 )
         else:
-            self.behind = Delimited(opened, tabs=part.form == "tsv", **texts)
+            self.behind = Delimited(opened, tabs=part.form == "tsv", options=options, **texts)
             schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
-            self.schema = pa.schema([untyped(one) for one in schema])
+            schema = pa.schema([untyped(one) for one in schema])
+            names = self.behind.names[:1] if self.behind.layout.row_names else []
+            self.schema = marked(schema, frozenset(names) | file_index(schema))
+            self.notes += self.behind.notes
         self.skipped = self.behind.skipped
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -67,7 +67,9 @@ class ReadOptions:
 def _delimiter(given: str | None) -> str | None:
     """The character that a delimiter is given by; raises `TableError` where it is none."""
     character = None if given is None else _DELIMITERS.get(given.casefold(), given)
-    if character is not None and (len(character) != 1 or character in '"\r\n\0' or character.isalnum()):
+    if character is not None and (
+        len(character) != 1 or character in '"\r\n\0' or character.isalnum() or not character.isascii()
+    ):
         raise TableError(
             f"The delimiter {shown(given)} is not one character that can separate fields; expected one such as ',', "
             "';' or '|', or the word tab or space."

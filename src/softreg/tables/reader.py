@@ -27,6 +27,8 @@ from softreg.tables.typed_text import is_untyped, untyped
 from softreg.tables.where import input_numbers, placed, with_absent
 
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
+MOST_FILES = 2
+"""Files that a note names, at most."""
 AHEAD = 2  # batches that are read before they are asked for
 
 
@@ -52,7 +54,13 @@ class OpenTable:
     @property
     def notes(self) -> list[str]:
         """Sentences, each of which says one choice made in reading and the option that changes it."""
-        return list(dict.fromkeys(note for reader in self.readers for note in reader.notes))
+        files: dict[str, list[str]] = {}
+        for reader in self.readers:
+            for note in reader.notes:
+                files.setdefault(note, []).append(reader.part.where)
+        return [
+            note if len(self.readers) == 1 else f"{listed(where, MOST_FILES)}: {note}" for note, where in files.items()
+        ]
 
     @property
     def paths(self) -> list[Path]:

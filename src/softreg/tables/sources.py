@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from softreg.files import PipeCopy, is_pipe
 from softreg.tables.conversion import CONTAINERS, WRITTEN, from_standard_input
-from softreg.tables.decoding import DecodedStream, encoding_name
+from softreg.tables.decoding import DecodedStream
 from softreg.tables.errors import TableError, listed, plural
 from softreg.tables.file_formats import ENDINGS, HEAD, compression, file_format
 
@@ -269,20 +269,17 @@ def damaged(part: Part, error: Exception) -> TableError:
     return TableError(f"{part.where!r} is a damaged or truncated {kind} ({reason}); copy or write it again.")
 
 
-def check_text(part: Part, encoding: str | None) -> None:
-    """Raise `TableError` where the beginning of a file is no text that could be CSV or JSON."""
-    raw = read_head(part, 1 << 16)
-    if raw[:4] == b"PAR1":
+def check_text(part: Part, head: bytes, *, wide: bool) -> None:
+    """Raise `TableError` where the beginning of a file is no text that could be CSV or JSON.
+
+    `wide` says that its characters have several bytes, some of which may be zero.
+    """
+    if head[:4] == b"PAR1":
         raise TableError(f"{part.where!r} is a Parquet file within a compressed one; unpack it.")
     for magic, what in _MAGIC.items():
-        if raw.startswith(magic):
+        if head.startswith(magic):
             raise TableError(f"{part.where!r} is not CSV: it is {what}.")
-    wide = (
-        raw[:2] in (b"\xff\xfe", b"\xfe\xff")
-        if encoding is None
-        else encoding_name(encoding)[:6] in ("utf-16", "utf-32")
-    )
-    zero = -1 if wide else raw.find(b"\x00")
+    zero = -1 if wide else head.find(b"\x00")
     if zero >= 0:
         raise TableError(
             f"{part.where!r} is not {'JSON' if part.form == 'json' else 'CSV'}: byte {zero + 1:,} is zero, which text "
