@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models import fields
 from softreg.spelling import coded
-from softreg.tables.arrays import boolean_array, floats, integers, words
+from softreg.tables.arrays import boolean_array, integers, words
 from softreg.tables.arrays import numbers as number_array
 from softreg.tables.arrowtypes import is_text
 from softreg.tables.cells import decoded, parse_numbers
@@ -105,7 +105,7 @@ class ColumnFormat:
         values, ok = self.number.parse_parts(parts)
         other = NumberFormat(self.number.other, percent=self.number.percent, currency=self.number.currency)
         elsewhere, foreign = other.parse_parts(parts)
-        foreign &= ~ok & ~parts.body_matches(ambiguous(self.number.decimal))
+        foreign &= ~ok & ~parts.body_matches(ambiguous(",")) & ~parts.body_matches(ambiguous("."))
         values = np.where(foreign, elsewhere, values)
         if foreign.any():  # values of another writer: a mark that may be either is no longer certain
             ok &= ~parts.body_matches(ambiguous(self.number.decimal))
@@ -224,12 +224,3 @@ def spellings_in(levels: pa.Array, counts: NDArray[np.int64], which: Flags) -> d
         if text:
             found[text] = found.get(text, 0) + int(counts[place])
     return found
-
-
-def text_values(column: pa.ChunkedArray, form: ColumnFormat | None) -> NDArray[np.float64]:
-    """The numbers of a column, nan where there is none, read by a format where it is text."""
-    column = decoded(column)
-    if form is not None and form.number is not None and is_text(column.type):
-        found = form.numbers(column)
-        return np.where(found.ok, found.values, np.nan)
-    return floats(pc.cast(column, pa.float64(), safe=False))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.tables.arrays import boolean_array, flags
 from softreg.tables.arrays import numbers as number_array
 from softreg.tables.cells import parse_numbers
 from softreg.tables.errors import shown
@@ -21,6 +22,8 @@ LOOKED_AT = 1000
 """Distinct values that decide whether a column is looked at for a format of numbers."""
 PHONE_DIGITS = 9
 """Digits from which on values of one length with blanks between are telephone numbers or codes."""
+LEAST_PAIRS = 3
+"""Distinct values from which on pairs in rising order are lists of whole numbers."""
 _ADDRESS = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
 
 
@@ -56,7 +59,7 @@ def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool =
     Example:
         >>> found = infer_numbers(pa.array(["$1,234.50", "$12.00", "?"]))
         >>> found.values, found.format.currency, found.marks
-        (array([1234.5,   12. ,    nan]), ('$',), "thousands mark ',' and '$'")
+        (array([1234.5,   12. ,    nan]), ('$',), "',' between thousands and '$'")
     """
     values, ok = parse_numbers(levels, MISSING_SPELLINGS)
     plain = NumberText(values, ok, NumberFormat())
@@ -76,7 +79,7 @@ def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool =
     if not asked and (reason := _mixed_signs(parts, form, levels, missing)):
         return _several(plain, reason)
     if len(form.currency) > 1:
-        form = NumberFormat(form.decimal, form.grouped, form.percent)
+        form = replace(form, currency=())
     values, ok = form.parse_parts(parts)
     if (plain.ok & ~missing & ~ok).any() and decimal is not None:  # 1.5 is no number with a decimal comma
         return plain
@@ -109,7 +112,9 @@ def _format(parts: Parts, decimal: str) -> NumberFormat:
     other = r"\." if decimal == "," else ","
     grouped = bool((parts.ok & parts.body_matches(other)).any())
     signs = sorted(sign for sign in pc.unique(parts.currency).to_pylist() if sign)
-    return NumberFormat(decimal, grouped, bool((parts.ok & parts.percent).any()), tuple(signs))
+    percent = bool((parts.ok & parts.percent).any())
+    fraction = not grouped or bool((parts.ok & parts.body_matches(rf"\{decimal}")).any())
+    return NumberFormat(decimal, grouped, percent, tuple(signs), fraction)
 
 
 def _no_amounts(parts: Parts) -> str:
@@ -128,12 +133,25 @@ def _no_amounts(parts: Parts) -> str:
         lengths = np.asarray(pc.binary_length(pc.replace_substring(parts.body, " ", "")))[ok]
         if parts.plus[ok].all() or (count > 1 and lengths.min() == lengths.max() >= PHONE_DIGITS):
             return "they look like telephone numbers or codes"
+    if _are_pairs(parts):
+        return "they look like lists of whole numbers"
     if parts.parentheses[ok].all():
         return "all of them are in parentheses"
     behind = ok & parts.trailing_minus
     if behind.any() and not (behind & parts.body_matches(r"[.,]|[0-9]{3}")).any():
         return "the minus signs stand behind single digits"
     return ""
+
+
+def _are_pairs(parts: Parts) -> bool:
+    """Whether values with a comma are several pairs of whole numbers in rising order, as 1,3 of a multiple choice."""
+    pairs = pc.extract_regex(parts.body, "^(?P<low>[1-9][0-9]{0,3}),(?P<high>[1-9][0-9]{0,3})$")
+    marked = parts.ok & parts.body_matches("[.,]")
+    if marked.sum() < LEAST_PAIRS or not flags(pairs.is_valid())[marked].all():
+        return False
+    known = pairs.filter(boolean_array(marked))
+    low, high = (pc.cast(pc.struct_field(known, part), pa.int64()) for part in ("low", "high"))
+    return bool(pc.all(pc.less(low, high)).as_py())
 
 
 def _mixed_signs(parts: Parts, form: NumberFormat, levels: pa.Array, missing: Flags) -> str:
@@ -150,11 +168,11 @@ def _marks(parts: Parts, form: NumberFormat, ok: Flags, unclear: bool) -> str:
     """The marks of a format in words."""
     found = []
     if form.decimal == "," and (ok & parts.body_matches(",")).any():
-        found.append("decimal comma")
-    groups = [(form.other, rf"\{form.other}", form.grouped), ("a blank", "[0-9] [0-9]", True), ("'", "'", True)]
-    for name, pattern, used in groups:
+        found.append("a decimal comma")
+    groups = [(repr(form.other), rf"\{form.other}", form.grouped), ("blanks", " ", True), ("apostrophes", "'", True)]
+    for mark, pattern, used in groups:
         if used and (ok & parts.body_matches(pattern)).any():
-            found.append(f"thousands mark {name if name == 'a blank' else repr(name)}")
+            found.append(f"{mark} between thousands")
     found += [repr(sign) for sign in form.currency]
     found += ["percent signs"] if form.percent else []
     found += ["negative numbers in parentheses"] if (ok & parts.parentheses).any() else []

@@ -13,7 +13,7 @@ from softreg.tables.cells import Levels, count_levels, pick
 from softreg.tables.column_formats import ColumnFormat, spellings_in
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.infer_numbers import NumberText, infer_numbers
-from softreg.tables.kinds import SMALL, Column, Kind
+from softreg.tables.kinds import MAX_LEVELS, REPEATED, SMALL, Column, Kind
 from softreg.tables.verdicts import numbers
 
 Flags = NDArray[np.bool_]
@@ -52,7 +52,7 @@ def number_column(
     """Return a column of text as one of numbers; or None, and a hint why it is not, where it looks like numbers.
 
     Values that are no numbers are read as missing where they are at most 1% of the rows with a value, or at most three
-    different ones. Where numbers are codes of one length, such as 12345 beside 12345-6789, all of them are words.
+    different ones. Where numbers are repeated codes of one length, as 12345 beside 12345-6789, all of them are words.
 
     Raises `TableError` for such values where the rules are strict.
     """
@@ -70,7 +70,7 @@ def number_column(
         return _as_numbers(name, cells, rows, text, invalid, counts, rules), ""
     if not _are_slips(words, known, counts.training):
         return None, _several(name, text, counts) or _nearly_numbers(name, cells, words, known, counts)
-    if _are_codes(cells.levels, words, known & seen):
+    if _are_codes(cells.levels, words, known & seen) and _repeat(counts.training[seen]):
         return None, _said_words(name, cells, words, counts)
     if rules.strict:
         raise _no_number(name, cells, bad, counts)
@@ -93,6 +93,11 @@ def _are_codes(levels: pa.Array, words: Flags, known: Flags) -> bool:
     plain = bool(pc.all(pc.match_substring_regex(digits, r"^\s*[0-9]+\s*$")).as_py())
     others = pc.match_substring_regex(levels.filter(pa.array(words)), "[0-9].*[0-9]")
     return plain and len(lengths) == 1 and lengths[0] >= 3 and bool(pc.any(others).as_py())
+
+
+def _repeat(counts: NDArray[np.int64]) -> bool:
+    """Whether the levels of a column repeat often enough for a category."""
+    return bool(len(counts) <= counts.sum() / (2 if len(counts) <= MAX_LEVELS else REPEATED))
 
 
 def _as_numbers(
@@ -131,7 +136,7 @@ def _format_note(name: str, text: NumberText, rules: TextRules) -> str:
     said = f"column {shown(name)} is read as numbers with {text.marks}: {shown(text.example[0])} is {value}"
     if rules.why:
         said += f", because {rules.why}"
-    if form.decimal == "," or form.grouped:
+    if text.unclear or rules.why:
         mark, other = ("comma", ",") if form.decimal == "." else ("point", ".")
         said += f"; where the {mark} is the decimal mark, say --decimal {other} (decimal={other!r} in Python)"
     return f"{said}; where the values are words, --category {shown(name)}"

@@ -19,13 +19,13 @@ _CODES = (
     "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|BRL|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|MXN|ARS|CLP|COP|"
     "ZAR|NGN|KES|EGP|ILS|AED|SAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|PKR|BDT|LKR"
 )
-_CURRENCY = (
-    rf"(?:(?i:US|R|A|AU|C|CA|NZ|HK|S|NT|MX)?\$|[€£¥₹₽₩₺₪₫฿₴₦₱₡₲₵₸₼₾￥￡円元]|(?i:{_CODES})|(?i:kr|zł|zl|kč|rs)\.?)"
-)
+_SIGN = r"(?i:US|R|A|AU|C|CA|NZ|HK|S|NT|MX)?\$|[€£¥₹₽₩₺₪₫฿₴₦₱₡₲₵₸₼₾￥￡円元]"
+_BEFORE = rf"(?:{_SIGN}|(?i:{_CODES}|kr|zł|zl|kč|rs)(?:\.| )|(?i:USD|EUR|GBP|JPY|CHF))"  # rs123 is no amount
+_AFTER = rf"(?:{_SIGN}|(?i:{_CODES})|(?i:kr|zł|zl|kč)\.?)"
 _BODY = r"[0-9][0-9.,' ]*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+(?:[eE][+-]?[0-9]+)?"
 _ANY = (
-    rf"^(?P<open>\()? *(?P<sign>[+-])? *(?P<before>{_CURRENCY}|%)? *(?P<inner>\()? *(?P<second>[+-])? *"
-    rf"(?P<body>{_BODY}) *(?P<minus>-)?(?P<done>\))? *(?P<after>{_CURRENCY}|%)? *(?P<last>-)?(?P<close>\))?$"
+    rf"^(?P<open>\()? *(?P<sign>[+-])? *(?P<before>{_BEFORE}|%)? *(?P<inner>\()? *(?P<second>[+-])? *"
+    rf"(?P<body>{_BODY}) *(?P<minus>-)?(?P<done>\))? *(?P<after>{_AFTER}|%)? *(?P<last>-)?(?P<close>\))?$"
 )
 _EMPTY = pa.scalar("", pa.large_string())
 _SPACES = "[\u00a0\u2000-\u200a\u202f\u205f\u3000]"
@@ -38,8 +38,9 @@ _QUOTES = "[\u2019\u02bc\u00b4`]"
 class NumberFormat:
     """How the numbers of a column are written.
 
-    `decimal` is the mark ahead of the fraction; `grouped` says whether the other one of point and comma stands between
-    thousands in training; `percent`, whether values have a percent sign; `currency`, the signs or codes of a currency.
+    `decimal` is the mark ahead of the fraction, and `fraction` says whether values of training have it; `grouped` says
+    whether the other one of point and comma stands between thousands in training; `percent`, whether values have a
+    percent sign; `currency`, the signs or codes of a currency.
 
     Example:
         >>> NumberFormat(",", grouped=True).parse(pa.array(["1.234,5", "12", "x"]))
@@ -50,6 +51,7 @@ class NumberFormat:
     grouped: bool = False
     percent: bool = False
     currency: tuple[str, ...] = ()
+    fraction: bool = True
 
     @property
     def plain(self) -> bool:
@@ -65,7 +67,8 @@ class NumberFormat:
         """Return the numbers (k,) that texts stand for, and which are numbers of this format.
 
         Blanks and apostrophes between thousands are read in every format. "1,234" with a decimal point, or "1.234"
-        with a decimal comma, is a number only where the format is `grouped`.
+        with a decimal comma, is a number only where the format is `grouped`; and "1.234" with a decimal point only
+        where values of training have a `fraction`.
         """
         return self.parse_parts(Parts.of(levels))
 
@@ -74,6 +77,8 @@ class NumberFormat:
         ok = parts.ok & parts.body_matches(_body(self.decimal))
         if not self.grouped:
             ok &= ~parts.body_matches(ambiguous(self.other))
+        if not self.fraction:
+            ok &= ~parts.body_matches(ambiguous(self.decimal))
         if not self.percent:
             ok &= ~parts.percent
         if self.currency:
@@ -84,6 +89,7 @@ class NumberFormat:
         """The format as strict JSON."""
         return {
             "decimal": self.decimal, "grouped": self.grouped, "percent": self.percent, "currency": list(self.currency),
+            "fraction": self.fraction,
         }  # fmt: skip
 
     @classmethod
@@ -93,7 +99,7 @@ class NumberFormat:
         if decimal not in (".", ","):
             raise ValueError(f"the decimal mark is {decimal!r}, and neither a point nor a comma")
         percent, grouped = fields.flag(state, "percent"), fields.flag(state, "grouped")
-        return cls(decimal, grouped, percent, fields.texts(state, "currency", ()))
+        return cls(decimal, grouped, percent, fields.texts(state, "currency", ()), fields.flag(state, "fraction"))
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ class Parts:
         )
         percent = flags(pc.equal(marks, "%"))
         plus = flags(pc.equal(part("sign"), "+"))
-        currency = pc.if_else(pc.equal(marks, "%"), _EMPTY, pc.utf8_upper(pc.utf8_rtrim(marks, ".")))
+        currency = pc.if_else(pc.equal(marks, "%"), _EMPTY, pc.utf8_upper(pc.utf8_rtrim(marks, ". ")))
         return cls(ok, pc.utf8_rtrim_whitespace(part("body")), negative, percent, currency, opened > 0, minus > 0, plus)
 
     @property
