@@ -58,7 +58,7 @@ class ColumnFormat:
             return self._without_spellings(name, column, unseen)
         found = self.numbers(column)
         if not found.ok.all():
-            raise self._no_number(name, column, int(np.argmin(found.ok)), where)
+            raise self.no_number(name, column, int(np.argmin(found.ok)), where)
         if unseen is not None:
             self._count(name, column, found, unseen)
         return pa.chunked_array([number_array(found.values)])
@@ -161,7 +161,7 @@ class ColumnFormat:
                 what="spelling of a missing value",
             )
 
-    def _no_number(self, name: str, column: pa.ChunkedArray, row: int, where: Where) -> TableError:
+    def no_number(self, name: str, column: pa.ChunkedArray, row: int, where: Where) -> TableError:
         """The error for the first cell that is no number."""
         assert self.number is not None
         text = str(column[row])

@@ -16,8 +16,10 @@ from softreg.tables.arrays import boolean_array
 from softreg.tables.codes import BooleanCode, CategoryCode, Code, Entry, NumberCode
 from softreg.tables.column_formats import ColumnFormat, formats_from_state
 from softreg.tables.datecodes import DateCode
+from softreg.tables.entries import csr_of_entries
 from softreg.tables.errors import TableError, shown
 from softreg.tables.kinds import Kind
+from softreg.tables.learned_formats import FormatReader
 from softreg.tables.learning import NumberLearner, chunks, learner_of
 from softreg.tables.lists import TagsCode, VectorCode
 from softreg.tables.missing_values import with_missing
@@ -84,13 +86,14 @@ class Encoder:
         sample = RowSample(sample_size(numbers))
         learners = [learner_of(column, sample) for column in schema.features]
         names = [column.name for column in schema.features]
-        formats = {column.name: column.format for column in schema.features if column.format is not None}
+        readers = [FormatReader(column.name, column.format) for column in schema.features]
         for table, where in chunks(_selected(batches, names), rows):
-            for column, learner in zip(schema.features, learners, strict=True):
-                learner.add(_read(table, column.name, column.format, where), where)
+            for reader, learner in zip(readers, learners, strict=True):
+                learner.add(reader.read(_column(table, reader.name), where), where)
             known = {one.name: one.latest for one in learners if isinstance(one, NumberLearner)}
             sample.add(known, table.num_rows)
         codes = tuple(learner.code() for learner in learners)
+        formats = {reader.name: form for reader in readers if (form := reader.learned()) is not None}
         return cls(codes, _is_sparse(codes), formats, schema.na)
 
     @property
@@ -209,11 +212,11 @@ class Encoder:
                 pending += code.width
                 continue
             if pending:
-                blocks.append(_gathered(entries, table.num_rows, pending))
+                blocks.append(csr_of_entries(entries, table.num_rows, pending))
             entries, pending = [], 0
             blocks.append(part if sp.issparse(part) else sp.csr_array(part))
         if pending or not blocks:
-            blocks.append(_gathered(entries, table.num_rows, pending))
+            blocks.append(csr_of_entries(entries, table.num_rows, pending))
         return blocks[0] if len(blocks) == 1 else sp.csr_array(sp.hstack(blocks, format="csr"))
 
     def to_state(self) -> dict[str, Any]:
@@ -311,16 +314,3 @@ def _is_sparse(codes: tuple[Code, ...]) -> bool:
         return width > WIDE
     filled = sum(code.width if isinstance(code, VectorCode | DateCode) else 1 for code in codes)
     return width > WIDE and filled < SPARSE * width
-
-
-def _gathered(entries: list[Entry], n: int, width: int) -> sp.csr_array:
-    """CSR without stored zeros; entries come in the order of the columns, so that indices are sorted."""
-    if not entries:
-        return sp.csr_array((n, width))
-    feature = np.stack([np.broadcast_to(feature, n) for feature, _ in entries], axis=1)  # (n, entries a row)
-    value = np.stack([value for _, value in entries], axis=1)
-    has = (feature >= 0) & (value != 0)
-    start = np.concatenate([[0], np.cumsum(has.sum(axis=1))])
-    small = start[-1] < 2**31 and width < 2**31
-    index = np.int32 if small else np.int64
-    return sp.csr_array((value[has], feature[has].astype(index), start.astype(index)), shape=(n, width))

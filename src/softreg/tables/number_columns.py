@@ -14,12 +14,11 @@ from softreg.tables.column_formats import ColumnFormat, spellings_in
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.infer_numbers import NumberText, infer_numbers
 from softreg.tables.kinds import MAX_LEVELS, REPEATED, SMALL, Column, Kind
+from softreg.tables.learned_formats import RARE
 from softreg.tables.verdicts import numbers
 
 Flags = NDArray[np.bool_]
 
-RARE = 0.01
-"""Share of the rows with a value up to which values that are no numbers are slips among numbers."""
 FEW = 3
 """Different values that are no numbers up to which they are spellings of a missing value, in up to half of the rows."""
 LEAST_NUMBERS = 5
