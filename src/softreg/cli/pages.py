@@ -17,7 +17,7 @@ from softreg.optimize import Solution
 from softreg.probability import OperatingPoint, column_information
 from softreg.report import WHY, Audit, ReportData, show_rows, write_report
 from softreg.tables.cells import as_text, cell_texts
-from softreg.tables.values import read_numbers
+from softreg.tables.values import inferred_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -175,8 +175,7 @@ def information(
             continue
         column = table.column(name).take(places)
         if kind == "number":
-            values, read = read_numbers(name, column)
-            told.append((name, column_information(np.where(read, values, np.nan), codes)))
+            told.append((name, column_information(inferred_numbers(name, column), codes)))
         else:
             words = pc.fill_null(as_text(column, name), "")
             told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), codes)))

@@ -39,6 +39,17 @@ def words(values: Sequence[str]) -> pa.Array:
     return text_array(values)
 
 
+def boolean_array(values: NDArray[np.bool_]) -> pa.Array:
+    """An array of booleans.
+
+    Example:
+        >>> boolean_array(np.array([True, False])).to_pylist()
+        [True, False]
+    """
+    bits = np.packbits(values, bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+
+
 def floats(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
     """A float64 column as NumPy's, nan where it is null.
 

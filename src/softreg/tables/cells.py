@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ from softreg.tables.arrays import flags, floats, integers, words
 from softreg.tables.arrowtypes import is_text, plain_column, unreadable
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
+from softreg.tables.missing_values import MISSING_NUMBERS, means_missing
 
-MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "nan", "null", "none")  # compared without case and outer blanks
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
 
@@ -180,11 +181,13 @@ def cell_texts(column: pa.ChunkedArray) -> list[str]:
             return [f"({column.type})"] * len(column)
 
 
-def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def parse_numbers(
+    levels: pa.Array, spellings: Sequence[str] = MISSING_NUMBERS
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The number that each text stands for, and whether it stands for one.
 
-    A number is written as 12, -1.5, .5 or 1e-3 (outer blanks are ignored); empty, NA, N/A, #N/A, NaN, null
-    and None, in upper or lower case, stand for a missing number, nan. Overflow gives inf, as does "inf"
+    A number is written as 12, -1.5, .5 or 1e-3 (outer blanks are ignored); the `spellings` (empty, NA, N/A, #N/A, NaN,
+    null and None), in upper or lower case, stand for a missing number, nan. Overflow gives inf, as does "inf"
     itself.
 
     Returns `values` (k,) and `ok` (k,), false where the text is no number ("1,5", "1 000", "abc").
@@ -195,7 +198,7 @@ def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.boo
         (array([1.5, nan]), array([ True,  True, False]))
     """
     text = pc.utf8_trim_whitespace(levels)
-    missing = pc.is_in(pc.utf8_lower(text), value_set=words(MISSING_NUMBERS).cast(text.type))
+    missing = pc.is_in(pc.utf8_lower(text), value_set=words(spellings).cast(text.type))
     null = pa.nulls(1, text.type)[0]
     written = pc.if_else(missing, null, text)
     try:
@@ -207,25 +210,14 @@ def parse_numbers(levels: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.boo
     return values, flags(missing) | ~np.isnan(values)
 
 
-def means_missing(levels: pa.Array) -> NDArray[np.bool_]:
-    """Which texts are words for a missing number, such as NA.
-
-    Example:
-        >>> means_missing(pa.array(["NA", "nothing", " null"]))
-        array([ True, False,  True])
-    """
-    folded = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
-    return flags(pc.is_in(folded, value_set=words(MISSING_NUMBERS).cast(folded.type)))
-
-
-def without_words(cells: Levels) -> Levels:
-    """The same column, where words for a missing number, such as NA, are missing: so it is among dates.
+def without_words(cells: Levels, spellings: Sequence[str] = MISSING_NUMBERS) -> Levels:
+    """The same column, where spellings of a missing value, such as NA, are missing: so it is among dates.
 
     Example:
         >>> without_words(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
         array([-1,  0])
     """
-    gone = means_missing(cells.levels)
+    gone = means_missing(cells.levels, spellings)
     if not gone.any():
         return cells
     return Levels(cells.levels, np.append(np.where(gone, -1, np.arange(len(gone))), -1)[cells.codes], cells.storage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,21 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models import fields
+from softreg.tables.arrays import boolean_array
 from softreg.tables.codes import BooleanCode, CategoryCode, Code, Entry, NumberCode
+from softreg.tables.column_formats import ColumnFormat, formats_from_state
 from softreg.tables.datecodes import DateCode
+from softreg.tables.entries import csr_of_entries
 from softreg.tables.errors import TableError, shown
 from softreg.tables.kinds import Kind
+from softreg.tables.learned_formats import FormatReader
 from softreg.tables.learning import NumberLearner, chunks, learner_of
 from softreg.tables.lists import TagsCode, VectorCode
+from softreg.tables.missing_values import with_missing
 from softreg.tables.names import unique_names
 from softreg.tables.scaling import RowSample, sample_size
 from softreg.tables.schema import Schema
+from softreg.tables.text_hints import TextHints
 from softreg.tables.texts import TextCode
 from softreg.tables.unseen import UnseenLevels
 from softreg.tables.where import Where, where_of
@@ -57,6 +63,10 @@ class Encoder:
 
     codes: tuple[Code, ...]
     sparse: bool
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+    """How text is read in columns of numbers and dates, by name."""
+    na: tuple[str, ...] = ()
+    """Spellings of a missing value in every column."""
 
     @classmethod
     def learn(
@@ -76,13 +86,15 @@ class Encoder:
         sample = RowSample(sample_size(numbers))
         learners = [learner_of(column, sample) for column in schema.features]
         names = [column.name for column in schema.features]
+        readers = [FormatReader(column.name, column.format) for column in schema.features]
         for table, where in chunks(_selected(batches, names), rows):
-            for column, learner in zip(schema.features, learners, strict=True):
-                learner.add(_column(table, column.name), where)
+            for reader, learner in zip(readers, learners, strict=True):
+                learner.add(reader.read(_column(table, reader.name), where), where)
             known = {one.name: one.latest for one in learners if isinstance(one, NumberLearner)}
             sample.add(known, table.num_rows)
         codes = tuple(learner.code() for learner in learners)
-        return cls(codes, sparse=_is_sparse(codes))
+        formats = {reader.name: form for reader in readers if (form := reader.learned()) is not None}
+        return cls(codes, _is_sparse(codes), formats, schema.na)
 
     @property
     def width(self) -> int:
@@ -121,6 +133,7 @@ class Encoder:
         where = where_of(table)
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
+        table = self._with_missing(table)
         if rows is not None:
             own = [table.schema.get_field_index(code.name) for code in self.codes]
             table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
@@ -142,18 +155,38 @@ class Encoder:
         """Which rows hold a cell that is not of its column's kind; `encode` would refuse the first of them."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
-        found = np.zeros(table.num_rows, dtype=bool)
+        found, table = np.zeros(table.num_rows, dtype=bool), self._with_missing(table)
         for code in self.codes:
-            check: Any = getattr(code, "bad", None)
-            if check is not None:
-                found |= check(_column(table, code.name))
+            column, check = _column(table, code.name), getattr(code, "bad", None)
+            form = self._format(code.name, table)
+            if form is not None:
+                found |= (wrong := form.bad(column))
+                column = form.read(code.name, column.filter(boolean_array(~wrong)), Where())
+            if check is not None and form is not None:
+                found[~wrong] |= check(column)
+            elif check is not None:
+                found |= check(column)
         return found
+
+    def _with_missing(self, table: pa.Table) -> pa.Table:
+        """The columns that the model uses, with null in place of the spellings of a missing value."""
+        if not self.na:
+            return table
+        own = {code.name for code in self.codes}
+        places = [place for place, name in enumerate(table.column_names) if name in own]
+        return with_missing(table.select(places), self.na)
+
+    def _format(self, name: str, table: pa.Table) -> ColumnFormat | None:
+        """How the text of a column is read, with the decimal mark that was named for this table."""
+        form = self.formats.get(name)
+        return None if form is None else form.with_decimal(TextHints.of(table.schema).decimal)
 
     def _dense(self, table: pa.Table, where: Where, unseen: UnseenLevels | None) -> NDArray[np.float64]:
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
         for code in self.codes:
-            part = _encoded(code, _column(table, code.name), where, unseen)
+            column = _read(table, code.name, self._format(code.name, table), where, unseen)
+            part = _encoded(code, column, where, unseen)
             if not isinstance(part, list):
                 X[:, first : first + code.width] = part.toarray() if sp.issparse(part) else part
             else:
@@ -172,29 +205,34 @@ class Encoder:
         entries: list[Entry] = []
         pending = 0
         for code in self.codes:
-            part = _encoded(code, _column(table, code.name), where, unseen)
+            column = _read(table, code.name, self._format(code.name, table), where, unseen)
+            part = _encoded(code, column, where, unseen)
             if isinstance(part, list):
                 entries += [(np.where(np.asarray(f) < 0, -1, np.asarray(f) + pending), value) for f, value in part]
                 pending += code.width
                 continue
             if pending:
-                blocks.append(_gathered(entries, table.num_rows, pending))
+                blocks.append(csr_of_entries(entries, table.num_rows, pending))
             entries, pending = [], 0
             blocks.append(part if sp.issparse(part) else sp.csr_array(part))
         if pending or not blocks:
-            blocks.append(_gathered(entries, table.num_rows, pending))
+            blocks.append(csr_of_entries(entries, table.num_rows, pending))
         return blocks[0] if len(blocks) == 1 else sp.csr_array(sp.hstack(blocks, format="csr"))
 
     def to_state(self) -> dict[str, Any]:
         """The encoder as strict JSON; Python writes floats so that they are read back exactly."""
-        return {"sparse": self.sparse, "codes": [code.to_state() for code in self.codes]}
+        formats = {name: form.to_state() for name, form in self.formats.items()}
+        codes = [code.to_state() for code in self.codes]
+        return {"sparse": self.sparse, "codes": codes, "formats": formats, "na": list(self.na)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Encoder:
         """The encoder that `to_state` wrote; raises `ValueError` for another state, or one of a newer version."""
         codes = tuple(code_from_state(code) for code in fields.mappings(state, "codes"))
         fields.distinct([code.name for code in codes], "coded column")
-        return cls(codes, fields.flag(state, "sparse"))
+        return cls(
+            codes, fields.flag(state, "sparse"), formats_from_state(state, "formats"), fields.texts(state, "na", ())
+        )
 
 
 def code_from_state(state: Mapping[str, Any]) -> Code:
@@ -252,6 +290,14 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table.column(place)
 
 
+def _read(
+    table: pa.Table, name: str, form: ColumnFormat | None, where: Where, unseen: UnseenLevels | None = None
+) -> pa.ChunkedArray:
+    """A column, whose text is read by its format."""
+    column = _column(table, name)
+    return column if form is None else form.read(name, column, where, unseen)
+
+
 def _encoded(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None) -> Any:
     """Entries where the code has a few of them a row, else a block of X."""
     if isinstance(code, CategoryCode | DateCode):
@@ -268,16 +314,3 @@ def _is_sparse(codes: tuple[Code, ...]) -> bool:
         return width > WIDE
     filled = sum(code.width if isinstance(code, VectorCode | DateCode) else 1 for code in codes)
     return width > WIDE and filled < SPARSE * width
-
-
-def _gathered(entries: list[Entry], n: int, width: int) -> sp.csr_array:
-    """CSR without stored zeros; entries come in the order of the columns, so that indices are sorted."""
-    if not entries:
-        return sp.csr_array((n, width))
-    feature = np.stack([np.broadcast_to(feature, n) for feature, _ in entries], axis=1)  # (n, entries a row)
-    value = np.stack([value for _, value in entries], axis=1)
-    has = (feature >= 0) & (value != 0)
-    start = np.concatenate([[0], np.cumsum(has.sum(axis=1))])
-    small = start[-1] < 2**31 and width < 2**31
-    index = np.int32 if small else np.int64
-    return sp.csr_array((value[has], feature[has].astype(index), start.astype(index)), shape=(n, width))

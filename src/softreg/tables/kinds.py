@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from softreg.models import fields
+from softreg.tables.column_formats import ColumnFormat
 from softreg.tables.errors import Names, TableError, column_names
 
 SMALL = 20  # a text column with at most this many levels is a category, however few rows there are
@@ -68,7 +69,8 @@ class Column:
 
     `levels` are the values of a category seen in training, sorted, if they are at most 1,000; the words for false and
     true of a boolean; whether 3/4/2020 is in March, for dates; `missing` counts the training rows without a value;
-    `hint` is advice for the owner, "" for none.
+    `hint` is advice for the owner, "" for none; `notes` are sentences, each on one choice made in judging the column
+    and the option that changes it; `format` says how text of numbers or dates is read.
 
     Example:
         >>> Column("age", Kind.NUMBER, "18 to 95").kind.value
@@ -81,6 +83,8 @@ class Column:
     levels: tuple[str, ...] = ()
     missing: int = 0
     hint: str = ""
+    notes: tuple[str, ...] = ()
+    format: ColumnFormat | None = None
 
     def to_state(self) -> dict[str, Any]:
         """The column as strict JSON; `from_state` gives it back."""
@@ -91,10 +95,14 @@ class Column:
             "levels": list(self.levels),
             "missing": self.missing,
             "hint": self.hint,
+            "notes": list(self.notes),
+            "format": None if self.format is None else self.format.to_state(),
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Column:
         """The column that `to_state` wrote."""
         name, kind, reason, hint = (fields.text(state, key) for key in ("name", "kind", "reason", "hint"))
-        return cls(name, Kind(kind), reason, fields.texts(state, "levels"), fields.count(state, "missing"), hint)
+        levels, notes = fields.texts(state, "levels"), fields.texts(state, "notes", ())
+        form = ColumnFormat.from_state(fields.mapping(state, "format")) if state.get("format") is not None else None
+        return cls(name, Kind(kind), reason, levels, fields.count(state, "missing"), hint, notes, form)

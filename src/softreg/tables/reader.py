@@ -18,11 +18,13 @@ from softreg.tables.arrowtypes import plain_table, together
 from softreg.tables.damage import check_buffers
 from softreg.tables.errors import TableError, TableNote, listed, shown
 from softreg.tables.file_formats import PARQUET_ENDINGS
+from softreg.tables.missing_values import with_missing
 from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
 from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import find_parts, is_source
+from softreg.tables.text_hints import TextHints
 from softreg.tables.typed_text import is_untyped, untyped
 from softreg.tables.where import input_numbers, placed, with_absent
 
@@ -86,7 +88,8 @@ class OpenTable:
         differ = {name for name in names if any(_type_in(one, name) != kinds[name] for one in self.readers)}
         if not differ:
             return self
-        schema = pa.schema([pa.field(one.name, pa.null()) if one.name in differ else one for one in self.schema])
+        fields = [pa.field(one.name, pa.null()) if one.name in differ else one for one in self.schema]
+        schema = pa.schema(fields, self.schema.metadata)
         clashes = {name: said for name, said in self.clashes.items() if name not in differ}
         return replace(self, schema=schema, clashes=clashes)
 
@@ -101,13 +104,17 @@ class OpenTable:
 
     def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         self.skipped.clear()
-        wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
+        hints = self.schema.metadata
+        wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns], hints)
+        na = TextHints.of(wanted).na
         self._check(wanted.names)
         before = 0
         for reader in self.readers:
             kept, file = 0, reader.part.where if len(self.readers) > 1 else ""
             for batch in reader.batches(wanted):
-                yield placed(batch, kept, [number for number, _ in reader.skipped], file=file, before=before)
+                yield placed(
+                    with_missing(batch, na), kept, [number for number, _ in reader.skipped], file=file, before=before
+                )
                 kept += batch.num_rows
             before += kept + len(reader.skipped)
             self.skipped += [(reader.part.where, number, text) for number, text in sorted(reader.skipped)]
@@ -118,7 +125,7 @@ class OpenTable:
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts[:] = [table.num_rows for table in tables]
         self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
-        table = pa.concat_tables(tables)
+        table = with_missing(pa.concat_tables(tables), TextHints.of(self.schema).na)
         if table.num_rows == 0:
             names = listed(table.column_names, 20)
             raise TableError(
@@ -180,6 +187,8 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
                 "as one table must have the same columns."
             )
     schema, clashes = _common(readers)
+    delimiter = getattr(getattr(readers[0], "behind", None), "delimiter", "")
+    schema = TextHints.from_options(options, delimiter).noted(schema)
     return OpenTable(readers, schema.names, schema, clashes=clashes, options=options)
 
 
@@ -232,11 +241,20 @@ def as_table(
         data = pa.Table.from_batches([data])
     if isinstance(data, pa.Table):
         check_names(data.column_names, "the table")
-        return plain_table(check_buffers(data))
+        return _with_hints(plain_table(check_buffers(data)), options)
     from softreg.tables.array_input import array_table, is_array
     from softreg.tables.frames import frame_to_arrow
 
-    return array_table(data) if is_array(data) else frame_to_arrow(data, frozenset(unused))
+    table = array_table(data) if is_array(data) else frame_to_arrow(data, frozenset(unused))
+    return _with_hints(table, options)
+
+
+def _with_hints(table: pa.Table, options: ReadOptions) -> pa.Table:
+    """A table of memory with what the options say of its text."""
+    if options == ReadOptions():
+        return table
+    schema = TextHints.from_options(options).noted(table.schema)
+    return with_missing(table, options.na).replace_schema_metadata(schema.metadata)
 
 
 def warn_of_notes(table: OpenTable) -> None:

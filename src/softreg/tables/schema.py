@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.models import fields
+from softreg.tables.cells import Levels, count_levels, read_column
+from softreg.tables.decimal_mark import decimal_rules
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.judging import judge
 from softreg.tables.kinds import FEATURES, Column, Kind
+from softreg.tables.level_hints import alike
+from softreg.tables.number_columns import TextRules
 from softreg.tables.row_index import index_columns
 from softreg.tables.target import labels
+from softreg.tables.text_hints import TextHints
 from softreg.tables.typed_text import is_untyped
 
 _LEFT_OUT = {
-    Kind.CONSTANT: ("holds one value in every row", "hold one value each in every row"),
+    Kind.CONSTANT: ("holds one value in every training row", "hold one value each in every training row"),
     Kind.IDENTIFIER: ("looks like an identifier", "look like identifiers"),
 }
 _INDEX = "row index of a data frame"
@@ -37,6 +42,10 @@ class Schema:
 
     target: str
     columns: tuple[Column, ...]
+    na: tuple[str, ...] = ()
+    """Spellings of a missing value in every column, which the user named."""
+    notes: tuple[str, ...] = ()
+    """Sentences on the labels."""
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -63,7 +72,9 @@ class Schema:
                 f"{named} the {_INDEX} and left out; to use {which} as a feature, say what it is, as with "
                 f"--category {name} (category=[{name}] in Python); there are --number, --date and --text as well"
             )
-        return (*said, *(column.hint for column in self.columns if column.hint))
+        said += [column.hint for column in self.columns if column.hint]
+        said += [note for column in self.columns for note in column.notes]
+        return (*said, *_missing_note(self.columns), *self.notes)
 
     def describe(self) -> list[tuple[str, str, str]]:
         """Name, kind and reason of each column, in the order of the table."""
@@ -97,14 +108,16 @@ class Schema:
 
     def to_state(self) -> dict[str, Any]:
         """The schema as strict JSON; `from_state` gives it back."""
-        return {"target": self.target, "columns": [column.to_state() for column in self.columns]}
+        columns = [column.to_state() for column in self.columns]
+        return {"target": self.target, "columns": columns, "na": list(self.na), "notes": list(self.notes)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Schema:
         """The schema that `to_state` wrote."""
         columns = tuple(Column.from_state(column) for column in fields.mappings(state, "columns"))
         fields.distinct([column.name for column in columns], "column")
-        return cls(fields.text(state, "target"), columns)
+        na, notes = (fields.texts(state, key, ()) for key in ("na", "notes"))
+        return cls(fields.text(state, "target"), columns, na, notes)
 
 
 def learn_schema(
@@ -114,14 +127,17 @@ def learn_schema(
     drop: Sequence[str] = (),
     rows: NDArray[np.int64] | None = None,
     asked: Mapping[str, Kind] | None = None,
+    strict: bool = False,
 ) -> Schema:
     """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
 
     The rules are those of `softreg.tables.judging.judge`. Columns named in `drop` are left out unseen, those in `asked`
-    are what it says, and the row index of a data frame that was written with its columns is no feature.
+    are what it says, and the row index of a data frame that was written with its columns is no feature. Columns of one
+    value are left out. Of text that may be read with a decimal point or a decimal comma, as 1,234, the other columns
+    and the file decide (`decimal_rules`). With `strict`, rare values among numbers that are none are an error.
 
-    Raises `TableError`: no such column, a column of one value in the whole table, an infinite number, a few words in a
-    column of numbers, a column that cannot be what was asked for, or no column left to learn from.
+    Raises `TableError`: no such column, an infinite number, a column that cannot be what was asked for, or no column
+    left to learn from.
 
     Example:
         >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
@@ -141,6 +157,8 @@ def learn_schema(
         if name == target or name in drop:
             raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
     columns = []
+    hints = TextHints.of(table.schema)
+    rules = TextRules(hints.decimal, strict=strict)
     index = index_columns(table)
     for name in table.column_names:
         if name == target:
@@ -150,9 +168,16 @@ def learn_schema(
         elif name in index and name not in asked:
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
-            columns.append(judge(name, table.column(name), rows, asked.get(name), typed=_typed(table, name)))
-    _refuse_constants(columns, table, rows, asked)
-    schema = Schema(target, tuple(columns))
+            columns.append(judge(name, table.column(name), rows, asked.get(name), _rules(rules, table, name)))
+    if hints.decimal is None:
+        again = decimal_rules(columns, table, hints.delimiter)
+        columns = [
+            judge(one.name, table.column(one.name), rows, asked.get(one.name), replace(again[one.name], strict=strict))
+            if one.name in again
+            else one
+            for one in columns
+        ]
+    schema = Schema(target, tuple(columns), hints.na, _label_notes(table, target))
     if not schema.features:
         raise _nothing_left(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
@@ -176,7 +201,7 @@ def without_bad_rows(
     while True:
         try:
             labels(table, target)
-            learn_schema(table, target, drop=drop, asked=asked)
+            learn_schema(table, target, drop=drop, asked=asked, strict=True)
             break
         except TableError as error:
             if error.rows is None or len(error.rows) >= table.num_rows:
@@ -202,34 +227,38 @@ def _nothing_left(target: str, others: Sequence[Column]) -> TableError:
     )
 
 
-def _refuse_constants(
-    columns: Sequence[Column], table: pa.Table, rows: NDArray[np.int64] | None, asked: Mapping[str, Kind]
-) -> None:
-    """Raise `TableError` naming every column that holds one value in the whole table.
-
-    Such a column tells nothing, and is often a mistake upstream (a broken join, an export of one group), which its
-    owner wants to hear of. One that only the training rows happen to hold constant is left out with a warning.
-    """
-    same = [column for column in columns if column.kind is Kind.CONSTANT]
-    if rows is not None:
-        same = [column for column in same if _constant(column.name, table, asked)]
-    if not same:
-        return
-    those = "; ".join(f"{column.name!r} ({column.reason})" for column in same[:6])
-    more = f"; and {len(same) - 6:,} more" if len(same) > 6 else ""
-    names = [column.name for column in same]
-    one = "Column" if len(same) == 1 else f"{len(same):,} columns of one value tell nothing about the target:"
-    tells = " tells nothing about the target." if len(same) == 1 else "."
-    raise TableError(
-        f"{one} {those}{more}{tells} Check where {'it comes' if len(same) == 1 else 'they come'} from, or leave "
-        f"{'it' if len(same) == 1 else 'them'} out with {' '.join(f'--drop {name!r}' for name in names)} "
-        f"(drop={names!r} in Python)."
-    )
+def _label_notes(table: pa.Table, target: str) -> tuple[str, ...]:
+    """A sentence on labels that differ in blanks or case only."""
+    cells = read_column(table.column(target), target) if target in table.column_names else None
+    if not isinstance(cells, Levels) or cells.storage == "boolean":
+        return ()
+    note = alike(target, cells.levels, count_levels(cells.codes, len(cells.levels)), "labels")
+    return (note,) if note else ()
 
 
-def _constant(name: str, table: pa.Table, asked: Mapping[str, Kind]) -> bool:
-    return judge(name, table.column(name), asked=asked.get(name), typed=_typed(table, name)).kind is Kind.CONSTANT
+def _rules(rules: TextRules, table: pa.Table, name: str) -> TextRules:
+    return replace(rules, typed=not is_untyped(table.schema.field(name)))
 
 
-def _typed(table: pa.Table, name: str) -> bool:
-    return not is_untyped(table.schema.field(name))
+def _missing_note(columns: Sequence[Column]) -> list[str]:
+    """A sentence on the spellings of a missing value that were recognised in columns of numbers and dates."""
+    those = [column for column in columns if column.format is not None and column.format.missing]
+    if not those:
+        return []
+    parts = []
+    for column in those[:6]:
+        assert column.format is not None
+        spelled = sorted(column.format.missing.items(), key=lambda one: -one[1])
+        counts = ", ".join(f"{shown(text)} in {plural(rows, 'row')}" for text, rows in spelled[:4])
+        parts.append(f"{shown(column.name)} ({counts}{' and others' if len(spelled) > 4 else ''})")
+    more = f"; and {len(those) - 6:,} more columns" if len(those) > 6 else ""
+    name = shown(those[0].name)
+    return [
+        f"read as missing values in columns of {'numbers' if _all_numbers(those) else 'numbers or dates'}: "
+        f"{'; '.join(parts)}{more}; where such a value has a meaning of its own, take its column for words: --category "
+        f"{name} (category=[{name}] in Python)"
+    ]
+
+
+def _all_numbers(columns: Sequence[Column]) -> bool:
+    return all(column.kind is Kind.NUMBER for column in columns)

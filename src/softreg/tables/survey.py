@@ -290,6 +290,8 @@ def survey(
         found.rows += batch.num_rows
     found.training, found.tested = kept.seen, held.seen
     found.sample, found.numbers = kept.kept()
+    if found.sample is not None:
+        found.sample = found.sample.replace_schema_metadata(source.schema.metadata)
     found.held, found.held_numbers = held.kept()
     found.settle()
     return found

@@ -19,11 +19,12 @@ class UnseenColumn:
     """Which feature these rows get, in words."""
     certain: bool
     """Whether all levels of training are known, so that these are none of them."""
+    name: str
     rows: int = 0
     missing: int = 0
     examples: list[str] = field(default_factory=list)
     what: str = "level"
-    """What the column holds: levels of a category, or tags."""
+    """What the column holds: levels of a category, tags, spellings of a missing value, or numbers in a format."""
 
 
 @dataclass
@@ -58,7 +59,8 @@ class UnseenLevels:
         `feature` says in words which feature they get; `certain` is false where rare levels of training are not kept,
         so that the levels may be among them. `what` is "level" or "tag", of which a row has several.
         """
-        column = self.columns.setdefault(name, UnseenColumn(feature, certain, what=what))
+        key = name if what in ("level", "tag") else f"{name}: {what}"
+        column = self.columns.setdefault(key, UnseenColumn(feature, certain, name, what=what))
         column.rows += rows
         column.missing += missing
         for level in levels:
@@ -69,9 +71,9 @@ class UnseenLevels:
 
     def messages(self) -> list[str]:
         """One sentence a column: how many rows, which share, examples, and the feature that they get."""
-        return [self._message(name, column) for name, column in self.columns.items()]
+        return [self._message(column) for column in self.columns.values()]
 
-    def _message(self, name: str, column: UnseenColumn) -> str:
+    def _message(self, column: UnseenColumn) -> str:
         parts = []
         if column.rows:
             those = (
@@ -83,7 +85,7 @@ class UnseenLevels:
             parts.append(f"{self._share(column.rows, 'hold')} {those}, such as {some}")
         if column.missing:
             parts.append(f"{self._share(column.missing, 'hold')} no value, while every training row had one")
-        return f"column {shown(name)}: {'; '.join(parts)}; {column.feature}"
+        return f"column {shown(column.name)}: {'; '.join(parts)}; {column.feature}"
 
     def _share(self, rows: int, verb: str) -> str:
         share = f"{100 * rows / max(1, self.rows):.3g}%"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from softreg.tables.cells import Dates, Levels, Lists, Numbers, levels_in, parse_numbers, read_column
 from softreg.tables.errors import TableError, shown
+from softreg.tables.infer_numbers import infer_numbers
 from softreg.tables.kinds import BOOLEAN_WORDS
 from softreg.tables.where import Where
 
@@ -56,6 +57,20 @@ def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Floats, NDArray[np
         raise retyped(name, "numbers", "booleans")
     parsed, ok = parse_numbers(cells.levels)
     return np.append(parsed, np.nan)[cells.codes], np.append(ok, True)[cells.codes]
+
+
+def inferred_numbers(name: str, column: pa.ChunkedArray) -> Floats:
+    """The numbers of a column, nan where there is none, whose text is read in the format that it shows.
+
+    Example:
+        >>> inferred_numbers("price", pa.chunked_array([["$1,200.50", "$7", "?"]]))
+        array([1200.5,    7. ,    nan])
+    """
+    cells = read_column(column, name)
+    if isinstance(cells, Levels) and cells.storage != "boolean":
+        return np.append(infer_numbers(cells.levels, asked=True).values, np.nan)[cells.codes]
+    values, ok = read_numbers(name, column)
+    return np.where(ok, values, np.nan)
 
 
 def numbers_of(name: str, column: pa.ChunkedArray, where: Where) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +13,8 @@ from softreg.tables.cells import Levels, Lists, count_levels, pick
 from softreg.tables.dates import day_first, has_slashes, parse_dates, several_zones, tolerated, zones_of
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.kinds import MAX_LEVELS, MONTH_FIRST, SMALL, Column, Kind
+from softreg.tables.level_hints import ID_NAME, like_subjects
 
-ID_NAME = re.compile(r"(^|[\W_])(?i:id|uuid|guid|identifier)$|[a-z](Id|ID)$|^(?i:index|row_?id|rownames)$")
 Rows = NDArray[np.int64] | None
 
 
@@ -55,7 +54,8 @@ def numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | Non
         return Column(name, Kind.IDENTIFIER, f"its name says so, and {how}", (), missing)
     if different == known.size and len(every) > SMALL and _counts_rows(every):
         return Column(name, Kind.IDENTIFIER, f"it counts the rows, from {np.nanmin(every):.0f} on")
-    return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{without(missing, ',')}", (), missing)
+    hint = like_subjects(name, known, different, use="number") if whole else ""
+    return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{without(missing, ',')}", (), missing, hint)
 
 
 def dates(name: str, seconds: NDArray[np.float64], reason: str, levels: tuple[str, ...] = ()) -> Column:
@@ -166,7 +166,7 @@ def infinite(name: str, row: int, value: float) -> TableError:
     """
     return TableError(
         f"Column {shown(name)} has {value} in row {row:,}; expected a finite number. Correct it, or leave "
-        "the field empty if the value is not known."
+        "the field empty if the value is not known, or treat it as a missing value: --na inf (na=['inf'] in Python)."
     )
 
 

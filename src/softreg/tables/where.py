@@ -91,7 +91,8 @@ def placed(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", b
     """
     ends = input_numbers([kept, kept + max(1, batch.num_rows) - 1], left_out)
     inside = sorted({number for number in left_out if ends[0] < number < ends[1]})
-    metadata = {ROW: str(ends[0] - 1).encode(), BEFORE: str(before).encode()}
+    metadata = dict(batch.schema.metadata or {})
+    metadata |= {ROW: str(ends[0] - 1).encode(), BEFORE: str(before).encode()}
     if file:
         metadata[FILE] = file.encode(errors="replace")
     if inside:

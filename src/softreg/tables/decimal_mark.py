@@ -1,0 +1,51 @@
+"""Whether 1,234 is a thousand or one: decided for columns that do not show it by the other columns and the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from softreg.tables.cells import Levels, read_column
+from softreg.tables.kinds import Column, Kind
+from softreg.tables.number_columns import TextRules
+from softreg.tables.number_formats import DecimalEvidence, Parts
+
+
+def decimal_rules(columns: Sequence[Column], table: pa.Table, delimiter: str) -> dict[str, TextRules]:
+    """Return the rules for columns of text that show neither a decimal comma nor a decimal point, by name.
+
+    Columns of which each value may be read either way, as 1,234, have the decimal mark of the other columns; where
+    these show none, a comma if the `delimiter` of the file is a semicolon. The result has the columns that are to be
+    judged again because their decimal mark is a comma.
+
+    Example:
+        >>> from softreg.tables.judging import judge
+        >>> table = pa.table({"a": ["1,5", "2,25"], "b": ["1.234", "2.500"]})
+        >>> decimal_rules([judge(name, table[name]) for name in "ab"], table, ",")["b"].decimal
+        ','
+    """
+    numbers = [column for column in columns if column.kind is Kind.NUMBER and column.format is not None]
+    if all(column.format.number.plain for column in numbers if column.format and column.format.number):
+        return {}
+    points = commas = 0
+    unclear: list[tuple[str, bool]] = []
+    for name, found in _evidence(numbers, table):
+        point, comma = int(found.point.sum()), int(found.comma.sum())
+        points, commas = points + (point > comma), commas + (comma > point)
+        with_comma = bool(found.unclear_comma.any())
+        if not point and not comma and (with_comma or found.unclear_point.any()):
+            unclear.append((name, with_comma))
+    if commas and not points:
+        return {name: TextRules(",", "other columns have a decimal comma") for name, _ in unclear}
+    if delimiter == ";" and not points and any(with_comma for _, with_comma in unclear):
+        return {name: TextRules(",", "the fields are separated by semicolons") for name, _ in unclear}
+    return {}
+
+
+def _evidence(columns: Sequence[Column], table: pa.Table) -> Iterator[tuple[str, DecimalEvidence]]:
+    """What each column of text shows."""
+    for column in columns:
+        cells = read_column(table.column(column.name), column.name)
+        if isinstance(cells, Levels):
+            yield column.name, DecimalEvidence.of(Parts.of(cells.levels))
