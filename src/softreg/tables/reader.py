@@ -56,9 +56,13 @@ class OpenTable:
         for reader in self.readers:
             for note in reader.notes:
                 files.setdefault(note, []).append(reader.part.where)
-        return [
-            note if len(self.readers) == 1 else f"{listed(where, MOST_FILES)}: {note}" for note, where in files.items()
-        ]
+        if len(self.readers) == 1:
+            return list(files)
+        notes = []
+        for note, where in files.items():
+            more = f" and {len(where) - MOST_FILES:,} more" if len(where) > MOST_FILES else ""
+            notes.append(f"{', '.join(map(repr, where[:MOST_FILES]))}{more}: {note}")
+        return notes
 
     @property
     def paths(self) -> list[Path]:

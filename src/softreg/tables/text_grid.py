@@ -97,7 +97,7 @@ def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: b
     if delimiter in (",", ";", "|"):
         if padded and _all_padded(found):
             return grid(unpad="all")
-        if any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
+        if b'"' in body and any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
             return grid(unpad="quote")
     return found
 
@@ -121,7 +121,7 @@ def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
     ]
     if even:
         foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
-        best = min(even, key=lambda grid: (grid.header > 0, foreign[grid.delimiter], -grid.width))
+        best = min(even, key=lambda grid: (grid.header > 0, grid.row_names, foreign[grid.delimiter], -grid.width))
     else:
         best = max(several, key=lambda grid: round(grid.share, 1), default=grid_of(body, ",", **settings))
     if any(" " in field.strip() for field in best.sample):
@@ -142,7 +142,8 @@ def _prefers_blanks(blanks: Grid, best: Grid) -> bool:
     if any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
         return blanks.even
     signs = [field for fields in rows for field in fields if best.delimiter in field]
-    return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
+    finer = blanks.width > best.width or (blanks.header, blanks.row_names) < (best.header, best.row_names)
+    return blanks.even and finer and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
 
 
 def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Grid:
