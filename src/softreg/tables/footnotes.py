@@ -41,6 +41,8 @@ def is_footnote(fields: list[str], width: int, *, blanks: bool = False) -> bool:
     if not filled:
         return len(fields) == 1
     text = filled[0]
+    if text[0].isdigit() or '"' in text:
+        return False
     if _RULE.fullmatch(text):
         return True
     several = len(text.split()) > 1 or text.endswith((":", ")"))
@@ -66,7 +68,13 @@ def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimit
         else:
             if any("\n" in field or "\r" in field for field in fields):
                 return None  # a quote that is not closed
-            sentence = len(fields) < width and len(" ".join(fields).split()) > 3 and (found or line > before + 1)
+            first = fields[0].strip()[:1]
+            sentence = (
+                len(fields) < width
+                and not first.isdigit()
+                and len(" ".join(fields).split()) > 3
+                and (found or line > before + 1)
+            )
             if not (is_footnote(fields, width, blanks=delimiter == " ") or sentence) or len(found) == MOST_FOOTNOTES:
                 return None
             found.append((line, delimiter.join(fields).strip()))

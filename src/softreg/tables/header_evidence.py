@@ -86,7 +86,7 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
 
 def _vote(field: str, values: list[str]) -> str:
     """What a column says, by the name of the count; nothing where it does not tell."""
-    given = [value for value in values if value.casefold() not in _MISSING]
+    given = [value for value in values if not is_missing(value)]
     if not given:
         return ""
     if not field:
@@ -94,7 +94,7 @@ def _vote(field: str, values: list[str]) -> str:
     if sum(map(is_value, given)) >= VALUES * len(given):
         if is_value(field):
             return "values"
-        return "" if field.casefold() in _MISSING else "words"
+        return "" if is_missing(field) else "words"
     levels = set(given)
     if field in levels:
         return "repeated"
@@ -109,6 +109,16 @@ def is_value(text: str) -> bool:
         (True, True, False)
     """
     return bool(_NUMBER.fullmatch(text) or _DATE.fullmatch(text))
+
+
+def is_missing(text: str) -> bool:
+    """Whether text is a usual spelling of a missing value.
+
+    Example:
+        >>> is_missing(""), is_missing("N/A"), is_missing("0")
+        (True, True, False)
+    """
+    return text.strip().casefold() in _MISSING
 
 
 def _is_number(text: str) -> bool:

@@ -73,7 +73,8 @@ def find_layout(head: bytes, where: str, *, complete: bool, tabs: bool, options:
     given = options.delimiter or (announced[1].decode() if announced else "\t" if tabs else None)
     titles = options.skip_rows is None
     if given is None:
-        grid = best_grid(body, mark=ahead.mark, complete=complete, titles=titles)
+        headed = options.header is not False
+        grid = best_grid(body, mark=ahead.mark, complete=complete, titles=titles, header=headed)
     else:
         grid = grid_of(body, given, mark=ahead.mark, complete=complete, titles=titles)
     if named := _commented_header(grid, ahead, options):
