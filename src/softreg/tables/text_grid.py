@@ -252,7 +252,8 @@ def _header_place(records: Sequence[Record], width: int) -> int:
         return 0
     blank = place > 0 and records[place][0] - records[place - 1][0] > 1
     evidence = header_evidence(records[place][1], whole)
-    return place if blank or evidence.is_header or (evidence.is_data and len(records[0][1]) == 1) else 0
+    single = all(len(fields) == 1 for _, fields in records[:place])
+    return place if blank or (single and (evidence.is_header or evidence.is_data)) else 0
 
 
 def _below_padded_titles(records: Sequence[Record]) -> int:
