@@ -31,7 +31,7 @@ _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3}
 
 _BROKEN = re.compile(r'"[,;|\t]|[,;|\t]"')
 _PADDED_QUOTE = re.compile(r'[ \t]+"')
-_SEVERAL_NUMBERS = re.compile(r"\s*[-+.\d]\S*(\s+[-+.\d]\S*)+\s*")
+_SEVERAL_NUMBERS = re.compile(r"\s*(?!\d{1,3}( \d{3})+([.,]\d+)?\s*$)[-+]?[.\d][^\s:]*(\s+[-+]?[.\d][^\s:]*){2,}\s*")
 _RULE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
 
 Record = tuple[int, list[str]]
@@ -157,7 +157,7 @@ def _prefers_blanks(blanks: Grid, best: Grid) -> bool:
     if best.width == 1 or not best.even:
         return (best.share < EVEN or best.width == 1) and (quoted or _has_numbers(rows))
     if quoted or any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
-        return blanks.even
+        return blanks.even and blanks.doubt <= best.doubt
     if (blanks.doubt, blanks.row_names) < (best.doubt, best.row_names):
         evidence = header_evidence(blanks.records[blanks.header][1], rows)
         return blanks.even and (evidence.is_header or evidence.is_data)
@@ -252,15 +252,24 @@ def _header_place(records: Sequence[Record], width: int) -> int:
         return 0
     blank = place > 0 and records[place][0] - records[place - 1][0] > 1
     evidence = header_evidence(records[place][1], whole)
-    single = all(len(fields) == 1 for _, fields in records[:place])
-    return place if blank or (single and (evidence.is_header or evidence.is_data)) else 0
+    most = max(len(fields) for _, fields in records[:place]) if place else 0
+    told = most == 1 and (evidence.is_header or evidence.is_data)
+    return place if told or (blank and 2 * most <= width + 1) else 0
 
 
 def _below_padded_titles(records: Sequence[Record]) -> int:
-    """The place of the header below lines of which only one field is filled."""
+    """The place of the header below lines of which few fields are filled: one, or half of them above a header."""
     for place, (_, fields) in enumerate(records[: MOST_TITLES + 1]):
-        if sum(bool(field.strip()) for field in fields) > 1:
-            return place if place < len(records) - 1 else 0
+        filled = sum(bool(field.strip()) for field in fields)
+        if place >= len(records) - 2:
+            return 0
+        if 2 * filled <= len(fields) and filled > 1:
+            below = records[place + 1][1]
+            rows = [row for _, row in records[place + 2 :] if sum(map(bool, row)) > 1]
+            if all(field.strip() for field in below) and header_evidence(below, rows).is_header:
+                return place + 1
+        if filled > 1:
+            return place
     return 0
 
 
