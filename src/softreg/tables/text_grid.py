@@ -61,6 +61,11 @@ class Grid:
         return self.share == 1.0 and self.width > 1
 
     @property
+    def columns(self) -> int:
+        """The number of columns: the fields of a row without an empty one behind its last delimiter."""
+        return self.width - self.trailing
+
+    @property
     def sample(self) -> list[str]:
         """The fields of the first row below the header, or of the header."""
         rows = self.records[self.header :][:2]
