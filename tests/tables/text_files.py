@@ -69,7 +69,7 @@ def table_file(seed: int) -> Made:
     if draw.random() < 0.1:
         body = body.removesuffix(end)
     if draw.random() < 0.25:
-        titles = TITLES if delimiter != " " or how["header"] else TITLES[:1]  # four words are a row of four fields
+        titles = TITLES if delimiter != " " else TITLES[:1]  # a title of four words is a row of four fields
         how["titles"] = draw.sample(titles, min(len(titles), draw.choice([1, 1, 2])))
         body = end.join(how["titles"]) + end + draw.choice(["", end]) + body  # type: ignore[arg-type]
     if draw.random() < 0.2:

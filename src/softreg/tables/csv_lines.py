@@ -14,8 +14,8 @@ import pyarrow as pa
 from softreg.models.csv_quotes import any_field_size
 from softreg.tables.decoding import not_encoded
 from softreg.tables.errors import TableError, plural, shown
-from softreg.tables.footnotes import find_footnotes, footnote_note, is_footnote
-from softreg.tables.line_filter import FilteredStream, LineFilter, field_count, line_count
+from softreg.tables.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
+from softreg.tables.line_filter import FilteredStream, LineFilter, fields_of, line_count
 from softreg.tables.read_options import BLANKS, ReadOptions
 from softreg.tables.text_layout import TextLayout, find_layout
 
@@ -139,7 +139,8 @@ class CsvLines:
             blanks=layout.delimiter == BLANKS, quotes=layout.quotes, delimiter=layout.delimiter, unpad=layout.unpad
         )
         last = lines_filter.apply(lines[-1]) if lines else b""
-        return bool(lines) and field_count(last.decode("utf-8", "replace"), self.layout.delimiter) != self.layout.width
+        fields = fields_of(last.decode("utf-8", "replace"), layout.delimiter)
+        return bool(lines) and (len(fields) != layout.width or is_padded_footnote(fields, layout.width))
 
     @contextmanager
     def reading(self) -> Iterator[None]:

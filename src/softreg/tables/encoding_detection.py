@@ -28,6 +28,8 @@ OLD_MARGIN = 0.2
 """The margin between the encodings of old systems, in which the same bytes are other letters of the same languages."""
 FEWEST_ASIAN = 12
 """Characters from which on their frequency tells Chinese from Korean, or from Japanese without kana."""
+VOWELS = 0.2
+"""Share of vowels among letters that are not Latin, at least."""
 KANA = 0.1
 """Share of kana in Japanese text, at least, where there are fewer characters."""
 SAMPLE = 1 << 16
@@ -50,6 +52,7 @@ _CENTRAL = (
 )  # fmt: skip
 _RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
 _CYRILLIC = (_RUSSIAN, "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", "абвгдђежзијклљмнњопрстћуфхцчџш")
+_CYRILLIC_VOWELS = "аеёиоуыэюяіїє"
 _GREEK = ("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋ",)
 _HEBREW = ("אבגדהוזחטיךכלםמןנסעףפץצקרשת",)
 
@@ -62,6 +65,7 @@ class Candidate:
     alphabets: tuple[str, ...] = ()
     usual: Callable[[str], bool] | None = None
     script: str = "latin"
+    vowels: str = ""
 
 
 def _coded(char: str, codec: str, *leads: tuple[int, int]) -> bool:
@@ -81,10 +85,10 @@ CANDIDATES = (
     Candidate("cp1252", _WESTERN),
     Candidate("cp1250", _CENTRAL),
     Candidate("cp1254", ("çğıöşüİâî",)),
-    Candidate("cp1251", _CYRILLIC, script="other"),
-    Candidate("koi8_r", (_RUSSIAN,), script="other"),
-    Candidate("cp866", (_RUSSIAN,), script="other"),
-    Candidate("cp1253", _GREEK, script="other"),
+    Candidate("cp1251", _CYRILLIC, script="other", vowels=_CYRILLIC_VOWELS),
+    Candidate("koi8_r", (_RUSSIAN,), script="other", vowels=_CYRILLIC_VOWELS),
+    Candidate("cp866", (_RUSSIAN,), script="other", vowels=_CYRILLIC_VOWELS),
+    Candidate("cp1253", _GREEK, script="other", vowels="αεηιουωάέήίόύώ"),
     Candidate("cp1255", _HEBREW, script="other"),
     Candidate("mac_roman", _WESTERN),
     Candidate("cp850", _WESTERN),
@@ -237,7 +241,9 @@ def _score(text: str, candidate: Candidate) -> float:
     letters = [char if char == "İ" else char.lower() for char in fitting if char not in _SYMBOLS]  # it has two others
     shares = [sum(letter in alphabet for letter in letters) for alphabet in candidate.alphabets]
     together = MIXED * sum(letter in "".join(candidate.alphabets) for letter in letters)
-    return (symbols + max(*shares, together)) / len(others)
+    share = (symbols + max(*shares, together)) / len(others)
+    few_vowels = candidate.vowels and sum(letter in candidate.vowels for letter in letters) < VOWELS * len(letters)
+    return 0.5 * share if few_vowels else share
 
 
 def _placed(text: str) -> list[tuple[str, str, str]]:

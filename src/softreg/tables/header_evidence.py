@@ -15,8 +15,10 @@ VALUES = 0.9
 """Share of numbers and dates in a column of them, at least."""
 FEWEST_REPEATED = 3
 """Columns of words with the first field among them, from which on a single word above numbers counts less."""
-MOST_ROWS = 1000
-"""Rows that the first line is compared with."""
+MOST_CELLS = 5000
+"""Fields that the first line is compared with, about."""
+FEWEST_ROWS = 20
+"""Rows that it is compared with, at least."""
 _NUMBER = re.compile(r"[-+]?[$€£]?\s?(\d[\d.,' \u00a0\u202f]*|[.,]\d+)(e[-+]?\d+)?\s?[%€$]?", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}\S*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
 _MISSING = frozenset(("", "?", "-", ".", "--", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "\\n"))
@@ -70,7 +72,7 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
         >>> header_evidence(["country", "2000", "2001", "2002"], [["Peru", "1.5", "1.6", "1.9"]]).is_data
         False
     """
-    rows = rows[:MOST_ROWS]
+    rows = rows[: max(FEWEST_ROWS, MOST_CELLS // max(1, len(first)))]
     votes = []
     for place, field in enumerate(first):
         values = [row[place] for row in rows if place < len(row)]
@@ -84,7 +86,7 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
 
 def _vote(field: str, values: list[str]) -> str:
     """What a column says, by the name of the count; nothing where it does not tell."""
-    given = [value for value in values if value.casefold() not in _MISSING]
+    given = [value for value in values if not is_missing(value)]
     if not given:
         return ""
     if not field:
@@ -92,7 +94,7 @@ def _vote(field: str, values: list[str]) -> str:
     if sum(map(is_value, given)) >= VALUES * len(given):
         if is_value(field):
             return "values"
-        return "" if field.casefold() in _MISSING else "words"
+        return "" if is_missing(field) else "words"
     levels = set(given)
     if field in levels:
         return "repeated"
@@ -107,6 +109,16 @@ def is_value(text: str) -> bool:
         (True, True, False)
     """
     return bool(_NUMBER.fullmatch(text) or _DATE.fullmatch(text))
+
+
+def is_missing(text: str) -> bool:
+    """Whether text is a usual spelling of a missing value.
+
+    Example:
+        >>> is_missing(""), is_missing("N/A"), is_missing("0")
+        (True, True, False)
+    """
+    return text.strip().casefold() in _MISSING
 
 
 def _is_number(text: str) -> bool:

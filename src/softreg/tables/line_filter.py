@@ -92,7 +92,7 @@ class LineFilter:
         if self.width < 2 or not behind.strip() or behind == mark:
             return False
         text = (_single_blanks(line) if self.blanks else line).decode("utf-8", "replace").strip("\r\n")
-        return field_count(text, self.delimiter) == self.width
+        return len(fields_of(text, self.delimiter)) == self.width
 
 
 def is_comment(line: bytes, mark: bytes) -> bool:
@@ -105,17 +105,17 @@ def is_comment(line: bytes, mark: bytes) -> bool:
     return line.lstrip(b" \t").startswith(mark)
 
 
-def field_count(line: str, delimiter: str) -> int:
-    """How many fields a line has; 0 where it is no line of CSV.
+def fields_of(line: str, delimiter: str) -> list[str]:
+    """The fields of a line; none where it is no line of CSV.
 
     Example:
-        >>> field_count('a,"b,c"', ",")
-        2
+        >>> fields_of('a,"b,c"', ",")
+        ['a', 'b,c']
     """
     try:
-        return len(next(csv.reader([line], delimiter=delimiter), []))
+        return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
-        return 0
+        return []
 
 
 def _line_end(line: bytes) -> bytes:

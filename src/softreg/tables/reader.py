@@ -60,9 +60,13 @@ class OpenTable:
         for reader in self.readers:
             for note in reader.notes:
                 files.setdefault(note, []).append(reader.part.where)
-        return [
-            note if len(self.readers) == 1 else f"{listed(where, MOST_FILES)}: {note}" for note, where in files.items()
-        ]
+        if len(self.readers) == 1:
+            return list(files)
+        notes = []
+        for note, where in files.items():
+            more = f" and {len(where) - MOST_FILES:,} more" if len(where) > MOST_FILES else ""
+            notes.append(f"{', '.join(map(repr, where[:MOST_FILES]))}{more}: {note}")
+        return notes
 
     @property
     def paths(self) -> list[Path]:
@@ -145,21 +149,22 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
 
     Endings decide: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose types are
     kept; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line; `.tsv` is separated by tabs; anything else is text
-    separated by commas, tabs or semicolons: by the one that gives the first rows as many fields as the header, or that
-    a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it is read. Every
-    column of a CSV or TSV file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field is "");
-    what it means is decided later, by the schema. The first line names the columns. Byte-order marks of UTF-8 and
-    UTF-16, Windows line ends, quoted fields with commas or line breaks in them and blank lines are understood; other
-    text needs its `encoding`. In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several
-    files are one table, if they have the same columns; in JSON lines, a key that no line of a file has is missing in
-    all of its rows. Folders named `key=value` make a column `key` of text.
+    separated by commas, tabs, semicolons, `|` or runs of blanks: by the one that gives all rows as many fields as the
+    header, or that a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it
+    is read. Every column of a text file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field
+    is ""); what it means is decided later, by the schema. Byte-order marks, Windows line ends, quoted fields with
+    commas or line breaks in them and blank lines are understood; comments and titles ahead of the header and footnotes
+    are left out; text that is not UTF-8 is read in the encoding that its letters show. `notes` says each such choice.
+    In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several files are one table, if
+    they have the same columns; in JSON lines, a key that no line of a file has is missing in all of its rows. Folders
+    named `key=value` make a column `key` of text.
 
     `options` is a `ReadOptions`, whose fields may be given as keywords instead. `bad_rows="skip"` leaves out rows that
     cannot be read: of too many or too few fields, with bytes that are not in the encoding, or that are no JSON object
     with values of the types before.
 
-    Raises `TableError`: no such file, empty, not text, not in the encoding, a row with too many or too few fields, a
-    quote that is never closed, a column without a name, two columns of one name, a damaged file, files that differ.
+    Raises `TableError`: no such file, empty, not text, not in the encoding, a first row that reads like data, a row
+    with too many or too few fields, a quote that is never closed, a damaged file, files that differ.
 
     Example:
         >>> from pathlib import Path

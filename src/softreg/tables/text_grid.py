@@ -8,12 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 from softreg.models.csv_quotes import any_field_size
 from softreg.tables.footnotes import is_footnote
-from softreg.tables.header_evidence import header_evidence, is_value
+from softreg.tables.header_evidence import header_evidence, is_missing, is_value
 from softreg.tables.line_filter import LineFilter
 from softreg.tables.read_options import BLANKS
 
@@ -30,8 +29,9 @@ HALF = 0.5
 """Share of rows from which on a delimiter that does not split all rows is the one of the file."""
 _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
 
+_BROKEN = re.compile(r'"[,;|\t]|[,;|\t]"')
 _PADDED_QUOTE = re.compile(r'[ \t]+"')
-_SEVERAL_NUMBERS = re.compile(r"\s*[-+.\d]\S*(\s+[-+.\d]\S*)+\s*")
+_SEVERAL_NUMBERS = re.compile(r"\s*(?!\d{1,3}( \d{3})+([.,]\d+)?\s*$)[-+]?[.\d][^\s:]*(\s+[-+]?[.\d][^\s:]*){2,}\s*")
 _RULE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
 
 Record = tuple[int, list[str]]
@@ -61,10 +61,29 @@ class Grid:
         return self.share == 1.0 and self.width > 1
 
     @property
+    def columns(self) -> int:
+        """The number of columns: the fields of a row without an empty one behind its last delimiter."""
+        return self.width - self.trailing
+
+    @property
     def sample(self) -> list[str]:
         """The fields of the first row below the header, or of the header."""
         rows = self.records[self.header :][:2]
         return rows[-1][1] if rows else []
+
+    @property
+    def broken(self) -> bool:
+        """Whether quotes stand next to other delimiters within the fields of half of the rows."""
+        rows = [fields for _, fields in self.records[:MOST_COMPARED]]
+        return sum(any(map(_BROKEN.search, fields)) for fields in rows) > HALF * len(rows)
+
+    @property
+    def doubt(self) -> int:
+        """0 where the first line is the header, 1 where one below a title is, 2 where that one reads like data."""
+        if not self.header:
+            return 0
+        rows = [fields for _, fields in self.records[self.header + 1 :]]
+        return 1 + header_evidence(self.records[self.header][1], rows).is_data
 
     def split(self, line: str) -> list[str]:
         """The fields of a line."""
@@ -97,17 +116,17 @@ def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: b
     if delimiter in (",", ";", "|"):
         if padded and _all_padded(found):
             return grid(unpad="all")
-        if any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
+        if b'"' in body and any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
             return grid(unpad="quote")
     return found
 
 
-def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
+def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool, header: bool = True) -> Grid:
     """The grid of the delimiter that gives even rows.
 
     Where several do, it is one with the header in the first line, then the one whose fields hold the others least, then
     the one that gives most fields. Where none does, runs of blanks are tried, and the delimiter that gives most rows
-    the width of the header is taken.
+    the width of the header is taken. Where there is no `header`, the first row may read like data.
 
     Example:
         >>> best_grid(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
@@ -115,13 +134,16 @@ def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool) -> Grid:
     """
     settings: dict[str, Any] = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
     grids = [grid_of(body, one, **settings) for one in DELIMITERS if one.encode() in body]
+    sound = [grid for grid in grids if not grid.broken]
+    grids = sound if any(grid.share >= HALF and grid.width > 1 for grid in sound) else grids
     even = [grid for grid in grids if grid.even]
     several = [
         grid for grid in grids if grid.width > 1 and (grid.share >= HALF or len(grid.records[grid.header][1]) > 1)
     ]
     if even:
         foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
-        best = min(even, key=lambda grid: (grid.header > 0, foreign[grid.delimiter], -grid.width))
+        most = 2 if header else 1
+        best = min(even, key=lambda grid: (min(grid.doubt, most), foreign[grid.delimiter], grid.row_names, -grid.width))
     else:
         best = max(several, key=lambda grid: round(grid.share, 1), default=grid_of(body, ",", **settings))
     if any(" " in field.strip() for field in best.sample):
@@ -139,8 +161,11 @@ def _prefers_blanks(blanks: Grid, best: Grid) -> bool:
         return False
     if best.width == 1 or not best.even:
         return (best.share < EVEN or best.width == 1) and (quoted or _has_numbers(rows))
-    if any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
-        return blanks.even
+    if quoted or any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
+        return blanks.even and blanks.doubt <= best.doubt
+    if (blanks.doubt, blanks.row_names) < (best.doubt, best.row_names):
+        evidence = header_evidence(blanks.records[blanks.header][1], rows)
+        return blanks.even and (evidence.is_header or evidence.is_data)
     signs = [field for fields in rows for field in fields if best.delimiter in field]
     return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
 
@@ -230,16 +255,26 @@ def _header_place(records: Sequence[Record], width: int) -> int:
         return 0
     if not whole or len(whole) < EVEN * (len(records) - place - 1):
         return 0
-    blank = any(later[0] - earlier[0] > 1 for earlier, later in pairwise(records[: place + 1]))
+    blank = place > 0 and records[place][0] - records[place - 1][0] > 1
     evidence = header_evidence(records[place][1], whole)
-    return place if blank or evidence.is_header or (evidence.is_data and len(records[0][1]) == 1) else 0
+    most = max(len(fields) for _, fields in records[:place]) if place else 0
+    told = most == 1 and (evidence.is_header or evidence.is_data)
+    return place if told or (blank and 2 * most <= width + 1) else 0
 
 
 def _below_padded_titles(records: Sequence[Record]) -> int:
-    """The place of the header below lines of which only one field is filled."""
+    """The place of the header below lines of which few fields are filled: one, or half of them above a header."""
     for place, (_, fields) in enumerate(records[: MOST_TITLES + 1]):
-        if sum(bool(field.strip()) for field in fields) > 1:
-            return place if place < len(records) - 1 else 0
+        filled = sum(bool(field.strip()) for field in fields)
+        if place >= len(records) - 2:
+            return 0
+        if 2 * filled <= len(fields) and filled > 1:
+            below = records[place + 1][1]
+            rows = [row for _, row in records[place + 2 :] if sum(map(bool, row)) > 1]
+            if all(field.strip() for field in below) and header_evidence(below, rows).is_header:
+                return place + 1
+        if filled > 1:
+            return place
     return 0
 
 
@@ -267,5 +302,8 @@ def _foreign(grid: Grid, others: Sequence[Grid]) -> float:
 
 def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
     """Whether some column has mostly numbers."""
-    columns = zip(*rows, strict=True)
-    return any(sum(map(is_value, column)) >= EVEN * len(column) for column in columns)
+    for column in zip(*rows, strict=True):
+        given = [value for value in column if not is_missing(value)]
+        if given and sum(map(is_value, given)) >= EVEN * len(given):
+            return True
+    return False

@@ -73,14 +73,15 @@ def find_layout(head: bytes, where: str, *, complete: bool, tabs: bool, options:
     given = options.delimiter or (announced[1].decode() if announced else "\t" if tabs else None)
     titles = options.skip_rows is None
     if given is None:
-        grid = best_grid(body, mark=ahead.mark, complete=complete, titles=titles)
+        headed = options.header is not False
+        grid = best_grid(body, mark=ahead.mark, complete=complete, titles=titles, header=headed)
     else:
         grid = grid_of(body, given, mark=ahead.mark, complete=complete, titles=titles)
     if named := _commented_header(grid, ahead, options):
-        return _finished(grid, ahead, named, 0, lines, where, options)
+        return _finished(grid, ahead, named, 0, where, options)
     if options.header is False or not grid.records:
-        return _finished(grid, ahead, None, grid.header, lines, where, options)
-    return _finished(grid, ahead, grid.records[grid.header][1], grid.header + 1, lines, where, options)
+        return _finished(grid, ahead, None, grid.header, where, options)
+    return _finished(grid, ahead, grid.records[grid.header][1], grid.header + 1, where, options)
 
 
 def _lines_ahead(lines: list[bytes], announced: bool, options: ReadOptions) -> _Ahead:
@@ -108,11 +109,10 @@ def _commented_header(grid: Grid, ahead: _Ahead, options: ReadOptions) -> list[s
     if ahead.comments[-1][0] != ahead.count - 1:
         return None
     line = ahead.comments[-1][1]
-    whole = grid.split(line)
-    fields = (
-        whole if whole[:1] == [ahead.mark] and len(whole) == grid.width else grid.split(line.lstrip(f"{ahead.mark} \t"))
-    )
-    if len(fields) != grid.width:
+    fields = grid.split(line)
+    if fields[:1] != [ahead.mark] or len(fields) != grid.columns:
+        fields = grid.split(line.lstrip(f"{ahead.mark} \t"))
+    if len(fields) != grid.columns:
         return None
     rows = [row for _, row in grid.records]
     own, other = header_evidence(rows[0], rows[1:]), header_evidence(fields, rows)
@@ -122,36 +122,50 @@ def _commented_header(grid: Grid, ahead: _Ahead, options: ReadOptions) -> list[s
 
 
 def _finished(
-    grid: Grid,
-    ahead: _Ahead,
-    header: list[str] | None,
-    first: int,
-    lines: list[bytes],
-    where: str,
-    options: ReadOptions,
+    grid: Grid, ahead: _Ahead, header: list[str] | None, first: int, where: str, options: ReadOptions
 ) -> TextLayout:
     """The layout of a grid whose row `first` is the first of the table; without `header`, columns get numbers."""
-    rows = [row for _, row in grid.records[first:]]
-    notes = []
-    titles = [" ".join(row).strip() for _, row in grid.records[: grid.header]]
-    skipped = [text for _, text in ahead.comments] + [title for title in titles if title]
-    mark = ahead.mark
-    if header is not None and first == 0:
-        notes.append(
-            f"The columns are named by the line {shown(skipped.pop())}; --header (header=True) takes the next one."
-        )
-        mark = "" if header[0].strip() == mark and not skipped else mark
-    if skipped:
-        notes.append(_skipped_note(skipped, mark))
+    rows = [row for _, row in grid.records[first:] if len(row) == grid.columns]
+    mark, notes = _notes_ahead(grid, ahead, header if first == 0 else None)
     if header is None:
-        if rows and header_evidence(rows[0], [row for row in rows[1:] if len(row) == grid.width]).is_header:
+        if rows and header_evidence(rows[0], rows[1:]).is_header:
             notes.append(f"The first row reads like names ({listed(rows[0], MOST_SHOWN)}), but is read as a row.")
-        names = [f"column_{place}" for place in range(1, grid.width - grid.trailing + 1)]
+        names = [f"column_{place}" for place in range(1, grid.columns + 1)]
     else:
         if options.header is None and first > 0:
             notes += _checked_header(header, rows, grid, where)
-        names, said = column_names_of([""] * grid.row_names + header[: grid.width - grid.trailing])
+        names, said = column_names_of([""] * grid.row_names + header[: grid.columns])
         notes += said
+    return TextLayout(
+        grid.delimiter,
+        tuple(names),
+        ahead.count + _first_line(grid, first),
+        mark,
+        grid.quotes,
+        grid.unpad,
+        grid.row_names,
+        grid.trailing,
+        tuple(notes + _notes_on_rows(grid, options)),
+    )
+
+
+def _notes_ahead(grid: Grid, ahead: _Ahead, commented: list[str] | None) -> tuple[str, list[str]]:
+    """The character of comments, and notes on the lines ahead of the rows; `commented` are names in a comment."""
+    titles = [" ".join(row).strip() for _, row in grid.records[: grid.header]]
+    skipped = [text for _, text in ahead.comments] + [title for title in titles if title]
+    mark, notes = ahead.mark, []
+    if commented is not None:
+        named = shown(skipped.pop())
+        notes.append(f"The columns are named by the line {named}; --header (header=True) takes the next one.")
+        mark = "" if commented[0].strip() == mark and not skipped else mark
+    if skipped:
+        notes.append(_skipped_note(skipped, mark))
+    return mark, notes
+
+
+def _notes_on_rows(grid: Grid, options: ReadOptions) -> list[str]:
+    """Notes on what separates the fields of the rows."""
+    notes = []
     if grid.trailing:
         notes.append("Each row ends in a delimiter; the empty field behind it is not a column.")
     if grid.row_names:
@@ -163,17 +177,7 @@ def _finished(
         notes.append("Runs of blanks separate the fields; --delimiter (delimiter=) names another character.")
     if grid.unpad == "all":
         notes.append("A blank follows each delimiter and is not part of the values; --delimiter (delimiter=) keeps it.")
-    return TextLayout(
-        grid.delimiter,
-        tuple(names),
-        ahead.count + _first_line(grid, first),
-        mark,
-        grid.quotes,
-        grid.unpad,
-        grid.row_names,
-        grid.trailing,
-        tuple(notes),
-    )
+    return notes
 
 
 def _first_line(grid: Grid, first: int) -> int:
@@ -197,10 +201,9 @@ def _skipped_note(lines: list[str], mark: str) -> str:
 
 def _checked_header(header: list[str], rows: list[list[str]], grid: Grid, where: str) -> list[str]:
     """A note where names are numbers; raises `TableError` where the header reads like a row of data."""
-    fields, rows = header, [row[grid.row_names :] for row in rows if len(row) == grid.width]
-    evidence = header_evidence(fields, rows)
+    fields, width = header, grid.columns
+    evidence = header_evidence(fields, [row[grid.row_names :] for row in rows])
     if evidence.is_data:
-        width = grid.width - grid.trailing
         raise TableError(
             f"The first row of {where!r} reads like data, not like the names of the columns: {listed(fields)}. With "
             f"--no-header (header=False in Python) it is a row and the columns are called "
