@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 class Figures:
     """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits.
 
-    `calibration` is the verdict in words, `calibration_p` the p-value of the exact test by `calibration_draws` draws,
-    `calibration_error` the root-mean-square error of a probability. `gap` and `passes` are those of the fit; `search`
-    describes the choice of the strength: how many `strengths`, `folds`, the `rule`, `passes` over the rows and
-    `seconds`; None where the strength was given. `seconds` are those of the search and the fit.
+    `auc` is the area under the ROC curve, of several classes the mean of each against the rest, and `brier` the mean
+    squared difference of probabilities and labels, summed over classes. `effective_rows` (Kish) is how many rows of
+    equal weight the evaluated ones are worth. `calibration` is the verdict in words, `calibration_p` the p-value of the
+    exact test by `calibration_draws` draws, `calibration_error` the root-mean-square error of a probability. `gap` and
+    `passes` are those of the fit; `search` describes the choice of the strength: how many `strengths`, `folds`, the
+    `rule`, `passes` over the rows and `seconds`; None where the strength was given. `seconds` are those of the search
+    and the fit.
     """
 
     rows: int
@@ -43,6 +46,13 @@ class Figures:
     accuracy_low: float
     accuracy_high: float
     majority_accuracy: float
+    auc: float
+    auc_low: float
+    auc_high: float
+    brier: float
+    brier_low: float
+    brier_high: float
+    effective_rows: float
     calibration: str
     calibration_error: float
     calibration_error_low: float
@@ -89,6 +99,13 @@ def gather(
         accuracy_low=found.trust.accuracy.low,
         accuracy_high=found.trust.accuracy.high,
         majority_accuracy=found.majority_accuracy,
+        auc=found.auc.value,
+        auc_low=found.auc.low,
+        auc_high=found.auc.high,
+        brier=found.brier,
+        brier_low=found.trust.brier.low,
+        brier_high=found.trust.brier.high,
+        effective_rows=found.effective_rows,
         calibration=judged.word,
         calibration_error=judged.size.value,
         calibration_error_low=judged.size.low,
@@ -138,8 +155,9 @@ def chosen(path: Path | None, rule: str = "min") -> str:
     at, folds = path.chosen, path.scores.shape[1]
     error = f" ± {path.error[at]:.4f} (1 SE of the folds)" if math.isfinite(path.error[at]) else ""
     how = f"by {folds}-fold cross-validation" if folds > 1 else "on held-out training rows"
-    told = f"chosen {how}: log loss {path.mean[at]:.4f}{error}"
-    best = int(path.mean.argmin())
+    score = path.scoring.replace("_", " ")
+    told = f"chosen {how}: {score} {path.mean[at]:.4f}{error}"
+    best = int(path.mean.argmax() if path.more_is_better else path.mean.argmin())
     if rule == "1se" and best != at:
         told += f", within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
     return told
@@ -168,11 +186,33 @@ def show(
         (f"{of}log loss", in_nats(figures.log_loss), log_loss_remark(found)),
         ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
+        *_ranking(found, of),
+        *_weighted(found),
         *calibration(found),
         _gap(figures, solution),
         ("seconds", f"{figures.seconds:.2f}", _searched(figures) if what else "to predict the rows"),
     ]
     return aligned(lines)
+
+
+def _ranking(found: Audit, of: str) -> list[tuple[str, str, str]]:
+    """AUC and Brier score as lines of the result table; no AUC where none of the classes has one."""
+    what = f"of {clipped(found.classes[1])!r}" if len(found.classes) == 2 else "mean of each class against the rest"
+    auc = [(f"{of}AUC", f"{found.auc.value:.4f}", f"{what}; {interval_of(found.auc)}")]
+    brier = (
+        f"{of}Brier score",
+        f"{found.brier:.4f}",
+        f"summed over the classes, 0 to 2; {interval_of(found.trust.brier)}",
+    )
+    return [*(auc if math.isfinite(found.auc.value) else []), brier]
+
+
+def _weighted(found: Audit) -> list[tuple[str, str, str]]:
+    """What the weights of the rows mean for the figures, as a line of the result table."""
+    if found.weights is None:
+        return []
+    worth = f"{found.effective_rows:,.1f} rows of equal weight, by which intervals are computed"
+    return [("weights", "used", f"the {found.rows:,} rows are worth {worth}; the test of calibration counts each once")]
 
 
 def _searched(figures: Figures) -> str:

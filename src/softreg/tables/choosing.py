@@ -108,7 +108,9 @@ def _without_single(
     return [(train, test) for train, test in folds if len(test)]
 
 
-def _usable(folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]) -> Any:
+def _usable(
+    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]], y: NDArray[np.str_]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """The folds whose training rows hold two classes, and whose test rows hold one of these."""
     found = [
         (train, test)

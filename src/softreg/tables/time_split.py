@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Dates, Numbers, pick, read_column, without_words
+from softreg.tables.cells import Dates, Levels, Numbers, pick, read_column, without_words
 from softreg.tables.dates import day_first, parse_dates
 from softreg.tables.errors import TableError, no_such_column, plural, shown
 from softreg.tables.values import read_numbers
@@ -56,7 +56,7 @@ def _moments(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
     cells = read_column(column, name)
     if isinstance(cells, Dates | Numbers):
         return np.asarray(cells.values, dtype=np.float64)
-    if hasattr(cells, "levels") and cells.storage != "boolean":
+    if isinstance(cells, Levels) and cells.storage != "boolean":
         numbers, read = read_numbers(name, column)
         if read.all():
             return np.where(np.isfinite(numbers), numbers, np.nan)
