@@ -16,7 +16,7 @@ import click
 
 from softreg.cli.boundary import Boundary
 from softreg.cli.grouped_help import GroupedCommand
-from softreg.cli.train_options import FILE, HEADINGS, train_options
+from softreg.cli.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
 from softreg.version import __version__
 
 __all__ = ["main"]
@@ -130,6 +130,7 @@ def predict(model: Path, data: Path, output: Path | None, reading: Any) -> None:
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
 @click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
+@MISSING_TARGET
 @REPORT
 @COST
 @reading_options

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import REPORT_ENDINGS, check_writable, refuse_inputs, say
+from softreg.cli.console import REPORT_ENDINGS, check_writable, note, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.evaluation_warnings import warn_of_calibration
 from softreg.cli.figures import gather, show, show_or_dump
@@ -23,6 +23,8 @@ from softreg.cli.reasons import reasons
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
+from softreg.tables.errors import plural
+from softreg.tables.label_rows import NO_RARE
 
 NEW = "; intervals and test assume rows that the model was not fitted to"
 
@@ -44,8 +46,13 @@ def evaluate_table(
     target = _target(model, target)
     refuse_inputs(report, "--report", [model_path, *source.paths])
     table, rows = _read(model, source, target, reading, missing_target)
-    rare = model.table_model.rare_ if model.table_model else None
+    rare = model.table_model.rare_ if model.table_model else NO_RARE
     codes = known_codes(table, target, model.classes, rare, missing=missing_target, numbers=rows)
+    if (codes < 0).any():
+        note(f"{plural(int((codes < 0).sum()), 'row')} of classes that training left out are not evaluated.")
+        table, rows, codes = table.filter(pa.array(codes >= 0)), rows[codes >= 0], codes[codes >= 0]
+        if len(codes) == 0:
+            raise Complaint("No row has a label that the model knows, so there is nothing to evaluate.")
 
     start = time.perf_counter()
     P = model.probabilities(table)

@@ -32,7 +32,7 @@ class GroupedCommand(click.Command):
         parts: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*self.headings, rest)}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):
                 parts[next((of[name] for name in parameter.opts if name in of), rest)].append(record)
         for heading, records in parts.items():
             if records:

@@ -129,7 +129,10 @@ def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> Hel
     )
     used = codes >= 0
     if not used.all():
-        note(f"{plural(int((~used).sum()), 'row')} of {order.test.name!r} have no label and are not evaluated.")
+        note(
+            f"{plural(int((~used).sum()), 'row')} of {order.test.name!r} have no label, or one that was left out, and "
+            "are not evaluated."
+        )
     weights = None if order.weights is None else weight_column(table, order.weights, order.target)
     used &= True if weights is None else weights > 0
     rows = np.flatnonzero(used)

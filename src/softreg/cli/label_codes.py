@@ -13,23 +13,23 @@ from softreg.cli.boundary import Complaint
 from softreg.cli.console import clipped
 from softreg.cli.figures import named
 from softreg.tables import labels
-from softreg.tables.label_rows import RareClasses, pooled_labels
+from softreg.tables.label_rows import NO_RARE, RareClasses, pooled_labels
 
 
 def known_codes(
     table: pa.Table,
     target: str,
     classes: Sequence[str],
-    rare: RareClasses | None = None,
+    rare: RareClasses = NO_RARE,
     *,
     missing: str = "error",
     numbers: NDArray[np.int64] | None = None,
     source: str = "",
 ) -> NDArray[np.int64]:
-    """The class of each row (n,), -2 where it has no label and these are not errors.
+    """The class of each row (n,), -2 where it has no label (and that is no error), or one that training left out.
 
-    `rare` are the labels that were merged into one class in training, `numbers` (n,) those of the rows in the input and
-    `source` its name. Raises `Complaint` for a label that is no class of the model.
+    `rare` are the labels that were merged into one class or left out in training, `numbers` (n,) those of the rows in
+    the input and `source` its name. Raises `Complaint` for a label that is no class of the model.
     """
     codes = pooled_labels(table, target, classes, rare, missing)
     strange = np.flatnonzero(codes == -1)

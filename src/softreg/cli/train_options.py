@@ -48,6 +48,13 @@ def share(context: click.Context, parameter: click.Parameter, value: float | Non
     return value
 
 
+MISSING_TARGET = click.option(
+    "--missing-target",
+    type=click.Choice(["drop", "error"]),
+    default="drop",
+    show_default=True,
+    help="What to do with rows without a label.",
+)
 OPTIONS = (
     click.option("--target", required=True, metavar="COLUMN", help="The column of labels to predict."),
     click.option(
@@ -68,13 +75,7 @@ OPTIONS = (
         help="Dates or numbers: the latest rows are held out, and folds are judged on what follows. No feature, unless "
         "--features or --date names it.",
     ),
-    click.option(
-        "--missing-target",
-        type=click.Choice(["drop", "error"]),
-        default="drop",
-        show_default=True,
-        help="What to do with rows without a label.",
-    ),
+    MISSING_TARGET,
     click.option(
         "--rare",
         type=click.Choice(["keep", "pool", "drop", "error"]),

@@ -14,8 +14,6 @@ from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-LEAST_ROWS = 2
-"""Rows of a class, and of other classes, that an interval needs at least."""
 MOST_CORRELATED = 20_000_000
 """Rows times classes up to which the correlations of the areas of classes are computed; beyond, they are taken as 1."""
 TAIL, Z = 0.975, 1.959964
@@ -53,8 +51,7 @@ def mean_auc_interval(
     Weights enter by Kish's effective numbers of rows.
 
     P: (n, q). codes: (n,). sample_weight: (n,). groups: (n,), equal values mark rows that depend on each other. Raises
-    as `mean_auc` does. Returns (nan, nan, nan) where no class has an area, and 0 to 1 as the interval where a class has
-    fewer than two rows, or fewer than two rows of other classes.
+    as `mean_auc` does. Returns (nan, nan, nan) where no class has an area.
 
     >>> print(mean_auc_interval([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10, [0] * 10 + [1] * 10))
     1 (0.8002 to 1)
@@ -71,8 +68,6 @@ def mean_auc_interval(
     if not areas:
         return Interval(float("nan"), float("nan"), float("nan"))
     value = float(np.mean([area.value for area in areas]))
-    if min(min(area.counts) for area in areas) < LEAST_ROWS:
-        return Interval(value, 0.0, 1.0)
     mean = np.mean([area.influence for area in areas], axis=0)
     single, freedom = float(mean @ mean), _freedom(areas)
     variance = single

@@ -293,22 +293,23 @@ def many_numbers(labels: Sequence[str], target: str) -> str:
 
 
 def pooled_labels(
-    table: pa.Table, target: str, classes: Sequence[str], rare: RareClasses | None = None, missing: str = "error"
+    table: pa.Table, target: str, classes: Sequence[str], rare: RareClasses = NO_RARE, missing: str = "error"
 ) -> NDArray[np.int64]:
     """The class of each row (n,) of a table: its place among `classes`, -1 for an unknown label, -2 for none.
 
-    Labels that were merged into one class when a model was trained, `rare`, are of that class. Otherwise as
-    `softreg.tables.target.known_labels`.
+    Labels that were merged into one class when a model was trained, `rare`, are of that class, and those that were left
+    out then are like none. Otherwise as `softreg.tables.target.known_labels`.
 
     Example:
         >>> table = pa.table({"y": ["a", "c", "z", None]})
         >>> pooled_labels(table, "y", ["a", "other"], RareClasses(("c",), "pool", "other"), missing="drop").tolist()
         [0, 1, -1, -2]
     """
-    pooled = rare.labels if rare is not None and rare.how == "pool" else ()
+    others = () if rare.how == "keep" else rare.labels
     values, codes = coded_labels(table, target, missing=missing)
     typed = label_type(table.schema.field(target).type) != "text"
-    found: Any = Known([*classes, *pooled]).find(text_array(values), typed=typed)
-    if pooled and rare is not None:
-        found = np.where(found >= len(classes), list(classes).index(rare.pool), found)
+    found: Any = Known([*classes, *others]).find(text_array(values), typed=typed)
+    if others:
+        own = list(classes).index(rare.pool) if rare.how == "pool" else UNLABELLED
+        found = np.where(found >= len(classes), own, found)
     return np.asarray(np.append(found, UNLABELLED)[codes], dtype=np.int64)
