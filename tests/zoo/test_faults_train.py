@@ -224,7 +224,7 @@ def test_a_number_as_target_is_refused_with_a_way_out(tmp_path: Path) -> None:
     assert "looks like a number to regress on" in done.stderr
     assert "pandas.qcut" in done.stderr
     assert "--category 'z'" in done.stderr
-    score = pd.DataFrame({"x": np.arange(3000.0), "score": (np.arange(3000) % 25) / 2})
+    score = pd.DataFrame({"x": np.random.default_rng(0).normal(size=3000), "score": (np.arange(3000) % 25) / 2})
     with pytest.raises(TableError, match="25 different values in 3,000 rows"):
         TableClassifier("score").fit(score)
     assert len(TableClassifier("score", category="score", strength=0.1).fit(score).classes_) == 25

@@ -195,8 +195,9 @@ class TableClassifier(TableEstimator):
     ) -> TableClassifier:
         for name in ("groups", "time"):
             if getattr(self, name) is not None:
+                need = "needs" if name == "time" else "need"
                 raise TableError(
-                    f"{name} needs all rows in memory, and this table is read in batches; use memory='high'."
+                    f"{name} {need} all rows in memory, and this table is read in batches; use memory='high'."
                 )
         drop = self._dropped(found.source.names, found.target, found.weights)
         schema, encoder, model, path = fit_in_batches(
