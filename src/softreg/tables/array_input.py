@@ -26,7 +26,7 @@ def is_array(data: Any) -> bool:
     """
     if isinstance(data, (list, tuple)):
         return bool(data) and isinstance(data[0], (list, tuple, np.ndarray, int, float))
-    if isinstance(data, (pa.Table, pa.RecordBatch)) or hasattr(data, "__dataframe__") or hasattr(data, "columns"):
+    if isinstance(data, (pa.Table, pa.RecordBatch)) or hasattr(data, "__dataframe__") or hasattr(type(data), "columns"):
         return False
     return _is_sparse(data) or hasattr(data, "__array__")
 

@@ -25,7 +25,7 @@ from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema
 from softreg.tables.target import known_labels, labels
-from softreg.tables.training_table import codes_of_labels
+from softreg.tables.training_table import codes_of_labels, with_labels
 from softreg.tables.unseen import UnseenLevels
 
 
@@ -126,25 +126,50 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def infer(
-        self, data: Any, rows: ArrayLike | None = None, *, reference: Any = None, errors: str | None = None
+        self,
+        data: Any,
+        rows: ArrayLike | None = None,
+        *,
+        y: Any = None,
+        sample_weight: Any = None,
+        reference: Any = None,
+        errors: str | None = None,
+        clusters: Any = None,
+        level: float = 0.95,
     ) -> Inference:
         """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
 
         Features are those of `feature_names_out_`: numbers in standard deviations, a category's levels one by one. The
         levels of a category are told apart by the penalty alone, so what to look at are `effects()`; for tests of
-        columns in their own units there is `table_statistics`. `reference`, `errors` as in `softreg.infer`. Raises
-        `ValueError` for other rows, and for a model without a penalty, whose levels the rows do not determine.
+        columns in their own units there is `table_statistics`. The labels are y (n,), or the column of the target where
+        y is None. `sample_weight` and `clusters` (n,), one for each row of the table, `reference`, `errors` and `level`
+        as in `softreg.infer`. Raises `ValueError` for other rows, and for a model without a penalty, whose levels the
+        rows do not determine.
         """
-        self._check_fitted()
-        table = as_table(data)
+        table = self._table(data)
         chosen = row_numbers(rows, table.num_rows)
-        classes = self.model_.classes_.tolist()
-        codes = known_labels(table, self.schema_.target, classes)
-        y = labels(table, self.schema_.target) if (codes < 0).any() else self.model_.classes_[codes]
+        places: Any = slice(None) if chosen is None else chosen
+        y = self.label_texts(table, y)[places]
+        weight = None if sample_weight is None else sample_weights(sample_weight, table.num_rows)[places]
+        cluster = None if clusters is None else np.asarray(clusters)[places]
         X = self.encoder_.transform(table, chosen)
-        against = None if reference is None else label_types.class_name(reference, classes)
-        found = infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
+        against = None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
+        asked: dict[str, Any] = {"reference": against, "errors": errors, "clusters": cluster, "level": level}
+        found = infer(self.model_, X, y, weight, **asked)
         return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
+
+    def label_texts(self, data: Any, y: Any = None) -> NDArray[np.str_]:
+        """The labels (n,) as the text that they have in `model_.classes_`: those of y, or of the target in the table.
+
+        A label that is no class keeps its own text. Raises `TableError` where there are no labels.
+        """
+        table, target = self._table(data), self.schema_.target
+        if y is not None:
+            table = with_labels(table, y, target)[0]
+        elif target not in table.column_names:
+            raise TableError(f"There are no labels: pass y, or a table with the column {target!r}.")
+        codes = known_labels(table, target, self.model_.classes_.tolist())
+        return labels(table, target) if (codes < 0).any() else np.asarray(self.model_.classes_[codes])
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
@@ -205,6 +230,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = label_types.in_dtype(label_types.typed_labels(model.classes_, kind), dtype)
         self.model_, self.label_type_ = model, kind
         self.feature_names_out_ = self.encoder_.feature_names_out
+        model._column_names = np.array(self.feature_names_out_, dtype=object)
 
 
 def warn(messages: Sequence[str]) -> None:
