@@ -13,6 +13,10 @@ from softreg.models.features import features
 from softreg.rows import Array
 
 
+ROUNDING = 1e-12
+"""Standard deviations: a mean of standardised rows that is nearer to 0 than this is 0, up to rounding."""
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """The logits of rows as a sum over the columns; see `explain`."""
@@ -132,6 +136,8 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
         mean = _dense(features(model, np.asarray(baseline)[None, :], reset=False))[0]
     else:
         mean = np.asarray(features(model, baseline, reset=False).mean(axis=0), dtype=np.float64).ravel()
+    if labels is not None:
+        mean = np.where(np.abs(mean) < ROUNDING, 0.0, mean)
     o = rows @ model.coef_.T + model.intercept_
     order = np.argsort(-o, axis=1, kind="stable")
     names = getattr(model, "feature_names_in_", model._column_names)

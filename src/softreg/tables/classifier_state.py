@@ -39,6 +39,7 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         "asked": {name: kind.value for name, kind in model._asked().items()},
         "model": regression,
         "labels": model.label_type_,
+        "label_dtype": label_types.dtype_name(model.classes_, model.label_type_),
         "choice": {**{name: getattr(model, name) for name in CHOICE}, "groups": model._groups()},
         "path": None if model.path_ is None else path_state(model.path_),
     }
@@ -67,5 +68,6 @@ def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str
     kept |= {name: choice.get(name, default) for name, default in CHOICE.items()}
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
     self.schema_, self.encoder_, self.path_ = schema, encoder, path
-    self._take_model(model, str(metadata.get("labels", label_types.TEXT)))  # labels were text in earlier versions
+    kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions
+    self._take_model(model, kind, label_types.dtype_named(metadata.get("label_dtype")))
     return self
