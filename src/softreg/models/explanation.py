@@ -12,7 +12,6 @@ from softreg.models.estimates import as_html, as_text, number
 from softreg.models.features import features
 from softreg.rows import Array
 
-
 ROUNDING = 1e-12
 """Standard deviations: a mean of standardised rows that is nearer to 0 than this is 0, up to rounding."""
 

@@ -78,6 +78,7 @@ def column_of(values: NDArray[Any], name: str) -> pa.Array:
     """
     mask = np.ma.getmaskarray(values) if np.ma.isMA(values) else None
     plain = np.asarray(values)
+    plain = plain.astype(object) if plain.dtype.kind == "T" else plain  # NumPy's own strings of any length
     try:
         if plain.dtype.kind in "Mm":
             unit = np.datetime_data(plain.dtype)[0]

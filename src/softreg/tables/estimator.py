@@ -55,6 +55,8 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     label_type_: str = label_types.TEXT
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
+    n_features_in_: int
+    n_iter_: int
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
         """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
@@ -183,29 +185,8 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
         return tags
 
-    @property
-    def n_features_in_(self) -> int:
-        """How many columns X had: all of the table but the target, those that are no features among them."""
-        return len(self._columns_in())
-
-    @property
-    def feature_names_in_(self) -> NDArray[Any]:
-        """The names of these columns (n_features_in_,); there is no such attribute where they are numbered."""
-        names = self._columns_in()
-        if names == [str(place) for place in range(len(names))]:
-            raise AttributeError("The columns that this TableClassifier was fitted to have numbers, not names.")
-        return np.array(names, dtype=object)
-
-    @property
-    def n_iter_(self) -> int:
-        """Iterations of the solver in the final fit."""
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError("This TableClassifier is not fitted yet.")
-        return int(self.model_.n_iter_)
-
     def _columns_in(self) -> list[str]:
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError("This TableClassifier is not fitted yet, so it has seen no columns.")
+        """The columns of training without the target, those that are no features among them."""
         return [column.name for column in self.schema_.columns if column.name != self.schema_.target]
 
     def _table(self, data: Any) -> pa.Table:
@@ -228,7 +209,13 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
         self.classes_ = label_types.in_dtype(label_types.typed_labels(model.classes_, kind), dtype)
-        self.model_, self.label_type_ = model, kind
+        self.model_, self.label_type_, self.n_iter_ = model, kind, int(model.n_iter_)
+        names = self._columns_in()
+        self.n_features_in_ = len(names)
+        if names != [str(place) for place in range(len(names))]:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        else:  # columns with numbers have no names for scikit-learn; a fit before may have left some
+            self.__dict__.pop("feature_names_in_", None)
         self.feature_names_out_ = self.encoder_.feature_names_out
         model._column_names = np.array(self.feature_names_out_, dtype=object)
 
