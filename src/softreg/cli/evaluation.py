@@ -45,15 +45,7 @@ def evaluate_table(
     model, source = load_model(model_path), opened(data, reading)
     target = _target(model, target)
     refuse_inputs(report, "--report", [model_path, *source.paths])
-    table, rows = _read(model, source, target, reading, missing_target)
-    rare = model.table_model.rare_ if model.table_model else NO_RARE
-    codes = known_codes(table, target, model.classes, rare, missing=missing_target, numbers=rows)
-    if (codes < 0).any():
-        note(f"{plural(int((codes < 0).sum()), 'row')} of classes that training left out are not evaluated.")
-        table, rows, codes = table.filter(pa.array(codes >= 0)), rows[codes >= 0], codes[codes >= 0]
-        if len(codes) == 0:
-            raise Complaint("No row has a label that the model knows, so there is nothing to evaluate.")
-
+    table, rows, codes = _labelled(model, source, target, reading, missing_target)
     start = time.perf_counter()
     P = model.probabilities(table)
     seconds = time.perf_counter() - start
@@ -84,15 +76,24 @@ def evaluate_table(
         say(f"Report: {report}")
 
 
-def _read(
+def _labelled(
     model: Loaded, source: OpenTable, target: str, reading: ReadOptions, missing: str
-) -> tuple[pa.Table, NDArray[np.int64]]:
-    """The rows with their labels, and their numbers; columns that the model does not use are not looked at."""
-    if model.table_model is None:
-        return read_to_evaluate(source, target, None, reading, missing)
-    used = {column.name for column in model.table_model.schema_.features}
-    source = source.ignoring(set(source.names) - used - {target})
-    return read_to_evaluate(source, target, model.table_model.encoder_, reading, missing)
+) -> tuple[pa.Table, NDArray[np.int64], NDArray[np.int64]]:
+    """The rows with their labels, their numbers in the input, and their classes; columns not used are not looked at."""
+    encoder, rare = None, NO_RARE
+    if model.table_model is not None:
+        encoder, rare = model.table_model.encoder_, model.table_model.rare_
+        used = {column.name for column in model.table_model.schema_.features}
+        source = source.ignoring(set(source.names) - used - {target})
+    table, rows = read_to_evaluate(source, target, encoder, reading, missing)
+    codes = known_codes(table, target, model.classes, rare, missing=missing, numbers=rows)
+    known = codes >= 0
+    if known.all():
+        return table, rows, codes
+    note(f"{plural(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
+    if not known.any():
+        raise Complaint("No row has a label that the model knows, so there is nothing to evaluate.")
+    return table.filter(pa.array(known)), rows[known], codes[known]
 
 
 def _target(model: Loaded, asked: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from softreg.cli.console import LEAST_GAP, aligned, clipped, nats
+from softreg.cli.score_lines import in_nats, interval_of, ranking_lines, weight_lines
 
 if TYPE_CHECKING:
     from softreg.models import Path
@@ -99,12 +100,8 @@ def gather(
         accuracy_low=found.trust.accuracy.low,
         accuracy_high=found.trust.accuracy.high,
         majority_accuracy=found.majority_accuracy,
-        auc=found.auc.value,
-        auc_low=found.auc.low,
-        auc_high=found.auc.high,
-        brier=found.brier,
-        brier_low=found.trust.brier.low,
-        brier_high=found.trust.brier.high,
+        **_ends("auc", found.auc),
+        **_ends("brier", found.trust.brier),
         effective_rows=found.effective_rows,
         calibration=judged.word,
         calibration_error=judged.size.value,
@@ -118,6 +115,11 @@ def gather(
         seconds=seconds,
         search=search,
     )
+
+
+def _ends(name: str, figure: Interval) -> dict[str, float]:
+    """A figure and the ends of its interval, by the names of their fields."""
+    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
 
 
 def told_search(path: Path | None, rule: str) -> dict[str, Any] | None:
@@ -186,33 +188,13 @@ def show(
         (f"{of}log loss", in_nats(figures.log_loss), log_loss_remark(found)),
         ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
-        *_ranking(found, of),
-        *_weighted(found),
+        *ranking_lines(found, of),
+        *weight_lines(found),
         *calibration(found),
         _gap(figures, solution),
         ("seconds", f"{figures.seconds:.2f}", _searched(figures) if what else "to predict the rows"),
     ]
     return aligned(lines)
-
-
-def _ranking(found: Audit, of: str) -> list[tuple[str, str, str]]:
-    """AUC and Brier score as lines of the result table; no AUC where none of the classes has one."""
-    what = f"of {clipped(found.classes[1])!r}" if len(found.classes) == 2 else "mean of each class against the rest"
-    auc = [(f"{of}AUC", f"{found.auc.value:.4f}", f"{what}; {interval_of(found.auc)}")]
-    brier = (
-        f"{of}Brier score",
-        f"{found.brier:.4f}",
-        f"summed over the classes, 0 to 2; {interval_of(found.trust.brier)}",
-    )
-    return [*(auc if math.isfinite(found.auc.value) else []), brier]
-
-
-def _weighted(found: Audit) -> list[tuple[str, str, str]]:
-    """What the weights of the rows mean for the figures, as a line of the result table."""
-    if found.weights is None:
-        return []
-    worth = f"{found.effective_rows:,.1f} rows of equal weight, by which intervals are computed"
-    return [("weights", "used", f"the {found.rows:,} rows are worth {worth}; the test of calibration counts each once")]
 
 
 def _searched(figures: Figures) -> str:
@@ -224,45 +206,11 @@ def _searched(figures: Figures) -> str:
     return f"of which {search['seconds']:.2f} to choose the strength, with {passes}"
 
 
-def in_nats(loss: float) -> str:
-    """A log loss with its unit; infinity in a word.
-
-    >>> in_nats(0.25), in_nats(math.inf)
-    ('0.2500 nats', 'infinite')
-    """
-    return f"{loss:.4f} nats" if math.isfinite(loss) else "infinite"
-
-
 def log_loss_remark(found: Audit) -> str:
     """The interval for the expected log loss, or why it is infinite."""
     if math.isinf(found.log_loss):
         return f"the label has probability 0 in {int((found.probability == 0).sum()):,} of {found.rows:,} rows"
     return f"= {found.log_loss_bits:.4f} bits; {interval_of(found.trust.log_loss)}"
-
-
-def interval_of(figure: Interval, decimals: int = 4) -> str:
-    """A 95% interval in words.
-
-    >>> from softreg.probability import Interval
-    >>> interval_of(Interval(0.1, 0.05, 0.2)), interval_of(Interval(0.0, 0.0, math.inf))
-    ('95% interval 0.0500 to 0.2000', '95% interval 0.0000 to infinity')
-    """
-    low, high = (_end(end, decimals) if math.isfinite(end) else "infinity" for end in (figure.low, figure.high))
-    if math.isinf(figure.low):
-        low = "infinity" if figure.low > 0 else "minus infinity"
-    return f"95% interval {low} to {high}"
-
-
-def _end(value: float, decimals: int) -> str:
-    """An end of an interval; one that would be rounded to 0 has a digit, so that its sign is seen."""
-    text = f"{value:.{decimals}f}"
-    if not text.strip("-0."):
-        return f"{value:.{decimals + 1}f}" if abs(value) >= 0.5 * 10.0 ** -(decimals + 1) else _tiny(value, decimals)
-    return text
-
-
-def _tiny(value: float, decimals: int) -> str:
-    return f"{value:.0e}" if abs(value) > 1e-9 else f"{0:.{decimals}f}"
 
 
 def calibration(found: Audit) -> list[tuple[str, str, str]]:

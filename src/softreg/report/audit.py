@@ -180,6 +180,7 @@ def audit(
     confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
     given = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
     surprise = surprisal(given).astype(np.float64)
+    order = np.argsort(surprise, kind="stable"), np.argsort(-surprise, kind="stable")
     return Audit(
         rows=n,
         classes=names,
@@ -199,8 +200,8 @@ def audit(
         predicted=predicted,
         probability=given,
         surprisal=surprise,
-        least_surprising=np.argsort(surprise, kind="stable")[:shown],
-        most_surprising=np.argsort(-surprise, kind="stable")[:shown],
+        least_surprising=order[0][:shown],
+        most_surprising=order[1][:shown],
         top_k=_top_k(P, codes, w),
         P=P,
         rates=rates,

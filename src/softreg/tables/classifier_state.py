@@ -42,6 +42,7 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         "asked": {name: kind.value for name, kind in model._asked().items()},
         "model": regression,
         "labels": model.label_type_,
+        "label_dtype": label_types.dtype_name(model.classes_, model.label_type_),
         "choice": {
             **{name: getattr(model, name) for name in CHOICE},
             **{name: model._name(name) for name in ("groups", "time")},
@@ -80,5 +81,6 @@ def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str
     self.schema_, self.encoder_, self.path_ = schema, encoder, path
     rare = metadata.get("rare")
     self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
-    self._take_model(model, str(metadata.get("labels", label_types.TEXT)))  # labels were text in earlier versions
+    kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions
+    self._take_model(model, kind, label_types.dtype_named(metadata.get("label_dtype")))
     return self
