@@ -20,7 +20,8 @@ from softreg.tables import labels, read_table, split_rows
 KEYS = [
     "rows", "columns", "classes", "strength", "log_loss", "log_loss_bits", "log_loss_low", "log_loss_high",
     "label_entropy", "accuracy", "accuracy_low", "accuracy_high", "majority_accuracy", "auc", "auc_low", "auc_high",
-    "brier", "brier_low", "brier_high", "effective_rows", "calibration", "calibration_error", "calibration_error_low", "calibration_error_high", "calibration_gap", "calibration_p",
+    "brier", "brier_low", "brier_high", "effective_rows", "calibration",
+    "calibration_error", "calibration_error_low", "calibration_error_high", "calibration_gap", "calibration_p",
     "calibration_draws", "gap", "passes", "seconds",
     "search",
 ]  # fmt: skip

@@ -175,24 +175,16 @@ def audit(
     w = None if sample_weight is None else check_weights(sample_weight, (n,))
     held_out_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()
     rates = held_out_rates if class_rates is None else _checked_rates(class_rates, q)
-    loss, entropy = float(log_loss(P, codes, w)), float(cross_entropy(held_out_rates, rates))
     predicted, majority = np.asarray(most_likely(P), dtype=np.int64), int(np.argmax(rates))
     confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
     given = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
     surprise = surprisal(given).astype(np.float64)
-    order = np.argsort(surprise, kind="stable"), np.argsort(-surprise, kind="stable")
     return Audit(
         rows=n,
         classes=names,
-        log_loss=loss,
-        log_loss_bits=float(log_loss(P, codes, w, unit="bit")),
-        label_entropy=entropy,
-        label_entropy_bits=float(cross_entropy(held_out_rates, rates, unit="bit")),
-        skill=_skill(loss, entropy),
-        accuracy=float(accuracy(P, codes, w)),
+        **_scores(P, codes, w, (held_out_rates, rates)),
         majority=names[majority],
         majority_accuracy=float(held_out_rates[majority]),
-        brier=float(brier(P, codes, w)),
         confusion=confusion,
         per_class=_per_class(names, confusion, P, held_out_rates, w),
         reliability=_reliability(P, codes, predicted, names, bins),
@@ -200,14 +192,30 @@ def audit(
         predicted=predicted,
         probability=given,
         surprisal=surprise,
-        least_surprising=order[0][:shown],
-        most_surprising=order[1][:shown],
+        least_surprising=np.argsort(surprise, kind="stable")[:shown],
+        most_surprising=np.argsort(-surprise, kind="stable")[:shown],
         top_k=_top_k(P, codes, w),
         P=P,
         rates=rates,
         groups=None if groups is None else _checked_groups(groups, n),
         weights=w,
     )
+
+
+def _scores(
+    P: NDArray[np.floating], codes: Codes, w: Floats | None, rates: tuple[Floats, NDArray[np.floating]]
+) -> dict[str, float]:
+    """Losses, skill, accuracy and Brier score by their names; `rates` (q,) of the rows and of the baseline."""
+    loss, entropy = float(log_loss(P, codes, w)), float(cross_entropy(*rates))
+    return {
+        "log_loss": loss,
+        "log_loss_bits": float(log_loss(P, codes, w, unit="bit")),
+        "label_entropy": entropy,
+        "label_entropy_bits": float(cross_entropy(*rates, unit="bit")),
+        "skill": _skill(loss, entropy),
+        "accuracy": float(accuracy(P, codes, w)),
+        "brier": float(brier(P, codes, w)),
+    }
 
 
 def _top_k(P: NDArray[np.floating], codes: Codes, w: Floats | None) -> tuple[float, ...]:
