@@ -69,6 +69,10 @@ def split(order: Order, table: pa.Table, found: LabelledRows, numbers: Places) -
         train, test = split_groups(codes, groups, order.share, order.seed)
     else:
         train, test = split_rows(codes, order.share, order.seed)
+    alone = np.setdiff1d(np.unique(found.y[used]), [*np.unique(found.y[used][test]), *found.rare.labels]).tolist()
+    if alone:
+        what = "the class" if len(alone) == 1 else f"{len(alone):,} classes,"
+        note(f"None of the rows held out is of {what} {listed(alone)}, which no figure judges then.")
     said = f"{len(train):,} to train on, {len(test):,} held out{apart(order)}"
     of_test = used[test]
     held = HeldOut(

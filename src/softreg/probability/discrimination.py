@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability.labels import check_codes
 from softreg.probability.resampling import Interval
-from softreg.probability.scores import check_weights
+from softreg.probability.scores import unit_weights
 from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ def _checked(
     y = np.asarray(check_codes(codes, probabilities.shape[1], "codes"), dtype=np.int64)
     if y.shape != (len(probabilities),):
         raise ValueError(f"codes must hold one code for each of {len(probabilities)} rows; seen: shape {y.shape}.")
-    return probabilities, y, None if sample_weight is None else check_weights(sample_weight, y.shape)
+    return probabilities, y, None if sample_weight is None else unit_weights(sample_weight, y.shape)
 
 
 def _parts(

@@ -13,7 +13,7 @@ from softreg.probability.decision import least_expected_cost, most_likely
 from softreg.probability.intervals import score_interval
 from softreg.probability.labels import check_codes
 from softreg.probability.resampling import Interval
-from softreg.probability.scores import check_weights
+from softreg.probability.scores import unit_weights
 from softreg.probability.simplex import check_probabilities
 
 
@@ -77,7 +77,7 @@ def operating_point(
     decided, promised = np.asarray(least_expected_cost(P, cost)), costs_of_decisions(P, cost)
     costs = np.asarray(cost, dtype=np.float64)
     q, k = costs.shape
-    w = np.ones(len(y)) if sample_weight is None else check_weights(sample_weight, y.shape)
+    w = np.ones(len(y)) if sample_weight is None else unit_weights(sample_weight, y.shape)
     constant = np.bincount(y, w, minlength=q) @ costs / w.sum()
     return OperatingPoint(
         decided=np.bincount(decided, minlength=k),

@@ -22,7 +22,7 @@ from softreg.probability import (
     surprisal,
 )
 from softreg.probability.labels import codes_among
-from softreg.probability.scores import check_weights, weighted_mean
+from softreg.probability.scores import unit_weights, weighted_mean
 from softreg.report.reliability import Reliability, reliability_curve
 from softreg.report.trust import MOST_RANKED, Ranking, Trust, ranking, trust
 
@@ -172,7 +172,7 @@ def audit(
     """
     P, codes, names = check_probabilities(P), codes_among(codes, classes), tuple(str(label) for label in classes)
     codes, (n, q) = _checked_codes(P, codes, names), P.shape
-    w = None if sample_weight is None else check_weights(sample_weight, (n,))
+    w = None if sample_weight is None else unit_weights(sample_weight, (n,))
     held_out_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()
     rates = held_out_rates if class_rates is None else _checked_rates(class_rates, q)
     predicted, majority = np.asarray(most_likely(P), dtype=np.int64), int(np.argmax(rates))

@@ -38,8 +38,6 @@ SLIGHT = 0.1
 """Standard errors that the last half power of ten must have gained to be followed by another."""
 ROUGH = 1e-4
 """Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
-UNPENALISED = (None, "firth")
-"""Penalties without a strength."""
 STRENGTH = 1e-4
 """What a table gets that is too small for folds."""
 
@@ -141,8 +139,6 @@ def fit_model(
 
     With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
     """
-    if settings["penalty"] in UNPENALISED and settings["strength"] == "auto":
-        settings = {**settings, "strength": 0.0}  # there is none to choose
     if settings["strength"] != "auto":
         return fit_at(settings, X, y, names, checkpoint, weight), None
     found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)

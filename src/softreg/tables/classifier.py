@@ -44,14 +44,24 @@ class TableClassifier(TableEstimator):
         text, category, number, date: columns that are to be taken for that, whatever they look like. Text in a typed
             table that reads like numbers, as "12" in a data frame, is a number only if `number` names it; text of a
             CSV file has no type, so there it is one.
+        features: the only columns to use; all that are not left out where None. A target named in `category` is taken
+            for classes, however many different values it has.
         groups: a column whose equal values are rows that belong together, as those of one person: no fold separates
             them, and the column is no feature.
+        time: a column of dates or numbers. The folds of the choice of the strength train on the past and are judged on
+            what follows (an expanding window; rows of equal times stay together). The column is no feature unless
+            `features`, `date` or `number` names it.
+        missing_target: "drop" leaves rows without a label out, which a `TableNote` says; "error" refuses them. Labels y
+            that are given beside the features have to be there.
+        rare: what is done with classes of a single row: "keep" trains on the row, "drop" leaves it out, "pool" merges
+            all such classes into one, and "error" refuses them.
         strength: of the penalty, >= 0, or "auto": cross-validation chooses it, as `softreg.SoftmaxRegressionCV` does.
             That takes ten to twenty times as long as a fit at a given strength, and `cross_val_score` and
             `GridSearchCV` choose again in each of their folds: give a number there where time matters. Without a
             penalty, or with "firth", there is nothing to choose.
         folds, rule: of that choice: shuffled, stratified folds of the training rows (at most five where None), and
-            "min", the least held-out loss, or "1se", the strongest penalty within one standard error of it.
+            "min", the best held-out score, or "1se", the strongest penalty within one standard error of it.
+        scoring: the score of that choice, as of `softreg.SoftmaxRegressionCV`.
         penalty, l1_ratio, class_weight, tol, max_iter, random_state: as of `softreg.SoftmaxRegression`.
         verbose: as there; a callable receives a `PathPoint` for each strength tried, and `softreg.optimize.Progress`
             records of a fit in batches.

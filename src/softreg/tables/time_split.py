@@ -109,8 +109,8 @@ def time_folds(moments: Codes, folds: int | None = None) -> list[tuple[Codes, Co
     wanted = min(FOLDS, len(known) - 1) if folds is None else folds
     if wanted < 1 or wanted > len(known) - 1:
         raise TableError(
-            f"{max(wanted, 1):,} folds by time need at least {max(wanted, 1) + 1:,} different times, and the rows to "
-            f"train on have {len(known):,}. Use fewer folds, a finer column of times, or give the strength."
+            f"{plural(max(wanted, 1), 'fold')} by time must have at least {max(wanted, 1) + 1:,} different times, and "
+            f"the rows to train on have {len(known):,}. Use fewer folds, a finer column of times, or give the strength."
         )
     middle = (np.cumsum(counts) - counts / 2) / len(moments)  # of the rows of each time, in the order of time
     part = np.minimum((middle * (wanted + 1)).astype(np.int64), wanted)
