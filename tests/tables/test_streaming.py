@@ -147,7 +147,7 @@ def test_a_value_that_breaks_the_schema_is_named_with_file_and_row(
     monkeypatch.setattr(survey_module, "SAMPLE", sample)
     spoiled(files, "price", 321, "cheap")
     with pytest.raises(TableError, match="cheap") as caught:
-        TableClassifier("label", drop=["said", "x"]).fit(files, memory="low")
+        TableClassifier("label", drop=["said", "x"], number="price").fit(files, memory="low")
     assert "row 322" in str(caught.value)
     assert "b.parquet" in str(caught.value)
 

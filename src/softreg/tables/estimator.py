@@ -245,4 +245,4 @@ def warn(messages: Sequence[str]) -> None:
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "softreg":
         frame, level = frame.f_back, level + 1
     for message in messages:
-        warnings.warn(message, TableWarning, stacklevel=level - 1)
+        warnings.warn(message, TableWarning, stacklevel=level)

@@ -156,10 +156,12 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, type
         if numeric and not typed:
             every = np.append(parse_numbers(cells.levels)[0], np.nan)[cells.codes]
             return numbers(name, every, rows)
-        if not typed:
-            _check_mixed(name, cells, seen, values, ok, counts)
-        elif numeric:
-            return _text_of_numbers(name, levels, counts[seen], missing, levels[int(np.argmax(~np.isnan(values)))])
+        mixed = _mixed(values, ok, counts[seen])
+        if mixed and not typed:
+            raise _mixed_column(name, cells, seen[~ok], *mixed)
+        if numeric or mixed:
+            number = levels[int(np.argmax(ok & ~np.isnan(values)))]
+            return _text_of_numbers(name, levels, counts[seen], missing, number)
     words = tuple(sorted({str(level).strip().casefold() for level in levels.to_pylist()})) if len(seen) <= 8 else ()
     if words in BOOLEAN_WORDS or (cells.storage == "boolean"):
         words = words if words in BOOLEAN_WORDS else BOOLEAN_WORDS[0]
@@ -202,27 +204,25 @@ def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], miss
     return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, said)
 
 
-def _check_mixed(
-    name: str,
-    cells: Levels,
-    seen: NDArray[np.int64],
-    values: NDArray[np.float64],
-    ok: NDArray[np.bool_],
-    counts: NDArray[np.int64],
-) -> None:
-    """Raise `TableError` for a column of many different numbers among which a few words stand."""
+def _mixed(values: NDArray[np.float64], ok: NDArray[np.bool_], counts: NDArray[np.int64]) -> tuple[int, int] | None:
+    """The rows with a word among many different numbers, and the rows with a value; None where there are no few words.
+
+    `values` (k,) and `ok` are those of the levels, as `parse_numbers` gives them, and `counts` their rows.
+    """
     numbers = ok & ~np.isnan(values)
-    weights = np.where(ok & np.isnan(values), 0, counts[seen])  # shares count the rows that have a value
+    weights = np.where(ok & np.isnan(values), 0, counts)  # shares count the rows that have a value
     words, total = int(weights[~ok].sum()), int(weights.sum())
     if ok.all() or numbers.sum() <= SMALL or weights[numbers].sum() < total / 2:
-        return
-    if (~ok).sum() > 3 and words > total / 100:
-        return
-    at = seen[~ok]
+        return None
+    return None if (~ok).sum() > 3 and words > total / 100 else (words, total)
+
+
+def _mixed_column(name: str, cells: Levels, at: NDArray[np.int64], words: int, total: int) -> TableError:
+    """The error for a column of many different numbers among which stand a few words, the levels `at`."""
     rows = [cells.first_row(int(level)) for level in at[:1000]]
     first = int(np.argmin(rows))
     value = shown(cells.levels[int(at[first])])
-    raise TableError(
+    return TableError(
         f"Column {shown(name)} holds numbers, but row {rows[first]:,} has {value} ({plural(words, 'row')} of "
         f"{total:,} with a value are no numbers). Correct the value; if it means that the number is missing, "
         f"leave the field empty or write NA; or leave the column out: --drop {shown(name)} "
