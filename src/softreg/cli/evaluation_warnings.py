@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     from softreg.tables import TableClassifier
 
-MOST_ROWS = 20_000
-"""Training rows that the information of single columns is estimated from."""
+MOST_CELLS, FEWEST_ROWS = 300_000, 300
+"""Cells of the training rows that the information of single columns is estimated from, at most, and rows at least."""
+SINGLE = ("number", "boolean", "category")
+"""Kinds of columns whose information is estimated."""
+LEAST_SKILL = 0.7
+"""Share of the entropy that the model has to explain: with less, no column that it uses almost determines the label."""
 
 
 def warn_of_calibration(found: Audit) -> None:
@@ -31,13 +35,19 @@ def warn_of_calibration(found: Audit) -> None:
 
 
 def warn_of_leakage(
-    classifier: TableClassifier, table: pa.Table, rows: NDArray[np.int64], labels: NDArray[np.str_]
+    found: Audit,
+    classifier: TableClassifier,
+    table: pa.Table,
+    rows: NDArray[np.int64],
+    labels: NDArray[np.str_],
 ) -> None:
     """Say which columns almost determine the label, by their information in training rows (k,) with labels (k,)."""
-    step = -(-len(rows) // MOST_ROWS)
+    if found.skill < LEAST_SKILL:
+        return
+    columns = [column for column in classifier.schema_.describe() if column[1] in SINGLE]
+    step = max(1, min(len(rows) * len(columns) // MOST_CELLS, len(rows) // FEWEST_ROWS))
     codes = Classes(labels[::step]).encode(labels[::step])
     counts = np.bincount(codes)
-    alone = information(table, rows[::step], codes, classifier.schema_.describe())
-    said = leakage(alone, float(entropy(counts / counts.sum())))
+    said = leakage(information(table, rows[::step], codes, columns), float(entropy(counts / counts.sum())))
     if said:
         warn(said)

@@ -75,7 +75,7 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     classifier, seconds = fit(order, table, training, names)
     held = held or from_file(order, classifier, len(training))
     judged = judge(order, classifier, held, rows=table.num_rows, seconds=seconds)
-    warn_of_leakage(classifier, table, training, found.y[training])
+    warn_of_leakage(judged.audit, classifier, table, training, found.y[training])
     if order.report is not None:
         trained = Trained(table, training, found.y)
         _write_report(order, order.report, classifier, judged, held, trained)
@@ -106,7 +106,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     judged = judge(order, classifier, held, rows=found.rows, seconds=seconds)
     assert found.sample is not None
     classes, codes = found.labels(found.sample)
-    warn_of_leakage(classifier, found.sample, np.arange(len(codes)), np.array(classes)[codes])
+    warn_of_leakage(judged.audit, classifier, found.sample, np.arange(len(codes)), np.array(classes)[codes])
     finish(order, judged)
 
 
