@@ -207,7 +207,7 @@ def _write_report(
     order: Order, page: Path, classifier: TableClassifier, judged: Judged, held: HeldOut, trained: Trained
 ) -> None:
     """The page about the rows held out, and what each column adds."""
-    if not order.quiet:
+    if not order.quiet and not order.weights:
         say("For the report, the model is fitted again without each column.")
     model = classifier.model_
     table, places, labels = trained.table, held.rows, trained.labels
@@ -237,7 +237,7 @@ def _write_report(
         point=judged.point,
         tried=classifier.path_,
         why=reasons(classifier, table, trained.rows),
-        learned=worth(classifier, table, labels, trained.rows, places),
+        learned=None if order.weights else worth(classifier, table, labels, trained.rows, places),  # these count rows
     )
 
 
