@@ -92,17 +92,21 @@ class Choice:
             warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
             splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
             found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
-        return _without_single(found, y)
+        return _without_single(found, y, apart=self.groups is not None)
 
 
 def _without_single(
-    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]
+    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_], *, apart: bool
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """The folds with test rows, where a class of a single row is trained on in all of them, and judged in none."""
+    """The folds with test rows, where a class of a single row is judged in none of them.
+
+    It is trained on in all of them, unless rows of its group have to stay `apart` from those that train.
+    """
     _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
     single = np.flatnonzero(counts[place] == 1)
     if len(single):
-        folds = [(np.union1d(train, single), np.setdiff1d(test, single)) for train, test in folds]
+        more = single[:0] if apart else single
+        folds = [(np.union1d(train, more), np.setdiff1d(test, single)) for train, test in folds]
     return [(train, test) for train, test in folds if len(test)]
 
 
