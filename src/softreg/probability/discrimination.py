@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,11 +64,15 @@ def mean_auc_interval(
 
     probabilities, y, weight = _checked(P, codes, sample_weight)
     group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    areas = [_area(*part) for part in _parts(probabilities, y, weight)]
+    mean, areas = np.zeros(len(y)), list[_Area]()
+    kept = probabilities.size <= MOST_CORRELATED
+    for part in _parts(probabilities, y, weight):
+        area = _area(*part)
+        mean += area.influence
+        areas.append(area if kept else replace(area, influence=mean[:0]))
     if not areas:
         return Interval(float("nan"), float("nan"), float("nan"))
-    value = float(np.mean([area.value for area in areas]))
-    mean = np.mean([area.influence for area in areas], axis=0)
+    value, mean = float(np.mean([area.value for area in areas])), mean / len(areas)
     single, freedom = float(mean @ mean), _freedom(areas)
     variance = single
     if group is not None:
@@ -86,11 +90,15 @@ def mean_auc_interval(
 
 @dataclass(frozen=True, eq=False)
 class _Area:
-    """Area of one class, effective `counts` of rows of it and of others, and the influence (n,) of each row on it."""
+    """Area of one class, effective `counts` of rows of it and of others, and the influence (n,) of each row on it.
+
+    `variance` is the sum of its squares; where it takes too much memory, the influence itself is not kept.
+    """
 
     value: float
     counts: tuple[float, float]
     influence: Floats
+    variance: float
 
 
 def _checked(
@@ -127,12 +135,12 @@ def _area(scores: NDArray[np.floating], happened: Flags, w: Floats) -> _Area:
     counts = tuple(float(w[part].sum() ** 2 / (w[part] @ w[part])) for part in (happened, ~happened))
     factor = [np.sqrt(count / (count - 1)) if count > 1 else 1.0 for count in counts]
     influence = w * (placed - area) * np.where(happened, factor[0] / m, factor[1] / n)
-    return _Area(area, (counts[0], counts[1]), influence)
+    return _Area(area, (counts[0], counts[1]), influence, float(influence @ influence))
 
 
 def _freedom(areas: list[_Area]) -> float:
     """Satterthwaite's degrees of freedom of the mean of the areas."""
-    variances = np.array([area.influence @ area.influence for area in areas])
+    variances = np.array([area.variance for area in areas])
     own = np.array([max(min(area.counts) - 1, 1) for area in areas])
     if not variances.any():
         return float(own.min())
@@ -142,7 +150,7 @@ def _freedom(areas: list[_Area]) -> float:
 def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
     """How far the ends of Newcombe's interval lie below and above the mean of the areas."""
     ends = [_newcombe(area.value, *(count / inflation for count in area.counts)) for area in areas]
-    if len(areas) * len(areas[0].influence) <= MOST_CORRELATED:
+    if len(areas[0].influence):
         G = np.array([area.influence for area in areas])
         size = np.sqrt((G**2).sum(axis=1))
         r = np.divide(G @ G.T, np.outer(size, size), out=np.eye(len(areas)), where=np.outer(size, size) > 0)
