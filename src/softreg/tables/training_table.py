@@ -112,6 +112,11 @@ def with_labels_only(given: TrainingTable, rules: LabelRules, *, sure: bool) -> 
         lost = np.intersect1d(found.unlabelled, given.rows if given.rows is not None else found.unlabelled)
         numbers = (lost + 1).tolist()
         give_notes([unlabelled_note(len(lost), given.table.num_rows, numbers, given.target)] if len(lost) else [])
+        classes, counts = np.unique(y, return_counts=True)
+        single = np.setdiff1d(classes[counts == 1], found.rare.labels).tolist()
+        if single:
+            which = "the class" if len(single) == 1 else "each of the classes"
+            give_notes([f"Of {which} {listed(single)} there is a single row to train on, which no fold is judged by."])
     elif not given.separate:
         give_notes(found.notes())
     return replace(given, rows=chosen), found
