@@ -73,5 +73,27 @@ def takes_old_arguments(function: Callable[P, R]) -> Callable[P, R]:
     return called
 
 
+def renamed_argument(owner: str, given: dict[str, Any], old: str, new: str, value: Any) -> Any:
+    """Return the value of the argument `new`, or the one `given` under its `old` name, with a `DeprecationWarning`.
+
+    Raises `TypeError` for any other keyword.
+
+    Example:
+        >>> renamed_argument("PredictionSets", {}, "score", "conformity_score", "probability")
+        'probability'
+    """
+    unknown = given.keys() - {old}
+    if unknown:
+        raise TypeError(f"{owner}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+    if old not in given:
+        return value
+    warnings.warn(
+        f"{owner}({old}=...) is now {owner}({new}=...); the old name goes with the next release.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return given[old]
+
+
 def _warn(message: str) -> None:
     warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -35,9 +35,7 @@ def complaint(done: Any) -> str:
         ),
         pytest.param(HEADER + ROWS + "1,pro\n", ["Row 21", "line 22", "too few fields"], id="few fields"),
         pytest.param(HEADER + ROWS.replace("yes", "no"), ["'buys'", "one class only", "'no'"], id="one class"),
-        pytest.param(HEADER + ROWS + "33,pro,maybe\n", ["'buys'", "single row", "'maybe'"], id="single row"),
         pytest.param(HEADER + ROWS + "inf,pro,yes\n", ["'age'", "inf", "row 21"], id="infinite number"),
-        pytest.param(HEADER + ROWS + "1,pro,\n", ["'buys'", "no label", "21"], id="no label"),
         pytest.param(HEADER.replace("plan", "age") + ROWS, ["several columns", "'age'"], id="column twice"),
         pytest.param(DATES + "2026-02-30,no\n", ["'when'", "row 21", "calendar", "--drop 'when'"], id="dates"),
         pytest.param(
@@ -50,6 +48,22 @@ def complaint(done: Any) -> str:
 def test_a_table_that_cannot_be_learned_from(run: Any, tmp_path: Path, text: str, told: list[str]) -> None:
     (tmp_path / "t.csv").write_text(text, "utf-8")
     said = complaint(run("train", tmp_path / "t.csv", "--target", "buys", "--quiet"))
+    for words in told:
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "told"),
+    [
+        ("33,pro,maybe\n", ["--rare", "error"], ["'buys'", "single row", "'maybe'"]),
+        ("1,pro,\n", ["--missing-target", "error"], ["'buys'", "no label", "21"]),
+    ],
+)
+def test_rows_that_are_refused_where_they_are_not_to_be_left_out(
+    run: Any, tmp_path: Path, row: str, options: list[str], told: list[str]
+) -> None:
+    (tmp_path / "t.csv").write_text(HEADER + ROWS + row, "utf-8")
+    said = complaint(run("train", tmp_path / "t.csv", "--target", "buys", "--quiet", *options))
     for words in told:
         assert words in said
 

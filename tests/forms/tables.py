@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from softreg.tables.typed_text import untyped
+
 TARGET = "y"
 NAMES = [
     "x",
@@ -231,11 +233,17 @@ def tables(
     return Table(pa.table({name: columns[name] for name in order}), {**taken, TARGET: target}, category)
 
 
-def plain(table: pa.Table) -> pa.Table:
-    """The table as a file of text carries it: dictionaries are the values that they stand for."""
+def plain(table: pa.Table, csv: bool = False) -> pa.Table:
+    """The table as a file of text carries it: dictionaries are the values that they stand for.
+
+    Text of a CSV file has no type, of which Arrow tables carry a mark.
+    """
     for place, one in enumerate(table.schema):
         if pa.types.is_dictionary(one.type):
             table = table.set_column(place, one.name, table.column(place).cast(one.type.value_type))
+    if csv:
+        texts = [untyped(one) if pa.types.is_string(one.type) else one for one in table.schema]
+        table = table.cast(pa.schema(texts))
     return table
 
 

@@ -37,10 +37,10 @@ def covered(P: np.ndarray, y: np.ndarray, splits: int = 200, **options: object) 
 @pytest.mark.parametrize("score", ["probability", "cumulative"])
 def test_coverage_over_200_splits_of_digits(digits: tuple, score: str) -> None:
     strong, weak, y = digits
-    held, size, bare = covered(strong, y, score=score, empty=True)
+    held, size, bare = covered(strong, y, conformity_score=score, empty=True)
     assert 0.89 <= held <= 0.91
     assert bare > 0  # it is right more often than in 90%: that is how the promise is kept exactly
-    held, size, bare = covered(weak, y, score=score)
+    held, size, bare = covered(weak, y, conformity_score=score)
     assert 0.89 <= held <= 0.915
     assert bare == 0
     assert size > 1
@@ -56,7 +56,7 @@ def test_sets_that_may_not_be_empty_cover_as_often_as_the_model_is_right(digits:
 
 def test_the_smaller_score_gives_the_smaller_sets_and_the_other_the_evener_ones(digits: tuple) -> None:
     _, weak, y = digits
-    assert covered(weak, y, splits=20)[1] < covered(weak, y, splits=20, score="cumulative")[1]
+    assert covered(weak, y, splits=20)[1] < covered(weak, y, splits=20, conformity_score="cumulative")[1]
 
 
 def test_every_class_keeps_its_own_promise(digits: tuple) -> None:
@@ -99,8 +99,12 @@ def test_cumulative_scores_do_not_depend_on_the_order_of_classes() -> None:
     P = softmax(np.random.default_rng(1).normal(size=(100, 4)))
     y = np.random.default_rng(2).integers(4, size=100)
     turned = [3, 1, 0, 2]
-    one = PredictionSets(0.8, score="cumulative").fit(P, y).predict(P)
-    other = PredictionSets(0.8, score="cumulative").fit(P[:, turned], np.argsort(turned)[y]).predict(P[:, turned])
+    one = PredictionSets(0.8, conformity_score="cumulative").fit(P, y).predict(P)
+    other = (
+        PredictionSets(0.8, conformity_score="cumulative")
+        .fit(P[:, turned], np.argsort(turned)[y])
+        .predict(P[:, turned])
+    )
     assert np.array_equal(one[:, turned], other)
 
 

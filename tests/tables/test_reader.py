@@ -241,7 +241,7 @@ def test_column_names_that_are_numbers_become_text() -> None:
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "'a' (columns 1 and 2)"),
         (pa.table([[1], [2]], names=["a", "a"]), "'a' (columns 1 and 2)"),
         (pd.DataFrame({"a": ["x", 1]}), "Column 'a' of the frame has the type object (int, str)"),
-        (np.eye(2), "softreg.SoftmaxRegression"),
+        (np.ones(2), "Expected 2D array, got 1D array instead"),
         (None, "got NoneType"),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_value_that_breaks_the_schema_is_named_with_file_and_row(
     monkeypatch.setattr(survey_module, "SAMPLE", sample)
     spoiled(files, "price", 321, "cheap")
     with pytest.raises(TableError, match="cheap") as caught:
-        TableClassifier("label", drop=["said", "x"]).fit(files, memory="low")
+        TableClassifier("label", drop=["said", "x"], number="price").fit(files, memory="low")
     assert "row 322" in str(caught.value)
     assert "b.parquet" in str(caught.value)
 
@@ -155,7 +155,7 @@ def test_a_value_that_breaks_the_schema_is_named_with_file_and_row(
 def test_a_row_without_a_label_is_named_with_file_and_row(files: Path) -> None:
     spoiled(files, "label", 41, None)
     with pytest.raises(TableError, match=r"no label in row 42 of '.*b\.parquet'"):
-        TableClassifier("label").fit(files, memory="low")
+        TableClassifier("label", missing_target="error").fit(files, memory="low")
 
 
 def test_labels_that_are_no_classes(tmp_path: Path) -> None:

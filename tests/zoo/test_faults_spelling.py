@@ -169,10 +169,11 @@ def test_fault_c5_booleans_of_two_programs_are_one_label(tmp_path: Path) -> None
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
     for memory in ("high", "low"):
         model = TableClassifier("y", strength=1e-3).fit(open_table(paths), memory=memory)
-        assert model.classes_.tolist() == ["false", "true"]
+        assert model.classes_.tolist() == [False, True]
+        assert model.model_.classes_.tolist() == ["false", "true"]
     assert SoftmaxRegression(1e-3).fit(open_rows(paths, "y")).classes_.tolist() == ["false", "true"]
     one = TableClassifier("y", strength=1e-3).fit(tmp_path / "a.csv")
-    assert one.classes_.tolist() == ["False", "True"]  # as it is written
+    assert one.model_.classes_.tolist() == ["False", "True"]  # as it is written
 
 
 def test_fault_c6_decimal_features_in_open_rows(tmp_path: Path) -> None:
@@ -280,7 +281,7 @@ def test_fault_b4_columns_named_by_numbers() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"target": None}, "target is None; expected the name of a column"),
+        ({"target": None}, "the target y is None: name the column of labels"),
         ({"target": "y", "drop": [None]}, "the name of a column is None"),
         ({"target": 7}, "There is no target column '7'"),
         ({"target": "\ud800"}, "There is no target column"),

@@ -47,7 +47,7 @@ def covered(draw: Draw, fitted: type, asked: type, score: str, splits: int = 40)
     found = []
     for seed in range(splits):
         P, y = draw(np.random.default_rng(seed), 600)
-        sets = PredictionSets(0.8, score=score, empty=True, seed=seed)
+        sets = PredictionSets(0.8, conformity_score=score, empty=True, seed=seed)
         sets.fit(P[:300].astype(fitted), y[:300], classes=range(3))
         found.append(coverage(sets.predict(P[300:].astype(asked)), y[300:]))
     return float(np.mean(found))
@@ -78,7 +78,7 @@ def test_fault_a3_logits_in_float32_and_float64_give_the_same_sets() -> None:
     single, double = softmax(o.astype(np.float32)), softmax(o)
     y = labels_of(double, r)
     for score in ("probability", "cumulative"):
-        sets = PredictionSets(0.8, score=score).fit(single[:500], y[:500], classes=range(4))
+        sets = PredictionSets(0.8, conformity_score=score).fit(single[:500], y[:500], classes=range(4))
         assert np.array_equal(sets.predict(single[500:]), sets.predict(double[500:]))
 
 
@@ -165,7 +165,7 @@ def test_fault_a17_sets_do_not_depend_on_the_other_rows(dtype: type) -> None:
     r = np.random.default_rng(0)
     P, y = smooth(r, 900)
     for seed in range(5):
-        sets = PredictionSets(0.9, score="cumulative", empty=True, seed=seed).fit(P[:450], y[:450])
+        sets = PredictionSets(0.9, conformity_score="cumulative", empty=True, seed=seed).fit(P[:450], y[:450])
         new = P[450:].astype(dtype)
         whole = sets.predict(new)
         turned = r.permutation(450)
@@ -179,7 +179,7 @@ def test_fault_a17_coverage_row_by_row_does_not_hang_on_the_seed() -> None:
     P, y = smooth(np.random.default_rng(1), 8000)
     found = []
     for seed in range(20):
-        sets = PredictionSets(0.9, score="cumulative", empty=True, seed=seed).fit(P[:4000], y[:4000])
+        sets = PredictionSets(0.9, conformity_score="cumulative", empty=True, seed=seed).fit(P[:4000], y[:4000])
         found.append(coverage(sets.predict(P[4000:]), y[4000:]))
     assert 0.875 < min(found) <= max(found) < 0.925  # three standard errors of 4,000 and 4,000 rows
     assert np.mean(found) == pytest.approx(0.9, abs=0.015)

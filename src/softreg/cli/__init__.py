@@ -6,7 +6,6 @@ imported when it is asked for, so that `softreg --help` answers at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ from typing import Any
 import click
 
 from softreg.cli.boundary import Boundary
+from softreg.cli.grouped_help import GroupedCommand
 from softreg.cli.reading_options import reading_options
+from softreg.cli.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
 from softreg.version import __version__
 
 __all__ = ["main"]
 
-FILE = click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 QUIET = click.option("--quiet", is_flag=True, help="No progress on stderr; warnings and errors remain.")
 COST = click.option(
@@ -30,9 +30,9 @@ COST = click.option(
     help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
 )
 COLUMNS = {
-    "--drop": "Leave a column out; may be given several times.",
+    "--drop": "Leave a column out; may be given several times, or with commas between.",
     "--text": "Take a column for free text.",
-    "--category": "Take a column for categories, as with zip codes.",
+    "--category": "Take a column for categories, as with zip codes; the target for classes, however many.",
     "--number": "Take a column for numbers.",
     "--date": "Take a column for dates or times.",
 }
@@ -44,29 +44,6 @@ def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, help_text in reversed(COLUMNS.items()):
         command = click.option(name, multiple=True, metavar="COLUMN", help=help_text)(command)
     return command
-
-
-def _strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
-    """A number, or None for the word that leaves the choice to cross-validation; refuse what is neither."""
-    if value == "auto":
-        return None
-    try:
-        strength = float(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a valid number, nor 'auto', which lets the data choose.") from None
-    if not (math.isfinite(strength) and strength >= 0):
-        raise click.BadParameter(f"{strength:g} is not a finite number of at least 0; 'auto' lets the data choose.")
-    return strength
-
-
-def _test_size(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    """Refuse a share that leaves no rows to train on or none to judge by."""
-    if not 0 < value < 1:
-        raise click.BadParameter(
-            f"{value:g} does not lie between 0 and 1. It is the share of the rows that is held out, to judge "
-            "the model by: 0.2 for every fifth row."
-        )
-    return value
 
 
 @click.group(
@@ -84,62 +61,15 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-@main.command()
+@main.command(cls=GroupedCommand, headings=HEADINGS)
 @click.argument("data", type=FILE)
-@click.option("--target", required=True, metavar="COLUMN", help="The column of labels to predict.")
-@click.option("--model", type=FILE, metavar="M.softreg", help="Write the model that was fitted on the training rows.")
-@REPORT
-@click.option(
-    "--strength",
-    metavar="auto|NUMBER",
-    default="auto",
-    show_default=True,
-    callback=_strength,
-    help="Strength of the L2 penalty; auto chooses it by cross-validation within the training rows.",
-)
-@click.option(
-    "--folds",
-    type=click.IntRange(min=2),
-    metavar="K",
-    help="Folds of that cross-validation; without it 5 at most, and one held out for long texts.",
-)
-@click.option(
-    "--rule",
-    type=click.Choice(["min", "1se"]),
-    help="min, the default: the least loss; 1se: the strongest penalty within 1 SE of the folds of it.",
-)
-@click.option(
-    "--groups",
-    metavar="COLUMN",
-    help="Rows of equal values here belong together, as those of a person: held out as a whole.",
-)
-@click.option(
-    "--test-size",
-    type=float,
-    default=0.2,
-    show_default=True,
-    callback=_test_size,
-    help="Share of rows held out.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out.")
+@train_options
 @of_columns
-@reading_options
-@click.option(
-    "--memory",
-    type=click.Choice(["auto", "low", "high"]),
-    default="auto",
-    show_default=True,
-    help="low reads DATA in batches, high as a whole; auto in batches from 512 MB on.",
-)
-@click.option(
-    "--checkpoint",
-    type=FILE,
-    metavar="DIR",
-    help="Keep the state of the fit in this folder; the same command resumes an interrupted one.",
-)
-@click.option("--resume", is_flag=True, help="Refuse to begin anew where --checkpoint holds no fit.")
+@REPORT
+@COST
 @AS_JSON
 @QUIET
+@reading_options
 def train(
     text: tuple[str, ...], category: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...], **order: Any
 ) -> None:
@@ -148,7 +78,8 @@ def train(
     A stratified part of the rows is held out and the model is fitted to the others; all figures are those of the
     held-out rows.
     """
-    from softreg.cli.training import Order, train_table
+    from softreg.cli.order import Order
+    from softreg.cli.training import train_table
 
     train_table(Order(asked={"text": text, "category": category, "number": number, "date": date}, **order))
 
@@ -181,6 +112,7 @@ def predict(model: Path, data: Path, reading: Any, **wanted: Any) -> None:
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
 @click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
+@MISSING_TARGET
 @REPORT
 @COST
 @reading_options

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.figures import calibration, explained, in_nats, interval_of, log_loss_remark, named
+from softreg.cli.figures import calibration, explained, log_loss_remark, named
 from softreg.cli.pages import write_page
 from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.score_columns import class_columns
+from softreg.cli.score_lines import in_nats, interval_of
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.verdict import verdict

@@ -34,6 +34,16 @@ def say(text: str = "") -> None:
     click.echo(text, err=True)
 
 
+def note(text: str) -> None:
+    """Print one choice that was made on stderr."""
+    say(f"Note: {text}")
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    say(f"Warning: {text}")
+
+
 def aligned(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     """Lay rows out in columns, two blanks apart; the last column is as long as it likes.
 
@@ -144,7 +154,9 @@ def choosing_and_fitting(tol: float, *, quiet: bool = False) -> Iterator[Callabl
 
 def _tell_point(point: PathPoint) -> None:
     error = f" ± {point.error:.4f} (1 SE)" if math.isfinite(point.error) else ""
-    say(f"cross-validation: strength {point.strength:<8.3g}  log loss {point.log_loss:.4f}{error}")
+    loss = f"log loss {point.log_loss:.4f}"
+    scored = f"{loss}{error}" if point.mean == point.log_loss else f"{loss}  score {point.mean:.4f}{error}"
+    say(f"cross-validation: strength {point.strength:<8.3g}  {scored}")
 
 
 @contextmanager

@@ -11,17 +11,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
-from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, refuse_inputs, say
+from softreg.cli.console import REPORT_ENDINGS, check_writable, note, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.figures import gather, named, show, show_or_dump
+from softreg.cli.evaluation_warnings import warn_of_calibration
+from softreg.cli.figures import gather, show, show_or_dump
+from softreg.cli.label_codes import known_codes
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
 from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.reasons import reasons
 from softreg.probability import operating_point
 from softreg.report import audit
-from softreg.tables import OpenTable, ReadOptions, labels
-from softreg.tables.target import known_labels
+from softreg.tables import OpenTable, ReadOptions
+from softreg.tables.errors import plural
+from softreg.tables.label_rows import NO_RARE
 
 NEW = "; intervals and test assume rows that the model was not fitted to"
 
@@ -35,15 +38,14 @@ def evaluate_table(
     *,
     reading: ReadOptions,
     as_json: bool,
+    missing_target: str = "drop",
 ) -> None:
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
     model, source = load_model(model_path), opened(data, reading)
     target = _target(model, target)
     refuse_inputs(report, "--report", [model_path, *source.paths])
-    table, rows = _read(model, source, target, reading)
-    codes = _codes(model, table, target)
-
+    table, rows, codes = _labelled(model, source, target, reading, missing_target)
     start = time.perf_counter()
     P = model.probabilities(table)
     seconds = time.perf_counter() - start
@@ -69,33 +71,29 @@ def evaluate_table(
     text = show(figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", what="")
     text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
     show_or_dump(figures, text, as_json=as_json)
+    warn_of_calibration(found)
     if report is not None:
         say(f"Report: {report}")
 
 
-def _read(model: Loaded, source: OpenTable, target: str, reading: ReadOptions) -> tuple[pa.Table, NDArray[np.int64]]:
-    """The rows with their labels, and their numbers; columns that the model does not use are not looked at."""
-    if model.table_model is None:
-        return read_to_evaluate(source, target, None, reading)
-    used = {column.name for column in model.table_model.schema_.features}
-    source = source.ignoring(set(source.names) - used - {target})
-    return read_to_evaluate(source, target, model.table_model.encoder_, reading)
-
-
-def _codes(model: Loaded, table: pa.Table, target: str) -> NDArray[np.int64]:
-    """The class of each row, or what is wrong with its label."""
-    codes = known_labels(table, target, model.classes)
-    strange = np.flatnonzero(codes < 0)
-    if strange.size:
-        label = labels(table.slice(int(strange[0]), 1), target)[0]
-        raise Complaint(
-            f"Column {target!r} has the label {clipped(str(label))!r} in row {strange[0] + 1:,} (counted "
-            f"from 1, without the header), which the model was not trained with; in all, {strange.size:,} of "
-            f"{len(codes):,} rows have such labels. The model knows {len(model.classes):,} classes: "
-            f"{named(model.classes)}. Is it the right column (--target)? If so, correct these labels, leave the rows "
-            "out, or train a model with them."
-        )
-    return codes
+def _labelled(
+    model: Loaded, source: OpenTable, target: str, reading: ReadOptions, missing: str
+) -> tuple[pa.Table, NDArray[np.int64], NDArray[np.int64]]:
+    """The rows with their labels, their numbers in the input, and their classes; columns not used are not looked at."""
+    encoder, rare = None, NO_RARE
+    if model.table_model is not None:
+        encoder, rare = model.table_model.encoder_, model.table_model.rare_
+        used = {column.name for column in model.table_model.schema_.features}
+        source = source.ignoring(set(source.names) - used - {target})
+    table, rows = read_to_evaluate(source, target, encoder, reading, missing)
+    codes = known_codes(table, target, model.classes, rare, missing=missing, numbers=rows)
+    known = codes >= 0
+    if known.all():
+        return table, rows, codes
+    note(f"{plural(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
+    if not known.any():
+        raise Complaint("No row has a label that the model knows, so there is nothing to evaluate.")
+    return table.filter(pa.array(known)), rows[known], codes[known]
 
 
 def _target(model: Loaded, asked: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from softreg.cli.console import LEAST_GAP, aligned, clipped, nats
+from softreg.cli.score_lines import in_nats, interval_of, ranking_lines, weight_lines
 
 if TYPE_CHECKING:
     from softreg.models import Path
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 class Figures:
     """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits.
 
-    `calibration` is the verdict in words, `calibration_p` the p-value of the exact test by `calibration_draws` draws,
-    `calibration_error` the root-mean-square error of a probability. `gap` and `passes` are those of the fit; `search`
-    describes the choice of the strength: how many `strengths`, `folds`, the `rule`, `passes` over the rows and
-    `seconds`; None where the strength was given. `seconds` are those of the search and the fit.
+    `auc` is the area under the ROC curve, of several classes the mean of each against the rest, and `brier` the mean
+    squared difference of probabilities and labels, summed over classes. `effective_rows` (Kish) is how many rows of
+    equal weight the evaluated ones are worth. `calibration` is the verdict in words, `calibration_p` the p-value of the
+    exact test by `calibration_draws` draws, `calibration_error` the root-mean-square error of a probability. `gap` and
+    `passes` are those of the fit; `search` describes the choice of the strength: how many `strengths`, `folds`, the
+    `rule`, `passes` over the rows and `seconds`; None where the strength was given. `seconds` are those of the search
+    and the fit.
     """
 
     rows: int
@@ -43,6 +47,13 @@ class Figures:
     accuracy_low: float
     accuracy_high: float
     majority_accuracy: float
+    auc: float
+    auc_low: float
+    auc_high: float
+    brier: float
+    brier_low: float
+    brier_high: float
+    effective_rows: float
     calibration: str
     calibration_error: float
     calibration_error_low: float
@@ -89,6 +100,9 @@ def gather(
         accuracy_low=found.trust.accuracy.low,
         accuracy_high=found.trust.accuracy.high,
         majority_accuracy=found.majority_accuracy,
+        **_ends("auc", found.auc),
+        **_ends("brier", found.trust.brier),
+        effective_rows=found.effective_rows,
         calibration=judged.word,
         calibration_error=judged.size.value,
         calibration_error_low=judged.size.low,
@@ -101,6 +115,11 @@ def gather(
         seconds=seconds,
         search=search,
     )
+
+
+def _ends(name: str, figure: Interval) -> dict[str, float]:
+    """A figure and the ends of its interval, by the names of their fields."""
+    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
 
 
 def told_search(path: Path | None, rule: str) -> dict[str, Any] | None:
@@ -138,8 +157,9 @@ def chosen(path: Path | None, rule: str = "min") -> str:
     at, folds = path.chosen, path.scores.shape[1]
     error = f" ± {path.error[at]:.4f} (1 SE of the folds)" if math.isfinite(path.error[at]) else ""
     how = f"by {folds}-fold cross-validation" if folds > 1 else "on held-out training rows"
-    told = f"chosen {how}: log loss {path.mean[at]:.4f}{error}"
-    best = int(path.mean.argmin())
+    score = path.scoring.replace("_", " ")
+    told = f"chosen {how}: {score} {path.mean[at]:.4f}{error}"
+    best = int(path.mean.argmax() if path.more_is_better else path.mean.argmin())
     if rule == "1se" and best != at:
         told += f", within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
     return told
@@ -168,6 +188,8 @@ def show(
         (f"{of}log loss", in_nats(figures.log_loss), log_loss_remark(found)),
         ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
+        *ranking_lines(found, of),
+        *weight_lines(found),
         *calibration(found),
         _gap(figures, solution),
         ("seconds", f"{figures.seconds:.2f}", _searched(figures) if what else "to predict the rows"),
@@ -184,45 +206,11 @@ def _searched(figures: Figures) -> str:
     return f"of which {search['seconds']:.2f} to choose the strength, with {passes}"
 
 
-def in_nats(loss: float) -> str:
-    """A log loss with its unit; infinity in a word.
-
-    >>> in_nats(0.25), in_nats(math.inf)
-    ('0.2500 nats', 'infinite')
-    """
-    return f"{loss:.4f} nats" if math.isfinite(loss) else "infinite"
-
-
 def log_loss_remark(found: Audit) -> str:
     """The interval for the expected log loss, or why it is infinite."""
     if math.isinf(found.log_loss):
         return f"the label has probability 0 in {int((found.probability == 0).sum()):,} of {found.rows:,} rows"
     return f"= {found.log_loss_bits:.4f} bits; {interval_of(found.trust.log_loss)}"
-
-
-def interval_of(figure: Interval, decimals: int = 4) -> str:
-    """A 95% interval in words.
-
-    >>> from softreg.probability import Interval
-    >>> interval_of(Interval(0.1, 0.05, 0.2)), interval_of(Interval(0.0, 0.0, math.inf))
-    ('95% interval 0.0500 to 0.2000', '95% interval 0.0000 to infinity')
-    """
-    low, high = (_end(end, decimals) if math.isfinite(end) else "infinity" for end in (figure.low, figure.high))
-    if math.isinf(figure.low):
-        low = "infinity" if figure.low > 0 else "minus infinity"
-    return f"95% interval {low} to {high}"
-
-
-def _end(value: float, decimals: int) -> str:
-    """An end of an interval; one that would be rounded to 0 has a digit, so that its sign is seen."""
-    text = f"{value:.{decimals}f}"
-    if not text.strip("-0."):
-        return f"{value:.{decimals + 1}f}" if abs(value) >= 0.5 * 10.0 ** -(decimals + 1) else _tiny(value, decimals)
-    return text
-
-
-def _tiny(value: float, decimals: int) -> str:
-    return f"{value:.0e}" if abs(value) > 1e-9 else f"{0:.{decimals}f}"
 
 
 def calibration(found: Audit) -> list[tuple[str, str, str]]:

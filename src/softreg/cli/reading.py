@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import say
 from softreg.cli.prediction import tell_skipped
-from softreg.tables import OpenTable, ReadOptions, TableError, labels, open_table, without_bad_rows
+from softreg.tables import OpenTable, ReadOptions, open_table, without_bad_rows
 from softreg.tables.encoder import Encoder
 from softreg.tables.kinds import asked_kinds
+from softreg.tables.label_rows import unlabelled_note
+from softreg.tables.target import coded_labels
 
 
 def opened(data: Path, options: ReadOptions) -> OpenTable:
@@ -45,28 +47,29 @@ def read_to_fit(
 
 
 def read_to_evaluate(
-    source: OpenTable, target: str, encoder: Encoder | None, options: ReadOptions
+    source: OpenTable, target: str, encoder: Encoder | None, options: ReadOptions, missing: str = "drop"
 ) -> tuple[pa.Table, NDArray[np.int64]]:
     """The table to compare predictions with labels on, and the number (n,) of each row in the input, from 1.
 
-    Where bad rows are to be skipped, rows without a label and rows with a cell that `encoder` cannot encode are left
-    out, and named. Raises `Complaint` where no row remains.
+    Rows without a label are left out, counted and said, unless `missing` is "error". Where bad rows are to be skipped,
+    they are, too, and so are rows with a cell that `encoder` cannot encode. Raises `Complaint` where no row remains.
     """
     table = source.read()
-    everything = np.arange(table.num_rows)
-    if options.bad_rows != "skip":
-        return table, everything + 1
-    bad = np.zeros(table.num_rows, dtype=bool) if encoder is None else encoder.bad(table)
-    try:
-        labels(table, target)
-    except TableError as error:
-        if error.rows is None:
-            raise
-        bad[error.rows] = True
-    tell_skipped(source.skipped, source.input_rows(everything[bad]).tolist(), files=len(source.readers))
-    if bad.all():
+    numbers = source.input_rows(np.arange(table.num_rows))
+    skip = options.bad_rows == "skip"
+    if missing == "error" and not skip:
+        return table, numbers
+    lost = coded_labels(table, target, missing="drop")[1] < 0
+    bad = encoder.bad(table) if encoder is not None and skip else np.zeros(table.num_rows, dtype=bool)
+    gone = lost | bad
+    if gone.all():
+        other = ", or holds a value that is not of its column's kind" if skip else ""
         raise Complaint(
-            f"None of the {len(bad):,} rows can be used: each lacks a label in {target!r}, or holds a value that is "
-            "not of its column's kind. Without --bad-rows skip, the first of them is named."
+            f"None of the {len(gone):,} rows can be used: each lacks a label in {target!r}{other}. Is it the right "
+            "column?"
         )
-    return table.filter(pa.array(~bad)), source.input_rows(everything[~bad])
+    if skip:
+        tell_skipped(source.skipped, numbers[gone].tolist(), files=len(source.readers))
+    elif lost.any():
+        say(f"Note: {unlabelled_note(int(lost.sum()), len(lost), numbers[lost].tolist(), target)}")
+    return (table, numbers) if not gone.any() else (table.filter(pa.array(~gone)), numbers[~gone])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,174 +23,63 @@ from softreg.cli.console import (
     choosing,
     choosing_and_fitting,
     fitting,
+    note,
     refuse_inputs,
     say,
 )
+from softreg.cli.costs import cost_matrix, told_costs
+from softreg.cli.evaluation_warnings import warn_of_calibration, warn_of_leakage
 from softreg.cli.figures import chosen, gather, show, show_or_dump, told_search
+from softreg.cli.holding_out import HeldOut, apart, from_file, labelled, of_survey, split
+from softreg.cli.label_codes import class_weights, known_codes
+from softreg.cli.order import Order, check_order
 from softreg.cli.pages import write_page
 from softreg.cli.reading import opened, read_to_fit
 from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
-from softreg.probability import Classes
+from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
-from softreg.rows.journal import NAME
-from softreg.tables import (
-    OpenTable,
-    ReadOptions,
-    Schema,
-    TableClassifier,
-    check_labels,
-    group_codes,
-    labels,
-    split_groups,
-    split_rows,
-)
+from softreg.tables import OpenTable, Schema, TableClassifier
 from softreg.tables.survey import Memory, is_large, survey
-from softreg.tables.target import known_labels
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
-
-
-@dataclass(frozen=True)
-class Order:
-    """What was asked for on the command line; its fields are named as the options are."""
-
-    data: Path
-    target: str
-    model: Path | None
-    report: Path | None
-    strength: float | None
-    """None leaves the choice to cross-validation."""
-    folds: int | None
-    rule: str | None
-    groups: str | None
-    """The column whose equal values keep rows together."""
-    test_size: float
-    seed: int
-    drop: tuple[str, ...]
-    asked: Mapping[str, Any]
-    """Columns that are to be taken for a text, category, number or date."""
-    reading: ReadOptions
-    as_json: bool
-    quiet: bool
-    memory: Any
-    checkpoint: Path | None
-    resume: bool
+WEIGHTED = (
+    "Class weights change the probabilities: they are those of a population in which the classes have these weights, "
+    "not those of the rows. For decisions with unequal costs, --cost needs none."
+)
 
 
 def train_table(order: Order) -> None:
     """Read, hold rows out, fit, judge, tell, and write what was asked for."""
     check_writable(order.model, MODEL_ENDINGS, "--model")
     check_writable(order.report, REPORT_ENDINGS, "--report")
-    check_checkpoint(order)
-    check_choice(order)
+    check_order(order)
     source = opened(order.data, order.reading)
-    refuse_inputs(order.model, "--model", source.paths)
-    refuse_inputs(order.report, "--report", source.paths)
-    source = source.ignoring(set(order.drop) - {order.groups, order.target})
+    inputs = source.paths if order.test is None else [*source.paths, order.test]
+    refuse_inputs(order.model, "--model", inputs)
+    refuse_inputs(order.report, "--report", inputs)
+    order = order.with_columns(source.names)
+    source = source.ignoring(set(order.drop) - {order.groups, order.target, order.time, order.weights})
     (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
 
 
 def train_in_memory(order: Order, source: OpenTable) -> None:
     """Hold rows out, fit, judge and write, with all rows in memory."""
     table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.reading)
-    given = labels(table, order.target)
-    check_labels(given, order.target)
-    codes = Classes(given).encode(given)
-    groups = None if order.groups is None else group_codes(table, order.groups, order.target)
-    if groups is None:
-        training, test = split_rows(codes, order.test_size, order.seed)
+    found = labelled(order, table, numbers)
+    names = np.unique(found.y[found.used]).tolist()
+    if order.test is None:
+        training, held = split(order, table, found, numbers)
     else:
-        training, test = split_groups(codes, groups, order.test_size, order.seed)
-
-    classifier, seconds = fit(order, table, training)
-    schema, model = classifier.schema_, classifier.model_
-    if not order.quiet:
-        tell_columns(classifier.describe())
-
-    classes = Classes.of(model.classes_)  # numbers stand in their order
-    P = model.predict_proba(classifier.encoder_.encode(table, test))
-    of_test = None if groups is None else groups[test]
-    found = audit(P, classes.encode(given[test]), [str(label) for label in classes.labels], groups=of_test)
-    size = {"rows": table.num_rows, "columns": len(schema.features)}
-    search = told_search(classifier.path_, classifier.rule)
-    figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
-    split = f"{len(training):,} to train on, {len(test):,} held out"
-    split += _apart(order)
-    how = chosen(classifier.path_, classifier.rule)
-    text = show(figures, found, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
-    if order.model is not None:
-        classifier.save(order.model)
+        training, held = np.flatnonzero(found.used), None
+    classifier, seconds = fit(order, table, training, names)
+    held = held or from_file(order, classifier, len(training))
+    judged = judge(order, classifier, held, rows=table.num_rows, seconds=seconds)
+    warn_of_leakage(judged.audit, classifier, table, training, found.y[training])
     if order.report is not None:
-        _write_report(order, order.report, classifier, found, _Rows(table, given, numbers, training, test))
-    show_or_dump(figures, text, as_json=order.as_json)
-    tell_files(order)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The table with its labels (n,) and the numbers (n,) of its rows in the input; places of training and test."""
-
-    table: pa.Table
-    labels: NDArray[Any]
-    numbers: NDArray[np.int64]
-    training: NDArray[np.intp]
-    test: NDArray[np.intp]
-
-
-def _write_report(order: Order, page: Path, classifier: TableClassifier, found: Audit, rows: _Rows) -> None:
-    """The page about the rows held out, and what each column adds."""
-    if not order.quiet:
-        say("For the report, the model is fitted again without each column.")
-    trained_on = f"trained on {len(rows.training):,}, with {kinds(classifier.schema_)}"
-    write_page(
-        page,
-        f"{order.target} from {order.data.name}",
-        f"{len(rows.test):,} rows held out{_apart(order)}; {trained_on}",
-        found,
-        classifier.model_,
-        numbers=rows.numbers[rows.test],
-        places=rows.test,
-        training=(rows.training, Classes.of(classifier.model_.classes_).encode(rows.labels[rows.training])),
-        feature_names=classifier.feature_names_out_,
-        table=rows.table,
-        columns=classifier.describe(),
-        warnings=classifier.schema_.warnings,
-        tried=classifier.path_,
-        why=reasons(classifier, rows.table, rows.training),
-        learned=worth(classifier, rows.table, rows.labels, rows.training, rows.test),
-    )
-
-
-def _apart(order: Order) -> str:
-    """That groups are not on both sides, in words."""
-    return "" if order.groups is None else f", no {order.groups} in both"
-
-
-def check_checkpoint(order: Order) -> None:
-    """Refuse a checkpoint that cannot be, or that is to be resumed and does not exist."""
-    if order.checkpoint is None:
-        if order.resume:
-            raise Complaint("--resume continues the fit in the folder of --checkpoint; name it: --checkpoint DIR.")
-        return
-    if order.strength == 0:
-        raise Complaint("--checkpoint needs a strength above 0: only with a penalty can a fit be resumed.")
-    if order.checkpoint.exists() and not order.checkpoint.is_dir():
-        raise Complaint(f"--checkpoint {str(order.checkpoint)!r} is a file; name a folder.")
-    if order.resume and not (order.checkpoint / NAME).exists():
-        raise Complaint(
-            f"There is no fit to resume in {str(order.checkpoint)!r}: none was started there, or it has ended. Leave "
-            "--resume out to start one."
-        )
-
-
-def check_choice(order: Order) -> None:
-    """Refuse words about a choice of the strength where it is given."""
-    for name, given in (("--folds", order.folds), ("--rule", order.rule)):
-        if given is not None and order.strength is not None:
-            raise Complaint(
-                f"{name} says how the strength is chosen, and it is given as {order.strength:g}. Leave one of them out."
-            )
+        trained = Trained(table, training, found.y)
+        _write_report(order, order.report, classifier, judged, held, trained)
+    finish(order, judged)
 
 
 def train_in_batches(order: Order, source: OpenTable) -> None:
@@ -199,6 +88,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
         "--report": order.report is not None,
         "--bad-rows skip": order.reading.bad_rows == "skip",
         "--groups": order.groups is not None,
+        "--time": order.time is not None,
     }
     for name, given in wanted.items():
         if given:
@@ -206,50 +96,149 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
                 f"{name} needs all rows in memory, and {str(order.data)!r} is read in batches. Leave it out, or read "
                 "the table as a whole, if memory holds it: --memory high."
             )
-    found = survey(source, order.target, seed=order.seed, test_size=order.test_size)
-    if found.held is None and found.rows:
-        raise Complaint(
-            f"None of the {found.rows:,} rows was held out for the evaluation; choose a larger --test-size."
-        )
-    classifier, seconds = fit(order, found, None)
-    schema, model = classifier.schema_, classifier.model_
-    assert found.held is not None
-    if not order.quiet:
-        tell_columns(classifier.describe())
-    codes = known_labels(found.held, order.target, model.classes_.tolist())
-    P = model.predict_proba(classifier.encoder_.encode(found.held))
-    judged = audit(P, codes, [str(label) for label in model.classes_])
-    size = {"rows": found.rows, "columns": len(schema.features)}
-    search = told_search(classifier.path_, classifier.rule)
-    figures = gather(judged, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
-    split = f"{found.training:,} to train on, {found.tested:,} held out"
-    if len(codes) < found.tested:
-        split += f", {len(codes):,} of these evaluated"
-    how = chosen(classifier.path_, classifier.rule)
-    text = show(figures, judged, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
-    if order.model is not None:
-        classifier.save(order.model)
-    show_or_dump(figures, text, as_json=order.as_json)
-    tell_files(order)
+    options: dict[str, Any] = {"rules": order.rules, "weights": order.weights, "sure": order.sure}
+    found = survey(source, order.target, seed=order.seed, test_size=order.share, **options)
+    for said in found.notes:
+        note(said)
+    held = of_survey(found) if order.test is None else None
+    classifier, seconds = fit(order, found, None, found.classes)
+    held = held or from_file(order, classifier, found.training)
+    judged = judge(order, classifier, held, rows=found.rows, seconds=seconds)
+    assert found.sample is not None
+    classes, codes = found.labels(found.sample)
+    warn_of_leakage(judged.audit, classifier, found.sample, np.arange(len(codes)), np.array(classes)[codes])
+    finish(order, judged)
 
 
-def fit(order: Order, table: Any, training: NDArray[np.int64] | None) -> tuple[TableClassifier, float]:
+def fit(
+    order: Order, table: Any, training: NDArray[np.int64] | None, classes: Sequence[str]
+) -> tuple[TableClassifier, float]:
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
-    strength = "auto" if order.strength is None else order.strength
-    choice: dict[str, Any] = {"folds": order.folds, "rule": order.rule or "min", "groups": order.groups}
-    classifier = TableClassifier(order.target, strength=strength, drop=order.drop, **choice, **order.asked)
+    weights = class_weights(order.class_weight, classes)
+    cost_matrix(order.costs, classes)  # before the work, what is wrong with them
+    if weights is not None:
+        note(WEIGHTED)
+    classifier = TableClassifier(
+        order.target,
+        strength="auto" if order.strength is None else order.strength,
+        penalty=None if order.penalty == "none" else order.penalty,
+        l1_ratio=(0.5 if order.l1_ratio is None else order.l1_ratio) if order.penalty == "elasticnet" else 0.0,
+        class_weight=weights,
+        folds=order.folds,
+        rule=order.rule or "min",
+        scoring=order.scoring or "log_loss",
+        groups=order.groups,
+        time=order.time,
+        missing_target=order.missing_target,
+        rare=order.rare,
+        features=order.features or None,
+        drop=order.drop,
+        **order.asked,
+    )
     start = time.perf_counter()
     told: AbstractContextManager[Any] = choosing(quiet=order.quiet)
-    if order.strength is not None:
+    if order.strength is not None or order.penalty == "none":
         told = fitting(classifier.tol, quiet=order.quiet)
     elif training is None:
         told = choosing_and_fitting(classifier.tol, quiet=order.quiet)
     with told as listener:
         classifier.verbose = listener
         memory: Memory = "auto" if training is None else "high"
-        classifier.fit(table, rows=training, checkpoint=order.checkpoint, memory=memory)
+        weighted = {"sample_weight": order.weights}
+        classifier.fit(table, rows=training, checkpoint=order.checkpoint, memory=memory, **weighted)
     classifier.verbose = 0
     return classifier, time.perf_counter() - start
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A fitted classifier with its evaluation: `text` and `figures` are what is printed."""
+
+    classifier: TableClassifier
+    audit: Audit
+    point: OperatingPoint | None
+    figures: Any
+    text: str
+
+
+def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int, seconds: float) -> Judged:
+    """Evaluate on the rows held out; `rows` counts the table."""
+    schema, model = classifier.schema_, classifier.model_
+    if not order.quiet:
+        tell_columns(classifier.describe())
+    names = [str(label) for label in model.classes_]
+    codes = known_codes(held.table.take(pa.array(held.rows)), order.target, names, classifier.rare_)
+    P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows))
+    found = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)
+    cost = cost_matrix(order.costs, names)
+    point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights)
+    size = {"rows": rows, "columns": len(schema.features)}
+    search = told_search(classifier.path_, classifier.rule)
+    figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
+    how = chosen(classifier.path_, classifier.rule)
+    how = f"no penalty{f'; {how}' if how else ''}" if model.penalty is None else how
+    text = show(figures, found, model.solution_, rows=held.said, columns=kinds(schema), what="held-out", strength=how)
+    text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
+    return Judged(classifier, found, point, figures, text)
+
+
+def finish(order: Order, judged: Judged) -> None:
+    """Write the model, print the figures, and say on stderr what to look at and what was written."""
+    if order.model is not None:
+        judged.classifier.save(order.model)
+    show_or_dump(judged.figures, judged.text, as_json=order.as_json)
+    warn_of_calibration(judged.audit)
+    if order.model is not None:
+        say(f"Model, fitted on the training rows: {order.model}")
+    if order.report is not None:
+        say(f"Report on the rows held out: {order.report}")
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The table with the training rows, their places in it, and the label (n,) of each of its rows."""
+
+    table: pa.Table
+    rows: NDArray[np.int64]
+    labels: NDArray[np.str_]
+
+
+def _write_report(
+    order: Order, page: Path, classifier: TableClassifier, judged: Judged, held: HeldOut, trained: Trained
+) -> None:
+    """The page about the rows held out, and what each column adds."""
+    if not order.quiet and not order.weights:
+        say("For the report, the model is fitted again without each column.")
+    model = classifier.model_
+    table, places, labels = trained.table, held.rows, trained.labels
+    if not held.own:  # both files as one table
+        table = pa.concat_tables(
+            [table, held.table.select([n for n in table.column_names if n in held.table.column_names])],
+            promote_options="permissive",
+        )
+        places = held.rows + trained.table.num_rows
+        labels = np.append(labels, np.full(held.table.num_rows, "", dtype=labels.dtype))
+        labels[places] = model.classes_[judged.audit.codes]
+    trained_on = f"trained on {len(trained.rows):,}, with {kinds(classifier.schema_)}"
+    source = f"rows held out{apart(order)}" if held.own else f"rows of {order.test.name if order.test else ''}"
+    write_page(
+        page,
+        f"{order.target} from {order.data.name}",
+        f"{len(held.rows):,} {source}; {trained_on}",
+        judged.audit,
+        model,
+        numbers=held.numbers,
+        places=places,
+        training=(trained.rows, Classes.of(model.classes_).encode(labels[trained.rows])),
+        feature_names=classifier.feature_names_out_,
+        table=table,
+        columns=classifier.describe(),
+        warnings=classifier.schema_.warnings,
+        point=judged.point,
+        tried=classifier.path_,
+        why=reasons(classifier, table, trained.rows),
+        learned=None if order.weights else worth(classifier, table, labels, trained.rows, places),  # these count rows
+    )
 
 
 def tell_columns(described: list[tuple[str, str, str]]) -> None:
@@ -266,11 +255,3 @@ def kinds(schema: Schema) -> str:
     counts = Counter(column.kind.value for column in schema.features)
     parts = [f"{count:,} {plural.get(kind, f'{kind}s') if count > 1 else kind}" for kind, count in counts.most_common()]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def tell_files(order: Order) -> None:
-    """Say on stderr what was written."""
-    if order.model is not None:
-        say(f"Model, fitted on the training rows: {order.model}")
-    if order.report is not None:
-        say(f"Report on the rows held out: {order.report}")

@@ -57,9 +57,10 @@ def prequential_codelength(
     class rates alone. It pays for wrong predictions and for the rows that learning takes, so that memorisation does not
     make it short.
 
-    X: (n, d), an array or a sparse matrix. y: (n,), hard labels. model: a classifier with `fit` and `predict_proba`;
-    `SoftmaxRegression()` unless given. shares: rising, the last one 1. seed: the order of the rows. Raises `ValueError`
-    for labels that do not fit, less than two classes or shares that do not rise.
+    X: (n, d), an array, a sparse matrix or, for a model that takes one, a frame. y: (n,), hard labels. model: a
+    classifier with `fit` and `predict_proba`; `SoftmaxRegression()` unless given. shares: rising, the last one 1. seed:
+    the order of the rows. Raises `ValueError` for labels that do not fit, less than two classes or shares that do not
+    rise.
 
     >>> random = np.random.default_rng(0)
     >>> X = random.normal(size=(2000, 3))
@@ -105,9 +106,9 @@ def _described(X: Array, codes: Codes, order: Codes, rows: Codes, ends: list[int
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # near the optimum is enough for a code
-            fitted = clone(model).fit(X[rows[:before]], y[:before])
+            fitted = clone(model).fit(_taken(X, rows[:before]), y[:before])
         P = np.full((end - before, q), 0.0)
-        P[:, np.asarray(fitted.classes_)] = fitted.predict_proba(X[rows[before:end]])
+        P[:, np.asarray(fitted.classes_)] = fitted.predict_proba(_taken(X, rows[before:end]))
         # What was not seen yet must stay possible: the rates of the rows so far get a part that shrinks as rows come.
         rates = (seen + 0.5) / (before + q / 2)
         P = (before * P + rates * q / 2) / (before + q / 2)
@@ -153,9 +154,10 @@ def added_information(
 
     `nats_j = mean_i (-log P_without_j(y_i | x_i)) - mean_i (-log P(y_i | x_i))`, each row by a model of the other folds
 
-    X: (n, d). y: (n,). groups: name -> columns of X that go together (the indicators of one category); every column by
-    itself unless given. model: as for `prequential_codelength`. progress: called with each name. Returns a record for
-    each group, in order. It takes (groups + 1) * n_folds fits.
+    X: (n, d), an array, a sparse matrix or, for a model that takes one, a frame. y: (n,). groups: name -> places of
+    columns of X that go together (the indicators of one category); every column by itself unless given. model: as for
+    `prequential_codelength`. progress: called with each name. Returns a record for each group, in order. It takes
+    (groups + 1) * n_folds fits.
 
     >>> random = np.random.default_rng(0)
     >>> X = random.normal(size=(500, 2))
@@ -167,7 +169,7 @@ def added_information(
     """
     classes = Classes(y)
     codes = np.asarray(classes.encode(y), dtype=np.int64)
-    groups = groups if groups is not None else {f"x{j}": [j] for j in range(X.shape[1])}
+    groups = groups if groups is not None else {name: [j] for j, name in enumerate(_names(X))}
     make = model if model is not None else SoftmaxRegression(tol=1e-5)
     fold = folds(codes, n_folds, seed)
     with_all = _held_out(X, codes, fold, make)
@@ -176,7 +178,7 @@ def added_information(
         if progress is not None:
             progress(name)
         rest = np.setdiff1d(np.arange(X.shape[1]), np.asarray(columns))
-        difference = _held_out(X[:, rest], codes, fold, make) - with_all
+        difference = _held_out(_taken(X, None, rest), codes, fold, make) - with_all
         error = float(difference.std(ddof=1) / math.sqrt(len(codes))) if len(codes) > 1 else math.inf
         found.append(Added(str(name), float(difference.mean()), error))
     return found
@@ -227,7 +229,8 @@ def _held_out(X: Array, codes: Codes, fold: Codes, model: Any) -> Floats:
         if X.shape[1] == 0:
             losses[inside] = _rates_losses(codes[rest], codes[inside])
         else:
-            losses[inside] = _losses(_fitted(model, X[rest], codes[rest]), X[inside], codes[inside])
+            fitted = _fitted(model, _taken(X, np.flatnonzero(rest)), codes[rest])
+            losses[inside] = _losses(fitted, _taken(X, np.flatnonzero(inside)), codes[inside])
     return losses
 
 
@@ -238,7 +241,7 @@ def _without(whole: Any, rest: Codes, X: Array, codes: Codes, X_new: Array, new:
     start = None
     if isinstance(whole, SoftmaxRegression):
         start = whole.classes_, whole.coef_[:, rest], whole.intercept_
-    return _losses(_fitted(whole, X[:, rest], codes, start), X_new[:, rest], new)
+    return _losses(_fitted(whole, _taken(X, None, rest), codes, start), _taken(X_new, None, rest), new)
 
 
 def _fitted(model: Any, X: Array, codes: Codes, start: tuple[Any, Array, Array] | None = None) -> Any:
@@ -251,6 +254,25 @@ def _fitted(model: Any, X: Array, codes: Codes, start: tuple[Any, Array, Array] 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return fresh.fit(X, codes)
+
+
+def _taken(X: Any, rows: Codes | None, columns: Codes | None = None) -> Any:
+    """Rows or columns, by their places, of an array, a sparse matrix or a frame."""
+    if rows is None and columns is None:
+        return X
+    places, axis = (columns, 1) if rows is None else (rows, 0)
+    if isinstance(X, np.ndarray) or not hasattr(X, "columns"):
+        return X[:, places] if axis else X[places]
+    from sklearn.utils import _safe_indexing
+
+    return _safe_indexing(X, places, axis=axis)
+
+
+def _names(X: Any) -> list[str]:
+    """The names of the columns of a frame; x0, x1 and so on for an array."""
+    if isinstance(X, np.ndarray) or not hasattr(X, "columns"):
+        return [f"x{j}" for j in range(X.shape[1])]
+    return [str(name) for name in (X.column_names if hasattr(X, "column_names") else X.columns)]
 
 
 def _rates_losses(codes: Codes, new: Codes) -> Floats:

@@ -10,8 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from softreg.deprecated import renamed_argument
 from softreg.models.calibration import labelled, probability_matrix
 from softreg.models.scaling import Codes, Floats
+from softreg.models.weights import in_bounds, sample_weights
+from softreg.probability import Classes
 from softreg.probability.labels import check_codes
 from softreg.probability.simplex import precision_of
 
@@ -35,7 +38,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
 
     If held-out and new rows are exchangeable (drawn alike), the set holds the label with probability at least `level`;
     with `empty=True` and scores without ties, with at most level + 1 / (n + 1). No model and no calibration is assumed.
-    `score`:
+    `conformity_score`:
 
         "probability"  s = -P_k: the smallest sets on average; hard rows get more misses than easy ones
         "cumulative"   s = mass of the classes above k, plus u times k's own: evener over hard and easy rows
@@ -48,7 +51,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
 
     Parameters:
         level: the promised coverage, between 0 and 1.
-        score: "probability" or "cumulative".
+        conformity_score: "probability" or "cumulative" (in earlier versions `score`, which is the method now).
         per_class: whether every class gets its own t, and with it the promise (wants some 1 / (1 - level) rows of each,
             for with less its label is in every set).
         empty: whether a set may be empty ("nothing fits"). If not, the most likely class stands in for it, so that a
@@ -74,13 +77,14 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         self,
         level: float = 0.9,
         *,
-        score: Literal["probability", "cumulative"] = "probability",
+        conformity_score: Literal["probability", "cumulative"] = "probability",
         per_class: bool = False,
         empty: bool = False,
         seed: int = 0,
+        **old: Any,
     ) -> None:
         self.level = level
-        self.score = score
+        self.conformity_score = renamed_argument("PredictionSets", old, "score", "conformity_score", conformity_score)
         self.per_class = per_class
         self.empty = empty
         self.seed = seed
@@ -94,8 +98,8 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         """
         if not 0 < self.level < 1:
             raise ValueError(f"level={self.level!r} is the promised coverage and must lie between 0 and 1.")
-        if self.score not in SCORES:
-            raise ValueError(f"score={self.score!r} is not one of {', '.join(SCORES)}.")
+        if self.conformity_score not in SCORES:
+            raise ValueError(f"conformity_score={self.conformity_score!r} is not one of {', '.join(SCORES)}.")
         self._precision = precision_of(P)
         P, known, codes = labelled(P, y, classes)
         at = np.arange(len(codes)), codes
@@ -117,7 +121,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         half = precision >= HALF
         t = self._half_thresholds if half else self.thresholds_
         near = np.minimum(TIE * np.maximum(_row_precision(P), precision), HALF)[:, None]
-        if self.score == "probability":
+        if self.conformity_score == "probability":
             near = near * np.where(np.isfinite(t), np.abs(t), 0.0)
         inside = np.asarray(self._scores(P, half) <= t + near)
         if not self.empty:
@@ -131,11 +135,29 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         order = np.argsort(-probability_matrix(P), axis=1, kind="stable")
         return [tuple(self.classes_[k] for k in line if held[k]) for line, held in zip(order, inside, strict=True)]
 
+    def score(self, P: ArrayLike, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows whose label (n,) lies in their set, weighted by `sample_weight` (n,): the coverage.
+
+        A label that is no class counts as outside. Raises `ValueError` for another number of labels than rows.
+
+        Example:
+            >>> P = np.array([[0.9, 0.1]] * 8 + [[0.4, 0.6]] * 2)
+            >>> PredictionSets(0.5).fit(P, [0] * 8 + [1] * 2).score([[0.8, 0.2], [0.9, 0.1]], [0, 1])
+            0.5
+        """
+        inside = self.predict(P)
+        codes = Classes.of(self.classes_).find(y)
+        if len(codes) != len(inside):
+            raise ValueError(f"P has {len(inside)} rows and y {len(codes)} labels; both must be one a row.")
+        covered = inside[np.arange(len(codes)), codes] & (codes >= 0)
+        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(covered)))
+        return float(np.average(covered, weights=weight))
+
     def _scores(self, P: Floats, half: bool) -> Floats:
         """How badly each class fits each row, (n, q): small is good; from P rounded to float16 where `half`."""
         if half:
             P = P.astype(np.float16).astype(np.float64)
-        if self.score == "probability":
+        if self.conformity_score == "probability":
             return -P
         order = _descending(P)
         descending = np.take_along_axis(P, order, axis=1)

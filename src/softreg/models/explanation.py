@@ -12,6 +12,9 @@ from softreg.models.estimates import as_html, as_text, number
 from softreg.models.features import features
 from softreg.rows import Array
 
+ROUNDING = 1e-12
+"""Standard deviations: a mean of standardised rows that is nearer to 0 than this is 0, up to rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -105,6 +108,9 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     of all classes changes no probability. A linear model has no interactions, so these are its Shapley values as well,
     where columns are independent.
 
+    `model` may be a `TableClassifier`, with tables as X and `baseline`: columns are then its features, a level of a
+    category each, and values are as it encodes them (numbers in standard deviations from the training mean).
+
     Raises `ValueError` for a single row without a baseline, and for X that the model would not predict.
 
     Example:
@@ -115,6 +121,10 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
         >>> np.allclose(why.baseline_log_odds + why.log_odds.sum(axis=1), -model.decision_function(X[:1]))
         True
     """
+    labels = None
+    if hasattr(model, "encode"):  # a table classifier: its regression, and the rows as this sees them
+        X, baseline = model.encode(X), None if baseline is None else model.encode(baseline)
+        model, labels = model.model_, model.classes_
     check_is_fitted(model, "coef_")
     rows = _dense(features(model, X, reset=False))
     if baseline is None:
@@ -125,11 +135,13 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
         mean = _dense(features(model, np.asarray(baseline)[None, :], reset=False))[0]
     else:
         mean = np.asarray(features(model, baseline, reset=False).mean(axis=0), dtype=np.float64).ravel()
+    if labels is not None:
+        mean = np.where(np.abs(mean) < ROUNDING, 0.0, mean)
     o = rows @ model.coef_.T + model.intercept_
     order = np.argsort(-o, axis=1, kind="stable")
     names = getattr(model, "feature_names_in_", model._column_names)
     return Explanation(
-        classes=tuple(model.classes_.tolist()),
+        classes=tuple((model.classes_ if labels is None else labels).tolist()),
         columns=tuple(f"column {j}" if names is None else str(names[j]) for j in range(rows.shape[1])),
         values=rows,
         baseline=mean,

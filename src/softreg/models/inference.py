@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ INTERCEPT = "(intercept)"
 def infer(
     model: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     sample_weight: Any = None,
     *,
     reference: Any = None,
@@ -50,6 +50,8 @@ def infer(
     `categories`: for each category that is coded as columns of zeros and ones, the names or places of its columns;
     `effects` then compares levels with each other.
 
+    `model` may be a `TableClassifier` and X its table, which has the labels where y is None: see its method `infer`.
+
     The maximum is polished by Newton steps until it is exact to about nine digits of a standard error; where it is not
     near the model's weights, these are other rows, and `ValueError` says so. It is raised as well for a model with an
     l1 part (what it chose makes the usual errors wrong), separated classes, and columns that others determine, all by
@@ -64,6 +66,11 @@ def infer(
     """
     if not 0 < level < 1:
         raise ValueError(f"level={spell(level)} must lie between 0 and 1, as 0.95 does.")
+    if hasattr(model, "encode"):  # a table classifier encodes the table itself
+        if len(categories):
+            raise ValueError("categories belong to a matrix X; a TableClassifier knows those of its table.")
+        asked = {"reference": reference, "errors": errors, "clusters": clusters, "level": level}
+        return cast(Inference, model.infer(X, y=y, sample_weight=sample_weight, **asked))
     model = getattr(model, "best_estimator_", model)  # of a search, such as SoftmaxRegressionCV, the chosen model
     fitted = Fitted.of(model, X, y, sample_weight, clusters)
     kind = errors or ("robust" if clusters is not None or model.class_weight is not None else "model")

@@ -44,6 +44,8 @@ class Bootstrap:
     coef: Array
     intercept: Array
     gap: Array
+    table: Any = None
+    """The `TableClassifier` whose regression was resampled: rows are then tables."""
 
     def __len__(self) -> int:
         return len(self.coef)
@@ -62,7 +64,7 @@ class Bootstrap:
 
     def proba_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper ends (n, q) of the interval that holds the share `level` of the resampled probabilities."""
-        X = features(self.model, X, reset=False)
+        X = features(self.model, X if self.table is None else self.table.encode(X), reset=False)
         W, b = np.moveaxis(self.coef, 1, 2), self.intercept  # (B, d, q), (B, q)
         ends = []
         for a in range(0, X.shape[0], RUN):
@@ -81,9 +83,9 @@ def _interval(values: Array, level: float) -> tuple[Array, Array]:
 
 
 def bootstrap(
-    model: Predictor,
+    model: Predictor | Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     n_resamples: int = 200,
     *,
     sample_weight: Any = None,
@@ -97,7 +99,8 @@ def bootstrap(
     gives the same distribution as the row given four times. Class weights "balanced" are computed on each resample.
 
     model: fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
-    each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to.
+    each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to. Or
+    a `TableClassifier` and its table X, which has the labels where y is None; its encoding is kept as it is.
     Resamples that lose a class are drawn again, so very rare classes look surer than they are. Returns a `Bootstrap`.
     Raises `ValueError` for labels that are no classes of the model, for a class without rows, and for sample weights
     that are no counts (see above); warns with `ConvergenceWarning` where resamples have not converged.
@@ -112,6 +115,10 @@ def bootstrap(
 
     Source: Efron, "Bootstrap methods: another look at the jackknife" (1979).
     """
+    table = model if hasattr(model, "encode") else None
+    if table is not None:
+        X, y, sample_weight = _of_table(table, X, y, sample_weight)
+        model = table.model_
     regression = _regression(model)
     if isinstance(n_resamples, bool) or not isinstance(n_resamples, (int, np.integer)) or n_resamples < 1:
         raise ValueError(f"n_resamples={n_resamples!r} must be a whole number of at least 1.")
@@ -133,7 +140,17 @@ def bootstrap(
         fits += _fit(regression, X, labels, V, getattr(model, "relaxed_", 1.0))
     _warn(fits, regression.tol)
     coef = np.stack([f.W.T for f in fits])
-    return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]))
+    return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]), table)
+
+
+def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray[Any], Any]:
+    """Features, labels and weights of the rows of a table that its classifier was fitted to: not those left out."""
+    X, labels = table.encode(data), table.label_texts(data, y)
+    used = labels != ""
+    if used.all():
+        return X, labels, sample_weight
+    weight = None if sample_weight is None else sample_weights(sample_weight, len(labels))[used]
+    return X[np.flatnonzero(used)], labels[used], weight
 
 
 def _regression(model: Any) -> SoftmaxRegression:
@@ -141,7 +158,8 @@ def _regression(model: Any) -> SoftmaxRegression:
         return model.best_estimator_
     if not isinstance(model, SoftmaxRegression):
         raise ValueError(
-            f"bootstrap resamples a SoftmaxRegression or SoftmaxRegressionCV, not a {type(model).__name__}."
+            "bootstrap resamples a SoftmaxRegression, SoftmaxRegressionCV or TableClassifier, not a "
+            f"{type(model).__name__}."
         )
     check_is_fitted(model, "coef_")
     return model

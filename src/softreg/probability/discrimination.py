@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability.labels import check_codes
 from softreg.probability.resampling import Interval
-from softreg.probability.scores import check_weights
+from softreg.probability.scores import unit_weights
 from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-LEAST_ROWS = 2
-"""Rows of a class, and of other classes, that an interval needs at least."""
 MOST_CORRELATED = 20_000_000
 """Rows times classes up to which the correlations of the areas of classes are computed; beyond, they are taken as 1."""
 TAIL, Z = 0.975, 1.959964
@@ -53,8 +51,7 @@ def mean_auc_interval(
     Weights enter by Kish's effective numbers of rows.
 
     P: (n, q). codes: (n,). sample_weight: (n,). groups: (n,), equal values mark rows that depend on each other. Raises
-    as `mean_auc` does. Returns (nan, nan, nan) where no class has an area, and 0 to 1 as the interval where a class has
-    fewer than two rows, or fewer than two rows of other classes.
+    as `mean_auc` does. Returns (nan, nan, nan) where no class has an area.
 
     >>> print(mean_auc_interval([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10, [0] * 10 + [1] * 10))
     1 (0.8002 to 1)
@@ -67,13 +64,15 @@ def mean_auc_interval(
 
     probabilities, y, weight = _checked(P, codes, sample_weight)
     group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    areas = [_area(*part) for part in _parts(probabilities, y, weight)]
+    mean, areas = np.zeros(len(y)), list[_Area]()
+    kept = probabilities.size <= MOST_CORRELATED
+    for part in _parts(probabilities, y, weight):
+        area = _area(*part)
+        mean += area.influence
+        areas.append(area if kept else replace(area, influence=mean[:0]))
     if not areas:
         return Interval(float("nan"), float("nan"), float("nan"))
-    value = float(np.mean([area.value for area in areas]))
-    if min(min(area.counts) for area in areas) < LEAST_ROWS:
-        return Interval(value, 0.0, 1.0)
-    mean = np.mean([area.influence for area in areas], axis=0)
+    value, mean = float(np.mean([area.value for area in areas])), mean / len(areas)
     single, freedom = float(mean @ mean), _freedom(areas)
     variance = single
     if group is not None:
@@ -91,11 +90,15 @@ def mean_auc_interval(
 
 @dataclass(frozen=True, eq=False)
 class _Area:
-    """Area of one class, effective `counts` of rows of it and of others, and the influence (n,) of each row on it."""
+    """Area of one class, effective `counts` of rows of it and of others, and the influence (n,) of each row on it.
+
+    `variance` is the sum of its squares; where it takes too much memory, the influence itself is not kept.
+    """
 
     value: float
     counts: tuple[float, float]
     influence: Floats
+    variance: float
 
 
 def _checked(
@@ -107,7 +110,7 @@ def _checked(
     y = np.asarray(check_codes(codes, probabilities.shape[1], "codes"), dtype=np.int64)
     if y.shape != (len(probabilities),):
         raise ValueError(f"codes must hold one code for each of {len(probabilities)} rows; seen: shape {y.shape}.")
-    return probabilities, y, None if sample_weight is None else check_weights(sample_weight, y.shape)
+    return probabilities, y, None if sample_weight is None else unit_weights(sample_weight, y.shape)
 
 
 def _parts(
@@ -132,12 +135,12 @@ def _area(scores: NDArray[np.floating], happened: Flags, w: Floats) -> _Area:
     counts = tuple(float(w[part].sum() ** 2 / (w[part] @ w[part])) for part in (happened, ~happened))
     factor = [np.sqrt(count / (count - 1)) if count > 1 else 1.0 for count in counts]
     influence = w * (placed - area) * np.where(happened, factor[0] / m, factor[1] / n)
-    return _Area(area, (counts[0], counts[1]), influence)
+    return _Area(area, (counts[0], counts[1]), influence, float(influence @ influence))
 
 
 def _freedom(areas: list[_Area]) -> float:
     """Satterthwaite's degrees of freedom of the mean of the areas."""
-    variances = np.array([area.influence @ area.influence for area in areas])
+    variances = np.array([area.variance for area in areas])
     own = np.array([max(min(area.counts) - 1, 1) for area in areas])
     if not variances.any():
         return float(own.min())
@@ -147,7 +150,7 @@ def _freedom(areas: list[_Area]) -> float:
 def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
     """How far the ends of Newcombe's interval lie below and above the mean of the areas."""
     ends = [_newcombe(area.value, *(count / inflation for count in area.counts)) for area in areas]
-    if len(areas) * len(areas[0].influence) <= MOST_CORRELATED:
+    if len(areas[0].influence):
         G = np.array([area.influence for area in areas])
         size = np.sqrt((G**2).sum(axis=1))
         r = np.divide(G @ G.T, np.outer(size, size), out=np.eye(len(areas)), where=np.outer(size, size) > 0)

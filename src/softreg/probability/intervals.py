@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.probability.decision import most_likely
 from softreg.probability.labels import check_codes
 from softreg.probability.resampling import Interval
-from softreg.probability.scores import check_weights
+from softreg.probability.scores import unit_weights
 from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
@@ -134,7 +134,7 @@ def score_interval(
     y = np.asarray(check_codes(codes, P.shape[1], "codes"), dtype=np.int64)
     if y.shape != (len(P),):
         raise ValueError(f"codes must hold one code for each of {len(P)} rows; seen: shape {y.shape}.")
-    w = None if sample_weight is None else check_weights(sample_weight, y.shape)
+    w = None if sample_weight is None else unit_weights(sample_weight, y.shape)
     if w is not None:
         kept = w > 0  # rows of the weight 0 are left out, an infinite score among them
         S, P, y, w = S[kept], P[kept], y[kept], w[kept] / w[kept].mean()

@@ -13,6 +13,7 @@ from softreg.probability.decision import least_expected_cost, most_likely
 from softreg.probability.intervals import score_interval
 from softreg.probability.labels import check_codes
 from softreg.probability.resampling import Interval
+from softreg.probability.scores import unit_weights
 from softreg.probability.simplex import check_probabilities
 
 
@@ -46,7 +47,9 @@ class OperatingPoint:
 
 
 @takes_old_arguments
-def operating_point(P: ArrayLike, codes: ArrayLike, cost: ArrayLike) -> OperatingPoint:
+def operating_point(
+    P: ArrayLike, codes: ArrayLike, cost: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> OperatingPoint:
     """Decide each row at its least expected cost and say what that costs, beside deciding without probabilities.
 
     `decision_i = argmin_j sum_k P_ik cost_kj`, `paid = (1/n) sum_i cost[y_i, decision_i]`
@@ -55,8 +58,9 @@ def operating_point(P: ArrayLike, codes: ArrayLike, cost: ArrayLike) -> Operatin
     `t = (c01 - c00) / (c01 - c00 + c10 - c11)`.
 
     P: (n, q). codes: (n,) in 0..q-1. cost: (q, k), `cost[true, decided]`, finite, in any unit. The interval of `paid`
-    is that of `score_interval`. Where `paid` lies far above `expected`, the probabilities are not calibrated. Raises
-    `ValueError` for rows that are no distributions, codes or costs that do not fit, and no rows.
+    is that of `score_interval`. `sample_weight` (n,) makes costs weighted means; rows are counted once. Where `paid`
+    lies far above `expected`, the probabilities are not calibrated. Raises `ValueError` for rows that are no
+    distributions, codes or costs that do not fit, and no rows.
 
     >>> point = operating_point([[0.9, 0.1], [0.5, 0.5]], [0, 1], [[0, 1], [4, 0]])
     >>> point.threshold, point.decided.tolist(), point.expected, point.paid.value, point.constant_cost
@@ -73,15 +77,16 @@ def operating_point(P: ArrayLike, codes: ArrayLike, cost: ArrayLike) -> Operatin
     decided, promised = np.asarray(least_expected_cost(P, cost)), costs_of_decisions(P, cost)
     costs = np.asarray(cost, dtype=np.float64)
     q, k = costs.shape
-    constant = np.bincount(y, minlength=q) @ costs / len(y)
+    w = np.ones(len(y)) if sample_weight is None else unit_weights(sample_weight, y.shape)
+    constant = np.bincount(y, w, minlength=q) @ costs / w.sum()
     return OperatingPoint(
         decided=np.bincount(decided, minlength=k),
         table=np.bincount(y * k + decided, minlength=q * k).reshape(q, k),
-        expected=float(np.take_along_axis(promised, decided[:, None], axis=1).mean(dtype=np.float64)),
-        paid=score_interval(costs[:, decided].T, P, y),
+        expected=float(w @ np.take_along_axis(promised, decided[:, None], axis=1)[:, 0] / w.sum()),
+        paid=score_interval(costs[:, decided].T, P, y, sample_weight=None if sample_weight is None else w),
         constant=int(np.argmin(constant)),
         constant_cost=float(constant.min()),
-        most_likely_cost=float(costs[y, np.asarray(most_likely(P))].mean()) if k == q else None,
+        most_likely_cost=float(w @ costs[y, np.asarray(most_likely(P))] / w.sum()) if k == q else None,
         threshold=_threshold(costs),
     )
 

@@ -139,6 +139,16 @@ cannot be negative.
     return w
 
 
+def unit_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Checked row weights, divided by the largest: a common factor changes no weighted mean, and no sum overflows.
+
+    >>> unit_weights([1e308, 5e307], (2,)).tolist()
+    [1.0, 0.5]
+    """
+    w = check_weights(sample_weight, shape)
+    return np.asarray(w / w.max())
+
+
 def _pair(P: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Predictions, and labels as probabilities, in one shape."""
     P = check_probabilities(P)

@@ -170,6 +170,12 @@ def assumptions(audit: Audit) -> list[str]:
         )
     else:
         said.append("The test and all intervals assume new rows that are independent of each other.")
+    if audit.weights is not None:
+        said.append(
+            "Rows have weights: losses, accuracy and areas are weighted means, with intervals for the "
+            f"{audit.effective_rows:,.0f} rows of equal weight that they are worth; the test of calibration, "
+            "reliability and the confusion matrix count each row once."
+        )
     if trust.fitted:
         said.append(
             "But the mean probability of every class equals its share of these rows, as on the rows that a model was "

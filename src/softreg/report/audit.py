@@ -22,7 +22,7 @@ from softreg.probability import (
     surprisal,
 )
 from softreg.probability.labels import codes_among
-from softreg.probability.scores import check_weights, weighted_mean
+from softreg.probability.scores import unit_weights, weighted_mean
 from softreg.report.reliability import Reliability, reliability_curve
 from softreg.report.trust import MOST_RANKED, Ranking, Trust, ranking, trust
 
@@ -172,10 +172,9 @@ def audit(
     """
     P, codes, names = check_probabilities(P), codes_among(codes, classes), tuple(str(label) for label in classes)
     codes, (n, q) = _checked_codes(P, codes, names), P.shape
-    w = None if sample_weight is None else check_weights(sample_weight, (n,))
+    w = None if sample_weight is None else unit_weights(sample_weight, (n,))
     held_out_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()
     rates = held_out_rates if class_rates is None else _checked_rates(class_rates, q)
-    loss, entropy = float(log_loss(P, codes, w)), float(cross_entropy(held_out_rates, rates))
     predicted, majority = np.asarray(most_likely(P), dtype=np.int64), int(np.argmax(rates))
     confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
     given = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
@@ -183,15 +182,9 @@ def audit(
     return Audit(
         rows=n,
         classes=names,
-        log_loss=loss,
-        log_loss_bits=float(log_loss(P, codes, w, unit="bit")),
-        label_entropy=entropy,
-        label_entropy_bits=float(cross_entropy(held_out_rates, rates, unit="bit")),
-        skill=_skill(loss, entropy),
-        accuracy=float(accuracy(P, codes, w)),
+        **_scores(P, codes, w, (held_out_rates, rates)),
         majority=names[majority],
         majority_accuracy=float(held_out_rates[majority]),
-        brier=float(brier(P, codes, w)),
         confusion=confusion,
         per_class=_per_class(names, confusion, P, held_out_rates, w),
         reliability=_reliability(P, codes, predicted, names, bins),
@@ -207,6 +200,22 @@ def audit(
         groups=None if groups is None else _checked_groups(groups, n),
         weights=w,
     )
+
+
+def _scores(
+    P: NDArray[np.floating], codes: Codes, w: Floats | None, rates: tuple[Floats, NDArray[np.floating]]
+) -> dict[str, float]:
+    """Losses, skill, accuracy and Brier score by their names; `rates` (q,) of the rows and of the baseline."""
+    loss, entropy = float(log_loss(P, codes, w)), float(cross_entropy(*rates))
+    return {
+        "log_loss": loss,
+        "log_loss_bits": float(log_loss(P, codes, w, unit="bit")),
+        "label_entropy": entropy,
+        "label_entropy_bits": float(cross_entropy(*rates, unit="bit")),
+        "skill": _skill(loss, entropy),
+        "accuracy": float(accuracy(P, codes, w)),
+        "brier": float(brier(P, codes, w)),
+    }
 
 
 def _top_k(P: NDArray[np.floating], codes: Codes, w: Floats | None) -> tuple[float, ...]:

@@ -26,7 +26,7 @@ def is_array(data: Any) -> bool:
     """
     if isinstance(data, (list, tuple)):
         return bool(data) and isinstance(data[0], (list, tuple, np.ndarray, int, float))
-    if isinstance(data, (pa.Table, pa.RecordBatch)) or hasattr(data, "__dataframe__") or hasattr(data, "columns"):
+    if isinstance(data, (pa.Table, pa.RecordBatch)) or hasattr(data, "__dataframe__") or hasattr(type(data), "columns"):
         return False
     return _is_sparse(data) or hasattr(data, "__array__")
 
@@ -78,6 +78,7 @@ def column_of(values: NDArray[Any], name: str) -> pa.Array:
     """
     mask = np.ma.getmaskarray(values) if np.ma.isMA(values) else None
     plain = np.asarray(values)
+    plain = plain.astype(object) if plain.dtype.kind == "T" else plain  # NumPy's own strings of any length
     try:
         if plain.dtype.kind in "Mm":
             unit = np.datetime_data(plain.dtype)[0]

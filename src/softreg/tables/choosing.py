@@ -38,8 +38,6 @@ SLIGHT = 0.1
 """Standard errors that the last half power of ten must have gained to be followed by another."""
 ROUGH = 1e-4
 """Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
-UNPENALISED = (None, "firth")
-"""Penalties without a strength."""
 STRENGTH = 1e-4
 """What a table gets that is too small for folds."""
 
@@ -94,21 +92,27 @@ class Choice:
             warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
             splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
             found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
-        return _without_single(found, y)
+        return _without_single(found, y, apart=self.groups is not None)
 
 
 def _without_single(
-    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]
+    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_], *, apart: bool
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """The folds with test rows, where a class of a single row is trained on in all of them, and judged in none."""
+    """The folds with test rows, where a class of a single row is judged in none of them.
+
+    It is trained on in all of them, unless rows of its group have to stay `apart` from those that train.
+    """
     _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
     single = np.flatnonzero(counts[place] == 1)
     if len(single):
-        folds = [(np.union1d(train, single), np.setdiff1d(test, single)) for train, test in folds]
+        more = single[:0] if apart else single
+        folds = [(np.union1d(train, more), np.setdiff1d(test, single)) for train, test in folds]
     return [(train, test) for train, test in folds if len(test)]
 
 
-def _usable(folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_]) -> Any:
+def _usable(
+    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]], y: NDArray[np.str_]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """The folds whose training rows hold two classes, and whose test rows hold one of these."""
     found = [
         (train, test)
@@ -139,8 +143,6 @@ def fit_model(
 
     With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
     """
-    if settings["penalty"] in UNPENALISED and settings["strength"] == "auto":
-        settings = {**settings, "strength": 0.0}  # there is none to choose
     if settings["strength"] != "auto":
         return fit_at(settings, X, y, names, checkpoint, weight), None
     found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)

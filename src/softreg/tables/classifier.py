@@ -34,21 +34,47 @@ from softreg.tables.weighted_encoding import weighted_encoder
 class TableClassifier(TableEstimator):
     """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
 
-    Parameters: `target`, the name of the column of labels; `drop`, columns to leave out; `text`, `category`, `number`
-    and `date`, columns that are to be taken for that, whatever they look like; the others are those
-    of `softreg.SoftmaxRegression` and mean the same. `strength="auto"` lets cross-validation choose it, as
-    `softreg.SoftmaxRegressionCV` does, with shuffled, stratified `folds` of the training rows (at most five where None)
-    and its `rule`, "min" or "1se"; a callable `verbose` then receives a `PathPoint` for each strength, and
-    `softreg.optimize.Progress` records of a fit in batches. `groups` names a column whose equal values are rows that
-    belong together, as those of one person: no fold tears them apart, and the column is no feature.
+    It is a scikit-learn classifier for tables: `fit(X, y)`, `score`, `clone`, `cross_val_score`, `GridSearchCV` and
+    pipelines work with frames of pandas and polars, Arrow tables and arrays. A table with its labels in a column, also
+    as a file, needs no y: `TableClassifier("buys").fit("customers.csv")`.
 
-    Columns are named by text; of a frame whose columns are numbered, numbers are names as well.
+    Parameters:
+        target: the name of the column of labels; None where `fit` receives labels or the name.
+        drop: columns to leave out.
+        text, category, number, date: columns that are to be taken for that, whatever they look like. Text in a typed
+            table that reads like numbers, as "12" in a data frame, is a number only if `number` names it; text of a
+            CSV file has no type, so there it is one.
+        features: the only columns to use; all that are not left out where None. A target named in `category` is taken
+            for classes, however many different values it has.
+        groups: a column whose equal values are rows that belong together, as those of one person: no fold separates
+            them, and the column is no feature.
+        time: a column of dates or numbers. The folds of the choice of the strength train on the past and are judged on
+            what follows (an expanding window; rows of equal times stay together). The column is no feature unless
+            `features`, `date` or `number` names it.
+        missing_target: "drop" leaves rows without a label out, which a `TableNote` says; "error" refuses them. Labels y
+            that are given beside the features have to be there.
+        rare: what is done with classes of a single row: "keep" trains on the row, "drop" leaves it out, "pool" merges
+            all such classes into one, and "error" refuses them.
+        strength: of the penalty, >= 0, or "auto": cross-validation chooses it, as `softreg.SoftmaxRegressionCV` does.
+            That takes ten to twenty times as long as a fit at a given strength, and `cross_val_score` and
+            `GridSearchCV` choose again in each of their folds: give a number there where time matters. Without a
+            penalty, or with "firth", there is nothing to choose.
+        folds, rule: of that choice: shuffled, stratified folds of the training rows (at most five where None), and
+            "min", the best held-out score, or "1se", the strongest penalty within one standard error of it.
+        scoring: the score of that choice, as of `softreg.SoftmaxRegressionCV`.
+        penalty, l1_ratio, class_weight, tol, max_iter, random_state: as of `softreg.SoftmaxRegression`.
+        verbose: as there; a callable receives a `PathPoint` for each strength tried, and `softreg.optimize.Progress`
+            records of a fit in batches.
 
-    After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
-    `SoftmaxRegression`, whose classes are text), `classes_` (q,) the labels, sorted, in the type that they have in the
-    table (integers, booleans, floats, decimals, and dates and timestamps as datetime64; anything else is text),
-    `feature_names_out_` (d,) names of the columns of X, `path_` the strengths tried (None where the strength was
-    given).
+    Columns are named by text; of a frame whose columns are numbered, and of an array, numbers are names as well.
+
+    After fit:
+        schema_ (what each column was taken for, and why), encoder_, model_ (the fitted `SoftmaxRegression`, whose
+        classes are text), classes_ (q,) the labels, sorted, as they were given: integers, booleans, floats, decimals,
+        text, and dates and timestamps as datetime64; of labels y in the dtype of y. Labels in a CSV file are integers,
+        floats or booleans where all of them are written as such. feature_names_out_ (d,) names of the columns of the
+        encoded matrix, n_features_in_ and feature_names_in_ those of the table without the target, path_ the
+        strengths tried (None where the strength was given).
 
     Example:
         >>> import pyarrow as pa
@@ -85,13 +111,9 @@ class TableClassifier(TableEstimator):
     ) -> None:
         self.target = target
         self.drop = drop
-        self.text = text
-        self.category = category
-        self.number = number
-        self.date = date
+        self.text, self.category, self.number, self.date = text, category, number, date
         self.features = features
-        self.groups = groups
-        self.time = time
+        self.groups, self.time = groups, time
         self.missing_target = missing_target
         self.rare = rare
         self.folds = folds
@@ -195,8 +217,9 @@ class TableClassifier(TableEstimator):
     ) -> TableClassifier:
         for name in ("groups", "time"):
             if getattr(self, name) is not None:
+                need = "needs" if name == "time" else "need"
                 raise TableError(
-                    f"{name} needs all rows in memory, and this table is read in batches; use memory='high'."
+                    f"{name} {need} all rows in memory, and this table is read in batches; use memory='high'."
                 )
         drop = self._dropped(found.source.names, found.target, found.weights)
         schema, encoder, model, path = fit_in_batches(
@@ -208,6 +231,10 @@ class TableClassifier(TableEstimator):
     def _settings(self, classes: list[str]) -> dict[str, Any]:
         """The parameters of the regression, with class weights by the text of the labels."""
         settings = {name: getattr(self, name) for name in REGRESSION}
+        if isinstance(self.strength, str) and self.strength != "auto":
+            raise TableError(f"strength is {self.strength!r}; expected a number of at least 0, or 'auto'.")
+        if self.penalty in (None, "firth") and isinstance(self.strength, str):  # there is no strength to choose
+            settings["strength"] = 0.0
         return {**settings, "class_weight": label_types.weights_by_name(self.class_weight, classes)}
 
     def _finish(

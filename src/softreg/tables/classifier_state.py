@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from numpy.typing import NDArray
@@ -41,13 +42,14 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         "asked": {name: kind.value for name, kind in model._asked().items()},
         "model": regression,
         "labels": model.label_type_,
+        "label_dtype": label_types.dtype_name(model.classes_, model.label_type_),
         "choice": {
             **{name: getattr(model, name) for name in CHOICE},
             **{name: model._name(name) for name in ("groups", "time")},
             "scoring": describe(model.scoring),
             "features": None if model.features is None else list(column_names(model.features)),
         },
-        "pooled": {"labels": list(model.rare_.labels), "pool": model.rare_.pool} if model.rare_.how == "pool" else None,
+        "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_state(model.path_),
     }
     return {MODEL + name: array for name, array in arrays.items()}, state
@@ -77,7 +79,8 @@ def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str
     kept["features"] = None if features is None else tuple(features)
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
     self.schema_, self.encoder_, self.path_ = schema, encoder, path
-    pooled = metadata.get("pooled")
-    self.rare_ = NO_RARE if not pooled else RareClasses(tuple(pooled["labels"]), "pool", str(pooled["pool"]))
-    self._take_model(model, str(metadata.get("labels", label_types.TEXT)))  # labels were text in earlier versions
+    rare = metadata.get("rare")
+    self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
+    kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions
+    self._take_model(model, kind, label_types.dtype_named(metadata.get("label_dtype")))
     return self

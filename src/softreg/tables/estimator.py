@@ -26,7 +26,7 @@ from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.schema import Schema
 from softreg.tables.target import labels
-from softreg.tables.training_table import codes_of_labels
+from softreg.tables.training_table import codes_of_labels, with_labels
 from softreg.tables.unseen import UnseenLevels
 
 
@@ -58,6 +58,8 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
     rare_: RareClasses = NO_RARE
+    n_features_in_: int
+    n_iter_: int
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
         """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
@@ -134,33 +136,61 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def infer(
-        self, data: Any, rows: ArrayLike | None = None, *, reference: Any = None, errors: str | None = None
+        self,
+        data: Any,
+        rows: ArrayLike | None = None,
+        *,
+        y: Any = None,
+        sample_weight: Any = None,
+        reference: Any = None,
+        errors: str | None = None,
+        clusters: Any = None,
+        level: float = 0.95,
     ) -> Inference:
         """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
 
         Features are those of `feature_names_out_`: numbers in standard deviations, a category's levels one by one. The
         levels of a category are told apart by the penalty alone, so what to look at are `effects()`; for tests of
-        columns in their own units there is `table_statistics`. `reference`, `errors` as in `softreg.infer`. Raises
-        `ValueError` for other rows, and for a model without a penalty, whose levels the rows do not determine.
+        columns in their own units there is `table_statistics`. The labels are y (n,), or the column of the target where
+        y is None. `sample_weight` and `clusters` (n,), one for each row of the table, `reference`, `errors` and `level`
+        as in `softreg.infer`. Raises `ValueError` for other rows, and for a model without a penalty, whose levels the
+        rows do not determine.
         """
-        self._check_fitted()
-        table = as_table(data)
+        table = self._table(data)
         chosen = row_numbers(rows, table.num_rows)
-        classes = self.model_.classes_.tolist()
-        codes = pooled_labels(table, self.schema_.target, classes, self.rare_, self.missing_target)
-        left_out = self.rare_.labels if self.rare_.how == "drop" else ()
-        used = codes != UNLABELLED
-        y = self.model_.classes_[codes]
-        if (codes[used] < 0).any():
-            y = labels(table.filter(pa.array(used)), self.schema_.target)
-            y = np.append(y, "")[np.where(used, np.cumsum(used) - 1, -1)]
-            used &= ~np.isin(y, left_out)
-        if not used.all():
+        texts = self.label_texts(table, y)
+        used = texts != ""
+        if not used.all():  # rows that the fit left out
             chosen = np.flatnonzero(used) if chosen is None else chosen[used[chosen]]
+        places: Any = slice(None) if chosen is None else chosen
+        y = texts[places]
+        weight = None if sample_weight is None else sample_weights(sample_weight, table.num_rows)[places]
+        cluster = None if clusters is None else np.asarray(clusters)[places]
         X = self.encoder_.transform(table, chosen)
-        against = None if reference is None else label_types.class_name(reference, classes)
-        found = infer(self.model_, X, y if chosen is None else y[chosen], reference=against, errors=errors)
+        against = None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
+        asked: dict[str, Any] = {"reference": against, "errors": errors, "clusters": cluster, "level": level}
+        found = infer(self.model_, X, y, weight, **asked)
         return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
+
+    def label_texts(self, data: Any, y: Any = None) -> NDArray[np.str_]:
+        """The labels (n,) as the text that they have in `model_.classes_`: those of y, or of the target in the table.
+
+        A label that is no class keeps its own text; "" stands for a row that the fit left out, as it has no label or
+        that of a rare class. Raises `TableError` where there are no labels.
+        """
+        table, target = self._table(data), self.schema_.target
+        if y is not None:
+            table = with_labels(table, y, target)[0]
+        elif target not in table.column_names:
+            raise TableError(f"There are no labels: pass y, or a table with the column {target!r}.")
+        missing = "error" if y is not None else self.missing_target
+        codes = pooled_labels(table, target, self.model_.classes_.tolist(), self.rare_, missing)
+        texts = np.append(self.model_.classes_, "")[np.where(codes < 0, len(self.model_.classes_), codes)]
+        strange = codes == -1
+        if strange.any():
+            texts = texts.astype(object)
+            texts[strange] = labels(table.filter(pa.array(strange)), target)
+        return np.asarray(texts, dtype=np.str_)
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
@@ -174,29 +204,8 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
         return tags
 
-    @property
-    def n_features_in_(self) -> int:
-        """How many columns X had: all of the table but the target, those that are no features among them."""
-        return len(self._columns_in())
-
-    @property
-    def feature_names_in_(self) -> NDArray[Any]:
-        """The names of these columns (n_features_in_,); there is no such attribute where they are numbered."""
-        names = self._columns_in()
-        if names == [str(place) for place in range(len(names))]:
-            raise AttributeError("The columns that this TableClassifier was fitted to have numbers, not names.")
-        return np.array(names, dtype=object)
-
-    @property
-    def n_iter_(self) -> int:
-        """Iterations of the solver in the final fit."""
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError("This TableClassifier is not fitted yet.")
-        return int(self.model_.n_iter_)
-
     def _columns_in(self) -> list[str]:
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError("This TableClassifier is not fitted yet, so it has seen no columns.")
+        """The columns of training without the target, those that are no features among them."""
         return [column.name for column in self.schema_.columns if column.name != self.schema_.target]
 
     def _table(self, data: Any) -> pa.Table:
@@ -219,8 +228,15 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
         self.classes_ = label_types.in_dtype(label_types.typed_labels(model.classes_, kind), dtype)
-        self.model_, self.label_type_ = model, kind
+        self.model_, self.label_type_, self.n_iter_ = model, kind, int(model.n_iter_)
+        names = self._columns_in()
+        self.n_features_in_ = len(names)
+        if names != [str(place) for place in range(len(names))]:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        else:  # columns with numbers have no names for scikit-learn; a fit before may have left some
+            self.__dict__.pop("feature_names_in_", None)
         self.feature_names_out_ = self.encoder_.feature_names_out
+        model._column_names = np.array(self.feature_names_out_, dtype=object)
 
 
 def warn(messages: Sequence[str]) -> None:
@@ -229,4 +245,4 @@ def warn(messages: Sequence[str]) -> None:
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "softreg":
         frame, level = frame.f_back, level + 1
     for message in messages:
-        warnings.warn(message, TableWarning, stacklevel=level - 1)
+        warnings.warn(message, TableWarning, stacklevel=level)

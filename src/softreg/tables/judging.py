@@ -27,7 +27,7 @@ from softreg.tables.infer_numbers import infer_numbers
 from softreg.tables.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
 from softreg.tables.level_hints import ID_NAME, alike, like_subjects
 from softreg.tables.missing_values import MISSING_SPELLINGS, means_missing
-from softreg.tables.number_columns import TextRules, formatted, number_column, zero_padded
+from softreg.tables.number_columns import TextRules, formatted, number_column, reads_like_numbers, zero_padded
 from softreg.tables.values import levels_of
 from softreg.tables.verdicts import (
     category,
@@ -171,7 +171,7 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rule
                 return _dates_of(name, cells, rows)
         if rules.typed:
             text = infer_numbers(levels, rules.decimal)
-            if text.ok.all() and text.known.any() and not zero_padded(levels):
+            if reads_like_numbers(text, counts[seen]) and not zero_padded(levels):
                 found = _judge_category(name, levels, counts[seen], missing, "")
                 return _text_of_numbers(found, levels[int(np.argmax(text.known))])
         else:

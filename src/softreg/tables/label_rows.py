@@ -146,6 +146,8 @@ class LabelledRows:
         The classes of a single row.
     target : str
         The column of labels.
+    sure : bool
+        Whether the values are known to be classes.
     """
 
     y: NDArray[np.str_]
@@ -153,6 +155,7 @@ class LabelledRows:
     unlabelled: NDArray[np.int64]
     rare: RareClasses
     target: str
+    sure: bool = False
 
     def rows(self, chosen: NDArray[np.int64] | None = None) -> NDArray[np.int64] | None:
         """The numbers of the rows that are used, among those chosen; None where these are all rows of the table."""
@@ -163,7 +166,8 @@ class LabelledRows:
     def notes(self, numbers: NDArray[np.int64] | None = None) -> list[str]:
         """What was left out or merged, in sentences; `numbers` (n,) are those of the rows in the input, from 1."""
         labels = np.unique(self.y[self.used]).tolist()
-        found = [self.rare.note, similar_labels(labels, self.target), many_numbers(labels, self.target)]
+        many = "" if self.sure else many_numbers(labels, self.target)
+        found = [self.rare.note, similar_labels(labels, self.target), many]
         if len(self.unlabelled):
             at = self.unlabelled + 1 if numbers is None else numbers[self.unlabelled]
             found.insert(0, unlabelled_note(len(at), len(self.y), at.tolist(), self.target))
@@ -226,7 +230,7 @@ def labelled_rows(
     merged = rare.merged(names)
     y = np.array([*(merged.get(name, "") for name in names), ""], dtype=np.str_)[codes]
     used = np.array([*(name in merged for name in names), False])[codes]
-    return LabelledRows(y, used, np.flatnonzero(unlabelled), rare, target)
+    return LabelledRows(y, used, np.flatnonzero(unlabelled), rare, target, sure)
 
 
 def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool = False) -> None:
@@ -293,22 +297,23 @@ def many_numbers(labels: Sequence[str], target: str) -> str:
 
 
 def pooled_labels(
-    table: pa.Table, target: str, classes: Sequence[str], rare: RareClasses | None = None, missing: str = "error"
+    table: pa.Table, target: str, classes: Sequence[str], rare: RareClasses = NO_RARE, missing: str = "error"
 ) -> NDArray[np.int64]:
     """The class of each row (n,) of a table: its place among `classes`, -1 for an unknown label, -2 for none.
 
-    Labels that were merged into one class when a model was trained, `rare`, are of that class. Otherwise as
-    `softreg.tables.target.known_labels`.
+    Labels that were merged into one class when a model was trained, `rare`, are of that class, and those that were left
+    out then are like none. Otherwise as `softreg.tables.target.known_labels`.
 
     Example:
         >>> table = pa.table({"y": ["a", "c", "z", None]})
         >>> pooled_labels(table, "y", ["a", "other"], RareClasses(("c",), "pool", "other"), missing="drop").tolist()
         [0, 1, -1, -2]
     """
-    pooled = rare.labels if rare is not None and rare.how == "pool" else ()
+    others = () if rare.how == "keep" else rare.labels
     values, codes = coded_labels(table, target, missing=missing)
     typed = label_type(table.schema.field(target).type) != "text"
-    found: Any = Known([*classes, *pooled]).find(text_array(values), typed=typed)
-    if pooled and rare is not None:
-        found = np.where(found >= len(classes), list(classes).index(rare.pool), found)
+    found: Any = Known([*classes, *others]).find(text_array(values), typed=typed)
+    if others:
+        own = list(classes).index(rare.pool) if rare.how == "pool" else UNLABELLED
+        found = np.where(found >= len(classes), own, found)
     return np.asarray(np.append(found, UNLABELLED)[codes], dtype=np.int64)

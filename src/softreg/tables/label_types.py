@@ -26,6 +26,7 @@ _WRITTEN = (
     (re.compile(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,15}"), "float64"),
     (re.compile(r"True|False|true|false|TRUE|FALSE"), "boolean"),
 )
+_DTYPE = re.compile(r"bool|object|u?int(8|16|32|64)|float(16|32|64)|datetime64\[(D|s|ms|us|ns)\]")
 _NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
 
 
@@ -93,6 +94,26 @@ def in_dtype(labels: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
         cast = labels.astype(dtype)
         return cast if (cast == labels).all() else labels
     return labels
+
+
+def dtype_name(labels: NDArray[Any], kind: str) -> str | None:
+    """The name of the dtype that labels (q,) have beyond their type; None where it is that of `typed_labels`.
+
+    Example:
+        >>> dtype_name(np.array([0, 1], dtype="int8"), "integer"), dtype_name(np.array([0, 1]), "integer")
+        ('int8', None)
+    """
+    same = labels.dtype.kind == "U" or typed_labels([spelled(label) for label in labels], kind).dtype == labels.dtype
+    return None if same else labels.dtype.name
+
+
+def dtype_named(name: Any) -> np.dtype[Any] | None:
+    """The dtype of labels with this name, as `dtype_name` gives it; raises `ValueError` for another."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+        raise ValueError(f"labels of the dtype {name!r} are not known to this version of softreg")
+    return np.dtype(name)
 
 
 def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[Any]:

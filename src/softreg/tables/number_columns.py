@@ -87,6 +87,13 @@ def _are_slips(bad: Flags, known: Flags, counts: NDArray[np.int64]) -> bool:
     return bool(words <= RARE * (words + numbers) or (bad & (counts > 0)).sum() <= FEW)
 
 
+def reads_like_numbers(text: NumberText, counts: NDArray[np.int64]) -> bool:
+    """Whether levels with these `counts` of rows are numbers, but for a few."""
+    if text.ok.all():
+        return bool(text.known.any())
+    return _are_slips(~text.ok, text.known, counts)
+
+
 def _are_codes(levels: pa.Array, words: Flags, known: Flags) -> bool:
     """Whether numbers are digits of one length of three or more, and the other values hold digits as well."""
     digits = levels.filter(pa.array(known))

@@ -19,7 +19,7 @@ from softreg.tables.errors import TableError, shown
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import Part, check_text, open_bytes, open_text, read_head
-from softreg.tables.typed_text import untyped
+from softreg.tables.typed_text import is_untyped, untyped
 
 HEAD = 1 << 16
 """Bytes at the beginning of a text file by which its encoding is found."""
@@ -102,7 +102,8 @@ class Typed:
         names = schema.names  # raises where a damaged name is no text
         index = file_index(schema)
         self.own = {field.name: field for field in schema}
-        schema = pa.schema([plain_field(field) for field in schema])
+        kept = [(plain_field(field), is_untyped(field)) for field in schema]
+        schema = pa.schema([untyped(field) if mark else field for field, mark in kept])
         for name in self.part.keys:
             if name not in names:
                 schema = schema.append(untyped(pa.field(name, pa.string())))

@@ -35,7 +35,7 @@ class Schema:
     """The target's name and what each column is taken for, in the order of the table.
 
     Example:
-        >>> table = pa.table({"age": ["31", "58", "31"], "buys": ["no", "yes", "no"]})
+        >>> table = pa.table({"age": [31, 58, 31], "buys": ["no", "yes", "no"]})
         >>> learn_schema(table, "buys").describe()
         [('age', 'number', '31 to 58'), ('buys', 'target', 'what is predicted')]
     """
@@ -192,7 +192,7 @@ def without_bad_rows(
     calendar has, or with a value that is not what was asked for. Raises the `TableError` of anything else.
 
     Example:
-        >>> table = pa.table({"x": ["1", "inf", "3", "4"], "y": ["a", "b", "b", ""]})
+        >>> table = pa.table({"x": [1.0, np.inf, 3.5, 4.0], "y": ["a", "b", "b", ""]})
         >>> without_bad_rows(table, "y")[1]
         [2, 4]
     """

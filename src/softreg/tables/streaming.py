@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.batches import Coded
 from softreg.models.weights import sample_weights
-from softreg.tables.choosing import UNPENALISED, Choice, choose_strength, fit_at
+from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning, give_notes
 from softreg.tables.kinds import Kind
@@ -141,8 +141,6 @@ def fit_in_batches(
     encoder = Encoder.learn(schema, found.source.batches([column.name for column in schema.features]), found.mask)
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
-    if settings["penalty"] in UNPENALISED:
-        settings = {**settings, "strength": 0.0}
     if settings["strength"] == "auto":
         strength, path = _chosen(found, encoder, settings, names, choice)
         settings = {**settings, "strength": strength}

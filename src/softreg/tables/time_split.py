@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Dates, Numbers, pick, read_column, without_words
+from softreg.tables.cells import Dates, Levels, Numbers, pick, read_column, without_words
 from softreg.tables.dates import day_first, parse_dates
 from softreg.tables.errors import TableError, no_such_column, plural, shown
 from softreg.tables.values import read_numbers
@@ -56,7 +56,7 @@ def _moments(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
     cells = read_column(column, name)
     if isinstance(cells, Dates | Numbers):
         return np.asarray(cells.values, dtype=np.float64)
-    if hasattr(cells, "levels") and cells.storage != "boolean":
+    if isinstance(cells, Levels) and cells.storage != "boolean":
         numbers, read = read_numbers(name, column)
         if read.all():
             return np.where(np.isfinite(numbers), numbers, np.nan)
@@ -109,8 +109,8 @@ def time_folds(moments: Codes, folds: int | None = None) -> list[tuple[Codes, Co
     wanted = min(FOLDS, len(known) - 1) if folds is None else folds
     if wanted < 1 or wanted > len(known) - 1:
         raise TableError(
-            f"{max(wanted, 1):,} folds by time need at least {max(wanted, 1) + 1:,} different times, and the rows to "
-            f"train on have {len(known):,}. Use fewer folds, a finer column of times, or give the strength."
+            f"{plural(max(wanted, 1), 'fold')} by time must have at least {max(wanted, 1) + 1:,} different times, and "
+            f"the rows to train on have {len(known):,}. Use fewer folds, a finer column of times, or give the strength."
         )
     middle = (np.cumsum(counts) - counts / 2) / len(moments)  # of the rows of each time, in the order of time
     part = np.minimum((middle * (wanted + 1)).astype(np.int64), wanted)

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.models.weights import sample_weights
-from softreg.spelling import coded
+from softreg.spelling import Known, coded, spelled
 from softreg.tables.array_input import label_column
-from softreg.tables.errors import TableError, TableWarning, give_notes, shown
+from softreg.tables.errors import TableError, TableWarning, give_notes, listed, shown
 from softreg.tables.label_rows import LabelledRows, LabelRules, labelled_rows, unlabelled_note
+from softreg.tables.label_types import TEXT, label_type
 from softreg.tables.reader import OpenTable, as_table
 from softreg.tables.rows import row_numbers
 from softreg.tables.sources import is_source
@@ -110,6 +112,11 @@ def with_labels_only(given: TrainingTable, rules: LabelRules, *, sure: bool) -> 
         lost = np.intersect1d(found.unlabelled, given.rows if given.rows is not None else found.unlabelled)
         numbers = (lost + 1).tolist()
         give_notes([unlabelled_note(len(lost), given.table.num_rows, numbers, given.target)] if len(lost) else [])
+        classes, counts = np.unique(y, return_counts=True)
+        single = np.setdiff1d(classes[counts == 1], found.rare.labels).tolist()
+        if single:
+            which = "the class" if len(single) == 1 else "each of the classes"
+            give_notes([f"Of {which} {listed(single)} there is a single row to train on, which no fold is judged by."])
     elif not given.separate:
         give_notes(found.notes())
     return replace(given, rows=chosen), found
@@ -132,7 +139,7 @@ def with_labels(table: pa.Table, y: Any, target: str | None) -> tuple[pa.Table, 
         own = getattr(y, "name", None)
         name = own if isinstance(own, str) and own else NAME
         if name in table.column_names and not (own == name and _equal(table.column(name), column)):
-            name = _free(name, table.column_names)
+            name = _free(NAME, table.column_names)
         elif name in table.column_names:
             said = f"X has the column {shown(name)}, whose values are the labels y: it is the target and no feature."
             warnings.warn(said, TableWarning, stacklevel=4)
@@ -190,17 +197,40 @@ def _free(name: str, names: Sequence[str]) -> str:
 def codes_of_labels(n: int, y: Any, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
     """The place among the classes (n,) of each of the labels y of n rows, -1 for one that is none.
 
-    Raises `TableError` for another number of labels.
+    Booleans and the numbers 0 and 1 are the same labels, as NumPy compares them.
+
+    Raises `TableError` for another number of labels, and where the labels are text, the classes are none, and no label
+    is a class, or the other way round.
 
     Example:
         >>> codes_of_labels(2, [True, False], "buys", ["false", "true"])
         array([1, 0])
+        >>> codes_of_labels(2, [True, False], "buys", ["0", "1"])
+        array([1, 0])
     """
-    return known_labels(pa.table({target: _labels_for(n, y)[0]}), target, classes)
+    column, _ = _labels_for(n, y)
+    codes = known_labels(pa.table({target: column}), target, classes)
+    if n == 0 or (codes >= 0).any():
+        return codes
+    kind = label_type(column.type)
+    if kind == "boolean" and "1" in classes:
+        return known_labels(pa.table({target: column.cast(pa.int8())}), target, classes)
+    if kind in ("integer", "float32", "float64") and {one.lower() for one in classes} == {"false", "true"}:
+        truth = pc.if_else(pc.equal(column, 1), pa.scalar("true"), pc.if_else(pc.equal(column, 0), "false", "no class"))
+        return known_labels(pa.table({target: truth}), target, classes)
+    written = Known(list(classes)).numeric or {one.lower() for one in classes} <= {"false", "true"}
+    if (kind == TEXT) == written:
+        raise TableError(
+            f"None of the {n:,} labels, such as {shown(spelled(column[0].as_py()))}, is a class of the model: "
+            f"{listed(classes)}. Give labels of the kind that the model was fitted to."
+        )
+    return codes
 
 
 def _labels_for(n: int, y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
     """The labels of n rows as a column, and their NumPy dtype."""
+    if isinstance(y, str):
+        raise TableError(f"y is the text {shown(y)}; to name the column of labels, use target={shown(y)}.")
     column, dtype = label_column(y)
     if len(column) != n:
         raise TableError(
