@@ -17,7 +17,7 @@ from softreg.cli.console import check_writable, refuse_inputs, say
 from softreg.cli.reading import opened, read_to_fit
 from softreg.files import atomic_path
 from softreg.models.estimates import Estimates
-from softreg.tables import TableStatistics, table_statistics
+from softreg.tables import ReadOptions, TableStatistics, table_statistics
 
 ENDINGS = (".csv",)
 
@@ -30,8 +30,7 @@ def tell_statistics(
     drop: Sequence[str],
     asked: dict[str, tuple[str, ...]],
     settings: dict[str, Any],
-    encoding: str | None,
-    bad_rows: str,
+    reading: ReadOptions,
     intervals: str | None,
     as_json: bool,
 ) -> None:
@@ -43,9 +42,9 @@ def tell_statistics(
             "them out."
         )
     apart = set(drop) - {settings["clusters"], target}
-    source = opened(data, encoding, bad_rows).ignoring(apart)
+    source = opened(data, reading).ignoring(apart)
     refuse_inputs(output, "--output", source.paths)
-    table, _ = read_to_fit(source, target, drop, asked, bad_rows)
+    table, _ = read_to_fit(source, target, drop, asked, reading)
     found = table_statistics(table, target, drop=drop, **{**settings, **asked})
     intervals = found.inference.interval_kind if intervals is None else intervals
     click.echo(_as_json(found, intervals) if as_json else found.text(intervals))

@@ -18,7 +18,7 @@ from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import Kind
-from softreg.tables.reader import OpenTable, open_table
+from softreg.tables.reader import OpenTable, open_table, warn_of_notes
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.sources import is_source
 from softreg.tables.survey import Memory, Rows, Survey, chosen_rows, is_large, survey
@@ -69,7 +69,8 @@ def surveyed(
     """
     if isinstance(data, Survey):
         return data
-    if is_source(data):
+    opened_here = is_source(data)
+    if opened_here:
         data = open_table(data)
     if not isinstance(data, OpenTable):
         if memory == "low":
@@ -82,6 +83,8 @@ def surveyed(
             "This table is read in batches, where the labels are a column of it: give its name, target='column', in "
             "place of y, or read the table as a whole: memory='high'."
         )
+    if opened_here:
+        warn_of_notes(data)
     chosen, weight = None if rows is None else chosen_rows(rows), None
     if sample_weight is not None:
         weight = sample_weights(sample_weight, len(np.atleast_1d(sample_weight)))
