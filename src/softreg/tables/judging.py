@@ -28,6 +28,7 @@ from softreg.tables.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Col
 from softreg.tables.level_hints import ID_NAME, alike, like_subjects
 from softreg.tables.missing_values import MISSING_SPELLINGS, means_missing
 from softreg.tables.number_columns import TextRules, formatted, number_column
+from softreg.tables.number_formats import NumberFormat
 from softreg.tables.values import levels_of
 from softreg.tables.verdicts import (
     category,
@@ -100,10 +101,15 @@ def judge(
     if isinstance(cells, Dates):
         return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
     if isinstance(cells, Numbers):
-        found = numbers(name, cells.values, rows)
+        found = _typed(numbers(name, cells.values, rows))
         duration = pa.types.is_duration(column.type) and found.kind is Kind.NUMBER
         return replace(found, reason=f"durations in seconds, {found.reason}") if duration else found
     return _judge_levels(name, cells, rows, rules)
+
+
+def _typed(column: Column) -> Column:
+    """A column of a type of numbers: at prediction, text is read as plain numbers."""
+    return replace(column, format=ColumnFormat(NumberFormat())) if column.kind is Kind.NUMBER else column
 
 
 def judge_as(
@@ -115,7 +121,7 @@ def judge_as(
         raise _not_that(name, asked, f"it has the type {column.type}")
     if isinstance(cells, Numbers):
         if asked is Kind.NUMBER:
-            return numbers(name, cells.values, rows, sure=True)
+            return _typed(numbers(name, cells.values, rows, sure=True))
         cells = levels_of(name, column)
     if isinstance(cells, Dates):
         return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
