@@ -141,7 +141,8 @@ def judge_as(
         _all_read(name, asked, cells, text.ok)
         found = numbers(name, np.append(text.values, np.nan)[cells.codes], rows, sure=True)
         every = count_levels(cells.codes, len(cells.levels))
-        return formatted(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
+        found = formatted(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
+        return replace(found, format=replace(found.format or ColumnFormat(), asked=True))
     dated = without_words(cells, MISSING_SPELLINGS)
     _all_read(name, asked, dated, ~np.isnan(parse_dates(dated.levels, day_first(dated.levels) is not False)))
     return _dates_of(name, cells, rows, "as asked; ")
@@ -170,7 +171,7 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rule
             like = no_dates(name, without_words(cells, MISSING_SPELLINGS))
             if not like:
                 return _dates_of(name, cells, rows)
-        found, hint = number_column(name, cells, rows, rules)
+        found, hint = number_column(name, cells, rows, counts, rules)
         if found is not None:
             return found
     words = tuple(sorted({str(level).strip().casefold() for level in levels.to_pylist()})) if len(seen) <= 8 else ()

@@ -80,9 +80,9 @@ def like_subjects(
 
 def _in_runs(codes: NDArray[np.int64] | NDArray[np.float64], different: int, *, counted: bool) -> bool:
     """Whether equal values stand in consecutive rows; numbers must count the runs from 0 or 1."""
+    if counted and not (codes[0] in (0, 1) and codes[-1] == codes[0] + different - 1):
+        return False
     steps = codes[1:] - codes[:-1]
     if counted:
-        return bool(
-            codes[0] in (0, 1) and codes[-1] == codes[0] + different - 1 and ((steps == 0) | (steps == 1)).all()
-        )
+        return bool(((steps == 0) | (steps == 1)).all())
     return int((steps != 0).sum()) == different - 1

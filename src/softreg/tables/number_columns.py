@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Levels, count_levels, pick
+from softreg.tables.cells import Levels, count_levels
 from softreg.tables.column_formats import ColumnFormat, spellings_in
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.infer_numbers import NumberText, infer_numbers
@@ -54,17 +54,18 @@ class _Counts:
 
 
 def number_column(
-    name: str, cells: Levels, rows: NDArray[np.int64] | None, rules: TextRules
+    name: str, cells: Levels, rows: NDArray[np.int64] | None, training: NDArray[np.int64], rules: TextRules
 ) -> tuple[Column | None, str]:
     """Return a column of text as one of numbers; or None, and a hint why it is not, where it looks like numbers.
 
-    Values that are no numbers are read as missing where they are at most 1% of the rows with a value, or at most three
-    different ones. Where numbers are repeated codes of one length, as 12345 beside 12345-6789, all of them are words.
+    `training` (k,) are the training rows of each level. Values that are no numbers are read as missing where they are
+    at most 1% of the rows with a value, or at most three different ones. Where numbers are repeated codes of one
+    length, as 12345 beside 12345-6789, all of them are words.
 
     Raises `TableError` for such values where the rules are strict.
     """
     size = len(cells.levels)
-    counts = _Counts(count_levels(pick(cells.codes, rows), size), count_levels(cells.codes, size))
+    counts = _Counts(training, training if rows is None else count_levels(cells.codes, size))
     text = infer_numbers(cells.levels, rules.decimal)
     bad, known, seen = ~text.ok, text.known, counts.training > 0
     if not (known & seen).any():
