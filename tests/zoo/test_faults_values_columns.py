@@ -130,6 +130,7 @@ def test_fault_f17_repeated_subjects_are_pointed_to_groups(name: str, values: li
     ("name", "values"),
     [
         ("year", [1990 + i // 5 for i in range(N)]),
+        ("trend", [1 + i // 5 for i in range(N)]),
         ("store_id", [1, 2] * (N // 2)),
         ("age", [20 + (i * 7) % 30 for i in range(N)]),
         ("town", [f"town {'abcdefghijklmnopqrstuvwxyz'[i // 5]}" for i in range(N)]),

@@ -79,6 +79,8 @@ def number_column(
     if not _are_slips(words, known, counts.training):
         return None, _several(name, text, counts) or _nearly_numbers(name, cells, words, known, counts, rules)
     if _are_codes(cells.levels, words, known & seen) and _repeat(counts.training[seen]):
+        if zero_padded(cells.levels.filter(pa.array(known & seen))):
+            return None, ""
         return None, _said_words(name, cells, words, counts, rules)
     if rules.strict:
         raise _no_number(name, cells, bad, counts)
