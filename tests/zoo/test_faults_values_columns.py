@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from softreg import TableClassifier
 from softreg.cli import main
-from softreg.tables import Kind, TableError, learn_schema, without_bad_rows
+from softreg.tables import Encoder, Kind, TableError, learn_schema, without_bad_rows
+from softreg.tables.errors import TableWarning
 
 from .test_faults_values import N, schema_of
 
@@ -48,6 +49,28 @@ def test_fault_f13_an_invalid_number_at_prediction_names_the_way_on() -> None:
     model = TableClassifier("y", strength=1e-2).fit(pa.table({"x": ["1", "2"] * 30, "y": ["a", "b"] * 30}))
     with pytest.raises(TableError, match=r"row 2 has '12o'.* --na '12o'"):
         model.predict_proba(pa.table({"x": ["1", "12o"]}))
+
+
+def test_fault_f13_typos_beyond_the_sample_are_missing_and_named() -> None:
+    values = [str(i / 7) for i in range(3000)]
+    schema = learn_schema(pa.table({"x": values, "y": ["a", "b"] * 1500}), "y")
+    later = pa.table({"x": [*values[:500], "12o", *values[501:]], "y": ["a", "b"] * 1500})
+    with pytest.warns(TableWarning, match="the first of them row 501, have '12o', read as missing"):
+        encoder = Encoder.learn(schema, later.to_batches(max_chunksize=100))
+    assert encoder.formats["x"].invalid == ("12o",)
+    assert np.isfinite(encoder.encode(later)).all()
+    many = pa.table({"x": [*values[:2900], *["late"] * 100], "y": ["a", "b"] * 1500})
+    with pytest.raises(TableError, match=r"row 2,901 has 'late'.* --na 'late'"):
+        Encoder.learn(schema, many.to_batches(max_chunksize=100))
+
+
+def test_fault_f13_a_model_of_typed_numbers_reads_text() -> None:
+    model = TableClassifier("y", strength=1e-2).fit(pa.table({"x": [1.0, 2.0] * 30, "y": ["a", "b"] * 30}))
+    asked = pa.table({"x": ["1.5", "?", "NULL", ""]})
+    expected = model.predict_proba(pa.table({"x": [1.5, None, None, None]}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert (model.predict_proba(asked) == expected).all()
 
 
 def test_fault_f13_constant_columns_are_left_out_on_the_command_line(tmp_path: Path) -> None:
@@ -107,6 +130,7 @@ def test_fault_f17_repeated_subjects_are_pointed_to_groups(name: str, values: li
     ("name", "values"),
     [
         ("year", [1990 + i // 5 for i in range(N)]),
+        ("trend", [1 + i // 5 for i in range(N)]),
         ("store_id", [1, 2] * (N // 2)),
         ("age", [20 + (i * 7) % 30 for i in range(N)]),
         ("town", [f"town {'abcdefghijklmnopqrstuvwxyz'[i // 5]}" for i in range(N)]),

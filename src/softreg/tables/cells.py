@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.spelling import coded, texts
-from softreg.tables.arrays import flags, floats, integers, words
+from softreg.tables.arrays import flags, floats, integers
 from softreg.tables.arrowtypes import is_text, plain_column, unreadable
 from softreg.tables.dates import arrow_seconds
 from softreg.tables.errors import TableError, shown
-from softreg.tables.missing_values import MISSING_NUMBERS, means_missing
+from softreg.tables.missing_values import MISSING_NUMBERS, means_missing, value_set
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
@@ -198,7 +198,7 @@ def parse_numbers(
         (array([1.5, nan]), array([ True,  True, False]))
     """
     text = pc.utf8_trim_whitespace(levels)
-    missing = pc.is_in(pc.utf8_lower(text), value_set=words(spellings).cast(text.type))
+    missing = pc.is_in(pc.utf8_lower(text), value_set=value_set(tuple(spellings), text.type))
     null = pa.nulls(1, text.type)[0]
     written = pc.if_else(missing, null, text)
     try:

@@ -31,7 +31,7 @@ class ColumnFormat:
     """How text in a column is read that was taken for numbers (`number` is their format) or dates (None).
 
     `missing` are the spellings of a missing value that training had, with their rows, and `invalid` the values that are
-    no numbers and were read as missing.
+    no numbers and were read as missing. `asked` says that the user asked for numbers, and has each value be one.
 
     Example:
         >>> form = ColumnFormat(NumberFormat(",", grouped=True))
@@ -42,6 +42,7 @@ class ColumnFormat:
     number: NumberFormat | None = None
     missing: Mapping[str, int] = field(default_factory=dict)
     invalid: tuple[str, ...] = ()
+    asked: bool = False
 
     def read(
         self, name: str, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None
@@ -85,10 +86,10 @@ class ColumnFormat:
                 return ParsedNumbers(values, ok, np.zeros(len(ok), dtype=bool))
             lost = np.flatnonzero(~ok)
             rest = self._parsed(column.take(number_array(lost)))
+            if rest.foreign.any():
+                return self._parsed(column)
             values[lost], ok[lost] = rest.values, rest.ok
-            foreign = np.zeros(len(ok), dtype=bool)
-            foreign[lost] = rest.foreign
-            return ParsedNumbers(values, ok, foreign)
+            return ParsedNumbers(values, ok, np.zeros(len(ok), dtype=bool))
         return self._parsed(column)
 
     def _parsed(self, column: pa.ChunkedArray) -> ParsedNumbers:
@@ -185,7 +186,8 @@ class ColumnFormat:
     def to_state(self) -> dict[str, Any]:
         """The format as strict JSON; `from_state` gives it back."""
         number = None if self.number is None else self.number.to_state()
-        return {"number": number, "missing": dict(self.missing), "invalid": list(self.invalid)}
+        missing, invalid = dict(self.missing), list(self.invalid)
+        return {"number": number, "missing": missing, "invalid": invalid, "asked": self.asked}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ColumnFormat:
@@ -193,7 +195,7 @@ class ColumnFormat:
         number = None if state.get("number") is None else NumberFormat.from_state(fields.mapping(state, "number"))
         spelled = fields.mapping(state, "missing")
         missing = {text: fields.count(spelled, text) for text in spelled}
-        return cls(number, missing, fields.texts(state, "invalid", ()))
+        return cls(number, missing, fields.texts(state, "invalid", ()), fields.flag(state, "asked", False))
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from softreg.tables.cells import Levels, read_column
+from softreg.tables.arrowtypes import is_text
+from softreg.tables.cells import Levels, decoded, read_column
 from softreg.tables.kinds import Column, Kind
-from softreg.tables.number_columns import TextRules
 from softreg.tables.number_formats import DecimalEvidence, Parts
 
 
-def decimal_rules(columns: Sequence[Column], table: pa.Table, delimiter: str) -> dict[str, TextRules]:
-    """Return the rules for columns of text that show neither a decimal comma nor a decimal point, by name.
+def with_decimal_comma(columns: Sequence[Column], table: pa.Table, delimiter: str) -> dict[str, str]:
+    """Return which columns of text have a decimal comma although they show neither comma nor point, and why.
 
     Columns of which each value may be read either way, as 1,234, have the decimal mark of the other columns; where
     these show none, a comma if the `delimiter` of the file is a semicolon. The result has the columns that are to be
@@ -22,8 +22,8 @@ def decimal_rules(columns: Sequence[Column], table: pa.Table, delimiter: str) ->
     Example:
         >>> from softreg.tables.judging import judge
         >>> table = pa.table({"a": ["1,5", "2,25"], "b": ["1.234", "2.500"]})
-        >>> decimal_rules([judge(name, table[name]) for name in "ab"], table, ",")["b"].decimal
-        ','
+        >>> with_decimal_comma([judge(name, table[name]) for name in "ab"], table, ",")
+        {'b': 'other columns have a decimal comma'}
     """
     numbers = [column for column in columns if column.kind is Kind.NUMBER and column.format is not None]
     if all(column.format.number.plain for column in numbers if column.format and column.format.number):
@@ -37,15 +37,17 @@ def decimal_rules(columns: Sequence[Column], table: pa.Table, delimiter: str) ->
         if not point and not comma and (with_comma or found.unclear_point.any()):
             unclear.append((name, with_comma))
     if commas and not points:
-        return {name: TextRules(",", "other columns have a decimal comma") for name, _ in unclear}
+        return {name: "other columns have a decimal comma" for name, _ in unclear}
     if delimiter == ";" and not points and any(with_comma for _, with_comma in unclear):
-        return {name: TextRules(",", "the fields are separated by semicolons") for name, _ in unclear}
+        return {name: "the fields are separated by semicolons" for name, _ in unclear}
     return {}
 
 
 def _evidence(columns: Sequence[Column], table: pa.Table) -> Iterator[tuple[str, DecimalEvidence]]:
     """What each column of text shows."""
     for column in columns:
+        if not is_text(decoded(table.column(column.name)).type):
+            continue
         cells = read_column(table.column(column.name), column.name)
         if isinstance(cells, Levels):
             yield column.name, DecimalEvidence.of(Parts.of(cells.levels))

@@ -98,9 +98,9 @@ def _worth_it(levels: pa.Array, ok: Flags, decimal: str | None) -> bool:
     """Whether most of the first values that are no plain numbers look like numbers of another format."""
     if ok.all():
         return decimal == ","
-    others = np.flatnonzero(~ok)[:LOOKED_AT]
-    like = Parts.of(levels.take(number_array(others))).ok
-    return bool(2 * like.sum() >= len(like))
+    others = levels.take(number_array(np.flatnonzero(~ok)[:LOOKED_AT]))
+    digits = flags(pc.match_substring_regex(others, "[0-9]"))
+    return bool(2 * digits.sum() >= len(digits) and 2 * Parts.of(others).ok.sum() >= len(digits))
 
 
 def _several(plain: NumberText, reason: str) -> NumberText:
@@ -145,7 +145,7 @@ def _no_amounts(parts: Parts) -> str:
 
 def _are_pairs(parts: Parts) -> bool:
     """Whether values with a comma are several pairs of whole numbers in rising order, as 1,3 of a multiple choice."""
-    pairs = pc.extract_regex(parts.body, "^(?P<low>[1-9][0-9]{0,3}),(?P<high>[1-9][0-9]{0,3})$")
+    pairs = pc.extract_regex(parts.body, "^(?P<low>[1-9][0-9]?),(?P<high>[1-9][0-9]?)$")
     marked = parts.ok & parts.body_matches("[.,]")
     if marked.sum() < LEAST_PAIRS or not flags(pairs.is_valid())[marked].all():
         return False

@@ -28,6 +28,7 @@ from softreg.tables.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Col
 from softreg.tables.level_hints import ID_NAME, alike, like_subjects
 from softreg.tables.missing_values import MISSING_SPELLINGS, means_missing
 from softreg.tables.number_columns import TextRules, formatted, number_column, reads_like_numbers, zero_padded
+from softreg.tables.number_formats import NumberFormat
 from softreg.tables.values import levels_of
 from softreg.tables.verdicts import (
     category,
@@ -105,10 +106,15 @@ def judge(
     if isinstance(cells, Dates):
         return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
     if isinstance(cells, Numbers):
-        found = numbers(name, cells.values, rows)
+        found = _typed(numbers(name, cells.values, rows))
         duration = pa.types.is_duration(column.type) and found.kind is Kind.NUMBER
         return replace(found, reason=f"durations in seconds, {found.reason}") if duration else found
     return _judge_levels(name, cells, rows, rules)
+
+
+def _typed(column: Column) -> Column:
+    """A column of a type of numbers: at prediction, text is read as plain numbers."""
+    return replace(column, format=ColumnFormat(NumberFormat())) if column.kind is Kind.NUMBER else column
 
 
 def judge_as(
@@ -120,7 +126,7 @@ def judge_as(
         raise _not_that(name, asked, f"it has the type {column.type}")
     if isinstance(cells, Numbers):
         if asked is Kind.NUMBER:
-            return numbers(name, cells.values, rows, sure=True)
+            return _typed(numbers(name, cells.values, rows, sure=True))
         cells = levels_of(name, column)
     if isinstance(cells, Dates):
         return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
@@ -140,7 +146,8 @@ def judge_as(
         _all_read(name, asked, cells, text.ok)
         found = numbers(name, np.append(text.values, np.nan)[cells.codes], rows, sure=True)
         every = count_levels(cells.codes, len(cells.levels))
-        return formatted(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
+        found = formatted(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
+        return replace(found, format=replace(found.format or ColumnFormat(), asked=True))
     dated = without_words(cells, MISSING_SPELLINGS)
     _all_read(name, asked, dated, ~np.isnan(parse_dates(dated.levels, day_first(dated.levels) is not False)))
     return _dates_of(name, cells, rows, "as asked; ")
@@ -175,7 +182,7 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rule
                 found = _judge_category(name, levels, counts[seen], missing, "")
                 return _text_of_numbers(found, levels[int(np.argmax(text.known))])
         else:
-            column, hint = number_column(name, cells, rows, rules)
+            column, hint = number_column(name, cells, rows, counts, rules)
             if column is not None:
                 return column
     words = tuple(sorted({str(level).strip().casefold() for level in levels.to_pylist()})) if len(seen) <= 8 else ()

@@ -59,7 +59,7 @@ class FormatReader:
                 self.error, self.first = self.format.no_number(self.name, column, row, where), where.row(row)
             for entry in column.filter(boolean_array(bad)).value_counts().to_pylist():
                 self.invalid[entry["values"]] = self.invalid.get(entry["values"], 0) + entry["counts"]
-            if len(self.invalid) > MOST:
+            if len(self.invalid) > MOST or self.format.asked:
                 raise self.error
             found.values[bad] = np.nan
         return pa.chunked_array([number_array(found.values)])

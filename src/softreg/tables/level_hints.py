@@ -25,6 +25,9 @@ _SUBJECT_NAME = re.compile(
 )
 
 
+_TIME_NAME = re.compile(r"^(?i:t|trend|time|period|year|quarter|month|week|day|hour|date|wave|visit|step)$")
+
+
 def alike(name: str, levels: pa.Array, counts: NDArray[np.int64], what: str = "levels") -> str:
     """Return a sentence on levels that differ only in blanks, case or Unicode form; "" where there are none.
 
@@ -68,7 +71,9 @@ def like_subjects(
         return ""
     coded = all(any(sign.isdecimal() for sign in text) for text in examples)  # true of numbers
     named = bool(_SUBJECT_NAME.search(name) or ID_NAME.search(name)) and (coded or different > SMALL)
-    if not named and not (different > SMALL and coded and _in_runs(codes, different, counted=not examples)):
+    counts_time = bool(_TIME_NAME.match(name))
+    runs = different > SMALL and coded and not counts_time and _in_runs(codes, different, counted=not examples)
+    if not named and not runs:
         return ""
     why = "its name says so" if named else "equal values stand in consecutive rows"
     return (
@@ -80,9 +85,9 @@ def like_subjects(
 
 def _in_runs(codes: NDArray[np.int64] | NDArray[np.float64], different: int, *, counted: bool) -> bool:
     """Whether equal values stand in consecutive rows; numbers must count the runs from 0 or 1."""
+    if counted and not (codes[0] in (0, 1) and codes[-1] == codes[0] + different - 1):
+        return False
     steps = codes[1:] - codes[:-1]
     if counted:
-        return bool(
-            codes[0] in (0, 1) and codes[-1] == codes[0] + different - 1 and ((steps == 0) | (steps == 1)).all()
-        )
+        return bool(((steps == 0) | (steps == 1)).all())
     return int((steps != 0).sum()) == different - 1

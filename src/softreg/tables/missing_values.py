@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -35,7 +36,18 @@ def means_missing(levels: pa.Array, spellings: Sequence[str] = MISSING_SPELLINGS
         array([ True, False,  True,  True])
     """
     folded = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
-    return flags(pc.fill_null(pc.is_in(folded, value_set=words(spellings).cast(folded.type)), True))
+    return flags(pc.fill_null(pc.is_in(folded, value_set=value_set(tuple(spellings), folded.type)), True))
+
+
+@cache
+def value_set(spellings: tuple[str, ...], kind: pa.DataType) -> pa.Array:
+    """The spellings as an array of a type of text.
+
+    Example:
+        >>> value_set(("na", "?"), pa.string()).to_pylist()
+        ['na', '?']
+    """
+    return words(spellings).cast(kind)
 
 
 def with_missing(table: Rows, na: Sequence[str]) -> Rows:

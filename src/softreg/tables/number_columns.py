@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.cells import Levels, count_levels, pick
+from softreg.tables.cells import Levels, count_levels
 from softreg.tables.column_formats import ColumnFormat, spellings_in
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.infer_numbers import NumberText, infer_numbers
@@ -25,18 +26,25 @@ LEAST_NUMBERS = 5
 """Different numbers from which on a column of words is said to be one of numbers but for a few values."""
 
 
+def row_name(row: int) -> str:
+    """A row, from 0, in words."""
+    return f"row {row + 1:,}"
+
+
 @dataclass(frozen=True)
 class TextRules:
     """How text is judged: the `decimal` mark, if it is known, and `why`; whether rare words are errors (`strict`).
 
     With `strict`, rows whose value is no number among numbers are refused, so that they can be left out. Where the
-    column is `typed`, whoever made it chose the type text, and no number is read from it.
+    column is `typed`, whoever made it chose the type text, and no number is read from it. `place` names
+    a row, from 0, in messages.
     """
 
     decimal: str | None = None
     why: str = ""
     strict: bool = False
     typed: bool = False
+    place: Callable[[int], str] = row_name
 
 
 @dataclass(frozen=True)
@@ -48,17 +56,18 @@ class _Counts:
 
 
 def number_column(
-    name: str, cells: Levels, rows: NDArray[np.int64] | None, rules: TextRules
+    name: str, cells: Levels, rows: NDArray[np.int64] | None, training: NDArray[np.int64], rules: TextRules
 ) -> tuple[Column | None, str]:
     """Return a column of text as one of numbers; or None, and a hint why it is not, where it looks like numbers.
 
-    Values that are no numbers are read as missing where they are at most 1% of the rows with a value, or at most three
-    different ones. Where numbers are repeated codes of one length, as 12345 beside 12345-6789, all of them are words.
+    `training` (k,) are the training rows of each level. Values that are no numbers are read as missing where they are
+    at most 1% of the rows with a value, or at most three different ones. Where numbers are repeated codes of one
+    length, as 12345 beside 12345-6789, all of them are words.
 
     Raises `TableError` for such values where the rules are strict.
     """
     size = len(cells.levels)
-    counts = _Counts(count_levels(pick(cells.codes, rows), size), count_levels(cells.codes, size))
+    counts = _Counts(training, training if rows is None else count_levels(cells.codes, size))
     text = infer_numbers(cells.levels, rules.decimal)
     bad, known, seen = ~text.ok, text.known, counts.training > 0
     if not (known & seen).any():
@@ -70,9 +79,11 @@ def number_column(
         invalid = bad if _are_slips(bad, known, counts.every) else np.zeros(size, dtype=bool)
         return _as_numbers(name, cells, rows, text, invalid, counts, rules), ""
     if not _are_slips(words, known, counts.training):
-        return None, _several(name, text, counts) or _nearly_numbers(name, cells, words, known, counts)
+        return None, _several(name, text, counts) or _nearly_numbers(name, cells, words, known, counts, rules)
     if _are_codes(cells.levels, words, known & seen) and _repeat(counts.training[seen]):
-        return None, _said_words(name, cells, words, counts)
+        if zero_padded(cells.levels.filter(pa.array(known & seen))):
+            return None, ""
+        return None, _said_words(name, cells, words, counts, rules)
     if rules.strict:
         raise _no_number(name, cells, bad, counts)
     invalid = bad if _are_slips(bad, known, counts.every) else words
@@ -132,7 +143,7 @@ def formatted(
     if text.marks and text.example is not None:
         notes.append(_format_note(column.name, text, rules))
     if invalid.any():
-        notes.append(_invalid_note(column.name, cells, invalid, counts))
+        notes.append(_invalid_note(column.name, cells, invalid, counts, rules))
     return replace(column, format=ColumnFormat(text.format, missing, spelled), notes=tuple(notes))
 
 
@@ -150,36 +161,34 @@ def _format_note(name: str, text: NumberText, rules: TextRules) -> str:
     return f"{said}; where the values are words, --category {shown(name)}"
 
 
-def _invalid_note(name: str, cells: Levels, invalid: Flags, counts: NDArray[np.int64]) -> str:
+def _invalid_note(name: str, cells: Levels, invalid: Flags, counts: NDArray[np.int64], rules: TextRules) -> str:
     """Which values of a column of numbers are read as missing, and the options that change it."""
-    rows, values = _places(cells, invalid, counts)
-    some = f"row {rows[0]:,} has" if len(rows) == 1 else f"rows {_numbered(rows)} have"
+    said, _ = _rows_have(cells, invalid, counts, rules)
     return (
-        f"column {shown(name)} holds numbers, but {some} {listed(values, 3)}, which is read as missing; correct it, or "
-        f"take the column for words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+        f"column {shown(name)} holds numbers, but {said}, which is read as missing; correct it, or take the column for "
+        f"words: --category {shown(name)} (category=[{shown(name)}] in Python)"
     )
 
 
-def _said_words(name: str, cells: Levels, words: Flags, counts: _Counts) -> str:
+def _said_words(name: str, cells: Levels, words: Flags, counts: _Counts, rules: TextRules) -> str:
     """The hint of a column of codes of which some are no numbers."""
-    rows, values = _places(cells, words, counts.training)
-    some = f"row {rows[0]:,} has" if len(rows) == 1 else f"rows {_numbered(rows)} have"
+    said, first = _rows_have(cells, words, counts.training, rules)
     return (
-        f"column {shown(name)} holds numbers of one length, but {some} {listed(values, 3)}, so its values are taken "
-        f"for words; where they are numbers, say --number {shown(name)} --na {shown(values[0])}, and --category "
-        f"{shown(name)} where they are levels"
+        f"column {shown(name)} holds numbers of one length, but {said}, so its values are taken for words; where they "
+        f"are numbers, say --number {shown(name)} --na {shown(first)}, and --category {shown(name)} where they are "
+        "levels"
     )
 
 
-def _nearly_numbers(name: str, cells: Levels, words: Flags, known: Flags, counts: _Counts) -> str:
+def _nearly_numbers(name: str, cells: Levels, words: Flags, known: Flags, counts: _Counts, rules: TextRules) -> str:
     """The hint of a column of few different numbers in which a rare value is none; "" of any other."""
     rare = counts.training[words].sum() <= RARE * counts.training[words | known].sum()
     if not rare or (known & (counts.training > 0)).sum() < LEAST_NUMBERS or _are_codes(cells.levels, words, known):
         return ""
-    rows, values = _places(cells, words, counts.training)
+    said, first = _rows_have(cells, words, counts.training, rules)
     return (
-        f"column {shown(name)} holds numbers, but row {rows[0]:,} has {shown(values[0])}, so its values are taken for "
-        f"words; where they are numbers, say --number {shown(name)} --na {shown(values[0])}"
+        f"column {shown(name)} holds numbers, but {said}, so its values are taken for words; where they are numbers, "
+        f"say --number {shown(name)} --na {shown(first)}"
     )
 
 
@@ -193,26 +202,30 @@ def _several(name: str, text: NumberText, counts: _Counts) -> str:
     )
 
 
-def _places(cells: Levels, which: Flags, counts: NDArray[np.int64]) -> tuple[list[int], list[str]]:
-    """The first rows, from 1, that hold some levels, and these levels in the order of their first rows."""
+def _places(cells: Levels, which: Flags, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+    """The rows, from 0, that hold some levels, and these levels in the order of their first rows."""
     at = np.append(which & (counts > 0), False)
     rows = np.flatnonzero(at[cells.codes])
     values = dict.fromkeys(str(cells.levels[int(code)]) for code in cells.codes[rows[:1000]])
-    return (rows + 1).tolist(), list(values)
+    return rows, list(values)
 
 
-def _numbered(rows: list[int]) -> str:
-    some = ", ".join(f"{row:,}" for row in rows[:3])
-    return some if len(rows) <= 3 else f"{some} and {len(rows) - 3:,} more"
+def _rows_have(cells: Levels, which: Flags, counts: NDArray[np.int64], rules: TextRules) -> tuple[str, str]:
+    """Which rows have which of some levels, in words, and the first of these levels."""
+    rows, values = _places(cells, which, counts)
+    some = ", ".join(rules.place(row) for row in rows[:3].tolist())
+    more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
+    return f"{some}{more} {'has' if len(rows) == 1 else 'have'} {listed(values, 3)}", values[0]
 
 
 def _no_number(name: str, cells: Levels, bad: Flags, counts: _Counts) -> TableError:
     """The error for rows whose value is no number among numbers."""
     rows, values = _places(cells, bad, counts.every)
     return TableError(
-        f"Column {shown(name)} holds numbers, but row {rows[0]:,} has {shown(values[0])} ({plural(len(rows), 'row')} "
-        f"are no numbers). Correct the value, or treat it as a missing value: --na {shown(values[0])}.",
-        np.array(rows) - 1,
+        f"Column {shown(name)} holds numbers, but row {rows[0] + 1:,} has {shown(values[0])} "
+        f"({plural(len(rows), 'row')} are no numbers). Correct the value, or treat it as a missing value: "
+        f"--na {shown(values[0])}.",
+        rows,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from softreg.models import fields
 from softreg.tables.cells import Levels, count_levels, read_column
-from softreg.tables.decimal_mark import decimal_rules
+from softreg.tables.decimal_mark import with_decimal_comma
 from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.judging import judge
 from softreg.tables.kinds import FEATURES, Column, Kind
 from softreg.tables.level_hints import alike
-from softreg.tables.number_columns import TextRules
+from softreg.tables.number_columns import TextRules, row_name
 from softreg.tables.row_index import index_columns
 from softreg.tables.target import labels
 from softreg.tables.text_hints import TextHints
@@ -128,13 +128,15 @@ def learn_schema(
     rows: NDArray[np.int64] | None = None,
     asked: Mapping[str, Kind] | None = None,
     strict: bool = False,
+    place: Callable[[int], str] = row_name,
 ) -> Schema:
     """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
 
     The rules are those of `softreg.tables.judging.judge`. Columns named in `drop` are left out unseen, those in `asked`
     are what it says, and the row index of a data frame that was written with its columns is no feature. Columns of one
     value are left out. Of text that may be read with a decimal point or a decimal comma, as 1,234, the other columns
-    and the file decide (`decimal_rules`). With `strict`, rare values among numbers that are none are an error.
+    and the file decide (`with_decimal_comma`). With `strict`, rare values among numbers that are none are an error;
+    `place` names a row, from 0, in warnings.
 
     Raises `TableError`: no such column, an infinite number, a column that cannot be what was asked for, or no column
     left to learn from.
@@ -158,7 +160,7 @@ def learn_schema(
             raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
     columns = []
     hints = TextHints.of(table.schema)
-    rules = TextRules(hints.decimal, strict=strict)
+    rules = TextRules(hints.decimal, strict=strict, place=place)
     index = index_columns(table)
     for name in table.column_names:
         if name == target:
@@ -170,13 +172,11 @@ def learn_schema(
         else:
             columns.append(judge(name, table.column(name), rows, asked.get(name), _rules(rules, table, name)))
     if hints.decimal is None:
-        again = decimal_rules(columns, table, hints.delimiter)
-        columns = [
-            judge(one.name, table.column(one.name), rows, asked.get(one.name), replace(again[one.name], strict=strict))
-            if one.name in again
-            else one
-            for one in columns
-        ]
+        why = with_decimal_comma(columns, table, hints.delimiter)
+        for at, one in enumerate(columns):
+            if one.name in why:
+                own = replace(rules, decimal=",", why=why[one.name])
+                columns[at] = judge(one.name, table.column(one.name), rows, asked.get(one.name), own)
     schema = Schema(target, tuple(columns), hints.na, _label_notes(table, target))
     if not schema.features:
         raise _nothing_left(target, [column for column in columns if column.kind is not Kind.TARGET])

@@ -135,7 +135,7 @@ def fit_in_batches(
     if found.sample is None:
         raise TableError("None of the rows is to be trained on.")
     try:
-        schema = learn_schema(found.sample, found.target, drop=drop, asked=asked)
+        schema = learn_schema(found.sample, found.target, drop=drop, asked=asked, place=found.place)
     except TableError as error:
         raise found.located(error) from None
     encoder = Encoder.learn(schema, found.source.batches([column.name for column in schema.features]), found.mask)

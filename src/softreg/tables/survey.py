@@ -216,6 +216,10 @@ class Survey:
         first, where = next((first, where) for first, where in reversed(self.files) if first <= number)
         return where.row(number - first)
 
+    def place(self, row: int) -> str:
+        """A row of the sample, from 0, in words: its file and its number there."""
+        return self.where(int(self.numbers[row]))
+
     def located(self, error: TableError) -> TableError:
         """The error about rows of the sample as one about rows of the files."""
         words = str(error)
