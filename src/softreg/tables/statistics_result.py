@@ -126,7 +126,7 @@ class TableStatistics:
         parts = [summary.head(), coefficients, self._reference_text(), self._tests_text(), self._ratios_text(kind)]
         notes = [*summary.notes, *self.notes]
         if self._effects_work <= EFFECTS_WORK:
-            parts.append(["Average marginal effects on the probability", *str(self.effects()).splitlines()])
+            parts.append(["Average marginal effects on the probability:", *self._effects_text()])
         else:
             notes.append("average marginal effects would take minutes and are left out; .effects() computes them")
         if kind != "profile" and self.inference.interval_kind == "profile" and intervals is None:
@@ -158,7 +158,10 @@ class TableStatistics:
             except ValueError as error:
                 tests[name] = f"no test: {error}"
         wide = max(map(len, tests), default=0)
-        return ["Does the column matter?", *(f"  {name.ljust(wide)}  {test}" for name, test in tests.items())]
+        return [
+            "Tests that all coefficients of a column are zero:",
+            *(f"  {name.ljust(wide)}  {test}" for name, test in tests.items()),
+        ]
 
     def _test(self, places: tuple[int, ...]) -> ChiSquared:
         test = self.inference.wald if self.inference.test_kind == "Wald" else self.inference.likelihood_ratio
@@ -170,7 +173,15 @@ class TableStatistics:
         title = "Odds ratios" if two else "Relative-risk ratios"
         what = "the odds" if two else "the ratio of the two probabilities"
         titles = self._summary(kind).titles
-        return [f"{title}: factor of {what} per unit", *as_text(*ratios.table(), titles)]
+        return [f"{title} (factor of {what} per unit):", *as_text(*ratios.table(), titles)]
+
+    def _effects_text(self) -> list[str]:
+        """Those of two classes are the same but for the sign, so that one class tells both."""
+        effects, reference = self.effects(), self.inference.reference
+        head, parts = effects.table()
+        titles = [f"probability of {label!r}" for label in effects.classes]
+        shown = [k for k in range(len(titles)) if len(titles) > 2 or k != reference]
+        return as_text(head, [parts[k] for k in shown], [titles[k] for k in shown])
 
     def _with_aliased(self, found: Estimates) -> Estimates:
         """The estimates with a column of nan for each aliased column of the design."""
