@@ -39,9 +39,10 @@ class LeftOut:
         """What was left out of `total` rows, in sentences."""
         said = []
         if self.rows:
-            way = ""
-            if missing == "drop":
-                way = "; leaving out such a column (--drop) or --missing impute keeps more rows"
+            way = "; leaving out such a column (--drop) or --missing impute keeps more rows"
+            way = way if missing == "drop" else ""
+            said.append(f"{self.rows:,} of {plural(total, 'row')} left out, for they lack a value: {self.counts}{way}")
+        if self.weightless:
             said.append(f"{plural(self.weightless, 'row')} left out, for the weight is 0")
         return tuple(said)
 
