@@ -68,7 +68,7 @@ def formula_design(
         complete=complete,
         names=[names[j] for j in keep],
         places=_places(spec, formula.variables, {int(j): new for new, j in enumerate(keep)}),
-        reference_levels=reference,
+        reference_levels={name: base for name, base in reference.items() if not _has_own_column(name, base, names)},
         missing=gaps,
         counterfactuals=lambda: _counterfactuals(spec, frame, keep, reference, formula.text),
         intercept=bool(first),
@@ -142,6 +142,12 @@ def _frame(
         columns[variable.name] = pd.Categorical(words, categories=order)
         reference[variable.name] = str(base)
     return pd.DataFrame(columns), reference
+
+
+def _has_own_column(name: str, level: str, names: list[str]) -> bool:
+    """Whether a level has a column, as the first factor of a formula without an intercept: then it is no reference."""
+    own = {f"{name}[{level}]", f"C({name})[{level}]"}
+    return any(own & set(column.split(":")) for column in names)
 
 
 def _evaluated(right: Any, frame: pd.DataFrame, text: str) -> Any:
