@@ -14,7 +14,7 @@ from softreg.rows import Array
 
 WIDTH = 80
 """Characters of a line of a table, the width of a terminal."""
-SHORT = 24
+SHORT = 18
 """Characters that names have at least, however wide the numbers are."""
 
 
@@ -91,7 +91,8 @@ class Estimates:
     def table(self) -> tuple[list[str], list[list[list[str]]]]:
         """The head, and for each class its lines, as text."""
         percent = f"{100 * self.level:g}%"
-        head = ["", self.what.replace("_", " "), "std error"]
+        what = "ratio" if self.what == "relative_risk_ratio" else self.what.replace("_", " ")
+        head = ["", what, "std error"]
         head += ["z", "p"] if self.z is not None else []
         parts = []
         p = self.p_value

@@ -283,7 +283,7 @@ def _fitted(
             f"the classes are separated ({error.by}), so that the likelihood has no maximum at finite coefficients: "
             "estimates are Firth's bias-reduced ones; --penalty none (penalty=None in Python) refuses such a table"
         )
-        warnings.warn(note[:1].upper() + note[1:] + ".", TableWarning, stacklevel=3)
+        warnings.warn(note[:1].upper() + note[1:] + ".", TableWarning, stacklevel=4)
         return found, (note,)
 
 
