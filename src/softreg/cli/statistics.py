@@ -157,7 +157,7 @@ def _as_json(found: TableStatistics, intervals: str | None) -> str:
         "columns": {name: _test(test) for name, test in found.column_tests().items()},
         "coefficients": _lists(found.coefficients(intervals)),
         "ratios": _lists(found.ratios(intervals)),
-        "effects": _lists(found.effects()),
+        "effects": _lists(found.effects()) if found.effects_are_quick else None,
         "notes": [*found.notes, *found.inference.summary("Wald").notes],
     }
     return json.dumps(_plain(figures), allow_nan=False, ensure_ascii=False)

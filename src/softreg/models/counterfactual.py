@@ -17,7 +17,7 @@ import numpy as np
 from softreg.models.estimates import Estimates, normal
 from softreg.models.likelihood import Likelihood
 from softreg.probability import blocks as loss
-from softreg.rows import Array
+from softreg.rows import Array, one_blas_thread
 
 ROWS = 4_096
 """Rows that are taken at a time."""
@@ -52,7 +52,8 @@ def counterfactual_effects(found: Any, changes: Iterable[Counterfactual]) -> Est
     likelihood, fitted = found.likelihood, found.fitted
     names, words, estimates, errors = [], [], [], []
     for change in changes:
-        effect, J = _effect(likelihood, found._theta, change, fitted.weight)
+        with one_blas_thread():
+            effect, J = _effect(likelihood, found._theta, change, fitted.weight)
         names.append(change.variable)
         words.append(change.words)
         estimates.append(effect)

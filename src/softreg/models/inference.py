@@ -203,7 +203,8 @@ class Inference:
         A class has an effect whatever the reference; the effects of all classes sum to zero. `frame()` says in the
         column `change` what an effect is the effect of.
         """
-        estimate, J = marginal.effects(self.likelihood, self._theta, self.changes)
+        with one_blas_thread():
+            estimate, J = marginal.effects(self.likelihood, self._theta, self.changes)
         error = np.sqrt(np.maximum(np.einsum("kjci,cids,kjds->kj", J, self._C, J, optimize=True), 0.0))
         tested = self.fitted.strength == 0
         names = tuple(self.fitted.names)
@@ -266,7 +267,8 @@ class Inference:
         if nested is not None:
             return self._against(nested)
         chosen = list(range(self.likelihood.d)) if drop is None else self.fitted.columns_among(drop)
-        lost = self.fitted.lost(chosen, self._theta, self.log_likelihood)
+        with one_blas_thread():
+            lost = self.fitted.lost(chosen, self._theta, self.log_likelihood)
         kind = "penalised likelihood ratio" if self.fitted.firth else "likelihood ratio"
         return ChiSquared(kind, max(2 * lost, 0.0), (self.likelihood.q - 1) * len(chosen))
 
@@ -289,9 +291,8 @@ class Inference:
         where clusters are no more than the weights tested.
         """
         self.fitted.refuse_tests("a test of zero")
-        return wald_test(
-            self, list(range(self.likelihood.d)) if columns is None else self.fitted.columns_among(columns)
-        )
+        every = range(self.likelihood.d)
+        return wald_test(self, list(every) if columns is None else self.fitted.columns_among(columns))
 
     @property
     def test_kind(self) -> str:
@@ -303,8 +304,7 @@ class Inference:
         return self.wald() if self.test_kind == "Wald" else self.likelihood_ratio()
 
     def column_tests(self, kind: str | None = None) -> dict[str, Any]:
-        """A test of each column for all classes at once, as columns of equal length; "likelihood ratio" (a fit for each
-        column) or "Wald", None for the kind that belongs to the errors (`test_kind`)."""
+        """A test of each column for all classes at once, of this kind (None: `test_kind`), as columns of equal length."""
         kind = self.test_kind if kind is None else kind
         if kind not in ("likelihood ratio", "Wald"):
             raise ValueError(f"kind={spell(kind)} is neither 'likelihood ratio' nor 'Wald'.")
