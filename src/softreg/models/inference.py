@@ -304,7 +304,7 @@ class Inference:
         return self.wald() if self.test_kind == "Wald" else self.likelihood_ratio()
 
     def column_tests(self, kind: str | None = None) -> dict[str, Any]:
-        """A test of each column for all classes at once, of this kind (None: `test_kind`), as columns of equal length."""
+        """A test of each column for all classes, of this kind (None: `test_kind`), as columns of equal length."""
         kind = self.test_kind if kind is None else kind
         if kind not in ("likelihood ratio", "Wald"):
             raise ValueError(f"kind={spell(kind)} is neither 'likelihood ratio' nor 'Wald'.")

@@ -20,7 +20,7 @@ from softreg.tables.usable_rows import LeftOut
 from softreg.tables.weight_column import RowWeights
 
 PROFILE_WORK = 1e11
-"""Multiplications from which Firth's intervals are Wald's unless profile intervals are asked for: some three minutes."""
+"""Multiplications from which Firth's intervals are Wald's unless others are asked for: some three minutes."""
 EFFECTS_WORK = 3e10
 """Multiplications from which text and JSON leave the effects out: some minute (20,000 rows of 300 levels take half)."""
 EVALUATIONS = 40
