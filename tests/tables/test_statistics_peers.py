@@ -170,3 +170,18 @@ def test_odds_ratios_and_intervals_of_another_level() -> None:
     assert "Relative-risk ratios (factor of the ratio of the two probabilities per unit):" in three.text()
     with pytest.raises(ValueError, match="level=90"):
         table_statistics(frame, "y", drop=ALONE, level=90)
+
+
+def test_sampling_weights_with_clusters_of_single_rows_are_robust_errors() -> None:
+    """But for the factor G / (G - 1)."""
+    frame = people().assign(row=np.arange(500))
+    drop = ["house", "times"]
+    plain = table_statistics(frame, "y", weights="share", drop=[*drop, "row"]).inference.coefficients.std_error
+    single = table_statistics(frame, "y", weights="share", drop=drop, clusters="row").inference.coefficients.std_error
+    assert single == pytest.approx(plain * np.sqrt(500 / 499), rel=1e-8)
+
+
+@pytest.mark.parametrize("column", [True, pd.Timestamp("2020-01-01"), "a"])
+def test_columns_that_hold_no_weights(column: object) -> None:
+    with pytest.raises(TableError, match="column of weights 'w' has"):
+        table_statistics(people().assign(w=column), "y", weights="w")

@@ -255,3 +255,19 @@ def test_infer_names_the_kinds_of_weights() -> None:
         infer(model, X, y, np.ones(20), weights="sampling", errors="model")
     plain = infer(model, X, y, errors="robust").coefficients.std_error
     assert infer(model, X, y, np.ones(20), weights="sampling").coefficients.std_error == pytest.approx(plain)
+
+
+def test_many_aliased_columns_are_counted() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(20, 40)), columns=[f"c{j}" for j in range(40)]).assign(y=list("ab") * 10)
+    found = table_statistics(frame, "y", penalty="firth")
+    assert len(found.aliased) == 21
+    assert "13 more columns have no coefficient (NA), for the rows do not determine it" in found.notes
+    assert len(found.notes) == 9
+
+
+def test_too_few_complete_rows_name_the_columns_that_lack_values() -> None:
+    frame = people()
+    frame["seldom"] = np.where(np.arange(500) < 3, np.arange(500), np.nan)
+    with pytest.raises(TableError, match=r"Of the 3 rows that have all values \(missing: 'seldom' in 497\): .*--drop"):
+        table_statistics(frame, "buys")

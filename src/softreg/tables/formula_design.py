@@ -167,10 +167,10 @@ def _check_finite(X: Floats, names: list[str], rows: NDArray[np.int64]) -> None:
         row, place = (int(k) for k in np.argwhere(bad)[0])
         others = sorted({names[j] for j in np.flatnonzero(bad.any(axis=0))} - {names[place]})
         more = f"; so are {listed(others)}" if others else ""
+        advice = " log1p or a shift, as in log(x + 1), takes zeros as well." if "log" in names[place] else ""
         raise TableError(
             f"The column {shown(names[place])} of the formula is {X[row, place]:g} in row {rows[row] + 1:,} (in "
-            f"{int(bad.any(axis=1).sum()):,} rows in all{more}); expected finite numbers. A logarithm needs positive "
-            "numbers: log1p or a shift, as in log(x + 1), may be meant."
+            f"{int(bad.any(axis=1).sum()):,} rows in all{more}); expected finite numbers.{advice}"
         )
 
 

@@ -26,7 +26,7 @@ from softreg.tables.rows import row_numbers
 from softreg.tables.schema import learn_schema
 from softreg.tables.statistics_result import TableStatistics
 from softreg.tables.target import check_labels, labels
-from softreg.tables.usable_rows import MISSING, LeftOut, refuse_missing, refuse_nothing_left, without_target
+from softreg.tables.usable_rows import MISSING, NAMED, LeftOut, refuse_missing, refuse_nothing_left, without_target
 from softreg.tables.weight_column import RowWeights, row_weights_of
 
 __all__ = ["TableStatistics", "table_statistics"]
@@ -260,7 +260,10 @@ def _labels(table: Any, target: str, used: Rows, left: LeftOut) -> NDArray[np.st
     except TableError as error:
         if not left.rows:
             raise
-        raise TableError(f"Of the {len(y):,} rows that have all values (missing: {left.counts}): {error}") from None
+        raise TableError(
+            f"Of the {len(y):,} rows that have all values (missing: {left.counts}): {error} Leaving out columns that "
+            "have few values (--drop) or --missing impute keeps more rows."
+        ) from None
     return y
 
 
@@ -310,12 +313,14 @@ def _separated_by(model: Any, names: list[str]) -> str:
 
 
 def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Why columns have no coefficient."""
-    return [
+    """Why columns have no coefficient: one sentence for each of the first ones."""
+    notes = [
         f"{shown(name)} has no coefficient (NA): "
         + (f"it is a linear combination of {listed(others)}" if others else "it is constant in the rows used")
         for name, others in aliased.items()
     ]
+    more = [f"{len(notes) - NAMED:,} more columns have no coefficient (NA), for the rows do not determine it"]
+    return notes if len(notes) <= NAMED + 1 else notes[:NAMED] + more
 
 
 def _clusters(table: Any, name: str, target: str, rows: Rows) -> Rows:

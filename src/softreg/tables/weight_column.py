@@ -71,7 +71,13 @@ def row_weights_of(table: Any, name: str, target: str, rows: NDArray[np.int64], 
         raise TableError(f"{shown(name)} is the target; weights are in another column.")
     if kind is not None and kind not in WEIGHTS:
         raise TableError(f"The kind of weights is {kind!r}; expected 'frequency' or 'sampling'.")
-    values, numeric = read_numbers(name, table.column(name))
+    try:
+        values, numeric = read_numbers(name, table.column(name))
+    except TableError:
+        kind_here = table.column(name).type
+        raise TableError(
+            f"The column of weights {shown(name)} has the type {kind_here}; weights are numbers."
+        ) from None
     values = np.array(values, dtype=np.float64)
     bad = np.zeros(len(values), dtype=bool)
     bad[rows] = (~numeric | np.isinf(values) | (values < 0))[rows]
