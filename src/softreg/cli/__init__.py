@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,15 @@ COST = click.option(
     metavar="GIVEN:DECIDED=COST",
     help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
 )
-ENCODING = click.option("--encoding", metavar="NAME", help="How a text file is encoded, as latin-1; UTF-8 without it.")
-BAD_ROWS = click.option(
-    "--bad-rows",
-    type=click.Choice(["error", "skip"]),
-    default="error",
-    show_default=True,
-    help="What to do with rows that cannot be read.",
+READING = (
+    click.option("--encoding", metavar="NAME", help="Encoding of a text file, as latin-1; UTF-8 without it."),
+    click.option(
+        "--bad-rows",
+        type=click.Choice(["error", "skip"]),
+        default="error",
+        show_default=True,
+        help="What to do with rows that cannot be read.",
+    ),
 )
 COLUMNS = {
     "--drop": "Leave a column out; may be given several times.",
@@ -52,6 +56,23 @@ def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, help_text in reversed(COLUMNS.items()):
         command = click.option(name, multiple=True, metavar="COLUMN", help=help_text)(command)
     return command
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of reading a table, which the command takes as one `ReadOptions`, its argument `reading`."""
+
+    @wraps(command)
+    def read(**given: Any) -> Any:
+        from softreg.tables.read_options import ReadOptions
+
+        names = [field.name for field in fields(ReadOptions) if field.name in given]
+        reading = ReadOptions(**{name: given.pop(name) for name in names})
+        return command(**given, reading=reading)
+
+    wrapped: Callable[..., Any] = read
+    for option in reversed(READING):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def _strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
@@ -131,8 +152,7 @@ def main(context: click.Context) -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out.")
 @of_columns
-@ENCODING
-@BAD_ROWS
+@reading_options
 @click.option(
     "--memory",
     type=click.Choice(["auto", "low", "high"]),
@@ -168,13 +188,12 @@ def train(
 @click.option(
     "-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; CSV on stdout without it."
 )
-@ENCODING
-@BAD_ROWS
-def predict(model: Path, data: Path, output: Path | None, encoding: str | None, bad_rows: str) -> None:
+@reading_options
+def predict(model: Path, data: Path, output: Path | None, reading: Any) -> None:
     """Give each row of DATA its class probabilities, a column a class, and the most likely label."""
     from softreg.cli.prediction import predict_table
 
-    predict_table(model, data, output, encoding=encoding, bad_rows=bad_rows)
+    predict_table(model, data, output, reading=reading)
 
 
 @main.command()
@@ -183,8 +202,7 @@ def predict(model: Path, data: Path, output: Path | None, encoding: str | None, 
 @click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
 @REPORT
 @COST
-@ENCODING
-@BAD_ROWS
+@reading_options
 @AS_JSON
 def evaluate(
     model: Path,
@@ -192,7 +210,7 @@ def evaluate(
     target: str | None,
     report: Path | None,
     costs: tuple[str, ...],
-    **reading: Any,
+    **order: Any,
 ) -> None:
     """Evaluate MODEL on DATA with known labels.
 
@@ -200,7 +218,7 @@ def evaluate(
     """
     from softreg.cli.evaluation import evaluate_table
 
-    evaluate_table(model, data, target, report, costs, **reading)
+    evaluate_table(model, data, target, report, costs, **order)
 
 
 @main.command(short_help="Evaluate predicted probabilities in a file, from any model.")
@@ -208,10 +226,9 @@ def evaluate(
 @click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
 @REPORT
 @COST
-@ENCODING
-@BAD_ROWS
+@reading_options
 @AS_JSON
-def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], **reading: Any) -> None:
+def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], **order: Any) -> None:
     """Evaluate the predicted probabilities in PREDICTIONS: a column for each class, under its name, and the labels.
 
     They may come from any model. Intervals and the test of calibration assume independent rows that it was not fitted
@@ -219,15 +236,14 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     """
     from softreg.cli.auditing import audit_table
 
-    audit_table(predictions, target, report, costs, **reading)
+    audit_table(predictions, target, report, costs, **order)
 
 
 @main.command(short_help="Coefficients of DATA with standard errors, intervals and tests.")
 @click.argument("data", type=FILE)
 @statistics_options
 @of_columns
-@ENCODING
-@BAD_ROWS
+@reading_options
 @AS_JSON
 def statistics(data: Path, target: str | None, **order: Any) -> None:
     """Coefficients of the columns of DATA with standard errors, confidence intervals, tests and marginal effects.

@@ -23,7 +23,7 @@ from softreg.cli.reading import opened, read_to_evaluate
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.verdict import verdict
-from softreg.tables import labels
+from softreg.tables import ReadOptions, labels
 from softreg.tables.target import known_labels
 from softreg.tables.writer import LABEL
 from softreg.value_keys import names_by_kind
@@ -43,15 +43,14 @@ def audit_table(
     report: Path | None,
     costs: Sequence[str],
     *,
-    encoding: str | None = None,
-    bad_rows: str = "error",
+    reading: ReadOptions,
     as_json: bool,
 ) -> None:
     """Read labels and probabilities, and evaluate the probabilities."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    source = opened(data, encoding, bad_rows)
+    source = opened(data, reading)
     refuse_inputs(report, "--report", source.paths)
-    table, rows = read_to_evaluate(source, target, None, bad_rows)
+    table, rows = read_to_evaluate(source, target, None, reading)
     given = named_labels(table, target)
     names, P = probabilities(table, target, given)
     found = audit(P, Classes.of(names).encode(given), names)

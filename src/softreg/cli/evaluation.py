@@ -20,7 +20,7 @@ from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.reasons import reasons
 from softreg.probability import operating_point
 from softreg.report import audit
-from softreg.tables import OpenTable, labels
+from softreg.tables import OpenTable, ReadOptions, labels
 from softreg.tables.target import known_labels
 
 NEW = "; intervals and test assume rows that the model was not fitted to"
@@ -33,16 +33,15 @@ def evaluate_table(
     report: Path | None,
     costs: Sequence[str] = (),
     *,
-    encoding: str | None = None,
-    bad_rows: str = "error",
+    reading: ReadOptions,
     as_json: bool,
 ) -> None:
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    model, source = load_model(model_path), opened(data, encoding, bad_rows)
+    model, source = load_model(model_path), opened(data, reading)
     target = _target(model, target)
     refuse_inputs(report, "--report", [model_path, *source.paths])
-    table, rows = _read(model, source, target, bad_rows)
+    table, rows = _read(model, source, target, reading)
     codes = _codes(model, table, target)
 
     start = time.perf_counter()
@@ -74,13 +73,13 @@ def evaluate_table(
         say(f"Report: {report}")
 
 
-def _read(model: Loaded, source: OpenTable, target: str, bad_rows: str) -> tuple[pa.Table, NDArray[np.int64]]:
+def _read(model: Loaded, source: OpenTable, target: str, reading: ReadOptions) -> tuple[pa.Table, NDArray[np.int64]]:
     """The rows with their labels, and their numbers; columns that the model does not use are not looked at."""
     if model.table_model is None:
-        return read_to_evaluate(source, target, None, bad_rows)
+        return read_to_evaluate(source, target, None, reading)
     used = {column.name for column in model.table_model.schema_.features}
     source = source.ignoring(set(source.names) - used - {target})
-    return read_to_evaluate(source, target, model.table_model.encoder_, bad_rows)
+    return read_to_evaluate(source, target, model.table_model.encoder_, reading)
 
 
 def _codes(model: Loaded, table: pa.Table, target: str) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from softreg.cli.console import check_writable, refuse_inputs, say
 from softreg.models.storage import Stored, read_model
 from softreg.tables.errors import TableWarning
 from softreg.tables.predicting import TablePredictor, usable, wanted_columns
+from softreg.tables.read_options import ReadOptions
 from softreg.tables.reader import OpenTable, open_table
 from softreg.tables.unseen import UnseenLevels
 from softreg.tables.where import numbers_of
@@ -50,14 +51,14 @@ class _Stdout(io.RawIOBase):
             click.echo(held, nl=False)
 
 
-def predict_table(
-    model_path: Path, data: Path, output: Path | None, *, encoding: str | None = None, bad_rows: str = "error"
-) -> None:
+def predict_table(model_path: Path, data: Path, output: Path | None, *, reading: ReadOptions) -> None:
     """Predict every row of `data`, batch by batch; to `output`, or as CSV to stdout."""
     check_writable(output, OUTPUT_ENDINGS, "--output")
-    skip = bad_rows == "skip"
+    skip = reading.bad_rows == "skip"
     classes, left_out, predicted = _predictor(model_path, skip)
-    table = open_table(data, encoding=encoding, bad_rows="skip" if skip else "error")
+    table = open_table(data, options=reading)
+    for note in table.notes:
+        say(f"Note: {note}")
     refuse_inputs(output, "--output", [model_path, *table.paths])
     rows = 0
     sink: AbstractContextManager[Callable[..., None]]

@@ -10,29 +10,33 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
+from softreg.cli.console import say
 from softreg.cli.prediction import tell_skipped
-from softreg.tables import OpenTable, TableError, labels, open_table, without_bad_rows
+from softreg.tables import OpenTable, ReadOptions, TableError, labels, open_table, without_bad_rows
 from softreg.tables.encoder import Encoder
 from softreg.tables.kinds import asked_kinds
 
 
-def opened(data: Path, encoding: str | None, bad_rows: str) -> OpenTable:
-    """The table of a command, open; with `bad_rows` "skip", rows that cannot be read are left out."""
-    return open_table(data, encoding=encoding, bad_rows="skip" if bad_rows == "skip" else "error")
+def opened(data: Path, options: ReadOptions) -> OpenTable:
+    """The table of a command, open; each choice that was made in reading it is said on stderr."""
+    source = open_table(data, options=options)
+    for note in source.notes:
+        say(f"Note: {note}")
+    return source
 
 
 def read_to_fit(
-    source: OpenTable, target: str, drop: Sequence[str], asked: Mapping[str, Sequence[str]], bad_rows: str
+    source: OpenTable, target: str, drop: Sequence[str], asked: Mapping[str, Sequence[str]], options: ReadOptions
 ) -> tuple[pa.Table, NDArray[np.int64]]:
     """The table to fit a model to, and the number (n,) of each row in the input, from 1.
 
-    With `bad_rows` "skip", rows that cannot be used are left out, and named.
+    Where bad rows are to be skipped, rows that cannot be used are left out, and named.
 
     `asked` has the names of the columns to be taken for a kind, by the kind.
     """
     table = source.read()
     everything = np.arange(table.num_rows)
-    if bad_rows != "skip":
+    if options.bad_rows != "skip":
         return table, everything + 1
     table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
     gone = np.array(left_out, np.int64) - 1
@@ -41,16 +45,16 @@ def read_to_fit(
 
 
 def read_to_evaluate(
-    source: OpenTable, target: str, encoder: Encoder | None, bad_rows: str
+    source: OpenTable, target: str, encoder: Encoder | None, options: ReadOptions
 ) -> tuple[pa.Table, NDArray[np.int64]]:
     """The table to compare predictions with labels on, and the number (n,) of each row in the input, from 1.
 
-    With `bad_rows` "skip", rows without a label and rows with a cell that `encoder` cannot encode are left out, and
-    named. Raises `Complaint` where no row remains.
+    Where bad rows are to be skipped, rows without a label and rows with a cell that `encoder` cannot encode are left
+    out, and named. Raises `Complaint` where no row remains.
     """
     table = source.read()
     everything = np.arange(table.num_rows)
-    if bad_rows != "skip":
+    if options.bad_rows != "skip":
         return table, everything + 1
     bad = np.zeros(table.num_rows, dtype=bool) if encoder is None else encoder.bad(table)
     try:

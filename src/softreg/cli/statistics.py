@@ -46,16 +46,16 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
     settings["penalty"] = None if settings["penalty"] == "none" else settings["penalty"]
     _refuse_contradictions(output, settings)
     asked = {kind: settings[kind] for kind in ("text", "category", "number", "date")}
-    encoding, bad_rows, drop = settings.pop("encoding"), settings.pop("bad_rows"), settings["drop"]
+    reading, drop = settings.pop("reading"), settings["drop"]
     apart = set(drop) - {settings["clusters"], settings["weights"], target}
-    source = opened(data, encoding, bad_rows).ignoring(apart)
+    source = opened(data, reading).ignoring(apart)
     for path, option in ((output.coefficients, "--output"), (output.effects, "--effects")):
         check_writable(path, ENDINGS, option)
         refuse_inputs(path, option, source.paths)
     if target is None:  # a formula names it
         table = source.read()
     else:
-        table, _ = read_to_fit(source, target, drop, asked, bad_rows)
+        table, _ = read_to_fit(source, target, drop, asked, reading)
     settings["reference_levels"] = _reference_levels(settings["reference_levels"], table.column_names)
     found = table_statistics(table, target, **settings)
     click.echo(_as_json(found, output.intervals) if output.as_json else found.text(output.intervals))

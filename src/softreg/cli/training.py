@@ -36,6 +36,7 @@ from softreg.report import Audit, audit
 from softreg.rows.journal import NAME
 from softreg.tables import (
     OpenTable,
+    ReadOptions,
     Schema,
     TableClassifier,
     check_labels,
@@ -69,8 +70,7 @@ class Order:
     drop: tuple[str, ...]
     asked: Mapping[str, Any]
     """Columns that are to be taken for a text, category, number or date."""
-    encoding: str | None
-    bad_rows: str
+    reading: ReadOptions
     as_json: bool
     quiet: bool
     memory: Any
@@ -84,7 +84,7 @@ def train_table(order: Order) -> None:
     check_writable(order.report, REPORT_ENDINGS, "--report")
     check_checkpoint(order)
     check_choice(order)
-    source = opened(order.data, order.encoding, order.bad_rows)
+    source = opened(order.data, order.reading)
     refuse_inputs(order.model, "--model", source.paths)
     refuse_inputs(order.report, "--report", source.paths)
     source = source.ignoring(set(order.drop) - {order.groups, order.target})
@@ -93,7 +93,7 @@ def train_table(order: Order) -> None:
 
 def train_in_memory(order: Order, source: OpenTable) -> None:
     """Hold rows out, fit, judge and write, with all rows in memory."""
-    table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.bad_rows)
+    table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.reading)
     given = labels(table, order.target)
     check_labels(given, order.target)
     codes = Classes(given).encode(given)
@@ -197,7 +197,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     """The same for a table that memory does not hold."""
     wanted = {
         "--report": order.report is not None,
-        "--bad-rows skip": order.bad_rows == "skip",
+        "--bad-rows skip": order.reading.bad_rows == "skip",
         "--groups": order.groups is not None,
     }
     for name, given in wanted.items():

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
     from softreg.tables.encoder import Encoder
-    from softreg.tables.errors import TableError, TableWarning
+    from softreg.tables.errors import TableError, TableNote, TableWarning
     from softreg.tables.grouping import group_codes, split_groups
     from softreg.tables.kinds import Column, Kind
+    from softreg.tables.read_options import ReadOptions
     from softreg.tables.reader import OpenTable, as_table, open_table, read_table
     from softreg.tables.schema import Schema, learn_schema, without_bad_rows
     from softreg.tables.statistics import table_statistics
@@ -23,9 +24,11 @@ _HOME = {
     "Encoder": "encoder",
     "Kind": "kinds",
     "OpenTable": "reader",
+    "ReadOptions": "read_options",
     "Schema": "schema",
     "TableClassifier": "classifier",
     "TableError": "errors",
+    "TableNote": "errors",
     "TableStatistics": "statistics_result",
     "TableWarning": "errors",
     "as_table": "reader",
@@ -49,9 +52,11 @@ __all__ = [
     "Encoder",
     "Kind",
     "OpenTable",
+    "ReadOptions",
     "Schema",
     "TableClassifier",
     "TableError",
+    "TableNote",
     "TableStatistics",
     "TableWarning",
     "as_table",

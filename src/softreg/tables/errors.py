@@ -36,6 +36,15 @@ class TableWarning(UserWarning):
     """
 
 
+class TableNote(TableWarning):
+    """Says which of several readings of a file was chosen, and the option that chooses another.
+
+    Example:
+        >>> issubclass(TableNote, TableWarning)
+        True
+    """
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value in quotes, cut after `limit` characters.
 

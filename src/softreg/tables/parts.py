@@ -15,6 +15,7 @@ from softreg.tables.cells import decoded
 from softreg.tables.damage import checked, reading
 from softreg.tables.decoding import encoding_of
 from softreg.tables.errors import TableError, shown
+from softreg.tables.read_options import ReadOptions
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import Part, check_text, open_bytes, open_text, read_head
 
@@ -32,11 +33,13 @@ CELLS = 4_000_000
 
 
 class PartReader(Protocol):
-    """One file: `part`, the `schema` of its columns with those of its partition, and `skipped` rows."""
+    """One file: `part`, the `schema` of its columns with those of its partition, `skipped` rows, and `notes` on how it
+    is read."""
 
     part: Part
     schema: pa.Schema
     skipped: list[tuple[int, str]]
+    notes: list[str]
 
     def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         """The rows in batches of these columns and types."""
@@ -45,7 +48,7 @@ class PartReader(Protocol):
         """All rows."""
 
 
-def open_part(part: Part, encoding: str | None, skip: bool) -> PartReader:
+def open_part(part: Part, options: ReadOptions) -> PartReader:
     """Open one file; raises `TableError` where it is not of the form that its ending says."""
     if part.path.is_dir():
         raise TableError(f"{part.where!r} is a folder; name the CSV, TSV or Parquet file in it.")
@@ -55,8 +58,8 @@ def open_part(part: Part, encoding: str | None, skip: bool) -> PartReader:
         return ParquetPart(part)
     if part.form == "arrow":
         return ArrowPart(part)
-    check_text(part, encoding)
-    return TextPart(part, encoding, skip)
+    check_text(part, options.encoding)
+    return TextPart(part, options)
 
 
 @dataclass
@@ -65,6 +68,7 @@ class Typed:
 
     part: Part
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     schema: pa.Schema = field(init=False)
     own: dict[str, pa.Field] = field(init=False)
     """The fields of the file itself, by name."""
@@ -134,17 +138,17 @@ class Typed:
 class TextPart(Typed):
     """A file of CSV, TSV or JSON lines."""
 
-    def __init__(self, part: Part, encoding: str | None, skip: bool) -> None:
+    def __init__(self, part: Part, options: ReadOptions) -> None:
         from softreg.tables.delimited import Delimited
         from softreg.tables.jsonlines import JsonLines
 
         try:
-            encoding = encoding_of(read_head(part, 4), encoding)
+            encoding = encoding_of(read_head(part, 4), options.encoding)
         except TableError as error:
             raise TableError(f"{part.where!r}: {error}") from None
         texts: dict[str, Any] = {
             "where": part.where,
-            "skip": skip,
+            "skip": options.bad_rows == "skip",
             "encoding": encoding,
             "raw": partial(open_bytes, part),
         }

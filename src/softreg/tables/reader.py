@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from softreg.tables.arrowtypes import plain_table, together
 from softreg.tables.damage import check_buffers
-from softreg.tables.errors import TableError, listed, shown
+from softreg.tables.errors import TableError, TableNote, listed, shown
 from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
+from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import PARQUET_ENDINGS, find_parts, is_source
 from softreg.tables.where import input_numbers, placed, with_absent
@@ -42,6 +44,11 @@ class OpenTable:
     """Rows of each file in the table that `read` gave."""
     clashes: dict[str, str] = field(default_factory=dict)
     """What is wrong with columns of which no type holds the values of all files; they are of type null."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences, each of which says one choice made in reading and the option that changes it."""
+        return list(dict.fromkeys(note for reader in self.readers for note in reader.notes))
 
     @property
     def paths(self) -> list[Path]:
@@ -114,7 +121,7 @@ class OpenTable:
                 raise TableError(self.clashes[name])
 
 
-def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> OpenTable:
+def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> OpenTable:
     """Open a file, a pattern such as "logs/*.csv.gz", a folder of partitions or a list of files, to read it in batches.
 
     Endings decide: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose types are
@@ -128,8 +135,9 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     files are one table, if they have the same columns; in JSON lines, a key that no line of a file has is missing in
     all of its rows. Folders named `key=value` make a column `key` of text.
 
-    `bad_rows="skip"` leaves out rows that cannot be read: of too many or too few fields, with bytes that are not in the
-    encoding, or that are no JSON object with values of the types before.
+    `options` is a `ReadOptions`, whose fields may be given as keywords instead. `bad_rows="skip"` leaves out rows that
+    cannot be read: of too many or too few fields, with bytes that are not in the encoding, or that are no JSON object
+    with values of the types before.
 
     Raises `TableError`: no such file, empty, not text, not in the encoding, a row with too many or too few fields, a
     quote that is never closed, a column without a name, two columns of one name, a damaged file, files that differ.
@@ -142,10 +150,9 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
 
     Source: RFC 4180 (the form of CSV files).
     """
-    if bad_rows not in ("error", "skip"):
-        raise TableError(f"bad_rows is {bad_rows!r}; expected 'error' or 'skip'.")
+    options = read_options(options, keywords)
     parts = find_parts(source)
-    readers = [open_part(part, encoding, bad_rows == "skip") for part in parts]
+    readers = [open_part(part, options) for part in parts]
     first = readers[0]
     check_names(first.schema.names, repr(first.part.where))
     for reader in readers[1:]:
@@ -164,10 +171,10 @@ def open_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
     return OpenTable(readers, schema.names, schema, clashes=clashes)
 
 
-def read_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["error", "skip"] = "error") -> pa.Table:
+def read_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> pa.Table:
     """Read a source into memory without changing a value; sources, options and errors are those of `open_table`.
 
-    Raises `TableError` where there are no rows, too.
+    Choices made in reading are given as `TableNote`. Raises `TableError` where there are no rows, too.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -178,15 +185,15 @@ def read_table(source: Any, *, encoding: str | None = None, bad_rows: Literal["e
         ...     read_table(path).to_pylist()
         [{'code': '007', 'colour': 'NA'}]
     """
-    return open_table(source, encoding=encoding, bad_rows=bad_rows).read()
+    return as_table(source, options=read_options(options, keywords))
 
 
 def as_table(
     data: Any,
     *,
-    encoding: str | None = None,
-    bad_rows: Literal["error", "skip"] = "error",
+    options: ReadOptions | None = None,
     unused: Iterable[str] = (),
+    **keywords: Unpack[ReadKeywords],
 ) -> pa.Table:
     """An Arrow table from a path, a list of paths, a pyarrow table or any frame that narwhals knows (pandas, polars).
 
@@ -202,16 +209,24 @@ def as_table(
         >>> as_table(pa.table({"age": [30, 41]})).column_names
         ['age']
     """
+    options = read_options(options, keywords)
+    if is_source(data):
+        data = open_table(data, options=options)
+        warn_of_notes(data)
     if isinstance(data, OpenTable):
         return data.ignoring(unused).read()
-    if is_source(data):
-        return open_table(data, encoding=encoding, bad_rows=bad_rows).ignoring(unused).read()
     if isinstance(data, pa.Table):
         check_names(data.column_names, "the table")
         return plain_table(check_buffers(data))
     from softreg.tables.frames import frame_to_arrow
 
     return frame_to_arrow(data, frozenset(unused))
+
+
+def warn_of_notes(table: OpenTable) -> None:
+    """Give each choice that was made in reading a table as a `TableNote`."""
+    for note in table.notes:
+        warnings.warn(note, TableNote, stacklevel=3)
 
 
 def ahead(source: Callable[[], Iterator[Any]], depth: int = AHEAD) -> Iterator[Any]:

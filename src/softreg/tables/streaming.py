@@ -17,7 +17,7 @@ from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning
 from softreg.tables.kinds import Kind
-from softreg.tables.reader import OpenTable, open_table
+from softreg.tables.reader import OpenTable, open_table, warn_of_notes
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.sources import is_source
 from softreg.tables.survey import Memory, Survey, chosen_rows, is_large, survey
@@ -54,7 +54,8 @@ def surveyed(
     """The survey of a table that is to be trained on in batches; None for one that memory is to hold."""
     if isinstance(data, Survey):
         return data
-    if is_source(data):
+    opened_here = is_source(data)
+    if opened_here:
         data = open_table(data)
     if not isinstance(data, OpenTable):
         if memory == "low":
@@ -62,6 +63,8 @@ def surveyed(
         return None
     if not is_large(data, memory):
         return None
+    if opened_here:
+        warn_of_notes(data)
     return survey(data.ignoring(unused), target, None if rows is None else chosen_rows(rows), seed=seed or 0)
 
 
