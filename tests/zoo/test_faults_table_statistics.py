@@ -271,3 +271,13 @@ def test_too_few_complete_rows_name_the_columns_that_lack_values() -> None:
     frame["seldom"] = np.where(np.arange(500) < 3, np.arange(500), np.nan)
     with pytest.raises(TableError, match=r"Of the 3 rows that have all values \(missing: 'seldom' in 497\): .*--drop"):
         table_statistics(frame, "buys")
+
+
+def test_a_class_that_only_incomplete_rows_have_is_named() -> None:
+    frame = people()
+    frame.loc[:7, "buys"] = "rarely"
+    frame.loc[:7, "age"] = np.nan
+    found = table_statistics(frame, "buys")
+    assert "no row that has all values has the label 'rarely': the model lacks it" in found.notes
+    assert found.inference.fitted.labels == ["no", "yes"]
+    assert not any("lacks it" in note for note in table_statistics(with_gaps(), "buys", drop=["note"]).notes)

@@ -136,7 +136,10 @@ def _notes(found: Any, profiled: bool) -> list[str]:
             " Where classes are separated or nearly so, Wald's intervals and tests mislead; `profile()` has better "
             "intervals, and `likelihood_ratio(columns)` compares penalised likelihoods."
         )
-        notes.append("Firth's bias reduction: the likelihood times Jeffreys' prior." + ("" if profiled else wald))
+        notes.append(
+            "Firth's bias reduction: the likelihood times Jeffreys' prior. Log-likelihood, pseudo-R², AIC and BIC are "
+            "those of the likelihood without the prior, at these estimates." + ("" if profiled else wald)
+        )
     if fitted.sampling:
         notes.append(
             "Sampling weights: estimates refer to the population that the weights stand for; errors are robust."

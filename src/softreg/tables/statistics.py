@@ -26,10 +26,16 @@ from softreg.tables.rows import row_numbers
 from softreg.tables.schema import learn_schema
 from softreg.tables.statistics_result import TableStatistics
 from softreg.tables.target import check_labels, labels
-from softreg.tables.usable_rows import MISSING, NAMED, LeftOut, refuse_missing, refuse_nothing_left, without_target
+from softreg.tables.usable_rows import (
+    MISSING,
+    NAMED,
+    LeftOut,
+    lost_classes,
+    refuse_missing,
+    refuse_nothing_left,
+    with_label_and_weight,
+)
 from softreg.tables.weight_column import RowWeights, row_weights_of
-
-__all__ = ["TableStatistics", "table_statistics"]
 
 Rows = NDArray[np.int64]
 
@@ -172,37 +178,19 @@ def _requested(request: _Request, formula: str | None) -> _Request:
 
 def _usable(request: _Request, every: Rows, weighing: RowWeights | None) -> _Usable:
     """The rows that can be used, with their design."""
-    used, early = _with_label_and_weight(request, every, weighing)
+    used, early = with_label_and_weight(request.table, request.target, every, weighing, request.missing)
     design, notes = _design(request, used)
     by_column = {**early.by_column, **design.missing}
     left = replace(early, rows=early.rows + int((~design.complete).sum()), by_column=by_column)
     if request.missing == "error":
         refuse_missing(left, len(every))
-    used = used[design.complete]
+    given, used = used, used[design.complete]
     if not len(used):
         raise refuse_nothing_left(left, len(every))
-    said = [] if weighing is None else [weighing.note(used)]
+    said = lost_classes(request.table, request.target, given, used)
+    said += [] if weighing is None else [weighing.note(used)]
     everything = (*left.notes(len(every), request.missing), *said, *notes, *design.notes)
     return _Usable(design, used, len(every), left, everything)
-
-
-def _with_label_and_weight(request: _Request, every: Rows, weighing: RowWeights | None) -> tuple[Rows, LeftOut]:
-    """The rows that have a label and a weight above 0, and how many do not."""
-    gone = without_target(request.table, request.target, every)
-    gaps = {request.target: int(gone.sum())} if gone.any() else {}
-    weightless = np.zeros(len(every), dtype=bool)
-    if weighing is not None:
-        v = weighing.values[every]
-        if np.isnan(v).any():
-            gaps[weighing.name] = int(np.isnan(v).sum())
-        gone, weightless = gone | np.isnan(v), v == 0
-    left = LeftOut(int(gone.sum()), gaps, int((weightless & ~gone).sum()))
-    if request.missing == "error":
-        refuse_missing(left, len(every))
-    used = every[~gone & ~weightless]
-    if not len(used):
-        raise refuse_nothing_left(left, len(every))
-    return used, left
 
 
 def _design(request: _Request, used: Rows) -> tuple[Design, list[str]]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from softreg.models.keys import is_missing
 from softreg.spelling import coded
 from softreg.tables.arrays import integers
-from softreg.tables.errors import TableError, no_such_column, plural, shown
+from softreg.tables.errors import TableError, listed, no_such_column, plural, shown
+from softreg.tables.weight_column import RowWeights
 
 MISSING = ("drop", "impute", "error")
 """What may be done with rows that have a missing value."""
@@ -60,6 +61,41 @@ def without_target(table: Any, target: str, rows: NDArray[np.int64]) -> NDArray[
         return np.zeros(len(rows), dtype=bool)
     absent = [is_missing(value) or not value.strip("\0 ").strip() for value in encoded.dictionary.to_pylist()]
     return np.array([*absent, True])[integers(encoded.indices)][rows]
+
+
+def with_label_and_weight(
+    table: Any, target: str, every: NDArray[np.int64], weighing: RowWeights | None, missing: str
+) -> tuple[NDArray[np.int64], LeftOut]:
+    """The rows among `every` that have a label and a weight above 0, and how many have not.
+
+    Raises `TableError` where no row is left, and, with missing="error", for a row without a label or a weight.
+    """
+    gone = without_target(table, target, every)
+    gaps = {target: int(gone.sum())} if gone.any() else {}
+    weightless = np.zeros(len(every), dtype=bool)
+    if weighing is not None:
+        v = weighing.values[every]
+        if np.isnan(v).any():
+            gaps[weighing.name] = int(np.isnan(v).sum())
+        gone, weightless = gone | np.isnan(v), v == 0
+    left = LeftOut(int(gone.sum()), gaps, int((weightless & ~gone).sum()))
+    if missing == "error":
+        refuse_missing(left, len(every))
+    used = every[~gone & ~weightless]
+    if not len(used):
+        raise refuse_nothing_left(left, len(every))
+    return used, left
+
+
+def lost_classes(table: Any, target: str, given: NDArray[np.int64], used: NDArray[np.int64]) -> list[str]:
+    """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
+    if len(given) == len(used):
+        return []
+    codes = integers(coded(table.column(target)).indices)
+    lost = np.setdiff1d(codes[given], codes[used])
+    names = coded(table.column(target)).dictionary
+    which = listed(names[int(code)].as_py() for code in lost)
+    return [f"no row that has all values has the label {which}: the model lacks it"] if len(lost) else []
 
 
 def refuse_missing(left: LeftOut, total: int) -> None:
