@@ -20,7 +20,7 @@ SHORT = 18
 
 @dataclass(frozen=True)
 class ChiSquared:
-    """A chi-squared test: how surprising `statistic` or more would be if what is tested did not matter.
+    """A test whose statistic has, under the null hypothesis and in large samples, a chi-squared distribution.
 
     Example:
         >>> ChiSquared("likelihood ratio", 3.841, 1).p_value.round(3)
@@ -33,7 +33,7 @@ class ChiSquared:
 
     @property
     def p_value(self) -> float:
-        """The chance of a statistic this large with `df` degrees of freedom."""
+        """The probability of at least this `statistic` under the null hypothesis, with `df` degrees of freedom."""
         return chdtrc(self.df, self.statistic)  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
@@ -44,8 +44,8 @@ class ChiSquared:
 class Estimates:
     """Estimates (c, k) of c classes and k columns with standard errors and an interval at `level`.
 
-    `z` is the estimate over its error where a test of zero means something, and None where it does not (a penalty pulls
-    the estimates to zero).
+    `z` is the estimate over its standard error (with profile intervals, the signed root of the likelihood ratio for
+    zero), and None under an L2 penalty, whose estimates are biased towards zero. What the rows do not determine is nan.
     """
 
     what: str
@@ -62,7 +62,7 @@ class Estimates:
 
     @property
     def p_value(self) -> Array | None:
-        """Two-sided p-values (c, k) of the Wald tests, `2 (1 - Phi(|z|))`; None where there is no `z`."""
+        """Two-sided p-values (c, k) of tests of zero, `2 (1 - Phi(|z|))`; None where there is no `z`."""
         return None if self.z is None else np.asarray(2 * ndtr(-np.abs(self.z)))
 
     def frame(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def number(value: float) -> str:
 
 
 def told(p: float) -> str:
-    """A p-value as it is told.
+    """A p-value as text.
 
     Example:
         >>> told(0.0312), told(1e-9)

@@ -201,7 +201,7 @@ class Fitted:
 
     @property
     def null_log_likelihood(self) -> float:
-        """The log-likelihood of who knows only the class rates (without a bias: of equal probabilities)."""
+        """The log-likelihood of the intercept-only model (without an intercept: of equal probabilities)."""
         q = len(self.labels)
         ones = np.ones(len(self.y)) if self.weight is None else self.weight
         mass = np.bincount(self.y, weights=ones, minlength=q) if self.y.ndim == 1 else ones @ self.y

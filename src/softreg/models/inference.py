@@ -24,7 +24,7 @@ from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
 
 INTERCEPT = "(intercept)"
-"""What the bias is called among the columns."""
+"""The name of the intercept among the columns."""
 
 
 def infer(
@@ -97,7 +97,7 @@ def infer(
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """The statistics of a fitted model; see `infer`. `relative_to` changes the reference class, `summary` tells all."""
+    """The statistics of a fitted model; see `infer`. `relative_to` changes the reference class, `summary` shows all."""
 
     fitted: Fitted = field(repr=False)
     likelihood: Likelihood = field(repr=False)
@@ -122,7 +122,7 @@ class Inference:
         return replace(self, reference=self.fitted.place(label))
 
     def relative_to_mean(self) -> Inference:
-        """The same with each class told against the mean of all: q rows, whose weights sum to zero."""
+        """The same with each class compared with the mean of all: q rows, whose coefficients sum to zero."""
         return replace(self, reference=None)
 
     @property
@@ -158,7 +158,7 @@ class Inference:
 
     @cached_property
     def coefficients(self) -> Estimates:
-        """Bias and weights (c, k) with Wald's errors, intervals and tests; `estimates.frame()` for a data frame."""
+        """Intercept and coefficients (c, k) with standard errors, Wald intervals and Wald tests."""
         estimate = (self._contrast @ self._theta @ self._A.T)[:, self._from :]
         error = np.sqrt(np.maximum(np.diag(self.covariance), 0.0)).reshape(estimate.shape)
         return normal("estimate", self.classes, self.columns, estimate, error, self.level, self.fitted.strength == 0)
