@@ -179,5 +179,7 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if value is None or isinstance(value, str):
         return value if value is None else str(value)
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
     number = float(value)
     return number if math.isfinite(number) else None
