@@ -60,7 +60,7 @@ def test_statistics_leave_out_bad_rows_and_take_columns_for_what_is_asked(run: A
     messy.write_text(text, "utf-8")
     asked = run("statistics", str(messy), "--target", "buys", "--bad-rows", "skip", "--category", "plan", "--json")
     assert asked.exit_code == 0, asked.stderr
-    assert json.loads(asked.stdout)["compared_with"].keys() == {"plan"}
+    assert json.loads(asked.stdout)["reference_levels"].keys() == {"plan"}
 
 
 def test_evaluate_and_audit_leave_out_bad_rows(run: Any, messy: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from softreg import SoftmaxRegression, TableClassifier, infer, table_statistics
-from softreg.tables import TableError
+from softreg.tables import TableError, TableWarning
 
 
 def people(n: int = 500, seed: int = 0) -> tuple[pa.Table, np.ndarray, np.ndarray]:
@@ -63,14 +63,18 @@ def test_separated_classes_are_told_and_firth_takes_them() -> None:
     staff = np.where((y == "foot") & (np.arange(len(y)) % 3 == 0), "yes", "no")
     table = table.append_column("staff", pa.array(staff))
     with pytest.raises(TableError, match=r"told apart most by 'staff=yes'.*--penalty firth"):
-        table_statistics(table, "takes", drop="house")
-    found = table_statistics(table, "takes", drop="house", penalty="firth")
+        table_statistics(table, "takes", drop="house", penalty=None)
+    with pytest.warns(TableWarning, match="'bus' and 'foot' quasi-completely, by 'staff=yes'"):
+        found = table_statistics(table, "takes", drop="house")
+    assert found.inference.fitted.firth
+    asked = table_statistics(table, "takes", drop="house", penalty="firth")
+    assert asked.inference.coefficients.estimate == pytest.approx(found.inference.coefficients.estimate, abs=1e-6)
     assert np.isfinite(found.inference.coefficients.std_error).all()
     assert found.column_tests()["staff"].p_value < 1e-6
 
 
 def test_too_many_levels_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.tables.statistics.MOST", 3)
+    monkeypatch.setattr("softreg.tables.design.MOST", 3)
     with pytest.raises(TableError, match="2 are levels of 'town'"):
         table_statistics(people()[0], "takes", drop="house")
 

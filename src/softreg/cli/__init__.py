@@ -15,6 +15,7 @@ import click
 from softreg.cli.boundary import Boundary
 from softreg.cli.grouped_help import GroupedCommand
 from softreg.cli.reading_options import reading_options
+from softreg.cli.statistics_options import statistics_options
 from softreg.cli.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
 from softreg.version import __version__
 
@@ -157,45 +158,19 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 
 @main.command(short_help="Coefficients of DATA with standard errors, intervals and tests.")
 @click.argument("data", type=FILE)
-@click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
-@click.option("--reference", metavar="LABEL", help="The class that others are compared with; the first without it.")
-@click.option(
-    "--errors",
-    type=click.Choice(["model", "robust"]),
-    help="Standard errors: model-based or robust (sandwich).",
-)
-@click.option(
-    "--clusters", metavar="COLUMN", help="Rows of equal values here are dependent; cluster-robust standard errors."
-)
-@click.option(
-    "--penalty",
-    type=click.Choice(["none", "firth"]),
-    default="none",
-    show_default=True,
-    help="firth reduces small-sample bias, and is finite for separated classes.",
-)
-@click.option(
-    "--intervals",
-    type=click.Choice(["wald", "profile"]),
-    help="profile: by the profile likelihood, preferable for few rows; the default with --penalty firth.",
-)
+@statistics_options
 @of_columns
 @reading_options
-@click.option("--output", type=FILE, metavar="OUT.csv", help="Write the coefficients as a table.")
 @AS_JSON
-def statistics(data: Path, target: str, output: Path | None, intervals: str | None, **order: Any) -> None:
-    """Coefficients of the columns of DATA with standard errors, confidence intervals and tests.
+def statistics(data: Path, target: str | None, **order: Any) -> None:
+    """Coefficients of the columns of DATA with standard errors, confidence intervals, tests and marginal effects.
 
-    All rows are fitted without a penalty, numbers in their own units, each category against its most frequent level.
+    All rows without missing values are fitted without a penalty, numbers in their own units, each category against its
+    most frequent level.
     """
     from softreg.cli.statistics import tell_statistics
 
-    asked = {kind: order.pop(kind) for kind in ("text", "category", "number", "date")}
-    settings = {name: order.pop(name) for name in ("reference", "errors", "clusters")}
-    penalty = order.pop("penalty")
-    settings["penalty"] = None if penalty == "none" else penalty
-    kind = "Wald" if intervals == "wald" else intervals
-    tell_statistics(data, target, output, asked=asked, settings=settings, intervals=kind, **order)
+    tell_statistics(data, target, order)
 
 
 @main.command(short_help="Describe a model file.")

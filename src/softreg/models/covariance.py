@@ -37,6 +37,8 @@ def check_errors(model: Any, fitted: Fitted, kind: str, clusters: Any) -> None:
             f"the model was fitted with class weights, which are no counts of rows, so errors={kind!r} would be wrong; "
             "use errors='robust'."
         )
+    if fitted.sampling and kind != "robust":
+        raise ValueError(f"sampling weights are no counts of rows, so errors={kind!r} would be wrong; use 'robust'.")
 
 
 def covariance(

@@ -12,10 +12,15 @@ from scipy.special import chdtrc, ndtr, ndtri
 
 from softreg.rows import Array
 
+WIDTH = 80
+"""Characters of a line of a table, the width of a terminal."""
+SHORT = 18
+"""Characters that names have at least, however wide the numbers are."""
+
 
 @dataclass(frozen=True)
 class ChiSquared:
-    """A chi-squared test: how surprising `statistic` or more would be if what is tested did not matter.
+    """A test whose statistic has, under the null hypothesis and in large samples, a chi-squared distribution.
 
     Example:
         >>> ChiSquared("likelihood ratio", 3.841, 1).p_value.round(3)
@@ -28,7 +33,7 @@ class ChiSquared:
 
     @property
     def p_value(self) -> float:
-        """The chance of a statistic this large with `df` degrees of freedom."""
+        """The probability of at least this `statistic` under the null hypothesis, with `df` degrees of freedom."""
         return chdtrc(self.df, self.statistic)  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
@@ -39,8 +44,8 @@ class ChiSquared:
 class Estimates:
     """Estimates (c, k) of c classes and k columns with standard errors and an interval at `level`.
 
-    `z` is the estimate over its error where a test of zero means something, and None where it does not (a penalty pulls
-    the estimates to zero).
+    `z` is the estimate over its standard error (with profile intervals, the signed root of the likelihood ratio for
+    zero), and None under an L2 penalty, whose estimates are biased towards zero. What the rows do not determine is nan.
     """
 
     what: str
@@ -57,7 +62,7 @@ class Estimates:
 
     @property
     def p_value(self) -> Array | None:
-        """Two-sided p-values (c, k) of the Wald tests, `2 (1 - Phi(|z|))`; None where there is no `z`."""
+        """Two-sided p-values (c, k) of tests of zero, `2 (1 - Phi(|z|))`; None where there is no `z`."""
         return None if self.z is None else np.asarray(2 * ndtr(-np.abs(self.z)))
 
     def frame(self) -> dict[str, Any]:
@@ -86,7 +91,8 @@ class Estimates:
     def table(self) -> tuple[list[str], list[list[list[str]]]]:
         """The head, and for each class its lines, as text."""
         percent = f"{100 * self.level:g}%"
-        head = ["", self.what.replace("_", " "), "std error"]
+        what = "ratio" if self.what == "relative_risk_ratio" else self.what.replace("_", " ")
+        head = ["", what, "std error"]
         head += ["z", "p"] if self.z is not None else []
         parts = []
         p = self.p_value
@@ -95,7 +101,10 @@ class Estimates:
             for j, name in enumerate(self._lines):
                 line = [name, number(self.estimate[i, j]), number(self.std_error[i, j])]
                 if self.z is not None and p is not None:
-                    line += [f"{self.z[i, j]:.3f}", told(p[i, j]).removeprefix("p = ").removeprefix("p ")]
+                    line += [
+                        f"{self.z[i, j]:.3f}".replace("nan", "NA"),
+                        told(p[i, j]).removeprefix("p = ").removeprefix("p "),
+                    ]
                 lines.append([*line, number(self.lower[i, j]), number(self.upper[i, j])])
             parts.append(lines)
         return [*head, f"{percent} from", "to"], parts
@@ -128,30 +137,58 @@ def normal(
     return Estimates(what, classes, columns, estimate, std_error, estimate - half, estimate + half, level, z)
 
 
+def ratios(coefficients: Estimates, intercept: str, what: str) -> Estimates:
+    """The exponentials of coefficients other than that of the column `intercept`; errors by the delta method.
+
+    Example:
+        >>> w = normal("estimate", ("b",), ("age",), np.array([[2.0]]), np.array([[1.0]]), 0.95)
+        >>> ratios(w, "(intercept)", "odds_ratio").estimate.round(3)
+        array([[7.389]])
+    """
+    keep = [j for j, name in enumerate(coefficients.columns) if j or name != intercept]
+    parts = (coefficients.estimate, coefficients.lower, coefficients.upper)
+    with np.errstate(over="ignore"):
+        ratio, low, high = (np.exp(part[:, keep]) for part in parts)
+        error = ratio * coefficients.std_error[:, keep]
+    z = None if coefficients.z is None else coefficients.z[:, keep]
+    columns = tuple(coefficients.columns[j] for j in keep)
+    return Estimates(what, coefficients.classes, columns, ratio, error, low, high, coefficients.level, z)
+
+
 def number(value: float) -> str:
-    """Four digits that count, short."""
+    """Four significant digits or decimals; NA for what the rows do not determine (nan)."""
+    if np.isnan(value):
+        return "NA"
     return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e5 else f"{value:.4f}"
 
 
 def told(p: float) -> str:
-    """A p-value as it is told.
+    """A p-value as text.
 
     Example:
         >>> told(0.0312), told(1e-9)
         ('p = 0.031', 'p < 0.001')
     """
+    if np.isnan(p):
+        return "NA"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> list[str]:
-    """Lines of an aligned table: the first column to the left, numbers to the right, a title above each part."""
+    """Lines of an aligned table: the first column to the left, numbers to the right, a title above each part.
+
+    A name that is too long for a table of `WIDTH` characters stands on a line of its own, above its numbers.
+    """
     lines = [head, *(line for part in parts for line in part)]
     wide = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    wide[0] += 2
+    rest = sum(w + 2 for w in wide[1:])
+    wide[0] = min(wide[0] + 2, max(SHORT, WIDTH - rest))
 
     def aligned(line: Sequence[str], indent: str = "  ") -> str:
-        first = (indent + line[0]).ljust(wide[0])
-        return (first + "".join("  " + cell.rjust(w) for cell, w in zip(line[1:], wide[1:], strict=True))).rstrip()
+        name = indent + line[0]
+        own = f"{name}\n" if len(name) > wide[0] else ""
+        cells = "".join("  " + cell.rjust(w) for cell, w in zip(line[1:], wide[1:], strict=True))
+        return own + (("" if own else name).ljust(wide[0]) + cells).rstrip()
 
     out = [aligned(head)]
     for title, part in zip(titles, parts, strict=True):

@@ -26,6 +26,19 @@ from softreg.rows import Array, as_rows
 NEAR = 1e-6
 """Nats a row by which a model may miss the optimum of the rows given, beside its own tolerance."""
 FIRTH_STEPS = 1_000
+WEIGHTS = ("frequency", "sampling")
+"""Kinds of sample weights: counts of identical rows, or inverse probabilities of being sampled."""
+
+
+class SeparationError(ValueError):
+    """The classes are separated, so the likelihood has no maximum at finite coefficients.
+
+    `by`: which classes are separated by which columns, a phrase; "" where it is not known.
+    """
+
+    def __init__(self, message: str, by: str = "") -> None:
+        super().__init__(message)
+        self.by = by
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +55,13 @@ class Fitted:
     clusters: Array | None
     strength: float
     firth: bool
+    sampling: bool = False
+    """Whether the weights are sampling weights."""
 
     @classmethod
-    def of(cls, model: Any, X: Any, y: Any, sample_weight: Any, clusters: Any = None) -> Fitted:
+    def of(
+        cls, model: Any, X: Any, y: Any, sample_weight: Any, clusters: Any = None, *, weights: str = "frequency"
+    ) -> Fitted:
         """The checked parts; raises `ValueError` for what does not belong together."""
         check_is_fitted(model, "coef_")
         share = checks.check_parameters(model)
@@ -56,14 +73,15 @@ class Fitted:
             )
         status = getattr(getattr(model, "solution_", None), "status", None)
         if status is Status.SEPARATED:
-            raise ValueError(
+            raise SeparationError(
                 "the model has no finite optimum, because the features separate the classes, so there are no errors: "
                 "`softreg.separation(X, y)` names them, and penalty='firth' gives finite weights."
             )
         X = features(copy.copy(model), X, reset=False)
         labels = targets.labels_among(y, Classes.of(model.classes_))
         checks.check_lengths(X, labels)
-        counts = None if sample_weight is None else sample_weights(sample_weight, len(labels))
+        sampling = weights == "sampling" and sample_weight is not None
+        counts = None if sample_weight is None or sampling else sample_weights(sample_weight, len(labels))
         weight = row_weights(sample_weight, len(labels), model.classes_, labels, model.class_weight)
         groups = None if clusters is None else _codes(clusters, weight, len(labels))
         if weight is not None and not (weight > 0).all():
@@ -71,7 +89,7 @@ class Fitted:
             X, labels, weight = X[keep], labels[keep], weight[keep]
             counts = None if counts is None else counts[keep]
             groups = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
-        return cls(model, X, labels, weight, counts, groups, strength, model.penalty == "firth")
+        return cls(model, X, labels, weight, counts, groups, strength, model.penalty == "firth", sampling)
 
     # --- words ----------------------------------------------------------------------------------------------------
 
@@ -137,7 +155,10 @@ class Fitted:
             found = separation(self.X, self.y, self.weight, fit_intercept=likelihood.bias)
             if found is None:
                 raise ValueError("the information of these rows is singular to working precision.") from None
-            raise ValueError(checks.separation_message(found, self.model.classes_, np.array(self.names))) from None
+            message = checks.separation_message(found, self.model.classes_, np.array(self.names))
+            how = "completely" if found.complete else "quasi-completely"
+            by = f"{found.labels[0]!r} and {found.labels[1]!r} {how}, by {', '.join(map(repr, found.columns))}"
+            raise SeparationError(message, by) from None
         if gap is not None:
             raise ValueError(
                 f"the model's weights miss the optimum of these rows by about {gap:.1e} nats a row: hand in the rows, "
@@ -180,7 +201,7 @@ class Fitted:
 
     @property
     def null_log_likelihood(self) -> float:
-        """The log-likelihood of who knows only the class rates (without a bias: of equal probabilities)."""
+        """The log-likelihood of the intercept-only model (without an intercept: of equal probabilities)."""
         q = len(self.labels)
         ones = np.ones(len(self.y)) if self.weight is None else self.weight
         mass = np.bincount(self.y, weights=ones, minlength=q) if self.y.ndim == 1 else ones @ self.y
@@ -199,10 +220,19 @@ class Fitted:
                 "distribution; fit with penalty=None, or penalty='firth' where classes are separated."
             )
 
-    def refuse_class_weights(self, what: str) -> None:
-        """Raise `ValueError` for a model with class weights: its objective is the likelihood of no sample."""
+    @property
+    def pseudo(self) -> bool:
+        """Whether the weights make the objective a pseudo-likelihood: class weights or sampling weights."""
+        return self.sampling or self.model.class_weight is not None
+
+    def refuse_pseudo_likelihood(self, what: str) -> None:
+        """Raise `ValueError` for a model with class weights or sampling weights: its objective is no likelihood."""
         if self.model.class_weight is not None:
             raise ValueError(f"the model was fitted with class weights, whose objective is no likelihood: no {what}.")
+        if self.sampling:
+            raise ValueError(
+                f"with sampling weights the objective is a pseudo-likelihood: no {what}; use Wald's tests."
+            )
 
 
 def _codes(clusters: Any, weight: Array | None, n: int) -> Array:

@@ -14,8 +14,8 @@ import numpy as np
 
 from softreg.models import effects as marginal
 from softreg.models.covariance import check_errors, covariance
-from softreg.models.estimates import ChiSquared, Estimates, normal
-from softreg.models.fitted import Fitted
+from softreg.models.estimates import ChiSquared, Estimates, normal, ratios
+from softreg.models.fitted import WEIGHTS, Fitted
 from softreg.models.likelihood import Likelihood
 from softreg.models.profile import profiled
 from softreg.models.summary import Summary
@@ -24,7 +24,7 @@ from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
 
 INTERCEPT = "(intercept)"
-"""What the bias is called among the columns."""
+"""The name of the intercept among the columns."""
 
 
 def infer(
@@ -38,15 +38,20 @@ def infer(
     clusters: Any = None,
     categories: Sequence[Sequence[Any]] = (),
     level: float = 0.95,
+    weights: str = "frequency",
 ) -> Inference:
     """Errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
 
-    X (n, d), y and `sample_weight` are those of `fit`; a weight counts rows. The weights of each class are told against
-    the class `reference` (None: the first). `errors`: "model", model-based standard errors, which assume that the
+    X (n, d), y and `sample_weight` are those of `fit`. `weights`: "frequency", a sample weight w stands for w identical
+    rows (as `freq_weights` of statsmodels and `fweight` of Stata), or "sampling", w is the inverse of the probability
+    that the row was sampled (as `pweight` of Stata and `svyglm` of R): estimates are the same, errors are robust ones,
+    and there is no likelihood; scale such weights to a mean of 1. The coefficients of each class are relative to the
+    class `reference` (None: the first). `errors`: "model", model-based standard errors, which assume that the
     probabilities have the form of softmax regression; "robust", the sandwich: standard errors of the best-fitting
     weights (those of least expected cross-entropy) whether or not they have that form, for independent rows and large
     samples; "posterior" reads an L2 penalty as a prior; None takes "robust" where there are `clusters` (n,), labels of
-    groups whose rows depend on each other and whose number must be large, or class weights, else "model".
+    groups whose rows depend on each other and whose number must be large, class weights or sampling weights, else
+    "model".
     `categories`: for each category that is coded as columns of zeros and ones, the names or places of its columns;
     `effects` then compares levels with each other.
 
@@ -72,8 +77,10 @@ def infer(
         asked = {"reference": reference, "errors": errors, "clusters": clusters, "level": level}
         return cast(Inference, model.infer(X, y=y, sample_weight=sample_weight, **asked))
     model = getattr(model, "best_estimator_", model)  # of a search, such as SoftmaxRegressionCV, the chosen model
-    fitted = Fitted.of(model, X, y, sample_weight, clusters)
-    kind = errors or ("robust" if clusters is not None or model.class_weight is not None else "model")
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights={spell(weights)} is neither 'frequency' nor 'sampling'.")
+    fitted = Fitted.of(model, X, y, sample_weight, clusters, weights=weights)
+    kind = errors or ("robust" if clusters is not None or fitted.pseudo else "model")
     check_errors(model, fitted, kind, clusters)
     with one_blas_thread():
         likelihood, theta, reading = fitted.maximum()
@@ -97,7 +104,7 @@ def infer(
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """The statistics of a fitted model; see `infer`. `relative_to` changes the reference class, `summary` tells all."""
+    """The statistics of a fitted model; see `infer`. `relative_to` changes the reference class, `summary` shows all."""
 
     fitted: Fitted = field(repr=False)
     likelihood: Likelihood = field(repr=False)
@@ -122,7 +129,7 @@ class Inference:
         return replace(self, reference=self.fitted.place(label))
 
     def relative_to_mean(self) -> Inference:
-        """The same with each class told against the mean of all: q rows, whose weights sum to zero."""
+        """The same with each class compared with the mean of all: q rows, whose coefficients sum to zero."""
         return replace(self, reference=None)
 
     @property
@@ -158,7 +165,7 @@ class Inference:
 
     @cached_property
     def coefficients(self) -> Estimates:
-        """Bias and weights (c, k) with Wald's errors, intervals and tests; `estimates.frame()` for a data frame."""
+        """Intercept and coefficients (c, k) with standard errors, Wald intervals and Wald tests."""
         estimate = (self._contrast @ self._theta @ self._A.T)[:, self._from :]
         error = np.sqrt(np.maximum(np.diag(self.covariance), 0.0)).reshape(estimate.shape)
         return normal("estimate", self.classes, self.columns, estimate, error, self.level, self.fitted.strength == 0)
@@ -172,7 +179,7 @@ class Inference:
         model holds.
         """
         self.fitted.refuse_tests("a profile likelihood")
-        self.fitted.refuse_class_weights("profile likelihood")
+        self.fitted.refuse_pseudo_likelihood("profile likelihood")
         lines = list(range(len(self.columns)))
         if columns is not None:
             lines = [j + 1 - self._from for j in self.fitted.columns_among(columns)]
@@ -180,16 +187,18 @@ class Inference:
 
     @cached_property
     def odds_ratios(self) -> Estimates:
-        """`exp(weight)`: by what factor the odds of a class against the reference change for one more of a column.
+        """`exp(coefficient)`: the factor by which the odds of a class against the reference change per unit of a
+        column.
 
-        The interval is that of the weights, exponentiated; the error is the delta method's; z tests a ratio of 1.
+        With two classes these are odds ratios; with more they are relative-risk ratios: the factor by which the ratio
+        p(class) / p(reference) changes. Ends of the interval are those of the coefficients, exponentiated; the standard
+        error is the delta method's; z tests a ratio of 1.
         """
-        w, off = self.coefficients, 1 if self.likelihood.bias else 0
-        with np.errstate(over="ignore"):
-            ratio, low, high = (np.exp(part[:, off:]) for part in (w.estimate, w.lower, w.upper))
-        z = None if w.z is None else w.z[:, off:]
-        error = ratio * w.std_error[:, off:]
-        return Estimates("odds_ratio", self.classes, self.columns[off:], ratio, error, low, high, self.level, z)
+        return self.ratios_of(self.coefficients)
+
+    def ratios_of(self, coefficients: Estimates) -> Estimates:
+        """The same of these coefficients, as those of `profile()`."""
+        return ratios(coefficients, INTERCEPT, "odds_ratio" if self.likelihood.q == 2 else "relative_risk_ratio")
 
     def effects(self) -> Estimates:
         """Average marginal effects (q, d): by how much a class's mean probability changes with each column.
@@ -201,7 +210,8 @@ class Inference:
         A class has an effect whatever the reference; the effects of all classes sum to zero. `frame()` says in the
         column `change` what an effect is the effect of.
         """
-        estimate, J = marginal.effects(self.likelihood, self._theta, self.changes)
+        with one_blas_thread():
+            estimate, J = marginal.effects(self.likelihood, self._theta, self.changes)
         error = np.sqrt(np.maximum(np.einsum("kjci,cids,kjds->kj", J, self._C, J, optimize=True), 0.0))
         tested = self.fitted.strength == 0
         names = tuple(self.fitted.names)
@@ -239,13 +249,13 @@ class Inference:
     @property
     def aic(self) -> float:
         """Akaike's criterion, `2 df - 2 log L`."""
-        self.fitted.refuse_class_weights("AIC")
+        self.fitted.refuse_pseudo_likelihood("AIC")
         return 2 * self.df - 2 * self.log_likelihood
 
     @property
     def bic(self) -> float:
         """Schwarz's criterion, `log(n) df - 2 log L`."""
-        self.fitted.refuse_class_weights("BIC")
+        self.fitted.refuse_pseudo_likelihood("BIC")
         return float(np.log(self.n) * self.df - 2 * self.log_likelihood)
 
     # --- tests ----------------------------------------------------------------------------------------------------
@@ -260,11 +270,12 @@ class Inference:
         whole information.
         """
         self.fitted.refuse_tests("a likelihood ratio")
-        self.fitted.refuse_class_weights("likelihood ratio")
+        self.fitted.refuse_pseudo_likelihood("likelihood ratio")
         if nested is not None:
             return self._against(nested)
         chosen = list(range(self.likelihood.d)) if drop is None else self.fitted.columns_among(drop)
-        lost = self.fitted.lost(chosen, self._theta, self.log_likelihood)
+        with one_blas_thread():
+            lost = self.fitted.lost(chosen, self._theta, self.log_likelihood)
         kind = "penalised likelihood ratio" if self.fitted.firth else "likelihood ratio"
         return ChiSquared(kind, max(2 * lost, 0.0), (self.likelihood.q - 1) * len(chosen))
 
@@ -287,9 +298,8 @@ class Inference:
         where clusters are no more than the weights tested.
         """
         self.fitted.refuse_tests("a test of zero")
-        return wald_test(
-            self, list(range(self.likelihood.d)) if columns is None else self.fitted.columns_among(columns)
-        )
+        every = range(self.likelihood.d)
+        return wald_test(self, list(every) if columns is None else self.fitted.columns_among(columns))
 
     @property
     def test_kind(self) -> str:
@@ -301,8 +311,7 @@ class Inference:
         return self.wald() if self.test_kind == "Wald" else self.likelihood_ratio()
 
     def column_tests(self, kind: str | None = None) -> dict[str, Any]:
-        """A test of each column for all classes at once, as columns of equal length; "likelihood ratio" (a fit for each
-        column) or "Wald", None for the kind that belongs to the errors (`test_kind`)."""
+        """A test of each column for all classes, of this kind (None: `test_kind`), as columns of equal length."""
         kind = self.test_kind if kind is None else kind
         if kind not in ("likelihood ratio", "Wald"):
             raise ValueError(f"kind={spell(kind)} is neither 'likelihood ratio' nor 'Wald'.")
@@ -317,13 +326,11 @@ class Inference:
 
     @property
     def interval_kind(self) -> str:
-        """The intervals that a summary has unless it is asked for others: "profile" for Firth's penalised likelihood
-        with model-based errors, else "Wald"."""
+        """The default kind of intervals: "profile" for Firth's penalty with model-based errors, else "Wald"."""
         return "profile" if self.fitted.firth and self.test_kind != "Wald" else "Wald"
 
     def summary(self, intervals: str | None = None) -> Summary:
-        """All of it to read: `print(...)`, `.html()`, `.frame()`; a notebook shows it as a table. `intervals`: "Wald",
-        or "profile"; None for `interval_kind`."""
+        """All of it to read: `print(...)`, `.html()`, `.frame()`. `intervals`: "Wald", "profile", None the default."""
         intervals = self.interval_kind if intervals is None else intervals
         if intervals not in ("Wald", "profile"):
             raise ValueError(f"intervals={spell(intervals)} is neither 'Wald' nor 'profile'.")

@@ -75,9 +75,13 @@ class Likelihood:
         A[0, :d], A[0, d] = -shift / scale, 1.0
         return A
 
+    def dependent(self) -> tuple[int, ...]:
+        """Columns whose weights the rows do not determine: constant ones, and combinations of those before them."""
+        return dependent(self.objective)
+
     def refuse_dependent(self, names: Sequence[Any]) -> None:
         """Raise `ValueError` that names the columns whose weights the rows do not determine."""
-        lost = dependent(self.objective)
+        lost = self.dependent()
         if lost:
             some = ", ".join(repr(str(names[j])) for j in lost[:5]) + (" and others" if len(lost) > 5 else "")
             raise ValueError(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from softreg.tables.read_options import ReadOptions
     from softreg.tables.reader import OpenTable, as_table, open_table, read_table
     from softreg.tables.schema import Schema, learn_schema, without_bad_rows
-    from softreg.tables.statistics import TableStatistics, table_statistics
+    from softreg.tables.statistics import table_statistics
+    from softreg.tables.statistics_result import TableStatistics
     from softreg.tables.target import check_labels, labels, split_rows
     from softreg.tables.writer import prediction_table, predictions_csv, write_predictions
 
@@ -28,7 +29,7 @@ _HOME = {
     "TableClassifier": "classifier",
     "TableError": "errors",
     "TableNote": "errors",
-    "TableStatistics": "statistics",
+    "TableStatistics": "statistics_result",
     "TableWarning": "errors",
     "as_table": "reader",
     "group_codes": "grouping",
