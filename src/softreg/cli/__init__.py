@@ -53,6 +53,15 @@ def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _forms(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """The form of each column that is named; refuse what is no `COLUMN=FORM`."""
+    pairs = [one.rpartition("=") for one in value]
+    for given, (name, _, form) in zip(value, pairs, strict=True):
+        if not name or form not in ("linear", "scores", "both"):
+            raise click.BadParameter(f"{given!r} is not COLUMN=linear, COLUMN=scores or COLUMN=both.")
+    return {name: form for name, _, form in pairs}
+
+
 def _strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
     """A number, or None for the word that leaves the choice to cross-validation; refuse what is neither."""
     if value == "auto":
@@ -130,6 +139,14 @@ def main(context: click.Context) -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out.")
 @of_columns
+@click.option(
+    "--as",
+    "forms",
+    multiple=True,
+    metavar="COLUMN=linear|scores|both",
+    callback=_forms,
+    help="The form of a column of numbers; cross-validation chooses that of heavy-tailed ones without it.",
+)
 @ENCODING
 @BAD_ROWS
 @click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -38,6 +39,7 @@ from softreg.tables import (
     OpenTable,
     Schema,
     TableClassifier,
+    TableWarning,
     check_labels,
     group_codes,
     labels,
@@ -46,6 +48,7 @@ from softreg.tables import (
 )
 from softreg.tables.survey import Memory, is_large, survey
 from softreg.tables.target import known_labels
+from softreg.tables.unseen import UnseenLevels
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
@@ -69,6 +72,8 @@ class Order:
     drop: tuple[str, ...]
     asked: Mapping[str, Any]
     """Columns that are to be taken for a text, category, number or date."""
+    forms: Mapping[str, str]
+    """The form of columns of numbers: linear, scores or both."""
     encoding: str | None
     bad_rows: str
     as_json: bool
@@ -109,7 +114,7 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
         tell_columns(classifier.describe())
 
     classes = Classes.of(model.classes_)  # numbers stand in their order
-    P = model.predict_proba(classifier.encoder_.encode(table, test))
+    P = model.predict_proba(_held_out(classifier, table, test))
     of_test = None if groups is None else groups[test]
     found = audit(P, classes.encode(given[test]), [str(label) for label in classes.labels], groups=of_test)
     size = {"rows": table.num_rows, "columns": len(schema.features)}
@@ -160,6 +165,15 @@ def _write_report(order: Order, page: Path, classifier: TableClassifier, found: 
         why=reasons(classifier, rows.table, rows.training),
         learned=worth(classifier, rows.table, rows.labels, rows.training, rows.test),
     )
+
+
+def _held_out(classifier: TableClassifier, table: pa.Table, rows: NDArray[np.intp] | None = None) -> Any:
+    """The features of the rows held out; says which columns have numbers far outside those of training."""
+    unseen = UnseenLevels()
+    X = classifier.encoder_.encode(table, rows, unseen=unseen)
+    for message in unseen.outside_messages():
+        warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
+    return X
 
 
 def _apart(order: Order) -> str:
@@ -217,7 +231,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     if not order.quiet:
         tell_columns(classifier.describe())
     codes = known_labels(found.held, order.target, model.classes_.tolist())
-    P = model.predict_proba(classifier.encoder_.encode(found.held))
+    P = model.predict_proba(_held_out(classifier, found.held))
     judged = audit(P, codes, [str(label) for label in model.classes_])
     size = {"rows": found.rows, "columns": len(schema.features)}
     search = told_search(classifier.path_, classifier.rule)
@@ -237,6 +251,7 @@ def fit(order: Order, table: Any, training: NDArray[np.int64] | None) -> tuple[T
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
     strength = "auto" if order.strength is None else order.strength
     choice: dict[str, Any] = {"folds": order.folds, "rule": order.rule or "min", "groups": order.groups}
+    choice["numeric_form"] = order.forms or None
     classifier = TableClassifier(order.target, strength=strength, drop=order.drop, **choice, **order.asked)
     start = time.perf_counter()
     told: AbstractContextManager[Any] = choosing(quiet=order.quiet)

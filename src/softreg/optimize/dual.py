@@ -40,8 +40,7 @@ from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums, in_order
 
 STEEP = 100 * EASY
-"""Mean curvature of a row's step beyond which a factor of the curvature, where there is one, leads L-BFGS to the minimum
-in few iterations."""
+"""Mean curvature of a row's step beyond which L-BFGS takes few iterations, where it has a factor of the curvature."""
 PATIENCE, PATIENCE_WITH_MOMENTUM = 6, 24
 """After so many sweeps their pace is asked for."""
 SINGLE = 1e-7

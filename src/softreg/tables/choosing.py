@@ -20,6 +20,8 @@ from softreg.models.path import make_path
 from softreg.tables.errors import TableError, TableWarning, plural
 
 Folder = str | os.PathLike[str] | None
+NumericForm = Mapping[Any, str] | None
+"""The form of columns of numbers that is asked for, "linear", "scores" or "both", by name of the column."""
 
 FOLDS = 5
 WIDE = 10_000
@@ -42,7 +44,8 @@ STRENGTH = 1e-4
 
 @dataclass(frozen=True)
 class Choice:
-    """How a strength is chosen: the number of `folds`, the `rule`, "min" or "1se", and the group of each row (n,).
+    """How strength and forms of columns are chosen: the number of `folds`, the `rule`, "min" or "1se", forms that are
+    given already, and the group of each row (n,).
 
     Without a number of folds there are five, fewer where classes or groups are few, and a single fold held out for wide
     sparse rows. Rows of a group stay together.
@@ -50,6 +53,7 @@ class Choice:
 
     folds: int | None = None
     rule: str = "min"
+    numeric_form: NumericForm = None
     groups: NDArray[np.int64] | None = None
 
     def check(self) -> None:

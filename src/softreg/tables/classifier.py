@@ -16,7 +16,8 @@ from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.storage import write_model
 from softreg.tables import label_types
 from softreg.tables.changes import encoded_changes
-from softreg.tables.choosing import Choice, fit_model
+from softreg.tables.choose_forms import choice_state, learn_encoder
+from softreg.tables.choosing import Choice, NumericForm, fit_model
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import Names, TableError, TableWarning, column_name, column_names
 from softreg.tables.grouping import group_codes
@@ -41,7 +42,7 @@ _PARAMETERS = (
     "random_state",
     "verbose",
 )
-_CHOICE = {"groups": None, "folds": None, "rule": "min"}
+_CHOICE = {"groups": None, "folds": None, "rule": "min", "numeric_form": None}
 
 
 class TableClassifier:
@@ -55,13 +56,15 @@ class TableClassifier:
     `softreg.optimize.Progress` records of a fit in batches. `groups` names a column whose equal values are rows that
     belong together, as those of one person: no fold tears them apart, and the column is no feature.
 
+    Heavy-tailed numbers are used as they are, by normal scores or in both forms, as cross-validation chooses or as
+    `numeric_form` says, a mapping of names of columns to "linear", "scores" or "both".
+
     Columns are named by text; of a frame whose columns are numbered, numbers are names as well.
 
     After `fit`: `schema_` (what each column was taken for, and why), `encoder_`, `model_` (the fitted
     `SoftmaxRegression`, whose classes are text), `classes_` (q,) the labels, sorted, in the type that they have in the
     table (integers, booleans, floats, decimals, and dates and timestamps as datetime64; anything else is text),
-    `feature_names_out_` (d,) names of the columns of X, `path_` the strengths tried (None where the strength was
-    given).
+    `feature_names_out_` (d,) names of the columns of X, `path_` the strengths tried (None where it was given).
 
     Example:
         >>> import pyarrow as pa
@@ -87,6 +90,7 @@ class TableClassifier:
         category: Names = (),
         number: Names = (),
         date: Names = (),
+        numeric_form: NumericForm = None,
         groups: str | int | None = None,
         strength: float | str = 1e-4,
         folds: int | None = None,
@@ -105,6 +109,7 @@ class TableClassifier:
         self.category = category
         self.number = number
         self.date = date
+        self.numeric_form = numeric_form
         self.groups = groups
         self.folds = folds
         self.rule = rule
@@ -137,7 +142,7 @@ class TableClassifier:
 
         Raises `TableError` for a table that cannot be learned from, naming column, row and value.
         """
-        choice, target = Choice(self.folds, self.rule), column_name(self.target, "target")
+        choice, target = Choice(self.folds, self.rule, self.numeric_form), column_name(self.target, "target")
         choice.check()
         found = surveyed(data, rows, target, memory, self.random_state, self._unused())
         if found is not None:
@@ -155,10 +160,11 @@ class TableClassifier:
         if groups is not None:
             choice = replace(choice, groups=group_codes(table, groups, target, chosen))
         schema = learn_schema(table, target, drop=self._dropped(), rows=chosen, asked=self._asked())
-        encoder = Encoder.learn(schema, table, chosen)
+        settings = self._settings(np.unique(y).tolist())
+        encoder = learn_encoder(schema, table, chosen, y, settings, choice)
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
-        model, path = fit_model(self._settings(np.unique(y).tolist()), X, y, names, checkpoint, choice)
+        model, path = fit_model(settings, X, y, names, checkpoint, choice)
         return self._finish(schema, encoder, model, path, table.schema)
 
     def _fit_in_batches(
@@ -261,7 +267,7 @@ class TableClassifier:
             "asked": {name: kind.value for name, kind in self._asked().items()},
             "model": model,
             "labels": self.label_type_,
-            "choice": {**{name: getattr(self, name) for name in _CHOICE}, "groups": self._groups()},
+            "choice": choice_state(self.folds, self.rule, self._groups(), self.numeric_form),
             "path": None if self.path_ is None else path_state(self.path_),
         }
         return {_PREFIX + name: array for name, array in arrays.items()}, state
