@@ -76,9 +76,9 @@ def choice_state(folds: int | None, rule: str, groups: str | None, given: Numeri
         {'folds': None, 'rule': 'min', 'groups': None, 'numeric_form': {'x': 'both'}}
     """
     state: dict[str, Any] = {"folds": folds, "rule": rule, "groups": groups}
-    return state | (
-        {"numeric_form": {column_name(key, "numeric_form"): str(given[key]) for key in given}} if given else {}
-    )
+    if given:
+        state["numeric_form"] = {column_name(key, "numeric_form"): str(form) for key, form in given.items()}
+    return state
 
 
 def learn_encoder(

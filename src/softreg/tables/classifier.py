@@ -55,7 +55,6 @@ class TableClassifier:
     and its `rule`, "min" or "1se"; a callable `verbose` then receives a `PathPoint` for each strength, and
     `softreg.optimize.Progress` records of a fit in batches. `groups` names a column whose equal values are rows that
     belong together, as those of one person: no fold tears them apart, and the column is no feature.
-
     Heavy-tailed numbers are used as they are, by normal scores or in both forms, as cross-validation chooses or as
     `numeric_form` says, a mapping of names of columns to "linear", "scores" or "both".
 
