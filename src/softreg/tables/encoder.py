@@ -144,7 +144,7 @@ class Encoder:
         return replace(self, codes=tuple(plain))
 
     def outside(self, table: pa.Table | pa.RecordBatch) -> NDArray[np.bool_]:
-        """Which rows (n,) hold a number outside the limits of its column, half the range of training beyond it."""
+        """Which rows (n,) hold a number more than a standard deviation outside the range of training."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
         found = np.zeros(table.num_rows, dtype=bool)

@@ -28,10 +28,9 @@ class UnseenColumn:
 
 @dataclass
 class OutsideColumn:
-    """Rows of one column of numbers outside its `limits`, where those of training lie in `span`."""
+    """Rows of one column of numbers far outside those of training, which lie in `span`."""
 
     span: tuple[float, ...]
-    limits: tuple[float, float]
     rows: int = 0
     examples: list[float] = field(default_factory=list)
 
@@ -79,11 +78,9 @@ class UnseenLevels:
             if level not in column.examples:
                 column.examples.append(level)
 
-    def add_outside(
-        self, name: str, rows: int, examples: list[float], span: tuple[float, ...], limits: tuple[float, float]
-    ) -> None:
-        """Count `rows` of a batch whose number is outside the limits, with some `examples` of them."""
-        column = self.outside.setdefault(name, OutsideColumn(span, limits))
+    def add_outside(self, name: str, rows: int, examples: list[float], span: tuple[float, ...]) -> None:
+        """Count `rows` of a batch whose number is far outside the `span` of training, with some `examples` of them."""
+        column = self.outside.setdefault(name, OutsideColumn(span))
         column.rows += rows
         column.examples += [x for x in dict.fromkeys(examples) if x not in column.examples]
         del column.examples[EXAMPLES:]
@@ -97,15 +94,14 @@ class UnseenLevels:
 
         Example:
             >>> counts = UnseenLevels(rows=1000)
-            >>> counts.add_outside("price", 2, [99.0, 120.0], (0.0, 20.0), (-10.0, 30.0))
+            >>> counts.add_outside("price", 2, [99.0, 120.0], (0.0, 20.0))
             >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
             column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
         """
         return [
             f"column {shown(name)}: {self._share(one.rows, 'hold')} a number far outside those of training "
             f"({one.span[0]:.6g} to {one.span[1]:.6g}), such as {', '.join(f'{x:.6g}' for x in one.examples)}; the "
-            f"model takes {'it' if one.rows == 1 else 'each'} as the nearer of {one.limits[0]:.6g} and "
-            f"{one.limits[1]:.6g}"
+            f"model takes {'it' if one.rows == 1 else 'each'} as the nearest of those"
             for name, one in self.outside.items()
         ]
 
