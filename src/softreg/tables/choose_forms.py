@@ -32,6 +32,8 @@ EACH = 12
 """Up to so many columns, each has a form of its own; of more, all have the same."""
 SLIGHT = 0.1
 """Standard errors by which a form of fewer features, or the linear one, may be worse than the best and be chosen."""
+SAME = 1e-4
+"""Nats by which it may be worse in any case: less matters nowhere."""
 SETTLED = 1e-5
 """How near the held-out losses are to be known, in nats."""
 ORDER = (Form.LINEAR, Form.SCORES, Form.BOTH)
@@ -283,8 +285,8 @@ def _decided(encoder: Encoder, trial: _Trial, columns: Sequence[str]) -> Encoder
 def compared(losses: Mapping[Form, NDArray[np.float64]]) -> tuple[FormLoss, ...]:
     """The losses of the forms, from those of each row (n,), the chosen form first.
 
-    Chosen is the first of linear, scores and both that is at most a tenth of a standard error of the difference worse
-    than the best.
+    Chosen is the first of linear, scores and both that is at most 0.0001 nats, or a tenth of a standard error of the
+    difference, worse than the best.
 
     Example:
         >>> found = compared({Form.LINEAR: np.array([1.0, 1.2]), Form.SCORES: np.array([0.5, 0.6])})
@@ -305,4 +307,4 @@ def _excess(losses: NDArray[np.float64], best: NDArray[np.float64]) -> tuple[flo
     known = difference[~np.isnan(difference)]
     error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else 0.0
     mean = float(known.mean()) if len(known) else 0.0
-    return mean, error, mean <= SLIGHT * error
+    return mean, error, mean <= max(SLIGHT * error, SAME)

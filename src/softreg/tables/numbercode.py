@@ -57,7 +57,7 @@ class NumberCode:
     With `knots`, z is the normal score of x instead, the value at x of the piecewise linear map through (`knots`,
     `scores`), which is constant beyond the first and the last knot; with `both`, there is a feature for each. Numbers
     outside the `span` of training are taken as its nearest end: measured on seven tables, on rows of which one column
-    is above all those of training, the held-out loss was lower on six than with a straight line (benchmarks/forms.py).
+    is above all those of training, the held-out loss was lower on six than with a straight line (benchmarks/features.py).
     `evidence` holds the losses that the form was chosen by, first that of the chosen one.
     """
 
@@ -95,7 +95,7 @@ class NumberCode:
         if not self.evidence:
             return f"heavy tail, {words[self.form]}" if self.knots else ""
         best, *others = self.evidence
-        more = ", ".join(f"{one.form.value} {one.excess:+.4f} ± {one.error:.4f}" for one in others)
+        more = ", ".join(f"{one.form.value} {round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f}" for one in others)
         return f"heavy tail, {words[self.form]}: held-out log loss {best.log_loss:.4f} nats; {more} (1 SE)"
 
     def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
