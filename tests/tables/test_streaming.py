@@ -84,9 +84,10 @@ def test_rows_that_are_asked_for(files: Path, rows: Any) -> None:
 
 def test_a_sample_judges_and_all_rows_teach(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey_module, "SAMPLE", 300)
+    same: dict[str, Any] = {"drop": "said", "numeric_form": {"price": "scores"}}  # the sample would choose it
     with pytest.warns(TableWarning, match="sample of 300 of the 1,200 rows"):
-        model = TableClassifier("label", strength="auto", drop="said").fit(files, memory="low")
-    whole = TableClassifier("label", strength=model.model_.strength, drop="said").fit(files, memory="high")
+        model = TableClassifier("label", strength="auto", **same).fit(files, memory="low")
+    whole = TableClassifier("label", strength=model.model_.strength, **same).fit(files, memory="high")
     assert model.encoder_ == whole.encoder_  # means, levels and normal scores are those of all rows
     np.testing.assert_allclose(model.predict_proba(mixed()), whole.predict_proba(mixed()), atol=1e-5)
 

@@ -50,6 +50,8 @@ class Order:
     drop: tuple[str, ...]
     asked: Mapping[str, Any]
     """Columns that are to be taken for a text, category, number or date."""
+    forms: Mapping[str, str]
+    """The form of columns of numbers: linear, scores or both."""
     reading: ReadOptions
     as_json: bool
     quiet: bool

@@ -12,8 +12,8 @@ import click
 FILE = click.Path(path_type=Path)
 HEADINGS = {
     "Columns": (
-        "--target", "--features", "--drop", "--text", "--category", "--number", "--date", "--weights", "--groups",
-        "--time",
+        "--target", "--features", "--drop", "--text", "--category", "--number", "--date", "--as", "--weights",
+        "--groups", "--time",
     ),
     "Rows": ("--missing-target", "--rare", "--test-size", "--test", "--seed"),
     "Model": ("--penalty", "--l1-ratio", "--strength", "--folds", "--rule", "--scoring", "--class-weight"),
@@ -23,6 +23,15 @@ HEADINGS = {
 """Options by heading of the help; those of reading the file come last."""
 TEST_SIZE = 0.2
 """Share of the rows that is held out, unless another is given."""
+
+
+def forms(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """The form of each column that is named; refuse what is no `COLUMN=FORM`."""
+    pairs = [one.rpartition("=") for one in value]
+    for given, (name, _, form) in zip(value, pairs, strict=True):
+        if not name or form not in ("linear", "scores", "both"):
+            raise click.BadParameter(f"{given!r} is not COLUMN=linear, COLUMN=scores or COLUMN=both.")
+    return {name: form for name, _, form in pairs}
 
 
 def strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
@@ -62,6 +71,14 @@ OPTIONS = (
         multiple=True,
         metavar="COLUMN,...",
         help="Use these columns only; may be given several times. Names with commas are recognised.",
+    ),
+    click.option(
+        "--as",
+        "forms",
+        multiple=True,
+        metavar="COLUMN=linear|scores|both",
+        callback=forms,
+        help="The form of a column of numbers; cross-validation chooses that of heavy-tailed ones without it.",
     ),
     click.option("--weights", metavar="COLUMN", help="How often each row counts; 0 leaves a row out. No feature."),
     click.option(

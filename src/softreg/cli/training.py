@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -39,8 +40,9 @@ from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
-from softreg.tables import OpenTable, Schema, TableClassifier
+from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
 from softreg.tables.survey import Memory, is_large, survey
+from softreg.tables.unseen import UnseenLevels
 
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 WEIGHTED = (
@@ -132,6 +134,7 @@ def fit(
         missing_target=order.missing_target,
         rare=order.rare,
         features=order.features or None,
+        numeric_form=order.forms or None,
         drop=order.drop,
         **order.asked,
     )
@@ -168,7 +171,10 @@ def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int
         tell_columns(classifier.describe())
     names = [str(label) for label in model.classes_]
     codes = known_codes(held.table.take(pa.array(held.rows)), order.target, names, classifier.rare_)
-    P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows))
+    unseen = UnseenLevels()
+    P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows, unseen=unseen))
+    for message in unseen.outside_messages():
+        warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
     found = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)
     cost = cost_matrix(order.costs, names)
     point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights)

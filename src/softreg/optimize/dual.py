@@ -34,13 +34,13 @@ import numpy as np
 from softreg.optimize.ascent import EASY, Climb, begin, of_one
 from softreg.optimize.momentum import Room, inner
 from softreg.optimize.objective import Objective
-from softreg.optimize.precondition import wide
+from softreg.optimize.precondition import sketch_time, wide
 from softreg.optimize.solution import Progress
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums, in_order
 
 STEEP = 100 * EASY
-"""Mean curvature of a row's step beyond which a factor of the curvature, where there is one, leads L-BFGS sooner."""
+"""Mean curvature of a row's step beyond which L-BFGS takes few iterations, where it has a factor of the curvature."""
 PATIENCE, PATIENCE_WITH_MOMENTUM = 6, 24
 """After so many sweeps their pace is asked for."""
 SINGLE = 1e-7
@@ -132,15 +132,16 @@ def _budget(objective: Objective, j: int, squares: Array) -> float:
     and `6 + 1.2 c` for the mean curvature c of a row's step, where momentum has it grow like the root of c beyond
     `EASY`. So were the nanoseconds: a visit costs some for each stored number and class and some for itself; an
     iteration of L-BFGS sweeps seventy times over as many numbers as there are parameters, and shares its passes among
-    threads.
+    threads. L-BFGS also needs a sketch of the curvature, which all models of one strength share. A factor of it
+    replaces most iterations where c is above `STEEP`: only the time of the sketch is counted there.
     """
     rows, q = objective.rows, objective.q
     c = float(squares.mean() / (objective.penalty.l2[j] * rows.n))
     visits = 0.25 * rows.stored * q + rows.n * (150.0 + 8 * q)
     iteration = 0.3 * rows.stored * q + 2.5 * rows.n * q + 70.0 * rows.d * q
-    budget = (5 + 15 * np.sqrt(c)) * iteration / visits
-    if c > STEEP and not wide(rows):
-        return 0.0
+    n_iter = 0.0 if c > STEEP and not wide(rows) else 5 + 15 * np.sqrt(c)
+    alike = np.count_nonzero(objective.penalty.l2 == objective.penalty.l2[j])
+    budget = (n_iter * iteration + sketch_time(rows, q) / alike) / visits
     sweeps = 6 + 1.2 * min(c, EASY) + 1.2 * np.sqrt(max(c - EASY, 0.0))
     return float(budget) if 1.5 * sweeps < budget else 0.0
 

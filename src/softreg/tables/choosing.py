@@ -22,6 +22,8 @@ from softreg.tables.errors import TableError, TableWarning, plural
 from softreg.tables.time_split import time_folds
 
 Folder = str | os.PathLike[str] | None
+NumericForm = Mapping[Any, str] | None
+"""The form of columns of numbers that is asked for, "linear", "scores" or "both", by name of the column."""
 
 FOLDS = 5
 WIDE = 10_000
@@ -44,7 +46,10 @@ STRENGTH = 1e-4
 
 @dataclass(frozen=True)
 class Choice:
-    """How a strength is chosen: number of `folds`, `rule`, "min" or "1se", `scoring`, group or time of each row (n,).
+    """How strength and forms of columns are chosen: `folds`, `rule`, "min" or "1se", `scoring`, forms that are given.
+
+
+    `groups` and `moments` are the group and the time of each row (n,).
 
     Without a number of folds there are five, fewer where classes or groups are few, and a single fold held out for wide
     sparse rows. Rows of a group stay together. Where the times of the rows are known, `moments`, folds train on the
@@ -53,6 +58,7 @@ class Choice:
 
     folds: int | None = None
     rule: str = "min"
+    numeric_form: NumericForm = None
     groups: NDArray[np.int64] | None = None
     scoring: Any = "log_loss"
     moments: NDArray[np.int64] | None = None

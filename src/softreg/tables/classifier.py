@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.storage import write_model
 from softreg.tables import label_types
-from softreg.tables.choosing import Choice, fit_model
+from softreg.tables.choose_forms import learn_encoder
+from softreg.tables.choosing import Choice, NumericForm, fit_model
 from softreg.tables.classifier_state import REGRESSION, classifier_state, restored
 from softreg.tables.column_lists import left_out
 from softreg.tables.encoder import Encoder
@@ -46,6 +47,8 @@ class TableClassifier(TableEstimator):
             CSV file has no type, so there it is one.
         features: the only columns to use; all that are not left out where None. A target named in `category` is taken
             for classes, however many different values it has.
+        numeric_form: the form of columns of numbers, {"column": "linear", "scores" or "both"}: standardised, normal
+            scores, or a feature of each. Cross-validation chooses that of heavy-tailed ones that are not named.
         groups: a column whose equal values are rows that belong together, as those of one person: no fold separates
             them, and the column is no feature.
         time: a column of dates or numbers. The folds of the choice of the strength train on the past and are judged on
@@ -93,6 +96,7 @@ class TableClassifier(TableEstimator):
         number: Names = (),
         date: Names = (),
         features: Names = None,
+        numeric_form: NumericForm = None,
         groups: str | int | None = None,
         time: str | int | None = None,
         missing_target: str = "drop",
@@ -112,7 +116,7 @@ class TableClassifier(TableEstimator):
         self.target = target
         self.drop = drop
         self.text, self.category, self.number, self.date = text, category, number, date
-        self.features = features
+        self.features, self.numeric_form = features, numeric_form
         self.groups, self.time = groups, time
         self.missing_target = missing_target
         self.rare = rare
@@ -169,7 +173,8 @@ class TableClassifier(TableEstimator):
             >>> TableClassifier(strength=0.01).fit(X, y).predict(X)
             array([0, 1, 0, 1])
         """
-        choice, name = Choice(self.folds, self.rule, scoring=self.scoring), self._target(target)
+        choice = Choice(self.folds, self.rule, self.numeric_form, scoring=self.scoring)
+        name = self._target(target)
         choice.check()
         rules = LabelRules(self.missing_target, self.rare)
         rules.check()
@@ -202,12 +207,12 @@ class TableClassifier(TableEstimator):
             choice = replace(choice, moments=time_codes(table, time, target, chosen))
         drop = self._dropped(table.column_names, target, given.weights)
         schema = learn_schema(table, target, drop=drop, rows=chosen, asked=self._asked())
-        encoder = Encoder.learn(schema, table, chosen)
+        settings = self._settings(np.unique(y).tolist())
+        encoder = learn_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
         if given.row_weight is not None:
             encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
-        settings = self._settings(np.unique(y).tolist())
         model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)
         self.rare_ = found.rare
         return self._finish(schema, encoder, model, path, table.schema, given.label_dtype)

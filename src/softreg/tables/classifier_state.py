@@ -12,6 +12,7 @@ from softreg.models import SoftmaxRegression
 from softreg.models.selection_state import path_from_state, path_state
 from softreg.models.splitters import describe, revive
 from softreg.tables import label_types
+from softreg.tables.choose_forms import forms_state
 from softreg.tables.errors import column_names
 from softreg.tables.kinds import ASKED
 from softreg.tables.label_rows import NO_RARE, RareClasses
@@ -46,6 +47,7 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         "choice": {
             **{name: getattr(model, name) for name in CHOICE},
             **{name: model._name(name) for name in ("groups", "time")},
+            "numeric_form": forms_state(model.numeric_form),
             "scoring": describe(model.scoring),
             "features": None if model.features is None else list(column_names(model.features)),
         },
@@ -76,6 +78,7 @@ def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str
     choice = metadata.get("choice", {})  # files of earlier versions have none
     kept |= {name: choice.get(name, default) for name, default in CHOICE.items()}
     kept["scoring"], features = revive(choice.get("scoring", "log_loss")), choice.get("features")
+    kept["numeric_form"] = choice.get("numeric_form")
     kept["features"] = None if features is None else tuple(features)
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
     self.schema_, self.encoder_, self.path_ = schema, encoder, path

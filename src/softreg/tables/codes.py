@@ -1,4 +1,4 @@
-"""How one column of numbers, booleans or words becomes features: its cells on one side, features on the other."""
+"""How one column of booleans or words becomes features: its cells on one side, features on the other."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from softreg.tables.arrays import numbers as integer_array
 from softreg.tables.cells import Levels, decoded
 from softreg.tables.errors import TableError, listed, shown
 from softreg.tables.label_types import TEXT, label_type
+from softreg.tables.numbercode import Entry, NumberCode, filled
 from softreg.tables.unseen import EXAMPLES, UnseenLevels
-from softreg.tables.values import Floats, booleans_of, levels_of, numbers_of, read_booleans, read_numbers
+from softreg.tables.values import booleans_of, levels_of, read_booleans
 from softreg.tables.where import Where
+
+__all__ = ["BooleanCode", "CategoryCode", "Code", "Entry", "NumberCode", "filled"]
 
 _EXACT = {"halffloat": 2.0**11, "float": 2.0**24, "double": 2.0**53}
 """Up to which whole numbers Arrow's types of floats hold each of them."""
-
-# The feature of each row (-1 for none), or one for all, and their values of shape (n,).
-Entry = tuple[NDArray[np.int64] | int, NDArray[np.float64]]
 
 
 class Code(Protocol):
@@ -50,66 +50,6 @@ class Code(Protocol):
 
     def to_state(self) -> dict[str, Any]:
         """The code as strict JSON."""
-
-
-@dataclass(frozen=True)
-class NumberCode:
-    """A number x becomes z = (x - mean) / scale; missing is z = 0 and, if training saw it, an indicator.
-
-    Where the training rows had a heavy tail, z is the value at x of the piecewise linear map through (`knots`,
-    `scores`) instead.
-    """
-
-    name: str
-    mean: float
-    scale: float
-    missing: bool
-    knots: tuple[float, ...] = ()
-    scores: tuple[float, ...] = ()
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The column's name, and the indicator's."""
-        return (self.name, f"{self.name}=missing") if self.missing else (self.name,)
-
-    @property
-    def width(self) -> int:
-        """One, or two with the indicator."""
-        return 1 + self.missing
-
-    @property
-    def remark(self) -> str:
-        """That the tail was heavy."""
-        return "heavy tail, by normal scores" if self.knots else ""
-
-    def entries(self, column: pa.ChunkedArray, where: Where) -> list[Entry]:
-        """Standardised numbers; `TableError` where a cell is no finite number."""
-        x = numbers_of(self.name, column, where)
-        if self.knots:
-            return filled(np.interp(x, self.knots, self.scores), 0.0, self.missing)
-        with np.errstate(over="ignore"):
-            z = (x - self.mean) / self.scale
-        far = np.flatnonzero(np.isinf(z))
-        if far.size:
-            raise TableError(
-                f"Column {shown(self.name)} has {x[far[0]]:.6g} in {where.row(far[0])}, too far from "
-                f"the training rows (mean {self.mean:.6g}, standard deviation {self.scale:.6g}) to be "
-                "computed with; correct it."
-            )
-        return filled(z, 0.0, self.missing)
-
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
-        """Which cells are no numbers that can be computed with."""
-        x, ok = read_numbers(self.name, column)
-        with np.errstate(over="ignore"):
-            return ~ok | np.isinf(x) | np.isinf((x - self.mean) / self.scale)
-
-    def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON; floats are exact."""
-        return {
-            "code": "number", "name": self.name, "mean": self.mean, "scale": self.scale, "missing": self.missing,
-            "knots": list(self.knots), "scores": list(self.scores),
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -277,12 +217,3 @@ def _is_rounded(level: str, kind: pa.DataType) -> bool:
     with np.errstate(over="ignore"):
         near = float(kind.to_pandas_dtype()(int(level)))
     return not math.isfinite(near) or int(near) != int(level)
-
-
-def filled(values: Floats, fill: float, indicator: bool) -> list[Entry]:
-    """Entries of a column of values; missing ones are filled in and, where asked, marked."""
-    missing = np.isnan(values)
-    entries: list[Entry] = [(0, np.where(missing, fill, values) if missing.any() else values)]
-    if indicator:
-        entries.append((np.where(missing, 1, -1), np.ones(len(values))))
-    return entries

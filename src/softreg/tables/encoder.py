@@ -24,6 +24,7 @@ from softreg.tables.learning import NumberLearner, chunks, learner_of
 from softreg.tables.lists import TagsCode, VectorCode
 from softreg.tables.missing_values import with_missing
 from softreg.tables.names import unique_names
+from softreg.tables.numbercode import Form
 from softreg.tables.scaling import RowSample, sample_size
 from softreg.tables.schema import Schema
 from softreg.tables.text_hints import TextHints
@@ -40,11 +41,12 @@ class Encoder:
     """The code of each feature column and the layout of X; frozen, and exact through JSON.
 
     A number becomes (x - mean) / standard deviation of the training rows, or, where its tail is heavy, its normal
-    score; a boolean 0 or 1; a category one feature a level of training (one-hot), rare levels sharing one; a date a
-    trend and its place in the year, month, week and day; a text TF-IDF of its terms; a list of words one feature a
-    tag; a vector its standardised numbers. A missing number or boolean becomes the training mean and, where training
-    saw missing values in that column, an indicator feature `name=missing`. An unseen level of a category has the
-    feature of the rare ones, if there is one; missing is a level of its own if training saw it.
+    score, unless `forms` asks for "linear", "scores" or "both", two features; beyond the range of training it is
+    limited (see `NumberCode`). A boolean becomes 0 or 1; a category one feature a level of training (one-hot), rare
+    levels sharing one; a date a trend and its place in the year, month, week and day; a text TF-IDF of its terms; a
+    list of words one feature a tag; a vector its standardised numbers. A missing number or boolean becomes the training
+    mean and, where training saw missing values in that column, an indicator feature `name=missing`. An unseen level of
+    a category has the feature of the rare ones, if there is one; missing is a level of its own if training saw it.
 
     X is float64: dense in C order, or CSR where it has more than 200 columns and less than a fifth of its
     entries are not zero (`sparse`), as with any text.
@@ -74,17 +76,19 @@ class Encoder:
         schema: Schema,
         batches: pa.Table | Iterable[pa.Table | pa.RecordBatch],
         rows: NDArray[np.int64] | Callable[[int, int], NDArray[np.bool_]] | None = None,
+        forms: Mapping[str, Form] | None = None,
     ) -> Encoder:
         """Learn from a table or, in one pass, from its batches; `rows` are the numbers of the training rows.
 
-        Or `rows(first, count)` is a mask of those among `count` rows from number `first` on.
+        Or `rows(first, count)` is a mask of those among `count` rows from number `first` on. `forms` of columns of
+        numbers, by name; where none is given, a heavy tail has normal scores and other numbers are linear.
 
         The same rows give the same encoder, however they are cut into batches. Raises `TableError` for a cell that is
         not what the schema says, with row and value.
         """
         numbers = sum(column.kind is Kind.NUMBER for column in schema.features)
         sample = RowSample(sample_size(numbers))
-        learners = [learner_of(column, sample) for column in schema.features]
+        learners = [learner_of(column, sample, (forms or {}).get(column.name)) for column in schema.features]
         names = [column.name for column in schema.features]
         readers = [FormatReader(column.name, column.format) for column in schema.features]
         for table, where in chunks(_selected(batches, names), rows):
@@ -144,8 +148,23 @@ class Encoder:
 
     def in_units(self) -> Encoder:
         """The same encoder with every number standardised, however heavy its tail: x is then `mean + scale * z`."""
-        plain = [replace(code, knots=(), scores=()) if isinstance(code, NumberCode) else code for code in self.codes]
+        plain = [
+            replace(code, knots=(), scores=(), both=False, span=(), evidence=())
+            if isinstance(code, NumberCode)
+            else code
+            for code in self.codes
+        ]
         return replace(self, codes=tuple(plain))
+
+    def outside(self, table: pa.Table | pa.RecordBatch) -> NDArray[np.bool_]:
+        """Which rows (n,) hold a number more than a standard deviation outside the range of training."""
+        if isinstance(table, pa.RecordBatch):
+            table = pa.Table.from_batches([table])
+        found = np.zeros(table.num_rows, dtype=bool)
+        for code in self.codes:
+            if isinstance(code, NumberCode) and code.span:
+                found |= code.outside(_column(table, code.name))
+        return found
 
     def transform(self, table: pa.Table, rows: NDArray[np.int64] | None = None) -> Any:
         """The same as `encode`."""
@@ -239,19 +258,13 @@ def code_from_state(state: Mapping[str, Any]) -> Code:
     """The code that `to_state` wrote.
 
     Example:
-        >>> code_from_state(NumberCode("age", 0.1, 2.0, False).to_state())
-        NumberCode(name='age', mean=0.1, scale=2.0, missing=False, knots=(), scores=())
+        >>> code_from_state(NumberCode("age", 0.1, 2.0, False).to_state())  # doctest: +ELLIPSIS
+        NumberCode(name='age', mean=0.1, scale=2.0, missing=False, knots=(), scores=(), both=False, span=(), evi...
     """
     name, missing = fields.text(state, "name"), fields.flag(state, "missing")
     match fields.text(state, "code"):
         case "number":
-            knots, scores = (fields.numbers(state, key, rising=True) for key in ("knots", "scores"))
-            if len(knots) != len(scores):
-                raise ValueError(
-                    f"{len(knots)} knots and {len(scores)} scores of the column {name!r} do not fit together"
-                )
-            mean, scale = fields.number(state, "mean"), fields.number(state, "scale", positive=True)
-            return NumberCode(name, mean, scale, missing, knots, scores)
+            return NumberCode.from_state(state)
         case "boolean":
             words, mean = fields.texts(state, "words"), fields.number(state, "mean")
             if len(words) != 2 or not 0 <= mean <= 1:
@@ -300,7 +313,7 @@ def _read(
 
 def _encoded(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None) -> Any:
     """Entries where the code has a few of them a row, else a block of X."""
-    if isinstance(code, CategoryCode | DateCode):
+    if isinstance(code, CategoryCode | DateCode | NumberCode):
         return code.entries(column, where, unseen)
     if isinstance(code, TagsCode):
         return code.block(column, where, unseen)

@@ -16,6 +16,7 @@ from softreg.tables.datecodes import DateLearner
 from softreg.tables.kinds import SMALL, Column, Kind
 from softreg.tables.label_types import TEXT, label_type
 from softreg.tables.lists import TagsCode, VectorLearner, tags_of
+from softreg.tables.numbercode import Form
 from softreg.tables.scaling import Moments, RowSample, normal_scores
 from softreg.tables.terms import TermCounter
 from softreg.tables.texts import TextCode
@@ -45,21 +46,27 @@ class Learner(Protocol):
 class NumberLearner:
     """Mean, deviation and, of a sample of the rows, the shape of a column of numbers."""
 
-    def __init__(self, name: str, sample: RowSample) -> None:
-        self.name, self.sample = name, sample
+    def __init__(self, name: str, sample: RowSample, form: Form | None = None) -> None:
+        self.name, self.sample, self.form = name, sample, form
         self.moments = Moments()
+        self.least, self.greatest = np.inf, -np.inf
         self.latest = np.zeros(0)
 
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch."""
         self.latest = numbers_of(self.name, column, where)
         self.moments.add(self.latest)
+        if len(self.latest):
+            self.least = float(np.fmin(self.least, np.fmin.reduce(self.latest)))
+            self.greatest = float(np.fmax(self.greatest, np.fmax.reduce(self.latest)))
 
     def code(self) -> NumberCode:
-        """Standardised, or by normal scores where the tail is heavy."""
-        knots, scores = normal_scores(self.sample.column(self.name))
-        moments = self.moments
-        return NumberCode(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores)
+        """In the form that was asked for, or else by normal scores where the tail is heavy, and standardised."""
+        asked = self.form in (Form.SCORES, Form.BOTH)
+        knots, scores = ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), asked)
+        moments, both = self.moments, self.form is Form.BOTH and bool(knots)
+        span = (self.least, self.greatest) if self.least <= self.greatest else ()
+        return NumberCode(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores, both, span)
 
 
 class BooleanLearner:
@@ -186,11 +193,11 @@ class TextLearner:
         return TextCode.learned(self.name, self.counter)
 
 
-def learner_of(column: Column, sample: RowSample) -> Learner:
-    """The learner for what a column was taken for."""
+def learner_of(column: Column, sample: RowSample, form: Form | None = None) -> Learner:
+    """The learner for what a column was taken for; a column of numbers may be asked for in a `form`."""
     name = column.name
     if column.kind is Kind.NUMBER:
-        return NumberLearner(name, sample)
+        return NumberLearner(name, sample, form)
     if column.kind is Kind.BOOLEAN:
         return BooleanLearner(name, (column.levels[0], column.levels[1]))
     if column.kind is Kind.DATE:

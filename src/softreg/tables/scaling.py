@@ -127,10 +127,11 @@ def _drawn(first: int, n: int) -> NDArray[np.uint64]:
     return drawn
 
 
-def normal_scores(values: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normal_scores(values: Floats, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Knots (x, z) of the increasing, piecewise linear map that makes these numbers nearly normal; () if none is due.
 
-    It is due where the kurtosis is above 6, of at least 50 numbers with more than five different values. z is the
+    It is due where it is asked for, or the kurtosis is above 6, of at least 50 numbers with more than five different
+    values; of fewer than two different values there is none. z is the
     normal quantile of the mid-rank of x, then standardised; beyond its first and last knot the map is constant.
 
     Example:
@@ -141,10 +142,10 @@ def normal_scores(values: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]
     from scipy.special import ndtr, ndtri
 
     values = values[np.isfinite(values)]
-    if len(values) < LEAST or kurtosis(values) <= HEAVY:
+    if not asked and (len(values) < LEAST or kurtosis(values) <= HEAVY):
         return (), ()
     x, count = np.unique(values, return_counts=True)
-    if len(x) <= 5:
+    if len(x) < 2 or (not asked and len(x) <= 5):
         return (), ()
     rank = (np.cumsum(count) - count / 2) / len(values)
     if len(x) > KNOTS:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.batches import Coded
 from softreg.models.weights import sample_weights
+from softreg.tables.choose_forms import learn_encoder
 from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import TableError, TableWarning, give_notes
@@ -127,9 +128,9 @@ def fit_in_batches(
 ) -> tuple[Schema, Encoder, SoftmaxRegression, Path | None]:
     """Schema, encoder, model and the strengths tried, with the memory of a few batches and the sample.
 
-    Columns are judged by the sample and the strength is chosen on it, if `settings["strength"]` is "auto"; the encoder
-    and the model are those of all rows to train on. Raises `TableError` for a later value that is not what its column
-    was taken for, with file and row.
+    The sample judges what columns are and chooses their forms, and the strength if `settings["strength"]` is "auto";
+    the encoder and the model are those of all rows to train on. Raises `TableError` for a later value that is not what
+    its column was taken for, with file and row.
     """
     found.check()
     if found.sample is None:
@@ -138,7 +139,10 @@ def fit_in_batches(
         schema = learn_schema(found.sample, found.target, drop=drop, asked=asked, place=found.place)
     except TableError as error:
         raise found.located(error) from None
-    encoder = Encoder.learn(schema, found.source.batches([column.name for column in schema.features]), found.mask)
+    values, codes = found.labels(found.sample)
+    batches = found.source.batches([column.name for column in schema.features])
+    y = np.array(values)[codes]
+    encoder = learn_encoder(schema, batches, found.mask, y, settings, choice, sample=found.sample)
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
     if settings["strength"] == "auto":

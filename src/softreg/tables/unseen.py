@@ -28,10 +28,20 @@ class UnseenColumn:
 
 
 @dataclass
-class UnseenLevels:
-    """Counts of rows with levels that training did not have, over all batches that an `Encoder` encodes.
+class OutsideColumn:
+    """Rows of one column of numbers far outside those of training, which lie in `span`."""
 
-    `rows` that were encoded; `columns`, a record for each column with such rows.
+    span: tuple[float, ...]
+    rows: int = 0
+    examples: list[float] = field(default_factory=list)
+
+
+@dataclass
+class UnseenLevels:
+    """Counts of rows with levels and numbers that training did not have, over all batches that an `Encoder` encodes.
+
+    `rows` that were encoded; `columns`, a record for each column with unseen levels; `outside`, one for each column
+    with numbers far outside those of training.
 
     Example:
         >>> unseen = UnseenLevels(rows=1000)
@@ -42,6 +52,7 @@ class UnseenLevels:
 
     rows: int = 0
     columns: dict[str, UnseenColumn] = field(default_factory=dict)
+    outside: dict[str, OutsideColumn] = field(default_factory=dict)
 
     def add(
         self,
@@ -69,9 +80,32 @@ class UnseenLevels:
             if level not in column.examples:
                 column.examples.append(level)
 
+    def add_outside(self, name: str, rows: int, examples: list[float], span: tuple[float, ...]) -> None:
+        """Count `rows` of a batch whose number is far outside the `span` of training, with some `examples` of them."""
+        column = self.outside.setdefault(name, OutsideColumn(span))
+        column.rows += rows
+        column.examples += [x for x in dict.fromkeys(examples) if x not in column.examples]
+        del column.examples[EXAMPLES:]
+
     def messages(self) -> list[str]:
         """One sentence a column: how many rows, which share, examples, and the feature that they get."""
-        return [self._message(column) for column in self.columns.values()]
+        return [*(self._message(column) for column in self.columns.values()), *self.outside_messages()]
+
+    def outside_messages(self) -> list[str]:
+        """Those of the columns of numbers.
+
+        Example:
+            >>> counts = UnseenLevels(rows=1000)
+            >>> counts.add_outside("price", 2, [99.0, 120.0], (0.0, 20.0))
+            >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
+            column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
+        """
+        return [
+            f"column {shown(name)}: {self._share(one.rows, 'hold')} a number far outside those of training "
+            f"({one.span[0]:.6g} to {one.span[1]:.6g}), such as {', '.join(f'{x:.6g}' for x in one.examples)}; the "
+            f"model takes {'it' if one.rows == 1 else 'each'} as the nearest of those"
+            for name, one in self.outside.items()
+        ]
 
     def _message(self, column: UnseenColumn) -> str:
         parts = []

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from softreg.tables.codes import BooleanCode, Code, NumberCode
 from softreg.tables.encoder import Encoder
+from softreg.tables.numbercode import Form
 from softreg.tables.scaling import power_above
 from softreg.tables.values import booleans_of, numbers_of
 from softreg.tables.where import Where
@@ -36,7 +37,7 @@ def weighted_encoder(encoder: Encoder, table: pa.Table, rows: NDArray[np.int64] 
         return own if rows is None else own.take(pa.array(rows))
 
     def weighted(code: Code) -> Code:
-        if isinstance(code, NumberCode) and not code.knots:
+        if isinstance(code, NumberCode) and code.form is not Form.SCORES:
             mean, deviation = weighted_moments(numbers_of(code.name, column(code.name), Where()), weight)
             return replace(code, mean=mean, scale=deviation)
         if isinstance(code, BooleanCode):
