@@ -38,6 +38,8 @@ class OperatingPoint:
     constant_cost: float
     most_likely_cost: float | None
     threshold: float | None
+    cost: NDArray[np.float64] | None = None
+    """The matrix of costs (q, k) that the decisions are by."""
 
     @property
     def saved(self) -> float:
@@ -83,6 +85,7 @@ def operating_point(P: ArrayLike, codes: ArrayLike, cost: ArrayLike) -> Operatin
         constant_cost=float(constant.min()),
         most_likely_cost=float(costs[y, np.asarray(most_likely(P))].mean()) if k == q else None,
         threshold=_threshold(costs),
+        cost=costs,
     )
 
 

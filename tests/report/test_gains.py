@@ -1,4 +1,4 @@
-"""Acting on the most likely rows, and the words about trust: by hand, and on models that are right, sure or odd."""
+"""Gains of the most likely rows, and the words about trust: by hand, and on models that are right, sure or odd."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from softreg.models import Added, CodeLength
 from softreg.probability import operating_point, softmax
 from softreg.report import Effect, ReportData, audit, render_report
-from softreg.report.acting import gains
+from softreg.report.gains import gains
 from softreg.report.answers import answers, trusted
 from softreg.report.verdict import verdict
 from softreg.report.words import p_value, points
@@ -87,7 +87,7 @@ def test_sections_fold_and_the_new_ones_are_there() -> None:
     )
     page = render_report(data)
     assert page.count('<details open class="fold">') == page.count("<section id=") - 1  # all but the summary
-    for part in ('id="trust"', 'id="acting"', 'id="information"', "At your costs", "20.0%", "Refinement", "Lift"):
+    for part in ('id="trust"', 'id="gains"', 'id="information"', "At your costs", "20.0%", "Refinement", "Lift"):
         assert part in page
     assert 'id="training"' not in page
     assert "−0.001" in page  # a useless column is shown as it is, with a bar of no width
