@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import REPORT_ENDINGS, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.figures import gather, named, show, show_or_dump
+from softreg.cli.figures import gather, named, show, show_or_dump, tell_warnings
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
+from softreg.cli.provenance import provenance
 from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.reasons import reasons
+from softreg.cli.worth import described
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions, labels
@@ -65,10 +67,13 @@ def evaluate_table(
             columns=model.table_model.describe() if model.table_model else (),
             point=point,
             why=reasons(model.table_model, table, np.arange(table.num_rows)) if model.table_model else None,
+            learned=described(model.table_model, table, codes, P) if model.table_model else None,
+            provenance=provenance([model_path, *source.paths]),
         )
     text = show(figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", what="")
     text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
     show_or_dump(figures, text, as_json=as_json)
+    tell_warnings(found)
     if report is not None:
         say(f"Report: {report}")
 

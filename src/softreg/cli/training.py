@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,9 @@ from softreg.cli.console import (
     refuse_inputs,
     say,
 )
-from softreg.cli.figures import chosen, gather, show, show_or_dump, told_search
-from softreg.cli.pages import write_page
+from softreg.cli.figures import chosen, gather, show, show_or_dump, tell_warnings, told_search
+from softreg.cli.pages import information, write_page
+from softreg.cli.provenance import provenance
 from softreg.cli.reading import opened, read_to_fit
 from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
@@ -48,6 +49,12 @@ from softreg.tables import (
 from softreg.tables.survey import Memory, is_large, survey
 from softreg.tables.target import known_labels
 
+NEARLY_ALL = 0.8
+"""Share of the label entropy explained from which columns are checked for a leak."""
+MOST_CHECKED = 400_000
+"""Cells that are read for it, about."""
+LEAST_CHECKED = 1_000
+"""Rows of them, at least."""
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 
 
@@ -121,21 +128,38 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     text = show(figures, found, model.solution_, rows=split, columns=kinds(schema), what="held-out", strength=how)
     if order.model is not None:
         classifier.save(order.model)
+    rows = _Rows(table, given, numbers, training, test, source.paths)
     if order.report is not None:
-        _write_report(order, order.report, classifier, found, _Rows(table, given, numbers, training, test))
+        _write_report(order, order.report, classifier, found, rows)
     show_or_dump(figures, text, as_json=order.as_json)
+    tell_warnings(found, _leaking(classifier, found, rows))
     tell_files(order)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The table with its labels (n,) and the numbers (n,) of its rows in the input; places of training and test."""
+    """The table with its labels (n,) and the numbers (n,) of its rows in the input; places of training and test.
+
+    `paths` are the files that the table was read from.
+    """
 
     table: pa.Table
     labels: NDArray[Any]
     numbers: NDArray[np.int64]
     training: NDArray[np.intp]
     test: NDArray[np.intp]
+    paths: Sequence[Path]
+
+
+def _leaking(classifier: TableClassifier, found: Audit, rows: _Rows) -> list[tuple[str, float]]:
+    """What each column tells of the label alone, where the model explains so much that one column may have it all."""
+    if not found.skill > NEARLY_ALL:
+        return []
+    columns = classifier.describe()
+    most = max(LEAST_CHECKED, MOST_CHECKED // max(len(columns), 1))
+    some = rows.training[:: -(-len(rows.training) // most)]
+    codes = Classes.of(classifier.model_.classes_).encode(rows.labels[some])
+    return information(rows.table, some, codes, columns)
 
 
 def _write_report(order: Order, page: Path, classifier: TableClassifier, found: Audit, rows: _Rows) -> None:
@@ -158,7 +182,8 @@ def _write_report(order: Order, page: Path, classifier: TableClassifier, found: 
         warnings=classifier.schema_.warnings,
         tried=classifier.path_,
         why=reasons(classifier, rows.table, rows.training),
-        learned=worth(classifier, rows.table, rows.labels, rows.training, rows.test),
+        learned=worth(classifier, rows.table, rows.labels, rows.training, rows.test, grouped=order.groups is not None),
+        provenance=provenance(rows.paths, order.seed),
     )
 
 
@@ -230,6 +255,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     if order.model is not None:
         classifier.save(order.model)
     show_or_dump(figures, text, as_json=order.as_json)
+    tell_warnings(judged)
     tell_files(order)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from softreg.probability import wilson_interval
 from softreg.probability.intervals import design_effect
 from softreg.report.audit import Audit
-from softreg.report.words import number
+from softreg.report.words import short
 
 Floats = NDArray[np.float64]
 MOST_BINS = 8
@@ -52,7 +52,7 @@ def number_curve(column: str, values: Floats, audit: Audit) -> ColumnCurve | Non
     >>> found = audit(np.full((80, 2), 0.5), np.repeat([0, 1], 40), ["no", "yes"])
     >>> curve = number_curve("age", np.arange(80.0), found)
     >>> curve.bins, curve.observed.tolist()
-    (('0 to 19.0', '20.0 to 39.0', '40.0 to 59.0', '60.0 to 79.0'), [0.0, 0.0, 1.0, 1.0])
+    (('0 to 19', '20 to 39', '40 to 59', '60 to 79'), [0.0, 0.0, 1.0, 1.0])
     """
     known = ~np.isnan(values)
     distinct = np.unique(values[known])
@@ -69,7 +69,7 @@ def number_curve(column: str, values: Floats, audit: Audit) -> ColumnCurve | Non
     names = []
     for k in range(len(edges) + 1):
         of = values[place == k]
-        names.append(number(of.min()) if of.min() == of.max() else f"{number(of.min())} to {number(of.max())}")
+        names.append(short(of.min()) if of.min() == of.max() else f"{short(of.min())} to {short(of.max())}")
     return _curve(column, place, [*names, MISSING], len(names), audit)
 
 

@@ -110,7 +110,8 @@ class ReportData:
     the others, `code` the description length of the training labels and `effects` what features do to probabilities;
     `operating` what decisions by a matrix of costs lead to. `trained` says whether there was a fit to speak of.
     `added_rows` says of how many rows the models without a column are, where it is not all. `curves` are observed rates
-    and mean probabilities by the values of columns, `linearity` tests of a straight line, and `odds` odds ratios.
+    and mean probabilities by the values of columns, `linearity` tests of a straight line, on `linearity_rows` (in
+    words), and `odds` odds ratios.
     `missing` counts the rows without a value and `training_rows` (q,) those of each class in training. `provenance` are
     (name, value) pairs of the footer: version, date, command, seed, hash of the data. Raises `ValueError` where the
     shapes do not fit one another.
@@ -148,6 +149,7 @@ class ReportData:
     added_rows: str = ""
     curves: Sequence[ColumnCurve] = ()
     linearity: Sequence[LinearityTest] = ()
+    linearity_rows: str = ""
     odds: Sequence[OddsRatio] = ()
     missing: Sequence[MissingValues] = ()
     training_rows: Sequence[int] = ()

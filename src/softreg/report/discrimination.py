@@ -80,7 +80,12 @@ def discriminations(audit: Audit, most: int = MOST_CLASSES) -> list[Discriminati
 
 
 def discrimination(
-    p: NDArray[np.floating], happened: Flags, *, name: str = "", groups: NDArray[np.generic] | None = None, seed: int = 0
+    p: NDArray[np.floating],
+    happened: Flags,
+    *,
+    name: str = "",
+    groups: NDArray[np.generic] | None = None,
+    seed: int = 0,
 ) -> Discrimination:
     """Compute the curves, areas and intervals of one class against the rest.
 
@@ -138,7 +143,7 @@ def auc_interval(scores: Floats, happened: Flags, groups: NDArray[np.int64] | No
     """The area under the ROC curve with its 95% interval; `groups` (n,) are codes from 0 of dependent rows.
 
     >>> print(auc_interval(np.arange(20.0), np.arange(20) >= 10))
-    1 (0.7841 to 1)
+    1 (0.8002 to 1)
     """
     m, n = int(happened.sum()), int((~happened).sum())
     rank, own = rankdata(scores), np.empty(len(scores))

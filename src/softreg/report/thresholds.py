@@ -41,7 +41,8 @@ def thresholds(
 
     >>> from softreg.report.audit import audit
     >>> P = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
-    >>> [(t.threshold, t.recall) for t in thresholds(audit(P, [0, 0, 1, 1], ["ham", "spam"])) if t.threshold in (0.2, 0.5)]
+    >>> found = thresholds(audit(P, [0, 0, 1, 1], ["ham", "spam"]))
+    >>> [(one.threshold, one.recall) for one in found if one.threshold in (0.2, 0.5)]
     [(0.2, 1.0), (0.5, 0.5)]
     """
     if len(audit.classes) != 2:
