@@ -105,10 +105,10 @@ def test_what_columns_add_the_code_and_effects_are_shown() -> None:
         effects=[Effect("age (+12)", "yes", 0.125, 0.1, 0.15)],
     )
     page = render_report(data)
-    assert "0.1443 ± 0.0144" in page  # in bits
+    assert "0.1000 (0.0804 to 0.1196)" in page  # in nats
     assert '<td class="n">0</td>' in page
-    assert "250 bits" in page
-    assert "2.50 times fewer" in page
+    assert "173 nats by class rates alone" in page
+    assert "2.50 times shorter" in page
     assert "+12.5" in page
     assert "+10.0 to +15.0" in page
     assert page.index('id="information"') < page.index('id="effects"') < page.index('id="training"')

@@ -38,7 +38,8 @@ def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
             found += _of_number(code, contrast[:, places.start : places.stop], changes.get(places[0]), places[0])
         elif isinstance(code, CategoryCode):
             named = zip(level_names(code), places, strict=True)
-            found += [_of_change(code.name, level, contrast, changes[j]) for level, j in named if j in changes]
+            levels = [_of_change(code.name, level, contrast, changes[j]) for level, j in named if j in changes]
+            found += sorted(levels, key=lambda one: not one.is_reference)  # the reference level first
         elif isinstance(code, BooleanCode):
             found.append(_of_change(code.name, code.words[1], contrast, changes[places[0]]))
         if len(found) >= MOST_CHANGES:

@@ -13,6 +13,8 @@ from softreg.report.plots import short_title
 from softreg.report.svg import BLUE, ORANGE, figure_svg, house_style
 from softreg.report.words import LONGEST_NAME, shortened
 
+MUCH = 0.08
+"""Range of the axis of shares above which its labels have no decimals."""
 LONGEST_BIN = 16
 """Characters of the name of a bin beside its dot."""
 
@@ -38,7 +40,7 @@ def column_plot(curve: ColumnCurve, name: str) -> Markup:
         axes.spines["left"].set_visible(False)
         axes.set_xlim(max(-0.01, axes.get_xlim()[0]), min(1.01, axes.get_xlim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None if curve.high.max() > 0.05 else 1))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if np.ptp(axes.get_xlim()) > MUCH else 1))
         axes.set_xlabel(f"share of “{short_title(curve.label)}”")
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.34, right=0.97, top=1 - 0.05 / height, bottom=0.5 / height)

@@ -16,7 +16,7 @@ LEAST_EXPLAINED = 0.02
 MOST_NAMED = 3
 """Columns that are named in one sentence."""
 KNOWN = (
-    "Check that it is known when predictions are made: a column that is recorded afterwards makes all figures here "
+    "Check that {} is known when predictions are made: a column that is recorded afterwards makes all figures here "
     "better than those of new rows."
 )
 
@@ -61,7 +61,7 @@ def _removals(data: ReportData, explained: float) -> list[str]:
     if rest:
         said.append(f"Next are {_listed(rest)}.")
     if first.nats >= LEADS * explained:
-        said.append(KNOWN)
+        said.append(KNOWN.format(_named([first.name])))
     return said + _shared(data, costs, explained)
 
 
@@ -75,7 +75,7 @@ def _shared(data: ReportData, costs: Sequence[Added], explained: float) -> list[
         return []
     column, alone = max(data.information, key=lambda one: one[1])
     cost = next((one.nats for one in costs if one.name == column), None)
-    if cost is None or column == costs[0].name or not LEADS * explained <= alone <= explained:
+    if cost is None or cost >= LEADS * explained or not LEADS * explained <= alone <= explained:
         return []
     return [
         f"{_named([column])} has most information alone ({number(alone)} nats), but its removal costs only "
@@ -94,7 +94,7 @@ def _alone(data: ReportData, explained: float) -> list[str]:
     return [
         f"{_named([first])} alone has {number(nats)} nats of information (the model explains {number(explained)}); "
         "what its removal would cost is not known here.",
-        KNOWN,
+        KNOWN.format(_named([first])),
     ]
 
 
