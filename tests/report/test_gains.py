@@ -8,8 +8,8 @@ import pytest
 from softreg.models import Added, CodeLength
 from softreg.probability import operating_point, softmax
 from softreg.report import Effect, ReportData, audit, render_report
-from softreg.report.gains import gains
 from softreg.report.answers import answers, trusted
+from softreg.report.gains import gains
 from softreg.report.verdict import verdict
 from softreg.report.words import p_value, points
 

@@ -54,7 +54,9 @@ def test_fault_f9_what_it_rests_on_is_what_removal_costs() -> None:
     told = [("depth", 0.9 * explained), ("table", 0.1 * explained)]
     data = ReportData("t", found, information=told, added=[Added("depth", 0.033, 0.005), Added("table", 0.3, 0.02)])
     said = dict(answers(data))["What does it rest on?"]
-    assert said.startswith("Removing “table” costs most: the log loss rises by 0.300 nats a row (95% interval 0.26 to 0.34)")
+    assert said.startswith(
+        "Removing “table” costs most: the log loss rises by 0.300 nats a row (95% interval 0.26 to 0.34)"
+    )
     assert "“depth” has most information alone" in said
     assert "its removal costs only 0.0330 nats" in said
     nothing = ReportData("t", found, information=told, added=[Added("depth", 0.001, 0.005), Added("table", -0.1, 0.02)])

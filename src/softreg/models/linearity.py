@@ -17,6 +17,8 @@ NEWTON_STEPS = 3
 """Steps from the probabilities given towards the maximum likelihood, which undo the shrinkage of a penalty."""
 LEAST_ROWS = 10
 """Rows of each class, at least."""
+LEAST_MISTAKES = 10.0
+"""Rows that are expected to deviate from the fit, at least: separated classes leave nothing to test."""
 MOST_WORK = 1e9
 """Products to compute; beyond it, a part of the rows is used."""
 MOST_PARAMETERS = 800
@@ -64,8 +66,8 @@ def linearity_tests(X: ArrayLike, codes: ArrayLike, P: ArrayLike, places: Mappin
     Returns
     -------
     list of LinearityTest
-        One for each feature with three different values or more; empty where a class has fewer than 10 rows or the
-        model has too many parameters.
+        One for each feature with three different values or more; empty where a class has fewer than 10 rows, the
+        classes are nearly separated, or the model has too many parameters.
 
     Examples
     --------
@@ -98,6 +100,8 @@ def linearity_tests(X: ArrayLike, codes: ArrayLike, P: ArrayLike, places: Mappin
     A = A / np.maximum(np.abs(A).max(axis=0), 1e-300)
     linear = X.shape[1] + 1
     P = _likely(A[:, :linear], y, P)
+    if (P * (1 - P)).sum() / 2 < LEAST_MISTAKES:
+        return []
     information, score = _information(A, P), (A.T @ (_one_hot(y, q) - P))[:, 1:]
     base = np.arange(linear)
     tested, start = [], linear

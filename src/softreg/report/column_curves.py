@@ -16,9 +16,11 @@ from softreg.report.words import short
 Floats = NDArray[np.float64]
 MOST_BINS = 8
 """Bins of a column of numbers."""
+LEAST_BINS = 4
+"""Bins of a column of more values, at least."""
 ROWS_A_BIN = 20
 """Rows of a bin, about, at least."""
-MOST_LEVELS = 8
+MOST_LEVELS = 12
 """Levels of a category, the most frequent ones; others are taken together."""
 OTHERS, MISSING = "other levels", "missing"
 
@@ -58,19 +60,24 @@ def number_curve(column: str, values: Floats, audit: Audit) -> ColumnCurve | Non
     distinct = np.unique(values[known])
     if len(distinct) < 2:
         return None
-    bins = int(np.clip(known.sum() // ROWS_A_BIN, 2, MOST_BINS))
-    if len(distinct) <= bins:
-        edges = distinct[1:]
-    else:
-        ordered = np.sort(values[known])
-        edges = np.unique(ordered[(np.arange(1, bins) * len(ordered)) // bins])
-        edges = edges[edges > distinct[0]]
+    edges = _edges(np.sort(values[known]), distinct)
     place = np.where(known, np.searchsorted(edges, values, side="right"), len(edges) + 1)
     names = []
     for k in range(len(edges) + 1):
         of = values[place == k]
         names.append(short(of.min()) if of.min() == of.max() else f"{short(of.min())} to {short(of.max())}")
     return _curve(column, place, [*names, MISSING], len(names), audit)
+
+
+def _edges(ordered: Floats, distinct: Floats) -> Floats:
+    """Lower ends of the bins but the first: quantiles; a value that holds several of them has a bin of its own."""
+    bins = int(np.clip(len(ordered) // ROWS_A_BIN, LEAST_BINS, MOST_BINS))
+    if len(distinct) <= bins:
+        return distinct[1:]
+    edges, times = np.unique(ordered[(np.arange(bins) * len(ordered)) // bins], return_counts=True)
+    after = np.searchsorted(distinct, edges[times > 1], side="right")
+    edges = np.unique(np.append(edges, distinct[after[after < len(distinct)]]))
+    return np.asarray(edges[edges > distinct[0]])
 
 
 def level_curve(column: str, levels: NDArray[np.str_], audit: Audit) -> ColumnCurve | None:

@@ -36,8 +36,10 @@ def depends_on(data: ReportData) -> str:
     return " ".join([*said, *_bends(data, explained)])
 
 
-def _named(columns: Sequence[str]) -> str:
-    quoted = [f"“{shortened(column, LONGEST_NAME)}”" for column in columns]
+def _named(columns: Sequence[str], most: int = MOST_NAMED) -> str:
+    quoted = [f"“{shortened(column, LONGEST_NAME)}”" for column in columns[:most]]
+    if len(columns) > most:
+        quoted.append(f"{len(columns) - most} more")
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
@@ -111,11 +113,8 @@ def _bends(data: ReportData, explained: float) -> list[str]:
         )
     bent = [one for one in data.linearity if is_bent(one)]
     if bent:
-        names = _named([one.name for one in sorted(bent, key=lambda one: one.p_value)[:MOST_NAMED]])
-        more_of = "" if len(bent) <= MOST_NAMED else f" and {len(bent) - MOST_NAMED} more"
-        said.append(
-            f"A straight line is rejected for {names}{more_of} (corrected p-values of at most 0.05): see Curves."
-        )
+        names = _named([one.name for one in sorted(bent, key=lambda one: one.p_value)], MOST_NAMED)
+        said.append(f"A straight line is rejected for {names} (corrected p-values of at most 0.05): see Curves.")
     return said
 
 

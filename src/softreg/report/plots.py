@@ -109,7 +109,7 @@ def class_curves(curves: Sequence[Reliability], name: str) -> Markup:
             axes.set_visible(False)
         figure.subplots_adjust(
             left=0.5 / figure.get_figwidth(), right=0.985, top=1 - 0.28 / figure.get_figheight(),
-            bottom=0.28 / figure.get_figheight(), hspace=0.32, wspace=0.12,
+            bottom=0.28 / figure.get_figheight(), hspace=0.32, wspace=0.24,
         )  # fmt: skip
     outside = sum(bool(curve.outside.any()) for curve in curves)
     label = f"Reliability of {len(curves)} classes: {outside} of them have bins outside their 95% bands."

@@ -64,7 +64,7 @@ def ranking_curves(found: Sequence[Discrimination], kind: Kind, name: str) -> Ma
         figure.supxlabel(AXES[kind][0], fontsize=9, color=MUTED, y=0.02)
         figure.supylabel(AXES[kind][1], fontsize=9, color=MUTED, x=0.01)
         figure.subplots_adjust(
-            left=0.72 / width, right=0.985, top=1 - 0.28 / height, bottom=0.55 / height, hspace=0.32, wspace=0.14
+            left=0.72 / width, right=0.985, top=1 - 0.28 / height, bottom=0.55 / height, hspace=0.32, wspace=0.24
         )
     return figure_svg(figure, name, _label(found, kind))
 
