@@ -150,7 +150,7 @@ def _likely(A: Floats, y: NDArray[np.int64], P: Floats) -> Floats:
     o = np.log(np.maximum(P, 1e-12))
     loss = _loss(o, y)
     for _ in range(NEWTON_STEPS):
-        P = softmax(o)
+        P = np.asarray(softmax(o), dtype=np.float64)
         gradient = (A.T @ (_one_hot(y, q) - P))[:, 1:]
         move = _solved(_information(A, P), gradient.T.ravel()).reshape(q - 1, -1).T
         step = np.column_stack([np.zeros(len(A)), A @ move])
@@ -159,7 +159,7 @@ def _likely(A: Floats, y: NDArray[np.int64], P: Floats) -> Floats:
             break
         o = o + shares[0] * step
         loss = _loss(o, y)
-    return softmax(o)
+    return np.asarray(softmax(o), dtype=np.float64)
 
 
 def _loss(o: Floats, y: NDArray[np.int64]) -> float:

@@ -120,7 +120,7 @@ def _curve(column: str, place: NDArray[np.int64], names: Sequence[str], ordered:
     return ColumnCurve(
         column,
         audit.classes[k],
-        tuple(names[b] for b in filled),
+        tuple(names[int(b)] for b in filled),
         int((filled < ordered).sum()),
         count[filled],
         rates[filled, k],

@@ -170,16 +170,16 @@ def _newcombe(area: float, m: float, n: float) -> tuple[float, float]:
     """The ends `t` of `(area - t)^2 m n = z^2 t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t)))`, N = (m+n)/2 - 1."""
     pairs, half = m * n / 1.959964**2, max((m + n) / 2 - 1, 0.0)
 
-    def outside(t: Floats) -> Flags:
+    def outside(t: float) -> bool:
         variance = t * (1 - t) * (1 + half * ((1 - t) / (2 - t) + t / (1 + t)))
-        return np.asarray((area - t) ** 2 * pairs > variance)
+        return (area - t) ** 2 * pairs > variance
 
     ends = []
     for end in (0.0, 1.0):
         near, far = area, end
         for _ in range(50):  # bisection between the estimate, which is inside, and the end of the scale
             middle = (near + far) / 2
-            near, far = (near, middle) if outside(np.float64(middle)) else (middle, far)
+            near, far = (near, middle) if outside(middle) else (middle, far)
         ends.append(far if abs(far - end) > 1e-9 else end)
     return ends[0], ends[1]
 
