@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models import LinearityTest, linearity_tests
 from softreg.models.linearity import MOST_PARAMETERS
 from softreg.report import Audit
-from softreg.report.column_curves import ColumnCurve, level_curve, number_curve
+from softreg.report.column_curves import ColumnCurve, coded_curve, number_curve
 from softreg.report.data import MissingValues
-from softreg.tables.cells import as_text
 from softreg.tables.codes import NumberCode
 from softreg.tables.encoder import Encoder
-from softreg.tables.values import read_numbers
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from softreg.tables.values import levels_of, read_numbers
 
 DRAWABLE = ("number", "boolean", "category")
 """Kinds of columns that have a curve."""
@@ -41,7 +39,7 @@ def column_curves(
         curve = (
             number_curve(name, _numbers(name, column), found)
             if kind == "number"
-            else level_curve(name, _words(name, column), found)
+            else coded_curve(name, *_coded(name, column), found)
         )
         if curve is not None:
             curves.append(curve)
@@ -58,8 +56,11 @@ def missing_values(table: pa.Table, columns: Sequence[tuple[str, str, str]]) -> 
         missing = column.null_count
         if kind == "number":
             missing = int(np.isnan(_numbers(name, column)).sum())
-        elif kind in ("boolean", "category", "text", "date"):
-            missing = int((_words(name, column) == "").sum())
+        elif kind in ("boolean", "category"):
+            names, codes = _coded(name, column)
+            missing = int(np.isin(codes, [k for k, one in enumerate(names) if not one]).sum())
+        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            missing += pc.sum(pc.equal(column, "")).as_py() or 0
         counts.append(MissingValues(name, missing, table.num_rows))
     return counts
 
@@ -88,7 +89,8 @@ def _numbers(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
     return np.asarray(np.where(read & np.isfinite(values), values, np.nan), dtype=np.float64)
 
 
-def _words(name: str, column: pa.ChunkedArray) -> NDArray[np.str_]:
-    import pyarrow.compute as pc
-
-    return np.asarray(pc.fill_null(as_text(column, name), "").to_pylist(), dtype=str)
+def _coded(name: str, column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """The different texts of a column, the last one "" for missing values, and the place (n,) of each cell."""
+    cells = levels_of(name, column)
+    names = ["" if one is None else str(one) for one in cells.levels.to_pylist()]
+    return [*names, ""], np.where(cells.codes < 0, len(names), cells.codes)

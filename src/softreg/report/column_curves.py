@@ -88,14 +88,20 @@ def level_curve(column: str, levels: NDArray[np.str_], audit: Audit) -> ColumnCu
     >>> level_curve("sex", np.array(["m", "f", "f", ""]), found).bins
     ('f', 'm', 'missing')
     """
-    names, place, count = np.unique(levels, return_inverse=True, return_counts=True)
-    if len(names) < 2:
+    names, place = np.unique(levels, return_inverse=True)
+    return coded_curve(column, [str(one) for one in names], place, audit)
+
+
+def coded_curve(column: str, names: Sequence[str], place: NDArray[np.int64], audit: Audit) -> ColumnCurve | None:
+    """The same for words that are given as places (n,) in `names`; "" stands for a missing value."""
+    count = np.bincount(place, minlength=len(names))
+    if (count > 0).sum() < 2:
         return None
-    order = [k for k in np.argsort(-count, kind="stable") if names[k]]
+    order = [k for k in np.argsort(-count, kind="stable").tolist() if names[k] and count[k]]
     shown = order if len(order) <= MOST_LEVELS else order[: MOST_LEVELS - 1]
     others, missing = len(shown), len(shown) + 1
     moved = np.array([shown.index(k) if k in shown else others if names[k] else missing for k in range(len(names))])
-    return _curve(column, moved[place], [*(str(names[k]) for k in shown), OTHERS, MISSING], 0, audit)
+    return _curve(column, moved[place], [*(names[k] for k in shown), OTHERS, MISSING], 0, audit)
 
 
 def _curve(column: str, place: NDArray[np.int64], names: Sequence[str], ordered: int, audit: Audit) -> ColumnCurve:

@@ -50,8 +50,8 @@ def _removals(data: ReportData, explained: float) -> list[str]:
     all_of_it = f"the model explains {number(explained)} nats"
     if not costly:
         return [
-            f"On no single column: without any one of them, the log loss of these rows rises by no more than chance "
-            f"explains ({all_of_it}). Columns can carry the same information."
+            "On no single column: of none of them, the 95% interval of what its removal costs lies above 0 "
+            f"({all_of_it}). Columns can carry the same information."
         ]
     first, rest = costly[0], costly[1:MOST_NAMED]
     low, high = ends(first)
@@ -125,9 +125,9 @@ def leaking(information: Sequence[tuple[str, float]], entropy: float, share: flo
     '“alive” alone explains 99.4% of the label entropy: a'
     """
     return [
-        f"{_named([column])} alone explains {percent(nats / entropy)} of the label entropy: a column that is recorded "
-        "after the outcome, or made from it, leaks the label. Check that it is known when predictions are made, or "
-        "leave it out (--drop)."
+        f"{_named([column])} alone explains {percent(min(nats / entropy, 1.0))} of the label entropy: a column that is "
+        "recorded after the outcome, or made from it, leaks the label. Check that it is known when predictions are "
+        "made, or leave it out (--drop)."
         for column, nats in information
         if entropy > 0 and nats >= share * entropy
     ]
