@@ -106,7 +106,7 @@ def test_what_columns_add_the_code_and_effects_are_shown() -> None:
     )
     page = render_report(data)
     assert "0.1000 (0.0804 to 0.1196)" in page  # in nats
-    assert '<td class="n">0</td>' in page
+    assert '<td class="n">0 (0 to 0)</td>' in page
     assert "173 nats by class rates alone" in page
     assert "2.50 times shorter" in page
     assert "+12.5" in page

@@ -28,6 +28,8 @@ GRID = np.linspace(0.0, 1.0, 51)
 """Where the bands of the curves are computed."""
 LEVEL_TAIL = 0.975
 """Quantile of 95% intervals."""
+NORMAL = 1.959964
+"""That quantile of the normal distribution."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +92,9 @@ def discrimination(
     """Compute the curves, areas and intervals of one class against the rest.
 
     The interval of the AUC is the union of DeLong's on the logit scale, by a t quantile, and Newcombe's fifth method,
-    which keeps its level where all pairs are in order. That of the average precision is a t interval on the logit
-    scale by the bootstrap standard error, and the bands are such intervals at each point.
+    which keeps its level where all pairs are in order. That of the average precision is the wider of two on
+    the logit scale: a t interval by the bootstrap standard error, and the binomial one of as many rows as the class
+    has. The bands are pointwise Wilson intervals whose number of rows follows from the bootstrap variance.
 
     Parameters
     ----------
@@ -168,7 +171,7 @@ def auc_interval(scores: Floats, happened: Flags, groups: NDArray[np.int64] | No
 
 def _newcombe(area: float, m: float, n: float) -> tuple[float, float]:
     """The ends `t` of `(area - t)^2 m n = z^2 t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t)))`, N = (m+n)/2 - 1."""
-    pairs, half = m * n / 1.959964**2, max((m + n) / 2 - 1, 0.0)
+    pairs, half = m * n / NORMAL**2, max((m + n) / 2 - 1, 0.0)
 
     def outside(t: float) -> bool:
         variance = t * (1 - t) * (1 + half * ((1 - t) / (2 - t) + t / (1 + t)))
@@ -226,7 +229,8 @@ def _resampled(
 def _average_precision(value: float, drawn: Floats, positives: int, quantile: float) -> Interval:
     if not 0 < value < 1 or len(drawn) < 2 or drawn.std() == 0:
         return Interval(value, 0.025 ** (1 / positives) if value >= 1 else 0.0, 1.0)
-    half = quantile * float(drawn.std(ddof=1)) / (value * (1 - value))
+    spread = value * (1 - value)
+    half = max(quantile * float(drawn.std(ddof=1)) / spread, NORMAL / np.sqrt(positives * spread))
     return Interval(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)))
 
 
