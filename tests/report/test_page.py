@@ -224,7 +224,8 @@ def test_many_classes_have_pairs_in_place_of_a_matrix() -> None:
 
 def test_matrix_counts_given_by_predicted() -> None:
     found = audit([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.2, 0.8]], [0, 1, 1, 1], ["ham", "spam"])
-    rows = re.findall(r"<tr><th scope=\"row\">(ham|spam)</th>(.*?)</tr>", render_report(ReportData("m", found)).partition('class="matrix')[2])
+    matrix = render_report(ReportData("m", found)).partition('class="matrix')[2]
+    rows = re.findall(r"<tr><th scope=\"row\">(ham|spam)</th>(.*?)</tr>", matrix)
     counts = {given: re.findall(r'<td class="(\w+).*?>([\d·]+)<', cells) for given, cells in rows[:2]}
     assert counts == {"ham": [("right", "1"), ("none", "·")], "spam": [("wrong", "2"), ("right", "1")]}
 

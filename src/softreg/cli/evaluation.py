@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -64,10 +65,8 @@ def evaluate_table(
             numbers=rows,
             feature_names=model.features,
             table=table,
-            columns=model.table_model.describe() if model.table_model else (),
             point=point,
-            why=reasons(model.table_model, table, np.arange(table.num_rows)) if model.table_model else None,
-            learned=described(model.table_model, table, codes, P) if model.table_model else None,
+            **_of_table_model(model, table, codes, P),
             provenance=provenance([model_path, *source.paths]),
         )
     text = show(figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", what="")
@@ -76,6 +75,19 @@ def evaluate_table(
     tell_warnings(found)
     if report is not None:
         say(f"Report: {report}")
+
+
+def _of_table_model(
+    model: Loaded, table: pa.Table, codes: NDArray[np.int64], P: NDArray[np.floating[Any]]
+) -> dict[str, Any]:
+    """What the page says of the columns of a table model; nothing for a regression that was saved from Python."""
+    if model.table_model is None:
+        return {}
+    return {
+        "columns": model.table_model.describe(),
+        "why": reasons(model.table_model, table, np.arange(table.num_rows)),
+        "learned": described(model.table_model, table, codes, P),
+    }
 
 
 def _read(model: Loaded, source: OpenTable, target: str, reading: ReadOptions) -> tuple[pa.Table, NDArray[np.int64]]:

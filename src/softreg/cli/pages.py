@@ -81,13 +81,11 @@ def write_page(
         warnings=warnings,
         doubtful=rows_at(doubts.places, p_wrong=doubts.p_wrong, suggested=doubts.suggested),
         expected_wrong=doubts.expected,
-        **_information(table, columns, training or (places, found.codes), training is not None),
         operating=point,
         trained=model is not None,
         path=tried,
         provenance=provenance,
-        training_rows=() if training is None else np.bincount(training[1], minlength=len(found.classes)).tolist(),
-        **_columns(table, places, columns, found),
+        **_rows_and_columns(table, places, columns, found, training),
         **({} if model is None else _of_the_fit(model)),
         **({} if learned is None else vars(learned)),
     )
@@ -155,16 +153,21 @@ def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple
     )
 
 
-def _columns(
-    table: pa.Table | None, places: NDArray[np.int64], columns: Sequence[tuple[str, str, str]], found: Audit
+def _rows_and_columns(
+    table: pa.Table | None,
+    places: NDArray[np.int64],
+    columns: Sequence[tuple[str, str, str]],
+    found: Audit,
+    training: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
 ) -> dict[str, Any]:
-    """The curves of columns and their missing values."""
-    if table is None or not columns:
-        return {}
-    return {
-        "curves": column_curves(table, places, columns, found),
-        "missing": missing_values(table, columns),
-    }
+    """The training rows of each class, the information of columns, their curves and their missing values."""
+    told = _information(table, columns, training or (places, found.codes), training is not None)
+    if training is not None:
+        told["training_rows"] = np.bincount(training[1], minlength=len(found.classes)).tolist()
+    if table is not None and columns:
+        told["curves"] = column_curves(table, places, columns, found)
+        told["missing"] = missing_values(table, columns)
+    return told
 
 
 def _information(
