@@ -106,7 +106,7 @@ def code_length(data: ReportData) -> str:
         return ""
     by_rates, by_columns, shuffled = (bits * np.log(2) for bits in (code.label_bits, code.bits, code.control_bits))
     return (
-        f"Prequential code length of the {code.rows:,} training labels, each predicted from those before it: "
+        f"Code length of the {code.rows:,} training labels, each predicted from those before it (prequential): "
         f"{by_rates:,.0f} nats by class rates alone, {by_columns:,.0f} nats with the columns ({code.compression:.2f} "
         f"times shorter). With the columns shuffled, so that they carry no information: {shuffled:,.0f} nats."
     )
