@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from softreg.cli import main
-from softreg.models import Added, linearity_tests
+from softreg.models import Added, added_on_rows, linearity_tests
 from softreg.probability import operating_point, softmax
 from softreg.report import ReportData, audit, render_report
 from softreg.report.answers import answers
@@ -239,3 +239,16 @@ def test_hostile_and_long_names_of_classes_and_columns() -> None:
         assert curve is None or curve.label == hostile
         page = render_report(ReportData("t", found, curves=[curve] if curve else [], information=[(hostile, 0.1)]))
         assert "<b>\x00" not in page
+
+
+def test_the_cost_of_removal_has_the_error_of_independent_groups() -> None:
+    random = np.random.default_rng(0)
+    group = np.repeat(np.arange(60), 10)
+    X = np.column_stack([random.normal(size=60)[group], random.normal(size=600)])
+    y = (np.repeat(random.normal(size=60), 10) + X[:, 0] > 0).astype(int)
+    some, rest = np.arange(300), np.arange(300, 600)
+    alone, together = (
+        added_on_rows(X[some], y[some], X[rest], y[rest], {"a": [0]}, dependent=of)[0] for of in (None, group[rest])
+    )
+    assert alone.nats == together.nats
+    assert together.error > 2 * alone.error

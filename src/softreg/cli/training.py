@@ -182,7 +182,7 @@ def _write_report(order: Order, page: Path, classifier: TableClassifier, found: 
         warnings=classifier.schema_.warnings,
         tried=classifier.path_,
         why=reasons(classifier, rows.table, rows.training),
-        learned=worth(classifier, rows.table, rows.labels, rows.training, rows.test, grouped=order.groups is not None),
+        learned=worth(classifier, rows.table, rows.labels, rows.training, rows.test, groups=found.groups),
         provenance=provenance(rows.paths, order.seed),
     )
 

@@ -63,29 +63,32 @@ def worth(
     training: NDArray[np.int64],
     test: NDArray[np.int64],
     *,
-    grouped: bool = False,
+    groups: NDArray[Any] | None = None,
 ) -> Worth:
-    """Fit without each column and to growing parts of the training rows, test straight lines, and ask for effects."""
+    """Fit without each column and to growing parts of the training rows, test straight lines, and ask for effects.
+
+    `groups` (t,) are the groups of dependent rows among those of `test`, where there are some.
+    """
     model, codes = classifier.model_, classifier.encoder_.codes
     X, X_test = (classifier.encoder_.transform(table, rows) for rows in (training, test))
     ends = np.cumsum([0, *(len(code.features) for code in codes)])
-    groups = {code.name: range(a, b) for code, (a, b) in zip(codes, pairwise(ends.tolist()), strict=True)}
+    columns = {code.name: range(a, b) for code, (a, b) in zip(codes, pairwise(ends.tolist()), strict=True)}
     y = labels[training]
-    described = Worth(
+    found = Worth(
         linearity=()
-        if grouped
+        if groups is not None
         else tuple(straight_lines(classifier.encoder_, X, _codes(model, y), model.predict_proba(X))),
         odds=odds_ratios(classifier, X),
     )
     entries = X.nnz if hasattr(X, "nnz") else X.size
-    step = -(-entries * len(classifier.classes_) * (len(groups) + 4) // MOST_FITTED)
+    step = -(-entries * len(classifier.classes_) * (len(columns) + 4) // MOST_FITTED)
     X, y, rows = X[::step], y[::step], len(y)
     if step > 1 and (len(y) < LEAST_SAMPLED or len(np.unique(y)) < len(classifier.classes_)):
-        return described
+        return found
     rough = clone(model).set_params(tol=max(model.tol, ROUGH), verbose=0)
     return replace(
-        described,
-        added=tuple(added_on_rows(X, y, X_test, labels[test], groups, model=rough)),
+        found,
+        added=tuple(added_on_rows(X, y, X_test, labels[test], columns, model=rough, dependent=groups)),
         added_rows=f"all models are fitted to {len(y):,} of the {rows:,} training rows" if step > 1 else "",
         code=prequential_codelength(X, y, model=rough),
         effects=_effects(classifier, X, y),
