@@ -205,7 +205,7 @@ def test_curves_of_columns_by_hand() -> None:
     assert (curve.observed <= curve.high).all()
     levels = level_curve("city", np.array([f"c{k % 20}" for k in range(80)]), found)
     assert levels is not None
-    assert len(levels.bins) == 8
+    assert len(levels.bins) == 12
     assert levels.bins[-1] == "other levels"
     assert number_curve("one", np.zeros(80), found) is None
 
