@@ -24,7 +24,7 @@ help: ## list these targets
 	@echo "Options: PYTHON=python3.12 (which Python makes $(VENV)), PYTEST_ARGS='-k entropy' (for test and quick),"
 	@echo "         PROBLEM=mnist, LIMIT=30 (for bench: which problems, seconds of fitting a contestant;"
 	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars,"
-	@echo "         PROBLEM=coverage the coverage of intervals of statistics, PROBLEM=intervals that of intervals of scores),"
+	@echo "         PROBLEM=coverage the coverage of intervals of statistics, PROBLEM=intervals that of scores, PROBLEM=ranking that of curves),"
 	@echo "         TORCH=2.13.0 (for test: installs that PyTorch; without it the tests of rows on a device are skipped)"
 
 demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
@@ -46,7 +46,7 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m mypy
 
 bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris, tables: minutes)
-	$(PY) benchmarks/$(if $(filter audit coverage coverage_statistics features intervals tables trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
+	$(PY) benchmarks/$(if $(filter audit coverage coverage_statistics features intervals ranking tables trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
 
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -78,7 +78,7 @@ def test_evaluate_tells_costs_in_the_report_too(run: Any, trained: Path, table: 
     assert "best constant" in done.stdout
     page = (tmp_path / "r.html").read_text()
     assert "At your costs" in page
-    assert "Information of each column" in page
+    assert "Importance of columns" in page
 
 
 @pytest.mark.parametrize(

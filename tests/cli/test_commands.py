@@ -347,7 +347,7 @@ def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tm
         "What does it rest on?",
         "why predicted",
         "plan +",
-        "<b>Added</b>",
+        "<b>Cost of removal</b>",
         "Marginal effects",
         "Code length of the",
     ):

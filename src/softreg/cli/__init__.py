@@ -27,7 +27,7 @@ COST = click.option(
     "--cost",
     "costs",
     multiple=True,
-    metavar="GIVEN:DECIDED=COST",
+    metavar="OBSERVED:DECIDED=COST",
     help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
 )
 COLUMNS = {

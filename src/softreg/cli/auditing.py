@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.figures import calibration, explained, log_loss_remark, named
+from softreg.cli.figures import calibration, explained, log_loss_remark, named, tell_warnings
 from softreg.cli.pages import write_page
+from softreg.cli.provenance import provenance
 from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.score_columns import class_columns
 from softreg.cli.score_lines import in_nats, interval_of
@@ -73,12 +74,14 @@ def audit_table(
             numbers=rows,
             table=table.drop_columns([name for name in names if name in table.column_names]),
             point=point,
+            provenance=provenance(source.paths),
         )
     if as_json:
         click.echo(_as_json(found))
     else:
         text = _shown(found)
         click.echo(text if point is None else f"{text}\n{told_costs(point, found.classes)}")
+    tell_warnings(found)
     if report is not None:
         say(f"Report: {report}")
 

@@ -12,6 +12,8 @@ from typing import IO, Any
 import click
 
 EXIT_COMPLAINT = 2
+ARGUMENTS = "softreg.arguments"
+"""Where the context keeps the arguments of the command line, which reports show."""
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _SOURCE = str(Path(__file__).resolve().parents[1])
 
@@ -33,10 +35,13 @@ class Boundary(click.Group):
     exception is a defect of softreg and keeps its traceback.
     """
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **kwargs: Any) -> click.Context:
         """Read the options of the group; what is wrong with them is told in one paragraph."""
+        arguments = list(args)
         try:
-            return super().make_context(*args, **kwargs)
+            context = super().make_context(info_name, args, *rest, **kwargs)
+            context.meta[ARGUMENTS] = arguments
+            return context
         except click.UsageError as error:
             raise _misused(error) from None
 

@@ -1,4 +1,4 @@
-"""Costs on the command line: `--cost GIVEN:DECIDED=COST`, and what decisions by them lead to."""
+"""Costs on the command line: `--cost OBSERVED:DECIDED=COST`, and what decisions by them lead to."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float
         if not fits or not math.isfinite(cost):
             some = ", ".join(repr(clipped(label)) for label in classes[:6])
             raise Complaint(
-                f"--cost {one!r} is not GIVEN:DECIDED=COST with two of the classes ({some}) and a finite number, as in "
-                f"--cost {clipped(classes[-1])}:{clipped(classes[0])}=20."
+                f"--cost {one!r} is not OBSERVED:DECIDED=COST with two of the classes ({some}) and a finite number, as "
+                f"in --cost {clipped(classes[-1])}:{clipped(classes[0])}=20."
             )
         given, decided = fits[0]
         costs[place[given], place[decided]] = cost
@@ -46,9 +46,9 @@ def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float
     if len(worse):
         given, decided = (clipped(classes[k]) for k in worse[0])
         raise Complaint(
-            f"By --cost {given}:{decided}={costs[tuple(worse[0])]:g}, deciding {decided!r} where {given!r} is given is "
-            f"a gain, and above that of the right decision. Give wrong decisions a cost of at least 0, and right "
-            f"ones their gain, as in --cost {given}:{given}=-5."
+            f"By --cost {given}:{decided}={costs[tuple(worse[0])]:g}, deciding {decided!r} where {given!r} is "
+            f"observed is a gain, and above that of the right decision. Give wrong decisions a cost of at least 0, and "
+            f"right ones their gain, as in --cost {given}:{given}=-5."
         )
     return costs
 

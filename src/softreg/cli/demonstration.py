@@ -14,6 +14,7 @@ from softreg.cli.boundary import Complaint
 from softreg.cli.console import check_writable, fitting, say
 from softreg.cli.figures import gather, show
 from softreg.cli.pages import write_page
+from softreg.cli.provenance import provenance
 from softreg.models import SoftmaxRegression
 from softreg.report import audit
 from softreg.tables import split_rows
@@ -51,6 +52,8 @@ def run_demo(folder: Path) -> None:
         numbers=test + 1,
         feature_names=[f"row {i}, column {j}" for i in range(1, 9) for j in range(1, 9)],
         images=digits.images[test] / 16,
+        training=(train, y[train]),
+        provenance=provenance([], seed=0),
     )
     split = f"{len(train):,} to train on, {len(test):,} held out"
     click.echo(show(figures, found, model.solution_, rows=split, columns="grey values of pixels", what="held-out"))

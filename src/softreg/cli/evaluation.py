@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import REPORT_ENDINGS, check_writable, note, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.evaluation_warnings import warn_of_calibration
-from softreg.cli.figures import gather, show, show_or_dump
+from softreg.cli.figures import gather, show, show_or_dump, tell_warnings
 from softreg.cli.label_codes import known_codes
 from softreg.cli.loading import Loaded, load_model
 from softreg.cli.pages import write_page
+from softreg.cli.provenance import provenance
 from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.reasons import reasons
+from softreg.cli.worth import described
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
@@ -64,16 +66,29 @@ def evaluate_table(
             numbers=rows,
             feature_names=model.features,
             table=table,
-            columns=model.table_model.describe() if model.table_model else (),
             point=point,
-            why=reasons(model.table_model, table, np.arange(table.num_rows)) if model.table_model else None,
+            **_of_table_model(model, table, codes, P),
+            provenance=provenance([model_path, *source.paths]),
         )
     text = show(figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", what="")
     text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
     show_or_dump(figures, text, as_json=as_json)
-    warn_of_calibration(found)
+    tell_warnings(found)
     if report is not None:
         say(f"Report: {report}")
+
+
+def _of_table_model(
+    model: Loaded, table: pa.Table, codes: NDArray[np.int64], P: NDArray[np.floating[Any]]
+) -> dict[str, Any]:
+    """What the page says of the columns of a table model; nothing for a regression that was saved from Python."""
+    if model.table_model is None:
+        return {}
+    return {
+        "columns": model.table_model.describe(),
+        "why": reasons(model.table_model, table, np.arange(table.num_rows)),
+        "learned": described(model.table_model, table, codes, P),
+    }
 
 
 def _labelled(

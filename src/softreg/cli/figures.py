@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from softreg.cli.console import LEAST_GAP, aligned, clipped, nats
+from softreg.cli.console import LEAST_GAP, aligned, clipped, nats, say
 from softreg.cli.score_lines import in_nats, interval_of, ranking_lines, weight_lines
 
 if TYPE_CHECKING:
@@ -276,6 +276,14 @@ def named(labels: Sequence[str], room: int = 60) -> str:
     fit = max(1, sum(length <= room + 2 for length in lengths))
     more = f" and {len(labels) - fit:,} more" if len(labels) > fit else ""
     return ", ".join(labels[:fit]) + more
+
+
+def tell_warnings(found: Audit, information: Sequence[tuple[str, float]] = ()) -> None:
+    """Say on stderr what should be known before the model is used: leakage, no mistakes, miscalibration."""
+    from softreg.report.model_warnings import model_warnings
+
+    for warning in model_warnings(found, information):
+        say(f"Warning: {warning}")
 
 
 def show_or_dump(figures: Figures, text: str, *, as_json: bool) -> None:

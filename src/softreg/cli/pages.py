@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.cli.console import LEAST_GAP
+from softreg.cli.curves import column_curves, missing_values
 from softreg.cli.figures import certificate
 from softreg.models import label_audit
 from softreg.optimize import Solution
@@ -53,6 +54,7 @@ def write_page(
     tried: StrengthPath | None = None,
     learned: Worth | None = None,
     why: Reasons | None = None,
+    provenance: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write the report on audited rows.
 
@@ -61,7 +63,8 @@ def write_page(
     places in `table` and the codes of the rows of the fit, from which the information of columns is estimated; without
     it, from the audited rows. `feature_names` (d,) are those of the weights. `model` is None where the probabilities
     came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength was chosen,
-    `learned` what columns add and what moves the probability, `why` what rows were predicted by.
+    `learned` what columns add and what moves the probability, `why` what rows were predicted by; `provenance` are the
+    lines of the footer.
     """
     places = np.arange(found.rows) if places is None else places
     rows_at = _shower(found, numbers, places, _Shown(table, images, why))
@@ -78,10 +81,11 @@ def write_page(
         warnings=warnings,
         doubtful=rows_at(doubts.places, p_wrong=doubts.p_wrong, suggested=doubts.suggested),
         expected_wrong=doubts.expected,
-        **_information(table, columns, training or (places, found.codes), training is not None),
         operating=point,
         trained=model is not None,
         path=tried,
+        provenance=provenance,
+        **_rows_and_columns(table, places, columns, found, training),
         **({} if model is None else _of_the_fit(model)),
         **({} if learned is None else vars(learned)),
     )
@@ -147,6 +151,23 @@ def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple
         ("strength", f"{model.strength:.3g}", penalty),
         ("passes over the data", passes, "the training rows, until the fit ended"),
     )
+
+
+def _rows_and_columns(
+    table: pa.Table | None,
+    places: NDArray[np.int64],
+    columns: Sequence[tuple[str, str, str]],
+    found: Audit,
+    training: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
+) -> dict[str, Any]:
+    """The training rows of each class, the information of columns, their curves and their missing values."""
+    told = _information(table, columns, training or (places, found.codes), training is not None)
+    if training is not None:
+        told["training_rows"] = np.bincount(training[1], minlength=len(found.classes)).tolist()
+    if table is not None and columns:
+        told["curves"] = column_curves(table, places, columns, found)
+        told["missing"] = missing_values(table, columns)
+    return told
 
 
 def _information(

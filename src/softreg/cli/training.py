@@ -29,12 +29,13 @@ from softreg.cli.console import (
     say,
 )
 from softreg.cli.costs import cost_matrix, told_costs
-from softreg.cli.evaluation_warnings import warn_of_calibration, warn_of_leakage
-from softreg.cli.figures import chosen, gather, show, show_or_dump, told_search
+from softreg.cli.evaluation_warnings import information_in_columns
+from softreg.cli.figures import chosen, gather, show, show_or_dump, tell_warnings, told_search
 from softreg.cli.holding_out import HeldOut, apart, from_file, labelled, of_survey, split
 from softreg.cli.label_codes import class_weights, known_codes
 from softreg.cli.order import Order, check_order
 from softreg.cli.pages import write_page
+from softreg.cli.provenance import provenance
 from softreg.cli.reading import opened, read_to_fit
 from softreg.cli.reasons import reasons
 from softreg.cli.worth import worth
@@ -44,6 +45,12 @@ from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
 from softreg.tables.survey import Memory, is_large, survey
 from softreg.tables.unseen import UnseenLevels
 
+NEARLY_ALL = 0.8
+"""Share of the label entropy explained from which columns are checked for a leak."""
+MOST_CHECKED = 400_000
+"""Cells that are read for it, about."""
+LEAST_CHECKED = 1_000
+"""Rows of them, at least."""
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 WEIGHTED = (
     "Class weights change the probabilities: they are those of a population in which the classes have these weights, "
@@ -77,11 +84,11 @@ def train_in_memory(order: Order, source: OpenTable) -> None:
     classifier, seconds = fit(order, table, training, names)
     held = held or from_file(order, classifier, len(training))
     judged = judge(order, classifier, held, rows=table.num_rows, seconds=seconds)
-    warn_of_leakage(judged.audit, classifier, table, training, found.y[training])
+    told = information_in_columns(judged.audit, classifier, table, training, found.y[training])
     if order.report is not None:
-        trained = Trained(table, training, found.y)
+        trained = Trained(table, training, found.y, source.paths)
         _write_report(order, order.report, classifier, judged, held, trained)
-    finish(order, judged)
+    finish(order, judged, told)
 
 
 def train_in_batches(order: Order, source: OpenTable) -> None:
@@ -108,8 +115,9 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     judged = judge(order, classifier, held, rows=found.rows, seconds=seconds)
     assert found.sample is not None
     classes, codes = found.labels(found.sample)
-    warn_of_leakage(judged.audit, classifier, found.sample, np.arange(len(codes)), np.array(classes)[codes])
-    finish(order, judged)
+    places = np.arange(len(codes))
+    told = information_in_columns(judged.audit, classifier, found.sample, places, np.array(classes)[codes])
+    finish(order, judged, told)
 
 
 def fit(
@@ -188,12 +196,15 @@ def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int
     return Judged(classifier, found, point, figures, text)
 
 
-def finish(order: Order, judged: Judged) -> None:
-    """Write the model, print the figures, and say on stderr what to look at and what was written."""
+def finish(order: Order, judged: Judged, told: Sequence[tuple[str, float]]) -> None:
+    """Write the model, print the figures, and say on stderr what to look at and what was written.
+
+    `told` is what single columns tell of the label, in nats.
+    """
     if order.model is not None:
         judged.classifier.save(order.model)
     show_or_dump(judged.figures, judged.text, as_json=order.as_json)
-    warn_of_calibration(judged.audit)
+    tell_warnings(judged.audit, told)
     if order.model is not None:
         say(f"Model, fitted on the training rows: {order.model}")
     if order.report is not None:
@@ -202,11 +213,12 @@ def finish(order: Order, judged: Judged) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The table with the training rows, their places in it, and the label (n,) of each of its rows."""
+    """The table with the training rows, their places in it, the label (n,) of each of its rows, and the files."""
 
     table: pa.Table
     rows: NDArray[np.int64]
     labels: NDArray[np.str_]
+    paths: Sequence[Path]
 
 
 def _write_report(
@@ -243,7 +255,10 @@ def _write_report(
         point=judged.point,
         tried=classifier.path_,
         why=reasons(classifier, table, trained.rows),
-        learned=None if order.weights else worth(classifier, table, labels, trained.rows, places),  # these count rows
+        learned=None
+        if order.weights
+        else worth(classifier, table, labels, trained.rows, places, groups=judged.audit.groups),
+        provenance=provenance(trained.paths, order.seed),
     )
 
 

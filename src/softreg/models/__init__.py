@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from softreg.models.explanation import Explanation, explain
     from softreg.models.inference import Inference, infer
     from softreg.models.labels import LabelAudit, label_audit
+    from softreg.models.linearity import LinearityTest, linearity_tests
     from softreg.models.path import Path, PathPoint
     from softreg.models.regression import SoftmaxRegression
     from softreg.models.resampling import Bootstrap, bootstrap
@@ -27,6 +28,7 @@ _HOME = {
     "Explanation": "explanation",
     "Inference": "inference",
     "LabelAudit": "labels",
+    "LinearityTest": "linearity",
     "ModelFileError": "storage",
     "Path": "path",
     "PathPoint": "path",
@@ -43,6 +45,7 @@ _HOME = {
     "explain": "explanation",
     "infer": "inference",
     "label_audit": "labels",
+    "linearity_tests": "linearity",
     "prequential_codelength": "codelength",
     "read_model": "storage",
     "separation": "separated",
@@ -57,6 +60,7 @@ __all__ = [
     "Explanation",
     "Inference",
     "LabelAudit",
+    "LinearityTest",
     "ModelFileError",
     "Path",
     "PathPoint",
@@ -73,6 +77,7 @@ __all__ = [
     "explain",
     "infer",
     "label_audit",
+    "linearity_tests",
     "prequential_codelength",
     "read_model",
     "separation",

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from softreg.models.regression import SoftmaxRegression
 from softreg.models.scaling import Codes, Floats, folds
 from softreg.probability import Classes
+from softreg.probability.intervals import design_effect
 from softreg.rows import Array
 
 SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)
@@ -192,13 +193,15 @@ def added_on_rows(
     groups: Mapping[str, Sequence[int]],
     *,
     model: Any = None,
+    dependent: NDArray[Any] | None = None,
 ) -> list[Added]:
     """What each group of columns adds to the others on given held-out rows: `added_information` with one split.
 
     `nats_j = mean_i (log P(y_i | x_i) - log P_without_j(y_i | x_i))` over the new rows, both fitted to X and y
 
-    X: (n, d), y: (n,), X_new: (m, d), y_new: (m,) with labels of y. It takes groups + 1 fits. Raises `ValueError` for
-    a label that the training rows do not have.
+    X: (n, d), y: (n,), X_new: (m, d), y_new: (m,) with labels of y. `dependent` (m,) marks new rows that depend on each
+    other by equal values: errors are then those of independent groups of rows. It takes groups + 1 fits. Raises
+    `ValueError` for a label that the training rows do not have.
 
     >>> random = np.random.default_rng(0)
     >>> X = random.normal(size=(900, 2))
@@ -217,6 +220,8 @@ def added_on_rows(
         rest = np.setdiff1d(np.arange(X.shape[1]), np.asarray(columns))
         difference = _without(whole, rest, X, codes, X_new, new) - with_all
         error = float(difference.std(ddof=1) / math.sqrt(len(new))) if len(new) > 1 else math.inf
+        if dependent is not None:
+            error *= math.sqrt(design_effect(difference, dependent)[0])
         found.append(Added(str(name), float(difference.mean()), error))
     return found
 

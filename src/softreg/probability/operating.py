@@ -39,6 +39,8 @@ class OperatingPoint:
     constant_cost: float
     most_likely_cost: float | None
     threshold: float | None
+    cost: NDArray[np.float64] | None = None
+    """The matrix of costs (q, k) that the decisions are by."""
 
     @property
     def saved(self) -> float:
@@ -88,6 +90,7 @@ def operating_point(
         constant_cost=float(constant.min()),
         most_likely_cost=float(w @ costs[y, np.asarray(most_likely(P))] / w.sum()) if k == q else None,
         threshold=_threshold(costs),
+        cost=costs,
     )
 
 

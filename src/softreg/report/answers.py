@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from softreg.report.acting import gains
 from softreg.report.audit import Audit
 from softreg.report.data import ReportData
+from softreg.report.dependence import depends_on
+from softreg.report.gains import gains
 from softreg.report.reliability import Reliability
 from softreg.report.verdict import INFINITE, NONE_FOUND, SMALL, TOO_FEW, Verdict, verdict
 from softreg.report.words import (
@@ -26,12 +27,6 @@ from softreg.report.words import (
 
 LEAST_TO_ACT = 100
 """Rows from which a tenth of them is worth a sentence."""
-LEADS = 0.3
-"""Share of what all columns explain from which a single column is named."""
-HALF = 0.5
-"""Share of what all columns explain above which a single column has most of it."""
-LEAST_EXPLAINED = 0.02
-"""Share of the entropy that must be explained for the columns to be worth a sentence."""
 
 
 def lead(audit: Audit, explaining: str = "features") -> str:
@@ -39,9 +34,9 @@ def lead(audit: Audit, explaining: str = "features") -> str:
 
     >>> from softreg.report.audit import audit
     >>> lead(audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"]))  # doctest: +ELLIPSIS
-    'The features explain 76.3% of the label entropy: log loss 0.164 nats (0.237 bits) a row, ...'
+    'The features explain 76.3% of the label entropy: log loss 0.164 nats a row, ...'
     """
-    loss = f"log loss {number(audit.log_loss)} nats ({number(audit.log_loss_bits)} bits) a row"
+    loss = f"log loss {number(audit.log_loss)} nats a row"
     without = number(audit.label_entropy)
     if math.isinf(audit.log_loss):
         impossible = rows_of(int((audit.probability == 0).sum()))
@@ -72,7 +67,7 @@ def answers(data: ReportData) -> list[tuple[str, str]]:
     asked = [
         ("What can it do?", " ".join(_able(audit))),
         ("Can its probabilities be trusted?", " ".join(trusted(audit))),
-        ("What does it rest on?", _rests_on(data)),
+        ("What does it rest on?", depends_on(data)),
         ("Is the fit at its optimum?", data.certificate),
     ]
     return [(question, answer) for question, answer in asked if answer]
@@ -207,32 +202,3 @@ def _what_for(audit: Audit) -> list[str]:
         "The ranking of the rows is hardly affected; expected costs and decisions by a threshold are, and need "
         "recalibrated probabilities."
     ]
-
-
-def _rests_on(data: ReportData) -> str:
-    """The column of most information, where that is a large part of all, and what removing it costs."""
-    explained = data.audit.label_entropy - data.audit.log_loss
-    if not data.information or not explained > LEAST_EXPLAINED * data.audit.label_entropy:
-        return ""
-    told = sorted(data.information, key=lambda one: -one[1])
-    (first, nats), share = told[0], told[0][1] / explained
-    if nats <= 0:
-        return ""
-    if share < LEADS:
-        names = ", ".join(f"“{shortened(column, LONGEST_NAME)}”" for column, alone in told[:3] if alone > 0)
-        return f"On no single column: those of most information, each alone, are {names}."
-    name = f"“{shortened(first, LONGEST_NAME)}”"
-    alone, all_of_it = (number(value / math.log(2)) for value in (nats, explained))
-    has = f"{alone} of the {all_of_it} bits that the model explains"
-    if nats > explained:
-        has = f"{alone} bits of information, more than the {all_of_it} bits that the model explains"
-    added = next((one.nats for one in data.added if one.name == first), None)
-    after = "" if added is None else f"{number(data.audit.log_loss + added)} nats"
-    if added is not None and added < LEADS * explained:
-        return f"{name} alone has {has}, but without it the log loss would still be {after}: other columns share it."
-    without = f" Without it, the log loss would be {after} instead of {number(data.audit.log_loss)}." if after else ""
-    return (
-        f"{'Mostly' if share > HALF else 'Largely'} on {name}: alone it has {has}.{without} Check that it is known "
-        "when predictions are made; a column that is filled in afterwards makes all figures here better than those of "
-        "new rows."
-    )

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.models import Added, CodeLength
+from softreg.models import Added, CodeLength, LinearityTest
 from softreg.probability import OperatingPoint
 from softreg.report.audit import Audit
+from softreg.report.column_curves import ColumnCurve
 from softreg.report.plots import Record, Strengths
 
 WHY = "why predicted"
@@ -54,6 +55,46 @@ class Effect:
     high: float
 
 
+@dataclass(frozen=True)
+class OddsRatio:
+    """By which factor the odds of each class against the reference class change with a feature.
+
+    `change` names the column and its change, `age: +10`. `ratios` holds a factor for each class but the reference class
+    and `per_deviation` those for one standard deviation of a number; both are empty for a reference level.
+
+    >>> OddsRatio("age", "+10", (0.8,), (0.7,)).is_reference
+    False
+    """
+
+    column: str
+    change: str
+    ratios: tuple[float, ...] = ()
+    per_deviation: tuple[float, ...] = ()
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is the level with which others are compared."""
+        return not self.ratios
+
+
+@dataclass(frozen=True)
+class MissingValues:
+    """How many of the `rows` have no value in a column.
+
+    >>> MissingValues("age", 5, 20).share
+    0.25
+    """
+
+    name: str
+    missing: int
+    rows: int
+
+    @property
+    def share(self) -> float:
+        """The share of rows without a value."""
+        return self.missing / self.rows if self.rows else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """All that a report says; everything but the title and the audit may be left out.
@@ -67,8 +108,13 @@ class ReportData:
     whose labels may be wrong, `expected_wrong` how many there are beyond what chance explains; `information` has
     (column, nats that it tells alone) pairs, estimated from `information_rows` (in words), `added` what each adds to
     the others, `code` the description length of the training labels and `effects` what features do to probabilities;
-    `operating` what decisions by a matrix of costs lead to. `trained` says whether there was a fit to speak of. Raises
-    `ValueError` where the shapes do not fit one another.
+    `operating` what decisions by a matrix of costs lead to. `trained` says whether there was a fit to speak of.
+    `added_rows` says of how many rows the models without a column are, where it is not all. `curves` are observed rates
+    and mean probabilities by the values of columns, `linearity` tests of a straight line, on `linearity_rows` (in
+    words), and `odds` odds ratios.
+    `missing` counts the rows without a value and `training_rows` (q,) those of each class in training. `provenance` are
+    (name, value) pairs of the footer: version, date, command, seed, hash of the data. Raises `ValueError` where the
+    shapes do not fit one another.
 
     >>> from softreg.report.audit import audit
     >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
@@ -100,6 +146,14 @@ class ReportData:
     operating: OperatingPoint | None = None
     trained: bool = True
     path: Strengths | None = None
+    added_rows: str = ""
+    curves: Sequence[ColumnCurve] = ()
+    linearity: Sequence[LinearityTest] = ()
+    linearity_rows: str = ""
+    odds: Sequence[OddsRatio] = ()
+    missing: Sequence[MissingValues] = ()
+    training_rows: Sequence[int] = ()
+    provenance: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         if self.coef is None:

@@ -10,9 +10,22 @@ import jinja2
 from markupsafe import Markup
 
 from softreg.files import atomic_path
-from softreg.report import answers, plots, trust_views, verdict, views, words
-from softreg.report.acting import gains
+from softreg.report import (
+    answers,
+    column_views,
+    plots,
+    ranking_plots,
+    ranking_views,
+    trust_views,
+    verdict,
+    views,
+    words,
+)
 from softreg.report.data import WHY, ReportData
+from softreg.report.discrimination import discriminations
+from softreg.report.gains import gains
+from softreg.report.model_warnings import model_warnings
+from softreg.report.thresholds import thresholds
 
 
 def render_report(data: ReportData) -> str:
@@ -34,17 +47,12 @@ def render_report(data: ReportData) -> str:
         audit=audit,
         style=Markup(_file("page.css")),
         lead=answers.lead(audit, "features" if data.trained else "probabilities"),
+        warnings=[*model_warnings(audit, data.information), *data.warnings],
         answers=answers.answers(data),
         results=views.results(audit, data.results),
-        verdict=verdict.verdict(audit),
-        calibration_card=trust_views.calibration_card(audit),
-        assumptions=answers.assumptions(audit),
-        trust=trust_views.trust(audit),
-        calibration_test=trust_views.calibration_test(audit),
-        costs=trust_views.costs(data.operating, audit.classes) if data.operating else None,
-        information=trust_views.information(data),
-        code_length=trust_views.code_length(data),
-        effects=trust_views.effects(data) if data.effects else None,
+        **_calibration(data),
+        **_ranking(data),
+        **_columns(data),
         confusion=views.confusion(audit),
         with_shares=len(audit.classes) <= views.MOST_CLASSES_WITH_SHARES,
         pairs=views.confused_pairs(audit),
@@ -52,29 +60,86 @@ def render_report(data: ReportData) -> str:
         heaviest=views.heaviest(data),
         open_classes=views.OPEN_CLASSES,
         most_lines=views.MOST_LINES,
-        columns=views.columns(data),
         row_table=views.row_table,
         why=WHY,
+        **_training(data),
         **_pictures(data),
     )
 
 
-def _pictures(data: ReportData) -> dict[str, Any]:
-    """The figures of the page, with the tables that belong to them."""
-    audit, found = data.audit, gains(data.audit)
-    path = data.path if data.path is not None and len(data.path.strength) > 1 else None
+def _calibration(data: ReportData) -> dict[str, Any]:
+    """The verdict on calibration with its tables and figures."""
+    audit = data.audit
     return {
-        "curves": [
+        "verdict": verdict.verdict(audit),
+        "calibration_card": trust_views.calibration_card(audit),
+        "assumptions": answers.assumptions(audit),
+        "trust": trust_views.trust(audit),
+        "calibration_test": trust_views.calibration_test(audit),
+        "reliability": [
             (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.bins_within(curve), views.bins(curve))
             for i, curve in enumerate(audit.reliability)
         ],
         "class_curves": plots.class_curves(audit.trust.curves, "classes") if len(audit.classes) > 2 else None,
+    }
+
+
+def _ranking(data: ReportData) -> dict[str, Any]:
+    """ROC and precision-recall curves, thresholds, gains, and costs of decisions."""
+    audit, point, found = data.audit, data.operating, gains(data.audit)
+    areas_of = discriminations(audit)
+    frequent = sorted(areas_of, key=lambda one: -one.positives)[: ranking_plots.MOST_DRAWN]
+    drawn = [one for one in areas_of if one in frequent]
+    two = len(audit.classes) == 2
+    cost = None if point is None or point.cost is None or point.cost.shape != (2, 2) else point.cost
+    chosen = thresholds(audit, cost, None if point is None else point.threshold)
+    return {
+        "areas_of": areas_of,
+        "areas": ranking_views.areas(areas_of, len(audit.classes)) if areas_of else None,
+        "ranking_pair": [ranking_plots.ranking_curve(areas_of[0], kind, kind) for kind in ranking_plots.KINDS]
+        if two and areas_of
+        else None,
+        "ranking_many": [ranking_plots.ranking_curves(drawn, kind, kind) for kind in ranking_plots.KINDS]
+        if drawn and not two
+        else None,
+        "drawn": len(drawn),
+        "thresholds": ranking_views.thresholds(chosen) if chosen else None,
         "gains": found,
-        "gain_curve": plots.gain_curve(found, "gains") if found else None,
-        "acting": trust_views.acting(found) if found else None,
+        "gain_curve": ranking_plots.gain_curve(found, "gain") if found else None,
+        "gains_table": ranking_views.gains(found) if found else None,
+        "costs": trust_views.costs(point, audit.classes) if point else None,
+    }
+
+
+def _columns(data: ReportData) -> dict[str, Any]:
+    """What the page says of columns."""
+    return {
+        "importance": column_views.importance(data),
+        "code_length": column_views.code_length(data),
+        "curves": column_views.curves(data),
+        "effects": column_views.effects(data) if data.effects else None,
+        "odds": column_views.odds(data) if data.odds else None,
+        "missing": column_views.missing(data),
+        "class_balance": column_views.class_balance(data),
+        "columns": views.columns(data),
+        "linearity_rows": data.linearity_rows,
+    }
+
+
+def _training(data: ReportData) -> dict[str, Any]:
+    """The figures of the fit and of the choice of the strength."""
+    path = data.path if data.path is not None and len(data.path.strength) > 1 else None
+    return {
         "loss_curve": plots.loss_curve(data.history, "loss", data.gap_name) if len(data.history) > 1 else None,
         "has_gap": plots.has_gap(data.history),
+        "flat_objective": plots.is_flat(data.history),
         "path_curve": plots.path_curve(path, "path") if path is not None else None,
+    }
+
+
+def _pictures(data: ReportData) -> dict[str, Any]:
+    """Coefficients and rows that are images."""
+    return {
         "pictures": views.weight_pictures(data),
         "doubtful": views.row_pictures(data.doubtful),
         "surprising": [
@@ -105,17 +170,18 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        loader=jinja2.FunctionLoader(_file),
     )
     environment.filters.update(
         name=views.name,
         heading=views.heading,
         number=words.number,
-        bits=words.bits,
+        surprisal=views.surprisal,
         percent=words.percent,
         suspicion=views.suspicion,
     )
-    return environment.from_string(_file("page.html.j2"))
+    return environment.get_template("page.html.j2")
 
 
 def _file(name: str) -> str:
-    return resources.files("softreg.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("softreg.report").joinpath("templates", name).read_text(encoding="utf-8")

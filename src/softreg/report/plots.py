@@ -1,4 +1,4 @@
-"""The curves of a report, as inline SVG: reliability, gains, training and cross-validation."""
+"""The curves of a report, as inline SVG: reliability, training and cross-validation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from softreg.report.acting import Gains
 from softreg.report.reliability import Reliability
 from softreg.report.svg import BAND, BLUE, MUTED, ORANGE, figure_svg, house_style
 from softreg.report.words import LONGEST_NAME, shortened, superscript
 
+FLAT = 1e-4  # an objective that changes by less than this share is not drawn: its axis could not be read
 SMALLEST_GAP = 1e-20  # nats; what is smaller is the rounding of an objective
 LONGEST_TITLE = 18  # characters of a class name above a small diagram
 WIDE = 4.0  # losses that differ by more than this factor stand on a logarithmic axis
@@ -101,7 +101,7 @@ def class_curves(curves: Sequence[Reliability], name: str) -> Markup:
         for axes, curve in zip(panels, curves, strict=False):
             _bands(axes, curve, size=3.5)
             axes.set(ylabel="")
-            axes.set_title(_title(curve.name), fontsize=9)
+            axes.set_title(short_title(curve.name), fontsize=9)
             axes.set_xticks([0, 0.5, 1])
             axes.set_yticks([0, 0.5, 1])
             axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -109,37 +109,11 @@ def class_curves(curves: Sequence[Reliability], name: str) -> Markup:
             axes.set_visible(False)
         figure.subplots_adjust(
             left=0.5 / figure.get_figwidth(), right=0.985, top=1 - 0.28 / figure.get_figheight(),
-            bottom=0.28 / figure.get_figheight(), hspace=0.32, wspace=0.12,
+            bottom=0.28 / figure.get_figheight(), hspace=0.32, wspace=0.24,
         )  # fmt: skip
     outside = sum(bool(curve.outside.any()) for curve in curves)
     label = f"Reliability of {len(curves)} classes: {outside} of them have bins outside their 95% bands."
     return figure_svg(figure, name, label)
-
-
-def gain_curve(found: Gains, name: str) -> Markup:
-    """Draw recall against the share of rows from the top, beside a random order and a perfect one."""
-    n = len(found.found) - 1
-    at = np.unique(np.linspace(0, n, min(n + 1, MOST_POINTS)).round().astype(int))
-    perfect = found.total / n
-    with house_style():
-        figure = Figure(figsize=(4.6, 3.4))
-        axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.plot([0, perfect, 1], [0, 1, 1], color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
-        axes.plot(at / n, found.found[at], color=BLUE, linewidth=1.8)
-        tenth = round(0.1 * n)
-        axes.plot([tenth / n], [found.found[tenth]], "o", color=ORANGE, markersize=6)
-        axes.annotate(
-            f"10% of the rows: {found.found[tenth]:.0%}", (tenth / n, found.found[tenth]), (9, -11),
-            textcoords="offset points", color=ORANGE,
-        )  # fmt: skip
-        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of rows, the most likely first")
-        axes.set_ylabel(f"recall of “{_title(found.wanted)}”")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        figure.subplots_adjust(left=0.13, right=0.975, top=0.98, bottom=0.135)
-    of = shortened(found.wanted, LONGEST_NAME)
-    return figure_svg(figure, name, f"Gains: 10% of the rows hold {found.found[tenth]:.0%} of all {of}.")
 
 
 def _histogram(axes: Axes, curve: Reliability) -> None:
@@ -159,24 +133,25 @@ def _histogram(axes: Axes, curve: Reliability) -> None:
 
 
 def loss_curve(history: Sequence[Record], name: str, gap_name: str = "certified gap") -> Markup:
-    """Draw the objective, and below it the gap to the optimum on a log axis, against passes over the rows.
+    """Draw the objective, and below it the gap to the optimum on a log axis, against passes over the data.
 
-    The gap is left out where no record has a finite one above rounding; `gap_name` says what it is. `name` opens
-    the ids of the figure. Raises `ValueError` for an empty history.
+    The gap is left out where no record has a finite one above rounding; `gap_name` says what it is. The objective is
+    left out where it hardly changes and there is a gap to draw (`is_flat`). `name` opens the ids of the figure. Raises
+    `ValueError` for an empty history.
     """
     if not history:
         raise ValueError("history is empty, so there is no curve to draw: leave the figure out")
     records = _thinned(history)
     passes, value, gap = (np.array([getattr(r, of) for r in records], float) for of in ("passes", "value", "gap"))
     certified = np.isfinite(gap) & (gap >= SMALLEST_GAP)
-    panels = 2 if certified.any() else 1
+    panels = [not is_flat(history), certified.any()]
     with house_style():
-        figure = Figure(figsize=(5.9, 1.1 + 1.3 * panels))
-        upper, *rest = np.atleast_1d(figure.subplots(panels, 1, sharex=True))
-        _curve(upper, passes, value, "objective (nats)")
-        lowest = upper
-        if rest:
-            lowest = rest[0]
+        figure = Figure(figsize=(7.4, 1.1 + 1.3 * sum(panels)))
+        axes = list(np.atleast_1d(figure.subplots(sum(panels), 1, sharex=True)))
+        lowest = axes[-1]
+        if panels[0]:
+            _curve(axes[0], passes, value, "objective (nats)")
+        if panels[1]:
             _curve(lowest, passes[certified], gap[certified], f"{gap_name} (nats)", colour=ORANGE)
             lowest.set_yscale("log")
             decades = np.log10([gap[certified].min(), gap[certified].max()])  # whole ones: each end has a label
@@ -186,7 +161,7 @@ def loss_curve(history: Sequence[Record], name: str, gap_name: str = "certified 
         lowest.set_xlabel("passes over the data")
         lowest.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.align_ylabels()
-        figure.subplots_adjust(left=0.1, right=0.985, top=0.97, bottom=0.44 / figure.get_figheight(), hspace=0.14)
+        figure.subplots_adjust(left=0.12, right=0.985, top=0.97, bottom=0.44 / figure.get_figheight(), hspace=0.14)
     fall = f"from {value[0]:.4g} to {value[-1]:.4g} nats in {passes[-1]:.0f} passes over the data"
     label = f"Loss curve: the objective goes {fall}"
     if certified.any():
@@ -204,7 +179,7 @@ def path_curve(path: Strengths, name: str) -> Markup:
     strength, mean, error = (np.asarray(a, float)[order] for a in (path.strength, path.mean, path.error))
     at, least = int(np.flatnonzero(order == path.chosen)[0]), int(mean.argmin())
     with house_style():
-        figure = Figure(figsize=(5.9, 2.6))
+        figure = Figure(figsize=(7.4, 2.8))
         axes = figure.subplots()
         low, high = (mean + sign * np.where(np.isfinite(error), error, 0.0) for sign in (-1, 1))
         axes.fill_between(strength, low, high, color=BAND, linewidth=0)
@@ -223,10 +198,16 @@ def path_curve(path: Strengths, name: str) -> Markup:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.minorticks_off()
         axes.set_xlabel("strength of the penalty")
-        figure.subplots_adjust(left=0.1, right=0.985, top=0.97, bottom=0.17)
+        figure.subplots_adjust(left=0.12, right=0.985, top=0.97, bottom=0.17)
     label = f"Cross-validation: the log loss is least, {mean.min():.4g} nats, at strength "
     label += f"{strength[least]:.3g}; {strength[at]:.3g} was chosen of {len(mean)} strengths."
     return figure_svg(figure, name, label)
+
+
+def is_flat(history: Sequence[Record]) -> bool:
+    """Whether the objective changes so little that only its gap to the minimum is drawn."""
+    values = [record.value for record in history]
+    return len(values) > 1 and has_gap(history) and max(values) - min(values) <= FLAT * abs(values[-1])
 
 
 def has_gap(history: Sequence[Record]) -> bool:
@@ -234,7 +215,7 @@ def has_gap(history: Sequence[Record]) -> bool:
     return any(math.isfinite(record.gap) and record.gap >= SMALLEST_GAP for record in history)
 
 
-def _title(text: str) -> str:
+def short_title(text: str) -> str:
     """A class name as fonts can draw it: no control characters, never empty, never too long."""
     return shortened("".join(c if c.isprintable() else " " for c in text), LONGEST_TITLE).strip() or "(empty)"
 

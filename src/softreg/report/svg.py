@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -81,7 +82,8 @@ def figure_svg(figure: Figure, name: str, label: str) -> Markup:
     """
     drawn = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with house_style():
+    with house_style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # the page has fonts of its own
         figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
     text = drawn.getvalue()
     box = re.search(r'viewBox="([^"]*)"', text)

@@ -29,6 +29,8 @@ FOLDS = 5
 FITTED_Z = 3e-3
 """z-score of every class's bias below which rows look like those of a fit. New rows with right probabilities have such
 small ones in 0.24% of samples for two classes, and more rarely for more."""
+LEAST_MISTAKES = 1.0
+"""Rows that are expected to deviate, at least, to judge whether rows are those of a fit."""
 LEAST_FITTED = 20
 """Rows, and different rows of probabilities, at least, to judge that."""
 
@@ -168,6 +170,8 @@ def looks_fitted(P: Floats, codes: Codes, w: Floats | None = None) -> bool:
     (True, False)
     """
     if len(P) < LEAST_FITTED or len(np.unique(P[:, 0])) < LEAST_FITTED:
+        return False
+    if (P * (1 - P)).sum() < LEAST_MISTAKES:  # so sure that counts hardly vary, whatever the rows
         return False
     return bool((np.abs(_bias(P, codes, np.ones(len(P)) if w is None else w)) < FITTED_Z).all())
 

@@ -39,6 +39,10 @@ class Limits:
     """Upper end of the interval of the error up to which a found miscalibration is called slight."""
     small_gap: float = 0.02
     """Share of the log loss that recalibration gains up to which it is called slight."""
+    leak: float = 0.9
+    """Share of the label entropy that a single column explains from which it may leak the label."""
+    perfect_rows: int = 50
+    """Rows, at least, for a model without mistakes to be worth a warning."""
     bias: float = 3.0
     """z-score of the number of rows of a class from which its probabilities are called too high or too low."""
 

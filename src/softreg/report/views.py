@@ -14,7 +14,7 @@ from softreg.report.data import ReportData, ShownRow
 from softreg.report.reliability import Reliability
 from softreg.report.svg import ink_picture, weight_picture
 from softreg.report.words import LONGEST_NAME, cut, number, percent, shortened
-from softreg.report.words import bits as bits_of
+from softreg.report.words import surprisal as surprisal_of
 
 MOST_CLASSES_IN_MATRIX = 25
 MOST_CLASSES_WITH_SHARES = 12
@@ -82,9 +82,9 @@ def results(audit: Audit, more: Sequence[tuple[str, str, str]] = ()) -> list[tup
         ("rows", f"{audit.rows:,}", "with known labels"),
         ("classes", f"{len(audit.classes):,}", ""),
         ("log loss", nats(audit.log_loss),
-         f"{number(audit.log_loss_bits)} bits; mean surprisal of the observed labels"),
+         "mean surprisal of the observed labels"),
         ("label entropy", nats(audit.label_entropy),
-         f"{number(audit.label_entropy_bits)} bits; the log loss of the class rates alone"),
+         "the log loss of the class rates alone"),
         ("entropy explained", percent(audit.skill), "1 − log loss / label entropy"),
         ("accuracy", percent(audit.accuracy), "rows whose most likely class is the observed one"),
         *_top_k(audit),
@@ -111,15 +111,14 @@ def _ranking(audit: Audit) -> list[tuple[str, str, str]]:
     of = f"“{name(audit.classes[1])}”" if len(audit.classes) == 2 else "each class against the rest, on average"
     return [
         (
-            "area under the ROC curve",
+            "area under the ROC curve (AUC)",
             number(area),
-            f"{of}: probability that a random row of the class gets a larger probability than a random row of another "
-            "class",
+            f"{of}: the probability that a random positive outranks a random negative",
         ),
         (
             "average precision",
             number(precision),
-            f"{of}: mean precision over the rows of the class, by decreasing probability",
+            f"{of}: mean precision over the rows of the class, each at its own probability as the threshold",
         ),
     ]
 
@@ -242,11 +241,11 @@ def row_table(rows: Sequence[ShownRow]) -> Table:
     shown = cells[:MOST_CELLS]
     doubt = any(row.p_wrong is not None for row in rows)
     what = ("looks like", "suspicion") if doubt else ("predicted", "probability of observed")
-    head = ("row", "observed", *what, "bits", *(name(column) for column in shown))
+    head = ("row", "observed", *what, "surprisal", *(name(column) for column in shown))
     lines = [
         (
             f"{row.index:,}", name(row.given), name(row.predicted),
-            suspicion(row.p_wrong) if doubt else percent(row.probability), bits_of(row.surprisal_bits),
+            suspicion(row.p_wrong) if doubt else percent(row.probability), surprisal(row),
             *(cut(str(row.cells.get(column, ""))) for column in shown),
         )
         for row in rows
@@ -254,6 +253,11 @@ def row_table(rows: Sequence[ShownRow]) -> Table:
     numeric = [all(_reads_as_number(line[5 + j]) for line in lines) for j in range(len(shown))]
     note = f"{len(cells) - MOST_CELLS:,} more columns are left out." if len(cells) > MOST_CELLS else ""
     return Table(head, lines, (True, False, False, True, True, *numeric), note)
+
+
+def surprisal(row: ShownRow) -> str:
+    """The surprisal of the observed label of a row, in nats."""
+    return surprisal_of(row.surprisal_bits * float(np.log(2)))
 
 
 def suspicion(p_wrong: float | None) -> str:

@@ -34,6 +34,18 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
 
 
+def short(value: float) -> str:
+    """Write a value of a column to four significant digits, without zeros at the end.
+
+    >>> short(20.0), short(12345.6), short(0.25), short(-1.5), short(3e-7)
+    ('20', '12,346', '0.25', '−1.5', '3×10⁻⁷')
+    """
+    if 1000 <= abs(value) < 1e9:
+        return f"{value:,.0f}".replace("-", "−")
+    text, _, power = f"{value:.4g}".partition("e")
+    return (text + (f"×10{superscript(int(power))}" if power else "")).replace("-", "−")
+
+
 def gain(nats: float) -> str:
     """Write a difference of losses to two significant digits, below 0.0001 to one, so that its sign is seen.
 
@@ -47,13 +59,13 @@ def gain(nats: float) -> str:
     return number(nats, 1) if abs(nats) > ROUNDING else "0"
 
 
-def bits(value: float) -> str:
-    """Write a surprisal; below a thousandth of a bit, without its digits.
+def surprisal(nats: float) -> str:
+    """Write a surprisal in nats; below a thousandth, without its digits.
 
-    >>> bits(5.82), bits(3e-6), bits(0.0)
+    >>> surprisal(5.82), surprisal(3e-6), surprisal(0.0)
     ('5.82', '<0.001', '0')
     """
-    return "<0.001" if 0 < value < 0.001 else number(value)
+    return "<0.001" if 0 < nats < 0.001 else number(nats)
 
 
 def superscript(power: int) -> str:
@@ -196,6 +208,15 @@ def departure(curve: Reliability) -> str:
         f"The deviation that concerns most rows is {between}: the mean probability{of} is "
         f"{percent(curve.predicted[worst])}, the observed frequency {percent(curve.observed[worst])}."
     )
+
+
+def p_value_of(p: float) -> str:
+    """Write a p-value that a distribution gives, with the sign before it.
+
+    >>> p_value_of(0.034), p_value_of(1e-9), p_value_of(0.0042)
+    ('= 0.034', '< 0.001', '= 0.004')
+    """
+    return "< 0.001" if p < 0.001 else f"= {number(p, _digits(p))}"
 
 
 def quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Acting on the most likely rows, and the words about trust: by hand, and on models that are right, sure or odd."""
+"""Gains of the most likely rows, and the words about trust: by hand, and on models that are right, sure or odd."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from softreg.models import Added, CodeLength
 from softreg.probability import operating_point, softmax
 from softreg.report import Effect, ReportData, audit, render_report
-from softreg.report.acting import gains
 from softreg.report.answers import answers, trusted
+from softreg.report.gains import gains
 from softreg.report.verdict import verdict
 from softreg.report.words import p_value, points
 
@@ -87,7 +87,7 @@ def test_sections_fold_and_the_new_ones_are_there() -> None:
     )
     page = render_report(data)
     assert page.count('<details open class="fold">') == page.count("<section id=") - 1  # all but the summary
-    for part in ('id="trust"', 'id="acting"', 'id="information"', "At your costs", "20.0%", "Refinement", "Lift"):
+    for part in ('id="trust"', 'id="gains"', 'id="information"', "At your costs", "20.0%", "Refinement", "Lift"):
         assert part in page
     assert 'id="training"' not in page
     assert "−0.001" in page  # a useless column is shown as it is, with a bar of no width
@@ -105,10 +105,10 @@ def test_what_columns_add_the_code_and_effects_are_shown() -> None:
         effects=[Effect("age (+12)", "yes", 0.125, 0.1, 0.15)],
     )
     page = render_report(data)
-    assert "0.1443 ± 0.0144" in page  # in bits
-    assert '<td class="n">0</td>' in page
-    assert "250 bits" in page
-    assert "2.50 times fewer" in page
+    assert "0.1000 (0.0804 to 0.1196)" in page  # in nats
+    assert '<td class="n">0 (0 to 0)</td>' in page
+    assert "173 nats by class rates alone" in page
+    assert "2.50 times shorter" in page
     assert "+12.5" in page
     assert "+10.0 to +15.0" in page
     assert page.index('id="information"') < page.index('id="effects"') < page.index('id="training"')

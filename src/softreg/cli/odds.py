@@ -1,0 +1,81 @@
+"""Odds ratios of a fitted model for the report: numbers in units of the table, levels against a reference level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softreg.models.effects import REFERENCE, Change
+from softreg.report.data import OddsRatio
+from softreg.report.words import short
+from softreg.tables import TableClassifier
+from softreg.tables.changes import encoded_changes, level_names
+from softreg.tables.codes import BooleanCode, CategoryCode, NumberCode
+
+MOST_CHANGES = 400
+"""Changes for which odds ratios are computed, at most."""
+
+
+def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
+    """The odds ratios of each class against the first, by column; X (n, d) are the encoded training rows.
+
+    Dates, texts, tags and vectors are left out.
+    """
+    encoder, model = classifier.encoder_, classifier.model_
+    coefficients = np.asarray(model.coef_, dtype=np.float64)
+    contrast = coefficients[1:] - coefficients[:1]  # (q - 1, d)
+    changes = encoded_changes(encoder, X)
+    found: list[OddsRatio] = []
+    start = 0
+    for code in encoder.codes:
+        places = range(start, start + code.width)
+        start += code.width
+        if isinstance(code, NumberCode):
+            found += _of_number(code, contrast[:, places.start : places.stop], changes.get(places[0]), places[0])
+        elif isinstance(code, CategoryCode):
+            named = zip(level_names(code), places, strict=True)
+            levels = [_of_change(code.name, level, contrast, changes[j]) for level, j in named if j in changes]
+            found += sorted(levels, key=lambda one: not one.is_reference)  # the reference level first
+        elif isinstance(code, BooleanCode):
+            found.append(_of_change(code.name, code.words[1], contrast, changes[places[0]]))
+        if len(found) >= MOST_CHANGES:
+            break
+    return tuple(found[:MOST_CHANGES])
+
+
+def _of_change(column: str, level: str, contrast: NDArray[np.float64], change: Change) -> OddsRatio:
+    if change.words == REFERENCE:
+        return OddsRatio(column, level)
+    return OddsRatio(column, f"{level} {change.words}", _ratios(contrast, change.before, change.after))
+
+
+def _ratios(
+    contrast: NDArray[np.float64], before: Mapping[int, float], after: Mapping[int, float]
+) -> tuple[float, ...]:
+    moved = sum(contrast[:, j] * (after[j] - before[j]) for j in after)
+    return _exp(np.asarray(moved))
+
+
+def _of_number(code: NumberCode, contrast: NDArray[np.float64], change: Change | None, place: int) -> list[OddsRatio]:
+    """A round step in units of the column, at most one standard deviation; and the indicator of missing values."""
+    own = contrast[:, 0]
+    if change is not None:
+        first = OddsRatio(code.name, "1 rather than 0", _exp(own * (change.after[place] - change.before[place])))
+    elif code.knots:
+        first = OddsRatio(code.name, "+1 standard deviation of its normal score", _exp(own), _exp(own))
+    else:
+        step = 10.0 ** math.floor(math.log10(code.scale))
+        first = OddsRatio(code.name, f"+{short(step)}", _exp(own * (step / code.scale)), _exp(own))
+    if not code.missing:
+        return [first]
+    # the indicator stands beside the place of the mean (0)
+    return [first, OddsRatio(code.name, "missing rather than the mean", _exp(contrast[:, -1]))]
+
+
+def _exp(values: NDArray[np.float64]) -> tuple[float, ...]:
+    with np.errstate(over="ignore"):
+        return tuple(float(ratio) for ratio in np.exp(values))
