@@ -16,7 +16,7 @@ pytest = $(PY) -m pytest -m "$(1)" $(2) $(PYTEST_ARGS)$(if $(PYTEST_ARGS), || [ 
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick bench bench-pass lint clean
+.PHONY: help demo test quick bench bench-pass bench-tables lint clean
 
 help: ## list these targets
 	@echo "softreg: make TARGET, where TARGET is one of"
@@ -39,6 +39,9 @@ quick: $(VENV)/.test ## the tests that take less than about ten seconds each, wi
 
 bench-pass: $(VENV)/.core ## one pass over the rows against reading them once, with and without compiled kernels
 	$(PY) benchmarks/pass.py
+
+bench-tables: $(VENV)/.bench ## held-out log loss of TableClassifier and of a scikit-learn pipeline on the tables of packages (15 minutes)
+	$(PY) benchmarks/table_peers.py $(if $(PROBLEM),--only $(PROBLEM))
 
 lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m ruff check .
