@@ -315,9 +315,10 @@ def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:
     index = frozenset[str]().union(*(file_index(reader.schema) for reader in readers))
     fields, clashes = [], {}
     absent = {}
-    for name in dict.fromkeys(name for reader in readers for name in reader.schema.names):
-        absent[name] = [reader.part.where for reader in readers if name not in reader.schema.names]
-        kinds = [_type_in(reader, name) for reader in readers]
+    types = [dict(zip(reader.schema.names, reader.schema.types, strict=True)) for reader in readers]
+    for name in dict.fromkeys(name for own in types for name in own):
+        absent[name] = [reader.part.where for reader, own in zip(readers, types, strict=True) if name not in own]
+        kinds = [own.get(name, pa.null()) for own in types]
         kind = together(kinds)
         if kind is None:
             other = next(place for place, one in enumerate(kinds) if one != kinds[0])
