@@ -197,6 +197,12 @@ def parse_numbers(
         >>> values[:2], ok
         (array([1.5, nan]), array([ True,  True, False]))
     """
+    try:  # most columns hold nothing but numbers
+        values = floats(pc.cast(levels, pa.float64()))
+        if not np.isnan(values).any():
+            return values, np.ones(len(values), dtype=bool)
+    except pa.ArrowInvalid:
+        pass
     text = pc.utf8_trim_whitespace(levels)
     missing = pc.is_in(pc.utf8_lower(text), value_set=value_set(tuple(spellings), text.type))
     null = pa.nulls(1, text.type)[0]

@@ -27,7 +27,7 @@ _ANY = (
     rf"^(?P<open>\()? *(?P<sign>[+-])? *(?P<before>{_BEFORE}|%)? *(?P<inner>\()? *(?P<second>[+-])? *"
     rf"(?P<body>{_BODY}) *(?P<minus>-)?(?P<done>\))? *(?P<after>{_AFTER}|%)? *(?P<last>-)?(?P<close>\))?$"
 )
-_EMPTY = pa.scalar("", pa.large_string())
+_EMPTY = words([""])[0]
 _SPACES = "[\u00a0\u2000-\u200a\u202f\u205f\u3000]"
 _MINUS = "[\u2212\ufe63\uff0d\u2010\u2011]"
 _NO_CENTS = "([0-9][.,])[-\u2013\u2014]{1,2}"  # 12,- is twelve and no cents
