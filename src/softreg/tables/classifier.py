@@ -180,7 +180,8 @@ class TableClassifier(TableEstimator):
         groups = self._groups()
         if groups is not None:
             choice = replace(choice, groups=group_codes(table, groups, target, chosen))
-        schema = learn_schema(table, target, drop=self._dropped(), rows=chosen, asked=self._asked())
+        dropped = [name for name in self._dropped() if not (given.separate and name == target)]
+        schema = learn_schema(table, target, drop=dropped, rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
         if given.row_weight is not None:
             encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
