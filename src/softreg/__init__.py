@@ -38,6 +38,7 @@ _HOME = {
     "SoftmaxRegressionCV": "models",
     "TableClassifier": "tables",
     "TableError": "tables",
+    "TableNote": "tables",
     "TableStatistics": "tables",
     "TableWarning": "tables",
     "open_table": "tables",

@@ -128,6 +128,17 @@ def test_cross_validation_of_a_table_with_its_labels(frame: pd.DataFrame, y: pd.
     assert cross_val_score(model, frame).mean() == pytest.approx(0.83, abs=0.02)
 
 
+def test_a_target_in_the_features_is_no_feature(frame: pd.DataFrame) -> None:
+    with pytest.warns(TableWarning, match="the column 'survived', whose values are the labels y"):
+        model = TableClassifier(strength=FIXED).fit(frame, frame.survived)
+    assert model.feature_names_in_.tolist() == ["age", "sex", "cabin"]
+    dropped = TableClassifier("survived", drop=["survived", "sex"], strength=FIXED).fit(frame, frame.survived)
+    assert [kind for _, kind, _ in dropped.describe()] == ["number", "dropped", "number", "target"]
+    other = TableClassifier(strength=FIXED).fit(frame, frame.age.rename("sex") > 40)  # of a name that is a feature's
+    assert other.schema_.target == "y"
+    assert other.n_features_in_ == 4
+
+
 def test_every_scorer_finds_what_it_needs(X: pd.DataFrame, y: pd.Series) -> None:
     scoring = ["accuracy", "neg_log_loss", "roc_auc", "balanced_accuracy", "neg_brier_score"]
     scores = cross_validate(TableClassifier(strength=FIXED), X, y == "yes", scoring=scoring)

@@ -200,7 +200,8 @@ class TableClassifier(TableEstimator):
             choice = replace(choice, groups=group_codes(table, groups, target, chosen))
         if time is not None:
             choice = replace(choice, moments=time_codes(table, time, target, chosen))
-        drop = self._dropped(table.column_names, target, given.weights)
+        dropped = self._dropped(table.column_names, target, given.weights)
+        drop = [name for name in dropped if not (given.separate and name == target)]
         schema = learn_schema(table, target, drop=drop, rows=chosen, asked=self._asked())
         encoder = Encoder.learn(schema, table, chosen)
         if given.row_weight is not None:

@@ -82,13 +82,13 @@ def surveyed(
         return None
     if not is_large(data, memory):
         return None
-    if opened_here:
-        warn_of_notes(data)
     if y is not None or target is None:
         raise TableError(
             "This table is read in batches, where the labels are a column of it: give its name, target='column', in "
             "place of y, or read the table as a whole: memory='high'."
         )
+    if opened_here:
+        warn_of_notes(data)
     chosen, weight = None if rows is None else chosen_rows(rows), None
     weights = sample_weight if isinstance(sample_weight, str) else None
     if sample_weight is not None and weights is None:
