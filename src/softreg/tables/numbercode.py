@@ -56,9 +56,9 @@ class NumberCode:
 
     With `knots`, z is the normal score of x instead, the value at x of the piecewise linear map through (`knots`,
     `scores`), which is constant beyond the first and the last knot; with `both`, there is a feature for each. Numbers
-    outside the `span` of training are taken as its nearest end: measured on seven tables, on rows of which one column
-    is above all those of training, the held-out loss was lower on six than with a straight line
-    (benchmarks/features.py). `evidence` holds the losses that the form was chosen by, first that of the chosen one.
+    outside the `span` of training are taken as its nearest end: on rows of which one column is above all those of
+    training, the log loss was lower on six of seven tables than with a straight line (benchmarks/features.py).
+    `evidence` holds the losses that the form was chosen by, first that of the chosen one.
     """
 
     name: str
