@@ -84,7 +84,7 @@ def test_evaluate_tells_costs_in_the_report_too(run: Any, trained: Path, table: 
 @pytest.mark.parametrize(
     ("header", "rows", "options", "told"),
     [
-        (["y", "a"], [["a", 1], ["b", 0]], (), "The label 'b' in column 'y' has no column of probabilities"),
+        (["y", "a"], [["a", 1], ["b", 0], ["c", 0]], (), "The label 'b' in column 'y' has no column of probabilities"),
         (
             ["y", "a", "b"],
             [["a", 0.5, 0.2], ["b", 0.5, 0.5]],

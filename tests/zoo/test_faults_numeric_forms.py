@@ -55,6 +55,16 @@ def test_fault_f5_cross_validation_chooses_the_form(form: str, strength: Any) ->
     assert log_loss(model, new) <= min(losses) + 1e-3
 
 
+def test_fault_f5_one_outlier_does_not_decide() -> None:
+    table = heavy("both")
+    x = table["x"].to_numpy().copy()
+    x[[7, 8]] = 40 * x.max()
+    model = TableClassifier("y", strength=1e-6).fit(table.set_column(0, "x", [x]))
+    losses = {one.form: one.log_loss for one in code_of(model).evidence}
+    assert max(losses.values()) < 0.75
+    assert losses[Form.LINEAR] - losses[Form.BOTH] > 0.02
+
+
 def test_fault_f5_the_evidence_is_described_and_kept(tmp_path: Path) -> None:
     table = heavy("linear")
     model = TableClassifier("y").fit(table)

@@ -75,7 +75,7 @@ def _from_score(
             f"--score {score} is the probability of one of two classes, but column {shown(target)} holds "
             f"{len(occur):,} labels: {listed(occur)}. Each of them needs a column of its own."
         )
-    one, other = _pair(occur, positive, target)
+    one, other = _pair(occur, score if positive is None and score in occur else positive, target)
     columns = [name for name in table.column_names if name in (score, target) or name not in (one, other)]
     table = table.select([name for name in columns if name != score])
     for name in sorted((one, other)) if other in occur else (other, one):

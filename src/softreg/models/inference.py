@@ -15,6 +15,7 @@ import numpy as np
 from softreg.models import effects as marginal
 from softreg.models.covariance import check_errors, covariance
 from softreg.models.estimates import ChiSquared, Estimates, normal, ratios
+from softreg.models.fit_measures import FitMeasures
 from softreg.models.fitted import WEIGHTS, Fitted
 from softreg.models.likelihood import Likelihood
 from softreg.models.profile import profiled
@@ -103,7 +104,7 @@ def infer(
 
 
 @dataclass(frozen=True, eq=False)
-class Inference:
+class Inference(FitMeasures):
     """The statistics of a fitted model; see `infer`. `relative_to` changes the reference class, `summary` shows all."""
 
     fitted: Fitted = field(repr=False)
@@ -225,38 +226,6 @@ class Inference:
     def n(self) -> float:
         """Rows, counted by their weights."""
         return self.likelihood.mass
-
-    @cached_property
-    def null_log_likelihood(self) -> float:
-        """The log-likelihood of the intercept-only model (without a bias: of equal probabilities)."""
-        return self.fitted.null_log_likelihood
-
-    @property
-    def mcfadden(self) -> float:
-        """McFadden's pseudo-R², `1 - log L / log L_0`: the share of the labels' entropy that is explained here."""
-        return 1 - self.log_likelihood / self.null_log_likelihood
-
-    @property
-    def cox_snell(self) -> float:
-        """Cox and Snell's pseudo-R², `1 - (L_0 / L)^(2 / n)`."""
-        return float(-np.expm1(2 * (self.null_log_likelihood - self.log_likelihood) / self.n))
-
-    @property
-    def nagelkerke(self) -> float:
-        """Nagelkerke's pseudo-R²: Cox and Snell's over the largest that it can be, `1 - L_0^(2 / n)`."""
-        return float(self.cox_snell / -np.expm1(2 * self.null_log_likelihood / self.n))
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion, `2 df - 2 log L`."""
-        self.fitted.refuse_pseudo_likelihood("AIC")
-        return 2 * self.df - 2 * self.log_likelihood
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion, `log(n) df - 2 log L`."""
-        self.fitted.refuse_pseudo_likelihood("BIC")
-        return float(np.log(self.n) * self.df - 2 * self.log_likelihood)
 
     # --- tests ----------------------------------------------------------------------------------------------------
 

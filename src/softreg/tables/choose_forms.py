@@ -99,9 +99,8 @@ def learn_encoder(
     """
     given = asked_forms(choice.numeric_form, schema)
     encoder = Encoder.learn(schema, batches, rows, given)
-    if sample is not None:
-        batches, rows = sample, None
-    return choose_forms(encoder, batches, rows, y, settings, choice, given, weight)
+    table, chosen = (batches, rows) if sample is None else (sample, None)
+    return choose_forms(encoder, table, chosen, y, settings, choice, given, weight)
 
 
 def choose_forms(
@@ -233,8 +232,9 @@ class _Trial:
 
     def losses(self, forms: Forms, strength: float) -> NDArray[np.float64]:
         """The held-out log loss of each row (n,), nan where no fold judges it; with these forms of the columns."""
-        answer = self._fit(forms, strength)
+        answer, kept = self._fit(forms, strength)
         held, layer = answer.held[0].astype(np.float64), self.stack.judge[0]
+        self._limit(held, layer, answer, kept)
         found = np.full(len(self.labels), np.nan)
         told = layer >= 0
         found[told] = row_scores("log_loss", held[told], self.labels[told])
@@ -242,19 +242,39 @@ class _Trial:
             found *= self.shares
         return np.where(np.isfinite(found), found, np.nan)  # a class that the fold never saw
 
-    def _fit(self, forms: Forms, strength: float) -> Answer:
+    def _limit(
+        self, held: NDArray[np.float64], layer: NDArray[np.intp], answer: Answer, kept: NDArray[np.intp]
+    ) -> None:
+        """Take numbers outside the range of a fold's training rows as its nearest end, as a prediction does.
+
+        Corrects the held-out logits (n, q): a single number far outside would else decide the form of its column.
+        """
+        wanted = {place for pair in self.places.values() for place in pair}
+        places = np.array([at for at, j in enumerate(kept) if j in wanted])
+        x = self.X[:, kept[places]]
+        x = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
+        folds = self.stack.folds
+        assert folds is not None
+        for cohort, (W, _) in zip(self.stack.cohorts, answer.weights, strict=True):
+            for j, fold in enumerate(cohort.folds.tolist()):
+                rows, seen = np.flatnonzero(layer == fold), x[folds.train[fold] > 0]
+                change = np.clip(x[rows], seen.min(axis=0), seen.max(axis=0)) - x[rows]
+                far = change.any(axis=1)
+                held[np.ix_(rows[far], cohort.classes)] += change[far] @ W[j][places]
+
+    def _fit(self, forms: Forms, strength: float) -> tuple[Answer, NDArray[np.intp]]:
+        """The answer of all folds, and which columns of X it is of."""
         gone = {self.places[name][form is Form.LINEAR] for name, form in forms.items() if form is not Form.BOTH}
         kept = np.array([j for j in range(self.X.shape[1]) if j not in gone])
-        whole = len(kept) == self.X.shape[1]
+        whole, start = len(kept) == self.X.shape[1], None
         stack = self.stack if whole else self.stack.on(self.X[:, kept])
-        start = None
         if self.begun is not None:
             weights = tuple((np.ascontiguousarray(W[:, kept]), b) for W, b in self.begun.weights)
             start = [replace(self.begun, weights=weights)]
         (answer,) = stack.fit([(strength, self.ratio)], start)
         if whole:
             self.begun = answer
-        return answer
+        return answer, kept
 
     def best_strength(self, forms: Forms) -> float:
         """The strength at which these forms have the least held-out loss, tried from the strongest on."""

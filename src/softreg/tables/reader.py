@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -21,6 +19,7 @@ from softreg.tables.file_formats import PARQUET_ENDINGS
 from softreg.tables.missing_values import with_missing
 from softreg.tables.names import check_names
 from softreg.tables.parts import PartReader, open_part
+from softreg.tables.prefetch import ahead
 from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import find_parts, is_source
@@ -31,7 +30,6 @@ from softreg.tables.where import input_numbers, placed, with_absent
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
 MOST_FILES = 2
 """Files that a note names, at most."""
-AHEAD = 2  # batches that are read before they are asked for
 
 
 @dataclass
@@ -266,48 +264,6 @@ def warn_of_notes(table: OpenTable) -> None:
     """Give each choice that was made in reading a table as a `TableNote`."""
     for note in table.notes:
         warnings.warn(note, TableNote, stacklevel=3)
-
-
-def ahead(source: Callable[[], Iterator[Any]], depth: int = AHEAD) -> Iterator[Any]:
-    """The items of an iterator, of which a thread makes up to `depth` before they are asked for.
-
-    Example:
-        >>> list(ahead(lambda: iter("abc")))
-        ['a', 'b', 'c']
-    """
-    items: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def put(kind: str, item: Any) -> bool:
-        while not stopped.is_set():
-            try:
-                items.put((kind, item), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in source():
-                if not put("item", item):
-                    return
-            put("end", None)
-        except BaseException as error:  # it belongs to the thread that asks for the items
-            put("error", error)
-
-    thread = threading.Thread(target=work, name="softreg-reader", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, item = items.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                raise item
-            yield item
-    finally:
-        stopped.set()
 
 
 def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:

@@ -1,0 +1,52 @@
+"""Batches that a thread reads before they are asked for."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+AHEAD = 2  # batches that are read before they are asked for
+
+
+def ahead(source: Callable[[], Iterator[Any]], depth: int = AHEAD) -> Iterator[Any]:
+    """The items of an iterator, of which a thread makes up to `depth` before they are asked for.
+
+    Example:
+        >>> list(ahead(lambda: iter("abc")))
+        ['a', 'b', 'c']
+    """
+    items: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(kind: str, item: Any) -> bool:
+        while not stopped.is_set():
+            try:
+                items.put((kind, item), timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in source():
+                if not put("item", item):
+                    return
+            put("end", None)
+        except BaseException as error:  # it belongs to the thread that asks for the items
+            put("error", error)
+
+    thread = threading.Thread(target=work, name="softreg-reader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = items.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise item
+            yield item
+    finally:
+        stopped.set()
