@@ -254,3 +254,20 @@ def test_a_model_from_a_sheet_predicts_rows_of_a_database(tmp_path: Path) -> Non
     expected = model.predict_proba(tmp_path / "t.csv")
     assert (model.predict_proba(f"{tmp_path / 't.db'}::t") == expected).all()
     assert (model.predict_proba(frame) == expected).all()
+
+
+def test_fault_f13_lines_that_are_not_utf8_are_decoded_on_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [b"Caf\xc3\xa9,1", *[b"x,%d" % i for i in range(40)], b"Ca\x96on,2", b"y,3"]
+    path.write_bytes(b"town,n\n" + b"\n".join(rows) + b"\n")
+    with pytest.warns(TableNote, match="1 line of the text are not UTF-8"):
+        towns = read_table(path)["town"].to_pylist()
+    assert (towns[0], towns[41], towns[42]) == ("Café", "Cañon", "y")
+    path.write_bytes(b"town,n\n" + b"Ca\x96on,2\n" * 30)
+    assert "is not text in UTF-8" in refusal(path)
+
+
+def test_fault_f13_row_names_of_some_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text('"day"\t"kind"\n"1"\t"2014"\t"a b"\n"2"\t"2015"\t"c"\n"6"\t"2016"\t"d"\n', encoding="utf-8")
+    assert read_table(path)["kind"].to_pylist() == ["a b", "c", "d"]

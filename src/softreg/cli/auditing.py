@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
+from softreg.cli.columns import column_known_as
 from softreg.cli.console import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import calibration, explained, log_loss_remark, named, tell_warnings
@@ -55,6 +56,7 @@ def audit_table(
     check_writable(report, REPORT_ENDINGS, "--report")
     source = opened(data, reading)
     refuse_inputs(report, "--report", source.paths)
+    target = column_known_as(target, source.names)
     table, rows = read_to_evaluate(source, target, None, reading)
     table, note = class_columns(table, target, sorted(set(labels(table, target).tolist())), score, positive)
     if note:

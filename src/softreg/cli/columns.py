@@ -28,3 +28,13 @@ def named_columns(given: Sequence[str], names: Sequence[str], option: str) -> li
                 )
             found.append(name)
     return list(dict.fromkeys(found))
+
+
+def column_known_as(name: str, names: Sequence[str]) -> str:
+    """The column of this name, or the only one whose name differs by blanks at its ends alone; else the name itself.
+
+    >>> column_known_as(" class", ["x", "class"]), column_known_as("y", ["x"])
+    ('class', 'y')
+    """
+    near = [one for one in names if one.strip() == name.strip()]
+    return near[0] if name not in names and len(near) == 1 else name

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
+from softreg.cli.columns import column_known_as
 from softreg.cli.console import REPORT_ENDINGS, check_writable, note, refuse_inputs, say
 from softreg.cli.costs import cost_matrix, told_costs
 from softreg.cli.figures import gather, show, show_or_dump, tell_warnings
@@ -45,7 +46,7 @@ def evaluate_table(
     """Predict the rows of `data` and compare with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
     model, source = load_model(model_path), opened(data, reading)
-    target = _target(model, target)
+    target = column_known_as(_target(model, target), source.names)
     refuse_inputs(report, "--report", [model_path, *source.paths])
     table, rows, codes = _labelled(model, source, target, reading, missing_target)
     start = time.perf_counter()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from softreg.cli.boundary import Complaint
+from softreg.cli.columns import column_known_as
 from softreg.cli.train_options import TEST_SIZE
 from softreg.models.scoring import find_scorer
 from softreg.rows.journal import NAME
@@ -75,10 +76,15 @@ class Order:
         return 0.0 if self.test is not None else TEST_SIZE if self.test_size is None else self.test_size
 
     def with_columns(self, names: Sequence[str]) -> Order:
-        """The same order, where lists of columns with commas between are taken apart by the names of the table."""
+        """The same order by the names of the table: lists with commas taken apart, the target without blanks."""
         asked = {kind: split_names(given, names) for kind, given in self.asked.items()}
+        target = column_known_as(self.target, names)
         return replace(
-            self, features=split_names(self.features, names), drop=split_names(self.drop, names), asked=asked
+            self,
+            target=target,
+            features=split_names(self.features, names),
+            drop=split_names(self.drop, names),
+            asked=asked,
         )
 
 

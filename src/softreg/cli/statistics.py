@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from softreg.cli.boundary import Complaint
+from softreg.cli.columns import column_known_as
 from softreg.cli.console import check_writable, refuse_inputs, say
 from softreg.cli.reading import opened, read_to_fit
 from softreg.files import atomic_path
@@ -52,6 +53,7 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
     for path, option in ((output.coefficients, "--output"), (output.effects, "--effects")):
         check_writable(path, ENDINGS, option)
         refuse_inputs(path, option, source.paths)
+    target = None if target is None else column_known_as(target, source.names)
     if target is None:  # a formula names it
         table = source.read()
     else:

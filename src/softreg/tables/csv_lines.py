@@ -171,7 +171,9 @@ class CsvLines:
             return True
         try:
             with self.reading():
-                odd = [fields for _, fields in self.records(strict=True) if len(fields) != self.layout.width]
+                rows = [fields for _, fields in self.records(strict=True)]
+                short = self.layout.row_names and len(rows[0]) == self.layout.width - 1  # the header
+                odd = [fields for fields in rows[int(short) :] if len(fields) != self.layout.width]
         except TableError:
             return False
         return self.options.bad_rows == "skip" or all(is_footnote(fields, self.layout.width) for fields in odd)

@@ -15,8 +15,8 @@ import pyarrow.csv as pa_csv
 from softreg.tables.arrays import flags
 from softreg.tables.csv_lines import CsvLines
 from softreg.tables.decoding import NO_CHARACTER, ArrowSource, DecodedStream
-from softreg.tables.encoding_detection import detected, telling_lines
 from softreg.tables.errors import LONGEST_SHOWN, TableError, TableNote, shown
+from softreg.tables.mixed_encoding import find_encoding
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.typed_text import untyped
 from softreg.tables.where import input_numbers
@@ -185,7 +185,7 @@ class Delimited(CsvLines):
         if self.options.encoding is not None or self.encoding != "utf-8" or self.raw is None:
             return False
         with self.reading():
-            found = detected(telling_lines(self.raw()))
+            found = find_encoding(self.raw)
         if found is None:
             return False
         self.encoding, raw = found[0], self.raw

@@ -105,6 +105,24 @@ NAMES = {
 }  # fmt: skip
 
 
+SINGLE_BYTE = ("cp1252", "mac_roman", "cp850", "cp1250")
+"""Encodings of Latin letters in single bytes."""
+
+
+def score_of(sample: bytes, codec: str) -> float:
+    """The share of the characters beyond ASCII that are usual, in an encoding of `CANDIDATES`; 0 where it has not all.
+
+    Example:
+        >>> score_of("Málaga".encode("mac_roman"), "mac_roman")
+        1.0
+    """
+    try:
+        text = sample.decode(codec)
+    except UnicodeDecodeError:
+        return 0.0
+    return _score(text, next(one for one in CANDIDATES if one.codec == codec))
+
+
 def is_utf8(raw: bytes) -> bool:
     """Whether bytes are UTF-8; a character that is cut off at the end does not count.
 

@@ -14,8 +14,9 @@ from softreg.tables.arrowtypes import plain_column, plain_field
 from softreg.tables.cells import decoded
 from softreg.tables.damage import checked, reading
 from softreg.tables.decoding import encoding_of
-from softreg.tables.encoding_detection import detected, is_utf8, telling_lines
+from softreg.tables.encoding_detection import is_utf8
 from softreg.tables.errors import TableError, shown
+from softreg.tables.mixed_encoding import find_encoding
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.row_index import file_index, marked
 from softreg.tables.sources import Part, check_text, open_bytes, open_text, read_head
@@ -78,8 +79,7 @@ def text_encoding(part: Part, asked: str | None) -> tuple[str, list[str]]:
         raise TableError(f"{part.where!r}: {error}") from None
     check_text(part, head, wide=encoding.startswith(("utf-16", "utf-32")))
     if asked is None and encoding == "utf-8" and not is_utf8(head):
-        with open_bytes(part) as file:
-            encoding, note = detected(telling_lines(file)) or (encoding, note)
+        encoding, note = find_encoding(partial(open_bytes, part)) or (encoding, note)
     return encoding, [note] if note else []
 
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from softreg.models.csv_quotes import any_field_size
@@ -229,8 +230,8 @@ def _without_ends(records: list[Record], width: int) -> list[Record]:
 
 
 def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) -> bool:
-    """Whether a first column that the header does not name has names of the rows: all different and no numbers, or the
-    numbers 1, 2, 3 or 0, 1, 2."""
+    """Whether a first column that the header does not name has names of the rows: all different and no numbers, the
+    numbers 1, 2, 3 or 0, 1, 2, or, of some rows of a table, whole numbers that rise."""
     whole = [fields for _, fields in rows if len(fields) == width]
     names = [fields[0].strip() for fields in whole]
     if len(names) < 2 or header_evidence(whole[0][1:], [fields[1:] for fields in whole[1:]]).is_header:
@@ -238,6 +239,9 @@ def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) ->
     if any(names == [str(start + place) for place in range(len(names))] for start in (0, 1)):
         return True
     told = header_evidence(header, [fields[1:] for fields in whole])
+    if all(name.isascii() and name.isdigit() for name in names):
+        numbers = [int(name) for name in names]
+        return told.is_header and all(one < other for one, other in pairwise(numbers))
     return len(set(names)) == len(names) and not any(map(is_value, names)) and told.is_header
 
 
