@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softreg.tables import Column, Kind, TableError, as_table, learn_schema
+from softreg import TableClassifier
+from softreg.tables import Column, Kind, TableError, TableWarning, as_table, learn_schema
 from softreg.tables.cells import parse_numbers
 from softreg.tables.judging import judge
+from softreg.tables.number_columns import TextRules
+from softreg.tables.typed_text import untyped
 
 
 def column(values: Sequence[Any], name: str = "x", rows: Any = None, kind: Any = None) -> Column:
@@ -255,8 +258,25 @@ def test_dates_of_text_and_of_arrow_are_features() -> None:
 
 
 def test_a_day_that_the_calendar_lacks_is_named() -> None:
-    message = refusal(["2020-02-28", "2020-02-30"], name="when")
-    assert message.startswith("Column 'when' holds dates, but row 2 has '2020-02-30', which the calendar does not have")
+    values = ["2020-02-28", "2020-02-30", "2020-03-01"]
+    found = judge("when", pa.chunked_array([values]))
+    told = "olumn 'when' holds dates, but row 2 has '2020-02-30', which the calendar does not have"
+    assert found.kind is Kind.DATE
+    assert found.missing == 1
+    assert told in found.notes[0]
+    with pytest.raises(TableError, match=told):
+        judge("when", pa.chunked_array([values]), rules=TextRules(strict=True))
+
+
+def test_fault_f13_a_slip_among_dates_is_missing() -> None:
+    days = [f"{1 + i % 28:02}.0{1 + i % 9}.2024" for i in range(300)]
+    table = pa.table({"when": [*days, "03.13.2024"], "y": ["a", "b"] * 150 + ["a"]})
+    table = table.cast(pa.schema([untyped(field) for field in table.schema]))
+    with pytest.warns(TableWarning, match="row 301 has '03.13.2024'"):
+        model = TableClassifier("y", strength=1.0).fit(table)
+    assert np.isfinite(model.predict_proba(table)).all()
+    with pytest.raises(TableError, match=r"32\.01\.2024"):
+        model.predict_proba(pa.table({"when": ["32.01.2024"]}))
 
 
 def test_the_order_of_day_and_month_is_seen_or_said() -> None:

@@ -271,3 +271,26 @@ def test_fault_f13_row_names_of_some_rows(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text('"day"\t"kind"\n"1"\t"2014"\t"a b"\n"2"\t"2015"\t"c"\n"6"\t"2016"\t"d"\n', encoding="utf-8")
     assert read_table(path)["kind"].to_pylist() == ["a b", "c", "d"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_fault_f13_rows_that_were_quoted_as_a_whole(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(end.join(["a;b;c", '"1;""x"";""p;q"""', '"2;""y"";""r"""', ""]).encode())
+    table = open_table(path)
+    assert table.read().to_pydict() == {"a": ["1", "2"], "b": ["x", "y"], "c": ["p;q", "r"]}
+    assert any("quoted as a whole" in note for note in table.notes)
+    path.write_bytes(end.join(["text", '"say ""a"""', '"say ""b"""', ""]).encode())
+    assert read_table(path).to_pydict() == {"text": ['say "a"', 'say "b"']}
+
+
+def test_fault_f13_fields_separated_by_two_colons(tmp_path: Path) -> None:
+    path = tmp_path / "users.dat"
+    path.write_text("1::F::1::10::48067\n2::M::56::16::70072\n3::M::25::15::55117\n", encoding="utf-8")
+    table = open_table(path, header=False)
+    assert table.read()["column_5"].to_pylist() == ["48067", "70072", "55117"]
+    assert any("'::'" in note for note in table.notes)
+    path.write_text("name,n\nstd::a,1\nstd::b,2\n", encoding="utf-8")
+    assert read_table(path)["name"].to_pylist() == ["std::a", "std::b"]
+    path.write_text("a::b,n::m\nstd::a,x::1\nstd::b,y::2\n", encoding="utf-8")
+    assert read_table(path).column_names == ["a::b", "n::m"]

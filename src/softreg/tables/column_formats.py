@@ -127,6 +127,8 @@ class ColumnFormat:
     def _without_spellings(self, name: str, column: pa.ChunkedArray, unseen: UnseenLevels | None) -> pa.ChunkedArray:
         """Text without spellings of a missing value."""
         gone = means_missing(column)
+        if self.invalid:
+            gone |= means_missing_exactly(column, self.invalid)
         if not gone.any():
             return column
         if unseen is not None:

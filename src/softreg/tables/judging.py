@@ -38,6 +38,7 @@ from softreg.tables.verdicts import (
     lists,
     no_dates,
     numbers,
+    slipped_dates,
     text_dates,
     without,
 )
@@ -153,12 +154,28 @@ def judge_as(
     return _dates_of(name, cells, rows, "as asked; ")
 
 
-def _dates_of(name: str, cells: Levels, rows: NDArray[np.int64] | None, how: str = "") -> Column:
-    """A column of text as dates, with the spellings of a missing value among them."""
-    found = text_dates(name, without_words(cells, MISSING_SPELLINGS), rows, how)
+def _dates_of(
+    name: str,
+    cells: Levels,
+    rows: NDArray[np.int64] | None,
+    how: str = "",
+    slips: NDArray[np.bool_] | None = None,
+    rules: TextRules = BY_ITS_LOOKS,
+) -> Column:
+    """A column of text as dates, with the spellings of a missing value among them; `slips` are levels that are none."""
+    dated = without_words(cells, MISSING_SPELLINGS)
     counts = count_levels(cells.codes, len(cells.levels))
+    invalid: list[str] = [] if slips is None else dated.levels.filter(pa.array(slips)).to_pylist()
+    usable = dated
+    if slips is not None and invalid:
+        places = np.append(np.where(slips, -1, np.arange(len(dated.levels))), -1)
+        usable = Levels(dated.levels, places[dated.codes], dated.storage)
+    found = text_dates(name, usable, rows, how)
     missing = spellings_in(cells.levels, counts, means_missing(cells.levels))
-    return replace(found, format=ColumnFormat(None, missing)) if found.kind is Kind.DATE else found
+    if found.kind is not Kind.DATE:
+        return found
+    notes = [*found.notes, *([slipped_dates(name, dated, slips, rules.place)] if invalid else [])]
+    return replace(found, format=ColumnFormat(None, missing, tuple(invalid)), notes=tuple(notes))
 
 
 def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rules: TextRules) -> Column:
@@ -173,9 +190,9 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rule
     like = hint = ""
     if cells.storage == "text":
         if are_dates(levels.filter(pa.array(~means_missing(levels)))):
-            like = no_dates(name, without_words(cells, MISSING_SPELLINGS))
+            like, slips = no_dates(name, without_words(cells, MISSING_SPELLINGS), strict=rules.strict)
             if not like:
-                return _dates_of(name, cells, rows)
+                return _dates_of(name, cells, rows, slips=slips, rules=rules)
         if rules.typed:
             text = infer_numbers(levels, rules.decimal)
             if reads_like_numbers(text, counts[seen]) and not zero_padded(levels):

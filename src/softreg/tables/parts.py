@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from softreg.tables import line_forms
 from softreg.tables.arrowtypes import plain_column, plain_field
 from softreg.tables.cells import decoded
 from softreg.tables.damage import checked, reading
@@ -188,6 +189,8 @@ class TextPart(Typed):
                     "as text; rows of text are left out with --bad-rows skip (bad_rows='skip' in Python)."
                 )
         else:
+            opened, said = _plain_lines(opened, options)
+            self.notes += said
             self.behind = Delimited(opened, tabs=part.form == "tsv", options=options, **texts)
             schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
             schema = pa.schema([untyped(one) for one in schema])
@@ -199,6 +202,20 @@ class TextPart(Typed):
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         batches: Iterator[pa.RecordBatch] = self.behind.batches()
         return batches
+
+
+def _plain_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
+    """What opens the text, its lines rewritten where they are no CSV as they stand, and notes on that."""
+    if options.delimiter is not None:
+        return opened, []
+    try:
+        head = bytes(opened().read(line_forms.HEAD))
+    except OSError:  # said where the text is read
+        return opened, []
+    form = line_forms.line_form(head, complete=len(head) < line_forms.HEAD)
+    if form is None:
+        return opened, []
+    return (lambda: line_forms.RewrittenLines(opened(), form.rewrite)), [form.note]
 
 
 class ParquetPart(Typed):

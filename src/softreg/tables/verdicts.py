@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,21 +69,38 @@ def dates(name: str, seconds: NDArray[np.float64], reason: str, levels: tuple[st
     return Column(name, Kind.DATE, reason + without(missing, ","), levels, missing)
 
 
-def no_dates(name: str, cells: Levels) -> str:
+def no_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[str, NDArray[np.bool_]]:
     """The first row and value of a column that looks like dates and holds none; "" where it holds dates.
 
-    Raises `TableError` where so few values are no dates that they are slips rather than another kind of value.
+    Beside it, which levels are no dates, where these are so few that they are slips rather than another kind of value.
+    Raises `TableError` for slips where the rules are `strict`.
     """
     seconds = parse_dates(cells.levels, day_first(cells.levels) is not False)
     bad = np.isnan(seconds)
     counts = count_levels(cells.codes, len(seconds))
+    none = np.zeros(len(bad), dtype=bool)
     if not counts[bad].any():
-        return ""
+        return "", none
     share = counts[bad].sum() / counts.sum()
     if (share <= tolerated(cells.levels.filter(pa.array(bad & (counts > 0))))).all():
-        raise no_such_day(name, cells, bad)
+        if strict:
+            raise no_such_day(name, cells, bad)
+        return "", bad
     first = int(np.argmax(np.append(bad, False)[cells.codes]))
-    return f"row {first + 1:,} has {shown(cells.levels[int(cells.codes[first])])}"
+    return f"row {first + 1:,} has {shown(cells.levels[int(cells.codes[first])])}", none
+
+
+def slipped_dates(name: str, cells: Levels, bad: Any, place: Callable[[int], str]) -> str:
+    """The note that some levels (`bad`) of a column of dates are read as missing; `place` names a row, from 0."""
+    rows = np.flatnonzero(np.append(bad, False)[cells.codes])
+    value = cells.levels[int(cells.codes[rows[0]])]
+    form = "month/day" if day_first(cells.levels) is False else "day/month"
+    more = f", and {plural(len(rows) - 1, 'other row')} such a value" if len(rows) > 1 else ""
+    return (
+        f"column {shown(name)} holds dates, but {place(int(rows[0]))} has {shown(value)}{more}, which the calendar "
+        f"does not have (with slashes, dates are read as {form}/year) and which is read as missing; correct it, or take "
+        f"the column for words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+    )
 
 
 def no_such_day(name: str, cells: Levels, bad: NDArray[np.bool_]) -> TableError:
