@@ -98,8 +98,8 @@ def slipped_dates(name: str, cells: Levels, bad: Any, place: Callable[[int], str
     more = f", and {plural(len(rows) - 1, 'other row')} such a value" if len(rows) > 1 else ""
     return (
         f"column {shown(name)} holds dates, but {place(int(rows[0]))} has {shown(value)}{more}, which the calendar "
-        f"does not have (with slashes, dates are read as {form}/year) and which is read as missing; correct it, or take "
-        f"the column for words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+        f"does not have (with slashes, dates are read as {form}/year) and which is read as missing; correct it, or "
+        f"take the column for words: --category {shown(name)} (category=[{shown(name)}] in Python)"
     )
 
 
