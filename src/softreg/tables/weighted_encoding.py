@@ -79,9 +79,7 @@ def _unit(code: Code) -> float:
     return power_above(max(map(abs, span), default=0.0)) or 1.0
 
 
-def _values(
-    encoder: Encoder, code: Code, table: pa.Table | pa.RecordBatch, rows: NDArray[np.int64] | None
-) -> Floats:
+def _values(encoder: Encoder, code: Code, table: pa.Table | pa.RecordBatch, rows: NDArray[np.int64] | None) -> Floats:
     """The numbers of a column as the encoder reads them, nan where missing; 0 and 1 of booleans."""
     where = where_of(table)
     whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
