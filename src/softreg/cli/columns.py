@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from softreg.cli.boundary import Complaint
+from softreg.tables.column_lists import split_names
 from softreg.tables.errors import listed
 
 
@@ -19,7 +20,7 @@ def named_columns(given: Sequence[str], names: Sequence[str], option: str) -> li
     """
     found = []
     for text in given:
-        for name in [text] if text in names else [part.strip() for part in text.split(",")]:
+        for name in split_names((text,), names):
             if name not in names:
                 near = get_close_matches(name, names, n=3)
                 raise Complaint(

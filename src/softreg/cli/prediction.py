@@ -18,7 +18,7 @@ from softreg.cli.columns import named_columns
 from softreg.cli.console import check_writable, refuse_inputs, say
 from softreg.cli.thresholds import Threshold
 from softreg.models.storage import Stored, read_model
-from softreg.tables.errors import TableWarning
+from softreg.tables.errors import TableWarning, plural
 from softreg.tables.predicting import TablePredictor, usable, wanted_columns
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.reader import OpenTable, open_table
@@ -174,8 +174,11 @@ def tell_skipped(skipped: list[tuple[str, int, str]], left_out: list[int], files
             for file, row, text in skipped[:MOST_LISTED]
         )
         more = f"; and {len(skipped) - MOST_LISTED:,} more" if len(skipped) > MOST_LISTED else ""
-        say(f"{len(skipped):,} rows could not be read and were left out: {some}{more}")
+        were = "was" if len(skipped) == 1 else "were"
+        say(f"{plural(len(skipped), 'row')} could not be read and {were} left out: {some}{more}")
     if left_out:
         some = ", ".join(f"{row:,}" for row in left_out[:MOST_LISTED])
         more = f" and {len(left_out) - MOST_LISTED:,} more" if len(left_out) > MOST_LISTED else ""
-        say(f"{len(left_out):,} rows hold a value that is not of its column's kind and were left out: {some}{more}")
+        hold, were = ("holds", "was") if len(left_out) == 1 else ("hold", "were")
+        count = plural(len(left_out), "row")
+        say(f"{count} {hold} a value that is not of its column's kind and {were} left out: {some}{more}")

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import say
-from softreg.cli.prediction import tell_skipped
+from softreg.cli.prediction import MOST_LISTED, tell_skipped
 from softreg.tables import OpenTable, ReadOptions, open_table, without_bad_rows
 from softreg.tables.encoder import Encoder
+from softreg.tables.errors import plural
 from softreg.tables.kinds import asked_kinds
 from softreg.tables.label_rows import unlabelled_note
 from softreg.tables.target import coded_labels
@@ -28,11 +29,17 @@ def opened(data: Path, options: ReadOptions) -> OpenTable:
 
 
 def read_to_fit(
-    source: OpenTable, target: str, drop: Sequence[str], asked: Mapping[str, Sequence[str]], options: ReadOptions
+    source: OpenTable,
+    target: str,
+    drop: Sequence[str],
+    asked: Mapping[str, Sequence[str]],
+    options: ReadOptions,
+    missing: str | None = None,
 ) -> tuple[pa.Table, NDArray[np.int64]]:
     """The table to fit a model to, and the number (n,) of each row in the input, from 1.
 
-    Where bad rows are to be skipped, rows that cannot be used are left out, and named.
+    Where bad rows are to be skipped, rows that cannot be used are left out, and named; so are rows without a label,
+    unless `missing` is "error" (None where the command has no such option), which refuses them.
 
     `asked` has the names of the columns to be taken for a kind, by the kind.
     """
@@ -40,18 +47,37 @@ def read_to_fit(
     everything = np.arange(table.num_rows)
     if options.bad_rows != "skip":
         return table, everything + 1
+    lost = coded_labels(table, target, missing="drop")[1] < 0
+    numbers = source.input_rows(everything)
+    if lost.any() and not lost.all():
+        _tell_unlabelled(numbers, lost, target, missing)
+        table, numbers = table.filter(pa.array(~lost)), numbers[~lost]
     table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
     gone = np.array(left_out, np.int64) - 1
-    tell_skipped(source.skipped, source.input_rows(gone).tolist(), files=len(source.readers))
-    return table, source.input_rows(np.delete(everything, gone))
+    tell_skipped(source.skipped, numbers[gone].tolist(), files=len(source.readers))
+    return table, np.delete(numbers, gone)
+
+
+def _tell_unlabelled(numbers: NDArray[np.int64], lost: NDArray[np.bool_], target: str, missing: str | None) -> None:
+    """Say which rows have no label, by their numbers in the input; raises `Complaint` where `missing` is "error"."""
+    found = numbers[lost].tolist()
+    if missing == "error":
+        some = ", ".join(f"{number:,}" for number in found[:MOST_LISTED])
+        more = f" and {len(found) - MOST_LISTED:,} more" if len(found) > MOST_LISTED else ""
+        raise Complaint(
+            f"The target {target!r} has no label in {plural(len(found), 'row')}: {some}{more} (counted from 1, without "
+            "the header). Give each row its label, or leave such rows out: --missing-target drop."
+        )
+    say(f"Note: {unlabelled_note(len(found), len(lost), found, target, option=missing is not None)}")
 
 
 def read_to_evaluate(
-    source: OpenTable, target: str, encoder: Encoder | None, options: ReadOptions, missing: str = "drop"
+    source: OpenTable, target: str, encoder: Encoder | None, options: ReadOptions, missing: str | None = None
 ) -> tuple[pa.Table, NDArray[np.int64]]:
     """The table to compare predictions with labels on, and the number (n,) of each row in the input, from 1.
 
-    Rows without a label are left out, counted and said, unless `missing` is "error". Where bad rows are to be skipped,
+    Rows without a label are left out, counted and said, unless `missing` is "error", and the caller refuses them; it is
+    None where the command has no such option. Where bad rows are to be skipped,
     they are, too, and so are rows with a cell that `encoder` cannot encode. Raises `Complaint` where no row remains.
     """
     table = source.read()
@@ -68,8 +94,8 @@ def read_to_evaluate(
             f"None of the {len(gone):,} rows can be used: each lacks a label in {target!r}{other}. Is it the right "
             "column?"
         )
+    if lost.any():
+        _tell_unlabelled(numbers, lost, target, missing)
     if skip:
-        tell_skipped(source.skipped, numbers[gone].tolist(), files=len(source.readers))
-    elif lost.any():
-        say(f"Note: {unlabelled_note(int(lost.sum()), len(lost), numbers[lost].tolist(), target)}")
+        tell_skipped(source.skipped, numbers[bad & ~lost].tolist(), files=len(source.readers))
     return (table, numbers) if not gone.any() else (table.filter(pa.array(~gone)), numbers[~gone])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from string import punctuation, whitespace
 
 import numpy as np
 import pyarrow as pa
@@ -75,13 +77,27 @@ def _from_score(
             f"--score {score} is the probability of one of two classes, but column {shown(target)} holds "
             f"{len(occur):,} labels: {listed(occur)}. Each of them needs a column of its own."
         )
-    one, other = _pair(occur, score if positive is None and score in occur else positive, target)
+    one, other = _pair(occur, positive or named_label(score, occur), target)
     columns = [name for name in table.column_names if name in (score, target) or name not in (one, other)]
     table = table.select([name for name in columns if name != score])
     for name in sorted((one, other)) if other in occur else (other, one):
         table = table.append_column(name, pa.array(p if name == one else 1 - p))
     said = f"Column {shown(score)} is read as the probability of the class {shown(one)}"
     return table, f"{said}; --positive names another." if positive is None else f"{said}."
+
+
+def named_label(name: str, labels: Sequence[str]) -> str | None:
+    """The label that the name of a column is, or begins or ends with as a word of its own; None where none is, or two.
+
+    >>> named_label("p_no", ["no", "yes"]), named_label("P(Yes)", ["no", "yes"]), named_label("note", ["no", "yes"])
+    ('no', 'yes', None)
+    """
+    if name in labels:
+        return name
+    folded = name.casefold().strip(punctuation + whitespace)
+    found = [label for label in labels if (word := re.escape(label.strip().casefold()))
+             and (re.match(rf"{word}(?:[\W_]|$)", folded) or re.search(rf"(?:^|[\W_]){word}$", folded))]  # fmt: skip
+    return found[0] if len(found) == 1 else None
 
 
 def _pair(occur: Sequence[str], positive: str | None, target: str) -> tuple[str, str]:

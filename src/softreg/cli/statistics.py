@@ -21,6 +21,7 @@ from softreg.cli.reading import opened, read_to_fit
 from softreg.files import atomic_path
 from softreg.models.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
+from softreg.tables.column_lists import split_names
 
 ENDINGS = (".csv",)
 
@@ -47,9 +48,12 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
     settings["penalty"] = None if settings["penalty"] == "none" else settings["penalty"]
     _refuse_contradictions(output, settings)
     asked = {kind: settings[kind] for kind in ("text", "category", "number", "date")}
-    reading, drop = settings.pop("reading"), settings["drop"]
-    apart = set(drop) - {settings["clusters"], settings["weights"], target}
-    source = opened(data, reading).ignoring(apart)
+    reading = settings.pop("reading")
+    source = opened(data, reading)
+    asked = {kind: split_names(given, source.names) for kind, given in asked.items()}
+    drop = split_names(settings["drop"], source.names)
+    settings |= {**asked, "drop": drop}
+    source = source.ignoring(set(drop) - {settings["clusters"], settings["weights"], target})
     for path, option in ((output.coefficients, "--output"), (output.effects, "--effects")):
         check_writable(path, ENDINGS, option)
         refuse_inputs(path, option, source.paths)

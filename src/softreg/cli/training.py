@@ -74,7 +74,7 @@ def train_table(order: Order) -> None:
 
 def train_in_memory(order: Order, source: OpenTable) -> None:
     """Hold rows out, fit, judge and write, with all rows in memory."""
-    table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.reading)
+    table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.reading, order.rules.missing)
     found = labelled(order, table, numbers)
     names = np.unique(found.y[found.used]).tolist()
     if order.test is None:

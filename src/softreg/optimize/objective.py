@@ -132,7 +132,7 @@ class Objective(Stack):
         r, K = self.rows.sum(lambda block: self.softmax(block).bias_sums(shift))
         r, K = r / self.mass[:, None], K / self.mass[:, None, None]
         ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / self.q + 1e-300  # the direction that softmax ignores
-        change = -np.linalg.solve(K + ties, r[..., None])[..., 0]
+        change = -_solved(K + ties, r)
         return np.abs(r).max(axis=1), change, np.zeros(self.m)
 
     def tilt(self, shift: Array) -> None:
@@ -150,3 +150,14 @@ class Objective(Stack):
     def entropy(self, shift: Array, share: Array) -> Array:
         """Mean entropy (m,) of `Y + share * (P - Y)` at the kept logits plus `shift`."""
         return np.asarray(self.rows.sum(lambda block: self.softmax(block).entropy(shift, share))[0] / self.mass)
+
+
+def _solved(A: Array, b: Array) -> Array:
+    """Solutions x (m, q) of A x = b, A (m, q, q) symmetric; the shortest one where A is singular.
+
+    A class whose probability is 0 in every row makes the curvature singular, and has no residual.
+    """
+    try:
+        return np.asarray(np.linalg.solve(A, b[..., None])[..., 0])
+    except np.linalg.LinAlgError:
+        return np.asarray((np.linalg.pinv(A, hermitian=True) @ b[..., None])[..., 0])

@@ -51,7 +51,7 @@ def model_warnings(
         said.append(f"The log loss is infinite: the observed label of {impossible} has probability 0.")
     elif found.good is False:
         word = "off in both directions" if found.word == UNEVEN else found.word
-        size = f" by {points(found.size.value)}" if found.size.value > 0 else ""
+        size = f" by {points(found.size.value)}" if found.size.value > 0 else f" by up to {points(found.size.high)}"
         between = f"95% interval {points_between(found.size.low, found.size.high)}"
         said.append(
             f"The probabilities are {word}: off{size} (root mean square; {between}). Recalibrate them on rows that the "

@@ -210,8 +210,7 @@ class TableClassifier(TableEstimator):
         schema = learn_schema(table, target, drop=drop, rows=chosen, asked=self._asked())
         settings = self._settings(np.unique(y).tolist())
         encoder = learn_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
-        if given.row_weight is not None:
-            encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
+        encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
         model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models import fields
 from softreg.tables.arrays import boolean_array
+from softreg.tables.booleans_as_numbers import as_trained
 from softreg.tables.codes import BooleanCode, CategoryCode, Code, Entry, NumberCode
 from softreg.tables.column_formats import ColumnFormat, formats_from_state
 from softreg.tables.datecodes import DateCode
@@ -176,7 +177,7 @@ class Encoder:
             table = pa.Table.from_batches([table])
         found, table = np.zeros(table.num_rows, dtype=bool), self._with_missing(table)
         for code in self.codes:
-            column, check = _column(table, code.name), getattr(code, "bad", None)
+            column, check = as_trained(code, _column(table, code.name)), getattr(code, "bad", None)
             form = self._format(code.name, table)
             if form is not None:
                 found |= (wrong := form.bad(column))
@@ -204,7 +205,7 @@ class Encoder:
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
         for code in self.codes:
-            column = _read(table, code.name, self._format(code.name, table), where, unseen)
+            column = _read(table, code, self._format(code.name, table), where, unseen)
             part = _encoded(code, column, where, unseen)
             if not isinstance(part, list):
                 X[:, first : first + code.width] = part.toarray() if sp.issparse(part) else part
@@ -224,7 +225,7 @@ class Encoder:
         entries: list[Entry] = []
         pending = 0
         for code in self.codes:
-            column = _read(table, code.name, self._format(code.name, table), where, unseen)
+            column = _read(table, code, self._format(code.name, table), where, unseen)
             part = _encoded(code, column, where, unseen)
             if isinstance(part, list):
                 entries += [(np.where(np.asarray(f) < 0, -1, np.asarray(f) + pending), value) for f, value in part]
@@ -304,11 +305,11 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def _read(
-    table: pa.Table, name: str, form: ColumnFormat | None, where: Where, unseen: UnseenLevels | None = None
+    table: pa.Table, code: Code, form: ColumnFormat | None, where: Where, unseen: UnseenLevels | None = None
 ) -> pa.ChunkedArray:
     """A column, whose text is read by its format."""
-    column = _column(table, name)
-    return column if form is None else form.read(name, column, where, unseen)
+    column = as_trained(code, _column(table, code.name), unseen)
+    return column if form is None else form.read(code.name, column, where, unseen)
 
 
 def _encoded(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None) -> Any:

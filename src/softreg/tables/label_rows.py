@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.spelling import Known, one_spelling, text_array
+from softreg.spelling import one_spelling
 from softreg.tables.errors import TableError, listed, plural, shown
 from softreg.tables.kinds import SMALL
 from softreg.tables.label_types import label_type
-from softreg.tables.target import are_numbers, check_counts, coded_labels, refuse_single
+from softreg.tables.target import are_numbers, check_counts, coded_labels, label_places, refuse_single
 
 MISSING = ("drop", "error")
 """What may be done with rows without a label."""
@@ -243,8 +243,8 @@ def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool
     check_counts(np.array(known), np.array([counts[label] for label in known]), n, target, sure=sure)
 
 
-def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str) -> str:
-    """The sentence on rows that are left out since they have no label.
+def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, option: bool = True) -> str:
+    """The sentence on rows that are left out since they have no label; `option`: whether there is one that refuses.
 
     Example:
         >>> print(unlabelled_note(1, 9, [4], "y"))
@@ -258,7 +258,7 @@ def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str) -> 
     refuse = 'refuses such rows (missing_target="error" in Python)'
     return (
         f"{count:,} of {plural(n, 'row')} {have} in {shown(target)} and {'is' if count == 1 else 'are'} left out"
-        f"{which}. --missing-target error {refuse}."
+        f"{which}.{f' --missing-target error {refuse}.' if option else ''}"
     )
 
 
@@ -312,7 +312,7 @@ def pooled_labels(
     others = () if rare.how == "keep" else rare.labels
     values, codes = coded_labels(table, target, missing=missing)
     typed = label_type(table.schema.field(target).type) != "text"
-    found: Any = Known([*classes, *others]).find(text_array(values), typed=typed)
+    found: Any = label_places(values, [*classes, *others], typed=typed)
     if others:
         own = list(classes).index(rare.pool) if rare.how == "pool" else UNLABELLED
         found = np.where(found >= len(classes), own, found)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.tables.arrays import flags, words
 from softreg.tables.arrowtypes import is_text
+from softreg.value_keys import number_key
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
@@ -53,7 +54,8 @@ def value_set(spellings: tuple[str, ...], kind: pa.DataType) -> pa.Array:
 def with_missing(table: Rows, na: Sequence[str]) -> Rows:
     """Return a table or batch in which the spellings `na` are null in every column.
 
-    Text is compared without outer blanks; cells of a type of numbers are compared by value.
+    Text is compared without outer blanks, and a number in its usual spellings, with a decimal point or comma; cells of
+    a type of numbers are compared by value.
 
     Example:
         >>> with_missing(pa.table({"age": [31, -9], "town": ["Bonn", "-9 "]}), ["-9"]).to_pylist()
@@ -61,9 +63,27 @@ def with_missing(table: Rows, na: Sequence[str]) -> Rows:
     """
     if not na:
         return table
-    spelled = [spelling.strip() for spelling in na]
+    spelled = usual_spellings(na)
     columns = [_with_nulls(column, spelled) for column in table.columns]
     return type(table).from_arrays(columns, schema=table.schema)
+
+
+def usual_spellings(na: Sequence[str]) -> list[str]:
+    """The spellings without outer blanks, and of each that is a number those with other zeros behind the point.
+
+    Example:
+        >>> usual_spellings([" NA", "-9.0"])
+        ['NA', '-9.0', '-9', '-9.00', '-9,0', '-9,00']
+    """
+    found = []
+    for text in (spelling.strip() for spelling in na):
+        found.append(text)
+        key = number_key(text, True)
+        if key is not None and "e" not in key:
+            point = "" if "." in key else "."
+            more = [key, *(f"{key}{point}{zeros}" for zeros in ("0", "00"))]
+            found += [*more, *(other.replace(".", ",") for other in more)]
+    return list(dict.fromkeys(found))
 
 
 def _with_nulls(column: pa.ChunkedArray | pa.Array, spelled: list[str]) -> pa.ChunkedArray | pa.Array:

@@ -24,6 +24,7 @@ from softreg.tables.reader import OpenTable, open_table, warn_of_notes
 from softreg.tables.schema import Schema, learn_schema
 from softreg.tables.sources import is_source
 from softreg.tables.survey import Memory, Rows, Survey, chosen_rows, is_large, survey
+from softreg.tables.weighted_encoding import Weighted, encoder_of_weighted
 
 CELLS = 1 << 24
 """Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
@@ -51,6 +52,15 @@ class EncodedRows:
             values, codes = self.found.labels(batch)
             y, weight = Coded(values, codes[places]), self.found.row_weights(batch, first + places, places)
             yield (X, y) if weight is None else (X, y, weight)
+
+
+def weighted_rows(found: Survey, encoder: Encoder) -> Iterator[Weighted]:
+    """Batches of a table, the numbers of their training rows, and the weights of these."""
+    columns = [*(code.name for code in encoder.codes), found.target, *found.weight_names]
+    for batch, places, first in found.numbered(list(dict.fromkeys(columns))):
+        weight = found.row_weights(batch, first + places, places)
+        if weight is not None:
+            yield batch, places, weight
 
 
 def surveyed(
@@ -142,7 +152,10 @@ def fit_in_batches(
     values, codes = found.labels(found.sample)
     batches = found.source.batches([column.name for column in schema.features])
     y = np.array(values)[codes]
-    encoder = learn_encoder(schema, batches, found.mask, y, settings, choice, sample=found.sample)
+    weight = found.row_weights(found.sample, found.numbers)
+    encoder = learn_encoder(schema, batches, found.mask, y, settings, choice, sample=found.sample, weight=weight)
+    if weight is not None:
+        encoder = encoder_of_weighted(encoder, weighted_rows(found, encoder))
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
     if settings["strength"] == "auto":

@@ -18,6 +18,7 @@ from softreg.tables.errors import TableError, listed, no_such_column, plural, sh
 from softreg.tables.kinds import SMALL
 from softreg.tables.label_types import label_type
 from softreg.tables.where import Where, absent_in
+from softreg.value_keys import TRUTH, number_key, truth_key
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 """Text of a whole number."""
@@ -124,8 +125,32 @@ def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArra
     """
     values, codes = coded_labels(table, target)
     typed = label_type(table.schema.field(target).type) != "text"
+    return np.asarray(label_places(values, classes, typed=typed)[codes])
+
+
+def label_places(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> NDArray[np.int64]:
+    """The place of each label (k,) among the classes, -1 where it is none; 0 and 1 are false and true, where all are.
+
+    Example:
+        >>> label_places(["1", "0"], ["False", "True"], typed=True)
+        array([1, 0])
+    """
     found = Known(classes).find(text_array(values), typed=typed)
-    return np.asarray(found[codes])
+    return _as_truth(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
+
+
+def _as_truth(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The places of 0 and 1 among the classes false and true, or the other way round; -1 for other labels."""
+    digits = ("0", "1")
+    for key_of, own, other_of, others in (
+        (truth_key, TRUTH, number_key, digits),
+        (number_key, digits, truth_key, TRUTH),
+    ):
+        keys = [key_of(name, True) for name in classes]
+        if sorted(map(str, keys)) == sorted(own):
+            places = {other: keys.index(one) for one, other in zip(own, others, strict=True)}
+            return np.array([places.get(other_of(value, True) or "", -1) for value in values], dtype=np.int64)
+    return np.full(len(values), -1, dtype=np.int64)
 
 
 def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> None:

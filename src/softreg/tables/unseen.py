@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from softreg.tables.errors import plural, shown
+from softreg.tables.errors import listed, plural, shown
 
+MOST = 5
+"""Columns of numbers with a sentence of their own; further ones are counted in one."""
 EXAMPLES = 3
 """Unseen levels of a column that a message names."""
 
@@ -100,12 +102,19 @@ class UnseenLevels:
             >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
             column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
         """
-        return [
+        found = list(self.outside.items())
+        messages = [
             f"column {shown(name)}: {self._share(one.rows, 'hold')} a number far outside those of training "
             f"({one.span[0]:.6g} to {one.span[1]:.6g}), such as {', '.join(f'{x:.6g}' for x in one.examples)}; the "
             f"model takes {'it' if one.rows == 1 else 'each'} as the nearest of those"
-            for name, one in self.outside.items()
+            for name, one in found[:MOST]
         ]
+        if others := [name for name, _ in found[MOST:]]:
+            messages.append(
+                f"{plural(len(others), 'further column')}, {listed(others)}, {'has' if len(others) == 1 else 'have'} "
+                "numbers far outside those of training, too, which the model takes as the nearest of those"
+            )
+        return messages
 
     def _message(self, column: UnseenColumn) -> str:
         parts = []

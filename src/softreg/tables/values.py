@@ -14,6 +14,8 @@ from softreg.tables.kinds import BOOLEAN_WORDS
 from softreg.tables.where import Where
 
 Floats = NDArray[np.float64]
+ZEROS, ONES = ("0", "0.0"), ("1", "1.0")
+"""Numbers that stand for false and true in a column of booleans."""
 
 
 def levels_of(name: str, column: pa.ChunkedArray) -> Levels:
@@ -102,12 +104,12 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
     cells = read_column(column, name)
     expected = f"{words[1]} or {words[0]}"
     if isinstance(cells, Numbers):
-        raise retyped(name, expected, f"numbers (type {column.type})")
+        cells = levels_in(column, "number")
     if isinstance(cells, Dates):
         raise retyped(name, expected, f"dates ({cells.first})")
     if isinstance(cells, Lists):
         raise retyped(name, expected, f"lists (type {column.type})")
-    false, true = {words[0], BOOLEAN_WORDS[0][0]}, {words[1], BOOLEAN_WORDS[0][1]}
+    false, true = {words[0], BOOLEAN_WORDS[0][0], *ZEROS}, {words[1], BOOLEAN_WORDS[0][1], *ONES}
     folded = [str(level).strip().casefold() for level in cells.levels.to_pylist()]
     values = np.array([1.0 if w in true else 0.0 if w in false else -1.0 for w in folded] + [np.nan])
     found: Floats = values[cells.codes]
@@ -117,7 +119,7 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
 def booleans_of(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: Where) -> Floats:
     """0.0 for false, 1.0 for true, nan for missing; `TableError` with row and value for anything else.
 
-    The words of training count, in any case, and so do true and false.
+    The words of training count, in any case, and so do true and false, and 1 and 0.
 
     Example:
         >>> booleans_of("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), Where())
