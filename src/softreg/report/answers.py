@@ -95,7 +95,7 @@ def trusted(audit: Audit) -> list[str]:
 
     >>> from softreg.report.audit import audit
     >>> trusted(audit([[0.5, 0.5]] * 40, [0, 1] * 20, ["ham", "spam"]))[0]  # doctest: +ELLIPSIS
-    'Too few rows to tell. The exact test finds nothing (p = 1.0: if the probabilities were right, ...'
+    'Too few rows to tell. The exact test does not reject (p = 1.0: if the probabilities were right, ...'
     """
     found, trust = verdict(audit), audit.trust
     sentence = p_value_sentence(trust.check.p_value, trust.check.draws)
@@ -135,7 +135,7 @@ def _nothing(audit: Audit, found: Verdict, first: str, sentence: str) -> list[st
         return [f"{first} ({sentence}).", f"{power[0].upper()}{power[1:]}; {missed}."]
     gap = audit.trust.gap
     return [
-        f"{first}. The exact test finds nothing ({sentence}), but {power}.",
+        f"{first}. The exact test does not reject ({sentence}), but {power}.",
         f"The gain by recalibration lies between {gain(gap.low)} and {gain(gap.high)} nats of {number(audit.log_loss)} "
         "(95% interval).",
     ]
