@@ -13,7 +13,7 @@ from softreg.cli.odds import odds_ratios
 from softreg.models import Added
 from softreg.models.effects import Change
 from softreg.report import ReportData, audit, render_report
-from softreg.report.answers import answers
+from softreg.report.answers import answers, lead
 from softreg.report.column_plots import decimals_of
 from softreg.tables import TableClassifier
 from softreg.tables.changes import encoded_changes
@@ -94,3 +94,12 @@ def test_fault_missing_values_are_said_of_the_columns_of_the_model() -> None:
     page = render_report(ReportData("t", found, missing=counts))
     assert "Of the columns that the model uses, in 3 rows" in page
     assert "the other columns have a value" not in page
+
+
+def test_fault_the_first_sentence_says_where_the_share_may_be_zero() -> None:
+    P = np.array([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.8, 0.2], [0.3, 0.7], [0.7, 0.3], [0.6, 0.4], [0.7, 0.3]])
+    few = audit(P, [0, 1, 1, 0, 1, 0, 0, 0], ["no", "yes"])
+    assert few.skill > 0 > few.trust.skill.low
+    assert "contains 0: the rows are too few to show a gain." in lead(few)
+    many = audit(np.tile(P, (100, 1)), np.tile([0, 1, 1, 0, 1, 0, 0, 0], 100), ["no", "yes"])
+    assert "contains 0" not in lead(many)

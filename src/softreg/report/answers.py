@@ -45,9 +45,14 @@ def lead(audit: Audit, explaining: str = "features") -> str:
         return f"Only one class occurs here, so there is no entropy to explain; {loss}."
     if audit.skill > 0:
         share = percent(audit.skill)
-        return (
+        said = (
             f"The {explaining} explain {share} of the label entropy: {loss}, against {without} for class rates alone."
         )
+        skill = audit.trust.skill
+        if skill.low > 0:
+            return said
+        between = f"{percent(skill.low)} to {percent(skill.high)}"
+        return f"{said} The 95% interval of this share, {between}, contains 0: the rows are too few to show a gain."
     if without == number(audit.log_loss):
         return f"These probabilities are no better than the class rates alone: {loss}."
     worse = f"These probabilities are worse than the class rates alone: {loss}, against {without}."
