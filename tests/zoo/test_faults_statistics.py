@@ -287,11 +287,11 @@ def test_fault_f11_firth_has_profile_intervals() -> None:
 def test_words_of_a_summary() -> None:
     frame = people()
     binary = str(table_statistics(frame, "saved", drop=["house"]).inference.summary())
-    assert binary.startswith("Binary logistic regression on 5 columns\n")
+    assert binary.startswith("Binary logistic regression on 5 features\n")
     assert "(intercept)" in binary
     assert "pseudo-R²       McFadden" in binary
     assert "model-based: for independent rows whose probabilities have the model's form" in binary
     robust = str(table_statistics(frame, "saved", drop=["house"], errors="robust").inference.summary())
     assert "those of the best-fitting weights; independent rows, large samples" in robust
     several = str(table_statistics(frame.drop(columns="saved"), "deck", drop=["house"]).inference.summary())
-    assert several.startswith("Softmax regression of 3 classes on 3 columns\n")
+    assert several.startswith("Softmax regression of 3 classes on 3 features\n")

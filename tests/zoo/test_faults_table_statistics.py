@@ -229,7 +229,7 @@ def test_nothing_is_cut_at_80_columns(q: int) -> None:
 
 def test_words_of_the_statistics() -> None:
     text = table_statistics(people(), "buys").text()
-    assert text.startswith("Binary logistic regression on 5 columns\n")
+    assert text.startswith("Binary logistic regression on 5 features\n")
     for words in (
         "(intercept)",
         "pseudo-R²",

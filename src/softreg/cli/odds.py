@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models.effects import REFERENCE, Change
@@ -15,6 +16,7 @@ from softreg.report.words import short
 from softreg.tables import TableClassifier
 from softreg.tables.changes import encoded_changes, level_names
 from softreg.tables.codes import BooleanCode, CategoryCode, NumberCode
+from softreg.tables.numbercode import Form
 
 MOST_CHANGES = 400
 """Changes for which odds ratios are computed, at most."""
@@ -35,7 +37,7 @@ def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
         places = range(start, start + code.width)
         start += code.width
         if isinstance(code, NumberCode):
-            found += _of_number(code, contrast[:, places.start : places.stop], changes.get(places[0]), places[0])
+            found += _of_number(code, contrast, changes.get(places[0]), places, has_whole_numbers(code, X, places[0]))
         elif isinstance(code, CategoryCode):
             named = zip(level_names(code), places, strict=True)
             levels = [_of_change(code.name, level, contrast, changes[j]) for level, j in named if j in changes]
@@ -60,20 +62,39 @@ def _ratios(
     return _exp(np.asarray(moved))
 
 
-def _of_number(code: NumberCode, contrast: NDArray[np.float64], change: Change | None, place: int) -> list[OddsRatio]:
-    """A round step in units of the column, at most one standard deviation; and the indicator of missing values."""
-    own = contrast[:, 0]
+def _of_number(
+    code: NumberCode, contrast: NDArray[np.float64], change: Change | None, places: range, whole: bool
+) -> list[OddsRatio]:
+    """A round step in units of the column, at most one standard deviation, of `whole` numbers at least 1.
+
+    Then the indicator of missing values. A number in two forms changes in both.
+    """
+    own = contrast[:, places[0]]
     if change is not None:
-        first = OddsRatio(code.name, "1 rather than 0", _exp(own * (change.after[place] - change.before[place])))
+        first = OddsRatio(code.name, change.words, _ratios(contrast, change.before, change.after))
     elif code.knots:
         first = OddsRatio(code.name, "+1 standard deviation of its normal score", _exp(own), _exp(own))
     else:
         step = 10.0 ** math.floor(math.log10(code.scale))
+        step = max(step, 1.0) if whole else step
         first = OddsRatio(code.name, f"+{short(step)}", _exp(own * (step / code.scale)), _exp(own))
     if not code.missing:
         return [first]
-    # the indicator stands beside the place of the mean (0)
-    return [first, OddsRatio(code.name, "missing rather than the mean", _exp(contrast[:, -1]))]
+    # the indicator stands beside the place of the mean or of the score 0
+    middle = {
+        Form.LINEAR: "the mean",
+        Form.SCORES: "a normal score of 0",
+        Form.BOTH: "the mean and a normal score of 0",
+    }
+    words = f"missing rather than {middle[code.form]}"
+    return [first, OddsRatio(code.name, words, _exp(contrast[:, places[-1]]))]
+
+
+def has_whole_numbers(code: NumberCode, X: Any, place: int) -> bool:
+    """Whether the numbers of a column are whole in all encoded rows X (n, d), where missing ones have the mean."""
+    z = X[:, [place]].toarray().ravel() if sp.issparse(X) else X[:, place]
+    x = z[z != 0] * code.scale + code.mean
+    return bool((np.abs(x - np.round(x)) <= 1e-6 * code.scale).all())
 
 
 def _exp(values: NDArray[np.float64]) -> tuple[float, ...]:

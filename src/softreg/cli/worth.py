@@ -149,7 +149,7 @@ def _shown_features(encoder: Encoder, changes: Mapping[int, Change]) -> list[str
         for place in range(code.width):
             feature = names[len(shown)]
             if (change := changes.get(len(shown))) is not None:
-                shown.append(f"{feature}{':' if change.words[0].isdigit() else ''} {change.words}")
+                shown.append(f"{feature}{'' if change.words[0].isalpha() else ':'} {change.words}")
             elif isinstance(code, NumberCode) and place == 0 and not code.knots:
                 shown.append(f"{feature} (+{code.scale:.3g})")
             else:

@@ -28,7 +28,7 @@ class Summary:
         reference = "the mean of all classes" if found.reference is None else repr(fitted.labels[found.reference])
         two, d = len(fitted.labels) == 2, found.likelihood.d
         name = "Binary logistic regression" if two else f"Softmax regression of {len(fitted.labels)} classes"
-        title = f"{name} on {d} column{'' if d == 1 else 's'}"
+        title = f"{name} on {d} feature{'' if d == 1 else 's'}"
         facts, notes = _facts(found), _notes(found, profile is not None)
         if profile is not None:
             facts.append(("intervals", "by the profile likelihood; z is the signed root of the likelihood ratio"))

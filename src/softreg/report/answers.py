@@ -45,9 +45,14 @@ def lead(audit: Audit, explaining: str = "features") -> str:
         return f"Only one class occurs here, so there is no entropy to explain; {loss}."
     if audit.skill > 0:
         share = percent(audit.skill)
-        return (
+        said = (
             f"The {explaining} explain {share} of the label entropy: {loss}, against {without} for class rates alone."
         )
+        skill = audit.trust.skill
+        if skill.low > 0:
+            return said
+        between = f"{percent(skill.low)} to {percent(skill.high)}"
+        return f"{said} The 95% interval of this share, {between}, contains 0: the rows are too few to show a gain."
     if without == number(audit.log_loss):
         return f"These probabilities are no better than the class rates alone: {loss}."
     worse = f"These probabilities are worse than the class rates alone: {loss}, against {without}."
@@ -95,7 +100,7 @@ def trusted(audit: Audit) -> list[str]:
 
     >>> from softreg.report.audit import audit
     >>> trusted(audit([[0.5, 0.5]] * 40, [0, 1] * 20, ["ham", "spam"]))[0]  # doctest: +ELLIPSIS
-    'Too few rows to tell. The exact test finds nothing (p = 1.0: if the probabilities were right, ...'
+    'Too few rows to tell. The exact test does not reject (p = 1.0: if the probabilities were right, ...'
     """
     found, trust = verdict(audit), audit.trust
     sentence = p_value_sentence(trust.check.p_value, trust.check.draws)
@@ -135,7 +140,7 @@ def _nothing(audit: Audit, found: Verdict, first: str, sentence: str) -> list[st
         return [f"{first} ({sentence}).", f"{power[0].upper()}{power[1:]}; {missed}."]
     gap = audit.trust.gap
     return [
-        f"{first}. The exact test finds nothing ({sentence}), but {power}.",
+        f"{first}. The exact test does not reject ({sentence}), but {power}.",
         f"The gain by recalibration lies between {gain(gap.low)} and {gain(gap.high)} nats of {number(audit.log_loss)} "
         "(95% interval).",
     ]

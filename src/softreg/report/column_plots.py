@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -13,8 +15,6 @@ from softreg.report.plots import short_title
 from softreg.report.svg import BLUE, ORANGE, figure_svg, house_style
 from softreg.report.words import LONGEST_NAME, shortened
 
-MUCH = 0.08
-"""Range of the axis of shares above which its labels have no decimals."""
 LONGEST_BIN = 16
 """Characters of the name of a bin beside its dot."""
 
@@ -40,7 +40,7 @@ def column_plot(curve: ColumnCurve, name: str) -> Markup:
         axes.spines["left"].set_visible(False)
         axes.set_xlim(max(-0.01, axes.get_xlim()[0]), min(1.01, axes.get_xlim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if np.ptp(axes.get_xlim()) > MUCH else 1))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals_of(axes.get_xticks())))
         axes.set_xlabel(f"share of “{short_title(curve.label)}”")
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.34, right=0.97, top=1 - 0.05 / height, bottom=0.5 / height)
@@ -48,6 +48,17 @@ def column_plot(curve: ColumnCurve, name: str) -> Markup:
     off = int(((curve.predicted < curve.low) | (curve.predicted > curve.high)).sum())
     told = f"Observed rate of {label} and mean probability by {column}: in {off} of {bins} bins the mean probability"
     return figure_svg(figure, name, f"{told} lies outside the 95% interval of the rate.")
+
+
+def decimals_of(ticks: Sequence[float] | np.ndarray) -> int:
+    """How many decimals the percentages of evenly spaced shares need, at most 4, so that each label is exact.
+
+    >>> decimals_of([0.05, 0.10, 0.15]), decimals_of([0.05, 0.075, 0.10])
+    (0, 1)
+    """
+    per_cent = 100 * np.asarray(ticks, dtype=np.float64)
+    exact = [np.allclose(per_cent, np.round(per_cent, k), rtol=0, atol=1e-6) for k in range(4)]
+    return exact.index(True) if True in exact else 4
 
 
 def _model(axes: Axes, curve: ColumnCurve, y: np.ndarray) -> None:

@@ -50,10 +50,10 @@ def _removals(data: ReportData, explained: float) -> list[str]:
     all_of_it = f"the model explains {number(explained)} nats"
     if not costly:
         return [
-            "On no single column: of none of them, the 95% interval of what its removal costs lies above 0 "
-            f"({all_of_it}). Columns can carry the same information."
+            "On no single column, as far as these rows show: each 95% interval of the cost of removing a column "
+            f"contains 0 or lies below it ({all_of_it}). Columns can carry the same information."
         ]
-    first, rest = costly[0], costly[1:MOST_NAMED]
+    first, rest = costly[0], [one for one in costly[1:MOST_NAMED] if nats_to(one.nats) != "0"]
     low, high = ends(first)
     loss = data.audit.log_loss
     said = [
@@ -61,7 +61,9 @@ def _removals(data: ReportData, explained: float) -> list[str]:
         f"interval {gain(low)} to {gain(high)}), from {number(loss)} to {number(loss + first.nats)}; {all_of_it}."
     ]
     if rest:
-        said.append(f"Next are {_listed(rest)}.")
+        said.append(f"Next {'is' if len(rest) == 1 else 'are'} {_listed(rest)}.")
+    if first.nats > data.audit.label_entropy - loss:
+        said.append("Without it, at the same strength of the penalty, the model is worse than class rates alone.")
     if first.nats >= LEADS * explained:
         said.append(KNOWN.format(_named([first.name])))
     return said + _shared(data, costs, explained)
@@ -81,7 +83,7 @@ def _shared(data: ReportData, costs: Sequence[Added], explained: float) -> list[
         return []
     return [
         f"{_named([column])} has most information alone ({number(alone)} nats), but its removal costs only "
-        f"{nats_to(cost)} nats: other columns carry the same information."
+        f"{nats_to(cost)} nats: other columns can carry part of the same information."
     ]
 
 
@@ -103,13 +105,15 @@ def _alone(data: ReportData, explained: float) -> list[str]:
 def _bends(data: ReportData, explained: float) -> list[str]:
     """Columns that tell more alone than the model explains, and those for which a straight line is rejected."""
     said = []
-    more = [(column, nats) for column, nats in data.information if nats > max(explained, 0.0) and nats > 0]
+    entropy, least = data.audit.label_entropy, data.audit.trust.log_loss.low
+    bound = max(entropy - least, explained + LEAST_EXPLAINED * entropy, 0.0)
+    more = [(column, nats) for column, nats in data.information if min(nats, entropy) > bound]
     if more:
         column, nats = max(more, key=lambda one: one[1])
         said.append(
             f"{_named([column])} alone has {number(nats)} nats of information, more than the {number(explained)} nats "
-            "that the whole model explains: a sign that its relation to the label is not a straight line on the logit "
-            "scale, which the model cannot follow."
+            "that the whole model explains: this can be a sign that its relation to the label is not a straight line "
+            "on the logit scale, as the model assumes."
         )
     bent = [one for one in data.linearity if is_bent(one)]
     if bent:

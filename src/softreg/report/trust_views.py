@@ -52,7 +52,7 @@ def calibration_test(audit: Audit) -> Table:
         return seen, _root(limit / count), _root(detectable**2)
 
     rows = [
-        ("all together", p_value(c.p_value, c.draws), f"{c.draws:,} draws", "", ""),
+        ("all together", p_value(c.p_value, c.draws), "", "", ""),
         ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)}{lean}", "", ""),
         ("each class", p_value(c.p_classes, c.draws), *error(c.p_classes, c.error, c.error_by_chance, c.detectable, q)),
         (
@@ -78,7 +78,7 @@ def calibration_card(audit: Audit) -> str:
     if found.size.value <= 0:
         if check.p_value <= Limits().level:
             return f"{p} by an exact test; size not shown by bins (95% interval {between} percentage points)"
-        return f"{p} by an exact test; no error after the correction for chance"
+        return f"{p} by an exact test; no error found after the correction for chance"
     return f"{p} by an exact test; off by {points(found.size.value)} (95% interval {between})"
 
 

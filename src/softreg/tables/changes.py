@@ -18,7 +18,8 @@ def encoded_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
     """The discrete changes among the features of the encoded rows X (n, d), by place of the feature.
 
     A level of a category is compared with the most frequent level, whose own effect is 0; a boolean and a number that
-    is 0 or 1 in all rows change from 0 to 1. Other features have none.
+    is 0 or 1 in all rows change from 0 to 1. A number with a feature of each form changes from about its median to
+    about its 84th percentile in both of them, so that neither is held where the other changes. Others have none.
 
     Example:
         >>> import pyarrow as pa
@@ -44,7 +45,19 @@ def encoded_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
             low, high = (0.0 - code.mean) / code.scale, (1.0 - code.mean) / code.scale
             if holds_only(X, places[0], (low, high)):
                 found[places[0]] = Change({places[0]: low}, {places[0]: high})
+        elif isinstance(code, NumberCode) and code.both:
+            found |= _change_of_both(code, places)
     return found
+
+
+def _change_of_both(code: NumberCode, places: Sequence[int]) -> dict[int, Change]:
+    """The change of a number with two features, from the last knot of score at most 0 to the first of at least 1."""
+    scores = np.asarray(code.scores)
+    a = max(int(np.searchsorted(scores, 0.0, side="right")) - 1, 0)
+    b = min(int(np.searchsorted(scores, 1.0)), len(scores) - 1)
+    before, after = ({places[0]: (code.knots[k] - code.mean) / code.scale, places[1]: code.scores[k]} for k in (a, b))
+    words = f"{code.knots[b]:.4g} rather than {code.knots[a]:.4g}"
+    return {places[0]: Change(before, after, words), places[1]: Change(before, before, f"included in {code.name}")}
 
 
 def level_changes(places: Sequence[int], base: int | None, name: str) -> dict[int, Change]:
