@@ -414,7 +414,7 @@ FORMS: dict[str, Form] = {
     "json lines, missing keys": Form(jsonl_absent, True, True, ("uint64",)),
     "two files of json lines": Form(jsonl_two, True, True, ("uint64",)),
     "json lines of polars": Form(jsonl_polars, True, True, ("uint64", "elsewhere")),
-    "json lines of pandas": Form(  # pandas writes at most 15 digits behind the point: 1e-136 is 0
-        jsonl_pandas, True, True, ("uint64", "elsewhere", "float32", "float", "nan"), no_gaps=("huge",)
+    "json lines of pandas": Form(  # pandas writes at most 15 digits behind the point: 1e-136 is 0; decimals are text
+        jsonl_pandas, True, True, ("uint64", "elsewhere", "float32", "float", "nan", "decimal"), no_gaps=("huge",)
     ),
 }
