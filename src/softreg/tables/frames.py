@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from softreg.tables.arrowtypes import plain_table
 from softreg.tables.dates import several_zones
-from softreg.tables.errors import TableError, TableWarning, shown
+from softreg.tables.errors import TableError, give_warnings, shown
 from softreg.tables.names import check_names
 
 _SEEN = 4
@@ -136,7 +135,7 @@ def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -
     if len(zones) < 2:
         return array
     if used:
-        warnings.warn(several_zones(name, list(zones)), TableWarning, stacklevel=2)
+        give_warnings([several_zones(name, list(zones))])
     naive = [value.replace(tzinfo=None) if getattr(value, "tzinfo", None) is not None else value for value in series]
     return pa.Array.from_pandas(type(series)(naive, dtype=object))
 

@@ -1,0 +1,75 @@
+"""What a first user meets: repeated warnings, and results whose display is too long."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from softreg import TableClassifier, TableWarning
+
+
+@pytest.fixture
+def people() -> tuple[pd.DataFrame, pd.Series]:
+    """Rows with two identifiers, which are left out, and labels."""
+    random = np.random.default_rng(0)
+    n = 120
+    X = pd.DataFrame({"ticket": [f"A{i * 37 % 991}" for i in range(n)], "x1": random.normal(size=n)})
+    X["cabin"] = [f"C{i * 53 % 997}" for i in range(n)]
+    return X, pd.Series((X.x1 + random.normal(size=n) > 0).astype(int), name="y")
+
+
+def given(call: Any) -> list[warnings.WarningMessage]:
+    """The `TableWarning` of a call, where each is shown."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [warning for warning in caught if issubclass(warning.category, TableWarning)]
+
+
+def test_a_search_gives_each_kind_of_warning_once_at_the_line_of_the_caller(people: tuple) -> None:
+    X, y = people
+    model = TableClassifier(strength=1e-2)
+    pipe = make_pipeline(FunctionTransformer(), model)
+    for call in (
+        lambda: cross_val_score(model, X, y, cv=4),
+        lambda: cross_val_score(pipe, X, y, cv=4),
+        lambda: GridSearchCV(model, {"strength": [1e-2, 1e-1]}, cv=3).fit(X, y),
+    ):
+        caught = given(call)
+        kinds = [str(warning.message).partition(":")[0] for warning in caught]
+        assert len(caught) <= 2, kinds  # identifiers, and perhaps a number outside those of training
+        assert sum("identifiers" in kind for kind in kinds) == 1
+        assert all(warning.filename == __file__ for warning in caught)
+
+
+def test_fits_and_predictions_one_by_one_give_every_warning(people: tuple) -> None:
+    X, y = people
+    for model in (TableClassifier(strength=1e-2), make_pipeline(FunctionTransformer(), TableClassifier(strength=1e-2))):
+        for _ in range(2):
+            caught = given(lambda model=model: model.fit(X, y))
+            assert len(caught) == 1
+            assert caught[0].filename == __file__
+
+
+def test_warnings_as_errors_stop_each_search(people: tuple) -> None:
+    X, y = people
+    for _ in range(2):
+        with warnings.catch_warnings(), pytest.raises(TableWarning, match="identifiers"):
+            warnings.simplefilter("error", TableWarning)
+            cross_val_score(TableClassifier(strength=1e-2), X, y, cv=3, error_score="raise")
+
+
+def test_columns_whose_names_differ_in_digits_are_different_kinds() -> None:
+    X = pd.DataFrame(np.random.default_rng(0).uniform(-1, 1, (80, 2)), columns=["x1", "x2"])
+    y = (X.x1 > 0).astype(int)
+    X.loc[5, "x1"], X.loc[25, "x1"], X.loc[45, "x2"] = 50.0, -50.0, 70.0  # in three folds of four
+    model = TableClassifier(strength=1.0, numeric_form={"x1": "linear", "x2": "linear"})
+    caught = given(lambda: cross_val_score(model, X, y, cv=KFold(4)))
+    assert [str(warning.message).split("'")[1] for warning in caught] == ["x1", "x2"]
