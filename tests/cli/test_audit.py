@@ -47,7 +47,7 @@ def test_lines_for_a_person_and_a_report(run: Any, predictions: tuple, tmp_path:
     path, _, _ = predictions
     done = run("audit", path, "--target", "given", "--report", tmp_path / "r.html")
     assert done.exit_code == 0, done.output
-    for words in ("log loss", "95% interval", "calibration", "area under ROC", "no, yes, maybe"):
+    for words in ("log loss", "95% interval", "calibration", "AUC", "no, yes, maybe"):
         assert words in done.stdout
     page = (tmp_path / "r.html").read_text()
     assert 'id="trust"' in page

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from softreg import TableClassifier, TableWarning
+from softreg import TableClassifier, TableWarning, audit, label_audit, open_table
+from softreg.cli import main
 
 
 @pytest.fixture
@@ -61,9 +65,10 @@ def test_fits_and_predictions_one_by_one_give_every_warning(people: tuple) -> No
 def test_warnings_as_errors_stop_each_search(people: tuple) -> None:
     X, y = people
     for _ in range(2):
-        with warnings.catch_warnings(), pytest.raises(TableWarning, match="identifiers"):
+        with warnings.catch_warnings():
             warnings.simplefilter("error", TableWarning)
-            cross_val_score(TableClassifier(strength=1e-2), X, y, cv=3, error_score="raise")
+            with pytest.raises(TableWarning, match="identifiers"):
+                cross_val_score(TableClassifier(strength=1e-2), X, y, cv=3, error_score="raise")
 
 
 def test_columns_whose_names_differ_in_digits_are_different_kinds() -> None:
@@ -73,3 +78,34 @@ def test_columns_whose_names_differ_in_digits_are_different_kinds() -> None:
     model = TableClassifier(strength=1.0, numeric_form={"x1": "linear", "x2": "linear"})
     caught = given(lambda: cross_val_score(model, X, y, cv=KFold(4)))
     assert [str(warning.message).split("'")[1] for warning in caught] == ["x1", "x2"]
+
+
+def test_results_with_many_rows_have_a_short_display() -> None:
+    P = np.random.default_rng(0).dirichlet([1, 1], size=3000)
+    y = (np.random.default_rng(1).random(3000) < P[:, 1]).astype(int)
+    for found in (label_audit(P, y), audit(P, y)):
+        assert f"rows={len(y)}" in repr(found)
+        assert len(repr(found)) < 200
+
+
+def test_an_opened_table_is_displayed_by_its_file_and_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,no\n2,yes\n")
+    assert repr(open_table(tmp_path / "a.csv")) == f"OpenTable({str(tmp_path / 'a.csv')!r}, 2 columns: 'x', 'y')"
+
+
+def test_audit_takes_the_labels_that_occur_for_the_classes() -> None:
+    P = np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]])
+    for y in ([0, 1, 1], ["ham", "spam", "spam"], [1, 2, 2], pd.Series([False, True, True])):
+        assert audit(P, y).accuracy == 2 / 3
+    assert audit(P, [1, 2, 2]).classes == ("1", "2")
+    with pytest.raises(ValueError, match=r"P has 2 columns and there are 1 classes in y .* classes=\[...\]"):
+        audit(P, [1, 1, 1])
+
+
+def test_the_command_audit_has_the_lines_of_evaluate(tmp_path: Path) -> None:
+    P = np.random.default_rng(0).uniform(size=300).round(3)
+    y = np.where(np.random.default_rng(1).random(300) < P, "yes", "no")
+    pd.DataFrame({"no": 1 - P, "yes": P, "given": y}).to_csv(tmp_path / "p.csv", index=False)
+    said = CliRunner().invoke(main, ["audit", str(tmp_path / "p.csv"), "--target", "given"]).stdout
+    assert re.search(r"AUC +0\.\d{4} +of 'yes'; 95% interval", said)
+    assert re.search(r"Brier score +0\.\d{4} +summed over the classes, 0 to 2; 95% interval", said)

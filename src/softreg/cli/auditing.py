@@ -22,7 +22,7 @@ from softreg.cli.pages import write_page
 from softreg.cli.provenance import provenance
 from softreg.cli.reading import opened, read_to_evaluate
 from softreg.cli.score_columns import class_columns
-from softreg.cli.score_lines import in_nats, interval_of
+from softreg.cli.score_lines import in_nats, ranking_lines
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.verdict import verdict
@@ -171,12 +171,12 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 
 def _shown(found: Audit) -> str:
-    t, many = found.trust, len(found.classes)
+    t = found.trust
     accuracy = f"95% interval {t.accuracy.low:.2%} to {t.accuracy.high:.2%}"
     return aligned(
         [
             ("rows", f"{found.rows:,}", ""),
-            ("classes", f"{many:,}", named(found.classes)),
+            ("classes", f"{len(found.classes):,}", named(found.classes)),
             ("log loss", in_nats(found.log_loss), log_loss_remark(found)),
             (
                 "entropy of labels",
@@ -188,8 +188,7 @@ def _shown(found: Audit) -> str:
                 f"{found.accuracy:.2%}",
                 f"{accuracy}; always {clipped(found.majority)!r}: {found.majority_accuracy:.2%}",
             ),
-            ("Brier score", f"{found.brier:.4f}", interval_of(t.brier)),
-            ("area under ROC", f"{found.ranking.mean_auc:.4f}", "" if many == 2 else "mean over the classes"),
+            *ranking_lines(found, ""),
             *calibration(found),
         ]
     )

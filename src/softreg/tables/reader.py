@@ -50,6 +50,10 @@ class OpenTable:
     options: ReadOptions = field(default_factory=ReadOptions)
     """How the files are read."""
 
+    def __repr__(self) -> str:
+        files = f"{len(self.readers)} files, " if len(self.readers) > 1 else f"{self.readers[0].part.where!r}, "
+        return f"OpenTable({files}{len(self.names):,} columns: {listed(self.names, 6)})"
+
     @property
     def notes(self) -> list[str]:
         """Sentences, each of which says one choice made in reading and the option that changes it."""
