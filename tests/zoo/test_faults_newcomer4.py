@@ -15,8 +15,9 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from softreg import TableClassifier, TableWarning, audit, label_audit, open_table
+from softreg import TableClassifier, TableError, TableWarning, audit, label_audit, open_table
 from softreg.cli import main
+from softreg.tables import as_table, learn_schema
 
 
 @pytest.fixture
@@ -109,3 +110,19 @@ def test_the_command_audit_has_the_lines_of_evaluate(tmp_path: Path) -> None:
     said = CliRunner().invoke(main, ["audit", str(tmp_path / "p.csv"), "--target", "given"]).stdout
     assert re.search(r"AUC +0\.\d{4} +of 'yes'; 95% interval", said)
     assert re.search(r"Brier score +0\.\d{4} +summed over the classes, 0 to 2; 95% interval", said)
+
+
+def test_missing_labels_beside_the_table_are_refused_with_a_way_out(people: tuple) -> None:
+    X, y = people
+    with pytest.raises(TableError, match="where the labels are a column of the table"):
+        TableClassifier(strength=1e-2).fit(X, y.astype(object).where(y.index != 3))
+
+
+def test_the_remark_on_a_column_of_times_has_no_fraction_of_zeros() -> None:
+    table = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=60), "y": ["a", "b"] * 30})
+    assert learn_schema(as_table(table), "y").describe()[0][2].startswith("'2024-01-01 00:00:00', of type timestamp")
+
+
+def test_the_help_of_train_lists_the_options_of_reading_under_a_heading() -> None:
+    said = CliRunner().invoke(main, ["train", "--help"]).stdout
+    assert said.index("Reading of files:") < said.index("--encoding") < said.index("Other options:")

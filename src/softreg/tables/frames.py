@@ -36,8 +36,8 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
         raise
     except TypeError:
         raise TableError(
-            "Expected the path of a CSV, TSV or Parquet file, a pyarrow table, a data frame (pandas, polars) or a "
-            f"two-dimensional array, but got {type(data).__name__}."
+            "Expected the path of a file (CSV, Parquet, Excel and others), a pyarrow table, a data frame (pandas, "
+            f"polars) or a two-dimensional array, but got {type(data).__name__}."
         ) from None
     eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     names = [str(name) for name in eager.columns]
