@@ -94,7 +94,7 @@ def test_figures_worked_by_hand() -> None:
         "accuracy_low": found.trust.accuracy.low, "accuracy_high": found.trust.accuracy.high,
         "majority_accuracy": 2 / 3,
         "auc": 0.25, "auc_low": found.auc.low, "auc_high": found.auc.high,
-        "brier": (0.125 + 0.5 + 1.125) / 3, "brier_low": found.brier.low, "brier_high": found.brier.high,
+        "brier": (0.125 + 0.5 + 1.125) / 3, "brier_low": found.trust.brier.low, "brier_high": found.trust.brier.high,
         "effective_rows": 3.0, "calibration": "too few rows to tell", "calibration_error": size.value,
         "calibration_error_low": size.low, "calibration_error_high": size.high,
         "calibration_gap": found.trust.gap.value, "calibration_p": found.trust.check.p_value,
