@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from softreg import TableClassifier, TableError, TableWarning, audit, label_audit, open_table
+from softreg import PredictionSets, TableClassifier, TableError, TableWarning, audit, label_audit, open_table
 from softreg.cli import main
 from softreg.tables import as_table, learn_schema
 
@@ -126,3 +126,13 @@ def test_the_remark_on_a_column_of_times_has_no_fraction_of_zeros() -> None:
 def test_the_help_of_train_lists_the_options_of_reading_under_a_heading() -> None:
     said = CliRunner().invoke(main, ["train", "--help"]).stdout
     assert said.index("Reading of files:") < said.index("--encoding") < said.index("Other options:")
+
+
+def test_labels_of_prediction_sets_are_values_of_python() -> None:
+    P = np.array([[0.9, 0.1], [0.2, 0.8]] * 20)
+    for y, shown in (
+        ([3, 5], "[(3,), (5,)]"),
+        (["a", "b"], "[('a',), ('b',)]"),
+        ([False, True], "[(False,), (True,)]"),
+    ):
+        assert repr(PredictionSets(0.5).fit(P, y * 20).predict_labels(P[:2])) == shown
