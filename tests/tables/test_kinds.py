@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softreg import TableClassifier
-from softreg.tables import Column, Kind, TableError, TableWarning, as_table, learn_schema
+from softreg.tables import Column, Kind, TableError, TableWarning, as_table, learn_schema, read_table
 from softreg.tables.cells import parse_numbers
 from softreg.tables.judging import judge
 from softreg.tables.number_columns import TextRules
@@ -347,10 +348,10 @@ def test_infinity_outside_the_training_rows_is_refused_before_the_fit(values: li
     assert "Column 'x' has inf in row 4" in refusal(values, rows=np.array([0, 1, 2]))
 
 
-def test_decimal_commas_are_told_once() -> None:
-    table = pa.table({"a": [f"{i},5" for i in range(50)], "b": [1.0, 2.0] * 25, "t": ["u", "v"] * 25})
-    table = table.cast(pa.schema([untyped(field) for field in table.schema]))
-    (said,) = learn_schema(table, "t").warnings
+def test_decimal_commas_are_told_once(tmp_path: Path) -> None:
+    rows = "".join(f"{i},5;{i % 2};{'uv'[i % 2]}\n" for i in range(50))
+    (tmp_path / "a.csv").write_text("a;b;t\n" + rows)
+    (said,) = learn_schema(read_table(tmp_path / "a.csv"), "t").warnings
     assert said == (
         "column 'a' is read as numbers with a decimal comma: '0,5' is 0.5; where the values are words, --category 'a'"
     )

@@ -53,7 +53,7 @@ def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.version_option(__version__, message="softreg %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Class probabilities from a CSV, TSV or Parquet file.
+    """Class probabilities from a table: CSV, Parquet, Excel, JSON, SQLite and others.
 
     Softmax regression (multinomial logistic regression) with a certified optimality gap. Results go to stdout,
     progress, warnings and errors to stderr. `softreg demo` runs an example.

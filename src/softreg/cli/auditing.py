@@ -173,12 +173,12 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 
 def _shown(found: Audit) -> str:
-    t, many = found.trust, len(found.classes)
+    t = found.trust
     accuracy = f"95% interval {t.accuracy.low:.2%} to {t.accuracy.high:.2%}"
     return aligned(
         [
             ("rows", f"{found.rows:,}", ""),
-            ("classes", f"{many:,}", named(found.classes)),
+            ("classes", f"{len(found.classes):,}", named(found.classes)),
             ("log loss", in_nats(found.log_loss), log_loss_remark(found)),
             (
                 "entropy of labels",

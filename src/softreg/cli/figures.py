@@ -226,7 +226,8 @@ def calibration(found: Audit) -> list[tuple[str, str, str]]:
     none = "size not shown by bins" if check.p_value <= Limits().level else "none found"
     size = points(judged.size.value) if judged.size.value > 0 else none
     what = "root mean square" if len(found.classes) == 2 else "root mean square, of the most likely class"
-    between = f"95% interval {points_between(judged.size.low, judged.size.high)}"
+    unit = "" if judged.size.value > 0 else " percentage points"
+    between = f"95% interval {points_between(judged.size.low, judged.size.high)}{unit}"
     gain = "an estimate of what the better of two simple recalibrations gains"
     lines += [
         ("calibration error", size, f"{what}, {between}; {least}"),

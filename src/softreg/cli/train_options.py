@@ -19,8 +19,11 @@ HEADINGS = {
     "Model": ("--penalty", "--l1-ratio", "--strength", "--folds", "--rule", "--scoring", "--class-weight"),
     "Results": ("--model", "--report", "--cost", "--json", "--quiet"),
     "Memory": ("--memory", "--checkpoint", "--resume"),
+    "Reading of files": (
+        "--encoding", "--delimiter", "--decimal", "--skip-rows", "--header", "--na", "--bad-rows",
+    ),
 }  # fmt: skip
-"""Options by heading of the help; those of reading the file come last."""
+"""Options by heading of the help."""
 TEST_SIZE = 0.2
 """Share of the rows that is held out, unless another is given."""
 

@@ -187,7 +187,7 @@ def what_columns_are(y: Any, classes: Any, q: int) -> Classes:
         where = "named" if classes is not None else "in y"
         raise ValueError(
             f"P has {q} columns and there are {len(known)} classes {where} ({known.listing()}). Name the class of each "
-            "column, in order: fit(P, y, classes=[...]). For a fitted model they are model.classes_; where y holds "
+            "column, in order: classes=[...]. For a fitted model they are model.classes_; where y holds "
             f"codes, they are range({q})."
         )
     return known

@@ -130,10 +130,11 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         return inside
 
     def predict_labels(self, P: ArrayLike) -> list[tuple[Any, ...]]:
-        """The set of each row as a tuple of labels, the most likely first."""
+        """The set of each row as a tuple of labels, the most likely first; numbers and text are values of Python."""
         inside = self.predict(P)
         order = np.argsort(-probability_matrix(P), axis=1, kind="stable")
-        return [tuple(self.classes_[k] for k in line if held[k]) for line, held in zip(order, inside, strict=True)]
+        names = self.classes_.tolist() if self.classes_.dtype.kind in "biufU" else list(self.classes_)
+        return [tuple(names[k] for k in line if held[k]) for line, held in zip(order, inside, strict=True)]
 
     def score(self, P: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose label (n,) lies in their set, weighted by `sample_weight` (n,): the coverage.

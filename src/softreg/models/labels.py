@@ -73,6 +73,15 @@ class LabelAudit(OldNames):
         """
         return float(self.suspicion.sum())
 
+    def __repr__(self) -> str:
+        """The numbers of rows, of suspicious ones and of those that chance explains, and the first rows to check."""
+        some = int((self.suspicion > 0).sum())
+        first = ", ".join(str(row) for row in self.order[: min(some, 5)])
+        return (
+            f"LabelAudit(rows={len(self.given)}, suspicious={some}, expected_wrong={self.expected_wrong:.4g}, "
+            f"by_chance={self.by_chance:.4g}, order=[{first}{', ' if first else ''}...])"
+        )
+
     def frame(self, most: int | None = None) -> pa.Table:
         """The rows as a table, the most suspicious first: row, given, suggested, suspicion, surprisal, margin,
         rank_in_class.

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.models.calibration import what_columns_are
 from softreg.probability import (
     Interval,
     accuracy,
@@ -98,6 +99,11 @@ class Audit:
     groups: NDArray[np.generic] | None = None
     weights: Floats | None = None
 
+    def __repr__(self) -> str:
+        """The numbers of rows and classes, and the main figures."""
+        figures = f"log_loss={self.log_loss:.4g}, accuracy={self.accuracy:.4g}, brier={self.brier:.4g}"
+        return f"Audit(rows={self.rows}, classes={len(self.classes)}, {figures}, skill={self.skill:.4g})"
+
     @property
     def effective_rows(self) -> float:
         """Kish's effective number of rows, `(sum w)^2 / sum w^2`: all rows, where they have no weights."""
@@ -136,7 +142,7 @@ class Audit:
 def audit(
     P: ArrayLike,
     codes: ArrayLike,
-    classes: Sequence[object] | NDArray[np.generic],
+    classes: Sequence[object] | NDArray[np.generic] | None = None,
     *,
     class_rates: ArrayLike | None = None,
     groups: ArrayLike | None = None,
@@ -157,7 +163,8 @@ def audit(
     rows as the weights are worth; the test of calibration, confusion and reliability count each row once.
 
     `P` (n, q) holds distributions; `codes` (n,) holds the place of the given label in `classes` (q,), or the labels
-    themselves; integers that could be either and would mean different classes are refused. `shown` is how many
+    themselves; integers that could be either and would mean different classes are refused. Without `classes`, the
+    columns of `P` are the labels that occur, in sorted order, and each must occur. `shown` is how many
     least and most surprising rows are named and `bins` how many intervals of probability the reliability curves
     have. A probability of 0 for a given label makes log_loss inf and skill -inf. Where only one class occurs there
     is nothing to explain, and skill is 0 for a model that is sure of it, -inf otherwise. Raises `ValueError` for no
@@ -170,7 +177,10 @@ def audit(
     Source: Good, "Rational decisions" (1952), for the log loss; Cover and Thomas, "Elements of Information
     Theory", for the share of entropy explained.
     """
-    P, codes, names = check_probabilities(P), codes_among(codes, classes), tuple(str(label) for label in classes)
+    P = check_probabilities(P)
+    if classes is None:
+        classes = what_columns_are(codes, None, P.shape[-1]).labels
+    codes, names = codes_among(codes, classes), tuple(str(label) for label in classes)
     codes, (n, q) = _checked_codes(P, codes, names), P.shape
     w = None if sample_weight is None else unit_weights(sample_weight, (n,))
     held_out_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()

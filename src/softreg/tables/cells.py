@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +98,8 @@ def _cells(column: pa.ChunkedArray) -> Cells | None:
         return Numbers(arrow_seconds(column))
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
         known = column.drop_null()
-        return Dates(str(pc.cast(known[:1], pa.string())[0]) if len(known) else "", arrow_seconds(column))
+        first = str(pc.cast(known[:1], pa.string())[0]) if len(known) else ""
+        return Dates(re.sub(r"\.0+(?!\d)", "", first), arrow_seconds(column))
     if pa.types.is_null(kind):
         return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):

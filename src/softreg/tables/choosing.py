@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.path import make_path
 from softreg.models.scoring import find_scorer
-from softreg.tables.errors import TableError, TableWarning, plural
+from softreg.tables.errors import TableError, give_warnings, plural
 from softreg.tables.time_split import time_folds
 
 Folder = str | os.PathLike[str] | None
@@ -187,11 +187,11 @@ def _best(
     """
     counts = np.sort(np.unique(y, return_counts=True)[1])
     if len(counts) < 2 or counts[-2] < 2:
-        warnings.warn(
-            f"of the {len(y):,} rows to train on, fewer than two classes have two rows: too few to choose a strength "
-            f"by holding rows out, so it is {STRENGTH:g}",
-            TableWarning,
-            stacklevel=5,
+        give_warnings(
+            [
+                f"of the {len(y):,} rows to train on, fewer than two classes have two rows: too few to choose a "
+                f"strength by holding rows out, so it is {STRENGTH:g}"
+            ]
         )
         return STRENGTH, None
     splits = choice.splits(y, settings["random_state"])

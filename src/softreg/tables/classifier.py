@@ -19,8 +19,8 @@ from softreg.tables.choosing import Choice, NumericForm, fit_model
 from softreg.tables.classifier_state import REGRESSION, classifier_state, restored
 from softreg.tables.column_lists import left_out
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import Names, TableError, column_name, column_names
-from softreg.tables.estimator import TableEstimator, warn
+from softreg.tables.errors import Names, TableError, column_name, column_names, give_warnings
+from softreg.tables.estimator import TableEstimator
 from softreg.tables.grouping import group_codes
 from softreg.tables.kinds import ASKED, Kind, asked_kinds
 from softreg.tables.label_rows import LabelRules
@@ -251,7 +251,7 @@ class TableClassifier(TableEstimator):
         types: Any,
         dtype: np.dtype[Any] | None = None,
     ) -> TableClassifier:
-        warn(schema.warnings)  # where warnings are errors, nothing is set
+        give_warnings(schema.warnings)  # where warnings are errors, nothing is set
         kind = label_types.field_label_type(types.field(schema.target), model.classes_.tolist())
         if self.rare_.pool in model.classes_:
             kind = label_types.TEXT  # whatever the type of the others, the name of the merged classes is text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ import pyarrow.csv as pa_csv
 from softreg.tables.arrays import flags
 from softreg.tables.csv_lines import CsvLines
 from softreg.tables.decoding import NO_CHARACTER, ArrowSource, DecodedStream
-from softreg.tables.errors import LONGEST_SHOWN, TableError, TableNote, shown
+from softreg.tables.errors import LONGEST_SHOWN, TableError, give_notes, shown
 from softreg.tables.mixed_encoding import find_encoding
 from softreg.tables.read_options import ReadOptions
 from softreg.tables.typed_text import untyped
@@ -196,7 +195,7 @@ class Delimited(CsvLines):
     def _warn(self, note: str) -> None:
         """Say a choice that is made only when the rows are read."""
         self.notes.append(note)
-        warnings.warn(f"{self.where!r}: {note}", TableNote, stacklevel=3)
+        give_notes([f"{self.where!r}: {note}"])
 
 
 def parse_delimited(raw: bytes, where: str, *, tabs: bool = False, header: bool | None = None) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -48,12 +49,33 @@ class TableNote(TableWarning):
 
 
 def give_notes(notes: Iterable[str]) -> None:
-    """Give each sentence as a `TableNote` at the first line outside softreg that led to it."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "softreg":
-        frame, level = frame.f_back, level + 1
-    for note in notes:
-        warnings.warn(note, TableNote, stacklevel=level)
+    """Give each sentence as a `TableNote` at the line of the caller outside softreg, as `give_warnings` does."""
+    give_warnings(notes, TableNote)
+
+
+_PASSED = ("softreg", "sklearn", "joblib")  # packages whose lines a warning does not point at
+_MANY_FITS = ("sklearn.model_selection", "joblib")
+_VARIES = re.compile(r"('[^']*')|, such as .*|\(.*?\)|\d[\d,.]*|\bholds?\b|; (?:the model|such rows) .*")
+_given: set[tuple[str, int, str]] = set()  # file, line and kind of the warnings of searches and cross-validations
+
+
+def give_warnings(messages: Iterable[str], category: type[TableWarning] = TableWarning) -> None:
+    """Give each message as a warning at the line that called softreg, or scikit-learn with an estimator of softreg.
+
+    Cross-validation and searches of scikit-learn fit and predict many times. Messages that differ in numbers, examples
+    and reasons only are given once for each line that calls them.
+    """
+    frame, level, many = sys._getframe(1), 2, False
+    while frame.f_back is not None and (name := str(frame.f_globals.get("__name__", ""))).split(".")[0] in _PASSED:
+        frame, level, many = frame.f_back, level + 1, many or name.startswith(_MANY_FITS)
+    for message in messages:
+        kind = _VARIES.sub(lambda found: found[1] or "", message)
+        key = (frame.f_code.co_filename, frame.f_lineno, kind)
+        if many and key in _given:
+            continue
+        warnings.warn(message, category, stacklevel=level)
+        if many:  # after the warning, which may be an error
+            _given.add(key)
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +17,7 @@ from softreg.tables import label_types
 from softreg.tables.array_input import is_array
 from softreg.tables.changes import encoded_changes
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, TableWarning, listed
+from softreg.tables.errors import TableError, give_warnings, listed
 from softreg.tables.label_rows import NO_RARE, UNLABELLED, RareClasses, pooled_labels
 from softreg.tables.reader import as_table
 from softreg.tables.rows import row_numbers
@@ -120,10 +117,10 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
         table = self._table(data)
-        warn(self.schema_.match(table))
+        give_warnings(self.schema_.match(table))
         unseen = UnseenLevels()
         X = self.encoder_.encode(table, unseen=unseen)
-        warn(unseen.messages())
+        give_warnings(unseen.messages())
         return X
 
     def describe(self) -> list[tuple[str, str, str]]:
@@ -223,7 +220,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         if names != table.column_names:
             said = "X does not have valid feature names, but the model was fitted with names; columns are taken in the"
-            warn([f"{said} order of training: {listed(names)}"])
+            give_warnings([f"{said} order of training: {listed(names)}"])
         return table.rename_columns(names)
 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
@@ -237,12 +234,3 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop("feature_names_in_", None)
         self.feature_names_out_ = self.encoder_.feature_names_out
         model._column_names = np.array(self.feature_names_out_, dtype=object)
-
-
-def warn(messages: Sequence[str]) -> None:
-    """Give each message as a `TableWarning` at the first line outside softreg that led to it."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "softreg":
-        frame, level = frame.f_back, level + 1
-    for message in messages:
-        warnings.warn(message, TableWarning, stacklevel=level)

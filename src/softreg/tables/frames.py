@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from softreg.tables.arrowtypes import plain_table
 from softreg.tables.dates import several_zones
-from softreg.tables.errors import TableError, TableWarning, shown
+from softreg.tables.errors import TableError, give_warnings, shown
 from softreg.tables.names import check_names
 
 _SEEN = 4
@@ -37,8 +36,8 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
         raise
     except TypeError:
         raise TableError(
-            "Expected the path of a CSV, TSV or Parquet file, a pyarrow table, a data frame (pandas, polars) or a "
-            f"two-dimensional array, but got {type(data).__name__}."
+            "Expected the path of a file (CSV, Parquet, Excel and others), a pyarrow table, a data frame (pandas, "
+            f"polars) or a two-dimensional array, but got {type(data).__name__}."
         ) from None
     eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     names = [str(name) for name in eager.columns]
@@ -136,7 +135,7 @@ def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -
     if len(zones) < 2:
         return array
     if used:
-        warnings.warn(several_zones(name, list(zones)), TableWarning, stacklevel=2)
+        give_warnings([several_zones(name, list(zones))])
     naive = [value.replace(tzinfo=None) if getattr(value, "tzinfo", None) is not None else value for value in series]
     return pa.Array.from_pandas(type(series)(naive, dtype=object))
 

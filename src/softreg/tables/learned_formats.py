@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from softreg.tables.arrays import numbers as number_array
 from softreg.tables.arrowtypes import is_text
 from softreg.tables.cells import decoded
 from softreg.tables.column_formats import ColumnFormat
-from softreg.tables.errors import TableError, TableWarning, listed, plural, shown
+from softreg.tables.errors import TableError, give_warnings, listed, plural, shown
 from softreg.tables.where import Where
 
 RARE = 0.01
@@ -75,12 +74,12 @@ class FormatReader:
         if rows > RARE * self.rows:
             raise self.error
         name = shown(self.name)
-        warnings.warn(
-            f"column {name} holds numbers, but {plural(rows, 'row')} beyond the sample that judges columns, the "
-            f"first of them {self.first}, have {listed(self.invalid, 3)}, read as missing; correct it, or take "
-            f"the column for words: --category {name} (category=[{name}] in Python)",
-            TableWarning,
-            stacklevel=4,
+        give_warnings(
+            [
+                f"column {name} holds numbers, but {plural(rows, 'row')} beyond the sample that judges columns, the "
+                f"first of them {self.first}, have {listed(self.invalid, 3)}, read as missing; correct it, or take "
+                f"the column for words: --category {name} (category=[{name}] in Python)"
+            ]
         )
         spelled = (text.strip() for text in self.invalid)
         return replace(self.format, invalid=tuple(dict.fromkeys((*self.format.invalid, *spelled))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.tables.arrowtypes import plain_table, together
 from softreg.tables.damage import check_buffers
-from softreg.tables.errors import TableError, TableNote, listed, shown
+from softreg.tables.errors import TableError, give_notes, listed, shown
 from softreg.tables.file_formats import PARQUET_ENDINGS
 from softreg.tables.missing_values import with_missing
 from softreg.tables.names import check_names
@@ -50,6 +49,10 @@ class OpenTable:
     """What is wrong with columns of which no type holds the values of all files; they are of type null."""
     options: ReadOptions = field(default_factory=ReadOptions)
     """How the files are read."""
+
+    def __repr__(self) -> str:
+        files = f"{len(self.readers)} files, " if len(self.readers) > 1 else f"{self.readers[0].part.where!r}, "
+        return f"OpenTable({files}{len(self.names):,} columns: {listed(self.names, 6)})"
 
     @property
     def notes(self) -> list[str]:
@@ -262,8 +265,7 @@ def _with_hints(table: pa.Table, options: ReadOptions) -> pa.Table:
 
 def warn_of_notes(table: OpenTable) -> None:
     """Give each choice that was made in reading a table as a `TableNote`."""
-    for note in table.notes:
-        warnings.warn(note, TableNote, stacklevel=3)
+    give_notes(table.notes)
 
 
 def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:

@@ -16,7 +16,7 @@ from softreg.models.fitted import SeparationError
 from softreg.optimize import Status
 from softreg.tables.design import Design, encoded_design, without_aliased
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import Names, TableError, TableWarning, column_names, listed, no_such_column, shown
+from softreg.tables.errors import Names, TableError, column_names, give_warnings, listed, no_such_column, shown
 from softreg.tables.formula import Formula, parse_formula
 from softreg.tables.formula_design import formula_design
 from softreg.tables.grouping import group_codes
@@ -274,7 +274,7 @@ def _fitted(
             f"the classes are separated ({error.by}), so that the likelihood has no maximum at finite coefficients: "
             "estimates are Firth's bias-reduced ones; --penalty none (penalty=None in Python) refuses such a table"
         )
-        warnings.warn(note[:1].upper() + note[1:] + ".", TableWarning, stacklevel=4)
+        give_warnings([note[:1].upper() + note[1:] + "."])
         return found, (note,)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from softreg.models.weights import sample_weights
 from softreg.tables.choose_forms import learn_encoder
 from softreg.tables.choosing import Choice, choose_strength, fit_at
 from softreg.tables.encoder import Encoder
-from softreg.tables.errors import TableError, TableWarning, give_notes
+from softreg.tables.errors import TableError, give_notes, give_warnings
 from softreg.tables.kinds import Kind
 from softreg.tables.label_rows import STANDARD, LabelRules
 from softreg.tables.reader import OpenTable, open_table, warn_of_notes
@@ -181,10 +180,10 @@ def _chosen(
     y = y if rows is None else y[rows]
     weight = found.row_weights(found.sample, found.numbers if rows is None else found.numbers[rows], rows)
     if count < found.training:
-        warnings.warn(
-            f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
-            "for all of them",
-            TableWarning,
-            stacklevel=4,
+        give_warnings(
+            [
+                f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
+                "for all of them"
+            ]
         )
     return choose_strength(settings, X, y, names, choice, weight)

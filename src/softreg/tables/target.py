@@ -96,7 +96,10 @@ def _check_labels_usable(
         return
     rows = np.flatnonzero(blank if blank.any() else cut) + 1
     what = "no label"
-    way = 'Give each row its label, or remove rows without one; train leaves them out with missing_target="drop".'
+    way = (
+        "Give each row its label, or remove these rows; where the labels are a column of the table to train on, "
+        'missing_target="drop" (--missing-target drop) leaves them out.'
+    )
     if not blank.any():
         what = f"the label {shown(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
         way = "Arrays of text drop that character, and labels would be merged: remove it, or these rows."

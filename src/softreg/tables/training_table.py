@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from softreg.models.weights import sample_weights
 from softreg.spelling import Known, coded, spelled
 from softreg.tables.array_input import label_column
-from softreg.tables.errors import TableError, TableWarning, give_notes, listed, shown
+from softreg.tables.errors import TableError, give_notes, give_warnings, listed, shown
 from softreg.tables.label_rows import LabelledRows, LabelRules, labelled_rows, unlabelled_note
 from softreg.tables.label_types import TEXT, label_type
 from softreg.tables.reader import OpenTable, as_table
@@ -142,7 +141,7 @@ def with_labels(table: pa.Table, y: Any, target: str | None) -> tuple[pa.Table, 
             name = _free(NAME, table.column_names)
         elif name in table.column_names:
             said = f"X has the column {shown(name)}, whose values are the labels y: it is the target and no feature."
-            warnings.warn(said, TableWarning, stacklevel=4)
+            give_warnings([said])
     if name in table.column_names:
         place = table.column_names.index(name)
         return table.set_column(place, pa.field(name, column.type), column), name, dtype
