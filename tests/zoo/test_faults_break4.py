@@ -254,6 +254,15 @@ def test_fault_a_flood_of_columns_out_of_range() -> None:
     assert "35 further columns" in str(caught[-1].message)
 
 
+def test_fault_a_flood_of_columns_with_unseen_levels() -> None:
+    frame = pd.DataFrame({f"v{j}": ["u", "w", "z"] * 20 for j in range(30)})
+    model = TableClassifier("y", strength=0.1).fit(frame.assign(y=list("ab") * 30))
+    with pytest.warns(softreg.tables.TableWarning) as caught:
+        model.predict_proba(frame.replace("u", "new"))
+    assert len(caught) == 21
+    assert "10 further columns" in str(caught[-1].message)
+
+
 def test_fault_lists_with_commas_in_statistics(tmp_path: Path) -> None:
     lines = [f"{i % 7},{i % 5},{i % 3},{label(i)}" for i in range(90)]
     (tmp_path / "d.csv").write_text("\n".join(['a,b,"c,d",y', *lines]) + "\n")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from softreg.tables.errors import listed, plural, shown
 
+MOST_UNSEEN = 20
+"""Columns with unseen levels that have a sentence of their own; further ones are counted in one."""
 MOST = 5
 """Columns of numbers with a sentence of their own; further ones are counted in one."""
 EXAMPLES = 3
@@ -91,7 +93,14 @@ class UnseenLevels:
 
     def messages(self) -> list[str]:
         """One sentence a column: how many rows, which share, examples, and the feature that they get."""
-        return [*(self._message(column) for column in self.columns.values()), *self.outside_messages()]
+        found = list(self.columns.values())
+        messages = [self._message(column) for column in found[:MOST_UNSEEN]]
+        if others := list(dict.fromkeys(column.name for column in found[MOST_UNSEEN:])):
+            have = "has" if len(others) == 1 else "have"
+            messages.append(
+                f"{plural(len(others), 'further column')}, {listed(others)}, {have} values not seen in training"
+            )
+        return [*messages, *self.outside_messages()]
 
     def outside_messages(self) -> list[str]:
         """Those of the columns of numbers.

@@ -16,6 +16,8 @@ from softreg.tables.where import Where
 Floats = NDArray[np.float64]
 ZEROS, ONES = ("0", "0.0"), ("1", "1.0")
 """Numbers that stand for false and true in a column of booleans."""
+TRUTH_WORDS = (BOOLEAN_WORDS[0], BOOLEAN_WORDS[2])
+"""The words of columns in which they do."""
 
 
 def levels_of(name: str, column: pa.ChunkedArray) -> Levels:
@@ -103,13 +105,18 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
     """0.0 for false, 1.0 for true, nan for missing, -1.0 for anything else, and the words that were read."""
     cells = read_column(column, name)
     expected = f"{words[1]} or {words[0]}"
+    truth = words in TRUTH_WORDS
     if isinstance(cells, Numbers):
+        if not truth:
+            raise retyped(name, expected, f"numbers (type {column.type})")
         cells = levels_in(column, "number")
     if isinstance(cells, Dates):
         raise retyped(name, expected, f"dates ({cells.first})")
     if isinstance(cells, Lists):
         raise retyped(name, expected, f"lists (type {column.type})")
-    false, true = {words[0], BOOLEAN_WORDS[0][0], *ZEROS}, {words[1], BOOLEAN_WORDS[0][1], *ONES}
+    false, true = {words[0], BOOLEAN_WORDS[0][0]}, {words[1], BOOLEAN_WORDS[0][1]}
+    if truth:
+        false, true = false | set(ZEROS), true | set(ONES)
     folded = [str(level).strip().casefold() for level in cells.levels.to_pylist()]
     values = np.array([1.0 if w in true else 0.0 if w in false else -1.0 for w in folded] + [np.nan])
     found: Floats = values[cells.codes]
@@ -119,7 +126,8 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
 def booleans_of(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: Where) -> Floats:
     """0.0 for false, 1.0 for true, nan for missing; `TableError` with row and value for anything else.
 
-    The words of training count, in any case, and so do true and false, and 1 and 0.
+    The words of training count, in any case, and so do true and false, and 1 and 0 where those words were true and
+    false or t and f.
 
     Example:
         >>> booleans_of("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), Where())

@@ -47,7 +47,7 @@ def encoder_of_weighted(encoder: Encoder, batches: Iterable[Weighted]) -> Encode
 
     Example:
         >>> from softreg.tables import learn_schema
-        >>> table = pa.table({"age": ["1,000", "3,000.5"] * 9, "buys": ["y", "n"] * 9})
+        >>> table = pa.table({"pay": [1000.0, 3000.5] * 9, "buys": ["y", "n"] * 9})
         >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
         >>> halves = [(table.slice(0, 9), None, np.ones(9)), (table.slice(9), None, np.ones(9))]
         >>> encoder_of_weighted(encoder, halves).codes[0].mean
