@@ -232,7 +232,9 @@ def test_bad_rows_of_an_array_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [CSV.encode(), gzip.compress(CSV.encode()), json.dumps([{"code": "007", "colour": "red"}]).encode()]
+    "raw",
+    [CSV.encode(), gzip.compress(CSV.encode(), mtime=0), json.dumps([{"code": "007", "colour": "red"}]).encode()],
+    ids=["csv", "gzip", "json"],
 )
 def test_fault_f13_standard_input(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
