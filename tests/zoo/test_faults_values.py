@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,30 @@ from softreg.tables import Encoder, Kind, Schema, TableError, learn_schema, open
 from softreg.tables.infer_numbers import infer_numbers
 from softreg.tables.judging import judge
 from softreg.tables.missing_values import MISSING_SPELLINGS
+from softreg.tables.typed_text import untyped
 
 N = 120
 VALUES = np.random.default_rng(0).normal(1500, 900, N).round(2)
 LABELS = np.where(VALUES > 1500, "high", "low").tolist()
 
 
+def file_table(columns: Mapping[str, Any]) -> pa.Table:
+    """A table whose text has no type, as that of a file of text."""
+    table = pa.table(columns)
+    fields = [untyped(field) if pa.types.is_string(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields))
+
+
 def schema_of(columns: dict[str, Sequence[Any]], **options: Any) -> Schema:
     """The schema of columns and a target `y`."""
     n = len(next(iter(columns.values())))
-    return learn_schema(pa.table({**columns, "y": (["a", "b"] * n)[:n]}), "y", **options)
+    return learn_schema(file_table({**columns, "y": (["a", "b"] * n)[:n]}), "y", **options)
 
 
 def encoded(columns: dict[str, Sequence[Any]]) -> np.ndarray[Any, Any]:
     """X of the columns, whose numbers are in their units."""
     schema = schema_of(columns)
-    table = pa.table({**columns})
+    table = file_table({**columns})
     encoder = Encoder.learn(schema, table).in_units()
     code: Any = encoder.codes[0]
     return np.asarray(encoder.encode(table))[:, 0] * code.scale + code.mean
@@ -74,7 +82,7 @@ def test_fault_f13_missing_in_dates_and_never_in_words() -> None:
     assert [column.kind for column in schema.features] == [Kind.DATE, Kind.CATEGORY]
     assert schema.features[1].levels == ("?", "NA", "north", "south")
     assert "'when' ('?' in 1 row)" in schema.warnings[-1]
-    table = pa.table({"x": ["1", "2"] * 60, "y": ["?", "NA"] * 60})
+    table = file_table({"x": ["1", "2"] * 60, "y": ["?", "NA"] * 60})
     assert TableClassifier("y", strength=1e-2).fit(table).classes_.tolist() == ["?", "NA"]
 
 
@@ -86,7 +94,7 @@ def test_fault_f13_prediction_reads_the_same_spellings_and_counts_new_ones(tmp_p
         model.save(tmp_path / "m.softreg")
         loaded = softreg.load(tmp_path / "m.softreg")
         assert (loaded.predict_proba(path) == model.predict_proba(path)).all()
-        P, said = heard(loaded.predict_proba, pa.table({"x": ["?", "#DIV/0!", "", None]}))
+        P, said = heard(loaded.predict_proba, file_table({"x": ["?", "#DIV/0!", "", None]}))
         assert (P[0] == P).all()
         assert said == [
             "column 'x': 1 of 4 rows (25%) holds a spelling of a missing value not seen in training, such as "
@@ -103,7 +111,7 @@ def test_fault_f13_na_is_missing_in_every_column(tmp_path: Path) -> None:
     model = TableClassifier("y", strength=1e-3).fit(table)
     assert model.schema_.columns[1].levels == ("north", "south")
     P = model.predict_proba(path)  # the model knows the spellings
-    assert np.abs(P[0] - model.predict_proba(pa.table({"x": [None], "word": [None]}))[0]).max() < 1e-15
+    assert np.abs(P[0] - model.predict_proba(file_table({"x": [None], "word": [None]}))[0]).max() < 1e-15
     low = TableClassifier("y", strength=1e-3).fit(open_table(path, na=("-9", "none of it")), memory="low")
     assert low.encoder_ == model.encoder_
     typed = read_table_of({"x": [1, -9], "z": [1.5, -9.0], "d": pa.array(["-9", "b"]).dictionary_encode()})
@@ -114,7 +122,7 @@ def read_table_of(columns: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a table in memory, in which -9 is missing."""
     from softreg.tables import as_table
 
-    return as_table(pa.table(columns), na=("-9",)).to_pylist()
+    return as_table(file_table(columns), na=("-9",)).to_pylist()
 
 
 # Formats of numbers
@@ -168,11 +176,11 @@ def test_fault_f13_numbers_of_every_format(name: str, hundredths: list[int]) -> 
 @pytest.mark.parametrize("name", FORMATS)
 def test_fault_f13_formats_train_the_same_model(name: str, tmp_path: Path) -> None:
     path = written(tmp_path, [FORMATS[name](v) for v in VALUES])
-    plain = TableClassifier("y", strength=1e-3, tol=1e-12).fit(pa.table({"x": VALUES, "y": LABELS}))
+    plain = TableClassifier("y", strength=1e-3, tol=1e-12).fit(file_table({"x": VALUES, "y": LABELS}))
     for memory in ("auto", "low"):
         model = heard(TableClassifier("y", strength=1e-3, tol=1e-12).fit, path, memory=memory)[0]
-        assert np.abs(model.predict_proba(path) - plain.predict_proba(pa.table({"x": VALUES}))).max() < 1e-9
-        assert np.abs(model.predict_proba(pa.table({"x": VALUES})) - model.predict_proba(path)).max() < 1e-9
+        assert np.abs(model.predict_proba(path) - plain.predict_proba(file_table({"x": VALUES}))).max() < 1e-9
+        assert np.abs(model.predict_proba(file_table({"x": VALUES})) - model.predict_proba(path)).max() < 1e-9
         other = next(iter(open_table(path).batches()))
         assert np.abs(model.encoder_.encode(other) - model.encode(path)).max() == 0
 
@@ -243,33 +251,33 @@ def test_fault_f13_an_unclear_comma_is_decided_by_the_file(tmp_path: Path) -> No
 
 def test_fault_f13_another_format_at_prediction_is_never_a_factor_of_1000(tmp_path: Path) -> None:
     def trained(values: Sequence[str]) -> TableClassifier:
-        return heard(TableClassifier("y", strength=1e-3).fit, pa.table({"x": values, "y": LABELS}))[0]
+        return heard(TableClassifier("y", strength=1e-3).fit, file_table({"x": values, "y": LABELS}))[0]
 
     plain, comma = trained([f"{v:.2f}" for v in VALUES]), trained([f"{v:.2f}".replace(".", ",") for v in VALUES])
     thousands = trained([f"{int(v):,}" for v in VALUES])
-    expected = plain.predict_proba(pa.table({"x": [1234.5]}))
+    expected = plain.predict_proba(file_table({"x": [1234.5]}))
     for model in (plain, comma):
         for text in ("1234.5", "1234,5", "1,234.5", "1.234,5", "1 234,50", "€ 1234.5"):
-            assert np.abs(heard(model.predict_proba, pa.table({"x": [text]}))[0] - expected).max() < 1e-9, text
+            assert np.abs(heard(model.predict_proba, file_table({"x": [text]}))[0] - expected).max() < 1e-9, text
     for model, text in ((plain, "1,234"), (comma, "1.234"), (thousands, "1.234")):
         with pytest.raises(TableError, match=rf"row 2 has '{text}', which may be (1234|1.234) or .* --decimal \."):
-            model.predict_proba(pa.table({"x": ["5", text]}))
+            model.predict_proba(file_table({"x": ["5", text]}))
     german = written(tmp_path, ["1.234", *map(str, range(N - 1))])
     assert (thousands.predict_proba(read_table(german, decimal=","))[0] == plain_thousands(thousands)).all()
     with pytest.raises(TableError, match="row 1 has '5%', with a percent sign that training did not have"):
-        plain.predict_proba(pa.table({"x": ["5%"]}))
-    mixed = pa.table({"x": ["1.234", "5,25"]})  # the comma of the second makes the point of the first doubtful
+        plain.predict_proba(file_table({"x": ["5%"]}))
+    mixed = file_table({"x": ["1.234", "5,25"]})  # the comma of the second makes the point of the first doubtful
     with pytest.raises(TableError, match=r"row 1 has '1.234', which may be"):
         plain.predict_proba(mixed)
 
 
 def plain_thousands(model: TableClassifier) -> Any:
-    return model.predict_proba(pa.table({"x": [1234]}))[0]
+    return model.predict_proba(file_table({"x": [1234]}))[0]
 
 
 def test_fault_f13_a_percent_sign_that_is_missing_is_said() -> None:
-    model = heard(TableClassifier("y", strength=1e-3).fit, pa.table({"x": [f"{v}%" for v in VALUES], "y": LABELS}))[0]
-    said = heard(model.predict_proba, pa.table({"x": ["12.5", "0", "12.5%"]}))[1]
+    model = heard(TableClassifier("y", strength=1e-3).fit, file_table({"x": [f"{v}%" for v in VALUES], "y": LABELS}))[0]
+    said = heard(model.predict_proba, file_table({"x": ["12.5", "0", "12.5%"]}))[1]
     assert said == [
         "column 'x': 1 of 3 rows (33.3%) holds a number in a format not seen in training, such as '12.5'; "
         "the first of them is read as 12.5"

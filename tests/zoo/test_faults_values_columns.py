@@ -16,7 +16,7 @@ from softreg.cli import main
 from softreg.tables import Encoder, Kind, TableError, learn_schema, without_bad_rows
 from softreg.tables.errors import TableWarning
 
-from .test_faults_values import N, schema_of
+from .test_faults_values import N, file_table, schema_of
 
 
 def test_fault_f13_one_odd_zip_code_makes_a_category_and_is_named() -> None:
@@ -32,7 +32,7 @@ def test_fault_f13_one_odd_zip_code_makes_a_category_and_is_named() -> None:
 def test_fault_f13_a_typo_among_numbers_is_missing_and_named(tmp_path: Path) -> None:
     values = [f"{v:.2f}" for v in np.random.default_rng(0).normal(size=5000)]
     values[4000] = "12o"
-    table = pa.table({"x": values, "y": ["a", "b"] * 2500})
+    table = file_table({"x": values, "y": ["a", "b"] * 2500})
     schema = learn_schema(table, "y")
     assert schema.features[0].missing == 1
     assert "row 4,001 has '12o', which is read as missing" in schema.warnings[0]
@@ -46,28 +46,28 @@ def test_fault_f13_a_typo_among_numbers_is_missing_and_named(tmp_path: Path) -> 
 
 
 def test_fault_f13_an_invalid_number_at_prediction_names_the_way_on() -> None:
-    model = TableClassifier("y", strength=1e-2).fit(pa.table({"x": ["1", "2"] * 30, "y": ["a", "b"] * 30}))
+    model = TableClassifier("y", strength=1e-2).fit(file_table({"x": ["1", "2"] * 30, "y": ["a", "b"] * 30}))
     with pytest.raises(TableError, match=r"row 2 has '12o'.* --na '12o'"):
-        model.predict_proba(pa.table({"x": ["1", "12o"]}))
+        model.predict_proba(file_table({"x": ["1", "12o"]}))
 
 
 def test_fault_f13_typos_beyond_the_sample_are_missing_and_named() -> None:
     values = [str(i / 7) for i in range(3000)]
-    schema = learn_schema(pa.table({"x": values, "y": ["a", "b"] * 1500}), "y")
-    later = pa.table({"x": [*values[:500], "12o", *values[501:]], "y": ["a", "b"] * 1500})
+    schema = learn_schema(file_table({"x": values, "y": ["a", "b"] * 1500}), "y")
+    later = file_table({"x": [*values[:500], "12o", *values[501:]], "y": ["a", "b"] * 1500})
     with pytest.warns(TableWarning, match="the first of them row 501, have '12o', read as missing"):
         encoder = Encoder.learn(schema, later.to_batches(max_chunksize=100))
     assert encoder.formats["x"].invalid == ("12o",)
     assert np.isfinite(encoder.encode(later)).all()
-    many = pa.table({"x": [*values[:2900], *["late"] * 100], "y": ["a", "b"] * 1500})
+    many = file_table({"x": [*values[:2900], *["late"] * 100], "y": ["a", "b"] * 1500})
     with pytest.raises(TableError, match=r"row 2,901 has 'late'.* --na 'late'"):
         Encoder.learn(schema, many.to_batches(max_chunksize=100))
 
 
 def test_fault_f13_a_model_of_typed_numbers_reads_text() -> None:
-    model = TableClassifier("y", strength=1e-2).fit(pa.table({"x": [1.0, 2.0] * 30, "y": ["a", "b"] * 30}))
-    asked = pa.table({"x": ["1.5", "?", "NULL", ""]})
-    expected = model.predict_proba(pa.table({"x": [1.5, None, None, None]}))
+    model = TableClassifier("y", strength=1e-2).fit(file_table({"x": [1.0, 2.0] * 30, "y": ["a", "b"] * 30}))
+    asked = file_table({"x": ["1.5", "?", "NULL", ""]})
+    expected = model.predict_proba(file_table({"x": [1.5, None, None, None]}))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert (model.predict_proba(asked) == expected).all()
@@ -105,7 +105,7 @@ def test_fault_f13_levels_and_labels_that_differ_in_blanks_or_case_are_pointed_o
     column, _ = schema_of({"x": levels * 30}).columns
     assert len(column.levels) == 4
     assert said in column.notes[0]
-    table = pa.table({"x": [1.0, 2.0, 3.0, 4.5] * 30, "y": levels * 30})
+    table = file_table({"x": [1.0, 2.0, 3.0, 4.5] * 30, "y": levels * 30})
     assert "column 'y' has labels that differ only in blanks, case or Unicode form" in learn_schema(table, "y").notes[0]
     assert not schema_of({"x": ["a", "b", "c", "d"] * 30}).warnings
 

@@ -193,7 +193,8 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
                 "as one table must have the same columns."
             )
     schema, clashes = _common(readers)
-    delimiter = getattr(getattr(readers[0], "behind", None), "delimiter", "")
+    layout = getattr(getattr(readers[0], "behind", None), "layout", None)
+    delimiter = "" if layout is None else layout.delimiter
     schema = TextHints.from_options(options, delimiter).noted(schema)
     return OpenTable(readers, schema.names, schema, clashes=clashes, options=options)
 
