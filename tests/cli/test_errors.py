@@ -37,7 +37,6 @@ def complaint(done: Any) -> str:
         pytest.param(HEADER + ROWS.replace("yes", "no"), ["'buys'", "one class only", "'no'"], id="one class"),
         pytest.param(HEADER + ROWS + "inf,pro,yes\n", ["'age'", "inf", "row 21"], id="infinite number"),
         pytest.param(ROWS, ["reads like data", "--no-header", "column_1 to column_3"], id="no header"),
-        pytest.param(DATES + "2026-02-30,no\n", ["'when'", "row 21", "calendar", "--drop 'when'"], id="dates"),
         pytest.param(
             "age,plan,buys\n" + "".join(f"{i % 7},pro,{i * 1.5}\n" for i in range(40)),
             ["'buys'", "40 different values", "a number to regress on"],

@@ -73,7 +73,7 @@ def test_a_failed_prediction_leaves_no_file(run: Any, trained: Path, tmp_path: P
     done = run("predict", trained, good.parent, "-o", tmp_path / "o.csv", "--bad-rows", "skip")
     assert done.exit_code == 0, done.output
     assert "6 predictions" in done.stderr
-    assert "1 rows hold a value that is not of its column's kind and were left out: 7" in done.stderr
+    assert "1 row holds a value that is not of its column's kind and was left out: 7" in done.stderr
     assert "which would be lost" in run("predict", trained, good, "-o", good).stderr
 
 
@@ -84,8 +84,9 @@ def test_training_skips_bad_rows_and_lists_them(run: Any, table: Path, tmp_path:
     done = run("train", path, "--target", "buys", "--bad-rows", "skip", "--json", "--strength", "1e-3")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["rows"] == 400
-    assert "1 rows could not be read and were left out: row 401 ('1,2')" in done.stderr
-    assert "2 rows hold a value that is not of its column's kind and were left out: 402, 403" in done.stderr
+    assert "1 row could not be read and was left out: row 401 ('1,2')" in done.stderr
+    assert "1 of 402 rows has no label in 'buys' and is left out: row 403." in done.stderr
+    assert "1 row holds a value that is not of its column's kind and was left out: 402" in done.stderr
 
 
 def test_kinds_and_encodings_from_the_command_line(run: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from softreg import TableClassifier
 from softreg.cli import main
-from softreg.tables import Kind, Schema, TableError
+from softreg.tables import Kind, Schema
 from softreg.tables.judging import judge
 
 N = 240
@@ -180,10 +180,11 @@ def test_fault_c1_what_only_looks_like_dates_falls_back_and_says_so(values: list
 
 
 def test_fault_c1_slips_among_dates_are_still_named() -> None:
-    with pytest.raises(TableError, match=r"row 2 has '2020-02-30'.*--category 'c'"):
-        judged(["2020-02-28", "2020-02-30"])
-    with pytest.raises(TableError, match="row 300 has '31/02/2020'"):
-        judged(["13/02/2020", "14/03/2020"] * 149 + ["1/1/2020", "31/02/2020"])
+    (note,) = judged(["2020-02-28", "2020-02-30"]).notes
+    assert "row 2 has '2020-02-30'" in note
+    assert "--category 'c'" in note
+    (note,) = judged(["13/02/2020", "14/03/2020"] * 149 + ["1/1/2020", "31/02/2020"]).notes
+    assert "row 300 has '31/02/2020'" in note
 
 
 def test_fault_c1_zones_of_hours_and_dates_without_marks_are_dates() -> None:

@@ -71,7 +71,7 @@ def test_fault_f13_an_encoding_that_shows_late(tmp_path: Path, skip: str) -> Non
     "raw",
     [
         b"a,b\n1,\xff\xfe\x81\n2,\x81\x8d\x90\n",  # no text
-        b"a,b\n" + "1,é\n".encode() * 20 + b"2,\xe9x\n",  # UTF-8 with a wrong byte
+        b"a,b\n" + "1,é\n".encode() * 5 + b"2,\xe9x\n",  # UTF-8 with a wrong byte in many of few lines
         "a,b\n1,שלום\n2,ישראל\n".encode("cp1255"),  # Hebrew and Cyrillic letters explain the bytes as well
         "a,b\n1,é".encode()[:-1],  # UTF-8 that was cut off
     ],

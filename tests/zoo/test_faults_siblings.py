@@ -56,9 +56,9 @@ def test_a_json_file_without_the_target_is_named(tmp_path):
     other = lines(tmp_path / "b.jsonl", [{"x": i} for i in range(3)])
     files = [tmp_path / "a.jsonl", other]
     with pytest.raises(TableError, match=r"no label in 3 rows, and no line of '.*b\.jsonl' has one: 11, 12, 13"):
-        TableClassifier("y").fit(files)
+        TableClassifier("y", missing_target="error").fit(files)
     with pytest.raises(TableError, match=r"no label in row 1 of '.*b\.jsonl'"):
-        TableClassifier("y").fit(files, memory="low")
+        TableClassifier("y", missing_target="error").fit(files, memory="low")
 
 
 def test_files_of_csv_must_still_have_the_same_columns(tmp_path):

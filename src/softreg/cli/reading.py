@@ -47,7 +47,12 @@ def read_to_fit(
     everything = np.arange(table.num_rows)
     if options.bad_rows != "skip":
         return table, everything + 1
-    lost = coded_labels(table, target, missing="drop")[1] < 0
+    try:
+        lost = coded_labels(table, target, missing="drop")[1] < 0
+    except TableError as error:
+        if error.rows is None:
+            raise
+        lost = np.zeros(table.num_rows, dtype=bool)  # these rows are found among those that cannot be used
     numbers = source.input_rows(everything)
     if lost.any() and not lost.all():
         _tell_unlabelled(numbers, lost, target, missing)

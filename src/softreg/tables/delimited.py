@@ -184,7 +184,7 @@ class Delimited(CsvLines):
         if self.options.encoding is not None or self.encoding != "utf-8" or self.raw is None:
             return False
         with self.reading():
-            found = find_encoding(self.raw)
+            found = find_encoding(self.raw, skip=self.options.bad_rows == "skip")
         if found is None:
             return False
         self.encoding, raw = found[0], self.raw

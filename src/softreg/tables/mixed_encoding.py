@@ -17,13 +17,14 @@ CHUNK = 1 << 22
 """Bytes that are read at a time."""
 
 
-def find_encoding(opened: Callable[[], Any]) -> tuple[str, str] | None:
+def find_encoding(opened: Callable[[], Any], *, skip: bool = False) -> tuple[str, str] | None:
     """The encoding of a text that is not UTF-8 as a whole, and a note on it; None where the evidence does not decide.
 
-    `opened` gives the bytes of the text from the beginning.
+    `opened` gives the bytes of the text from the beginning. With `skip`, lines that are not UTF-8 among others that are
+    stay bytes that cannot be read, and are left out.
     """
     lines = telling_lines(opened())
-    return detected(lines) or mixed_encoding(lines, opened)
+    return detected(lines) or (None if skip else mixed_encoding(lines, opened))
 
 
 def mixed_encoding(lines: list[bytes], opened: Callable[[], Any]) -> tuple[str, str] | None:

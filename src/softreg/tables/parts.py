@@ -68,7 +68,7 @@ def open_part(part: Part, options: ReadOptions) -> PartReader:
     return TextPart(part, options)
 
 
-def text_encoding(part: Part, asked: str | None) -> tuple[str, list[str]]:
+def text_encoding(part: Part, asked: str | None, *, skip: bool = False) -> tuple[str, list[str]]:
     """The encoding of a text file, and notes on it; raises `TableError` where the file is no text.
 
     It is found by the first bytes, and where these are not UTF-8, by the characters of the lines that are not ASCII.
@@ -80,7 +80,7 @@ def text_encoding(part: Part, asked: str | None) -> tuple[str, list[str]]:
         raise TableError(f"{part.where!r}: {error}") from None
     check_text(part, head, wide=encoding.startswith(("utf-16", "utf-32")))
     if asked is None and encoding == "utf-8" and not is_utf8(head):
-        encoding, note = find_encoding(partial(open_bytes, part)) or (encoding, note)
+        encoding, note = find_encoding(partial(open_bytes, part), skip=skip) or (encoding, note)
     return encoding, [note] if note else []
 
 
@@ -170,7 +170,7 @@ class TextPart(Typed):
         from softreg.tables.jsonlines import JsonLines
 
         super().__init__(part)
-        encoding, said = text_encoding(part, options.encoding)
+        encoding, said = text_encoding(part, options.encoding, skip=options.bad_rows == "skip")
         self.notes += said
         texts: dict[str, Any] = {"where": part.where, "encoding": encoding, "raw": partial(open_bytes, part)}
         opened = partial(open_text, part, encoding)
