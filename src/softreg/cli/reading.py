@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from softreg.cli.boundary import Complaint
 from softreg.cli.console import say
 from softreg.cli.prediction import MOST_LISTED, tell_skipped
-from softreg.tables import OpenTable, ReadOptions, open_table, without_bad_rows
+from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
 from softreg.tables.encoder import Encoder
 from softreg.tables.errors import plural
 from softreg.tables.kinds import asked_kinds
