@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from softreg.tables.byte_stream import PartStream
 from softreg.tables.encoding_detection import utf_16_order
 from softreg.tables.errors import TableError
 
@@ -81,7 +82,7 @@ def encoding_of(head: bytes, asked: str | None) -> tuple[str, str]:
 
 
 @dataclass
-class DecodedStream:
+class DecodedStream(PartStream):
     """A binary stream in UTF-8 of a stream in another encoding; `read` raises nothing for what cannot be decoded.
 
     Undecodable bytes become bytes that are no UTF-8, or, with `replace`, `NO_CHARACTER`.
@@ -96,29 +97,15 @@ class DecodedStream:
     replace: bool = False
     replaced: bool = False
     """Whether `NO_CHARACTER` stands in what was read."""
-    closed: bool = False
-    _held: bytes = b""
-    _ended: bool = False
     _decoder: codecs.IncrementalDecoder = field(init=False)
 
     def __post_init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder(self.encoding)(_ESCAPES)
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; all that remain where it is negative."""
-        parts, count = [self._held], len(self._held)
-        while not self._ended and (size < 0 or count < size):
-            parts.append(self._more())
-            count += len(parts[-1])
-        whole = b"".join(parts)
-        if size < 0:
-            size = len(whole)
-        self._held = whole[size:]
-        return whole[:size]
-
-    def _more(self) -> bytes:
+    def more(self) -> bytes:
+        """The text of the next bytes."""
         found = bytes(self.raw.read(CHUNK))
-        self._ended = not found
+        self.ended = not found
         text = _decoded(self._decoder, found)
         try:
             return text.encode()
@@ -128,26 +115,9 @@ class DecodedStream:
             self.replaced = True
             return _SURROGATE.sub(NO_CHARACTER, text).encode()
 
-    read1 = read
-
-    def flush(self) -> None:
-        """Nothing is written, so nothing is held."""
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def writable(self) -> bool:
-        """No."""
-        return False
-
-    def seekable(self) -> bool:
-        """No."""
-        return False
-
     def close(self) -> None:
-        """Close the stream behind."""
-        self.closed = True
+        """Close the stream behind, too."""
+        super().close()
         self.raw.close()
 
 

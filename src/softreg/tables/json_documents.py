@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from softreg.tables.byte_stream import PartStream
 from softreg.tables.errors import TableError, listed, shown
 
 CHUNK = 1 << 20
@@ -175,24 +176,17 @@ class _Text:
         return True
 
 
-class LineStream:
+class LineStream(PartStream):
     """A binary stream of lines of text."""
 
     def __init__(self, lines: Iterator[str]) -> None:
-        self.closed, self._lines, self._held = False, lines, b""
+        self._lines = lines
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; all that remain where it is negative."""
-        parts, count = [self._held], len(self._held)
-        for line in self._lines:
-            parts.append(line.encode("utf-8", "surrogateescape") + b"\n")
-            count += len(parts[-1])
-            if 0 <= size <= count:
-                break
-        whole = b"".join(parts)
-        size = len(whole) if size < 0 else size
-        self._held = whole[size:]
-        return whole[:size]
+    def more(self) -> bytes:
+        """The next line."""
+        line = next(self._lines, None)
+        self.ended = line is None
+        return b"" if line is None else line.encode("utf-8", "surrogateescape") + b"\n"
 
 
 def _end(text: str, begin: int = 0) -> int | None:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from softreg.tables.byte_stream import PartStream
+
 CHUNK = 1 << 22
 """Bytes that are filtered at a time."""
 _QUOTED_OR_BLANKS = re.compile(rb'("(?:[^"]|"")*")|[ \t]+')
@@ -132,7 +134,7 @@ def _single_blanks(line: bytes) -> bytes:
 
 
 @dataclass
-class FilteredStream:
+class FilteredStream(PartStream):
     """A binary stream of UTF-8 text through a `LineFilter`.
 
     Example:
@@ -143,27 +145,13 @@ class FilteredStream:
 
     raw: Any
     filter: LineFilter
-    closed: bool = False
     _part: bytes = b""
     """The beginning of a line that is not read to its end."""
-    _held: bytes = b""
-    _ended: bool = False
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; all that remain where it is negative."""
-        parts, count = [self._held], len(self._held)
-        while not self._ended and (size < 0 or count < size):
-            parts.append(self._more())
-            count += len(parts[-1])
-        whole = b"".join(parts)
-        if size < 0:
-            size = len(whole)
-        self._held = whole[size:]
-        return whole[:size]
-
-    def _more(self) -> bytes:
+    def more(self) -> bytes:
+        """The next lines, filtered."""
         found = bytes(self.raw.read(CHUNK))
-        self._ended = not found
+        self.ended = not found
         text = self._part + found
         cut = len(text)
         if found:
@@ -171,26 +159,9 @@ class FilteredStream:
         self._part = text[cut:]
         return self.filter.apply(text[:cut])
 
-    read1 = read
-
-    def flush(self) -> None:
-        """Nothing is written, so nothing is held."""
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def writable(self) -> bool:
-        """No."""
-        return False
-
-    def seekable(self) -> bool:
-        """No."""
-        return False
-
     def close(self) -> None:
-        """Close the stream behind."""
-        self.closed = True
+        """Close the stream behind, too."""
+        super().close()
         self.raw.close()
 
 

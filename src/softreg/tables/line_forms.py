@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from softreg.tables.byte_stream import PartStream
+
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
 HEAD = 1 << 16
@@ -80,53 +82,23 @@ def _fields(line: bytes) -> int:
 
 
 @dataclass
-class RewrittenLines:
+class RewrittenLines(PartStream):
     """A binary stream of text in UTF-8 whose lines are rewritten as they are read."""
 
     raw: Any
     rewrite: Rewrite
-    closed: bool = False
     _part: bytes = b""
-    _held: bytes = b""
-    _ended: bool = False
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; all that remain where it is negative."""
-        parts, count = [self._held], len(self._held)
-        while not self._ended and (size < 0 or count < size):
-            parts.append(self._more())
-            count += len(parts[-1])
-        whole = b"".join(parts)
-        size = len(whole) if size < 0 else size
-        self._held = whole[size:]
-        return whole[:size]
-
-    read1 = read
-
-    def _more(self) -> bytes:
+    def more(self) -> bytes:
+        """The next lines, rewritten."""
         chunk = bytes(self.raw.read(CHUNK))
-        self._ended = not chunk
+        self.ended = not chunk
         text = self._part + chunk
-        end = len(text) if self._ended else text.rfind(b"\n") + 1
+        end = len(text) if self.ended else text.rfind(b"\n") + 1
         self._part = text[end:]
         return b"".join(map(self.rewrite, text[:end].splitlines(keepends=True)))
 
-    def flush(self) -> None:
-        """Nothing is written, so nothing is held."""
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def writable(self) -> bool:
-        """No."""
-        return False
-
-    def seekable(self) -> bool:
-        """No."""
-        return False
-
     def close(self) -> None:
-        """Close the stream behind."""
-        self.closed = True
+        """Close the stream behind, too."""
+        super().close()
         self.raw.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from softreg.tables.encoding_detection import FEWEST, NAMES, SINGLE_BYTE, detected, is_utf8, score_of, telling_lines
@@ -61,13 +62,11 @@ def _count(stream: Any) -> int:
 
 
 class _Decoder(codecs.IncrementalDecoder):
-    """Decodes line by line."""
+    """Decodes line by line; `other` is the encoding of lines that are not UTF-8."""
 
-    other = "latin_1"
-
-    def __init__(self, errors: str = "strict") -> None:
+    def __init__(self, errors: str = "strict", other: str = "latin_1") -> None:
         super().__init__(errors)
-        self._held = b""
+        self.other, self._held = other, b""
 
     def decode(self, data: Any, final: bool = False) -> str:
         """The text of the lines that are complete; of all where the text ends."""
@@ -94,13 +93,7 @@ def _find_codec(name: str) -> codecs.CodecInfo | None:
     """The codec of this name, as `codecs.register` asks for it."""
     if not name.startswith(PREFIX):
         return None
-    other = name.removeprefix(PREFIX)
-
-    class Decoder(_Decoder):
-        pass
-
-    Decoder.other = other
-    decoder = Decoder
+    decoder = partial(_Decoder, other=name.removeprefix(PREFIX))
 
     def decode(data: Any, errors: str = "strict") -> tuple[str, int]:
         return decoder(errors).decode(data, final=True), len(data)
