@@ -149,7 +149,7 @@ def _freedom(areas: list[_Area]) -> float:
 
 def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
     """How far the ends of Newcombe's interval lie below and above the mean of the areas."""
-    ends = [_newcombe(area.value, *(count / inflation for count in area.counts)) for area in areas]
+    ends = [newcombe_ends(area.value, *(count / inflation for count in area.counts)) for area in areas]
     if len(areas[0].influence):
         G = np.array([area.influence for area in areas])
         size = np.sqrt((G**2).sum(axis=1))
@@ -161,8 +161,15 @@ def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
     return tuple(float(np.sqrt(max(d @ r @ d, 0.0))) / len(areas) for d in (below, above))  # type: ignore[return-value]
 
 
-def _newcombe(area: float, m: float, n: float) -> tuple[float, float]:
-    """The ends t of `(area - t)^2 m n = z^2 t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t)))`, N = (m+n)/2 - 1."""
+def newcombe_ends(area: float, m: float, n: float) -> tuple[float, float]:
+    """The ends of Newcombe's interval of an area of `m` rows of a class and `n` others.
+
+    They solve `(area - t)^2 m n = z^2 t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t)))`, N = (m + n) / 2 - 1.
+
+    >>> low, high = newcombe_ends(1.0, 10, 10)
+    >>> round(low, 4), high
+    (0.8002, 1.0)
+    """
     pairs, half = m * n / Z**2, max((m + n) / 2 - 1, 0.0)
 
     def outside(t: float) -> bool:

@@ -10,6 +10,7 @@ from scipy.special import expit, logit, stdtrit
 from scipy.stats import rankdata
 
 from softreg.probability import Interval
+from softreg.probability.discrimination import newcombe_ends
 from softreg.report.audit import Audit
 
 Floats = NDArray[np.float64]
@@ -162,29 +163,11 @@ def auc_interval(scores: Floats, happened: Flags, groups: NDArray[np.int64] | No
         clustered = float((np.bincount(groups, influence) ** 2).sum()) * count / max(count - 1, 1)
         variance, freedom = max(single, clustered), min(freedom, count - 1)
     inflation = variance / single if single > 0 else 1.0
-    low, high = _newcombe(area, m / inflation, n / inflation)
+    low, high = newcombe_ends(area, m / inflation, n / inflation)
     if variance > 0 and 0 < area < 1:
         half = float(stdtrit(max(freedom, 1), LEVEL_TAIL)) * np.sqrt(variance) / (area * (1 - area))
         low, high = min(low, float(expit(logit(area) - half))), max(high, float(expit(logit(area) + half)))
     return Interval(area, low, high)
-
-
-def _newcombe(area: float, m: float, n: float) -> tuple[float, float]:
-    """The ends `t` of `(area - t)^2 m n = z^2 t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t)))`, N = (m+n)/2 - 1."""
-    pairs, half = m * n / NORMAL**2, max((m + n) / 2 - 1, 0.0)
-
-    def outside(t: float) -> bool:
-        variance = t * (1 - t) * (1 + half * ((1 - t) / (2 - t) + t / (1 + t)))
-        return (area - t) ** 2 * pairs > variance
-
-    ends = []
-    for end in (0.0, 1.0):
-        near, far = area, end
-        for _ in range(50):  # bisection between the estimate, which is inside, and the end of the scale
-            middle = (near + far) / 2
-            near, far = (near, middle) if outside(middle) else (middle, far)
-        ends.append(far if abs(far - end) > 1e-9 else end)
-    return ends[0], ends[1]
 
 
 @dataclass(frozen=True, eq=False)
