@@ -8,24 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import softreg
-from softreg.cli import main
 from softreg.tables import TableClassifier
 from softreg.tables.sources import Part
 
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def refused(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stderr.startswith("softreg: ")
-    assert "Traceback" not in result.output
-    return result.stderr
+from .test_faults_mend3 import refused, run
 
 
 def numbers_and_labels(rows: int = 60) -> str:
