@@ -54,7 +54,7 @@ bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benc
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -f src/softreg/rows/_compiled.*.so
+	rm -f src/softreg/rows/kernels/_compiled.*.so
 
 # Each stamp file says "installed with this pyproject.toml and these kernels", so that a second call installs nothing.
 $(VENV)/.made:

@@ -40,7 +40,7 @@ class KernelHook(BuildHookInterface):
         if self.target_name != "wheel":
             return
         name = "_compiled" + sysconfig.get_config_var("EXT_SUFFIX")
-        rows = Path(self.root) / "src" / "softreg" / "rows"
+        rows = Path(self.root) / "src" / "softreg" / "rows" / "kernels"
         if version == "editable":
             (rows / name).unlink(missing_ok=True)  # it may belong to an older source
         self.folder = Path(tempfile.mkdtemp(prefix="softreg-kernels-"))
@@ -53,7 +53,7 @@ class KernelHook(BuildHookInterface):
             shutil.copyfile(built, rows / f"{name}.new")
             os.replace(rows / f"{name}.new", rows / name)  # a running program keeps the file that it has open
         else:
-            build_data["force_include"][str(built)] = f"softreg/rows/{name}"
+            build_data["force_include"][str(built)] = f"softreg/rows/kernels/{name}"
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
 

@@ -13,7 +13,9 @@ import numpy as np
 from foundation import DATA, MNIST_OPTIMUM
 from matplotlib.figure import Figure
 
-from softreg.optimize import l2, minimise, precondition, solve
+from softreg.optimize import l2, minimise
+from softreg.optimize import minimisation as solve
+from softreg.optimize.curvature import subsampled as precondition
 from softreg.rows import as_rows
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "convergence.svg"

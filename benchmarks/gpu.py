@@ -132,11 +132,12 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
 
     import numpy as np
 
-    from softreg.optimize.coordinates import standardise
-    from softreg.optimize.lean import objective_for
-    from softreg.optimize.penalties import l2
-    from softreg.rows import OnDevice, triton_pass, triton_residual
-    from softreg.rows.torch import TorchRows
+    from softreg.optimize.objective.recomputed import objective_for
+    from softreg.optimize.problem.penalties import l2
+    from softreg.optimize.problem.standardization import standardise
+    from softreg.rows import OnDevice
+    from softreg.rows.gpu import triton_pass, triton_residual
+    from softreg.rows.gpu.device_rows import TorchRows
 
     lines, labels = [], y.cpu().numpy()
     ways = ("products, single operations", "products, residual kernel", "fused kernel")
@@ -170,11 +171,11 @@ def streamed(shape: Shape, X: Any, y: Any, device: Any) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from softreg.optimize.coordinates import Coordinates
-    from softreg.optimize.lean import objective_for
-    from softreg.optimize.penalties import l2
+    from softreg.optimize.objective.recomputed import objective_for
+    from softreg.optimize.problem.penalties import l2
+    from softreg.optimize.problem.standardization import Coordinates
     from softreg.rows import OnDevice
-    from softreg.rows.torch import TorchRows
+    from softreg.rows.gpu.device_rows import TorchRows
 
     few = min(len(X), (4 << 30) // (4 * shape.d))
     host, there = X[:few].cpu(), torch.empty_like(X[:few])
@@ -285,7 +286,7 @@ def main() -> None:
     check()
     import torch
 
-    from softreg.rows.device import find_device
+    from softreg.rows.gpu.device_array import find_device
 
     device = find_device(given.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"a CPU ({platform.machine()})"

@@ -19,11 +19,11 @@ import problems
 import scipy.sparse as sp
 
 from softreg import SoftmaxRegression
-from softreg.optimize.coordinates import Coordinates
-from softreg.optimize.objective import Objective
-from softreg.optimize.penalties import ElasticNet
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.penalties import ElasticNet
+from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import as_rows, in_order, kernels_in_use, one_blas_thread
-from softreg.rows import kernels as switch
+from softreg.rows.kernels import products as switch
 
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
 COMPILED = switch._module

@@ -37,7 +37,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 def extension(folder: Path) -> Path:
-    return folder / "src" / "softreg" / "rows" / f"_compiled{sysconfig.get_config_var('EXT_SUFFIX')}"
+    return folder / "src" / "softreg" / "rows" / "kernels" / f"_compiled{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 
 def build(hook: Any, version: str = "standard") -> dict[str, Any]:

@@ -104,7 +104,7 @@ def test_docstring_examples(module: str) -> None:
         assert ">>>" not in (Path(softreg.__path__[0]) / "__main__.py").read_text("utf-8")
         return
     loaded = importlib.import_module(module)
-    if not (loaded.__file__ or "").endswith(".py"):  # compiled kernels: what they mean is told in rows/kernels.py
+    if not (loaded.__file__ or "").endswith(".py"):  # compiled kernels are described in rows/kernels/products.py
         return
     assert "+SKIP" not in Path(loaded.__file__ or "").read_text("utf-8"), "an example that is skipped proves nothing"
     out = io.StringIO()

@@ -15,7 +15,13 @@ TESTS = Path(__file__).parent
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX processes inherit ignored signals")
 def test_an_ignored_sigint_is_handled_again() -> None:
-    selected = [str(TESTS / "models" / "test_batches.py"), "-k", "ctrl_c_leaves_nothing", "-p", "no:cacheprovider"]
+    selected = [
+        str(TESTS / "models" / "inputs" / "test_batches.py"),
+        "-k",
+        "ctrl_c_leaves_nothing",
+        "-p",
+        "no:cacheprovider",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *selected],
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),

@@ -1,6 +1,6 @@
 // Dual coordinate steps of softmax regression on CSR rows: one row's probabilities at a time, the weights at once.
 //
-// With alpha_i for the dual probabilities of row i (see optimize/dual.py), the weights are the sum of
+// With alpha_i for the dual probabilities of row i (see optimize/dual/coordinate_ascent.py), the weights are the sum of
 // V_i (Y_i - alpha_i) x_i^T / (N strength). A step replaces alpha_i by the a that is best while all others stay:
 //
 //     a = argmax  H(a) + <a, o> - c/2 ||a - alpha_i||^2,   c = V_i ||x_i||^2 / (N strength),   o = x_i W + b.

@@ -1,5 +1,5 @@
 // The kernels as a Python module. Arrays are taken as they are, never converted: what does not fit is a TypeError, and
-// softreg/rows/kernels.py asks NumPy instead. The interpreter's lock is released while a kernel runs.
+// softreg/rows/kernels/products.py asks NumPy instead. The interpreter's lock is released while a kernel runs.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from softreg.models.storage import ModelFileError, read_model
+from softreg.models.serialization.model_file import ModelFileError, read_model
 
 __all__ = ["load"]
 
@@ -31,11 +31,11 @@ def load(path: str | os.PathLike[str]) -> Any:
     stored = read_model(path)
     try:
         if stored.kind == "regression":
-            from softreg.models.regression import SoftmaxRegression
+            from softreg.models.estimators.regression import SoftmaxRegression
 
             return SoftmaxRegression.from_state(stored.arrays, stored.metadata)
         if stored.kind == "selection":
-            from softreg.models.selection import SoftmaxRegressionCV
+            from softreg.models.selection.estimator import SoftmaxRegressionCV
 
             return SoftmaxRegressionCV.from_state(stored.arrays, stored.metadata)
         if stored.kind == "table":

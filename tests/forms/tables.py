@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from softreg.tables.typed_text import untyped
+from softreg.tables.columns.untyped_text import untyped
 
 TARGET = "y"
 NAMES = [

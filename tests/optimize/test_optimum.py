@@ -10,9 +10,12 @@ import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.optimize import Progress, Solution, Status, elastic_net, l2, minimise, solve
+from softreg.optimize import Progress, Solution, Status, elastic_net, l2, minimise
+from softreg.optimize import minimisation as solve
 from softreg.probability import entropy, softmax
-from softreg.rows import as_rows, dense, sparse
+from softreg.rows import as_rows
+from softreg.rows.memory import csr as sparse
+from softreg.rows.memory import dense
 
 Array = NDArray[Any]
 Problem = Callable[..., tuple[Array, Array]]

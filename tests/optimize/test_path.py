@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from softreg.optimize import elastic_net, l2, minimise, path
+from softreg.optimize.heldout_stopping import left_to_move
 from softreg.optimize.path import StackPath
-from softreg.optimize.watch import left_to_move
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
 
@@ -134,8 +134,8 @@ def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatc
 def test_many_rows_with_a_drawn_sketch_settle_at_the_losses_of_exact_fits(ratio, monkeypatch):
     """More rows than a sketch takes whole: a weak penalty, where a fold that stops early would show."""
     monkeypatch.setattr("softreg.optimize.path.SMALL", 400)
-    monkeypatch.setattr("softreg.optimize.doubt.MOST_CHEAP", 0)
-    monkeypatch.setattr("softreg.optimize.doubt.ROWS_A_COLUMN", 20)
+    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.MOST_CHEAP", 0)
+    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.ROWS_A_COLUMN", 20)
     stack = Problem(n=1200, d=30, q=5)
     path, start = stack.path(solver="lbfgs"), None
     assert not path.few

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from softreg.rows import kernels
+from softreg.rows.kernels import products as kernels
 
 compiled = kernels._module
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import softreg
-from softreg.models import storage
+from softreg.models.serialization import model_file as storage
 from softreg.probability import Classes
 from softreg.probability.scores import log_loss
 from softreg.tables import (

@@ -13,12 +13,13 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg import SoftmaxRegression
-from softreg.cli.figures import certificate
-from softreg.optimize import Status, final_newton, l2, minimise
-from softreg.optimize.coordinates import standardise
-from softreg.optimize.objective import Objective
-from softreg.optimize.orthant import OrthantLBFGS
-from softreg.optimize.precondition import Sketch
+from softreg.cli.console.results import certificate
+from softreg.optimize import Status, l2, minimise
+from softreg.optimize.curvature.subsampled import Sketch
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.standardization import standardise
+from softreg.optimize.solvers import final_newton
+from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import as_rows
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -18,9 +18,9 @@ from click.testing import CliRunner
 from softreg import TableClassifier, load
 from softreg.cli import main
 from softreg.tables import TableError, as_table, labels, open_table, read_table, table_statistics
-from softreg.tables.arrowtypes import plain_array, together
-from softreg.tables.values import numbers_of
-from softreg.tables.where import Where
+from softreg.tables.columns.arrow_types import plain_array, together
+from softreg.tables.columns.row_location import Where
+from softreg.tables.schema.typed_values import numbers_of
 
 N = 60
 LABELS = ["no", "yes"] * (N // 2)

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from softreg import TableClassifier
 from softreg.cli import main
 from softreg.tables import Kind, Schema
-from softreg.tables.judging import judge
+from softreg.tables.schema.infer_kind import judge
 
 N = 240
 

@@ -9,7 +9,7 @@ import pytest
 
 from softreg.cli import main
 from softreg.tables import TableError, TableNote, open_table, read_table
-from softreg.tables.encoding_detection import detect_encoding
+from softreg.tables.delimited.encoding_detection import detect_encoding
 
 TEXTS = {
     "western": ("Málaga Orléans Köln\nSão Paulo, Århus\nfaçade, naïve, 20 °C\n", ["cp1252", "latin-1"]),

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import softreg
-import softreg.tables.typed_text
+import softreg.tables.columns.untyped_text
 from softreg import Calibrator, PredictionSets, SoftmaxRegression, TableClassifier
 from softreg.cli import main
 from softreg.tables import TableError, TableWarning, as_table, read_table
@@ -270,7 +270,7 @@ def test_fault_f13_the_mark_of_untyped_text_stays(tmp_path: Path) -> None:
     (tmp_path / "a=1" / "t.csv").write_text("x,y\n1,no\n2,yes\n")
     table = read_table(tmp_path)
     for again in (table, table.take([0]), table.slice(1), as_table(table), table.select(["x"])):
-        assert softreg.tables.typed_text.is_untyped(again.schema.field("x"))
+        assert softreg.tables.columns.untyped_text.is_untyped(again.schema.field("x"))
 
 
 def test_fault_f13_an_array_of_text_is_judged_as_a_file() -> None:

@@ -14,8 +14,8 @@ import pytest
 from sklearn.base import clone
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, load
-from softreg.models.label_state import read_labels
-from softreg.rows.tensors import pytorch
+from softreg.models.serialization.label_state import read_labels
+from softreg.rows.gpu.interop import pytorch
 
 X = np.array([[0.0, 1], [1, 0], [2, 1], [3, 0], [1, 1], [2, 2]])
 UTC = datetime.UTC

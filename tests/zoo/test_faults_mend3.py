@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 import softreg
 from softreg.cli import main
 from softreg.tables import TableClassifier, TableWarning, table_statistics
-from softreg.tables.dates import zones_of
-from softreg.tables.names import unique_names
+from softreg.tables.columns.column_names import unique_names
+from softreg.tables.columns.dates import zones_of
 
 
 def run(*arguments: object) -> Result:

@@ -12,7 +12,7 @@ from click.testing import Result
 
 import softreg
 from softreg.tables import TableClassifier
-from softreg.tables.sources import Part
+from softreg.tables.io.sources import Part
 
 from .test_faults_mend3 import refused, run
 
@@ -127,6 +127,6 @@ def test_fault_10_folders_without_files_and_files_that_go(table: Path, tmp_path:
     assert "name a file, a pattern" in message
     for name in ("p.csv", "p.parquet", "p.arrow", "p.jsonl", "p.csv.gz"):
         parts = [Part(folder / name, name.split(".")[1].replace("jsonl", "json"), "gzip" if "gz" in name else None)]
-        monkeypatch.setattr("softreg.tables.reader.find_parts", lambda source, parts=parts: parts)
+        monkeypatch.setattr("softreg.tables.io.open_table.find_parts", lambda source, parts=parts: parts)
         message = refused("train", folder, "--target", "y")
         assert f"{name}' is no longer there: it was removed while the files were read. Run it again" in message

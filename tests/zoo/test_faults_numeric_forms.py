@@ -15,7 +15,7 @@ import pytest
 import softreg
 from softreg import TableClassifier
 from softreg.tables import TableError, TableWarning
-from softreg.tables.numbercode import Form, NumberCode
+from softreg.tables.encode.number_encoder import Form, NumberCode
 
 N = 3000
 

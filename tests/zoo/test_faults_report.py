@@ -16,14 +16,14 @@ from softreg.cli import main
 from softreg.models import Added, added_on_rows, linearity_tests
 from softreg.probability import operating_point, softmax
 from softreg.report import ReportData, audit, render_report
-from softreg.report.answers import answers
-from softreg.report.column_curves import level_curve, number_curve
-from softreg.report.discrimination import GRID, discrimination, discriminations
-from softreg.report.gains import gains
-from softreg.report.model_warnings import model_warnings
-from softreg.report.plots import loss_curve
-from softreg.report.thresholds import thresholds
-from softreg.report.trust import looks_fitted
+from softreg.report.evaluation.calibration import looks_fitted
+from softreg.report.evaluation.column_curves import level_curve, number_curve
+from softreg.report.evaluation.discrimination import GRID, discrimination, discriminations
+from softreg.report.evaluation.gains import gains
+from softreg.report.evaluation.thresholds import thresholds
+from softreg.report.figures.curves import loss_curve
+from softreg.report.page.model_warnings import model_warnings
+from softreg.report.page.summary import answers
 
 
 def two_classes(n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ import softreg
 from softreg import SoftmaxRegression, TableClassifier, open_rows
 from softreg.cli import main
 from softreg.models import label_audit
-from softreg.models.csv_quotes import QuoteWatch
+from softreg.models.inputs.csv_quotes import QuoteWatch
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.spelling import spelled

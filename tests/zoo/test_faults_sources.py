@@ -195,7 +195,7 @@ def test_fault_f13_json_documents(tmp_path: Path, form: str, encoding: str, monk
     table = open_table(path)
     assert table.read().to_pylist() == RECORDS
     assert bool(table.notes) == (form not in ("array", "indented", "lines", "records"))
-    monkeypatch.setattr("softreg.tables.json_documents.CHUNK", 7)  # values go over the ends of what is read
+    monkeypatch.setattr("softreg.tables.json_files.json_documents.CHUNK", 7)  # values go over the ends of what is read
     if form in ("array", "indented"):
         assert read_table(path).to_pylist() == RECORDS
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from softreg import SoftmaxRegression, infer, table_statistics
-from softreg.models.estimates import as_text
+from softreg.models.inference.estimates import as_text
 from softreg.tables import TableError, TableWarning
 
 FORMS = {"pandas": lambda d: d, "polars": pl.from_pandas, "arrow": pa.Table.from_pandas}

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from softreg import Calibrator, PredictionSets, label_audit
 from softreg.cli import main
-from softreg.models.targets import read
+from softreg.models.inputs.labels import read
 from softreg.probability import (
     check_calibration,
     column_information,

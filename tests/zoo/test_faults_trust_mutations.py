@@ -19,9 +19,9 @@ from safetensors.numpy import save
 
 import softreg
 from softreg.cli import main
-from softreg.models import storage
-from softreg.models.storage import ModelFileError, Stored, read_model
-from softreg.tables.predicting import TablePredictor
+from softreg.models.serialization import model_file as storage
+from softreg.models.serialization.model_file import ModelFileError, Stored, read_model
+from softreg.tables.fit.predictor import TablePredictor
 
 MUTATIONS = int(os.environ.get("SOFTREG_MUTATIONS", "40"))
 """Edited files of each of seven models; 1,430 make 10,000."""

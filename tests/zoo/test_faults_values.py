@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import softreg
 from softreg import TableClassifier
 from softreg.tables import Encoder, Kind, Schema, TableError, learn_schema, open_table, read_table
-from softreg.tables.infer_numbers import infer_numbers
-from softreg.tables.judging import judge
-from softreg.tables.missing_values import MISSING_SPELLINGS
-from softreg.tables.typed_text import untyped
+from softreg.tables.columns.missing_values import MISSING_SPELLINGS
+from softreg.tables.columns.untyped_text import untyped
+from softreg.tables.formats.infer_number_format import infer_numbers
+from softreg.tables.schema.infer_kind import judge
 
 N = 120
 VALUES = np.random.default_rng(0).normal(1500, 900, N).round(2)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from softreg import TableClassifier
 from softreg.cli import main
 from softreg.tables import Encoder, Kind, TableError, learn_schema, without_bad_rows
-from softreg.tables.errors import TableWarning
+from softreg.tables.columns.errors import TableWarning
 
 from .test_faults_values import N, file_table, schema_of
 
@@ -149,6 +149,6 @@ def test_fault_f17_directors_of_whom_some_repeat_are_a_category() -> None:
 
 
 def judge_kind(name: str, values: list[str]) -> Kind:
-    from softreg.tables.judging import judge
+    from softreg.tables.schema.infer_kind import judge
 
     return judge(name, pa.chunked_array([values])).kind

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from softreg.cli.boundary import Boundary
-from softreg.cli.grouped_help import GroupedCommand
-from softreg.cli.reading_options import reading_options
-from softreg.cli.statistics_options import statistics_options
-from softreg.cli.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
+from softreg.cli.console.errors import Boundary
+from softreg.cli.options.grouped_help import GroupedCommand
+from softreg.cli.options.reading_options import reading_options
+from softreg.cli.options.statistics_options import statistics_options
+from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
 from softreg.version import __version__
 
 __all__ = ["main"]
@@ -79,8 +79,8 @@ def train(
     A stratified part of the rows is held out and the model is fitted to the others; all figures are those of the
     held-out rows.
     """
-    from softreg.cli.order import Order
-    from softreg.cli.training import train_table
+    from softreg.cli.commands.train import train_table
+    from softreg.cli.options.train_request import Order
 
     train_table(Order(asked={"text": text, "category": category, "number": number, "date": date}, **order))
 
@@ -104,7 +104,7 @@ def predict(model: Path, data: Path, reading: Any, **wanted: Any) -> None:
 
     DATA is a file, a pattern, a folder, a table in a container (data.db::table, book.xlsx::sheet), or - for stdin.
     """
-    from softreg.cli.prediction import Output, predict_table
+    from softreg.cli.commands.predict import Output, predict_table
 
     predict_table(model, data, Output(**wanted), reading=reading)
 
@@ -130,7 +130,7 @@ def evaluate(
 
     DATA should hold rows that it was not fitted to.
     """
-    from softreg.cli.evaluation import evaluate_table
+    from softreg.cli.commands.evaluate import evaluate_table
 
     evaluate_table(model, data, target, report, costs, **order)
 
@@ -151,7 +151,7 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     one column is enough. They may come from any model. Intervals and the test of calibration assume independent rows
     that it was not fitted to.
     """
-    from softreg.cli.auditing import audit_table
+    from softreg.cli.commands.audit import audit_table
 
     audit_table(predictions, target, report, costs, **order)
 
@@ -168,7 +168,7 @@ def statistics(data: Path, target: str | None, **order: Any) -> None:
     All rows without missing values are fitted without a penalty, numbers in their own units, each category against its
     most frequent level.
     """
-    from softreg.cli.statistics import tell_statistics
+    from softreg.cli.commands.statistics import tell_statistics
 
     tell_statistics(data, target, order)
 
@@ -178,7 +178,7 @@ def statistics(data: Path, target: str | None, **order: Any) -> None:
 @AS_JSON
 def inspect(model: Path, as_json: bool) -> None:
     """Describe a model file: classes, columns, strength, certificate."""
-    from softreg.cli.inspection import inspect_model
+    from softreg.cli.commands.inspect import inspect_model
 
     inspect_model(model, as_json=as_json)
 
@@ -187,7 +187,7 @@ def inspect(model: Path, as_json: bool) -> None:
 @AS_JSON
 def doctor(as_json: bool) -> None:
     """Say what softreg runs on here: versions, threads, BLAS, and which kernels are in use."""
-    from softreg.cli.doctor import examine
+    from softreg.cli.commands.doctor import examine
 
     examine(as_json=as_json)
 
@@ -196,6 +196,6 @@ def doctor(as_json: bool) -> None:
 @click.option("--folder", type=FILE, default=Path("demo"), show_default=True, help="Where model and report go.")
 def demo(folder: Path) -> None:
     """Train on the 8 x 8 digits that scikit-learn carries; leaves a model and a report."""
-    from softreg.cli.demonstration import run_demo
+    from softreg.cli.commands.demo import run_demo
 
     run_demo(folder)

@@ -6,50 +6,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from softreg.models.calibration import Calibrator, Trial
-    from softreg.models.codelength import Added, CodeLength, added_information, added_on_rows, prequential_codelength
-    from softreg.models.conformal import PredictionSets, coverage
-    from softreg.models.explanation import Explanation, explain
-    from softreg.models.inference import Inference, infer
-    from softreg.models.labels import LabelAudit, label_audit
-    from softreg.models.linearity import LinearityTest, linearity_tests
-    from softreg.models.path import Path, PathPoint
-    from softreg.models.regression import SoftmaxRegression
-    from softreg.models.resampling import Bootstrap, bootstrap
-    from softreg.models.selection import SoftmaxRegressionCV
-    from softreg.models.separated import Separated, separation
-    from softreg.models.storage import ModelFileError, Stored, read_model, write_model
+    from softreg.models.calibration.calibrator import Calibrator, Trial
+    from softreg.models.calibration.code_length import (
+        Added,
+        CodeLength,
+        added_information,
+        added_on_rows,
+        prequential_codelength,
+    )
+    from softreg.models.calibration.label_audit import LabelAudit, label_audit
+    from softreg.models.calibration.prediction_sets import PredictionSets, coverage
+    from softreg.models.estimators.regression import SoftmaxRegression
+    from softreg.models.inference.bootstrap import Bootstrap, bootstrap
+    from softreg.models.inference.contributions import Explanation, explain
+    from softreg.models.inference.inference import Inference, infer
+    from softreg.models.inference.linearity_tests import LinearityTest, linearity_tests
+    from softreg.models.likelihood.separation_lp import Separated, separation
+    from softreg.models.selection.estimator import SoftmaxRegressionCV
+    from softreg.models.selection.regularization_path import Path, PathPoint
+    from softreg.models.serialization.model_file import ModelFileError, Stored, read_model, write_model
 
 _HOME = {
-    "Added": "codelength",
-    "Bootstrap": "resampling",
-    "Calibrator": "calibration",
-    "CodeLength": "codelength",
-    "Explanation": "explanation",
-    "Inference": "inference",
-    "LabelAudit": "labels",
-    "LinearityTest": "linearity",
-    "ModelFileError": "storage",
-    "Path": "path",
-    "PathPoint": "path",
-    "PredictionSets": "conformal",
-    "Separated": "separated",
-    "SoftmaxRegression": "regression",
-    "SoftmaxRegressionCV": "selection",
-    "Stored": "storage",
-    "Trial": "calibration",
-    "added_information": "codelength",
-    "added_on_rows": "codelength",
-    "bootstrap": "resampling",
-    "coverage": "conformal",
-    "explain": "explanation",
-    "infer": "inference",
-    "label_audit": "labels",
-    "linearity_tests": "linearity",
-    "prequential_codelength": "codelength",
-    "read_model": "storage",
-    "separation": "separated",
-    "write_model": "storage",
+    "Added": "calibration.code_length",
+    "Bootstrap": "inference.bootstrap",
+    "Calibrator": "calibration.calibrator",
+    "CodeLength": "calibration.code_length",
+    "Explanation": "inference.contributions",
+    "Inference": "inference.inference",
+    "LabelAudit": "calibration.label_audit",
+    "LinearityTest": "inference.linearity_tests",
+    "ModelFileError": "serialization.model_file",
+    "Path": "selection.regularization_path",
+    "PathPoint": "selection.regularization_path",
+    "PredictionSets": "calibration.prediction_sets",
+    "Separated": "likelihood.separation_lp",
+    "SoftmaxRegression": "estimators.regression",
+    "SoftmaxRegressionCV": "selection.estimator",
+    "Stored": "serialization.model_file",
+    "Trial": "calibration.calibrator",
+    "added_information": "calibration.code_length",
+    "added_on_rows": "calibration.code_length",
+    "bootstrap": "inference.bootstrap",
+    "coverage": "calibration.prediction_sets",
+    "explain": "inference.contributions",
+    "infer": "inference.inference",
+    "label_audit": "calibration.label_audit",
+    "linearity_tests": "inference.linearity_tests",
+    "prequential_codelength": "calibration.code_length",
+    "read_model": "serialization.model_file",
+    "separation": "likelihood.separation_lp",
+    "write_model": "serialization.model_file",
 }
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Finds the optimum of a stack of models, with proof; knows neither files nor estimators."""
 
-from softreg.optimize.penalties import ElasticNet, Penalty, elastic_net, l2
-from softreg.optimize.solution import Progress, Solution, Status
-from softreg.optimize.solve import SOLVERS, minimise
+from softreg.optimize.minimisation import SOLVERS, minimise
+from softreg.optimize.problem.penalties import ElasticNet, Penalty, elastic_net, l2
+from softreg.optimize.problem.result import Progress, Solution, Status
 
 __all__ = [
     "SOLVERS",

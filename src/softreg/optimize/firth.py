@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.optimize.hessian import Columns, contrasts
-from softreg.optimize.objective import Objective
-from softreg.optimize.readings import Reader
-from softreg.optimize.solution import Progress, Solution, Status
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.evaluation import Reader
+from softreg.optimize.objective.hessian import Columns, contrasts
+from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 

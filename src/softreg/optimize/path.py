@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.climbing_path import climb_members
-from softreg.optimize.clusters import ClusterSketch
-from softreg.optimize.coordinates import Coordinates, standardise
-from softreg.optimize.doubt import DoubtSketch, doubtful
-from softreg.optimize.lbfgs import LBFGS
-from softreg.optimize.momentum import Room
-from softreg.optimize.newton import Newton
-from softreg.optimize.objective import Objective
-from softreg.optimize.orthant import OrthantLBFGS
-from softreg.optimize.penalties import Penalty
-from softreg.optimize.precondition import DiagonalSketch, Sketch
-from softreg.optimize.reduction import Reduction, pays, reduce
-from softreg.optimize.remembered import Pair, RememberedLBFGS
-from softreg.optimize.screening import MORE, Screening, serves, sparing
-from softreg.optimize.solution import StackFit, Status
-from softreg.optimize.solve import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes, sampled, warm
-from softreg.optimize.strategy import Strategy
-from softreg.optimize.watch import Watch, WatchedDescent
+from softreg.optimize.curvature.class_clusters import ClusterSketch
+from softreg.optimize.curvature.importance_sampled import DoubtSketch, doubtful
+from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
+from softreg.optimize.dual.acceleration import Room
+from softreg.optimize.dual.cv_folds import climb_members
+from softreg.optimize.heldout_stopping import Watch, WatchedDescent
+from softreg.optimize.minimisation import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes, sampled, warm
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.result import StackFit, Status
+from softreg.optimize.problem.standardization import Coordinates, standardise
+from softreg.optimize.reduction.row_space import Reduction, pays, reduce
+from softreg.optimize.reduction.screening import MORE, Screening, serves, sparing
+from softreg.optimize.solvers.direction import Strategy
+from softreg.optimize.solvers.lbfgs import LBFGS
+from softreg.optimize.solvers.newton import Newton
+from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
+from softreg.optimize.solvers.remembered import Pair, RememberedLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
 
 PROOF, EXACT = 1e-12, 1e-10

@@ -6,18 +6,18 @@ from typing import Any
 
 import scipy.sparse as sp
 
-from softreg.rows.base import Array, Block, Rows, Sums, runs
-from softreg.rows.columns import repeats
-from softreg.rows.dense import DenseRows, scores, vast
-from softreg.rows.device import OnDevice
-from softreg.rows.dual import Dual
-from softreg.rows.journal import JournalRows, Log
-from softreg.rows.kernels import Kernels, kernels_in_use
-from softreg.rows.softmax import Softmax
-from softreg.rows.sparse import SparseRows
-from softreg.rows.stream import RowWriter
-from softreg.rows.threads import in_order, one_blas_thread, thread_count
-from softreg.rows.triangle import Triangle
+from softreg.rows.checkpoint import JournalRows, Log
+from softreg.rows.gpu.device_array import OnDevice
+from softreg.rows.kernels.cholesky_solve import Triangle
+from softreg.rows.kernels.csr_columns import repeats
+from softreg.rows.kernels.dual_step import Dual
+from softreg.rows.kernels.products import Kernels, kernels_in_use
+from softreg.rows.logits import Softmax
+from softreg.rows.memory.csr import SparseRows
+from softreg.rows.memory.dense import DenseRows, scores, vast
+from softreg.rows.ondisk.disk_rows import RowWriter
+from softreg.rows.parallel import in_order, one_blas_thread, thread_count
+from softreg.rows.protocol import Array, Block, Rows, Sums, runs
 
 __all__ = [
     "Array",
@@ -60,7 +60,7 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
             X.sum_duplicates()
         return SparseRows(X, labels, weights)
     if isinstance(X, OnDevice):
-        from softreg.rows.torch import TorchRows
+        from softreg.rows.gpu.device_rows import TorchRows
 
         return TorchRows(X, labels, weights)
     return DenseRows(X, labels, weights)

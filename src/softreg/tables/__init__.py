@@ -7,44 +7,44 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
-    from softreg.tables.encoder import Encoder
-    from softreg.tables.errors import TableError, TableNote, TableWarning
-    from softreg.tables.grouping import group_codes, split_groups
-    from softreg.tables.kinds import Column, Kind
+    from softreg.tables.columns.errors import TableError, TableNote, TableWarning
+    from softreg.tables.encode.encoder import Encoder
+    from softreg.tables.io.open_table import OpenTable, as_table, open_table, read_table
+    from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
     from softreg.tables.read_options import ReadOptions
-    from softreg.tables.reader import OpenTable, as_table, open_table, read_table
-    from softreg.tables.schema import Schema, learn_schema, without_bad_rows
-    from softreg.tables.statistics import table_statistics
-    from softreg.tables.statistics_result import TableStatistics
-    from softreg.tables.target import check_labels, labels, split_rows
-    from softreg.tables.writer import prediction_table, predictions_csv, write_predictions
+    from softreg.tables.row_selection.group_splits import group_codes, split_groups
+    from softreg.tables.schema.kinds import Column, Kind
+    from softreg.tables.schema.schema import Schema, learn_schema, without_bad_rows
+    from softreg.tables.schema.target import check_labels, labels, split_rows
+    from softreg.tables.statistics.statistics_result import TableStatistics
+    from softreg.tables.statistics.table_statistics import table_statistics
 
 _HOME = {
-    "Column": "kinds",
-    "Encoder": "encoder",
-    "Kind": "kinds",
-    "OpenTable": "reader",
+    "Column": "schema.kinds",
+    "Encoder": "encode.encoder",
+    "Kind": "schema.kinds",
+    "OpenTable": "io.open_table",
     "ReadOptions": "read_options",
-    "Schema": "schema",
+    "Schema": "schema.schema",
     "TableClassifier": "classifier",
-    "TableError": "errors",
-    "TableNote": "errors",
-    "TableStatistics": "statistics_result",
-    "TableWarning": "errors",
-    "as_table": "reader",
-    "group_codes": "grouping",
-    "split_groups": "grouping",
-    "check_labels": "target",
-    "labels": "target",
-    "learn_schema": "schema",
-    "open_table": "reader",
-    "prediction_table": "writer",
-    "predictions_csv": "writer",
-    "read_table": "reader",
-    "split_rows": "target",
-    "table_statistics": "statistics",
-    "without_bad_rows": "schema",
-    "write_predictions": "writer",
+    "TableError": "columns.errors",
+    "TableNote": "columns.errors",
+    "TableStatistics": "statistics.statistics_result",
+    "TableWarning": "columns.errors",
+    "as_table": "io.open_table",
+    "group_codes": "row_selection.group_splits",
+    "split_groups": "row_selection.group_splits",
+    "check_labels": "schema.target",
+    "labels": "schema.target",
+    "learn_schema": "schema.schema",
+    "open_table": "io.open_table",
+    "prediction_table": "io.prediction_writer",
+    "predictions_csv": "io.prediction_writer",
+    "read_table": "io.open_table",
+    "split_rows": "schema.target",
+    "table_statistics": "statistics.table_statistics",
+    "without_bad_rows": "schema.schema",
+    "write_predictions": "io.prediction_writer",
 }
 
 __all__ = [

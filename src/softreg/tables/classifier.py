@@ -12,24 +12,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.models import Path, SoftmaxRegression
-from softreg.models.storage import write_model
-from softreg.tables import label_types
-from softreg.tables.choose_forms import learn_encoder
-from softreg.tables.choosing import Choice, NumericForm, fit_model
-from softreg.tables.classifier_state import REGRESSION, classifier_state, restored
-from softreg.tables.column_lists import left_out
-from softreg.tables.encoder import Encoder
-from softreg.tables.errors import Names, TableError, column_name, column_names, give_warnings
-from softreg.tables.estimator import TableEstimator
-from softreg.tables.grouping import group_codes
-from softreg.tables.kinds import ASKED, Kind, asked_kinds
-from softreg.tables.label_rows import LabelRules
-from softreg.tables.schema import Schema, learn_schema
-from softreg.tables.streaming import fit_in_batches, surveyed
-from softreg.tables.survey import Memory, Survey
-from softreg.tables.time_split import TIME_AND_GROUPS, time_codes
-from softreg.tables.training_table import REQUIRED, TrainingTable, old_rows, training_table, with_labels_only
-from softreg.tables.weighted_encoding import weighted_encoder
+from softreg.models.serialization.model_file import write_model
+from softreg.tables.columns.errors import Names, TableError, column_name, column_names, give_warnings
+from softreg.tables.encode.encoder import Encoder
+from softreg.tables.encode.weighted_stats import weighted_encoder
+from softreg.tables.fit.base_classifier import TableEstimator
+from softreg.tables.fit.choose_forms import learn_encoder
+from softreg.tables.fit.choose_strength import Choice, NumericForm, fit_model
+from softreg.tables.fit.classifier_state import REGRESSION, classifier_state, restored
+from softreg.tables.fit.out_of_core import fit_in_batches, surveyed
+from softreg.tables.fit.sampling_pass import Memory, Survey
+from softreg.tables.fit.training_table import REQUIRED, TrainingTable, old_rows, training_table, with_labels_only
+from softreg.tables.row_selection.group_splits import group_codes
+from softreg.tables.row_selection.labelled_rows import LabelRules
+from softreg.tables.row_selection.time_split import TIME_AND_GROUPS, time_codes
+from softreg.tables.schema import label_types
+from softreg.tables.schema.column_lists import left_out
+from softreg.tables.schema.kinds import ASKED, Kind, asked_kinds
+from softreg.tables.schema.schema import Schema, learn_schema
 
 
 class TableClassifier(TableEstimator):

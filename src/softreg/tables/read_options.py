@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from softreg.tables.errors import TableError, shown
+from softreg.tables.columns.errors import TableError, shown
 
 BLANKS = " "
 """The delimiter that stands for runs of blanks."""

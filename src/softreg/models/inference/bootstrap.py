@@ -1,0 +1,241 @@
+"""The bootstrap: how far weights and probabilities would move had other rows been drawn."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from softreg.models.estimators.base import Predictor
+from softreg.models.estimators.regression import SoftmaxRegression
+from softreg.models.inputs import labels as targets
+from softreg.models.inputs import parameters as checks
+from softreg.models.inputs.features import features
+from softreg.models.inputs.sample_weights import ClassWeights, class_mass, row_weights, sample_weights
+from softreg.models.likelihood import firth
+from softreg.models.selection.estimator import SoftmaxRegressionCV
+from softreg.models.selection.relaxed import minimise_relaxed
+from softreg.optimize import Solution
+from softreg.probability import Classes, softmax
+from softreg.probability.label_arrays import spell
+from softreg.rows import Array
+
+LOGITS = 20_000_000
+"""So many logits are kept at a time: resamples are fitted in stacks of that size."""
+MOST_ROWS = 2.0**53
+"""Sample weights may sum to at most this: more rows cannot be counted one by one in float64."""
+RUN = 1024
+"""Rows at a time whose probabilities are computed for all resamples."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Weights `coef` (B, q, d) and `intercept` (B, q) of B resamples, for the model that was resampled.
+
+    `gap` (B,) are their certified gaps in nats.
+    """
+
+    model: SoftmaxRegression
+    coef: Array
+    intercept: Array
+    gap: Array
+    table: Any = None
+    """The `TableClassifier` whose regression was resampled: rows are then tables."""
+
+    def __len__(self) -> int:
+        return len(self.coef)
+
+    def coef_interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Lower and upper ends (q, d) of the interval that holds the share `level` of the resampled weights.
+
+        Example:
+            >>> from sklearn.datasets import load_iris
+            >>> X, y = load_iris(return_X_y=True)
+            >>> low, high = bootstrap(SoftmaxRegression(1e-2).fit(X, y), X, y, 20, random_state=0).coef_interval()
+            >>> low.shape, bool((low <= high).all())
+            ((3, 4), True)
+        """
+        return _interval(self.coef, level)
+
+    def proba_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
+        """Lower and upper ends (n, q) of the interval that holds the share `level` of the resampled probabilities."""
+        X = features(self.model, X if self.table is None else self.table.encode(X), reset=False)
+        W, b = np.moveaxis(self.coef, 1, 2), self.intercept  # (B, d, q), (B, q)
+        ends = []
+        for a in range(0, X.shape[0], RUN):
+            x = X[a : a + RUN]
+            o = np.stack([np.asarray(x @ w) for w in W]) + b[:, None]
+            ends.append(np.stack(_interval(softmax(o.astype(np.float64)), level)))
+        low, high = np.concatenate(ends, axis=1)
+        return low, high
+
+
+def _interval(values: Array, level: float) -> tuple[Array, Array]:
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must lie between 0 and 1, as 0.95.")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def bootstrap(
+    model: Predictor | Any,
+    X: Any,
+    y: Any = None,
+    n_resamples: int = 200,
+    *,
+    sample_weight: Any = None,
+    random_state: Any = None,
+) -> Bootstrap:
+    """Fit the model's objective to `n_resamples` resamples of its rows, many as one stack.
+
+    Resample r counts row i c_ri times and minimises the objective of `SoftmaxRegression` with these weights, to the
+    model's own `tol`. The counts c_r are multinomial with N draws, where row i is drawn with probability v_i / N: the
+    sample weights v_i count rows (all 1 where there are none), and N is their sum, rounded. So a row of weight 4
+    gives the same distribution as the row given four times. Class weights "balanced" are computed on each resample.
+
+    model: fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
+    each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to. Or
+    a `TableClassifier` and its table X, which has the labels where y is None; its encoding is kept as it is.
+    Resamples that lose a class are drawn again, so very rare classes look surer than they are. Returns a `Bootstrap`.
+    Raises `ValueError` for labels that are no classes of the model, for a class without rows, and for sample weights
+    that are no counts (see above); warns with `ConvergenceWarning` where resamples have not converged.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = SoftmaxRegression(1e-2).fit(X, y)
+        >>> low, high = bootstrap(model, X, y, 50, random_state=0).proba_interval(X[70:71])
+        >>> bool((low < model.predict_proba(X[70:71])).all() and (model.predict_proba(X[70:71]) < high).all())
+        True
+
+    Source: Efron, "Bootstrap methods: another look at the jackknife" (1979).
+    """
+    table = model if hasattr(model, "encode") else None
+    if table is not None:
+        X, y, sample_weight = _of_table(table, X, y, sample_weight)
+        model = table.model_
+    regression = _regression(model)
+    if isinstance(n_resamples, bool) or not isinstance(n_resamples, (int, np.integer)) or n_resamples < 1:
+        raise ValueError(f"n_resamples={n_resamples!r} must be a whole number of at least 1.")
+    classes = Classes.of(regression.classes_)
+    X = features(copy.copy(regression), X, reset=False)
+    labels = targets.labels_among(y, classes)
+    checks.check_lengths(X, labels)
+    weight = row_weights(sample_weight, X.shape[0], classes.labels, labels, regression.class_weight)
+    checks.check_classes(classes.labels, labels, weight)
+    kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
+    rows = (np.ones(X.shape[0]) if sample_weight is None else sample_weights(sample_weight, X.shape[0]))[kept]
+    X, labels, _ = checks.rows_that_count(X, labels, weight)
+    counts = _counts(labels, rows, n_resamples, classes.labels, random_state)
+    per_class = ClassWeights(classes.labels, regression.class_weight)
+    fits: list[Solution] = []
+    size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
+    for a in range(0, n_resamples, size):
+        V = per_class.applied(counts[a : a + size], labels)
+        fits += _fit(regression, X, labels, V, getattr(model, "relaxed_", 1.0))
+    _warn(fits, regression.tol)
+    coef = np.stack([f.W.T for f in fits])
+    return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]), table)
+
+
+def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray[Any], Any]:
+    """Features, labels and weights of the rows of a table that its classifier was fitted to: not those left out."""
+    X, labels = table.encode(data), table.label_texts(data, y)
+    used = labels != ""
+    if used.all():
+        return X, labels, sample_weight
+    weight = None if sample_weight is None else sample_weights(sample_weight, len(labels))[used]
+    return X[np.flatnonzero(used)], labels[used], weight
+
+
+def _regression(model: Any) -> SoftmaxRegression:
+    if isinstance(model, SoftmaxRegressionCV):
+        return model.best_estimator_
+    if not isinstance(model, SoftmaxRegression):
+        raise ValueError(
+            "bootstrap resamples a SoftmaxRegression, SoftmaxRegressionCV or TableClassifier, not a "
+            f"{type(model).__name__}."
+        )
+    check_is_fitted(model, "coef_")
+    return model
+
+
+def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], random_state: Any) -> Array:
+    """How often each row of weight (n,) counts in each resample, (size, n), every class among them."""
+    total = float(weight.sum())
+    if not 0.5 < total <= MOST_ROWS:
+        raise ValueError(
+            f"the sample weights sum to {total:.6g}, but for a bootstrap they count rows, of which as many are drawn: "
+            f"give weights that sum to the number of rows, between 1 and {MOST_ROWS:.0e}."
+        )
+    random, n = check_random_state(random_state), len(labels)
+    found = np.empty((size, n))
+    todo = np.arange(size)
+    for _ in range(1000):
+        found[todo] = random.multinomial(round(total), weight / total, size=len(todo))
+        lost = class_mass(found[todo], labels, len(classes)) == 0
+        todo = todo[lost.any(axis=1)]
+        if len(todo) == 0:
+            return found
+    rare = classes[int(lost.sum(axis=0).argmax())]
+    raise ValueError(
+        f"nearly every resample loses a class, {spell(rare)} most often: its rows are too few for a bootstrap. Leave "
+        f"the class out, or give it rows. ({round(total):,} rows are drawn, the sum of the sample weights.)"
+    )
+
+
+def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: float) -> list[Solution]:
+    """The resamples of weights V (m, n) as one stack, from the model's own answer on; with both fits' worse status."""
+    if model.penalty == "firth":
+        return [_fit_firth(model, X, labels, v, resample) for resample, v in enumerate(V)]
+    m = len(V)
+    ratio = checks.check_parameters(model)
+    strength = 0.0 if model.penalty is None else model.strength
+    start = np.repeat(model.coef_.T[None], m, axis=0), np.repeat(model.intercept_[None], m, axis=0)
+    nets, fits = minimise_relaxed(
+        X,
+        labels,
+        V,
+        len(model.classes_),
+        (strength, ratio, relaxed),
+        start,
+        fit_intercept=model.fit_intercept,
+        solver=model.solver,
+        tol=model.tol,
+        max_iter=model.max_iter,
+    )
+    pairs = zip(nets, fits, strict=True)
+    return [
+        fit if net.within_tolerance else replace(fit, gap=max(fit.gap, net.gap), status=net.status)
+        for net, fit in pairs
+    ]
+
+
+def _fit_firth(model: SoftmaxRegression, X: Any, labels: Array, v: Array, resample: int) -> Solution:
+    """Firth's fit of one resample with row weights v (n,), whose penalty depends on the rows that it has."""
+    drawn = np.flatnonzero(v)
+    start = model.coef_.T[None], model.intercept_[None]
+    names = getattr(model, "feature_names_in_", model._column_names)
+    try:
+        return firth.fit(model, X[drawn], labels[drawn], v[drawn], len(model.classes_), names, start)
+    except ValueError as error:
+        raise ValueError(f"in resample {resample}: {error}") from error
+
+
+def _warn(fits: list[Solution], tol: float) -> None:
+    loose = [f.gap for f in fits if not f.within_tolerance]
+    if loose:
+        warnings.warn(
+            f"{len(loose)} of {len(fits)} resamples have not converged (the largest gap is {max(loose):.1e} nats, not "
+            f"within tol={tol:g}), so their weights are rough. Without a penalty, some resamples separate classes: use "
+            "one. Otherwise raise max_iter, or tol, and fit the model again.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

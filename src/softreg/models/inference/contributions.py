@@ -1,0 +1,156 @@
+"""Why a row has the logits that it has: what each column contributes, beside a baseline row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from softreg.models.inference.estimates import as_html, as_text, number
+from softreg.models.inputs.features import features
+from softreg.rows import Array
+
+ROUNDING = 1e-12
+"""Standard deviations: a mean of standardised rows that is nearer to 0 than this is 0, up to rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The logits of rows as a sum over the columns; see `explain`."""
+
+    classes: tuple[Any, ...]
+    columns: tuple[str, ...]
+    values: Array = field(repr=False)
+    """The rows themselves, (n, d)."""
+    baseline: Array = field(repr=False)
+    """The row that the others are compared with, (d,)."""
+    baseline_logits: Array
+    """Its logits, (q,)."""
+    weights: Array = field(repr=False)
+    """Those of the model, (q, d)."""
+    predicted: Array
+    """Codes (n,) of the most probable class of each row."""
+    runner_up: Array
+    """Codes (n,) of the next probable."""
+
+    @property
+    def contributions(self) -> Array:
+        """`w_kj (x_ij - baseline_j)`, (n, q, d): with `baseline_logits` they sum to the logits. Large for many rows."""
+        return np.asarray((self.values - self.baseline)[:, None, :] * self.weights)
+
+    @property
+    def log_odds(self) -> Array:
+        """What each column adds to the log-odds of the predicted class against the runner-up, (n, d).
+
+        With `baseline_log_odds` they sum to the difference of the two logits, which is > 0.
+        """
+        return np.asarray((self.values - self.baseline) * (self.weights[self.predicted] - self.weights[self.runner_up]))
+
+    @property
+    def baseline_log_odds(self) -> Array:
+        """The log-odds (n,) of the baseline row for each row's two classes."""
+        return np.asarray(self.baseline_logits[self.predicted] - self.baseline_logits[self.runner_up])
+
+    def frame(self, row: int = 0) -> dict[str, Any]:
+        """One row as columns of equal length, the heaviest first: column, value, baseline, what it adds to the log-odds
+        against the runner-up, and to the logit of each class; `pandas.DataFrame(...)` takes it as it is."""
+        odds, adds = self.log_odds[row], (self.values[row] - self.baseline) * self.weights
+        order = np.argsort(-np.abs(odds), kind="stable")
+        out: dict[str, Any] = {
+            "column": [self.columns[j] for j in order],
+            "value": self.values[row][order],
+            "baseline": self.baseline[order],
+            "log_odds": odds[order],
+        }
+        return out | {f"logit {label}": part[order] for label, part in zip(self.classes, adds, strict=True)}
+
+    def text(self, row: int = 0, top: int = 10) -> str:
+        """One row in words: the two classes, and the columns that weigh most."""
+        return "\n".join(as_text(*self._table(row, top)))
+
+    def html(self, row: int = 0, top: int = 10) -> str:
+        """The same as an HTML table without style."""
+        return as_html(*self._table(row, top))
+
+    def _table(self, row: int, top: int) -> tuple[list[str], list[list[list[str]]], list[str]]:
+        told = self.frame(row)
+        a, b = self.classes[self.predicted[row]], self.classes[self.runner_up[row]]
+        lines = [
+            [name, number(x), number(m), f"{c:+.4f}"]
+            for name, x, m, c in zip(told["column"], told["value"], told["baseline"], told["log_odds"], strict=True)
+        ]
+        rest = float(told["log_odds"][top:].sum())
+        more = [[f"{len(lines) - top} more columns", "", "", f"{rest:+.4f}"]] if len(lines) > top else []
+        start, whole = self.baseline_log_odds[row], self.baseline_log_odds[row] + told["log_odds"].sum()
+        body = [
+            ["the baseline row", "", "", f"{start:+.4f}"],
+            *lines[:top],
+            *more,
+            ["together", "", "", f"{whole:+.4f}"],
+        ]
+        return ["", "value", "baseline", "log-odds"], [body], [f"row {row}: {a!r} rather than {b!r}"]
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
+    """What each column contributes to the logits of rows X (n, d), and to the log-odds against the runner-up.
+
+    The contribution of column j to the logit of class k is `w_kj (x_ij - m_j)`, relative to a baseline row m. The
+    `baseline` is a row (d,), or rows whose mean is taken: hand in the training rows. Without, it is the mean of X
+    itself, which needs at least two rows. Only differences between classes have a meaning: what is added to the logits
+    of all classes changes no probability. A linear model has no interactions, so these are its Shapley values as well,
+    where columns are independent.
+
+    `model` may be a `TableClassifier`, with tables as X and `baseline`: columns are then its features, a level of a
+    category each, and values are as it encodes them (numbers in standard deviations from the training mean).
+
+    Raises `ValueError` for a single row without a baseline, and for X that the model would not predict.
+
+    Example:
+        >>> from softreg import SoftmaxRegression
+        >>> X = np.array([[1.0, 5.0], [2.0, 3.0], [3.0, 4.0], [4.0, 6.0]])
+        >>> model = SoftmaxRegression(0.1).fit(X, ["no", "no", "yes", "yes"])
+        >>> why = explain(model, X[:1], baseline=X)
+        >>> np.allclose(why.baseline_log_odds + why.log_odds.sum(axis=1), -model.decision_function(X[:1]))
+        True
+    """
+    labels = None
+    if hasattr(model, "encode"):  # a table classifier: its regression, and the rows as this sees them
+        X, baseline = model.encode(X), None if baseline is None else model.encode(baseline)
+        model, labels = model.model_, model.classes_
+    check_is_fitted(model, "coef_")
+    rows = _dense(features(model, X, reset=False))
+    if baseline is None:
+        if len(rows) < 2:
+            raise ValueError("one row is its own mean: hand in baseline=X_train, the rows to compare it with.")
+        mean = rows.mean(axis=0)
+    elif np.ndim(baseline) == 1 and not isinstance(baseline, list):
+        mean = _dense(features(model, np.asarray(baseline)[None, :], reset=False))[0]
+    else:
+        mean = np.asarray(features(model, baseline, reset=False).mean(axis=0), dtype=np.float64).ravel()
+    if labels is not None:
+        mean = np.where(np.abs(mean) < ROUNDING, 0.0, mean)
+    o = rows @ model.coef_.T + model.intercept_
+    order = np.argsort(-o, axis=1, kind="stable")
+    names = getattr(model, "feature_names_in_", model._column_names)
+    return Explanation(
+        classes=tuple((model.classes_ if labels is None else labels).tolist()),
+        columns=tuple(f"column {j}" if names is None else str(names[j]) for j in range(rows.shape[1])),
+        values=rows,
+        baseline=mean,
+        baseline_logits=model.coef_ @ mean + model.intercept_,
+        weights=model.coef_,
+        predicted=order[:, 0],
+        runner_up=order[:, 1],
+    )
+
+
+def _dense(X: Any) -> Array:
+    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=np.float64)

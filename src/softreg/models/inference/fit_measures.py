@@ -1,0 +1,56 @@
+"""How well a likelihood fits: pseudo-R² and information criteria."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from softreg.models.inference.fitted_rows import Fitted
+
+
+class FitMeasures:
+    """Measures of a fit with `log_likelihood`, `df` parameters and `n` rows."""
+
+    if TYPE_CHECKING:
+        fitted: Fitted
+        log_likelihood: float
+        df: float
+
+        @property
+        def n(self) -> float:
+            """Rows, counted by their weights."""
+
+    @cached_property
+    def null_log_likelihood(self) -> float:
+        """The log-likelihood of the intercept-only model (without a bias: of equal probabilities)."""
+        return self.fitted.null_log_likelihood
+
+    @property
+    def mcfadden(self) -> float:
+        """McFadden's pseudo-R², `1 - log L / log L_0`: the share of the labels' entropy that is explained here."""
+        return 1 - self.log_likelihood / self.null_log_likelihood
+
+    @property
+    def cox_snell(self) -> float:
+        """Cox and Snell's pseudo-R², `1 - (L_0 / L)^(2 / n)`."""
+        return float(-np.expm1(2 * (self.null_log_likelihood - self.log_likelihood) / self.n))
+
+    @property
+    def nagelkerke(self) -> float:
+        """Nagelkerke's pseudo-R²: Cox and Snell's over the largest that it can be, `1 - L_0^(2 / n)`."""
+        return float(self.cox_snell / -np.expm1(2 * self.null_log_likelihood / self.n))
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, `2 df - 2 log L`."""
+        self.fitted.refuse_pseudo_likelihood("AIC")
+        return 2 * self.df - 2 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, `log(n) df - 2 log L`."""
+        self.fitted.refuse_pseudo_likelihood("BIC")
+        return float(np.log(self.n) * self.df - 2 * self.log_likelihood)

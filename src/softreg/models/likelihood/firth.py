@@ -1,0 +1,31 @@
+"""Firth's bias-reduced fit behind `SoftmaxRegression(penalty="firth")`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softreg.models.likelihood.likelihood import Likelihood
+from softreg.optimize import Solution
+from softreg.optimize.firth import minimise_firth
+from softreg.rows import Array, one_blas_thread
+
+
+def fit(
+    model: Any,
+    X: Any,
+    labels: Array,
+    weight: Array | None,
+    q: int,
+    names: NDArray[Any] | None,
+    start: tuple[Array, Array] | None,
+) -> Solution:
+    """The fit of rows that count; `weight` (n,) are counts. Raises `ValueError` that names columns which others
+    determine: there the penalty is infinite."""
+    with one_blas_thread():
+        likelihood = Likelihood(X, labels, weight, q, fit_intercept=bool(model.fit_intercept))
+        likelihood.refuse_dependent([f"column {j}" for j in range(X.shape[1])] if names is None else names.tolist())
+        theta = None if start is None else likelihood.from_user(np.ascontiguousarray(start[0][0].T), start[1][0])
+        return minimise_firth(likelihood.objective, tol=float(model.tol), max_iter=int(model.max_iter), start=theta)

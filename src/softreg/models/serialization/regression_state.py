@@ -1,0 +1,144 @@
+"""The fitted model as arrays and strict JSON, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softreg.models.inputs.parameters import check_parameters
+from softreg.models.serialization.label_state import describe_labels, read_labels
+from softreg.optimize import Progress, Solution, Status
+from softreg.probability import Classes
+from softreg.probability.label_arrays import is_real
+from softreg.rows import Array
+
+PARAMETERS = (
+    "strength", "penalty", "l1_ratio", "fit_intercept", "class_weight", "solver", "tol", "max_iter", "warm_start",
+    "random_state",
+)  # fmt: skip
+
+
+def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Arrays and strict JSON of a fitted model; raises `ValueError` for parameters that could not be read again."""
+    check_parameters(model)
+    arrays = {"coef": model.coef_, "intercept": model.intercept_}
+    labels = model.classes_
+    if labels.dtype.kind in "biuf":
+        arrays["classes"] = labels
+    names = getattr(model, "feature_names_in_", None)
+    solution = getattr(model, "solution_", None)
+    metadata: dict[str, Any] = {
+        "parameters": {name: _plain(getattr(model, name)) for name in PARAMETERS},
+        "classes": None if "classes" in arrays else describe_labels(labels),
+        "feature_names": None if names is None else [str(n) for n in names],
+        "n_iter": int(model.n_iter_),
+        "solution": None if solution is None else _describe(solution),
+    }
+    return arrays, metadata
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {"items": [[_plain(k), float(v)] for k, v in value.items()]}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return None  # a random generator: its state is not part of the model
+
+
+def _describe(s: Solution) -> dict[str, Any]:
+    return {
+        "value": s.value, "gap": s.gap if math.isfinite(s.gap) else None, "bound": s.bound, "status": s.status.value,
+        "passes": s.passes, "n_iter": s.n_iter,
+        "history": [[h.passes, h.value, h.gap if math.isfinite(h.gap) else None, h.seconds] for h in s.history],
+    }  # fmt: skip
+
+
+def parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The constructor's arguments from `to_state`'s metadata; names that are not parameters are refused."""
+    found = dict(metadata["parameters"])
+    strange = set(found) - set(PARAMETERS)
+    if strange:
+        raise ValueError(f"unknown parameters {sorted(strange)}")
+    weight = found.get("class_weight")
+    if isinstance(weight, Mapping):
+        found["class_weight"] = dict(weight["items"])
+    return found
+
+
+def restore(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Set what `fit` sets, after checking that the parts belong together and the parameters are in their range."""
+    check_parameters(model)
+    fill(model, arrays, metadata)
+
+
+def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Set what `fit` sets, after checking that the parts belong together."""
+    coef, intercept, classes = np.array(arrays["coef"]), np.array(arrays["intercept"]), _classes(arrays, metadata)
+    fits = coef.ndim == 2 and coef.size > 0 and intercept.shape == (len(coef),) == classes.shape
+    if not fits or len(classes) < 2:
+        raise ValueError(
+            f"weights {coef.shape}, bias {intercept.shape} and classes {classes.shape} do not fit together"
+        )
+    if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in (coef, intercept)):
+        raise ValueError("the weights are not finite numbers")
+    model.coef_, model.intercept_, model.classes_ = coef, intercept, classes
+    model.n_features_in_, model.n_iter_ = coef.shape[1], _count(metadata["n_iter"], "n_iter")
+    model._mini_batch_state = None
+    names = metadata["feature_names"]
+    if names is not None:
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise ValueError("the names of the features are not a list of text")
+        if len(names) != coef.shape[1] or len(set(names)) < len(names):
+            raise ValueError(f"{len(set(names))} names do not fit {coef.shape[1]} features")
+        model.feature_names_in_ = np.array(names, dtype=object)
+    if metadata["solution"] is not None:
+        model.solution_ = _solution(metadata["solution"], coef, intercept, firth=model.penalty == "firth")
+
+
+def _classes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> NDArray[Any]:
+    """The classes in the dtype that they had, after checking that they are labels, each given once."""
+    told = metadata["classes"]
+    if told is not None:
+        return read_labels(told)
+    classes = np.array(arrays["classes"])
+    Classes.of(classes)
+    return classes
+
+
+def _solution(told: Mapping[str, Any], coef: Array, intercept: Array, *, firth: bool) -> Solution:
+    status = Status(told["status"])
+    if status is Status.CONVERGED and told["bound"] == "estimate":  # as earlier versions called a fit without a proof
+        status = Status.STATIONARY if firth else Status.UNCERTIFIED
+    return Solution(
+        W=np.ascontiguousarray(coef.T),
+        b=intercept,
+        value=_number(told["value"]),
+        gap=_gap(told["gap"]),
+        bound=str(told["bound"]),
+        status=status,
+        passes=_count(told["passes"], "passes"),
+        n_iter=_count(told["n_iter"], "n_iter"),
+        history=tuple(Progress(_count(p, "passes"), _number(v), _gap(g), _number(t)) for p, v, g, t in told["history"]),
+    )
+
+
+def _count(value: Any, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name} is {value!r}, not a number of times")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not is_real(value) or not math.isfinite(value):
+        raise ValueError(f"{value!r} stands where a number belongs")
+    return float(value)
+
+
+def _gap(value: Any) -> float:
+    return math.inf if value is None else _number(value)

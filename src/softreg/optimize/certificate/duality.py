@@ -1,0 +1,128 @@
+"""The proof that an answer is near the optimum: maximum-entropy duality.
+
+With p = softmax(o), A = (1/N) sum_i V_i x_i (p_i - Y_i)^T and a bias at which sum_i V_i (p_i - Y_i) = 0, every value
+
+    D = (1/N) sum_i V_i H(p_i) - conjugate(-A)
+
+is a lower bound of the minimum, because any p of which the features cannot see the difference to Y is a feasible point
+of the dual problem (Berger, Della Pietra and Della Pietra 1996). F - D is then `penalty(W) + conjugate(-A) + <A, W>`,
+which is computed as it stands, without subtracting two numbers that are almost equal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.rows import Array
+
+BALANCED = 1e-9
+"""Mean prediction and class rates may differ by this much and still count as equal."""
+ROUNDING = 4.0
+"""Rounding of a gap that is computed as a difference of two mean losses, in units of the precision of the rows times
+the objective, or times 1 where that is larger: logits are rounded, however small the loss is. The largest error seen
+in random problems (`benchmarks/certificates.py`) is 2."""
+
+
+def loss_gradient(objective: Objective, theta: Array, G: Array) -> tuple[Array, Array]:
+    """The gradient A of the loss alone with respect to the user's weights, and those weights W, (m, q, d) each.
+
+    G is the gradient of loss and l2 part with respect to the scaled parameters.
+    """
+    W, _ = objective.user(theta)
+    return G[..., :-1] * objective.coordinates.scale - objective.penalty.l2[:, None, None] * W, W
+
+
+def dual_estimate(objective: Objective, theta: Array, G: Array) -> Array:
+    """What the certified gap (m,) will be once the bias is balanced: no pass, and close near the optimum."""
+    return objective.penalty.fenchel_gap(*loss_gradient(objective, theta, G))
+
+
+def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Array]:
+    """Parameters with balanced bias, mean loss and gradient of loss + l2 part there, and what is left unbalanced."""
+    if not objective.fresh:
+        objective.place(theta)  # what many small float32 steps have rounded away is computed afresh
+    shift, left = objective.balance()
+    theta = theta.copy(order="K")
+    theta[..., -1] += shift
+    loss, G = objective.gradient(shift)  # in float64: the kept float32 logits could not hold the shift exactly
+    objective.tilt(shift)
+    return theta, loss, G + objective.ridge[:, None, :] * theta, left
+
+
+def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array:
+    """The certified gap (m,) at a balanced bias; where the dual point is not feasible, it is shrunk until it is.
+
+    Shrinking: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its A is `share A`.
+    """
+    A, W = loss_gradient(objective, theta, G)
+    if isinstance(objective, LeanObjective):
+        return np.minimum(_by_tilting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
+    return gap_of(objective, np.zeros(theta.shape[:2]), loss, A, W)
+
+
+def gap_of(objective: Objective, shift: Array, loss: Array, A: Array, W: Array) -> Array:
+    """The certified gap (m,) from gradient A of the loss and weights W (m, q, d) at the kept logits plus `shift`.
+
+    Columns whose weights are 0 and whose gradient is no larger than the l1 strength add nothing and may be left out.
+    """
+    penalty = objective.penalty
+    gap = penalty.fenchel_gap(A, W)
+    share = penalty.feasible_share(A)
+    known = np.isfinite(gap) | (share == 0) | (penalty.l2 > 0)  # with an l2 part, inf is an overflow, not a proof
+    if known.all():
+        return gap
+    entropy = objective.entropy(shift, share)
+    value = loss + penalty.value(W)
+    shrunk = value - entropy  # the conjugate is 0 at a feasible point of a pure l1 penalty
+    noise = ROUNDING * np.finfo(objective.rows.dtype).eps * np.maximum(1.0, np.abs(value))
+    return np.where(known, gap, np.maximum(shrunk, 0.0) + noise)
+
+
+def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array:
+    """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a tiny mean residual r.
+
+    With J_i = diag(p_i) - p_i p_i^T and K its mean, the predictions `q_i = p_i + J_i t` with `K t = -r` are balanced,
+    and probabilities as long as no entry of t is large. Their entropy is `H(p_i) - <log p_i, J_i t> - KL(q_i, p_i)`,
+    and that divergence at most `t J_i t`; so the gap is at most
+
+        ||A + B + l2 W||^2 / (2 l2) + c,   c = r K^-1 r,   B = mean of x_i (J_i t)^T,
+
+    and `||B||^2 <= spread c / 2` because J_i is at most 1/2, where `spread` is the largest variance of the features.
+    """
+    l2 = objective.penalty.l2
+    cost, tilt = objective.imbalance_cost(_normalised(objective, G))
+    slack = A + l2[:, None, None] * W
+    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.spread * cost / 2)
+    return np.where(tilt < 0.1, norm**2 / (2 * l2) + cost, np.inf)
+
+
+def _normalised(objective: LeanObjective, G: Array) -> Array:
+    """The mean residual (m, q) without what float32 has added to all probabilities of a row alike."""
+    rates = objective.moments.rates
+    predicted = rates + G[..., -1] if objective.fit_intercept else rates
+    return np.asarray(predicted / predicted.sum(axis=1, keepdims=True) - rates)
+
+
+def _by_mixing(objective: LeanObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
+    """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a mean residual r, any r.
+
+    With mean prediction `pbar` and class rates `ybar`, let `s` be the least number with `ybar >= (1 - s) pbar`, and
+    `e = (ybar - (1 - s) pbar) / s`. The predictions `q_i = (1 - s) p_i + s e` are balanced. Entropy is concave, so
+    `H(q_i) >= (1 - s) H(p_i) + s H(e)`, and the gradient is `A - s T` with T = A + the mean of x y^T. As the mean of
+    `CE(y_i, p_i) - H(p_i)` is `<A, W> + <r, b>`,
+
+        F - D <= ||A - s T + l2 W||^2 / (2 l2) + s <T, W> + <r, b> + s (mean H(p_i) - H(e)).
+    """
+    b, r, rates = theta[..., -1], _normalised(objective, G), objective.moments.rates
+    predicted = rates + r
+    s = np.max(1 - np.divide(rates, predicted, out=np.ones_like(rates), where=predicted > 0), axis=1, initial=0.0)
+    e = np.maximum(rates - (1 - s)[:, None] * predicted, 0.0)
+    e /= np.maximum(e.sum(axis=1, keepdims=True), 1e-300)
+    entropy = -(e * np.log(np.where(e > 0, e, 1.0))).sum(axis=1)
+    T = A + objective.moments.sums * objective.coordinates.scale
+    difference = np.einsum("mq,mq->m", r, b)
+    entropies = loss - np.einsum("mqd,mqd->m", A, W) - difference
+    quadratic = objective.penalty.fenchel_gap(A - s[:, None, None] * T, W) + s * np.einsum("mqd,mqd->m", T, W)
+    return np.asarray(np.maximum(quadratic + difference + s * (entropies - entropy), 0.0))

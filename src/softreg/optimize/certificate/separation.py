@@ -1,0 +1,85 @@
+"""Separated classes: without a penalty the likelihood then grows for ever along some direction, and nothing is optimal.
+
+Complete separation: the current logits classify each training row rightly with a positive margin, so multiplying them
+by any t > 1 is better. Quasi-complete separation: the last step (which settles to such a direction, while all else
+converges) favours the given label of every row, or leaves it as it is. Albert and Anderson (1984), On the existence of
+maximum likelihood estimates in logistic regression models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softreg.optimize.objective.cached import Objective
+from softreg.rows import Array, Block
+
+SLACK = 1e-2
+"""A step may go against a row by this part of its length and still count as settled. Its length is the largest change
+of a logit, or of a standardised weight where an outlier has a large change of its logit for a small one."""
+OUTLIER = 100.0
+"""Ratio of the two from which the row counts as an outlier."""
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A direction of the features along which the likelihood has no maximum."""
+
+    classes: tuple[int, int]
+    """Codes of the two classes that the direction tells apart most."""
+    features: tuple[int, ...]
+    """Columns with the heaviest difference of weights between the two, heaviest first (in standard deviations)."""
+    complete: bool
+    """Whether all rows are classified rightly (complete), or the direction merely never errs (quasi-complete)."""
+
+
+def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None]:
+    """For each model of the stack, the separation that its kept logits or last step prove, if any."""
+    margins = objective.rows.map(lambda block: _margins(block, objective))  # (blocks, 3, m)
+    least, least_step, most_step = margins[:, 0].min(0), margins[:, 1].min(0), margins[:, 2].max(0)
+    weight = np.abs(D[..., :-1]).max(axis=(1, 2), initial=0.0)
+    length = np.where(most_step > OUTLIER * weight, weight, most_step)
+    out: list[Separation | None] = []
+    for j in range(objective.m):
+        if objective.penalty.l2[j] > 0 or objective.penalty.l1[j] > 0:
+            out.append(None)
+        elif least[j] > 1e-9:
+            out.append(_describe(theta[j], complete=True))
+        elif most_step[j] > 0.1 and least_step[j] >= -SLACK * length[j]:
+            out.append(_describe(D[j], complete=False))
+        else:
+            out.append(None)
+    return out
+
+
+def _margins(block: Block, objective: Objective) -> Array:
+    """Smallest margin of the logits, smallest and largest margin of the step, (1, 3, m), over rows that count."""
+    V = objective.weights(block)
+    rows = []
+    for name, reduce in (("logits", np.min), ("step", np.min), ("step", np.max)):
+        o, labels = objective.softmax(block).kept(name), block.labels
+        if labels.ndim == 2:  # a label in doubt holds the logits back on both sides: nothing separates it
+            hard = labels.max(axis=1) == 1.0
+            codes = labels.argmax(axis=1)
+        else:
+            hard, codes = np.ones(len(labels), dtype=bool), labels
+        index = np.arange(len(codes))
+        own = o[:, codes, index]
+        others = o.copy()
+        others[:, codes, index] = -np.inf
+        margin = np.where(hard, own - others.max(axis=1), 0.0 if name == "step" else -np.inf)
+        if labels.ndim == 2 and name == "step":
+            spread = o.max(axis=1) - o.min(axis=1)
+            margin = np.where(hard, margin, -spread)
+        counted = margin if V is None else np.where(V > 0, margin, np.inf if reduce is np.min else -np.inf)
+        rows.append(reduce(counted, axis=1))
+    return np.stack(rows)[None]
+
+
+def _describe(direction: Array, complete: bool) -> Separation:
+    W = direction[:, :-1]
+    apart = np.abs(W[:, None] - W[None]).sum(axis=2)
+    a, b = sorted(int(k) for k in np.unravel_index(apart.argmax(), apart.shape))
+    heaviest = np.argsort(-np.abs(W[a] - W[b]), kind="stable")[:3]
+    return Separation((a, b), tuple(int(k) for k in heaviest), complete)

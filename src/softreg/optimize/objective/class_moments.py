@@ -1,0 +1,97 @@
+"""What the labels alone tell: the mean of each class, and how the rows scatter about these means.
+
+They cost no product with X, serve as a start (`start.py`), as the clusters of the curvature (`clusters.py`) and in the
+certificate where there are many classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from softreg.rows import Array, Block, Sums
+
+if TYPE_CHECKING:
+    from softreg.optimize.objective.base import Stack
+
+
+PASSES, ROWS_A_COLUMN = 2, 20
+"""The scatter may cost as much as about one pass, two products with X, and should have so many rows a column."""
+
+
+@dataclass(frozen=True)
+class ClassMoments:
+    """`rates` (m, q): mean label of each model. `sums` (m, q, d): mean of label times row, as the solver sees rows."""
+
+    rates: Array
+    sums: Array
+
+    def keep(self, members: Array) -> ClassMoments:
+        """The moments of some models of the stack."""
+        return ClassMoments(self.rates[members], self.sums[members])
+
+    @property
+    def means(self) -> Array:
+        """The mean row of each class (m, q, d), 0 for a class without rows."""
+        rates = self.rates[..., None]
+        return np.divide(self.sums, rates, out=np.zeros_like(self.sums), where=rates > 0)
+
+
+def class_moments(objective: Stack) -> ClassMoments:
+    """The moments of the labels with the row weights of each model; label probabilities count in part."""
+    m, q = objective.m, objective.q
+
+    def part(block: Block) -> Sums:
+        V, labels = objective.weights(block), block.labels
+        v = np.ones((1, len(labels))) if V is None else V
+        if labels.ndim == 1:
+            rates = np.stack([np.bincount(labels, weights=one, minlength=q) for one in v])
+            return rates, block.class_sums(v, q)
+        Y = (v[:, None] * labels.T).reshape(len(v) * q, -1)
+        sums = block.transposed_times(np.ascontiguousarray(Y, dtype=objective.rows.dtype))
+        return Y.sum(axis=1).reshape(len(v), q), np.ascontiguousarray(sums).reshape(len(v), q, -1)
+
+    rates, sums = objective.rows.sum(part)
+    rates = np.broadcast_to(rates / objective.mass[:, None], (m, q))
+    mean = sums / objective.mass[:, None, None]
+    return ClassMoments(rates, objective.coordinates.gradient(mean, rates))
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Mean of `z z^T` over the rows (`total`), and of the same about the mean of each class (`within`), (d, d) each."""
+
+    total: Array
+    within: Array
+    whole: bool
+    """Whether all rows count, not only a sample."""
+
+
+def scatter(objective: Stack) -> Scatter:
+    """The scatter in the solver's coordinates. Row weights do not count; a row belongs to its most likely class.
+
+    Where it would cost more than about a pass over all rows, a sample serves.
+    """
+    rows, q = objective.rows, objective.q
+    size = max(PASSES * q * rows.stored / rows.d**2, ROWS_A_COLUMN * rows.d)
+    whole = size > rows.n / 2
+    few = rows if whole else rows.sample(int(size), seed=0)
+    shift, scale = objective.coordinates.for_block()
+
+    def part(block: Block) -> Sums:
+        labels = block.labels
+        codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        return (
+            block.scatter(shift, scale),
+            np.bincount(codes, minlength=q),
+            block.class_sums(np.ones((1, len(codes))), q)[0],
+        )
+
+    square, count, sums = few.sum(part)
+    means = objective.coordinates.gradient(sums[None], count[None])[0] / np.maximum(count, 1)[:, None]
+    total = 0.5 * (square + square.T) / few.n
+    total[objective.coordinates.constant] = 0.0
+    total[:, objective.coordinates.constant] = 0.0
+    return Scatter(total, total - (means * (count / few.n)[:, None]).T @ means, whole)

@@ -1,0 +1,162 @@
+"""The exact Hessian of mean cross-entropy: as a sum over the pairs of classes, in coordinates where it is definite.
+
+The curvature of cross-entropy in the logits is a Laplacian whose edges are the pairs of classes,
+
+    diag(p) - p p^T = sum over k < l of p_k p_l (e_k - e_l) (e_k - e_l)^T,
+
+so the Hessian is made of one matrix a pair, `sum_i V_i p_ik p_il z_i z_i^T`. All of these numbers are positive: nothing
+cancels, however sure the model is. The classes share one redundant direction (softmax ignores what is added to all of
+them), so the matrices are put together for q - 1 orthonormal contrasts of the classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.standardization import Coordinates
+from softreg.probability import blocks as loss
+from softreg.rows import Array, Block, Rows
+
+RUN = 2048
+"""Rows at a time whose weighted copies stay in the cache (measured: half the time of whole blocks)."""
+TOGETHER = 65_536
+"""Numbers that a product for several pairs at once may take; larger ones gain nothing by being taken together."""
+SYMMETRIC = 40
+"""From this many columns on BLAS gains more by symmetry than the square roots cost (measured: 43 yes, 21 no)."""
+KEPT = 65_536
+"""Blocks of a single run and up to so many numbers keep their standardised copy between readings."""
+
+
+@cache
+def contrasts(q: int) -> Array:
+    """Orthonormal columns (q, q - 1), each of sum zero (Helmert's).
+
+    Example:
+        >>> contrasts(2).round(4).T
+        array([[ 0.7071, -0.7071]])
+    """
+    T = np.zeros((q, q - 1))
+    for k in range(1, q):
+        T[:k, k - 1] = 1.0
+        T[k, k - 1] = -k
+    T /= np.linalg.norm(T, axis=0)
+    T.flags.writeable = False
+    return T
+
+
+@cache
+def pairs(q: int) -> tuple[Array, Array, Array]:
+    """The pairs of classes k < l, (e,) each, and what each adds to the (q - 1)^2 blocks of the Hessian, (., e)."""
+    k, l = np.triu_indices(q, 1)
+    T = contrasts(q)
+    edge = T[k] - T[l]
+    return k, l, np.ascontiguousarray(np.einsum("ea,ec->ace", edge, edge).reshape(-1, len(k)))
+
+
+class HasCoordinates(Protocol):
+    """What `Columns` asks of an objective."""
+
+    coordinates: Coordinates
+    fit_intercept: bool
+
+
+class Columns:
+    """The rows in the solver's coordinates with a one for the bias, a run at a time; small blocks keep theirs."""
+
+    def __init__(self, objective: HasCoordinates, dtype: Any = np.float64) -> None:
+        self.shift, self.scale = objective.coordinates.for_block()
+        self.one, self.dtype = float(objective.fit_intercept), dtype
+        self.kept: dict[int, Array] = {}
+
+    def keeps(self, rows: Rows) -> bool:
+        """Whether these rows are so few that their columns are kept, and serve in place of the stored numbers."""
+        return rows.n <= RUN and rows.n * (rows.d + 1) <= KEPT and self.dtype == np.float64
+
+    def runs(self, block: Block) -> Iterator[tuple[slice, Array]]:
+        """Which rows of the block, and their columns (d + 1, b)."""
+        n = block.stop - block.start
+        for a in range(0, n, RUN):
+            run = slice(a, min(a + RUN, n))
+            yield run, self._of(block, run)
+
+    def _of(self, block: Block, run: slice) -> Array:
+        found = self.kept.get(block.start + run.start)
+        if found is not None:
+            return found
+        Z = block.piece(run.start, run.stop).standardised(self.shift, self.scale)
+        out = np.empty((Z.shape[1] + 1, len(Z)), self.dtype)
+        out[:-1], out[-1] = Z.T, self.one
+        if run.start == 0 and run.stop == block.stop - block.start and out.size <= KEPT:
+            self.kept[block.start] = out
+        return out
+
+
+def pair_sums(columns: Columns, block: Block, P: Array, V: Array | None) -> Array:
+    """`sum_i V_i p_ik p_il z_i z_i^T` for each model and pair, (m, e, d + 1, d + 1)."""
+    k, l, _ = pairs(P.shape[1])
+    size = len(columns.shift) + 1
+    out = np.zeros((len(P) * len(k), size, size))
+    for run, Z in columns.runs(block):
+        S = P[:, k, run] * P[:, l, run]
+        if V is not None:
+            S *= V[:, None, run]
+        S = S.reshape(len(out), -1).astype(Z.dtype, copy=False)
+        if size >= SYMMETRIC:
+            np.sqrt(S, out=S)
+        step = max(1, TOGETHER // Z.size)
+        for a in range(0, len(out), step):
+            half = S[a : a + step, None] * Z
+            out[a : a + step] += half @ (half.transpose(0, 2, 1) if size >= SYMMETRIC else Z.T)
+    return out.reshape(len(P), len(k), size, size)
+
+
+def assemble(objective: Objective, sums: Array) -> Array:
+    """Hessians (m, p, p) of loss and l2 part from `pair_sums` over all rows, for p = (q - 1) (d + 1) parameters."""
+    m, e, size, _ = sums.shape
+    _, _, share = pairs(objective.q)
+    a = objective.q - 1
+    H = (share @ sums.reshape(m, e, -1)).reshape(m, a, a, size, size).transpose(0, 1, 3, 2, 4)
+    H = H / objective.mass[:, None, None, None, None]
+    ridge = np.einsum("maiai->mai", H)  # a view of the diagonal
+    ridge += objective.ridge[:, None, :]
+    return np.asarray(H.reshape(m, a * size, a * size))
+
+
+def among(objective: Objective, columns: Columns, free: Array) -> list[Array]:
+    """For each model the Hessian (f, f) of loss and l2 part among its free parameters, marked in `free` (m, q, d + 1).
+
+    At the kept logits, class by class in the order of `np.nonzero(free[j])`.
+    """
+    where = [[np.flatnonzero(of_class) for of_class in mine] for mine in free]
+    ends = [np.cumsum([0, *(len(w) for w in mine)]) for mine in where]
+
+    def part(block: Block) -> tuple[Array, ...]:
+        P, _ = loss.probabilities(objective.logits(block).astype(np.float64))
+        V, sums = objective.weights(block), [np.zeros((end[-1], end[-1])) for end in ends]
+        for run, Z in columns.runs(block):
+            for j, H in enumerate(sums):
+                v = None if V is None else V[j % len(V), run]
+                _add_classes(H, Z, P[j][:, run], v, where[j], ends[j])
+        return tuple(sums)
+
+    found = []
+    for j, H in enumerate(objective.rows.sum(part)):
+        H = (np.triu(H) + np.triu(H, 1).T) / objective.mass[j]
+        H[np.diag_indices_from(H)] += np.broadcast_to(objective.ridge[j], free[j].shape)[free[j]]
+        found.append(H)
+    return found
+
+
+def _add_classes(H: Array, Z: Array, P: Array, v: Array | None, where: list[Array], ends: Array) -> None:
+    """Add what some rows Z (d + 1, b) with probabilities P (q, b) bend, for each pair of classes k <= l."""
+    for k, mine in enumerate(where):
+        weighted = Z[mine] * (P[k] if v is None else v * P[k])
+        for l, other in enumerate(where[k:], k):
+            if len(mine) and len(other):
+                bend = weighted * ((k == l) - P[l])
+                H[ends[k] : ends[k + 1], ends[l] : ends[l + 1]] += bend @ Z[other].T

@@ -1,0 +1,310 @@
+"""The last steps and the proof of a fit that duality cannot certify: Newton's method with the exact Hessian.
+
+Without a penalty the dual bound is infinite, and with a tiny one it is loose. Here the Newton decrement and the
+self-concordance of the loss (`newton.py`) bound the gap instead. Sums are in float64, whatever the rows are stored in,
+and without a penalty in an orthonormal basis of the columns (`basis.py`), so that columns which almost depend on each
+other cost no digits.
+
+One Hessian serves for several steps. For a step that changes the logits of no row by a range of more than s,
+
+    H(theta + step) >= exp(-s) H(theta),
+
+so decrement and leverage at the new point are at most exp(s / 2) times those that the old Hessian gives. For the same
+reason, a Hessian summed over some of the rows bounds that of all from below: where a sum over all rows costs too much,
+the proof rests on as many as are affordable, and is looser by the share that they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg as sl
+
+from softreg.optimize.certificate.column_basis import orthonormal
+from softreg.optimize.objective.hessian import Columns, contrasts, pairs
+from softreg.optimize.problem.standardization import Coordinates
+from softreg.optimize.solvers.newton import DOUBTFUL, EPS, factorised, lost_residual, self_concordant_gap, solved
+from softreg.probability import blocks as loss
+from softreg.rows import Array, Block, Rows, Sums
+
+MOST_PARAMETERS = 4000
+"""Up to so many parameters, (q - 1) x (d + 1), a Hessian is taken: it and its inverse hold 128 MB each then, and a
+factorisation takes about a second."""
+MOST_WORK = 2e11
+"""Multiplications for one Hessian, `rows x (d + 1)^2 x q (q - 1) / 2`: about ten seconds on one core. Beyond, it is
+summed over as many rows as this allows."""
+LEAST_ROWS = 5
+"""A Hessian of some of the rows needs so many rows a parameter; with fewer nothing is proved."""
+FEW_CLASSES = 12
+"""Up to this many classes the Hessian is put together pair by pair of classes."""
+TOGETHER = 1 << 20
+"""Numbers that a product for several pairs at once may take."""
+STEPS = 30
+"""Hessians at most; from where L-BFGS ends one is nearly always enough, and where classes are separated none is."""
+REUSED = 4
+"""Steps with one Hessian at most."""
+SLOW = 0.1
+"""Newton's steps have gone wrong where a further Hessian leaves this share of the squared decrement: then the weights
+grow for ever, as those of separated classes do."""
+DECREASE = 1e-4
+"""A step must gain at least this share of what the slope promises."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Parameters theta (q, d + 1) of one model, objective and gap there, and the steps taken; `certified` says whether
+    the gap is a bound, or half the squared Newton decrement, which is an estimate."""
+
+    theta: Array
+    value: float
+    gap: float
+    certified: bool
+    steps: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """The objective at theta (q, d + 1), its gradient (q, r) in the basis, and the largest range of a row's change of
+    logits since the last point."""
+
+    theta: Array
+    value: float
+    G: Array
+    moved: float
+
+
+class FinalNewton:
+    """One model of a stack, by its place `member` among the row weights; `l2` is the strength of its penalty."""
+
+    def __init__(
+        self, rows: Rows, coordinates: Coordinates, q: int, member: int, l2: float, fit_intercept: bool
+    ) -> None:
+        self.rows = rows if rows.dtype == np.float64 and not rows.coarse else rows.precise(dtype=np.float64)
+        self.coordinates, self.q, self.member, self.fit_intercept = coordinates, q, member, fit_intercept
+        with np.errstate(over="ignore"):
+            ridge = np.minimum(l2 / coordinates.scale / coordinates.scale, 1e200)
+        self.ridge = np.append(ridge, 0.0)
+        self.columns = Columns(self)
+        self.mass = float(self.rows.sum(self._mass)[0])
+        free = np.append(~coordinates.constant, fit_intercept)
+        plain = np.eye(len(free))[free]
+        self.T = plain if l2 > 0 else self._basis(plain)
+        self.in_basis = self.ridge @ (self.T**2).T if l2 > 0 else np.zeros(len(self.T))
+        work = self.rows.n * len(self.T) ** 2 * q * (q - 1) / 2
+        self.share = min(1.0, MOST_WORK / max(1.0, work))
+        self.hessians = 0
+
+    def _mass(self, block: Block) -> Sums:
+        V = self._weights(block)
+        return (float(block.stop - block.start) if V is None else V.sum(dtype=np.float64),)
+
+    def _weights(self, block: Block) -> Array | None:
+        """The block's row weights (b,) of this model."""
+        V = block.weights
+        return V if V is None else V[self.member if len(V) > 1 else 0]
+
+    def _basis(self, plain: Array) -> Array:
+        """An orthonormal basis of the columns; none where their squares overflow: then there are no steps."""
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(self._products(plain)).all()
+        return orthonormal(self._products, plain) if finite else plain[:0]
+
+    def _products(self, T: Array) -> Array:
+        def part(block: Block) -> Sums:
+            V, total = self._weights(block), np.zeros((len(T), len(T)))
+            for run, Z in self.columns.runs(block):
+                Y = T @ Z
+                total += (Y if V is None else Y * V[run]) @ Y.T
+            return (total,)
+
+        return np.asarray(self.rows.sum(part)[0] / self.mass)
+
+    # --- the objective ------------------------------------------------------------------------------------------
+
+    def at(self, theta: Array, before: Array | None = None) -> Point:
+        """Value and gradient at `theta`, and how far the logits are from those of `before`: one pass."""
+        change = None if before is None else theta - before
+
+        def part(block: Block) -> Sums:
+            V, value, G = self._weights(block), 0.0, np.zeros((self.q, len(self.T)))
+            for run, Z in self.columns.runs(block):
+                v = None if V is None else V[None, run]
+                lost, R = loss.loss_and_residual((theta @ Z)[None], block.labels[run], v)
+                value += float(lost[0])
+                G += R[0] @ (self.T @ Z).T
+            return value, G
+
+        value, G = self.rows.sum(part)
+        pull = self.ridge * theta
+        moved = 0.0 if change is None else self._range(change)
+        total = float(value) / self.mass + float((pull * theta).sum()) / 2
+        return Point(theta, total, G / self.mass + pull @ self.T.T, moved)
+
+    def _range(self, change: Array) -> float:
+        """The largest range of a row's logits for these parameters."""
+
+        def part(block: Block) -> Array:
+            most = 0.0
+            for _, Z in self.columns.runs(block):
+                o = change @ Z
+                most = max(most, float((o.max(axis=0) - o.min(axis=0)).max()))
+            return np.array([most])
+
+        return float(self.rows.map(part).max())
+
+    def hessian(self, theta: Array) -> Array:
+        """The Hessian (p, p) of the objective in the basis for contrasts of the classes, or a lower bound of it."""
+        q, r = self.q, len(self.T)
+        self.hessians += 1
+
+        def part(block: Block) -> Sums:
+            V, sums = self._weights(block), np.zeros((q * (q - 1) // 2, r, r))
+            for run, Z in self._some(block):
+                P = loss.probabilities((theta @ Z)[None])[0][0]
+                _add_pairs(sums, P if V is None else P * np.sqrt(V[run]), self.T @ Z)
+            return (sums,)
+
+        H = _of_contrasts(self.rows.sum(part)[0] / self.mass, q)
+        np.einsum("aiai->ai", H)[...] += self.in_basis
+        return H.reshape((q - 1) * r, -1)
+
+    def _some(self, block: Block) -> Any:
+        """The runs that a Hessian is summed over."""
+        if self.share == 1.0:
+            return self.columns.runs(block)
+        few = block.piece(0, max(1, int(self.share * (block.stop - block.start))))
+        return self.columns.runs(few)
+
+    # --- the steps ----------------------------------------------------------------------------------------------
+
+    def run(self, theta: Array, tol: float) -> Proof:
+        """Newton steps from `theta` until the gap is proved to be `tol` or less, or as long as they gain."""
+        theta = theta - theta.mean(axis=0)
+        theta[:, :-1][:, self.coordinates.constant] = 0.0
+        here, steps = self.at(theta), 0
+        best, last = Proof(theta, here.value, np.inf, False, 0), np.inf
+        if not len(self.T) or self.rows.n * self.share < LEAST_ROWS * (self.q - 1) * len(self.T) * (self.share < 1):
+            return best
+        while self.hessians < STEPS:
+            L, exact = factorised(self.hessian(here.theta))
+            R, drift = (self._leverage(L) if exact else np.inf), 0.0
+            square = self._direction(L, here.G)[1]
+            if square > SLOW * last and square / 2 <= tol:
+                return replace(best, gap=square / 2)
+            last = square
+            for _ in range(REUSED):
+                D, square = self._direction(L, here.G)
+                if R * R * EPS > DOUBTFUL and np.isfinite(R):
+                    square = (np.sqrt(square) + self._rounding(L, here.theta)) ** 2
+                gap = self_concordant_gap(np.sqrt(square) * np.exp(drift / 2), R * np.exp(drift / 2))
+                certified = bool(np.isfinite(gap))
+                best = Proof(here.theta, here.value, gap if certified else square / 2, certified, steps)
+                if gap <= tol:
+                    return best
+                there = self._step(here, D, square)
+                if there is None:
+                    return best
+                here, drift, steps = there, drift + there.moved, steps + 1
+                if not drift < 1:
+                    break
+        return best
+
+    def _leverage(self, L: Array) -> float:
+        """R with `range of a row's change of logits <= R ||v||_H`."""
+        trace = self._trace(L)
+
+        def part(block: Block) -> Array:
+            most = 0.0
+            for _, Z in self.columns.runs(block):
+                Y = self.T @ Z
+                most = max(most, float(np.einsum("ji,ji->i", trace @ Y, Y).max()))
+            return np.array([most])
+
+        return float(np.sqrt(2 * max(0.0, self.rows.map(part).max())))
+
+    def _trace(self, L: Array) -> Array:
+        """The sum (r, r) of the diagonal blocks of the inverse Hessian."""
+        a, r = self.q - 1, len(self.T)
+        inverse, _ = sl.lapack.dpotri(L, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        return np.asarray(inverse.reshape(a, r, a, r).trace(axis1=0, axis2=2))
+
+    def _rounding(self, L: Array, theta: Array) -> float:
+        """A bound of the rounding error of the gradient at `theta`, in the norm of the inverse Hessian."""
+        trace = self._trace(L)
+
+        def part(block: Block) -> Sums:
+            V, total = self._weights(block), 0.0
+            for run, Z in self.columns.runs(block):
+                Y, P = self.T @ Z, loss.probabilities((theta @ Z)[None])[0][0]
+                leverage = np.einsum("ji,ji->i", trace @ Y, Y)
+                total += lost_residual(P, leverage, None if V is None else V[run])
+            return (total,)
+
+        return float(self.rows.sum(part)[0] / self.mass)
+
+    def _direction(self, L: Array, G: Array) -> tuple[Array, float]:
+        """Newton's step (q, d + 1), and the squared decrement."""
+        C = contrasts(self.q)
+        g = (C.T @ G).ravel()
+        d = solved(L, g)
+        step = -self.share * (C @ d.reshape(self.q - 1, -1)) @ self.T
+        return step, max(0.0, float(g @ d))
+
+    def _step(self, here: Point, D: Array, square: float) -> Point | None:
+        """The next point; None where rounding or a direction without an end keeps the objective from falling."""
+        t, slope = 1.0, self.share * square
+        noise = 1e-15 * max(1e-3, abs(here.value))
+        for _ in range(30):
+            there = self.at(here.theta + t * D, here.theta)
+            change = there.value - here.value
+            if np.isfinite(change) and change <= -DECREASE * t * slope + noise:
+                return there if change < 0 or float((there.G**2).sum()) < float((here.G**2).sum()) else None
+            least = slope * t * t / (2 * max(change + t * slope, 1e-300)) if np.isfinite(change) else 0.0
+            t = min(max(least, 0.1 * t), 0.5 * t)
+        return None
+
+
+def _add_pairs(sums: Array, P: Array, Y: Array) -> None:
+    """Add `sum_i p_ik p_il y_i y_i^T` for each pair of classes k < l to sums (e, r, r); P (q, b) and Y (r, b)."""
+    first, q = 0, len(P)
+    for k in range(q - 1):
+        last = first + q - 1 - k
+        if q <= FEW_CLASSES:
+            for e in range(first, last):
+                half = Y * np.sqrt(P[k] * P[k + 1 + e - first])
+                sums[e] += half @ half.T
+        else:
+            step = max(1, TOGETHER // Y.size)
+            for a in range(first, last, step):
+                others = P[k + 1 + a - first : k + 1 + min(a + step, last) - first]
+                sums[a : a + len(others)] += (others[:, None] * (Y * P[k])) @ Y.T
+        first = last
+
+
+def _of_contrasts(sums: Array, q: int) -> Array:
+    """The Hessian (q - 1, r, q - 1, r) for contrasts of the classes from the sums (e, r, r) of all pairs."""
+    r = sums.shape[1]
+    if q <= FEW_CLASSES:  # all that is added is positive: nothing cancels
+        _, _, edges = pairs(q)
+        H = (edges @ sums.reshape(len(sums), -1)).reshape(q - 1, q - 1, r, r)
+        return np.ascontiguousarray(H.transpose(0, 2, 1, 3))
+    k, l = np.triu_indices(q, 1)
+    full, own = np.zeros((q, r, q, r)), np.arange(q)
+    full[k, :, l, :] = full[l, :, k, :] = -sums
+    full[own, :, own, :] = -full.sum(axis=2)
+    half = np.tensordot(contrasts(q), full, (0, 0))
+    return np.ascontiguousarray(np.tensordot(half, contrasts(q), (2, 0)).transpose(0, 1, 3, 2))
+
+
+def affordable(rows: Rows, q: int) -> bool:
+    """Whether a model of these rows has so few parameters that its exact Hessian is taken.
+
+    Example:
+        >>> from softreg.rows import as_rows
+        >>> affordable(as_rows(np.zeros((9, 40)), np.zeros(9, int)), 5)
+        True
+    """
+    return (q - 1) * (rows.d + 1) <= MOST_PARAMETERS

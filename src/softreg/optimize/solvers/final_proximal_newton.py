@@ -1,0 +1,180 @@
+"""The last steps and the proof of a fit with an l1 part: proximal Newton steps with the exact Hessian.
+
+Each step minimises the quadratic model of the loss plus the penalty, exactly, by an active set of weights and their
+signs (Lee, Battle, Raina and Ng 2007, Efficient sparse coding algorithms). It is for fits that stall: without a bias,
+on columns of very different scale, or with an l1 part so small that duality cannot prove them.
+
+The proof: let e be the gradient of the smooth part plus the nearest subgradient of the l1 part. For any v
+
+    F(theta + v) >= F(theta) + <e, v> + loss terms of at least psi(||v||_H),
+
+so the part of e that the rows see is bounded by its Newton decrement as in `newton.py`. What they do not see (a shift
+that is common to all classes, a combination of columns) is rounding, and bounded by the size of the optimum: there
+`hold |w|` is no more than F(theta) in all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from softreg.optimize.objective.hessian import contrasts
+from softreg.optimize.problem.standardization import Coordinates
+from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof
+from softreg.optimize.solvers.newton import factorised, self_concordant_gap, solved
+from softreg.probability import blocks as loss
+from softreg.rows import Array, Block, Rows, Sums
+
+MOST_WEIGHTS = 1000
+"""Up to so many parameters, q x (d + 1), these steps are taken: a step factors matrices of that size many times."""
+FLAT = 1e-12
+"""The part of the diagonal that is added to a Hessian for a step: directions that the rows do not see bend nothing."""
+STEPS = 60
+ROUNDING, LEVEL = 1e-13, 5
+"""Two values closer than this part of them cannot be told apart; so many steps that promise less are taken unseen."""
+LARGEST = 1e200
+"""Strengths in the solver's coordinates are no larger, so that tiny columns do not overflow."""
+
+
+class FinalProximal(FinalNewton):
+    """One model of a stack with an l1 part; `l1` and `l2` are the strengths of its penalty."""
+
+    def __init__(
+        self, rows: Rows, coordinates: Coordinates, q: int, member: int, l1: float, l2: float, fit_intercept: bool
+    ) -> None:
+        super().__init__(rows, coordinates, q, member, 0.0, fit_intercept)
+        with np.errstate(over="ignore"):
+            self.ridge = np.append(np.minimum(l2 / coordinates.scale / coordinates.scale, LARGEST), 0.0)
+            self.hold = np.append(np.minimum(l1 / coordinates.scale, LARGEST), 0.0)
+        self.S = self._seen()
+        self.A = np.kron(contrasts(q).T, self.S.T)
+        """From parameters (q (d + 1),) to those of the basis."""
+
+    def _seen(self) -> Array:
+        """S (d + 1, r) with `z = S y` for all rows."""
+
+        def part(block: Block) -> Sums:
+            V, total = self._weights(block), np.zeros((len(self.hold), len(self.T)))
+            for run, Z in self.columns.runs(block):
+                Y = self.T @ Z
+                total += Z @ (Y if V is None else Y * V[run]).T
+            return (total,)
+
+        return np.asarray(self.rows.sum(part)[0] / self.mass)
+
+    def at(self, theta: Array, before: Array | None = None) -> Point:
+        """The objective, and the gradient (q, d + 1) of loss and l2 part: one pass."""
+
+        def part(block: Block) -> Sums:
+            V, value, G = self._weights(block), 0.0, np.zeros(theta.shape)
+            for run, Z in self.columns.runs(block):
+                v = None if V is None else V[None, run]
+                lost, R = loss.loss_and_residual((theta @ Z)[None], block.labels[run], v)
+                value += float(lost[0])
+                G += R[0] @ Z.T
+            return value, G
+
+        value, G = self.rows.sum(part)
+        pull = self.ridge * theta
+        penalty = float((pull * theta).sum()) / 2 + float((self.hold * np.abs(theta)).sum())
+        return Point(theta, float(value) / self.mass + penalty, G / self.mass + pull, 0.0)
+
+    def run(self, theta: Array, tol: float) -> Proof:
+        """Steps from `theta` until the gap is proved to be `tol` or less, or as long as they gain."""
+        theta = theta.copy()
+        theta[:, :-1][:, self.coordinates.constant] = 0.0
+        here, steps, level = self.at(theta), 0, 0
+        best = Proof(theta, here.value, np.inf, False, 0)
+        while self.hessians < STEPS and self.share == 1.0 and len(self.T):
+            H = self.hessian(here.theta)
+            L, exact = factorised(H)
+            gap = self._gap(here, L) if exact else np.inf
+            best = Proof(here.theta, here.value, gap, bool(np.isfinite(gap)), steps)
+            if gap <= tol:
+                return best
+            there = self._proximal(here, H)
+            level += there is not None and there.value >= here.value
+            if there is None or level > LEVEL:
+                return best
+            here, steps = there, steps + 1
+        return best
+
+    def _gap(self, here: Point, L: Array) -> float:
+        """The certified gap, from a factor of the Hessian in the basis."""
+        theta, C = here.theta, contrasts(self.q)
+        side = np.where(theta != 0, np.sign(theta) * self.hold, np.clip(-here.G, -self.hold, self.hold))
+        e = here.G + side
+        e[:, -1] -= e[:, -1].mean()  # a common shift of the bias changes nothing
+        E = C.T @ e @ self.T.T
+        unseen = (e - C @ E @ self.S.T)[:, :-1]
+        square = float(E.ravel() @ solved(L, E.ravel()))
+        proved = self_concordant_gap(np.sqrt(max(0.0, square)), self._leverage(L))
+        with np.errstate(all="ignore"):
+            far = np.where(unseen != 0, np.abs(unseen) / self.hold[:-1], 0.0).max(initial=0.0)
+        return proved + float((np.abs(unseen) * np.abs(theta[:, :-1])).sum()) + here.value * float(far)
+
+    def _proximal(self, here: Point, H: Array) -> Point | None:
+        """The next point; None where none is lower."""
+        shape, hold = here.theta.shape, np.tile(self.hold, self.q)
+        full = self.A.T @ H @ self.A
+        index = np.arange(len(full))
+        full[index, index] = (full[index, index] + np.tile(self.ridge, self.q)) * (1 + FLAT)
+        free = np.tile(np.append(~self.coordinates.constant, self.fit_intercept), self.q)
+        start, linear = here.theta.ravel()[free], here.G.ravel()[free]
+        Q = full[np.ix_(free, free)]
+        end = np.zeros(len(free))
+        end[free] = least(Q, linear - Q @ start, hold[free], start)
+        D = end.reshape(shape) - here.theta
+        fall = float((here.G * D).sum() + (self.hold * (np.abs(here.theta + D) - np.abs(here.theta))).sum())
+        if not fall < 0:
+            return None
+        t, noise = 1.0, ROUNDING * max(1e-3, abs(here.value))
+        for _ in range(30):
+            there = self.at(end.reshape(shape) if t == 1.0 else here.theta + t * D)
+            small = -fall < noise and t == 1.0 and there.value <= here.value + noise
+            if small or (there.value <= here.value + DECREASE * t * fall and there.value < here.value):
+                return there
+            t /= 2
+        return None
+
+
+def least(Q: Array, c: Array, hold: Array, x: Array) -> Array:
+    """The minimum of `c x + x Q x / 2 + hold |x|` for a positive definite Q, from x on.
+
+    Example:
+        >>> least(np.eye(2), np.array([-3.0, 0.5]), np.ones(2), np.zeros(2))
+        array([2., 0.])
+    """
+    x, size = x.copy(), np.sqrt(np.maximum(np.diag(Q), 1e-300))
+    side = np.sign(x)
+    for _ in range(6 * len(x) + 20):
+        g = Q @ x + c
+        active = (side != 0) | (hold == 0)
+        if active.any():
+            F = np.flatnonzero(active)
+            change = solved(factorised(Q[np.ix_(F, F)])[0], -(g[F] + hold[F] * side[F]))
+            if (np.abs(change) * size[F]).max() > 1e-13 * (1 + (np.abs(x[F]) * size[F]).max()):
+                t = _lowest(Q, g, hold, x, F, change)
+                moved = x[F] + t * change
+                crossed = (hold[F] > 0) & (moved * side[F] <= 1e-15 * np.abs(t * change))
+                x[F] = np.where(crossed, 0.0, moved)
+                side = np.where(hold > 0, np.sign(x), 0.0)
+                if t < 1.0 or crossed.any():
+                    continue
+                g = Q @ x + c
+        over = np.where((x == 0) & (hold > 0), (np.abs(g) - hold * (1 + 1e-12)) / size, 0.0)
+        j = int(over.argmax())
+        if not over[j] > 0:
+            break
+        side = np.where(hold > 0, np.sign(x), 0.0)
+        side[j] = -np.sign(g[j])
+    return x
+
+
+def _lowest(Q: Array, g: Array, hold: Array, x: Array, F: Array, change: Array) -> float:
+    """The best of the steps to where a weight crosses 0, and the whole one."""
+    with np.errstate(all="ignore"):
+        t = -x[F] / change
+    t = np.append(t[(t > 0) & (t < 1) & (hold[F] > 0)], 1.0)
+    bend, slope = float(change @ Q[np.ix_(F, F)] @ change), float(g[F] @ change)
+    kinks = np.abs(x[F] + t[:, None] * change) @ hold[F]
+    return float(t[(slope * t + bend * t**2 / 2 + kinks).argmin()])

@@ -1,0 +1,78 @@
+"""One step of all models of a stack along a direction: the full step first, since it is nearly always taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.solvers.lbfgs import dot
+from softreg.optimize.solvers.line_search import FLAT, FLAT_ENOUGH, enough, search
+from softreg.rows import Array
+
+
+@dataclass
+class Line:
+    """The objective along the direction D (m, q, d + 1) from theta, with value and slope (m,) at 0.
+
+    `l1_slope` (m,) is how fast the l1 part grows, `longest` the longest step, and `settle` asks for steps that are
+    right rather than merely good enough: without a penalty they must settle for separated classes to be seen.
+    """
+
+    objective: Objective
+    theta: Array
+    D: Array
+    start: Array
+    slope: Array
+    l1_slope: Array
+    longest: float
+    settle: bool
+    tried: tuple[Array, Array, Array] = field(init=False)
+    """The last leap: step lengths (m,), mean loss (m,) and its gradient there."""
+
+    def __post_init__(self) -> None:
+        ridge = self.objective.ridge[:, None, :]
+        self.cross, self.square = dot(ridge * self.theta, self.D) + self.l1_slope, dot(ridge * self.D, self.D)
+        # each pass rounds the logits anew; a convex function whose slope has faded has gained, whatever its value says
+        self.noise = self.objective.digits * np.maximum(1e-3, np.abs(self.start))
+        # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
+        self.limit = np.where(-self.slope < self.noise, min(2.0, self.longest), self.longest)
+
+    def leap(self, t: Array) -> Array:
+        """Value, slope and curvature (3, m) at steps t by a whole pass, which brings the gradient as well."""
+        loss, G = self.objective.leap(self.theta + t[:, None, None] * self.D)
+        self.tried = (t, loss, G)
+        rise = dot(G, self.D) + self.cross + t * self.square
+        return np.stack([loss + t * self.cross + t**2 * self.square / 2, rise, (rise - self.slope) / t])
+
+    def at(self, t: Array) -> Array:
+        """The same from the kept logits, with the penalty in closed form: no pass."""
+        cross, square = self.cross, self.square
+        return np.asarray(self.objective.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
+
+    def advance(self) -> tuple[Array, Array, Array]:
+        """Step lengths (m,), 0 where none was found, and mean loss and its gradient there; the objective follows.
+
+        Where the full step will not do, its logits have told the direction's, and all other lengths are free.
+        """
+        objective, flat = self.objective, FLAT if self.settle else FLAT_ENOUGH
+        terms = (self.start, self.slope, self.noise, self.limit)
+        one = np.ones(objective.m)
+        first = self.leap(one)
+        if enough(one, first[0], first[1], *terms, flat).all():
+            objective.land()
+            return self.tried
+        if not objective.keeps_logits:  # a leap costs no more than anything else, and brings the gradient
+            t = search(lambda t: first if (t == 1).all() else self.leap(t), *terms, flat)
+            if t.any():
+                if (t != self.tried[0]).any():
+                    self.leap(t)
+                objective.land()
+            return t, self.tried[1], self.tried[2]
+        objective.turn_back()
+        t = search(self.at, *terms)
+        if not t.any():
+            return t, self.tried[1], self.tried[2]
+        objective.move(t)
+        return (t, *objective.gradient())

@@ -1,0 +1,168 @@
+"""Which device computes, whether it is there, and whether its memory suffices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from softreg.rows.gpu.interop import device_of, is_tensor, name_of, pytorch, to_torch
+from softreg.rows.protocol import Array
+
+SHARE = 0.6
+"""Of a device's free memory, so much may be filled with rows that are brought there; the rest is for logits."""
+KINDS = ("float16", "bfloat16", "float32", "float64", "uint8")
+"""Numbers that stay as they are on a device; all others become float32, or float64 where that would lose digits."""
+EXACT_IN_SINGLE = ("bool", "int8", "int16", "uint16")
+
+
+def find_device(name: Any) -> Any:
+    """The device of this name ("cuda", "cuda:1", "cpu"), as PyTorch has it.
+
+    Raises `ImportError` where PyTorch is missing, and `ValueError` for a name that is none and a GPU that is not there.
+
+    Example:
+        >>> find_device("abacus")
+        Traceback (most recent call last):
+        ...
+        ValueError: device='abacus' is none of "cpu", "cuda", "cuda:1" and so on; None computes where the rows are.
+    """
+    text = str(name)
+    if text.split(":")[0] not in ("cpu", "cuda") or not (isinstance(name, str) or type(name).__name__ == "device"):
+        raise ValueError(
+            f'device={name!r} is none of "cpu", "cuda", "cuda:1" and so on; None computes where the rows are.'
+        )
+    torch = pytorch(f"device={text!r}")
+    try:
+        device = torch.device(text)
+    except RuntimeError as error:
+        raise ValueError(f"device={text!r}: {error}") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            seen = f"sees {count} CUDA device{'s' * (count != 1)}" if count else "sees no CUDA device"
+            raise ValueError(
+                f"device={text!r}: PyTorch {torch.__version__} {seen}. Ask `nvidia-smi` whether the GPU and its driver "
+                "are there, install a PyTorch that was built for CUDA, or leave device out to compute on the CPU."
+            )
+        return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
+    return device
+
+
+class OnDevice:
+    """Features X (n, d) and the device that multiplies them, be they there or in the host's memory.
+
+    `tensor` is where the numbers are kept. Where that is the host and the device is a GPU, blocks of rows are brought
+    there one after another, each time they are read (`streamed`). `unit` is what one of the stored numbers means.
+    """
+
+    def __init__(self, tensor: Any, device: Any, unit: float = 1.0, streamed: bool = False) -> None:
+        self.tensor, self.device, self.unit = tensor, device, unit
+        self.streamed = streamed or getattr(tensor, "device", device) != device
+        n, d = tensor.shape
+        self.shape = (int(n), int(d))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The precision of products: float64 for float64, float32 for all else."""
+        return np.dtype(np.float64 if name_of(self.tensor) == "float64" else np.float32)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> OnDevice:
+        """Some of the rows, by a mask or by their places (NumPy arrays), or a slice of them."""
+        if not isinstance(rows, slice):
+            rows = to_torch(np.ascontiguousarray(rows)).to(self.tensor.device)
+        return OnDevice(self.tensor[rows], self.device, self.unit, self.streamed)
+
+    def numpy(self) -> Array:
+        """The numbers in the host's memory, in the precision of products."""
+        wide = self.tensor.cpu().to(getattr(pytorch("X"), str(self.dtype)))
+        return np.asarray(wide.numpy() * self.dtype.type(self.unit) if self.unit != 1.0 else wide.numpy())
+
+
+def bring(X: Any, device: Any) -> OnDevice:
+    """X (n, d), a NumPy array or a tensor, for products on this device: there already, copied there, or to be streamed.
+
+    A host array that fills more than `SHARE` of the free memory of a GPU stays where it is.
+    """
+    tensor = _as_kind(to_torch(X) if is_tensor(X) or isinstance(X, np.ndarray) else to_torch(np.asarray(X)))
+    if tensor.device != device:
+        if tensor.device.type != "cpu":
+            tensor = tensor.to(device)
+        elif device.type == "cuda" and tensor.numel() * tensor.element_size() <= SHARE * free_memory(device):
+            tensor = tensor.contiguous().to(device)
+    if tensor.stride(-1) != 1:
+        tensor = tensor.contiguous()
+    return OnDevice(tensor, device)
+
+
+def where_it_is(X: Any) -> OnDevice:
+    """A tensor for products on its own device."""
+    return bring(X, find_device(device_of(X)))
+
+
+def _as_kind(tensor: Any) -> Any:
+    """The tensor, in a kind of numbers that devices multiply."""
+    name = name_of(tensor)
+    if name in KINDS:
+        return tensor
+    if name.startswith("complex") or name.startswith("float"):
+        raise ValueError(
+            f"Complex data not supported: X holds {name}. softreg multiplies real numbers: {', '.join(KINDS)}."
+            if name.startswith("complex")
+            else f"X holds {name}, which softreg cannot multiply; use {', '.join(KINDS)}."
+        )
+    return tensor.float() if name in EXACT_IN_SINGLE else tensor.double()
+
+
+@contextmanager
+def products(device: Any, coarse: bool) -> Iterator[None]:
+    """Within this context a GPU multiplies float32 numbers as TF32 (coarse) or as they are; then as the user wants."""
+    torch = pytorch("products on a device")
+    if device.type != "cuda":  # elsewhere no product is coarse, and the setting is the user's business
+        yield
+        return
+    newer = None
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:  # the user has set it in PyTorch's newer way, of which the older one will not hear
+        before, newer = "highest", torch.backends.cuda.matmul.fp32_precision
+    torch.set_float32_matmul_precision("high" if coarse else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+        if newer is not None:
+            torch.backends.cuda.matmul.fp32_precision = newer
+
+
+def free_memory(device: Any) -> int:
+    """Bytes of a GPU that can be filled, those that PyTorch holds without use among them."""
+    torch = pytorch("a GPU")
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free) + int(torch.cuda.memory_reserved(device)) - int(torch.cuda.memory_allocated(device))
+
+
+def no_room(error: BaseException, X: OnDevice, k: int) -> MemoryError:
+    """What to say where a device's memory was too small: how much is needed, how much there is, and the ways out.
+
+    Example:
+        >>> X = OnDevice(np.zeros((1000, 50)), "cuda")
+        >>> print(str(no_room(RuntimeError("out of memory"), X, 10))[:84])
+        the memory of cuda is too small: X (1,000 x 50) takes 0.0 GiB and stays in the host,
+    """
+    n, d = X.shape
+    size = n * d * X.tensor.itemsize / 2**30
+    logits = 2 * n * k * X.dtype.itemsize / 2**30
+    place = f"takes {size:.1f} GiB {'and stays in the host' if X.streamed else 'there'}"
+    free = f", {free_memory(X.device) / 2**30:.1f} GiB are free" if getattr(X.device, "type", "") == "cuda" else ""
+    return MemoryError(
+        f"the memory of {X.device} is too small: X ({n:,} x {d:,}) {place}, two copies of the logits of {k} columns "
+        f"{logits:.1f} GiB{free} ({error}). Hand in X as a host array (NumPy, or a CPU tensor) with "
+        f"device='{getattr(X.device, 'type', X.device)}', and it streams through the device; or store it in bfloat16, "
+        "free other tensors, or fit fewer models at once."
+    )

@@ -1,0 +1,201 @@
+"""Rows on a device of PyTorch: a GPU, or the CPU, where the tests run.
+
+X stays in the numbers in which it is stored (float16, bfloat16, float32, float64, or uint8 with a unit), on the device
+or, where it is too large for that, in the host's memory (`feed.py`). Products are float32, or float64 where X or the
+tolerance asks for that; sums over chunks are float64. Parameters are float64 on the host.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from softreg.rows.gpu.block import TorchBlock
+from softreg.rows.gpu.device_array import OnDevice, no_room, products
+from softreg.rows.gpu.interop import name_of, pytorch, to_torch
+from softreg.rows.gpu.transfer import Feed
+from softreg.rows.protocol import Array, Sums, add_up
+from softreg.rows.sampling import stratified
+
+CHUNK_BYTES = 32 << 20
+"""The logits of a chunk take about so much: they stay in the second cache of a large GPU (50 to 60 MB)."""
+CHUNK_ROWS = 256, 1 << 17
+"""A chunk has at least and at most so many rows."""
+BLOCK_BYTES = 4 << 30
+"""A block of about this size: the host waits for the device once a block."""
+LEAST_BLOCK = 256
+"""A block has at least so many rows."""
+MOST_SAMPLED = 1 << 16
+"""A sample has at most so many rows: sketches of the curvature are made on the host, and there a row costs more than
+reading it on a device does."""
+
+
+class TorchRows:
+    """Rows of a tensor X (n, d) with their labels and weights (NumPy arrays, copied to the device once)."""
+
+    can_shift = roomy = True
+
+    def __init__(
+        self,
+        X: OnDevice,
+        labels: Array,
+        weights: Array | None = None,
+        *,
+        shift: Array | None = None,
+        scale: Array | None = None,
+        dtype: Any = None,
+        coarse: bool | None = None,
+    ) -> None:
+        self.X, self.labels, self.weights = X, labels, weights
+        self.shift, self.scale = shift, scale
+        self.n, self.d = X.shape
+        self.device, self.torch = X.device, pytorch("rows on a device")
+        self.dtype = np.dtype(dtype or X.dtype)
+        self.kind = getattr(self.torch, str(self.dtype))
+        single = self.dtype == np.float32 and self.device.type == "cuda"
+        self.coarse = single if coarse is None else coarse and self.dtype == np.float32
+        self.columns = 0  # of the logits kept, for the message where memory is too small
+        self.feed = Feed(X.tensor, X.device, X.streamed)
+        size = max(LEAST_BLOCK, BLOCK_BYTES // max(1, self.d * X.tensor.element_size()))
+        self.blocks = [TorchBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
+        self.targets = self._targets()
+        self.device_weights = None if weights is None else self.put(weights.T, np.float64)
+
+    def _targets(self) -> Any:
+        """Codes (n,) or label probabilities (n, q) on the device."""
+        return self.put(self.labels, np.int64 if self.labels.ndim == 1 else self.dtype)
+
+    # --- the protocol -------------------------------------------------------------------------------------------
+
+    def sum(self, part: Callable[[TorchBlock], Sums]) -> Sums:
+        """`part(block)` added over all blocks in float64, in the order of the rows."""
+        with self._watched():
+            return add_up(map(part, self.blocks))
+
+    def map(self, part: Callable[[TorchBlock], Array]) -> Array:
+        """What `part` makes of each block, one after another."""
+        with self._watched():
+            return np.concatenate([part(block) for block in self.blocks])
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """The device's own precision of products, and an error with figures where its memory is too small."""
+        try:
+            with self.torch.no_grad(), products(self.device, self.coarse):
+                yield
+        except self.torch.OutOfMemoryError as error:
+            raise no_room(error, self.X, self.columns) from error
+
+    def row_squares(self) -> Array | None:
+        """None: these rows come in blocks."""
+        return None
+
+    def dual_steps(self, order: Array, dual: Any) -> None:
+        """Not here."""
+        raise NotImplementedError("these rows come in blocks; row_squares() says so")
+
+    def add_transposed(self, R: Array, onto: Array) -> None:
+        """Not here."""
+        raise NotImplementedError("these rows come in blocks; row_squares() says so")
+
+    def sample(self, size: int, seed: int) -> TorchRows:
+        """About `size` rows on the device, but no more than about `MOST_SAMPLED`; each class in proportion."""
+        index, share = stratified(self.labels, min(size, MOST_SAMPLED), seed)
+        weights = share[None, :] if self.weights is None else self.weights[:, index] * share
+        few = OnDevice(self.X[index].tensor.to(self.device), self.device, self.X.unit)
+        return TorchRows(few, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
+                         coarse=False)  # fmt: skip
+
+    def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
+        """Write `(X - shift) / scale` of these rows to `out`, in the host's memory."""
+        rows = TorchRows(self.X[index], self.labels[index], None, shift=self.shift, scale=self.scale, dtype=self.dtype)
+        np.concatenate([block.standardised(shift, scale) for block in rows.blocks], out=out)
+
+    @property
+    def stored(self) -> int:
+        """How many numbers the rows hold."""
+        return self.n * self.d
+
+    def prepare(self, W: Array) -> Any:
+        """Weights (k, d) on the device, in the precision of the products."""
+        with np.errstate(over="ignore"):
+            return self.put(W if self.X.unit == 1.0 or self.shift is not None else W * self.X.unit)
+
+    def labelled(self, labels: Array, weights: Array | None) -> TorchRows:
+        """The same rows with other labels and weights."""
+        return self._changed(labels=labels, weights=weights)
+
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> TorchRows:
+        """The same rows, each chunk shifted, scaled and cast before it is multiplied."""
+        if shift is None:
+            shift, scale = self.shift, self.scale
+        return self._changed(shift=shift, scale=scale, dtype=dtype or self.dtype)
+
+    def sharper(self) -> TorchRows:
+        """The same rows with more exact products: float32 after TF32, then float64."""
+        return self._changed(coarse=False) if self.coarse else self.precise(dtype=np.float64)
+
+    def _changed(self, **changes: Any) -> TorchRows:
+        now: dict[str, Any] = {"labels": self.labels, "weights": self.weights, "shift": self.shift, "scale": self.scale}
+        return TorchRows(self.X, **({**now, "dtype": self.dtype, "coarse": self.coarse} | changes))
+
+    def exactly(self) -> None:
+        """Until the end of this sum, products are not coarse: for what is summed only once and must be right."""
+        if self.coarse:
+            self.torch.set_float32_matmul_precision("highest")
+
+    # --- products -----------------------------------------------------------------------------------------------
+
+    def put(self, values: Array, dtype: Any = None) -> Any:
+        """A NumPy array on the device, in the precision of the products unless another dtype is named."""
+        return to_torch(np.ascontiguousarray(values, dtype=dtype or self.dtype)).to(self.device)
+
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """A tensor on the device whose numbers are still to be written."""
+        return self.torch.empty(shape, dtype=self.kind, device=self.device)
+
+    def chunk_rows(self, k: int) -> int:
+        """Rows whose k logits fit the device's cache."""
+        return int(np.clip(CHUNK_BYTES // (max(1, k) * self.dtype.itemsize), *CHUNK_ROWS))
+
+    def made_ready(self, chunk: Any) -> Any:
+        """Stored rows as they are multiplied: cast, and shifted where that is asked for."""
+        if self.shift is None or self.scale is None:
+            return chunk.to(self.kind)
+        wide = chunk.to(self.torch.promote_types(chunk.dtype, self.kind))
+        if self.X.unit != 1.0:
+            wide = wide * self.X.unit
+        name = np.dtype(name_of(wide))
+        return ((wide - self.put(self.shift, name)) / self.put(self.scale, name)).to(self.kind)
+
+    def product(self, X: Any, prepared: Any, bias: Any = None, out: Any = None) -> Any:
+        """`X @ W.T + bias`, (b, k), for rows that are made ready, written to `out` where that is given."""
+        return X @ prepared.T if bias is None else self.torch.addmm(bias, X, prepared.T, out=out)
+
+    def transposed_product(self, R: Any, X: Any) -> Any:
+        """`R.T @ X`, (k, d), for R (b, k)."""
+        G = R.T @ X
+        return G if self.X.unit == 1.0 or self.shift is not None else G * self.X.unit
+
+    def fused(self, m: int, q: int) -> Any:
+        """The kernel that makes a whole pass of one reading of the rows (`triton_pass.read`), or None."""
+        if self.shift is not None or not self._compiled():
+            return None
+        from softreg.rows.gpu import triton_pass
+
+        return triton_pass.read if triton_pass.takes(self.device, m, q) else None
+
+    def residuals(self, q: int) -> Any:
+        """The kernel that makes residuals of logits (`triton_residual.read`), or None."""
+        if not self._compiled():
+            return None
+        from softreg.rows.gpu import triton_residual
+
+        return triton_residual.read if triton_residual.takes(self.device, q) else None
+
+    def _compiled(self) -> bool:
+        return self.dtype == np.float32 and os.environ.get("SOFTREG_KERNELS") != "0"

@@ -1,0 +1,122 @@
+"""Dual coordinate steps on CSR rows, compiled, and the same in NumPy.
+
+With alpha_i for the dual probabilities of row i, the weights W are the sum of `v_i (Y_i - alpha_i) x_i^T`, divided by
+`N strength`.
+A step gives one row the probabilities that are best while all others stay, and W follows at once:
+
+    a = argmax  H(a) + <a, o> - c/2 ||a - alpha_i||^2,   c = v_i ||x_i||^2 / (N strength),   o = x_i W + b.
+
+The bias belongs to a column of the constant `reach` beside X, whose weight is `pull`: `b = bias + reach * pull`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softreg.rows.kernels import products as kernels
+from softreg.rows.protocol import Array
+
+ROUNDS, SETTLED = 40, 1e-4
+"""Newton's method for one row: rounds at most, and a change of the probabilities that ends it (it is squared next)."""
+LONGEST = 3.0
+"""The longest of Newton's steps in `log a`: the first may be far too long."""
+
+
+@dataclass(frozen=True)
+class Dual:
+    """The state of one model, in float32, changed in place by `dual_steps`."""
+
+    W: Array
+    """Weights (d, q)."""
+    bias: Array
+    """What of the bias (q,) is fixed for now."""
+    pull: Array
+    """Weights (q,) of the constant column."""
+    log_alpha: Array
+    """Logarithms of the dual probabilities, (n, q)."""
+    curvature: Array
+    """`rate * (||x||^2 + reach^2)` of each row, (n,)."""
+    weights: Array | None
+    """Row weights (n,), or None for ones."""
+    divergence: Array
+    """`KL(alpha || softmax(o))` of each row when it was last visited, (n,): its part of the duality gap."""
+    reach: float
+    rate: float
+    """`1 / (N strength)`."""
+
+
+def dual_steps(X: Any, order: Array, dual: Dual) -> None:
+    """A step for each of the rows `order` of X (n, d) in turn; a row may come more than once.
+
+    A row whose weight is 0 is only looked at: its divergence is told, and nothing else changes.
+
+    Example:
+        >>> import scipy.sparse as sp
+        >>> one = lambda *shape: np.ones(shape, np.float32)
+        >>> dual = Dual(0 * one(1, 2), 0 * one(2), 0 * one(2), np.log(one(1, 2) / 2), one(1), None, one(1), 0.0, 1.0)
+        >>> dual_steps(sp.csr_array([[1.0]]), np.array([0]), dual)
+        >>> dual.divergence.round(6), dual.W.round(6)  # softmax(0) is alpha already
+        (array([0.], dtype=float32), array([[0., 0.]], dtype=float32))
+    """
+    order = np.ascontiguousarray(order, dtype=np.int64)
+    if kernels.knows_csr(X):
+        state = (dual.W, dual.bias, dual.pull, dual.log_alpha, dual.curvature, dual.weights, dual.divergence)
+        kernels._module.csr_dual_steps(X.data, X.indices, X.indptr, order, *state, dual.reach, dual.rate)
+        return
+    for i in order:
+        _step(X, int(i), dual)
+
+
+def _step(X: Any, i: int, dual: Dual) -> None:
+    span = slice(X.indptr[i], X.indptr[i + 1])
+    x, columns = X.data[span].astype(np.float32), X.indices[span]
+    o = x @ dual.W[columns] + dual.bias + dual.reach * dual.pull
+    top = o.max()
+    o = o - (np.log(np.exp(o - top).sum()) + top)
+    before, v = np.exp(dual.log_alpha[i]), 1.0 if dual.weights is None else dual.weights[i]
+    dual.divergence[i] = before @ (dual.log_alpha[i] - o)
+    if v == 0:
+        return
+    dual.log_alpha[i] = best_row(dual.log_alpha[i], o, v * dual.curvature[i])
+    change = (before - np.exp(dual.log_alpha[i])) * v * dual.rate
+    np.add.at(dual.W, columns, x[:, None] * change)
+    dual.pull[:] += dual.reach * change
+
+
+def best_row(log_alpha: Array, o: Array, c: float) -> Array:
+    """The logarithm of `argmax H(a) + <a, o> - c/2 ||a - alpha||^2` on the simplex, (q,).
+
+    At the best, `log a + c a + mu = o + c alpha` with the mu at which a sums to 1: Newton's method in (log a, mu).
+
+    Example:
+        >>> best_row(np.log([0.5, 0.5]), np.log([0.8, 0.2]), 0.0).round(4)  # nothing holds it back
+        array([-0.2231, -1.6094])
+    """
+    a, log_a, mu = np.exp(log_alpha), log_alpha, 0.0
+    target = o + c * a
+    for _ in range(ROUNDS):
+        w = a / (1 + c * a)
+        mu += (a.sum() - 1 - w @ (log_a + c * a + mu - target)) / w.sum()
+        log_a = np.minimum(log_a + np.minimum((target - mu - log_a - c * a) / (1 + c * a), LONGEST), 0.0)
+        last, a = a, np.exp(log_a)
+        if np.abs(a - last).max() < SETTLED:
+            break
+    return np.asarray(log_a - np.log(a.sum()))
+
+
+def row_squares(X: Any) -> Array:
+    """`||x||^2` of each row, (n,) in float32.
+
+    Example:
+        >>> import scipy.sparse as sp
+        >>> row_squares(sp.csr_array([[3.0, 4.0], [0.0, 0.0]]))
+        array([25.,  0.], dtype=float32)
+    """
+    if not kernels.knows_csr(X):
+        return np.asarray(X.power(2).sum(axis=1), dtype=np.float32).ravel()
+    out = np.empty(X.shape[0], np.float32)
+    kernels._module.csr_row_squares(X.data, X.indptr, out)
+    return out

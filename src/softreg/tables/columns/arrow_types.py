@@ -1,0 +1,308 @@
+"""Arrow types reduced to those that columns are read from.
+
+Arrow has several layouts of one value: text as offsets or as views, lists as offsets or as views, a column as runs, a
+number in 16 bits, an extension type around a storage type. Compute functions do not take all of them. Here each column
+gets the plain layout of the same values, once, where a table comes in. Types that no feature can have (structs, maps,
+unions, bytes, calendar intervals) stay as they are, or keep their place without their values, and are refused where
+such a column is used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from softreg.tables.columns.errors import TableError, shown
+
+_NAME, _PARAMETERS = b"ARROW:extension:name", b"ARROW:extension:metadata"
+_PERIOD, _INTERVAL, _UUID, _BOOL8 = "pandas.period", "pandas.interval", "arrow.uuid", "arrow.bool8"
+_AS_TEXT = (_PERIOD, _INTERVAL, _UUID)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """The name, the serialized parameters and the storage type of an extension type."""
+
+    name: str
+    parameters: str
+    storage: pa.DataType
+
+    @classmethod
+    def of(cls, kind: pa.DataType, metadata: dict[bytes, bytes] | None = None) -> Extension | None:
+        """The extension of a type, or of the metadata of its field where the type is not registered."""
+        if isinstance(kind, pa.BaseExtensionType):
+            serialize = getattr(kind, "__arrow_ext_serialize__", None)
+            return cls(kind.extension_name, _text(serialize()) if serialize else "", kind.storage_type)
+        if metadata and _NAME in metadata:
+            return cls(_text(metadata[_NAME]), _text(metadata.get(_PARAMETERS, b"")), kind)
+        return None
+
+
+def plain_type(kind: pa.DataType, extension: Extension | None = None) -> pa.DataType:
+    """The plain type that columns of a type are read as; an equal one where it is plain already.
+
+    Example:
+        >>> plain_type(pa.string_view()), plain_type(pa.list_view(pa.float16()))
+        (DataType(large_string), ListType(list<item: float>))
+    """
+    extension = Extension.of(kind) or extension
+    if extension is not None:
+        if extension.name in _AS_TEXT:
+            return pa.large_string()
+        return pa.bool_() if extension.name == _BOOL8 else plain_type(extension.storage)
+    if pa.types.is_run_end_encoded(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_dictionary(kind):
+        inner = plain_type(kind.value_type)
+        if not _may_be_level(inner):
+            return inner
+        return kind if inner == kind.value_type else pa.dictionary(kind.index_type, inner, kind.ordered)
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_decimal(kind) and kind.bit_width < 128:
+        return pa.decimal128(kind.precision, kind.scale)
+    if _is_list(kind):
+        inner = plain_type(kind.value_type)
+        inner = pa.large_string() if pa.types.is_dictionary(inner) else inner
+        if inner == kind.value_type and not _is_view(kind):
+            return kind
+        large = pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind)
+        return pa.large_list(inner) if large else pa.list_(inner)
+    if pa.types.is_nested(kind) and not all(_has_rows(kind.field(i).type) for i in range(kind.num_fields)):
+        return pa.struct([pa.field(f"{kind}", pa.null())])  # Arrow cannot take rows of it: its place, without values
+    return kind
+
+
+def plain_array(array: pa.Array, extension: Extension | None = None) -> pa.Array:
+    """The values of an array in its plain type.
+
+    Example:
+        >>> plain_array(pa.array(["a", None], pa.string_view())).type
+        DataType(large_string)
+    """
+    kind = array.type
+    extension = Extension.of(kind) or extension
+    goal = plain_type(kind, extension)
+    if goal == kind and not _null_levels(array):
+        return array
+    if extension is not None:
+        storage = array.storage if isinstance(kind, pa.BaseExtensionType) else array
+        if extension.name in _AS_TEXT:
+            return _TEXT[extension.name](plain_array(storage), extension.parameters)
+        return pc.cast(storage, goal) if extension.name == _BOOL8 else plain_array(storage)
+    if pa.types.is_run_end_encoded(kind):
+        ends = np.asarray(array.run_ends)
+        places = np.searchsorted(ends, np.arange(array.offset, array.offset + len(array)), side="right")
+        return plain_array(array.values).take(pa.array(places))
+    if pa.types.is_dictionary(kind):
+        values, indices = plain_array(array.dictionary), array.indices
+        if not pa.types.is_dictionary(goal):
+            return values.take(indices)
+        if values.null_count:  # which Arrow does not unify: null in the rows instead
+            places = pa.array(np.cumsum(np.asarray(values.is_valid())) - 1)
+            places = pc.if_else(values.is_valid(), places, pa.scalar(None, pa.int64()))
+            values, indices = values.drop_null(), pc.cast(places.take(indices), kind.index_type)
+        return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)
+    if _is_list(kind):
+        return _plain_list(array, goal)
+    return pa.nulls(len(array), goal) if pa.types.is_struct(goal) else pc.cast(array, goal)
+
+
+def _plain_list(array: pa.Array, goal: pa.DataType) -> pa.Array:
+    """Lists by offsets, of plain values; a list that is null has no values."""
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(array), 0), dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    large = pa.types.is_large_list(goal)
+    build = pa.LargeListArray if large else pa.ListArray
+    values = plain_array(pc.list_flatten(array))
+    if pa.types.is_dictionary(values.type):
+        values = pc.cast(values.dictionary, pa.large_string()).take(values.indices)
+    places = pa.array(offsets, pa.int64() if large else pa.int32())
+    return build.from_arrays(places, values, type=goal, mask=array.is_null())
+
+
+def plain_field(field: pa.Field) -> pa.Field:
+    """The field of the plain column, without metadata.
+
+    Example:
+        >>> plain_field(pa.field("x", pa.string_view()))
+        pyarrow.Field<x: large_string>
+    """
+    return pa.field(field.name, plain_type(field.type, Extension.of(field.type, field.metadata)))
+
+
+def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = None) -> pa.ChunkedArray:
+    """A column in its plain type; the same column where it has one.
+
+    `field` is that of the file, whose metadata name an extension type that is not registered. Raises `TableError`
+    where the values cannot be converted.
+
+    Example:
+        >>> plain_column(pa.chunked_array([pa.array([1.5], pa.float16())]), "x").type
+        DataType(float)
+    """
+    extension = Extension.of(column.type, None if field is None else field.metadata)
+    goal = plain_type(column.type, extension)
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    if goal == column.type and not any(_null_levels(chunk) for chunk in chunks):
+        return column
+    try:
+        return pa.chunked_array([plain_array(chunk, extension) for chunk in chunks], type=goal)
+    except (
+        pa.ArrowException,
+        ValueError,
+        ArithmeticError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ImportError,
+    ) as error:
+        raise unreadable(name, extension.name if extension else str(column.type), error) from error
+
+
+def plain_table(table: pa.Table) -> pa.Table:
+    """A table of plain columns; the same table where it is one.
+
+    Example:
+        >>> plain_table(pa.table({"x": pa.array(["a"], pa.string_view())})).schema.types
+        [DataType(large_string)]
+    """
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        plain = plain_column(column, field.name, field)
+        if plain is not column:
+            table = table.set_column(place, plain_field(field), plain)
+    return table
+
+
+def together(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+    """The type that holds the values of columns of several plain types exactly, as far as there is one; or None.
+
+    Whole numbers with and without a sign, and with decimals, are decimals; whole numbers and floats are float64, into
+    which values beyond 2**53 are not cast.
+
+    Example:
+        >>> together([pa.int64(), pa.uint64()]), together([pa.int64(), pa.string()])
+        (Decimal128Type(decimal128(20, 0)), None)
+    """
+    if all(kind == kinds[0] for kind in kinds):
+        return kinds[0]
+    if not all(pa.types.is_dictionary(kind) for kind in kinds):
+        kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
+    kinds = [kind for kind in kinds if not pa.types.is_null(kind)]
+    whole = [kind for kind in kinds if pa.types.is_integer(kind)]
+    exact = [kind for kind in kinds if pa.types.is_decimal(kind)]
+    if len(whole) + len(exact) == len(kinds) and (exact or {pa.uint64()} < set(whole)):
+        return _decimal(whole, exact)
+    times = [kind for kind in kinds if pa.types.is_timestamp(kind)]
+    if times and all(kind.tz is None for kind in times):
+        kinds = [times[0] if pa.types.is_date(kind) else kind for kind in kinds]
+    schemas = [pa.schema([pa.field("x", kind)]) for kind in kinds]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return None
+
+
+def _decimal(whole: Sequence[pa.DataType], exact: Sequence[pa.DataType]) -> pa.DataType:
+    """The decimal type of all whole numbers and decimals of these types."""
+    scale = max([kind.scale for kind in exact], default=0)
+    digits = [kind.precision - kind.scale for kind in exact] + [20 if kind.bit_width == 64 else 10 for kind in whole]
+    precision = max(digits) + scale
+    if precision > 76:
+        return pa.float64()
+    return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+
+
+def unreadable(name: str, kind: pa.DataType | str, error: Exception | None = None) -> TableError:
+    """The error for a column that cannot be read.
+
+    Example:
+        >>> print(unreadable("x", "struct<a: int64>"))  # doctest: +ELLIPSIS
+        Column 'x' has the type struct<a: int64>; softreg understands columns of numbers, booleans, text, ...
+    """
+    if isinstance(kind, pa.StructType) and kind.num_fields == 1 and pa.types.is_null(kind.field(0).type):
+        kind = kind.field(0).name  # as `plain_type` keeps it
+    reason = " ".join(str(error).split()) if error is not None else ""
+    return TableError(
+        f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates, "
+        f"durations and lists of words or numbers{f' ({reason})' if reason else ''}. Turn it into columns of these, or "
+        f"leave it out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
+    )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a plain type is text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _may_be_level(kind: pa.DataType) -> bool:
+    """Whether a dictionary of these values is a category; dates and lists are decoded."""
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(is_text(kind) or pa.types.is_boolean(kind) or number)
+
+
+def _null_levels(array: pa.Array) -> bool:
+    """Whether an array is a dictionary of which a level is null."""
+    return bool(pa.types.is_dictionary(array.type) and array.dictionary.null_count)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    offsets = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(offsets or _is_view(kind))
+
+
+def _is_view(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
+
+
+def _has_rows(kind: pa.DataType) -> bool:
+    """Whether Arrow can take rows of a type that is nested in another."""
+    return bool(plain_type(kind) == kind or pa.types.is_float16(kind) or pa.types.is_decimal(kind))
+
+
+def _interval_text(array: pa.Array, parameters: str) -> pa.Array:
+    """Intervals as pandas writes them: (0.0, 1.5]."""
+    closed = json.loads(parameters or "{}").get("closed", "right")
+    low, high = (_distinct_text(pc.struct_field(array, side), str) for side in ("left", "right"))
+    marks = ("[" if closed in ("left", "both") else "("), ", ", ("]" if closed in ("right", "both") else ")"), ""
+    opening, comma, closing, nothing = (pa.scalar(mark, pa.large_string()) for mark in marks)
+    return pc.binary_join_element_wise(opening, low, comma, high, closing, nothing)
+
+
+def _period_text(array: pa.Array, parameters: str) -> pa.Array:
+    """Periods as pandas writes them: 2020-01; their numbers have no meaning without its calendar."""
+    import pandas as pd
+
+    frequency = json.loads(parameters)["freq"]
+    return _distinct_text(array, lambda ordinal: str(pd.Period(ordinal=ordinal, freq=frequency)))
+
+
+def _uuid_text(array: pa.Array, parameters: str) -> pa.Array:
+    """UUIDs in their usual form of 36 characters."""
+    from uuid import UUID
+
+    return _distinct_text(array, lambda raw: str(UUID(bytes=raw)))
+
+
+def _distinct_text(array: pa.Array, write: Callable[[Any], str]) -> pa.Array:
+    """The text of each value, made once for each distinct one."""
+    coded = array.dictionary_encode()
+    return pa.array([write(value) for value in coded.dictionary.to_pylist()], pa.large_string()).take(coded.indices)
+
+
+_TEXT = {_INTERVAL: _interval_text, _PERIOD: _period_text, _UUID: _uuid_text}

@@ -1,0 +1,122 @@
+"""The names of the columns of a table: every column has one, and no two have the same."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.columns.row_index import named_fields
+
+SIGNS = ("=", ": ")
+"""What stands between the name of a column and a level, a tag or a term in the name of a feature."""
+
+
+def check_names(names: list[str], where: str) -> None:
+    """Raise `TableError` where a column has no name, one that is no text, or one that it shares with another.
+
+    Example:
+        >>> check_names(["a", "b", "a"], "small.csv")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        softreg.tables.columns.errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
+    """
+    for position, name in enumerate(names, start=1):
+        half = re.search("[\ud800-\udfff]", name)
+        if half:
+            raise TableError(
+                f"Column {position} of {where} has a name that is no text: {shown(name)} holds U+{ord(half[0]):04X}, "
+                "one half of a pair of characters, which no file can store. Rename the column."
+            )
+        if not name.strip():
+            raise TableError(
+                f"Column {position} of {where} has no name: the header's field is blank. Give it a name; if "
+                "it is a row index written by pandas, write the file again with index=False; if the header "
+                "line ends in a delimiter, remove that."
+            )
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        places = [
+            f"{shown(name)} (columns {' and '.join(str(i) for i, n in enumerate(names, 1) if n == name)})"
+            for name in repeated
+        ]
+        raise TableError(
+            f"{where} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
+            "each needs its own: rename them."
+        )
+
+
+def column_names_of(header: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of the columns of a text file by the fields of its header, and notes on those that were changed.
+
+    Blanks around a name are removed. A column without a name is called by its place, as `column_3`; those at the
+    beginning, which may be the index of a frame, as pandas calls them. Of equal names, later ones get a number.
+
+    Example:
+        >>> column_names_of(["", " x", "x", ""])[0]
+        ['Unnamed: 0', 'x', 'x_2', 'column_4']
+    """
+    names = [name.strip() for name in named_fields(list(header))]
+    notes = []
+    padded = [name for name in header if name.strip() and name != name.strip()]
+    if padded:
+        notes.append(f"Blanks around the names of columns were removed ({listed(padded, 3)}).")
+    taken = {name for name in names if name}
+    empty = [place for place, name in enumerate(names) if not name]
+    for place in empty:
+        names[place] = _free_name(f"column_{place + 1}", taken)
+        taken.add(names[place])
+    if empty:
+        some = listed([names[place] for place in empty], 3)
+        notes.append(f"Columns without a name in the header are called by their places: {some}.")
+    seen: set[str] = set()
+    renamed = []
+    for place, name in enumerate(names):
+        if name in seen:
+            names[place] = _free_name(name, taken)
+            taken.add(names[place])
+            renamed.append(f"{shown(name)} in column {place + 1:,} is called {shown(names[place])}")
+        seen.add(names[place])
+    if renamed:
+        more = f", and {len(renamed) - 3:,} more" if len(renamed) > 3 else ""
+        notes.append(f"Several columns have the same name: {', '.join(renamed[:3])}{more}.")
+    return names, notes
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, with the first number from 2 on behind it that no column has, where it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def unique_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The names of features, given with the names of their columns; in those that are the same, parts are quoted.
+
+    Example:
+        >>> unique_names([("a", "a=b=c"), ("a=b", "a=b=c"), ("a=b=c", "a=b=c"), ("size", "size")])
+        ("a='b=c'", "'a=b'=c", "'a=b=c'", 'size')
+    """
+    names = [name for _, name in features]
+    if len(set(names)) == len(names):
+        return tuple(names)
+    counts = Counter(names)
+    names = [_quoted(*feature) if counts[feature[1]] > 1 else feature[1] for feature in features]
+    taken: set[str] = set()
+    for place, name in enumerate(names):
+        number = 1
+        while names[place] in taken or (number > 1 and names[place] in counts):  # a column may be named like that, too
+            number += 1
+            names[place] = f"{name} ({number})"
+        taken.add(names[place])
+    return tuple(names)
+
+
+def _quoted(column: str, feature: str) -> str:
+    """The name of a feature, in which the column and what stands behind it are quoted where they hold a sign."""
+    rest = feature.removeprefix(column)
+    sign = next((sign for sign in SIGNS if rest.startswith(sign)), "")
+    parts = (column, rest.removeprefix(sign))
+    return sign.join(repr(part) if any(sign in part for sign in SIGNS) else part for part in parts if part)

@@ -1,0 +1,238 @@
+"""Dates and times in any common form to seconds since 1970, by the clock on the wall where they were written."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.tables.columns.arrow_arrays import flags
+from softreg.tables.columns.errors import shown
+
+Floats = NDArray[np.float64]
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?(?: ?(?P<half>[ap])m)?"
+_AFTER = rf"(?:[t ]+{_CLOCK}(?: ?(?:z|utc|[+-]\d{{2}}(?::?\d{{2}}(?::?\d{{2}}(?:\.\d+)?)?)?))?)?$"
+_FORMS = (
+    rf"^(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_AFTER}",
+    rf"^(?P<first>\d{{1,2}})[-/.](?P<other>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){_AFTER}",
+    rf"^(?P<day>\d{{1,2}})[ -]{_MONTH}[ -](?P<year>\d{{4}}|\d{{2}}){_AFTER}",
+    rf"^{_MONTH} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_AFTER}",
+    rf"^{_CLOCK}$",
+)
+_ZONE = r":\d{2}(?:[.,]\d+)?(?: ?[ap]m)? ?(?P<zone>z|utc|[+-]\d{2}(?::?\d{2})?)?$"  # of a text with a clock
+_DIGITS = (  # without marks between: a date only where the owner says so, as it may be any number
+    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
+    r"(?:[t ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?P<half>))?(?:z|utc)?$"
+)
+_SURE = (_FORMS[0], *_FORMS[2:4])  # the year in four digits first, or the name of the month
+DAY = 86400.0
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def are_dates(levels: pa.Array) -> bool:
+    """Whether every text is a date or a time; the first alone decides most columns.
+
+    Example:
+        >>> are_dates(pa.array(["2020-02-30", "1 Mar 2020"])), are_dates(pa.array(["12:30", "late"]))
+        (True, False)
+    """
+    if len(levels) == 0:
+        return False
+    first = str(levels[0]).strip().lower()
+    if not any(re.match(form, first) for form in _FORMS):
+        return False
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    open_ = np.ones(len(levels), dtype=bool)
+    for form in _FORMS:
+        open_ &= ~np.asarray(pc.match_substring_regex(text, form), dtype=bool)
+        if not open_.any():
+            return True
+    return False
+
+
+def day_first(levels: pa.Array) -> bool | None:
+    """Whether 3/4/2020 is in April: what the texts say where one of the two numbers is above 12, None if none does.
+
+    Example:
+        >>> day_first(pa.array(["03/04/2020", "31/12/2019"])), day_first(pa.array(["03/04/2020"]))
+        (True, None)
+    """
+    found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1]).drop_null()
+    if len(found) == 0:
+        return None
+    first, other = (np.asarray(pc.cast(pc.struct_field(found, part), pa.int64())) for part in ("first", "other"))
+    if (first > 12).any() == (other > 12).any():
+        return None
+    return bool((first > 12).any())
+
+
+def tolerated(levels: pa.Array) -> NDArray[np.float64]:
+    """For each text that looks like a date and is none, the share of rows up to which it is taken for a slip.
+
+    A half where the year comes first in four digits or the month has its name; a hundredth where the year has four
+    digits and comes last; nothing for times, years of two digits and zeros such as 0000-00-00, which may be versions,
+    laps or codes as well.
+
+    Example:
+        >>> tolerated(pa.array(["2020-02-30", "31/02/2020", "12-34-56", "45:30", "0000-00-00"])).tolist()
+        [0.5, 0.01, 0.0, 0.0, 0.0]
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+
+    def matches(form: str) -> NDArray[np.bool_]:
+        return np.asarray(pc.match_substring_regex(text, form), dtype=bool)
+
+    sure = np.logical_or.reduce([matches(form) for form in _SURE]) & ~matches(r"^0000|^\d{4}[-/.]00[-/.]00")
+    last = matches(_FORMS[1]) & matches(r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}") & ~matches(r"^00[-/.]00")
+    return np.where(sure, 0.5, np.where(last, 0.01, 0.0))
+
+
+def has_slashes(levels: pa.Array) -> bool:
+    """Whether some text is a date of which the first number may be day or month.
+
+    Example:
+        >>> has_slashes(pa.array(["2020-04-03", "3/4/2020"]))
+        True
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    return bool(pc.any(pc.match_substring_regex(text, _FORMS[1])).as_py())
+
+
+def ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
+    """Which texts are dates whose day and month may be exchanged: different numbers of at most 12, then the year.
+
+    Example:
+        >>> ambiguous(pa.array(["02/11/2023", "02/02/2023", "31/12/2023", "2023-02-11"])).tolist()
+        [True, False, False, False]
+    """
+    found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1])
+    first, other = (
+        np.asarray(pc.cast(pc.fill_null(pc.struct_field(found, part), "0"), pa.int64())) for part in ("first", "other")
+    )
+    return np.asarray((first != other) & (first <= 12) & (other <= 12))
+
+
+def zones_of(levels: pa.Array) -> list[str]:
+    """The different offsets from UTC that texts with a time have, as "+09:00"; "" for those without one.
+
+    Example:
+        >>> zones_of(pa.array(["2024-03-05T20:00:00+0900", "2024-03-05 11:00 UTC", "2024-03-05 11:00", "2024-03-05"]))
+        ['+09:00', '+00:00', '']
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    found = pc.struct_field(pc.extract_regex(text, _ZONE).drop_null(), "zone")
+    zones = []
+    for zone in pc.unique(found).to_pylist():
+        digits = zone[1:].replace(":", "")
+        zones.append("+00:00" if zone in ("z", "utc") else zone and f"{zone[0]}{digits[:2]}:{digits[2:] or '00'}")
+    return list(dict.fromkeys("+00:00" if zone == "-00:00" else zone for zone in zones))
+
+
+def several_zones(name: str, zones: list[str]) -> str:
+    """The warning of a column whose times are of several zones, or some of none ("")."""
+    named = [zone for zone in zones if zone]
+    some = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
+    beside = (
+        f"without a time zone beside others with one ({some})" if "" in zones else f"of several time zones ({some})"
+    )
+    return (
+        f"column {shown(name)} has times {beside}; each is read by its own clock, without its offset from UTC, so that "
+        "20:00+09:00 and 20:00Z are the same hour. If instants are meant, convert all of them to UTC"
+    )
+
+
+def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
+    """Seconds since 1970-01-01 00:00 on the same clock for each text; nan where it is no date and no time.
+
+    An offset from UTC is not subtracted: 08:00+09:00 is morning as 08:00+01:00 is. A time alone is one of 1970-01-01.
+
+    Example:
+        >>> (parse_dates(pa.array(["1970-01-02T00:00:01Z", "3/1/70 1:00 pm", "30 Feb 2020"]), True) / 86400).tolist()
+        [1.000011574074074, 2.5416666666666665, nan]
+    """
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    result = np.full(len(levels), np.nan)
+    for form in (*_FORMS, _DIGITS):
+        open_ = np.flatnonzero(np.isnan(result))
+        if not open_.size:
+            break
+        found = pc.extract_regex(text.take(pa.array(open_)), form)
+        here = np.flatnonzero(np.asarray(found.is_valid()))
+        if here.size:
+            result[open_[here]] = _seconds(found.drop_null(), day_is_first)
+    return result
+
+
+def _seconds(found: pa.StructArray, day_is_first: bool) -> Floats:
+    """Seconds from the parts of dates that one form found."""
+    names = [field.name for field in found.type]
+
+    def part(name: str) -> Floats:
+        text = pc.struct_field(found, name)
+        text = pc.replace_substring(text, ",", ".")
+        empty = pc.equal(text, "")
+        values = pc.cast(pc.if_else(empty, "0", text), pa.float64())
+        return np.asarray(values, dtype=np.float64)
+
+    n = len(found)
+    day_seconds = np.zeros(n)
+    if "year" in names:
+        year = part("year")
+        year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)  # as POSIX has it
+        if "name" in names:
+            month = np.asarray(pc.index_in(pc.struct_field(found, "name"), value_set=pa.array(MONTHS)), float) + 1
+            day = part("day")
+        elif "first" in names:
+            day, month = (part("first"), part("other")) if day_is_first else (part("other"), part("first"))
+        else:
+            month, day = part("month"), part("day")
+        day_seconds = _days(year, month, day) * DAY
+    hour, minute, second = part("hour"), part("minute"), part("second")
+    half = np.asarray(pc.struct_field(found, "half").to_pylist(), dtype=object)
+    twelve = (half == "a") | (half == "p")
+    wrong = (hour > 23) | (minute > 59) | (second >= 61) | (twelve & ((hour > 12) | (hour < 1)))
+    hour = np.where(twelve, hour % 12 + 12 * (half == "p"), hour)
+    return np.where(wrong, np.nan, day_seconds + 3600 * hour + 60 * minute + second)
+
+
+def _days(year: Floats, month: Floats, day: Floats) -> Floats:
+    """Days since 1970-01-01; nan where the calendar has no such day."""
+    ok = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
+    month_number = np.where(ok, (year - 1970) * 12 + month - 1, 0).astype(np.int64)
+    first = month_number.astype("datetime64[M]")
+    days = first.astype("datetime64[D]").astype(np.int64)
+    length = (first + 1).astype("datetime64[D]").astype(np.int64) - days
+    return np.where(ok & (day <= length), days + day - 1, np.nan)
+
+
+def arrow_seconds(column: pa.ChunkedArray) -> Floats:
+    """The same for an Arrow column of dates, times or durations, whatever their unit; nan where missing.
+
+    Counts are divided by their unit in 64 bits, so that no moment is beyond a calendar's end.
+
+    Example:
+        >>> arrow_seconds(pa.chunked_array([pa.array([1, None], pa.date32())])).tolist()
+        [86400.0, nan]
+    """
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        column = pc.local_timestamp(column)
+    if pa.types.is_date32(kind):
+        counts = pc.cast(pc.cast(column, pa.int32()), pa.int64())
+    else:
+        counts = pc.cast(pc.cast(column, pa.int32()) if pa.types.is_time32(kind) else column, pa.int64())
+    missing = flags(column.is_null())
+    whole = np.asarray(pc.fill_null(counts, 0).to_numpy(), dtype=np.int64)
+    if pa.types.is_date32(kind):
+        seconds = whole * DAY
+    else:
+        unit = 1000 if pa.types.is_date64(kind) else _UNITS[kind.unit]
+        quotient, rest = np.divmod(whole, unit)
+        seconds = quotient + rest / unit
+    return np.where(missing, np.nan, seconds)

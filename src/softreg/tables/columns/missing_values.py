@@ -1,0 +1,134 @@
+"""Spellings of a missing value: those that are recognised among numbers and dates, and those that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.tables.columns.arrow_arrays import flags, words
+from softreg.tables.columns.arrow_types import is_text
+from softreg.value_keys import number_key
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "nan", "null", "none")
+"""Spellings of a missing number in models of earlier versions; compared without case and outer blanks."""
+MISSING_SPELLINGS = (
+    *MISSING_NUMBERS,
+    "?", "??", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "\u2026", ":", "*", "_", "#", "<na>", "<null>",
+    "(null)", "(na)", "(none)", "nil", "n.a.", "n.a", "n\\a", "\\n", "-nan", "#na", "#n/a n/a", "1.#ind", "-1.#ind",
+    "1.#qnan", "-1.#qnan", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "nat", "<nat>", "missing",
+    "unknown", "undefined", "not available", "not applicable", "no data",
+)  # fmt: skip
+"""Spellings of a missing value that are recognised among numbers and dates; compared without case and outer blanks."""
+
+
+def means_missing(levels: pa.Array, spellings: Sequence[str] = MISSING_SPELLINGS) -> NDArray[np.bool_]:
+    """Return which texts (k,) are spellings of a missing value, such as NA or an empty field.
+
+    Example:
+        >>> means_missing(pa.array(["NA", "nothing", " null", "#DIV/0!"]))
+        array([ True, False,  True,  True])
+    """
+    folded = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
+    return flags(pc.fill_null(pc.is_in(folded, value_set=value_set(tuple(spellings), folded.type)), True))
+
+
+@cache
+def value_set(spellings: tuple[str, ...], kind: pa.DataType) -> pa.Array:
+    """The spellings as an array of a type of text.
+
+    Example:
+        >>> value_set(("na", "?"), pa.string()).to_pylist()
+        ['na', '?']
+    """
+    return words(spellings).cast(kind)
+
+
+def with_missing(table: Rows, na: Sequence[str]) -> Rows:
+    """Return a table or batch in which the spellings `na` are null in every column.
+
+    Text is compared without outer blanks, and a number in its usual spellings, with a decimal point or comma; cells of
+    a type of numbers are compared by value.
+
+    Example:
+        >>> with_missing(pa.table({"age": [31, -9], "town": ["Bonn", "-9 "]}), ["-9"]).to_pylist()
+        [{'age': 31, 'town': 'Bonn'}, {'age': None, 'town': None}]
+    """
+    if not na:
+        return table
+    spelled = usual_spellings(na)
+    columns = [_with_nulls(column, spelled) for column in table.columns]
+    return type(table).from_arrays(columns, schema=table.schema)
+
+
+def usual_spellings(na: Sequence[str]) -> list[str]:
+    """The spellings without outer blanks, and of each that is a number those with other zeros behind the point.
+
+    Example:
+        >>> usual_spellings([" NA", "-9.0"])
+        ['NA', '-9.0', '-9', '-9.00', '-9,0', '-9,00']
+    """
+    found = []
+    for text in (spelling.strip() for spelling in na):
+        found.append(text)
+        key = number_key(text, True)
+        if key is not None and "e" not in key:
+            point = "" if "." in key else "."
+            more = [key, *(f"{key}{point}{zeros}" for zeros in ("0", "00"))]
+            found += [*more, *(other.replace(".", ",") for other in more)]
+    return list(dict.fromkeys(found))
+
+
+def _with_nulls(column: pa.ChunkedArray | pa.Array, spelled: list[str]) -> pa.ChunkedArray | pa.Array:
+    """The column with null in place of each spelling."""
+    kind = column.type
+    if is_text(kind):
+        found = pc.is_in(pc.utf8_trim_whitespace(column), value_set=words(spelled).cast(kind))
+    elif pa.types.is_dictionary(kind) and is_text(kind.value_type):
+        if isinstance(column, pa.ChunkedArray):
+            return pa.chunked_array([_with_nulls(chunk, spelled) for chunk in column.chunks], type=kind)
+        gone = means_missing_exactly(column.dictionary, spelled)
+        lost = pc.fill_null(pa.array(gone).take(column.indices), True) if gone.any() else None
+        indices = column.indices if lost is None else pc.if_else(lost, pa.scalar(None, kind.index_type), column.indices)
+        return pa.DictionaryArray.from_arrays(indices, column.dictionary, ordered=kind.ordered)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        values = _numbers(spelled, kind)
+        if not len(values):
+            return column
+        found = pc.is_in(column, value_set=values)
+    else:
+        return column
+    return pc.if_else(found, pa.scalar(None, kind), column) if pc.any(found).as_py() else column
+
+
+def means_missing_exactly(levels: pa.Array, spelled: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which texts (k,) are one of these spellings, apart from outer blanks.
+
+    Example:
+        >>> means_missing_exactly(pa.array(["NA ", "na"]), ["NA"])
+        array([ True, False])
+    """
+    found = pc.is_in(pc.utf8_trim_whitespace(levels), value_set=words(spelled).cast(levels.type))
+    return flags(pc.fill_null(found, False))
+
+
+def _numbers(spelled: list[str], kind: pa.DataType) -> pa.Array:
+    """The spellings that are numbers of an Arrow type, in that type."""
+    values = []
+    for text in spelled:
+        try:
+            number = float(text)
+            value = int(number) if pa.types.is_integer(kind) else number
+            pa.scalar(value, kind)
+        except (ValueError, OverflowError, pa.ArrowException):
+            continue
+        if value == number:
+            values.append(value)
+    return pa.array(values, kind)

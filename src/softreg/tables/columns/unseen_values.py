@@ -1,0 +1,144 @@
+"""Levels of categories, and tags, that occur at prediction and did not occur in training: counted and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from softreg.tables.columns.errors import listed, plural, shown
+
+MOST_UNSEEN = 20
+"""Columns with unseen levels that have a sentence of their own; further ones are counted in one."""
+MOST = 5
+"""Columns of numbers with a sentence of their own; further ones are counted in one."""
+EXAMPLES = 3
+"""Unseen levels of a column that a message names."""
+
+
+@dataclass
+class UnseenColumn:
+    """Rows of one column whose level is not known: `rows` with a value, `missing` ones without, and some `examples`."""
+
+    feature: str
+    """Which feature these rows get, in words."""
+    certain: bool
+    """Whether all levels of training are known, so that these are none of them."""
+    name: str
+    rows: int = 0
+    missing: int = 0
+    examples: list[str] = field(default_factory=list)
+    what: str = "level"
+    """What the column holds: levels of a category, tags, spellings of a missing value, or numbers in a format."""
+
+
+@dataclass
+class OutsideColumn:
+    """Rows of one column of numbers far outside those of training, which lie in `span`."""
+
+    span: tuple[float, ...]
+    rows: int = 0
+    examples: list[float] = field(default_factory=list)
+
+
+@dataclass
+class UnseenLevels:
+    """Counts of rows with levels and numbers that training did not have, over all batches that an `Encoder` encodes.
+
+    `rows` that were encoded; `columns`, a record for each column with unseen levels; `outside`, one for each column
+    with numbers far outside those of training.
+
+    Example:
+        >>> unseen = UnseenLevels(rows=1000)
+        >>> unseen.add("city", 120, ["Bonn", "Kiel"], feature="they have no feature of this column")
+        >>> print(unseen.messages()[0])  # doctest: +ELLIPSIS
+        column 'city': 120 of 1,000 rows (12%) hold a level not seen in training, such as 'Bonn', 'Kiel'; they ...
+    """
+
+    rows: int = 0
+    columns: dict[str, UnseenColumn] = field(default_factory=dict)
+    outside: dict[str, OutsideColumn] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        rows: int,
+        levels: Iterable[str],
+        *,
+        missing: int = 0,
+        feature: str,
+        certain: bool = True,
+        what: str = "level",
+    ) -> None:
+        """Count `rows` of a batch whose level is one of `levels`, and those without a value, where training had none.
+
+        `feature` says in words which feature they get; `certain` is false where rare levels of training are not kept,
+        so that the levels may be among them. `what` is "level" or "tag", of which a row has several.
+        """
+        key = name if what in ("level", "tag") else f"{name}: {what}"
+        column = self.columns.setdefault(key, UnseenColumn(feature, certain, name, what=what))
+        column.rows += rows
+        column.missing += missing
+        for level in levels:
+            if len(column.examples) >= EXAMPLES:
+                break
+            if level not in column.examples:
+                column.examples.append(level)
+
+    def add_outside(self, name: str, rows: int, examples: list[float], span: tuple[float, ...]) -> None:
+        """Count `rows` of a batch whose number is far outside the `span` of training, with some `examples` of them."""
+        column = self.outside.setdefault(name, OutsideColumn(span))
+        column.rows += rows
+        column.examples += [x for x in dict.fromkeys(examples) if x not in column.examples]
+        del column.examples[EXAMPLES:]
+
+    def messages(self) -> list[str]:
+        """One sentence a column: how many rows, which share, examples, and the feature that they get."""
+        found = list(self.columns.values())
+        messages = [self._message(column) for column in found[:MOST_UNSEEN]]
+        if others := list(dict.fromkeys(column.name for column in found[MOST_UNSEEN:])):
+            have = "has" if len(others) == 1 else "have"
+            messages.append(
+                f"{plural(len(others), 'further column')}, {listed(others)}, {have} values not seen in training"
+            )
+        return [*messages, *self.outside_messages()]
+
+    def outside_messages(self) -> list[str]:
+        """Those of the columns of numbers.
+
+        Example:
+            >>> counts = UnseenLevels(rows=1000)
+            >>> counts.add_outside("price", 2, [99.0, 120.0], (0.0, 20.0))
+            >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
+            column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
+        """
+        found = list(self.outside.items())
+        messages = [
+            f"column {shown(name)}: {self._share(one.rows, 'hold')} a number far outside those of training "
+            f"({one.span[0]:.6g} to {one.span[1]:.6g}), such as {', '.join(f'{x:.6g}' for x in one.examples)}; the "
+            f"model takes {'it' if one.rows == 1 else 'each'} as the nearest of those"
+            for name, one in found[:MOST]
+        ]
+        if others := [name for name, _ in found[MOST:]]:
+            messages.append(
+                f"{plural(len(others), 'further column')}, {listed(others)}, {'has' if len(others) == 1 else 'have'} "
+                "numbers far outside those of training, too, which the model takes as the nearest of those"
+            )
+        return messages
+
+    def _message(self, column: UnseenColumn) -> str:
+        parts = []
+        if column.rows:
+            those = (
+                f"a {column.what} not seen in training"
+                if column.certain
+                else f"a {column.what} that training had rarely or not at all"
+            )
+            some = ", ".join(shown(level) for level in column.examples)
+            parts.append(f"{self._share(column.rows, 'hold')} {those}, such as {some}")
+        if column.missing:
+            parts.append(f"{self._share(column.missing, 'hold')} no value, while every training row had one")
+        return f"column {shown(column.name)}: {'; '.join(parts)}; {column.feature}"
+
+    def _share(self, rows: int, verb: str) -> str:
+        share = f"{100 * rows / max(1, self.rows):.3g}%"
+        return f"{rows:,} of {plural(self.rows, 'row')} ({share}) {verb}{'s' if rows == 1 else ''}"

@@ -1,0 +1,229 @@
+"""Text files in any encoding as UTF-8, and the first byte that an encoding does not have."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from softreg.tables.columns.errors import TableError
+from softreg.tables.delimited.byte_stream import PartStream
+from softreg.tables.delimited.encoding_detection import utf_16_order
+
+CHUNK = 1 << 22
+"""Bytes that are decoded at a time."""
+NO_CHARACTER = "\U0010fffe"
+"""What stands for an undecodable byte in text whose rows may be skipped; Unicode assigns it to no character."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPES = "softreg-escape"
+_NOT_OF_FILES = ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape")
+_MARKS = {"utf-16": (b"\xff\xfe", b"\xfe\xff"), "utf-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff")}
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """A lone surrogate, U+DC00 plus the byte, in place of bytes that cannot be decoded."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return chr(0xDC00 + error.object[error.start]), error.end
+
+
+codecs.register_error(_ESCAPES, _escape)
+
+
+def encoding_name(encoding: str) -> str:
+    """The standard name of an encoding; raises `TableError` where Python has none of that name for text.
+
+    Example:
+        >>> encoding_name("Latin-1"), encoding_name("UTF8")
+        ('iso8859-1', 'utf-8')
+    """
+    try:
+        name = codecs.lookup(encoding).name
+        b"a".decode(encoding)
+    except UnicodeError:  # one byte is no text of every encoding
+        pass
+    except (LookupError, ValueError):
+        name = ""
+    if not name or name in _NOT_OF_FILES:
+        raise TableError(
+            f"There is no encoding {encoding!r} of text files; usual ones are utf-8, latin-1, windows-1252 and utf-16."
+        )
+    return "utf-8" if name == "utf-8-sig" else name
+
+
+def encoding_of(head: bytes, asked: str | None) -> tuple[str, str]:
+    """The encoding of a file that begins with some bytes, and a note on it where it was guessed.
+
+    It is the one asked for, or the one of the byte-order mark; without both UTF-16 where every second byte is zero,
+    and UTF-8 otherwise.
+
+    Example:
+        >>> encoding_of(b"a,b", None)[0], encoding_of(bytes([255, 254]), None)[0], encoding_of(b"a,b", "ASCII")[0]
+        ('utf-8', 'utf-16', 'ascii')
+    """
+    if asked is None:
+        marked = next((name for name in ("utf-32", "utf-16") if head.startswith(_MARKS[name])), None)
+        order = None if marked else utf_16_order(head)
+        if order:
+            return order, f"The text is read as {order}; --encoding (encoding=) names another encoding."
+        return marked or "utf-8", ""
+    name = encoding_name(asked)
+    if name in _MARKS and not head.startswith(_MARKS[name]):
+        raise TableError(
+            f"The text does not begin with the byte-order mark of {name}; say the order of its bytes: --encoding "
+            f"{name}-le or --encoding {name}-be (encoding= in Python)."
+        )
+    return name, ""
+
+
+@dataclass
+class DecodedStream(PartStream):
+    """A binary stream in UTF-8 of a stream in another encoding; `read` raises nothing for what cannot be decoded.
+
+    Undecodable bytes become bytes that are no UTF-8, or, with `replace`, `NO_CHARACTER`.
+
+    Example:
+        >>> DecodedStream(pa.BufferReader("né".encode("latin-1")), "latin-1").read().decode()
+        'né'
+    """
+
+    raw: Any
+    encoding: str
+    replace: bool = False
+    replaced: bool = False
+    """Whether `NO_CHARACTER` stands in what was read."""
+    _decoder: codecs.IncrementalDecoder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder(self.encoding)(_ESCAPES)
+
+    def more(self) -> bytes:
+        """The text of the next bytes."""
+        found = bytes(self.raw.read(CHUNK))
+        self.ended = not found
+        text = _decoded(self._decoder, found)
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            if not self.replace:
+                return text.encode("utf-8", "surrogatepass")
+            self.replaced = True
+            return _SURROGATE.sub(NO_CHARACTER, text).encode()
+
+    def close(self) -> None:
+        """Close the stream behind, too."""
+        super().close()
+        self.raw.close()
+
+
+def first_undecodable(raw: Any, encoding: str) -> tuple[int, str] | None:
+    """The line and the first byte of a binary stream that are not in the encoding; None where all of it is.
+
+    Example:
+        >>> first_undecodable(pa.BufferReader("a\\né".encode("latin-1")), "utf-8")
+        (2, 'the byte 0xe9')
+    """
+    decoder = codecs.getincrementaldecoder(encoding)(_ESCAPES)
+    line, returned = 1, False
+    while True:
+        chunk = bytes(raw.read(CHUNK))
+        text = _decoded(decoder, chunk)
+        line -= returned and text.startswith("\n")  # a line end that two chunks share
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            code = ord(text[error.start])
+            before = text[: error.start]
+            what = f"the byte 0x{code - 0xDC00:02x}" if 0xDC00 <= code < 0xDD00 else f"half of a pair, U+{code:04X}"
+            return line + _line_ends(before), what
+        if not chunk:
+            return None
+        line += _line_ends(text)
+        returned = text.endswith("\r")
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+    """The text of the next bytes, the last ones where there are none."""
+    try:
+        return decoder.decode(chunk, final=not chunk)
+    except UnicodeError:  # some encodings refuse without asking what to put in place
+        decoder.reset()
+        return chr(0xDC00 + (chunk[0] if chunk else 0))
+
+
+def _line_ends(text: str) -> int:
+    """How many lines end in a text, each with a line feed, a carriage return or both."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def not_encoded(where: str, encoding: str, opened: Callable[[], Any]) -> TableError:
+    """The error for text that is not in the encoding, with line and byte; `opened` gives the bytes of the file."""
+    try:
+        found = first_undecodable(opened(), encoding)
+    except OSError:
+        found = None
+    line, what = found or (1, "a byte that cannot be read")
+    start = f"{where!r} is not text in {'UTF-8' if encoding == 'utf-8' else encoding}: line {line:,} holds {what}"
+    if encoding != "utf-8":
+        return TableError(
+            f"{start}, which this encoding does not have there. Name the right one with --encoding (encoding= in "
+            "Python), or leave such rows out with --bad-rows skip (bad_rows='skip')."
+        )
+    return TableError(
+        f"{start}. Say how it is encoded, mostly --encoding windows-1252 or --encoding latin-1 (encoding= in Python), "
+        "save it as UTF-8 (in a spreadsheet: 'CSV UTF-8'), convert it, for instance with iconv -f WINDOWS-1252 -t "
+        "UTF-8 old.csv > new.csv, or leave such rows out with --bad-rows skip (bad_rows='skip')."
+    )
+
+
+@dataclass
+class ArrowSource:
+    """A stream as Arrow reads it, in a thread of its own: an error ends the stream and is kept in `error`.
+
+    Arrow prints what a Python object raises in its threads, or loses it; whoever reads looks at `error` at the end.
+
+    Example:
+        >>> source = ArrowSource(pa.BufferReader(b"abc"))
+        >>> source.open().read(2), source.error
+        (b'ab', None)
+    """
+
+    stream: Any
+    error: OSError | None = None
+    closed: bool = False
+
+    def open(self) -> pa.NativeFile:
+        """The stream as a file of Arrow's."""
+        return pa.PythonFile(self, mode="r")
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, none after an error."""
+        if self.error is not None:
+            return b""
+        try:
+            return bytes(self.stream.read(size))
+        except OSError as error:
+            self.error = error
+            return b""
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise the error of the stream at the end, in place of what Arrow makes of a stream that ends too early."""
+        try:
+            yield
+        except pa.ArrowException:
+            if self.error is not None:
+                raise self.error from None
+            raise
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        """Close the stream behind."""
+        self.closed = True
+        self.stream.close()

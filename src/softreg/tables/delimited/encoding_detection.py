@@ -1,0 +1,282 @@
+"""The encoding of a text file that is neither asked for nor told by a byte-order mark, from the characters it gives.
+
+Each candidate decodes the lines that hold other characters than ASCII. Its score is the share of these characters that
+text holds: letters of one language, next to letters of the same script, in the usual case, and common symbols.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from softreg.tables.columns.errors import shown
+
+FEWEST = 0.75
+"""The score that an encoding must reach."""
+MARGIN = 0.05
+"""How much higher it must be than that of another encoding that gives other characters."""
+MIXED = 0.9
+"""Weight of the letters of several languages of a script, compared with those of one."""
+KOREAN = 0.97
+"""Share of Korean syllables from which on text is Korean rather than Chinese, which has the same bytes in part."""
+FEWEST_OTHERS = 2
+"""Different characters in which text is not Western European, at least, where these are letters of its languages."""
+OLD_MARGIN = 0.2
+"""The margin between the encodings of old systems, in which the same bytes are other letters of the same languages."""
+FEWEST_ASIAN = 12
+"""Characters from which on their frequency tells Chinese from Korean, or from Japanese without kana."""
+VOWELS = 0.2
+"""Share of vowels among letters that are not Latin, at least."""
+KANA = 0.1
+"""Share of kana in Japanese text, at least, where there are fewer characters."""
+SAMPLE = 1 << 16
+"""Bytes of lines with other characters than ASCII, at most."""
+CHUNK = 1 << 22
+"""Bytes that are searched for such lines at a time."""
+DAMAGED = 0.1
+"""Share of these lines that are UTF-8, from which on the text is UTF-8 with wrong bytes."""
+_WIDE = 0.3
+"""Share of zeros among every second byte, at least, in UTF-16."""
+
+_SYMBOLS = frozenset("°£€¥§©®™µ²³¹¼½¾±×÷–—‘’“”„‚…•·«»¡¿ªº\xa0‰†‡¢¬№")
+_APOSTROPHES = frozenset("’´`·")
+_WESTERN = (
+    "àâæçéèêëîïôœùûüÿ", "äöüßé", "áéíñóúü", "áâãàçéêíóôõúü", "àèéìíîòóùú", "åäöæøéüáàèô", "éëïóöüèê", "áðéíóúýþæö",
+    "àçèéíïòóúü", "äöõüšž",
+)  # fmt: skip
+_CENTRAL = (
+    "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîșțşţ", "čćđšž", "äöüß",
+)  # fmt: skip
+_RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+_CYRILLIC = (_RUSSIAN, "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", "абвгдђежзијклљмнњопрстћуфхцчџш")
+_CYRILLIC_VOWELS = "аеёиоуыэюяіїє"
+_GREEK = ("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋ",)
+_HEBREW = ("אבגדהוזחטיךכלםמןנסעףפץצקרשת",)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An encoding with the alphabets of its languages, or with what tells its usual characters."""
+
+    codec: str
+    alphabets: tuple[str, ...] = ()
+    usual: Callable[[str], bool] | None = None
+    script: str = "latin"
+    vowels: str = ""
+
+
+def _coded(char: str, codec: str, *leads: tuple[int, int]) -> bool:
+    """Whether the first of the two bytes of a character in an encoding lies in one of these ranges."""
+    try:
+        raw = char.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return len(raw) == 2 and any(first <= raw[0] <= last for first, last in leads)
+
+
+def _is_kana(char: str) -> bool:
+    return "\u3040" <= char <= "\u30ff"
+
+
+CANDIDATES = (
+    Candidate("cp1252", _WESTERN),
+    Candidate("cp1250", _CENTRAL),
+    Candidate("cp1254", ("çğıöşüİâî",)),
+    Candidate("cp1251", _CYRILLIC, script="other", vowels=_CYRILLIC_VOWELS),
+    Candidate("koi8_r", (_RUSSIAN,), script="other", vowels=_CYRILLIC_VOWELS),
+    Candidate("cp866", (_RUSSIAN,), script="other", vowels=_CYRILLIC_VOWELS),
+    Candidate("cp1253", _GREEK, script="other", vowels="αεηιουωάέήίόύώ"),
+    Candidate("cp1255", _HEBREW, script="other"),
+    Candidate("mac_roman", _WESTERN),
+    Candidate("cp850", _WESTERN),
+    Candidate("gb18030", usual=lambda c: not _is_kana(c) and _coded(c, "gb2312", (0xA1, 0xA3), (0xB0, 0xD7))),
+    Candidate("big5", usual=lambda c: _coded(c, "big5", (0xA1, 0xC6))),
+    Candidate("cp949", usual=lambda c: _coded(c, "euc_kr", (0xA1, 0xA3), (0xB0, 0xC8))),
+    Candidate("cp932", usual=lambda c: _coded(c, "cp932", (0x81, 0x83), (0x88, 0x97))),
+    Candidate("euc_jp", usual=lambda c: _coded(c, "euc_jp", (0xA1, 0xA5), (0xB0, 0xCF))),
+)
+NAMES = {
+    "cp1252": "windows-1252", "cp1250": "windows-1250", "cp1254": "windows-1254", "cp1251": "windows-1251",
+    "koi8_r": "koi8-r", "cp1253": "windows-1253", "cp1255": "windows-1255", "mac_roman": "mac-roman",
+    "cp949": "euc-kr (cp949)", "cp932": "shift-jis (cp932)", "euc_jp": "euc-jp",
+}  # fmt: skip
+
+
+SINGLE_BYTE = ("cp1252", "mac_roman", "cp850", "cp1250")
+"""Encodings of Latin letters in single bytes."""
+
+
+def score_of(sample: bytes, codec: str) -> float:
+    """The share of the characters beyond ASCII that are usual, in an encoding of `CANDIDATES`; 0 where it has not all.
+
+    Example:
+        >>> score_of("Málaga".encode("mac_roman"), "mac_roman")
+        1.0
+    """
+    try:
+        text = sample.decode(codec)
+    except UnicodeDecodeError:
+        return 0.0
+    return _score(text, next(one for one in CANDIDATES if one.codec == codec))
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Whether bytes are UTF-8; a character that is cut off at the end does not count.
+
+    Example:
+        >>> is_utf8("né".encode()), is_utf8("né,".encode("latin-1"))
+        (True, False)
+    """
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(raw)  # not final: the last character may be incomplete
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def utf_16_order(raw: bytes) -> str | None:
+    """`utf-16-le` or `utf-16-be` where every second byte of a text is mostly zero and the others are not; else None.
+
+    Example:
+        >>> utf_16_order("a,b".encode("utf-16-le")), utf_16_order(b"a,b")
+        ('utf-16-le', None)
+    """
+    half = max(1, len(raw) // 2)
+    even, odd = raw[::2].count(0) / half, raw[1::2].count(0) / half
+    if max(even, odd) < _WIDE or min(even, odd) > _WIDE / 10:
+        return None
+    name = "utf-16-le" if odd > even else "utf-16-be"
+    try:
+        codecs.getincrementaldecoder(name)().decode(raw)
+    except UnicodeDecodeError:
+        return None
+    return name
+
+
+def telling_lines(stream: Any) -> list[bytes]:
+    """The first lines of a binary stream that hold bytes above 127, with their ends, up to `SAMPLE` bytes of them.
+
+    Example:
+        >>> import io
+        >>> telling_lines(io.BytesIO(b"a\\n\\xe9\\nb"))
+        [b'\\xe9\\n']
+    """
+    lines: list[bytes] = []
+    part, size = b"", 0
+    while size < SAMPLE and (chunk := bytes(stream.read(CHUNK))):
+        if chunk.isascii() and part.isascii():
+            part = chunk[chunk.rfind(b"\n") + 1 :]
+            continue
+        *whole, part = (part + chunk).splitlines(keepends=True)
+        for line in whole:
+            if size < SAMPLE and not line.isascii():
+                lines.append(line)
+                size += len(line)
+    return lines if size >= SAMPLE or part.isascii() else [*lines, part]
+
+
+def detected(lines: list[bytes]) -> tuple[str, str] | None:
+    """The encoding of lines of a text that is not UTF-8, with a note; None where the evidence does not decide.
+
+    Example:
+        >>> detected(["1,Málaga".encode("latin-1")])[0]
+        'cp1252'
+    """
+    valid = sum(is_utf8(line) for line in lines)
+    name = None if not lines or valid > DAMAGED * len(lines) else detect_encoding(b"".join(lines))
+    if name is None:
+        return None
+    text = b"".join(lines).decode(name)
+    found = next((field.strip() for field in re.split(r"[,;\t|\n]", text) if not field.isascii()), "")
+    return name, (
+        f"The text is not UTF-8 and is read as {NAMES.get(name, name)} (it holds {shown(found, 40)}); "
+        "--encoding (encoding=) names another encoding."
+    )
+
+
+def detect_encoding(sample: bytes) -> str | None:
+    """The encoding of lines that are not UTF-8, as a name of Python's; None where the evidence does not decide.
+
+    Western European text (windows-1252) is preferred where others explain the characters as well.
+
+    Example:
+        >>> detect_encoding("Málaga\\nCórdoba".encode("latin-1")), detect_encoding("Москва".encode("cp1251"))
+        ('cp1252', 'cp1251')
+    """
+    found: list[tuple[float, str, str]] = []
+    for one in CANDIDATES:
+        try:
+            text = sample.decode(one.codec)
+        except UnicodeDecodeError:
+            continue
+        found.append((_score(text, one), text, one.codec))
+    korean = next((text for score, text, codec in found if codec == "cp949" and score >= KOREAN), "")
+    if sum(map(str.isalpha, _others(korean))) >= FEWEST_ASIAN:
+        found = [entry for entry in found if entry[2] not in ("gb18030", "euc_jp")]
+    if not found:
+        return None
+    best = max(found, key=lambda entry: entry[0])  # the first of equal ones
+    western = next((entry for entry in found if entry[2] == "cp1252"), best)
+    if western[0] >= best[0] or (western[0] >= FEWEST and len(_differing(western[1], best[1])) < FEWEST_OTHERS):
+        best = western
+    old = ("mac_roman", "cp850")
+    clear = best[2] == "cp1252" or all(
+        best[0] - score >= (OLD_MARGIN if best[2] in old and codec in old else MARGIN)
+        for score, text, codec in found
+        if text != best[1]
+    )
+    return best[2] if best[0] >= FEWEST and clear else None
+
+
+def _differing(text: str, other: str) -> set[str]:
+    """The characters of a text in whose places another decoding of the same bytes has others."""
+    if len(text) != len(other):
+        return set(_others(other))
+    return {char for char, instead in zip(other, text, strict=True) if char != instead}
+
+
+def _others(text: str) -> str:
+    """The characters of a text that are not ASCII."""
+    return "".join(char for char in text if not char.isascii())
+
+
+def _score(text: str, candidate: Candidate) -> float:
+    """The share of the characters beyond ASCII that are usual."""
+    others = _others(text)
+    if not others:
+        return 0.0
+    if candidate.usual is not None:
+        few = len(others) < FEWEST_ASIAN and sum(map(_is_kana, others)) < KANA * len(others)
+        if candidate.codec == "euc_jp" and few:
+            return 0.0
+        apart = [char for char, *beside in _placed(text) if not any(c.isascii() and c.islower() for c in beside)]
+        return sum(map(candidate.usual, apart)) / len(others)
+    fitting = [char for char, before, after in _placed(text) if _fits(char, before, after, candidate.script)]
+    symbols = sum(char in _SYMBOLS for char in fitting)
+    letters = [char if char == "İ" else char.lower() for char in fitting if char not in _SYMBOLS]  # it has two others
+    shares = [sum(letter in alphabet for letter in letters) for alphabet in candidate.alphabets]
+    together = MIXED * sum(letter in "".join(candidate.alphabets) for letter in letters)
+    share = (symbols + max(*shares, together)) / len(others)
+    few_vowels = candidate.vowels and sum(letter in candidate.vowels for letter in letters) < VOWELS * len(letters)
+    return 0.5 * share if few_vowels else share
+
+
+def _placed(text: str) -> list[tuple[str, str, str]]:
+    """Each character that is not ASCII, with those before and after it."""
+    padded = f" {text} "
+    return [(c, padded[i], padded[i + 2]) for i, c in enumerate(text) if not c.isascii()]
+
+
+def _fits(char: str, before: str, after: str, script: str) -> bool:
+    """Whether a character may stand between these two."""
+    if char in _SYMBOLS:
+        return char in _APOSTROPHES or not (before.isalpha() and after.isalpha())
+    if not char.isalpha() or (char.isupper() and before.islower()):
+        return False
+    beside = [other for other in (before, after) if other.isalpha()]
+    if script == "latin":
+        return not (len(beside) == 2 and not any(map(str.isascii, beside)))
+    return not any(map(str.isascii, beside))

@@ -1,0 +1,175 @@
+"""Text files with lines that are no rows, or with runs of blanks between the fields, as plain delimited text."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from softreg.tables.delimited.byte_stream import PartStream
+
+CHUNK = 1 << 22
+"""Bytes that are filtered at a time."""
+_QUOTED_OR_BLANKS = re.compile(rb'("(?:[^"]|"")*")|[ \t]+')
+
+
+@dataclass
+class LineFilter:
+    """Lines of UTF-8 text, of which comments and the lines from `last` on are made empty.
+
+    With `unpad`, blanks behind a delimiter are removed. With `blanks`, each run of blanks and tabs outside quotes
+    becomes one blank, and none is left at the ends of a line. The number of lines stays the same. A line within a
+    quoted field is no comment. A line that begins with the character of comments and could be a row, as `#ff0000,red`
+    in a table of two columns, stays and is kept in `doubtful`.
+
+    Example:
+        >>> LineFilter(comment="#").apply(b'a,b\\n# c\\n"d\\n#e",1\\n')
+        b'a,b\\n\\n"d\\n#e",1\\n'
+        >>> LineFilter(blanks=True).apply(b' 1.5   "a  b"\\n')
+        b'1.5 "a  b"\\n'
+    """
+
+    comment: str = ""
+    """The character that a comment begins with; none where empty."""
+    blanks: bool = False
+    quotes: bool = True
+    last: int | None = None
+    """The number of the line from which on lines are no rows, from 1."""
+    first: int = 1
+    """The number of the first line that is looked at; those ahead of it stay as they are."""
+    delimiter: str = ","
+    unpad: str = ""
+    """Whether blanks behind a delimiter are removed: "all", or only those ahead of a "quote"."""
+    width: int = 0
+    """The number of fields of a row; 0 where it is not known."""
+    doubtful: tuple[int, str] | None = None
+    """The first line that may be a comment or a row, with its number."""
+    line: int = 0
+    """How many lines were seen."""
+    _open: bool = False
+    """Whether a quoted field goes on in the next line."""
+
+    def apply(self, raw: bytes) -> bytes:
+        """The lines of some bytes that end with a line, or with the text."""
+        mark = self.comment.encode()
+        plain = not self.blanks and not self.unpad and self.last is None
+        if plain and (not mark or mark not in raw):
+            self.line += line_count(raw)
+            self._open ^= self.quotes and raw.count(b'"') % 2 == 1
+            return raw
+        return b"".join(map(self._filtered, raw.splitlines(keepends=True)))
+
+    def _filtered(self, line: bytes) -> bytes:
+        self.line += 1
+        whole = line.removeprefix(b"\xef\xbb\xbf") if self.line == 1 else line
+        if self.line < self.first:
+            return line
+        if self.last is not None and self.line >= self.last:
+            return _line_end(line)
+        inside = self._open
+        self._open ^= self.quotes and line.count(b'"') % 2 == 1
+        if inside:
+            return line
+        if self.comment and is_comment(whole, self.comment.encode()):
+            if not self._may_be_row(whole):
+                self._open = False
+                return _line_end(line)
+            self.doubtful = self.doubtful or (self.line, whole.strip().decode("utf-8", "replace"))
+        if self._open or not (self.blanks or self.unpad):
+            return line
+        return _single_blanks(whole) if self.blanks else self._unpadded(line)
+
+    def _unpadded(self, line: bytes) -> bytes:
+        """A line without blanks behind its delimiters."""
+        ahead = b'(?=")' if self.unpad == "quote" else b""
+        sign = re.escape(self.delimiter.encode())
+        pattern = b'("(?:[^"]|"")*")|(' + sign + b")[ \t]+" + ahead
+        return re.sub(pattern, lambda found: found[1] or found[2], line)
+
+    def _may_be_row(self, line: bytes) -> bool:
+        """Whether a comment has as many fields as a row, and no blank behind the character of comments."""
+        mark = self.comment.encode()
+        behind = line.lstrip(b" \t").removeprefix(mark)[:1]
+        if self.width < 2 or not behind.strip() or behind == mark:
+            return False
+        text = (_single_blanks(line) if self.blanks else line).decode("utf-8", "replace").strip("\r\n")
+        return len(fields_of(text, self.delimiter)) == self.width
+
+
+def is_comment(line: bytes, mark: bytes) -> bool:
+    """Whether a line begins with the character of comments.
+
+    Example:
+        >>> is_comment(b"  # a", b"#"), is_comment(b"a # b", b"#")
+        (True, False)
+    """
+    return line.lstrip(b" \t").startswith(mark)
+
+
+def fields_of(line: str, delimiter: str) -> list[str]:
+    """The fields of a line; none where it is no line of CSV.
+
+    Example:
+        >>> fields_of('a,"b,c"', ",")
+        ['a', 'b,c']
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _line_end(line: bytes) -> bytes:
+    return line[len(line.rstrip(b"\r\n")) :]
+
+
+def _single_blanks(line: bytes) -> bytes:
+    """A line in which each run of blanks outside quotes is one blank, and none is left at its ends."""
+    end = _line_end(line)
+    if b'"' not in line:
+        return b" ".join(line.split()) + end
+    text = line[: len(line) - len(end)]
+    return _QUOTED_OR_BLANKS.sub(lambda found: found[1] or b" ", text).strip(b" ") + end
+
+
+@dataclass
+class FilteredStream(PartStream):
+    """A binary stream of UTF-8 text through a `LineFilter`.
+
+    Example:
+        >>> import io
+        >>> FilteredStream(io.BytesIO(b"a\\n#b\\nc"), LineFilter(comment="#")).read()
+        b'a\\n\\nc'
+    """
+
+    raw: Any
+    filter: LineFilter
+    _part: bytes = b""
+    """The beginning of a line that is not read to its end."""
+
+    def more(self) -> bytes:
+        """The next lines, filtered."""
+        found = bytes(self.raw.read(CHUNK))
+        self.ended = not found
+        text = self._part + found
+        cut = len(text)
+        if found:
+            cut = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
+        self._part = text[cut:]
+        return self.filter.apply(text[:cut])
+
+    def close(self) -> None:
+        """Close the stream behind, too."""
+        super().close()
+        self.raw.close()
+
+
+def line_count(raw: bytes) -> int:
+    """How many lines end in some bytes, each with a line feed, a carriage return or both.
+
+    Example:
+        >>> line_count(b"a\\r\\nb\\n")
+        2
+    """
+    return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")

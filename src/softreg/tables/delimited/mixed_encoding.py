@@ -1,0 +1,115 @@
+"""Text whose lines are in UTF-8 and few of which are not: each line is decoded on its own."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from softreg.tables.columns.errors import plural, shown
+from softreg.tables.delimited.encoding_detection import (
+    FEWEST,
+    NAMES,
+    SINGLE_BYTE,
+    detected,
+    is_utf8,
+    score_of,
+    telling_lines,
+)
+
+PREFIX = "softreg_mixed_"
+"""Before the name of the encoding of the lines that are not UTF-8, in the name of the codec."""
+MOST = 0.1
+"""Share of the lines that are not UTF-8, at most."""
+CHUNK = 1 << 22
+"""Bytes that are read at a time."""
+
+
+def find_encoding(opened: Callable[[], Any], *, skip: bool = False) -> tuple[str, str] | None:
+    """The encoding of a text that is not UTF-8 as a whole, and a note on it; None where the evidence does not decide.
+
+    `opened` gives the bytes of the text from the beginning. With `skip`, lines that are not UTF-8 among others that are
+    stay bytes that cannot be read, and are left out.
+    """
+    lines = telling_lines(opened())
+    return detected(lines) or (None if skip else mixed_encoding(lines, opened))
+
+
+def mixed_encoding(lines: list[bytes], opened: Callable[[], Any]) -> tuple[str, str] | None:
+    """The codec that decodes lines of UTF-8 as such and others by an encoding of single bytes, with a note.
+
+    None where more than a tenth of the lines are not UTF-8: a whole text is not read on a guess.
+
+    Example:
+        >>> import io
+        >>> text = b"a\\n" * 50 + b"Ca\\x96on\\n"
+        >>> mixed_encoding([b"Ca\\x96on\\n"], lambda: io.BytesIO(text))[0]
+        'softreg_mixed_mac_roman'
+    """
+    odd = [line for line in lines if not is_utf8(line)]
+    if not odd or len(odd) > MOST * _count(opened()):
+        return None
+    sample = b"".join(odd)
+    scores = {codec: score_of(sample, codec) for codec in SINGLE_BYTE}
+    best = max(scores, key=lambda codec: scores[codec])
+    codec = best if scores[best] >= FEWEST else "latin_1"
+    name = PREFIX + codec
+    example = codecs.decode(odd[0], name).strip()
+    return name, (
+        f"{plural(len(odd), 'line')} of the text are not UTF-8 and are read as {NAMES.get(codec, codec)}, in which "
+        f"letters may be wrong (the first reads {shown(example, 60)}); --encoding (encoding=) names another encoding."
+    )
+
+
+def _count(stream: Any) -> int:
+    count = 0
+    while chunk := bytes(stream.read(CHUNK)):
+        count += chunk.count(b"\n")
+    return count
+
+
+class _Decoder(codecs.IncrementalDecoder):
+    """Decodes line by line; `other` is the encoding of lines that are not UTF-8."""
+
+    def __init__(self, errors: str = "strict", other: str = "latin_1") -> None:
+        super().__init__(errors)
+        self.other, self._held = other, b""
+
+    def decode(self, data: Any, final: bool = False) -> str:
+        """The text of the lines that are complete; of all where the text ends."""
+        raw = self._held + bytes(data)
+        end = len(raw) if final else raw.rfind(b"\n") + 1
+        self._held = raw[end:]
+        return "".join(_decoded(line, self.other) for line in raw[:end].splitlines(keepends=True))
+
+    def reset(self) -> None:
+        """Forget what is held."""
+        self._held = b""
+
+
+def _decoded(line: bytes, other: str) -> str:
+    for encoding in ("utf-8", other):
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return line.decode("latin-1")
+
+
+def _find_codec(name: str) -> codecs.CodecInfo | None:
+    """The codec of this name, as `codecs.register` asks for it."""
+    if not name.startswith(PREFIX):
+        return None
+    decoder = partial(_Decoder, other=name.removeprefix(PREFIX))
+
+    def decode(data: Any, errors: str = "strict") -> tuple[str, int]:
+        return decoder(errors).decode(data, final=True), len(data)
+
+    def encode(text: str, errors: str = "strict") -> tuple[bytes, int]:
+        return text.encode("utf-8", errors), len(text)
+
+    return codecs.CodecInfo(encode, decode, incrementaldecoder=decoder, name=name)
+
+
+codecs.register(_find_codec)

@@ -1,0 +1,207 @@
+"""A column of dates or times as a trend and the place in the year, month, week and day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.models.serialization import fields
+from softreg.tables.columns.dates import DAY, ambiguous, has_slashes, parse_dates
+from softreg.tables.columns.errors import TableError, shown
+from softreg.tables.columns.row_location import Where
+from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
+from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, as_text, read_column, without_words
+from softreg.tables.encode.numeric_stats import Moments
+from softreg.tables.encode.scalar_encoders import Entry
+from softreg.tables.schema.typed_values import Floats, retyped
+
+TREND = "since"
+FARTHEST = 2.0**63
+"""Seconds from 1970 that a moment may be away: what timestamps of 64 bits hold."""
+CYCLES = ("year", "month", "week", "day")
+
+
+@dataclass(frozen=True)
+class DateCode:
+    """A date or time t: (t - mean) / scale, and sine and cosine of its place in the year, month, week and day.
+
+    `parts` are those that varied in training. Missing is 0 in all of them and, if training saw it, an indicator. The
+    clock is the one that the value was written by; `day_first` says how 3/4/2020 is read.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    mean: float
+    scale: float
+    missing: bool
+    day_first: bool
+    year_last: bool | None = None
+    """Whether training had dates such as 3/4/2020; None in models of before, where it is not known."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """`when: since`, `when: sin of year`, `when: cos of year`, ... and `when=missing`."""
+        named: list[str] = []
+        for part in self.parts:
+            cyclic = [f"{self.name}: sin of {part}", f"{self.name}: cos of {part}"]
+            named += [f"{self.name}: since"] if part == TREND else cyclic
+        return (*named, f"{self.name}=missing") if self.missing else tuple(named)
+
+    @property
+    def width(self) -> int:
+        """One for the trend, two for each cycle, and one for missing values."""
+        return sum(1 if part == TREND else 2 for part in self.parts) + self.missing
+
+    @property
+    def remark(self) -> str:
+        """Which parts are used."""
+        return "as " + ", ".join("trend" if part == TREND else f"{part} cycle" for part in self.parts)
+
+    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+        """Trend and cycles; `TableError` for a value that is no date.
+
+        Rows with dates of which day and month may be exchanged are counted in `unseen`, where training had none of
+        the form.
+        """
+        seconds, cells = seconds_of(self.name, column, where, self.day_first)
+        if unseen is not None and cells is not None and self.year_last is False:
+            self._count(cells, unseen)
+        missing = np.isnan(seconds)
+        known = np.where(missing, self.mean, seconds)
+        values: list[Floats] = []
+        for part in self.parts:
+            if part == TREND:
+                values.append((known - self.mean) / self.scale)
+            else:
+                angle = 2 * np.pi * phase(part, known)
+                values += [np.sin(angle), np.cos(angle)]
+        entries: list[Entry] = [(i, np.where(missing, 0.0, value)) for i, value in enumerate(values)]
+        if self.missing:
+            entries.append((np.where(missing, len(values), -1), np.ones(len(seconds))))
+        return entries
+
+    def _count(self, cells: Levels, unseen: UnseenLevels) -> None:
+        """Count the rows whose date may be another one."""
+        doubtful = ambiguous(cells.levels)
+        if doubtful.any():
+            order = "day" if self.day_first else "month"
+            unseen.add(
+                self.name,
+                int(np.append(doubtful, False)[cells.codes].sum()),
+                (cells.levels[int(at)].as_py() for at in np.flatnonzero(doubtful)[:EXAMPLES]),
+                feature=f"its first number may be day or month and is read as the {order}. Write it like 2020-01-31",
+                what="date in a form",
+            )
+
+    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Which cells are neither dates nor missing."""
+        _, ok, _ = read_dates(self.name, column, self.day_first)
+        return ~ok
+
+    def to_state(self) -> dict[str, Any]:
+        """The code as strict JSON."""
+        return {
+            "code": "date", "name": self.name, "parts": list(self.parts), "mean": self.mean, "scale": self.scale,
+            "missing": self.missing, "day_first": self.day_first,
+            "year_last": self.year_last,
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> DateCode:
+        """The code that `to_state` wrote."""
+        parts = fields.texts(state, "parts")
+        if not set(parts) <= {TREND, *CYCLES}:
+            raise ValueError(f"a column of dates has the parts {parts}; a newer version of softreg wrote it")
+        name = fields.text(state, "name")
+        mean, scale = fields.number(state, "mean"), fields.number(state, "scale", positive=True)
+        if abs(mean) > FARTHEST:
+            raise ValueError(f"the mean of the dates of {name!r} is {mean:g} seconds, and no date")
+        last = None if state.get("year_last") is None else fields.flag(state, "year_last")  # files of before have none
+        return cls(name, parts, mean, scale, fields.flag(state, "missing"), fields.flag(state, "day_first"), last)
+
+
+class DateLearner:
+    """Learns a `DateCode` from batches of a column."""
+
+    def __init__(self, name: str, day_first: bool) -> None:
+        self.name, self.day_first = name, day_first
+        self.moments = Moments()
+        self.year_last = False
+        self.spread = {cycle: [2.0, -1.0] for cycle in CYCLES}
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        seconds, cells = seconds_of(self.name, column, where, self.day_first)
+        self.year_last = self.year_last or (cells is not None and has_slashes(cells.levels))
+        self.moments.add(seconds)
+        known = seconds[~np.isnan(seconds)]
+        if len(known):
+            for cycle, spread in self.spread.items():
+                place = phase(cycle, known)
+                spread[:] = min(spread[0], float(place.min())), max(spread[1], float(place.max()))
+
+    def code(self) -> DateCode:
+        """The code of what was seen."""
+        varied = [cycle for cycle in CYCLES if self.spread[cycle][1] > self.spread[cycle][0]]
+        moments, order = self.moments, (self.day_first, self.year_last)
+        parts = (TREND, *varied)
+        return DateCode(self.name, parts, moments.mean, moments.deviation, moments.missing > 0, *order)
+
+
+def phase(cycle: str, seconds: Floats) -> Floats:
+    """The place within the cycle, in [0, 1).
+
+    Example:
+        >>> phase("day", np.array([6 * 3600.0])), phase("year", np.array([0.0]))
+        (array([0.25]), array([0.]))
+    """
+    if cycle == "day":
+        return np.asarray(np.mod(seconds, DAY) / DAY)
+    if cycle == "week":  # whole days, from Monday on: the hour is the business of the day
+        return np.asarray(np.mod(np.floor(seconds / DAY) + 3, 7) / 7)
+    unit = {"year": "datetime64[Y]", "month": "datetime64[M]"}[cycle]
+    days = np.floor(seconds / DAY).astype(np.int64).astype("datetime64[D]")
+    first = days.astype(unit)
+    begin = first.astype("datetime64[D]")
+    length = ((first + 1).astype("datetime64[D]") - begin).astype(np.int64)
+    place: Floats = (days - begin).astype(np.int64) / length
+    return place
+
+
+def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Floats, NDArray[np.bool_], Levels | None]:
+    """Seconds since 1970, nan where missing; which cells are dates or missing at all; the texts, if they are such."""
+    cells = read_column(column, name)
+    if isinstance(cells, Dates) or pa.types.is_duration(column.type):  # models of before have durations as dates
+        assert not isinstance(cells, Levels | Lists)
+        return cells.values, np.ones(len(cells.values), dtype=bool), None
+    if isinstance(cells, Numbers):  # 20230721, if it was to be read as dates in training
+        again = read_column(as_text(column, name), name)
+        if isinstance(again, Levels) and not np.isnan(parse_dates(again.levels, day_first)).all():
+            cells = again
+    if not isinstance(cells, Levels) or (cells.storage == "boolean" and len(cells.levels)):
+        raise retyped(name, "dates", f"values of the type {column.type}")
+    cells = without_words(cells)
+    seconds = parse_dates(cells.levels, day_first)
+    return np.append(seconds, np.nan)[cells.codes], np.append(~np.isnan(seconds), True)[cells.codes], cells
+
+
+def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool) -> tuple[Floats, Levels | None]:
+    """Seconds since 1970, nan where missing, and the texts, if they are such.
+
+    Raises `TableError` with row and value for what is no date.
+    """
+    seconds, ok, cells = read_dates(name, column, day_first)
+    if not ok.all():
+        bad = int(np.argmin(ok))
+        form = "day/month/year" if day_first else "month/day/year"
+        raise TableError(
+            f"Column {shown(name)} held dates in training, but {where.row(bad)} has {shown(column[bad].as_py())}, "
+            f"which is none (with slashes, dates are read as {form}). Write it like 2020-01-31 or 2020-01-31 18:30, "
+            "or leave the field empty if it is not known."
+        )
+    return seconds, cells

@@ -1,0 +1,198 @@
+"""Columns of lists: tags, of which a row has any number, and vectors of numbers such as embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from softreg.tables.columns.arrow_arrays import words
+from softreg.tables.columns.arrow_types import plain_column
+from softreg.tables.columns.errors import TableError, shown
+from softreg.tables.columns.row_location import Where
+from softreg.tables.columns.unseen_values import UnseenLevels
+from softreg.tables.columns.values import Lists, read_column
+from softreg.tables.schema.typed_values import Floats, retyped
+
+SEARCHED = 1000
+"""Unknown tags of a batch among which different ones are looked for, to name a few."""
+
+
+@dataclass(frozen=True)
+class TagsCode:
+    """One feature a tag, 1 where the row has it; `pooled` rare tags share one, with those never seen."""
+
+    name: str
+    levels: tuple[str, ...]
+    pooled: int = 0
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """`name: tag` for each tag, and `name: (rare)`."""
+        named = tuple(f"{self.name}: {level}" for level in self.levels)
+        return (*named, f"{self.name}: (rare)") if self.pooled else named
+
+    @property
+    def width(self) -> int:
+        """The number of tags, and one for the rare ones."""
+        return len(self.levels) + (self.pooled > 0)
+
+    @property
+    def remark(self) -> str:
+        """How many tags there are."""
+        return f"{len(self.levels):,} tags" + (f", {self.pooled:,} rare ones share a feature" if self.pooled else "")
+
+    def block(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> sp.csr_array:
+        """Zeros and ones, (n, width) CSR; a tag given twice counts once.
+
+        Rows with tags that training did not have are counted in `unseen`.
+        """
+        row, tags = tags_of(self.name, column)
+        known = words(self.levels)
+        place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), -1), dtype=np.int64)
+        if unseen is not None:
+            self._count(row, tags, place, unseen)
+        if self.pooled:
+            place[place < 0] = len(self.levels)
+        key = np.unique(row[place >= 0] * max(1, self.width) + place[place >= 0])
+        row, index = np.divmod(key, max(1, self.width))
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(column)))])
+        shape = (len(column), self.width)
+        return sp.csr_array((np.ones(len(index)), index.astype(np.int32), start.astype(np.int32)), shape=shape)
+
+    def _count(self, row: NDArray[np.int64], tags: pa.Array, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+        """Count the rows with a tag that is none of training."""
+        lost = np.flatnonzero(place < 0)
+        if lost.size:
+            unseen.add(
+                self.name,
+                len(np.unique(row[lost])),
+                dict.fromkeys(tags.take(pa.array(lost[:SEARCHED])).to_pylist()),
+                feature=f"these tags {'share the feature of rare ones' if self.pooled else 'get no feature'}",
+                certain=not self.pooled,
+                what="tag",
+            )
+
+    def to_state(self) -> dict[str, Any]:
+        """The code as strict JSON."""
+        state = {"code": "tags", "name": self.name, "missing": False, "levels": list(self.levels)}
+        return {**state, "pooled": self.pooled}
+
+
+@dataclass(frozen=True)
+class VectorCode:
+    """A list of numbers of one length: (x - mean) / scale with a mean for each place and one scale for all.
+
+    One scale keeps the angles between embeddings as they are. A missing vector is 0 and, if training saw one, marked.
+    """
+
+    name: str
+    means: tuple[float, ...]
+    scale: float
+    missing: bool
+    remark: str = ""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """`name[0]`, `name[1]`, ... and `name=missing`."""
+        named = tuple(f"{self.name}[{i}]" for i in range(len(self.means)))
+        return (*named, f"{self.name}=missing") if self.missing else named
+
+    @property
+    def width(self) -> int:
+        """The length of the vectors, and one more with the indicator."""
+        return len(self.means) + self.missing
+
+    def block(self, column: pa.ChunkedArray, where: Where) -> Floats:
+        """Standardised vectors, (n, width)."""
+        X, missing = vectors_of(self.name, column, len(self.means), where)
+        Z = np.where(missing[:, None], 0.0, (X - np.array(self.means)) / self.scale)
+        return np.column_stack([Z, missing]) if self.missing else Z
+
+    def to_state(self) -> dict[str, Any]:
+        """The code as strict JSON."""
+        state = {"code": "vector", "name": self.name, "missing": self.missing, "means": list(self.means)}
+        return {**state, "scale": self.scale}
+
+
+class VectorLearner:
+    """Learns a `VectorCode` from batches of a column."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.length = name, -1
+        self.count = self.missing = 0
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch; all vectors must be of the length of the first."""
+        if self.length < 0:
+            known = pc.list_value_length(plain_column(column, self.name)).drop_null()
+            if not len(known):
+                self.missing += len(column)
+                return
+            self.length = int(known[0].as_py())
+            self.mean, self.squares = np.zeros(self.length), np.zeros(self.length)
+        X, missing = vectors_of(self.name, column, self.length, where)
+        self.missing += int(missing.sum())
+        X = X[~missing]
+        if len(X):
+            mean, total = X.mean(axis=0), self.count + len(X)
+            step = mean - self.mean
+            self.squares += ((X - mean) ** 2).sum(axis=0) + step**2 * (self.count * len(X) / total)
+            self.mean += step * (len(X) / total)
+            self.count = total
+
+    def code(self) -> VectorCode:
+        """The code of what was seen."""
+        scale = float(np.sqrt(self.squares.mean() / self.count)) if self.count and self.length else 1.0
+        means = tuple(self.mean.tolist()) if self.count else ()
+        return VectorCode(self.name, means, scale or 1.0, self.missing > 0)
+
+
+def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+    """Row and text of each tag; nulls are no tags."""
+    column = plain_column(column, name)
+    cells = read_column(column, name) if len(column) else Lists(vectors=False)
+    if not isinstance(cells, Lists) or cells.vectors:
+        raise retyped(name, "lists of words", f"values of the type {column.type}")
+    rows, tags = [np.zeros(0, np.int64)], [pa.array([], pa.large_string())]
+    first = 0
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        if len(chunk):
+            found = pc.cast(pc.list_flatten(chunk), pa.large_string())
+            sizes = np.asarray(pc.fill_null(pc.list_value_length(chunk), 0), dtype=np.int64)
+            row = np.repeat(np.arange(len(chunk)), sizes) + first
+            rows.append(row[np.asarray(found.is_valid())])
+            tags.append(found.drop_null())
+        first += len(chunk)
+    return np.concatenate(rows), pa.concat_arrays(tags)
+
+
+def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) -> tuple[Floats, NDArray[np.bool_]]:
+    """The vectors (n, length), zero where missing, and which are missing; `TableError` for another length."""
+    column = plain_column(column, name)
+    cells = read_column(column, name) if len(column) else Lists(vectors=True)
+    if not isinstance(cells, Lists) or not (cells.vectors or column.null_count == len(column)):
+        raise retyped(name, "lists of numbers", f"values of the type {column.type}")
+    sizes = np.asarray(pc.fill_null(pc.list_value_length(column), -1), dtype=np.int64)
+    odd = np.flatnonzero((sizes != length) & (sizes >= 0))
+    if odd.size:
+        raise TableError(
+            f"Column {shown(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
+            f"{sizes[odd[0]]:,}. A vector must have the same length in every row, or be missing."
+        )
+    X = np.zeros((len(column), length))
+    flat = pc.list_flatten(column)
+    values = np.asarray(pc.fill_null(pc.cast(flat, pa.float64(), safe=False), np.nan).to_numpy(), dtype=np.float64)
+    X[sizes >= 0] = values.reshape(-1, length) if length else 0.0
+    bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+    if bad.size:
+        raise TableError(
+            f"Column {shown(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
+            "or leave the whole vector empty (null) if it is not known."
+        )
+    return X, sizes < 0

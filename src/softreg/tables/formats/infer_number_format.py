@@ -1,0 +1,180 @@
+"""Whether the text of a column stands for numbers, and in which format they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.tables.columns.arrow_arrays import boolean_array, flags
+from softreg.tables.columns.arrow_arrays import numbers as number_array
+from softreg.tables.columns.errors import shown
+from softreg.tables.columns.missing_values import MISSING_SPELLINGS
+from softreg.tables.columns.values import parse_numbers
+from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat, Parts
+
+Flags = NDArray[np.bool_]
+
+LOOKED_AT = 1000
+"""Distinct values that decide whether a column is looked at for a format of numbers."""
+PHONE_DIGITS = 9
+"""Digits from which on values of one length with blanks between are telephone numbers or codes."""
+LEAST_PAIRS = 3
+"""Distinct values from which on pairs in rising order are lists of whole numbers."""
+_ADDRESS = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
+
+
+@dataclass(frozen=True)
+class NumberText:
+    """Levels (k,) of text as numbers: their `values`, nan where there is none; which are numbers or missing (`ok`).
+
+    `unclear` says that point and comma may be exchanged as far as this column shows. `marks` names the marks of the
+    format in words, and `example` a value that has them with its number. `several` says why values that look like
+    numbers are not of one format.
+    """
+
+    values: NDArray[np.float64]
+    ok: Flags
+    format: NumberFormat
+    unclear: bool = False
+    marks: str = ""
+    example: tuple[str, float] | None = None
+    several: str = ""
+
+    @property
+    def known(self) -> Flags:
+        """Which levels are numbers."""
+        return self.ok & ~np.isnan(self.values)
+
+
+def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool = False) -> NumberText:
+    """Return distinct texts as numbers of the format that fits most of them.
+
+    `decimal` is the decimal mark, where it is known; `asked` says that the user wants numbers, so that values of
+    several currencies, or with and without a percent sign, are numbers as well.
+
+    Example:
+        >>> found = infer_numbers(pa.array(["$1,234.50", "$12.00", "?"]))
+        >>> found.values, found.format.currency, found.marks
+        (array([1234.5,   12. ,    nan]), ('$',), "',' between thousands and '$'")
+    """
+    values, ok = parse_numbers(levels, MISSING_SPELLINGS)
+    plain = NumberText(values, ok, NumberFormat())
+    if (ok.all() and decimal != ",") or not _worth_it(levels, ok, decimal):
+        return plain
+    missing = ok & np.isnan(values)
+    parts = Parts.of(levels)
+    evidence = DecimalEvidence.of(parts)
+    point, comma = int(evidence.point.sum()), int(evidence.comma.sum())
+    unclear = bool(evidence.unclear_comma.any() or evidence.unclear_point.any())
+    if decimal is None and not point and not comma and evidence.unclear_comma.any() and evidence.unclear_point.any():
+        return _several(plain, "the comma and the point may each be the decimal mark")
+    mark = decimal or ("," if comma > point else ".")
+    if not asked and (reason := _no_amounts(parts)):
+        return _several(plain, reason)
+    form = _format(parts, mark)
+    if not asked and (reason := _mixed_signs(parts, form, levels, missing)):
+        return _several(plain, reason)
+    if len(form.currency) > 1:
+        form = replace(form, currency=())
+    values, ok = form.parse_parts(parts)
+    if (plain.ok & ~missing & ~ok).any() and decimal is not None:  # 1.5 is no number with a decimal comma
+        return plain
+    values[missing] = np.nan
+    doubtful = unclear and not point and not comma and decimal is None
+    marks = _marks(parts, form, ok, unclear and mark == ".")
+    special = ok & ~missing & (~plain.ok | (values != plain.values))
+    example = None
+    if special.any():
+        at = int(np.argmax(special))
+        example = (str(levels[at]), float(values[at]))
+    return NumberText(values, ok | missing, form, doubtful, marks, example)
+
+
+def _worth_it(levels: pa.Array, ok: Flags, decimal: str | None) -> bool:
+    """Whether most of the first values that are no plain numbers look like numbers of another format."""
+    if ok.all():
+        return decimal == ","
+    others = levels.take(number_array(np.flatnonzero(~ok)[:LOOKED_AT]))
+    digits = flags(pc.match_substring_regex(others, "[0-9]"))
+    return bool(2 * digits.sum() >= len(digits) and 2 * Parts.of(others).ok.sum() >= len(digits))
+
+
+def _several(plain: NumberText, reason: str) -> NumberText:
+    return NumberText(plain.values, plain.ok, plain.format, several=reason)
+
+
+def _format(parts: Parts, decimal: str) -> NumberFormat:
+    """The format of the numbers with this decimal mark: the other mark, signs of currencies, percent signs."""
+    other = r"\." if decimal == "," else ","
+    grouped = bool((parts.ok & parts.body_matches(other)).any())
+    signs = sorted(sign for sign in pc.unique(parts.currency).to_pylist() if sign)
+    percent = bool((parts.ok & parts.percent).any())
+    fraction = not grouped or bool((parts.ok & parts.body_matches(rf"\{decimal}")).any())
+    return NumberFormat(decimal, grouped, percent, tuple(signs), fraction)
+
+
+def _no_amounts(parts: Parts) -> str:
+    """Why values that have the form of numbers are telephone numbers, addresses or marked codes; "" where they are not.
+
+    Parentheses and minus signs behind the digits are those of accounts only beside values without them.
+    """
+    ok = parts.ok
+    count = int(ok.sum())
+    if not count:
+        return ""
+    if (parts.body_matches(_ADDRESS) & ok).sum() == count:
+        return "they look like network addresses"
+    spaced = ok & parts.body_matches("^[0-9]+( [0-9]+)+$")
+    if spaced.sum() == count:
+        lengths = np.asarray(pc.binary_length(pc.replace_substring(parts.body, " ", "")))[ok]
+        if parts.plus[ok].all() or (count > 1 and lengths.min() == lengths.max() >= PHONE_DIGITS):
+            return "they look like telephone numbers or codes"
+    if _are_pairs(parts):
+        return "they look like lists of whole numbers"
+    if parts.parentheses[ok].all():
+        return "all of them are in parentheses"
+    behind = ok & parts.trailing_minus
+    if behind.any() and not (behind & parts.body_matches(r"[.,]|[0-9]{3}")).any():
+        return "the minus signs stand behind single digits"
+    return ""
+
+
+def _are_pairs(parts: Parts) -> bool:
+    """Whether values with a comma are several pairs of whole numbers in rising order, as 1,3 of a multiple choice."""
+    pairs = pc.extract_regex(parts.body, "^(?P<low>[1-9][0-9]?),(?P<high>[1-9][0-9]?)$")
+    marked = parts.ok & parts.body_matches("[.,]")
+    if marked.sum() < LEAST_PAIRS or not flags(pairs.is_valid())[marked].all():
+        return False
+    known = pairs.filter(boolean_array(marked))
+    low, high = (pc.cast(pc.struct_field(known, part), pa.int64()) for part in ("low", "high"))
+    return bool(pc.all(pc.less(low, high)).as_py())
+
+
+def _mixed_signs(parts: Parts, form: NumberFormat, levels: pa.Array, missing: Flags) -> str:
+    """Why numbers with signs are not of one unit; "" where they are."""
+    if len(form.currency) > 1:
+        return f"they are amounts in several currencies ({', '.join(form.currency[:4])})"
+    without = parts.ok & ~missing & ~parts.percent & parts.body_matches("[1-9]")
+    if form.percent and without.any():
+        return f"some have a percent sign, and {shown(levels[int(np.argmax(without))])} has none"
+    return ""
+
+
+def _marks(parts: Parts, form: NumberFormat, ok: Flags, unclear: bool) -> str:
+    """The marks of a format in words."""
+    found = []
+    if form.decimal == "," and (ok & parts.body_matches(",")).any():
+        found.append("a decimal comma")
+    groups = [(repr(form.other), rf"\{form.other}", form.grouped), ("blanks", " ", True), ("apostrophes", "'", True)]
+    for mark, pattern, used in groups:
+        if used and (ok & parts.body_matches(pattern)).any():
+            found.append(f"{mark} between thousands")
+    found += [repr(sign) for sign in form.currency]
+    found += ["percent signs"] if form.percent else []
+    found += ["negative numbers in parentheses"] if (ok & parts.parentheses).any() else []
+    found += ["minus signs behind the digits"] if (ok & parts.trailing_minus).any() else []
+    return f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else "".join(found)

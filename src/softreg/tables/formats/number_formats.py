@@ -1,0 +1,218 @@
+"""Numbers written with marks: decimal comma, thousands marks, signs of currencies, percent signs, accounting signs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.models.serialization import fields
+from softreg.tables.columns.arrow_arrays import boolean_array, flags, floats, words
+
+Flags = NDArray[np.bool_]
+
+_CODES = (
+    "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|BRL|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|MXN|ARS|CLP|COP|"
+    "ZAR|NGN|KES|EGP|ILS|AED|SAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|PKR|BDT|LKR"
+)
+_SIGN = r"(?i:US|R|A|AU|C|CA|NZ|HK|S|NT|MX)?\$|[€£¥₹₽₩₺₪₫฿₴₦₱₡₲₵₸₼₾￥￡円元]"
+_BEFORE = rf"(?:{_SIGN}|(?i:{_CODES}|kr|zł|zl|kč|rs)(?:\.| )|(?i:USD|EUR|GBP|JPY|CHF))"  # rs123 is no amount
+_AFTER = rf"(?:{_SIGN}|(?i:{_CODES})|(?i:kr|zł|zl|kč)\.?)"
+_BODY = r"[0-9][0-9.,' ]*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+(?:[eE][+-]?[0-9]+)?"
+_ANY = (
+    rf"^(?P<open>\()? *(?P<sign>[+-])? *(?P<before>{_BEFORE}|%)? *(?P<inner>\()? *(?P<second>[+-])? *"
+    rf"(?P<body>{_BODY}) *(?P<minus>-)?(?P<done>\))? *(?P<after>{_AFTER}|%)? *(?P<last>-)?(?P<close>\))?$"
+)
+_EMPTY = words([""])[0]
+_SPACES = "[\u00a0\u2000-\u200a\u202f\u205f\u3000]"
+_MINUS = "[\u2212\ufe63\uff0d\u2010\u2011]"
+_NO_CENTS = "([0-9][.,])[-\u2013\u2014]{1,2}"  # 12,- is twelve and no cents
+_QUOTES = "[\u2019\u02bc\u00b4`]"
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How the numbers of a column are written.
+
+    `decimal` is the mark ahead of the fraction, and `fraction` says whether values of training have it; `grouped` says
+    whether the other one of point and comma stands between thousands in training; `percent`, whether values have a
+    percent sign; `currency`, the signs or codes of a currency.
+
+    Example:
+        >>> NumberFormat(",", grouped=True).parse(pa.array(["1.234,5", "12", "x"]))
+        (array([1234.5,   12. ,    nan]), array([ True,  True, False]))
+    """
+
+    decimal: str = "."
+    grouped: bool = False
+    percent: bool = False
+    currency: tuple[str, ...] = ()
+    fraction: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers are written as 1234.5, without another mark."""
+        return self == NumberFormat()
+
+    @property
+    def other(self) -> str:
+        """The one of point and comma that is not the decimal mark."""
+        return "," if self.decimal == "." else "."
+
+    def parse(self, levels: pa.Array) -> tuple[NDArray[np.float64], Flags]:
+        """Return the numbers (k,) that texts stand for, and which are numbers of this format.
+
+        Blanks and apostrophes between thousands are read in every format. "1,234" with a decimal point, or "1.234"
+        with a decimal comma, is a number only where the format is `grouped`; and "1.234" with a decimal point only
+        where values of training have a `fraction`.
+        """
+        return self.parse_parts(Parts.of(levels))
+
+    def parse_parts(self, parts: Parts) -> tuple[NDArray[np.float64], Flags]:
+        """The same for texts that were taken apart."""
+        ok = parts.ok & parts.body_matches(_body(self.decimal))
+        if not self.grouped:
+            ok &= ~parts.body_matches(ambiguous(self.other))
+        if not self.fraction:
+            ok &= ~parts.body_matches(ambiguous(self.decimal))
+        if not self.percent:
+            ok &= ~parts.percent
+        if self.currency:
+            ok &= ~parts.any_currency | parts.has_currency(self.currency)
+        return parts.values(self.decimal, ok)
+
+    def to_state(self) -> dict[str, Any]:
+        """The format as strict JSON."""
+        return {
+            "decimal": self.decimal, "grouped": self.grouped, "percent": self.percent, "currency": list(self.currency),
+            "fraction": self.fraction,
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Any) -> NumberFormat:
+        """The format that `to_state` wrote; raises `ValueError` for another state."""
+        decimal = fields.text(state, "decimal")
+        if decimal not in (".", ","):
+            raise ValueError(f"the decimal mark is {decimal!r}, and neither a point nor a comma")
+        percent, grouped = fields.flag(state, "percent"), fields.flag(state, "grouped")
+        return cls(decimal, grouped, percent, fields.texts(state, "currency", ()), fields.flag(state, "fraction"))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of texts (k,) that may be numbers: which are of the form at all, digits with marks, signs."""
+
+    ok: Flags
+    body: pa.Array
+    negative: Flags
+    percent: Flags
+    currency: pa.Array
+    parentheses: Flags
+    trailing_minus: Flags
+    plus: Flags
+
+    @classmethod
+    def of(cls, levels: pa.Array) -> Parts:
+        """Take texts apart."""
+        text = pc.utf8_trim_whitespace(levels.cast(pa.large_string()))
+        if not pc.all(pc.string_is_ascii(text)).as_py():
+            for marks, plain in ((_SPACES, " "), (_MINUS, "-"), (_QUOTES, "'"), ("\uff05", "%")):
+                text = pc.replace_substring_regex(text, marks, plain)
+        found = pc.extract_regex(pc.replace_substring_regex(text, _NO_CENTS, r"\1"), _ANY)
+
+        def part(name: str) -> pa.Array:
+            return pc.fill_null(pc.struct_field(found, name), "")
+
+        def has(name: str) -> Flags:
+            return flags(pc.not_equal(part(name), ""))
+
+        opened, closed = (has("open").astype(int) + has("inner"), has("close").astype(int) + has("done"))
+        minus = has("minus").astype(int) + has("last")
+        marks = pc.binary_join_element_wise(part("before"), part("after"), _EMPTY)
+        signs = has("sign").astype(int) + has("second") + minus
+        ok = flags(found.is_valid()) & (opened == closed) & (opened <= 1) & (signs + opened <= 1)
+        ok &= ~(has("before") & has("after"))
+        negative = (
+            (opened > 0) | (minus > 0) | flags(pc.equal(part("sign"), "-")) | flags(pc.equal(part("second"), "-"))
+        )
+        percent = flags(pc.equal(marks, "%"))
+        plus = flags(pc.equal(part("sign"), "+"))
+        currency = pc.if_else(pc.equal(marks, "%"), _EMPTY, pc.utf8_upper(pc.utf8_rtrim(marks, ". ")))
+        return cls(ok, pc.utf8_rtrim_whitespace(part("body")), negative, percent, currency, opened > 0, minus > 0, plus)
+
+    @property
+    def any_currency(self) -> Flags:
+        """Which have a sign or code of a currency."""
+        return flags(pc.not_equal(self.currency, ""))
+
+    def has_currency(self, signs: tuple[str, ...]) -> Flags:
+        """Which have one of these signs or codes."""
+        return flags(pc.is_in(self.currency, value_set=words(signs).cast(self.currency.type)))
+
+    def body_matches(self, pattern: str) -> Flags:
+        """Whether the digits and marks of each match a pattern."""
+        return flags(pc.match_substring_regex(self.body, pattern))
+
+    def values(self, decimal: str, ok: Flags) -> tuple[NDArray[np.float64], Flags]:
+        """The numbers where `ok`, nan elsewhere, and `ok`."""
+        if not ok.any():
+            return np.full(len(ok), np.nan), ok
+        text = pc.replace_substring_regex(self.body, f"[{',' if decimal == '.' else '.'}' ]", "")
+        text = pc.replace_substring(text, ",", ".")
+        digits = pc.if_else(boolean_array(ok), text, pa.nulls(1, text.type)[0])
+        numbers = floats(pc.cast(digits, pa.float64()))
+        return np.where(self.negative, -numbers, numbers), ok
+
+
+def _body(decimal: str) -> str:
+    """The pattern of digits with this decimal mark and any mark between thousands."""
+    mark, group = (r"\.", ",") if decimal == "." else (",", r"\.")
+    lakhs = r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}" if decimal == "." else ""  # 12,34,567 in South Asia
+    grouped = rf"[1-9][0-9]{{0,2}}(?:(?:{group}[0-9]{{3}})+|(?: [0-9]{{3}})+|(?:'[0-9]{{3}})+){lakhs}"
+    power = r"(?:[eE][+-]?[0-9]+)?"
+    return rf"^(?:[0-9]+(?:{mark}[0-9]*)?{power}|{mark}[0-9]+{power}|(?:{grouped})(?:{mark}[0-9]*)?)$"
+
+
+def ambiguous(mark: str) -> str:
+    """The pattern of digits such as 1,234: the mark may be the decimal one or stand between thousands.
+
+    Example:
+        >>> import re
+        >>> [bool(re.search(ambiguous(","), text)) for text in ("1,234", "0,234", "1,23", "1,234,567")]
+        [True, False, False, False]
+    """
+    return rf"^[1-9][0-9]{{0,2}}\{mark}[0-9]{{3}}$"
+
+
+@dataclass(frozen=True)
+class DecimalEvidence:
+    """Which texts (k,) show that the decimal mark is a point, or a comma, and which may be read either way."""
+
+    point: Flags
+    comma: Flags
+    unclear_comma: Flags = field(repr=False)
+    """Such as 1,234."""
+    unclear_point: Flags = field(repr=False)
+    """Such as 1.234."""
+
+    @classmethod
+    def of(cls, parts: Parts) -> DecimalEvidence:
+        """The evidence in texts that were taken apart.
+
+        Example:
+            >>> found = DecimalEvidence.of(Parts.of(pa.array(["1.5", "1.234,5", "1,234", "12"])))
+            >>> found.point.tolist(), found.comma.tolist()
+            ([True, False, False, False], [False, True, False, False])
+        """
+        marked = parts.ok & parts.body_matches("[.,]")
+        point, comma = (marked & parts.body_matches(_body(decimal)) for decimal in ".,")
+        return cls(
+            point & ~comma,
+            comma & ~point,
+            parts.ok & parts.body_matches(ambiguous(",")),
+            parts.ok & parts.body_matches(ambiguous(".")),
+        )

@@ -1,0 +1,95 @@
+"""Sheets of Excel and OpenDocument workbooks as rows of plain values, read with python-calamine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+from softreg.tables.columns.errors import TableError, listed
+
+FEW = 2
+"""Columns of a sheet up to which a row of one cell may be a row of the table."""
+
+
+def sheet_rows(path: Path, inner: str) -> tuple[list[list[Any]], str, list[str]]:
+    """The rows of a sheet, header and all, its name, and notes on what was chosen and left out.
+
+    The sheet is `inner`, or the first that has cells. Lines of a single cell above and below a table of more columns
+    are titles and footnotes and are left out. Cells of formulas hold their last value; those of an error are empty.
+
+    Raises `TableError` where python-calamine is not installed, for a damaged or protected file, no such sheet, or no
+    sheet with cells.
+    """
+    try:
+        import python_calamine
+    except ImportError:
+        raise TableError(
+            f"{str(path)!r} is a spreadsheet, which needs the package python-calamine: pip install 'softreg[excel]'. "
+            "Or save the sheet as 'CSV UTF-8' and use that file."
+        ) from None
+    try:
+        with python_calamine.load_workbook(str(path)) as book:
+            names = list(book.sheet_names)
+            if inner and inner not in names:
+                raise TableError(f"{str(path)!r} has no sheet {inner!r}; it has {listed(names, 12)}.")
+            sheets = {name: _cells(book, name) for name in ([inner] if inner else names)}
+    except python_calamine.PasswordError:
+        raise TableError(f"{str(path)!r} is protected by a password; save it without, or as CSV.") from None
+    except (python_calamine.CalamineError, OSError, ValueError) as error:
+        if isinstance(error, TableError):
+            raise
+        reason = " ".join(str(error).split())
+        raise TableError(f"{str(path)!r} is a damaged or truncated spreadsheet ({reason}); save it again.") from None
+    full = [name for name, rows in sheets.items() if rows]
+    if not full:
+        raise TableError(f"{str(path)!r} has no cells{f' in the sheet {inner!r}' if inner else ''}.")
+    name, notes = full[0], []
+    if not inner and len(full) > 1:
+        notes.append(
+            f"{str(path)!r} is read as its sheet {name!r}, of {listed(full, 12)}; another is named as "
+            f"{f'{path}::{full[1]}'!r}."
+        )
+    rows, more = _table(sheets[name], name)
+    return [[_value(cell) for cell in row] for row in rows], name, notes + more
+
+
+def _cells(book: Any, name: str) -> list[list[Any]]:
+    """The rows that have cells, of one length."""
+    try:
+        rows = book.get_sheet_by_name(name).to_python(skip_empty_area=True)
+    except ValueError:  # a sheet of a chart has no cells
+        return []
+    return [row for row in rows if any(cell != "" for cell in row)]
+
+
+def _table(rows: list[list[Any]], sheet: str) -> tuple[list[list[Any]], list[str]]:
+    """The rows without titles and footnotes, and columns without cells; and notes on them."""
+    used = [place for place in range(len(rows[0])) if any(row[place] != "" for row in rows)]
+    rows = [[row[place] for place in used] for row in rows]
+    begin, end = 0, len(rows)
+    if len(used) > FEW:
+        while begin < end - 1 and _count(rows[begin]) == 1:
+            begin += 1
+        while end > begin + 1 and _count(rows[end - 1]) == 1:
+            end -= 1
+    notes = []
+    for what, some in (("above the header", rows[:begin]), ("below the table", rows[end:])):
+        if some:
+            said = listed([next(str(cell) for cell in row if cell != "") for row in some], 3)
+            notes.append(f"In the sheet {sheet!r}, lines of one cell {what} are left out: {said}.")
+    rows = rows[begin:end]
+    kept = [place for place in range(len(used)) if any(row[place] != "" for row in rows)]
+    return [[row[place] for place in kept] for row in rows], notes
+
+
+def _count(row: Sequence[Any]) -> int:
+    return sum(cell != "" for cell in row)
+
+
+def _value(cell: Any) -> Any:
+    """A cell for a file of text; a day without a time of day is a date."""
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
+    return cell

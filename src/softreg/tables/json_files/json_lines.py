@@ -1,0 +1,331 @@
+"""JSON lines to batches: an object a line, the same types in all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from softreg.tables.columns.errors import LONGEST_SHOWN, TableError, shown
+from softreg.tables.delimited.decoding import not_encoded
+from softreg.tables.json_files.json_columns import (
+    DEEPEST,
+    MISSING,
+    JsonType,
+    TypeConflict,
+    common_type,
+    infer_type,
+    to_arrow,
+)
+
+BLOCK = 1 << 22
+"""Bytes parsed at a time, and more for a longer line."""
+LONGEST = 1 << 28
+"""Bytes of a line, at most."""
+HELD = 1 << 26
+"""Bytes of parsed rows that are kept, so that files up to about this size are parsed once."""
+CELLS = 4_000_000
+"""Cells of a batch, at most: rows of very many keys come in smaller batches."""
+MOST_COLUMNS = 50_000
+"""Different keys of a file, at most."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?')  # it matches wherever it begins, so one reading of a line is enough
+_BRACKET = re.compile(r"[\[{]|[\]}]")
+
+Row = tuple[int, int, dict[str, Any]]
+"""The number of a row, that of its line, and its object."""
+
+
+class _Undecodable(ValueError):
+    """A line that is not in the encoding of the file."""
+
+
+@dataclass
+class JsonLines:
+    """A file with a JSON object in each line; `open` gives its bytes in UTF-8, from the beginning.
+
+    The types of the columns are those that hold every value, exactly: whole numbers become decimal where some are,
+    unless that would round them; beyond 64 bits they are decimals of Arrow's; a value that is absent or null is
+    missing, text stays as written, and numbers or booleans beside text are text. A line that is no object, names a key
+    twice, holds NaN or Infinity, or a value of another type than those before, is an error with its line, or with
+    `skip` left out and kept in `skipped` (row, text), as is text beside numbers then; rows are the lines that are not
+    blank.
+
+    Python's own parser reads the lines: no line, however broken, reaches a parser that could end the process.
+
+    Example:
+        >>> raw = b'{"a": 1, "b": "007"}\\n{"a": 2.5}\\n'
+        >>> [batch.to_pylist() for batch in JsonLines(lambda: pa.BufferReader(raw), "a.jsonl").batches()]
+        [[{'a': 1.0, 'b': '007'}, {'a': 2.5, 'b': None}]]
+    """
+
+    open: Callable[[], Any]
+    where: str
+    skip: bool = False
+    encoding: str = "utf-8"
+    raw: Callable[[], Any] | None = None
+    """The bytes in the encoding of the file, where that is not UTF-8."""
+    unit: str = "Line"
+    """What an object is called in messages."""
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    _held: list[pa.RecordBatch] | None = field(init=False, default=None)
+    """The rows of a small file, which are then parsed once."""
+    _conflicts: bool = field(init=False, default=False)
+    """Whether some rows hold values of other types than those before, and were left out."""
+    types: dict[str, JsonType] = field(init=False)
+    schema: pa.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.types = {}
+        held: list[pa.RecordBatch] = []
+        for rows in self._blocks():
+            good = self._usable(rows, self._learn)
+            if sum(batch.nbytes for batch in held) < HELD:
+                held += self._made(good)
+        if not self.types:
+            raise TableError(f"{self.where!r} holds no object with a key, so the table has no columns.")
+        self.schema = self._schema()
+        if sum(batch.nbytes for batch in held) < HELD and all(batch.schema == self.schema for batch in held):
+            self._held = held
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in batches; from the beginning at each call."""
+        if self._held is not None:
+            yield from self._held
+            return
+        self.skipped.clear()
+        for rows in self._blocks():
+            yield from self._made(self._usable(rows, self._check) if self._conflicts else rows)
+
+    def _schema(self) -> pa.Schema:
+        return pa.schema([pa.field(name, kind.arrow()) for name, kind in self.types.items()])
+
+    @property
+    def mixed(self) -> list[str]:
+        """The columns in which numbers or booleans stand beside text, and are text as well."""
+        return [name for name, kind in self.types.items() if kind.holds_mixed]
+
+    def _made(self, rows: list[Row]) -> Iterator[pa.RecordBatch]:
+        """Batches of rows, with the columns that were learned so far."""
+        schema, most = self._schema(), max(1, CELLS // max(1, len(self.types)))
+        for start in range(0, len(rows), most):
+            some = [row for _, _, row in rows[start : start + most]]
+            values = _columns(some, self.types)
+            columns = [to_arrow(own, kind) for own, kind in zip(values, self.types.values(), strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _usable(self, rows: list[Row], take: Callable[[Sequence[dict[str, Any]]], None]) -> list[Row]:
+        """The rows that `take` accepts, all at once or one by one; the others are left out, or the first is refused."""
+        try:
+            take([row for _, _, row in rows])
+            return rows
+        except TypeConflict:
+            self._conflicts, good = True, []
+            for number, line, row in rows:
+                try:
+                    take([row])
+                    good.append((number, line, row))
+                except TypeConflict as conflict:
+                    self._leave_out(number, line, json.dumps(row, ensure_ascii=False), str(conflict))
+            return good
+
+    def _learn(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Widen the types of the columns by some rows, or leave all of them as they are."""
+        self.types |= self._with(rows)
+        if len(self.types) > MOST_COLUMNS:
+            raise TableError(
+                f"{self.where!r} holds more than {MOST_COLUMNS:,} different keys; a table has few columns."
+            )
+
+    def _check(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Raise `TypeConflict` for rows of other types than were learned."""
+        if any(kind != self.types.get(name) for name, kind in self._with(rows).items()):
+            raise TypeConflict("a value that was not there at the first reading")
+
+    def _with(self, rows: Sequence[dict[str, Any]]) -> dict[str, JsonType]:
+        """The types of the columns of some rows, these rows among those before."""
+        wider = {}
+        for name, some in _by_key(rows):
+            try:
+                kind = common_type(infer_type(some), self.types.get(name, MISSING))
+                if self.skip and kind.holds_mixed:
+                    raise TypeConflict("text beside values of other types")
+                wider[name] = kind
+            except TypeConflict as conflict:
+                raise TypeConflict(f"column {shown(name)} holds {conflict}") from None
+        return wider
+
+    def _blocks(self) -> Iterator[list[Row]]:
+        """The objects of about `BLOCK` bytes of lines together."""
+        number = line = 0
+        for raw in self._raw_blocks():
+            rows: list[Row] = []
+            try:
+                lines: list[Any] = raw.removesuffix(b"\n").decode().split("\n")
+            except UnicodeDecodeError:
+                lines = list(raw.removesuffix(b"\n").split(b"\n"))
+            quick = b"\\u" not in raw
+            for text in lines:
+                line += 1
+                if not text or text.isspace():
+                    continue
+                number += 1
+                try:
+                    row = _flat(text) if quick else None
+                    quick = row is not None
+                    rows.append((number, line, _parsed(text) if row is None else row))
+                except (ValueError, RecursionError) as error:
+                    self._refuse(number, line, text, error)
+            yield rows
+
+    def _raw_blocks(self) -> Iterator[bytes]:
+        """Whole lines of about `BLOCK` bytes together, without a byte-order mark."""
+        held: list[bytes] = []
+        size, begun = 0, False
+        try:
+            stream = self.open()
+            while raw := bytes(stream.read(BLOCK)):
+                raw, begun = raw if begun else raw.removeprefix(b"\xef\xbb\xbf"), True
+                end = raw.rfind(b"\n") + 1
+                size += len(raw)
+                if size > LONGEST:
+                    raise TableError(f"{self.where!r} holds a line of more than {LONGEST >> 20} MB, which is no row.")
+                if end:
+                    yield b"".join([*held, raw[:end]])
+                    held, size = [], len(raw) - end
+                held.append(raw[end:])
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise TableError(f"{self.where!r} is a damaged or truncated file ({reason}).") from None
+        if rest := b"".join(held):
+            yield rest
+
+    def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
+        """Leave out a line that is no object of JSON, or raise the error for it."""
+        if isinstance(error, _Undecodable) and not self.skip:
+            raise not_encoded(self.where, self.encoding, self.raw or self.open) from None
+        why = str(error)
+        if isinstance(error, json.JSONDecodeError):
+            why = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
+        elif "set_int_max_str_digits" in why:
+            why = "a whole number of thousands of digits"
+        plain = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        self._leave_out(row, line, plain.strip(), why)
+
+    def _leave_out(self, row: int, line: int, text: str, why: str) -> None:
+        if self.skip:
+            self.skipped.append((row, text[:LONGEST_SHOWN]))
+            return
+        raise TableError(
+            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {shown(text, 80)}. Expected an object "
+            f'like {{"a": 1}}, with values of the same type in all of them. Correct it, or leave such '
+            f"{self.unit.lower()}s out with --bad-rows skip (bad_rows='skip' in Python)."
+        ) from None
+
+
+def _by_key(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Sequence[Any]]]:
+    """The values of each key in some rows; rows without it count as None, or not at all where keys are rare."""
+    names = dict.fromkeys(chain.from_iterable(rows))
+    if len(names) * len(rows) <= 2 * sum(map(len, rows)):
+        return zip(names, _columns(rows, names), strict=True)
+    values: dict[str, list[Any]] = {name: [] for name in names}
+    for row in rows:
+        for name, value in row.items():
+            values[name].append(value)
+    return values.items()
+
+
+def _columns(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> Iterator[list[Any]]:
+    """The values of each name in all rows; None where a row lacks it."""
+    for name in names:
+        try:
+            yield list(map(itemgetter(name), rows))
+        except KeyError:
+            yield [row.get(name) for row in rows]
+
+
+def _flat(line: str | bytes) -> dict[str, Any] | None:
+    """The object in a line, if it has no more colons than keys and no escape "\\u"; None for any other line.
+
+    Each member has a colon of its own, so such an object holds no other object and names no key twice.
+    """
+    if isinstance(line, bytes):
+        return None
+    try:
+        value, end = _SCAN(line, 0)
+    except (StopIteration, ValueError, RecursionError):
+        return None
+    if end == len(line) and type(value) is dict and line.count(":") == len(value) and line.count("[") < DEEPEST:
+        return value
+    return None
+
+
+def _parsed(line: str | bytes) -> dict[str, Any]:
+    """The object in a line; raises `ValueError` with the reason where there is none that a table can hold."""
+    if isinstance(line, bytes):
+        try:
+            line = line.decode()
+        except UnicodeDecodeError as error:
+            raise _Undecodable(f"it is no UTF-8: byte 0x{line[error.start]:02x}") from None
+    if line.count("[") + line.count("{") > DEEPEST:
+        _check_depth(line)
+    if line[0] == "{":
+        value, end = _DECODER.raw_decode(line)
+        if end < len(line) and not line[end:].isspace():
+            raise json.JSONDecodeError("more than one object", line, end)
+    else:
+        value = _DECODER.decode(line)
+    if type(value) is not dict:
+        raise ValueError("it is no object")
+    if "\\u" in line:
+        _check_text(value)
+    return value
+
+
+def _check_depth(line: str) -> None:
+    """Raise `ValueError` where lists and objects stand too deep in one another for a parser that calls itself."""
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", line)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEEPEST:
+            raise ValueError(f"lists and objects more than {DEEPEST} deep")
+
+
+def _check_text(value: Any) -> None:
+    """Raise `ValueError` for text that UTF-8 cannot write, or that holds the character zero."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("the character U+0000, which text never holds")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half of a pair of characters, U+{ord(value[error.start]):04X}") from None
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key)
+            _check_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_text(inner)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {shown(next(key for key in keys if keys.count(key) > 1))} stands there twice")
+    return found
+
+
+def _constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_SCAN: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder(parse_constant=_constant))["scan_once"]

@@ -1,0 +1,101 @@
+"""Rows that belong together, as those of one person: read from a column, and never torn apart by a split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.models.inputs.row_keys import is_missing
+from softreg.spelling import coded
+from softreg.tables.columns.errors import TableError, no_such_column, plural, shown
+
+
+def group_codes(
+    table: pa.Table,
+    name: str,
+    target: str,
+    rows: NDArray[np.int64] | None = None,
+    *,
+    what: str = "column of groups",
+    advice: str = "Say what these rows belong to, or remove them.",
+) -> NDArray[np.int64]:
+    """The group of each row (n,) as a number from 0: rows of equal values in the column `name` are of one group.
+
+    Values are equal where their text is, by `softreg.spelling`.
+
+    `rows` are the numbers of the rows that count, all where None: the answer is theirs, and only they need a value.
+    `what` and `advice` are words of the message. Raises `TableError` where there is no such column, where it is the
+    target, and for a row without a value (null, nan, text that is empty or blank).
+
+    Example:
+        >>> group_codes(pa.table({"owner": ["ann", "bob", "ann"], "buys": ["no", "yes", "no"]}), "owner", "buys")
+        array([0, 1, 0])
+    """
+    if name not in table.column_names:
+        raise no_such_column(name, table.column_names, what)
+    if name == target:
+        raise TableError(f"{shown(name)} is the target; rows are grouped by another column, as that of a person.")
+    column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
+    try:
+        encoded = coded(column)
+    except TypeError:
+        raise TableError(
+            f"The {what} {shown(name)} has the type {column.type}; it must hold text, numbers or dates."
+        ) from None
+    absent = np.array([*(is_missing(value) for value in encoded.dictionary.to_pylist()), True])
+    codes = np.asarray(pc.fill_null(encoded.indices, len(absent) - 1).to_numpy(), dtype=np.int64)
+    blank = np.flatnonzero(absent[codes])
+    if len(blank):
+        numbers = blank if rows is None else rows[blank]
+        raise TableError(
+            f"The {what} {shown(name)} has no value in {plural(len(blank), 'row')}, row {numbers[0] + 1:,} the "
+            f"first (counted from 1, without the header). {advice}",
+            numbers,
+        )
+    return codes
+
+
+def split_groups(
+    codes: NDArray[np.integer[Any]], groups: NDArray[np.int64], test_size: float = 0.2, seed: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row numbers for training and for test, whole groups, each class in nearly the share `test_size` of both.
+
+    Groups are looked at in an order drawn by `seed`, and each is held out that brings the rows held out of each class
+    nearer to its share (in squares over the number of its rows) and leaves every class rows to train on. `codes`,
+    `groups`: (n,). Returns `(train, test)`, sorted row numbers. Raises `TableError` where no group can be held out.
+
+    Example:
+        >>> train, test = split_groups(np.tile([0, 1], 50), np.arange(100) // 10, 0.2)
+        >>> len(test), sorted(set((test // 10).tolist()) & set((train // 10).tolist()))
+        (20, [])
+    """
+    _, code = np.unique(codes, return_inverse=True)
+    _, group = np.unique(groups, return_inverse=True)
+    counts = np.zeros((int(group.max()) + 1, int(code.max()) + 1))
+    np.add.at(counts, (group, code), 1)
+    total = counts.sum(axis=0)
+    goal, held = test_size * total, np.zeros(len(total))
+
+    def far(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(((rows - goal) ** 2 / total).sum(axis=-1))
+
+    order = np.random.default_rng(seed).permutation(len(counts))
+    chosen = []
+    for g in order:
+        if far(held + counts[g]) < far(held) and (held + counts[g] < total).all():
+            held += counts[g]
+            chosen.append(g)
+    if not chosen:  # all are large: the one that is nearest
+        free = [g for g in order if (counts[g] < total).all()]
+        if not free:
+            raise TableError(
+                f"The rows are in {plural(len(counts), 'group')}, each of which has all rows of some class, so none "
+                "can be held out as a whole. Group by another column, or leave the groups out."
+            )
+        chosen = [min(free, key=lambda g: float(far(counts[g])))]
+    test = np.isin(group, chosen)
+    return np.flatnonzero(~test), np.flatnonzero(test)

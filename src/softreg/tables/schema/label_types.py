@@ -1,0 +1,205 @@
+"""The types of labels: within a model they are text, and `predict` gives them back in the type that they had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.spelling import Known, spelled, text_array
+from softreg.tables.columns.untyped_text import is_untyped
+
+if TYPE_CHECKING:
+    from softreg.models import SoftmaxRegression
+
+TEXT = "text"
+DATE = "datetime64[D]"
+_TIMES = (DATE, *(f"datetime64[{unit}]" for unit in ("s", "ms", "us", "ns")))
+_WRITTEN = (
+    (re.compile(r"0|-?[1-9][0-9]{0,17}"), "integer"),
+    (re.compile(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,15}"), "float64"),
+    (re.compile(r"True|False|true|false|TRUE|FALSE"), "boolean"),
+)
+_DTYPE = re.compile(r"bool|object|u?int(8|16|32|64)|float(16|32|64)|datetime64\[(D|s|ms|us|ns)\]")
+_NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
+
+
+def label_type(kind: pa.DataType) -> str:
+    """The name of the type that labels of an Arrow type have in Python.
+
+    "boolean", "integer", "float16", "float32", "float64" and "decimal"; "datetime64[D]" for dates and "datetime64[us]"
+    and the like for timestamps, which are in UTC where they have a time zone; "text" for text and for any other type,
+    whose labels stay the text that stands for them.
+
+    Example:
+        >>> label_type(pa.int8()), label_type(pa.dictionary(pa.int32(), pa.bool_())), label_type(pa.date32())
+        ('integer', 'boolean', 'datetime64[D]')
+    """
+    if pa.types.is_dictionary(kind):
+        return label_type(kind.value_type)
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_floating(kind):
+        return f"float{kind.bit_width}"
+    if pa.types.is_date(kind):
+        return DATE
+    if pa.types.is_timestamp(kind):
+        return f"datetime64[{kind.unit}]"
+    return "decimal" if pa.types.is_decimal(kind) else TEXT
+
+
+def field_label_type(field: pa.Field, labels: Sequence[str]) -> str:
+    """The type of the labels of a column, with these different labels.
+
+    That is `label_type` of the Arrow type; the text of a CSV file has no type, so labels that are all whole numbers,
+    decimal numbers, or True and False, written as pandas writes them, are integers, floats or booleans.
+
+    Example:
+        >>> from softreg.tables.columns.untyped_text import untyped
+        >>> csv = untyped(pa.field("y", pa.string()))
+        >>> field_label_type(csv, ["0", "1"]), field_label_type(csv, ["007", "1"]), field_label_type(csv, ["no", "yes"])
+        ('integer', 'text', 'text')
+        >>> field_label_type(pa.field("y", pa.string()), ["0", "1"])
+        'text'
+    """
+    kind = label_type(field.type)
+    if kind != TEXT or not is_untyped(field):
+        return kind
+    for pattern, found in _WRITTEN:
+        if all(pattern.fullmatch(label) for label in labels):
+            values = typed_labels(labels, found)
+            return found if len(set(values.tolist())) == len(labels) else TEXT
+    return TEXT
+
+
+def in_dtype(labels: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    """The labels (q,) in a NumPy dtype, where it holds the same values; as they are otherwise.
+
+    Example:
+        >>> in_dtype(np.array([0, 1]), np.dtype("int8")).dtype, in_dtype(np.array(["a"]), np.dtype("int8")).dtype
+        (dtype('int8'), dtype('<U1'))
+    """
+    if dtype is None or dtype == labels.dtype:
+        return labels
+    numbers = labels.dtype.kind in "biuf" and dtype.kind in "biuf" and (labels.dtype.kind == "b") == (dtype.kind == "b")
+    if dtype.kind == "O" or numbers or (labels.dtype.kind == dtype.kind == "M"):
+        cast = labels.astype(dtype)
+        return cast if (cast == labels).all() else labels
+    return labels
+
+
+def dtype_name(labels: NDArray[Any], kind: str) -> str | None:
+    """The name of the dtype that labels (q,) have beyond their type; None where it is that of `typed_labels`.
+
+    Example:
+        >>> dtype_name(np.array([0, 1], dtype="int8"), "integer"), dtype_name(np.array([0, 1]), "integer")
+        ('int8', None)
+    """
+    same = labels.dtype.kind == "U" or typed_labels([spelled(label) for label in labels], kind).dtype == labels.dtype
+    return None if same else labels.dtype.name
+
+
+def dtype_named(name: Any) -> np.dtype[Any] | None:
+    """The dtype of labels with this name, as `dtype_name` gives it; raises `ValueError` for another."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+        raise ValueError(f"labels of the dtype {name!r} are not known to this version of softreg")
+    return np.dtype(name)
+
+
+def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[Any]:
+    """The labels (q,) that stand as text, in their type.
+
+    That is bool, int64 (uint64, or int, where larger), a float, Decimal, or datetime64 of a unit.
+
+    Raises `ValueError` for text that is not of the type.
+
+    Example:
+        >>> typed_labels(["0", "1"], "integer"), typed_labels(["false", "true"], "boolean")
+        (array([0, 1]), array([False,  True]))
+    """
+    text = [str(label) for label in labels]
+    if kind == TEXT:
+        return np.array(text, dtype=np.str_)
+    if kind not in ("boolean", *_NUMBERS, *_TIMES):
+        raise ValueError(f"labels of the type {kind!r} are not known to this version of softreg")
+    try:
+        if kind == "boolean":
+            return np.array([("false", "true").index(label.lower()) == 1 for label in text])
+        if kind == "integer":
+            return _integers([int(label) for label in text])
+        if kind in _TIMES:
+            return np.array([label.removesuffix("Z") for label in text]).astype(kind)
+        if kind == "decimal":
+            return np.array([Decimal(label) for label in text], dtype=object)
+        return np.array([float(label) for label in text]).astype(kind)
+    except (ValueError, ArithmeticError):
+        raise ValueError(f"the labels {', '.join(map(repr, text[:6]))} are not of the type {kind}") from None
+
+
+def _integers(numbers: list[int]) -> NDArray[Any]:
+    """Exact integers in the first of int64, uint64 and Python's own that holds them all."""
+    for dtype in (np.int64, np.uint64):
+        if all(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max for number in numbers):
+            return np.array(numbers, dtype=dtype)
+    return np.array(numbers, dtype=object)
+
+
+def class_order(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[np.intp]:
+    """The order (q,) of the classes: numbers and times by their value, anything else as text.
+
+    Example:
+        >>> class_order(["0", "1", "10", "2"], "integer").tolist(), class_order(["0", "10", "2"], "text").tolist()
+        ([0, 1, 3, 2], [0, 1, 2])
+    """
+    values = typed_labels(labels, kind) if kind in (*_NUMBERS, *_TIMES) else np.array([str(label) for label in labels])
+    return np.argsort(values, kind="stable")
+
+
+def class_name(label: Any, classes: Sequence[str]) -> str:
+    """The class that a label of any type stands for, as text; its own text where it is none.
+
+    Example:
+        >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name("x", ["0", "1"])
+        ('True', '1', 'x')
+    """
+    text = spelled(label)
+    texts = [text]
+    if isinstance(label, np.datetime64):  # which has no time zone: the class may be a moment in UTC
+        texts += [f"{text}Z", f"{text} 00:00:00Z"]
+    places = Known(list(classes)).find(text_array(texts), typed=not isinstance(label, str))
+    return next((str(classes[place]) for place in places if place >= 0), text)
+
+
+def weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
+    """Class weights with the classes as text, whatever type their labels have; anything but a mapping as it is.
+
+    Example:
+        >>> weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
+        {'0': 1.0, '1': 5.0}
+    """
+    if not isinstance(weights, Mapping):
+        return weights
+    return {class_name(label, classes): weight for label, weight in weights.items()}
+
+
+def reorder_classes(model: SoftmaxRegression, order: NDArray[np.intp]) -> None:
+    """Put the classes of a fitted model in another order (q,): those that stood at these places."""
+    if (order == np.arange(len(order))).all():
+        return
+    model.classes_, model.coef_, model.intercept_ = model.classes_[order], model.coef_[order], model.intercept_[order]
+    solution = model.solution_
+    separation = solution.separation
+    if separation is not None:
+        first, second = (int(np.flatnonzero(order == code)[0]) for code in separation.classes)
+        separation = replace(separation, classes=(first, second))
+    model.solution_ = replace(solution, W=solution.W[:, order], b=solution.b[order], separation=separation)

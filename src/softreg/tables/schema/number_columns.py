@@ -1,0 +1,241 @@
+"""Columns of text as columns of numbers: their format, spellings of missing values and rare values that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.tables.columns.errors import TableError, listed, plural, shown
+from softreg.tables.columns.values import Levels, count_levels
+from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
+from softreg.tables.formats.infer_number_format import NumberText, infer_numbers
+from softreg.tables.formats.rare_values import RARE
+from softreg.tables.schema.kind_rules import numbers
+from softreg.tables.schema.kinds import MAX_LEVELS, REPEATED, SMALL, Column, Kind
+
+Flags = NDArray[np.bool_]
+
+FEW = 3
+"""Different values that are no numbers up to which they are spellings of a missing value, in up to half of the rows."""
+LEAST_NUMBERS = 5
+"""Different numbers from which on a column of words is said to be one of numbers but for a few values."""
+
+
+def row_name(row: int) -> str:
+    """A row, from 0, in words."""
+    return f"row {row + 1:,}"
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """How text is judged: the `decimal` mark, if it is known, and `why`; whether rare words are errors (`strict`).
+
+    With `strict`, rows whose value is no number among numbers are refused, so that they can be left out. Where the
+    column is `typed`, whoever made it chose the type text, and no number is read from it. `place` names
+    a row, from 0, in messages.
+    """
+
+    decimal: str | None = None
+    why: str = ""
+    strict: bool = False
+    typed: bool = False
+    place: Callable[[int], str] = row_name
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Rows (k,) of each level: of training and of the whole table."""
+
+    training: NDArray[np.int64]
+    every: NDArray[np.int64]
+
+
+def number_column(
+    name: str, cells: Levels, rows: NDArray[np.int64] | None, training: NDArray[np.int64], rules: TextRules
+) -> tuple[Column | None, str]:
+    """Return a column of text as one of numbers; or None, and a hint why it is not, where it looks like numbers.
+
+    `training` (k,) are the training rows of each level. Values that are no numbers are read as missing where they are
+    at most 1% of the rows with a value, or at most three different ones. Where numbers are repeated codes of one
+    length, as 12345 beside 12345-6789, all of them are words.
+
+    Raises `TableError` for such values where the rules are strict.
+    """
+    size = len(cells.levels)
+    counts = _Counts(training, training if rows is None else count_levels(cells.codes, size))
+    text = infer_numbers(cells.levels, rules.decimal)
+    bad, known, seen = ~text.ok, text.known, counts.training > 0
+    if not (known & seen).any():
+        return None, _several(name, text, counts)
+    words = bad & seen
+    if not words.any():
+        if text.format.plain and zero_padded(cells.levels.filter(pa.array(seen))):
+            return None, ""
+        invalid = bad if _are_slips(bad, known, counts.every) else np.zeros(size, dtype=bool)
+        return _as_numbers(name, cells, rows, text, invalid, counts, rules), ""
+    if not _are_slips(words, known, counts.training):
+        return None, _several(name, text, counts) or _nearly_numbers(name, cells, words, known, counts, rules)
+    if _are_codes(cells.levels, words, known & seen) and _repeat(counts.training[seen]):
+        if zero_padded(cells.levels.filter(pa.array(known & seen))):
+            return None, ""
+        return None, _said_words(name, cells, words, counts, rules)
+    if rules.strict:
+        raise _no_number(name, cells, bad, counts)
+    invalid = bad if _are_slips(bad, known, counts.every) else words
+    return _as_numbers(name, cells, rows, text, invalid, counts, rules), ""
+
+
+def _are_slips(bad: Flags, known: Flags, counts: NDArray[np.int64]) -> bool:
+    """Whether values that are no numbers are rare, or spellings of a missing value, among many different numbers."""
+    words, numbers = int(counts[bad].sum()), int(counts[known].sum())
+    if (known & (counts > 0)).sum() <= SMALL or numbers < words:
+        return False
+    return bool(words <= RARE * (words + numbers) or (bad & (counts > 0)).sum() <= FEW)
+
+
+def reads_like_numbers(text: NumberText, counts: NDArray[np.int64]) -> bool:
+    """Whether levels with these `counts` of rows are numbers, but for a few."""
+    if text.ok.all():
+        return bool(text.known.any())
+    return _are_slips(~text.ok, text.known, counts)
+
+
+def _are_codes(levels: pa.Array, words: Flags, known: Flags) -> bool:
+    """Whether numbers are digits of one length of three or more, and the other values hold digits as well."""
+    digits = levels.filter(pa.array(known))
+    lengths = pc.unique(pc.utf8_length(pc.utf8_trim_whitespace(digits))).to_pylist()
+    plain = bool(pc.all(pc.match_substring_regex(digits, r"^\s*[0-9]+\s*$")).as_py())
+    others = pc.match_substring_regex(levels.filter(pa.array(words)), "[0-9].*[0-9]")
+    return plain and len(lengths) == 1 and lengths[0] >= 3 and bool(pc.any(others).as_py())
+
+
+def _repeat(counts: NDArray[np.int64]) -> bool:
+    """Whether the levels of a column repeat often enough for a category."""
+    return bool(len(counts) <= counts.sum() / (2 if len(counts) <= MAX_LEVELS else REPEATED))
+
+
+def _as_numbers(
+    name: str,
+    cells: Levels,
+    rows: NDArray[np.int64] | None,
+    text: NumberText,
+    invalid: Flags,
+    counts: _Counts,
+    rules: TextRules,
+) -> Column:
+    """The column of numbers, with its format and notes."""
+    found = numbers(name, np.append(text.values, np.nan)[cells.codes], rows)
+    return formatted(found, cells, text, invalid, counts.every, rules) if found.kind is Kind.NUMBER else found
+
+
+def formatted(
+    column: Column, cells: Levels, text: NumberText, invalid: Flags, counts: NDArray[np.int64], rules: TextRules
+) -> Column:
+    """A column of numbers with the format that its text has, and the notes that say so; `counts` are rows of levels."""
+    missing = spellings_in(cells.levels, counts, text.ok & np.isnan(text.values))
+    spelled = tuple(spellings_in(cells.levels, counts, invalid))
+    notes = list(column.notes)
+    if text.marks and text.example is not None:
+        notes.append(_format_note(column.name, text, rules))
+    if invalid.any():
+        notes.append(_invalid_note(column.name, cells, invalid, counts, rules))
+    return replace(column, format=ColumnFormat(text.format, missing, spelled), notes=tuple(notes))
+
+
+def _format_note(name: str, text: NumberText, rules: TextRules) -> str:
+    """How the numbers of a column are written, by an example, and the option that changes it."""
+    assert text.example is not None
+    form = text.format
+    value = f"{text.example[1]:.15g}{' (percent, not a share)' if form.percent else ''}"
+    said = f"column {shown(name)} is read as numbers with {text.marks}: {shown(text.example[0])} is {value}"
+    if rules.why:
+        said += f", because {rules.why}"
+    if text.unclear or rules.why:
+        mark, other = ("comma", ",") if form.decimal == "." else ("point", ".")
+        said += f"; where the {mark} is the decimal mark, say --decimal {other} (decimal={other!r} in Python)"
+    return f"{said}; where the values are words, --category {shown(name)}"
+
+
+def _invalid_note(name: str, cells: Levels, invalid: Flags, counts: NDArray[np.int64], rules: TextRules) -> str:
+    """Which values of a column of numbers are read as missing, and the options that change it."""
+    said, _ = _rows_have(cells, invalid, counts, rules)
+    return (
+        f"column {shown(name)} holds numbers, but {said}, which is read as missing; correct it, or take the column for "
+        f"words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+    )
+
+
+def _said_words(name: str, cells: Levels, words: Flags, counts: _Counts, rules: TextRules) -> str:
+    """The hint of a column of codes of which some are no numbers."""
+    said, first = _rows_have(cells, words, counts.training, rules)
+    return (
+        f"column {shown(name)} holds numbers of one length, but {said}, so its values are taken for words; where they "
+        f"are numbers, say --number {shown(name)} --na {shown(first)}, and --category {shown(name)} where they are "
+        "levels"
+    )
+
+
+def _nearly_numbers(name: str, cells: Levels, words: Flags, known: Flags, counts: _Counts, rules: TextRules) -> str:
+    """The hint of a column of few different numbers in which a rare value is none; "" of any other."""
+    rare = counts.training[words].sum() <= RARE * counts.training[words | known].sum()
+    if not rare or (known & (counts.training > 0)).sum() < LEAST_NUMBERS or _are_codes(cells.levels, words, known):
+        return ""
+    said, first = _rows_have(cells, words, counts.training, rules)
+    return (
+        f"column {shown(name)} holds numbers, but {said}, so its values are taken for words; where they are numbers, "
+        f"say --number {shown(name)} --na {shown(first)}"
+    )
+
+
+def _several(name: str, text: NumberText, counts: _Counts) -> str:
+    """The hint of a column of numbers that are not written in one format."""
+    if not text.several:
+        return ""
+    return (
+        f"column {shown(name)} looks like numbers, but {text.several}, so its values are taken for words; where they "
+        f"are numbers of one unit, say --number {shown(name)}"
+    )
+
+
+def _places(cells: Levels, which: Flags, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+    """The rows, from 0, that hold some levels, and these levels in the order of their first rows."""
+    at = np.append(which & (counts > 0), False)
+    rows = np.flatnonzero(at[cells.codes])
+    values = dict.fromkeys(str(cells.levels[int(code)]) for code in cells.codes[rows[:1000]])
+    return rows, list(values)
+
+
+def _rows_have(cells: Levels, which: Flags, counts: NDArray[np.int64], rules: TextRules) -> tuple[str, str]:
+    """Which rows have which of some levels, in words, and the first of these levels."""
+    rows, values = _places(cells, which, counts)
+    some = ", ".join(rules.place(row) for row in rows[:3].tolist())
+    more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
+    return f"{some}{more} {'has' if len(rows) == 1 else 'have'} {listed(values, 3)}", values[0]
+
+
+def _no_number(name: str, cells: Levels, bad: Flags, counts: _Counts) -> TableError:
+    """The error for rows whose value is no number among numbers."""
+    rows, values = _places(cells, bad, counts.every)
+    return TableError(
+        f"Column {shown(name)} holds numbers, but row {rows[0] + 1:,} has {shown(values[0])} "
+        f"({plural(len(rows), 'row')} are no numbers). Correct the value, or treat it as a missing value: "
+        f"--na {shown(values[0])}.",
+        rows,
+    )
+
+
+def zero_padded(levels: pa.Array) -> bool:
+    """Whether the values are digits of one length, two at least, some with a leading zero: codes like 007.
+
+    Example:
+        >>> zero_padded(pa.array(["007", "112"])), zero_padded(pa.array(["7", "112"]))
+        (True, False)
+    """
+    digits = levels.filter(pc.match_substring_regex(levels, r"^\d+$"))
+    lengths = pc.unique(pc.utf8_length(digits)).to_pylist()
+    return len(lengths) == 1 and lengths[0] > 1 and bool(pc.any(pc.starts_with(digits, "0")).as_py())

@@ -1,0 +1,156 @@
+"""The cells of a column as numbers, booleans or words, with errors that name row and value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.tables.columns.errors import TableError, shown
+from softreg.tables.columns.row_location import Where
+from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, levels_in, parse_numbers, read_column
+from softreg.tables.formats.infer_number_format import infer_numbers
+from softreg.tables.schema.kinds import BOOLEAN_WORDS
+
+Floats = NDArray[np.float64]
+ZEROS, ONES = ("0", "0.0"), ("1", "1.0")
+"""Numbers that stand for false and true in a column of booleans."""
+TRUTH_WORDS = (BOOLEAN_WORDS[0], BOOLEAN_WORDS[2])
+"""The words of columns in which they do."""
+
+
+def levels_of(name: str, column: pa.ChunkedArray) -> Levels:
+    """The levels of a column, as text by `softreg.spelling`: a whole number is its digits, as in a CSV file.
+
+    Raises `TableError` for dates and lists.
+
+    Example:
+        >>> levels_of("code", pa.chunked_array([[1.0, 2.0]])).levels.to_pylist()
+        ['1', '2']
+    """
+    cells = read_column(column, name)
+    if isinstance(cells, Numbers):
+        return levels_in(column, "number")
+    if isinstance(cells, Dates):
+        raise retyped(name, "words", f"dates ({cells.first})")
+    if isinstance(cells, Lists):
+        raise retyped(name, "words", f"lists (type {column.type})")
+    return cells
+
+
+def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Floats, NDArray[np.bool_]]:
+    """The numbers of a column, nan where missing, and which cells are numbers or missing at all.
+
+    Raises `TableError` for a column of dates, lists or booleans.
+
+    Example:
+        >>> read_numbers("age", pa.chunked_array([["31", "?", "NA"]]))
+        (array([31., nan, nan]), array([ True, False,  True]))
+    """
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return parse_numbers(pc.fill_null(column, "") if column.null_count else column)
+    cells = read_column(column, name)
+    if isinstance(cells, Numbers):
+        return cells.values, np.ones(len(cells.values), dtype=bool)
+    if isinstance(cells, Dates):
+        raise retyped(name, "numbers", f"dates ({cells.first})")
+    if isinstance(cells, Lists):
+        raise retyped(name, "numbers", f"lists (type {column.type})")
+    if cells.storage == "boolean" and len(cells.levels):
+        raise retyped(name, "numbers", "booleans")
+    parsed, ok = parse_numbers(cells.levels)
+    return np.append(parsed, np.nan)[cells.codes], np.append(ok, True)[cells.codes]
+
+
+def inferred_numbers(name: str, column: pa.ChunkedArray) -> Floats:
+    """The numbers of a column, nan where there is none, whose text is read in the format that it shows.
+
+    Example:
+        >>> inferred_numbers("price", pa.chunked_array([["$1,200.50", "$7", "?"]]))
+        array([1200.5,    7. ,    nan])
+    """
+    cells = read_column(column, name)
+    if isinstance(cells, Levels) and cells.storage != "boolean":
+        return np.append(infer_numbers(cells.levels, asked=True).values, np.nan)[cells.codes]
+    values, ok = read_numbers(name, column)
+    return np.where(ok, values, np.nan)
+
+
+def numbers_of(name: str, column: pa.ChunkedArray, where: Where) -> Floats:
+    """The numbers of a column, nan where missing; `TableError` with row and value where a cell is none.
+
+    Example:
+        >>> numbers_of("age", pa.chunked_array([["31", "?"]]), Where())  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        softreg.tables.columns.errors.TableError: Column 'age' held numbers in training, but row 2 has '?'. ...
+    """
+    values, ok = read_numbers(name, column)
+    if not ok.all():
+        bad = int(np.argmin(ok))
+        raise TableError(
+            f"Column {shown(name)} held numbers in training, but {where.row(bad)} has "
+            f"{shown(column[bad].as_py())}. Correct it, or leave the field empty if the number is not known."
+        )
+    if np.isinf(values).any():
+        bad = int(np.argmax(np.isinf(values)))
+        raise TableError(
+            f"Column {shown(name)} has {values[bad]} in {where.row(bad)}; expected a finite number. Correct it, or "
+            "leave the field empty if the value is not known."
+        )
+    return values
+
+
+def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) -> tuple[Floats, Levels]:
+    """0.0 for false, 1.0 for true, nan for missing, -1.0 for anything else, and the words that were read."""
+    cells = read_column(column, name)
+    expected = f"{words[1]} or {words[0]}"
+    truth = words in TRUTH_WORDS
+    if isinstance(cells, Numbers):
+        if not truth:
+            raise retyped(name, expected, f"numbers (type {column.type})")
+        cells = levels_in(column, "number")
+    if isinstance(cells, Dates):
+        raise retyped(name, expected, f"dates ({cells.first})")
+    if isinstance(cells, Lists):
+        raise retyped(name, expected, f"lists (type {column.type})")
+    false, true = {words[0], BOOLEAN_WORDS[0][0]}, {words[1], BOOLEAN_WORDS[0][1]}
+    if truth:
+        false, true = false | set(ZEROS), true | set(ONES)
+    folded = [str(level).strip().casefold() for level in cells.levels.to_pylist()]
+    values = np.array([1.0 if w in true else 0.0 if w in false else -1.0 for w in folded] + [np.nan])
+    found: Floats = values[cells.codes]
+    return found, cells
+
+
+def booleans_of(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: Where) -> Floats:
+    """0.0 for false, 1.0 for true, nan for missing; `TableError` with row and value for anything else.
+
+    The words of training count, in any case, and so do true and false, and 1 and 0 where those words were true and
+    false or t and f.
+
+    Example:
+        >>> booleans_of("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), Where())
+        array([ 1.,  0., nan])
+    """
+    values, cells = read_booleans(name, words, column)
+    bad = np.flatnonzero(values < 0)
+    if bad.size:
+        raise TableError(
+            f"Column {shown(name)} held {words[1]} or {words[0]} in training, but {where.row(bad[0])} has "
+            f"{shown(cells.levels[int(cells.codes[bad[0]])])}. Correct it, or leave the field empty if it is not "
+            "known."
+        )
+    return values
+
+
+def retyped(name: str, trained: str, here: str) -> TableError:
+    """The error for a column whose type is another than in training.
+
+    Example:
+        >>> print(retyped("age", "numbers", "dates (2020-01-31)"))  # doctest: +ELLIPSIS
+        Column 'age' held numbers in training, but holds dates (2020-01-31) here. ...
+    """
+    return TableError(
+        f"Column {shown(name)} held {trained} in training, but holds {here} here. Write it as it was in training."
+    )

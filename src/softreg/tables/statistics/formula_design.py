@@ -1,0 +1,219 @@
+"""The design matrix of a formula: its variables as the schema takes them, its terms as formulaic evaluates them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.models.inference.counterfactual_effects import Counterfactual
+from softreg.models.inference.marginal_effects import PER_UNIT
+from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.columns.row_location import Where
+from softreg.tables.columns.values import parse_numbers
+from softreg.tables.schema.kinds import Column, Kind
+from softreg.tables.schema.schema import Schema
+from softreg.tables.schema.typed_values import booleans_of, levels_of, numbers_of
+from softreg.tables.statistics.design import Design, Floats, no_such_level
+from softreg.tables.statistics.formula import Formula, marginal_terms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STEP = 1e-4
+"""Standard deviations by which a number is changed for its effect: the error of the central difference is some 1e-8."""
+KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY)
+"""Kinds of columns that a formula takes."""
+
+
+def formula_design(
+    formula: Formula, schema: Schema, table: Any, rows: NDArray[np.int64], reference_levels: Mapping[str, str]
+) -> Design:
+    """The design of a formula for the rows that have a value in each of its variables.
+
+    Numbers keep their units; categories and booleans have treatment coding against the level in `reference_levels`, or
+    the most frequent one and false. Raises `TableError` for a variable of another kind, for an expression that computes
+    with a category, and for a value that is not finite, with its row.
+    """
+    columns = {column.name: column for column in schema.features}
+    variables = [_variable(name, formula, columns.get(name), table, rows) for name in formula.variables]
+    for name, level in reference_levels.items():
+        if name not in formula.variables or columns[name].kind is Kind.NUMBER:
+            raise TableError(
+                f"Column {shown(name)} is no category of the formula, so it has no reference level {shown(level)}. "
+                f"Write C({name}) in the formula to take a column of numbers for a category."
+            )
+    complete = np.ones(len(rows), dtype=bool)
+    gaps = dict[str, int]()
+    for variable in variables:
+        complete &= ~variable.missing
+        if variable.missing.any():
+            gaps[variable.name] = int(variable.missing.sum())
+    frame, reference = _frame(variables, complete, reference_levels)
+    if not len(frame):
+        return Design(np.zeros((0, 0)), complete, [], {}, {}, gaps)
+    matrix = _evaluated(formula.right, frame, formula.text)
+    X, names = np.asarray(matrix, dtype=np.float64), [str(name) for name in matrix.columns]
+    spec = matrix.model_spec
+    first = [part.start for term, part in spec.term_slices.items() if str(term) == "1"]
+    keep = np.setdiff1d(np.arange(len(names)), first)
+    _check_finite(X, names, rows[complete])
+    return Design(
+        X=np.ascontiguousarray(X[:, keep]),
+        complete=complete,
+        names=[names[j] for j in keep],
+        places=_places(spec, formula.variables, {int(j): new for new, j in enumerate(keep)}),
+        reference_levels={name: base for name, base in reference.items() if not _has_own_column(name, base, names)},
+        missing=gaps,
+        counterfactuals=lambda: _counterfactuals(spec, frame, keep, reference, formula.text),
+        intercept=bool(first),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Variable:
+    """A column of a formula: numbers, or codes (n,) of its levels, and which rows have none."""
+
+    name: str
+    values: Floats | NDArray[np.int64]
+    missing: NDArray[np.bool_]
+    levels: tuple[str, ...] | None = None
+    """None for numbers."""
+    ordered: bool = False
+    """Whether the first level is the reference unless another is asked for, as false of booleans."""
+
+
+def _variable(
+    name: str, formula: Formula, column: Column | None, table: pa.Table, rows: NDArray[np.int64]
+) -> _Variable:
+    if column is None or column.kind not in KINDS:
+        kind = "no feature (one value, an identifier or an index)" if column is None else f"a {column.kind.value}"
+        raise TableError(
+            f"Column {shown(name)} of the formula was taken for {kind}; formulas take numbers, booleans and "
+            f"categories. Say what it is with --number {name} or --category {name} (number=, category= in Python)."
+        )
+    if name in formula.in_expressions and column.kind is not Kind.NUMBER:
+        raise TableError(
+            f"The formula computes with {shown(name)}, which is a {column.kind.value}; functions take numbers. Write "
+            f"the bare name, or say --number {name} (number= in Python) if it is one."
+        )
+    cells, where = table.column(name).take(pa.array(rows)), Where(rows)
+    if column.kind is Kind.NUMBER:
+        x = numbers_of(name, cells, where)
+        return _Variable(name, x, np.isnan(x))
+    if column.kind is Kind.BOOLEAN:
+        words = (column.levels[0], column.levels[1])
+        x = booleans_of(name, words, cells, where)
+        return _Variable(name, np.where(np.isnan(x), -1, x).astype(np.int64), np.isnan(x), words, ordered=True)
+    found = levels_of(name, cells)
+    levels = found.levels.to_pylist()
+    numbers, are_numbers = parse_numbers(found.levels)
+    order = sorted(range(len(levels)), key=numbers.__getitem__ if are_numbers.all() else levels.__getitem__)
+    place = np.append(np.argsort(order), -1)
+    return _Variable(name, place[found.codes], found.codes < 0, tuple(levels[k] for k in order))
+
+
+def _frame(
+    variables: list[_Variable], complete: NDArray[np.bool_], reference_levels: Mapping[str, str]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The complete rows as a data frame whose categories begin with their reference level, and these levels."""
+    import pandas as pd
+
+    columns, reference = dict[str, Any](), dict[str, str]()
+    for variable in variables:
+        values = variable.values[complete]
+        if variable.levels is None:
+            columns[variable.name] = values
+            continue
+        count = np.bincount(values.astype(np.int64), minlength=len(variable.levels))
+        there = [level for level, rows in zip(variable.levels, count, strict=True) if rows]
+        base = reference_levels.get(variable.name)
+        if base is None and there:
+            base = there[0] if variable.ordered else variable.levels[int(np.argmax(count))]
+        if there and base not in there:
+            raise no_such_level(variable.name, str(base), there)
+        order = sorted(there, key=lambda level: level != base)  # stable: the others keep their order
+        words = np.array(variable.levels, dtype=object)[values.astype(np.int64)]
+        columns[variable.name] = pd.Categorical(words, categories=order)
+        reference[variable.name] = str(base)
+    return pd.DataFrame(columns), reference
+
+
+def _has_own_column(name: str, level: str, names: list[str]) -> bool:
+    """Whether a level has a column, as the first factor of a formula without an intercept: then it is no reference."""
+    own = {f"{name}[{level}]", f"C({name})[{level}]"}
+    return any(own & set(column.split(":")) for column in names)
+
+
+def _evaluated(right: Any, frame: pd.DataFrame, text: str) -> Any:
+    """The matrix of a checked formula or of its specification; no names but those of formulaic and of the columns."""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return right.get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
+    except Exception as error:  # of many types: wrong arguments of a function, a spline with too few values
+        reason = " ".join(str(error).split())
+        raise TableError(f"The formula {shown(text, 200)} cannot be evaluated: {reason}") from None
+
+
+def _check_finite(X: Floats, names: list[str], rows: NDArray[np.int64]) -> None:
+    bad = ~np.isfinite(X)
+    if bad.any():
+        row, place = (int(k) for k in np.argwhere(bad)[0])
+        others = sorted({names[j] for j in np.flatnonzero(bad.any(axis=0))} - {names[place]})
+        more = f"; so are {listed(others)}" if others else ""
+        advice = " log1p or a shift, as in log(x + 1), takes zeros as well." if "log" in names[place] else ""
+        raise TableError(
+            f"The column {shown(names[place])} of the formula is {X[row, place]:g} in row {rows[row] + 1:,} (in "
+            f"{int(bad.any(axis=1).sum()):,} rows in all{more}); expected finite numbers.{advice}"
+        )
+
+
+def _places(spec: Any, variables: tuple[str, ...], place: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
+    """The columns of X of each variable, in all its terms, and of each interaction that no other term contains."""
+    used = {term: frozenset(spec.term_variables[term]) & frozenset(variables) for term in spec.term_slices}
+    parts = {term: [place[j] for j in range(s.start, s.stop) if j in place] for term, s in spec.term_slices.items()}
+    found = {
+        name: tuple(sorted(j for term, mine in used.items() if name in mine for j in parts[term])) for name in variables
+    }
+    factors = {term: frozenset(str(factor.expr) for factor in term.factors) for term in spec.term_slices}
+    marginal = marginal_terms(factors.values())
+    for term, mine in factors.items():
+        if len(mine) > 1 and mine not in marginal and parts[term]:
+            found[str(term)] = tuple(parts[term])
+    return found
+
+
+def _counterfactuals(
+    spec: Any, frame: pd.DataFrame, keep: NDArray[np.intp], reference: Mapping[str, str], text: str
+) -> Iterator[Counterfactual]:
+    """The matrices before and after a change of each variable: per unit for numbers, level by level for the others."""
+    import pandas as pd
+
+    def matrix(name: str, values: Any) -> Floats:
+        changed = frame.assign(**{name: values})
+        return np.asarray(_evaluated(spec, changed, text), dtype=np.float64)[:, keep]
+
+    for name in frame.columns:
+        if name in reference:
+            levels = list(frame[name].cat.categories)
+            everywhere = {lvl: pd.Categorical([lvl] * len(frame), categories=levels) for lvl in levels}
+            before = matrix(name, everywhere[reference[name]])
+            for level in levels[1:]:
+                words = f"rather than {reference[name]}"
+                yield Counterfactual(f"{name}={level}", words, before, matrix(name, everywhere[level]))
+            continue
+        x = frame[name].to_numpy()
+        if set(np.unique(x)) == {0.0, 1.0}:
+            zero, one = (np.full(len(x), value) for value in (0.0, 1.0))
+            yield Counterfactual(name, "1 rather than 0", matrix(name, zero), matrix(name, one))
+            continue
+        step = STEP * float(x.std())
+        low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())  # a spline has no values beyond
+        if step > 0:
+            yield Counterfactual(name, PER_UNIT, matrix(name, low), matrix(name, high), high - low)

@@ -1,0 +1,317 @@
+"""Statistics of a table: which columns matter for the label, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from softreg.models import Inference, SoftmaxRegression, infer
+from softreg.models.inference.fitted_rows import SeparationError
+from softreg.optimize import Status
+from softreg.tables.columns.errors import Names, TableError, column_names, give_warnings, listed, no_such_column, shown
+from softreg.tables.encode.encoder import Encoder
+from softreg.tables.io.open_table import as_table
+from softreg.tables.row_selection.complete_cases import (
+    MISSING,
+    NAMED,
+    LeftOut,
+    lost_classes,
+    refuse_missing,
+    refuse_nothing_left,
+    with_label_and_weight,
+)
+from softreg.tables.row_selection.group_splits import group_codes
+from softreg.tables.row_selection.row_numbers import row_numbers
+from softreg.tables.row_selection.row_weights import RowWeights, row_weights_of
+from softreg.tables.schema.kinds import Kind, asked_kinds
+from softreg.tables.schema.schema import learn_schema
+from softreg.tables.schema.target import check_labels, labels
+from softreg.tables.statistics.design import Design, encoded_design, without_aliased
+from softreg.tables.statistics.formula import Formula, parse_formula
+from softreg.tables.statistics.formula_design import formula_design
+from softreg.tables.statistics.statistics_result import TableStatistics
+
+Rows = NDArray[np.int64]
+
+
+def table_statistics(
+    data: Any,
+    target: str | None = None,
+    *,
+    formula: str | None = None,
+    rows: ArrayLike | None = None,
+    drop: Names = (),
+    text: Names = (),
+    category: Names = (),
+    number: Names = (),
+    date: Names = (),
+    missing: Literal["drop", "impute", "error"] = "drop",
+    weights: str | None = None,
+    weight_kind: Literal["frequency", "sampling"] | None = None,
+    penalty: Literal["auto", "firth"] | None = "auto",
+    reference: str | None = None,
+    reference_levels: Mapping[str, str] | None = None,
+    errors: str | None = None,
+    clusters: str | None = None,
+    level: float = 0.95,
+) -> TableStatistics:
+    """Fit the table without a penalty and compute standard errors, intervals and tests of its columns.
+
+    Numbers keep their units, booleans are 0 and 1, and each category is compared with its most frequent level. Columns
+    that are linear combinations of those before them have no coefficient (nan) and are named in the notes, as in R.
+
+    Parameters:
+        data: a path, a pyarrow table or a data frame.
+        target: the column of labels; may be left out where the formula names it.
+        formula: the terms of the model, as "y ~ age * sex + bs(income)" (needs the extra `softreg[formula]`); None
+            takes each column as it is. Expressions may call a fixed list of functions; other code is refused.
+        rows: which rows, as numbers from 0 or a mask; all where None.
+        drop: columns to leave out. `text`, `category`, `number`, `date`: columns to take for that kind.
+        missing: "drop" leaves out the rows that have a missing value in some column, "impute" replaces missing values
+            of features by the mean with an indicator column (of a category: a level of its own), "error" refuses them.
+            Rows without a label or a weight are left out with "impute" as well.
+        weights: a column of weights. `weight_kind`: "frequency", a weight w stands for w identical rows; "sampling", w
+            is the inverse of the probability that the row was sampled, with robust errors; None takes whole numbers for
+            frequencies, others for sampling weights.
+        penalty: None for the plain likelihood, which is refused for separated classes; "firth" for Firth's bias
+            reduction; "auto" for the plain likelihood and, where classes are separated, Firth's with a `TableWarning`.
+        reference: the class that others are compared with, the first unless given. `reference_levels`: the reference
+            level of categories and booleans, by column.
+        errors: "model" or "robust". `clusters`: a column whose equal values mark rows that depend on each other; it is
+            no feature, and errors are cluster-robust.
+        level: of the intervals, between 0 and 1.
+
+    Returns:
+        `TableStatistics`.
+
+    Raises:
+        TableError: for a table that cannot be learned from, a row without a cluster, a formula or a weight that cannot
+            be used, and, with penalty=None, separated classes.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> random = np.random.default_rng(0)
+        >>> age, town = random.integers(20, 70, 400), random.choice(["Bonn", "Kiel", "Ulm"], 400, p=[0.5, 0.3, 0.2])
+        >>> p = 1 / (1 + np.exp(-(age - 45) / 10 - (town == "Kiel")))
+        >>> table = pa.table({"age": age, "town": town, "buys": np.where(random.random(400) < p, "yes", "no")})
+        >>> found = table_statistics(table, "buys")
+        >>> found.reference_levels, found.inference.columns
+        ({'town': 'Bonn'}, ('(intercept)', 'age', 'town=Kiel', 'town=Ulm'))
+        >>> print(found.column_tests()["age"])
+        likelihood ratio: 160.7 on 1 df, p < 0.001
+    """
+    _check_choices(missing, penalty, formula)
+    dropped = column_names(drop)
+    asked = asked_kinds({"text": text, "category": category, "number": number, "date": date})
+    table = as_table(data, unused=set(dropped) - {clusters, target, weights})
+    apart = {*dropped, *(name for name in (clusters, weights) if name is not None)}
+    request = _requested(_Request(table, target or "", None, asked, apart, missing, reference_levels or {}), formula)
+    for name in [] if clusters is None or clusters in table.column_names else [clusters]:
+        raise no_such_column(name, table.column_names, "column of clusters")
+    every = row_numbers(rows, table.num_rows)
+    every = np.arange(table.num_rows) if every is None else every
+    weighing = None if weights is None else row_weights_of(table, weights, request.target, every, weight_kind)
+    usable = _usable(request, every, weighing)
+    groups = None if clusters is None else _clusters(table, clusters, request.target, usable.rows)
+    settings = {"reference": reference, "errors": errors, "clusters": groups, "level": level}
+    return _statistics(request, usable, weighing, penalty, settings)
+
+
+def _check_choices(missing: str, penalty: str | None, formula: str | None) -> None:
+    if missing not in MISSING:
+        raise TableError(f"missing is {missing!r}; expected 'drop', 'impute' or 'error'.")
+    if penalty not in ("auto", "firth", None):
+        raise TableError(f"penalty is {penalty!r}; expected 'auto', 'firth' or None.")
+    if missing == "impute" and formula is not None:
+        raise TableError(
+            "A formula says which columns the model has, so that missing values cannot be imputed with indicator "
+            "columns. Leave such rows out (missing='drop', --missing drop)."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """The table, its target, and what is to be made of its columns."""
+
+    table: Any
+    target: str
+    formula: Formula | None
+    asked: Mapping[str, Kind]
+    apart: set[str]
+    """Columns that are no features: those dropped, weights and clusters."""
+    missing: str
+    reference_levels: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Usable:
+    """The design of the rows that can be used, their numbers, and what was left out of `total` rows."""
+
+    design: Design
+    rows: Rows
+    total: int
+    left: LeftOut
+    notes: tuple[str, ...]
+
+
+def _requested(request: _Request, formula: str | None) -> _Request:
+    """The request with its formula, the target that this may name, and reference levels as text."""
+    levels = {str(name): str(value) for name, value in request.reference_levels.items()}
+    request = replace(request, reference_levels=levels)
+    if formula is not None:
+        free = [name for name in request.table.column_names if name not in request.apart]
+        parsed = parse_formula(formula, free, request.target or None)
+        asked = {**request.asked, **dict.fromkeys(parsed.categories, Kind.CATEGORY)}
+        request = replace(request, formula=parsed, target=parsed.target or request.target, asked=asked)
+    if not request.target:
+        raise TableError(
+            "There is no target: name the column of labels (--target), or write it left of ~ in a formula."
+        )
+    return request
+
+
+def _usable(request: _Request, every: Rows, weighing: RowWeights | None) -> _Usable:
+    """The rows that can be used, with their design."""
+    used, early = with_label_and_weight(request.table, request.target, every, weighing, request.missing)
+    design, notes = _design(request, used)
+    by_column = {**early.by_column, **design.missing}
+    left = replace(early, rows=early.rows + int((~design.complete).sum()), by_column=by_column)
+    if request.missing == "error":
+        refuse_missing(left, len(every))
+    given, used = used, used[design.complete]
+    if not len(used):
+        raise refuse_nothing_left(left, len(every))
+    said = lost_classes(request.table, request.target, given, used)
+    said += [] if weighing is None else [weighing.note(used)]
+    everything = (*left.notes(len(every), request.missing), *said, *notes, *design.notes)
+    return _Usable(design, used, len(every), left, everything)
+
+
+def _design(request: _Request, used: Rows) -> tuple[Design, list[str]]:
+    """The design of these rows (and which of them are complete), and what was made of the columns."""
+    table, target = request.table, request.target
+    variables = None if request.formula is None else request.formula.variables
+    unused = {name for name in table.column_names if variables is not None and name not in variables}
+    drop = [name for name in table.column_names if name in (request.apart | unused) - {target}]
+    drop += sorted((request.apart & {target}) | (request.apart - set(table.column_names)))  # refused there, by name
+    schema = learn_schema(table, target, drop=drop, rows=used, asked=dict(request.asked))
+    notes = list(schema.warnings)
+    if request.formula is not None:
+        return formula_design(request.formula, schema, table, used, request.reference_levels), notes
+    encoder = Encoder.learn(schema, table, used).in_units()
+    levels = request.reference_levels
+    design = encoded_design(encoder, table, used, missing=request.missing, reference_levels=levels)
+    notes += [f"column {shown(name)}: {remark}" for name, remark in encoder.remarks.items()]
+    return design, notes
+
+
+def _statistics(
+    request: _Request, usable: _Usable, weighing: RowWeights | None, penalty: str | None, settings: dict[str, Any]
+) -> TableStatistics:
+    """The fit of the rows that can be used, without the columns that others determine, and its statistics."""
+    design = usable.design
+    y = _labels(request.table, request.target, usable.rows, usable.left)
+    w = None if weighing is None else weighing.of(usable.rows)
+    classes, codes = np.unique(y, return_inverse=True)
+    reduced, explained = without_aliased(design, codes, w, len(classes))
+    kind = "frequency" if weighing is None else weighing.kind
+    found, said = _fitted(reduced, y, w, penalty, {**settings, "weights": kind})
+    aliased = {design.names[j]: others for j, others in explained.items()}
+    return TableStatistics(
+        target=request.target,
+        inference=replace(found, changes={**found.changes, **reduced.changes}),
+        groups={column: tuple(design.names[j] for j in places) for column, places in design.places.items()},
+        reference_levels=design.reference_levels,
+        places=reduced.places,
+        aliased=aliased,
+        notes=(*usable.notes, *_aliased_notes(aliased), *said),
+        left_out=usable.left,
+        total=usable.total,
+        weights=weighing,
+        _design=design,
+        _names=tuple(design.names),
+        _kept=tuple(j not in explained for j in range(len(design.names))),
+    )
+
+
+def _labels(table: Any, target: str, used: Rows, left: LeftOut) -> NDArray[np.str_]:
+    """The labels of the rows that are used, checked."""
+    y = labels(table.select([target]).take(used), target)
+    try:
+        check_labels(y, target)
+    except TableError as error:
+        if not left.rows:
+            raise
+        raise TableError(
+            f"Of the {len(y):,} rows that have all values (missing: {left.counts}): {error} Leaving out columns that "
+            "have few values (--drop) or --missing impute keeps more rows."
+        ) from None
+    return y
+
+
+def _fitted(
+    design: Design, y: NDArray[np.str_], w: NDArray[np.float64] | None, penalty: Any, settings: dict[str, Any]
+) -> tuple[Inference, tuple[str, ...]]:
+    """The inference of a fit, and a note where separated classes have made it Firth's."""
+    if penalty == "firth":
+        return _inference(design, y, w, "firth", settings), ()
+    try:
+        return _inference(design, y, w, None, settings), ()
+    except SeparationError as error:
+        if penalty is None:
+            raise TableError(
+                f"{error} A category has such a level where all of its rows have one label; penalty='firth' "
+                "(--penalty firth on the command line) gives finite weights and tests all the same."
+            ) from None
+        found = _inference(design, y, w, "firth", settings)
+        note = (
+            f"the classes are separated ({error.by}), so that the likelihood has no maximum at finite coefficients: "
+            "estimates are Firth's bias-reduced ones; --penalty none (penalty=None in Python) refuses such a table"
+        )
+        give_warnings([note[:1].upper() + note[1:] + "."])
+        return found, (note,)
+
+
+def _inference(
+    design: Design, y: NDArray[np.str_], w: NDArray[np.float64] | None, penalty: Any, settings: dict[str, Any]
+) -> Inference:
+    """The fit with its inference; raises `SeparationError` for separated classes."""
+    model = SoftmaxRegression(penalty=penalty, tol=1e-8, fit_intercept=design.intercept)
+    model._column_names = np.array(design.names, dtype=object)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit(design.X, y, w)
+    if model.solution_.status is Status.SEPARATED:
+        raise SeparationError(str(told[0].message), _separated_by(model, design.names))
+    return infer(model, design.X, y, w, **settings)
+
+
+def _separated_by(model: Any, names: list[str]) -> str:
+    """Which classes are separated, and by which columns."""
+    found = model.solution_.separation
+    a, b = (shown(model.classes_[k]) for k in found.classes)
+    how = "completely" if found.complete else "quasi-completely"
+    return f"{a} and {b} {how}, by {listed(names[j] for j in found.features)}"
+
+
+def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Why columns have no coefficient: one sentence for each of the first ones."""
+    notes = [
+        f"{shown(name)} has no coefficient (NA): "
+        + (f"it is a linear combination of {listed(others)}" if others else "it is constant in the rows used")
+        for name, others in aliased.items()
+    ]
+    more = [f"{len(notes) - NAMED:,} more columns have no coefficient (NA), for the rows do not determine it"]
+    return notes if len(notes) <= NAMED + 1 else notes[:NAMED] + more
+
+
+def _clusters(table: Any, name: str, target: str, rows: Rows) -> Rows:
+    """The cluster of each row, as a number; raises `TableError` for a row without one."""
+    what, advice = "column of clusters", "Give these rows clusters of their own, or remove them."
+    return group_codes(table, name, target, rows, what=what, advice=advice)

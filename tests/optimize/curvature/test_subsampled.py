@@ -1,0 +1,201 @@
+"""Curvature sketches change the way to the optimum, never the optimum; their blocks are blocks of the Hessian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from softreg.optimize import elastic_net, l2, minimise
+from softreg.optimize.curvature import importance_sampled as doubt
+from softreg.optimize.curvature import subsampled as precondition
+from softreg.optimize.curvature.importance_sampled import DoubtSketch
+from softreg.optimize.curvature.subsampled import Blocks, Diagonal, Sketch
+from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.standardization import standardise
+from softreg.optimize.solvers.newton import Newton
+from softreg.probability import softmax
+from softreg.rows import as_rows
+
+Array = NDArray[Any]
+Problem = Callable[..., tuple[Array, Array]]
+
+
+@pytest.mark.parametrize("home", [np.asarray, np.float32, sp.csr_array])
+@pytest.mark.parametrize(("features", "classes"), [(3, 32), (4096, 2), (4096, 32)])
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_every_sketch_leads_to_the_same_optimum(
+    home: Any, features: int, classes: int, ratio: float, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = problem(n=400, d=6, q=4)
+    penalty = elastic_net(np.array([1e-2, 1e-3]), ratio)
+    plain = minimise(as_rows(X, y), 4, penalty, solver="newton" if ratio == 0 else "lbfgs", tol=1e-9)
+    monkeypatch.setattr(precondition, "MAX_FEATURES", features)
+    monkeypatch.setattr(precondition, "MAX_CLASSES", classes)
+    for one, other in zip(plain, minimise(as_rows(home(X), y), 4, penalty, solver="lbfgs", tol=1e-8), strict=True):
+        assert other.converged
+        assert other.value == pytest.approx(one.value, abs=1e-7)
+        assert other.passes < 120
+
+
+@pytest.mark.parametrize("home", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_first_direction_is_newtons_for_two_classes(home: Any, weighted: bool, problem: Problem) -> None:
+    """With all rows in the sample, the blocks are exact for two classes."""
+    X, y = problem(q=2)
+    V = np.random.default_rng(0).uniform(0, 2, (1, len(y))) if weighted else None
+    rows, coordinates = standardise(as_rows(home(X), y, V), centred=True)
+    objective = Objective(rows, 2, l2(0.01), coordinates)
+    at = np.random.default_rng(1).normal(size=(1, 2, 5))
+    at -= at.mean(axis=1, keepdims=True)
+    objective.place(at)
+    G = objective.gradient()[1] + objective.ridge[:, None, :] * at
+    exact = Newton().direction(objective, at, G)
+    sketched = -Sketch(rows).curvature(objective, at).solve(G)
+    np.testing.assert_allclose(sketched - sketched.mean(axis=1, keepdims=True), exact, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("features", "kind"), [(4096, Blocks), (3, Diagonal)])
+def test_a_sketch_is_positive_definite(
+    features: int, kind: type, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precondition, "MAX_FEATURES", features)
+    X, y = problem(n=50, d=8)
+    X[:, 3] = X[:, 2]
+    X[:, 4] = 1.0
+    rows, coordinates = standardise(as_rows(X, y), centred=True)
+    objective = Objective(rows, 3, l2(np.array([0.0, 1.0])), coordinates)
+    at = np.random.default_rng(1).normal(size=(2, 3, 9)) * 10
+    objective.place(at)
+    curvature = Sketch(rows).curvature(objective, at)
+    assert isinstance(curvature, kind)
+    for seed in range(5):
+        G = np.random.default_rng(seed).normal(size=(2, 3, 9))
+        G[..., 4] = 0.0
+        assert (np.einsum("mqd,mqd->m", G, curvature.solve(G)) > 0).all()
+    few = curvature.keep(np.array([False, True]))
+    np.testing.assert_allclose(few.solve(G[1:]), curvature.solve(G)[1:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("home", [np.asarray, np.float32, sp.csr_array])
+def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
+    home: Any, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precondition, "MAX_FEATURES", 2)
+    monkeypatch.setattr(precondition, "EVEN", 0.0)
+    X, y = problem(n=70, d=4, q=2)
+    X[X < 0.3] = 0.0
+    V = np.random.default_rng(0).uniform(0, 2, (1, len(y)))
+    rows, coordinates = standardise(as_rows(home(X), y, V), centred=True)
+    objective = Objective(rows, 2, l2(0.01), coordinates)
+    at = np.random.default_rng(1).normal(size=(1, 2, 5))
+    at -= at.mean(axis=1, keepdims=True)
+    objective.place(at)
+    found = Sketch(rows).curvature(objective, at)
+    assert isinstance(found, Diagonal)
+    # for two classes the contrast's Hessian is 2 p (1 - p) z z^T, which is what a class's block is scaled to
+    Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((70, 1))], axis=1)
+    p = softmax(Z @ at[0].T)[:, 0]
+    by_hand = 2 * (V[0] * p * (1 - p)) @ Z**2 / V.sum() + objective.ridge[0]
+    np.testing.assert_allclose(found.diagonal[0], [by_hand, by_hand], rtol=1e-4)
+
+
+def doubted(home: Any, X: Array, y: Array, penalty: Any, V: Array | None = None) -> tuple[Objective, Array]:
+    """A stack at random parameters, whose logits are kept."""
+    rows, coordinates = standardise(as_rows(home(X), y, V), centred=True)
+    q = int(y.max()) + 1
+    objective = Objective(rows, q, penalty, coordinates)
+    at = np.random.default_rng(1).normal(size=(objective.m, q, X.shape[1] + 1))
+    objective.place(at - at.mean(axis=1, keepdims=True))
+    return objective, at
+
+
+@pytest.mark.parametrize("home", [np.asarray, np.float32, sp.csr_array])
+def test_drawn_blocks_of_all_rows_are_those_of_the_hessian(home: Any, problem: Problem) -> None:
+    """Where all rows are cheap, none is drawn by lot: a block is the mean of p (1 - p) z z^T q / (q - 1)."""
+    X, y = problem(n=90, d=4, q=3)
+    V = np.random.default_rng(0).uniform(0, 2, (1, 90))
+    objective, at = doubted(home, X, y, l2(0.01), V)
+    (blocks,), group = DoubtSketch()._grams(objective, at)
+    assert group.tolist() == [0]
+    coordinates = objective.coordinates
+    Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((90, 1))], axis=1)
+    p = softmax(Z @ (at[0] - at[0].mean(axis=0)).T)
+    for k, block in enumerate(blocks):
+        by_hand = 1.5 * Z.T @ ((V[0] * p[:, k] * (1 - p[:, k]))[:, None] * Z) / V.sum() + np.diag(objective.ridge[0])
+        np.testing.assert_allclose(block().whole(), by_hand, rtol=2e-4, atol=2e-6)
+
+
+def test_drawn_blocks_are_right_in_the_mean(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows drawn, those in doubt first, sum to about what all rows do; members of one strength share a block."""
+    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
+    monkeypatch.setattr(doubt, "MORE_ROWS", 400)
+    X, y = problem(n=12_000, d=4, q=3)
+    objective, at = doubted(np.asarray, X, y, l2(np.array([0.1, 0.1, 0.01])))
+    sketch = DoubtSketch()
+    sketch.hard = True
+    few, group = sketch._grams(objective, at)
+    assert group.tolist() == [1, 1, 0]
+    few = [[one() for one in some] for some in few]
+    monkeypatch.setattr(doubt, "MORE_ROWS", 10**6)
+    for some, every in zip(few, sketch._grams(objective, at)[0], strict=True):
+        for one, whole in zip(some, every, strict=True):
+            drawn, exact = one.whole(), whole().whole()
+            assert 0 < np.abs(drawn - exact).max() < 0.1 * exact.diagonal().max()
+
+
+def test_draws_at_nearly_the_same_weights_add_up(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sketch is the mean of its own rows and those before, as far as the same rows are in doubt."""
+    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
+    monkeypatch.setattr(doubt, "ROWS_A_COLUMN", 40)
+    X, y = problem(n=12_000, d=4, q=3)
+    objective, at = doubted(np.asarray, X, y, l2(0.1))
+    exact = _whole_blocks(objective, at, monkeypatch)
+    sketch, errors = DoubtSketch(), []
+    for _ in range(30):
+        (blocks,), _ = sketch._grams(objective, at)
+        errors.append(max(np.abs(one().whole() - e).max() for one, e in zip(blocks, exact, strict=True)))
+    assert errors[-1] < 0.4 * errors[0]
+    other = -3 * at
+    objective.evaluate(other)
+    moved = _whole_blocks(objective, other, monkeypatch)
+    (blocks,), _ = sketch._grams(objective, other)
+    (fresh,), _ = DoubtSketch()._grams(objective, other)
+    far = [max(np.abs(one().whole() - e).max() for one, e in zip(b, moved, strict=True)) for b in (blocks, fresh)]
+    assert far[0] < 2 * far[1]
+
+
+def _whole_blocks(objective: Objective, at: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    with monkeypatch.context() as all_rows:
+        all_rows.setattr(doubt, "ROWS_A_COLUMN", 10**6)
+        (blocks,), _ = DoubtSketch()._grams(objective, at)
+        return [block().whole() for block in blocks]
+
+
+def test_a_column_that_no_drawn_row_shows_is_filled_in(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
+    monkeypatch.setattr(doubt, "ROWS_A_COLUMN", 10)
+    X, y = problem(n=5_000, d=3, q=3)
+    X[:, 2] = 0.0
+    X[7, 2] = 1.0
+    objective, at = doubted(np.asarray, X, y, l2(1e-9))
+    (blocks,), _ = DoubtSketch()._grams(objective, at)
+    H = blocks[0]().whole()
+    assert H[2, 2] > 0.3 * H[0, 0]
+
+
+def test_a_drawn_sketch_tells_change_and_keeps_it_by_strength(problem: Problem) -> None:
+    X, y = problem(n=300, d=4, q=3)
+    objective, at = doubted(np.asarray, X, y, l2(np.array([0.1, 0.01])))
+    sketch = DoubtSketch()
+    sketch.curvature(objective, at)
+    assert sketch.change(objective, at) == 0.0
+    objective.leave(np.array([False, True]))
+    sketch.leave(np.array([False, True]))
+    assert sketch.change(objective, at[1:]) == 0.0
+    objective.place(3 * at[1:])
+    assert sketch.change(objective, 3 * at[1:]) > 0.1
