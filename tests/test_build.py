@@ -30,7 +30,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.delenv("CXX", raising=False)
-    (tmp_path / "src" / "softreg" / "rows").mkdir(parents=True)
+    (tmp_path / "src" / "softreg" / "rows" / "kernels").mkdir(parents=True)
     module.hook = module.KernelHook()
     module.hook.root, module.hook.target_name = str(tmp_path), "wheel"
     return module
@@ -85,7 +85,7 @@ def test_what_was_compiled_is_shipped(hook: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hook, "compiled", compiled)
     data = build(hook)
     name = extension(tmp_path).name
-    assert list(data["force_include"].values()) == [f"softreg/rows/{name}"]
+    assert list(data["force_include"].values()) == [f"softreg/rows/kernels/{name}"]
     assert (data["pure_python"], data["infer_tag"]) == (False, True)
     assert not extension(tmp_path).exists()
     assert build(hook, "editable") == PURE

@@ -11,7 +11,7 @@ import doctest
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,10 +30,36 @@ FLOORS = (
     {"tables", "report"},
     {"models"},
     {"optimize"},
-    {"rows", "probability"},
+    {"rows"},
+    {"probability"},
 )
-FREE = {"deprecated", "files", "spelling", "value_keys", "version"}  # leaves that every room may use
+# Leaves that every room may import.
+FREE = {
+    "deprecated",
+    "files",
+    "linalg",
+    "spelling",
+    "typing",
+    "value_keys",
+    "version",
+}
 ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
+
+# Within a room each package or file imports only those listed before it.
+ORDER = {
+    "rows": "parallel protocol logits sampling checkpoint kernels memory ondisk gpu",
+    "optimize": (
+        "problem objective certificate curvature dual solvers sgd reduction firth plan minimisation "
+        "heldout_stopping path"
+    ),
+    "models": "inputs serialization likelihood estimators selection calibration inference",
+    "tables": (
+        "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
+    ),
+    "report": "evaluation figures page",
+    "cli": "console options data report_data commands",
+}
+MOST_FILES = 14  # of a folder, beside its __init__
 
 LONGEST_FILE = 330
 LONGEST_FUNCTION = 45
@@ -86,6 +112,24 @@ def import_complaints(text: str, module: str, is_package: bool = False) -> list[
             complaints.append(f"{module}:{line} imports {room}, which has no floor or may not be used there")
         elif there >= here:
             complaints.append(f"{module}:{line} imports {room}, which is {'beside' if there == here else 'above'} it")
+    return complaints
+
+
+def order_complaints(text: str, module: str, order: Mapping[str, str] = ORDER) -> list[str]:
+    """Imports of a package that stands after the importing one in the order of its room, type-only imports included."""
+    room, _, rest = module.partition(".")
+    if room not in order or not rest:
+        return []
+    places = {name: place for place, name in enumerate(order[room].split())}
+    here = rest.split(".")[0]
+    if here not in places:
+        return [f"{module} is not listed in the order of {room}"]
+    complaints = []
+    for line, name in imported(ast.parse(text), f"softreg.{module}".rpartition(".")[0]):
+        to, _, inner = name.partition(".")
+        there = inner.split(".")[0]
+        if to == room and there in places and places[there] > places[here]:
+            complaints.append(f"{module}:{line} imports {room}.{there}, which comes after {room}.{here}")
     return complaints
 
 
@@ -183,11 +227,11 @@ def is_package(module: str) -> bool:
     ("module", "text", "told"),
     [
         ("rows.dense", "from softreg.models import SoftmaxRegression", "imports models, which is above it"),
-        ("rows.dense", "from softreg.probability import softmax", "imports probability, which is beside"),
-        ("rows.dense", "from ..probability.simplex import softmax", "imports probability, which is beside"),
+        ("probability.loss", "from softreg.rows import Rows", "imports rows, which is above"),
+        ("probability.loss", "from ..rows.protocol import Rows", "imports rows, which is above"),
         ("rows.dense", "from .. import models", "imports models, which is above it"),
         ("rows.dense", "import softreg.optimize.lbfgs as s", "imports optimize, which is above it"),
-        ("rows.dense", "def f():\n    from softreg import softmax", "rows.dense:2 imports probability"),
+        ("probability.loss", "def f():\n    from softreg import load", "probability.loss:2 imports persistence"),
         ("models.regression", "from softreg import load", "imports persistence, which is above it"),
         ("tables.reader", "from softreg.report import audit", "imports report, which is beside it"),
         ("tables.reader", "from softreg.cellar import wine", "imports cellar, which has no floor"),
@@ -257,6 +301,16 @@ def test_the_rule_of_public_names_sees() -> None:
     assert isort_order(["softmax", "Rows", "NAMES"]) == ["NAMES", "Rows", "softmax"]
 
 
+def test_the_rule_of_order_sees() -> None:
+    order = {"rows": "protocol memory"}
+    text = "if TYPE_CHECKING:\n    from softreg.rows.memory.dense import DenseRows"
+    assert order_complaints(text, "rows.protocol", order) == [
+        "rows.protocol:2 imports rows.memory, which comes after rows.protocol"
+    ]
+    assert order_complaints("from softreg.rows.protocol import Rows", "rows.memory.dense", order) == []
+    assert order_complaints("", "rows.cellar", order) == ["rows.cellar is not listed in the order of rows"]
+
+
 def test_the_rule_of_cycles_sees() -> None:
     assert cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert cycles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
@@ -293,6 +347,24 @@ def test_no_module_imports_itself_through_others() -> None:
             top = ast.Module([n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)], [])
             graph[module] = {name for _, name in imported(top, package)}
     assert cycles(graph) == []
+
+
+def test_packages_of_a_room_import_in_order() -> None:
+    complaints = [c for module, (_, text) in sources().items() for c in order_complaints(text, module)]
+    complaints = [c for c in complaints if not c.startswith("rows.protocol:")]  # the records of its methods
+    assert not complaints, "\n".join(complaints)
+
+
+def test_folders_are_small_and_names_are_unique_in_a_room() -> None:
+    for room in [*ORDER, "probability"]:
+        folders: dict[Path, list[str]] = {}
+        for path in (SOURCE / room).rglob("*.py"):
+            if path.name != "__init__.py":
+                folders.setdefault(path.parent, []).append(path.stem)
+        crowded = {str(folder): len(names) for folder, names in folders.items() if len(names) > MOST_FILES}
+        assert room == "probability" or not crowded, crowded
+        names = [name for found in folders.values() for name in found]
+        assert len(set(names)) == len(names), sorted(name for name in set(names) if names.count(name) > 1)
 
 
 def test_no_source_runs_foreign_code_or_reaches_for_the_network() -> None:

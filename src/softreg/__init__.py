@@ -47,7 +47,7 @@ _HOME = {
     "table_statistics": "tables",
     "Audit": "report",
     "audit": "report",
-    "open_rows": "models.files",
+    "open_rows": "models.inputs.file_batches",
     "load": "persistence",
 }
 

@@ -116,8 +116,8 @@ def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatc
     reduce = path.reduce
     monkeypatch.setattr(path, "reduce", lambda *args: factored.append(1) or reduce(*args))
     found = []
-    for pays in (path.pays, lambda *_: False):
-        monkeypatch.setattr(path, "pays", pays)
+    for pays in (path.row_space_pays, lambda *_: False):
+        monkeypatch.setattr(path, "row_space_pays", pays)
         stack, start = path.StackPath(as_rows(X, y, V), 3, judge, np.ones(40), fit_intercept=intercept), None
         for strength in (10.0, 1.0):
             fit = stack.fit(l2(np.full(6, strength)), start, settled=0.0, copies=2)

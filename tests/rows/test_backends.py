@@ -25,13 +25,13 @@ from softreg.rows import (
     RowWriter,
     SparseRows,
     as_rows,
-    dense,
     one_blas_thread,
     runs,
-    sparse,
-    stream,
     thread_count,
 )
+from softreg.rows.memory import csr as sparse
+from softreg.rows.memory import dense
+from softreg.rows.ondisk import disk_rows as stream
 from softreg.rows.ondisk.arrays import FileArray, FileCSR
 from softreg.rows.protocol import add_up
 from softreg.rows.sampling import stratified
@@ -424,7 +424,7 @@ def test_labels_and_weights_of_scratch_files(tmp_path: Path, monkeypatch: pytest
         writer.append(X[:300], LABELS[:300], w[:300])
         writer.append(X[300:], LABELS[300:], w[300:])
         rows = writer.finish(np.array([2, 0, 1]), np.array([1.0, 2.0, 4.0]), scale=0.5)
-        assert rows.roomy == bool(small)
+        assert rows.fits_in_memory == bool(small)
         y = np.array([2, 0, 1])[LABELS]
         np.testing.assert_array_equal(rows.map(lambda b: b.labels), y)
         np.testing.assert_array_equal(rows.map(lambda b: b.weights.T)[:, 0], w / 2 * np.array([1.0, 2.0, 4.0])[y])

@@ -22,7 +22,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.evaluation import Reader
+from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.probability import blocks as loss
@@ -55,7 +55,7 @@ class Firth:
         free = ~np.isin(self.places, held)
         self.free = np.flatnonzero(np.tile(free, objective.q - 1))
         """Which of the contrasts' parameters move."""
-        self._reader, self._columns = Reader(objective), Columns(objective)
+        self._reader, self._columns = PassEvaluator(objective), Columns(objective)
 
     def at(self, theta: Array) -> Point:
         """The objective at `theta`; raises `LinAlgError` where the information is singular to rounding."""

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.subsampled import MAX_CLASSES, DiagonalSketch, Sketch, wide
-from softreg.optimize.dual.coordinate_ascent import Summit, climb
+from softreg.optimize.curvature.subsampled import MAX_CLASSES, DiagonalSketch, Sketch, needs_diagonal
+from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import objective_for
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.optimize.problem.standardization import Coordinates, standardise
-from softreg.optimize.reduction.row_space import pays, reduce
+from softreg.optimize.reduction.row_space import reduce, row_space_pays
 from softreg.optimize.reduction.screened_fit import Order, on_few_columns
-from softreg.optimize.reduction.screening import Weights, serves, sparing
+from softreg.optimize.reduction.screening import Weights, can_screen, diagonal_suffices
 from softreg.optimize.solvers.certify import certify
 from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.direction import Strategy
@@ -88,7 +88,7 @@ def minimise(
         rows, coordinates = standardise(rows, centred=fit_intercept, robust=free)
         if free:
             coordinates.refuse_faint()
-        if pays(rows, n_classes, penalty):
+        if row_space_pays(rows, n_classes, penalty):
             small = reduce(rows, coordinates)
             found = minimise(
                 small.rows,
@@ -104,7 +104,7 @@ def minimise(
             )
             return tuple(small.back(solution) for solution in found)
         order = Order(n_classes, penalty, fit_intercept, solver, tol, max_iter, seed, on_progress)
-        if serves(rows, penalty):
+        if can_screen(rows, penalty):
             few, start = on_few_columns(rows, coordinates, order, start, optimum)
             if few is not None:
                 return few
@@ -119,7 +119,7 @@ def optimum(
     make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
     objective = make(rows, order.n_classes, order.penalty, coordinates, order.fit_intercept)
     theta = _start(objective, coordinates, start)
-    if few and sparing(objective):
+    if few and diagonal_suffices(objective):
         strategy = OrthantLBFGS(DiagonalSketch(rows))
         more: dict[str, Any] = {"tol": order.tol, "max_iter": order.max_iter, "on_progress": order.on_progress}
         outcome = Descent(objective, strategy, theta, **more).run()
@@ -133,10 +133,10 @@ def optimum(
 def _with_solver(rows: Rows, n_classes: int, penalty: Penalty, solver: str) -> tuple[Rows, str]:
     """The solver of one fit, and the rows as it wants them."""
     name = choose(rows, n_classes, penalty, solver)
-    if solver == "auto" and tall(rows, n_classes, penalty):
+    if solver == "auto" and is_tall(rows, n_classes, penalty):
         name = "newton"
-    if name == "newton" and rows.coarse:  # few steps, each of which brings many digits
-        rows = rows.sharper()
+    if name == "newton" and rows.reduced_precision:  # few steps, each of which brings many digits
+        rows = rows.with_higher_precision()
     return rows, name
 
 
@@ -160,14 +160,14 @@ def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -
     return "newton" if few else "lbfgs"
 
 
-def tall(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
+def is_tall(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
     """Whether there are so many rows that the Hessian of a sample does for all: a step then costs one reading.
 
     Example:
         >>> import numpy as np
         >>> from softreg.rows import as_rows
         >>> from softreg.optimize import l2
-        >>> tall(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
+        >>> is_tall(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
         False
     """
     parameters = (n_classes - 1) * (rows.d + 1)
@@ -184,7 +184,11 @@ def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, A
 
 def sampled(rows: Rows, seed: int) -> Rows:
     """A tenth of the rows, or some thousands where that is more; few rows as they are."""
-    return rows if rows.n <= SMALL // 4 and rows.roomy else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
+    return (
+        rows
+        if rows.n <= SMALL // 4 and rows.fits_in_memory
+        else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
+    )
 
 
 def _descend(
@@ -206,12 +210,16 @@ def _descend(
         return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
     if name == "lbfgs":
         begin = None if cold else _weights(objective, theta)
-        summit = climb(objective, tol, seed, on_progress, begin)
+        summit = run_sdca(objective, tol, seed, on_progress, begin)
         if summit is not None and (summit.gap <= tol).all():
             return _climbed(summit)
         cold, theta = (cold, theta) if summit is None else (False, summit.theta)
     big = cold and objective.rows.n > SMALL
-    sample = sampled(objective.rows, seed) if big or (name == "lbfgs" and not wide(objective.rows)) else objective.rows
+    sample = (
+        sampled(objective.rows, seed)
+        if big or (name == "lbfgs" and not needs_diagonal(objective.rows))
+        else objective.rows
+    )
     if big:
         theta = warm(objective, name, sample, theta, tol)
     strategy = _strategy(objective, name, sample, REVIEWS)
@@ -224,7 +232,7 @@ def _weights(objective: Objective, theta: Array) -> tuple[Array, Array]:
     return np.moveaxis(W, 1, 2), b
 
 
-def _climbed(summit: Summit) -> Outcome:
+def _climbed(summit: DualResult) -> Outcome:
     m = len(summit.gap)
     return Outcome(
         theta=summit.theta,

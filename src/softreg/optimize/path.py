@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.importance_sampled import DoubtSketch, doubtful
+from softreg.optimize.curvature.importance_sampled import DoubtSketch, can_importance_sample
 from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
-from softreg.optimize.dual.acceleration import Room
+from softreg.optimize.dual.acceleration import BufferPool
 from softreg.optimize.dual.cv_folds import climb_members
 from softreg.optimize.heldout_stopping import Watch, WatchedDescent
 from softreg.optimize.minimisation import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes, sampled, warm
@@ -19,8 +19,8 @@ from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import StackFit, Status
 from softreg.optimize.problem.standardization import Coordinates, standardise
-from softreg.optimize.reduction.row_space import Reduction, pays, reduce
-from softreg.optimize.reduction.screening import MORE, Screening, serves, sparing
+from softreg.optimize.reduction.row_space import Reduction, reduce, row_space_pays
+from softreg.optimize.reduction.screening import MORE, Screening, can_screen, diagonal_suffices
 from softreg.optimize.solvers.direction import Strategy
 from softreg.optimize.solvers.lbfgs import LBFGS
 from softreg.optimize.solvers.newton import Newton
@@ -63,7 +63,7 @@ class StackPath:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
         self.small: tuple[Reduction, StackPath] | None = None
-        self.rooms: list[Room] = []
+        self.rooms: list[BufferPool] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             self.hard, self.pairs = False, list[Pair]()
@@ -73,7 +73,7 @@ class StackPath:
     def _ready(self) -> None:
         """What sketches of the curvature of these rows are made of."""
         few = max(SMALL // 4, self.rows.n // SAMPLE_SHARE)
-        drawn, self.few = doubtful(self.rows, self.q), self.rows.n <= few
+        drawn, self.few = can_importance_sample(self.rows, self.q), self.rows.n <= few
         self.sample = self.rows if self.few or drawn else self.rows.sample(few, self.seed)
         self.sketch = DoubtSketch() if drawn and not self.few else None
 
@@ -92,16 +92,16 @@ class StackPath:
         instead. With `copies` the penalty has that many times m strengths, each m of them for the m members.
         """
         with one_blas_thread():
-            if pays(self.rows, self.q, penalty):
+            if row_space_pays(self.rows, self.q, penalty):
                 return self._reduced(penalty, start, settled, max_iter, copies)
-            if self.screening is not None and serves(self.rows, penalty):
+            if self.screening is not None and can_screen(self.rows, penalty):
                 found, start = self._screened(self.screening, penalty, start, settled, max_iter, copies)
                 if found is not None:
                     return found
             rows = _tiled(self.rows, copies)
             sample = rows if self.sample is self.rows else _tiled(self.sample, copies)
-            if rows.coarse and choose(rows, self.q, penalty, self.solver) == "newton":
-                rows = rows.sharper()
+            if rows.reduced_precision and choose(rows, self.q, penalty, self.solver) == "newton":
+                rows = rows.with_higher_precision()
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             judges = self._judges(copies, objective.m // copies)
             if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
@@ -156,7 +156,7 @@ class StackPath:
             return not pulled or bool((gap <= np.maximum(MORE * found.gap, PROOF)).all())
 
         rows = _tiled(self.rows, copies)
-        rows = rows if settled or rows.dtype == np.float64 else rows.sharper()
+        rows = rows if settled or rows.dtype == np.float64 else rows.with_higher_precision()
         return screening.fit(rows, penalty, start, fit, enough)
 
     def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
@@ -164,7 +164,7 @@ class StackPath:
             return Newton()
         if many_classes(objective):
             return LBFGS(ClusterSketch(), REVIEWS_MANY)
-        if self.screening is None and sparing(objective):
+        if self.screening is None and diagonal_suffices(objective):
             return OrthantLBFGS(DiagonalSketch(sample))
         if self.sketch is not None:
             self.sketch.hard = self.hard

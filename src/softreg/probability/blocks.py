@@ -101,7 +101,7 @@ def loss_and_residual(o: Array, labels: Array, V: Array | None) -> tuple[Array, 
 
 
 @dataclass(frozen=True)
-class Surety:
+class LabelConfidence:
     """How sure a model is of some rows, and of each class."""
 
     own: Array
@@ -112,12 +112,12 @@ class Surety:
     """Summed `V p (1 - p)` of each class (m, q), in float64."""
 
 
-def surety(P: Array, labels: Array, V: Array | None) -> Surety:
+def surety(P: Array, labels: Array, V: Array | None) -> LabelConfidence:
     """How sure the probabilities P (m, q, b) are.
 
     Example:
         >>> surety(np.array([[[0.9], [0.1]]]), np.array([0]), None)
-        Surety(own=array([[0.9]]), predicted=array([[0.9, 0.1]]), doubt=array([[0.09, 0.09]]))
+        LabelConfidence(own=array([[0.9]]), predicted=array([[0.9, 0.1]]), doubt=array([[0.09, 0.09]]))
     """
     codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
     own = P[:, codes, np.arange(len(codes))]
@@ -127,10 +127,10 @@ def surety(P: Array, labels: Array, V: Array | None) -> Surety:
         v = np.broadcast_to(V, own.shape)
         predicted = np.einsum("mqb,mb->mq", P, v, dtype=np.float64)
         square = ((P * P) @ v[..., None].astype(P.dtype))[..., 0]
-    return Surety(own, predicted, predicted - square)
+    return LabelConfidence(own, predicted, predicted - square)
 
 
-def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array, Surety]:
+def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array, LabelConfidence]:
     """Summed cross-entropy (m,) and residual (m, q), probabilities written over the logits, and how sure they are.
 
     For many classes, where each turn through the arrays costs; `residual` then makes the residual of the probabilities.

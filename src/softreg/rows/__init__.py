@@ -12,9 +12,9 @@ from softreg.rows.kernels.cholesky_solve import Triangle
 from softreg.rows.kernels.csr_columns import repeats
 from softreg.rows.kernels.dual_step import Dual
 from softreg.rows.kernels.products import Kernels, kernels_in_use
-from softreg.rows.logits import Softmax
+from softreg.rows.logits import BlockLogits
 from softreg.rows.memory.csr import SparseRows
-from softreg.rows.memory.dense import DenseRows, scores, vast
+from softreg.rows.memory.dense import DenseRows, is_large_memmap, scores
 from softreg.rows.ondisk.disk_rows import RowWriter
 from softreg.rows.parallel import in_order, one_blas_thread, thread_count
 from softreg.rows.protocol import Array, Block, Rows, Sums, runs
@@ -22,6 +22,7 @@ from softreg.rows.protocol import Array, Block, Rows, Sums, runs
 __all__ = [
     "Array",
     "Block",
+    "BlockLogits",
     "DenseRows",
     "Dual",
     "JournalRows",
@@ -30,18 +31,17 @@ __all__ = [
     "OnDevice",
     "RowWriter",
     "Rows",
-    "Softmax",
     "SparseRows",
     "Sums",
     "Triangle",
     "as_rows",
     "in_order",
+    "is_large_memmap",
     "kernels_in_use",
     "one_blas_thread",
     "runs",
     "scores",
     "thread_count",
-    "vast",
 ]
 
 

@@ -123,7 +123,7 @@ class Log:
 class JournalRows:
     """Rows whose sums are those of a log as far as it goes."""
 
-    roomy = False  # what blocks would keep is not in the log
+    fits_in_memory = False  # what blocks would keep is not in the log
 
     def __init__(self, rows: Rows, log: Log) -> None:
         self.rows, self.log = rows, log

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from softreg.rows.protocol import Array, Sums
 
 
-class Softmax(Protocol):
+class BlockLogits(Protocol):
     """A stack of m models with q classes on a block of b rows; k = m q columns, model by model.
 
     `prepared` are weights made ready by `Rows.prepare`, `bias` is (k,). Logits are kept under a name: "logits" at the
@@ -32,11 +32,11 @@ class Softmax(Protocol):
         """Loss (m,), residual (k,) and residual times rows (k, d), from one reading; the logits are kept as `name`."""
         ...
 
-    def land(self) -> None:
+    def accept(self) -> None:
         """The logits ahead are those of now."""
         ...
 
-    def turn_back(self) -> None:
+    def reject(self) -> None:
         """The step is the way from the logits of now to those ahead."""
         ...
 
@@ -44,15 +44,15 @@ class Softmax(Protocol):
         """Value, slope and curvature (m,) at steps t (m,) along the direction."""
         ...
 
-    def move(self, t: Array) -> None:
+    def take_step(self, t: Array) -> None:
         """Take steps t (m,) along the direction."""
         ...
 
-    def tilt(self, shift: Array) -> None:
+    def shift_bias(self, shift: Array) -> None:
         """Add a shift (m, q) to the logits of now."""
         ...
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Of all that is kept, only what belongs to these models (a mask of those before) stays."""
         ...
 
@@ -101,16 +101,16 @@ class Softmax(Protocol):
         ...
 
 
-class Kept:
+class CachedLogits:
     """Logits that stay beside the rows under a name, whatever kind of array a home keeps them in."""
 
     memory: dict[str, Any]
 
-    def land(self) -> None:
+    def accept(self) -> None:
         """The logits ahead are those of now."""
         self.memory["logits"], self.memory["ahead"] = self.memory["ahead"], self.memory["logits"]
 
-    def turn_back(self) -> None:
+    def reject(self) -> None:
         """The step leads to the logits ahead."""
         step = self.memory.pop("ahead")
         step -= self.memory["logits"]

@@ -21,7 +21,7 @@ from softreg.rows.parallel import in_order
 
 if TYPE_CHECKING:
     from softreg.rows.kernels.dual_step import Dual
-    from softreg.rows.logits import Softmax
+    from softreg.rows.logits import BlockLogits
 
 Array = NDArray[Any]
 OneBlock = TypeVar("OneBlock")
@@ -74,7 +74,7 @@ class Block(Protocol):
         """
         ...
 
-    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> Softmax | None:
+    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> BlockLogits | None:
         """What the solver asks of the logits of m models with q classes, where a home answers that itself; or None.
 
         `members` (m,) are the places of these models among the row weights; `memory` is where logits are kept, by
@@ -116,7 +116,7 @@ class Rows(Protocol):
     n: int
     d: int
     dtype: np.dtype[Any]
-    roomy: bool
+    fits_in_memory: bool
     """Whether blocks may keep a number for every row and class in memory; not where rows are more than fit there."""
 
     def sum(self, part: Callable[[Block], Sums]) -> Sums:
@@ -168,11 +168,11 @@ class Rows(Protocol):
         ...
 
     @property
-    def coarse(self) -> bool:
+    def reduced_precision(self) -> bool:
         """Whether products have fewer digits than `dtype` (TF32 on a GPU): enough far from the optimum, not near it."""
         ...
 
-    def sharper(self) -> Rows:
+    def with_higher_precision(self) -> Rows:
         """The same rows with more exact products: those of `dtype` after coarse ones, float64 after float32."""
         ...
 
@@ -212,7 +212,7 @@ class MemoryBlock:
         """None: the caller composes the pass."""
         return None
 
-    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> Softmax | None:
+    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> BlockLogits | None:
         """None: the solver composes it in NumPy."""
         return None
 
@@ -230,7 +230,7 @@ class MemoryRows(Generic[OneBlock]):
     """What all homes in memory have in common: sums and maps over their list of blocks, by threads."""
 
     blocks: list[OneBlock]
-    roomy = True
+    fits_in_memory = True
 
     def sum(self, part: Callable[[OneBlock], Sums]) -> Sums:
         """`part(block)` added over all blocks in float64, in the order of the rows."""
@@ -240,9 +240,9 @@ class MemoryRows(Generic[OneBlock]):
         """What `part` makes of each block, one after another."""
         return np.concatenate(list(in_order(part, self.blocks)))
 
-    coarse = False
+    reduced_precision = False
 
-    def sharper(self) -> Any:
+    def with_higher_precision(self) -> Any:
         """The same rows, multiplied in float64."""
         return self.precise(dtype=np.float64)
 

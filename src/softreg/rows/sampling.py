@@ -68,7 +68,7 @@ def drawn(rows: Any, size: int, row_bytes: int, seed: int) -> tuple[Array, Array
 
     Of rows that are more than memory holds it has at most `SAMPLE_BYTES`; a row takes about `row_bytes`.
     """
-    if not rows.roomy:
+    if not rows.fits_in_memory:
         size = min(size, max(1, SAMPLE_BYTES // max(1, row_bytes)))
 
     def pieces() -> Iterator[Array]:

@@ -29,7 +29,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection import search as walk
-from softreg.models.selection.fold_stack import Answer
+from softreg.models.selection.fold_stack import StackSolution
 
 STRENGTHS = [1e-1, 1e-2, 1e-3]
 
@@ -505,7 +505,7 @@ def test_the_same_fit_twice_gives_the_same_bits(problem):
 def test_a_start_continues_the_parabola_through_short_steps_only():
     def stop(strength, value):
         weights = (np.full((1, 1, 2), value), np.full((1, 2), -value))
-        return strength, Answer((weights,), np.zeros(0), 0.0, 0.0, 0, True)
+        return strength, StackSolution((weights,), np.zeros(0), 0.0, 0.0, 0, True)
 
     square = [stop(s, np.log(s) ** 2) for s in (1.0, 0.5, 0.25)]
     ((W, b),) = walk._ahead(0.125, square).weights

@@ -194,8 +194,8 @@ def test_a_drawn_sketch_tells_change_and_keeps_it_by_strength(problem: Problem) 
     sketch = DoubtSketch()
     sketch.curvature(objective, at)
     assert sketch.change(objective, at) == 0.0
-    objective.leave(np.array([False, True]))
-    sketch.leave(np.array([False, True]))
+    objective.drop_members(np.array([False, True]))
+    sketch.drop_members(np.array([False, True]))
     assert sketch.change(objective, at[1:]) == 0.0
     objective.place(3 * at[1:])
     assert sketch.change(objective, 3 * at[1:]) > 0.1

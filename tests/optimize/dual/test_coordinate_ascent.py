@@ -171,7 +171,7 @@ def test_the_climb_ends_near_the_optimum(labels: str, weighted: bool, intercept:
     Y = y if labels == "hard" else np.random.default_rng(0).dirichlet(np.ones(4) / 3, 400)
     V = np.random.default_rng(1).integers(0, 3, (1, 400)).astype(float) if weighted else None
     objective = objective_of(X, Y, V, l2(1e-3), intercept)
-    found = dual.climb(objective, 1e-5)
+    found = dual.run_sdca(objective, 1e-5)
     assert found is not None
     assert found.gap[0] <= 1e-5
     assert 1 < objective.passes < 30
@@ -187,10 +187,10 @@ def test_each_model_of_a_stack_climbs_for_itself() -> None:
     X, y = documents()
     V = np.random.default_rng(1).integers(0, 2, (2, 400)).astype(float)
     strengths = np.array([1e-3, 1e-2])
-    found = dual.climb(objective_of(X, y, V, l2(strengths)), 1e-4)
+    found = dual.run_sdca(objective_of(X, y, V, l2(strengths)), 1e-4)
     assert found is not None
     for j in range(2):
-        single = dual.climb(objective_of(X, y, V[[j]], l2(strengths[j])), 1e-4)
+        single = dual.run_sdca(objective_of(X, y, V[[j]], l2(strengths[j])), 1e-4)
         assert single is not None
         np.testing.assert_array_equal(found.theta[j], single.theta[0])
         np.testing.assert_allclose(found.gap[j], single.gap[0], rtol=1e-6)
@@ -213,10 +213,10 @@ def test_fits_begin_with_the_climb_and_are_certified() -> None:
 def test_where_it_is_not_the_way() -> None:
     X, y = documents()
     for penalty in (elastic_net(1e-3, 0.5), l2(0.0)):
-        assert dual.climb(objective_of(X, y, None, penalty), 1e-3) is None
-    assert dual.climb(objective_of(X.toarray(), y, None, l2(1e-3)), 1e-3) is None
+        assert dual.run_sdca(objective_of(X, y, None, penalty), 1e-3) is None
+    assert dual.run_sdca(objective_of(X.toarray(), y, None, l2(1e-3)), 1e-3) is None
     same = sp.csr_array(np.outer(np.where(y > 1, 1.0, -1.0), np.ones(300)))  # all rows share all columns
-    assert dual.climb(objective_of(same, y, None, l2(1e-6)), 1e-3) is None
+    assert dual.run_sdca(objective_of(same, y, None, l2(1e-6)), 1e-3) is None
 
 
 @needs_kernels
@@ -224,7 +224,7 @@ def test_a_climb_that_would_take_too_long_is_given_up(monkeypatch: pytest.Monkey
     X, y = documents()
     objective = objective_of(X, y, None, l2(1e-3))
     monkeypatch.setattr(dual, "_budget", lambda *_: 7.0)
-    assert dual.climb(objective, 1e-7) is None
+    assert dual.run_sdca(objective, 1e-7) is None
     assert 4 < objective.passes < 9
     (fit,) = minimise(as_rows(X, y), 4, l2(1e-3), tol=1e-7)
     assert fit.certified
@@ -272,7 +272,7 @@ def test_a_climb_may_begin_from_weights(strength: float, labels: str) -> None:
     found = []
     for start in (None, (near.W[None], near.b[None])):
         objective = objective_of(X, Y, None, l2(strength))
-        found.append(dual.climb(objective, 1e-5, start=start))
+        found.append(dual.run_sdca(objective, 1e-5, start=start))
         assert found[-1] is not None
         assert found[-1].gap[0] <= 1e-5
     assert found[1].sweeps[0] < found[0].sweeps[0]  # type: ignore[union-attr]
@@ -285,7 +285,7 @@ def test_a_start_far_off_does_no_harm() -> None:
     X, y = documents()
     W, b = np.random.default_rng(2).normal(scale=50.0, size=(1, 300, 4)), np.array([[5.0, -5.0, 0.0, 0.0]])
     for strength in (1e-2, 1e-5):
-        found = dual.climb(objective_of(X, y, None, l2(strength)), 1e-5, start=(W, b))
+        found = dual.run_sdca(objective_of(X, y, None, l2(strength)), 1e-5, start=(W, b))
         assert found is not None
         assert found.gap[0] <= 1e-5
 
@@ -303,7 +303,7 @@ def test_momentum_in_runs_is_that_of_whole_arrays(back: bool, monkeypatch: pytes
     share = np.sqrt(0.1)
     to = W + (0 if one.back else (1 - share) / (1 + share)) * (W - first)
     expected = W + 0.9 * (to - anchor)
-    one.move(W)
+    one.take_step(W)
     np.testing.assert_allclose(W, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(one.anchor, to, rtol=1e-5, atol=1e-6)
 
@@ -314,7 +314,7 @@ def test_what_a_room_holds_does_not_matter(strength: float) -> None:
     X, y = documents()
     V = np.where(np.arange(400) % 5 == np.array([[0], [1]]), 0.0, 1.0)
     judge = np.where(np.arange(400) % 5 < 2, np.arange(400) % 5, -1)[None]
-    used = momentum.Room(300, 4)
+    used = momentum.BufferPool(300, 4)
     for name in ("anchor", "last", "slack"):
         used(name).fill(np.nan)
     start = np.random.default_rng(0).normal(scale=0.1, size=(2, 300, 4)), np.zeros((2, 4))

@@ -90,9 +90,9 @@ def test_the_loss_is_that_of_the_users_weights(objective_value: Callable[..., fl
 def test_a_step_along_the_kept_line_is_a_fresh_placement(kind: str) -> None:
     objective, at, way, t = build(kind), theta(), theta(seed=5), np.array([0.3, 1.7])
     objective.place(at)
-    first = objective.aim(way)
-    here = objective.at(t)
-    objective.move(t)
+    first = objective.set_direction(way)
+    here = objective.eval_along(t)
+    objective.take_step(t)
     moved, G = objective.gradient()
     there = at + t[:, None, None] * way
     objective.place(there)
@@ -102,10 +102,10 @@ def test_a_step_along_the_kept_line_is_a_fresh_placement(kind: str) -> None:
     np.testing.assert_allclose(G, H, atol=1e-12)
     np.testing.assert_allclose(here[1], np.einsum("mqd,mqd->m", H, way), rtol=1e-10, atol=1e-12)
     objective.place(at)
-    objective.aim(way)
-    np.testing.assert_allclose(objective.at(np.ones(2)), first, rtol=1e-13)
+    objective.set_direction(way)
+    np.testing.assert_allclose(objective.eval_along(np.ones(2)), first, rtol=1e-13)
     h = 1e-4
-    bend = (objective.at(t + h)[1] - objective.at(t - h)[1]) / (2 * h)
+    bend = (objective.eval_along(t + h)[1] - objective.eval_along(t - h)[1]) / (2 * h)
     np.testing.assert_allclose(here[2], bend, rtol=1e-6)
 
 
@@ -128,17 +128,17 @@ def test_one_pass_is_logits_then_gradient(kind: str, soft: bool) -> None:
 def test_a_leap_is_taken_or_taken_back(kind: str) -> None:
     objective, at, way, t = build(kind), theta(), theta(seed=5), np.array([0.3, 1.7])
     objective.evaluate(at)
-    far, G = objective.leap(at + way)
-    objective.turn_back()
-    line = objective.at(t)
-    np.testing.assert_allclose(objective.at(np.ones(2))[0], far, rtol=1e-13)
-    np.testing.assert_allclose(objective.at(np.ones(2))[1], np.einsum("mqd,mqd->m", G, way), rtol=1e-11)
+    far, G = objective.try_step(at + way)
+    objective.reject()
+    line = objective.eval_along(t)
+    np.testing.assert_allclose(objective.eval_along(np.ones(2))[0], far, rtol=1e-13)
+    np.testing.assert_allclose(objective.eval_along(np.ones(2))[1], np.einsum("mqd,mqd->m", G, way), rtol=1e-11)
     assert objective.half_passes == 4
     objective.evaluate(at)
-    objective.aim(way)
-    np.testing.assert_allclose(line, objective.at(t), rtol=1e-11)
-    loss, G = objective.leap(at + way)
-    objective.land()
+    objective.set_direction(way)
+    np.testing.assert_allclose(line, objective.eval_along(t), rtol=1e-11)
+    loss, G = objective.try_step(at + way)
+    objective.accept()
     moved, H = objective.gradient()
     np.testing.assert_allclose(moved, loss, rtol=1e-14)
     np.testing.assert_allclose(H, G, atol=1e-14)
@@ -153,7 +153,7 @@ def test_balance_makes_the_mean_prediction_the_class_rates(weighted: bool) -> No
     objective.place(at)
     shift, left = objective.balance()
     assert (left < 1e-13).all()
-    objective.tilt(shift)
+    objective.shift_bias(shift)
     at[..., -1] += shift
     W, b = objective.user(at)
     for j in range(2):
@@ -177,10 +177,10 @@ def test_passes_are_counted_and_the_line_search_is_free() -> None:
     objective.place(theta())
     objective.gradient()
     assert objective.passes == 1
-    objective.aim(theta(seed=2))
+    objective.set_direction(theta(seed=2))
     for t in (0.5, 1.0, 2.0):
-        objective.at(np.full(2, t))
-    objective.move(np.ones(2))
+        objective.eval_along(np.full(2, t))
+    objective.take_step(np.ones(2))
     objective.balance()
     assert objective.half_passes == 3
     objective.gradient()
@@ -192,14 +192,14 @@ def test_a_model_that_leaves_takes_its_weights_and_strength_along() -> None:
     objective, at = build(weights=V, strength=(0.1, 0.2, 0.3)), theta(3)
     objective.place(at)
     loss, G = objective.gradient()
-    objective.leave(np.array([True, False, True]))
+    objective.drop_members(np.array([True, False, True]))
     assert objective.m == 2
     np.testing.assert_array_equal(objective.members, [0, 2])
     np.testing.assert_array_equal(objective.penalty.l2, [0.1, 0.3])
     fewer, H = objective.gradient()
     np.testing.assert_allclose(fewer, loss[[0, 2]], rtol=1e-14)
     np.testing.assert_allclose(H, G[[0, 2]], atol=1e-15)
-    objective.leave(np.array([False, True]))
+    objective.drop_members(np.array([False, True]))
     np.testing.assert_array_equal(objective.members, [2])
     np.testing.assert_allclose(objective.gradient()[0], loss[[2]], rtol=1e-14)
 
@@ -209,7 +209,7 @@ def test_float32_rows_can_be_asked_for_float64_sums() -> None:
     assert objective.lacks_precision()
     objective.place(at)
     rough, _ = objective.gradient()
-    objective.sharpen()
+    objective.increase_precision()
     assert not objective.lacks_precision()
     objective.place(at)
     fine, _ = objective.gradient()

@@ -94,32 +94,32 @@ def test_all_that_a_solver_asks_is_answered_alike(
     both = objectives(kind, homes(soft, weighted, device, streamed))
     t = np.array([0.3, 1.7, 1.0])
     same([o.evaluate(somewhere(1)) for o in both])
-    same([o.leap(somewhere(2)) for o in both])
+    same([o.try_step(somewhere(2)) for o in both])
     for o in both:
-        o.turn_back()
-    same([o.at(t) for o in both])
+        o.reject()
+    same([o.eval_along(t) for o in both])
     for o in both:
-        o.move(t)
+        o.take_step(t)
     same([o.gradient() for o in both])
     same([o.gradient(np.full((M, Q), 0.1) * np.arange(Q)) for o in both])
-    same([o.aim(somewhere(3)) for o in both])
-    same([o.leap(somewhere(4)) for o in both])
+    same([o.set_direction(somewhere(3)) for o in both])
+    same([o.try_step(somewhere(4)) for o in both])
     for o in both:
-        o.land()
+        o.accept()
     same([o.gradient() for o in both])
     same([o.rows.map(lambda block, o=o: np.moveaxis(o.logits(block), 2, 0)) for o in both])
     same([o.rows.sum(lambda block, o=o: (o.surety(block).predicted, o.surety(block).doubt)) for o in both])
     same([o.rows.map(lambda block, o=o: o.surety(block).own.T) for o in both])
     same([o.balance() for o in both])
     for o in both:
-        o.tilt(np.arange(M * Q).reshape(M, Q) / 10)
+        o.shift_bias(np.arange(M * Q).reshape(M, Q) / 10)
     same([o.gradient() for o in both])
     if kind is Objective:
         same([o.entropy(np.full((M, Q), 0.1), np.array([0.0, 0.4, 1.0])) for o in both])
         same([o.rows.map(lambda block, o=o: every_other(o, block)) for o in both])
     same([(o.moments.rates, o.moments.sums, o.scatter.total, o.scatter.within) for o in both])
     for o in both:
-        o.leave(np.array([True, False, True]))
+        o.drop_members(np.array([True, False, True]))
     same([o.gradient() for o in both])
     same([o.evaluate(somewhere(5)[:2]) for o in both])
 
@@ -132,7 +132,7 @@ def test_separated_classes_are_seen(soft: bool) -> None:
         moved, coordinates = standardise(home, centred=True)
         objective = Objective(moved, Q, l2(np.zeros(1)), coordinates)
         objective.evaluate(somewhere(1)[:1])
-        objective.aim(somewhere(2)[:1])
+        objective.set_direction(somewhere(2)[:1])
         found.append(find(objective, somewhere(1)[:1], somewhere(2)[:1]))
     assert found[0] == found[1]
 
@@ -165,7 +165,7 @@ def test_every_solver_finds_the_same_optimum(penalty: str, solver: str, dtype: A
 
 
 def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the CPU no product is coarse; so rounding stands in for TF32: eleven digits of each weight and residual."""
+    """Rounding to eleven binary digits stands in for TF32, which the CPU does not have."""
 
     def rounded(values: Any) -> Any:
         return (values.view(torch.int32) & -(1 << 13)).view(torch.float32)
@@ -174,18 +174,18 @@ def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest
     used = {True: 0, False: 0}
 
     def product(rows: Any, X: Any, prepared: Any, *rest: Any) -> Any:
-        used[rows.coarse] += 1
-        return plain[0](rows, X, rounded(prepared) if rows.coarse else prepared, *rest)
+        used[rows.reduced_precision] += 1
+        return plain[0](rows, X, rounded(prepared) if rows.reduced_precision else prepared, *rest)
 
     def transposed_product(rows: Any, R: Any, X: Any) -> Any:
-        return plain[1](rows, rounded(R.contiguous()) if rows.coarse else R, X)
+        return plain[1](rows, rounded(R.contiguous()) if rows.reduced_precision else R, X)
 
     monkeypatch.setattr(tr.TorchRows, "product", product)
     monkeypatch.setattr(tr.TorchRows, "transposed_product", transposed_product)
     X, y, _, _ = numbers()
     X = X.astype(np.float32)
     (exact,) = minimise(as_rows(X, y), Q, l2(1e-3), solver="lbfgs")
-    rows = tr.TorchRows(OnDevice(torch.from_numpy(X), torch.device("cpu")), y, coarse=True)
+    rows = tr.TorchRows(OnDevice(torch.from_numpy(X), torch.device("cpu")), y, reduced_precision=True)
     (found,) = minimise(rows, Q, l2(1e-3), solver="lbfgs")
     assert found.status is Status.CONVERGED
     assert abs(found.value - exact.value) < 2e-6
@@ -200,12 +200,14 @@ def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest
 
 
 def test_sharper_is_float32_then_float64() -> None:
-    rows = tr.TorchRows(OnDevice(torch.zeros(4, 2), torch.device("cpu")), np.array([0, 1, 0, 1]), coarse=True)
-    assert (rows.coarse, rows.dtype) == (True, np.float32)
-    rows = rows.sharper()
-    assert (rows.coarse, rows.dtype) == (False, np.float32)
-    assert rows.sharper().dtype == np.float64
+    rows = tr.TorchRows(
+        OnDevice(torch.zeros(4, 2), torch.device("cpu")), np.array([0, 1, 0, 1]), reduced_precision=True
+    )
+    assert (rows.reduced_precision, rows.dtype) == (True, np.float32)
+    rows = rows.with_higher_precision()
+    assert (rows.reduced_precision, rows.dtype) == (False, np.float32)
+    assert rows.with_higher_precision().dtype == np.float64
     dense = as_rows(np.zeros((4, 2), np.float32), np.array([0, 1, 0, 1]))
-    assert not dense.coarse
-    assert dense.sharper().dtype == np.float64
-    assert not as_rows(sp.csr_array((4, 2)), np.array([0, 1, 0, 1])).coarse
+    assert not dense.reduced_precision
+    assert dense.with_higher_precision().dtype == np.float64
+    assert not as_rows(sp.csr_array((4, 2)), np.array([0, 1, 0, 1])).reduced_precision

@@ -87,12 +87,12 @@ def test_without_kept_logits_all_is_the_same(
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
     same(kept.evaluate(start), without.evaluate(start))
-    same(kept.leap(there), without.leap(there))
+    same(kept.try_step(there), without.try_step(there))
     for objective in (kept, without):
-        objective.turn_back()
-    same(kept.at(t), without.at(t))
+        objective.reject()
+    same(kept.eval_along(t), without.eval_along(t))
     for objective in (kept, without):
-        objective.move(t)
+        objective.take_step(t)
     same(kept.gradient(), without.gradient())
     for block, other in zip(kept.rows.blocks, without.rows.blocks, strict=True):  # type: ignore[attr-defined]
         np.testing.assert_allclose(kept.logits(block), without.logits(other), rtol=1e-10)
@@ -100,13 +100,13 @@ def test_without_kept_logits_all_is_the_same(
             np.testing.assert_allclose(
                 getattr(kept.surety(block), name), getattr(without.surety(other), name), rtol=1e-9
             )
-    same(kept.leap(there), without.leap(there))
+    same(kept.try_step(there), without.try_step(there))
     for objective in (kept, without):
-        objective.land()
-        objective.tilt(np.ones((2, Q)) * np.arange(Q))
+        objective.accept()
+        objective.shift_bias(np.ones((2, Q)) * np.arange(Q))
     same(kept.gradient(), without.gradient())
     for objective in (kept, without):
-        objective.leave(np.array([False, True]))
+        objective.drop_members(np.array([False, True]))
     same(kept.gradient(), without.gradient())
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from softreg.optimize import Penalty, elastic_net, l2, minimise
 from softreg.optimize import minimisation as solve
 from softreg.optimize.problem.standardization import standardise
-from softreg.optimize.reduction.row_space import pays, reduce
+from softreg.optimize.reduction.row_space import reduce, row_space_pays
 from softreg.rows import as_rows
 
 Array = NDArray[Any]
@@ -53,9 +53,9 @@ def test_the_answer_is_that_of_all_columns(
     V = random.uniform(0.1, 2, (1 if kind == "weighted" else 2, 30)) if kind in ("weighted", "stack") else None
     strengths = np.array([0.3, 0.02]) if kind == "stack" else np.array([0.05])
     rows = as_rows(home(X), labels, V)
-    assert pays(rows, 3, l2(strengths))
+    assert row_space_pays(rows, 3, l2(strengths))
     small = minimise(rows, 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12)
-    monkeypatch.setattr(solve, "pays", lambda *_: False)
+    monkeypatch.setattr(solve, "row_space_pays", lambda *_: False)
     whole = minimise(as_rows(home(X), labels, V), 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12)
     dense = home(X).toarray() if sp.issparse(home(X)) else np.asarray(home(X), dtype=np.float64)
     for a, b in zip(small, whole, strict=True):
@@ -116,4 +116,4 @@ def test_a_start_is_taken_over() -> None:
 )
 def test_where_it_does_not_pay_or_does_not_hold(shape: tuple[int, int], penalty: Penalty) -> None:
     X = sp.csr_array(shape) if shape[0] > 1000 else np.zeros(shape)
-    assert not pays(as_rows(X, np.zeros(shape[0], dtype=int)), 3, penalty)
+    assert not row_space_pays(as_rows(X, np.zeros(shape[0], dtype=int)), 3, penalty)

@@ -71,7 +71,7 @@ def rounds(monkeypatch):
 
 def whole(monkeypatch):
     for module in (solve, path):
-        monkeypatch.setattr(module, "serves", lambda *_: False)
+        monkeypatch.setattr(module, "can_screen", lambda *_: False)
 
 
 CASES = {

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from softreg.optimize import Progress, Status, l2, minimise
 from softreg.optimize.objective import hessian
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.evaluation import Reader
+from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import contrasts, pairs
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import nested_newton as nested
 from softreg.optimize.solvers import one_pass_newton as strides
 from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
-from softreg.optimize.solvers.one_pass_newton import Strides
+from softreg.optimize.solvers.one_pass_newton import OnePassNewton
 from softreg.rows import as_rows
 
 Array = NDArray[Any]
@@ -66,7 +66,7 @@ def test_a_reading_is_loss_gradient_and_hessian(
     objective = build(home(X + 3), labels, 3, np.array([0.1, 0.5]), V, fit_intercept)
     theta = random.normal(size=(2, 3, 5))
     theta[..., -1] *= fit_intercept
-    careful, quick = (Reader(objective).read(theta, True, careful=c) for c in (True, False))
+    careful, quick = (PassEvaluator(objective).read(theta, True, careful=c) for c in (True, False))
     value, G = objective.evaluate(theta)
     G = G + objective.ridge[:, None] * theta
     value = value + objective.penalty.value(objective.user(theta)[0])
@@ -84,7 +84,7 @@ def test_the_optimum_is_that_of_the_loop_with_a_line_search(strength: float, pro
     X, y = problem(n=400, d=3, q=4)
     strengths = np.array([strength, 3 * strength])
     V = np.random.default_rng(0).integers(0, 3, (2, 400)).astype(float)
-    found = Strides(build(X, y, 4, strengths, V), np.zeros((2, 4, 4)), tol=1e-6, max_iter=100).run()
+    found = OnePassNewton(build(X, y, 4, strengths, V), np.zeros((2, 4, 4)), tol=1e-6, max_iter=100).run()
     other = Descent(build(X, y, 4, strengths, V), Newton(), np.zeros((2, 4, 4)), tol=1e-14, max_iter=100).run()
     assert found is not None
     assert found.status == [Status.CONVERGED] * 2

@@ -98,8 +98,8 @@ def test_no_hessian_where_columns_or_living_weights_are_many(problem: Any, monke
     objective = Objective(rows, 3, elastic_net(np.array([0.1]), 1.0), coordinates)
     free = np.zeros((1, 3, 7), dtype=bool)
     free[0, 0, :5] = True
-    assert orthant._few(objective, free)
+    assert orthant.exact_hessian_pays(objective, free)
     for name in ("WIDEST", "MOST_FREE", "DEAR"):
         with monkeypatch.context() as less:
             less.setattr(orthant, name, 4 if name != "DEAR" else 1)
-            assert not orthant._few(objective, free), name
+            assert not orthant.exact_hessian_pays(objective, free), name

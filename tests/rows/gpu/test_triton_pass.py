@@ -129,7 +129,7 @@ else:
         monkeypatch.setattr(feed, "PIECE_BYTES", 100 * 12 * 4)
         X, W, bias, labels, _ = problem(700, 12, 1, 10, False, 0, kind)
         source = X.cpu() if streamed else X
-        rows = tr.TorchRows(OnDevice(source, DEVICE, 0.5, streamed), labels.cpu().numpy(), coarse=False)
+        rows = tr.TorchRows(OnDevice(source, DEVICE, 0.5, streamed), labels.cpu().numpy(), reduced_precision=False)
         answers, stack = [], (1, 10, np.arange(1))
         for environment in ("1", "0"):
             monkeypatch.setenv("SOFTREG_KERNELS", environment)

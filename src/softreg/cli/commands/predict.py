@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from softreg.cli.console.errors import Complaint
 from softreg.cli.console.progress import check_writable, refuse_inputs, say
+from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.options.column_names import named_columns
 from softreg.cli.options.threshold import Threshold
 from softreg.models.serialization.model_file import Stored, read_model
-from softreg.tables.columns.errors import TableWarning, plural
+from softreg.tables.columns.errors import TableWarning
 from softreg.tables.columns.row_location import numbers_of
 from softreg.tables.columns.unseen_values import UnseenLevels
 from softreg.tables.fit.predictor import TablePredictor, usable, wanted_columns
@@ -28,7 +29,6 @@ from softreg.tables.read_options import ReadOptions
 
 OUTPUT_ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".parq", ".arrow", ".feather")
 STANDARD_OUTPUT = Path("-")
-MOST_LISTED = 10
 PART = 1 << 20
 
 
@@ -97,7 +97,7 @@ def predict_table(model_path: Path, data: Path, wanted: Output, *, reading: Read
         raise Complaint(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
     if output is not None:
         say(f"{rows:,} predictions: {output}")
-    tell_skipped(table.skipped, predictor.left_out, files=len(table.readers))
+    print_skipped_rows(table.skipped, predictor.left_out, files=len(table.readers))
 
 
 def _kept_columns(wanted: Output, table: OpenTable, target: str | None) -> list[str]:
@@ -164,21 +164,3 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
 def _stored(path: Path) -> Stored | None:
     """What the model file holds; None where the path is no file, of which `load_model` tells."""
     return read_model(path) if path.is_file() else None
-
-
-def tell_skipped(skipped: list[tuple[str, int, str]], left_out: list[int], files: int = 1) -> None:
-    """Say on stderr which rows were left out, and why; `files` is the number of files that were read."""
-    if skipped:
-        some = "; ".join(
-            f"row {row:,}{f' of {file!r}' if files > 1 else ''} ({text[:60]!r})"
-            for file, row, text in skipped[:MOST_LISTED]
-        )
-        more = f"; and {len(skipped) - MOST_LISTED:,} more" if len(skipped) > MOST_LISTED else ""
-        were = "was" if len(skipped) == 1 else "were"
-        say(f"{plural(len(skipped), 'row')} could not be read and {were} left out: {some}{more}")
-    if left_out:
-        some = ", ".join(f"{row:,}" for row in left_out[:MOST_LISTED])
-        more = f" and {len(left_out) - MOST_LISTED:,} more" if len(left_out) > MOST_LISTED else ""
-        hold, were = ("holds", "was") if len(left_out) == 1 else ("hold", "were")
-        count = plural(len(left_out), "row")
-        say(f"{count} {hold} a value that is not of its column's kind and {were} left out: {some}{more}")

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.commands.predict import MOST_LISTED, tell_skipped
 from softreg.cli.console.errors import Complaint
 from softreg.cli.console.progress import say
+from softreg.cli.console.skipped_rows import MOST_LISTED, print_skipped_rows
 from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
 from softreg.tables.columns.errors import plural
 from softreg.tables.encode.encoder import Encoder
@@ -59,7 +59,7 @@ def read_to_fit(
         table, numbers = table.filter(pa.array(~lost)), numbers[~lost]
     table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
     gone = np.array(left_out, np.int64) - 1
-    tell_skipped(source.skipped, numbers[gone].tolist(), files=len(source.readers))
+    print_skipped_rows(source.skipped, numbers[gone].tolist(), files=len(source.readers))
     return table, np.delete(numbers, gone)
 
 
@@ -102,5 +102,5 @@ def read_to_evaluate(
     if lost.any():
         _tell_unlabelled(numbers, lost, target, missing)
     if skip:
-        tell_skipped(source.skipped, numbers[bad & ~lost].tolist(), files=len(source.readers))
+        print_skipped_rows(source.skipped, numbers[bad & ~lost].tolist(), files=len(source.readers))
     return (table, numbers) if not gone.any() else (table.filter(pa.array(~gone)), numbers[~gone])

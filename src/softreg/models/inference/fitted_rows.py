@@ -19,7 +19,7 @@ from softreg.models.likelihood.likelihood import Likelihood
 from softreg.models.likelihood.separation_lp import separation
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.firth import Firth
-from softreg.optimize.objective.evaluation import Reading
+from softreg.optimize.objective.evaluation import Evaluation
 from softreg.probability import Classes
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, as_rows
@@ -143,7 +143,7 @@ class Fitted:
             fit_intercept=bool(self.model.fit_intercept),
         )
 
-    def maximum(self) -> tuple[Likelihood, Array, Reading]:
+    def maximum(self) -> tuple[Likelihood, Array, Evaluation]:
         """The likelihood, its exact maximum near the model's weights, and value, gradient and Hessian there."""
         likelihood = self.likelihood()
         if self.strength == 0:
@@ -167,7 +167,7 @@ class Fitted:
             )
         return likelihood, theta, reading
 
-    def _firth(self, start: Array, near: float) -> tuple[Array, Reading, float | None]:
+    def _firth(self, start: Array, near: float) -> tuple[Array, Evaluation, float | None]:
         """The same as `Likelihood.polish`, for Firth's penalised likelihood."""
         likelihood = self.likelihood()
         firth = Firth(likelihood.objective)

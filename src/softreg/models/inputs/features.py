@@ -34,7 +34,7 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
     and names.
     """
     if type(X) is np.ndarray:
-        if not reset and _as_it_should_be(estimator, X):
+        if not reset and _already_valid(estimator, X):
             if finite:
                 check_finite(X)
             return X
@@ -47,7 +47,7 @@ def features(estimator: Any, X: Any, reset: bool, finite: bool = True) -> Any:
         X = to_numpy(X) if is_tensor(X) else checked_sparse(X) if sp.issparse(X) else _eager(X)
         if nw.dependencies.is_into_dataframe(X):
             return _of_frame(estimator, X, reset)
-    X = _honest_array(X)
+    X = _reject_lossy_array(X)
     X = validate_data(
         estimator,
         X,
@@ -76,7 +76,7 @@ def in_batches(X: Any) -> bool:
     return callable(X) or hasattr(X, "__iter__")
 
 
-def _as_it_should_be(estimator: Any, X: NDArray[Any]) -> bool:
+def _already_valid(estimator: Any, X: NDArray[Any]) -> bool:
     """Whether nothing is left to check but that the numbers are finite: one row is to be answered fast."""
     return (
         X.ndim == 2
@@ -214,7 +214,7 @@ def _is_number(text: Any) -> bool:
 # --- arrays ---------------------------------------------------------------------------------------------------------
 
 
-def _honest_array(X: Any) -> Any:
+def _reject_lossy_array(X: Any) -> Any:
     """X, lists as an array; raises `ValueError` for what NumPy would convert in silence: masks, text, dates."""
     if isinstance(X, (list, tuple, str, bytes)):
         X = _from_lists(X)

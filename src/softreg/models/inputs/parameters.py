@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import in_bounds
 from softreg.optimize import SOLVERS
-from softreg.optimize.certificate.separation import Separation
+from softreg.optimize.problem.result import Separation
 from softreg.probability.label_arrays import as_float, is_real, spell
 from softreg.rows import Array
 

@@ -21,7 +21,7 @@ from softreg.models.inputs.features import in_batches
 from softreg.models.inputs.sample_weights import row_weights, sample_weights
 from softreg.models.inputs.tensors import host_rows, rows_features
 from softreg.optimize import Progress
-from softreg.rows import Array, JournalRows, Log, Rows, RowWriter, as_rows, kernels_in_use, vast
+from softreg.rows import Array, JournalRows, Log, Rows, RowWriter, as_rows, is_large_memmap, kernels_in_use
 from softreg.version import __version__
 
 Listener = Callable[[Progress], Any] | None
@@ -79,7 +79,7 @@ def gathered(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) 
 
 def _too_large_to_copy(X: Any, sample_weight: Any) -> bool:
     """Whether X is a mapped array of which a fit in memory would need a copy: in another dtype, or of fewer rows."""
-    if not (vast(X) and X.ndim == 2):
+    if not (is_large_memmap(X) and X.ndim == 2):
         return False
     some_zero = sample_weight is not None and not sample_weights(sample_weight, len(X)).all()
     return X.dtype not in (np.float32, np.float64) or some_zero
@@ -119,7 +119,7 @@ def journal(
     if checkpoint is None:
         yield data.rows
         return
-    if data.rows.coarse or model.device is not None:
+    if data.rows.reduced_precision or model.device is not None:
         raise ValueError("a fit with a checkpoint computes on the host; leave device out.")
     share = {"l2": 0.0, "l1": 1.0, "elasticnet": model.l1_ratio}.get(model.penalty)
     if share != 0.0 or model.strength == 0:

@@ -16,7 +16,7 @@ import scipy.linalg as sl
 from softreg.optimize import l2
 from softreg.optimize.certificate.collinearity import dependent
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.evaluation import Reader, Reading
+from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.standardization import standardise
 from softreg.probability import blocks as loss
@@ -52,7 +52,7 @@ class Likelihood:
         rows, self.coordinates = standardise(rows, centred=fit_intercept)
         self.objective = Objective(rows, q, l2(np.array([strength])), self.coordinates, fit_intercept)
         self.mass = float(self.objective.mass[0])
-        self._reader = Reader(self.objective)
+        self._reader = PassEvaluator(self.objective)
         self._columns = Columns(self.objective)
 
     # --- parameters ---------------------------------------------------------------------------------------------
@@ -91,11 +91,11 @@ class Likelihood:
 
     # --- the maximum and its curvature --------------------------------------------------------------------------
 
-    def read(self, theta: Array) -> Reading:
+    def read(self, theta: Array) -> Evaluation:
         """Mean loss plus penalty at `theta` (q, d + 1), its gradient and Hessian."""
         return self._reader.read(theta[None], curved=True)
 
-    def loss(self, theta: Array, reading: Reading) -> float:
+    def loss(self, theta: Array, reading: Evaluation) -> float:
         """The mean cross-entropy of a reading, without the penalty."""
         return float(reading.value[0] - (self.objective.ridge[0] * theta**2).sum() / 2)
 
@@ -105,7 +105,7 @@ class Likelihood:
         keep = (np.arange(a)[:, None] * k + self.places).ravel()
         return np.asarray(H[0][np.ix_(keep, keep)])
 
-    def newton(self, reading: Reading) -> tuple[Array, float]:
+    def newton(self, reading: Evaluation) -> tuple[Array, float]:
         """The Newton step (q, d + 1) and the decrease of the mean objective that it promises."""
         g = (contrasts(self.q).T @ reading.G[0])[:, self.places].ravel()
         assert reading.H is not None
@@ -114,7 +114,7 @@ class Likelihood:
         whole[:, self.places] = step.reshape(self.q - 1, -1)
         return contrasts(self.q) @ whole, float(-(g @ step) / 2)
 
-    def polish(self, theta: Array, near: float) -> tuple[Array, Reading, float | None]:
+    def polish(self, theta: Array, near: float) -> tuple[Array, Evaluation, float | None]:
         """Newton steps from `theta` until it is exact to `EXACT` standard errors; none, and how far it is, where it is
         farther than `near` nats a row from the optimum. Raises `LinAlgError` where the steps find no end.
         """

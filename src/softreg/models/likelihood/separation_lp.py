@@ -15,7 +15,7 @@ from softreg.models.inputs import parameters as checks
 from softreg.models.inputs.features import features
 from softreg.models.inputs.sample_weights import sample_weights
 from softreg.optimize import Solution, Status
-from softreg.optimize.certificate.separation import Separation
+from softreg.optimize.problem.result import Separation
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import Array, as_rows
 

@@ -25,12 +25,12 @@ from softreg.models.selection import plot as path_plot
 from softreg.models.selection import regularization_path as path
 from softreg.models.selection import state as selection_state
 from softreg.models.selection.cv_splits import check_fold_classes, make_folds
-from softreg.models.selection.fold_scores import Judge
+from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, Settings
 from softreg.models.selection.leave_one_out import check_size
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.models.selection.scorers import find_scorer, more_is_better, scorer_name
-from softreg.models.selection.search import Walk
+from softreg.models.selection.search import StrengthSearch
 from softreg.models.selection.stored_parameters import check_stored
 from softreg.models.serialization.model_file import write_model
 from softreg.rows import Array
@@ -150,9 +150,9 @@ class SoftmaxRegressionCV(Predictor):
         settings, per_class = self._settings(), ClassWeights(classes, self.class_weight)
         stack = FoldStack(X, labels, score_weight, folds, per_class, settings, whole=max(ratios) > 0)
         check_fold_classes(stack.mass[1:], classes)
-        judge = Judge(X, hard[kept], labels, score_weight, classes, stack, folds, scorer)
+        judge = FoldScorer(X, hard[kept], labels, score_weight, classes, stack, folds, scorer)
         judge.warn_of_unseen()
-        walk = Walk(stack, judge, self.rule, more_is_better(scorer), self._listener())
+        walk = StrengthSearch(stack, judge, self.rule, more_is_better(scorer), self._listener())
         walk.go(strengths, ratios, shares)
         stack.cohorts.clear()  # what the folds have learned: the last fit needs the memory
         checks.take_columns(self, seen)
@@ -169,7 +169,7 @@ class SoftmaxRegressionCV(Predictor):
             self.fit_intercept, self.solver, SETTLED / (100 if isinstance(self.cv, str) else 1), self.max_iter, seed
         )
 
-    def _finish(self, X: Any, labels: Array, weight: Array | None, walk: Walk, seed: int) -> None:
+    def _finish(self, X: Any, labels: Array, weight: Array | None, walk: StrengthSearch, seed: int) -> None:
         """Fit all rows at the chosen strength to `tol`, from where the path has brought them."""
         chosen = walk.chosen
         start, second = ((w[0][None], w[1][None]) if w else None for w in (walk.start, walk.start_relaxed))
@@ -191,7 +191,7 @@ class SoftmaxRegressionCV(Predictor):
         if net is not solution:
             self._say(net)
 
-    def _keep(self, walk: Walk, kept: NDArray[np.bool_]) -> None:
+    def _keep(self, walk: StrengthSearch, kept: NDArray[np.bool_]) -> None:
         """Set what the path has found."""
         chosen = walk.chosen
         self.strength_, self.l1_ratio_, self.relaxed_ = chosen.strength, chosen.l1_ratio, chosen.relaxed
@@ -202,7 +202,7 @@ class SoftmaxRegressionCV(Predictor):
         self.oof_proba_ = np.full((len(kept), len(self.classes_)), np.nan)
         self.oof_proba_[kept] = walk.out_of_fold
 
-    def _say_unsettled(self, walk: Walk) -> None:
+    def _say_unsettled(self, walk: StrengthSearch) -> None:
         if not all(point.settled for point in walk.points):
             warnings.warn(
                 f"max_iter={self.max_iter} steps were too few for some folds, whose scores are then not those of their "

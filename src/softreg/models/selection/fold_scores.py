@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.tensors import host_rows
 from softreg.models.selection.cv_splits import Folds
-from softreg.models.selection.fold_stack import Answer, FoldStack, Place, Weights, strengths
+from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution, Weights, strengths
 from softreg.models.selection.leave_one_out import leave_one_out
 from softreg.models.selection.regularization_path import PathPoint, standard_error
 from softreg.models.selection.scorers import call, row_scores
@@ -22,7 +22,7 @@ from softreg.rows import Array
 
 
 @dataclass
-class Judge:
+class FoldScorer:
     """Scores each fold on the rows held out from it, sample weights counted.
 
     Rows of a class that a fold never saw in training are left out of its scores: no strength could predict them. With
@@ -38,7 +38,7 @@ class Judge:
     folds: Folds | None
     scorer: Callable[..., float] | str
 
-    def point(self, place: Place, answer: Answer, held: Array, whole: Weights) -> PathPoint:
+    def point(self, place: Place, answer: StackSolution, held: Array, whole: Weights) -> PathPoint:
         """What the held-out logits (L, n, q) say of this place on the path; `whole` are the weights of all rows."""
         (strength, l1_ratio, relaxed), (l1, l2) = place, strengths(place)
         loss, share = self._fold_scores("log_loss", answer, held)
@@ -62,7 +62,7 @@ class Judge:
             relaxed=relaxed,
         )
 
-    def held_out(self, place: Place, answer: Answer) -> Array:
+    def held_out(self, place: Place, answer: StackSolution) -> Array:
         """The logits (L, n, q) of each row from the folds that it judges, or from the model without it."""
         if self.folds is not None:
             return answer.held
@@ -72,7 +72,9 @@ class Judge:
         X, parts = host_rows(self.X), (W, b)
         return leave_one_out(X, self.labels, V, parts, *strengths(place), intercept, free, counts)[None]
 
-    def _fold_scores(self, scorer: Callable[..., float] | str, answer: Answer, held: Array) -> tuple[Array, Array]:
+    def _fold_scores(
+        self, scorer: Callable[..., float] | str, answer: StackSolution, held: Array
+    ) -> tuple[Array, Array]:
         """The score of each fold (K,), nan where no row can judge it, and the weight of its rows (K,)."""
         ones = np.ones(held.shape[1]) if self.weight is None else self.weight
         if self.folds is None:
@@ -107,7 +109,7 @@ class Judge:
             return np.asarray(seen[np.arange(len(rows)), labels])
         return np.asarray((labels * ~seen).sum(axis=1) == 0)
 
-    def _model(self, fold: int, answer: Answer) -> SoftmaxRegression:
+    def _model(self, fold: int, answer: StackSolution) -> SoftmaxRegression:
         """The model of a fold as an estimator, for a scorer to ask."""
         for cohort, (W, b) in zip(self.stack.cohorts, answer.weights, strict=True):
             for j in np.flatnonzero(cohort.folds == fold):

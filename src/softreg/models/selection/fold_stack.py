@@ -62,7 +62,7 @@ class Cohort:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StackSolution:
     """The weights of all members at one strength and l1_ratio, cohort by cohort.
 
     `value` is the mean objective of the members, `gap` their largest certified gap, in nats; `held` (L, n, q) the
@@ -137,7 +137,7 @@ class FoldStack:
         path = StackPath(rows, len(classes), judge, count, fit_intercept=s.fit_intercept, solver=s.solver, seed=s.seed)
         return Cohort(path, classes, mine - 1, judge)
 
-    def fit(self, places: Sequence[tuple[float, float]], start: Sequence[Answer] | None) -> list[Answer]:
+    def fit(self, places: Sequence[tuple[float, float]], start: Sequence[StackSolution] | None) -> list[StackSolution]:
         """Every member at each (strength, l1_ratio), all as one stack; `start` holds an answer to begin with."""
 
         def penalty(m: int, begin: Weights | None) -> ElasticNet:
@@ -145,7 +145,7 @@ class FoldStack:
 
         return self._fit(len(places), penalty, start)
 
-    def relax(self, places: Sequence[Place], nets: Sequence[Answer]) -> list[Answer]:
+    def relax(self, places: Sequence[Place], nets: Sequence[StackSolution]) -> list[StackSolution]:
         """Every member again at each place with less of the l1 part, confined to the weights that it has in `nets`."""
 
         def penalty(m: int, begin: Weights | None) -> ElasticNet:
@@ -156,8 +156,8 @@ class FoldStack:
         return self._fit(len(places), penalty, nets)
 
     def _fit(
-        self, size: int, penalty: Callable[[int, Weights | None], ElasticNet], start: Sequence[Answer] | None
-    ) -> list[Answer]:
+        self, size: int, penalty: Callable[[int, Weights | None], ElasticNet], start: Sequence[StackSolution] | None
+    ) -> list[StackSolution]:
         """Every member at so many places; `penalty` is told how many members a cohort has, and where they begin."""
         fits, s = [], self.settings
         for c, cohort in enumerate(self.cohorts):
@@ -169,7 +169,7 @@ class FoldStack:
             fits.append(cohort.path.fit(cost, begin, settled=s.settled, max_iter=s.max_iter, copies=size))
         return [self._answer(fits, at) for at in range(size)]
 
-    def _answer(self, fits: Sequence[StackFit], at: int) -> Answer:
+    def _answer(self, fits: Sequence[StackFit], at: int) -> StackSolution:
         """What the cohorts have found at one of the places."""
         parts, values, held, layers = [], [], [], len(self.judge)
         for cohort, fit in zip(self.cohorts, fits, strict=True):
@@ -178,7 +178,7 @@ class FoldStack:
             parts.append((fit.W[mine], fit.b[mine], fit.gap[mine]))
             values.append(fit.value[mine])
             held.append(fit.held[at * layers : (at + 1) * layers])
-        return Answer(
+        return StackSolution(
             tuple((W, b) for W, b, _ in parts),
             self._together(held),
             float(np.mean(np.concatenate(values))),
@@ -199,7 +199,7 @@ class FoldStack:
             out[mine] = wide
         return out
 
-    def of_all_rows(self, answer: Answer) -> Weights:
+    def of_all_rows(self, answer: StackSolution) -> Weights:
         """W (d, q) and b (q,) of the model of all rows, or the mean of the folds, each class's of those that saw it."""
         if self.whole:
             W, b = answer.weights[0]
@@ -213,14 +213,14 @@ class FoldStack:
                 count[cohort.classes] += 1
         return W / np.maximum(count, 1).astype(dtype), b / np.maximum(count, 1)
 
-    def spread(self, weights: Weights) -> Answer:
+    def spread(self, weights: Weights) -> StackSolution:
         """A start for every member from the weights W (d, q) and b (q,) of the model of all rows."""
         W, b = weights
         parts = []
         for cohort in self.cohorts:
             m, some = len(cohort.folds), cohort.classes
             parts.append((np.repeat(W[None][:, :, some], m, axis=0), np.repeat(b[None][:, some], m, axis=0)))
-        return Answer(tuple(parts), np.zeros(0), np.inf, np.inf, 0, False)
+        return StackSolution(tuple(parts), np.zeros(0), np.inf, np.inf, 0, False)
 
 
 def _among(labels: Array, classes: NDArray[np.intp], q: int) -> tuple[Array, Array]:

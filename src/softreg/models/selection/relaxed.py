@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.models.selection.fold_stack import Answer, FoldStack, Place, Weights
+from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution, Weights
 from softreg.optimize import Solution, elastic_net, minimise
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.rows import Array, as_rows
@@ -21,7 +21,7 @@ without the elastic nets: 300 x 5,000, four strengths, 0.8 in place of 3.8 s; 2,
 2.0 in place of 8.6 s."""
 
 
-def relax(stack: FoldStack, X: Any, places: Sequence[Place], nets: Sequence[Answer]) -> list[Answer]:
+def relax(stack: FoldStack, X: Any, places: Sequence[Place], nets: Sequence[StackSolution]) -> list[StackSolution]:
     """Every member again at each place, with less of the l1 part and only the weights that it has in `nets`.
 
     `nets` are the elastic nets at these places, from which the fits begin.
@@ -94,7 +94,7 @@ def _among(W: Array, used: NDArray[np.bool_]) -> Array:
     return out
 
 
-def _changed(answer: Answer, change: Any) -> Answer:
+def _changed(answer: StackSolution, change: Any) -> StackSolution:
     return replace(answer, weights=tuple((change(W), b) for W, b in answer.weights))
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from softreg.models.selection import regularization_path as path
-from softreg.models.selection.fold_scores import Judge, out_of_fold
-from softreg.models.selection.fold_stack import Answer, FoldStack, Place, Weights
+from softreg.models.selection.fold_scores import FoldScorer, out_of_fold
+from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution, Weights
 from softreg.models.selection.regularization_path import PathPoint
 from softreg.models.selection.relaxed import relax
 from softreg.rows import Array
@@ -29,17 +29,17 @@ ROOM = 2**28
 
 Net = tuple[float, float]
 """A strength and an l1_ratio."""
-Stop = tuple[float, Answer]
+Stop = tuple[float, StackSolution]
 """A strength passed, and the answer there."""
 
 
-class Walk:
+class StrengthSearch:
     """Points of the path, and at each the weights of all rows (or the folds' mean) and out-of-fold probabilities."""
 
     def __init__(
         self,
         stack: FoldStack,
-        judge: Judge,
+        judge: FoldScorer,
         rule: str,
         more: bool,
         listener: Callable[[PathPoint], Any] | None,
@@ -49,7 +49,7 @@ class Walk:
         self.whole: dict[Net, Weights] = {}
         self.relaxed: dict[Place, Weights] = {}
         self.proba: dict[Place, Array] = {}
-        self.passed: dict[Net, Answer] = {}
+        self.passed: dict[Net, StackSolution] = {}
         self.finding = False
         self.passes = 0
 
@@ -99,7 +99,7 @@ class Walk:
             places = [(strength, chosen.l1_ratio) for strength in todo]
             self._fit(places, [self._amid(place) for place in places])
 
-    def _amid(self, net: Net) -> Answer:
+    def _amid(self, net: Net) -> StackSolution:
         """A start between two points: the mean of the members there, or of the models of all rows."""
         strength, ratio = net
         mine = [key for key in self.whole if key[1] == ratio]
@@ -110,7 +110,9 @@ class Walk:
         (W, b), (V, c) = self.whole[above], self.whole[below]
         return self.stack.spread(((W + V) / 2, (b + c) / 2))
 
-    def _fit(self, nets: Sequence[Net], start: Sequence[Answer] | None) -> tuple[list[PathPoint], list[Answer]]:
+    def _fit(
+        self, nets: Sequence[Net], start: Sequence[StackSolution] | None
+    ) -> tuple[list[PathPoint], list[StackSolution]]:
         """Fit and judge these points of the path; of several shares of the l1 part, those of the largest come back."""
         answers, found = self.stack.fit(nets, start), []
         self.passes += answers[0].passes  # those of all places together
@@ -130,7 +132,7 @@ class Walk:
         """The shares of the l1 part to be tried; without one there is nothing to relax."""
         return self.shares if net[1] > 0 else (1.0,)
 
-    def _relax(self, nets: Sequence[Net], answers: Sequence[Answer]) -> dict[Place, Answer]:
+    def _relax(self, nets: Sequence[Net], answers: Sequence[StackSolution]) -> dict[Place, StackSolution]:
         """The members on the weights that the elastic nets have chosen, with each share of the l1 part below 1."""
         todo = {(*net, share): a for net, a in zip(nets, answers, strict=True) for share in self._shares(net)}
         todo = {place: answer for place, answer in todo.items() if place[2] < 1}
@@ -141,7 +143,7 @@ class Walk:
         self.relaxed |= {place: self.stack.of_all_rows(answer) for place, answer in found.items()}
         return found
 
-    def _judge(self, place: Place, answer: Answer) -> PathPoint:
+    def _judge(self, place: Place, answer: StackSolution) -> PathPoint:
         """A point of the path, and the out-of-fold probabilities there."""
         held = self.judge.held_out(place, answer)
         whole = self.whole[place[:2]] if place[2] == 1 else self.relaxed[place]
@@ -152,7 +154,7 @@ class Walk:
             self.listener(point)
         return point
 
-    def _remember(self, net: Net, answer: Answer) -> None:
+    def _remember(self, net: Net, answer: StackSolution) -> None:
         """Keep the weights of all members, as long as there is room."""
         self.passed[net] = replace(answer, held=np.zeros(0))
         size = sum(W.nbytes for W, _ in answer.weights)
@@ -165,7 +167,7 @@ def _beside(a: PathPoint, b: PathPoint) -> bool:
     return (a.l1_ratio, a.relaxed) == (b.l1_ratio, b.relaxed)
 
 
-def _ahead(strength: float, trail: Sequence[Stop]) -> Answer:
+def _ahead(strength: float, trail: Sequence[Stop]) -> StackSolution:
     """A start for the next strength: the last answer, and on in the direction in which the path goes.
 
     Measured on digits, in factors of ten: 93 passes to the end of the path in place of 103.
@@ -190,7 +192,7 @@ def _continued(x: Array, at: float) -> list[float]:
     return [float(np.prod([(at - b) / (a - b) for b in x if b != a])) for a in x]
 
 
-def _combined(answers: Sequence[Answer], shares: Sequence[float]) -> Answer:
+def _combined(answers: Sequence[StackSolution], shares: Sequence[float]) -> StackSolution:
     """The sum of these shares of the weights of all answers, in their precision."""
     weights = []
     for pairs in zip(*(answer.weights for answer in answers), strict=True):

@@ -47,7 +47,7 @@ def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Ar
     theta = theta.copy(order="K")
     theta[..., -1] += shift
     loss, G = objective.gradient(shift)  # in float64: the kept float32 logits could not hold the shift exactly
-    objective.tilt(shift)
+    objective.shift_bias(shift)
     return theta, loss, G + objective.ridge[:, None, :] * theta, left
 
 

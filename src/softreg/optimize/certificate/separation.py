@@ -8,11 +8,10 @@ maximum likelihood estimates in logistic regression models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.result import Separation
 from softreg.rows import Array, Block
 
 SLACK = 1e-2
@@ -20,18 +19,6 @@ SLACK = 1e-2
 of a logit, or of a standardised weight where an outlier has a large change of its logit for a small one."""
 OUTLIER = 100.0
 """Ratio of the two from which the row counts as an outlier."""
-
-
-@dataclass(frozen=True)
-class Separation:
-    """A direction of the features along which the likelihood has no maximum."""
-
-    classes: tuple[int, int]
-    """Codes of the two classes that the direction tells apart most."""
-    features: tuple[int, ...]
-    """Columns with the heaviest difference of weights between the two, heaviest first (in standard deviations)."""
-    complete: bool
-    """Whether all rows are classified rightly (complete), or the direction merely never errs (quasi-complete)."""
 
 
 def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None]:

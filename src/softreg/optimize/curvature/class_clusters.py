@@ -71,7 +71,7 @@ class ClusterSketch:
         """inf: clusters are so cheap that they are taken anew whenever it may be time."""
         return np.inf
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay: nothing is kept of them here."""
 
     def curvature(self, objective: Objective, theta: Array, G: Array) -> Clusters:

@@ -15,7 +15,15 @@ from functools import partial
 import numpy as np
 
 from softreg.optimize.curvature.cholesky import Gram
-from softreg.optimize.curvature.subsampled import CHEAP_BLOCK, MAX_CLASSES, Sketch, distinct, drawn, row_weights, wide
+from softreg.optimize.curvature.subsampled import (
+    CHEAP_BLOCK,
+    MAX_CLASSES,
+    Sketch,
+    distinct,
+    drawn,
+    needs_diagonal,
+    row_weights,
+)
 from softreg.optimize.objective.cached import Objective
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows
@@ -35,9 +43,9 @@ RARE = 1e-3
 """A column that varies by less than this part among the rows drawn was missed by them."""
 
 
-def doubtful(rows: Rows, n_classes: int) -> bool:
+def can_importance_sample(rows: Rows, n_classes: int) -> bool:
     """Whether such blocks serve these rows: neither so many columns nor so many classes that others do."""
-    return n_classes <= MAX_CLASSES and not wide(rows)
+    return n_classes <= MAX_CLASSES and not needs_diagonal(rows)
 
 
 class DoubtSketch(Sketch):
@@ -59,7 +67,7 @@ class DoubtSketch(Sketch):
         moved = sum(float(np.abs(now[s] - self._doubts[s]).sum()) for s in now)
         return moved / max(sum(float(self._doubts[s].sum()) for s in now), 1e-300)
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Blocks are those of the mean of a stack: nothing to forget."""
 
     def _doubt(self, objective: Objective) -> dict[float, Array]:

@@ -89,7 +89,7 @@ class Blocks:
         return Blocks(self.factors, self.group[members], self.scale[members], self.dtype)
 
 
-def wide(rows: Rows) -> bool:
+def needs_diagonal(rows: Rows) -> bool:
     """Whether there are so many columns that a diagonal has to do, which needs no sample."""
     return rows.d > min(MAX_FEATURES, max(rows.n, CHEAP_FEATURES))
 
@@ -99,7 +99,7 @@ def sketch_time(rows: Rows, q: int) -> float:
 
     Sparse columns do not make it cheaper: 2,575 of them take 2.7 s a class, a pass over 30,000 one-hot rows 0.01 s.
     """
-    if wide(rows):
+    if needs_diagonal(rows):
         return 0.0
     order = rows.d + 1.0
     size = min(float(rows.n), max(ROWS_A_COLUMN * order, CHEAP_BLOCK / order**2))
@@ -122,13 +122,13 @@ class Sketch:
         now = self._uncertainty(objective, theta)
         return float(np.abs(now - self._shares).sum() / max(self._shares.sum(), 1e-300))
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay."""
         self._shares = None if self._shares is None else self._shares[keep]
 
     def curvature(self, objective: Objective, theta: Array, G: Array | None = None) -> Curvature:
         """The curvature of the loss at `theta`, plus the penalty's, ready to be inverted."""
-        if wide(objective.rows):
+        if needs_diagonal(objective.rows):
             return self._diagonal(objective)
         dtype = objective.rows.dtype
         groups, group = self._grams(objective, theta)
@@ -142,7 +142,7 @@ class Sketch:
         """The curvature of the loss at `theta`, plus the penalty's, in float64: a diagonal where there are many
         columns, otherwise for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group
         of each model."""
-        if wide(objective.rows):
+        if needs_diagonal(objective.rows):
             return self._diagonal(objective)
         groups, group = self._grams(objective, theta)
         return tuple(np.stack([gram().whole() for gram in grams]) for grams in groups), group

@@ -13,7 +13,7 @@ RUN = 32_768
 """Numbers of an array (d, q) that are taken at once."""
 
 
-class Room:
+class BufferPool:
     """Arrays (d, q) by name, for one climb after another: fresh memory costs more than what is written to it."""
 
     def __init__(self, d: int, q: int) -> None:
@@ -65,7 +65,7 @@ class Momentum:
             on += float(np.vdot(away, W[at] - self.last[at]))
         self.gap, self.back = self.kappa**2 / (2 * self.strength) * far, on < 0
 
-    def move(self, W: Array) -> None:
+    def take_step(self, W: Array) -> None:
         """After `look`: move the anchor on, and the weights with it, as the same dual probabilities then say."""
         on = np.float32(0) if self.back else self.on  # begin anew from here
         for at in runs(W):

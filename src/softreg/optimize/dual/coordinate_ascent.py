@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import sketch_time, wide
-from softreg.optimize.dual.acceleration import Room, inner
-from softreg.optimize.dual.state import EASY, Climb, begin, of_one
+from softreg.optimize.curvature.subsampled import needs_diagonal, sketch_time
+from softreg.optimize.dual.acceleration import BufferPool, inner
+from softreg.optimize.dual.state import EASY, DualIterate, begin, of_one
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import Progress
 from softreg.probability import blocks as loss
@@ -50,7 +50,7 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Summit:
+class DualResult:
     """How far a stack of models has come: parameters (m, q, d + 1), values, proved gaps and sweeps (m,) of each."""
 
     theta: Array
@@ -60,13 +60,13 @@ class Summit:
     history: tuple[Progress, ...]
 
 
-def climb(
+def run_sdca(
     objective: Objective,
     tol: float,
     seed: int = 0,
     on_progress: Callable[[Progress], Any] | None = None,
     start: tuple[Array, Array] | None = None,
-) -> Summit | None:
+) -> DualResult | None:
     """Parameters near the optimum with certified gaps, or None where this is not the way.
 
     It is not where `budgets` says so, and where sweeps turn out to cost more than L-BFGS. `start` is weights
@@ -97,7 +97,7 @@ def climb(
     objective.half_passes += round(2 * max(one.visits for one in climbs) / n)
     W = np.stack([one.dual.W.T for one in climbs]).astype(np.float64)
     theta = objective.coordinates.from_user(W, np.stack([one.bias for one in climbs]))
-    return Summit(theta, value, gap, np.array([len(one.gaps) for one in climbs]), tuple(history))
+    return DualResult(theta, value, gap, np.array([len(one.gaps) for one in climbs]), tuple(history))
 
 
 def starts(objective: Objective, given: tuple[Array, Array] | None) -> list[tuple[Array, Array] | None]:
@@ -139,14 +139,14 @@ def _budget(objective: Objective, j: int, squares: Array) -> float:
     c = float(squares.mean() / (objective.penalty.l2[j] * rows.n))
     visits = 0.25 * rows.stored * q + rows.n * (150.0 + 8 * q)
     iteration = 0.3 * rows.stored * q + 2.5 * rows.n * q + 70.0 * rows.d * q
-    n_iter = 0.0 if c > STEEP and not wide(rows) else 5 + 15 * np.sqrt(c)
+    n_iter = 0.0 if c > STEEP and not needs_diagonal(rows) else 5 + 15 * np.sqrt(c)
     alike = np.count_nonzero(objective.penalty.l2 == objective.penalty.l2[j])
     budget = (n_iter * iteration + sketch_time(rows, q) / alike) / visits
     sweeps = 6 + 1.2 * min(c, EASY) + 1.2 * np.sqrt(max(c - EASY, 0.0))
     return float(budget) if 1.5 * sweeps < budget else 0.0
 
 
-def _sweeps(objective: Objective, target: float, work: tuple[Climb, float]) -> bool:
+def _sweeps(objective: Objective, target: float, work: tuple[DualIterate, float]) -> bool:
     """Sweep until the estimated gap is below the target, or float32 steps come no further; False where that would take
     too long, or overflows."""
     one, budget = work
@@ -157,13 +157,13 @@ def _sweeps(objective: Objective, target: float, work: tuple[Climb, float]) -> b
     return True
 
 
-def _at_rest(one: Climb) -> bool:
+def _at_rest(one: DualIterate) -> bool:
     """Whether the last sweeps have gained nothing, near the end of what float32 steps can do."""
     few = PATIENCE_WITH_MOMENTUM
     return len(one.gaps) > few and min(one.gaps) < 10 * SINGLE and min(one.gaps[-few:]) > 0.9 * min(one.gaps[:-few])
 
 
-def lost(one: Climb, most: float, target: float) -> bool:
+def lost(one: DualIterate, most: float, target: float) -> bool:
     """Whether steps have overflowed, or at today's pace there would be more visits than `most`."""
     if not np.isfinite(one.gaps[-1]):
         return True
@@ -178,9 +178,9 @@ def lost(one: Climb, most: float, target: float) -> bool:
 def prove(
     objective: Objective,
     j: int,
-    one: Climb,
+    one: DualIterate,
     look: Callable[[Block, Array], Any] | None = None,
-    room: Room | None = None,
+    room: BufferPool | None = None,
 ) -> tuple[float, float]:
     """Value and certified gap of one model where its climb is, from one pass over the rows.
 
@@ -211,14 +211,14 @@ def prove(
     return float(value), float(gap) if np.isfinite(gap) else np.inf
 
 
-def _log_alpha(one: Climb, block: Block, tilt: Array) -> Array:
+def _log_alpha(one: DualIterate, block: Block, tilt: Array) -> Array:
     """Logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and summing to 1."""
     log_a = one.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
     log_a += tilt[:, None]
     return np.asarray(log_a - loss.probabilities(log_a[None])[1])
 
 
-def _tilt(objective: Objective, j: int, one: Climb) -> Array:
+def _tilt(objective: Objective, j: int, one: DualIterate) -> Array:
     """The tilt (q,) of the dual probabilities at which their mean is that of the labels, by Newton's method.
 
     It is small, so one curvature serves until a step no longer shrinks what is left tenfold.

@@ -16,9 +16,9 @@ from functools import partial
 
 import numpy as np
 
-from softreg.optimize.dual.acceleration import Room
+from softreg.optimize.dual.acceleration import BufferPool
 from softreg.optimize.dual.coordinate_ascent import budgets, lost, prove, starts
-from softreg.optimize.dual.state import Climb, begin
+from softreg.optimize.dual.state import DualIterate, begin
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import StackFit
 from softreg.rows import Array, Block, in_order
@@ -49,7 +49,7 @@ def climb_members(
     start: tuple[Array, Array] | None,
     settled: float,
     seed: int = 0,
-    rooms: list[Room] | None = None,
+    rooms: list[BufferPool] | None = None,
 ) -> StackFit | None:
     """All members of a stack until their held-out losses have settled, or None where this is not the way.
 
@@ -65,7 +65,7 @@ def climb_members(
     objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     climbing = _Climbing(objective, judge, count, settled, seed, squares, most, [] if rooms is None else rooms)
     members = list(enumerate(starts(objective, start)))
-    todo = [partial(climbing.climb, j, begun) for j, begun in members]
+    todo = [partial(climbing.run_sdca, j, begun) for j, begun in members]
     todo += [partial(climbing.prove, j) for j, _ in members]
     if not all(list(in_order(lambda work: work(), todo))):
         return None
@@ -86,7 +86,7 @@ class _Climbing:
         seed: int,
         squares: Array,
         most: list[float],
-        rooms: list[Room],
+        rooms: list[BufferPool],
     ) -> None:
         self.objective, self.judge, self.count, self.settled = objective, judge, count, settled
         self.seed, self.squares, self.most, self.rooms = seed, squares, most, rooms
@@ -96,10 +96,10 @@ class _Climbing:
         self.b = np.empty((m, q))
         self.held = np.full((*judge.shape, q), np.nan, dtype=rows.dtype)
         self.told = [(np.inf, np.inf, 0.0)] * m
-        self.climbs: list[Future[Climb | None]] = [Future() for _ in range(m)]
+        self.climbs: list[Future[DualIterate | None]] = [Future() for _ in range(m)]
 
-    def climb(self, j: int, start: tuple[Array, Array] | None) -> bool:
-        """Climb with one member; False where it is the wrong way after all."""
+    def run_sdca(self, j: int, start: tuple[Array, Array] | None) -> bool:
+        """DualIterate with one member; False where it is the wrong way after all."""
         try:
             with self._room() as room:
                 self.climbs[j].set_result(self._climb(j, start, room))
@@ -108,7 +108,7 @@ class _Climbing:
             raise
         return self.climbs[j].result() is not None
 
-    def _climb(self, j: int, start: tuple[Array, Array] | None, room: Room) -> Climb | None:
+    def _climb(self, j: int, start: tuple[Array, Array] | None, room: BufferPool) -> DualIterate | None:
         objective = self.objective
         one = begin(objective, j, self.labels, self.squares, self.seed, start, room, self.W[j])
         look = _Look(one, np.flatnonzero((self.judge == j).any(axis=0)), self.labels, self.count)
@@ -144,12 +144,12 @@ class _Climbing:
         return True
 
     @contextmanager
-    def _room(self) -> Iterator[Room]:
+    def _room(self) -> Iterator[BufferPool]:
         """A room that no other member uses meanwhile."""
         try:
             room = self.rooms.pop()
         except IndexError:
-            room = Room(self.objective.rows.d, self.objective.q)
+            room = BufferPool(self.objective.rows.d, self.objective.q)
         yield room
         self.rooms.append(room)
 
@@ -157,7 +157,7 @@ class _Climbing:
 class _Look:
     """The held-out loss of a member, from visits to the rows that judge it."""
 
-    def __init__(self, one: Climb, rows: Array, labels: Array, count: Array) -> None:
+    def __init__(self, one: DualIterate, rows: Array, labels: Array, count: Array) -> None:
         free = one.weights is not None and not one.weights[rows].any()  # a row may be judged and trained on as well
         self.near = NEAR if free or len(rows) == 0 else UNSEEN
         self.one, self.rows = one, rows if free else rows[:0]

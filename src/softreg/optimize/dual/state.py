@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.optimize.dual.acceleration import Momentum, Room, inner, runs
+from softreg.optimize.dual.acceleration import BufferPool, Momentum, inner, runs
 from softreg.optimize.objective.cached import Objective
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Dual, Rows
@@ -41,7 +41,7 @@ SOME = 500
 
 
 @dataclass
-class Climb:
+class DualIterate:
     """One model on its way; `counted` are the rows that have a weight."""
 
     weights: Array | None
@@ -50,7 +50,7 @@ class Climb:
     dual: Dual
     momentum: Momentum | None
     random: np.random.Generator
-    room: Room
+    room: BufferPool
     gaps: list[float]
     """The estimate after each sweep."""
     visits: int = 0
@@ -65,7 +65,7 @@ class Climb:
         dual, at, done = self.dual, self.counted, len(self.gaps)
         moved = self.momentum is not None and done > 0 and done % ROUND == 0
         if self.momentum is not None and moved:
-            self.momentum.move(dual.W)
+            self.momentum.take_step(dual.W)
         if done > 1:
             part = self._parts()
             at = at[(part >= LITTLE * part.mean()) | (at % EVERY == done % EVERY)]
@@ -93,9 +93,9 @@ def begin(
     squares: Array,
     seed: int,
     start: tuple[Array, Array] | None = None,
-    room: Room | None = None,
+    room: BufferPool | None = None,
     W: Array | None = None,
-) -> Climb:
+) -> DualIterate:
     """Model j of a stack at its start: weights W (d, q) and bias b (q,), or probabilities near the class rates.
 
     The climb uses `room`, and its weights are written to `W` (d, q), in float32; without them it takes memory anew.
@@ -107,7 +107,7 @@ def begin(
     kappa = max(0.0, mean / (mass * EASY) - strength)
     rate = 1 / (mass * (strength + kappa))
     reach = float(np.sqrt(REACH * mean)) if objective.fit_intercept else 0.0
-    room = Room(objective.rows.d, objective.q) if room is None else room
+    room = BufferPool(objective.rows.d, objective.q) if room is None else room
     W = np.empty(room.shape, np.float32) if W is None else W
     if start is None:
         bias, mismatch, log_alpha = _from_rates(objective, j, labels, weights, W)
@@ -131,7 +131,7 @@ def begin(
     if kappa > 0:
         np.copyto(room("anchor"), anchor, casting="same_kind")
         momentum = Momentum(strength, kappa, W, room("anchor"), room("last"))
-    return Climb(weights, mass, counted, dual, momentum, np.random.default_rng(seed), room, [])
+    return DualIterate(weights, mass, counted, dual, momentum, np.random.default_rng(seed), room, [])
 
 
 Start = tuple[Array, Array, Array]

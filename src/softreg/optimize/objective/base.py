@@ -11,7 +11,7 @@ import numpy as np
 from softreg.optimize.objective.class_moments import ClassMoments, Scatter, class_moments, scatter
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.rows import Array, Block, Rows, Softmax, Sums
+from softreg.rows import Array, Block, BlockLogits, Rows, Sums
 from softreg.rows.memory.host_logits import HostSoftmax
 
 
@@ -88,7 +88,7 @@ class Stack:
         V = block.weights
         return V if V is None or len(V) == 1 or len(V) == self.m else V[self.members]
 
-    def softmax(self, block: Block) -> Softmax:
+    def softmax(self, block: Block) -> BlockLogits:
         """What the stack asks of the block's logits: answered by the home of the rows, or in NumPy."""
         own = block.softmax(self.m, self.q, self.members, self.memory(block))
         return own or HostSoftmax(block, self.m, self.q, self.weights(block), self.rows.dtype, self.memory(block))
@@ -110,24 +110,24 @@ class Stack:
         """Weights (m, q, d) and bias (m, q) for the user's columns."""
         return self.coordinates.to_user(theta)
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay in the stack."""
         self.members, self.mass, self.ridge = self.members[keep], self.mass[keep], self.ridge[keep]
         self.penalty = self.penalty.keep(keep)
         if "moments" in self.__dict__:
             self.moments = self.moments.keep(keep)
 
-        self.each(lambda block: self.softmax(block).leave(keep))
+        self.each(lambda block: self.softmax(block).drop_members(keep))
 
-    def sharpen(self) -> None:
+    def increase_precision(self) -> None:
         """From now on multiply more exactly, in the end in float64; the logits must be placed again."""
-        self.rows = self.rows.sharper()
+        self.rows = self.rows.with_higher_precision()
         self._memories.clear()
 
     @property
     def digits(self) -> float:
         """The part of the loss by which two passes over nearly the same parameters may differ."""
-        if self.rows.coarse:
+        if self.rows.reduced_precision:
             return 1e-4
         return 1e-6 if self.rows.dtype == np.float32 else 1e-11
 

@@ -44,19 +44,19 @@ class Objective(Stack):
         self.fresh = True
         return self._pass(theta, "logits")
 
-    def leap(self, theta: Array) -> tuple[Array, Array]:
+    def try_step(self, theta: Array) -> tuple[Array, Array]:
         """Mean loss and gradient at `theta` in one pass; the kept logits stay those of the point left behind, until
         `land` says that this is the place to be, or `turn_back` that only the direction was right."""
         return self._pass(theta, "ahead")
 
-    def land(self) -> None:
+    def accept(self) -> None:
         """The point leapt to is the new one."""
-        self.each(lambda block: self.softmax(block).land())
+        self.each(lambda block: self.softmax(block).accept())
         self.fresh = True
 
-    def turn_back(self) -> None:
+    def reject(self) -> None:
         """Aim at the point leapt to: the difference of the logits is kept, no pass over X."""
-        self.each(lambda block: self.softmax(block).turn_back())
+        self.each(lambda block: self.softmax(block).reject())
 
     def _pass(self, theta: Array, name: str) -> tuple[Array, Array]:
         """Loss and gradient from one reading of each block; its logits are kept under this name."""
@@ -65,22 +65,22 @@ class Objective(Stack):
         value, r, G = self.rows.sum(lambda block: self.softmax(block).read(prepared, bias, name))
         return self._means(value, G, r, r)
 
-    def aim(self, direction: Array) -> Array:
+    def set_direction(self, direction: Array) -> Array:
         """Keep the logits' change for a unit step beside the rows (half a pass); returns value, slope and curvature
         (3, m) of the objective's loss at step 1."""
         self._place(direction, "step")
-        return self.at(np.ones(self.m))
+        return self.eval_along(np.ones(self.m))
 
-    def at(self, t: Array) -> Array:
+    def eval_along(self, t: Array) -> Array:
         """Mean loss, slope and curvature (3, m) at steps t (m,) along the direction aimed at: no pass over X."""
         return self._mean(self.rows.sum(lambda block: self.softmax(block).along(t)))
 
     def _mean(self, sums: Sums) -> Array:
         return np.stack([total / self.mass for total in sums])
 
-    def move(self, t: Array) -> None:
+    def take_step(self, t: Array) -> None:
         """Take steps t (m,) along the direction aimed at: the kept logits follow."""
-        self.each(lambda block: self.softmax(block).move(t))
+        self.each(lambda block: self.softmax(block).take_step(t))
         self.fresh = False
 
     def gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
@@ -135,17 +135,17 @@ class Objective(Stack):
         change = -_solved(K + ties, r)
         return np.abs(r).max(axis=1), change, np.zeros(self.m)
 
-    def tilt(self, shift: Array) -> None:
+    def shift_bias(self, shift: Array) -> None:
         """Add a shift of the bias (m, q) to the kept logits."""
-        self.each(lambda block: self.softmax(block).tilt(shift))
+        self.each(lambda block: self.softmax(block).shift_bias(shift))
 
     def logits(self, block: Block) -> Array:
         """The block's logits (m, q, b) at the parameters of now."""
         return self.softmax(block).kept("logits")
 
-    def surety(self, block: Block) -> loss.Surety:
+    def surety(self, block: Block) -> loss.LabelConfidence:
         """How sure the models are of these rows."""
-        return loss.Surety(*self.softmax(block).surety())
+        return loss.LabelConfidence(*self.softmax(block).surety())
 
     def entropy(self, shift: Array, share: Array) -> Array:
         """Mean entropy (m,) of `Y + share * (P - Y)` at the kept logits plus `shift`."""

@@ -14,7 +14,7 @@ from softreg.rows import Array, Block, Sums
 
 
 @dataclass(frozen=True)
-class Reading:
+class Evaluation:
     """The objective's value (m,) and gradient (m, q, d + 1), both without an l1 part, and Hessians (m, p, p) or None;
     p = (q - 1) (d + 1), for contrasts of the classes."""
 
@@ -23,7 +23,7 @@ class Reading:
     H: Array | None
 
 
-class Reader:
+class PassEvaluator:
     """Reads the rows of an objective; so few rows that their standardised columns can be kept are read from those."""
 
     def __init__(self, objective: Objective) -> None:
@@ -31,7 +31,7 @@ class Reader:
         self.columns = Columns(objective, objective.rows.dtype)
         self.small = self.columns.keeps(objective.rows)
 
-    def read(self, theta: Array, curved: bool, careful: bool = True) -> Reading:
+    def read(self, theta: Array, curved: bool, careful: bool = True) -> Evaluation:
         """The objective at `theta` (m, q, d + 1), with its Hessian where `curved`.
 
         `careful` takes the softmax of float32 logits in float64, as the certificate asks; otherwise the fused kernel
@@ -51,7 +51,7 @@ class Reader:
         G /= objective.mass[:, None, None]
         G += pull
         value = value / objective.mass + np.einsum("mqk,mqk->m", pull, theta) / 2
-        return Reading(value, G, assemble(objective, sums[-1]) if curved else None)
+        return Evaluation(value, G, assemble(objective, sums[-1]) if curved else None)
 
     def _from_columns(self, theta: Array, curved: bool) -> Any:
         """Loss (m,), gradient (m q, d + 1) and pair sums of a block from its standardised columns."""

@@ -33,7 +33,7 @@ def objective_for(
     where the rows themselves are more than memory holds."""
     numbers = 2 * len(penalty.l2) * n_classes
     heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
-    heavy |= not rows.roomy
+    heavy |= not rows.fits_in_memory
     plain = penalty.smooth and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
     return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 
@@ -62,35 +62,35 @@ class LeanObjective(Objective):
         self.place(theta)
         return self._pass(theta, "")
 
-    def leap(self, theta: Array) -> tuple[Array, Array]:
+    def try_step(self, theta: Array) -> tuple[Array, Array]:
         """Mean loss and gradient at `theta`; `land` or `turn_back` tell whether to stay there."""
         self.ahead = theta
         return self._pass(theta, "")
 
-    def land(self) -> None:
+    def accept(self) -> None:
         """The point leapt to is the new one."""
         self.place(self.ahead)
 
-    def turn_back(self) -> None:
+    def reject(self) -> None:
         """Aim at the point leapt to."""
         self.step = self.ahead - self.here
 
-    def aim(self, direction: Array) -> Array:
+    def set_direction(self, direction: Array) -> Array:
         """Value, slope and curvature (3, m) of the loss at step 1 in this direction: one pass."""
         self.step = direction
-        return self.at(np.ones(self.m))
+        return self.eval_along(np.ones(self.m))
 
-    def move(self, t: Array) -> None:
+    def take_step(self, t: Array) -> None:
         """Take steps t (m,) along the direction aimed at."""
         self.place(self.here + t[:, None, None] * self.step)
 
-    def tilt(self, shift: Array) -> None:
+    def shift_bias(self, shift: Array) -> None:
         """Add a shift of the bias (m, q)."""
         self.place(_tilted(self.here, shift))
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay in the stack."""
-        super().leave(keep)
+        super().drop_members(keep)
         self.here, self.ahead, self.step = self.here[keep], self.ahead[keep], self.step[keep]
         self.tension = None
         self.__dict__.pop("spread", None)
@@ -104,15 +104,15 @@ class LeanObjective(Objective):
         o += bias[:, None]
         return o.reshape(self.m, self.q, -1)
 
-    def surety(self, block: Block) -> loss.Surety:
+    def surety(self, block: Block) -> loss.LabelConfidence:
         """How sure the last pass has been of these rows."""
-        return loss.Surety(*self.softmax(block).lean_surety())
+        return loss.LabelConfidence(*self.softmax(block).lean_surety())
 
     def gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
         """Mean loss (m,) and its gradient (m, q, d + 1) at the parameters of now, or with a shifted bias: one pass."""
         return self._pass(self.here if shift is None else _tilted(self.here, shift), "")
 
-    def at(self, t: Array) -> Array:
+    def eval_along(self, t: Array) -> Array:
         """Mean loss, slope and curvature (3, m) at steps t (m,) along the direction aimed at: one pass."""
         here = self._prepared(self.here + t[:, None, None] * self.step)
         step = self._prepared(self.step)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from softreg.optimize.certificate.separation import Separation
 from softreg.rows import Array
 
 
@@ -26,6 +25,18 @@ class Status(StrEnum):
     """No step improved the objective any more before the tolerance was reached; the gap says what was reached."""
     SEPARATED = "no finite optimum"
     """Without a penalty, some direction of the features separates classes: the weights would grow for ever."""
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A direction of the features along which the likelihood has no maximum."""
+
+    classes: tuple[int, int]
+    """Codes of the two classes that the direction tells apart most."""
+    features: tuple[int, ...]
+    """Columns with the heaviest difference of weights between the two, heaviest first (in standard deviations)."""
+    complete: bool
+    """Whether all rows are classified rightly (complete), or the direction merely never errs (quasi-complete)."""
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,14 @@ MOST_NUMBERS = 1 << 22
 """The factorisation works on a float64 copy of the rows, which may have so many numbers (32 MB)."""
 
 
-def pays(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
+def row_space_pays(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
     """Whether the problem is smaller in the space of its rows.
 
     Example:
         >>> from softreg.optimize.problem.penalties import l2
         >>> from softreg.rows import as_rows
         >>> X, y = np.zeros((5, 100)), np.array([0, 1, 0, 1, 0])
-        >>> pays(as_rows(X, y), 2, l2(0.1)), pays(as_rows(X.T, np.zeros(100, int)), 2, l2(0.1))
+        >>> row_space_pays(as_rows(X, y), 2, l2(0.1)), row_space_pays(as_rows(X.T, np.zeros(100, int)), 2, l2(0.1))
         (True, False)
     """
     n, d = rows.n, rows.d

@@ -43,7 +43,7 @@ def on_few_columns(
     """The minimum, or None where the columns that matter are too many, and where a fit with all may begin."""
     rounds = Rounds(order, optimum)
     screening = Screening(rows, coordinates, order.n_classes, order.fit_intercept)
-    exact = rows if order.tol >= FINE or rows.dtype == np.float64 else rows.sharper()
+    exact = rows if order.tol >= FINE or rows.dtype == np.float64 else rows.with_higher_precision()
     found, start = screening.fit(exact, order.penalty, start, rounds.fit, rounds.enough)
     return (None if found is None else rounds.solutions(found)), start
 

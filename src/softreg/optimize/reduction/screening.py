@@ -60,17 +60,17 @@ MOST_FACTORS, SMALL_FACTORS = 4.0, 1 << 20
 the second number at least; otherwise a diagonal serves."""
 
 
-def serves(rows: Rows, penalty: Penalty) -> bool:
+def can_screen(rows: Rows, penalty: Penalty) -> bool:
     """Whether columns of these rows may be left out: they are in memory, many, and l1 holds every weight.
 
     Example:
         >>> from softreg.optimize.problem.penalties import elastic_net
         >>> from softreg.rows import as_rows
         >>> wide = as_rows(np.zeros((9, 500)), np.zeros(9, int))
-        >>> serves(wide, elastic_net(1.0, np.array([0.5, 1.0]))), serves(wide, elastic_net(1.0, np.array([0.5, 0.0])))
-        (True, False)
+        >>> [can_screen(wide, elastic_net(1.0, np.array([0.5, share]))) for share in (1.0, 0.0)]
+        [True, False]
     """
-    home = type(rows) in (DenseRows, SparseRows) and rows.roomy
+    home = type(rows) in (DenseRows, SparseRows) and rows.fits_in_memory
     return home and rows.d >= LEAST and bool((penalty.l1 > 0).all())
 
 
@@ -115,7 +115,7 @@ class Screening:
             found = fit(few, self.coordinates.some(columns), (W[:, columns], b))
             look, over = self._look(rows, penalty, few, columns, found.W, found.b)
             if not (over > 1).any() and (look.gap > MORE * found.gap).any() and rows.dtype != np.float64:
-                rows = rows.sharper()  # rounding, as the fit must have found before
+                rows = rows.with_higher_precision()  # rounding, as the fit must have found before
                 look, over = self._look(rows, penalty, few, columns, found.W, found.b)
             passes += found.passes * share + 0.5
             W, b = np.zeros(W.shape), look.b
@@ -167,7 +167,7 @@ class Screening:
         """What all columns say of weights W (m, k, q) of some, and how hard each other one is pulled (d,), in units of
         what l1 holds: half a pass, for the logits come from the few alone."""
         objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
-        few = few if few.dtype == rows.dtype else few.sharper()
+        few = few if few.dtype == rows.dtype else few.with_higher_precision()
         W = np.ascontiguousarray(np.moveaxis(W, 1, 2))
         _place(objective, few, self.coordinates.some(columns), W, b)
         shift, left = objective.balance()
@@ -185,7 +185,7 @@ class Screening:
         return Look(A, loss + penalty.value(W), gap, b + shift), over
 
 
-def sparing(objective: Objective) -> bool:
+def diagonal_suffices(objective: Objective) -> bool:
     """Whether factors of the curvature among the columns taken would be larger than the rows: a diagonal serves."""
     return objective.q * (objective.rows.d + 1) ** 2 > MOST_FACTORS * max(objective.rows.stored, SMALL_FACTORS)
 

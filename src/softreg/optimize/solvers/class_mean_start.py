@@ -47,9 +47,9 @@ def _steps(objective: Objective, sample: Rows, theta: Array, D: Array) -> Array:
     few.place(theta)
     few.step = D
 
-    def at(t: Array) -> Array:
-        return np.asarray(few.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
+    def eval_along(t: Array) -> Array:
+        return np.asarray(few.eval_along(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
 
-    start, slope, _ = at(np.zeros(objective.m))
-    t = search(at, start, slope, 1e-6 * np.abs(start), flat=0.02)
+    start, slope, _ = eval_along(np.zeros(objective.m))
+    t = search(eval_along, start, slope, 1e-6 * np.abs(start), flat=0.02)
     return np.where(slope < 0, t, 0.0)

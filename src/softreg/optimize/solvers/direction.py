@@ -11,16 +11,16 @@ from softreg.rows import Array
 class Strategy(Protocol):
     """Where to go from here."""
 
-    proves: bool
+    has_certificate: bool
     """Whether `decrement_bound` can prove a gap."""
-    goal: float
+    target_gap: float
     """A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         ...
 
-    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
+    def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """The direction, `D` or a better one, in which a model without a finite optimum would run away."""
         ...
 
@@ -28,14 +28,14 @@ class Strategy(Protocol):
         """A certified gap (m,) from the curvature; inf where there is none."""
         ...
 
-    def learn(self, step: Array, change: Array) -> None:
+    def update(self, step: Array, change: Array) -> None:
         """Take note of a step and the change of the gradient along it."""
         ...
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay."""
         ...
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """What was learned no longer holds."""
         ...

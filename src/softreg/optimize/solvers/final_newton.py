@@ -81,7 +81,7 @@ class FinalNewton:
     def __init__(
         self, rows: Rows, coordinates: Coordinates, q: int, member: int, l2: float, fit_intercept: bool
     ) -> None:
-        self.rows = rows if rows.dtype == np.float64 and not rows.coarse else rows.precise(dtype=np.float64)
+        self.rows = rows if rows.dtype == np.float64 and not rows.reduced_precision else rows.precise(dtype=np.float64)
         self.coordinates, self.q, self.member, self.fit_intercept = coordinates, q, member, fit_intercept
         with np.errstate(over="ignore"):
             ridge = np.minimum(l2 / coordinates.scale / coordinates.scale, 1e200)

@@ -70,8 +70,8 @@ def recursion(G: Array, pairs: list[tuple[Array, Array, Array]], inverse: Callab
 class LBFGS:
     """Directions from the last steps and a sketched curvature."""
 
-    proves = False
-    goal = np.inf
+    has_certificate = False
+    target_gap = np.inf
 
     def __init__(self, sketch: Sketch | ClusterSketch, reviews: Container[int] = REVIEWS) -> None:
         self.sketch, self.reviews = sketch, reviews
@@ -114,25 +114,25 @@ class LBFGS:
         r *= np.divide(sy, dot(y, image), out=np.ones_like(sy), where=sy > 0)[:, None, None]
         return r
 
-    def learn(self, step: Array, change: Array) -> None:
+    def update(self, step: Array, change: Array) -> None:
         """Remember a step (m, q, d + 1) and the change of the gradient along it."""
         sy = dot(step, change)
         safe = sy > 1e-14 * np.sqrt(dot(step, step) * dot(change, change))  # else rounding, not curvature
         self.pairs.append((step, change, np.where(safe, sy, 0.0)))
         del self.pairs[:-MEMORY]
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay."""
         self.pairs = [(s[keep], y[keep], sy[keep]) for s, y, sy in self.pairs]
         if self.curvature is not None:
             self.curvature = self.curvature.keep(keep)
-        self.sketch.leave(keep)
+        self.sketch.drop_members(keep)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start afresh from the sketch: what was learned belongs to less exact sums."""
         self.pairs.clear()
 
-    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
+    def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """The step that today's curvature alone would take: longest where the likelihood has gone flat."""
         if (objective.q - 1) * G.shape[2] <= EXACT_PARAMETERS:
             return Newton().direction(objective, theta, G)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.certificate import duality as certificate
-from softreg.optimize.certificate.separation import Separation, find
+from softreg.optimize.certificate.separation import find
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.result import Progress, Status
+from softreg.optimize.problem.result import Progress, Separation, Status
 from softreg.optimize.solvers.direction import Strategy
 from softreg.optimize.solvers.lbfgs import dot
 from softreg.optimize.solvers.step import Line
@@ -63,7 +63,7 @@ class Descent:
     ) -> None:
         self.objective, self.strategy = objective, strategy
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
-        self.goal = min(tol, strategy.goal)
+        self.target_gap = min(tol, strategy.target_gap)
         self.on_progress, self.began = on_progress, perf_counter()
         self.smooth = objective.penalty.smooth
         theta = self._admissible(theta)
@@ -105,7 +105,7 @@ class Descent:
     def _there(self) -> bool:
         """Whether the start answers all models; asked before the curvature is, which costs more."""
         estimate = certificate.dual_estimate(self.objective, self.theta, self.G)
-        if (estimate <= 4 * self.goal).any():  # a balanced bias may make up for that
+        if (estimate <= 4 * self.target_gap).any():  # a balanced bias may make up for that
             self._report(estimate)
             self._check(estimate, estimate)
         return self.objective.m == 0
@@ -120,18 +120,21 @@ class Descent:
     def _iterate(self, iteration: int) -> bool:
         """One step of all models in the stack; False when none is left to improve."""
         objective = self.objective
-        if objective.rows.coarse and (certificate.dual_estimate(objective, self.theta, self.G) <= COARSE).any():
+        if (
+            objective.rows.reduced_precision
+            and (certificate.dual_estimate(objective, self.theta, self.G) <= COARSE).any()
+        ):
             self._go_precise()
         D = self.strategy.direction(objective, self.theta, self.G)
         slope = dot(self.G, D) + self._l1_slope(D)
-        estimate = np.where(self.strategy.proves | (objective.penalty.l2 == 0), -slope / 2, np.inf)
+        estimate = np.where(self.strategy.has_certificate | (objective.penalty.l2 == 0), -slope / 2, np.inf)
         estimate = np.minimum(estimate, certificate.dual_estimate(objective, self.theta, self.G))
         self._report(estimate)
         if self._separated(iteration, D, estimate) and objective.m == 0:
             return False
         if len(D) != objective.m:
             return True
-        if (estimate <= np.minimum(self.goal, self.tried / 4)).any():
+        if (estimate <= np.minimum(self.target_gap, self.tried / 4)).any():
             moved = self._check(estimate, -slope / 2)
             if objective.m == 0:
                 return False
@@ -146,13 +149,13 @@ class Descent:
                 self._go_precise()
                 return True
             return self._finish(Status.STALLED, -slope / 2)
-        self.strategy.learn(t[:, None, None] * D, self.G - before)
+        self.strategy.update(t[:, None, None] * D, self.G - before)
         if not self.smooth:
-            self._give_away()
+            self.remove_common_shift()
         self.out.n_iter[objective.members] += 1
         return True
 
-    def _give_away(self) -> None:
+    def remove_common_shift(self) -> None:
         """Take from the weights of all classes what softmax does not see and the penalty is better without.
 
         Along this direction the loss is flat, so no curvature would ever lead there.
@@ -165,11 +168,11 @@ class Descent:
     def _separated(self, iteration: int, D: Array, estimate: Array) -> bool:
         """Let models without a finite optimum leave; looked for when they seem to have converged, or take long."""
         free = self._unpenalised()
-        due = (estimate <= self.goal) | (iteration % 10 == 9)
+        due = (estimate <= self.target_gap) | (iteration % 10 == 9)
         if not self.certify or iteration == 0 or not (free & due).any():
             return False
-        telling = self.strategy.telling(self.objective, self.theta, self.G, D)
-        self.objective.aim(telling)
+        telling = self.strategy.recession_direction(self.objective, self.theta, self.G, D)
+        self.objective.set_direction(telling)
         found = find(self.objective, self.theta, telling)
         gone = np.array([f is not None for f in found])
         for j in np.flatnonzero(gone):
@@ -207,15 +210,15 @@ class Descent:
             self.best, self.since = now, 0
         else:
             self.since += 1
-        patience = LITTLE_PATIENCE if self.objective.rows.coarse else PATIENCE
+        patience = LITTLE_PATIENCE if self.objective.rows.reduced_precision else PATIENCE
         return (
             bool((t == 0).all()) or (self.since >= patience and self.objective.lacks_precision()) or self.since >= 200
         )
 
     def _go_precise(self) -> None:
-        if not self.objective.rows.coarse:  # what was learned in TF32 still serves in float32
-            self.strategy.forget()
-        self.objective.sharpen()
+        if not self.objective.rows.reduced_precision:  # what was learned in TF32 still serves in float32
+            self.strategy.reset()
+        self.objective.increase_precision()
         self.best, self.since = np.inf, 0
         self._arrive(*self.objective.evaluate(self.theta))
 
@@ -223,14 +226,14 @@ class Descent:
         """Prove the gaps; models below the tolerance leave. True where parameters have moved for those that stay."""
         objective = self.objective
         if not self.certify:
-            self._record(estimate <= self.goal, estimate, ["estimate"] * objective.m, Status.CONVERGED)
-            return self._keep(estimate > self.goal)
-        if self.goal < FINE and objective.lacks_precision() and not objective.keeps_logits:
+            self._record(estimate <= self.target_gap, estimate, ["estimate"] * objective.m, Status.CONVERGED)
+            return self._keep(estimate > self.target_gap)
+        if self.target_gap < FINE and objective.lacks_precision() and not objective.keeps_logits:
             self._go_precise()
             return True
         gap, bound = self._prove(decrement)
         done = gap <= self.tol
-        self.tried = np.where(estimate <= self.goal, estimate, self.tried)
+        self.tried = np.where(estimate <= self.target_gap, estimate, self.tried)
         self._end(done, gap, bound)
         self._keep(~done)
         return True
@@ -244,20 +247,20 @@ class Descent:
     def _prove(self, decrement: Array, last: bool = False) -> tuple[Array, list[str]]:
         """Certified gaps (m,) at parameters whose bias is balanced, and the name of each proof."""
         objective = self.objective
-        if objective.rows.coarse:
+        if objective.rows.reduced_precision:
             self._go_precise()
         self.theta, self.loss, self.G, left = certificate.balance(objective, self.theta)
         gap = certificate.dual_gap(objective, self.theta, self.loss, self.G)
         gap = np.where(left <= certificate.BALANCED, gap, np.inf)
         bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
-        if self.strategy.proves and (gap > self.tol).any():
+        if self.strategy.has_certificate and (gap > self.tol).any():
             self.strategy.direction(objective, self.theta, self.G)
             other = self.strategy.decrement_bound(objective, self.G)
             bound = ["self-concordance" if o < g else b for o, g, b in zip(other, gap, bound, strict=True)]
             gap = np.minimum(gap, other)
         # without a penalty and without a Newton bound there is no proof: the preconditioned gradient norm decides
         guess = np.isinf(gap) & self._unpenalised()
-        guess &= last or not self.strategy.proves  # Newton's proof comes a step or two later
+        guess &= last or not self.strategy.has_certificate  # Newton's proof comes a step or two later
         return np.where(guess, decrement, gap), bound
 
     def _record(self, which: Array, gap: Array, bound: list[str], status: Status) -> None:
@@ -270,8 +273,8 @@ class Descent:
     def _keep(self, keep: Array) -> bool:
         if keep.all():
             return False
-        self.objective.leave(keep)
-        self.strategy.leave(keep)
+        self.objective.drop_members(keep)
+        self.strategy.drop_members(keep)
         self.theta, self.G, self.loss = self.theta[keep], self.G[keep], self.loss[keep]
         self.tried = self.tried[keep]
         return True

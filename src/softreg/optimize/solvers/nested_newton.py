@@ -14,7 +14,7 @@ from softreg.optimize.problem.result import Progress
 from softreg.optimize.solvers.lbfgs import LBFGS
 from softreg.optimize.solvers.loop import Descent, Outcome
 from softreg.optimize.solvers.newton import Newton
-from softreg.optimize.solvers.one_pass_newton import Strides
+from softreg.optimize.solvers.one_pass_newton import OnePassNewton
 from softreg.rows import Array
 
 Listener = Callable[[Progress], Any] | None
@@ -44,13 +44,13 @@ def newton(
     factors = None
     if cold:
         theta, factors = _sampled(objective, theta, seed)
-    strides = Strides(objective, theta, tol=tol, max_iter=max_iter, factors=factors, on_progress=on_progress)
+    strides = OnePassNewton(objective, theta, tol=tol, max_iter=max_iter, factors=factors, on_progress=on_progress)
     found = strides.run()
     if found is not None:
         return found
     taken = strides.out.n_iter
     left = max_iter - int(taken.max())
-    goes_on = _by_line_search if objective.rows.roomy else _without_logits
+    goes_on = _by_line_search if objective.rows.fits_in_memory else _without_logits
     rest = goes_on(objective, strides, tol, left, seed, on_progress)
     rest.n_iter = rest.n_iter + taken
     rest.history[:0] = strides.out.history
@@ -58,7 +58,7 @@ def newton(
 
 
 def _by_line_search(
-    objective: Objective, strides: Strides, tol: float, max_iter: int, seed: int, on_progress: Listener
+    objective: Objective, strides: OnePassNewton, tol: float, max_iter: int, seed: int, on_progress: Listener
 ) -> Outcome:
     """Newton's method with steps of the right length, along logits that are kept."""
     again = Objective(objective.rows, objective.q, strides.penalty, objective.coordinates, objective.fit_intercept)
@@ -69,7 +69,7 @@ def _by_line_search(
 
 
 def _without_logits(
-    objective: Objective, strides: Strides, tol: float, max_iter: int, seed: int, on_progress: Listener
+    objective: Objective, strides: OnePassNewton, tol: float, max_iter: int, seed: int, on_progress: Listener
 ) -> Outcome:
     """For rows that are more than memory holds: once more with products in float64, then L-BFGS."""
     rows, theta = objective.rows.precise(dtype=np.float64), strides.reached()
@@ -79,7 +79,7 @@ def _without_logits(
     history: list[Progress] = []
     rest: Outcome | None = None
     if objective.lacks_precision():
-        fine = Strides(again, theta, tol=tol, max_iter=max_iter, on_progress=on_progress)
+        fine = OnePassNewton(again, theta, tol=tol, max_iter=max_iter, on_progress=on_progress)
         rest, theta, history = fine.run(), fine.reached(), fine.out.history
     if rest is None:
         lean = LeanObjective(rows, *terms)
@@ -111,7 +111,7 @@ def _sampled(objective: Objective, theta: Array, seed: int) -> tuple[Array, list
         few = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
         few.ridge[:, :-1] += CALM / rows.n  # columns that hardly vary in the sample must not run away
         chance = parameters / (2 * rows.n)  # what a sample's optimum is above that of all rows, about
-        found = Strides(few, theta, tol=1.0, max_iter=40).approach(chance / 4)
+        found = OnePassNewton(few, theta, tol=1.0, max_iter=40).approach(chance / 4)
         if found is None:
             return theta, None
         theta, factors = found

@@ -30,8 +30,8 @@ loss falls exponentially along its own direction, however far the optimum is."""
 class Newton:
     """Directions from the exact Hessian of each model."""
 
-    proves = True
-    goal = 1e-13
+    has_certificate = True
+    target_gap = 1e-13
 
     def __init__(self) -> None:
         self.factors: list[tuple[Array, bool]] = []
@@ -65,18 +65,18 @@ class Newton:
         proved = proved_by_decrement(objective, [f for f, _ in self.factors], square, with_rounding=True)
         return np.where([exact for _, exact in self.factors], proved, np.inf)
 
-    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
+    def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """Newton's own direction: what converges hardly moves, what runs away moves by about 1."""
         return D
 
-    def learn(self, step: Array, change: Array) -> None:
+    def update(self, step: Array, change: Array) -> None:
         """Nothing to remember: each Hessian is exact."""
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay."""
         self.factors = [f for f, k in zip(self.factors, keep, strict=False) if k]
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Nothing was remembered."""
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.evaluation import Reader, Reading
+from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.lbfgs import MEMORY, dot, recursion
@@ -45,7 +45,7 @@ STEPS = 40
 """After so many steps something is wrong with the problem, and `Descent` looks into it."""
 
 
-class Strides:
+class OnePassNewton:
     """One run over a stack: `run` gives what became of it, or None where `theta` is as far as this method goes."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Strides:
         self.theta[..., :-1][..., objective.coordinates.constant] = 0.0
         if not objective.fit_intercept:
             self.theta[..., -1] = 0.0
-        self.tol, self.goal, self.max_iter = tol, min(tol, GOAL), max_iter
+        self.tol, self.target_gap, self.max_iter = tol, min(tol, GOAL), max_iter
         self.on_progress, self.began = on_progress, perf_counter()
         self.penalty = objective.penalty
         self.factors, self.fresh = factors or [], False
@@ -79,7 +79,7 @@ class Strides:
             separation=[None] * m,
         )
         self.single = objective.rows.dtype != np.float64
-        self.reader = Reader(objective)
+        self.reader = PassEvaluator(objective)
         self.now = self.reader.read(self.theta, factors is None, careful=False)
 
     # --- the loop -----------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Strides:
         self.D = -(recursion(self.now.G, self.pairs, self._inverse) if self.pairs else self._inverse(self.now.G))
         self.slope = dot(self.now.G, self.D)
         self.estimate = -self.slope / 2
-        if self.single and (self.estimate <= self.goal).all():
+        if self.single and (self.estimate <= self.target_gap).all():
             self._aim_at_balance()
         self._report()
         return bool(np.isfinite(self.estimate).all())
@@ -146,7 +146,7 @@ class Strides:
     def _step(self) -> bool:
         """A step of each model, as long as it gains; False where none does."""
         estimate = self.estimate
-        if not self.fresh and (estimate > np.maximum(SHRINK * self.before, self.goal)).any():
+        if not self.fresh and (estimate > np.maximum(SHRINK * self.before, self.target_gap)).any():
             self.now, self.before = self.reader.read(self.theta, True), np.full_like(self.before, np.inf)
             return True
         self.before = estimate
@@ -193,8 +193,8 @@ class Strides:
     def _settle(self) -> bool:
         """Let models leave whose gap is proved; False where a proof is due and this method has none."""
         estimate = self.estimate
-        stalled = (estimate <= self.tol) & (estimate > self.before / 4) & (estimate > self.goal)
-        due = (estimate <= self.goal) | stalled
+        stalled = (estimate <= self.tol) & (estimate > self.before / 4) & (estimate > self.target_gap)
+        due = (estimate <= self.target_gap) | stalled
         if not due.any():
             return True
         gap = certificate.dual_estimate(self.objective, self.theta, self.now.G)
@@ -228,9 +228,9 @@ class Strides:
             place = self.objective.members[j]
             out.theta[place], out.status[place] = self.theta[j], Status.CONVERGED
             out.value[place], out.gap[place], out.bound[place] = self.now.value[j], gap[j], str(bound[j])
-        self.objective.leave(keep)
+        self.objective.drop_members(keep)
         now = self.now
-        self.now = Reading(now.value[keep], now.G[keep], None if now.H is None else now.H[keep])
+        self.now = Evaluation(now.value[keep], now.G[keep], None if now.H is None else now.H[keep])
         self.theta, self.D, self.slope, self.estimate, self.before = (
             a[keep] for a in (self.theta, self.D, self.slope, self.estimate, self.before)
         )

@@ -54,7 +54,7 @@ class OrthantLBFGS(LBFGS):
         if objective.penalty.support is not None:
             steepest[..., :-1] *= objective.penalty.support
         free = steepest != 0
-        if self.turns > LONG and _few(objective, free):
+        if self.turns > LONG and exact_hessian_pays(objective, free):
             way = _newton(objective, theta, steepest, free, side * (hold > 0))
         else:
             way = _within(theta, -self._solve_free(steepest, free), side, hold)
@@ -100,13 +100,13 @@ class OrthantLBFGS(LBFGS):
     def _shape(objective: Objective) -> tuple[int, int]:
         return objective.q, objective.rows.d + 1
 
-    def telling(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
+    def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """What the curvature alone would take, where all weights may move; otherwise the direction itself."""
-        return D if objective.penalty.support is not None else super().telling(objective, theta, G, D)
+        return D if objective.penalty.support is not None else super().recession_direction(objective, theta, G, D)
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay."""
-        super().leave(keep)
+        super().drop_members(keep)
         self._cache.clear()
         if not isinstance(self.matrices, Diagonal):
             blocks, group = self.matrices
@@ -115,7 +115,7 @@ class OrthantLBFGS(LBFGS):
             self.matrices = self.matrices.keep(keep)
 
 
-def _few(objective: Objective, free: Array) -> bool:
+def exact_hessian_pays(objective: Objective, free: Array) -> bool:
     """Whether the Hessian among the free weights is cheap."""
     most = int(free.sum(axis=(1, 2)).max())
     return objective.rows.d <= WIDEST and most <= MOST_FREE and most**2 <= DEAR * objective.q * objective.rows.d

@@ -35,10 +35,10 @@ class RememberedLBFGS(LBFGS):
             y = y + self.ridge * s
             self.pairs.append((s, y, dot(s, y)))
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Only the models marked in `keep` stay."""
         self._put_aside(~keep)
-        super().leave(keep)
+        super().drop_members(keep)
         self.places = self.places[keep]
 
     def _put_aside(self, which: Array) -> None:

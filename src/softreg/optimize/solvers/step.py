@@ -39,17 +39,19 @@ class Line:
         # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
         self.limit = np.where(-self.slope < self.noise, min(2.0, self.longest), self.longest)
 
-    def leap(self, t: Array) -> Array:
+    def try_step(self, t: Array) -> Array:
         """Value, slope and curvature (3, m) at steps t by a whole pass, which brings the gradient as well."""
-        loss, G = self.objective.leap(self.theta + t[:, None, None] * self.D)
+        loss, G = self.objective.try_step(self.theta + t[:, None, None] * self.D)
         self.tried = (t, loss, G)
         rise = dot(G, self.D) + self.cross + t * self.square
         return np.stack([loss + t * self.cross + t**2 * self.square / 2, rise, (rise - self.slope) / t])
 
-    def at(self, t: Array) -> Array:
+    def eval_along(self, t: Array) -> Array:
         """The same from the kept logits, with the penalty in closed form: no pass."""
         cross, square = self.cross, self.square
-        return np.asarray(self.objective.at(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
+        return np.asarray(
+            self.objective.eval_along(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square])
+        )
 
     def advance(self) -> tuple[Array, Array, Array]:
         """Step lengths (m,), 0 where none was found, and mean loss and its gradient there; the objective follows.
@@ -59,20 +61,20 @@ class Line:
         objective, flat = self.objective, FLAT if self.settle else FLAT_ENOUGH
         terms = (self.start, self.slope, self.noise, self.limit)
         one = np.ones(objective.m)
-        first = self.leap(one)
+        first = self.try_step(one)
         if enough(one, first[0], first[1], *terms, flat).all():
-            objective.land()
+            objective.accept()
             return self.tried
         if not objective.keeps_logits:  # a leap costs no more than anything else, and brings the gradient
-            t = search(lambda t: first if (t == 1).all() else self.leap(t), *terms, flat)
+            t = search(lambda t: first if (t == 1).all() else self.try_step(t), *terms, flat)
             if t.any():
                 if (t != self.tried[0]).any():
-                    self.leap(t)
-                objective.land()
+                    self.try_step(t)
+                objective.accept()
             return t, self.tried[1], self.tried[2]
-        objective.turn_back()
-        t = search(self.at, *terms)
+        objective.reject()
+        t = search(self.eval_along, *terms)
         if not t.any():
             return t, self.tried[1], self.tried[2]
-        objective.move(t)
+        objective.take_step(t)
         return (t, *objective.gradient())

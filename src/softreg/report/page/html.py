@@ -180,4 +180,4 @@ def _template() -> jinja2.Template:
 
 
 def _file(name: str) -> str:
-    return resources.files("softreg.report").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("softreg.report.page").joinpath("templates", name).read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softreg.rows.gpu.device_logits import TorchSoftmax
-from softreg.rows.logits import Softmax
+from softreg.rows.logits import BlockLogits
 from softreg.rows.protocol import Array, MemoryBlock
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class TorchBlock(MemoryBlock):
         for a, rows in self.rows.feed.chunks(self.start, self.stop, self.stop - self.start):
             yield slice(a, a + len(rows)), rows
 
-    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> Softmax | None:
+    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> BlockLogits | None:
         """The logits of a stack, on the device."""
         self.rows.columns = max(self.rows.columns, m * q)
         return TorchSoftmax(self, m, q, members, self.memory if memory is None else memory)

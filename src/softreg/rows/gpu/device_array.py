@@ -120,10 +120,10 @@ def _as_kind(tensor: Any) -> Any:
 
 
 @contextmanager
-def products(device: Any, coarse: bool) -> Iterator[None]:
-    """Within this context a GPU multiplies float32 numbers as TF32 (coarse) or as they are; then as the user wants."""
+def products(device: Any, reduced_precision: bool) -> Iterator[None]:
+    """Set the precision of float32 products on a GPU, TF32 or full, and restore the user's setting at the end."""
     torch = pytorch("products on a device")
-    if device.type != "cuda":  # elsewhere no product is coarse, and the setting is the user's business
+    if device.type != "cuda":  # elsewhere all products have full precision, and the setting is the user's business
         yield
         return
     newer = None
@@ -131,7 +131,7 @@ def products(device: Any, coarse: bool) -> Iterator[None]:
         before = torch.get_float32_matmul_precision()
     except RuntimeError:  # the user has set it in PyTorch's newer way, of which the older one will not hear
         before, newer = "highest", torch.backends.cuda.matmul.fp32_precision
-    torch.set_float32_matmul_precision("high" if coarse else "highest")
+    torch.set_float32_matmul_precision("high" if reduced_precision else "highest")
     try:
         yield
     finally:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softreg.rows.gpu import device_loss as loss
-from softreg.rows.logits import Kept
+from softreg.rows.logits import CachedLogits
 from softreg.rows.protocol import Array, Sums
 
 if TYPE_CHECKING:
     from softreg.rows.gpu.block import TorchBlock
 
 
-class TorchSoftmax(Kept):
+class TorchSoftmax(CachedLogits):
     """m models with q classes on a block; `members` are their places among the row weights."""
 
     def __init__(self, block: TorchBlock, m: int, q: int, members: Array, memory: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class TorchSoftmax(Kept):
 
     def _fused(self, kernel: Any, prepared: Any, bias: Any, room: Any) -> Iterator[tuple[Any, ...]]:
         """The sums of a pass by one kernel, for as many rows as are on the device at a time."""
-        precision, unit = "tf32" if self.rows.coarse else "tf32x3", self.rows.X.unit
+        precision, unit = "tf32" if self.rows.reduced_precision else "tf32x3", self.rows.X.unit
         for span, X in self.block.stored():
             V = None if self.V is None else self.V[span]
             labels = self.block.targets[span]
@@ -117,17 +117,17 @@ class TorchSoftmax(Kept):
 
         return self._added(part(*chunk) for chunk in self._without())
 
-    def move(self, t: Array) -> None:
+    def take_step(self, t: Array) -> None:
         """Take steps t."""
         far = self._put(t)[None, :, None]
         for span, _, _ in self._without():
             self.memory["logits"][span] += far * self.memory["step"][span]
 
-    def tilt(self, shift: Array) -> None:
+    def shift_bias(self, shift: Array) -> None:
         """Add a shift to the logits."""
         self.memory["logits"] += self._put(shift)
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Keep what belongs to these models: they are the second axis of what has rows, the first of sums."""
         places = self._put(np.flatnonzero(keep), np.int64)
         for name, kept in self.memory.items():

@@ -37,7 +37,7 @@ reading it on a device does."""
 class TorchRows:
     """Rows of a tensor X (n, d) with their labels and weights (NumPy arrays, copied to the device once)."""
 
-    can_shift = roomy = True
+    can_shift = fits_in_memory = True
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class TorchRows:
         shift: Array | None = None,
         scale: Array | None = None,
         dtype: Any = None,
-        coarse: bool | None = None,
+        reduced_precision: bool | None = None,
     ) -> None:
         self.X, self.labels, self.weights = X, labels, weights
         self.shift, self.scale = shift, scale
@@ -57,7 +57,7 @@ class TorchRows:
         self.dtype = np.dtype(dtype or X.dtype)
         self.kind = getattr(self.torch, str(self.dtype))
         single = self.dtype == np.float32 and self.device.type == "cuda"
-        self.coarse = single if coarse is None else coarse and self.dtype == np.float32
+        self.reduced_precision = single if reduced_precision is None else reduced_precision and self.dtype == np.float32
         self.columns = 0  # of the logits kept, for the message where memory is too small
         self.feed = Feed(X.tensor, X.device, X.streamed)
         size = max(LEAST_BLOCK, BLOCK_BYTES // max(1, self.d * X.tensor.element_size()))
@@ -85,7 +85,7 @@ class TorchRows:
     def _watched(self) -> Iterator[None]:
         """The device's own precision of products, and an error with figures where its memory is too small."""
         try:
-            with self.torch.no_grad(), products(self.device, self.coarse):
+            with self.torch.no_grad(), products(self.device, self.reduced_precision):
                 yield
         except self.torch.OutOfMemoryError as error:
             raise no_room(error, self.X, self.columns) from error
@@ -108,7 +108,7 @@ class TorchRows:
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         few = OnDevice(self.X[index].tensor.to(self.device), self.device, self.X.unit)
         return TorchRows(few, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
-                         coarse=False)  # fmt: skip
+                         reduced_precision=False)  # fmt: skip
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
         """Write `(X - shift) / scale` of these rows to `out`, in the host's memory."""
@@ -135,17 +135,19 @@ class TorchRows:
             shift, scale = self.shift, self.scale
         return self._changed(shift=shift, scale=scale, dtype=dtype or self.dtype)
 
-    def sharper(self) -> TorchRows:
+    def with_higher_precision(self) -> TorchRows:
         """The same rows with more exact products: float32 after TF32, then float64."""
-        return self._changed(coarse=False) if self.coarse else self.precise(dtype=np.float64)
+        return self._changed(reduced_precision=False) if self.reduced_precision else self.precise(dtype=np.float64)
 
     def _changed(self, **changes: Any) -> TorchRows:
         now: dict[str, Any] = {"labels": self.labels, "weights": self.weights, "shift": self.shift, "scale": self.scale}
-        return TorchRows(self.X, **({**now, "dtype": self.dtype, "coarse": self.coarse} | changes))
+        return TorchRows(
+            self.X, **({**now, "dtype": self.dtype, "reduced_precision": self.reduced_precision} | changes)
+        )
 
     def exactly(self) -> None:
-        """Until the end of this sum, products are not coarse: for what is summed only once and must be right."""
-        if self.coarse:
+        """Use full precision in products until the end of this sum."""
+        if self.reduced_precision:
             self.torch.set_float32_matmul_precision("highest")
 
     # --- products -----------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.X, self.labels, self.weights = np.ascontiguousarray(X) if small else X, labels, weights
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
-        self.roomy = isinstance(X, np.ndarray) and not vast(X)
+        self.fits_in_memory = isinstance(X, np.ndarray) and not is_large_memmap(X)
         self.dtype = np.dtype(dtype or X.dtype)
         size = block_rows(self.n, self.d * X.dtype.itemsize)
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
@@ -155,11 +155,11 @@ class DenseRows(MemoryRows[DenseBlock]):
         return type(self)(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
 
 
-def vast(X: Any) -> bool:
+def is_large_memmap(X: Any) -> bool:
     """Whether an array lies in a file mapped into memory and is so large that it may be more than fits there.
 
     Example:
-        >>> vast(np.zeros((2, 2)))
+        >>> is_large_memmap(np.zeros((2, 2)))
         False
     """
     base: Any = X

@@ -1,6 +1,6 @@
 """What the solver asks of the logits of a block, in NumPy: for rows in the host's memory.
 
-A home of rows on a device does the same by itself (`rows.softmax.Softmax` says what each of these means).
+A home of rows on a device does the same by itself (`rows.softmax.BlockLogits` says what each of these means).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import scipy.linalg as sl
 
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums, runs
-from softreg.rows.logits import Kept
+from softreg.rows.logits import CachedLogits
 
 RUN_BYTES = 4 << 20
 """Where no logits are kept, the probabilities of a run of rows take about so much (for 1,000 classes, half or twice
 that is no faster)."""
 
 
-class HostSoftmax(Kept):
+class HostSoftmax(CachedLogits):
     """m models with q classes on a block, with row weights V (m, b), (1, b) or None and products in `dtype`."""
 
     def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any, memory: dict[str, Any]) -> None:
@@ -59,16 +59,16 @@ class HostSoftmax(Kept):
         moved = o + t.astype(o.dtype)[:, None, None] * step
         return loss.along(moved, step, self.block.labels, self.V)
 
-    def move(self, t: Array) -> None:
+    def take_step(self, t: Array) -> None:
         """Take steps t."""
         o = self.memory["logits"]
         o += t.astype(o.dtype)[:, None, None] * self.memory["step"]
 
-    def tilt(self, shift: Array) -> None:
+    def shift_bias(self, shift: Array) -> None:
         """Add a shift to the logits."""
         self.memory["logits"] += shift.astype(self.dtype)[:, :, None]
 
-    def leave(self, keep: Array) -> None:
+    def drop_members(self, keep: Array) -> None:
         """Keep what belongs to these models."""
         for name, kept in self.memory.items():
             self.memory[name] = kept[keep]

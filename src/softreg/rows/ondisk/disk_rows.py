@@ -1,7 +1,7 @@
 """Rows that are more than memory holds: written once to a cache on the disk, then read block by block by the threads.
 
 The blocks are those of the homes in memory, cut at the same places and multiplied by the same kernels, so that the sums
-are the same to the last bit. Blocks keep nothing that grows with the rows (`roomy` is False).
+are the same to the last bit. Blocks keep nothing that grows with the rows (`fits_in_memory` is False).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class StreamBlock(SparseBlock):
 class StreamSparse(SparseRows):
     """Rows of a `FileCSR` (n, d)."""
 
-    roomy = False
+    fits_in_memory = False
 
     def _search(self, targets: Array) -> Array:
         found: Array = self.X.cuts(targets)

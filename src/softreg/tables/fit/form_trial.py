@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
-from softreg.models.selection.fold_stack import Answer, FoldStack, Settings
+from softreg.models.selection.fold_stack import FoldStack, Settings, StackSolution
 from softreg.models.selection.scorers import row_scores
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form
@@ -37,7 +37,7 @@ class FormTrial:
     """Of each column, the place of the linear feature and of the normal score."""
     strengths: tuple[float, ...]
     ratio: float
-    begun: Answer | None = None
+    begun: StackSolution | None = None
     shares: Floats | None = None
     """How often each row (n,) counts, 1 on average."""
 
@@ -86,7 +86,7 @@ class FormTrial:
         return np.where(np.isfinite(found), found, np.nan)  # a class that the fold never saw
 
     def _limit(
-        self, held: NDArray[np.float64], layer: NDArray[np.intp], answer: Answer, kept: NDArray[np.intp]
+        self, held: NDArray[np.float64], layer: NDArray[np.intp], answer: StackSolution, kept: NDArray[np.intp]
     ) -> None:
         """Take numbers outside the range of a fold's training rows as its nearest end, as a prediction does.
 
@@ -105,7 +105,7 @@ class FormTrial:
                 far = change.any(axis=1)
                 held[np.ix_(rows[far], cohort.classes)] += change[far] @ W[j][places]
 
-    def _fit(self, forms: Forms, strength: float) -> tuple[Answer, NDArray[np.intp]]:
+    def _fit(self, forms: Forms, strength: float) -> tuple[StackSolution, NDArray[np.intp]]:
         """The answer of all folds, and which columns of X it is of."""
         gone = {self.places[name][form is Form.LINEAR] for name, form in forms.items() if form is not Form.BOTH}
         kept = np.array([j for j in range(self.X.shape[1]) if j not in gone])

@@ -24,8 +24,7 @@ from softreg.tables.json_files.json_columns import (
     to_arrow,
 )
 
-BLOCK = 1 << 22
-"""Bytes parsed at a time, and more for a longer line."""
+BLOCK = 1 << 22  # bytes parsed at a time, and more for a longer line
 LONGEST = 1 << 28
 """Bytes of a line, at most."""
 HELD = 1 << 26
