@@ -39,6 +39,7 @@ FREE = {
     "files",
     "linalg",
     "spelling",
+    "splitmix",
     "typing",
     "value_keys",
     "version",
