@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from softreg.cli.console import progress as console
-from softreg.cli.console.errors import _told
-from softreg.cli.console.progress import aligned, fitting
-from softreg.cli.console.results import named
+from softreg.cli.console.command_errors import _told
+from softreg.cli.console.progress_bars import aligned, fitting
+from softreg.cli.console.result_table import named
 from softreg.files import atomic_path
 from softreg.optimize import Progress
 
