@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from softreg.tables.row_selection.group_splits import group_codes, split_groups
     from softreg.tables.schema.kinds import Column, Kind
     from softreg.tables.schema.schema import Schema, learn_schema, without_bad_rows
-    from softreg.tables.schema.target import check_labels, labels, split_rows
+    from softreg.tables.schema.target_labels import check_labels, labels, split_rows
     from softreg.tables.statistics.statistics_result import TableStatistics
     from softreg.tables.statistics.table_statistics import table_statistics
 
@@ -35,14 +35,14 @@ _DEFINED_IN = {
     "as_table": "io.open_table",
     "group_codes": "row_selection.group_splits",
     "split_groups": "row_selection.group_splits",
-    "check_labels": "schema.target",
-    "labels": "schema.target",
+    "check_labels": "schema.target_labels",
+    "labels": "schema.target_labels",
     "learn_schema": "schema.schema",
     "open_table": "io.open_table",
     "prediction_table": "io.prediction_writer",
     "predictions_csv": "io.prediction_writer",
     "read_table": "io.open_table",
-    "split_rows": "schema.target",
+    "split_rows": "schema.target_labels",
     "table_statistics": "statistics.table_statistics",
     "without_bad_rows": "schema.schema",
     "write_predictions": "io.prediction_writer",
