@@ -16,7 +16,7 @@ from softreg.report import ReportData, audit, render_report
 from softreg.report.figures.column_plots import decimals_of
 from softreg.report.page.summary_text import answers, lead
 from softreg.tables import TableClassifier
-from softreg.tables.encode.feature_changes import encoded_changes
+from softreg.tables.encode.discrete_changes import encoded_changes
 
 
 def rests_on(data: ReportData) -> str:

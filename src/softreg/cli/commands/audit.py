@@ -29,7 +29,7 @@ from softreg.report import Audit, audit
 from softreg.report.page.calibration_assessment import verdict
 from softreg.tables import ReadOptions, labels
 from softreg.tables.io.prediction_writer import LABEL
-from softreg.tables.schema.target import known_labels
+from softreg.tables.schema.target_labels import known_labels
 from softreg.value_keys import names_by_kind
 
 OWN = (LABEL, "row")

@@ -21,7 +21,7 @@ from softreg.cli.options.column_arguments import column_known_as
 from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
-from softreg.tables.schema.column_lists import split_names
+from softreg.tables.schema.feature_columns import split_names
 
 ENDINGS = (".csv",)
 

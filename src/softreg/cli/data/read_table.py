@@ -17,7 +17,7 @@ from softreg.tables.columns.errors import plural
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.row_selection.labelled_rows import unlabelled_note
 from softreg.tables.schema.kinds import asked_kinds
-from softreg.tables.schema.target import coded_labels
+from softreg.tables.schema.target_labels import coded_labels
 
 
 def opened(data: Path, options: ReadOptions) -> OpenTable:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from softreg.cli.console.command_errors import Complaint
 from softreg.tables.columns.errors import listed
-from softreg.tables.schema.column_lists import split_names
+from softreg.tables.schema.feature_columns import split_names
 
 
 def named_columns(given: Sequence[str], names: Sequence[str], option: str) -> list[str]:

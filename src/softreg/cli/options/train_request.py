@@ -14,8 +14,8 @@ from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME
 from softreg.tables import ReadOptions
 from softreg.tables.row_selection.labelled_rows import LabelRules
-from softreg.tables.row_selection.time_split import TIME_AND_GROUPS
-from softreg.tables.schema.column_lists import split_names
+from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
+from softreg.tables.schema.feature_columns import split_names
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from softreg.probability import Classes
 from softreg.report import Effect
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
+from softreg.tables.encode.discrete_changes import encoded_changes
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.feature_changes import encoded_changes
 from softreg.tables.encode.scalar_encoders import NumberCode
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from softreg.models.inference.marginal_effects import REFERENCE, Change
 from softreg.report.evaluation.number_format import short
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
-from softreg.tables.encode.feature_changes import encoded_changes, level_names
+from softreg.tables.encode.discrete_changes import encoded_changes, level_names
 from softreg.tables.encode.number_encoder import Form
 from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, NumberCode
 

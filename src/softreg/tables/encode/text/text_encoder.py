@@ -16,8 +16,8 @@ from softreg.models.serialization import fields
 from softreg.rows import in_order
 from softreg.tables.columns.arrow_arrays import numbers
 from softreg.tables.columns.values import as_text
-from softreg.tables.encode.tokenizer import U64, Terms, code_points, pairs, run_hashes, words
-from softreg.tables.encode.vocabulary import TermCounter, pieces, terms
+from softreg.tables.encode.text.tokenizer import U64, Terms, code_points, pairs, run_hashes, words
+from softreg.tables.encode.text.vocabulary import TermCounter, pieces, terms
 
 KINDS = ("word", "pair", "run")
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.rows import in_order
-from softreg.tables.encode.tokenizer import U64, Ints, Terms, code_points, gathered, pairs, runs, spelled, words
+from softreg.tables.encode.text.tokenizer import U64, Ints, Terms, code_points, gathered, pairs, runs, spelled, words
 
 CAP = 100_000
 """Words, pairs and runs that are kept, each, at most: the most frequent ones."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from softreg.tables.columns.dates import day_first, has_slashes, parse_dates, several_zones, tolerated, zones_of
 from softreg.tables.columns.errors import TableError, listed, plural, shown
 from softreg.tables.columns.values import Levels, Lists, count_levels, pick
+from softreg.tables.schema.column_hints import ID_NAME, like_subjects
 from softreg.tables.schema.kinds import MAX_LEVELS, MONTH_FIRST, SMALL, Column, Kind
-from softreg.tables.schema.level_hints import ID_NAME, like_subjects
 
 Rows = NDArray[np.int64] | None
 

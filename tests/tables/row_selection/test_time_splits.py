@@ -10,7 +10,7 @@ import pytest
 
 from softreg.tables.columns.errors import TableError
 from softreg.tables.fit.row_set import RowSet
-from softreg.tables.row_selection.time_split import split_by_time, time_codes, time_folds
+from softreg.tables.row_selection.time_splits import split_by_time, time_codes, time_folds
 
 
 @pytest.mark.parametrize(

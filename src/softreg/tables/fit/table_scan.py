@@ -28,7 +28,7 @@ from softreg.tables.row_selection.labelled_rows import (
     unlabelled_note,
 )
 from softreg.tables.row_selection.weight_column import check_some, weight_column
-from softreg.tables.schema.target import coded_labels
+from softreg.tables.schema.target_labels import coded_labels
 
 LARGE = 512 << 20
 """Bytes of files from which on a table is not read into memory as a whole; compressed files count four times."""

@@ -20,8 +20,8 @@ from softreg.models.inference.marginal_effects import Change
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.rows import one_blas_thread
 from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.encode.discrete_changes import level_changes, level_names
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.feature_changes import level_changes, level_names
 from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, Code, NumberCode
 
 MOST = 4_000

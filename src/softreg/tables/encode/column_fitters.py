@@ -14,11 +14,11 @@ from softreg.tables.columns.row_location import EVERYWHERE, Where, where_of
 from softreg.tables.columns.values import as_text
 from softreg.tables.encode.date_encoder import DateLearner
 from softreg.tables.encode.list_encoders import TagsCode, VectorLearner, tags_of
+from softreg.tables.encode.normal_scores import Moments, RowSample, normal_scores
 from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.numeric_stats import Moments, RowSample, normal_scores
 from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, Code, NumberCode
-from softreg.tables.encode.text_encoder import TextCode
-from softreg.tables.encode.vocabulary import TermCounter
+from softreg.tables.encode.text.text_encoder import TextCode
+from softreg.tables.encode.text.vocabulary import TermCounter
 from softreg.tables.schema.kinds import SMALL, Column, Kind
 from softreg.tables.schema.label_types import TEXT, label_type
 from softreg.tables.schema.typed_values import booleans_of, levels_of, numbers_of

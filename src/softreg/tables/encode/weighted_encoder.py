@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from softreg.tables.columns.missing_values import with_missing
 from softreg.tables.columns.row_location import Where, where_of
 from softreg.tables.encode.encoder import Encoder
+from softreg.tables.encode.normal_scores import power_above
 from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.numeric_stats import power_above
 from softreg.tables.encode.scalar_encoders import BooleanCode, Code, NumberCode
 from softreg.tables.io.text_hints import TextHints
 from softreg.tables.schema.typed_values import booleans_of, numbers_of
