@@ -15,7 +15,7 @@ from softreg.tables.columns.values import Levels, count_levels
 from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
 from softreg.tables.formats.infer_number_format import NumberText, infer_numbers
 from softreg.tables.formats.rare_values import RARE
-from softreg.tables.schema.kind_rules import numbers
+from softreg.tables.schema.column_records import numbers
 from softreg.tables.schema.kinds import MAX_LEVELS, REPEATED, SMALL, Column, Kind
 
 Flags = NDArray[np.bool_]
