@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.deprecated import renamed_argument
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.calibration.calibrator import labelled, probability_matrix
 from softreg.models.calibration.temperature import Codes, Floats
 from softreg.models.inputs.sample_weights import in_bounds, sample_weights
 from softreg.probability import Classes
 from softreg.probability.labels import check_codes
 from softreg.probability.simplex import precision_of
+from softreg.splitmix import GOLDEN_GAMMA, absorbed, as_uniform
 
 Sets = NDArray[np.bool_]
 SCORES = ("probability", "cumulative")
@@ -73,6 +74,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
     "Classification with valid and adaptive coverage" (2020).
     """
 
+    @accept_deprecated_arguments("PredictionSets()")
     def __init__(
         self,
         level: float = 0.9,
@@ -81,10 +83,9 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         per_class: bool = False,
         empty: bool = False,
         seed: int = 0,
-        **old: Any,
     ) -> None:
         self.level = level
-        self.conformity_score = renamed_argument("PredictionSets", old, "score", "conformity_score", conformity_score)
+        self.conformity_score = conformity_score
         self.per_class = per_class
         self.empty = empty
         self.seed = seed
@@ -225,9 +226,7 @@ def _even(descending: Floats, seed: int) -> Floats:
     mantissa, exponent = np.frexp(descending[:, :HASHED])
     rounded = np.ldexp(np.round(np.ldexp(mantissa, DIGITS)), exponent - DIGITS)
     words = (np.ascontiguousarray(rounded) + 0.0).view(np.uint64)  # 0.0 and -0.0 are one number
-    state = np.full(len(words), (int(seed) + 1) * 0x9E3779B97F4A7C15 % 2**64, dtype=np.uint64)
+    state = np.full(len(words), (int(seed) + 1) * GOLDEN_GAMMA % 2**64, dtype=np.uint64)
     for word in words.T:
-        state = (state ^ word) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state ^= state >> np.uint64(31)
-    return np.asarray((state >> np.uint64(11)) * 2.0**-53)
+        state = absorbed(state, word)
+    return as_uniform(state)
