@@ -40,6 +40,7 @@ FREE = {
     "lazy",
     "linalg",
     "spelling",
+    "splitmix",
     "typing",
     "value_keys",
     "version",
@@ -58,7 +59,7 @@ ORDER = {
         "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
     ),
     "report": "evaluation figures page",
-    "cli": "console options data report_data commands",
+    "cli": "console options data reporting commands",
 }
 MOST_FILES = 14  # of a folder, beside its __init__
 
