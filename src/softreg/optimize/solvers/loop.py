@@ -71,7 +71,7 @@ class Descent:
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
         self.target_gap = min(tol, method.target_gap)
         self.on_progress, self.start_time = on_progress, perf_counter()
-        self.smooth = objective.penalty.smooth
+        self.smooth = objective.penalty.is_smooth
         theta = self._admissible_start(theta)
         loss, G = objective.evaluate(theta)
         # in the memory order of the sums over the rows, whichever that is: mixed orders make all that follows slow
@@ -126,7 +126,8 @@ class Descent:
                 self._increase_precision()
         D = self.method.direction(objective, members.theta, members.gradient)
         slope = dot(members.gradient, D) + self._l1_slope(D)
-        estimate = np.where(self.method.has_certificate | (objective.penalty.l2 == 0), -slope / 2, np.inf)
+        by_decrement = self.method.has_certificate | (objective.penalty.strong_convexity == 0)
+        estimate = np.where(by_decrement, -slope / 2, np.inf)
         estimate = np.minimum(estimate, certificate.dual_estimate(objective, members.theta, members.gradient))
         self._report(estimate)
         if self._drop_separated(iteration, D, estimate) and not len(members):
@@ -161,7 +162,7 @@ class Descent:
         """
         members = self.members
         W, _ = self.objective.user(members.theta)
-        shift = self.objective.penalty.best_shift(W) * self.objective.coordinates.scale
+        shift = self.objective.penalty.common_shift(W) * self.objective.coordinates.scale
         members.theta[..., :-1] -= shift
         members.gradient[..., :-1] -= self.objective.ridge[:, None, :-1] * shift
 
@@ -185,7 +186,7 @@ class Descent:
 
     def _unpenalised(self) -> BoolArray:
         """Return the models (m,) without a penalty."""
-        return np.asarray((self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0))
+        return self.objective.penalty.is_zero
 
     def _l1_slope(self, D: FloatArray) -> Float64Array:
         """Return the derivative (m,) of the l1 part along D, which does not cross zero before step 1."""
@@ -205,7 +206,7 @@ class Descent:
             value0=members.loss,
             slope0=slope,
             l1_slope=self._l1_slope(D),
-            max_step=1.0 if self.objective.penalty.l1.any() else np.inf,
+            max_step=1.0 if self.objective.penalty.has_kink else np.inf,
             always_search=bool(self._unpenalised().any()),
         )
         step = line.advance()
