@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from softreg import SoftmaxRegression
 from softreg.tables import TableClassifier
 from softreg.tables.encode.number_encoder import NumberCode
-from softreg.tables.fit.choose_strength import Choice
+from softreg.tables.fit.cross_validation import Choice
 
 TABLES = (
     ("diamonds", "cut"), ("diamonds", "clarity"), ("Hdma", "deny"), ("DoctorContacts", "health"), ("OFP", "privins"),

@@ -103,7 +103,7 @@ def test_fault_a6_the_strength_of_a_table_is_chosen_with_weights_of_each_fold() 
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=np.array(["ant", "bee", "cat"])[y])
     classifier = TableClassifier("y", strength="auto", class_weight="balanced", folds=3).fit(frame)
     assert classifier.path_ is not None
-    from softreg.tables.fit.choose_strength import Choice
+    from softreg.tables.fit.cross_validation import Choice
 
     codes = np.array(["ant", "bee", "cat"])[y]
     folds = Choice(3, "min").splits(codes, None)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from softreg.tables import Encoder, TableError, learn_schema
 from softreg.tables.columns.row_location import FILE, ROW
 from softreg.tables.encode import column_fitters as learning_module
-from softreg.tables.encode.column_fitters import LevelCounter
-from softreg.tables.encode.normal_scores import Moments, RowSample, kurtosis, normal_scores
+from softreg.tables.encode.level_counts import LevelCounter
+from softreg.tables.encode.moments import Moments
+from softreg.tables.encode.normal_scores import RowSample, kurtosis, normal_scores
 
 
 def made_up(n: int = 700, seed: int = 0) -> pa.Table:

@@ -43,7 +43,8 @@ from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
 from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.fit.table_scan import Memory, is_large, survey
+from softreg.tables.fit.memory_mode import Memory, is_large
+from softreg.tables.fit.table_scan import survey
 
 NEARLY_ALL = 0.8
 """Share of the label entropy explained from which columns are checked for a leak."""

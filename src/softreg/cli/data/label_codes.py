@@ -13,7 +13,8 @@ from softreg.cli.console.errors import Complaint
 from softreg.cli.console.progress import clipped
 from softreg.cli.console.results import named
 from softreg.tables import labels
-from softreg.tables.row_selection.labelled_rows import NO_RARE, RareClasses, pooled_labels
+from softreg.tables.row_selection.labelled_rows import pooled_labels
+from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 
 
 def known_codes(

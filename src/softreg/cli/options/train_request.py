@@ -13,7 +13,7 @@ from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME
 from softreg.tables import ReadOptions
-from softreg.tables.row_selection.labelled_rows import LabelRules
+from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
 from softreg.tables.schema.feature_columns import split_names
 

@@ -17,7 +17,7 @@ from softreg.report import Audit
 from softreg.report.evaluation.column_curves import ColumnCurve, coded_curve, number_curve
 from softreg.report.page.report_data import MissingValues
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import NumberCode
+from softreg.tables.encode.number_encoder import NumberCode
 from softreg.tables.schema.typed_values import levels_of, read_numbers
 
 DRAWABLE = ("number", "boolean", "category")

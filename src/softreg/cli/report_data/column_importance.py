@@ -21,7 +21,7 @@ from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
 from softreg.tables.encode.discrete_changes import encoded_changes
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import NumberCode
+from softreg.tables.encode.number_encoder import NumberCode
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,9 +14,10 @@ from softreg.models.inference.marginal_effects import REFERENCE, Change
 from softreg.report.evaluation.wording import short
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
+from softreg.tables.encode.boolean_encoder import BooleanCode
+from softreg.tables.encode.category_encoder import CategoryCode
 from softreg.tables.encode.discrete_changes import encoded_changes, level_names
-from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, NumberCode
+from softreg.tables.encode.number_encoder import Form, NumberCode
 
 MOST_CHANGES = 400
 """Changes for which odds ratios are computed, at most."""

@@ -16,8 +16,8 @@ from softreg.tables.columns.errors import TableError, shown
 from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
 from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, as_text, read_column, without_words
-from softreg.tables.encode.normal_scores import Moments
-from softreg.tables.encode.scalar_encoders import Entry
+from softreg.tables.encode.column_encoder import Entry
+from softreg.tables.encode.moments import Moments
 from softreg.tables.schema.typed_values import Floats, retyped
 
 TREND = "since"

@@ -10,8 +10,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models.inference.marginal_effects import REFERENCE, Change
+from softreg.tables.encode.boolean_encoder import BooleanCode
+from softreg.tables.encode.category_encoder import CategoryCode
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, NumberCode
+from softreg.tables.encode.number_encoder import NumberCode
 
 
 def encoded_changes(encoder: Encoder, X: Any) -> dict[int, Change]:

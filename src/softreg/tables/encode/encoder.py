@@ -18,14 +18,14 @@ from softreg.tables.columns.errors import TableError, shown
 from softreg.tables.columns.missing_values import with_missing
 from softreg.tables.columns.row_location import Where, where_of
 from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.encode.booleans_as_numbers import as_trained
-from softreg.tables.encode.column_fitters import NumberLearner, chunks, learner_of
+from softreg.tables.encode.boolean_encoder import BooleanCode, as_trained
+from softreg.tables.encode.category_encoder import CategoryCode
+from softreg.tables.encode.column_encoder import Code, Entry, csr_of_entries
+from softreg.tables.encode.column_fitters import chunks, learner_of
 from softreg.tables.encode.date_encoder import DateCode
 from softreg.tables.encode.list_encoders import TagsCode, VectorCode
 from softreg.tables.encode.normal_scores import RowSample, sample_size
-from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, Code, Entry, NumberCode
-from softreg.tables.encode.sparse_entries import csr_of_entries
+from softreg.tables.encode.number_encoder import Form, NumberCode, NumberLearner
 from softreg.tables.encode.text.text_encoder import TextCode
 from softreg.tables.formats.column_formats import ColumnFormat, formats_from_state
 from softreg.tables.formats.rare_values import FormatReader

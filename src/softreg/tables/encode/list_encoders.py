@@ -17,6 +17,7 @@ from softreg.tables.columns.errors import TableError, shown
 from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.unseen_values import UnseenLevels
 from softreg.tables.columns.values import Lists, read_column
+from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.typed_values import Floats, retyped
 
 SEARCHED = 1000
@@ -196,3 +197,19 @@ def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) ->
             "or leave the whole vector empty (null) if it is not known."
         )
     return X, sizes < 0
+
+
+class TagsLearner:
+    """The tags of a column of lists of words."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.levels = name, LevelCounter()
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        counted = tags_of(self.name, column)[1].value_counts()
+        self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))
+
+    def code(self) -> TagsCode:
+        """One feature a tag that is frequent enough."""
+        return TagsCode(self.name, *self.levels.best())

@@ -20,66 +20,6 @@ SAMPLE = 50_000
 SAMPLED_CELLS = 20_000_000
 
 
-class Moments:
-    """Mean and standard deviation of what was added, in units of a power of two so that no square overflows.
-
-    Example:
-        >>> moments = Moments()
-        >>> moments.add(np.array([1e300, np.nan])), moments.add(np.array([5e300]))
-        (None, None)
-        >>> moments.mean, moments.deviation
-        (3e+300, 2e+300)
-    """
-
-    def __init__(self) -> None:
-        self.count, self.missing, self.unit = 0, 0, 0.0
-        self._mean = self._squares = 0.0
-
-    def add(self, values: Floats) -> None:
-        """Add numbers; nan is missing."""
-        known = values[~np.isnan(values)]
-        self.missing += len(values) - len(known)
-        if not len(known):
-            return
-        unit = power_above(float(np.abs(known).max()))
-        if unit > self.unit:
-            shrink = self.unit / unit
-            self._mean, self._squares, self.unit = self._mean * shrink, self._squares * shrink**2, unit
-        known = known / self.unit if self.unit else known
-        origin = float(known[0])  # differences from it keep their digits where all values are large and near together
-        centred = known - origin
-        shift = float(centred.mean())
-        mean = origin + shift
-        squares = float(((centred - shift) ** 2).sum())
-        total = self.count + len(known)
-        step = mean - self._mean
-        self._squares += squares + step**2 * self.count * len(known) / total
-        self._mean += step * len(known) / total
-        self.count = total
-
-    @property
-    def mean(self) -> float:
-        """The mean, 0 of nothing."""
-        return self._mean * self.unit if self.unit else self._mean
-
-    @property
-    def deviation(self) -> float:
-        """The standard deviation, or 1 where it is 0."""
-        if not self.count:
-            return 1.0
-        return float(np.sqrt(self._squares / self.count) * self.unit) or 1.0
-
-
-def power_above(size: float) -> float:
-    """The least power of two that is not below `size`; 0 for 0.
-
-    Example:
-        >>> power_above(3.0)
-        4.0
-    """
-    return float(2.0 ** min(1023, np.ceil(np.log2(size)))) if size > 0 else 0.0
-
-
 @dataclass
 class RowSample:
     """Rows of a stream, drawn by their numbers alone: the numbers of each column in the same rows.

@@ -15,10 +15,10 @@ from softreg.models.serialization import fields
 from softreg.tables.columns.errors import TableError, shown
 from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
+from softreg.tables.encode.column_encoder import Entry, filled
+from softreg.tables.encode.moments import Moments
+from softreg.tables.encode.normal_scores import RowSample, normal_scores
 from softreg.tables.schema.typed_values import Floats, numbers_of, read_numbers
-
-# The feature of each row (-1 for none), or one for all, and their values of shape (n,).
-Entry = tuple[NDArray[np.int64] | int, NDArray[np.float64]]
 
 FAR = 1.0
 """Standard deviations beyond the range of training from which on a number is far outside, which is reported."""
@@ -188,12 +188,27 @@ class NumberCode:
         return cls(name, mean, scale, missing, knots, scores, both, span, tuple(evidence))
 
 
-def filled(values: Floats | list[Floats], fill: float, indicator: bool) -> list[Entry]:
-    """Entries of the features (n,) of a column; missing ones are filled in and, where asked, marked by one more."""
-    columns = values if isinstance(values, list) else [values]
-    missing = np.isnan(columns[0])
-    some = missing.any()
-    entries: list[Entry] = [(i, np.where(missing, fill, one) if some else one) for i, one in enumerate(columns)]
-    if indicator:
-        entries.append((np.where(missing, len(columns), -1), np.ones(len(missing))))
-    return entries
+class NumberLearner:
+    """Mean, deviation and, of a sample of the rows, the shape of a column of numbers."""
+
+    def __init__(self, name: str, sample: RowSample, form: Form | None = None) -> None:
+        self.name, self.sample, self.form = name, sample, form
+        self.moments = Moments()
+        self.least, self.greatest = np.inf, -np.inf
+        self.latest = np.zeros(0)
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        self.latest = numbers_of(self.name, column, where)
+        self.moments.add(self.latest)
+        if len(self.latest):
+            self.least = float(np.fmin(self.least, np.fmin.reduce(self.latest)))
+            self.greatest = float(np.fmax(self.greatest, np.fmax.reduce(self.latest)))
+
+    def code(self) -> NumberCode:
+        """In the form that was asked for, or else by normal scores where the tail is heavy, and standardised."""
+        asked = self.form in (Form.SCORES, Form.BOTH)
+        knots, scores = ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), asked)
+        moments, both = self.moments, self.form is Form.BOTH and bool(knots)
+        span = (self.least, self.greatest) if self.least <= self.greatest else ()
+        return NumberCode(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores, both, span)

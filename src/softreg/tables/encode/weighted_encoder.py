@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from softreg.tables.columns.missing_values import with_missing
 from softreg.tables.columns.row_location import Where, where_of
+from softreg.tables.encode.boolean_encoder import BooleanCode
+from softreg.tables.encode.column_encoder import Code
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.normal_scores import power_above
-from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.scalar_encoders import BooleanCode, Code, NumberCode
+from softreg.tables.encode.moments import WeightedMoments, power_above
+from softreg.tables.encode.number_encoder import Form, NumberCode
 from softreg.tables.io.text_hints import TextHints
 from softreg.tables.schema.typed_values import booleans_of, numbers_of
 
@@ -92,53 +93,3 @@ def _values(encoder: Encoder, code: Code, table: pa.Table | pa.RecordBatch, rows
     if isinstance(code, BooleanCode):
         return booleans_of(code.name, code.words, column, where)
     return numbers_of(code.name, column, where)
-
-
-@dataclass
-class WeightedMoments:
-    """The weighted mean and standard deviation of values that are added in parts; a deviation of 0 is 1.
-
-    `unit` is a power of two that the values are divided by, so that no square overflows.
-
-    Example:
-        >>> found = WeightedMoments()
-        >>> found.add(np.array([1.0, np.nan]), np.array([2.0, 5.0]))
-        >>> found.add(np.array([4.0]), np.array([1.0]))
-        >>> found.mean, round(found.deviation, 6)
-        (2.0, 1.414214)
-
-    Source: Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (1983), of two parts.
-    """
-
-    unit: float = 1.0
-    centre: float = 0.0
-    variance: float = 0.0
-    mass: float = 0.0
-    """The sum of the weights, in units of the largest of them."""
-    largest: float = 0.0
-
-    def add(self, values: Floats, weight: Floats) -> None:
-        """Take values (n,), of which nan is missing and not counted, and their weights (n,)."""
-        known = ~np.isnan(values) & (weight > 0)
-        if not known.any():
-            return
-        largest = max(self.largest, float(weight[known].max()))
-        x, w = values[known] / self.unit, weight[known] / largest
-        origin = float(x[0])
-        centre = origin + float(np.average(x - origin, weights=w))
-        variance = float(np.average((x - centre) ** 2, weights=w))
-        before, here = self.mass * (self.largest / largest), float(w.sum())
-        share, apart = here / (before + here), centre - self.centre
-        self.centre = centre if before == 0 else self.centre + apart * share
-        self.variance = self.variance * (1 - share) + variance * share + apart**2 * share * (1 - share)
-        self.mass, self.largest = before + here, largest
-
-    @property
-    def mean(self) -> float:
-        """The weighted mean, 0 without values."""
-        return self.centre * self.unit
-
-    @property
-    def deviation(self) -> float:
-        """The weighted standard deviation, 1 where all values are equal."""
-        return float(np.sqrt(self.variance)) * self.unit or 1.0

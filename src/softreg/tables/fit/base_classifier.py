@@ -20,7 +20,8 @@ from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.training_table import codes_of_labels, with_labels
 from softreg.tables.io.array_input import is_array
 from softreg.tables.io.open_table import as_table
-from softreg.tables.row_selection.labelled_rows import NO_RARE, UNLABELLED, RareClasses, pooled_labels
+from softreg.tables.row_selection.labelled_rows import UNLABELLED, pooled_labels
+from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
 from softreg.tables.schema.schema import Schema

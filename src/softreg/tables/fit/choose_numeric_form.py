@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from softreg.tables.columns.errors import TableError, column_name, listed, no_such_column, shown
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, FormLoss, NumberCode
-from softreg.tables.fit.choose_strength import Choice, NumericForm
+from softreg.tables.fit.cross_validation import Choice, NumericForm
 from softreg.tables.fit.numeric_form_cv import Floats, Forms, FormTrial
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,15 +14,11 @@ from numpy.typing import NDArray
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
-from softreg.models.selection.scorers import find_scorer
-from softreg.tables.columns.errors import TableError, give_warnings, plural
-from softreg.tables.row_selection.time_splits import time_folds
+from softreg.tables.columns.errors import give_warnings
+from softreg.tables.fit.cross_validation import Choice
 
 Folder = str | os.PathLike[str] | None
-NumericForm = Mapping[Any, str] | None
-"""The form of columns of numbers that is asked for, "linear", "scores" or "both", by name of the column."""
 
-FOLDS = 5
 WIDE = 10_000
 """Sparse rows of more columns than this, as texts have, are judged by one fold held out: a fit is dear there, and rows
 are many."""
@@ -42,95 +35,6 @@ ROUGH = 1e-4
 """Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
 STRENGTH = 1e-4
 """What a table gets that is too small for folds."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How strength and forms of columns are chosen: `folds`, `rule`, "min" or "1se", `scoring`, forms that are given.
-
-
-    `groups` and `moments` are the group and the time of each row (n,).
-
-    Without a number of folds there are five, fewer where classes or groups are few, and a single fold held out for wide
-    sparse rows. Rows of a group stay together. Where the times of the rows are known, `moments`, folds train on the
-    past and are judged on what follows.
-    """
-
-    folds: int | None = None
-    rule: str = "min"
-    numeric_form: NumericForm = None
-    groups: NDArray[np.int64] | None = None
-    scoring: Any = "log_loss"
-    moments: NDArray[np.int64] | None = None
-
-    def check(self) -> None:
-        """Raise `TableError` for a rule or a number of folds that cannot be, `ValueError` for an unknown score."""
-        find_scorer(self.scoring)
-        if self.rule not in ("min", "1se"):
-            raise TableError(f"rule is {self.rule!r}; expected 'min', the least loss, or '1se', within its error.")
-        folds = self.folds
-        if folds is not None and (isinstance(folds, bool) or not isinstance(folds, Integral) or folds < 2):
-            raise TableError(f"folds is {folds!r}; expected a whole number of at least 2, such as 5.")
-
-    def splits(self, y: NDArray[np.str_], seed: int | None) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """The (train, test) rows of each fold, shuffled and stratified, at least two.
-
-        Raises `TableError` where there are too few rows or groups for the number that was asked for.
-        """
-        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-        if self.moments is not None:
-            return _usable(time_folds(self.moments, self.folds), y)
-        counts = np.sort(np.unique(y, return_counts=True)[1])
-        groups = len(y) if self.groups is None else len(np.unique(self.groups))
-        folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
-        if folds > counts[-1]:
-            raise TableError(
-                f"{folds:,} folds are too many: no class has more than {plural(int(counts[-1]), 'row')} to train on."
-            )
-        if folds > groups or groups < 2:
-            raise TableError(
-                f"{max(folds, 2):,} folds need as many groups at least, and the rows to train on are in "
-                f"{plural(groups, 'group')}. Use fewer folds, a finer column of groups, or give the strength."
-            )
-        kind = StratifiedKFold if self.groups is None else StratifiedGroupKFold
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
-            splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
-            found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
-        return _without_single(found, y, apart=self.groups is not None)
-
-
-def _without_single(
-    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_], *, apart: bool
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """The folds with test rows, where a class of a single row is judged in none of them.
-
-    It is trained on in all of them, unless rows of its group have to stay `apart` from those that train.
-    """
-    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
-    single = np.flatnonzero(counts[place] == 1)
-    if len(single):
-        more = single[:0] if apart else single
-        folds = [(np.union1d(train, more), np.setdiff1d(test, single)) for train, test in folds]
-    return [(train, test) for train, test in folds if len(test)]
-
-
-def _usable(
-    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]], y: NDArray[np.str_]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The folds whose training rows hold two classes, and whose test rows hold one of these."""
-    found = [
-        (train, test)
-        for train, test in folds
-        if len(np.unique(y[train])) > 1 and np.isin(y[test], np.unique(y[train])).any()
-    ]
-    if not found:
-        raise TableError(
-            "No fold by time has rows of two classes to train on and rows of them that follow: the classes stand one "
-            "after the other in time. Give the strength, or leave the column of times out."
-        )
-    return found
 
 
 def fit_model(

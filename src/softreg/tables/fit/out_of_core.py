@@ -17,11 +17,14 @@ from softreg.tables.columns.errors import TableError, give_notes, give_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import Weighted, encoder_of_weighted
 from softreg.tables.fit.choose_numeric_form import learn_encoder
-from softreg.tables.fit.choose_strength import Choice, choose_strength, fit_at
-from softreg.tables.fit.table_scan import Memory, Rows, Survey, chosen_rows, is_large, survey
+from softreg.tables.fit.choose_strength import choose_strength, fit_at
+from softreg.tables.fit.cross_validation import Choice
+from softreg.tables.fit.memory_mode import Memory, is_large
+from softreg.tables.fit.row_set import Rows, chosen_rows
+from softreg.tables.fit.table_scan import Survey, survey
 from softreg.tables.io.open_table import OpenTable, open_table, warn_of_notes
 from softreg.tables.io.sources import is_source
-from softreg.tables.row_selection.labelled_rows import STANDARD, LabelRules
+from softreg.tables.row_selection.rare_classes import STANDARD, LabelRules
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema, learn_schema
 

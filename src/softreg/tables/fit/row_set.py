@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+Rows = Callable[[int, int], NDArray[np.bool_]]
+"""Which of `count` rows from row number `first` on are meant."""
 
 BLOCK = 1 << 16
 """Rows of a block."""
@@ -47,3 +52,21 @@ class RowSet:
     def _block(self, block: int) -> NDArray[np.bool_]:
         packed = self.blocks.get(block)
         return np.zeros(BLOCK, dtype=bool) if packed is None else np.unpackbits(packed).astype(bool)
+
+
+def chosen_rows(rows: ArrayLike) -> Rows:
+    """Row numbers or a mask of all rows, as a question about any run of them."""
+    given = np.asarray(rows)
+    if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "biu":
+        raise ValueError(f"rows must be row numbers or a mask, but is {given.dtype} of shape {given.shape}")
+    numbers = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
+    if numbers.size and numbers[0] < 0:
+        raise ValueError(f"rows must be row numbers from 0, but reach from {numbers[0]}")
+
+    def asked(first: int, count: int) -> NDArray[np.bool_]:
+        mask = np.zeros(count, dtype=bool)
+        low, high = np.searchsorted(numbers, [first, first + count])
+        mask[numbers[low:high] - first] = True
+        return mask
+
+    return asked

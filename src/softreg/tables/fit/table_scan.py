@@ -2,77 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from softreg.spelling import Known, one_spelling, text_array
 from softreg.tables.columns.errors import TableError, no_such_column
 from softreg.tables.columns.row_location import Where, where_of
 from softreg.tables.fit.row_sample import RowKeeper, uniform
-from softreg.tables.fit.row_set import RowSet
+from softreg.tables.fit.row_set import Rows, RowSet
 from softreg.tables.io.open_table import OpenTable
-from softreg.tables.row_selection.labelled_rows import (
-    NO_RARE,
-    STANDARD,
-    LabelRules,
-    RareClasses,
-    check_labelled,
-    rare_classes,
-    similar_labels,
-    unlabelled_note,
-)
+from softreg.tables.row_selection.labelled_rows import check_labelled, similar_labels, unlabelled_note
+from softreg.tables.row_selection.rare_classes import NO_RARE, STANDARD, LabelRules, RareClasses, rare_classes
 from softreg.tables.row_selection.weight_column import check_some, weight_column
 from softreg.tables.schema.target_labels import coded_labels
 
-LARGE = 512 << 20
-"""Bytes of files from which on a table is not read into memory as a whole; compressed files count four times."""
-PACKED = 4
 SAMPLE = 100_000
 """Rows that are kept to judge columns and strengths by, and as many of those held out, at most."""
 
 MOST_CLASSES = 100_000
 """Labels from which on they are looked at before the end of the table: they may be no classes."""
-
-Memory = Literal["auto", "low", "high"]
-Rows = Callable[[int, int], NDArray[np.bool_]]
-"""Which of `count` rows from row number `first` on are meant."""
-
-
-def is_large(table: OpenTable, memory: Memory = "auto") -> bool:
-    """Whether a table is to be trained on in batches: `memory` says so, or leaves it to the size of the files.
-
-    Raises `TableError` for another word.
-    """
-    if memory not in ("auto", "low", "high"):
-        raise TableError(f"memory is {memory!r}; expected 'auto', 'low' or 'high'.")
-    if memory != "auto":
-        return memory == "low"
-    sizes = (one.part.path.stat().st_size * (PACKED if one.part.packed else 1) for one in table.readers)
-    return sum(sizes) > LARGE
-
-
-def chosen_rows(rows: ArrayLike) -> Rows:
-    """Row numbers or a mask of all rows, as a question about any run of them."""
-    given = np.asarray(rows)
-    if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "biu":
-        raise ValueError(f"rows must be row numbers or a mask, but is {given.dtype} of shape {given.shape}")
-    numbers = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
-    if numbers.size and numbers[0] < 0:
-        raise ValueError(f"rows must be row numbers from 0, but reach from {numbers[0]}")
-
-    def asked(first: int, count: int) -> NDArray[np.bool_]:
-        mask = np.zeros(count, dtype=bool)
-        low, high = np.searchsorted(numbers, [first, first + count])
-        mask[numbers[low:high] - first] = True
-        return mask
-
-    return asked
 
 
 @dataclass

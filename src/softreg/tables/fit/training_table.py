@@ -17,7 +17,8 @@ from softreg.tables.columns.errors import TableError, give_notes, give_warnings,
 from softreg.tables.io.array_input import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
 from softreg.tables.io.sources import is_source
-from softreg.tables.row_selection.labelled_rows import LabelledRows, LabelRules, labelled_rows, unlabelled_note
+from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows, unlabelled_note
+from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.row_selection.weight_column import check_some, weight_column
 from softreg.tables.schema.label_types import TEXT, label_type

@@ -13,7 +13,7 @@ from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import coded
 from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.row_selection.row_weights import RowWeights
+from softreg.tables.row_selection.weight_column import RowWeights
 
 MISSING = ("drop", "impute", "error")
 """What may be done with rows that have a missing value."""

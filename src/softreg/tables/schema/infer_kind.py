@@ -27,18 +27,8 @@ from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.formats.number_formats import NumberFormat
 from softreg.tables.schema.column_hints import ID_NAME, alike, like_subjects
-from softreg.tables.schema.column_records import (
-    category,
-    constant,
-    dates,
-    like_dates,
-    lists,
-    no_dates,
-    numbers,
-    slipped_dates,
-    text_dates,
-    without,
-)
+from softreg.tables.schema.column_records import category, constant, lists, numbers, without
+from softreg.tables.schema.date_columns import dates, like_dates, no_dates, slipped_dates, text_dates
 from softreg.tables.schema.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
 from softreg.tables.schema.number_columns import TextRules, formatted, number_column, reads_like_numbers, zero_padded
 from softreg.tables.schema.typed_values import levels_of

@@ -8,7 +8,7 @@ too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,18 @@ from numpy.typing import NDArray
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import Change
-from softreg.models.likelihood.likelihood import Likelihood
-from softreg.rows import one_blas_thread
 from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.encode.boolean_encoder import BooleanCode
+from softreg.tables.encode.category_encoder import CategoryCode
+from softreg.tables.encode.column_encoder import Code
 from softreg.tables.encode.discrete_changes import level_changes, level_names
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, Code, NumberCode
+from softreg.tables.encode.number_encoder import NumberCode
 
 MOST = 4_000
 """Features, at most."""
 NEAR = 1e-12
 """How far from 0 and 1 the numbers of a column may lie that holds nothing else: what rounding leaves is some 1e-16."""
-SHARE = 1e-6
-"""Standardised coefficient from which a column counts as part of the linear combination that gives another."""
 
 Floats = NDArray[np.float64]
 
@@ -201,45 +200,3 @@ def _exact(X: Floats) -> Floats:
 
 
 # --- aliased columns --------------------------------------------------------------------------------------------------
-
-
-def without_aliased(
-    design: Design, codes: NDArray[np.int64], weight: Floats | None, q: int
-) -> tuple[Design, dict[int, tuple[str, ...]]]:
-    """The design without the columns that are linear combinations of those before them, and these, by place.
-
-    Each is given with the names of the columns that it is a combination of; () for a column that is constant beside an
-    intercept. R's `glm` leaves the same columns out. Names and places of the design remain those of all columns, except
-    in `X`, `names`, `places` and `changes`.
-    """
-    if not design.X.shape[1]:
-        return design, {}
-    with one_blas_thread():
-        lost = Likelihood(design.X, codes, weight, q, fit_intercept=design.intercept).dependent()
-    if not lost:
-        return design, {}
-    keep = np.setdiff1d(np.arange(design.X.shape[1]), lost)
-    explained = _combinations(design, keep, lost)
-    place = {int(j): new for new, j in enumerate(keep)}
-    changes = {place[j]: _moved(change, place) for j, change in design.changes.items() if j in place}
-    places = {name: tuple(place[j] for j in mine if j in place) for name, mine in design.places.items()}
-    names = [design.names[j] for j in keep]
-    return replace(design, X=design.X[:, keep], names=names, places=places, changes=changes), explained
-
-
-def _combinations(design: Design, keep: NDArray[np.intp], lost: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """Which of the columns that are kept give each of the others, by least squares on standardised columns."""
-    X = design.X - (design.X.mean(axis=0) if design.intercept else 0.0)
-    size = np.sqrt((X**2).mean(axis=0))
-    X = X / np.where(size > 0, size, 1.0)
-    weights = np.linalg.lstsq(X[:, keep], X[:, list(lost)], rcond=None)[0]
-    return {
-        j: tuple(design.names[k] for k, w in zip(keep, weights[:, i], strict=True) if abs(w) > SHARE)
-        for i, j in enumerate(lost)
-    }
-
-
-def _moved(change: Change, place: Mapping[int, int]) -> Change:
-    """A change of the columns that are kept, by their new places."""
-    before, after = ({place[j]: v for j, v in ends.items() if j in place} for ends in (change.before, change.after))
-    return replace(change, before=before, after=after)

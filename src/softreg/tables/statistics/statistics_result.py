@@ -16,7 +16,7 @@ from softreg.models.inference.estimates import ChiSquared, Estimates, as_text
 from softreg.models.inference.inference import INTERCEPT
 from softreg.models.inference.summary import Summary
 from softreg.tables.row_selection.complete_cases import LeftOut
-from softreg.tables.row_selection.row_weights import RowWeights
+from softreg.tables.row_selection.weight_column import RowWeights
 from softreg.tables.statistics.design_matrix import Design
 
 PROFILE_WORK = 1e11

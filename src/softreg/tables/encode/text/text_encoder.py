@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from softreg.models.serialization import fields
 from softreg.rows import in_order
 from softreg.tables.columns.arrow_arrays import numbers
+from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.values import as_text
 from softreg.tables.encode.text.tokenizer import U64, Terms, code_points, pairs, run_hashes, words
 from softreg.tables.encode.text.vocabulary import TermCounter, pieces, terms
@@ -146,3 +147,18 @@ def _hashed(kind: str, found: tuple[str, ...]) -> U64:
     if len(hashes) != len(found):
         raise ValueError(f"the terms of a text are no {kind}s")
     return hashes
+
+
+class TextLearner:
+    """The terms of a column of texts."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.counter = name, TermCounter()
+
+    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+        """Take one batch."""
+        self.counter.add(as_text(column, self.name))
+
+    def code(self) -> TextCode:
+        """The terms that are frequent enough."""
+        return TextCode.learned(self.name, self.counter)
