@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.serialization.model_file import write_model
@@ -32,6 +32,7 @@ from softreg.tables.schema import label_types
 from softreg.tables.schema.feature_columns import left_out
 from softreg.tables.schema.kinds import ASKED, Kind, asked_kinds
 from softreg.tables.schema.schema import Schema, learn_schema
+from softreg.typing import Array
 
 
 class TableClassifier(TableEstimator):
@@ -267,13 +268,13 @@ class TableClassifier(TableEstimator):
         arrays, metadata = self.to_state()
         write_model(path, "table", arrays, metadata)
 
-    def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def to_state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays and strict JSON that hold the fitted classifier; `from_state` gives it back."""
         self._check_fitted()
         return classifier_state(self)
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TableClassifier:
+    def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TableClassifier:
         """The classifier that `to_state` described; raises `ValueError` for the state of anything else."""
         return cast(TableClassifier, restored(cls, arrays, metadata))
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.missing_values import means_missing
@@ -19,6 +18,7 @@ from softreg.tables.encode.column_encoder import Entry, filled
 from softreg.tables.encode.number_encoder import NumberCode
 from softreg.tables.schema.kinds import BOOLEAN_WORDS
 from softreg.tables.schema.typed_values import booleans_of, read_booleans
+from softreg.typing import BoolArray
 
 FALSE, TRUE = BOOLEAN_WORDS[0]
 
@@ -48,7 +48,7 @@ class BooleanCode:
         """Zeros and ones; `TableError` for a word that is neither the one for false nor the one for true."""
         return filled(booleans_of(self.name, self.words, column, where), self.mean, self.missing)
 
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def bad(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are neither."""
         return read_booleans(self.name, self.words, column)[0] < 0
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.spelling import Known, one_spelling
 from softreg.tables.columns.arrow_arrays import floats
@@ -23,6 +22,7 @@ from softreg.tables.encode.column_encoder import Entry
 from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.label_types import TEXT, label_type
 from softreg.tables.schema.typed_values import levels_of
+from softreg.typing import BoolArray, Codes
 
 _EXACT = {"halffloat": 2.0**11, "float": 2.0**24, "double": 2.0**53}
 """Up to which whole numbers Arrow's types of floats hold each of them."""
@@ -102,7 +102,7 @@ class CategoryCode:
             self._count(cells, place, unseen)
         return [(np.append(np.where(place < 0, rare, place), none)[codes], np.ones(len(codes)))]
 
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def bad(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are floats so large that integers are rounded to them, where training had such integers."""
         column = decoded(column)
         exact = _EXACT.get(str(column.type))
@@ -110,7 +110,7 @@ class CategoryCode:
             return np.zeros(len(column), dtype=bool)
         return np.abs(floats(pc.cast(column, pa.float64()))) >= exact
 
-    def _count(self, cells: Levels, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+    def _count(self, cells: Levels, place: Codes, unseen: UnseenLevels) -> None:
         """Count the rows whose level is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size and self.rare:

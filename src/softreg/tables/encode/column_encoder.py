@@ -8,16 +8,15 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.tables.columns.row_location import Where
-from softreg.tables.schema.typed_values import Floats
+from softreg.typing import Float64Array, Int64Array
 
 # The feature of each row (-1 for none), or one for all, and their values of shape (n,).
-Entry = tuple[NDArray[np.int64] | int, NDArray[np.float64]]
+Entry = tuple[Int64Array | int, Float64Array]
 
 
-def filled(values: Floats | list[Floats], fill: float, indicator: bool) -> list[Entry]:
+def filled(values: Float64Array | list[Float64Array], fill: float, indicator: bool) -> list[Entry]:
     """Entries of the features (n,) of a column; missing ones are filled in and, where asked, marked by one more."""
     columns = values if isinstance(values, list) else [values]
     missing = np.isnan(columns[0])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.tables.columns.row_location import EVERYWHERE, Where, where_of
 from softreg.tables.encode.boolean_encoder import BooleanLearner
@@ -18,6 +17,7 @@ from softreg.tables.encode.normal_scores import RowSample
 from softreg.tables.encode.number_encoder import Form, NumberLearner
 from softreg.tables.encode.text.text_encoder import TextLearner
 from softreg.tables.schema.kinds import Column, Kind
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 CHUNK = 16_384
 """Rows that are learned from at a time, however they are cut into batches: so the answer does not know the batches."""
@@ -43,7 +43,7 @@ def learner_of(column: Column, sample: RowSample, form: Form | None = None) -> L
 
 def chunks(
     batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch],
-    rows: NDArray[np.int64] | Callable[[int, int], NDArray[np.bool_]] | None,
+    rows: RowNumbers | Callable[[int, int], BoolArray] | None,
 ) -> Iterator[tuple[pa.Table, Where]]:
     """The chosen rows (all where None) in tables of `CHUNK` rows, and where they stand; the last one is shorter.
 
@@ -54,7 +54,7 @@ def chunks(
         batches = [batches]
     asked = rows if callable(rows) else None
     chosen = None if rows is None or callable(rows) else np.sort(rows)
-    waiting: list[tuple[pa.Table, NDArray[np.int64], Where]] = []
+    waiting: list[tuple[pa.Table, Int64Array, Where]] = []
     size = first = 0
     for batch in batches:
         told = where_of(batch)
@@ -83,7 +83,7 @@ def chunks(
         yield _joined(waiting)
 
 
-def _joined(waiting: list[tuple[pa.Table, NDArray[np.int64], Where]]) -> tuple[pa.Table, Where]:
+def _joined(waiting: list[tuple[pa.Table, Int64Array, Where]]) -> tuple[pa.Table, Where]:
     begins = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
     files = tuple((first, told.file) for first, (_, _, told) in zip(begins, waiting, strict=False))
     numbers = np.concatenate([numbers for _, numbers, _ in waiting])

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.tables.columns.dates import DAY, ambiguous, has_slashes, parse_dates
@@ -18,7 +17,8 @@ from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
 from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, as_text, read_column, without_words
 from softreg.tables.encode.column_encoder import Entry
 from softreg.tables.encode.moments import Moments
-from softreg.tables.schema.typed_values import Floats, retyped
+from softreg.tables.schema.typed_values import retyped
+from softreg.typing import BoolArray, Float64Array
 
 TREND = "since"
 FARTHEST = 2.0**63
@@ -73,7 +73,7 @@ class DateCode:
             self._count(cells, unseen)
         missing = np.isnan(seconds)
         known = np.where(missing, self.mean, seconds)
-        values: list[Floats] = []
+        values: list[Float64Array] = []
         for part in self.parts:
             if part == TREND:
                 values.append((known - self.mean) / self.scale)
@@ -98,7 +98,7 @@ class DateCode:
                 what="date in a form",
             )
 
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def bad(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are neither dates nor missing."""
         _, ok, _ = read_dates(self.name, column, self.day_first)
         return ~ok
@@ -153,7 +153,7 @@ class DateLearner:
         return DateCode(self.name, parts, moments.mean, moments.deviation, moments.missing > 0, *order)
 
 
-def phase(cycle: str, seconds: Floats) -> Floats:
+def phase(cycle: str, seconds: Float64Array) -> Float64Array:
     """The place within the cycle, in [0, 1).
 
     Example:
@@ -169,11 +169,11 @@ def phase(cycle: str, seconds: Floats) -> Floats:
     first = days.astype(unit)
     begin = first.astype("datetime64[D]")
     length = ((first + 1).astype("datetime64[D]") - begin).astype(np.int64)
-    place: Floats = (days - begin).astype(np.int64) / length
+    place: Float64Array = (days - begin).astype(np.int64) / length
     return place
 
 
-def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Floats, NDArray[np.bool_], Levels | None]:
+def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Float64Array, BoolArray, Levels | None]:
     """Seconds since 1970, nan where missing; which cells are dates or missing at all; the texts, if they are such."""
     cells = read_column(column, name)
     if isinstance(cells, Dates) or pa.types.is_duration(column.type):  # models of before have durations as dates
@@ -190,7 +190,7 @@ def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Flo
     return np.append(seconds, np.nan)[cells.codes], np.append(~np.isnan(seconds), True)[cells.codes], cells
 
 
-def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool) -> tuple[Floats, Levels | None]:
+def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool) -> tuple[Float64Array, Levels | None]:
     """Seconds since 1970, nan where missing, and the texts, if they are such.
 
     Raises `TableError` with row and value for what is no date.

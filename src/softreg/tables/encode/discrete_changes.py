@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models.inference.marginal_effects import REFERENCE, Change
 from softreg.tables.encode.boolean_encoder import BooleanCode
 from softreg.tables.encode.category_encoder import CategoryCode
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberCode
+from softreg.typing import Float64Array
 
 
 def encoded_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
@@ -78,6 +78,6 @@ def level_names(code: CategoryCode) -> list[str]:
 
 def holds_only(X: Any, place: int, values: tuple[float, float]) -> bool:
     """Whether a column of X holds these two values, and no other."""
-    column: NDArray[np.float64] = X[:, [place]].toarray().ravel() if sp.issparse(X) else X[:, place]
+    column: Float64Array = X[:, [place]].toarray().ravel() if sp.issparse(X) else X[:, place]
     is_low, is_high = column == values[0], column == values[1]
     return bool((is_low | is_high).all() and is_low.any() and is_high.any())

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_arrays import boolean_array
@@ -32,6 +31,7 @@ from softreg.tables.formats.rare_values import FormatReader
 from softreg.tables.io.text_hints import TextHints
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema
+from softreg.typing import BoolArray, Float64Array, RowNumbers
 
 WIDE = 200  # a matrix of more columns than this is sparse where its density is below SPARSE
 SPARSE = 0.2
@@ -76,7 +76,7 @@ class Encoder:
         cls,
         schema: Schema,
         batches: pa.Table | Iterable[pa.Table | pa.RecordBatch],
-        rows: NDArray[np.int64] | Callable[[int, int], NDArray[np.bool_]] | None = None,
+        rows: RowNumbers | Callable[[int, int], BoolArray] | None = None,
         forms: Mapping[str, Form] | None = None,
     ) -> Encoder:
         """Learn from a table or, in one pass, from its batches; `rows` are the numbers of the training rows.
@@ -123,7 +123,7 @@ class Encoder:
     def encode(
         self,
         table: pa.Table | pa.RecordBatch,
-        rows: NDArray[np.int64] | None = None,
+        rows: RowNumbers | None = None,
         *,
         unseen: UnseenLevels | None = None,
     ) -> Any:
@@ -157,7 +157,7 @@ class Encoder:
         ]
         return replace(self, codes=tuple(plain))
 
-    def outside(self, table: pa.Table | pa.RecordBatch) -> NDArray[np.bool_]:
+    def outside(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
         """Which rows (n,) hold a number more than a standard deviation outside the range of training."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
@@ -167,11 +167,11 @@ class Encoder:
                 found |= code.outside(_column(table, code.name))
         return found
 
-    def transform(self, table: pa.Table, rows: NDArray[np.int64] | None = None) -> Any:
+    def transform(self, table: pa.Table, rows: RowNumbers | None = None) -> Any:
         """The same as `encode`."""
         return self.encode(table, rows)
 
-    def bad(self, table: pa.Table | pa.RecordBatch) -> NDArray[np.bool_]:
+    def bad(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
         """Which rows hold a cell that is not of its column's kind; `encode` would refuse the first of them."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
@@ -201,7 +201,7 @@ class Encoder:
         form = self.formats.get(name)
         return None if form is None else form.with_decimal(TextHints.of(table.schema).decimal)
 
-    def _dense(self, table: pa.Table, where: Where, unseen: UnseenLevels | None) -> NDArray[np.float64]:
+    def _dense(self, table: pa.Table, where: Where, unseen: UnseenLevels | None) -> Float64Array:
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
         for code in self.codes:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from softreg.tables.schema.kinds import SMALL
+from softreg.typing import Int64Array
 
 RARE = 3
 """Of a column of many levels, a level with fewer rows than this has no feature of its own."""
@@ -27,7 +25,7 @@ class LevelCounter:
         self.counts: dict[str, int] = {}
         self.forgotten = 0
 
-    def add(self, levels: list[str], counts: NDArray[np.int64]) -> None:
+    def add(self, levels: list[str], counts: Int64Array) -> None:
         """Take the levels of one batch and their rows."""
         known = self.counts
         for level, count in zip(levels, counts.tolist(), strict=True):

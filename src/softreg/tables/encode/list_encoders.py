@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_arrays import words
 from softreg.tables.columns.arrow_types import plain_column
@@ -18,7 +17,8 @@ from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.unseen_values import UnseenLevels
 from softreg.tables.columns.values import Lists, read_column
 from softreg.tables.encode.level_counts import LevelCounter
-from softreg.tables.schema.typed_values import Floats, retyped
+from softreg.tables.schema.typed_values import retyped
+from softreg.typing import BoolArray, Codes, Float64Array, Int64Array
 
 SEARCHED = 1000
 """Unknown tags of a batch among which different ones are looked for, to name a few."""
@@ -66,7 +66,7 @@ class TagsCode:
         shape = (len(column), self.width)
         return sp.csr_array((np.ones(len(index)), index.astype(np.int32), start.astype(np.int32)), shape=shape)
 
-    def _count(self, row: NDArray[np.int64], tags: pa.Array, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+    def _count(self, row: Int64Array, tags: pa.Array, place: Codes, unseen: UnseenLevels) -> None:
         """Count the rows with a tag that is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size:
@@ -109,7 +109,7 @@ class VectorCode:
         """The length of the vectors, and one more with the indicator."""
         return len(self.means) + self.missing
 
-    def block(self, column: pa.ChunkedArray, where: Where) -> Floats:
+    def block(self, column: pa.ChunkedArray, where: Where) -> Float64Array:
         """Standardised vectors, (n, width)."""
         X, missing = vectors_of(self.name, column, len(self.means), where)
         Z = np.where(missing[:, None], 0.0, (X - np.array(self.means)) / self.scale)
@@ -154,7 +154,7 @@ class VectorLearner:
         return VectorCode(self.name, means, scale or 1.0, self.missing > 0)
 
 
-def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+def tags_of(name: str, column: pa.ChunkedArray) -> tuple[Int64Array, pa.Array]:
     """Row and text of each tag; nulls are no tags."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=False)
@@ -173,7 +173,7 @@ def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.A
     return np.concatenate(rows), pa.concat_arrays(tags)
 
 
-def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) -> tuple[Floats, NDArray[np.bool_]]:
+def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) -> tuple[Float64Array, BoolArray]:
     """The vectors (n, length), zero where missing, and which are missing; `TableError` for another length."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=True)

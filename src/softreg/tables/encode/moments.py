@@ -6,12 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.tables.encode.normal_scores import (
-    Floats,
-)
-from softreg.tables.encode.weighted_encoder import (
-    Floats,
-)
+from softreg.typing import Float64Array
 
 
 class Moments:
@@ -29,7 +24,7 @@ class Moments:
         self.count, self.missing, self.unit = 0, 0, 0.0
         self._mean = self._squares = 0.0
 
-    def add(self, values: Floats) -> None:
+    def add(self, values: Float64Array) -> None:
         """Add numbers; nan is missing."""
         known = values[~np.isnan(values)]
         self.missing += len(values) - len(known)
@@ -97,7 +92,7 @@ class WeightedMoments:
     """The sum of the weights, in units of the largest of them."""
     largest: float = 0.0
 
-    def add(self, values: Floats, weight: Floats) -> None:
+    def add(self, values: Float64Array, weight: Float64Array) -> None:
         """Take values (n,), of which nan is missing and not counted, and their weights (n,)."""
         known = ~np.isnan(values) & (weight > 0)
         if not known.any():

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from softreg.typing import BoolArray, Float64Array
 
 HEAVY = 6.0
 """Kurtosis from which a tail is heavy: that of the Laplace distribution. A normal one has 3."""
@@ -31,9 +31,9 @@ class RowSample:
     rows: int = 0
     level: int = 0
     keys: list[NDArray[np.uint64]] = field(default_factory=list)
-    cells: dict[str, list[Floats]] = field(default_factory=dict)
+    cells: dict[str, list[Float64Array]] = field(default_factory=dict)
 
-    def add(self, columns: dict[str, Floats], n: int) -> None:
+    def add(self, columns: dict[str, Float64Array], n: int) -> None:
         """Take what is drawn from the next n rows."""
         if not columns:
             return
@@ -50,11 +50,11 @@ class RowSample:
             for name, parts in self.cells.items():
                 self.cells[name] = [part[keep] for part, keep in zip(parts, kept, strict=True)]
 
-    def column(self, name: str) -> Floats:
+    def column(self, name: str) -> Float64Array:
         """The sampled numbers of a column."""
         return np.concatenate(self.cells.get(name, [np.zeros(0)]))
 
-    def _kept(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    def _kept(self, key: NDArray[np.uint64]) -> BoolArray:
         return (key >> np.uint64(64 - self.level)) == 0 if self.level else np.ones(len(key), bool)
 
 
@@ -67,7 +67,7 @@ def _drawn(first: int, n: int) -> NDArray[np.uint64]:
     return drawn
 
 
-def normal_scores(values: Floats, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normal_scores(values: Float64Array, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Knots (x, z) of the increasing, piecewise linear map that makes these numbers nearly normal; () if none is due.
 
     It is due where it is asked for, or the kurtosis is above 6, of at least 50 numbers with more than five different
@@ -99,7 +99,7 @@ def normal_scores(values: Floats, asked: bool = False) -> tuple[tuple[float, ...
     return tuple(x.tolist()), tuple(z.tolist())
 
 
-def kurtosis(values: Floats) -> float:
+def kurtosis(values: Float64Array) -> float:
     """The fourth standardised moment, 3 for a normal distribution and 0 for a constant.
 
     Example:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.tables.columns.errors import TableError, shown
@@ -18,7 +17,8 @@ from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
 from softreg.tables.encode.column_encoder import Entry, filled
 from softreg.tables.encode.moments import Moments
 from softreg.tables.encode.normal_scores import RowSample, normal_scores
-from softreg.tables.schema.typed_values import Floats, numbers_of, read_numbers
+from softreg.tables.schema.typed_values import numbers_of, read_numbers
+from softreg.typing import BoolArray, Float64Array
 
 FAR = 1.0
 """Standard deviations beyond the range of training from which on a number is far outside, which is reported."""
@@ -113,7 +113,7 @@ class NumberCode:
             values.append(np.interp(x, self.knots, self.scores))
         return filled(values, 0.0, self.missing)
 
-    def _limited(self, x: Floats, unseen: UnseenLevels | None) -> Floats:
+    def _limited(self, x: Float64Array, unseen: UnseenLevels | None) -> Float64Array:
         """Numbers (n,) within the range of training; nan stays."""
         low, high = self.span
         if not ((x < low) | (x > high)).any():
@@ -124,13 +124,13 @@ class NumberCode:
                 unseen.add_outside(self.name, int(far.sum()), x[far][:EXAMPLES].tolist(), self.span)
         return np.asarray(np.clip(x, low, high))
 
-    def _far(self, x: Floats) -> NDArray[np.bool_]:
+    def _far(self, x: Float64Array) -> BoolArray:
         if not self.span:
             return np.zeros(len(x), dtype=bool)
         with np.errstate(over="ignore"):
             return np.asarray((x < self.span[0] - FAR * self.scale) | (x > self.span[1] + FAR * self.scale))
 
-    def _standardised(self, x: Floats, where: Where) -> Floats:
+    def _standardised(self, x: Float64Array, where: Where) -> Float64Array:
         with np.errstate(over="ignore"):
             z = (x - self.mean) / self.scale
         far = np.flatnonzero(np.isinf(z))
@@ -142,11 +142,11 @@ class NumberCode:
             )
         return z
 
-    def outside(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def outside(self, column: pa.ChunkedArray) -> BoolArray:
         """Which rows hold a number more than a standard deviation outside the range of training."""
         return self._far(read_numbers(self.name, column)[0])
 
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def bad(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are no numbers that can be computed with."""
         x, ok = read_numbers(self.name, column)
         near = np.clip(x, self.span[0], self.span[1]) if self.span else x

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.tables.columns.missing_values import with_missing
 from softreg.tables.columns.row_location import Where, where_of
@@ -18,14 +17,14 @@ from softreg.tables.encode.moments import WeightedMoments, power_above
 from softreg.tables.encode.number_encoder import Form, NumberCode
 from softreg.tables.io.text_hints import TextHints
 from softreg.tables.schema.typed_values import booleans_of, numbers_of
+from softreg.typing import Float64Array, Int64Array, RowNumbers
 
-Floats = NDArray[np.float64]
-Weighted = tuple[pa.Table | pa.RecordBatch, NDArray[np.int64] | None, Floats]
+Weighted = tuple[pa.Table | pa.RecordBatch, Int64Array | None, Float64Array]
 """A batch, the numbers of its training rows (all where None), and how often each of these counts."""
 
 
 def weighted_encoder(
-    encoder: Encoder, table: pa.Table, rows: NDArray[np.int64] | None, weight: Floats | None
+    encoder: Encoder, table: pa.Table, rows: RowNumbers | None, weight: Float64Array | None
 ) -> Encoder:
     """The encoder whose standardised numbers and booleans have the weighted mean and standard deviation of the rows.
 
@@ -80,7 +79,7 @@ def _unit(code: Code) -> float:
     return power_above(max(map(abs, span), default=0.0)) or 1.0
 
 
-def _values(encoder: Encoder, code: Code, table: pa.Table | pa.RecordBatch, rows: NDArray[np.int64] | None) -> Floats:
+def _values(encoder: Encoder, code: Code, table: pa.Table | pa.RecordBatch, rows: RowNumbers | None) -> Float64Array:
     """The numbers of a column as the encoder reads them, nan where missing; 0 and 1 of booleans."""
     where = where_of(table)
     whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table

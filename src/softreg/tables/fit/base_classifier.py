@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
@@ -26,6 +26,7 @@ from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.target_labels import labels
+from softreg.typing import Array, Float64Array, TextArray
 
 
 class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
@@ -51,7 +52,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     schema_: Schema
     encoder_: Encoder
     model_: SoftmaxRegression
-    classes_: NDArray[Any]
+    classes_: Array
     label_type_: str = label_types.TEXT
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
@@ -59,7 +60,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_features_in_: int
     n_iter_: int
 
-    def predict_proba(self, data: Any) -> NDArray[np.float64]:
+    def predict_proba(self, data: Any) -> Float64Array:
         """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
 
         Columns unknown to the model are named in a `TableWarning` and not used; the target may be there. A
@@ -72,19 +73,19 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return np.zeros((0, len(self.classes_)))
         return np.asarray(self.model_.predict_proba(X))
 
-    def predict(self, data: Any) -> NDArray[Any]:
+    def predict(self, data: Any) -> Array:
         """The most likely label of each row (n,), in the type of `classes_`."""
         most_likely = self.predict_proba(data).argmax(axis=1)
         return np.asarray(self.classes_[most_likely])
 
-    def predict_log_proba(self, data: Any) -> NDArray[np.float64]:
+    def predict_log_proba(self, data: Any) -> Float64Array:
         """Logarithms of the probabilities (n, q) in nats; finite where a probability itself would round to 0."""
         X = self.encode(data)
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes_)))
         return np.asarray(self.model_.predict_log_proba(X))
 
-    def decision_function(self, data: Any) -> NDArray[np.float64]:
+    def decision_function(self, data: Any) -> Float64Array:
         """Logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
         X = self.encode(data)
         if X.shape[0] == 0:
@@ -170,7 +171,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found = infer(self.model_, X, y, weight, **asked)
         return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
 
-    def label_texts(self, data: Any, y: Any = None) -> NDArray[np.str_]:
+    def label_texts(self, data: Any, y: Any = None) -> TextArray:
         """The labels (n,) as the text that they have in `model_.classes_`: those of y, or of the target in the table.
 
         A label that is no class keeps its own text; "" stands for a row that the fit left out, as it has no label or

@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.tables.columns.errors import TableError, column_name, listed, no_such_column, shown
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, FormLoss, NumberCode
 from softreg.tables.fit.cross_validation import Choice, NumericForm
-from softreg.tables.fit.numeric_form_cv import Floats, Forms, FormTrial
+from softreg.tables.fit.numeric_form_cv import Forms, FormTrial
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema
+from softreg.typing import Codes, Float64Array, RowNumbers, TextArray
 
 ROWS = 10_000
 """Rows that choose, at most: the differences between forms that matter are many standard errors of so many rows."""
@@ -75,12 +75,12 @@ def learn_encoder(
     schema: Schema,
     batches: Any,
     rows: Any,
-    y: NDArray[np.str_],
+    y: TextArray,
     settings: Mapping[str, Any],
     choice: Choice,
     *,
     sample: Any = None,
-    weight: Floats | None = None,
+    weight: Float64Array | None = None,
 ) -> Encoder:
     """The encoder of a table or of batches, with the forms that were asked for and those that cross-validation chooses.
 
@@ -96,12 +96,12 @@ def learn_encoder(
 def choose_forms(
     encoder: Encoder,
     table: Any,
-    rows: NDArray[np.int64] | None,
-    y: NDArray[np.str_],
+    rows: RowNumbers | None,
+    y: TextArray,
     settings: Mapping[str, Any],
     choice: Choice,
     given: Forms,
-    weight: Floats | None = None,
+    weight: Float64Array | None = None,
 ) -> Encoder:
     """The encoder with the form of each heavy-tailed column that cross-validation chooses.
 
@@ -159,9 +159,7 @@ def _is_open(code: Any, given: Forms) -> bool:
     return isinstance(code, NumberCode) and bool(code.knots) and code.name not in given
 
 
-def _sampled(
-    encoder: Encoder, table: Any, rows: NDArray[np.int64] | None, y: NDArray[np.str_], seed: int | None
-) -> NDArray[np.int64]:
+def _sampled(encoder: Encoder, table: Any, rows: RowNumbers | None, y: TextArray, seed: int | None) -> Codes:
     """The places among the rows of those that choose, in their order."""
     n = len(y)
     few = np.arange(min(n, 200)) if rows is None else rows[:200]
@@ -199,7 +197,7 @@ def _decided(encoder: Encoder, trial: FormTrial, columns: Sequence[str]) -> Enco
     return with_forms(encoder, chosen, why)
 
 
-def compared(losses: Mapping[Form, NDArray[np.float64]]) -> tuple[FormLoss, ...]:
+def compared(losses: Mapping[Form, Float64Array]) -> tuple[FormLoss, ...]:
     """The losses of the forms, from those of each row (n,), the chosen form first.
 
     Chosen is the first of linear, scores and both that is at most 0.0001 nats, or a tenth of a standard error of the
@@ -218,7 +216,7 @@ def compared(losses: Mapping[Form, NDArray[np.float64]]) -> tuple[FormLoss, ...]
     return tuple(FormLoss(form, mean[form], *_excess(losses[form], losses[chosen])[:2]) for form in order)
 
 
-def _excess(losses: NDArray[np.float64], best: NDArray[np.float64]) -> tuple[float, float, bool]:
+def _excess(losses: Float64Array, best: Float64Array) -> tuple[float, float, bool]:
     """The mean difference of two losses (n,) of the same rows, its standard error, and whether it is slight."""
     difference = losses - best
     known = difference[~np.isnan(difference)]

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
 from softreg.tables.columns.errors import give_warnings
 from softreg.tables.fit.cross_validation import Choice
+from softreg.typing import Array, Float64Array, IntArray, TextArray
 
 Folder = str | os.PathLike[str] | None
 
@@ -40,12 +40,12 @@ STRENGTH = 1e-4
 def fit_model(
     settings: Mapping[str, Any],
     X: Any,
-    y: NDArray[np.str_],
-    names: NDArray[Any],
+    y: TextArray,
+    names: Array,
     checkpoint: Folder = None,
     choice: Choice = Choice(),  # it is frozen
     *,
-    weight: NDArray[np.float64] | None = None,
+    weight: Float64Array | None = None,
 ) -> tuple[SoftmaxRegression, Path | None]:
     """The fitted model, and the path that its strength was chosen from, if `settings["strength"]` is "auto".
 
@@ -64,10 +64,10 @@ def fit_model(
 def choose_strength(
     settings: Mapping[str, Any],
     X: Any,
-    y: NDArray[np.str_],
-    names: NDArray[Any],
+    y: TextArray,
+    names: Array,
     choice: Choice,
-    weight: NDArray[np.float64] | None = None,
+    weight: Float64Array | None = None,
 ) -> tuple[float, Path | None]:
     """The strength that these rows choose, and the path that it was chosen from; None where they are too few."""
     found, path = _best(settings, X, y, names, choice, fitted=False, weight=weight)
@@ -77,12 +77,12 @@ def choose_strength(
 def _best(
     settings: Mapping[str, Any],
     X: Any,
-    y: NDArray[np.str_],
-    names: NDArray[Any],
+    y: TextArray,
+    names: Array,
     choice: Choice,
     *,
     fitted: bool,
-    weight: NDArray[np.float64] | None = None,
+    weight: Float64Array | None = None,
 ) -> tuple[SoftmaxRegression | float, Path | None]:
     """The strength, or the model with it where that is at hand and wanted.
 
@@ -118,11 +118,11 @@ def _best(
 def _held_out(
     settings: Mapping[str, Any],
     X: Any,
-    y: NDArray[np.str_],
-    names: NDArray[Any],
-    split: tuple[NDArray[np.intp], NDArray[np.intp]],
+    y: TextArray,
+    names: Array,
+    split: tuple[IntArray, IntArray],
     rule: str,
-    weight: NDArray[np.float64] | None = None,
+    weight: Float64Array | None = None,
 ) -> tuple[float, Path]:
     """The strength that is best on one fold held out, among half powers of ten."""
     train, test = split
@@ -172,9 +172,7 @@ def _rounded(strength: float) -> float:
     return float(f"{10 ** (round(2 * np.log10(strength)) / 2):.3g}")
 
 
-def _point(
-    model: SoftmaxRegression, X: Any, y: NDArray[np.str_], weight: NDArray[np.float64] | None = None
-) -> PathPoint:
+def _point(model: SoftmaxRegression, X: Any, y: TextArray, weight: Float64Array | None = None) -> PathPoint:
     """What a fit without these rows is worth on them, where each counts `weight` times."""
     place = np.searchsorted(model.classes_, y)
     known = np.isin(y, model.classes_)
@@ -205,10 +203,10 @@ def _point(
 def fit_at(
     settings: Mapping[str, Any],
     X: Any,
-    y: NDArray[np.str_] | None,
-    names: NDArray[Any],
+    y: TextArray | None,
+    names: Array,
     checkpoint: Folder = None,
-    weight: NDArray[np.float64] | None = None,
+    weight: Float64Array | None = None,
 ) -> SoftmaxRegression:
     """The model at the strength of the settings; X may be batches `(X, labels)`, then without y."""
     model = SoftmaxRegression(**settings)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from numpy.typing import NDArray
-
 from softreg.models import SoftmaxRegression
 from softreg.models.selection.state import path_from_state, path_state
 from softreg.models.selection.stored_parameters import describe, revive
@@ -17,6 +15,7 @@ from softreg.tables.fit.predictor import MODEL, schema_and_encoder
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import ASKED
+from softreg.typing import Array
 
 REGRESSION = (
     "strength",
@@ -33,7 +32,7 @@ CHOICE = {"groups": None, "folds": None, "rule": "min", "time": None, "missing_t
 """The parameters of the choice of rows and of the strength, with their defaults."""
 
 
-def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays and strict JSON that hold a fitted `TableClassifier`."""
     arrays, regression = model.model_.to_state()
     state = {
@@ -57,7 +56,7 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
     return {MODEL + name: array for name, array in arrays.items()}, state
 
 
-def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Any:
+def restored(cls: Any, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Any:
     """The classifier, of the class `cls`, that `classifier_state` described.
 
     Raises `ValueError` for the state of anything else.

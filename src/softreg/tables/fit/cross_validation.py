@@ -9,11 +9,11 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.selection.scorers import find_scorer
 from softreg.tables.columns.errors import TableError, plural
 from softreg.tables.row_selection.time_splits import time_folds
+from softreg.typing import Codes, IntArray, RowNumbers, TextArray
 
 NumericForm = Mapping[Any, str] | None
 """The form of columns of numbers that is asked for, "linear", "scores" or "both", by name of the column."""
@@ -36,9 +36,9 @@ class Choice:
     folds: int | None = None
     rule: str = "min"
     numeric_form: NumericForm = None
-    groups: NDArray[np.int64] | None = None
+    groups: Codes | None = None
     scoring: Any = "log_loss"
-    moments: NDArray[np.int64] | None = None
+    moments: Codes | None = None
 
     def check(self) -> None:
         """Raise `TableError` for a rule or a number of folds that cannot be, `ValueError` for an unknown score."""
@@ -49,7 +49,7 @@ class Choice:
         if folds is not None and (isinstance(folds, bool) or not isinstance(folds, Integral) or folds < 2):
             raise TableError(f"folds is {folds!r}; expected a whole number of at least 2, such as 5.")
 
-    def splits(self, y: NDArray[np.str_], seed: int | None) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def splits(self, y: TextArray, seed: int | None) -> list[tuple[IntArray, IntArray]]:
         """The (train, test) rows of each fold, shuffled and stratified, at least two.
 
         Raises `TableError` where there are too few rows or groups for the number that was asked for.
@@ -79,8 +79,8 @@ class Choice:
 
 
 def _without_single(
-    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], y: NDArray[np.str_], *, apart: bool
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    folds: list[tuple[IntArray, IntArray]], y: TextArray, *, apart: bool
+) -> list[tuple[IntArray, IntArray]]:
     """The folds with test rows, where a class of a single row is judged in none of them.
 
     It is trained on in all of them, unless rows of its group have to stay `apart` from those that train.
@@ -93,9 +93,7 @@ def _without_single(
     return [(train, test) for train, test in folds if len(test)]
 
 
-def _usable(
-    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]], y: NDArray[np.str_]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _usable(folds: list[tuple[RowNumbers, RowNumbers]], y: TextArray) -> list[tuple[RowNumbers, RowNumbers]]:
     """The folds whose training rows hold two classes, and whose test rows hold one of these."""
     found = [
         (train, test)

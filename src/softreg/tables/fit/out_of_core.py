@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import Coded
@@ -27,6 +26,7 @@ from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.rare_classes import STANDARD, LabelRules
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema, learn_schema
+from softreg.typing import Array, BoolArray, Float64Array
 
 CELLS = 1 << 24
 """Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
@@ -118,10 +118,10 @@ def surveyed(
     return found
 
 
-def _counted(chosen: Rows | None, weight: NDArray[np.float64]) -> Rows:
+def _counted(chosen: Rows | None, weight: Float64Array) -> Rows:
     """The chosen rows whose weight is above zero."""
 
-    def asked(first: int, count: int) -> NDArray[np.bool_]:
+    def asked(first: int, count: int) -> BoolArray:
         mask = np.ones(count, dtype=bool) if chosen is None else chosen(first, count)
         own = weight[first : first + count] > 0
         mask[: len(own)] &= own
@@ -168,7 +168,7 @@ def fit_in_batches(
 
 
 def _chosen(
-    found: Survey, encoder: Encoder, settings: Mapping[str, Any], names: NDArray[Any], choice: Choice
+    found: Survey, encoder: Encoder, settings: Mapping[str, Any], names: Array, choice: Choice
 ) -> tuple[float, Path | None]:
     """The strength that is best on the sample."""
     assert found.sample is not None

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.probability import softmax
@@ -19,6 +18,7 @@ from softreg.tables.columns.unseen_values import UnseenLevels
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.io.open_table import OpenTable
 from softreg.tables.schema.schema import Schema
+from softreg.typing import Array, Float64Array
 
 MODEL = "model."
 """Before the names of the arrays of the regression within a table model."""
@@ -36,12 +36,12 @@ class TablePredictor:
 
     schema: Schema
     encoder: Encoder
-    coef: NDArray[np.float64]
-    intercept: NDArray[np.float64]
+    coef: Float64Array
+    intercept: Float64Array
     classes: tuple[str, ...]
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TablePredictor:
+    def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TablePredictor:
         """The predictor of the table model that `to_state` described; raises `ValueError` for another state."""
         try:
             coef, intercept = arrays[f"{MODEL}coef"], arrays[f"{MODEL}intercept"]
@@ -61,9 +61,7 @@ class TablePredictor:
             raise ValueError("the weights are not finite numbers")
         return cls(schema, encoder, coef, intercept, classes)
 
-    def probabilities(
-        self, batch: pa.Table | pa.RecordBatch, unseen: UnseenLevels | None = None
-    ) -> NDArray[np.float64]:
+    def probabilities(self, batch: pa.Table | pa.RecordBatch, unseen: UnseenLevels | None = None) -> Float64Array:
         """Probabilities (n, q) of the rows of a table or batch, its columns matched by name.
 
         Rows with levels that training did not have are counted in `unseen`.

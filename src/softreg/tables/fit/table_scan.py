@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.spelling import Known, one_spelling, text_array
 from softreg.tables.columns.errors import TableError, no_such_column
@@ -20,6 +19,7 @@ from softreg.tables.row_selection.labelled_rows import check_labelled, similar_l
 from softreg.tables.row_selection.rare_classes import NO_RARE, STANDARD, LabelRules, RareClasses, rare_classes
 from softreg.tables.row_selection.weight_column import check_some, weight_column
 from softreg.tables.schema.target_labels import coded_labels
+from softreg.typing import BoolArray, Codes, Float64Array, Int64Array, RowNumbers
 
 SAMPLE = 100_000
 """Rows that are kept to judge columns and strengths by, and as many of those held out, at most."""
@@ -62,14 +62,14 @@ class Survey:
     rare: RareClasses = NO_RARE
     files: list[tuple[int, Where]] = field(default_factory=list)
     sample: pa.Table | None = None
-    numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    numbers: RowNumbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     held: pa.Table | None = None
-    held_numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    held_numbers: RowNumbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
-    weight: NDArray[np.float64] | None = None
+    weight: Float64Array | None = None
     """How often each row of the table counts, where rows have weights."""
 
-    def mask(self, first: int, count: int) -> NDArray[np.bool_]:
+    def mask(self, first: int, count: int) -> BoolArray:
         """Which rows of a run are trained on."""
         mask = self.chosen(first, count)
         if self.drawn:
@@ -97,7 +97,7 @@ class Survey:
         """The classes to learn, sorted: rare labels may be of one class, or of none."""
         return sorted(set(self.rare.merged(sorted(self.counts)).values()))
 
-    def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], NDArray[np.int64]]:
+    def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], Int64Array]:
         """All classes, and the place among them of each row (n,) of a batch or sample of the table; -1 for none."""
         values, codes = coded_labels(table, self.target, where_of(table), missing=self.rules.missing)
         labels = list(self._known.known)
@@ -113,8 +113,8 @@ class Survey:
         return () if self.weights is None else (self.weights,)
 
     def row_weights(
-        self, table: pa.Table | pa.RecordBatch, numbers: NDArray[np.int64], places: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float64] | None:
+        self, table: pa.Table | pa.RecordBatch, numbers: RowNumbers, places: Codes | None = None
+    ) -> Float64Array | None:
         """The weights of some rows of a batch or sample of the table; None where rows have no weights.
 
         `numbers` are those of these rows in the whole table, and `places` those in the batch, all of it where None.
@@ -151,11 +151,11 @@ class Survey:
         self.sample, self.numbers = _without(self.sample, self.numbers, gone)
         self.held, self.held_numbers = _without(self.held, self.held_numbers, gone)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array]]:
         """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
         yield from ((batch, places) for batch, places, _ in self.numbered(columns))
 
-    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64], int]]:
+    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array, int]]:
         """The same with the number of the first row of each batch."""
         first = 0
         for batch in self.source.batches(columns):
@@ -194,9 +194,7 @@ class Survey:
                 check_labelled(counts, self.rows, self.target, sure=self.sure)
 
 
-def _without(
-    table: pa.Table | None, numbers: NDArray[np.int64], gone: NDArray[np.int64]
-) -> tuple[pa.Table | None, NDArray[np.int64]]:
+def _without(table: pa.Table | None, numbers: RowNumbers, gone: RowNumbers) -> tuple[pa.Table | None, Int64Array]:
     """A sample of rows without those of some numbers; None where no row is left."""
     keep = ~np.isin(numbers, gone)
     if table is None or keep.all():
@@ -229,7 +227,7 @@ def survey(
     if target not in source.names:
         raise no_such_column(target, source.names, "target column")
 
-    def share(first: int, count: int) -> NDArray[np.bool_]:
+    def share(first: int, count: int) -> BoolArray:
         return uniform(np.arange(first, first + count), seed, 1) >= test_size
 
     if weights is not None and weights not in source.names:
@@ -254,7 +252,7 @@ def survey(
     return found
 
 
-def _count(found: Survey, table: pa.Table, told: Where) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _count(found: Survey, table: pa.Table, told: Where) -> tuple[BoolArray, BoolArray]:
     """Count the labels of a batch; gives the masks of the rows to train on, and of those held out."""
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:

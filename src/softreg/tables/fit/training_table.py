@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import sample_weights
 from softreg.spelling import Known, coded, spelled
@@ -23,6 +22,7 @@ from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.row_selection.weight_column import check_some, weight_column
 from softreg.tables.schema.label_types import TEXT, label_type
 from softreg.tables.schema.target_labels import check_counts, known_labels
+from softreg.typing import BoolArray, Codes, Float64Array, RowNumbers
 
 NAME = "y"
 """The name of the column of labels that were given without one."""
@@ -43,8 +43,8 @@ class TrainingTable:
 
     table: pa.Table
     target: str
-    rows: NDArray[np.int64] | None
-    weight: NDArray[np.float64] | None
+    rows: RowNumbers | None
+    weight: Float64Array | None
     label_dtype: np.dtype[Any] | None
     separate: bool = False
     """Whether the labels were given beside the features."""
@@ -52,11 +52,11 @@ class TrainingTable:
     """The column of weights, where the weights are those of a column."""
     named: bool = False
     """Whether the rows to train on were named."""
-    counted: NDArray[np.bool_] | None = None
+    counted: BoolArray | None = None
     """Rows of a weight above 0, (n,); None where all are."""
 
     @property
-    def row_weight(self) -> NDArray[np.float64] | None:
+    def row_weight(self) -> Float64Array | None:
         """The weights of the rows to train on."""
         return self.weight if self.weight is None or self.rows is None else self.weight[self.rows]
 
@@ -194,7 +194,7 @@ def _free(name: str, names: Sequence[str]) -> str:
     return name
 
 
-def codes_of_labels(n: int, y: Any, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
+def codes_of_labels(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
     """The place among the classes (n,) of each of the labels y of n rows, -1 for one that is none.
 
     Booleans and the numbers 0 and 1 are the same labels, as NumPy compares them.

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import coded
 from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.row_selection.weight_column import RowWeights
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 MISSING = ("drop", "impute", "error")
 """What may be done with rows that have a missing value."""
@@ -48,7 +48,7 @@ class LeftOut:
         return tuple(said)
 
 
-def without_target(table: Any, target: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def without_target(table: Any, target: str, rows: RowNumbers) -> BoolArray:
     """Which of these rows have no label: null, nan, or text that is empty or blank.
 
     Raises `TableError` where there is no such column. A type that has no text is left to `labels`, which refuses it.
@@ -64,8 +64,8 @@ def without_target(table: Any, target: str, rows: NDArray[np.int64]) -> NDArray[
 
 
 def with_label_and_weight(
-    table: Any, target: str, every: NDArray[np.int64], weighing: RowWeights | None, missing: str
-) -> tuple[NDArray[np.int64], LeftOut]:
+    table: Any, target: str, every: RowNumbers, weighing: RowWeights | None, missing: str
+) -> tuple[Int64Array, LeftOut]:
     """The rows among `every` that have a label and a weight above 0, and how many have not.
 
     Raises `TableError` where no row is left, and, with missing="error", for a row without a label or a weight.
@@ -87,7 +87,7 @@ def with_label_and_weight(
     return used, left
 
 
-def lost_classes(table: Any, target: str, given: NDArray[np.int64], used: NDArray[np.int64]) -> list[str]:
+def lost_classes(table: Any, target: str, given: RowNumbers, used: RowNumbers) -> list[str]:
     """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
     if len(given) == len(used):
         return []

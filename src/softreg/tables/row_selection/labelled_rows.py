@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.spelling import one_spelling
 from softreg.tables.columns.errors import TableError, plural, shown
@@ -22,6 +21,7 @@ from softreg.tables.row_selection.rare_classes import (
 from softreg.tables.schema.kinds import SMALL
 from softreg.tables.schema.label_types import label_type
 from softreg.tables.schema.target_labels import are_numbers, check_counts, coded_labels, label_places
+from softreg.typing import BoolArray, Codes, RowNumbers, TextArray
 
 UNLABELLED = -2
 """The code of a row without a label, beside -1 for an unknown label."""
@@ -49,20 +49,20 @@ class LabelledRows:
         Whether the values are known to be classes.
     """
 
-    y: NDArray[np.str_]
-    used: NDArray[np.bool_]
-    unlabelled: NDArray[np.int64]
+    y: TextArray
+    used: BoolArray
+    unlabelled: RowNumbers
     rare: RareClasses
     target: str
     sure: bool = False
 
-    def rows(self, chosen: NDArray[np.int64] | None = None) -> NDArray[np.int64] | None:
+    def rows(self, chosen: RowNumbers | None = None) -> Codes | None:
         """The numbers of the rows that are used, among those chosen; None where these are all rows of the table."""
         if chosen is None:
             return None if self.used.all() else np.flatnonzero(self.used)
         return chosen[self.used[chosen]]
 
-    def notes(self, numbers: NDArray[np.int64] | None = None) -> list[str]:
+    def notes(self, numbers: RowNumbers | None = None) -> list[str]:
         """What was left out or merged, in sentences; `numbers` (n,) are those of the rows in the input, from 1."""
         labels = np.unique(self.y[self.used]).tolist()
         many = "" if self.sure else many_numbers(labels, self.target)
@@ -79,7 +79,7 @@ def labelled_rows(
     rules: LabelRules = STANDARD,
     *,
     sure: bool = False,
-    counted: NDArray[np.bool_] | None = None,
+    counted: BoolArray | None = None,
 ) -> LabelledRows:
     """The class of each row of a table, by rules for rows without a label and classes of a single row.
 
@@ -197,7 +197,7 @@ def many_numbers(labels: Sequence[str], target: str) -> str:
 
 def pooled_labels(
     table: pa.Table, target: str, classes: Sequence[str], rare: RareClasses = NO_RARE, missing: str = "error"
-) -> NDArray[np.int64]:
+) -> Codes:
     """The class of each row (n,) of a table: its place among `classes`, -1 for an unknown label, -2 for none.
 
     Labels that were merged into one class when a model was trained, `rare`, are of that class, and those that were left

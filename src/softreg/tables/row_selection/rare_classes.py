@@ -20,12 +20,6 @@ FEWEST = 2
 POOL = "other"
 """The label of the class that `rare="pool"` makes, unless another class has it."""
 
-STANDARD = LabelRules()
-"""Rows without a label are left out, classes of a single row kept."""
-
-NO_RARE = RareClasses()
-"""No class of a single row."""
-
 
 @dataclass(frozen=True)
 class LabelRules:
@@ -48,6 +42,10 @@ class LabelRules:
         for name, value, known in (("missing_target", self.missing, MISSING), ("rare", self.rare, RARE)):
             if value not in known:
                 raise TableError(f"{name} is {value!r}; expected one of {', '.join(map(repr, known))}.")
+
+
+STANDARD = LabelRules()
+"""Rows without a label are left out, classes of a single row kept."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,10 @@ class RareClasses:
             done = done.replace("it is", "these are").replace("the class;", "the classes;")
         others = ", ".join(word for word in RARE if word != self.how)
         return f"{those} {row}; {done}. Other choices: --rare {others.replace(', ', '|')} (rare= in Python)."
+
+
+NO_RARE = RareClasses()
+"""No class of a single row."""
 
 
 def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> RareClasses:

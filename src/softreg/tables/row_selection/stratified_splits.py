@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.tables.columns.errors import plural
+from softreg.typing import Codes, Int64Array, RowNumbers
 
 
 def split_rows(
     codes: NDArray[np.integer[Any]], test_size: float | int = 0.2, seed: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[RowNumbers, RowNumbers]:
     """Row numbers for training and for test, each class in nearly the same share of both.
 
     Of a class with n_c of n rows, n_c T / n rows go to the test part of T rows, rounded so that the sum is T
@@ -49,10 +50,10 @@ def split_rows(
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
-def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def _shares(counts: Int64Array, size: int) -> Codes:
     """How many test rows each class gives: largest remainders, never the last row of a class."""
     exact = counts * (size / counts.sum())
-    share: NDArray[np.int64] = np.floor(exact).astype(np.int64)  # below counts, as size is below n
+    share: Int64Array = np.floor(exact).astype(np.int64)  # below counts, as size is below n
     while (left := size - int(share.sum())) > 0:
         open_ = np.flatnonzero(share < counts - 1)
         first = open_[np.argsort(share[open_] - exact[open_], kind="stable")][:left]

@@ -7,19 +7,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.inference.fitted_rows import WEIGHTS
 from softreg.tables.columns.errors import TableError, no_such_column, shown
 from softreg.tables.columns.row_location import EVERYWHERE, Where
 from softreg.tables.schema.typed_values import read_numbers
-
-Floats = NDArray[np.float64]
-
-Weights = NDArray[np.float64]
+from softreg.typing import Float64Array, RowNumbers
 
 
-def weight_column(table: pa.Table, name: str, target: str, where: Where = EVERYWHERE) -> Weights:
+def weight_column(table: pa.Table, name: str, target: str, where: Where = EVERYWHERE) -> Float64Array:
     """The weight of each row (n,), from the column `name`: how often the row counts.
 
     Raises `TableError` where there is no such column, where it is the target, and for a row whose weight is missing, no
@@ -47,13 +43,13 @@ def weight_column(table: pa.Table, name: str, target: str, where: Where = EVERYW
     return np.asarray(weights, dtype=np.float64)
 
 
-def check_some(weights: Weights, name: str) -> None:
+def check_some(weights: Float64Array, name: str) -> None:
     """Raise `TableError` where no row has a weight above 0."""
     if len(weights) and not weights.any():
         raise TableError(f"All weights in {shown(name)} are 0, so that no row counts; is it the right column?")
 
 
-def effective_rows(weights: Weights) -> float:
+def effective_rows(weights: Float64Array) -> float:
     """Kish's effective number of rows, `(sum w)^2 / sum w^2`: rows of equal weight that give as precise a mean.
 
     Example:
@@ -73,17 +69,17 @@ class RowWeights:
     """
 
     name: str
-    values: Floats
+    values: Float64Array
     kind: str
     asked: bool
 
-    def of(self, rows: NDArray[np.int64]) -> Floats:
+    def of(self, rows: RowNumbers) -> Float64Array:
         """The weights of some rows, (len(rows),); sampling weights are scaled to a mean of 1, which changes no estimate
         and no robust error, and makes the penalty of Firth weigh as it does without weights."""
         chosen = self.values[rows]
         return chosen if self.kind == "frequency" else chosen / chosen.mean()
 
-    def note(self, rows: NDArray[np.int64]) -> str:
+    def note(self, rows: RowNumbers) -> str:
         """What the weights were taken for, and the option that changes it."""
         chosen = self.values[rows]
         if self.kind == "frequency":
@@ -101,7 +97,7 @@ class RowWeights:
         return said + ("" if self.asked else f"; {way} (weight_kind in Python)")
 
 
-def row_weights_of(table: Any, name: str, target: str, rows: NDArray[np.int64], kind: str | None) -> RowWeights:
+def row_weights_of(table: Any, name: str, target: str, rows: RowNumbers, kind: str | None) -> RowWeights:
     """The weights in a column of numbers; of the rows that are not among `rows`, nothing is checked.
 
     `kind`: "frequency" or "sampling"; None takes weights that are whole numbers for frequencies, and others for

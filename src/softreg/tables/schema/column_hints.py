@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import plural, shown
 from softreg.tables.schema.kinds import SMALL
+from softreg.typing import Codes, Float64Array, Int64Array
 
 MOST_SHOWN = 3
 """Sets of levels that differ in blanks or case only which a message names."""
@@ -28,7 +28,7 @@ _SUBJECT_NAME = re.compile(
 _TIME_NAME = re.compile(r"^(?i:t|trend|time|period|year|quarter|month|week|day|hour|date|wave|visit|step)$")
 
 
-def alike(name: str, levels: pa.Array, counts: NDArray[np.int64], what: str = "levels") -> str:
+def alike(name: str, levels: pa.Array, counts: Int64Array, what: str = "levels") -> str:
     """Return a sentence on levels that differ only in blanks, case or Unicode form; "" where there are none.
 
     Example:
@@ -56,7 +56,7 @@ def alike(name: str, levels: pa.Array, counts: NDArray[np.int64], what: str = "l
 
 
 def like_subjects(
-    name: str, codes: NDArray[np.int64] | NDArray[np.float64], different: int, *, examples: Sequence[str] = (), use: str
+    name: str, codes: Codes | Float64Array, different: int, *, examples: Sequence[str] = (), use: str
 ) -> str:
     """Return a hint at groups for a column whose values repeat and look like subjects; "" where they do not.
 
@@ -83,7 +83,7 @@ def like_subjects(
     )
 
 
-def _in_runs(codes: NDArray[np.int64] | NDArray[np.float64], different: int, *, counted: bool) -> bool:
+def _in_runs(codes: Codes | Float64Array, different: int, *, counted: bool) -> bool:
     """Whether equal values stand in consecutive rows; numbers must count the runs from 0 or 1."""
     if counted and not (codes[0] in (0, 1) and codes[-1] == codes[0] + different - 1):
         return False

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.errors import TableError, listed, plural, shown
 from softreg.tables.columns.values import Lists, pick
 from softreg.tables.schema.column_hints import ID_NAME, like_subjects
 from softreg.tables.schema.kinds import MAX_LEVELS, SMALL, Column, Kind
-
-Rows = NDArray[np.int64] | None
+from softreg.typing import Float64Array, RowNumbers
 
 
 def constant(name: str, value: str | None) -> Column:
@@ -26,7 +24,7 @@ def category(name: str, names: tuple[str, ...], missing: int, how: str, hint: st
     return Column(name, Kind.CATEGORY, reason, names if len(names) <= MAX_LEVELS else (), missing, hint)
 
 
-def numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | None, *, sure: bool = False) -> Column:
+def numbers(name: str, every: Float64Array, rows: RowNumbers | None, *, sure: bool = False) -> Column:
     """Rules for a column whose values are numbers; nan is missing. `sure` means that it is no identifier."""
     values = pick(every, rows)
     bad = np.flatnonzero(np.isinf(every))  # of the rows held out as well: better told now than after the fit
@@ -55,7 +53,7 @@ def numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | Non
     return Column(name, Kind.NUMBER, f"{low:.6g} to {high:.6g}{without(missing, ',')}", (), missing, hint)
 
 
-def lists(name: str, column: pa.ChunkedArray, cells: Lists, rows: NDArray[np.int64] | None) -> Column:
+def lists(name: str, column: pa.ChunkedArray, cells: Lists, rows: RowNumbers | None) -> Column:
     """Tags or a vector."""
     column = column if rows is None else column.take(pa.array(rows))
     sizes = pc.list_value_length(column).drop_null()
@@ -75,7 +73,7 @@ def lists(name: str, column: pa.ChunkedArray, cells: Lists, rows: NDArray[np.int
     return Column(name, Kind.VECTOR, f"vectors of {high:,} numbers{without(missing, ',')}", (), missing)
 
 
-def _counts_rows(values: NDArray[np.float64]) -> bool:
+def _counts_rows(values: Float64Array) -> bool:
     """Whether the values of the whole column are 0..n-1 or 1..n, in any order."""
     start = values.min()
     return bool(start in (0.0, 1.0) and np.array_equal(np.sort(values), start + np.arange(len(values))))

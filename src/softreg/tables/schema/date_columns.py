@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.tables.columns.dates import day_first, has_slashes, parse_dates, several_zones, tolerated, zones_of
 from softreg.tables.columns.errors import TableError, plural, shown
@@ -18,9 +17,10 @@ from softreg.tables.schema.column_records import (
     without,
 )
 from softreg.tables.schema.kinds import MONTH_FIRST, Column, Kind
+from softreg.typing import BoolArray, Float64Array, RowNumbers
 
 
-def dates(name: str, seconds: NDArray[np.float64], reason: str, levels: tuple[str, ...] = ()) -> Column:
+def dates(name: str, seconds: Float64Array, reason: str, levels: tuple[str, ...] = ()) -> Column:
     """Dates, unless there is one or none."""
     known = seconds[~np.isnan(seconds)]
     missing = len(seconds) - len(known)
@@ -29,7 +29,7 @@ def dates(name: str, seconds: NDArray[np.float64], reason: str, levels: tuple[st
     return Column(name, Kind.DATE, reason + without(missing, ","), levels, missing)
 
 
-def no_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[str, NDArray[np.bool_]]:
+def no_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[str, BoolArray]:
     """The first row and value of a column that looks like dates and holds none; "" where it holds dates.
 
     Beside it, which levels are no dates, where these are so few that they are slips rather than another kind of value.
@@ -63,7 +63,7 @@ def slipped_dates(name: str, cells: Levels, bad: Any, place: Callable[[int], str
     )
 
 
-def no_such_day(name: str, cells: Levels, bad: NDArray[np.bool_]) -> TableError:
+def no_such_day(name: str, cells: Levels, bad: BoolArray) -> TableError:
     """The error for a column of dates of which some levels (`bad`) are no dates."""
     rows = np.flatnonzero(np.append(bad, False)[cells.codes])
     value = cells.levels[int(cells.codes[rows[0]])]
@@ -77,7 +77,7 @@ def no_such_day(name: str, cells: Levels, bad: NDArray[np.bool_]) -> TableError:
     )
 
 
-def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, how: str = "") -> Column:
+def text_dates(name: str, cells: Levels, rows: RowNumbers | None, how: str = "") -> Column:
     """Dates written as text; where the order of day and month cannot be seen, the day is taken to be first."""
     first = day_first(cells.levels)
     seconds = parse_dates(cells.levels, first is not False)

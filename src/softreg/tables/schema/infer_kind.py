@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_types import plain_column
 from softreg.tables.columns.dates import are_dates, day_first, parse_dates
@@ -32,6 +31,7 @@ from softreg.tables.schema.date_columns import dates, like_dates, no_dates, slip
 from softreg.tables.schema.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
 from softreg.tables.schema.number_columns import TextRules, formatted, number_column, reads_like_numbers, zero_padded
 from softreg.tables.schema.typed_values import levels_of
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 REPEATS = 3
 """Rows from which on a level of many repeats: it has a feature of its own (`learning.RARE`)."""
@@ -46,7 +46,7 @@ BY_ITS_LOOKS = TextRules()
 def judge(
     name: str,
     column: pa.ChunkedArray,
-    rows: NDArray[np.int64] | None = None,
+    rows: RowNumbers | None = None,
     asked: Kind | None = None,
     rules: TextRules = BY_ITS_LOOKS,
 ) -> Column:
@@ -110,7 +110,7 @@ def _typed(column: Column) -> Column:
 
 
 def judge_as(
-    asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.int64] | None, rules: TextRules = BY_ITS_LOOKS
+    asked: Kind, name: str, column: pa.ChunkedArray, rows: RowNumbers | None, rules: TextRules = BY_ITS_LOOKS
 ) -> Column:
     """The column as the kind that the user asked for; `TableError` where it cannot be that."""
     cells = read_column(column, name)
@@ -148,9 +148,9 @@ def judge_as(
 def _dates_of(
     name: str,
     cells: Levels,
-    rows: NDArray[np.int64] | None,
+    rows: RowNumbers | None,
     how: str = "",
-    slips: NDArray[np.bool_] | None = None,
+    slips: BoolArray | None = None,
     rules: TextRules = BY_ITS_LOOKS,
 ) -> Column:
     """A column of text as dates, with the spellings of a missing value among them; `slips` are levels that are none."""
@@ -169,7 +169,7 @@ def _dates_of(
     return replace(found, format=ColumnFormat(None, missing, tuple(invalid)), notes=tuple(notes))
 
 
-def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rules: TextRules) -> Column:
+def _judge_levels(name: str, cells: Levels, rows: RowNumbers | None, rules: TextRules) -> Column:
     """Rules for text, dictionary types and booleans."""
     codes = pick(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
@@ -216,7 +216,7 @@ def _text_of_numbers(found: Column, value: pa.Scalar) -> Column:
     return replace(found, hint=said)
 
 
-def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], missing: int, hint: str) -> Column:
+def _judge_category(name: str, levels: pa.Array, counts: Int64Array, missing: int, hint: str) -> Column:
     """A category where the levels are few or most rows have one that repeats; otherwise free text or an identifier.
 
     Shares are those of the `counts` of rows that have a value: spellings of a missing one, such as NA, are levels, but
@@ -239,7 +239,7 @@ def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], miss
     return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, hint)
 
 
-def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> None:
+def _all_read(name: str, asked: Kind, cells: Levels, ok: BoolArray) -> None:
     """Raise `TableError` for the first level that is not what was asked for."""
     bad_rows = np.append(~ok, False)[cells.codes]
     if bad_rows.any():

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.errors import TableError, listed, plural, shown
 from softreg.tables.columns.values import Levels, count_levels
@@ -17,8 +16,7 @@ from softreg.tables.formats.infer_number_format import NumberText, infer_numbers
 from softreg.tables.formats.rare_values import RARE
 from softreg.tables.schema.column_records import numbers
 from softreg.tables.schema.kinds import MAX_LEVELS, REPEATED, SMALL, Column, Kind
-
-Flags = NDArray[np.bool_]
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 FEW = 3
 """Different values that are no numbers up to which they are spellings of a missing value, in up to half of the rows."""
@@ -51,12 +49,12 @@ class TextRules:
 class _Counts:
     """Rows (k,) of each level: of training and of the whole table."""
 
-    training: NDArray[np.int64]
-    every: NDArray[np.int64]
+    training: Int64Array
+    every: RowNumbers
 
 
 def number_column(
-    name: str, cells: Levels, rows: NDArray[np.int64] | None, training: NDArray[np.int64], rules: TextRules
+    name: str, cells: Levels, rows: RowNumbers | None, training: Int64Array, rules: TextRules
 ) -> tuple[Column | None, str]:
     """Return a column of text as one of numbers; or None, and a hint why it is not, where it looks like numbers.
 
@@ -90,7 +88,7 @@ def number_column(
     return _as_numbers(name, cells, rows, text, invalid, counts, rules), ""
 
 
-def _are_slips(bad: Flags, known: Flags, counts: NDArray[np.int64]) -> bool:
+def _are_slips(bad: BoolArray, known: BoolArray, counts: Int64Array) -> bool:
     """Whether values that are no numbers are rare, or spellings of a missing value, among many different numbers."""
     words, numbers = int(counts[bad].sum()), int(counts[known].sum())
     if (known & (counts > 0)).sum() <= SMALL or numbers < words:
@@ -98,14 +96,14 @@ def _are_slips(bad: Flags, known: Flags, counts: NDArray[np.int64]) -> bool:
     return bool(words <= RARE * (words + numbers) or (bad & (counts > 0)).sum() <= FEW)
 
 
-def reads_like_numbers(text: NumberText, counts: NDArray[np.int64]) -> bool:
+def reads_like_numbers(text: NumberText, counts: Int64Array) -> bool:
     """Whether levels with these `counts` of rows are numbers, but for a few."""
     if text.ok.all():
         return bool(text.known.any())
     return _are_slips(~text.ok, text.known, counts)
 
 
-def _are_codes(levels: pa.Array, words: Flags, known: Flags) -> bool:
+def _are_codes(levels: pa.Array, words: BoolArray, known: BoolArray) -> bool:
     """Whether numbers are digits of one length of three or more, and the other values hold digits as well."""
     digits = levels.filter(pa.array(known))
     lengths = pc.unique(pc.utf8_length(pc.utf8_trim_whitespace(digits))).to_pylist()
@@ -114,7 +112,7 @@ def _are_codes(levels: pa.Array, words: Flags, known: Flags) -> bool:
     return plain and len(lengths) == 1 and lengths[0] >= 3 and bool(pc.any(others).as_py())
 
 
-def _repeat(counts: NDArray[np.int64]) -> bool:
+def _repeat(counts: Int64Array) -> bool:
     """Whether the levels of a column repeat often enough for a category."""
     return bool(len(counts) <= counts.sum() / (2 if len(counts) <= MAX_LEVELS else REPEATED))
 
@@ -122,9 +120,9 @@ def _repeat(counts: NDArray[np.int64]) -> bool:
 def _as_numbers(
     name: str,
     cells: Levels,
-    rows: NDArray[np.int64] | None,
+    rows: RowNumbers | None,
     text: NumberText,
-    invalid: Flags,
+    invalid: BoolArray,
     counts: _Counts,
     rules: TextRules,
 ) -> Column:
@@ -134,7 +132,7 @@ def _as_numbers(
 
 
 def formatted(
-    column: Column, cells: Levels, text: NumberText, invalid: Flags, counts: NDArray[np.int64], rules: TextRules
+    column: Column, cells: Levels, text: NumberText, invalid: BoolArray, counts: Int64Array, rules: TextRules
 ) -> Column:
     """A column of numbers with the format that its text has, and the notes that say so; `counts` are rows of levels."""
     missing = spellings_in(cells.levels, counts, text.ok & np.isnan(text.values))
@@ -161,7 +159,7 @@ def _format_note(name: str, text: NumberText, rules: TextRules) -> str:
     return f"{said}; where the values are words, --category {shown(name)}"
 
 
-def _invalid_note(name: str, cells: Levels, invalid: Flags, counts: NDArray[np.int64], rules: TextRules) -> str:
+def _invalid_note(name: str, cells: Levels, invalid: BoolArray, counts: Int64Array, rules: TextRules) -> str:
     """Which values of a column of numbers are read as missing, and the options that change it."""
     said, _ = _rows_have(cells, invalid, counts, rules)
     return (
@@ -170,7 +168,7 @@ def _invalid_note(name: str, cells: Levels, invalid: Flags, counts: NDArray[np.i
     )
 
 
-def _said_words(name: str, cells: Levels, words: Flags, counts: _Counts, rules: TextRules) -> str:
+def _said_words(name: str, cells: Levels, words: BoolArray, counts: _Counts, rules: TextRules) -> str:
     """The hint of a column of codes of which some are no numbers."""
     said, first = _rows_have(cells, words, counts.training, rules)
     return (
@@ -180,7 +178,9 @@ def _said_words(name: str, cells: Levels, words: Flags, counts: _Counts, rules: 
     )
 
 
-def _nearly_numbers(name: str, cells: Levels, words: Flags, known: Flags, counts: _Counts, rules: TextRules) -> str:
+def _nearly_numbers(
+    name: str, cells: Levels, words: BoolArray, known: BoolArray, counts: _Counts, rules: TextRules
+) -> str:
     """The hint of a column of few different numbers in which a rare value is none; "" of any other."""
     rare = counts.training[words].sum() <= RARE * counts.training[words | known].sum()
     if not rare or (known & (counts.training > 0)).sum() < LEAST_NUMBERS or _are_codes(cells.levels, words, known):
@@ -202,7 +202,7 @@ def _several(name: str, text: NumberText, counts: _Counts) -> str:
     )
 
 
-def _places(cells: Levels, which: Flags, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+def _places(cells: Levels, which: BoolArray, counts: Int64Array) -> tuple[Int64Array, list[str]]:
     """The rows, from 0, that hold some levels, and these levels in the order of their first rows."""
     at = np.append(which & (counts > 0), False)
     rows = np.flatnonzero(at[cells.codes])
@@ -210,7 +210,7 @@ def _places(cells: Levels, which: Flags, counts: NDArray[np.int64]) -> tuple[NDA
     return rows, list(values)
 
 
-def _rows_have(cells: Levels, which: Flags, counts: NDArray[np.int64], rules: TextRules) -> tuple[str, str]:
+def _rows_have(cells: Levels, which: BoolArray, counts: Int64Array, rules: TextRules) -> tuple[str, str]:
     """Which rows have which of some levels, in words, and the first of these levels."""
     rows, values = _places(cells, which, counts)
     some = ", ".join(rules.place(row) for row in rows[:3].tolist())
@@ -218,7 +218,7 @@ def _rows_have(cells: Levels, which: Flags, counts: NDArray[np.int64], rules: Te
     return f"{some}{more} {'has' if len(rows) == 1 else 'have'} {listed(values, 3)}", values[0]
 
 
-def _no_number(name: str, cells: Levels, bad: Flags, counts: _Counts) -> TableError:
+def _no_number(name: str, cells: Levels, bad: BoolArray, counts: _Counts) -> TableError:
     """The error for rows whose value is no number among numbers."""
     rows, values = _places(cells, bad, counts.every)
     return TableError(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
@@ -22,6 +21,7 @@ from softreg.tables.schema.infer_kind import judge
 from softreg.tables.schema.kinds import FEATURES, Column, Kind
 from softreg.tables.schema.number_columns import TextRules, row_name
 from softreg.tables.schema.target_labels import labels
+from softreg.typing import RowNumbers
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every training row", "hold one value each in every training row"),
@@ -125,7 +125,7 @@ def learn_schema(
     target: str,
     *,
     drop: Sequence[str] = (),
-    rows: NDArray[np.int64] | None = None,
+    rows: RowNumbers | None = None,
     asked: Mapping[str, Kind] | None = None,
     strict: bool = False,
     place: Callable[[int], str] = row_name,

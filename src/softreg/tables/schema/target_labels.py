@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.deprecated import takes_old_arguments
 from softreg.spelling import Known, coded, one_spelling, text_array
@@ -17,6 +16,7 @@ from softreg.tables.columns.row_location import Where, absent_in
 from softreg.tables.columns.values import parse_numbers
 from softreg.tables.schema.kinds import SMALL
 from softreg.tables.schema.label_types import label_type
+from softreg.typing import BoolArray, Codes, Int64Array, TextArray
 from softreg.value_keys import TRUTH, number_key, truth_key
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
@@ -24,7 +24,7 @@ WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 
 
 @takes_old_arguments
-def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
+def labels(table: pa.Table, target: str) -> TextArray:
     """The labels as text, exactly as written: "007" stays "007", "NA" and "None" are labels like others.
 
     Labels of an Arrow type other than text are spelled by `softreg.spelling`: true and false, 7 (and 7.0 as 7), 0.5,
@@ -48,7 +48,7 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
 
 def coded_labels(
     table: pa.Table, target: str, where: Where | None = None, *, missing: str = "error"
-) -> tuple[list[str], NDArray[np.int64]]:
+) -> tuple[list[str], Int64Array]:
     """The different labels as text, each once, and which of them each row (n,) has; errors are those of `labels`.
 
     Of a batch of a file, errors name the first row by `where` it is. With `missing="drop"`, the code of a row without a
@@ -85,8 +85,8 @@ def _check_labels_usable(
     target: str,
     where: Where | None,
     values: list[str],
-    codes: NDArray[np.int64],
-    refused: NDArray[np.bool_],
+    codes: Codes,
+    refused: BoolArray,
 ) -> None:
     """Raise `TableError` for rows whose value, or null (code -1, the last), is refused, and for text ending in NUL."""
     blank = refused[codes]
@@ -115,7 +115,7 @@ def _check_labels_usable(
     )
 
 
-def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
+def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> Codes:
     """The class of each row (n,) of a table: its place among `classes`, -1 where the label is no class.
 
     Labels are looked up by `softreg.spelling.Known`: as text, and then by the number or boolean that they stand for.
@@ -130,7 +130,7 @@ def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArra
     return np.asarray(label_places(values, classes, typed=typed)[codes])
 
 
-def label_places(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> NDArray[np.int64]:
+def label_places(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> Codes:
     """The place of each label (k,) among the classes, -1 where it is none; 0 and 1 are false and true, where all are.
 
     Example:
@@ -141,7 +141,7 @@ def label_places(values: Sequence[str], classes: Sequence[str], *, typed: bool) 
     return _as_truth(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
 
 
-def _as_truth(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+def _as_truth(values: Sequence[str], classes: Sequence[str]) -> Codes:
     """The places of 0 and 1 among the classes false and true, or the other way round; -1 for other labels."""
     digits = ("0", "1")
     for key_of, own, other_of, others in (
@@ -155,7 +155,7 @@ def _as_truth(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64
     return np.full(len(values), -1, dtype=np.int64)
 
 
-def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> None:
+def check_labels(y: TextArray, target: str, *, single: bool = False) -> None:
     """Refuse labels that no classifier can learn from.
 
     Raises `TableError`: one class only; more classes than 20 and than half of the rows (a tenth of the rows
@@ -172,9 +172,7 @@ def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> N
         refuse_single(classes[counts == 1].tolist(), target)
 
 
-def check_counts(
-    classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, target: str, *, sure: bool = False
-) -> None:
+def check_counts(classes: TextArray, counts: Int64Array, n: int, target: str, *, sure: bool = False) -> None:
     """Refuse one class only, and values that do not look like classes, by how often each occurs among n rows.
 
     Where it is `sure` that the values are classes, their number does not matter. Raises `TableError`.
@@ -204,7 +202,7 @@ def check_counts(
     )
 
 
-def are_numbers(classes: NDArray[np.str_] | Sequence[str]) -> bool:
+def are_numbers(classes: TextArray | Sequence[str]) -> bool:
     """Whether every label is a number.
 
     Example:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.errors import TableError, shown
 from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, levels_in, parse_numbers, read_column
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.schema.kinds import BOOLEAN_WORDS
+from softreg.typing import BoolArray, Float64Array
 
-Floats = NDArray[np.float64]
 ZEROS, ONES = ("0", "0.0"), ("1", "1.0")
 """Numbers that stand for false and true in a column of booleans."""
 TRUTH_WORDS = (BOOLEAN_WORDS[0], BOOLEAN_WORDS[2])
@@ -39,7 +38,7 @@ def levels_of(name: str, column: pa.ChunkedArray) -> Levels:
     return cells
 
 
-def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Floats, NDArray[np.bool_]]:
+def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Float64Array, BoolArray]:
     """The numbers of a column, nan where missing, and which cells are numbers or missing at all.
 
     Raises `TableError` for a column of dates, lists or booleans.
@@ -63,7 +62,7 @@ def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Floats, NDArray[np
     return np.append(parsed, np.nan)[cells.codes], np.append(ok, True)[cells.codes]
 
 
-def inferred_numbers(name: str, column: pa.ChunkedArray) -> Floats:
+def inferred_numbers(name: str, column: pa.ChunkedArray) -> Float64Array:
     """The numbers of a column, nan where there is none, whose text is read in the format that it shows.
 
     Example:
@@ -77,7 +76,7 @@ def inferred_numbers(name: str, column: pa.ChunkedArray) -> Floats:
     return np.where(ok, values, np.nan)
 
 
-def numbers_of(name: str, column: pa.ChunkedArray, where: Where) -> Floats:
+def numbers_of(name: str, column: pa.ChunkedArray, where: Where) -> Float64Array:
     """The numbers of a column, nan where missing; `TableError` with row and value where a cell is none.
 
     Example:
@@ -101,7 +100,7 @@ def numbers_of(name: str, column: pa.ChunkedArray, where: Where) -> Floats:
     return values
 
 
-def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) -> tuple[Floats, Levels]:
+def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) -> tuple[Float64Array, Levels]:
     """0.0 for false, 1.0 for true, nan for missing, -1.0 for anything else, and the words that were read."""
     cells = read_column(column, name)
     expected = f"{words[1]} or {words[0]}"
@@ -119,11 +118,11 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
         false, true = false | set(ZEROS), true | set(ONES)
     folded = [str(level).strip().casefold() for level in cells.levels.to_pylist()]
     values = np.array([1.0 if w in true else 0.0 if w in false else -1.0 for w in folded] + [np.nan])
-    found: Floats = values[cells.codes]
+    found: Float64Array = values[cells.codes]
     return found, cells
 
 
-def booleans_of(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: Where) -> Floats:
+def booleans_of(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: Where) -> Float64Array:
     """0.0 for false, 1.0 for true, nan for missing; `TableError` with row and value for anything else.
 
     The words of training count, in any case, and so do true and false, and 1 and 0 where those words were true and

@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.inference.marginal_effects import Change
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.rows import one_blas_thread
 from softreg.tables.statistics.design_matrix import (
     Design,
-    Floats,
 )
+from softreg.typing import Codes, Float64Array, IntArray
 
 SHARE = 1e-6
 """Standardised coefficient from which a column counts as part of the linear combination that gives another."""
 
 
 def without_aliased(
-    design: Design, codes: NDArray[np.int64], weight: Floats | None, q: int
+    design: Design, codes: Codes, weight: Float64Array | None, q: int
 ) -> tuple[Design, dict[int, tuple[str, ...]]]:
     """The design without the columns that are linear combinations of those before them, and these, by place.
 
@@ -44,7 +43,7 @@ def without_aliased(
     return replace(design, X=design.X[:, keep], names=names, places=places, changes=changes), explained
 
 
-def _combinations(design: Design, keep: NDArray[np.intp], lost: Sequence[int]) -> dict[int, tuple[str, ...]]:
+def _combinations(design: Design, keep: IntArray, lost: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """Which of the columns that are kept give each of the others, by least squares on standardised columns."""
     X = design.X - (design.X.mean(axis=0) if design.intercept else 0.0)
     size = np.sqrt((X**2).mean(axis=0))

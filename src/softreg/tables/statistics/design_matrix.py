@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import Change
@@ -24,21 +23,20 @@ from softreg.tables.encode.column_encoder import Code
 from softreg.tables.encode.discrete_changes import level_changes, level_names
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberCode
+from softreg.typing import BoolArray, Float64Array, IntArray, RowNumbers
 
 MOST = 4_000
 """Features, at most."""
 NEAR = 1e-12
 """How far from 0 and 1 the numbers of a column may lie that holds nothing else: what rounding leaves is some 1e-16."""
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Design:
     """The matrix X (n, d) of the rows that are fitted, the names of its columns, and what they belong to."""
 
-    X: Floats
-    complete: NDArray[np.bool_]
+    X: Float64Array
+    complete: BoolArray
     """Which of the rows given are in X: those without a missing value, or all where missing values are imputed."""
     names: list[str]
     places: dict[str, tuple[int, ...]]
@@ -58,7 +56,7 @@ class Design:
 def encoded_design(
     encoder: Encoder,
     table: Any,
-    rows: NDArray[np.int64],
+    rows: RowNumbers,
     *,
     missing: str,
     reference_levels: Mapping[str, str],
@@ -105,15 +103,13 @@ def encoded_design(
     return Design(_exact(X), complete, kept, places, reference, gaps, tuple(notes), changes)
 
 
-def _ranges(codes: Sequence[Code]) -> dict[str, NDArray[np.intp]]:
+def _ranges(codes: Sequence[Code]) -> dict[str, IntArray]:
     """The places of the features of each column."""
     ends = np.cumsum([code.width for code in codes])
     return {code.name: np.arange(end - code.width, end) for code, end in zip(codes, ends.tolist(), strict=True)}
 
 
-def _complete(
-    X: Any, codes: Sequence[Code], ranges: Mapping[str, NDArray[np.intp]]
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
+def _complete(X: Any, codes: Sequence[Code], ranges: Mapping[str, IntArray]) -> tuple[BoolArray, dict[str, int]]:
     """Which rows have a value in each column, and how many have none, by column: the last feature marks them."""
     complete, gaps = np.ones(X.shape[0], dtype=bool), dict[str, int]()
     for code in codes:
@@ -127,8 +123,8 @@ def _complete(
 
 def _places(
     codes: Sequence[Code],
-    ranges: Mapping[str, NDArray[np.intp]],
-    keep: NDArray[np.bool_],
+    ranges: Mapping[str, IntArray],
+    keep: BoolArray,
     reference: Mapping[str, str],
 ) -> tuple[dict[str, tuple[int, ...]], dict[int, Change]]:
     """The columns of X of each column of the table, and their discrete changes."""
@@ -172,7 +168,7 @@ def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
     )
 
 
-def _base(code: CategoryCode, count: Floats, asked: str | None) -> int:
+def _base(code: CategoryCode, count: Float64Array, asked: str | None) -> int:
     """The place of the reference level among the features of a category: the one asked for, or the most frequent."""
     names = level_names(code)
     if asked is None:
@@ -192,7 +188,7 @@ def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
         )
 
 
-def _exact(X: Floats) -> Floats:
+def _exact(X: Float64Array) -> Float64Array:
     """X, in which columns of zeros and ones are that again: standardised and back, they may miss by a last digit."""
     near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= NEAR
     X[:, near] = X[:, near] > 0.5

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import PER_UNIT
@@ -19,8 +18,9 @@ from softreg.tables.columns.values import parse_numbers
 from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.typed_values import booleans_of, levels_of, numbers_of
-from softreg.tables.statistics.design_matrix import Design, Floats, no_such_level
+from softreg.tables.statistics.design_matrix import Design, no_such_level
 from softreg.tables.statistics.formula import Formula, marginal_terms
+from softreg.typing import BoolArray, Float64Array, Int64Array, IntArray, RowNumbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY)
 
 
 def formula_design(
-    formula: Formula, schema: Schema, table: Any, rows: NDArray[np.int64], reference_levels: Mapping[str, str]
+    formula: Formula, schema: Schema, table: Any, rows: RowNumbers, reference_levels: Mapping[str, str]
 ) -> Design:
     """The design of a formula for the rows that have a value in each of its variables.
 
@@ -80,17 +80,15 @@ class _Variable:
     """A column of a formula: numbers, or codes (n,) of its levels, and which rows have none."""
 
     name: str
-    values: Floats | NDArray[np.int64]
-    missing: NDArray[np.bool_]
+    values: Float64Array | Int64Array
+    missing: BoolArray
     levels: tuple[str, ...] | None = None
     """None for numbers."""
     ordered: bool = False
     """Whether the first level is the reference unless another is asked for, as false of booleans."""
 
 
-def _variable(
-    name: str, formula: Formula, column: Column | None, table: pa.Table, rows: NDArray[np.int64]
-) -> _Variable:
+def _variable(name: str, formula: Formula, column: Column | None, table: pa.Table, rows: RowNumbers) -> _Variable:
     if column is None or column.kind not in KINDS:
         kind = "no feature (one value, an identifier or an index)" if column is None else f"a {column.kind.value}"
         raise TableError(
@@ -119,7 +117,7 @@ def _variable(
 
 
 def _frame(
-    variables: list[_Variable], complete: NDArray[np.bool_], reference_levels: Mapping[str, str]
+    variables: list[_Variable], complete: BoolArray, reference_levels: Mapping[str, str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The complete rows as a data frame whose categories begin with their reference level, and these levels."""
     import pandas as pd
@@ -161,7 +159,7 @@ def _evaluated(right: Any, frame: pd.DataFrame, text: str) -> Any:
         raise TableError(f"The formula {shown(text, 200)} cannot be evaluated: {reason}") from None
 
 
-def _check_finite(X: Floats, names: list[str], rows: NDArray[np.int64]) -> None:
+def _check_finite(X: Float64Array, names: list[str], rows: RowNumbers) -> None:
     bad = ~np.isfinite(X)
     if bad.any():
         row, place = (int(k) for k in np.argwhere(bad)[0])
@@ -190,12 +188,12 @@ def _places(spec: Any, variables: tuple[str, ...], place: Mapping[int, int]) -> 
 
 
 def _counterfactuals(
-    spec: Any, frame: pd.DataFrame, keep: NDArray[np.intp], reference: Mapping[str, str], text: str
+    spec: Any, frame: pd.DataFrame, keep: IntArray, reference: Mapping[str, str], text: str
 ) -> Iterator[Counterfactual]:
     """The matrices before and after a change of each variable: per unit for numbers, level by level for the others."""
     import pandas as pd
 
-    def matrix(name: str, values: Any) -> Floats:
+    def matrix(name: str, values: Any) -> Float64Array:
         changed = frame.assign(**{name: values})
         return np.asarray(_evaluated(spec, changed, text), dtype=np.float64)[:, keep]
 

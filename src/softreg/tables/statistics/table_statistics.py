@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg.models import Inference, SoftmaxRegression, infer
@@ -37,8 +37,7 @@ from softreg.tables.statistics.design_matrix import Design, encoded_design
 from softreg.tables.statistics.formula import Formula, parse_formula
 from softreg.tables.statistics.formula_design import formula_design
 from softreg.tables.statistics.statistics_result import TableStatistics
-
-Rows = NDArray[np.int64]
+from softreg.typing import Float64Array, RowNumbers, TextArray
 
 
 def table_statistics(
@@ -76,7 +75,7 @@ def table_statistics(
         drop: columns to leave out. `text`, `category`, `number`, `date`: columns to take for that kind.
         missing: "drop" leaves out the rows that have a missing value in some column, "impute" replaces missing values
             of features by the mean with an indicator column (of a category: a level of its own), "error" refuses them.
-            Rows without a label or a weight are left out with "impute" as well.
+            RowNumbers without a label or a weight are left out with "impute" as well.
         weights: a column of weights. `weight_kind`: "frequency", a weight w stands for w identical rows; "sampling", w
             is the inverse of the probability that the row was sampled, with robust errors; None takes whole numbers for
             frequencies, others for sampling weights.
@@ -155,7 +154,7 @@ class _Usable:
     """The design of the rows that can be used, their numbers, and what was left out of `total` rows."""
 
     design: Design
-    rows: Rows
+    rows: RowNumbers
     total: int
     left: LeftOut
     notes: tuple[str, ...]
@@ -177,7 +176,7 @@ def _requested(request: _Request, formula: str | None) -> _Request:
     return request
 
 
-def _usable(request: _Request, every: Rows, weighing: RowWeights | None) -> _Usable:
+def _usable(request: _Request, every: RowNumbers, weighing: RowWeights | None) -> _Usable:
     """The rows that can be used, with their design."""
     used, early = with_label_and_weight(request.table, request.target, every, weighing, request.missing)
     design, notes = _design(request, used)
@@ -194,7 +193,7 @@ def _usable(request: _Request, every: Rows, weighing: RowWeights | None) -> _Usa
     return _Usable(design, used, len(every), left, everything)
 
 
-def _design(request: _Request, used: Rows) -> tuple[Design, list[str]]:
+def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
     """The design of these rows (and which of them are complete), and what was made of the columns."""
     table, target = request.table, request.target
     variables = None if request.formula is None else request.formula.variables
@@ -241,7 +240,7 @@ def _statistics(
     )
 
 
-def _labels(table: Any, target: str, used: Rows, left: LeftOut) -> NDArray[np.str_]:
+def _labels(table: Any, target: str, used: RowNumbers, left: LeftOut) -> TextArray:
     """The labels of the rows that are used, checked."""
     y = labels(table.select([target]).take(used), target)
     try:
@@ -257,7 +256,7 @@ def _labels(table: Any, target: str, used: Rows, left: LeftOut) -> NDArray[np.st
 
 
 def _fitted(
-    design: Design, y: NDArray[np.str_], w: NDArray[np.float64] | None, penalty: Any, settings: dict[str, Any]
+    design: Design, y: TextArray, w: Float64Array | None, penalty: Any, settings: dict[str, Any]
 ) -> tuple[Inference, tuple[str, ...]]:
     """The inference of a fit, and a note where separated classes have made it Firth's."""
     if penalty == "firth":
@@ -280,7 +279,7 @@ def _fitted(
 
 
 def _inference(
-    design: Design, y: NDArray[np.str_], w: NDArray[np.float64] | None, penalty: Any, settings: dict[str, Any]
+    design: Design, y: TextArray, w: Float64Array | None, penalty: Any, settings: dict[str, Any]
 ) -> Inference:
     """The fit with its inference; raises `SeparationError` for separated classes."""
     model = SoftmaxRegression(penalty=penalty, tol=1e-8, fit_intercept=design.intercept)
@@ -312,7 +311,7 @@ def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:
     return notes if len(notes) <= NAMED + 1 else notes[:NAMED] + more
 
 
-def _clusters(table: Any, name: str, target: str, rows: Rows) -> Rows:
+def _clusters(table: Any, name: str, target: str, rows: RowNumbers) -> RowNumbers:
     """The cluster of each row, as a number; raises `TableError` for a row without one."""
     what, advice = "column of clusters", "Give these rows clusters of their own, or remove them."
     return group_codes(table, name, target, rows, what=what, advice=advice)

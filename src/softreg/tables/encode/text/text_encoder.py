@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.rows import in_order
@@ -19,6 +18,7 @@ from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.values import as_text
 from softreg.tables.encode.text.tokenizer import U64, Terms, code_points, pairs, run_hashes, words
 from softreg.tables.encode.text.vocabulary import TermCounter, pieces, terms
+from softreg.typing import Float64Array
 
 KINDS = ("word", "pair", "run")
 
@@ -39,7 +39,7 @@ class TextCode:
     terms: dict[str, tuple[str, ...]]
     counts: dict[str, tuple[int, ...]]
     _hashes: dict[str, U64] = field(init=False, repr=False, compare=False)
-    _weights: dict[str, NDArray[np.float64]] = field(init=False, repr=False, compare=False)
+    _weights: dict[str, Float64Array] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         hashes = {kind: _hashed(kind, self.terms[kind]) for kind in self.terms}

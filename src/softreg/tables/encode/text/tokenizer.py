@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.typing import Int64Array
+
 U64 = NDArray[np.uint64]
-Ints = NDArray[np.int64]
 
 _POWER = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -33,10 +34,10 @@ class Terms:
     """Terms in the order of their texts: the text `row` of each, its hash, and where it stands in `points`."""
 
     points: NDArray[np.uint32]
-    row: Ints
+    row: Int64Array
     hash: U64
-    start: Ints
-    stop: Ints
+    start: Int64Array
+    stop: Int64Array
 
 
 def code_points(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.uint32]:
@@ -141,14 +142,14 @@ def mixed(hashed: U64) -> U64:
     return result
 
 
-def spelled(points: NDArray[np.uint32], length: Ints) -> list[str]:
+def spelled(points: NDArray[np.uint32], length: Int64Array) -> list[str]:
     """Terms as text, from their code points one after another and the length of each."""
     text = points.astype("<u4").tobytes().decode("utf-32-le", "replace")
     ends = np.cumsum(length).tolist()
     return [text[a:b] for a, b in zip([0, *ends][:-1], ends, strict=True)]
 
 
-def gathered(points: NDArray[np.uint32], start: Ints, stop: Ints) -> NDArray[np.uint32]:
+def gathered(points: NDArray[np.uint32], start: Int64Array, stop: Int64Array) -> NDArray[np.uint32]:
     """The code points of some terms, one after another."""
     length = stop - start
     ends = np.cumsum(length)

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.rows import in_order
-from softreg.tables.encode.text.tokenizer import U64, Ints, Terms, code_points, gathered, pairs, runs, spelled, words
+from softreg.tables.encode.text.tokenizer import U64, Terms, code_points, gathered, pairs, runs, spelled, words
+from softreg.typing import Int64Array
 
 CAP = 100_000
 """Words, pairs and runs that are kept, each, at most: the most frequent ones."""
@@ -33,13 +34,13 @@ class Counter:
 
     room: int = ROOM
     hash: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
-    count: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    length: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    count: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    length: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
     points: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
-    waiting: list[tuple[U64, Ints, Ints, NDArray[np.uint32]]] = field(default_factory=list)
+    waiting: list[tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]] = field(default_factory=list)
     size: int = 0
 
-    def add(self, found: tuple[U64, Ints, Ints, NDArray[np.uint32]]) -> None:
+    def add(self, found: tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]) -> None:
         """Take the counts of one piece of text: hash, texts, length and code points of each of its terms."""
         self.waiting.append(found)
         self.size += len(found[0])
@@ -61,7 +62,7 @@ class Counter:
         self.hash, self.count, self.length = different[keep], total[keep], length[first][keep]
         self.points = gathered(points, begin[keep], begin[keep] + self.length)
 
-    def best(self, kind: str, cap: int = CAP) -> tuple[list[str], Ints]:
+    def best(self, kind: str, cap: int = CAP) -> tuple[list[str], Int64Array]:
         """The most frequent terms as text, in alphabetical order, and the texts that have them."""
         self.merge()
         keep = np.flatnonzero(self.count >= LEAST[kind])
@@ -100,11 +101,11 @@ class TermCounter:
                 counter.add(counted[kind])
         self.documents += len(texts)
 
-    def best(self) -> dict[str, tuple[list[str], Ints]]:
+    def best(self) -> dict[str, tuple[list[str], Int64Array]]:
         """The terms that are worth a column of X, by kind."""
         return {kind: counter.best(kind) for kind, counter in self.counters.items()}
 
-    def _count(self, texts: pa.Array) -> dict[str, tuple[U64, Ints, Ints, NDArray[np.uint32]]]:
+    def _count(self, texts: pa.Array) -> dict[str, tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]]:
         points = code_points(texts)
         kinds = terms(points, with_runs="run" in self.counters)
         return {kind: _texts_with(found, len(texts)) for kind, found in kinds.items()}
@@ -145,7 +146,7 @@ def plainly(found: list[str]) -> list[str]:
     return [t[a:b] + (" " if b < c else "") + t[c:d] for t, a, b, c, d in zip(found, *spans.tolist(), strict=True)]
 
 
-def _texts_with(found: Terms, texts: int) -> tuple[U64, Ints, Ints, NDArray[np.uint32]]:
+def _texts_with(found: Terms, texts: int) -> tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]:
     """Hash, number of texts, length and code points of each different term."""
     different, place, first = _distinct(found.hash)
     key = np.sort(found.row * len(different) + place)
@@ -155,7 +156,7 @@ def _texts_with(found: Terms, texts: int) -> tuple[U64, Ints, Ints, NDArray[np.u
     return different, count, stop - start, gathered(found.points, start, stop)
 
 
-def _distinct(hashed: U64) -> tuple[U64, Ints, Ints]:
+def _distinct(hashed: U64) -> tuple[U64, Int64Array, Int64Array]:
     """Different hashes in the order in which they come, the place of each in that list, and where each comes first."""
     encoded = pa.array(hashed).dictionary_encode()
     different, place = np.asarray(encoded.dictionary), np.asarray(encoded.indices).astype(np.int64)
