@@ -14,17 +14,17 @@ from softreg.tables.columns.missing_values import means_missing
 from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.unseen_values import UnseenLevels
 from softreg.tables.columns.values import decoded
-from softreg.tables.encode.column_encoder import Entry, filled
-from softreg.tables.encode.number_encoder import NumberCode
+from softreg.tables.encode.column_encoder import Entry, entries_with_missing
+from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.schema.kinds import BOOLEAN_WORDS
-from softreg.tables.schema.typed_values import booleans_of, read_booleans
+from softreg.tables.schema.typed_values import read_booleans, require_booleans
 from softreg.typing import BoolArray
 
 FALSE, TRUE = BOOLEAN_WORDS[0]
 
 
 @dataclass(frozen=True)
-class BooleanCode:
+class BooleanEncoder:
     """False is 0, true 1; missing is the share of true in training and, if training saw it, an indicator."""
 
     name: str
@@ -46,7 +46,7 @@ class BooleanCode:
 
     def entries(self, column: pa.ChunkedArray, where: Where) -> list[Entry]:
         """Zeros and ones; `TableError` for a word that is neither the one for false nor the one for true."""
-        return filled(booleans_of(self.name, self.words, column, where), self.mean, self.missing)
+        return entries_with_missing(require_booleans(self.name, self.words, column, where), self.mean, self.missing)
 
     def bad(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are neither."""
@@ -58,18 +58,18 @@ class BooleanCode:
         return {"code": "boolean", "name": self.name, "words": words, "mean": self.mean, "missing": self.missing}
 
 
-def as_trained(code: object, column: pa.ChunkedArray, unseen: UnseenLevels | None = None) -> pa.ChunkedArray:
+def booleans_as_numbers(code: object, column: pa.ChunkedArray, unseen: UnseenLevels | None = None) -> pa.ChunkedArray:
     """The column with 0 and 1 in place of false and true, where its numbers were from 0 to 1 in training.
 
     Other columns, and text in which anything else than true, false and missing values occurs, stay as they are. Rows
     that are read so are counted in `unseen`.
 
     Example:
-        >>> code = NumberCode("member", 0.5, 0.5, False, span=(0.0, 1.0))
-        >>> as_trained(code, pa.chunked_array([["True", "false", ""]])).to_pylist()
+        >>> code = NumberEncoder("member", 0.5, 0.5, False, span=(0.0, 1.0))
+        >>> booleans_as_numbers(code, pa.chunked_array([["True", "false", ""]])).to_pylist()
         [1.0, 0.0, None]
     """
-    if not isinstance(code, NumberCode) or code.span != (0.0, 1.0):
+    if not isinstance(code, NumberEncoder) or code.span != (0.0, 1.0):
         return column
     if pa.types.is_dictionary(column.type):
         column = decoded(column)
@@ -94,7 +94,7 @@ def as_trained(code: object, column: pa.ChunkedArray, unseen: UnseenLevels | Non
     return found
 
 
-class BooleanLearner:
+class BooleanFitter:
     """The share of true ones in a column of booleans."""
 
     def __init__(self, name: str, words: tuple[str, str]) -> None:
@@ -103,12 +103,12 @@ class BooleanLearner:
 
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch."""
-        values = booleans_of(self.name, self.words, column, where)
+        values = require_booleans(self.name, self.words, column, where)
         unknown = int(np.isnan(values).sum())
         self.true += int(np.nansum(values))
         self.known += len(values) - unknown
         self.missing += unknown
 
-    def code(self) -> BooleanCode:
+    def code(self) -> BooleanEncoder:
         """The words and the share."""
-        return BooleanCode(self.name, self.words, self.true / max(1, self.known), self.missing > 0)
+        return BooleanEncoder(self.name, self.words, self.true / max(1, self.known), self.missing > 0)

@@ -21,7 +21,7 @@ from softreg.tables.columns.values import Levels, decoded
 from softreg.tables.encode.column_encoder import Entry
 from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.label_types import TEXT, label_type
-from softreg.tables.schema.typed_values import levels_of
+from softreg.tables.schema.typed_values import read_levels
 from softreg.typing import BoolArray, Codes
 
 _EXACT = {"halffloat": 2.0**11, "float": 2.0**24, "double": 2.0**53}
@@ -29,7 +29,7 @@ _EXACT = {"halffloat": 2.0**11, "float": 2.0**24, "double": 2.0**53}
 
 
 @dataclass(frozen=True)
-class CategoryCode:
+class CategoryEncoder:
     """One feature a level seen in training, 1 where the row has it.
 
     `pooled` levels that are too rare for a feature of their own share one, which stands for levels never seen as well;
@@ -87,7 +87,7 @@ class CategoryCode:
             )
         rare = len(self.levels) if self.pooled else -1
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
-        cells = levels_of(self.name, column)
+        cells = read_levels(self.name, column)
         place = self._known.find(cells.levels, typed=self.numbers or label_type(column.type) != TEXT)
         codes = cells.codes
         strange = cells.storage == "boolean" or (cells.storage == "number" and not self._known.numeric)
@@ -160,7 +160,7 @@ def _is_rounded(level: str, kind: pa.DataType) -> bool:
     return not math.isfinite(near) or int(near) != int(level)
 
 
-class CategoryLearner:
+class CategoryFitter:
     """The levels of a category."""
 
     def __init__(self, name: str) -> None:
@@ -171,16 +171,16 @@ class CategoryLearner:
 
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch."""
-        cells = levels_of(self.name, column)
+        cells = read_levels(self.name, column)
         self.numbers = label_type(column.type) != TEXT
         counts = np.bincount(cells.codes + 1, minlength=len(cells.levels) + 1)
         self.missing += int(counts[0])
         self.levels.add(cells.levels.to_pylist(), counts[1:])
 
-    def code(self) -> CategoryCode:
+    def code(self) -> CategoryEncoder:
         """One feature a level that is frequent enough; 1 and 1.0, or true and True, of several writers are one."""
         seen = list(self.levels.counts)
         self.levels.merge(one_spelling(seen, numbers=True))
         levels, pooled = self.levels.best()
         rare = self.levels.rare(levels) if pooled else ()
-        return CategoryCode(self.name, levels, self.missing > 0, pooled, rare, self.numbers)
+        return CategoryEncoder(self.name, levels, self.missing > 0, pooled, rare, self.numbers)

@@ -16,7 +16,7 @@ from softreg.typing import Float64Array, Int64Array
 Entry = tuple[Int64Array | int, Float64Array]
 
 
-def filled(values: Float64Array | list[Float64Array], fill: float, indicator: bool) -> list[Entry]:
+def entries_with_missing(values: Float64Array | list[Float64Array], fill: float, indicator: bool) -> list[Entry]:
     """Entries of the features (n,) of a column; missing ones are filled in and, where asked, marked by one more."""
     columns = values if isinstance(values, list) else [values]
     missing = np.isnan(columns[0])
@@ -27,7 +27,7 @@ def filled(values: Float64Array | list[Float64Array], fill: float, indicator: bo
     return entries
 
 
-class Code(Protocol):
+class ColumnEncoder(Protocol):
     """How one column becomes features: either `entries` (a few of them a row) or a `block` of a matrix."""
 
     @property
@@ -50,21 +50,21 @@ class Code(Protocol):
         """The code as strict JSON."""
 
 
-class Learner(Protocol):
+class ColumnFitter(Protocol):
     """Learns the code of one column."""
 
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch of the column."""
 
-    def code(self) -> Code:
+    def code(self) -> ColumnEncoder:
         """The code of what was seen."""
 
 
-def csr_of_entries(entries: Sequence[Entry], n: int, width: int) -> sp.csr_array:
+def csr_from_entries(entries: Sequence[Entry], n: int, width: int) -> sp.csr_array:
     """CSR without stored zeros; entries come in the order of the columns, so that indices are sorted.
 
     Example:
-        >>> csr_of_entries([(np.array([0, -1]), np.ones(2)), (1, np.array([0.0, 3.0]))], 2, 2).toarray().tolist()
+        >>> csr_from_entries([(np.array([0, -1]), np.ones(2)), (1, np.array([0.0, 3.0]))], 2, 2).toarray().tolist()
         [[1.0, 0.0], [0.0, 3.0]]
     """
     if not entries:

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.tables.columns.row_location import EVERYWHERE, Where, where_of
-from softreg.tables.encode.boolean_encoder import BooleanLearner
-from softreg.tables.encode.category_encoder import CategoryLearner
-from softreg.tables.encode.column_encoder import Learner
-from softreg.tables.encode.date_encoder import DateLearner
-from softreg.tables.encode.list_encoders import TagsLearner, VectorLearner
-from softreg.tables.encode.normal_scores import RowSample
-from softreg.tables.encode.number_encoder import Form, NumberLearner
-from softreg.tables.encode.text.text_encoder import TextLearner
+from softreg.tables.encode.boolean_encoder import BooleanFitter
+from softreg.tables.encode.category_encoder import CategoryFitter
+from softreg.tables.encode.column_encoder import ColumnFitter
+from softreg.tables.encode.date_encoder import DateFitter
+from softreg.tables.encode.list_encoders import TagsFitter, VectorFitter
+from softreg.tables.encode.normal_scores import NumericSample
+from softreg.tables.encode.number_encoder import Form, NumberFitter
+from softreg.tables.encode.text.text_encoder import TextFitter
 from softreg.tables.schema.kinds import Column, Kind
 from softreg.typing import BoolArray, Int64Array, RowNumbers
 
@@ -23,25 +23,25 @@ CHUNK = 16_384
 """Rows that are learned from at a time, however they are cut into batches: so the answer does not know the batches."""
 
 
-def learner_of(column: Column, sample: RowSample, form: Form | None = None) -> Learner:
+def make_fitter(column: Column, sample: NumericSample, form: Form | None = None) -> ColumnFitter:
     """The learner for what a column was taken for; a column of numbers may be asked for in a `form`."""
     name = column.name
     if column.kind is Kind.NUMBER:
-        return NumberLearner(name, sample, form)
+        return NumberFitter(name, sample, form)
     if column.kind is Kind.BOOLEAN:
-        return BooleanLearner(name, (column.levels[0], column.levels[1]))
+        return BooleanFitter(name, (column.levels[0], column.levels[1]))
     if column.kind is Kind.DATE:
-        return DateLearner(name, day_first=column.levels != ("month first",))
-    others: dict[Kind, Callable[[str], Learner]] = {
-        Kind.CATEGORY: CategoryLearner,
-        Kind.TEXT: TextLearner,
-        Kind.TAGS: TagsLearner,
-        Kind.VECTOR: VectorLearner,
+        return DateFitter(name, day_first=column.levels != ("month first",))
+    others: dict[Kind, Callable[[str], ColumnFitter]] = {
+        Kind.CATEGORY: CategoryFitter,
+        Kind.TEXT: TextFitter,
+        Kind.TAGS: TagsFitter,
+        Kind.VECTOR: VectorFitter,
     }
     return others[column.kind](name)
 
 
-def chunks(
+def row_chunks(
     batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch],
     rows: RowNumbers | Callable[[int, int], BoolArray] | None,
 ) -> Iterator[tuple[pa.Table, Where]]:
@@ -77,13 +77,13 @@ def chunks(
             waiting.append((part, here, told))
             begin, size = begin + part.num_rows, size + part.num_rows
             if size == CHUNK:
-                yield _joined(waiting)
+                yield _concat_chunks(waiting)
                 waiting, size = [], 0
     if waiting:
-        yield _joined(waiting)
+        yield _concat_chunks(waiting)
 
 
-def _joined(waiting: list[tuple[pa.Table, Int64Array, Where]]) -> tuple[pa.Table, Where]:
+def _concat_chunks(waiting: list[tuple[pa.Table, Int64Array, Where]]) -> tuple[pa.Table, Where]:
     begins = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
     files = tuple((first, told.file) for first, (_, _, told) in zip(begins, waiting, strict=False))
     numbers = np.concatenate([numbers for _, numbers, _ in waiting])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from softreg.tables.schema.kinds import SMALL
+from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.typing import Int64Array
 
 RARE = 3
@@ -40,7 +40,7 @@ class LevelCounter:
     def best(self) -> tuple[tuple[str, ...], int]:
         """The levels that have features of their own, sorted, and how many are pooled."""
         counts = self.counts
-        if len(counts) + self.forgotten <= SMALL:
+        if len(counts) + self.forgotten <= FEW_LEVELS:
             return tuple(sorted(counts)), 0
         kept = [level for level, count in counts.items() if count >= RARE]
         if len(kept) > MOST:

@@ -21,7 +21,7 @@ SAMPLED_CELLS = 20_000_000
 
 
 @dataclass
-class RowSample:
+class NumericSample:
     """Rows of a stream, drawn by their numbers alone: the numbers of each column in the same rows.
 
     Of n rows about n / 2^k are kept, with the least k that makes them at most `size`.
@@ -37,7 +37,7 @@ class RowSample:
         """Take what is drawn from the next n rows."""
         if not columns:
             return
-        key = _drawn(self.rows, n)
+        key = _row_hashes(self.rows, n)
         self.rows += n
         chosen = np.flatnonzero(self._kept(key))
         self.keys.append(key[chosen])
@@ -58,7 +58,7 @@ class RowSample:
         return (key >> np.uint64(64 - self.level)) == 0 if self.level else np.ones(len(key), bool)
 
 
-def _drawn(first: int, n: int) -> NDArray[np.uint64]:
+def _row_hashes(first: int, n: int) -> NDArray[np.uint64]:
     """A number for each row that looks drawn, from the number of the row (the finaliser of splitmix64)."""
     key = (np.arange(first, first + n, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

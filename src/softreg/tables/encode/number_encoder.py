@@ -14,10 +14,10 @@ from softreg.models.serialization import fields
 from softreg.tables.columns.errors import TableError, shown
 from softreg.tables.columns.row_location import Where
 from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
-from softreg.tables.encode.column_encoder import Entry, filled
+from softreg.tables.encode.column_encoder import Entry, entries_with_missing
 from softreg.tables.encode.moments import Moments
-from softreg.tables.encode.normal_scores import RowSample, normal_scores
-from softreg.tables.schema.typed_values import numbers_of, read_numbers
+from softreg.tables.encode.normal_scores import NumericSample, normal_scores
+from softreg.tables.schema.typed_values import read_numbers, require_numbers
 from softreg.typing import BoolArray, Float64Array
 
 FAR = 1.0
@@ -51,7 +51,7 @@ class FormLoss:
 
 
 @dataclass(frozen=True)
-class NumberCode:
+class NumberEncoder:
     """A number x becomes z = (x - mean) / scale; missing is z = 0 and, if training saw it, an indicator.
 
     With `knots`, z is the normal score of x instead, the value at x of the piecewise linear map through (`knots`,
@@ -103,7 +103,7 @@ class NumberCode:
 
         Rows with numbers far outside the range of training are counted in `unseen`.
         """
-        x = numbers_of(self.name, column, where)
+        x = require_numbers(self.name, column, where)
         if self.span:
             x = self._limited(x, unseen)
         values = []
@@ -111,7 +111,7 @@ class NumberCode:
             values.append(self._standardised(x, where))
         if self.knots:
             values.append(np.interp(x, self.knots, self.scores))
-        return filled(values, 0.0, self.missing)
+        return entries_with_missing(values, 0.0, self.missing)
 
     def _limited(self, x: Float64Array, unseen: UnseenLevels | None) -> Float64Array:
         """Numbers (n,) within the range of training; nan stays."""
@@ -166,7 +166,7 @@ class NumberCode:
         }  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> NumberCode:
+    def from_state(cls, state: Mapping[str, Any]) -> NumberEncoder:
         """The code that `to_state` wrote; files of earlier versions have no `both`, `span` and `evidence`."""
         name, missing = fields.text(state, "name"), fields.flag(state, "missing")
         knots, scores, span = (fields.numbers(state, key, rising=True) for key in ("knots", "scores", "span"))
@@ -188,10 +188,10 @@ class NumberCode:
         return cls(name, mean, scale, missing, knots, scores, both, span, tuple(evidence))
 
 
-class NumberLearner:
+class NumberFitter:
     """Mean, deviation and, of a sample of the rows, the shape of a column of numbers."""
 
-    def __init__(self, name: str, sample: RowSample, form: Form | None = None) -> None:
+    def __init__(self, name: str, sample: NumericSample, form: Form | None = None) -> None:
         self.name, self.sample, self.form = name, sample, form
         self.moments = Moments()
         self.least, self.greatest = np.inf, -np.inf
@@ -199,16 +199,16 @@ class NumberLearner:
 
     def add(self, column: pa.ChunkedArray, where: Where) -> None:
         """Take one batch."""
-        self.latest = numbers_of(self.name, column, where)
+        self.latest = require_numbers(self.name, column, where)
         self.moments.add(self.latest)
         if len(self.latest):
             self.least = float(np.fmin(self.least, np.fmin.reduce(self.latest)))
             self.greatest = float(np.fmax(self.greatest, np.fmax.reduce(self.latest)))
 
-    def code(self) -> NumberCode:
+    def code(self) -> NumberEncoder:
         """In the form that was asked for, or else by normal scores where the tail is heavy, and standardised."""
         asked = self.form in (Form.SCORES, Form.BOTH)
         knots, scores = ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), asked)
         moments, both = self.moments, self.form is Form.BOTH and bool(knots)
         span = (self.least, self.greatest) if self.least <= self.greatest else ()
-        return NumberCode(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores, both, span)
+        return NumberEncoder(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores, both, span)

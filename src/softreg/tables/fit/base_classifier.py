@@ -15,12 +15,12 @@ from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.inputs.sample_weights import in_bounds, sample_weights
 from softreg.tables.columns.errors import TableError, give_warnings, listed
 from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.encode.discrete_changes import encoded_changes
+from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.fit.training_table import codes_of_labels, with_labels
+from softreg.tables.fit.training_table import label_codes, with_labels
 from softreg.tables.io.array_input import is_array
 from softreg.tables.io.open_table import as_table
-from softreg.tables.row_selection.labelled_rows import UNLABELLED, pooled_labels
+from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
@@ -38,12 +38,12 @@ class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
     """
 
 
-class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The part of `TableClassifier` that needs only what was fitted: predictions, explanations and statistics.
 
     Example:
         >>> from softreg import TableClassifier
-        >>> issubclass(TableClassifier, TableEstimator)
+        >>> issubclass(TableClassifier, BaseTableClassifier)
         True
     """
 
@@ -105,9 +105,9 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"There is nothing to compare with: pass the labels, score(X, y), or a table with {target!r}."
             )
         codes = (
-            pooled_labels(table, target, classes, self.rare_, self.missing_target)
+            class_codes_with_rare(table, target, classes, self.rare_, self.missing_target)
             if y is None
-            else codes_of_labels(table.num_rows, y, target, classes)
+            else label_codes(table.num_rows, y, target, classes)
         )
         weight = np.ones(len(codes)) if sample_weight is None else sample_weights(sample_weight, len(codes))
         labelled = codes != UNLABELLED
@@ -169,7 +169,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         against = None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
         asked: dict[str, Any] = {"reference": against, "errors": errors, "clusters": cluster, "level": level}
         found = infer(self.model_, X, y, weight, **asked)
-        return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
+        return replace(found, changes={**found.changes, **discrete_changes(self.encoder_, X)})
 
     def label_texts(self, data: Any, y: Any = None) -> TextArray:
         """The labels (n,) as the text that they have in `model_.classes_`: those of y, or of the target in the table.
@@ -183,7 +183,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif target not in table.column_names:
             raise TableError(f"There are no labels: pass y, or a table with the column {target!r}.")
         missing = "error" if y is not None else self.missing_target
-        codes = pooled_labels(table, target, self.model_.classes_.tolist(), self.rare_, missing)
+        codes = class_codes_with_rare(table, target, self.model_.classes_.tolist(), self.rare_, missing)
         texts = np.append(self.model_.classes_, "")[np.where(codes < 0, len(self.model_.classes_), codes)]
         strange = codes == -1
         if strange.any():
@@ -226,7 +226,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return table.rename_columns(names)
 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
-        self.classes_ = label_types.in_dtype(label_types.typed_labels(model.classes_, kind), dtype)
+        self.classes_ = label_types.cast_labels(label_types.typed_labels(model.classes_, kind), dtype)
         self.model_, self.label_type_, self.n_iter_ = model, kind, int(model.n_iter_)
         names = self._columns_in()
         self.n_features_in_ = len(names)

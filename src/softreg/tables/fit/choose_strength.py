@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
 from softreg.tables.columns.errors import give_warnings
-from softreg.tables.fit.cross_validation import Choice
+from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
 from softreg.typing import Array, Float64Array, IntArray, TextArray
 
 Folder = str | os.PathLike[str] | None
@@ -43,7 +43,7 @@ def fit_model(
     y: TextArray,
     names: Array,
     checkpoint: Folder = None,
-    choice: Choice = Choice(),  # it is frozen
+    choice: CrossValidation = DEFAULT_CROSS_VALIDATION,
     *,
     weight: Float64Array | None = None,
 ) -> tuple[SoftmaxRegression, Path | None]:
@@ -54,11 +54,11 @@ def fit_model(
     With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
     """
     if settings["strength"] != "auto":
-        return fit_at(settings, X, y, names, checkpoint, weight), None
-    found, path = _best(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)
+        return fit_at_strength(settings, X, y, names, checkpoint, weight), None
+    found, path = _best_strength(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)
     if isinstance(found, SoftmaxRegression):
         return found, path
-    return fit_at({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint, weight), path
+    return fit_at_strength({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint, weight), path
 
 
 def choose_strength(
@@ -66,20 +66,20 @@ def choose_strength(
     X: Any,
     y: TextArray,
     names: Array,
-    choice: Choice,
+    choice: CrossValidation,
     weight: Float64Array | None = None,
 ) -> tuple[float, Path | None]:
     """The strength that these rows choose, and the path that it was chosen from; None where they are too few."""
-    found, path = _best(settings, X, y, names, choice, fitted=False, weight=weight)
+    found, path = _best_strength(settings, X, y, names, choice, fitted=False, weight=weight)
     return float(found.strength if isinstance(found, SoftmaxRegression) else found), path
 
 
-def _best(
+def _best_strength(
     settings: Mapping[str, Any],
     X: Any,
     y: TextArray,
     names: Array,
-    choice: Choice,
+    choice: CrossValidation,
     *,
     fitted: bool,
     weight: Float64Array | None = None,
@@ -105,7 +105,7 @@ def _best(
     elif wide:
         splits = splits[:1]
     if wide and choice.scoring == "log_loss":
-        return _held_out(settings, X, y, names, splits[0], choice.rule, weight)
+        return _search_on_one_fold(settings, X, y, names, splits[0], choice.rule, weight)
     others = {name: value for name, value in settings.items() if name != "strength"}
     search = SoftmaxRegressionCV(cv=splits, rule=choice.rule, scoring=choice.scoring, **others)  # type: ignore[arg-type]
     search._column_names = names
@@ -115,7 +115,7 @@ def _best(
     return model if fitted else float(model.strength), search.path_
 
 
-def _held_out(
+def _search_on_one_fold(
     settings: Mapping[str, Any],
     X: Any,
     y: TextArray,
@@ -131,12 +131,12 @@ def _held_out(
     told = settings["verbose"] if callable(settings["verbose"]) else None
     X_train, X_test = X[train], X[test]
     while True:
-        strength = _next(points, share)
+        strength = _next_strength(points, share)
         if strength is None:
             break
         tried = {**settings, "strength": strength, "tol": max(ROUGH, settings["tol"]), "verbose": 0}
-        model = fit_at(tried, X_train, y[train], names, weight=None if weight is None else weight[train])
-        points.append(_point(model, X_test, y[test], None if weight is None else weight[test]))
+        model = fit_at_strength(tried, X_train, y[train], names, weight=None if weight is None else weight[train])
+        points.append(_held_out_point(model, X_test, y[test], None if weight is None else weight[test]))
         if told is not None:
             told(points[-1])
     least = min(points, key=lambda point: point.log_loss)
@@ -146,7 +146,7 @@ def _held_out(
     return float(best.strength), make_path(points, best, "log_loss", False, passes=passes, seconds=seconds)
 
 
-def _next(points: Sequence[PathPoint], share: float = NEAR) -> float | None:
+def _next_strength(points: Sequence[PathPoint], share: float = NEAR) -> float | None:
     """The strength to try next: down by half powers of ten until the loss turns, and up while the strongest may do.
 
     It may where it is the best, or, by the rule of one standard error, within that `share` of the error of the best.
@@ -160,19 +160,19 @@ def _next(points: Sequence[PathPoint], share: float = NEAR) -> float | None:
         gains[-1] <= 0 or gains[-1] < SLIGHT * order[-1].error or (len(gains) > 1 and gains[-1] < TURNING * gains[-2])
     )
     if not turned and order[-1].strength > WEAKEST:
-        return _rounded(order[-1].strength / 10**0.5)
+        return _round_to_half_decade(order[-1].strength / 10**0.5)
     best = int(np.argmin(loss))
     if (best == 0 or (share == 1 and loss[0] <= loss[best] + order[best].error)) and order[0].strength < STRONGEST:
-        return _rounded(order[0].strength * 10**0.5)
+        return _round_to_half_decade(order[0].strength * 10**0.5)
     return None
 
 
-def _rounded(strength: float) -> float:
+def _round_to_half_decade(strength: float) -> float:
     """The nearest half power of ten, in three digits."""
     return float(f"{10 ** (round(2 * np.log10(strength)) / 2):.3g}")
 
 
-def _point(model: SoftmaxRegression, X: Any, y: TextArray, weight: Float64Array | None = None) -> PathPoint:
+def _held_out_point(model: SoftmaxRegression, X: Any, y: TextArray, weight: Float64Array | None = None) -> PathPoint:
     """What a fit without these rows is worth on them, where each counts `weight` times."""
     place = np.searchsorted(model.classes_, y)
     known = np.isin(y, model.classes_)
@@ -200,7 +200,7 @@ def _point(model: SoftmaxRegression, X: Any, y: TextArray, weight: Float64Array 
     )
 
 
-def fit_at(
+def fit_at_strength(
     settings: Mapping[str, Any],
     X: Any,
     y: TextArray | None,

@@ -22,7 +22,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Choice:
+class CrossValidation:
     """How strength and forms of columns are chosen: `folds`, `rule`, "min" or "1se", `scoring`, forms that are given.
 
 
@@ -57,7 +57,7 @@ class Choice:
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
         if self.moments is not None:
-            return _usable(time_folds(self.moments, self.folds), y)
+            return _folds_with_two_classes(time_folds(self.moments, self.folds), y)
         counts = np.sort(np.unique(y, return_counts=True)[1])
         groups = len(y) if self.groups is None else len(np.unique(self.groups))
         folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
@@ -75,10 +75,14 @@ class Choice:
             warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
             splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
             found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
-        return _without_single(found, y, apart=self.groups is not None)
+        return _without_single_row_classes(found, y, apart=self.groups is not None)
 
 
-def _without_single(
+DEFAULT_CROSS_VALIDATION = CrossValidation()
+"""Folds, rule and scoring where the caller gives none."""
+
+
+def _without_single_row_classes(
     folds: list[tuple[IntArray, IntArray]], y: TextArray, *, apart: bool
 ) -> list[tuple[IntArray, IntArray]]:
     """The folds with test rows, where a class of a single row is judged in none of them.
@@ -93,7 +97,9 @@ def _without_single(
     return [(train, test) for train, test in folds if len(test)]
 
 
-def _usable(folds: list[tuple[RowNumbers, RowNumbers]], y: TextArray) -> list[tuple[RowNumbers, RowNumbers]]:
+def _folds_with_two_classes(
+    folds: list[tuple[RowNumbers, RowNumbers]], y: TextArray
+) -> list[tuple[RowNumbers, RowNumbers]]:
     """The folds whose training rows hold two classes, and whose test rows hold one of these."""
     found = [
         (train, test)

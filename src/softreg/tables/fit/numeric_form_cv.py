@@ -22,11 +22,11 @@ STRENGTHS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 SETTLED = 1e-5
 """How near the held-out losses are to be known, in nats."""
 
-Forms = dict[str, Form]
+NumericForms = dict[str, Form]
 
 
 @dataclass
-class FormTrial:
+class NumericFormCV:
     """The folds of the rows that choose, with both forms of all columns in X, and what is fitted to parts of it."""
 
     X: Any
@@ -50,7 +50,7 @@ class FormTrial:
         encoder: Encoder,
         columns: Sequence[str],
         weight: Float64Array | None = None,
-    ) -> FormTrial:
+    ) -> NumericFormCV:
         """Of rows encoded by an encoder with both forms of these columns."""
         classes, labels = np.unique(y, return_inverse=True)
         train = np.stack([np.bincount(learn, minlength=len(y)).astype(np.float64) for learn, _ in splits])
@@ -72,7 +72,7 @@ class FormTrial:
         ratio = {"l1": 1.0, "elasticnet": float(settings["l1_ratio"])}.get(str(settings["penalty"]), 0.0)
         return cls(X, labels, stack, places, tried, ratio, shares=None if weight is None else weight / weight.mean())
 
-    def losses(self, forms: Forms, strength: float) -> Float64Array:
+    def losses(self, forms: NumericForms, strength: float) -> Float64Array:
         """The held-out log loss of each row (n,), nan where no fold judges it; with these forms of the columns."""
         answer, kept = self._fit(forms, strength)
         held, layer = answer.held[0].astype(np.float64), self.stack.judge[0]
@@ -102,7 +102,7 @@ class FormTrial:
                 far = change.any(axis=1)
                 held[np.ix_(rows[far], cohort.classes)] += change[far] @ W[j][places]
 
-    def _fit(self, forms: Forms, strength: float) -> tuple[StackSolution, IntArray]:
+    def _fit(self, forms: NumericForms, strength: float) -> tuple[StackSolution, IntArray]:
         """The answer of all folds, and which columns of X it is of."""
         gone = {self.places[name][form is Form.LINEAR] for name, form in forms.items() if form is not Form.BOTH}
         kept = np.array([j for j in range(self.X.shape[1]) if j not in gone])
@@ -116,7 +116,7 @@ class FormTrial:
             self.begun = answer
         return answer, kept
 
-    def best_strength(self, forms: Forms) -> float:
+    def best_strength(self, forms: NumericForms) -> float:
         """The strength at which these forms have the least held-out loss, tried from the strongest on."""
         found: list[float] = []
         for strength in self.strengths:

@@ -20,9 +20,9 @@ from softreg.tables.io.open_table import OpenTable
 from softreg.tables.schema.schema import Schema
 from softreg.typing import Array, Float64Array
 
-MODEL = "model."
+MODEL_PREFIX = "model."
 """Before the names of the arrays of the regression within a table model."""
-MANY = 1 << 16
+MIN_COMPILED_SIZE = 1 << 16
 """Numbers of X from which on compiled kernels and threads are worth it, as in `SoftmaxRegression.predict_proba`."""
 
 
@@ -44,7 +44,7 @@ class TablePredictor:
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TablePredictor:
         """The predictor of the table model that `to_state` described; raises `ValueError` for another state."""
         try:
-            coef, intercept = arrays[f"{MODEL}coef"], arrays[f"{MODEL}intercept"]
+            coef, intercept = arrays[f"{MODEL_PREFIX}coef"], arrays[f"{MODEL_PREFIX}intercept"]
             labels = fields.mapping(fields.mapping(metadata, "model"), "classes")["values"]
             schema, encoder = schema_and_encoder(metadata)
         except (KeyError, TypeError) as error:
@@ -67,7 +67,7 @@ class TablePredictor:
         Rows with levels that training did not have are counted in `unseen`.
         """
         X = self.encoder.encode(batch, unseen=unseen)
-        if isinstance(X, np.ndarray) and X.size >= MANY:
+        if isinstance(X, np.ndarray) and X.size >= MIN_COMPILED_SIZE:
             found = scores(self.coef, self.intercept, X, probabilities=True)
             if found is not None:
                 return found
@@ -90,7 +90,7 @@ def schema_and_encoder(metadata: Mapping[str, Any]) -> tuple[Schema, Encoder]:
     return schema, encoder
 
 
-def usable(
+def drop_invalid_rows(
     encoder: Encoder, batches: Iterator[pa.RecordBatch], left_out: list[int] | None
 ) -> Iterator[pa.Table | pa.RecordBatch]:
     """The batches without rows that hold a cell which is not of its column's kind; numbers of these go to `left_out`.

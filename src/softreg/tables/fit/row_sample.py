@@ -29,7 +29,7 @@ def uniform(numbers: RowNumbers, seed: int, stream: int) -> Float64Array:
     return np.asarray((z >> np.uint64(11)) * 2.0**-53)
 
 
-class RowKeeper:
+class RowSampler:
     """Rows spread over the whole table, as many as there is room for, in its order: those of least random numbers."""
 
     def __init__(self, rows: int, seed: int) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.typing import BoolArray, RowNumbers
 
-Rows = Callable[[int, int], BoolArray]
+RowMask = Callable[[int, int], BoolArray]
 """Which of `count` rows from row number `first` on are meant."""
 
 BLOCK = 1 << 16
@@ -56,7 +56,7 @@ class RowSet:
         return np.zeros(BLOCK, dtype=bool) if packed is None else np.unpackbits(packed).astype(bool)
 
 
-def chosen_rows(rows: ArrayLike) -> Rows:
+def row_mask(rows: ArrayLike) -> RowMask:
     """Row numbers or a mask of all rows, as a question about any run of them."""
     given = np.asarray(rows)
     if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "biu":

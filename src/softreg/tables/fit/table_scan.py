@@ -12,12 +12,18 @@ import pyarrow as pa
 from softreg.spelling import Known, one_spelling, text_array
 from softreg.tables.columns.errors import TableError, no_such_column
 from softreg.tables.columns.row_location import Where, where_of
-from softreg.tables.fit.row_sample import RowKeeper, uniform
-from softreg.tables.fit.row_set import Rows, RowSet
+from softreg.tables.fit.row_sample import RowSampler, uniform
+from softreg.tables.fit.row_set import RowMask, RowSet
 from softreg.tables.io.open_table import OpenTable
-from softreg.tables.row_selection.labelled_rows import check_labelled, similar_labels, unlabelled_note
-from softreg.tables.row_selection.rare_classes import NO_RARE, STANDARD, LabelRules, RareClasses, rare_classes
-from softreg.tables.row_selection.weight_column import check_some, weight_column
+from softreg.tables.row_selection.labelled_rows import check_labelled, similar_labels_note, unlabelled_note
+from softreg.tables.row_selection.rare_classes import (
+    DEFAULT_LABEL_RULES,
+    NO_RARE,
+    LabelRules,
+    RareClasses,
+    rare_classes,
+)
+from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 from softreg.tables.schema.target_labels import coded_labels
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array, RowNumbers
 
@@ -29,7 +35,7 @@ MOST_CLASSES = 100_000
 
 
 @dataclass
-class Survey:
+class TableScan:
     """What one reading of `source` found: rows, labels, samples; the rows to train on can be read again by it.
 
     `rows` of the table; `counts` of each label, among all rows; `training` rows and the `sample` of them, with its
@@ -40,10 +46,10 @@ class Survey:
 
     source: OpenTable
     target: str
-    chosen: Rows
+    chosen: RowMask
     drawn: bool = True
     """Whether the rows were drawn, not named."""
-    rules: LabelRules = STANDARD
+    rules: LabelRules = DEFAULT_LABEL_RULES
     sure: bool = False
     """Whether the labels are known to be classes, however many they are."""
     weights: str | None = None
@@ -128,7 +134,7 @@ class Survey:
     @property
     def notes(self) -> list[str]:
         """What was left out or merged, in sentences."""
-        notes = [self.rare.note, similar_labels(sorted(self.counts), self.target)]
+        notes = [self.rare.note, similar_labels_note(sorted(self.counts), self.target)]
         if self.unlabelled:
             notes.insert(0, unlabelled_note(self.unlabelled, self.rows, [], self.target))
         return [note for note in notes if note]
@@ -138,7 +144,7 @@ class Survey:
         self.merge_booleans()
         self.check()
         if self.weights is not None and self.rows:
-            check_some(np.array([float(self.weighed)]), self.weights)
+            check_any_weight(np.array([float(self.weighed)]), self.weights)
         self.rare = rare_classes(self.counts, self.target, self.rules) if self.rows else NO_RARE
         if self.rare.how != "drop" or not self.rare.labels:
             return
@@ -202,17 +208,17 @@ def _without(table: pa.Table | None, numbers: RowNumbers, gone: RowNumbers) -> t
     return (table.filter(pa.array(keep)) if keep.any() else None), numbers[keep]
 
 
-def survey(
+def scan_table(
     source: OpenTable,
     target: str,
-    chosen: Rows | None = None,
+    chosen: RowMask | None = None,
     *,
     seed: int = 0,
     test_size: float = 0.0,
-    rules: LabelRules = STANDARD,
+    rules: LabelRules = DEFAULT_LABEL_RULES,
     weights: str | None = None,
     sure: bool = False,
-) -> Survey:
+) -> TableScan:
     """Read a table once: count its labels, and keep rows of it to judge by.
 
     `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and seed,
@@ -232,14 +238,14 @@ def survey(
 
     if weights is not None and weights not in source.names:
         raise no_such_column(weights, source.names, "column of weights")
-    found = Survey(source, target, chosen or share, chosen is None, rules, sure, weights)
-    kept, held = RowKeeper(SAMPLE, seed), RowKeeper(SAMPLE, seed)
+    found = TableScan(source, target, chosen or share, chosen is None, rules, sure, weights)
+    kept, held = RowSampler(SAMPLE, seed), RowSampler(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
             continue
         told = where_of(batch)
         table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
-        mask, rest = _count(found, table, told)
+        mask, rest = _count_batch(found, table, told)
         kept.add(table, found.rows, mask)
         held.add(table, found.rows, rest)
         found.rows += batch.num_rows
@@ -252,7 +258,7 @@ def survey(
     return found
 
 
-def _count(found: Survey, table: pa.Table, told: Where) -> tuple[BoolArray, BoolArray]:
+def _count_batch(found: TableScan, table: pa.Table, told: Where) -> tuple[BoolArray, BoolArray]:
     """Count the labels of a batch; gives the masks of the rows to train on, and of those held out."""
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:

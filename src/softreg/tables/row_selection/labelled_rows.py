@@ -12,15 +12,15 @@ import pyarrow as pa
 from softreg.spelling import one_spelling
 from softreg.tables.columns.errors import TableError, plural, shown
 from softreg.tables.row_selection.rare_classes import (
+    DEFAULT_LABEL_RULES,
     NO_RARE,
-    STANDARD,
     LabelRules,
     RareClasses,
     rare_classes,
 )
-from softreg.tables.schema.kinds import SMALL
+from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
-from softreg.tables.schema.target_labels import are_numbers, check_counts, coded_labels, label_places
+from softreg.tables.schema.target_labels import all_numbers, check_class_counts, class_indices, coded_labels
 from softreg.typing import BoolArray, Codes, RowNumbers, TextArray
 
 UNLABELLED = -2
@@ -65,8 +65,8 @@ class LabelledRows:
     def notes(self, numbers: RowNumbers | None = None) -> list[str]:
         """What was left out or merged, in sentences; `numbers` (n,) are those of the rows in the input, from 1."""
         labels = np.unique(self.y[self.used]).tolist()
-        many = "" if self.sure else many_numbers(labels, self.target)
-        found = [self.rare.note, similar_labels(labels, self.target), many]
+        many = "" if self.sure else many_numbers_note(labels, self.target)
+        found = [self.rare.note, similar_labels_note(labels, self.target), many]
         if len(self.unlabelled):
             at = self.unlabelled + 1 if numbers is None else numbers[self.unlabelled]
             found.insert(0, unlabelled_note(len(at), len(self.y), at.tolist(), self.target))
@@ -76,7 +76,7 @@ class LabelledRows:
 def labelled_rows(
     table: pa.Table,
     target: str,
-    rules: LabelRules = STANDARD,
+    rules: LabelRules = DEFAULT_LABEL_RULES,
     *,
     sure: bool = False,
     counted: BoolArray | None = None,
@@ -139,7 +139,7 @@ def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool
             f"The target {shown(target)} has no label in any of the {plural(n, 'row')}; is it the right column?"
         )
     known = sorted(counts)
-    check_counts(np.array(known), np.array([counts[label] for label in known]), n, target, sure=sure)
+    check_class_counts(np.array(known), np.array([counts[label] for label in known]), n, target, sure=sure)
 
 
 def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, option: bool = True) -> str:
@@ -161,11 +161,11 @@ def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, 
     )
 
 
-def similar_labels(labels: Sequence[str], target: str) -> str:
+def similar_labels_note(labels: Sequence[str], target: str) -> str:
     """A note on labels that differ in nothing but case or blanks, which are different classes; empty without any.
 
     Example:
-        >>> print(similar_labels(["no", "yes", "Yes "], "buys"))
+        >>> print(similar_labels_note(["no", "yes", "Yes "], "buys"))
         The labels 'Yes ' and 'yes' of 'buys' differ only in case or blanks and are different classes; if they are \
 meant to be one, correct them.
     """
@@ -182,36 +182,37 @@ meant to be one, correct them.
     )
 
 
-def many_numbers(labels: Sequence[str], target: str) -> str:
+def many_numbers_note(labels: Sequence[str], target: str) -> str:
     """A note on labels that are more than 20 numbers, which may be meant as a quantity; empty for others.
 
     Example:
-        >>> print(many_numbers([str(k) for k in range(30)], "age"))
+        >>> print(many_numbers_note([str(k) for k in range(30)], "age"))
         The target 'age' has 30 different numbers, which are taken as classes without an order.
     """
-    if len(labels) <= SMALL or not are_numbers(labels):
+    if len(labels) <= FEW_LEVELS or not all_numbers(labels):
         return ""
     many = f"{len(labels):,} different numbers"
     return f"The target {shown(target)} has {many}, which are taken as classes without an order."
 
 
-def pooled_labels(
+def class_codes_with_rare(
     table: pa.Table, target: str, classes: Sequence[str], rare: RareClasses = NO_RARE, missing: str = "error"
 ) -> Codes:
     """The class of each row (n,) of a table: its place among `classes`, -1 for an unknown label, -2 for none.
 
     Labels that were merged into one class when a model was trained, `rare`, are of that class, and those that were left
-    out then are like none. Otherwise as `softreg.tables.schema.target_labels.known_labels`.
+    out then are like none. Otherwise as `softreg.tables.schema.target_labels.class_codes`.
 
     Example:
         >>> table = pa.table({"y": ["a", "c", "z", None]})
-        >>> pooled_labels(table, "y", ["a", "other"], RareClasses(("c",), "pool", "other"), missing="drop").tolist()
+        >>> rare = RareClasses(("c",), "pool", "other")
+        >>> class_codes_with_rare(table, "y", ["a", "other"], rare, missing="drop").tolist()
         [0, 1, -1, -2]
     """
     others = () if rare.how == "keep" else rare.labels
     values, codes = coded_labels(table, target, missing=missing)
     typed = label_type(table.schema.field(target).type) != "text"
-    found: Any = label_places(values, [*classes, *others], typed=typed)
+    found: Any = class_indices(values, [*classes, *others], typed=typed)
     if others:
         own = list(classes).index(rare.pool) if rare.how == "pool" else UNLABELLED
         found = np.where(found >= len(classes), own, found)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.schema.target_labels import refuse_single
+from softreg.tables.schema.target_labels import refuse_single_row_classes
 
 MISSING = ("drop", "error")
 """What may be done with rows without a label."""
@@ -14,10 +14,10 @@ MISSING = ("drop", "error")
 RARE = ("keep", "pool", "drop", "error")
 """What may be done with classes of a single row."""
 
-FEWEST = 2
+MIN_CLASS_ROWS = 2
 """Rows that a class needs for one of them to be held out while another is trained on."""
 
-POOL = "other"
+POOL_LABEL = "other"
 """The label of the class that `rare="pool"` makes, unless another class has it."""
 
 
@@ -44,7 +44,7 @@ class LabelRules:
                 raise TableError(f"{name} is {value!r}; expected one of {', '.join(map(repr, known))}.")
 
 
-STANDARD = LabelRules()
+DEFAULT_LABEL_RULES = LabelRules()
 """Rows without a label are left out, classes of a single row kept."""
 
 
@@ -99,11 +99,11 @@ def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> R
         >>> rare_classes({"a": 5, "b": 4, "c": 1}, "y", LabelRules(rare="pool"))
         RareClasses(labels=('c',), how='pool', pool='other')
     """
-    single = tuple(sorted(label for label, count in counts.items() if count < FEWEST))
+    single = tuple(sorted(label for label, count in counts.items() if count < MIN_CLASS_ROWS))
     if not single:
         return NO_RARE
     if rules.rare == "error":
-        refuse_single(single, target)
+        refuse_single_row_classes(single, target)
     found = RareClasses(single, rules.rare, _pool_name(counts))
     left = dict.fromkeys(found.merged(list(counts)).values())
     if len(left) < 2:
@@ -117,5 +117,5 @@ def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> R
 def _pool_name(labels: Mapping[str, int]) -> str:
     """A label for rare classes that no class has, in any case and with any blanks."""
     taken = {label.casefold().strip() for label in labels}
-    names = [POOL, f"{POOL} classes", *(f"{POOL} classes ({k})" for k in range(2, len(taken) + 3))]
+    names = [POOL_LABEL, f"{POOL_LABEL} classes", *(f"{POOL_LABEL} classes ({k})" for k in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)

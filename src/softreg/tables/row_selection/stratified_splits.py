@@ -42,7 +42,7 @@ def split_rows(
             f"test_size={test_size!r} asks for {plural(size, 'test row')} of {n:,}, but one row of each "
             f"class ({len(counts):,} in all) must stay for training; choose a smaller test part"
         )
-    share = _shares(counts, size)
+    share = _test_counts(counts, size)
     order = np.random.default_rng(seed).permutation(n)
     order = order[np.argsort(inverse[order], kind="stable")]  # shuffled within classes, class after class
     place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -50,7 +50,7 @@ def split_rows(
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
-def _shares(counts: Int64Array, size: int) -> Codes:
+def _test_counts(counts: Int64Array, size: int) -> Codes:
     """How many test rows each class gives: largest remainders, never the last row of a class."""
     exact = counts * (size / counts.sum())
     share: Int64Array = np.floor(exact).astype(np.int64)  # below counts, as size is below n

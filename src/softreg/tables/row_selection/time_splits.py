@@ -36,7 +36,7 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
     if name == target:
         raise TableError(f"{shown(name)} is the target; rows are ordered by another column, of dates or numbers.")
     column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
-    values = _moments(name, column)
+    values = _read_times(name, column)
     missing = np.flatnonzero(np.isnan(values))
     if len(missing):
         at = missing[0] if rows is None else rows[missing[0]]
@@ -50,7 +50,7 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
-def _moments(name: str, column: pa.ChunkedArray) -> Float64Array:
+def _read_times(name: str, column: pa.ChunkedArray) -> Float64Array:
     """Seconds or numbers that order the values; nan where there is none."""
     cells = read_column(column, name)
     if isinstance(cells, Dates | Numbers):

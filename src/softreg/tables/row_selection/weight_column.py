@@ -43,7 +43,7 @@ def weight_column(table: pa.Table, name: str, target: str, where: Where = EVERYW
     return np.asarray(weights, dtype=np.float64)
 
 
-def check_some(weights: Float64Array, name: str) -> None:
+def check_any_weight(weights: Float64Array, name: str) -> None:
     """Raise `TableError` where no row has a weight above 0."""
     if len(weights) and not weights.any():
         raise TableError(f"All weights in {shown(name)} are 0, so that no row counts; is it the right column?")
@@ -97,7 +97,7 @@ class RowWeights:
         return said + ("" if self.asked else f"; {way} (weight_kind in Python)")
 
 
-def row_weights_of(table: Any, name: str, target: str, rows: RowNumbers, kind: str | None) -> RowWeights:
+def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind: str | None) -> RowWeights:
     """The weights in a column of numbers; of the rows that are not among `rows`, nothing is checked.
 
     `kind`: "frequency" or "sampling"; None takes weights that are whole numbers for frequencies, and others for
@@ -107,7 +107,7 @@ def row_weights_of(table: Any, name: str, target: str, rows: RowNumbers, kind: s
     Example:
         >>> import pyarrow as pa
         >>> table = pa.table({"count": [3, 1, 2], "y": ["a", "b", "a"]})
-        >>> row_weights_of(table, "count", "y", np.arange(3), None).kind
+        >>> read_row_weights(table, "count", "y", np.arange(3), None).kind
         'frequency'
     """
     if name not in table.column_names:

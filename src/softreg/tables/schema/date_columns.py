@@ -13,23 +13,23 @@ from softreg.tables.columns.dates import day_first, has_slashes, parse_dates, se
 from softreg.tables.columns.errors import TableError, plural, shown
 from softreg.tables.columns.values import Levels, count_levels, pick
 from softreg.tables.schema.column_records import (
-    constant,
-    without,
+    constant_column,
+    missing_phrase,
 )
 from softreg.tables.schema.kinds import MONTH_FIRST, Column, Kind
 from softreg.typing import BoolArray, Float64Array, RowNumbers
 
 
-def dates(name: str, seconds: Float64Array, reason: str, levels: tuple[str, ...] = ()) -> Column:
+def date_column(name: str, seconds: Float64Array, reason: str, levels: tuple[str, ...] = ()) -> Column:
     """Dates, unless there is one or none."""
     known = seconds[~np.isnan(seconds)]
     missing = len(seconds) - len(known)
     if len(known) == 0 or (known.min() == known.max() and not missing):
-        return constant(name, reason if len(known) else None)
-    return Column(name, Kind.DATE, reason + without(missing, ","), levels, missing)
+        return constant_column(name, reason if len(known) else None)
+    return Column(name, Kind.DATE, reason + missing_phrase(missing, ","), levels, missing)
 
 
-def no_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[str, BoolArray]:
+def find_non_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[str, BoolArray]:
     """The first row and value of a column that looks like dates and holds none; "" where it holds dates.
 
     Beside it, which levels are no dates, where these are so few that they are slips rather than another kind of value.
@@ -44,13 +44,13 @@ def no_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[str, Bo
     share = counts[bad].sum() / counts.sum()
     if (share <= tolerated(cells.levels.filter(pa.array(bad & (counts > 0))))).all():
         if strict:
-            raise no_such_day(name, cells, bad)
+            raise invalid_date_error(name, cells, bad)
         return "", bad
     first = int(np.argmax(np.append(bad, False)[cells.codes]))
     return f"row {first + 1:,} has {shown(cells.levels[int(cells.codes[first])])}", none
 
 
-def slipped_dates(name: str, cells: Levels, bad: Any, place: Callable[[int], str]) -> str:
+def invalid_dates_note(name: str, cells: Levels, bad: Any, place: Callable[[int], str]) -> str:
     """The note that some levels (`bad`) of a column of dates are read as missing; `place` names a row, from 0."""
     rows = np.flatnonzero(np.append(bad, False)[cells.codes])
     value = cells.levels[int(cells.codes[rows[0]])]
@@ -63,7 +63,7 @@ def slipped_dates(name: str, cells: Levels, bad: Any, place: Callable[[int], str
     )
 
 
-def no_such_day(name: str, cells: Levels, bad: BoolArray) -> TableError:
+def invalid_date_error(name: str, cells: Levels, bad: BoolArray) -> TableError:
     """The error for a column of dates of which some levels (`bad`) are no dates."""
     rows = np.flatnonzero(np.append(bad, False)[cells.codes])
     value = cells.levels[int(cells.codes[rows[0]])]
@@ -77,14 +77,14 @@ def no_such_day(name: str, cells: Levels, bad: BoolArray) -> TableError:
     )
 
 
-def text_dates(name: str, cells: Levels, rows: RowNumbers | None, how: str = "") -> Column:
+def text_date_column(name: str, cells: Levels, rows: RowNumbers | None, how: str = "") -> Column:
     """Dates written as text; where the order of day and month cannot be seen, the day is taken to be first."""
     first = day_first(cells.levels)
     seconds = parse_dates(cells.levels, first is not False)
     codes = pick(cells.codes, rows)
     every = np.append(seconds, np.nan)[codes]
     shown_first = cells.levels[int(codes[np.argmax(codes >= 0)])].as_py() if (codes >= 0).any() else ""
-    found = dates(name, every, f"{how}{shown(shown_first)} and others", MONTH_FIRST if first is False else ())
+    found = date_column(name, every, f"{how}{shown(shown_first)} and others", MONTH_FIRST if first is False else ())
     if found.kind is not Kind.DATE:
         return found
     hints = []
@@ -99,7 +99,7 @@ def text_dates(name: str, cells: Levels, rows: RowNumbers | None, how: str = "")
     return replace(found, hint="; ".join(hints)) if hints else found
 
 
-def like_dates(column: Column, seen: str) -> Column:
+def with_date_hint(column: Column, seen: str) -> Column:
     """A column that only looks like dates, with the words that say so; `seen` is the row of a value that is none."""
     left_out = column.kind is Kind.IDENTIFIER
     taken = "left out as an identifier" if left_out else f"taken for a {column.kind.value}"

@@ -80,11 +80,11 @@ def field_label_type(field: pa.Field, labels: Sequence[str]) -> str:
     return TEXT
 
 
-def in_dtype(labels: Array, dtype: np.dtype[Any] | None) -> Array:
+def cast_labels(labels: Array, dtype: np.dtype[Any] | None) -> Array:
     """The labels (q,) in a NumPy dtype, where it holds the same values; as they are otherwise.
 
     Example:
-        >>> in_dtype(np.array([0, 1]), np.dtype("int8")).dtype, in_dtype(np.array(["a"]), np.dtype("int8")).dtype
+        >>> cast_labels(np.array([0, 1]), np.dtype("int8")).dtype, cast_labels(np.array(["a"]), np.dtype("int8")).dtype
         (dtype('int8'), dtype('<U1'))
     """
     if dtype is None or dtype == labels.dtype:
@@ -107,7 +107,7 @@ def dtype_name(labels: Array, kind: str) -> str | None:
     return None if same else labels.dtype.name
 
 
-def dtype_named(name: Any) -> np.dtype[Any] | None:
+def dtype_from_name(name: Any) -> np.dtype[Any] | None:
     """The dtype of labels with this name, as `dtype_name` gives it; raises `ValueError` for another."""
     if name is None:
         return None
@@ -180,11 +180,11 @@ def class_name(label: Any, classes: Sequence[str]) -> str:
     return next((str(classes[place]) for place in places if place >= 0), text)
 
 
-def weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
+def class_weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
     """Class weights with the classes as text, whatever type their labels have; anything but a mapping as it is.
 
     Example:
-        >>> weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
+        >>> class_weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
         {'0': 1.0, '1': 5.0}
     """
     if not isinstance(weights, Mapping):

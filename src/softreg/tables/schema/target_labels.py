@@ -14,7 +14,7 @@ from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.columns.row_location import Where, absent_in
 from softreg.tables.columns.values import parse_numbers
-from softreg.tables.schema.kinds import SMALL
+from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.typing import BoolArray, Codes, Int64Array, TextArray
 from softreg.value_keys import TRUTH, number_key, truth_key
@@ -115,33 +115,33 @@ def _check_labels_usable(
     )
 
 
-def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> Codes:
+def class_codes(table: pa.Table, target: str, classes: Sequence[str]) -> Codes:
     """The class of each row (n,) of a table: its place among `classes`, -1 where the label is no class.
 
     Labels are looked up by `softreg.spelling.Known`: as text, and then by the number or boolean that they stand for.
     Errors are those of `labels`.
 
     Example:
-        >>> known_labels(pa.table({"y": ["1.0", "2", "7"]}), "y", ["1", "2"])
+        >>> class_codes(pa.table({"y": ["1.0", "2", "7"]}), "y", ["1", "2"])
         array([ 0,  1, -1])
     """
     values, codes = coded_labels(table, target)
     typed = label_type(table.schema.field(target).type) != "text"
-    return np.asarray(label_places(values, classes, typed=typed)[codes])
+    return np.asarray(class_indices(values, classes, typed=typed)[codes])
 
 
-def label_places(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> Codes:
+def class_indices(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> Codes:
     """The place of each label (k,) among the classes, -1 where it is none; 0 and 1 are false and true, where all are.
 
     Example:
-        >>> label_places(["1", "0"], ["False", "True"], typed=True)
+        >>> class_indices(["1", "0"], ["False", "True"], typed=True)
         array([1, 0])
     """
     found = Known(classes).find(text_array(values), typed=typed)
-    return _as_truth(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
+    return _boolean_indices(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
 
 
-def _as_truth(values: Sequence[str], classes: Sequence[str]) -> Codes:
+def _boolean_indices(values: Sequence[str], classes: Sequence[str]) -> Codes:
     """The places of 0 and 1 among the classes false and true, or the other way round; -1 for other labels."""
     digits = ("0", "1")
     for key_of, own, other_of, others in (
@@ -167,12 +167,12 @@ def check_labels(y: TextArray, target: str, *, single: bool = False) -> None:
         softreg.tables.columns.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
     """
     classes, counts = np.unique(y, return_counts=True)
-    check_counts(classes, counts, len(y), target)
+    check_class_counts(classes, counts, len(y), target)
     if not single:
-        refuse_single(classes[counts == 1].tolist(), target)
+        refuse_single_row_classes(classes[counts == 1].tolist(), target)
 
 
-def check_counts(classes: TextArray, counts: Int64Array, n: int, target: str, *, sure: bool = False) -> None:
+def check_class_counts(classes: TextArray, counts: Int64Array, n: int, target: str, *, sure: bool = False) -> None:
     """Refuse one class only, and values that do not look like classes, by how often each occurs among n rows.
 
     Where it is `sure` that the values are classes, their number does not matter. Raises `TableError`.
@@ -182,9 +182,9 @@ def check_counts(classes: TextArray, counts: Int64Array, n: int, target: str, *,
             f"The target {shown(target)} has one class only: every row is {shown(classes[0])}. A classifier "
             "needs rows of at least two classes; is it the right column?"
         )
-    if sure or len(classes) <= SMALL:
+    if sure or len(classes) <= FEW_LEVELS:
         return
-    numeric = are_numbers(classes)
+    numeric = all_numbers(classes)
     fractions = numeric and not all(re.fullmatch(WHOLE, label) for label in classes.tolist())
     if not fractions and len(classes) <= n / (10 if numeric else 2):
         return
@@ -202,17 +202,17 @@ def check_counts(classes: TextArray, counts: Int64Array, n: int, target: str, *,
     )
 
 
-def are_numbers(classes: TextArray | Sequence[str]) -> bool:
+def all_numbers(classes: TextArray | Sequence[str]) -> bool:
     """Whether every label is a number.
 
     Example:
-        >>> are_numbers(["1", "2.5"]), are_numbers(["1", "two"])
+        >>> all_numbers(["1", "2.5"]), all_numbers(["1", "two"])
         (True, False)
     """
     return bool(parse_numbers(pa.array([str(label) for label in classes], pa.large_string()))[1].all())
 
 
-def refuse_single(single: Sequence[str], target: str) -> None:
+def refuse_single_row_classes(single: Sequence[str], target: str) -> None:
     """Raise `TableError` where there are classes of a single row, which are named."""
     if len(single):
         what = "the class" if len(single) == 1 else f"{len(single):,} classes"

@@ -15,7 +15,7 @@ from softreg.tables.statistics.design_matrix import (
 )
 from softreg.typing import Codes, Float64Array, IntArray
 
-SHARE = 1e-6
+MIN_COEFFICIENT = 1e-6
 """Standardised coefficient from which a column counts as part of the linear combination that gives another."""
 
 
@@ -37,7 +37,7 @@ def without_aliased(
     keep = np.setdiff1d(np.arange(design.X.shape[1]), lost)
     explained = _combinations(design, keep, lost)
     place = {int(j): new for new, j in enumerate(keep)}
-    changes = {place[j]: _moved(change, place) for j, change in design.changes.items() if j in place}
+    changes = {place[j]: _reindexed_change(change, place) for j, change in design.changes.items() if j in place}
     places = {name: tuple(place[j] for j in mine if j in place) for name, mine in design.places.items()}
     names = [design.names[j] for j in keep]
     return replace(design, X=design.X[:, keep], names=names, places=places, changes=changes), explained
@@ -50,12 +50,12 @@ def _combinations(design: Design, keep: IntArray, lost: Sequence[int]) -> dict[i
     X = X / np.where(size > 0, size, 1.0)
     weights = np.linalg.lstsq(X[:, keep], X[:, list(lost)], rcond=None)[0]
     return {
-        j: tuple(design.names[k] for k, w in zip(keep, weights[:, i], strict=True) if abs(w) > SHARE)
+        j: tuple(design.names[k] for k, w in zip(keep, weights[:, i], strict=True) if abs(w) > MIN_COEFFICIENT)
         for i, j in enumerate(lost)
     }
 
 
-def _moved(change: Change, place: Mapping[int, int]) -> Change:
+def _reindexed_change(change: Change, place: Mapping[int, int]) -> Change:
     """A change of the columns that are kept, by their new places."""
     before, after = ({place[j]: v for j, v in ends.items() if j in place} for ends in (change.before, change.after))
     return replace(change, before=before, after=after)

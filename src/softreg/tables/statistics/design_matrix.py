@@ -17,17 +17,17 @@ import scipy.sparse as sp
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import Change
 from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.encode.boolean_encoder import BooleanCode
-from softreg.tables.encode.category_encoder import CategoryCode
-from softreg.tables.encode.column_encoder import Code
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.category_encoder import CategoryEncoder
+from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.discrete_changes import level_changes, level_names
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.number_encoder import NumberCode
+from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.typing import BoolArray, Float64Array, IntArray, RowNumbers
 
-MOST = 4_000
+MAX_FEATURES = 4_000
 """Features, at most."""
-NEAR = 1e-12
+INDICATOR_TOLERANCE = 1e-12
 """How far from 0 and 1 the numbers of a column may lie that holds nothing else: what rounding leaves is some 1e-16."""
 
 
@@ -69,11 +69,11 @@ def encoded_design(
     that is not there.
     """
     X = encoder.transform(table, rows)
-    ranges = _ranges(encoder.codes)
+    ranges = _feature_ranges(encoder.codes)
     _check_reference_columns(reference_levels, encoder.codes)
     keep, complete, gaps = np.ones(X.shape[1], dtype=bool), np.ones(len(rows), dtype=bool), dict[str, int]()
     if missing != "impute":
-        complete, gaps = _complete(X, encoder.codes, ranges)
+        complete, gaps = _complete_rows(X, encoder.codes, ranges)
         for name in gaps:
             keep[ranges[name][-1]] = False
         X = X[complete]
@@ -82,34 +82,36 @@ def encoded_design(
     reference, notes = dict[str, str](), list[str]()
     for code in encoder.codes:
         here = ranges[code.name]
-        if isinstance(code, NumberCode):
+        if isinstance(code, NumberEncoder):
             scale[here[0]], shift[here[0]] = code.scale, code.mean
-        elif isinstance(code, BooleanCode) and reference_levels.get(code.name) == code.words[1]:
+        elif isinstance(code, BooleanEncoder) and reference_levels.get(code.name) == code.words[1]:
             scale[here[0]], shift[here[0]] = -1.0, 1.0
             names[here[0]] = names[here[0]].removesuffix(code.words[1]) + code.words[0]
             reference[code.name] = code.words[1]
-        elif isinstance(code, CategoryCode):
-            base = _base(code, count[here] * keep[here], reference_levels.get(code.name))
+        elif isinstance(code, CategoryEncoder):
+            base = _reference_index(code, count[here] * keep[here], reference_levels.get(code.name))
             reference[code.name] = level_names(code)[base]
             keep[here] &= count[here] > 0  # a level that no row has left has no coefficient
             keep[here[base]] = False
             if not keep[here].any():
                 notes.append(f"column {shown(code.name)} holds one level in the rows used, and has no coefficient")
-    places, changes = _places(encoder.codes, ranges, keep, reference)
+    places, changes = _column_indices(encoder.codes, ranges, keep, reference)
     _check_width(int(keep.sum()), places)
     X = X[:, np.flatnonzero(keep)]
     X = (X.toarray() if sp.issparse(X) else X) * scale[keep] + shift[keep]
     kept = [name for name, keeps in zip(names, keep, strict=True) if keeps]
-    return Design(_exact(X), complete, kept, places, reference, gaps, tuple(notes), changes)
+    return Design(_exact_indicators(X), complete, kept, places, reference, gaps, tuple(notes), changes)
 
 
-def _ranges(codes: Sequence[Code]) -> dict[str, IntArray]:
+def _feature_ranges(codes: Sequence[ColumnEncoder]) -> dict[str, IntArray]:
     """The places of the features of each column."""
     ends = np.cumsum([code.width for code in codes])
     return {code.name: np.arange(end - code.width, end) for code, end in zip(codes, ends.tolist(), strict=True)}
 
 
-def _complete(X: Any, codes: Sequence[Code], ranges: Mapping[str, IntArray]) -> tuple[BoolArray, dict[str, int]]:
+def _complete_rows(
+    X: Any, codes: Sequence[ColumnEncoder], ranges: Mapping[str, IntArray]
+) -> tuple[BoolArray, dict[str, int]]:
     """Which rows have a value in each column, and how many have none, by column: the last feature marks them."""
     complete, gaps = np.ones(X.shape[0], dtype=bool), dict[str, int]()
     for code in codes:
@@ -121,8 +123,8 @@ def _complete(X: Any, codes: Sequence[Code], ranges: Mapping[str, IntArray]) -> 
     return complete, gaps
 
 
-def _places(
-    codes: Sequence[Code],
+def _column_indices(
+    codes: Sequence[ColumnEncoder],
     ranges: Mapping[str, IntArray],
     keep: BoolArray,
     reference: Mapping[str, str],
@@ -132,27 +134,27 @@ def _places(
     places, changes = dict[str, tuple[int, ...]](), dict[int, Change]()
     for code in codes:
         mine = places[code.name] = tuple(int(place[j]) for j in ranges[code.name] if keep[j])
-        if isinstance(code, CategoryCode):
+        if isinstance(code, CategoryEncoder):
             changes |= level_changes(mine, None, reference[code.name])
-        elif isinstance(code, BooleanCode):
+        elif isinstance(code, BooleanEncoder):
             rest = dict.fromkeys(mine[1:], 0.0)
             words = f"rather than {reference.get(code.name, code.words[0])}"
             changes[mine[0]] = Change({mine[0]: 0.0, **rest}, {mine[0]: 1.0, **rest}, words)
     return places, changes
 
 
-def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[Code]) -> None:
+def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[ColumnEncoder]) -> None:
     """Raise `TableError` for the reference level of a column that has no levels, or has no such level."""
     by_name = {code.name: code for code in codes}
     for name, level in asked.items():
         code = by_name.get(name)
-        if not isinstance(code, CategoryCode | BooleanCode):
+        if not isinstance(code, CategoryEncoder | BooleanEncoder):
             what = "is no feature of the model" if code is None else "is no category"
             raise TableError(
                 f"Column {shown(name)} {what}, so it has no reference level {shown(level)}. Take a column of numbers "
                 f"for a category with --category {name} (category=[{name!r}] in Python)."
             )
-        if isinstance(code, BooleanCode) and level not in code.words:
+        if isinstance(code, BooleanEncoder) and level not in code.words:
             raise no_such_level(name, level, code.words)
 
 
@@ -168,7 +170,7 @@ def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
     )
 
 
-def _base(code: CategoryCode, count: Float64Array, asked: str | None) -> int:
+def _reference_index(code: CategoryEncoder, count: Float64Array, asked: str | None) -> int:
     """The place of the reference level among the features of a category: the one asked for, or the most frequent."""
     names = level_names(code)
     if asked is None:
@@ -180,17 +182,18 @@ def _base(code: CategoryCode, count: Float64Array, asked: str | None) -> int:
 
 
 def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
-    if width > MOST:
+    if width > MAX_FEATURES:
         widest = max(places, key=lambda column: len(places[column]))
         raise TableError(
             f"The columns make {width:,} features, of which {len(places[widest]):,} are levels of "
-            f"{shown(widest)}; statistics keep the covariance of at most {MOST:,}. Leave such columns out (drop)."
+            f"{shown(widest)}; statistics keep the covariance of at most {MAX_FEATURES:,}. "
+            "Leave such columns out (drop)."
         )
 
 
-def _exact(X: Float64Array) -> Float64Array:
+def _exact_indicators(X: Float64Array) -> Float64Array:
     """X, in which columns of zeros and ones are that again: standardised and back, they may miss by a last digit."""
-    near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= NEAR
+    near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= INDICATOR_TOLERANCE
     X[:, near] = X[:, near] > 0.5
     return X
 
