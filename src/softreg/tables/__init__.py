@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from softreg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from softreg.tables.statistics.statistics_result import TableStatistics
     from softreg.tables.statistics.table_statistics import table_statistics
 
-_HOME = {
+_DEFINED_IN = {
     "Column": "schema.kinds",
     "Encoder": "encode.encoder",
     "Kind": "schema.kinds",
@@ -76,9 +77,4 @@ __all__ = [
     "write_predictions",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """The public name, imported when it is first used: predicting needs no solver."""
-    if name in _HOME:
-        return getattr(import_module(f"softreg.tables.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'softreg.tables' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _DEFINED_IN)

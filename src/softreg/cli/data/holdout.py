@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import note
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import note
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.read_table import opened
 from softreg.cli.options.train_request import Order

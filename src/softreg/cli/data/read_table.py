@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import say
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import say
 from softreg.cli.console.skipped_rows import MOST_LISTED, print_skipped_rows
 from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
 from softreg.tables.columns.errors import plural

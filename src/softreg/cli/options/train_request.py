@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.options.column_names import column_known_as
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.options.column_arguments import column_known_as
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME

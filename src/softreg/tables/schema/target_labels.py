@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from softreg.deprecated import takes_old_arguments
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.spelling import Known, coded, one_spelling, text_array
 from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
@@ -23,7 +23,7 @@ WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 """Text of a whole number."""
 
 
-@takes_old_arguments
+@accept_deprecated_arguments("labels()")
 def labels(table: pa.Table, target: str) -> TextArray:
     """The labels as text, exactly as written: "007" stays "007", "NA" and "None" are labels like others.
 

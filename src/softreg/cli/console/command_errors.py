@@ -11,11 +11,14 @@ from typing import IO, Any
 
 import click
 
+from softreg import version
+
 EXIT_COMPLAINT = 2
 ARGUMENTS = "softreg.arguments"
 """Where the context keeps the arguments of the command line, which reports show."""
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-_SOURCE = str(Path(__file__).resolve().parents[1])
+_SOURCE = str(Path(version.__file__).resolve().parent)
+"""The folder of softreg's own source."""
 
 
 class Complaint(click.ClickException):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from softreg.cli.console.errors import ARGUMENTS
+from softreg.cli.console.command_errors import ARGUMENTS
 from softreg.version import __version__
 
 MOST_FILES = 8

@@ -9,9 +9,9 @@ import numpy as np
 
 from softreg.probability import Interval
 from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.calibration import Trust
+from softreg.report.evaluation.calibration_audit import Trust
+from softreg.report.evaluation.number_format import LONGEST_NAME, shortened
 from softreg.report.evaluation.reliability import Reliability
-from softreg.report.evaluation.wording import LONGEST_NAME, shortened
 
 INFINITE = "infinite log loss"
 TOO_FEW = "too few rows to tell"

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from softreg.report.evaluation.number_format import LONGEST_NAME, shortened, superscript
 from softreg.report.evaluation.reliability import Reliability
-from softreg.report.evaluation.wording import LONGEST_NAME, shortened, superscript
 from softreg.report.figures.svg import BAND, BLUE, MUTED, ORANGE, figure_svg, house_style
 
 FLAT = 1e-4  # an objective that changes by less than this share is not drawn: its axis could not be read

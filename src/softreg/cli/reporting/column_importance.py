@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from softreg.cli.report_data.column_curves import straight_lines
-from softreg.cli.report_data.odds_ratios import odds_ratios
+from softreg.cli.reporting.column_summaries import straight_lines
+from softreg.cli.reporting.odds_ratios import odds_ratios
 from softreg.models import Added, CodeLength, LinearityTest, added_on_rows, infer, prequential_codelength
 from softreg.models.inference.marginal_effects import Change
 from softreg.probability import Classes

@@ -8,11 +8,11 @@ import numpy as np
 from markupsafe import Markup
 
 from softreg.models import Added, LinearityTest
-from softreg.report.evaluation.column_curves import ColumnCurve
-from softreg.report.evaluation.wording import number, p_value_of, percent
+from softreg.report.evaluation.column_rates import ColumnCurve
+from softreg.report.evaluation.number_format import number, p_value_of, percent
 from softreg.report.figures.column_plots import column_plot
 from softreg.report.page.report_data import OddsRatio, ReportData
-from softreg.report.page.views import Table, name
+from softreg.report.page.result_tables import Table, name
 
 MOST_COLUMNS = 30
 """Columns whose importance is drawn."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from softreg.deprecated import OldNames
+from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.temperature import fit_scaling, folds, log_probabilities
 from softreg.probability import score_interval, wilson_interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
@@ -36,7 +36,7 @@ LEAST_FITTED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Trust(OldNames):
+class Trust(DeprecatedAttributes):
     """Figures with 95% intervals, the part of the losses that is calibration, and the exact test; made by `trust`.
 
     Attributes

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from softreg.probability import wilson_interval
 from softreg.probability.intervals import design_effect
 from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.wording import short
+from softreg.report.evaluation.number_format import short
 
 Floats = NDArray[np.float64]
 MOST_BINS = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from softreg.cli.console.errors import Complaint
+from softreg.cli.console.command_errors import Complaint
 from softreg.tables.columns.errors import listed
 from softreg.tables.schema.feature_columns import split_column_names
 

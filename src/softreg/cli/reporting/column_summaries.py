@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from softreg.models import LinearityTest, linearity_tests
 from softreg.models.inference.linearity_tests import MOST_PARAMETERS
 from softreg.report import Audit
-from softreg.report.evaluation.column_curves import ColumnCurve, coded_curve, number_curve
+from softreg.report.evaluation.column_rates import ColumnCurve, coded_curve, number_curve
 from softreg.report.page.report_data import MissingValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder

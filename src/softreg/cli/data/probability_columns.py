@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.options.column_names import named_columns
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.options.column_arguments import named_columns
 from softreg.tables.columns.errors import listed, shown
 from softreg.value_keys import names_by_kind
 

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from softreg.report.evaluation.audit import Audit
+from softreg.report.evaluation.number_format import LONGEST_NAME, cut, number, percent, shortened
+from softreg.report.evaluation.number_format import surprisal as surprisal_of
 from softreg.report.evaluation.reliability import Reliability
-from softreg.report.evaluation.wording import LONGEST_NAME, cut, number, percent, shortened
-from softreg.report.evaluation.wording import surprisal as surprisal_of
 from softreg.report.figures.svg import ink_picture, weight_picture
 from softreg.report.page.report_data import ReportData, ShownRow
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.console.progress import LEAST_GAP
-from softreg.cli.console.results import certificate
-from softreg.cli.report_data.column_curves import column_curves, missing_values
+from softreg.cli.console.progress_bars import LEAST_GAP
+from softreg.cli.console.result_table import certificate
+from softreg.cli.reporting.column_summaries import column_curves, missing_values
 from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint, column_information
@@ -23,8 +23,8 @@ from softreg.tables.schema.typed_values import read_inferred_numbers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from softreg.cli.report_data.column_importance import Worth
-    from softreg.cli.report_data.explanations import Reasons
+    from softreg.cli.reporting.column_importance import Worth
+    from softreg.cli.reporting.row_explanations import Reasons
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 

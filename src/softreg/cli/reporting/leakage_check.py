@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.report_data.report import information
+from softreg.cli.reporting.build_report import information
 from softreg.probability import Classes
 from softreg.report import Audit
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from softreg.probability import Interval, OperatingPoint
 from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.wording import gain, number, p_value, percent, points, points_between
-from softreg.report.page.calibration_verdict import Limits, verdict
-from softreg.report.page.views import Table, name
+from softreg.report.evaluation.number_format import gain, number, p_value, percent, points, points_between
+from softreg.report.page.calibration_assessment import Limits, verdict
+from softreg.report.page.result_tables import Table, name
 
 
 def trust(audit: Audit) -> Table:

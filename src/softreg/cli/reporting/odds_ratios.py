@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models.inference.marginal_effects import REFERENCE, Change
-from softreg.report.evaluation.wording import short
+from softreg.report.evaluation.number_format import short
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
 from softreg.tables.encode.boolean_encoder import BooleanEncoder

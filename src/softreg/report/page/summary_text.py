@@ -8,8 +8,7 @@ import numpy as np
 
 from softreg.report.evaluation.audit import Audit
 from softreg.report.evaluation.gains import gains
-from softreg.report.evaluation.reliability import Reliability
-from softreg.report.evaluation.wording import (
+from softreg.report.evaluation.number_format import (
     LONGEST_NAME,
     gain,
     number,
@@ -21,8 +20,9 @@ from softreg.report.evaluation.wording import (
     rows_of,
     shortened,
 )
-from softreg.report.page.calibration_verdict import INFINITE, NONE_FOUND, SMALL, TOO_FEW, Verdict, verdict
-from softreg.report.page.column_dependence import depends_on
+from softreg.report.evaluation.reliability import Reliability
+from softreg.report.page.calibration_assessment import INFINITE, NONE_FOUND, SMALL, TOO_FEW, Verdict, verdict
+from softreg.report.page.importance_text import depends_on
 from softreg.report.page.report_data import ReportData
 
 LEAST_TO_ACT = 100

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
+from softreg.cli.console.command_errors import Complaint
 from softreg.tables.columns.errors import listed
 
 BINARY = 2

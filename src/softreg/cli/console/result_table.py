@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from softreg.cli.console.progress import LEAST_GAP, aligned, clipped, nats, say
+from softreg.cli.console.progress_bars import LEAST_GAP, aligned, clipped, nats, say
 from softreg.cli.console.score_lines import in_nats, interval_of, ranking_lines, weight_lines
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def gather(
     search: Mapping[str, Any] | None = None,
 ) -> Figures:
     """The figures of an audit on labelled rows, of the fit behind it, and of the search for its strength."""
-    from softreg.report.page.calibration_verdict import verdict  # here, since `softreg inspect` needs no report
+    from softreg.report.page.calibration_assessment import verdict  # here, since `softreg inspect` needs no report
 
     judged = verdict(found)
     return Figures(
@@ -215,8 +215,8 @@ def log_loss_remark(found: Audit) -> str:
 
 def calibration(found: Audit) -> list[tuple[str, str, str]]:
     """Whether the probabilities are calibrated, as lines of the result table: verdict, error, gap."""
-    from softreg.report.evaluation.wording import p_value_sentence, points, points_between
-    from softreg.report.page.calibration_verdict import INFINITE, Limits, verdict
+    from softreg.report.evaluation.number_format import p_value_sentence, points, points_between
+    from softreg.report.page.calibration_assessment import INFINITE, Limits, verdict
 
     judged, gap, check = verdict(found), found.trust.gap, found.trust.check
     lines = [("calibration", judged.word, p_value_sentence(check.p_value, check.draws))]

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from softreg.report.evaluation.discrimination import GRID, Discrimination
 from softreg.report.evaluation.gains import Gains
-from softreg.report.evaluation.wording import LONGEST_NAME, number, shortened
-from softreg.report.figures.curves import MOST_POINTS, short_title
+from softreg.report.evaluation.number_format import LONGEST_NAME, number, shortened
+from softreg.report.evaluation.roc_curves import GRID, Discrimination
+from softreg.report.figures.reliability_plots import MOST_POINTS, short_title
 from softreg.report.figures.svg import BAND, BLUE, MUTED, ORANGE, figure_svg, house_style
 
 Kind = Literal["roc", "precision"]
@@ -32,7 +32,7 @@ TITLES: dict[Kind, str] = {"roc": "ROC curve", "precision": "Precision-recall cu
 def ranking_curve(found: Discrimination, kind: Kind, name: str) -> Markup:
     """Draw the ROC or the precision-recall curve of a class with its pointwise band; `name` opens the ids.
 
-    >>> from softreg.report.evaluation.discrimination import discrimination
+    >>> from softreg.report.evaluation.roc_curves import discrimination
     >>> found = discrimination(np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True]), name="spam")
     >>> "ROC curve of spam: area 0.875" in ranking_curve(found, "roc", "roc")
     True

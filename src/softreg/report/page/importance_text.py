@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from softreg.models import Added
-from softreg.report.evaluation.wording import LONGEST_NAME, gain, number, percent, shortened
-from softreg.report.page.column_views import ends, is_bent, nats_to
+from softreg.report.evaluation.number_format import LONGEST_NAME, gain, number, percent, shortened
+from softreg.report.page.column_tables import ends, is_bent, nats_to
 from softreg.report.page.report_data import ReportData
 
 LEADS = 0.3

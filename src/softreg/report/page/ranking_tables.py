@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from softreg.probability import Interval
-from softreg.report.evaluation.discrimination import Discrimination
 from softreg.report.evaluation.gains import Gains
-from softreg.report.evaluation.thresholds import Threshold
-from softreg.report.evaluation.wording import number, percent
-from softreg.report.page.views import Table, name
+from softreg.report.evaluation.number_format import number, percent
+from softreg.report.evaluation.roc_curves import Discrimination
+from softreg.report.evaluation.threshold_metrics import Threshold
+from softreg.report.page.result_tables import Table, name
 
 
 def areas(found: Sequence[Discrimination], classes: int) -> Table:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.cells import cell_len
 
-from softreg.cli.console.errors import Complaint
+from softreg.cli.console.command_errors import Complaint
 
 if TYPE_CHECKING:
     from softreg.models import PathPoint

@@ -9,8 +9,8 @@ import pytest
 
 from softreg.models import Added
 from softreg.report import ReportData, audit
-from softreg.report.evaluation.wording import number, percent, shortened
-from softreg.report.page.summary import answers, lead
+from softreg.report.evaluation.number_format import number, percent, shortened
+from softreg.report.page.summary_text import answers, lead
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,24 @@ import jinja2
 from markupsafe import Markup
 
 from softreg.files import atomic_path
-from softreg.report.evaluation import wording as words
-from softreg.report.evaluation.discrimination import discriminations
 from softreg.report.evaluation.gains import gains
-from softreg.report.evaluation.thresholds import thresholds
-from softreg.report.figures import curves as plots
-from softreg.report.figures import ranking_plots
-from softreg.report.page import calibration_verdict as verdict
-from softreg.report.page import calibration_views as trust_views
-from softreg.report.page import column_views, ranking_views, views
-from softreg.report.page import summary as answers
+from softreg.report.evaluation.number_format import bins_within, number, percent
+from softreg.report.evaluation.roc_curves import discriminations
+from softreg.report.evaluation.threshold_metrics import thresholds
+from softreg.report.figures import roc_plots
+from softreg.report.figures.reliability_plots import (
+    class_curves,
+    has_gap,
+    is_flat,
+    loss_curve,
+    path_curve,
+    reliability_diagram,
+)
+from softreg.report.page import calibration_tables, column_tables, ranking_tables, result_tables
+from softreg.report.page.calibration_assessment import verdict
 from softreg.report.page.model_warnings import model_warnings
 from softreg.report.page.report_data import WHY, ReportData
+from softreg.report.page.summary_text import answers, assumptions, lead
 
 
 def render_report(data: ReportData) -> str:
@@ -42,21 +48,21 @@ def render_report(data: ReportData) -> str:
         data=data,
         audit=audit,
         style=Markup(_file("page.css")),
-        lead=answers.lead(audit, "features" if data.trained else "probabilities"),
+        lead=lead(audit, "features" if data.trained else "probabilities"),
         warnings=[*model_warnings(audit, data.information), *data.warnings],
-        answers=answers.answers(data),
-        results=views.results(audit, data.results),
+        answers=answers(data),
+        results=result_tables.results(audit, data.results),
         **_calibration(data),
         **_ranking(data),
         **_columns(data),
-        confusion=views.confusion(audit),
-        with_shares=len(audit.classes) <= views.MOST_CLASSES_WITH_SHARES,
-        pairs=views.confused_pairs(audit),
-        per_class=views.per_class(audit),
-        heaviest=views.heaviest(data),
-        open_classes=views.OPEN_CLASSES,
-        most_lines=views.MOST_LINES,
-        row_table=views.row_table,
+        confusion=result_tables.confusion(audit),
+        with_shares=len(audit.classes) <= result_tables.MOST_CLASSES_WITH_SHARES,
+        pairs=result_tables.confused_pairs(audit),
+        per_class=result_tables.per_class(audit),
+        heaviest=result_tables.heaviest(data),
+        open_classes=result_tables.OPEN_CLASSES,
+        most_lines=result_tables.MOST_LINES,
+        row_table=result_tables.row_table,
         why=WHY,
         **_training(data),
         **_pictures(data),
@@ -67,16 +73,21 @@ def _calibration(data: ReportData) -> dict[str, Any]:
     """The verdict on calibration with its tables and figures."""
     audit = data.audit
     return {
-        "verdict": verdict.verdict(audit),
-        "calibration_card": trust_views.calibration_card(audit),
-        "assumptions": answers.assumptions(audit),
-        "trust": trust_views.trust(audit),
-        "calibration_test": trust_views.calibration_test(audit),
+        "verdict": verdict(audit),
+        "calibration_card": calibration_tables.calibration_card(audit),
+        "assumptions": assumptions(audit),
+        "trust": calibration_tables.trust(audit),
+        "calibration_test": calibration_tables.calibration_test(audit),
         "reliability": [
-            (curve, plots.reliability_diagram(curve, f"reliability{i}"), words.bins_within(curve), views.bins(curve))
+            (
+                curve,
+                reliability_diagram(curve, f"reliability{i}"),
+                bins_within(curve),
+                result_tables.bins(curve),
+            )
             for i, curve in enumerate(audit.reliability)
         ],
-        "class_curves": plots.class_curves(audit.trust.curves, "classes") if len(audit.classes) > 2 else None,
+        "class_curves": class_curves(audit.trust.curves, "classes") if len(audit.classes) > 2 else None,
     }
 
 
@@ -84,40 +95,40 @@ def _ranking(data: ReportData) -> dict[str, Any]:
     """ROC and precision-recall curves, thresholds, gains, and costs of decisions."""
     audit, point, found = data.audit, data.operating, gains(data.audit)
     areas_of = discriminations(audit)
-    frequent = sorted(areas_of, key=lambda one: -one.positives)[: ranking_plots.MOST_DRAWN]
+    frequent = sorted(areas_of, key=lambda one: -one.positives)[: roc_plots.MOST_DRAWN]
     drawn = [one for one in areas_of if one in frequent]
     two = len(audit.classes) == 2
     cost = None if point is None or point.cost is None or point.cost.shape != (2, 2) else point.cost
     chosen = thresholds(audit, cost, None if point is None else point.threshold)
     return {
         "areas_of": areas_of,
-        "areas": ranking_views.areas(areas_of, len(audit.classes)) if areas_of else None,
-        "ranking_pair": [ranking_plots.ranking_curve(areas_of[0], kind, kind) for kind in ranking_plots.KINDS]
+        "areas": ranking_tables.areas(areas_of, len(audit.classes)) if areas_of else None,
+        "ranking_pair": [roc_plots.ranking_curve(areas_of[0], kind, kind) for kind in roc_plots.KINDS]
         if two and areas_of
         else None,
-        "ranking_many": [ranking_plots.ranking_curves(drawn, kind, kind) for kind in ranking_plots.KINDS]
+        "ranking_many": [roc_plots.ranking_curves(drawn, kind, kind) for kind in roc_plots.KINDS]
         if drawn and not two
         else None,
         "drawn": len(drawn),
-        "thresholds": ranking_views.thresholds(chosen) if chosen else None,
+        "thresholds": ranking_tables.thresholds(chosen) if chosen else None,
         "gains": found,
-        "gain_curve": ranking_plots.gain_curve(found, "gain") if found else None,
-        "gains_table": ranking_views.gains(found) if found else None,
-        "costs": trust_views.costs(point, audit.classes) if point else None,
+        "gain_curve": roc_plots.gain_curve(found, "gain") if found else None,
+        "gains_table": ranking_tables.gains(found) if found else None,
+        "costs": calibration_tables.costs(point, audit.classes) if point else None,
     }
 
 
 def _columns(data: ReportData) -> dict[str, Any]:
     """What the page says of columns."""
     return {
-        "importance": column_views.importance(data),
-        "code_length": column_views.code_length(data),
-        "curves": column_views.curves(data),
-        "effects": column_views.effects(data) if data.effects else None,
-        "odds": column_views.odds(data) if data.odds else None,
-        "missing": column_views.missing(data),
-        "class_balance": column_views.class_balance(data),
-        "columns": views.columns(data),
+        "importance": column_tables.importance(data),
+        "code_length": column_tables.code_length(data),
+        "curves": column_tables.curves(data),
+        "effects": column_tables.effects(data) if data.effects else None,
+        "odds": column_tables.odds(data) if data.odds else None,
+        "missing": column_tables.missing(data),
+        "class_balance": column_tables.class_balance(data),
+        "columns": result_tables.columns(data),
         "linearity_rows": data.linearity_rows,
     }
 
@@ -126,21 +137,21 @@ def _training(data: ReportData) -> dict[str, Any]:
     """The figures of the fit and of the choice of the strength."""
     path = data.path if data.path is not None and len(data.path.strength) > 1 else None
     return {
-        "loss_curve": plots.loss_curve(data.history, "loss", data.gap_name) if len(data.history) > 1 else None,
-        "has_gap": plots.has_gap(data.history),
-        "flat_objective": plots.is_flat(data.history),
-        "path_curve": plots.path_curve(path, "path") if path is not None else None,
+        "loss_curve": loss_curve(data.history, "loss", data.gap_name) if len(data.history) > 1 else None,
+        "has_gap": has_gap(data.history),
+        "flat_objective": is_flat(data.history),
+        "path_curve": path_curve(path, "path") if path is not None else None,
     }
 
 
 def _pictures(data: ReportData) -> dict[str, Any]:
     """Coefficients and rows that are images."""
     return {
-        "pictures": views.weight_pictures(data),
-        "doubtful": views.row_pictures(data.doubtful),
+        "pictures": result_tables.weight_pictures(data),
+        "doubtful": result_tables.row_pictures(data.doubtful),
         "surprising": [
-            ("Most surprising", "most", data.most_surprising, views.row_pictures(data.most_surprising)),
-            ("Least surprising", "least", data.least_surprising, views.row_pictures(data.least_surprising)),
+            ("Most surprising", "most", data.most_surprising, result_tables.row_pictures(data.most_surprising)),
+            ("Least surprising", "least", data.least_surprising, result_tables.row_pictures(data.least_surprising)),
         ],
     }
 
@@ -169,12 +180,12 @@ def _template() -> jinja2.Template:
         loader=jinja2.FunctionLoader(_file),
     )
     environment.filters.update(
-        name=views.name,
-        heading=views.heading,
-        number=words.number,
-        surprisal=views.surprisal,
-        percent=words.percent,
-        suspicion=views.suspicion,
+        name=result_tables.name,
+        heading=result_tables.heading,
+        number=number,
+        surprisal=result_tables.surprisal,
+        percent=percent,
+        suspicion=result_tables.suspicion,
     )
     return environment.get_template("page.html.j2")
 
