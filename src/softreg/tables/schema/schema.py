@@ -146,18 +146,8 @@ def learn_schema(
         >>> learn_schema(table, "left").warnings  # doctest: +ELLIPSIS
         ("column 'id' looks like an identifier and is left out: its name says so, and every row has ...",)
     """
-    for name in drop:
-        if name not in table.column_names:
-            raise no_such_column(name, table.column_names, "column to drop")
-        if name == target:
-            raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
-    for name, kind in (asked := dict(asked or {})).items():
-        if name not in table.column_names:
-            raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
-        if name == target and kind is Kind.CATEGORY:
-            continue  # the labels are classes, however many they are
-        if name == target or name in drop:
-            raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
+    asked = dict(asked or {})
+    _check_named_columns(table, target, drop, asked)
     columns = []
     hints = TextHints.of(table.schema)
     rules = TextOptions(hints.decimal, strict=strict, place=place)
@@ -183,6 +173,22 @@ def learn_schema(
     if not schema.features:
         raise _no_feature_error(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
+
+
+def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], asked: Mapping[str, Kind]) -> None:
+    """Raise `TableError` for a column to drop, or with a requested kind, that is missing or is the target."""
+    for name in drop:
+        if name not in table.column_names:
+            raise no_such_column(name, table.column_names, "column to drop")
+        if name == target:
+            raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
+    for name, kind in asked.items():
+        if name not in table.column_names:
+            raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
+        if name == target and kind is Kind.CATEGORY:
+            continue  # the labels are classes, however many they are
+        if name == target or name in drop:
+            raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
 
 
 def without_bad_rows(
