@@ -45,7 +45,7 @@ def _steps(objective: Objective, sample: Rows, theta: Array, D: Array) -> Array:
     ridge = objective.ridge[:, None, :]
     cross, square = dot(ridge * theta, D), dot(ridge * D, D)
     few.place(theta)
-    few.step = D
+    few.direction = few.point(D)
 
     def eval_along(t: Array) -> Array:
         return np.asarray(few.eval_along(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
