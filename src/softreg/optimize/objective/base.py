@@ -9,7 +9,7 @@ import numpy as np
 from softreg.optimize.objective.class_moments import ClassMoments, Scatter, class_moments, scatter
 from softreg.optimize.objective.reductions import CountedReduction, DropMembers, Mass, MismatchedWeights
 from softreg.optimize.objective.stack_state import Point, StackState
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, LogitStore, Rows, Sums
 
@@ -24,7 +24,7 @@ class Stack:
     ) -> None:
         self.rows, self.q, self.penalty, self.coordinates = rows, n_classes, penalty, coordinates
         self.fit_intercept = fit_intercept
-        self.members = np.arange(len(penalty.l2))
+        self.members = np.arange(len(penalty))
         self.half_passes = 0
         self.store = LogitStore()
         self.here = self.point(np.broadcast_to(0.0, (self.m, n_classes, rows.d + 1)))
@@ -84,15 +84,13 @@ class Stack:
 
     def _ridge(self) -> Array:
         """Curvature (m, d + 1) of the l2 part in the scaled coordinates, none for the bias."""
-        with np.errstate(over="ignore"):
-            ridge = self.penalty.l2[:, None] / self.coordinates.scale / self.coordinates.scale
-        ridge = np.minimum(ridge, 1e200)  # a tiny column: its weight is 0, whatever the number
+        ridge = self.penalty.quadratic_diagonal(self.coordinates.scale)
         return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
 
     @property
     def l1_scaled(self) -> Array:
         """The l1 strength (m, d + 1) of each parameter in the scaled coordinates, none for the bias."""
-        hold = self.penalty.l1[:, None] / self.coordinates.scale
+        hold = self.penalty.kink(self.coordinates.scale)
         return np.concatenate([hold, np.zeros((self.m, 1))], axis=1)
 
     def user(self, theta: Array) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ from softreg.optimize.objective.reductions import (
     TakeStep,
 )
 from softreg.optimize.objective.stack_state import Point
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability.blocks import LabelConfidence
 from softreg.rows import Array, BackendArray, Block, Rows, Sums

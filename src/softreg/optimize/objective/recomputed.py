@@ -18,7 +18,7 @@ from softreg.optimize.objective.reductions import (
     RecomputedLossGradient,
 )
 from softreg.optimize.objective.stack_state import Point
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Rows
 
@@ -37,10 +37,10 @@ def objective_for(
 ) -> Objective:
     """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows, or
     where the rows themselves are more than memory holds."""
-    numbers = 2 * len(penalty.l2) * n_classes
+    numbers = 2 * len(penalty) * n_classes
     heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
     heavy |= not rows.fits_in_memory
-    plain = penalty.smooth and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
+    plain = {Trait.SMOOTH, Trait.STRONGLY_CONVEX} <= penalty.traits  # separation and l1 use the kept logits often
     return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 
 
