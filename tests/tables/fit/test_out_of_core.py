@@ -20,7 +20,7 @@ from softreg import TableClassifier
 from softreg.tables import TableError, TableWarning, open_table
 from softreg.tables.fit import sampling_pass as survey_module
 from softreg.tables.fit.sampling_pass import RowKeeper, survey, uniform
-from softreg.tables.io import file_readers as parts_module
+from softreg.tables.io import file_readers
 
 
 def mixed(n: int = 1200, seed: int = 0) -> pa.Table:
@@ -44,7 +44,7 @@ def mixed(n: int = 1200, seed: int = 0) -> pa.Table:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "ROWS", 250)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", 250)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_sample_judges_and_all_rows_teach(files: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("size", [37, 250, 5000])
 def test_rows_held_out_do_not_depend_on_the_batches(files: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "ROWS", size)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", size)
     monkeypatch.setattr(survey_module, "SAMPLE", 100)
     found = survey(open_table(files), "label", seed=3, test_size=0.25)
     test = uniform(np.arange(1200), 3, 1) < 0.25

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softreg.tables import TableError, TableNote, as_table, read_table
-from softreg.tables.delimited import csv_text as delimited_module
-from softreg.tables.delimited.csv_text import parse_delimited
+from softreg.tables.delimited import csv_reader as delimited_module
+from softreg.tables.delimited.csv_reader import parse_delimited
 
 
 def written(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:

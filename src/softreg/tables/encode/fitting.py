@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.spelling import one_spelling
-from softreg.tables.columns.row_location import EVERYWHERE, Where, where_of
-from softreg.tables.columns.values import as_text
+from softreg.tables.columns.column_values import as_text
+from softreg.tables.columns.row_location import WHOLE_TABLE, RowLocation, read_location
 from softreg.tables.encode.date_encoder import DateLearner
 from softreg.tables.encode.list_encoders import TagsCode, VectorLearner, tags_of
 from softreg.tables.encode.number_encoder import Form
@@ -36,7 +36,7 @@ ROOM = 2_000_000
 class Learner(Protocol):
     """Learns the code of one column."""
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch of the column."""
 
     def code(self) -> Code:
@@ -52,7 +52,7 @@ class NumberLearner:
         self.least, self.greatest = np.inf, -np.inf
         self.latest = np.zeros(0)
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         self.latest = numbers_of(self.name, column, where)
         self.moments.add(self.latest)
@@ -76,7 +76,7 @@ class BooleanLearner:
         self.name, self.words = name, words
         self.true = self.known = self.missing = 0
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         values = booleans_of(self.name, self.words, column, where)
         unknown = int(np.isnan(values).sum())
@@ -145,7 +145,7 @@ class CategoryLearner:
         self.missing = 0
         self.numbers = False
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         cells = levels_of(self.name, column)
         self.numbers = label_type(column.type) != TEXT
@@ -168,7 +168,7 @@ class TagsLearner:
     def __init__(self, name: str) -> None:
         self.name, self.levels = name, LevelCounter()
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         counted = tags_of(self.name, column)[1].value_counts()
         self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))
@@ -184,7 +184,7 @@ class TextLearner:
     def __init__(self, name: str) -> None:
         self.name, self.counter = name, TermCounter()
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         self.counter.add(as_text(column, self.name))
 
@@ -214,7 +214,7 @@ def learner_of(column: Column, sample: RowSample, form: Form | None = None) -> L
 def chunks(
     batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch],
     rows: NDArray[np.int64] | Callable[[int, int], NDArray[np.bool_]] | None,
-) -> Iterator[tuple[pa.Table, Where]]:
+) -> Iterator[tuple[pa.Table, RowLocation]]:
     """The chosen rows (all where None) in tables of `CHUNK` rows, and where they stand; the last one is shorter.
 
     Row numbers count through all batches, from 0, and are taken in rising order; or `rows(first, count)` is a mask of
@@ -224,10 +224,10 @@ def chunks(
         batches = [batches]
     asked = rows if callable(rows) else None
     chosen = None if rows is None or callable(rows) else np.sort(rows)
-    waiting: list[tuple[pa.Table, NDArray[np.int64], Where]] = []
+    waiting: list[tuple[pa.Table, NDArray[np.int64], RowLocation]] = []
     size = first = 0
     for batch in batches:
-        told = where_of(batch)
+        told = read_location(batch)
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         table = table.replace_schema_metadata(None)
         number = np.arange(table.num_rows)
@@ -238,7 +238,7 @@ def chunks(
             number = chosen[low:high] - first
         if rows is not None:
             table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
-        offset = told.first if told is not EVERYWHERE else first
+        offset = told.first if told is not WHOLE_TABLE else first
         first += batch.num_rows
         begin = 0
         while begin < table.num_rows:
@@ -253,10 +253,10 @@ def chunks(
         yield _joined(waiting)
 
 
-def _joined(waiting: list[tuple[pa.Table, NDArray[np.int64], Where]]) -> tuple[pa.Table, Where]:
+def _joined(waiting: list[tuple[pa.Table, NDArray[np.int64], RowLocation]]) -> tuple[pa.Table, RowLocation]:
     begins = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
     files = tuple((first, told.file) for first, (_, _, told) in zip(begins, waiting, strict=False))
     numbers = np.concatenate([numbers for _, numbers, _ in waiting])
-    where = Where(numbers, 0, files=files)
+    where = RowLocation(numbers, 0, files=files)
     tables = [table for table, _, _ in waiting]
     return (tables[0] if len(tables) == 1 else pa.concat_tables(tables)), where

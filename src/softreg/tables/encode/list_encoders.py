@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_arrays import words
+from softreg.tables.columns.arrow_numpy import string_array
 from softreg.tables.columns.arrow_types import plain_column
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.columns.values import Lists, read_column
+from softreg.tables.columns.column_values import Lists, read_column
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.schema.typed_values import Floats, retyped
 
 SEARCHED = 1000
@@ -47,13 +47,13 @@ class TagsCode:
         """How many tags there are."""
         return f"{len(self.levels):,} tags" + (f", {self.pooled:,} rare ones share a feature" if self.pooled else "")
 
-    def block(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> sp.csr_array:
+    def block(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> sp.csr_array:
         """Zeros and ones, (n, width) CSR; a tag given twice counts once.
 
         Rows with tags that training did not have are counted in `unseen`.
         """
         row, tags = tags_of(self.name, column)
-        known = words(self.levels)
+        known = string_array(self.levels)
         place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), -1), dtype=np.int64)
         if unseen is not None:
             self._count(row, tags, place, unseen)
@@ -65,7 +65,7 @@ class TagsCode:
         shape = (len(column), self.width)
         return sp.csr_array((np.ones(len(index)), index.astype(np.int32), start.astype(np.int32)), shape=shape)
 
-    def _count(self, row: NDArray[np.int64], tags: pa.Array, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+    def _count(self, row: NDArray[np.int64], tags: pa.Array, place: NDArray[np.int64], unseen: UnseenValues) -> None:
         """Count the rows with a tag that is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size:
@@ -108,7 +108,7 @@ class VectorCode:
         """The length of the vectors, and one more with the indicator."""
         return len(self.means) + self.missing
 
-    def block(self, column: pa.ChunkedArray, where: Where) -> Floats:
+    def block(self, column: pa.ChunkedArray, where: RowLocation) -> Floats:
         """Standardised vectors, (n, width)."""
         X, missing = vectors_of(self.name, column, len(self.means), where)
         Z = np.where(missing[:, None], 0.0, (X - np.array(self.means)) / self.scale)
@@ -127,7 +127,7 @@ class VectorLearner:
         self.name, self.length = name, -1
         self.count = self.missing = 0
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch; all vectors must be of the length of the first."""
         if self.length < 0:
             known = pc.list_value_length(plain_column(column, self.name)).drop_null()
@@ -172,7 +172,7 @@ def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.A
     return np.concatenate(rows), pa.concat_arrays(tags)
 
 
-def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) -> tuple[Floats, NDArray[np.bool_]]:
+def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: RowLocation) -> tuple[Floats, NDArray[np.bool_]]:
     """The vectors (n, length), zero where missing, and which are missing; `TableError` for another length."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=True)
@@ -182,7 +182,7 @@ def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) ->
     odd = np.flatnonzero((sizes != length) & (sizes >= 0))
     if odd.size:
         raise TableError(
-            f"Column {shown(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
+            f"Column {quote(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
             f"{sizes[odd[0]]:,}. A vector must have the same length in every row, or be missing."
         )
     X = np.zeros((len(column), length))
@@ -192,7 +192,7 @@ def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) ->
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if bad.size:
         raise TableError(
-            f"Column {shown(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
+            f"Column {quote(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
             "or leave the whole vector empty (null) if it is not known."
         )
     return X, sizes < 0

@@ -12,9 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.schema.typed_values import Floats, numbers_of, read_numbers
 
 # The feature of each row (-1 for none), or one for all, and their values of shape (n,).
@@ -98,7 +98,7 @@ class NumberCode:
         more = ", ".join(f"{one.form.value} {round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f}" for one in others)
         return f"heavy tail, {words[self.form]}: held-out log loss {best.log_loss:.4f} nats; {more} (1 SE)"
 
-    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """Features of each row; `TableError` where a cell is no finite number.
 
         Rows with numbers far outside the range of training are counted in `unseen`.
@@ -113,7 +113,7 @@ class NumberCode:
             values.append(np.interp(x, self.knots, self.scores))
         return filled(values, 0.0, self.missing)
 
-    def _limited(self, x: Floats, unseen: UnseenLevels | None) -> Floats:
+    def _limited(self, x: Floats, unseen: UnseenValues | None) -> Floats:
         """Numbers (n,) within the range of training; nan stays."""
         low, high = self.span
         if not ((x < low) | (x > high)).any():
@@ -121,7 +121,7 @@ class NumberCode:
         if unseen is not None:
             far = self._far(x)
             if far.any():
-                unseen.add_outside(self.name, int(far.sum()), x[far][:EXAMPLES].tolist(), self.span)
+                unseen.add_outside(self.name, int(far.sum()), x[far][:MAX_EXAMPLES].tolist(), self.span)
         return np.asarray(np.clip(x, low, high))
 
     def _far(self, x: Floats) -> NDArray[np.bool_]:
@@ -130,13 +130,13 @@ class NumberCode:
         with np.errstate(over="ignore"):
             return np.asarray((x < self.span[0] - FAR * self.scale) | (x > self.span[1] + FAR * self.scale))
 
-    def _standardised(self, x: Floats, where: Where) -> Floats:
+    def _standardised(self, x: Floats, where: RowLocation) -> Floats:
         with np.errstate(over="ignore"):
             z = (x - self.mean) / self.scale
         far = np.flatnonzero(np.isinf(z))
         if far.size:
             raise TableError(
-                f"Column {shown(self.name)} has {x[far[0]]:.6g} in {where.row(far[0])}, too far from "
+                f"Column {quote(self.name)} has {x[far[0]]:.6g} in {where.row(far[0])}, too far from "
                 f"the training rows (mean {self.mean:.6g}, standard deviation {self.scale:.6g}) to be "
                 "computed with; correct it."
             )

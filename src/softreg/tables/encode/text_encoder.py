@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.rows import in_order
-from softreg.tables.columns.arrow_arrays import numbers
-from softreg.tables.columns.values import as_text
+from softreg.tables.columns.arrow_numpy import number_array
+from softreg.tables.columns.column_values import as_text
 from softreg.tables.encode.tokenizer import U64, Terms, code_points, pairs, run_hashes, words
 from softreg.tables.encode.vocabulary import TermCounter, pieces, terms
 
@@ -94,7 +94,7 @@ class TextCode:
         keys, width = [], sum(len(self.terms[kind]) for kind in found)
         first = 0
         for kind, here in found.items():
-            place = pc.index_in(numbers(here.hash), value_set=numbers(self._hashes[kind]))
+            place = pc.index_in(number_array(here.hash), value_set=number_array(self._hashes[kind]))
             known = np.flatnonzero(np.asarray(place.is_valid()))
             column = np.asarray(place.drop_null()).astype(np.int64) + first
             keys.append(here.row[known] * width + column)

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.tables.columns.missing_values import with_missing
-from softreg.tables.columns.row_location import Where, where_of
+from softreg.tables.columns.missing_values import replace_missing
+from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form
 from softreg.tables.encode.numeric_stats import power_above
 from softreg.tables.encode.scalar_encoders import BooleanCode, Code, NumberCode
-from softreg.tables.io.text_hints import TextHints
+from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.typed_values import booleans_of, numbers_of
 
 Floats = NDArray[np.float64]
@@ -81,14 +81,14 @@ def _unit(code: Code) -> float:
 
 def _values(encoder: Encoder, code: Code, table: pa.Table | pa.RecordBatch, rows: NDArray[np.int64] | None) -> Floats:
     """The numbers of a column as the encoder reads them, nan where missing; 0 and 1 of booleans."""
-    where = where_of(table)
+    where = read_location(table)
     whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
     own = whole.select([whole.schema.get_field_index(code.name)])
     if rows is not None:
-        own, where = own.take(pa.array(rows)), Where(np.asarray(rows), where.first, where.file)
-    column, form = with_missing(own, encoder.na).column(0), encoder.formats.get(code.name)
+        own, where = own.take(pa.array(rows)), RowLocation(np.asarray(rows), where.first, where.file)
+    column, form = replace_missing(own, encoder.na).column(0), encoder.formats.get(code.name)
     if form is not None:
-        column = form.with_decimal(TextHints.of(table.schema).decimal).read(code.name, column, where)
+        column = form.with_decimal(TextMetadata.of(table.schema).decimal).read(code.name, column, where)
     if isinstance(code, BooleanCode):
         return booleans_of(code.name, code.words, column, where)
     return numbers_of(code.name, column, where)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
 from softreg.models.selection.scorers import find_scorer
-from softreg.tables.columns.errors import TableError, give_warnings, plural
+from softreg.tables.columns.errors import TableError, emit_warnings, pluralize
 from softreg.tables.row_selection.time_split import time_folds
 
 Folder = str | os.PathLike[str] | None
@@ -86,12 +86,12 @@ class Choice:
         folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
         if folds > counts[-1]:
             raise TableError(
-                f"{folds:,} folds are too many: no class has more than {plural(int(counts[-1]), 'row')} to train on."
+                f"{folds:,} folds are too many: no class has more than {pluralize(int(counts[-1]), 'row')} to train on."
             )
         if folds > groups or groups < 2:
             raise TableError(
                 f"{max(folds, 2):,} folds need as many groups at least, and the rows to train on are in "
-                f"{plural(groups, 'group')}. Use fewer folds, a finer column of groups, or give the strength."
+                f"{pluralize(groups, 'group')}. Use fewer folds, a finer column of groups, or give the strength."
             )
         kind = StratifiedKFold if self.groups is None else StratifiedGroupKFold
         with warnings.catch_warnings():
@@ -187,7 +187,7 @@ def _best(
     """
     counts = np.sort(np.unique(y, return_counts=True)[1])
     if len(counts) < 2 or counts[-2] < 2:
-        give_warnings(
+        emit_warnings(
             [
                 f"of the {len(y):,} rows to train on, fewer than two classes have two rows: too few to choose a "
                 f"strength by holding rows out, so it is {STRENGTH:g}"

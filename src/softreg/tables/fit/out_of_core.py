@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import Coded
 from softreg.models.inputs.sample_weights import sample_weights
-from softreg.tables.columns.errors import TableError, give_notes, give_warnings
+from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_stats import Weighted, encoder_of_weighted
 from softreg.tables.fit.choose_forms import learn_encoder
 from softreg.tables.fit.choose_strength import Choice, choose_strength, fit_at
 from softreg.tables.fit.sampling_pass import Memory, Rows, Survey, chosen_rows, is_large, survey
-from softreg.tables.io.open_table import OpenTable, open_table, warn_of_notes
+from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.labelled_rows import STANDARD, LabelRules
 from softreg.tables.schema.kinds import Kind
@@ -98,7 +98,7 @@ def surveyed(
             "place of y, or read the table as a whole: memory='high'."
         )
     if opened_here:
-        warn_of_notes(data)
+        emit_table_notes(data)
     chosen, weight = None if rows is None else chosen_rows(rows), None
     weights = sample_weight if isinstance(sample_weight, str) else None
     if sample_weight is not None and weights is None:
@@ -111,7 +111,7 @@ def surveyed(
             f"{found.rows:,} rows."
         )
     found.weight = weight
-    give_notes(found.notes)
+    emit_notes(found.notes)
     return found
 
 
@@ -180,7 +180,7 @@ def _chosen(
     y = y if rows is None else y[rows]
     weight = found.row_weights(found.sample, found.numbers if rows is None else found.numbers[rows], rows)
     if count < found.training:
-        give_warnings(
+        emit_warnings(
             [
                 f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
                 "for all of them"

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.spelling import Known, one_spelling, text_array
-from softreg.tables.columns.errors import TableError, no_such_column
-from softreg.tables.columns.row_location import Where, where_of
+from softreg.tables.columns.errors import TableError, unknown_column_error
+from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.fit.row_sample import RowKeeper, uniform
 from softreg.tables.fit.row_set import RowSet
 from softreg.tables.io.open_table import OpenTable
@@ -107,7 +107,7 @@ class Survey:
     weighed: bool = False
     """Whether some weight is above 0."""
     rare: RareClasses = NO_RARE
-    files: list[tuple[int, Where]] = field(default_factory=list)
+    files: list[tuple[int, RowLocation]] = field(default_factory=list)
     sample: pa.Table | None = None
     numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     held: pa.Table | None = None
@@ -146,7 +146,7 @@ class Survey:
 
     def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], NDArray[np.int64]]:
         """All classes, and the place among them of each row (n,) of a batch or sample of the table; -1 for none."""
-        values, codes = coded_labels(table, self.target, where_of(table), missing=self.rules.missing)
+        values, codes = coded_labels(table, self.target, read_location(table), missing=self.rules.missing)
         labels = list(self._known.known)
         merged = self.rare.merged(labels)
         place = {name: k for k, name in enumerate(self.classes)}
@@ -169,7 +169,7 @@ class Survey:
         if self.weights is None:
             return None if self.weight is None else self.weight[numbers]
         whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-        found = weight_column(whole, self.weights, self.target, where_of(table))
+        found = weight_column(whole, self.weights, self.target, read_location(table))
         return found if places is None else found[places]
 
     @property
@@ -274,19 +274,19 @@ def survey(
     rules.check()
 
     if target not in source.names:
-        raise no_such_column(target, source.names, "target column")
+        raise unknown_column_error(target, source.names, "target column")
 
     def share(first: int, count: int) -> NDArray[np.bool_]:
         return uniform(np.arange(first, first + count), seed, 1) >= test_size
 
     if weights is not None and weights not in source.names:
-        raise no_such_column(weights, source.names, "column of weights")
+        raise unknown_column_error(weights, source.names, "column of weights")
     found = Survey(source, target, chosen or share, chosen is None, rules, sure, weights)
     kept, held = RowKeeper(SAMPLE, seed), RowKeeper(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
             continue
-        told = where_of(batch)
+        told = read_location(batch)
         table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
         mask, rest = _count(found, table, told)
         kept.add(table, found.rows, mask)
@@ -301,7 +301,7 @@ def survey(
     return found
 
 
-def _count(found: Survey, table: pa.Table, told: Where) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _count(found: Survey, table: pa.Table, told: RowLocation) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Count the labels of a batch; gives the masks of the rows to train on, and of those held out."""
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:

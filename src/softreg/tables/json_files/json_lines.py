@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from softreg.tables.columns.errors import LONGEST_SHOWN, TableError, shown
-from softreg.tables.delimited.decoding import not_encoded
-from softreg.tables.json_files.json_columns import (
-    DEEPEST,
+from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
+from softreg.tables.delimited.decoding import decoding_error
+from softreg.tables.json_files.json_types import (
+    MAX_DEPTH,
     MISSING,
     JsonType,
     TypeConflict,
@@ -24,12 +24,12 @@ from softreg.tables.json_files.json_columns import (
     to_arrow,
 )
 
-BLOCK = 1 << 22  # bytes parsed at a time, and more for a longer line
-LONGEST = 1 << 28
+BLOCK_BYTES = 1 << 22  # bytes parsed at a time, and more for a longer line
+MAX_LINE_BYTES = 1 << 28
 """Bytes of a line, at most."""
-HELD = 1 << 26
+MAX_CACHED_BYTES = 1 << 26
 """Bytes of parsed rows that are kept, so that files up to about this size are parsed once."""
-CELLS = 4_000_000
+MAX_BATCH_CELLS = 4_000_000
 """Cells of a batch, at most: rows of very many keys come in smaller batches."""
 MOST_COLUMNS = 50_000
 """Different keys of a file, at most."""
@@ -84,12 +84,14 @@ class JsonLines:
         held: list[pa.RecordBatch] = []
         for rows in self._blocks():
             good = self._usable(rows, self._learn)
-            if sum(batch.nbytes for batch in held) < HELD:
+            if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES:
                 held += self._made(good)
         if not self.types:
             raise TableError(f"{self.where!r} holds no object with a key, so the table has no columns.")
         self.schema = self._schema()
-        if sum(batch.nbytes for batch in held) < HELD and all(batch.schema == self.schema for batch in held):
+        if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES and all(
+            batch.schema == self.schema for batch in held
+        ):
             self._held = held
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -111,7 +113,7 @@ class JsonLines:
 
     def _made(self, rows: list[Row]) -> Iterator[pa.RecordBatch]:
         """Batches of rows, with the columns that were learned so far."""
-        schema, most = self._schema(), max(1, CELLS // max(1, len(self.types)))
+        schema, most = self._schema(), max(1, MAX_BATCH_CELLS // max(1, len(self.types)))
         for start in range(0, len(rows), most):
             some = [row for _, _, row in rows[start : start + most]]
             values = _columns(some, self.types)
@@ -156,11 +158,11 @@ class JsonLines:
                     raise TypeConflict("text beside values of other types")
                 wider[name] = kind
             except TypeConflict as conflict:
-                raise TypeConflict(f"column {shown(name)} holds {conflict}") from None
+                raise TypeConflict(f"column {quote(name)} holds {conflict}") from None
         return wider
 
     def _blocks(self) -> Iterator[list[Row]]:
-        """The objects of about `BLOCK` bytes of lines together."""
+        """The objects of about `BLOCK_BYTES` bytes of lines together."""
         number = line = 0
         for raw in self._raw_blocks():
             rows: list[Row] = []
@@ -183,17 +185,19 @@ class JsonLines:
             yield rows
 
     def _raw_blocks(self) -> Iterator[bytes]:
-        """Whole lines of about `BLOCK` bytes together, without a byte-order mark."""
+        """Whole lines of about `BLOCK_BYTES` bytes together, without a byte-order mark."""
         held: list[bytes] = []
         size, begun = 0, False
         try:
             stream = self.open()
-            while raw := bytes(stream.read(BLOCK)):
+            while raw := bytes(stream.read(BLOCK_BYTES)):
                 raw, begun = raw if begun else raw.removeprefix(b"\xef\xbb\xbf"), True
                 end = raw.rfind(b"\n") + 1
                 size += len(raw)
-                if size > LONGEST:
-                    raise TableError(f"{self.where!r} holds a line of more than {LONGEST >> 20} MB, which is no row.")
+                if size > MAX_LINE_BYTES:
+                    raise TableError(
+                        f"{self.where!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, which is no row."
+                    )
                 if end:
                     yield b"".join([*held, raw[:end]])
                     held, size = [], len(raw) - end
@@ -207,7 +211,7 @@ class JsonLines:
     def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
         """Leave out a line that is no object of JSON, or raise the error for it."""
         if isinstance(error, _Undecodable) and not self.skip:
-            raise not_encoded(self.where, self.encoding, self.raw or self.open) from None
+            raise decoding_error(self.where, self.encoding, self.raw or self.open) from None
         why = str(error)
         if isinstance(error, json.JSONDecodeError):
             why = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
@@ -218,10 +222,10 @@ class JsonLines:
 
     def _leave_out(self, row: int, line: int, text: str, why: str) -> None:
         if self.skip:
-            self.skipped.append((row, text[:LONGEST_SHOWN]))
+            self.skipped.append((row, text[:MAX_ROW_TEXT]))
             return
         raise TableError(
-            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {shown(text, 80)}. Expected an object "
+            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {quote(text, 80)}. Expected an object "
             f'like {{"a": 1}}, with values of the same type in all of them. Correct it, or leave such '
             f"{self.unit.lower()}s out with --bad-rows skip (bad_rows='skip' in Python)."
         ) from None
@@ -259,7 +263,7 @@ def _flat(line: str | bytes) -> dict[str, Any] | None:
         value, end = _SCAN(line, 0)
     except (StopIteration, ValueError, RecursionError):
         return None
-    if end == len(line) and type(value) is dict and line.count(":") == len(value) and line.count("[") < DEEPEST:
+    if end == len(line) and type(value) is dict and line.count(":") == len(value) and line.count("[") < MAX_DEPTH:
         return value
     return None
 
@@ -271,7 +275,7 @@ def _parsed(line: str | bytes) -> dict[str, Any]:
             line = line.decode()
         except UnicodeDecodeError as error:
             raise _Undecodable(f"it is no UTF-8: byte 0x{line[error.start]:02x}") from None
-    if line.count("[") + line.count("{") > DEEPEST:
+    if line.count("[") + line.count("{") > MAX_DEPTH:
         _check_depth(line)
     if line[0] == "{":
         value, end = _DECODER.raw_decode(line)
@@ -291,8 +295,8 @@ def _check_depth(line: str) -> None:
     depth = 0
     for bracket in _BRACKET.findall(_STRING.sub("", line)):
         depth += 1 if bracket in "[{" else -1
-        if depth > DEEPEST:
-            raise ValueError(f"lists and objects more than {DEEPEST} deep")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"lists and objects more than {MAX_DEPTH} deep")
 
 
 def _check_text(value: Any) -> None:
@@ -318,7 +322,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {shown(next(key for key in keys if keys.count(key) > 1))} stands there twice")
+        raise ValueError(f"the key {quote(next(key for key in keys if keys.count(key) > 1))} stands there twice")
     return found
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.spelling import one_spelling
-from softreg.tables.columns.errors import TableError, listed, plural, shown
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
 from softreg.tables.schema.kinds import SMALL
 from softreg.tables.schema.label_types import label_type
 from softreg.tables.schema.target import are_numbers, check_counts, coded_labels, label_places, refuse_single
@@ -82,12 +82,12 @@ class RareClasses:
         if not self.labels:
             return ""
         one = len(self.labels) == 1
-        those = f"The class {shown(self.labels[0])} has" if one else f"{len(self.labels):,} classes have"
-        row = "a single row" if one else f"a single row each ({listed(self.labels)})"
+        those = f"The class {quote(self.labels[0])} has" if one else f"{len(self.labels):,} classes have"
+        row = "a single row" if one else f"a single row each ({quote_list(self.labels)})"
         done = {
             "keep": "it is trained on and cannot be held out, so that no figure judges the class",
             "drop": "it is left out",
-            "pool": f"it is of the class {shown(self.pool)}, which stands for rare classes",
+            "pool": f"it is of the class {quote(self.pool)}, which stands for rare classes",
         }[self.how]
         if not one:
             done = done.replace("it is", "these are").replace("the class;", "the classes;")
@@ -117,8 +117,8 @@ def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> R
     left = dict.fromkeys(found.merged(list(counts)).values())
     if len(left) < 2:
         raise TableError(
-            f"The target {shown(target)} has one class only, {listed(left)}, without the classes of a single row "
-            f"({listed(single)}). A classifier needs rows of at least two classes; is it the right column?"
+            f"The target {quote(target)} has one class only, {quote_list(left)}, without the classes of a single row "
+            f"({quote_list(single)}). A classifier needs rows of at least two classes; is it the right column?"
         )
     return found
 
@@ -237,7 +237,7 @@ def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool
     """Raise `TableError` where no row of n has a label, or the labels, by their counts, are not those of classes."""
     if n and not counts:
         raise TableError(
-            f"The target {shown(target)} has no label in any of the {plural(n, 'row')}; is it the right column?"
+            f"The target {quote(target)} has no label in any of the {pluralize(n, 'row')}; is it the right column?"
         )
     known = sorted(counts)
     check_counts(np.array(known), np.array([counts[label] for label in known]), n, target, sure=sure)
@@ -257,7 +257,7 @@ def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, 
     have = "has no label" if count == 1 else "have no label"
     refuse = 'refuses such rows (missing_target="error" in Python)'
     return (
-        f"{count:,} of {plural(n, 'row')} {have} in {shown(target)} and {'is' if count == 1 else 'are'} left out"
+        f"{count:,} of {pluralize(n, 'row')} {have} in {quote(target)} and {'is' if count == 1 else 'are'} left out"
         f"{which}.{f' --missing-target error {refuse}.' if option else ''}"
     )
 
@@ -276,9 +276,9 @@ meant to be one, correct them.
     several = [names for names in folded.values() if len(names) > 1]
     if not several:
         return ""
-    pairs = "; ".join(" and ".join(map(shown, names[:3])) for names in several[:3])
+    pairs = "; ".join(" and ".join(map(quote, names[:3])) for names in several[:3])
     return (
-        f"The labels {pairs} of {shown(target)} differ only in case or blanks and are different classes; if they are "
+        f"The labels {pairs} of {quote(target)} differ only in case or blanks and are different classes; if they are "
         "meant to be one, correct them."
     )
 
@@ -293,7 +293,7 @@ def many_numbers(labels: Sequence[str], target: str) -> str:
     if len(labels) <= SMALL or not are_numbers(labels):
         return ""
     many = f"{len(labels):,} different numbers"
-    return f"The target {shown(target)} has {many}, which are taken as classes without an order."
+    return f"The target {quote(target)} has {many}, which are taken as classes without an order."
 
 
 def pooled_labels(

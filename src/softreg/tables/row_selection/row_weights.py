@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.inference.fitted_rows import WEIGHTS
-from softreg.tables.columns.errors import TableError, no_such_column, shown
+from softreg.tables.columns.errors import TableError, quote, unknown_column_error
 from softreg.tables.schema.typed_values import read_numbers
 
 Floats = NDArray[np.float64]
@@ -39,13 +39,13 @@ class RowWeights:
         chosen = self.values[rows]
         if self.kind == "frequency":
             said = (
-                f"weights of column {shown(self.name)} are frequency weights: a row of weight w stands for w identical "
+                f"weights of column {quote(self.name)} are frequency weights: a row of weight w stands for w identical "
                 f"rows, {chosen.sum():,.12g} in all"
             )
             way = "if they are sampling weights (inverse probabilities), use --weight-kind sampling"
         else:
             said = (
-                f"weights of column {shown(self.name)} are sampling weights (from {chosen.min():.6g} to "
+                f"weights of column {quote(self.name)} are sampling weights (from {chosen.min():.6g} to "
                 f"{chosen.max():.6g}): robust standard errors, and no likelihood"
             )
             way = "if a weight w stands for w identical rows, use --weight-kind frequency"
@@ -66,9 +66,9 @@ def row_weights_of(table: Any, name: str, target: str, rows: NDArray[np.int64], 
         'frequency'
     """
     if name not in table.column_names:
-        raise no_such_column(name, table.column_names, "column of weights")
+        raise unknown_column_error(name, table.column_names, "column of weights")
     if name == target:
-        raise TableError(f"{shown(name)} is the target; weights are in another column.")
+        raise TableError(f"{quote(name)} is the target; weights are in another column.")
     if kind is not None and kind not in WEIGHTS:
         raise TableError(f"The kind of weights is {kind!r}; expected 'frequency' or 'sampling'.")
     try:
@@ -76,7 +76,7 @@ def row_weights_of(table: Any, name: str, target: str, rows: NDArray[np.int64], 
     except TableError:
         kind_here = table.column(name).type
         raise TableError(
-            f"The column of weights {shown(name)} has the type {kind_here}; weights are numbers."
+            f"The column of weights {quote(name)} has the type {kind_here}; weights are numbers."
         ) from None
     values = np.array(values, dtype=np.float64)
     bad = np.zeros(len(values), dtype=bool)
@@ -84,11 +84,11 @@ def row_weights_of(table: Any, name: str, target: str, rows: NDArray[np.int64], 
     if bad.any():
         row = int(bad.argmax())
         raise TableError(
-            f"The column of weights {shown(name)} has {shown(table.column(name)[row].as_py())} in row {row + 1:,}; "
+            f"The column of weights {quote(name)} has {quote(table.column(name)[row].as_py())} in row {row + 1:,}; "
             "weights are finite numbers of at least 0. Correct it, or leave the field empty to leave the row out."
         )
     known = values[rows][~np.isnan(values[rows])]
     if not (known > 0).any():
-        raise TableError(f"The column of weights {shown(name)} has no weight above 0, so no row counts.")
+        raise TableError(f"The column of weights {quote(name)} has no weight above 0, so no row counts.")
     found = kind or ("frequency" if (known == np.round(known)).all() else "sampling")
     return RowWeights(name, values, found, kind is not None)

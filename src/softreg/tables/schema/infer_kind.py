@@ -10,20 +10,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_types import plain_column
-from softreg.tables.columns.dates import are_dates, day_first, parse_dates
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.columns.missing_values import MISSING_SPELLINGS, means_missing
-from softreg.tables.columns.values import (
+from softreg.tables.columns.column_values import (
     Dates,
     Levels,
     Lists,
     Numbers,
     count_levels,
-    pick,
+    drop_missing_spellings,
     read_column,
-    without_words,
+    take_rows,
 )
-from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
+from softreg.tables.columns.dates import are_dates, day_first, parse_dates
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_missing_spelling
+from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.formats.number_formats import NumberFormat
 from softreg.tables.schema.kind_rules import (
@@ -106,7 +106,7 @@ def judge(
     if isinstance(cells, Lists):
         return lists(name, column, cells, rows)
     if isinstance(cells, Dates):
-        return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
+        return dates(name, take_rows(cells.values, rows), f"{quote(cells.first)}, of type {column.type}")
     if isinstance(cells, Numbers):
         found = _typed(numbers(name, cells.values, rows))
         duration = pa.types.is_duration(column.type) and found.kind is Kind.NUMBER
@@ -131,8 +131,8 @@ def judge_as(
             return _typed(numbers(name, cells.values, rows, sure=True))
         cells = levels_of(name, column)
     if isinstance(cells, Dates):
-        return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
-    codes = pick(cells.codes, rows)
+        return dates(name, take_rows(cells.values, rows), f"{quote(cells.first)}, of type {column.type}")
+    codes = take_rows(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
     seen = np.flatnonzero(counts)
     missing = int(len(codes) - counts.sum())
@@ -150,7 +150,7 @@ def judge_as(
         every = count_levels(cells.codes, len(cells.levels))
         found = formatted(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
         return replace(found, format=replace(found.format or ColumnFormat(), asked=True))
-    dated = without_words(cells, MISSING_SPELLINGS)
+    dated = drop_missing_spellings(cells, MISSING_SPELLINGS)
     _all_read(name, asked, dated, ~np.isnan(parse_dates(dated.levels, day_first(dated.levels) is not False)))
     return _dates_of(name, cells, rows, "as asked; ")
 
@@ -164,7 +164,7 @@ def _dates_of(
     rules: TextRules = BY_ITS_LOOKS,
 ) -> Column:
     """A column of text as dates, with the spellings of a missing value among them; `slips` are levels that are none."""
-    dated = without_words(cells, MISSING_SPELLINGS)
+    dated = drop_missing_spellings(cells, MISSING_SPELLINGS)
     counts = count_levels(cells.codes, len(cells.levels))
     invalid: list[str] = [] if slips is None else dated.levels.filter(pa.array(slips)).to_pylist()
     usable = dated
@@ -172,7 +172,7 @@ def _dates_of(
         places = np.append(np.where(slips, -1, np.arange(len(dated.levels))), -1)
         usable = Levels(dated.levels, places[dated.codes], dated.storage)
     found = text_dates(name, usable, rows, how)
-    missing = spellings_in(cells.levels, counts, means_missing(cells.levels))
+    missing = count_spellings(cells.levels, counts, is_missing_spelling(cells.levels))
     if found.kind is not Kind.DATE:
         return found
     notes = [*found.notes, *([slipped_dates(name, dated, slips, rules.place)] if invalid else [])]
@@ -181,7 +181,7 @@ def _dates_of(
 
 def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rules: TextRules) -> Column:
     """Rules for text, dictionary types and booleans."""
-    codes = pick(cells.codes, rows)
+    codes = take_rows(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
     seen = np.flatnonzero(counts)
     levels = cells.levels.take(pa.array(seen))
@@ -190,8 +190,8 @@ def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rule
         return constant(name, levels[0].as_py() if len(seen) else None)
     like = hint = ""
     if cells.storage == "text":
-        if are_dates(levels.filter(pa.array(~means_missing(levels)))):
-            like, slips = no_dates(name, without_words(cells, MISSING_SPELLINGS), strict=rules.strict)
+        if are_dates(levels.filter(pa.array(~is_missing_spelling(levels)))):
+            like, slips = no_dates(name, drop_missing_spellings(cells, MISSING_SPELLINGS), strict=rules.strict)
             if not like:
                 return _dates_of(name, cells, rows, slips=slips, rules=rules)
         if rules.typed:
@@ -220,8 +220,8 @@ def _text_of_numbers(found: Column, value: pa.Scalar) -> Column:
     left = found.kind is Kind.IDENTIFIER
     does = "looks like an identifier and is left out" if left else f"is used as a {found.kind.value}, as its type says"
     said = (
-        f"column {shown(found.name)} holds text that reads like numbers ({shown(value)}) and {does}; to use it as "
-        f"numbers: --number {shown(found.name)} (number=[{shown(found.name)}] in Python)"
+        f"column {quote(found.name)} holds text that reads like numbers ({quote(value)}) and {does}; to use it as "
+        f"numbers: --number {quote(found.name)} (number=[{quote(found.name)}] in Python)"
     )
     return replace(found, hint=said)
 
@@ -232,7 +232,7 @@ def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], miss
     Shares are those of the `counts` of rows that have a value: spellings of a missing one, such as NA, are levels, but
     the rows that have them say nothing about how often values repeat.
     """
-    valued = ~means_missing(levels)
+    valued = ~is_missing_spelling(levels)
     count, n = int(valued.sum()), int(counts[valued].sum())
     named = bool(ID_NAME.search(name)) and count == n and count > 1
     few = count <= SMALL or count <= n / (2 if count <= MAX_LEVELS else REPEATED)
@@ -242,11 +242,13 @@ def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], miss
     often = int(counts[valued & (counts >= REPEATS)].sum())
     if not named and words < 3 and count <= MAX_LEVELS and often >= n * OFTEN:
         return category(name, tuple(sorted(levels.to_pylist())), missing, "", hint)
-    different = f"{count:,} different values in {plural(n, 'row')}{without(missing + int(counts.sum()) - n, ',')}"
+    different = f"{count:,} different values in {pluralize(n, 'row')}{without(missing + int(counts.sum()) - n, ',')}"
     if words >= 3:
         return Column(name, Kind.TEXT, f"{different}, {words:.0f} words each on average", (), missing, hint)
     hint = f"{hint}; as an identifier ({different}) it is left out" if hint else ""
-    return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, hint)
+    return Column(
+        name, Kind.IDENTIFIER, f"{different}, such as {quote_list(levels[:2].to_pylist())}", (), missing, hint
+    )
 
 
 def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> None:
@@ -254,9 +256,9 @@ def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> N
     bad_rows = np.append(~ok, False)[cells.codes]
     if bad_rows.any():
         bad = int(cells.codes[np.argmax(bad_rows)])
-        value = shown(cells.levels[bad])
+        value = quote(cells.levels[bad])
         advice = f"Correct the value, treat it as a missing value (--na {value})" if asked is Kind.NUMBER else ""
-        error = _not_that(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}", advice)
+        error = _not_that(name, asked, f"row {cells.first_row(bad):,} has {quote(cells.levels[bad])}", advice)
         error.rows = np.flatnonzero(bad_rows)
         raise error
 
@@ -264,6 +266,6 @@ def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> N
 def _not_that(name: str, asked: Kind, seen: str, advice: str = "") -> TableError:
     advice = advice or "Leave it to softreg to judge the column, correct the value"
     return TableError(
-        f"Column {shown(name)} cannot be used as a {asked.value}, as asked: {seen}. {advice}, or leave the column out: "
-        f"--drop {shown(name)} (drop=[{shown(name)}] in Python)."
+        f"Column {quote(name)} cannot be used as a {asked.value}, as asked: {seen}. {advice}, or leave the column out: "
+        f"--drop {quote(name)} (drop=[{quote(name)}] in Python)."
     )

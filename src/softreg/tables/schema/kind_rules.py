@@ -11,9 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.columns.dates import day_first, has_slashes, parse_dates, several_zones, tolerated, zones_of
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.columns.values import Levels, Lists, count_levels, pick
+from softreg.tables.columns.column_values import Levels, Lists, count_levels, take_rows
+from softreg.tables.columns.dates import (
+    day_first,
+    has_day_month_dates,
+    invalid_date_tolerance,
+    mixed_zones_message,
+    parse_dates,
+    utc_offsets,
+)
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
 from softreg.tables.schema.kinds import MAX_LEVELS, MONTH_FIRST, SMALL, Column, Kind
 from softreg.tables.schema.level_hints import ID_NAME, like_subjects
 
@@ -22,18 +29,18 @@ Rows = NDArray[np.int64] | None
 
 def constant(name: str, value: str | None) -> Column:
     """A column of one value, or of none."""
-    return Column(name, Kind.CONSTANT, "no value in any row" if value is None else f"{shown(value)} in every row")
+    return Column(name, Kind.CONSTANT, "no value in any row" if value is None else f"{quote(value)} in every row")
 
 
 def category(name: str, names: tuple[str, ...], missing: int, how: str, hint: str = "") -> Column:
     """A category with these levels."""
-    reason = f"{how}{plural(len(names), 'level')}: {listed(names, 4)}{without(missing, ';')}"
+    reason = f"{how}{pluralize(len(names), 'level')}: {quote_list(names, 4)}{without(missing, ';')}"
     return Column(name, Kind.CATEGORY, reason, names if len(names) <= MAX_LEVELS else (), missing, hint)
 
 
 def numbers(name: str, every: NDArray[np.float64], rows: NDArray[np.int64] | None, *, sure: bool = False) -> Column:
     """Rules for a column whose values are numbers; nan is missing. `sure` means that it is no identifier."""
-    values = pick(every, rows)
+    values = take_rows(every, rows)
     bad = np.flatnonzero(np.isinf(every))  # of the rows held out as well: better told now than after the fit
     if bad.size:
         error = infinite(name, int(bad[0]) + 1, every[bad[0]])
@@ -82,12 +89,12 @@ def no_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[str, ND
     if not counts[bad].any():
         return "", none
     share = counts[bad].sum() / counts.sum()
-    if (share <= tolerated(cells.levels.filter(pa.array(bad & (counts > 0))))).all():
+    if (share <= invalid_date_tolerance(cells.levels.filter(pa.array(bad & (counts > 0))))).all():
         if strict:
             raise no_such_day(name, cells, bad)
         return "", bad
     first = int(np.argmax(np.append(bad, False)[cells.codes]))
-    return f"row {first + 1:,} has {shown(cells.levels[int(cells.codes[first])])}", none
+    return f"row {first + 1:,} has {quote(cells.levels[int(cells.codes[first])])}", none
 
 
 def slipped_dates(name: str, cells: Levels, bad: Any, place: Callable[[int], str]) -> str:
@@ -95,11 +102,11 @@ def slipped_dates(name: str, cells: Levels, bad: Any, place: Callable[[int], str
     rows = np.flatnonzero(np.append(bad, False)[cells.codes])
     value = cells.levels[int(cells.codes[rows[0]])]
     form = "month/day" if day_first(cells.levels) is False else "day/month"
-    more = f", and {plural(len(rows) - 1, 'other row')} such a value" if len(rows) > 1 else ""
+    more = f", and {pluralize(len(rows) - 1, 'other row')} such a value" if len(rows) > 1 else ""
     return (
-        f"column {shown(name)} holds dates, but {place(int(rows[0]))} has {shown(value)}{more}, which the calendar "
+        f"column {quote(name)} holds dates, but {place(int(rows[0]))} has {quote(value)}{more}, which the calendar "
         f"does not have (with slashes, dates are read as {form}/year) and which is read as missing; correct it, or "
-        f"take the column for words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+        f"take the column for words: --category {quote(name)} (category=[{quote(name)}] in Python)"
     )
 
 
@@ -109,10 +116,10 @@ def no_such_day(name: str, cells: Levels, bad: NDArray[np.bool_]) -> TableError:
     value = cells.levels[int(cells.codes[rows[0]])]
     form = "month/day" if day_first(cells.levels) is False else "day/month"
     return TableError(
-        f"Column {shown(name)} holds dates, but row {rows[0] + 1:,} has {shown(value)}, which the calendar does not "
+        f"Column {quote(name)} holds dates, but row {rows[0] + 1:,} has {quote(value)}, which the calendar does not "
         f"have (with slashes, dates are read as {form}/year). Correct it, leave the field empty if the date is not "
-        f"known, take the column for words: --category {shown(name)}, or leave it out: --drop {shown(name)} "
-        f"(drop=[{shown(name)}] in Python).",
+        f"known, take the column for words: --category {quote(name)}, or leave it out: --drop {quote(name)} "
+        f"(drop=[{quote(name)}] in Python).",
         rows,
     )
 
@@ -121,21 +128,21 @@ def text_dates(name: str, cells: Levels, rows: NDArray[np.int64] | None, how: st
     """Dates written as text; where the order of day and month cannot be seen, the day is taken to be first."""
     first = day_first(cells.levels)
     seconds = parse_dates(cells.levels, first is not False)
-    codes = pick(cells.codes, rows)
+    codes = take_rows(cells.codes, rows)
     every = np.append(seconds, np.nan)[codes]
     shown_first = cells.levels[int(codes[np.argmax(codes >= 0)])].as_py() if (codes >= 0).any() else ""
-    found = dates(name, every, f"{how}{shown(shown_first)} and others", MONTH_FIRST if first is False else ())
+    found = dates(name, every, f"{how}{quote(shown_first)} and others", MONTH_FIRST if first is False else ())
     if found.kind is not Kind.DATE:
         return found
     hints = []
-    if first is None and has_slashes(cells.levels):
+    if first is None and has_day_month_dates(cells.levels):
         hints.append(
-            f"column {shown(name)} has dates such as {shown(shown_first)}, in which the first number may be day or "
+            f"column {quote(name)} has dates such as {quote(shown_first)}, in which the first number may be day or "
             "month; it is read as the day. Write dates like 2020-01-31 to be sure"
         )
-    zones = zones_of(cells.levels)
+    zones = utc_offsets(cells.levels)
     if len(zones) > 1:
-        hints.append(several_zones(name, zones))
+        hints.append(mixed_zones_message(name, zones))
     return replace(found, hint="; ".join(hints)) if hints else found
 
 
@@ -144,8 +151,8 @@ def like_dates(column: Column, seen: str) -> Column:
     left_out = column.kind is Kind.IDENTIFIER
     taken = "left out as an identifier" if left_out else f"taken for a {column.kind.value}"
     hint = (
-        f"column {shown(column.name)} looks like dates or times, but {seen}, which is none, so it is {taken}. "
-        f"Where that is wrong, say what it is: --category, --text or --date {shown(column.name)}"
+        f"column {quote(column.name)} looks like dates or times, but {seen}, which is none, so it is {taken}. "
+        f"Where that is wrong, say what it is: --category, --text or --date {quote(column.name)}"
     )
     return replace(column, hint=hint)
 
@@ -163,7 +170,7 @@ def lists(name: str, column: pa.ChunkedArray, cells: Lists, rows: NDArray[np.int
     if low != high:
         bad = int(pc.index(pc.not_equal(sizes, high), True).as_py()) + 1
         raise TableError(
-            f"Column {shown(name)} holds lists of numbers of different lengths, {low:,} to {high:,} (row {bad:,} is "
+            f"Column {quote(name)} holds lists of numbers of different lengths, {low:,} to {high:,} (row {bad:,} is "
             "not the longest). A vector must have the same length in every row, or be missing; for labels that a row "
             "has any number of, write words."
         )
@@ -184,7 +191,7 @@ def infinite(name: str, row: int, value: float) -> TableError:
         Column 'age' has inf in row 3; expected a finite number. Correct it, or leave the field empty ...
     """
     return TableError(
-        f"Column {shown(name)} has {value} in row {row:,}; expected a finite number. Correct it, or leave "
+        f"Column {quote(name)} has {value} in row {row:,}; expected a finite number. Correct it, or leave "
         "the field empty if the value is not known, or treat it as a missing value: --na inf (na=['inf'] in Python)."
     )
 

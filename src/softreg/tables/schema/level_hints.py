@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_arrays import integers
-from softreg.tables.columns.errors import plural, shown
+from softreg.tables.columns.arrow_numpy import to_int64
+from softreg.tables.columns.errors import pluralize, quote
 from softreg.tables.schema.kinds import SMALL
 
 MOST_SHOWN = 3
@@ -38,7 +38,7 @@ def alike(name: str, levels: pa.Array, counts: NDArray[np.int64], what: str = "l
     present = np.flatnonzero(counts > 0)
     folded = pc.utf8_lower(pc.utf8_normalize(levels, "NFKC"))
     folded = pc.replace_substring_regex(pc.utf8_trim_whitespace(folded), r"\s+", " ").dictionary_encode()
-    keys = integers(folded.indices)[present]
+    keys = to_int64(folded.indices)[present]
     _, inverse, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     if not (sizes > 1).any():
         return ""
@@ -47,10 +47,10 @@ def alike(name: str, levels: pa.Array, counts: NDArray[np.int64], what: str = "l
     for key in np.argsort(-rows, kind="stable")[: min(count, MOST_SHOWN)].tolist():
         members = present[inverse == key]
         members = members[np.argsort(-counts[members], kind="stable")][:4]
-        sets.append(" and ".join(f"{shown(levels[int(k)])} ({plural(int(counts[k]), 'row')})" for k in members))
+        sets.append(" and ".join(f"{quote(levels[int(k)])} ({pluralize(int(counts[k]), 'row')})" for k in members))
     some, more = "; ".join(sets), f"; and {count - MOST_SHOWN:,} more such sets" if count > MOST_SHOWN else ""
     return (
-        f"column {shown(name)} has {what} that differ only in blanks, case or Unicode form: {some}{more}; "
+        f"column {quote(name)} has {what} that differ only in blanks, case or Unicode form: {some}{more}; "
         "they are kept apart"
     )
 
@@ -77,9 +77,9 @@ def like_subjects(
         return ""
     why = "its name says so" if named else "equal values stand in consecutive rows"
     return (
-        f"column {shown(name)} may name the subjects that rows belong to ({why}, and {n:,} rows have {different:,} "
+        f"column {quote(name)} may name the subjects that rows belong to ({why}, and {n:,} rows have {different:,} "
         f"different values); it is used as a {use}. Where rows of one value depend on each other, hold them out as a "
-        f"whole: --groups {shown(name)} (groups={shown(name)} in Python), which also makes it no feature"
+        f"whole: --groups {quote(name)} (groups={quote(name)} in Python), which also makes it no feature"
     )
 
 

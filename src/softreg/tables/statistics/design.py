@@ -19,7 +19,7 @@ from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import Change
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.rows import one_blas_thread
-from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.columns.errors import TableError, quote, quote_list
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.feature_changes import level_changes, level_names
 from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, Code, NumberCode
@@ -97,7 +97,7 @@ def encoded_design(
             keep[here] &= count[here] > 0  # a level that no row has left has no coefficient
             keep[here[base]] = False
             if not keep[here].any():
-                notes.append(f"column {shown(code.name)} holds one level in the rows used, and has no coefficient")
+                notes.append(f"column {quote(code.name)} holds one level in the rows used, and has no coefficient")
     places, changes = _places(encoder.codes, ranges, keep, reference)
     _check_width(int(keep.sum()), places)
     X = X[:, np.flatnonzero(keep)]
@@ -154,7 +154,7 @@ def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[Code]) ->
         if not isinstance(code, CategoryCode | BooleanCode):
             what = "is no feature of the model" if code is None else "is no category"
             raise TableError(
-                f"Column {shown(name)} {what}, so it has no reference level {shown(level)}. Take a column of numbers "
+                f"Column {quote(name)} {what}, so it has no reference level {quote(level)}. Take a column of numbers "
                 f"for a category with --category {name} (category=[{name!r}] in Python)."
             )
         if isinstance(code, BooleanCode) and level not in code.words:
@@ -169,7 +169,8 @@ def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
         Column 'town' has no level 'Rome' to be the reference; its levels are 'Bonn', 'Kiel'.
     """
     return TableError(
-        f"Column {shown(name)} has no level {shown(level)} to be the reference; its levels are {listed(levels, 20)}."
+        f"Column {quote(name)} has no level {quote(level)} to be the reference; its levels are "
+        f"{quote_list(levels, 20)}."
     )
 
 
@@ -189,7 +190,7 @@ def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
         widest = max(places, key=lambda column: len(places[column]))
         raise TableError(
             f"The columns make {width:,} features, of which {len(places[widest]):,} are levels of "
-            f"{shown(widest)}; statistics keep the covariance of at most {MOST:,}. Leave such columns out (drop)."
+            f"{quote(widest)}; statistics keep the covariance of at most {MOST:,}. Leave such columns out (drop)."
         )
 
 
