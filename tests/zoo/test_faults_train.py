@@ -18,7 +18,7 @@ import softreg
 from softreg import TableClassifier
 from softreg.cli import main
 from softreg.tables import TableError, TableNote, open_table
-from softreg.tables.fit.sampling_pass import survey
+from softreg.tables.fit.table_scan import survey
 
 
 def run(*arguments: object) -> Result:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.deprecated import takes_old_arguments
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.probability.decision import expected_cost as costs_of_decisions
 from softreg.probability.decision import least_expected_cost, most_likely
 from softreg.probability.intervals import score_interval
@@ -48,7 +48,7 @@ class OperatingPoint:
         return self.constant_cost - self.paid.value
 
 
-@takes_old_arguments
+@accept_deprecated_arguments("operating_point()")
 def operating_point(
     P: ArrayLike, codes: ArrayLike, cost: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> OperatingPoint:

@@ -15,19 +15,19 @@ from softreg.models import Path, SoftmaxRegression
 from softreg.models.serialization.model_file import write_model
 from softreg.tables.columns.errors import Names, TableError, column_name, column_names, emit_warnings
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.weighted_stats import weighted_encoder
+from softreg.tables.encode.weighted_encoder import weighted_encoder
 from softreg.tables.fit.base_classifier import TableEstimator
-from softreg.tables.fit.choose_forms import learn_encoder
+from softreg.tables.fit.choose_numeric_form import learn_encoder
 from softreg.tables.fit.choose_strength import Choice, NumericForm, fit_model
 from softreg.tables.fit.classifier_state import REGRESSION, classifier_state, restored
 from softreg.tables.fit.out_of_core import fit_in_batches, surveyed
-from softreg.tables.fit.sampling_pass import Memory, Survey
+from softreg.tables.fit.table_scan import Memory, Survey
 from softreg.tables.fit.training_table import REQUIRED, TrainingTable, old_rows, training_table, with_labels_only
 from softreg.tables.row_selection.group_splits import group_codes
 from softreg.tables.row_selection.labelled_rows import LabelRules
-from softreg.tables.row_selection.time_split import TIME_AND_GROUPS, time_codes
+from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS, time_codes
 from softreg.tables.schema import label_types
-from softreg.tables.schema.column_lists import left_out
+from softreg.tables.schema.feature_columns import left_out
 from softreg.tables.schema.kinds import ASKED, Kind, asked_kinds
 from softreg.tables.schema.schema import Schema, learn_schema
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from softreg.tables import Encoder, Kind, TableClassifier, learn_schema
-from softreg.tables.encode import vocabulary as terms_module
-from softreg.tables.encode.text_encoder import TextCode
-from softreg.tables.encode.tokenizer import code_points, pairs, run_hashes, runs, words
-from softreg.tables.encode.vocabulary import Counter, TermCounter, pieces, plainly
+from softreg.tables.encode.text import vocabulary as terms_module
+from softreg.tables.encode.text.text_encoder import TextCode
+from softreg.tables.encode.text.tokenizer import code_points, pairs, run_hashes, runs, words
+from softreg.tables.encode.text.vocabulary import Counter, TermCounter, pieces, plainly
 
 TEXTS = [
     "The cat sat on the mat.", "The dog sat on the cat!", "A dog -- a cat;\na mat", "", "Dogs and cats",

@@ -18,8 +18,8 @@ import pytest
 
 from softreg import TableClassifier
 from softreg.tables import TableError, TableWarning, open_table
-from softreg.tables.fit import sampling_pass as survey_module
-from softreg.tables.fit.sampling_pass import RowKeeper, survey, uniform
+from softreg.tables.fit import table_scan as survey_module
+from softreg.tables.fit.table_scan import RowKeeper, survey, uniform
 from softreg.tables.io import file_readers
 
 
@@ -203,7 +203,7 @@ def test_memory_holds_few_of_the_rows(tmp_path: Path) -> None:
     code = """
         import sys
         from softreg import TableClassifier
-        from softreg.tables.fit import sampling_pass as survey
+        from softreg.tables.fit import table_scan as survey
 
         survey.SAMPLE = 10_000
 

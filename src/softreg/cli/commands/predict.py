@@ -13,11 +13,11 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import check_writable, refuse_inputs, say
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
 from softreg.cli.console.skipped_rows import print_skipped_rows
-from softreg.cli.options.column_names import named_columns
-from softreg.cli.options.threshold import Threshold
+from softreg.cli.options.column_arguments import named_columns
+from softreg.cli.options.decision_threshold import Threshold
 from softreg.models.serialization.model_file import Stored, read_model
 from softreg.tables.columns.errors import TableWarning
 from softreg.tables.columns.row_location import input_row_numbers

@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import check_writable, refuse_inputs, say
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
 from softreg.cli.data.read_table import opened, read_to_fit
-from softreg.cli.options.column_names import column_known_as
+from softreg.cli.options.column_arguments import column_known_as
 from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
-from softreg.tables.schema.column_lists import split_names
+from softreg.tables.schema.feature_columns import split_names
 
 ENDINGS = (".csv",)
 

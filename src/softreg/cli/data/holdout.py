@@ -8,17 +8,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import note
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import note
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.read_table import opened
 from softreg.cli.options.train_request import Order
 from softreg.probability import Classes
 from softreg.tables import TableClassifier, group_codes, split_groups, split_rows
 from softreg.tables.columns.errors import pluralize, quote_list
-from softreg.tables.fit.sampling_pass import Survey, is_large, survey
+from softreg.tables.fit.table_scan import Survey, is_large, survey
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
-from softreg.tables.row_selection.time_split import split_by_time, time_codes
+from softreg.tables.row_selection.time_splits import split_by_time, time_codes
 from softreg.tables.row_selection.weight_column import check_some, weight_column
 
 Places = NDArray[np.int64]

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import clipped
-from softreg.cli.console.results import named
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import clipped
+from softreg.cli.console.result_table import named
 from softreg.tables import labels
 from softreg.tables.row_selection.labelled_rows import NO_RARE, RareClasses, pooled_labels
 

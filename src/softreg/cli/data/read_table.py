@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import say
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import say
 from softreg.cli.console.skipped_rows import MOST_LISTED, print_skipped_rows
 from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
 from softreg.tables.columns.errors import pluralize
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.row_selection.labelled_rows import unlabelled_note
 from softreg.tables.schema.kinds import asked_kinds
-from softreg.tables.schema.target import coded_labels
+from softreg.tables.schema.target_labels import coded_labels
 
 
 def opened(data: Path, options: ReadOptions) -> OpenTable:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.options.column_names import column_known_as
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.options.column_arguments import column_known_as
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME
 from softreg.tables import ReadOptions
 from softreg.tables.row_selection.labelled_rows import LabelRules
-from softreg.tables.row_selection.time_split import TIME_AND_GROUPS
-from softreg.tables.schema.column_lists import split_names
+from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
+from softreg.tables.schema.feature_columns import split_names
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from softreg.deprecated import OldNames
+from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.calibrator import labelled, paired_gain
 from softreg.models.calibration.temperature import Codes, Floats, folds, log_probabilities
 from softreg.models.estimators.regression import SoftmaxRegression
@@ -37,7 +37,7 @@ ENTRIES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class LabelAudit(OldNames):
+class LabelAudit(DeprecatedAttributes):
     """What speaks against each of n labels; made by `label_audit`.
 
     `suspicion` (n,) is a score from 0 to 1 and falls along `order`, the rows with the most suspicious first (ties, and

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.deprecated import renamed_argument
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.calibration.calibrator import labelled, probability_matrix
 from softreg.models.calibration.temperature import Codes, Floats
 from softreg.models.inputs.sample_weights import in_bounds, sample_weights
@@ -73,6 +73,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
     "Classification with valid and adaptive coverage" (2020).
     """
 
+    @accept_deprecated_arguments("PredictionSets()")
     def __init__(
         self,
         level: float = 0.9,
@@ -81,10 +82,9 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         per_class: bool = False,
         empty: bool = False,
         seed: int = 0,
-        **old: Any,
     ) -> None:
         self.level = level
-        self.conformity_score = renamed_argument("PredictionSets", old, "score", "conformity_score", conformity_score)
+        self.conformity_score = conformity_score
         self.per_class = per_class
         self.empty = empty
         self.seed = seed

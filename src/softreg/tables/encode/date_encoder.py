@@ -24,7 +24,7 @@ from softreg.tables.columns.dates import DAY, day_month_ambiguous, has_day_month
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
-from softreg.tables.encode.numeric_stats import Moments
+from softreg.tables.encode.normal_scores import Moments
 from softreg.tables.encode.scalar_encoders import Entry
 from softreg.tables.schema.typed_values import Floats, retyped
 

@@ -19,14 +19,14 @@ from softreg.tables.columns.missing_values import replace_missing
 from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.booleans_as_numbers import as_trained
+from softreg.tables.encode.column_fitters import NumberLearner, chunks, learner_of
 from softreg.tables.encode.date_encoder import DateCode
-from softreg.tables.encode.fitting import NumberLearner, chunks, learner_of
 from softreg.tables.encode.list_encoders import TagsCode, VectorCode
+from softreg.tables.encode.normal_scores import RowSample, sample_size
 from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.numeric_stats import RowSample, sample_size
 from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, Code, Entry, NumberCode
 from softreg.tables.encode.sparse_entries import csr_of_entries
-from softreg.tables.encode.text_encoder import TextCode
+from softreg.tables.encode.text.text_encoder import TextCode
 from softreg.tables.formats.column_formats import ColumnFormat, formats_from_state
 from softreg.tables.formats.invalid_numbers import FormatReader
 from softreg.tables.io.text_metadata import TextMetadata

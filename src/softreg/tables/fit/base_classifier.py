@@ -15,8 +15,8 @@ from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.inputs.sample_weights import in_bounds, sample_weights
 from softreg.tables.columns.errors import TableError, emit_warnings, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables.encode.discrete_changes import encoded_changes
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.feature_changes import encoded_changes
 from softreg.tables.fit.training_table import codes_of_labels, with_labels
 from softreg.tables.io.numpy_arrays import is_matrix
 from softreg.tables.io.open_table import as_table
@@ -24,7 +24,7 @@ from softreg.tables.row_selection.labelled_rows import NO_RARE, UNLABELLED, Rare
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
 from softreg.tables.schema.schema import Schema
-from softreg.tables.schema.target import labels
+from softreg.tables.schema.target_labels import labels
 
 
 class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]

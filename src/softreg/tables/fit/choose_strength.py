@@ -19,7 +19,7 @@ from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegression
 from softreg.models.selection.regularization_path import make_path
 from softreg.models.selection.scorers import find_scorer
 from softreg.tables.columns.errors import TableError, emit_warnings, pluralize
-from softreg.tables.row_selection.time_split import time_folds
+from softreg.tables.row_selection.time_splits import time_folds
 
 Folder = str | os.PathLike[str] | None
 NumericForm = Mapping[Any, str] | None

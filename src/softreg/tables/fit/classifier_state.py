@@ -12,7 +12,7 @@ from softreg.models import SoftmaxRegression
 from softreg.models.selection.state import path_from_state, path_state
 from softreg.models.selection.stored_parameters import describe, revive
 from softreg.tables.columns.errors import column_names
-from softreg.tables.fit.choose_forms import forms_state
+from softreg.tables.fit.choose_numeric_form import forms_state
 from softreg.tables.fit.predictor import MODEL, schema_and_encoder
 from softreg.tables.row_selection.labelled_rows import NO_RARE, RareClasses
 from softreg.tables.schema import label_types

@@ -15,10 +15,10 @@ from softreg.models.inputs.batches import Coded
 from softreg.models.inputs.sample_weights import sample_weights
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.weighted_stats import Weighted, encoder_of_weighted
-from softreg.tables.fit.choose_forms import learn_encoder
+from softreg.tables.encode.weighted_encoder import Weighted, encoder_of_weighted
+from softreg.tables.fit.choose_numeric_form import learn_encoder
 from softreg.tables.fit.choose_strength import Choice, choose_strength, fit_at
-from softreg.tables.fit.sampling_pass import Memory, Rows, Survey, chosen_rows, is_large, survey
+from softreg.tables.fit.table_scan import Memory, Rows, Survey, chosen_rows, is_large, survey
 from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.labelled_rows import STANDARD, LabelRules

@@ -21,7 +21,7 @@ from softreg.tables.row_selection.labelled_rows import LabelledRows, LabelRules,
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.row_selection.weight_column import check_some, weight_column
 from softreg.tables.schema.label_types import TEXT, label_type
-from softreg.tables.schema.target import check_counts, known_labels
+from softreg.tables.schema.target_labels import check_counts, known_labels
 
 NAME = "y"
 """The name of the column of labels that were given without one."""

@@ -14,7 +14,7 @@ from softreg.spelling import one_spelling
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
 from softreg.tables.schema.kinds import SMALL
 from softreg.tables.schema.label_types import label_type
-from softreg.tables.schema.target import are_numbers, check_counts, coded_labels, label_places, refuse_single
+from softreg.tables.schema.target_labels import are_numbers, check_counts, coded_labels, label_places, refuse_single
 
 MISSING = ("drop", "error")
 """What may be done with rows without a label."""
@@ -302,7 +302,7 @@ def pooled_labels(
     """The class of each row (n,) of a table: its place among `classes`, -1 for an unknown label, -2 for none.
 
     Labels that were merged into one class when a model was trained, `rare`, are of that class, and those that were left
-    out then are like none. Otherwise as `softreg.tables.schema.target.known_labels`.
+    out then are like none. Otherwise as `softreg.tables.schema.target_labels.known_labels`.
 
     Example:
         >>> table = pa.table({"y": ["a", "c", "z", None]})

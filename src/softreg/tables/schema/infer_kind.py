@@ -26,7 +26,8 @@ from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_missing_
 from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.formats.number_formats import NumberFormat
-from softreg.tables.schema.kind_rules import (
+from softreg.tables.schema.column_hints import ID_NAME, alike, like_subjects
+from softreg.tables.schema.column_records import (
     category,
     constant,
     dates,
@@ -39,7 +40,6 @@ from softreg.tables.schema.kind_rules import (
     without,
 )
 from softreg.tables.schema.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
-from softreg.tables.schema.level_hints import ID_NAME, alike, like_subjects
 from softreg.tables.schema.number_columns import TextRules, formatted, number_column, reads_like_numbers, zero_padded
 from softreg.tables.schema.typed_values import levels_of
 

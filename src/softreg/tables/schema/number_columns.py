@@ -15,7 +15,7 @@ from softreg.tables.columns.errors import TableError, pluralize, quote, quote_li
 from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import InferredNumbers, infer_numbers
 from softreg.tables.formats.invalid_numbers import MAX_INVALID_SHARE
-from softreg.tables.schema.kind_rules import numbers
+from softreg.tables.schema.column_records import numbers
 from softreg.tables.schema.kinds import MAX_LEVELS, REPEATED, SMALL, Column, Kind
 
 Flags = NDArray[np.bool_]

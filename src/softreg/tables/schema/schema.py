@@ -16,12 +16,12 @@ from softreg.tables.columns.dataframe_index import index_columns
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.columns.untyped_text import is_untyped
 from softreg.tables.io.text_metadata import TextMetadata
+from softreg.tables.schema.column_hints import alike
 from softreg.tables.schema.decimal_mark import with_decimal_comma
 from softreg.tables.schema.infer_kind import judge
 from softreg.tables.schema.kinds import FEATURES, Column, Kind
-from softreg.tables.schema.level_hints import alike
 from softreg.tables.schema.number_columns import TextRules, row_name
-from softreg.tables.schema.target import labels
+from softreg.tables.schema.target_labels import labels
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every training row", "hold one value each in every training row"),

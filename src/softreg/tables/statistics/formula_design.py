@@ -19,7 +19,7 @@ from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.typed_values import booleans_of, levels_of, numbers_of
-from softreg.tables.statistics.design import Design, Floats, no_such_level
+from softreg.tables.statistics.design_matrix import Design, Floats, no_such_level
 from softreg.tables.statistics.formula import Formula, marginal_terms
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from softreg.models.inference.inference import INTERCEPT
 from softreg.models.inference.summary import Summary
 from softreg.tables.row_selection.complete_cases import LeftOut
 from softreg.tables.row_selection.row_weights import RowWeights
-from softreg.tables.statistics.design import Design
+from softreg.tables.statistics.design_matrix import Design
 
 PROFILE_WORK = 1e11
 """Multiplications from which Firth's intervals are Wald's unless others are asked for: some three minutes."""

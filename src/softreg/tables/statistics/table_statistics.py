@@ -39,8 +39,8 @@ from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.row_selection.row_weights import RowWeights, row_weights_of
 from softreg.tables.schema.kinds import Kind, asked_kinds
 from softreg.tables.schema.schema import learn_schema
-from softreg.tables.schema.target import check_labels, labels
-from softreg.tables.statistics.design import Design, encoded_design, without_aliased
+from softreg.tables.schema.target_labels import check_labels, labels
+from softreg.tables.statistics.design_matrix import Design, encoded_design, without_aliased
 from softreg.tables.statistics.formula import Formula, parse_formula
 from softreg.tables.statistics.formula_design import formula_design
 from softreg.tables.statistics.statistics_result import TableStatistics
