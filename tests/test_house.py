@@ -40,6 +40,7 @@ FREE = {
     "lazy",
     "linalg",
     "spelling",
+    "splitmix",
     "typing",
     "value_keys",
     "version",

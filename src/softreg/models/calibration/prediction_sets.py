@@ -17,6 +17,7 @@ from softreg.models.inputs.sample_weights import in_bounds, sample_weights
 from softreg.probability import Classes
 from softreg.probability.labels import check_codes
 from softreg.probability.simplex import precision_of
+from softreg.splitmix import GOLDEN_GAMMA, absorbed, as_uniform
 
 Sets = NDArray[np.bool_]
 SCORES = ("probability", "cumulative")
@@ -225,9 +226,7 @@ def _even(descending: Floats, seed: int) -> Floats:
     mantissa, exponent = np.frexp(descending[:, :HASHED])
     rounded = np.ldexp(np.round(np.ldexp(mantissa, DIGITS)), exponent - DIGITS)
     words = (np.ascontiguousarray(rounded) + 0.0).view(np.uint64)  # 0.0 and -0.0 are one number
-    state = np.full(len(words), (int(seed) + 1) * 0x9E3779B97F4A7C15 % 2**64, dtype=np.uint64)
+    state = np.full(len(words), (int(seed) + 1) * GOLDEN_GAMMA % 2**64, dtype=np.uint64)
     for word in words.T:
-        state = (state ^ word) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state ^= state >> np.uint64(31)
-    return np.asarray((state >> np.uint64(11)) * 2.0**-53)
+        state = absorbed(state, word)
+    return as_uniform(state)

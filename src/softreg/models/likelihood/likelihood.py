@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import cholesky
 from softreg.optimize import l2
 from softreg.optimize.certificate.collinearity import dependent
 from softreg.optimize.objective.cached import Objective
@@ -180,6 +180,4 @@ class Likelihood:
 
 def solve(H: Array, g: Array) -> Array:
     """`H^-1 g` of a symmetric positive definite H, scaled to a unit diagonal first; raises `LinAlgError` else."""
-    size = np.sqrt(np.diag(H))
-    factor = sl.cho_factor(H / np.multiply.outer(size, size), lower=True)
-    return np.asarray((sl.cho_solve(factor, (g.T / size).T).T / size).T)
+    return cholesky(H).solve(g)

@@ -145,7 +145,7 @@ class Sketch:
         if needs_diagonal(objective.rows):
             return self._diagonal(objective)
         groups, group = self._grams(objective, theta)
-        return tuple(np.stack([gram().whole() for gram in grams]) for grams in groups), group
+        return tuple(np.stack([gram().as_float64() for gram in grams]) for grams in groups), group
 
     def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
         """For each group of models with one strength the blocks of all classes (or the one of all), and the groups."""

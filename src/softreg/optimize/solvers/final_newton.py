@@ -20,12 +20,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import inverse_factored, solve_factored
 from softreg.optimize.certificate.column_basis import orthonormal
+from softreg.optimize.certificate.self_concordance import (
+    EPS,
+    ROUNDING_MATTERS,
+    residual_rounding,
+    self_concordant_gap,
+)
 from softreg.optimize.objective.hessian import Columns, contrasts, pairs
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.solvers.newton import DOUBTFUL, EPS, factorised, lost_residual, self_concordant_gap, solved
+from softreg.optimize.solvers.newton import factor_hessian
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
 
@@ -188,7 +194,8 @@ class FinalNewton:
         if not len(self.T) or self.rows.n * self.share < LEAST_ROWS * (self.q - 1) * len(self.T) * (self.share < 1):
             return best
         while self.hessians < STEPS:
-            L, exact = factorised(self.hessian(here.theta))
+            factor = factor_hessian(self.hessian(here.theta))
+            L, exact = factor.L, factor.exact
             R, drift = (self._leverage(L) if exact else np.inf), 0.0
             square = self._direction(L, here.G)[1]
             if square > SLOW * last and square / 2 <= tol:
@@ -196,7 +203,7 @@ class FinalNewton:
             last = square
             for _ in range(REUSED):
                 D, square = self._direction(L, here.G)
-                if R * R * EPS > DOUBTFUL and np.isfinite(R):
+                if R * R * EPS > ROUNDING_MATTERS and np.isfinite(R):
                     square = (np.sqrt(square) + self._rounding(L, here.theta)) ** 2
                 gap = self_concordant_gap(np.sqrt(square) * np.exp(drift / 2), R * np.exp(drift / 2))
                 certified = bool(np.isfinite(gap))
@@ -227,9 +234,7 @@ class FinalNewton:
     def _trace(self, L: Array) -> Array:
         """The sum (r, r) of the diagonal blocks of the inverse Hessian."""
         a, r = self.q - 1, len(self.T)
-        inverse, _ = sl.lapack.dpotri(L, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        return np.asarray(inverse.reshape(a, r, a, r).trace(axis1=0, axis2=2))
+        return np.asarray(inverse_factored(L).reshape(a, r, a, r).trace(axis1=0, axis2=2))
 
     def _rounding(self, L: Array, theta: Array) -> float:
         """A bound of the rounding error of the gradient at `theta`, in the norm of the inverse Hessian."""
@@ -240,7 +245,7 @@ class FinalNewton:
             for run, Z in self.columns.runs(block):
                 Y, P = self.T @ Z, loss.probabilities((theta @ Z)[None])[0][0]
                 leverage = np.einsum("ji,ji->i", trace @ Y, Y)
-                total += lost_residual(P, leverage, None if V is None else V[run])
+                total += residual_rounding(P, leverage, None if V is None else V[run])
             return (total,)
 
         return float(self.rows.sum(part)[0] / self.mass)
@@ -249,7 +254,7 @@ class FinalNewton:
         """Newton's step (q, d + 1), and the squared decrement."""
         C = contrasts(self.q)
         g = (C.T @ G).ravel()
-        d = solved(L, g)
+        d = solve_factored(L, g)
         step = -self.share * (C @ d.reshape(self.q - 1, -1)) @ self.T
         return step, max(0.0, float(g @ d))
 

@@ -8,6 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.splitmix import hashed
+
 Floats = NDArray[np.float64]
 
 HEAVY = 6.0
@@ -97,7 +99,7 @@ class RowSample:
         """Take what is drawn from the next n rows."""
         if not columns:
             return
-        key = _drawn(self.rows, n)
+        key = hashed(np.arange(self.rows, self.rows + n))
         self.rows += n
         chosen = np.flatnonzero(self._kept(key))
         self.keys.append(key[chosen])
@@ -116,15 +118,6 @@ class RowSample:
 
     def _kept(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return (key >> np.uint64(64 - self.level)) == 0 if self.level else np.ones(len(key), bool)
-
-
-def _drawn(first: int, n: int) -> NDArray[np.uint64]:
-    """A number for each row that looks drawn, from the number of the row (the finaliser of splitmix64)."""
-    key = (np.arange(first, first + n, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    drawn: NDArray[np.uint64] = key ^ (key >> np.uint64(31))
-    return drawn
 
 
 def normal_scores(values: Floats, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:

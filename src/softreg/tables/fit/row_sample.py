@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.splitmix import as_uniform, hashed
+
 ROOM = 128 << 20
 """Bytes that a sample takes, at most: wide rows give fewer of them."""
 
@@ -17,15 +19,9 @@ def uniform(numbers: NDArray[np.int64], seed: int, stream: int) -> NDArray[np.fl
         >>> whole = uniform(np.arange(1000), seed=0, stream=1)
         >>> bool((whole[600:] == uniform(np.arange(600, 1000), 0, 1)).all()), bool(abs(whole.mean() - 0.5) < 0.05)
         (True, True)
-
-    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), the mixing of SplitMix64.
     """
     start = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
-    z = start + (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)  # modulo 2**64
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return np.asarray((z >> np.uint64(11)) * 2.0**-53)
+    return as_uniform(hashed(numbers, start))
 
 
 class RowKeeper:
