@@ -69,7 +69,7 @@ def test_fault_1_an_output_that_is_an_input_is_refused(
 def test_fault_1_the_model_that_is_read_is_kept(table: Path, tmp_path: Path) -> None:
     model, page = tmp_path / "m.softreg", tmp_path / "m.html"
     assert run("train", table, "--target", "y", "--strength", "0.1", "--model", model, "--quiet").exit_code == 0
-    shutil.take_step(model, page)
+    shutil.move(model, page)
     assert "which would be lost" in refused("evaluate", page, table, "--report", page)
     other = tmp_path / "other.csv"
     assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from softreg.tables import Encoder, TableError, TableNote, learn_schema, open_table, read_table
-from softreg.tables.delimited import csv_reader as delimited_module
+from softreg.tables.delimited import csv_reader
 from softreg.tables.io.prefetch import prefetch
 from softreg.tables.json_files import json_lines
 
@@ -177,7 +177,7 @@ def test_bad_rows_are_left_out_and_listed(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n3\n4,5\n6,7,8\n9,10\n")
     assert "Row 2 of" in refusal(path)
-    monkeypatch.setattr(delimited_module, "BLOCK", 16)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 16)
     table = open_table(path, bad_rows="skip")
     assert table.read().to_pydict() == {"a": ["1", "4", "9"], "b": ["2", "5", "10"]}
     assert [text for _, _, text in table.skipped] == ["3", "6,7,8"]
@@ -199,7 +199,7 @@ def test_a_broken_quote_in_the_middle_of_a_large_file(tmp_path: Path) -> None:
 
 
 def test_rows_larger_than_blocks_come_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited_module, "BLOCK", 64)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 64)
     long = "word\n" * 1000
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "1,x\n" * 50 + f'2,"{long}"\n' + "3,y\n" * 50)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,8 +13,8 @@ import pyarrow as pa
 
 from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
 from softreg.tables.delimited.decoding import decoding_error
+from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
 from softreg.tables.json_files.json_types import (
-    MAX_DEPTH,
     MISSING,
     JsonType,
     TypeConflict,
@@ -31,17 +30,11 @@ MAX_CACHED_BYTES = 1 << 26
 """Bytes of parsed rows that are kept, so that files up to about this size are parsed once."""
 MAX_BATCH_CELLS = 4_000_000
 """Cells of a batch, at most: rows of very many keys come in smaller batches."""
-MOST_COLUMNS = 50_000
+MAX_COLUMNS = 50_000
 """Different keys of a file, at most."""
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?')  # it matches wherever it begins, so one reading of a line is enough
-_BRACKET = re.compile(r"[\[{]|[\]}]")
 
 Row = tuple[int, int, dict[str, Any]]
 """The number of a row, that of its line, and its object."""
-
-
-class _Undecodable(ValueError):
-    """A line that is not in the encoding of the file."""
 
 
 @dataclass
@@ -138,10 +131,8 @@ class JsonLines:
     def _learn(self, rows: Sequence[dict[str, Any]]) -> None:
         """Widen the types of the columns by some rows, or leave all of them as they are."""
         self.types |= self._with(rows)
-        if len(self.types) > MOST_COLUMNS:
-            raise TableError(
-                f"{self.where!r} holds more than {MOST_COLUMNS:,} different keys; a table has few columns."
-            )
+        if len(self.types) > MAX_COLUMNS:
+            raise TableError(f"{self.where!r} holds more than {MAX_COLUMNS:,} different keys; a table has few columns.")
 
     def _check(self, rows: Sequence[dict[str, Any]]) -> None:
         """Raise `TypeConflict` for rows of other types than were learned."""
@@ -177,9 +168,9 @@ class JsonLines:
                     continue
                 number += 1
                 try:
-                    row = _flat(text) if quick else None
+                    row = parse_flat_object(text) if quick else None
                     quick = row is not None
-                    rows.append((number, line, _parsed(text) if row is None else row))
+                    rows.append((number, line, parse_object(text) if row is None else row))
                 except (ValueError, RecursionError) as error:
                     self._refuse(number, line, text, error)
             yield rows
@@ -210,7 +201,7 @@ class JsonLines:
 
     def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
         """Leave out a line that is no object of JSON, or raise the error for it."""
-        if isinstance(error, _Undecodable) and not self.skip:
+        if isinstance(error, UndecodableLine) and not self.skip:
             raise decoding_error(self.where, self.encoding, self.raw or self.open) from None
         why = str(error)
         if isinstance(error, json.JSONDecodeError):
@@ -250,85 +241,3 @@ def _columns(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> Iterator[l
             yield list(map(itemgetter(name), rows))
         except KeyError:
             yield [row.get(name) for row in rows]
-
-
-def _flat(line: str | bytes) -> dict[str, Any] | None:
-    """The object in a line, if it has no more colons than keys and no escape "\\u"; None for any other line.
-
-    Each member has a colon of its own, so such an object holds no other object and names no key twice.
-    """
-    if isinstance(line, bytes):
-        return None
-    try:
-        value, end = _SCAN(line, 0)
-    except (StopIteration, ValueError, RecursionError):
-        return None
-    if end == len(line) and type(value) is dict and line.count(":") == len(value) and line.count("[") < MAX_DEPTH:
-        return value
-    return None
-
-
-def _parsed(line: str | bytes) -> dict[str, Any]:
-    """The object in a line; raises `ValueError` with the reason where there is none that a table can hold."""
-    if isinstance(line, bytes):
-        try:
-            line = line.decode()
-        except UnicodeDecodeError as error:
-            raise _Undecodable(f"it is no UTF-8: byte 0x{line[error.start]:02x}") from None
-    if line.count("[") + line.count("{") > MAX_DEPTH:
-        _check_depth(line)
-    if line[0] == "{":
-        value, end = _DECODER.raw_decode(line)
-        if end < len(line) and not line[end:].isspace():
-            raise json.JSONDecodeError("more than one object", line, end)
-    else:
-        value = _DECODER.decode(line)
-    if type(value) is not dict:
-        raise ValueError("it is no object")
-    if "\\u" in line:
-        _check_text(value)
-    return value
-
-
-def _check_depth(line: str) -> None:
-    """Raise `ValueError` where lists and objects stand too deep in one another for a parser that calls itself."""
-    depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", line)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > MAX_DEPTH:
-            raise ValueError(f"lists and objects more than {MAX_DEPTH} deep")
-
-
-def _check_text(value: Any) -> None:
-    """Raise `ValueError` for text that UTF-8 cannot write, or that holds the character zero."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise ValueError("the character U+0000, which text never holds")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"half of a pair of characters, U+{ord(value[error.start]):04X}") from None
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            _check_text(key)
-            _check_text(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_text(inner)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {quote(next(key for key in keys if keys.count(key) > 1))} stands there twice")
-    return found
-
-
-def _constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number of JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
-_SCAN: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder(parse_constant=_constant))["scan_once"]
