@@ -153,7 +153,7 @@ class Sketch:
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)
         self._mean = np.maximum(mean, 1e-10 * mean.max() + 1e-300)
         Z = self._standardised(objective)
-        groups, group = np.unique(objective.penalty.l2, return_inverse=True)
+        groups, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         return [self._blocks(objective, Z, w[group == g], group == g) for g in range(len(groups))], group
 
     def _diagonal(self, objective: Objective) -> Diagonal:

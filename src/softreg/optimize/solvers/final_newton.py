@@ -34,6 +34,7 @@ from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
+from softreg.typing import Float64Array
 
 MOST_PARAMETERS = 4000
 """Up to so many parameters, (q - 1) x (d + 1), a Hessian is taken: it and its inverse hold 128 MB each then, and a
@@ -82,22 +83,21 @@ class Point:
 
 
 class FinalNewton:
-    """One model of a stack, by its place `member` among the row weights; `l2` is the strength of its penalty."""
+    """One model of a stack, by its place `member` among the row weights; `quadratic` (d,) is the curvature of its
+    penalty in the solver's coordinates."""
 
     def __init__(
-        self, rows: Rows, coordinates: Coordinates, q: int, member: int, l2: float, fit_intercept: bool
+        self, rows: Rows, coordinates: Coordinates, q: int, member: int, quadratic: Float64Array, fit_intercept: bool
     ) -> None:
         self.rows = rows if rows.dtype == np.float64 and not rows.reduced_precision else rows.precise(dtype=np.float64)
         self.coordinates, self.q, self.member, self.fit_intercept = coordinates, q, member, fit_intercept
-        with np.errstate(over="ignore"):
-            ridge = np.minimum(l2 / coordinates.scale / coordinates.scale, 1e200)
-        self.ridge = np.append(ridge, 0.0)
+        self.ridge = np.append(quadratic, 0.0)
         self.columns = Columns(self)
         self.mass = float(self.rows.sum(self._mass)[0])
         free = np.append(~coordinates.constant, fit_intercept)
         plain = np.eye(len(free))[free]
-        self.T = plain if l2 > 0 else self._basis(plain)
-        self.in_basis = self.ridge @ (self.T**2).T if l2 > 0 else np.zeros(len(self.T))
+        self.T = plain if quadratic.any() else self._basis(plain)
+        self.in_basis = self.ridge @ (self.T**2).T if quadratic.any() else np.zeros(len(self.T))
         work = self.rows.n * len(self.T) ** 2 * q * (q - 1) / 2
         self.share = min(1.0, MOST_WORK / max(1.0, work))
         self.hessians = 0

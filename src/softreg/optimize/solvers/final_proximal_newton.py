@@ -20,6 +20,7 @@ import numpy as np
 from softreg.linalg import solve_factored
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
 from softreg.optimize.objective.hessian import contrasts
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof
 from softreg.optimize.solvers.newton import factor_hessian
@@ -33,20 +34,19 @@ FLAT = 1e-12
 STEPS = 60
 ROUNDING, LEVEL = 1e-13, 5
 """Two values closer than this part of them cannot be told apart; so many steps that promise less are taken unseen."""
-LARGEST = 1e200
-"""Strengths in the solver's coordinates are no larger, so that tiny columns do not overflow."""
+LARGEST_KINK = 1e200
+"""Coefficients of |u| in the solver's coordinates are no larger, so that tiny columns do not overflow."""
 
 
 class FinalProximal(FinalNewton):
-    """One model of a stack with an l1 part; `l1` and `l2` are the strengths of its penalty."""
+    """One model of a stack with an l1 part; `penalty` is that of this model alone."""
 
     def __init__(
-        self, rows: Rows, coordinates: Coordinates, q: int, member: int, l1: float, l2: float, fit_intercept: bool
+        self, rows: Rows, coordinates: Coordinates, q: int, member: int, penalty: Penalty, fit_intercept: bool
     ) -> None:
-        super().__init__(rows, coordinates, q, member, 0.0, fit_intercept)
-        with np.errstate(over="ignore"):
-            self.ridge = np.append(np.minimum(l2 / coordinates.scale / coordinates.scale, LARGEST), 0.0)
-            self.hold = np.append(np.minimum(l1 / coordinates.scale, LARGEST), 0.0)
+        super().__init__(rows, coordinates, q, member, np.zeros(rows.d), fit_intercept)
+        self.ridge = np.append(penalty.quadratic_diagonal(coordinates.scale)[0], 0.0)
+        self.hold = np.append(np.minimum(penalty.kink(coordinates.scale)[0], LARGEST_KINK), 0.0)
         self.S = self._seen()
         self.A = np.kron(contrasts(q).T, self.S.T)
         """From parameters (q (d + 1),) to those of the basis."""
