@@ -97,7 +97,5 @@ def _refuse_constant(word: str) -> Any:
     raise ValueError(f"{word} is no number of JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_refuse_constant=_refuse_constant)
-_SCAN: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder(parse_refuse_constant=_refuse_constant))[
-    "scan_once"
-]
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+_SCAN: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder(parse_constant=_refuse_constant))["scan_once"]
