@@ -27,7 +27,7 @@ from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
 from softreg.tables.columns.errors import pluralize
-from softreg.tables.row_selection.labelled_rows import NO_RARE
+from softreg.tables.row_selection.rare_classes import NO_RARE
 
 NEW = "; intervals and test assume rows that the model was not fitted to"
 

@@ -22,7 +22,7 @@ from softreg.models.serialization.model_file import Stored, read_model
 from softreg.tables.columns.errors import TableWarning
 from softreg.tables.columns.row_location import input_row_numbers
 from softreg.tables.columns.unseen_values import UnseenValues
-from softreg.tables.fit.predictor import TablePredictor, usable, wanted_columns
+from softreg.tables.fit.predictor import TablePredictor, drop_invalid_rows, wanted_columns
 from softreg.tables.io.open_table import OpenTable, open_table
 from softreg.tables.io.prediction_writer import prediction_sink, writing_predictions
 from softreg.tables.read_options import ReadOptions
@@ -144,7 +144,7 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
                 warnings.warn(message, TableWarning, stacklevel=2)
             columns = list(dict.fromkeys([*wanted_columns(light.schema, table), *kept]))
             unseen = UnseenValues()
-            for batch in usable(light.encoder, table.batches(columns), left_out if skip else None):
+            for batch in drop_invalid_rows(light.encoder, table.batches(columns), left_out if skip else None):
                 yield batch, light.probabilities(batch, unseen)
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)

@@ -16,7 +16,7 @@ from softreg.tables import OpenTable, ReadOptions, TableError, open_table, witho
 from softreg.tables.columns.errors import pluralize
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.row_selection.labelled_rows import unlabelled_note
-from softreg.tables.schema.kinds import asked_kinds
+from softreg.tables.schema.kinds import requested_kinds
 from softreg.tables.schema.target_labels import coded_labels
 
 
@@ -57,7 +57,7 @@ def read_to_fit(
     if lost.any() and not lost.all():
         _tell_unlabelled(numbers, lost, target, missing)
         table, numbers = table.filter(pa.array(~lost)), numbers[~lost]
-    table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
+    table, left_out = without_bad_rows(table, target, drop=drop, asked=requested_kinds(asked))
     gone = np.array(left_out, np.int64) - 1
     print_skipped_rows(source.skipped, numbers[gone].tolist(), files=len(source.readers))
     return table, np.delete(numbers, gone)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from softreg.cli.console.command_errors import Complaint
 from softreg.tables.columns.errors import quote_list
-from softreg.tables.schema.feature_columns import split_names
+from softreg.tables.schema.feature_columns import split_column_names
 
 
 def named_columns(given: Sequence[str], names: Sequence[str], option: str) -> list[str]:
@@ -20,7 +20,7 @@ def named_columns(given: Sequence[str], names: Sequence[str], option: str) -> li
     """
     found = []
     for text in given:
-        for name in split_names((text,), names):
+        for name in split_column_names((text,), names):
             if name not in names:
                 near = get_close_matches(name, names, n=3)
                 raise Complaint(
