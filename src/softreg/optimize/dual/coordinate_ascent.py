@@ -172,6 +172,11 @@ def usable_starts(
     """Return the start of each model, None for those that are worse than weights of 0.
 
     The penalty at an optimum is at most the loss at weights of 0, which is at most `log q`.
+
+    Returns
+    -------
+    list
+        Weights (d, q) and bias (q,) of each model, or None.
     """
     if start is None:
         return [None] * objective.m
@@ -185,6 +190,11 @@ def sweep_budgets(objective: Objective, squares: FloatArray | None) -> list[floa
 
     It does not apply where the penalty has no l2 part or a kink, where single rows are not accessible or their steps
     are not compiled, and where sweeps are expected to take longer than L-BFGS.
+
+    Returns
+    -------
+    list of float or None
+        Sweeps of each model.
     """
     penalty = objective.penalty
     if squares is None or not penalty.is_smooth or not (penalty.strong_convexity > 0).all():
@@ -200,6 +210,11 @@ def _sweep_budget(objective: Objective, j: int, squares: FloatArray) -> float:
     passes among threads. It needs a preconditioner, which all models of one strength share. A factor of the curvature
     replaces most iterations where the mean curvature is above `MAX_CURVATURE`: only the time of the preconditioner is
     counted there.
+
+    Returns
+    -------
+    float
+        Sweeps.
     """
     rows, q = objective.rows, objective.q
     strengths = objective.penalty.strong_convexity
@@ -313,6 +328,11 @@ def _balancing_tilt(objective: Objective, j: int, iterate: DualIterate) -> Float
     """Return the tilt (q,) at which the mean of the dual probabilities is that of the labels, by Newton's method.
 
     It is nan where the method does not converge, which proves nothing.
+
+    Returns
+    -------
+    Float64Array
+        The tilt (q,).
     """
     tilt, smallest = np.zeros(objective.q), np.inf
     K: Array | None = None

@@ -151,6 +151,11 @@ def _start_from_samples(objective: Objective, theta: FloatArray, seed: int) -> S
 
     Each sample has several times the rows of the one within: the smallest takes the steps far from the optimum, and
     each of the others needs one or two.
+
+    Returns
+    -------
+    SampledStart
+        Parameters, and factors of the Hessian where the largest sample's serves for all rows.
     """
     n_parameters = (objective.q - 1) * (objective.rows.d + 1)
     smallest = max(MIN_ROWS, MIN_ROWS_PER_PARAMETER * n_parameters)
