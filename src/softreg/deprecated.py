@@ -50,6 +50,8 @@ class Replacement:
 
 
 DEPRECATED: dict[str, dict[str, Replacement]] = {
+    # names of packages
+    "softreg.models": {"Stored": Replacement("StoredModel", since="0.2")},
     # attributes of classes
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
     "Trust": {"repair": Replacement("recalibration", since="0.2")},

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.value_keys import MIDNIGHT, TRUTH, VALUE_KEYS, decimal_text, float_text, number_key, truth_key
+from softreg.value_keys import BOOLEAN_TEXTS, KEY_FUNCTIONS, MIDNIGHT, boolean_key, decimal_text, float_text, number_key
 
 Places = NDArray[np.int64]
 
 _SECONDS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
-def coded(column: Any) -> Any:
+def encode_as_text(column: Any) -> Any:
     """Return an Arrow column as a dictionary array of text: each distinct text once, null where a value is missing.
 
     Parameters: `column`, an Arrow array or chunked array of n values of any type that has a text. Integers and whole
@@ -38,7 +38,7 @@ def coded(column: Any) -> Any:
 
     Example:
         >>> import pyarrow as pa
-        >>> coded(pa.array([1.0, 1e10, -0.0, 0.0, None])).to_pylist()
+        >>> encode_as_text(pa.array([1.0, 1e10, -0.0, 0.0, None])).to_pylist()
         ['1', '10000000000', '0', '0', None]
     """
     import pyarrow as pa
@@ -57,21 +57,21 @@ def coded(column: Any) -> Any:
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         if pa.types.is_dictionary(column.type):  # of values that Arrow cannot unify
             parts = [chunk.dictionary.take(chunk.indices) for chunk in column.chunks]
-            return coded(pa.chunked_array(parts, column.type.value_type))
+            return encode_as_text(pa.chunked_array(parts, column.type.value_type))
         raise TypeError(f"values of the type {column.type} have no text") from None
     if isinstance(encoded, pa.ChunkedArray):  # a dictionary array of no chunk, or of one
         encoded = encoded.chunk(0)
     return _distinct(encoded.indices, _texts(encoded.dictionary, half))
 
 
-def texts(column: Any) -> Any:
-    """Return an Arrow column as an array of text (n,), spelled as `coded` spells it, null where a value is missing.
+def to_text(column: Any) -> Any:
+    """Return an Arrow column as text (n,), written as by `encode_as_text`, null where a value is missing.
 
     Raises `TypeError` for a type that has no text.
 
     Example:
         >>> import pyarrow as pa
-        >>> texts(pa.array([True, None])).to_pylist()
+        >>> to_text(pa.array([True, None])).to_pylist()
         ['true', None]
     """
     import pyarrow as pa
@@ -80,21 +80,21 @@ def texts(column: Any) -> Any:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         return column.cast(pa.large_string())
-    found = coded(column)
+    found = encode_as_text(column)
     return found.dictionary.take(found.indices)
 
 
-def spelled(value: Any) -> str:
-    """Return the text of one value, of Python's or NumPy's types, as `coded` spells it.
+def value_text(value: Any) -> str:
+    """Return the text of one value, of Python's or NumPy's types, as `encode_as_text` spells it.
 
     Example:
-        >>> spelled(True), spelled(2.0), spelled(np.float32(0.1)), spelled(np.datetime64("2020-01"))
+        >>> value_text(True), spelled(2.0), spelled(np.float32(0.1)), spelled(np.datetime64("2020-01"))
         ('true', '2', '0.1', '2020-01-01')
     """
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool | np.bool_):
-        return TRUTH[int(value)]
+        return BOOLEAN_TEXTS[int(value)]
     if isinstance(value, np.datetime64 | np.timedelta64):  # the latter is one of NumPy's integers as well
         import pyarrow as pa
 
@@ -102,7 +102,7 @@ def spelled(value: Any) -> str:
         known = unit in _SECONDS or (unit == "D" and isinstance(value, np.datetime64))
         days = unit in ("Y", "M", "W") and isinstance(value, np.datetime64)
         held = value if known else value.astype(f"{value.dtype.kind}8[{'D' if days else 's'}]")
-        return str(texts(pa.array(np.array([held])))[0])
+        return str(to_text(pa.array(np.array([held])))[0])
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):
@@ -112,11 +112,11 @@ def spelled(value: Any) -> str:
     if isinstance(value, date | time | timedelta):
         import pyarrow as pa
 
-        return str(texts(pa.array([value]))[0])
+        return str(to_text(pa.array([value]))[0])
     return str(value)
 
 
-class Known:
+class TextIndex:
     """Known texts (q,), among which others are looked up: exactly, or by the value that they stand for.
 
     Text that is not there exactly is looked up by its value: numbers, where all known texts are numbers without
@@ -126,7 +126,7 @@ class Known:
 
     Example:
         >>> import pyarrow as pa
-        >>> Known(["1", "2"]).find(pa.array(["1.0", "3", "1.50"]))
+        >>> TextIndex(["1", "2"]).find(pa.array(["1.0", "3", "1.50"]))
         array([ 0, -1, -1])
     """
 
@@ -142,7 +142,7 @@ class Known:
     @cached_property
     def _by_value(self) -> tuple[Any, dict[str, int]]:
         """How a text is read as a value, if all known texts are of one kind; the place of each value."""
-        for key_of in VALUE_KEYS:
+        for key_of in KEY_FUNCTIONS:
             keys: list[str] = []
             for text in self.known:
                 key = key_of(text, True)
@@ -168,19 +168,19 @@ class Known:
         return place
 
 
-def one_spelling(found: Sequence[str], *, numbers: bool = False) -> dict[str, str]:
+def unify_spellings(found: Sequence[str], *, numbers: bool = False) -> dict[str, str]:
     """Return the text to use for each of these distinct texts where several writers wrote equal values differently.
 
     That is so where all are booleans in more than two spellings or, with `numbers`, all are numbers and whole ones
     among them are equal, as 1 and 1.0. The result is empty otherwise: text stays as it is written.
 
     Example:
-        >>> one_spelling(["True", "true", "False"]), one_spelling(["True", "False"])
+        >>> unify_spellings(["True", "true", "False"]), one_spelling(["True", "False"])
         ({'True': 'true', 'true': 'true', 'False': 'false'}, {})
-        >>> one_spelling(["1", "1.0", "2.5"], numbers=True), one_spelling(["1.1", "1.10"], numbers=True)
+        >>> unify_spellings(["1", "1.0", "2.5"], numbers=True), one_spelling(["1.1", "1.10"], numbers=True)
         ({'1': '1', '1.0': '1', '2.5': '2.5'}, {})
     """
-    for key_of in (truth_key, number_key)[: 2 if numbers else 1]:
+    for key_of in (boolean_key, number_key)[: 2 if numbers else 1]:
         if all(key_of(text, True) is not None for text in found):
             same = {text: key_of(text, False) or text for text in found}
             return same if len(set(same.values())) < len(same) else {}

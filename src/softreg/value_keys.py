@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-TRUTH = ("false", "true")
+BOOLEAN_TEXTS = ("false", "true")
 """The spelling of booleans."""
-LONGEST = 400
+MAX_DIGITS = 400
 """Digits that text may have to be read as a number; float64 ends at 1e308, and 1e999999999 is not written out."""
 LOWEST_EXPONENT = -4
 """Numbers below 1e-4 are written with an exponent, as Python writes floats."""
 
-_EXACT = Context(prec=2 * LONGEST)
+_EXACT = Context(prec=2 * MAX_DIGITS)
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,4})?")
 MIDNIGHT = " 00:00:00"
 
@@ -44,19 +44,19 @@ def decimal_text(value: Decimal) -> str:
 def number_key(text: str, every: bool) -> str | None:
     """The spelling of the number that a text stands for; None where it is none, or, unless `every`, is not whole."""
     text = text.strip()
-    if len(text) > LONGEST or not _NUMBER.fullmatch(text):
+    if len(text) > MAX_DIGITS or not _NUMBER.fullmatch(text):
         return None
     value = Decimal(text)
-    if value and abs(value.adjusted()) > LONGEST:
+    if value and abs(value.adjusted()) > MAX_DIGITS:
         return None
     key = decimal_text(value)
     return key if every or ("." not in key and "e" not in key) else None
 
 
-def truth_key(text: str, every: bool) -> str | None:
+def boolean_key(text: str, every: bool) -> str | None:
     """The spelling of the boolean that a text stands for, in any case; None where it is none."""
     folded = text.strip().lower()
-    return folded if folded in TRUTH else None
+    return folded if folded in BOOLEAN_TEXTS else None
 
 
 def time_key(text: str, every: bool) -> str | None:
@@ -67,7 +67,7 @@ def time_key(text: str, every: bool) -> str | None:
     return text.removesuffix(MIDNIGHT)
 
 
-VALUE_KEYS = (number_key, truth_key, time_key)
+KEY_FUNCTIONS = (number_key, boolean_key, time_key)
 """How a text is read as a value, for each kind of values."""
 
 
@@ -80,5 +80,5 @@ def names_by_kind(names: Sequence[str]) -> list[list[str]]:
         >>> names_by_kind(["row", "1", "true", "2.5"])
         [['1', '2.5'], ['true']]
     """
-    found = [[name for name in names if key_of(name, True) is not None] for key_of in VALUE_KEYS]
+    found = [[name for name in names if key_of(name, True) is not None] for key_of in KEY_FUNCTIONS]
     return [some for some in found if some]

@@ -11,12 +11,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs import tensors as devices
-from softreg.models.inputs.batches import batches, first_parts
-from softreg.models.inputs.features import check_finite, features, in_batches
-from softreg.models.inputs.sample_weights import in_bounds, sample_weights
+from softreg.models.inputs.batches import iter_batches, iter_features
+from softreg.models.inputs.features import is_batch_source, validate_features
+from softreg.models.inputs.finite_values import check_finite
+from softreg.models.inputs.labels import check_lengths, hard_codes
+from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
+from softreg.models.inputs.tensors import classes_like, refuse_overflow, tensor_scores
+from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Solution, Status
 from softreg.probability import Classes, log_softmax, softmax
 from softreg.rows import Array, scores
@@ -33,7 +34,7 @@ MANY = 1 << 16
 """From so many numbers on, rows are worth compiled kernels and threads; fewer are answered sooner by one product."""
 
 
-class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A model with `coef_` (q, d), `intercept_` (q,) and `classes_` (q,), however they were found."""
 
     coef_: Array
@@ -60,7 +61,7 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if solution.status in (Status.CONVERGED, Status.STATIONARY):
             return
         if solution.separation is not None:
-            message = checks.separation_message(
+            message = separation_message(
                 solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
             )
         elif solution.status is Status.UNCERTIFIED:
@@ -106,10 +107,10 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Logits (n, q), or their softmax: of many rows by threads, in one reading of X."""
         check_is_fitted(self, "coef_")
         if is_tensor(X):
-            return devices.scores(self, X, probabilities)
-        if in_batches(X):
-            return np.concatenate([self._scores(part, probabilities) for part in first_parts(X)])
-        X = features(self, X, reset=False, finite=False)
+            return tensor_scores(self, X, probabilities)
+        if is_batch_source(X):
+            return np.concatenate([self._scores(part, probabilities) for part in iter_features(X)])
+        X = validate_features(self, X, reset=False, finite=False)
         if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._single_serves(X)):
             # a number of X that is not finite shows in all logits of its row, and then there is no answer yet
             with np.errstate(over="ignore"):
@@ -139,7 +140,7 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 o = np.concatenate(runs) + self.intercept_
             else:
                 o = np.asarray(X @ self.coef_.T + self.intercept_)
-        devices.refuse_overflow(np.isfinite(o).all(axis=1), lambda row: float(abs(X[[row]]).max()))
+        refuse_overflow(np.isfinite(o).all(axis=1), lambda row: float(abs(X[[row]]).max()))
         return o
 
     def decision_function(self, X: Any) -> Any:
@@ -163,7 +164,7 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Any:
         """The most probable class of each row, (n,)."""
         codes = self._scores(X).argmax(axis=1)
-        return devices.labels_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
+        return classes_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
@@ -171,21 +172,21 @@ class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
         name. Batches bring their labels, and weights where they have them: X alone is given.
         """
-        if in_batches(X):
+        if is_batch_source(X):
             return self._score_of_batches(X)
         predicted = to_numpy(self._scores(X).argmax(axis=1))
-        actual = targets.codes_among(y, Classes.of(self.classes_))
-        checks.check_lengths(predicted, actual)
-        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))
+        actual = hard_codes(y, Classes.of(self.classes_))
+        check_lengths(predicted, actual)
+        weight = None if sample_weight is None else rescale_extreme_weights(sample_weights(sample_weight, len(actual)))
         return float(np.average(predicted == actual, weights=weight))
 
     def _score_of_batches(self, source: Any) -> float:
         known, right, total = Classes.of(self.classes_), 0.0, 0.0
-        for X, *rest in batches(source):
+        for X, *rest in iter_batches(source):
             if not rest:
                 raise ValueError("a batch to score is (X, y) or (X, y, weight), but this one brings no labels.")
-            predicted, actual = self._scores(X).argmax(axis=1), targets.codes_among(rest[0], known)
-            checks.check_lengths(predicted, actual)
+            predicted, actual = self._scores(X).argmax(axis=1), hard_codes(rest[0], known)
+            check_lengths(predicted, actual)
             weight = np.ones(len(actual)) if len(rest) < 2 else sample_weights(rest[1], len(actual), some=False)
             right, total = right + float(weight @ (predicted == actual)), total + float(weight.sum())
         return right / total if total else float("nan")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
+from softreg.models.inputs.features import copy_feature_attributes, validate_features
+from softreg.models.inputs.labels import check_lengths, classes_and_labels, encode_known_labels, label_values
+from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.sample_weights import row_weights
 from softreg.optimize.sgd import running_moments as running
 from softreg.optimize.sgd import train as stochastic
@@ -22,16 +22,16 @@ from softreg.rows import Array
 
 def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
     """One pass of mini-batch steps over these rows, from where the model stands; sets what `fit` sets but the proof."""
-    l1_share = checks.check_parameters(model)
+    l1_share = check_parameters(model)
     if isinstance(model.class_weight, str):
         raise ValueError("class_weight='balanced' needs all rows at once; give partial_fit a dict of class weights.")
     if model.penalty == "firth":
         raise ValueError("penalty='firth' needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None.")
     first = not hasattr(model, "coef_")
     seen = copy.copy(model)  # takes note of the columns; the model itself changes only when all has gone well
-    X = features(seen, X, reset=first)
+    X = validate_features(seen, X, reset=first)
     known, labels = _labels(model, y, classes, first)
-    checks.check_lengths(X, labels)
+    check_lengths(X, labels)
     weight = row_weights(sample_weight, X.shape[0], known, labels, model.class_weight)
     if weight is not None and not np.isfinite(weight.sum()):
         raise ValueError("the sample weights are so large that their sum overflows; divide them all by one number.")
@@ -44,7 +44,7 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
     now, _ = stochastic.epoch(
         now, X, labels, weight, strength=strength, l1_ratio=l1_share, fit_intercept=model.fit_intercept
     )
-    checks.take_columns(model, seen)
+    copy_feature_attributes(model, seen)
     model.classes_, model._mini_batch_state = known, now
     model.coef_, model.intercept_ = np.ascontiguousarray(now.W.T), now.b
     model.n_iter_ = 1 if first else model.n_iter_ + 1
@@ -58,7 +58,7 @@ def _labels(model: Any, y: Any, classes: Any, first: bool) -> tuple[NDArray[Any]
     Columns of a matrix of label probabilities are `classes` in the order given; without, the model's classes.
     """
     if first and classes is None:
-        found, labels = targets.known_labels(y)
+        found, labels = classes_and_labels(y)
         if len(found) < 2:
             raise ValueError(
                 f"the first call to partial_fit saw only the class {Classes.of(found).listing()}: name all classes "
@@ -67,7 +67,7 @@ def _labels(model: Any, y: Any, classes: Any, first: bool) -> tuple[NDArray[Any]
         return found, labels
     names = None
     if classes is not None:
-        in_turn = label_array(targets.label_values(classes), "classes")
+        in_turn = label_array(label_values(classes), "classes")
         given = Classes(in_turn)
         names = Classes.of(in_turn).labels if np.ndim(y) == 2 and np.shape(y)[1] == len(given) else None
     if first:
@@ -80,4 +80,4 @@ def _labels(model: Any, y: Any, classes: Any, first: bool) -> tuple[NDArray[Any]
             raise ValueError(
                 f"classes={given.listing()} is not the same as on the last call to partial_fit, was: {known.listing()}."
             )
-    return known.labels, targets.labels_among(y, known, names)
+    return known.labels, encode_known_labels(y, known, names)

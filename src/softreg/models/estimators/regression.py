@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.estimators import mini_batch as learning
-from softreg.models.estimators.base import Predictor
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs import training_rows as training
+from softreg.models.estimators.base import LinearClassifier
+from softreg.models.estimators.mini_batch import partial_fit
+from softreg.models.inputs.features import copy_feature_attributes
+from softreg.models.inputs.parameters import check_parameters
+from softreg.models.inputs.training_rows import checkpointed_rows, gather_training_rows
 from softreg.models.likelihood import firth
 from softreg.models.likelihood.separation_lp import settle
-from softreg.models.serialization import regression_state as state
 from softreg.models.serialization.model_file import write_model
+from softreg.models.serialization.regression_state import read_parameters, regression_to_state, restore_checked
 from softreg.optimize import Progress, Solution, elastic_net, l2, minimise
 from softreg.rows import Array
 
 
-class SoftmaxRegression(Predictor):
+class SoftmaxRegression(LinearClassifier):
     """Softmax regression (multinomial logistic regression, maximum entropy), to its certified optimum.
 
     Minimises over weights W (d, q) and bias b (q,)
@@ -115,11 +116,11 @@ class SoftmaxRegression(Predictor):
         disk is full; warns with `ConvergenceWarning` where the certificate was not reached, and names the classes where
         no optimum exists.
         """
-        l1_share = checks.check_parameters(self)
+        l1_share = check_parameters(self)
         seen = copy.copy(self)  # takes note of the columns; the model itself changes only when all has gone well
-        with closing(training.gathered(seen, X, y, sample_weight, self._progress())) as data:
+        with closing(gather_training_rows(seen, X, y, sample_weight, self._progress())) as data:
             solution = self._solve(seen, data, l1_share, checkpoint)
-        checks.take_columns(self, seen)
+        copy_feature_attributes(self, seen)
         self.classes_ = data.classes
         self._take(solution)
         self._say(solution)
@@ -134,7 +135,7 @@ class SoftmaxRegression(Predictor):
             return firth.fit(self, X, labels, counts, len(data.classes), names, start)
         strength = 0.0 if self.penalty is None else self.strength
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        with training.journal(seen, data, start, seed, checkpoint) as rows:
+        with checkpointed_rows(seen, data, start, seed, checkpoint) as rows:
             (solution,) = minimise(
                 rows,
                 len(data.classes),
@@ -184,7 +185,7 @@ class SoftmaxRegression(Predictor):
         The first call names all `classes` that will ever be seen (without, those of y are taken). It approaches the
         optimum of `fit` and does not certify it: `solution_` is not set. Raises `ValueError` for an unseen class.
         """
-        learning.partial_fit(self, X, y, classes, sample_weight)
+        partial_fit(self, X, y, classes, sample_weight)
         return self
 
     # --- keeping ------------------------------------------------------------------------------------------------
@@ -197,11 +198,11 @@ class SoftmaxRegression(Predictor):
     def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and strict JSON that hold the fitted model; `from_state` gives it back."""
         check_is_fitted(self, "coef_")
-        return state.to_state(self)
+        return regression_to_state(self)
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> SoftmaxRegression:
         """The model that `to_state` described; raises `ValueError` for the state of anything else."""
-        model = cls(**state.parameters(metadata))
-        state.restore(model, arrays, metadata)
+        model = cls(**read_parameters(metadata))
+        restore_checked(model, arrays, metadata)
         return model

@@ -11,20 +11,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
-from softreg.models.inputs.sample_weights import class_weights, in_bounds, sample_weights
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.sample_weights import class_weights, rescale_extreme_weights, sample_weights
 from softreg.optimize import Progress
 from softreg.probability import Classes
 from softreg.rows import Array, Rows, RowWriter
-from softreg.spelling import one_spelling
+from softreg.spelling import unify_spellings
 
-ROWS = 1 << 16
+BATCH_ROWS = 1 << 16
 """Rows of an array that are one batch."""
 
 
-def batches(source: Any) -> Iterator[tuple[Any, ...]]:
+def iter_batches(source: Any) -> Iterator[tuple[Any, ...]]:
     """The batches of a source, each (X,), (X, y) or (X, y, weight); raises `ValueError` for anything else."""
     given = iter(source()) if callable(source) and not hasattr(source, "__iter__") else iter(source)
     for number, batch in enumerate(given):
@@ -37,9 +36,9 @@ def batches(source: Any) -> Iterator[tuple[Any, ...]]:
             yield parts
 
 
-def first_parts(source: Any) -> Iterator[Any]:
+def iter_features(source: Any) -> Iterator[Any]:
     """The features X of each batch: what there is to predict."""
-    return (batch[0] for batch in batches(source))
+    return (batch[0] for batch in iter_batches(source))
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,16 @@ class ArrayBatches:
     weight: Array | None = None
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        for a in range(0, len(self.X), ROWS):
-            X = self.X[a : a + ROWS]
+        for a in range(0, len(self.X), BATCH_ROWS):
+            X = self.X[a : a + BATCH_ROWS]
             if X.dtype.kind in "biuf" and X.dtype.itemsize <= 2:
                 X = X.astype(np.float32)  # which holds all of these numbers
-            weight = () if self.weight is None else (self.weight[a : a + ROWS],)
-            yield np.asarray(X), self.y[a : a + ROWS], *weight
+            weight = () if self.weight is None else (self.weight[a : a + BATCH_ROWS],)
+            yield np.asarray(X), self.y[a : a + BATCH_ROWS], *weight
 
 
 @dataclass(frozen=True)
-class Coded:
+class EncodedLabels:
     """Hard labels as places in a list of labels, each of which is there once: as a file with a dictionary has them.
 
     The code of a row without a label is -1.
@@ -89,7 +88,7 @@ class Coded:
         return classes.labels, classes.encode([self.values[k] for k in used])[codes]
 
 
-class Gathering:
+class BatchCollector:
     """Batches on their way into the cache, and what is learned of them there: classes, weights, names of columns."""
 
     def __init__(self, seen: Any, listener: Callable[[Progress], Any] | None = None) -> None:
@@ -109,7 +108,7 @@ class Gathering:
     def read(self, source: Any) -> None:
         """All batches; errors name the batch and the row at which it begins."""
         start, total = 0, getattr(source, "n_rows", None)
-        for number, batch in enumerate(batches(source)):
+        for number, batch in enumerate(iter_batches(source)):
             try:
                 start += self._take(batch, first=number == 0)
             except (ValueError, TypeError) as error:
@@ -126,10 +125,10 @@ class Gathering:
         """Write one batch; returns its number of rows."""
         if len(batch) < 2:
             raise ValueError("a batch to learn from is (X, y) or (X, y, weight), but this one brings no labels.")
-        X = features(self.seen, batch[0], reset=first)
+        X = validate_features(self.seen, batch[0], reset=first)
         n = X.shape[0]
         labels = self._labels(batch[1])
-        checks.check_lengths(X, labels)
+        check_lengths(X, labels)
         weight = sample_weights(batch[2], n, some=False) if len(batch) == 3 and batch[2] is not None else None
         if (weight is None) != (self.writer.weights is None) and not first:
             raise ValueError("some batches have weights and others have none; give each a weight a row, or none.")
@@ -150,8 +149,8 @@ class Gathering:
 
     def _labels(self, y: Any) -> Array:
         """Codes in the order in which classes turn up, or label probabilities."""
-        self.from_file |= isinstance(y, Coded)
-        found, labels = y.known() if isinstance(y, Coded) else targets.known_labels(y)
+        self.from_file |= isinstance(y, EncodedLabels)
+        found, labels = y.known() if isinstance(y, EncodedLabels) else classes_and_labels(y)
         if labels.ndim == 2:
             if self.names is None and not self.codes:
                 self.names = found
@@ -186,12 +185,12 @@ class Gathering:
         classes, codes = self._classes()
         mass = np.zeros(len(classes))
         np.add.at(mass, codes, np.pad(self.mass, (0, len(codes) - len(self.mass))))
-        checks.check_classes(classes, np.arange(len(classes)), mass)
+        check_classes(classes, np.arange(len(classes)), mass)
         factor = None
-        scale = float((in_bounds(np.array([self.most])) / self.most)[0])
+        scale = float((rescale_extreme_weights(np.array([self.most])) / self.most)[0])
         if class_weight is not None:
             factor = class_weights(class_weight, classes, np.arange(len(classes)), mass * scale)
-            checks.check_classes(classes, np.arange(len(classes)), mass * factor)
+            check_classes(classes, np.arange(len(classes)), mass * factor)
         hard = self.names is None
         home = self.writer.finish(
             codes if hard else None, factor, scale, weighted=self.least < self.most or factor is not None
@@ -203,7 +202,7 @@ class Gathering:
         if self.names is not None:
             return self.names, np.arange(len(self.names))
         text = all(isinstance(label, str) for label in self.codes)
-        same = one_spelling(list(self.codes)) if text and self.from_file else {}
+        same = unify_spellings(list(self.codes)) if text and self.from_file else {}
         if same:
             known = Classes(list(same.values()))
             return known.labels, known.encode([same[label] for label in self.codes])

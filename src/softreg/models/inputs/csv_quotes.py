@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 
-class QuoteWatch:
+class QuoteCounter:
     """The bytes of a file as Arrow reads them; `odd` says whether some line had an odd number of quotes.
 
     Such a line is a part of a quoted field with a line break, or opens a quote that is never closed.
 
     Example:
-        >>> watch = QuoteWatch(Path(__file__))
+        >>> watch = QuoteCounter(Path(__file__))
         >>> watch.look(b'1,"a"\\n2,"b\\n'), watch.odd
         (None, True)
         >>> watch.close()
@@ -70,7 +70,7 @@ def check_quotes(path: Path, delimiter: str) -> None:
         ValueError: The row in line 3 of 'open.csv' opens a quote that is not closed as CSV asks (unexpected end of ...
     """
     line = 1
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text, any_field_size():
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text, unlimited_field_size():
         reader: Any = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             for _ in reader:
@@ -83,7 +83,7 @@ def check_quotes(path: Path, delimiter: str) -> None:
 
 
 @contextmanager
-def any_field_size() -> Iterator[None]:
+def unlimited_field_size() -> Iterator[None]:
     """Lift the csv module's limit on the size of a field for a while."""
     limit = csv.field_size_limit(2**31 - 1)
     try:

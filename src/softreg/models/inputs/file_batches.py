@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from softreg import spelling
 from softreg.files import PipeCopy, is_pipe
-from softreg.models.inputs.batches import ROWS, Coded
-from softreg.models.inputs.csv_quotes import QuoteWatch, check_quotes
+from softreg.models.inputs.batches import BATCH_ROWS, EncodedLabels
+from softreg.models.inputs.csv_quotes import QuoteCounter, check_quotes
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc", ".ipc": "ipc",
            ".feather": "ipc"}  # fmt: skip
@@ -141,7 +141,7 @@ class FileRows:
         kind = _kind(path)
         if kind == "parquet":
             with pq.ParquetFile(path, buffer_size=READ, pre_buffer=False, page_checksum_verification=True) as file:
-                yield from map(_valid, file.iter_batches(batch_size=ROWS, columns=wanted))
+                yield from map(_valid, file.iter_batches(batch_size=BATCH_ROWS, columns=wanted))
         elif kind == "csv":
             numbers = {name: pa.float64() for name in wanted if name != self.target}
             text = {} if self.target is None else {self.target: pa.string()}
@@ -178,12 +178,12 @@ def _as_numbers(batch: Any) -> Any:
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _coded(labels: Any) -> Coded:
+def _coded(labels: Any) -> EncodedLabels:
     """Labels of text, each once, and the code of each row; -1 where it is null or blank."""
-    encoded = spelling.coded(labels)
+    encoded = spelling.encode_as_text(labels)
     values = encoded.dictionary.to_pylist()
     places = np.array([k if value.strip() else -1 for k, value in enumerate(values)] + [-1])
-    return Coded(values, places[encoded.indices.fill_null(len(values)).to_numpy()])
+    return EncodedLabels(values, places[encoded.indices.fill_null(len(values)).to_numpy()])
 
 
 def _kind(path: Path) -> str:
@@ -212,12 +212,12 @@ def _schema(path: Path) -> Any:
 
 
 @contextmanager
-def _text(path: Path, *, whole: bool = True) -> Iterator[QuoteWatch]:
+def _text(path: Path, *, whole: bool = True) -> Iterator[QuoteCounter]:
     """The bytes of a CSV file; a quote left open is an error with its line.
 
     It is looked for where the file cannot be parsed, and at the end where it was read as a `whole`.
     """
-    watch = QuoteWatch(path)
+    watch = QuoteCounter(path)
     try:
         yield watch
     except pa.ArrowException:
@@ -233,7 +233,7 @@ def _delimiter(path: Path) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
-def _open_text(watch: QuoteWatch, path: Path, convert: Any) -> Any:
+def _open_text(watch: QuoteCounter, path: Path, convert: Any) -> Any:
     options = pc.ParseOptions(delimiter=_delimiter(path))
     return pc.open_csv(
         pa.PythonFile(watch, mode="r"), pc.ReadOptions(block_size=TEXT_BLOCK), options, convert or pc.ConvertOptions()

@@ -11,21 +11,21 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.exceptions import DataConversionWarning
 
-from softreg.models.inputs.features import frame_array
+from softreg.models.inputs.frames import frame_to_array
 from softreg.probability import Classes, check_probabilities
-from softreg.probability.label_arrays import exact_text, kind_of
+from softreg.probability.label_arrays import exact_text, kind_of, spell
 from softreg.rows import Array
 from softreg.rows.gpu.interop import is_tensor, to_numpy
 
 
-def known_labels(y: Any) -> tuple[NDArray[Any], Array]:
+def classes_and_labels(y: Any) -> tuple[NDArray[Any], Array]:
     """The classes (q,) and what the solver takes as labels: codes (n,) or label probabilities (n, q).
 
     Hard labels may be text, integers, booleans, categorical or nullable series, or objects; the classes are sorted. A
     matrix (n, q) is taken as label probabilities of the classes 0 .. q - 1, a frame as those of its columns.
     """
-    values, names = read(y)
-    if is_soft(values):
+    values, names = parse_labels(y)
+    if are_probabilities(values):
         return np.arange(values.shape[1]) if names is None else names, values
     try:
         classes = Classes(values)
@@ -37,26 +37,26 @@ def known_labels(y: Any) -> tuple[NDArray[Any], Array]:
     return classes.labels, classes.encode(values)
 
 
-def labels_among(y: Any, known: Classes, names: NDArray[Any] | None = None) -> Array:
+def encode_known_labels(y: Any, known: Classes, names: NDArray[Any] | None = None) -> Array:
     """Codes (n,) of hard labels among the known classes, or label probabilities (n, q) in the order of the classes.
 
     Columns of a frame are matched by name; those of a matrix are named by `names`, or are the classes in their order.
     Raises `ValueError` for a label or a column that is no class.
     """
-    values, columns = read(y)
-    if not is_soft(values):
+    values, columns = parse_labels(y)
+    if not are_probabilities(values):
         return known.encode(values)
-    return in_order(values, names if columns is None else columns, known)
+    return reorder_columns(values, names if columns is None else columns, known)
 
 
-def codes_among(y: Any, known: Classes) -> Array:
+def hard_codes(y: Any, known: Classes) -> Array:
     """Codes (n,) of labels, -1 for one that is no known class; of label probabilities, the heaviest.
 
     Raises `ValueError` where all labels are text and no class is, or the other way round: that is a mistake.
     """
-    values, columns = read(y)
-    if is_soft(values):
-        return np.asarray(in_order(values, columns, known).argmax(axis=1))
+    values, columns = parse_labels(y)
+    if are_probabilities(values):
+        return np.asarray(reorder_columns(values, columns, known).argmax(axis=1))
     codes = known.find(values)
     if len(codes) and (codes < 0).all():
         here, there = kind_of(values[0]), kind_of(known.labels[0])
@@ -65,7 +65,7 @@ def codes_among(y: Any, known: Classes) -> Array:
     return codes
 
 
-def in_order(P: Array, names: NDArray[Any] | None, known: Classes) -> Array:
+def reorder_columns(P: Array, names: NDArray[Any] | None, known: Classes) -> Array:
     """Label probabilities (n, q) with their columns in the order of the known classes."""
     if P.shape[1] != len(known):
         raise ValueError(f"y has {P.shape[1]} columns of label probabilities; there are {len(known)} classes.")
@@ -77,17 +77,17 @@ def in_order(P: Array, names: NDArray[Any] | None, known: Classes) -> Array:
         raise ValueError(f"the columns of y are named by classes, but {error}") from None
 
 
-def is_soft(values: Any) -> bool:
-    """Whether labels that `read` gave are label probabilities."""
+def are_probabilities(values: Any) -> bool:
+    """Whether labels that `parse_labels` gave are label probabilities."""
     return isinstance(values, np.ndarray) and values.ndim == 2
 
 
-def read(y: Any) -> tuple[Any, NDArray[Any] | None]:
+def parse_labels(y: Any) -> tuple[Any, NDArray[Any] | None]:
     """Hard labels, one-dimensional, or checked label probabilities (n, q) and the names of their columns, if any."""
     if nw.dependencies.is_into_dataframe(y):
         frame = nw.from_native(y, eager_only=True)
         if len(frame.columns) > 1:
-            return check_probabilities(frame_array(frame, "y"), name="y"), Classes.of(frame.columns).labels
+            return check_probabilities(frame_to_array(frame, "y"), name="y"), Classes.of(frame.columns).labels
         y = frame.get_column(frame.columns[0]).to_native()
     if sp.issparse(y):
         raise ValueError(
@@ -137,3 +137,26 @@ def _one_column(values: NDArray[Any]) -> NDArray[Any]:
     if values.ndim != 1:
         raise ValueError(f"y should be a 1d array of labels, got an array of shape {values.shape} instead.")
     return values
+
+
+def check_lengths(X: Any, labels: Array) -> None:
+    """Raise `ValueError` where features and labels differ in number."""
+    if X.shape[0] != len(labels):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}")
+
+
+def check_classes(classes: NDArray[Any], labels: Array, weight: Array | None) -> None:
+    """Raise `ValueError` for a single class, or one without any weight: its bias would go to minus infinity."""
+    if len(classes) < 2:
+        raise ValueError(
+            "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{spell(classes[0])}. There is nothing to tell apart."
+        )
+    ones = np.ones(len(labels)) if weight is None else weight
+    mass = np.bincount(labels, weights=ones, minlength=len(classes)) if labels.ndim == 1 else ones @ labels
+    if (mass == 0).any():
+        lost = classes[int((mass == 0).argmax())]
+        raise ValueError(
+            f"the class {spell(lost)} has no row with a weight above zero, so nothing can be learned of it; leave it "
+            "out, or give it rows."
+        )

@@ -8,13 +8,9 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from softreg.models.inputs.sample_weights import in_bounds
 from softreg.optimize import SOLVERS
-from softreg.optimize.problem.result import Separation
 from softreg.probability.label_arrays import as_float, is_real, spell
-from softreg.rows import Array
 
 PENALTIES = ("l2", "l1", "elasticnet", "firth", None)
 
@@ -57,7 +53,7 @@ def _check_flag(name: str, value: Any) -> None:
         raise ValueError(f"{name}={spell(value)} must be True or False.")
 
 
-def check_selection(model: Any) -> tuple[list[float] | None, list[float], list[float]]:
+def check_cv_parameters(model: Any) -> tuple[list[float] | None, list[float], list[float]]:
     """Raise `ValueError` for a parameter out of its range; returns strengths, None for "auto", l1_ratios and shares.
 
     The latter are those of the l1 part to be left after the choice of weights. All come without repetitions, the
@@ -133,57 +129,3 @@ def _l1_share(penalty: Any, ratio: Any) -> float:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def check_lengths(X: Any, labels: Array) -> None:
-    """Raise `ValueError` where features and labels differ in number."""
-    if X.shape[0] != len(labels):
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}")
-
-
-def take_columns(model: Any, seen: Any) -> None:
-    """Give the model the number and the names of the columns that `seen`, its copy, was shown."""
-    model.n_features_in_ = seen.n_features_in_
-    if hasattr(seen, "feature_names_in_"):
-        model.feature_names_in_ = seen.feature_names_in_
-    elif hasattr(model, "feature_names_in_"):
-        del model.feature_names_in_
-
-
-def rows_that_count(X: Any, labels: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
-    """Without the rows of weight zero: they are left out of everything, the scaling of features among it."""
-    if weight is None:
-        return X, labels, None
-    counts = weight > 0
-    if counts.all():
-        return X, labels, None if (weight == weight[0]).all() else in_bounds(weight)
-    return rows_that_count(X[counts], labels[counts], weight[counts])
-
-
-def check_classes(classes: NDArray[Any], labels: Array, weight: Array | None) -> None:
-    """Raise `ValueError` for a single class, or one without any weight: its bias would go to minus infinity."""
-    if len(classes) < 2:
-        raise ValueError(
-            "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
-            f"{spell(classes[0])}. There is nothing to tell apart."
-        )
-    ones = np.ones(len(labels)) if weight is None else weight
-    mass = np.bincount(labels, weights=ones, minlength=len(classes)) if labels.ndim == 1 else ones @ labels
-    if (mass == 0).any():
-        lost = classes[int((mass == 0).argmax())]
-        raise ValueError(
-            f"the class {spell(lost)} has no row with a weight above zero, so nothing can be learned of it; leave it "
-            "out, or give it rows."
-        )
-
-
-def separation_message(found: Separation, classes: NDArray[Any], names: NDArray[Any] | None) -> str:
-    """Say which classes are separated by which features, and what to do about it."""
-    a, b = (classes[k] for k in found.classes)
-    columns = ", ".join(repr(str(names[j])) if names is not None else f"column {j}" for j in found.features)
-    how = "completely" if found.complete else "in part (some rows are decided for certain)"
-    return (
-        "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
-        f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
-        "strength above 0 (--strength 1e-4 on the command line) or penalty='firth', or leave those features out."
-    )

@@ -18,7 +18,7 @@ from softreg.probability.label_arrays import MISSING, spell
 
 
 @dataclass(frozen=True)
-class Keys:
+class RowKeys:
     """The keys of n rows: as they were given (n,), and as codes (n,) from 0 to `count` - 1 in sorted order.
 
     Keys of kinds that cannot be sorted together, as text and numbers, have codes in the order of their first row.
@@ -30,7 +30,7 @@ class Keys:
     sortable: bool
 
 
-def read_keys(keys: Any, n: int, name: str, advice: str, needed: NDArray[np.bool_] | None = None) -> Keys:
+def read_row_keys(keys: Any, n: int, name: str, advice: str, needed: NDArray[np.bool_] | None = None) -> RowKeys:
     """One key for each of n rows, from an array, a list or a series; rows of equal keys belong together.
 
     keys: (n,) of any kind. name: what the argument is called in messages. advice: what a row without a key needs, a
@@ -38,9 +38,9 @@ def read_keys(keys: Any, n: int, name: str, advice: str, needed: NDArray[np.bool
     a missing key of a row that counts: None, nan, NaT, NA, a masked entry, and text that is empty or blank.
 
     Example:
-        >>> read_keys(["b", "a", "b"], 3, "groups", "").codes
+        >>> read_row_keys(["b", "a", "b"], 3, "groups", "").codes
         array([1, 0, 1])
-        >>> read_keys(["b", None, "b"], 3, "groups", "Name its group.")
+        >>> read_row_keys(["b", None, "b"], 3, "groups", "Name its group.")
         Traceback (most recent call last):
         ...
         ValueError: groups has no value in row 1 (it holds None; 1 of 3 rows is without one). Name its group.
@@ -63,7 +63,7 @@ def read_keys(keys: Any, n: int, name: str, advice: str, needed: NDArray[np.bool
             f"{name} has no value in row {row} (it holds {_shown(values[row])}; {count} of {n} rows "
             f"{'is' if count == 1 else 'are'} without one). {advice}"
         )
-    return Keys(values, codes, len(found), sortable)
+    return RowKeys(values, codes, len(found), sortable)
 
 
 def is_missing(key: Any) -> bool:

@@ -31,8 +31,8 @@ def row_weights(
     weight = None if sample_weight is None else sample_weights(sample_weight, n)
     if class_weight is None:
         return weight
-    ones = np.ones(n) if weight is None else in_bounds(weight)
-    per_class = in_bounds(class_weights(class_weight, classes, labels, ones))
+    ones = np.ones(n) if weight is None else rescale_extreme_weights(weight)
+    per_class = rescale_extreme_weights(class_weights(class_weight, classes, labels, ones))
     weight = np.asarray(ones * (per_class[labels] if labels.ndim == 1 else labels @ per_class))
     if n and not weight.any():
         raise ValueError(
@@ -42,13 +42,13 @@ def row_weights(
     return weight
 
 
-def in_bounds(weight: Array) -> Array:
+def rescale_extreme_weights(weight: Array) -> Array:
     """The weights, divided by a power of two where they are so large or so small that their sums and products overflow.
 
     The objective is a weighted mean, so a common factor of all weights changes nothing.
 
     Example:
-        >>> in_bounds(np.array([2.0**1000, 2.0**1001])).tolist()
+        >>> rescale_extreme_weights(np.array([2.0**1000, 2.0**1001])).tolist()
         [0.25, 0.5]
     """
     top = float(weight.max(initial=0.0))
@@ -104,7 +104,7 @@ def class_weights(
 ) -> Array:
     """The weight (q,) of each class, from a dict or "balanced", for which labels and row weights count."""
     if isinstance(class_weight, str):  # "balanced"
-        return np.asarray(balanced(class_mass(weight[None], labels, len(classes)))[0])
+        return np.asarray(balanced_class_weights(class_mass(weight[None], labels, len(classes)))[0])
     out = np.ones(len(classes))
     places = {label: k for k, label in enumerate(classes.tolist())}
     for label, value in class_weight.items():
@@ -124,14 +124,14 @@ def class_mass(V: Array, labels: Array, q: int) -> Array:
     return np.stack([np.bincount(labels, weights=row, minlength=q) for row in V])
 
 
-def balanced(mass: Array) -> Array:
+def balanced_class_weights(mass: Array) -> Array:
     """The class weights (m, q) of "balanced" for training sets whose classes have the weights `mass` (m, q).
 
     `sum_k mass_k / (q mass_k)`: all classes of a training set then have the same total weight; 0 for a class without
     rows.
 
     Example:
-        >>> balanced(np.array([[3.0, 1.0], [2.0, 0.0]]))
+        >>> balanced_class_weights(np.array([[3.0, 1.0], [2.0, 0.0]]))
         array([[0.66666667, 2.        ],
                [0.5       , 0.        ]])
     """
@@ -163,10 +163,20 @@ class ClassWeights:
         """
         if self.value is None:
             return V
-        V = np.stack([in_bounds(row) for row in V])
+        V = np.stack([rescale_extreme_weights(row) for row in V])
         if isinstance(self.value, str):
-            each = balanced(class_mass(V, labels, len(self.classes)))
+            each = balanced_class_weights(class_mass(V, labels, len(self.classes)))
         else:
             each = class_weights(self.value, self.classes, labels, V[0])[None]
-        each = np.stack([in_bounds(one) for one in each])
+        each = np.stack([rescale_extreme_weights(one) for one in each])
         return np.asarray(V * (each[:, labels] if labels.ndim == 1 else each @ labels.T))
+
+
+def drop_zero_weight_rows(X: Any, labels: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
+    """Without the rows of weight zero: they are left out of everything, the scaling of features among it."""
+    if weight is None:
+        return X, labels, None
+    counts = weight > 0
+    if counts.all():
+        return X, labels, None if (weight == weight[0]).all() else rescale_extreme_weights(weight)
+    return drop_zero_weight_rows(X[counts], labels[counts], weight[counts])

@@ -8,12 +8,13 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
-from softreg.models.inputs.features import features, refuse_number
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.finite_values import raise_nonfinite
 from softreg.rows import Array, OnDevice
 from softreg.rows.gpu.device_array import KINDS, bring, find_device, where_it_is
 from softreg.rows.gpu.interop import is_tensor, is_torch, like, name_of, on_host, pytorch, to_numpy, to_torch
 
-LOOKED_AT = 128
+SAMPLED_ROWS = 128
 """Rows of a tensor that tell whether float32 products keep the digits of its logits."""
 CHUNK = 1 << 22
 """Numbers of X at a time that are looked at, or predicted from."""
@@ -21,8 +22,8 @@ SMALL_KINDS = ("float16", "bfloat16", "uint8")
 """Numbers that NumPy lacks, or that would take a larger copy to be multiplied there."""
 
 
-def rows_features(estimator: Any, X: Any, device: Any) -> Any:
-    """Features for a fit: what `features` gives for the host, or X on the device that computes.
+def training_features(estimator: Any, X: Any, device: Any) -> Any:
+    """Features for a fit: what `validate_features` gives for the host, or X on the device that computes.
 
     `device` None computes where X is: a tensor on a GPU there, host arrays and tensors of float32 and float64 in the
     host's memory by softreg's own kernels, without a copy. Raises `ValueError` for what cannot go to a device, for a
@@ -30,12 +31,12 @@ def rows_features(estimator: Any, X: Any, device: Any) -> Any:
     """
     if device is None:
         if not _stays(X):
-            return features(estimator, X, reset=True)
+            return validate_features(estimator, X, reset=True)
         there = where_it_is(_of_shape(estimator, X, reset=True))
     else:
         place = find_device(device)
         if not is_tensor(X) and not (isinstance(X, np.ndarray) and X.dtype.name in KINDS and X.dtype.isnative):
-            X = features(estimator, X, reset=True, finite=False)
+            X = validate_features(estimator, X, reset=True, finite=False)
         if sp.issparse(X):
             raise ValueError(
                 f"X is sparse, and device={str(device)!r} multiplies dense rows only: leave device out, which fits "
@@ -78,13 +79,13 @@ def check_tensor(X: Any) -> None:
         bad = ~torch.isfinite(chunk)
         if bad.any():
             row, column = (int(i) for i in bad.nonzero()[0])
-            refuse_number(float(chunk[row, column]), a + row, f"column {column}")
+            raise_nonfinite(float(chunk[row, column]), a + row, f"column {column}")
 
 
 # --- answers ----------------------------------------------------------------------------------------------------
 
 
-def scores(model: Any, X: Any, probabilities: bool) -> Any:
+def tensor_scores(model: Any, X: Any, probabilities: bool) -> Any:
     """Logits (n, q) of a tensor's rows, or their softmax: a tensor of PyTorch where X lies, or a NumPy array.
 
     float64 where X is that, float32 otherwise, as users of tensors expect.
@@ -95,7 +96,7 @@ def scores(model: Any, X: Any, probabilities: bool) -> Any:
     tensor = _of_shape(model, to_torch(X), reset=False)
     torch = pytorch("a tensor")
     kind = torch.float32 if name_of(tensor) != "float64" else torch.float64
-    some = tensor[:: max(1, len(tensor) // LOOKED_AT)]
+    some = tensor[:: max(1, len(tensor) // SAMPLED_ROWS)]
     wide = kind if model._single_serves(to_numpy(some)) else torch.float64
     with torch.no_grad():
         o = _logits(model, tensor, wide)
@@ -130,12 +131,12 @@ def _is_single(X: Any) -> bool:
     return name_of(X) in ("float32", *SMALL_KINDS)
 
 
-def labels_like(classes: Array, codes: Any, X: Any) -> Any:
+def classes_like(classes: Array, codes: Any, X: Any) -> Any:
     """The classes of these codes: an array of X's kind where they are numbers, of NumPy where they are text."""
     chosen = classes[to_numpy(codes)]
     return like(chosen, X) if classes.dtype.kind in "bif" else np.asarray(chosen)
 
 
-def host_rows(X: Any) -> Any:
+def to_host(X: Any) -> Any:
     """Features in the host's memory, for what is not done on a device."""
     return X.numpy() if isinstance(X, OnDevice) else X

@@ -14,12 +14,11 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.batches import ArrayBatches, Gathering
-from softreg.models.inputs.features import in_batches
-from softreg.models.inputs.sample_weights import row_weights, sample_weights
-from softreg.models.inputs.tensors import host_rows, rows_features
+from softreg.models.inputs.batches import ArrayBatches, BatchCollector
+from softreg.models.inputs.features import is_batch_source
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.sample_weights import drop_zero_weight_rows, row_weights, sample_weights
+from softreg.models.inputs.tensors import to_host, training_features
 from softreg.optimize import Progress
 from softreg.rows import Array, JournalRows, Log, Rows, RowWriter, as_rows, is_large_memmap, kernels_in_use
 from softreg.version import __version__
@@ -28,7 +27,7 @@ Listener = Callable[[Progress], Any] | None
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRows:
     """Rows that count, in their home, and the classes of their labels."""
 
     rows: Rows
@@ -48,15 +47,15 @@ class Training:
         """X, labels and weights as arrays; raises `ValueError` where the rows came in batches."""
         if self.labels is None:
             raise ValueError(f"{what} needs all rows in memory at once; hand in arrays, or choose penalty='l2'.")
-        return host_rows(self.X), self.labels, self.counts
+        return to_host(self.X), self.labels, self.counts
 
 
-def gathered(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> Training:
+def gather_training_rows(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> TrainingRows:
     """The rows that a fit is given; `seen`, a copy of the model, takes note of their columns.
 
     Raises `ValueError` for input that cannot be learned from.
     """
-    if in_batches(X):
+    if is_batch_source(X):
         if y is not None or sample_weight is not None:
             raise ValueError(
                 "batches bring their labels and weights, (X, y) or (X, y, weight); leave y and weights out."
@@ -66,15 +65,15 @@ def gathered(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) 
         return _from_batches(seen, X, listener)
     if seen.device is None and _too_large_to_copy(X, sample_weight):
         return _from_file(seen, X, y, sample_weight, listener)
-    X = rows_features(seen, X, seen.device)
-    classes, labels = targets.known_labels(y)
-    checks.check_lengths(X, labels)
+    X = training_features(seen, X, seen.device)
+    classes, labels = classes_and_labels(y)
+    check_lengths(X, labels)
     weight = row_weights(sample_weight, X.shape[0], classes, labels, seen.class_weight)
     counts = weight if weight is None else weight[weight > 0]
-    X, labels, weight = checks.rows_that_count(X, labels, weight)
-    checks.check_classes(classes, labels, weight)
+    X, labels, weight = drop_zero_weight_rows(X, labels, weight)
+    check_classes(classes, labels, weight)
     rows = as_rows(X, labels, None if weight is None else weight[None, :])
-    return Training(rows, classes, X, labels, counts)
+    return TrainingRows(rows, classes, X, labels, counts)
 
 
 def _too_large_to_copy(X: Any, sample_weight: Any) -> bool:
@@ -85,31 +84,31 @@ def _too_large_to_copy(X: Any, sample_weight: Any) -> bool:
     return X.dtype not in (np.float32, np.float64) or some_zero
 
 
-def _from_batches(seen: Any, source: Any, listener: Listener) -> Training:
-    return _cached(Gathering(seen, listener), source, seen.class_weight)
+def _from_batches(seen: Any, source: Any, listener: Listener) -> TrainingRows:
+    return _cached(BatchCollector(seen, listener), source, seen.class_weight)
 
 
-def _cached(gathering: Gathering, source: Any, class_weight: Any) -> Training:
+def _cached(gathering: BatchCollector, source: Any, class_weight: Any) -> TrainingRows:
     """All rows of the source in their home; after an error nothing is left on the disk."""
     try:
         gathering.read(source)
-        return Training(*gathering.home(class_weight), writer=gathering.writer)
+        return TrainingRows(*gathering.home(class_weight), writer=gathering.writer)
     except BaseException:
         gathering.writer.close()
         raise
 
 
-def _from_file(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> Training:
+def _from_file(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> TrainingRows:
     """A mapped array that memory may not hold in another dtype, or without the rows that do not count."""
-    classes, labels = targets.known_labels(y)
-    checks.check_lengths(X, labels)
+    classes, labels = classes_and_labels(y)
+    check_lengths(X, labels)
     weight = row_weights(sample_weight, len(X), classes, labels, seen.class_weight)
-    return replace(_cached(Gathering(seen, listener), ArrayBatches(X, labels, weight), None), classes=classes)
+    return replace(_cached(BatchCollector(seen, listener), ArrayBatches(X, labels, weight), None), classes=classes)
 
 
 @contextmanager
-def journal(
-    model: Any, data: Training, start: Any, seed: int, checkpoint: str | os.PathLike[str] | None
+def checkpointed_rows(
+    model: Any, data: TrainingRows, start: Any, seed: int, checkpoint: str | os.PathLike[str] | None
 ) -> Iterator[Rows]:
     """The rows, with a journal of their sums in the folder `checkpoint`, which is gone after a fit that has ended.
 
@@ -133,7 +132,7 @@ def journal(
         log.close(finished)
 
 
-def _told(model: Any, data: Training, start: Any, seed: int) -> dict[str, Any]:
+def _told(model: Any, data: TrainingRows, start: Any, seed: int) -> dict[str, Any]:
     """All that a fit depends on beside the rows themselves, as strict JSON."""
     digest = hashlib.sha256(repr(data.classes.tolist()).encode())
     for array in start or ():

@@ -36,7 +36,7 @@ def strengths(place: Place) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Settings:
+class StackSettings:
     """What every fit of a path has in common; `settled` is how near held-out losses are to be known, in nats."""
 
     fit_intercept: bool
@@ -94,7 +94,7 @@ class FoldStack:
         weight: Array | None,
         folds: Folds | None,
         class_weights: ClassWeights,
-        settings: Settings,
+        settings: StackSettings,
         whole: bool,
     ) -> None:
         q, self.class_weights = len(class_weights.classes), class_weights

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.spelling import one_spelling
+from softreg.spelling import unify_spellings
 from softreg.tables.columns.row_location import EVERYWHERE, Where, where_of
 from softreg.tables.columns.values import as_text
 from softreg.tables.encode.date_encoder import DateLearner
@@ -156,7 +156,7 @@ class CategoryLearner:
     def code(self) -> CategoryCode:
         """One feature a level that is frequent enough; 1 and 1.0, or true and True, of several writers are one."""
         seen = list(self.levels.counts)
-        self.levels.merge(one_spelling(seen, numbers=True))
+        self.levels.merge(unify_spellings(seen, numbers=True))
         levels, pooled = self.levels.best()
         rare = self.levels.rare(levels) if pooled else ()
         return CategoryCode(self.name, levels, self.missing > 0, pooled, rare, self.numbers)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.spelling import Known
+from softreg.spelling import TextIndex
 from softreg.tables.columns.arrow_arrays import floats
 from softreg.tables.columns.arrow_arrays import numbers as integer_array
 from softreg.tables.columns.errors import TableError, listed, shown
@@ -127,8 +127,8 @@ class CategoryCode:
         return f"({word})" if word in self.levels else word
 
     @cached_property
-    def _known(self) -> Known:
-        return Known(self.levels)
+    def _known(self) -> TextIndex:
+        return TextIndex(self.levels)
 
     def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
         """One entry a row; rows of levels that training did not have are counted in `unseen`.
@@ -192,8 +192,8 @@ class CategoryCode:
             )
 
     @cached_property
-    def _rare(self) -> Known:
-        return Known(self.rare)
+    def _rare(self) -> TextIndex:
+        return TextIndex(self.rare)
 
     def to_state(self) -> dict[str, Any]:
         """The code as strict JSON."""

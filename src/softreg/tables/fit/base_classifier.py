@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from softreg.models import Inference, Path, SoftmaxRegression, infer
-from softreg.models.inputs.sample_weights import in_bounds, sample_weights
+from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
 from softreg.tables.columns.errors import TableError, give_warnings, listed
 from softreg.tables.columns.unseen_values import UnseenLevels
 from softreg.tables.encode.discrete_changes import encoded_changes
@@ -112,7 +112,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not labelled.any():
             raise TableError(f"No row has a label in {target!r}, so that there is nothing to compare with.")
         hit = self.predict_proba(table).argmax(axis=1) == codes
-        return float(np.average(hit[labelled], weights=in_bounds(weight[labelled])))
+        return float(np.average(hit[labelled], weights=rescale_extreme_weights(weight[labelled])))
 
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
-from softreg.models.selection.fold_stack import FoldStack, Settings, StackSolution
+from softreg.models.selection.fold_stack import FoldStack, StackSettings, StackSolution
 from softreg.models.selection.scorers import row_scores
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form
@@ -61,7 +61,13 @@ class FormTrial:
         if isinstance(weights, Mapping):
             weights = {name: weight for name, weight in weights.items() if name in set(classes.tolist())}
         stack = FoldStack(
-            X, labels, weight, folds, ClassWeights(classes, weights), Settings(True, "auto", SETTLED, 200, seed), False
+            X,
+            labels,
+            weight,
+            folds,
+            ClassWeights(classes, weights),
+            StackSettings(True, "auto", SETTLED, 200, seed),
+            False,
         )
         places, start = {}, 0
         for code in encoder.codes:

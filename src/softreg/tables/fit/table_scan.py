@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.spelling import Known, one_spelling, text_array
+from softreg.spelling import TextIndex, text_array, unify_spellings
 from softreg.tables.columns.errors import TableError, no_such_column
 from softreg.tables.columns.row_location import Where, where_of
 from softreg.tables.fit.row_sample import RowKeeper, uniform
@@ -126,7 +126,7 @@ class Survey:
 
     def merge_booleans(self) -> None:
         """Give booleans one spelling where several writers wrote them, as true and True."""
-        same = one_spelling(list(self.counts))
+        same = unify_spellings(list(self.counts))
         if same:
             for counts in (self.counts, self.trained):
                 merged: dict[str, int] = {}
@@ -136,8 +136,8 @@ class Survey:
                 counts.update(merged)
 
     @cached_property
-    def _known(self) -> Known:
-        return Known(sorted(self.counts))
+    def _known(self) -> TextIndex:
+        return TextIndex(sorted(self.counts))
 
     @cached_property
     def classes(self) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
-from softreg.spelling import coded
+from softreg.spelling import encode_as_text
 from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.row_selection.row_weights import RowWeights
@@ -56,7 +56,7 @@ def without_target(table: Any, target: str, rows: NDArray[np.int64]) -> NDArray[
     if target not in table.column_names:
         raise no_such_column(target, table.column_names, "target column")
     try:
-        encoded = coded(table.column(target))
+        encoded = encode_as_text(table.column(target))
     except TypeError:
         return np.zeros(len(rows), dtype=bool)
     absent = [is_missing(value) or not value.strip("\0 ").strip() for value in encoded.dictionary.to_pylist()]
@@ -91,9 +91,9 @@ def lost_classes(table: Any, target: str, given: NDArray[np.int64], used: NDArra
     """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
     if len(given) == len(used):
         return []
-    codes = integers(coded(table.column(target)).indices)
+    codes = integers(encode_as_text(table.column(target)).indices)
     lost = np.setdiff1d(codes[given], codes[used])
-    names = coded(table.column(target)).dictionary
+    names = encode_as_text(table.column(target)).dictionary
     which = listed(names[int(code)].as_py() for code in lost)
     return [f"no row that has all values has the label {which}: the model lacks it"] if len(lost) else []
 

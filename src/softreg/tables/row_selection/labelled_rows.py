@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.spelling import one_spelling
+from softreg.spelling import unify_spellings
 from softreg.tables.columns.errors import TableError, listed, plural, shown
 from softreg.tables.schema.kinds import SMALL
 from softreg.tables.schema.label_types import label_type
@@ -219,7 +219,7 @@ def labelled_rows(
     if counted is not None:
         unlabelled &= counted
         codes = np.where(counted, codes, -1)
-    same = one_spelling(values)
+    same = unify_spellings(values)
     names = [same.get(value, value) for value in values]
     counts: dict[str, int] = {}
     for name, count in zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True):

@@ -11,14 +11,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.deprecated import accept_deprecated_arguments
-from softreg.spelling import Known, coded, one_spelling, text_array
+from softreg.spelling import TextIndex, encode_as_text, text_array, unify_spellings
 from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
 from softreg.tables.columns.row_location import Where, absent_in
 from softreg.tables.columns.values import parse_numbers
 from softreg.tables.schema.kinds import SMALL
 from softreg.tables.schema.label_types import label_type
-from softreg.value_keys import TRUTH, number_key, truth_key
+from softreg.value_keys import BOOLEAN_TEXTS, boolean_key, number_key
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 """Text of a whole number."""
@@ -39,7 +39,7 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
         ['007', 'NA']
     """
     values, codes = coded_labels(table, target)
-    same = one_spelling(values)
+    same = unify_spellings(values)
     return (
         np.array([same.get(value, value) for value in values], dtype=np.str_)[codes]
         if len(codes)
@@ -63,7 +63,7 @@ def coded_labels(
         raise no_such_column(target, table.column_names, "target column")
     column = table.column(target)
     try:
-        encoded = coded(column)
+        encoded = encode_as_text(column)
     except TypeError:
         raise TableError(
             f"The target {shown(target)} has the type {column.type}; labels are text, numbers or booleans."
@@ -138,7 +138,7 @@ def label_places(values: Sequence[str], classes: Sequence[str], *, typed: bool) 
         >>> label_places(["1", "0"], ["False", "True"], typed=True)
         array([1, 0])
     """
-    found = Known(classes).find(text_array(values), typed=typed)
+    found = TextIndex(classes).find(text_array(values), typed=typed)
     return _as_truth(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
 
 
@@ -146,8 +146,8 @@ def _as_truth(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64
     """The places of 0 and 1 among the classes false and true, or the other way round; -1 for other labels."""
     digits = ("0", "1")
     for key_of, own, other_of, others in (
-        (truth_key, TRUTH, number_key, digits),
-        (number_key, digits, truth_key, TRUTH),
+        (boolean_key, BOOLEAN_TEXTS, number_key, digits),
+        (number_key, digits, boolean_key, BOOLEAN_TEXTS),
     ):
         keys = [key_of(name, True) for name in classes]
         if sorted(map(str, keys)) == sorted(own):
