@@ -123,7 +123,7 @@ def test_the_watch_counts_quotes_of_lines_in_blocks_of_any_size(
     while watch.read(size):
         pass
     watch.close()
-    assert watch.odd == odd
+    assert watch.has_odd_line == odd
 
 
 # --- old names ---

@@ -155,7 +155,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "columns": ([(X, Y), (X[:, :2], Y)], "batch 1.*2 features"),
     "dtype": ([(X.astype(np.float32), Y), (X, Y)], "dense float64, the first one was dense float32"),
     "sparse": ([(X, Y), (SPARSE, Y)], "sparse float64, the first one was dense"),
-    "no labels": ([(X,)], "brings no labels"),
+    "no labels": ([(X,)], "has no labels"),
     "lengths": ([(X, Y[:5])], "inconsistent numbers"),
     "weights": ([(X, Y), (X, Y, np.ones(N))], "some batches have weights"),
     "negative": ([(X, Y, -np.ones(N))], "weight of row 0 is -1"),
@@ -188,7 +188,7 @@ def test_what_takes_no_batches_says_so() -> None:
         SoftmaxRegressionCV().fit(frames(), Y)
     with pytest.raises(ValueError, match="needs all rows in memory"):
         SoftmaxRegression(penalty="firth").fit(frames)
-    with pytest.raises(ValueError, match="batches bring their labels"):
+    with pytest.raises(ValueError, match="batches hold their labels"):
         SoftmaxRegression().fit(frames, Y)
     with pytest.raises(ValueError, match="yields batches of rows"):
         infer(SoftmaxRegression().fit(X, Y), frames, Y)
@@ -312,7 +312,7 @@ def test_the_score_of_batches() -> None:
     assert model.score(cut(X, Y)) == pytest.approx(model.score(X, Y))
     assert model.score(cut(X, Y, w)) == pytest.approx(model.score(X, Y, w))
     assert model.score(lambda: [(X, EncodedLabels(["cat", "cow", "bee", "ant"], CODES))]) == model.score(X, Y)
-    with pytest.raises(ValueError, match="brings no labels"):
+    with pytest.raises(ValueError, match="has no labels"):
         model.score(lambda: [X])
 
 

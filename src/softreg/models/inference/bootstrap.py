@@ -138,13 +138,14 @@ def bootstrap(
     check_classes(classes.labels, labels, weight)
     kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
     rows = (np.ones(X.shape[0]) if sample_weight is None else sample_weights(sample_weight, X.shape[0]))[kept]
-    X, labels, _ = drop_zero_weight_rows(X, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    X, labels = positive.X, positive.labels
     counts = _counts(labels, rows, n_resamples, classes.labels, random_state)
     per_class = ClassWeights(classes.labels, regression.class_weight)
     fits: list[Solution] = []
     size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
     for a in range(0, n_resamples, size):
-        V = per_class.applied(counts[a : a + size], labels)
+        V = per_class.apply(counts[a : a + size], labels)
         fits += _fit(regression, X, labels, V, getattr(model, "relaxed_", 1.0))
     _warn(fits, regression.tol)
     coef = np.stack([f.W.T for f in fits])

@@ -78,7 +78,8 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
     classes, labels = classes_and_labels(y)
     check_lengths(X, labels)
     weight = None if sample_weight is None else sample_weights(sample_weight, X.shape[0])
-    X, labels, weight = drop_zero_weight_rows(X, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    X, labels, weight = positive.X, positive.labels, positive.weight
     check_classes(classes, labels, weight)
     q = len(classes)
     if 2 * X.shape[0] * (q - 1) * (X.shape[1] + fit_intercept) > MOST:

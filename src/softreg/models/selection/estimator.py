@@ -139,7 +139,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         """
         check_was_stored("cv", self.cv)
         check_was_stored("scoring", self.scoring)
-        strengths, ratios, shares = check_cv_parameters(self)
+        grid = check_cv_parameters(self)
         scorer = find_scorer(self.scoring)
         seen = copy.copy(self)
         X = training_features(seen, X, self.device)
@@ -154,21 +154,22 @@ class SoftmaxRegressionCV(LinearClassifier):
         score_weight = (
             None if sample_weight is None else rescale_extreme_weights(sample_weights(sample_weight, X.shape[0])[kept])
         )
-        X, labels, weight = drop_zero_weight_rows(X, labels, weight)
+        positive = drop_zero_weight_rows(X, labels, weight)
+        X, labels, weight = positive.X, positive.labels, positive.weight
         check_classes(classes, labels, weight)
         settings, per_class = self._settings(), ClassWeights(classes, self.class_weight)
-        stack = FoldStack(X, labels, score_weight, folds, per_class, settings, whole=max(ratios) > 0)
+        stack = FoldStack(X, labels, score_weight, folds, per_class, settings, whole=max(grid.l1_ratios) > 0)
         check_fold_classes(stack.mass[1:], classes)
         judge = FoldScorer(X, hard[kept], labels, score_weight, classes, stack, folds, scorer)
         judge.warn_of_unseen()
         walk = StrengthSearch(stack, judge, self.rule, more_is_better(scorer), self._listener())
-        walk.go(strengths, ratios, shares)
+        walk.go(grid.strengths, grid.l1_ratios, grid.relaxed)
         stack.cohorts.clear()  # what the folds have learned: the last fit needs the memory
         copy_feature_attributes(self, seen)
         self.classes_ = classes
         self._finish(X, labels, weight, walk, settings.seed)
         self._keep(walk, kept)
-        self._say(self.solution_)
+        self._warn_unless_converged(self.solution_)
         self._say_unsettled(walk)
         return self
 
@@ -196,9 +197,9 @@ class SoftmaxRegressionCV(LinearClassifier):
             max_iter=self.max_iter,
             seed=seed,
         )
-        self._take(solution)
+        self._set_solution(solution)
         if net is not solution:
-            self._say(net)
+            self._warn_unless_converged(net)
 
     def _keep(self, walk: StrengthSearch, kept: NDArray[np.bool_]) -> None:
         """Set what the path has found."""

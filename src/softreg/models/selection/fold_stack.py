@@ -106,7 +106,7 @@ class FoldStack:
         self.count = np.ones(X.shape[0]) if weight is None else weight
         V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
         self.mass = class_mass(V, labels, q)
-        self.V = class_weights.applied(V, labels)
+        self.V = class_weights.apply(V, labels)
         self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
         self.cohorts = self._cohorts()
 
