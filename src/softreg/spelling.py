@@ -175,9 +175,9 @@ def unify_spellings(found: Sequence[str], *, numbers: bool = False) -> dict[str,
     among them are equal, as 1 and 1.0. The result is empty otherwise: text stays as it is written.
 
     Example:
-        >>> unify_spellings(["True", "true", "False"]), one_spelling(["True", "False"])
+        >>> unify_spellings(["True", "true", "False"]), unify_spellings(["True", "False"])
         ({'True': 'true', 'true': 'true', 'False': 'false'}, {})
-        >>> unify_spellings(["1", "1.0", "2.5"], numbers=True), one_spelling(["1.1", "1.10"], numbers=True)
+        >>> unify_spellings(["1", "1.0", "2.5"], numbers=True), unify_spellings(["1.1", "1.10"], numbers=True)
         ({'1': '1', '1.0': '1', '2.5': '2.5'}, {})
     """
     for key_of in (boolean_key, number_key)[: 2 if numbers else 1]:

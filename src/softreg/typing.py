@@ -31,3 +31,9 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 TextArray: TypeAlias = NDArray[np.str_]
 """Labels or levels as text."""
+
+Int64Array: TypeAlias = NDArray[np.int64]
+"""Counts, or integers of another meaning that the name of the variable gives."""
+
+RowNumbers: TypeAlias = NDArray[np.int64]
+"""Numbers of rows of a table, from 0."""

@@ -83,7 +83,7 @@ def test_fault_weights_in_batches_are_copies_of_rows(tmp_path: Path) -> None:
 
 
 def test_fault_weights_of_a_large_scale_in_two_batches() -> None:
-    from softreg.tables.encode.weighted_encoder import WeightedMoments
+    from softreg.tables.encode.moments import WeightedMoments
 
     values, weight = np.array([3e300, 1e300, np.nan, 5e300]), np.array([1e-300, 2e300, 7.0, 1e300])
     found = WeightedMoments(unit=2.0**1000)

@@ -20,7 +20,7 @@ from softreg.cli import main
 from softreg.tables import TableError, as_table, labels, open_table, read_table, table_statistics
 from softreg.tables.columns.arrow_types import plain_array, together
 from softreg.tables.columns.row_location import Where
-from softreg.tables.schema.typed_values import numbers_of
+from softreg.tables.schema.typed_values import require_numbers
 
 N = 60
 LABELS = ["no", "yes"] * (N // 2)
@@ -257,4 +257,4 @@ def test_fault_e3_a_column_of_a_frame_that_cannot_be_read_is_named(library: str)
 def test_fault_c6_whole_numbers_beyond_64_bits_are_kept() -> None:
     frame = pd.DataFrame({"big": [2**70, 2**70 + 1] * (N // 2), "x": X})
     assert labels(as_table(frame), "big").tolist()[:2] == [str(2**70), str(2**70 + 1)]
-    assert numbers_of("big", as_table(frame)["big"], Where())[0] == 2.0**70
+    assert require_numbers("big", as_table(frame)["big"], Where())[0] == 2.0**70

@@ -84,7 +84,7 @@ def minimise(
     if rows.n == 0:
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
-        free = bool(((penalty.l1 == 0) & (penalty.l2 == 0)).any())
+        free = bool(penalty.is_zero.any())
         rows, coordinates = standardise(rows, centred=fit_intercept, robust=free)
         if free:
             coordinates.refuse_faint()
@@ -150,7 +150,7 @@ def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -
         >>> choose(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
         'newton'
     """
-    if not penalty.smooth:
+    if not penalty.is_smooth:
         if solver == "newton":
             raise ValueError("solver='newton' needs a smooth penalty; an l1 part needs solver='lbfgs' or 'auto'")
         return "lbfgs"
@@ -172,7 +172,7 @@ def is_tall(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
     """
     parameters = (n_classes - 1) * (rows.d + 1)
     small = n_classes <= NEWTON_CLASSES and parameters <= TALL_PARAMETERS
-    return small and rows.n >= TALL * parameters and bool((penalty.l2 > 0).all()) and penalty.smooth
+    return small and rows.n >= TALL * parameters and bool((penalty.strong_convexity > 0).all()) and penalty.is_smooth
 
 
 def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, Array] | None) -> Array:
@@ -206,7 +206,7 @@ def _descend(
             theta = from_class_means(objective, objective.rows.sample(START_ROWS, seed))
         clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
-    if name == "newton" and (objective.penalty.l2 > 0).all():
+    if name == "newton" and (objective.penalty.strong_convexity > 0).all():
         return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
     if name == "lbfgs":
         begin = None if cold else _weights(objective, theta)
@@ -249,13 +249,13 @@ def _climbed(summit: DualResult) -> Outcome:
 def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> Strategy:
     if name == "newton":
         return Newton()
-    return (LBFGS if objective.penalty.smooth else OrthantLBFGS)(Sketch(sample), reviews)
+    return (LBFGS if objective.penalty.is_smooth else OrthantLBFGS)(Sketch(sample), reviews)
 
 
 def many_classes(objective: Objective) -> bool:
     """Whether classes are too many for a factor of the curvature each, and columns few enough for a common basis."""
     n, d, q = objective.rows.n, objective.rows.d, objective.q
-    return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and objective.penalty.smooth
+    return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and objective.penalty.is_smooth
 
 
 def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float = 0.0) -> Array:

@@ -27,6 +27,7 @@ from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.optimize.solvers.remembered import Pair, RememberedLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
+from softreg.typing import IntArray
 
 PROOF, EXACT = 1e-12, 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
@@ -144,11 +145,11 @@ class StackPath:
     ) -> tuple[StackFit | None, tuple[Array, Array] | None]:
         """The same on the columns that matter; None where those are too many, and a start for all."""
 
-        def fit(rows: Rows, coordinates: Coordinates, begin: tuple[Array, Array]) -> StackFit:
+        def fit(rows: Rows, coordinates: Coordinates, columns: IntArray, begin: tuple[Array, Array]) -> StackFit:
             few = copy.copy(self)
             few.screening, few.rows, few.coordinates = None, rows, coordinates
             few._ready()
-            found = few.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+            found = few.fit(penalty.keep_columns(columns), begin, settled=settled, max_iter=max_iter, copies=copies)
             self.hard = few.hard
             return found
 
@@ -169,7 +170,7 @@ class StackPath:
         if self.sketch is not None:
             self.sketch.hard = self.hard
         sketch = self.sketch or Sketch(sample)
-        if not objective.penalty.smooth:
+        if not objective.penalty.is_smooth:
             return OrthantLBFGS(sketch)
         return RememberedLBFGS(sketch, objective.ridge, self.pairs)
 

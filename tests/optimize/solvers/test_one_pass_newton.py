@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from softreg.linalg import Cholesky
 from softreg.optimize import Progress, Status, l2, minimise
 from softreg.optimize.objective import hessian
 from softreg.optimize.objective.cached import Objective
@@ -126,11 +127,11 @@ def test_a_hessian_without_a_factor_is_left_to_the_other_loop(
     (expected,) = minimise(as_rows(X, y), 3, l2(1e-3))
     calls = []
 
-    def refuse(H: Array) -> tuple[Array, bool]:
+    def refuse(H: Array) -> Cholesky:
         calls.append(1)
-        return np.eye(len(H)), False
+        return Cholesky(np.eye(len(H)), None, np.inf, exact=False)
 
-    monkeypatch.setattr(strides, "factorised", refuse)
+    monkeypatch.setattr(strides, "factor_hessian", refuse)
     (found,) = minimise(as_rows(X, y), 3, l2(1e-3))
     assert calls
     assert found.converged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softreg.cli.console.progress import say
+from softreg.cli.console.progress_bars import say
 from softreg.tables.columns.errors import plural
 
 MOST_LISTED = 10

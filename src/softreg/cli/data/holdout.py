@@ -8,18 +8,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import note
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import note
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.read_table import opened
 from softreg.cli.options.train_request import Order
 from softreg.probability import Classes
 from softreg.tables import TableClassifier, group_codes, split_groups, split_rows
 from softreg.tables.columns.errors import listed, plural
-from softreg.tables.fit.table_scan import Survey, is_large, survey
+from softreg.tables.fit.memory_mode import is_large
+from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
 from softreg.tables.row_selection.time_splits import split_by_time, time_codes
-from softreg.tables.row_selection.weight_column import check_some, weight_column
+from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 
 Places = NDArray[np.int64]
 
@@ -45,7 +46,7 @@ def labelled(order: Order, table: pa.Table, numbers: Places) -> LabelledRows:
     counted = None
     if order.weights is not None:
         weights = weight_column(table, order.weights, order.target)
-        check_some(weights, order.weights)
+        check_any_weight(weights, order.weights)
         counted = weights > 0
         if not counted.all():
             note(f"{plural(int((~counted).sum()), 'row')} of the weight 0 in {order.weights!r} are left out.")
@@ -116,7 +117,7 @@ def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> Hel
     assert order.test is not None
     source = opened(order.test, order.reading)
     if is_large(source, order.memory):
-        found = survey(source, order.target, _none, rules=order.rules, sure=True, weights=order.weights)
+        found = scan_table(source, order.target, _none, rules=order.rules, sure=True, weights=order.weights)
         for said in found.notes:
             note(said)
         return _sampled(found, f"{trained_on:,} to train on, {found.tested:,} in {order.test.name}")
@@ -147,12 +148,12 @@ def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> Hel
     return HeldOut(table, rows, numbers[rows], groups, None if weights is None else weights[rows], said, own=False)
 
 
-def of_survey(found: Survey) -> HeldOut:
+def of_survey(found: TableScan) -> HeldOut:
     """The sample of the rows that were held out of a table that is read in batches."""
     return _sampled(found, f"{found.training:,} to train on, {found.tested:,} held out")
 
 
-def _sampled(found: Survey, said: str) -> HeldOut:
+def _sampled(found: TableScan, said: str) -> HeldOut:
     if found.held is None:
         raise Complaint(
             f"None of the {found.rows:,} rows was held out for the evaluation; choose a larger --test-size."

@@ -119,7 +119,7 @@ def budgets(objective: Objective, squares: Array | None) -> list[float] | None:
     compiled, and where sweeps would cost more than L-BFGS.
     """
     penalty = objective.penalty
-    if squares is None or not penalty.smooth or not (penalty.l2 > 0).all():
+    if squares is None or not penalty.is_smooth or not (penalty.strong_convexity > 0).all():
         return None
     found = [_budget(objective, j, squares) for j in range(objective.m)]
     return found if min(found) > 0 else None
@@ -136,11 +136,11 @@ def _budget(objective: Objective, j: int, squares: Array) -> float:
     replaces most iterations where c is above `STEEP`: only the time of the sketch is counted there.
     """
     rows, q = objective.rows, objective.q
-    c = float(squares.mean() / (objective.penalty.l2[j] * rows.n))
+    c = float(squares.mean() / (objective.penalty.strong_convexity[j] * rows.n))
     visits = 0.25 * rows.stored * q + rows.n * (150.0 + 8 * q)
     iteration = 0.3 * rows.stored * q + 2.5 * rows.n * q + 70.0 * rows.d * q
     n_iter = 0.0 if c > STEEP and not needs_diagonal(rows) else 5 + 15 * np.sqrt(c)
-    alike = np.count_nonzero(objective.penalty.l2 == objective.penalty.l2[j])
+    alike = np.count_nonzero(objective.penalty.strong_convexity == objective.penalty.strong_convexity[j])
     budget = (n_iter * iteration + sketch_time(rows, q) / alike) / visits
     sweeps = 6 + 1.2 * min(c, EASY) + 1.2 * np.sqrt(max(c - EASY, 0.0))
     return float(budget) if 1.5 * sweeps < budget else 0.0
@@ -186,7 +186,7 @@ def prove(
 
     `look` is shown each block with its log-probabilities (q, b).
     """
-    rows, b, strength = objective.rows, one.bias, float(objective.penalty.l2[j])
+    rows, b, strength = objective.rows, one.bias, float(objective.penalty.strong_convexity[j])
     prepared, tilt = rows.prepare(one.dual.W.T), _tilt(objective, j, one)
     R = np.empty((objective.q, rows.n), rows.dtype)
 

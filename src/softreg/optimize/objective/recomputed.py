@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
@@ -31,10 +31,10 @@ def objective_for(
 ) -> Objective:
     """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows, or
     where the rows themselves are more than memory holds."""
-    numbers = 2 * len(penalty.l2) * n_classes
+    numbers = 2 * len(penalty) * n_classes
     heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
     heavy |= not rows.fits_in_memory
-    plain = penalty.smooth and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
+    plain = {Trait.SMOOTH, Trait.STRONGLY_CONVEX} <= penalty.traits  # separation and l1 use the kept logits often
     return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 
 

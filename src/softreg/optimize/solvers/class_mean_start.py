@@ -7,8 +7,8 @@ rate` (Fisher's discriminant). That is no optimum, but its direction is nearly r
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import cholesky
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.solvers.lbfgs import dot
@@ -25,7 +25,7 @@ def from_class_means(objective: Objective, sample: Rows) -> Array:
     """Parameters (m, q, d + 1) along the discriminant of the class means, as far as is best for the sample."""
     rates, means = objective.moments.rates, objective.moments.means
     S = objective.scatter.within + SHRINK * np.eye(objective.rows.d)
-    W = sl.cho_solve(sl.cho_factor(S, lower=True), means.reshape(-1, means.shape[-1]).T).T.reshape(means.shape)
+    W = cholesky(S, scaled=False).solve(means.reshape(-1, means.shape[-1]).T).T.reshape(means.shape)
     W[..., objective.coordinates.constant] = 0.0
     half = np.einsum("mqd,mqd->mq", W, means) / 2
     D = np.concatenate([W, -half[..., None] * objective.fit_intercept], axis=-1)

@@ -65,7 +65,7 @@ class Descent:
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
         self.target_gap = min(tol, strategy.target_gap)
         self.on_progress, self.began = on_progress, perf_counter()
-        self.smooth = objective.penalty.smooth
+        self.smooth = objective.penalty.is_smooth
         theta = self._admissible(theta)
         loss, G = objective.evaluate(theta)
         # in the memory order of the sums over the rows, whichever that is: mixed orders make all that follows slow
@@ -127,7 +127,8 @@ class Descent:
             self._go_precise()
         D = self.strategy.direction(objective, self.theta, self.G)
         slope = dot(self.G, D) + self._l1_slope(D)
-        estimate = np.where(self.strategy.has_certificate | (objective.penalty.l2 == 0), -slope / 2, np.inf)
+        by_decrement = self.strategy.has_certificate | (objective.penalty.strong_convexity == 0)
+        estimate = np.where(by_decrement, -slope / 2, np.inf)
         estimate = np.minimum(estimate, certificate.dual_estimate(objective, self.theta, self.G))
         self._report(estimate)
         if self._separated(iteration, D, estimate) and objective.m == 0:
@@ -161,7 +162,7 @@ class Descent:
         Along this direction the loss is flat, so no curvature would ever lead there.
         """
         W, _ = self.objective.user(self.theta)
-        shift = self.objective.penalty.best_shift(W) * self.objective.coordinates.scale
+        shift = self.objective.penalty.common_shift(W) * self.objective.coordinates.scale
         self.theta[..., :-1] -= shift
         self.G[..., :-1] -= self.objective.ridge[:, None, :-1] * shift
 
@@ -184,7 +185,7 @@ class Descent:
 
     def _unpenalised(self) -> Array:
         """Which models (m,) have no penalty at all."""
-        return np.asarray((self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0))
+        return self.objective.penalty.is_zero
 
     def _l1_slope(self, D: Array) -> Array:
         """How fast the l1 part grows along D, (m,); D does not cross zero before step 1."""
@@ -195,7 +196,7 @@ class Descent:
 
     def _advance(self, D: Array, slope: Array) -> Array:
         """Go along D and return the step lengths (m,), 0 where none was found."""
-        longest = 1.0 if self.objective.penalty.l1.any() else np.inf
+        longest = 1.0 if self.objective.penalty.has_kink else np.inf
         settle = bool(self._unpenalised().any())
         line = Line(self.objective, self.theta, D, self.loss, slope, self._l1_slope(D), longest, settle)
         t, loss, G = line.advance()

@@ -17,14 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from softreg.linalg import solve_factored
 from softreg.optimize.certificate import duality as certificate
+from softreg.optimize.certificate.self_concordance import decrement_gaps
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.lbfgs import MEMORY, dot, recursion
 from softreg.optimize.solvers.loop import Outcome
-from softreg.optimize.solvers.newton import factorised, proved_by_decrement, solved
+from softreg.optimize.solvers.newton import factor_hessian
 from softreg.rows import Array
 
 GOAL = 1e-13
@@ -116,10 +118,10 @@ class OnePassNewton:
         """Newton's direction for each model, and half the squared decrement, an estimate of the gap; False where the
         Hessian has no factor or the numbers are not finite."""
         if self.now.H is not None:
-            found = [factorised(H) for H in self.now.H]
-            if not all(exact for _, exact in found):
+            factors = [factor_hessian(H) for H in self.now.H]
+            if not all(factor.exact for factor in factors):
                 return False
-            self.factors, self.fresh = [L for L, _ in found], True
+            self.factors, self.fresh = [factor.L for factor in factors], True
             self.pairs = []
         self.D = -(recursion(self.now.G, self.pairs, self._inverse) if self.pairs else self._inverse(self.now.G))
         self.slope = dot(self.now.G, self.D)
@@ -133,7 +135,7 @@ class OnePassNewton:
         """The inverse Hessians times G, in the space of contrasts."""
         T = contrasts(self.objective.q)
         g = T.T @ G
-        d = np.stack([solved(L, one.ravel()) for L, one in zip(self.factors, g, strict=True)])
+        d = np.stack([solve_factored(L, of_model.ravel()) for L, of_model in zip(self.factors, g, strict=True)])
         return np.asarray(T @ d.reshape(g.shape))
 
     def _aim_at_balance(self) -> None:
@@ -220,7 +222,7 @@ class OnePassNewton:
             self.now = self.reader.read(self.theta, True)
             if not self._aim():
                 return np.full(self.objective.m, np.inf)
-        return proved_by_decrement(self.objective, self.factors, -self.slope)
+        return decrement_gaps(self.objective, self.factors, -self.slope)
 
     def _leave(self, which: Array, gap: Array, bound: Array) -> None:
         out, keep = self.out, ~which

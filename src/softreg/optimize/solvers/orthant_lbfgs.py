@@ -12,11 +12,12 @@ from collections.abc import Container
 
 import numpy as np
 
+from softreg.linalg import solve_factored
 from softreg.optimize.curvature.subsampled import Diagonal, Sketch
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.hessian import Columns, among
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS, dot, recursion
-from softreg.optimize.solvers.newton import factorised, solved
+from softreg.optimize.solvers.newton import factor_hessian
 from softreg.rows import Array
 
 LONG = 20
@@ -79,14 +80,14 @@ class OrthantLBFGS(LBFGS):
                 where = np.flatnonzero(free[j, k])
                 if len(where):
                     B = blocks[group[j]][k % len(blocks[group[j]])]
-                    out[j, k, where] = solved(self._factor(j, k, B, where), r[j, k, where])
+                    out[j, k, where] = solve_factored(self._factor(j, k, B, where), r[j, k, where])
         return out
 
     def _factor(self, j: int, k: int, B: Array, where: Array) -> Array:
         key = where.tobytes()
         known = self._cache.get((j, k))
         if known is None or known[0] != key:
-            known = self._cache[j, k] = (key, factorised(B[np.ix_(where, where)])[0])
+            known = self._cache[j, k] = (key, factor_hessian(B[np.ix_(where, where)]).L)
         return known[1]
 
     def _diagonal(self, objective: Objective) -> Array:
@@ -135,7 +136,7 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Arr
         while not held.all():
             step[held] = -t[held]
             rest = g[~held] + H[np.ix_(~held, held)] @ step[held]
-            step[~held] = -solved(factorised(H[np.ix_(~held, ~held)])[0], rest)
+            step[~held] = -factor_hessian(H[np.ix_(~held, ~held)]).solve(rest)
             crosses = ~held & (s != 0) & ((t + step) * s <= 0)
             if not crosses.any():
                 break

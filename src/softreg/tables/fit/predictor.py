@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.probability import softmax
@@ -19,10 +18,11 @@ from softreg.tables.columns.unseen_values import UnseenLevels
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.io.open_table import OpenTable
 from softreg.tables.schema.schema import Schema
+from softreg.typing import Array, Float64Array
 
-MODEL = "model."
+MODEL_PREFIX = "model."
 """Before the names of the arrays of the regression within a table model."""
-MANY = 1 << 16
+MIN_COMPILED_SIZE = 1 << 16
 """Numbers of X from which on compiled kernels and threads are worth it, as in `SoftmaxRegression.predict_proba`."""
 
 
@@ -36,15 +36,15 @@ class TablePredictor:
 
     schema: Schema
     encoder: Encoder
-    coef: NDArray[np.float64]
-    intercept: NDArray[np.float64]
+    coef: Float64Array
+    intercept: Float64Array
     classes: tuple[str, ...]
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TablePredictor:
+    def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TablePredictor:
         """The predictor of the table model that `to_state` described; raises `ValueError` for another state."""
         try:
-            coef, intercept = arrays[f"{MODEL}coef"], arrays[f"{MODEL}intercept"]
+            coef, intercept = arrays[f"{MODEL_PREFIX}coef"], arrays[f"{MODEL_PREFIX}intercept"]
             labels = fields.mapping(fields.mapping(metadata, "model"), "classes")["values"]
             schema, encoder = schema_and_encoder(metadata)
         except (KeyError, TypeError) as error:
@@ -61,15 +61,13 @@ class TablePredictor:
             raise ValueError("the weights are not finite numbers")
         return cls(schema, encoder, coef, intercept, classes)
 
-    def probabilities(
-        self, batch: pa.Table | pa.RecordBatch, unseen: UnseenLevels | None = None
-    ) -> NDArray[np.float64]:
+    def probabilities(self, batch: pa.Table | pa.RecordBatch, unseen: UnseenLevels | None = None) -> Float64Array:
         """Probabilities (n, q) of the rows of a table or batch, its columns matched by name.
 
         Rows with levels that training did not have are counted in `unseen`.
         """
         X = self.encoder.encode(batch, unseen=unseen)
-        if isinstance(X, np.ndarray) and X.size >= MANY:
+        if isinstance(X, np.ndarray) and X.size >= MIN_COMPILED_SIZE:
             found = scores(self.coef, self.intercept, X, probabilities=True)
             if found is not None:
                 return found
@@ -92,7 +90,7 @@ def schema_and_encoder(metadata: Mapping[str, Any]) -> tuple[Schema, Encoder]:
     return schema, encoder
 
 
-def usable(
+def drop_invalid_rows(
     encoder: Encoder, batches: Iterator[pa.RecordBatch], left_out: list[int] | None
 ) -> Iterator[pa.Table | pa.RecordBatch]:
     """The batches without rows that hold a cell which is not of its column's kind; numbers of these go to `left_out`.

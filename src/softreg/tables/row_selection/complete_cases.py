@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import encode_as_text
 from softreg.tables.columns.arrow_arrays import integers
 from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.row_selection.row_weights import RowWeights
+from softreg.tables.row_selection.weight_column import RowWeights
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 MISSING = ("drop", "impute", "error")
 """What may be done with rows that have a missing value."""
-NAMED = 8
+MAX_NAMED = 8
 """Columns that are named in a message, at most."""
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class ExcludedRows:
     """Rows that are not used: how many lack a value in some column, by column, and how many have a weight of zero."""
 
     rows: int
@@ -33,8 +33,8 @@ class LeftOut:
     def counts(self) -> str:
         """The columns and how many rows lack a value there, most of them first."""
         order = sorted(self.by_column.items(), key=lambda pair: -pair[1])
-        named = ", ".join(f"{shown(name)} in {count:,}" for name, count in order[:NAMED])
-        return named + (f" and {len(order) - NAMED:,} more columns" if len(order) > NAMED else "")
+        named = ", ".join(f"{shown(name)} in {count:,}" for name, count in order[:MAX_NAMED])
+        return named + (f" and {len(order) - MAX_NAMED:,} more columns" if len(order) > MAX_NAMED else "")
 
     def notes(self, total: int, missing: str) -> tuple[str, ...]:
         """What was left out of `total` rows, in sentences."""
@@ -48,7 +48,7 @@ class LeftOut:
         return tuple(said)
 
 
-def without_target(table: Any, target: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def rows_without_label(table: Any, target: str, rows: RowNumbers) -> BoolArray:
     """Which of these rows have no label: null, nan, or text that is empty or blank.
 
     Raises `TableError` where there is no such column. A type that has no text is left to `labels`, which refuses it.
@@ -63,14 +63,14 @@ def without_target(table: Any, target: str, rows: NDArray[np.int64]) -> NDArray[
     return np.array([*absent, True])[integers(encoded.indices)][rows]
 
 
-def with_label_and_weight(
-    table: Any, target: str, every: NDArray[np.int64], weighing: RowWeights | None, missing: str
-) -> tuple[NDArray[np.int64], LeftOut]:
+def rows_with_label_and_weight(
+    table: Any, target: str, every: RowNumbers, weighing: RowWeights | None, missing: str
+) -> tuple[Int64Array, ExcludedRows]:
     """The rows among `every` that have a label and a weight above 0, and how many have not.
 
     Raises `TableError` where no row is left, and, with missing="error", for a row without a label or a weight.
     """
-    gone = without_target(table, target, every)
+    gone = rows_without_label(table, target, every)
     gaps = {target: int(gone.sum())} if gone.any() else {}
     weightless = np.zeros(len(every), dtype=bool)
     if weighing is not None:
@@ -78,16 +78,16 @@ def with_label_and_weight(
         if np.isnan(v).any():
             gaps[weighing.name] = int(np.isnan(v).sum())
         gone, weightless = gone | np.isnan(v), v == 0
-    left = LeftOut(int(gone.sum()), gaps, int((weightless & ~gone).sum()))
+    left = ExcludedRows(int(gone.sum()), gaps, int((weightless & ~gone).sum()))
     if missing == "error":
         refuse_missing(left, len(every))
     used = every[~gone & ~weightless]
     if not len(used):
-        raise refuse_nothing_left(left, len(every))
+        raise no_complete_row_error(left, len(every))
     return used, left
 
 
-def lost_classes(table: Any, target: str, given: NDArray[np.int64], used: NDArray[np.int64]) -> list[str]:
+def lost_classes_notes(table: Any, target: str, given: RowNumbers, used: RowNumbers) -> list[str]:
     """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
     if len(given) == len(used):
         return []
@@ -98,7 +98,7 @@ def lost_classes(table: Any, target: str, given: NDArray[np.int64], used: NDArra
     return [f"no row that has all values has the label {which}: the model lacks it"] if len(lost) else []
 
 
-def refuse_missing(left: LeftOut, total: int) -> None:
+def refuse_missing(left: ExcludedRows, total: int) -> None:
     """Raise `TableError` where missing="error" meets rows that lack a value."""
     if left.rows:
         raise TableError(
@@ -107,7 +107,7 @@ def refuse_missing(left: LeftOut, total: int) -> None:
         )
 
 
-def refuse_nothing_left(left: LeftOut, total: int) -> TableError:
+def no_complete_row_error(left: ExcludedRows, total: int) -> TableError:
     """The error where no row is complete."""
     return TableError(
         f"None of the {plural(total, 'row')} has a value in each column; rows without one: {left.counts}. Leave out "

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import encode_as_text
 from softreg.tables.columns.errors import TableError, no_such_column, plural, shown
+from softreg.typing import Codes, Float64Array, RowNumbers
 
 
 def group_codes(
     table: pa.Table,
     name: str,
     target: str,
-    rows: NDArray[np.int64] | None = None,
+    rows: RowNumbers | None = None,
     *,
     what: str = "column of groups",
     advice: str = "Say what these rows belong to, or remove them.",
-) -> NDArray[np.int64]:
+) -> Codes:
     """The group of each row (n,) as a number from 0: rows of equal values in the column `name` are of one group.
 
     Values are equal where their text is, by `softreg.spelling`.
@@ -60,8 +61,8 @@ def group_codes(
 
 
 def split_groups(
-    codes: NDArray[np.integer[Any]], groups: NDArray[np.int64], test_size: float = 0.2, seed: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    codes: NDArray[np.integer[Any]], groups: Codes, test_size: float = 0.2, seed: int = 0
+) -> tuple[RowNumbers, RowNumbers]:
     """Row numbers for training and for test, whole groups, each class in nearly the share `test_size` of both.
 
     Groups are looked at in an order drawn by `seed`, and each is held out that brings the rows held out of each class
@@ -80,7 +81,7 @@ def split_groups(
     total = counts.sum(axis=0)
     goal, held = test_size * total, np.zeros(len(total))
 
-    def far(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def far(rows: Float64Array) -> Float64Array:
         return np.asarray(((rows - goal) ** 2 / total).sum(axis=-1))
 
     order = np.random.default_rng(seed).permutation(len(counts))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.tables.columns.dates import day_first, parse_dates
 from softreg.tables.columns.errors import TableError, no_such_column, plural, shown
 from softreg.tables.columns.values import Dates, Levels, Numbers, pick, read_column, without_words
 from softreg.tables.schema.typed_values import read_numbers
+from softreg.typing import Codes, Float64Array
 
-Codes = NDArray[np.int64]
 TIME_AND_GROUPS = (
     "Rows are held out either by time or by groups: folds that follow each other in time cannot keep groups together. "
     "Leave one of the two out."
@@ -37,7 +36,7 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
     if name == target:
         raise TableError(f"{shown(name)} is the target; rows are ordered by another column, of dates or numbers.")
     column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
-    values = _moments(name, column)
+    values = _read_times(name, column)
     missing = np.flatnonzero(np.isnan(values))
     if len(missing):
         at = missing[0] if rows is None else rows[missing[0]]
@@ -51,7 +50,7 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
-def _moments(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
+def _read_times(name: str, column: pa.ChunkedArray) -> Float64Array:
     """Seconds or numbers that order the values; nan where there is none."""
     cells = read_column(column, name)
     if isinstance(cells, Dates | Numbers):

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Sequence
 from softreg.tables.columns.errors import TableError, no_such_column, shown
 
 
-def split_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
+def split_column_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
     """The columns that some texts name, each of which is a name or several with commas between.
 
     A text that is the name of a column stands for it, commas or not; of a list, the longest runs that are names are
     taken. What is no name of a column stays as it is.
 
     Example:
-        >>> split_names(["age,job", "Smith, John", "a,b"], ["age", "job", "Smith, John", "a,b", "a"])
+        >>> split_column_names(["age,job", "Smith, John", "a,b"], ["age", "job", "Smith, John", "a,b", "a"])
         ('age', 'job', 'Smith, John', 'a,b')
     """
     found: list[str] = []
@@ -34,7 +34,7 @@ def split_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(found))
 
 
-def left_out(
+def excluded_columns(
     names: Sequence[str],
     target: str,
     *,
@@ -50,9 +50,9 @@ def left_out(
     not have, that are the target, or that are dropped.
 
     Example:
-        >>> left_out(["age", "day", "job", "y"], "y", drop=["job"], features=None, beside=["day"])
+        >>> excluded_columns(["age", "day", "job", "y"], "y", drop=["job"], features=None, beside=["day"])
         ('job', 'day')
-        >>> left_out(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
+        >>> excluded_columns(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
         ('age', 'job')
     """
     wanted = set(features or ()) | set(asked)

@@ -19,11 +19,25 @@ FUNCTIONS = (
     "log", "log10", "log2", "exp", "I", "bs", "cs", "cr", "cc", "poly", "center", "scale", "standardize", "C",
 )  # fmt: skip
 """Functions of formulaic that a formula may call."""
-NUMPY = ("log", "log1p", "log2", "log10", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tan", "tanh", "arctan")
+NUMPY_FUNCTIONS = (
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "exp",
+    "expm1",
+    "sqrt",
+    "abs",
+    "sin",
+    "cos",
+    "tan",
+    "tanh",
+    "arctan",
+)
 """Functions that a formula may call as np.log, and so on."""
-POWER = 20
+MAX_EXPONENT = 20
 """The largest exponent: a larger one overflows, or takes long."""
-LONGEST = 10_000
+MAX_LENGTH = 10_000
 """Characters of a formula, at most."""
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 _COLOUR = re.compile(r"\x1b?⧛?\[?\x1b?\[[0-9;]*m⧚?|[⧛⧚]")
@@ -50,8 +64,8 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
     """The formula, checked; `columns` are those of the table that may be used, and `.` stands for all of them.
 
     `target` is the column that is asked for as the target, None where the formula names it. Raises `TableError` for a
-    formula that cannot be parsed, that calls what is not in `FUNCTIONS` or `NUMPY`, that names a column which is not
-    there, or whose left side is not the target.
+    formula that cannot be parsed, that calls what is not in `FUNCTIONS` or `NUMPY_FUNCTIONS`, that names a column which
+    is not there, or whose left side is not the target.
 
     Example:
         >>> found = parse_formula("buys ~ log(age) * town", ["age", "town", "buys"])
@@ -68,9 +82,9 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
             "Formulas need the package formulaic, which is not installed: pip install 'softreg[formula]'. Without it, "
             "leave the formula out; all columns are then features (--drop leaves one out)."
         ) from None
-    if len(text) > LONGEST:
-        raise TableError(f"The formula has {len(text):,} characters, more than {LONGEST:,}.")
-    named = _left(text) or target
+    if len(text) > MAX_LENGTH:
+        raise TableError(f"The formula has {len(text):,} characters, more than {MAX_LENGTH:,}.")
+    named = _left_side(text) or target
     free = [name for name in columns if name != named]
     try:
         parsed = formulaic.Formula(text, _context={"__formulaic_variables_available__": free})
@@ -93,7 +107,7 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
     return Formula(text, left, right, used, frozenset(seen.categories), frozenset(seen.computed))
 
 
-def _left(text: str) -> str | None:
+def _left_side(text: str) -> str | None:
     """The left side as it is written, if it is a single name."""
     match = re.match(r"\s*(?:`([^`]+)`|([^\W\d][\w.]*))\s*~", text)
     return (match[1] or match[2]) if match else None
@@ -141,7 +155,7 @@ class _Variables:
         text, method = str(factor.expr), factor.eval_method.name
         if method == "LITERAL":
             if not re.fullmatch(r"[0-9.]+", text):
-                raise _refused(text)
+                raise _forbidden_error(text)
         elif method == "LOOKUP":
             self._column(text)
         else:
@@ -163,18 +177,18 @@ class _Variables:
         try:
             tree = ast.parse(re.sub(r"`([^`]*)`", placeholder, text).strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise _refused(text) from None
+            raise _forbidden_error(text) from None
         match tree:
             case ast.Call(func=ast.Name(id="C"), args=[ast.Name(id=name)], keywords=[]):
                 self._column(quoted.get(name, name))
                 self.categories.add(quoted.get(name, name))
                 return
-        for name in _names(tree, text):
+        for name in _expression_columns(tree, text):
             self._column(quoted.get(name, name))
             self.computed.add(quoted.get(name, name))
 
 
-def _names(node: ast.expr, text: str) -> Iterator[str]:
+def _expression_columns(node: ast.expr, text: str) -> Iterator[str]:
     """The columns that an expression computes with; raises `TableError` for what is no such expression."""
     match node:
         case ast.Name(id=name):
@@ -182,23 +196,23 @@ def _names(node: ast.expr, text: str) -> Iterator[str]:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-            yield from _names(operand, text)
+            yield from _expression_columns(operand, text)
         case ast.BinOp(left=left, op=operator, right=right) if isinstance(operator, _OPERATORS):
-            inner = list(_names(left, text))
+            inner = list(_expression_columns(left, text))
             if isinstance(operator, ast.Pow):
                 if not inner or not _is_small(right):
-                    raise _refused(text)
+                    raise _forbidden_error(text)
             else:
-                inner += _names(right, text)
+                inner += _expression_columns(right, text)
             yield from inner
         case ast.Call(func=function, args=[first, *rest], keywords=keywords) if _may_call(function):
             if not all(_is_constant(value) for value in [*rest, *(k.value for k in keywords)]):
-                raise _refused(text)
+                raise _forbidden_error(text)
             if any(k.arg is None for k in keywords):
-                raise _refused(text)
-            yield from _names(first, text)
+                raise _forbidden_error(text)
+            yield from _expression_columns(first, text)
         case _:
-            raise _refused(text)
+            raise _forbidden_error(text)
 
 
 def _may_call(function: ast.expr) -> bool:
@@ -206,17 +220,17 @@ def _may_call(function: ast.expr) -> bool:
         case ast.Name(id=name):
             return name in FUNCTIONS and name != "C"
         case ast.Attribute(value=ast.Name(id="np"), attr=name):
-            return name in NUMPY
+            return name in NUMPY_FUNCTIONS
     return False
 
 
 def _is_small(node: ast.expr) -> bool:
-    """Whether an exponent is a number between -`POWER` and `POWER`."""
+    """Whether an exponent is a number between -`MAX_EXPONENT` and `MAX_EXPONENT`."""
     match node:
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
             return _is_small(inner)
         case ast.Constant(value=int() | float() as value):
-            return abs(value) <= POWER
+            return abs(value) <= MAX_EXPONENT
     return False
 
 
@@ -232,12 +246,17 @@ def _is_constant(node: ast.expr) -> bool:
     return False
 
 
-def _refused(text: str) -> TableError:
-    calls = ["I", "C", *(name for name in FUNCTIONS if name not in ("I", "C")), *(f"np.{name}" for name in NUMPY)]
+def _forbidden_error(text: str) -> TableError:
+    calls = [
+        "I",
+        "C",
+        *(name for name in FUNCTIONS if name not in ("I", "C")),
+        *(f"np.{name}" for name in NUMPY_FUNCTIONS),
+    ]
     return TableError(
         f"The formula has {shown(text, 200)}; it may call only {', '.join(calls)}, each of a column or of an "
-        f"expression with + - * / and ** (exponents up to {POWER}), with constants as further arguments. C() takes a "
-        "single column; its reference level is chosen by --reference-level (reference_levels in Python)."
+        f"expression with + - * / and ** (exponents up to {MAX_EXPONENT}), with constants as further arguments. "
+        "C() takes a single column; its reference level is chosen by --reference-level (reference_levels in Python)."
     )
 
 
