@@ -35,7 +35,7 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".tsv", ".arrow", ".feather"])
 def test_a_file_is_its_rows(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_batches, "TEXT_BLOCK", 50_000)
+    monkeypatch.setattr(file_batches, "CSV_BLOCK", 50_000)
     monkeypatch.setattr(file_batches, "BATCH_ROWS", 700)
     rows = open_rows(write(FRAME, tmp_path / f"train{ending}"), target="y")
     model = SoftmaxRegression(1e-3).fit(rows)
@@ -95,7 +95,7 @@ def test_files_that_are_not_as_they_should_be(tmp_path: Path) -> None:
 
 
 def test_a_file_that_ends_or_turns_bad_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_batches, "TEXT_BLOCK", 50_000)
+    monkeypatch.setattr(file_batches, "CSV_BLOCK", 50_000)
     good = write(FRAME, tmp_path / "train.parquet")
     middle = bytearray(good.read_bytes())
     middle[len(middle) // 2 : len(middle) // 2 + 4000] = bytes(4000)
