@@ -53,6 +53,7 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
     # names of packages
     "softreg.models": {"Stored": Replacement("StoredModel", since="0.2")},
     # attributes of classes
+    "Calibrator": {"repair_": Replacement("recalibration_", since="0.2")},
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
     "Trust": {"repair": Replacement("recalibration", since="0.2")},
     # parameters of estimators and functions

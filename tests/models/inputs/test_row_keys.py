@@ -80,7 +80,7 @@ def test_kinds_that_cannot_be_sorted_together_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"), [([1, 2], r"the shape \(2,\)"), ([[1], [2], [3]], "the shape"), ([{}, 1, 2], "single value")]
+    ("keys", "said"), [([1, 2], r"the shape \(2,\)"), ([[1], [2], [3]], "the shape"), ([{}, 1, 2], "cannot be a key")]
 )
 def test_what_is_no_list_of_keys_is_refused(keys: Any, said: str) -> None:
     with pytest.raises(ValueError, match=f"groups h.*{said}"):
