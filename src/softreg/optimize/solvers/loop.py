@@ -126,7 +126,7 @@ class Descent:
         ):
             self._go_precise()
         D = self.strategy.direction(objective, self.theta, self.G)
-        slope = dot(self.G, D) + self._l1_slope(D)
+        slope = dot(self.G, D) + self._nonsmooth_slope(D)
         by_decrement = self.strategy.has_certificate | (objective.penalty.strong_convexity == 0)
         estimate = np.where(by_decrement, -slope / 2, np.inf)
         estimate = np.minimum(estimate, certificate.dual_estimate(objective, self.theta, self.G))
@@ -187,18 +187,18 @@ class Descent:
         """Which models (m,) have no penalty at all."""
         return self.objective.penalty.is_zero
 
-    def _l1_slope(self, D: Array) -> Array:
-        """How fast the l1 part grows along D, (m,); D does not cross zero before step 1."""
+    def _nonsmooth_slope(self, D: Array) -> Array:
+        """Return the slope (m,) of the penalty without its quadratic part along D."""
         if self.smooth:
             return np.zeros(self.objective.m)
-        side = np.where(self.theta != 0, np.sign(self.theta), np.sign(D))
-        return dot(self.objective.l1_scaled[:, None, :] * side, D)
+        objective = self.objective
+        return dot(objective.penalty.directional_gradient(self.theta, D, objective.parameter_scale), D)
 
     def _advance(self, D: Array, slope: Array) -> Array:
         """Go along D and return the step lengths (m,), 0 where none was found."""
         longest = 1.0 if self.objective.penalty.has_kink else np.inf
         settle = bool(self._unpenalised().any())
-        line = Line(self.objective, self.theta, D, self.loss, slope, self._l1_slope(D), longest, settle)
+        line = Line(self.objective, self.theta, D, self.loss, slope, self._nonsmooth_slope(D), longest, settle)
         t, loss, G = line.advance()
         if t.any():
             self.theta = self.theta + t[:, None, None] * D

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.solvers.lbfgs import dot
 from softreg.optimize.solvers.line_search import FLAT, FLAT_ENOUGH, enough, search
 from softreg.rows import Array
@@ -16,8 +17,8 @@ from softreg.rows import Array
 class Line:
     """The objective along the direction D (m, q, d + 1) from theta, with value and slope (m,) at 0.
 
-    `l1_slope` (m,) is how fast the l1 part grows, `longest` the longest step, and `settle` asks for steps that are
-    right rather than merely good enough: without a penalty they must settle for separated classes to be seen.
+    `nonsmooth_slope` (m,) is the slope of the penalty without its quadratic part at 0, `longest` the longest step, and
+    `settle` requires the tighter curvature condition: without a penalty, steps must settle for separation to show.
     """
 
     objective: Objective
@@ -25,7 +26,7 @@ class Line:
     D: Array
     start: Array
     slope: Array
-    l1_slope: Array
+    nonsmooth_slope: Array
     longest: float
     settle: bool
     tried: tuple[Array, Array, Array] = field(init=False)
@@ -33,7 +34,13 @@ class Line:
 
     def __post_init__(self) -> None:
         ridge = self.objective.ridge[:, None, :]
-        self.cross, self.square = dot(ridge * self.theta, self.D) + self.l1_slope, dot(ridge * self.D, self.D)
+        self.cross, self.square = dot(ridge * self.theta, self.D), dot(ridge * self.D, self.D)
+        penalty, self.scale = self.objective.penalty, self.objective.parameter_scale
+        self.linear = Trait.SEPARABLE in penalty.traits  # no weight changes its sign before step 1
+        if self.linear:
+            self.cross += self.nonsmooth_slope
+        else:
+            self.nonsmooth = penalty.nonsmooth_value(self.theta, self.scale)
         # each pass rounds the logits anew; a convex function whose slope has faded has gained, whatever its value says
         self.noise = self.objective.digits * np.maximum(1e-3, np.abs(self.start))
         # where the gain is lost among rounding errors, the slope is too: then nothing tells how far to go
@@ -43,15 +50,25 @@ class Line:
         """Value, slope and curvature (3, m) at steps t by a whole pass, which brings the gradient as well."""
         loss, G = self.objective.try_step(self.theta + t[:, None, None] * self.D)
         self.tried = (t, loss, G)
-        rise = dot(G, self.D) + self.cross + t * self.square
-        return np.stack([loss + t * self.cross + t**2 * self.square / 2, rise, (rise - self.slope) / t])
+        change, kink_slope = self._nonsmooth_at(t)
+        rise = dot(G, self.D) + self.cross + t * self.square + kink_slope
+        value = loss + t * self.cross + t**2 * self.square / 2 + change
+        return np.stack([value, rise, (rise - self.slope) / t])
 
     def eval_along(self, t: Array) -> Array:
         """The same from the kept logits, with the penalty in closed form: no pass."""
         cross, square = self.cross, self.square
-        return np.asarray(
-            self.objective.eval_along(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square])
-        )
+        change, kink_slope = self._nonsmooth_at(t)
+        quadratic = [t * cross + t**2 * square / 2 + change, cross + t * square + kink_slope, square]
+        return np.asarray(self.objective.eval_along(t) + np.stack(quadratic))
+
+    def _nonsmooth_at(self, t: Array) -> tuple[Array | float, Array | float]:
+        """Return change and slope (m,) at steps t of what of the penalty is neither quadratic nor linear along D."""
+        if self.linear:
+            return 0.0, 0.0
+        penalty, U = self.objective.penalty, self.theta + t[:, None, None] * self.D
+        slope = dot(penalty.directional_gradient(U, self.D, self.scale), self.D)
+        return penalty.nonsmooth_value(U, self.scale) - self.nonsmooth, slope
 
     def advance(self) -> tuple[Array, Array, Array]:
         """Step lengths (m,), 0 where none was found, and mean loss and its gradient there; the objective follows.
