@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from softreg.tables import Encoder, TableError, learn_schema
 from softreg.tables.columns.row_location import FILE, ROW
-from softreg.tables.encode import column_fitters as learning_module
-from softreg.tables.encode.column_fitters import LevelCounter
-from softreg.tables.encode.normal_scores import Moments, RowSample, kurtosis, normal_scores
+from softreg.tables.encode import column_fitters
+from softreg.tables.encode.level_counts import LevelCounter
+from softreg.tables.encode.moments import Moments
+from softreg.tables.encode.normal_scores import NumericSample, kurtosis, normal_scores
 
 
 def made_up(n: int = 700, seed: int = 0) -> pa.Table:
@@ -55,7 +56,7 @@ def test_any_cut_into_batches_learns_and_encodes_the_same(at: list[int], chunk: 
     table = made_up()
     schema = learn_schema(table, "y")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning_module, "CHUNK", chunk)
+        patch.setattr(column_fitters, "CHUNK", chunk)
         whole = Encoder.learn(schema, table)
         parts = Encoder.learn(schema, iter(cut(table, at)))
     assert parts == whole
@@ -74,7 +75,8 @@ def test_every_kind_survives_json(table: pa.Table) -> None:
     assert again == encoder
     assert again.encode(table).tobytes() == encoder.encode(table).tobytes() if not encoder.sparse else True
     assert {type(code).__name__ for code in encoder.codes} == {
-        "NumberCode", "BooleanCode", "CategoryCode", "DateCode", "TextCode", "TagsCode", "VectorCode",
+        "NumberEncoder", "BooleanEncoder", "CategoryEncoder", "DateEncoder", "TextEncoder", "TagsEncoder",
+        "VectorEncoder",
     }  # fmt: skip
 
 
@@ -146,7 +148,7 @@ def test_the_deviation_of_near_numbers_keeps_its_digits_in_any_order() -> None:
 
 
 def test_the_sample_is_bounded_and_fair() -> None:
-    sample = RowSample(size=1000)
+    sample = NumericSample(size=1000)
     for start in range(0, 100_000, 5000):
         sample.add({"x": np.arange(start, start + 5000.0)}, 5000)
         assert len(sample.column("x")) <= 1000

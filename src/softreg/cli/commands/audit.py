@@ -29,7 +29,7 @@ from softreg.report import Audit, audit
 from softreg.report.page.calibration_assessment import verdict
 from softreg.tables import ReadOptions, labels
 from softreg.tables.io.prediction_writer import LABEL
-from softreg.tables.schema.target_labels import known_labels
+from softreg.tables.schema.target_labels import class_codes
 from softreg.value_keys import names_by_kind
 
 OWN = (LABEL, "row")
@@ -97,7 +97,7 @@ def named_labels(table: pa.Table, target: str) -> NDArray[np.str_]:
     given, open_ = labels(table, target).astype(object), np.ones(table.num_rows, dtype=bool)
     names = [name for name in table.column_names if name != target]
     for some in (names, *names_by_kind(names)):
-        codes = known_labels(table, target, some)
+        codes = class_codes(table, target, some)
         found = open_ & (codes >= 0)
         given[found] = np.array(some, dtype=object)[codes[found]]
         open_ &= ~found

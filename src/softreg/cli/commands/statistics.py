@@ -21,7 +21,7 @@ from softreg.cli.options.column_arguments import column_known_as
 from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
-from softreg.tables.schema.feature_columns import split_names
+from softreg.tables.schema.feature_columns import split_column_names
 
 ENDINGS = (".csv",)
 
@@ -50,8 +50,8 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
     asked = {kind: settings[kind] for kind in ("text", "category", "number", "date")}
     reading = settings.pop("reading")
     source = opened(data, reading)
-    asked = {kind: split_names(given, source.names) for kind, given in asked.items()}
-    drop = split_names(settings["drop"], source.names)
+    asked = {kind: split_column_names(given, source.names) for kind, given in asked.items()}
+    drop = split_column_names(settings["drop"], source.names)
     settings |= {**asked, "drop": drop}
     source = source.ignoring(set(drop) - {settings["clusters"], settings["weights"], target})
     for path, option in ((output.coefficients, "--output"), (output.effects, "--effects")):

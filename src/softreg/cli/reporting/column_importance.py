@@ -19,9 +19,9 @@ from softreg.probability import Classes
 from softreg.report import Effect
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
-from softreg.tables.encode.discrete_changes import encoded_changes
+from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import NumberCode
+from softreg.tables.encode.number_encoder import NumberEncoder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,7 +118,7 @@ def _effects(classifier: TableClassifier, X: Any, y: NDArray[Any]) -> tuple[Effe
         return ()
     try:
         inference = infer(model, X, y)
-        changes = {**inference.changes, **encoded_changes(classifier.encoder_, X)}
+        changes = {**inference.changes, **discrete_changes(classifier.encoder_, X)}
         found = replace(inference, changes=changes).effects()
     except ValueError:  # an l1 part, or no finite optimum: then there are no errors to speak of
         return ()
@@ -150,7 +150,7 @@ def _shown_features(encoder: Encoder, changes: Mapping[int, Change]) -> list[str
             feature = names[len(shown)]
             if (change := changes.get(len(shown))) is not None:
                 shown.append(f"{feature}{'' if change.words[0].isalpha() else ':'} {change.words}")
-            elif isinstance(code, NumberCode) and place == 0 and not code.knots:
+            elif isinstance(code, NumberEncoder) and place == 0 and not code.knots:
                 shown.append(f"{feature} (+{code.scale:.3g})")
             else:
                 shown.append(feature)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.splitmix import as_uniform, hashed
+from softreg.typing import BoolArray, Float64Array, Int64Array, RowNumbers
 
 ROOM = 128 << 20
 """Bytes that a sample takes, at most: wide rows give fewer of them."""
 
 
-def uniform(numbers: NDArray[np.int64], seed: int, stream: int) -> NDArray[np.float64]:
+def uniform(numbers: RowNumbers, seed: int, stream: int) -> Float64Array:
     """A number in [0, 1) for each row number, which depends on nothing but that number, the seed and the stream.
 
     Example:
@@ -24,16 +24,16 @@ def uniform(numbers: NDArray[np.int64], seed: int, stream: int) -> NDArray[np.fl
     return as_uniform(hashed(numbers, start))
 
 
-class RowKeeper:
+class RowSampler:
     """Rows spread over the whole table, as many as there is room for, in its order: those of least random numbers."""
 
     def __init__(self, rows: int, seed: int) -> None:
         self.rows, self.seed = rows, seed
         self.seen, self.below = 0, np.inf
         self.parts: list[pa.Table] = []
-        self.numbers: list[NDArray[np.int64]] = []
+        self.numbers: list[Int64Array] = []
 
-    def add(self, table: pa.Table, first: int, mask: NDArray[np.bool_]) -> None:
+    def add(self, table: pa.Table, first: int, mask: BoolArray) -> None:
         """Take the rows of a batch in the mask; its first row has the number `first`."""
         self.seen += int(mask.sum())
         places = np.flatnonzero(mask)
@@ -57,7 +57,7 @@ class RowKeeper:
             table, numbers = table.take(pa.array(kept)), numbers[kept]
         self.parts, self.numbers = [table.combine_chunks()], [numbers]
 
-    def kept(self) -> tuple[pa.Table | None, NDArray[np.int64]]:
+    def kept(self) -> tuple[pa.Table | None, Int64Array]:
         """The rows and their numbers; None where there was no row."""
         self._trim()
         return (self.parts[0], self.numbers[0]) if self.parts else (None, np.zeros(0, dtype=np.int64))
