@@ -63,7 +63,7 @@ class NumericFormCV:
             X, labels, weight, folds, ClassWeights(classes, weights), Settings(True, "auto", SETTLED, 200, seed), False
         )
         places, start = {}, 0
-        for code in encoder.codes:
+        for code in encoder.column_encoders:
             if code.name in columns:
                 places[code.name] = (start, start + 1)
             start += code.width
