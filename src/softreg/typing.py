@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 """An array of any dtype: rows as the caller stores them."""
 
-FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
 """Single or double precision: logits, residuals and gradients in the precision of the rows."""
 
 Float64Array: TypeAlias = NDArray[np.float64]

@@ -198,9 +198,18 @@ def test_fault_a_missing_number_has_the_same_spelling_in_every_file(na: str, tmp
 
 
 def test_fault_a_spelling_with_leading_zeros_is_text() -> None:
-    from softreg.tables.columns.missing_values import usual_spellings
+    from softreg.tables.columns.missing_values import expand_spellings
 
-    assert usual_spellings(["007", "1e3", "x"]) == ["007", "1e3", "1000", "1000.0", "1000.00", "1000,0", "1000,00", "x"]
+    assert expand_spellings(["007", "1e3", "x"]) == [
+        "007",
+        "1e3",
+        "1000",
+        "1000.0",
+        "1000.00",
+        "1000,0",
+        "1000,00",
+        "x",
+    ]
 
 
 def broken(path: Path) -> Path:

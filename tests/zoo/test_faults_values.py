@@ -17,7 +17,7 @@ import softreg
 from softreg import TableClassifier
 from softreg.tables import Encoder, Kind, Schema, TableError, infer_schema, open_table, read_table
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
-from softreg.tables.columns.untyped_text import untyped
+from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.schema.infer_kind import infer_column
 
@@ -29,7 +29,7 @@ LABELS = np.where(VALUES > 1500, "high", "low").tolist()
 def file_table(columns: Mapping[str, Any]) -> pa.Table:
     """A table whose text has no type, as that of a file of text."""
     table = pa.table(columns)
-    fields = [untyped(field) if pa.types.is_string(field.type) else field for field in table.schema]
+    fields = [mark_untyped(field) if pa.types.is_string(field.type) else field for field in table.schema]
     return table.cast(pa.schema(fields))
 
 

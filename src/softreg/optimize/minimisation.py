@@ -20,10 +20,11 @@ from softreg.optimize.reduction.screened_fit import Order, on_few_columns
 from softreg.optimize.reduction.screening import Weights, can_screen, diagonal_suffices
 from softreg.optimize.solvers.certify import certify
 from softreg.optimize.solvers.class_mean_start import from_class_means
-from softreg.optimize.solvers.direction import Strategy
+from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
-from softreg.optimize.solvers.loop import Descent, Outcome
-from softreg.optimize.solvers.nested_newton import newton
+from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.members import StackResult
+from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
@@ -200,14 +201,16 @@ def _descend(
     seed: int,
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
-) -> Outcome:
+) -> StackResult:
     if name == "lbfgs" and many_classes(objective):
         if cold:
             theta = from_class_means(objective, objective.rows.sample(START_ROWS, seed))
         clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
     if name == "newton" and (objective.penalty.strong_convexity > 0).all():
-        return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
+        return nested_newton(
+            objective, theta, tol=tol, max_iter=max_iter, seed=seed, cold=cold, on_progress=on_progress
+        )
     if name == "lbfgs":
         begin = None if cold else _weights(objective, theta)
         summit = run_sdca(objective, tol, seed, on_progress, begin)
@@ -232,9 +235,9 @@ def _weights(objective: Objective, theta: Array) -> tuple[Array, Array]:
     return np.moveaxis(W, 1, 2), b
 
 
-def _climbed(summit: DualResult) -> Outcome:
+def _climbed(summit: DualResult) -> StackResult:
     m = len(summit.gap)
-    return Outcome(
+    return StackResult(
         theta=summit.theta,
         value=summit.value,
         gap=summit.gap,
@@ -246,7 +249,7 @@ def _climbed(summit: DualResult) -> Outcome:
     )
 
 
-def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> Strategy:
+def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> DirectionMethod:
     if name == "newton":
         return Newton()
     return (LBFGS if objective.penalty.is_smooth else OrthantLBFGS)(Sketch(sample), reviews)
@@ -266,7 +269,7 @@ def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float
     return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=WARM_STEPS, certify=False).run().theta
 
 
-def _solution(objective: Objective, coordinates: Coordinates, outcome: Outcome, j: int) -> Solution:
+def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResult, j: int) -> Solution:
     with np.errstate(over="ignore", invalid="ignore"):
         W, b = coordinates.to_user(outcome.theta[j : j + 1])
     _refuse_overflow(W[0], b[0], coordinates)

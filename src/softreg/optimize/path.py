@@ -21,11 +21,11 @@ from softreg.optimize.problem.result import StackFit, Status
 from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.optimize.reduction.row_space import Reduction, reduce, row_space_pays
 from softreg.optimize.reduction.screening import MORE, Screening, can_screen, diagonal_suffices
-from softreg.optimize.solvers.direction import Strategy
-from softreg.optimize.solvers.lbfgs import LBFGS
+from softreg.optimize.solvers.direction import DirectionMethod
+from softreg.optimize.solvers.lbfgs import LBFGS, PathLBFGS
+from softreg.optimize.solvers.lbfgs_memory import LossPair
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
-from softreg.optimize.solvers.remembered import Pair, RememberedLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
 from softreg.typing import IntArray
 
@@ -67,7 +67,7 @@ class StackPath:
         self.rooms: list[BufferPool] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
-            self.hard, self.pairs = False, list[Pair]()
+            self.hard, self.pairs = False, list[LossPair]()
             self._ready()
             self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
 
@@ -116,7 +116,7 @@ class StackPath:
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
             self.hard = objective.passes > EASY
-            self.pairs = strategy.handed_on() if isinstance(strategy, RememberedLBFGS) else []
+            self.pairs = strategy.loss_pairs() if isinstance(strategy, PathLBFGS) else []
             done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
             return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
 
@@ -160,7 +160,7 @@ class StackPath:
         rows = rows if settled or rows.dtype == np.float64 else rows.with_higher_precision()
         return screening.fit(rows, penalty, start, fit, enough)
 
-    def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
+    def _strategy(self, objective: Objective, sample: Rows) -> DirectionMethod:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
             return Newton()
         if many_classes(objective):
@@ -172,7 +172,7 @@ class StackPath:
         sketch = self.sketch or Sketch(sample)
         if not objective.penalty.is_smooth:
             return OrthantLBFGS(sketch)
-        return RememberedLBFGS(sketch, objective.ridge, self.pairs)
+        return PathLBFGS(sketch, objective.ridge, self.pairs)
 
     def _begin(self, objective: Objective, start: tuple[Array, Array] | None, copies: int) -> Array:
         if start is None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.serialization.model_file import write_model
-from softreg.tables.columns.errors import Names, TableError, column_name, column_names, give_warnings
+from softreg.tables.columns.errors import Names, TableError, column_name, column_names, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import weighted_encoder
 from softreg.tables.fit.base_classifier import BaseTableClassifier
@@ -260,7 +260,7 @@ class TableClassifier(BaseTableClassifier):
         types: Any,
         dtype: np.dtype[Any] | None = None,
     ) -> TableClassifier:
-        give_warnings(schema.warnings)  # where warnings are errors, nothing is set
+        emit_warnings(schema.warnings)  # where warnings are errors, nothing is set
         kind = label_types.field_label_type(types.field(schema.target), model.classes_.tolist())
         if self.rare_.pool in model.classes_:
             kind = label_types.TEXT  # whatever the type of the others, the name of the merged classes is text

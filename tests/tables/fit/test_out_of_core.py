@@ -21,7 +21,7 @@ from softreg.tables import TableError, TableWarning, open_table
 from softreg.tables.fit import memory_mode, table_scan
 from softreg.tables.fit.row_sample import RowSampler, uniform
 from softreg.tables.fit.table_scan import scan_table
-from softreg.tables.io import file_readers as parts_module
+from softreg.tables.io import file_readers
 
 
 def mixed(n: int = 1200, seed: int = 0) -> pa.Table:
@@ -45,7 +45,7 @@ def mixed(n: int = 1200, seed: int = 0) -> pa.Table:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "ROWS", 250)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", 250)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_sample_judges_and_all_rows_teach(files: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("size", [37, 250, 5000])
 def test_rows_held_out_do_not_depend_on_the_batches(files: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "ROWS", size)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", size)
     monkeypatch.setattr(table_scan, "SAMPLE", 100)
     found = scan_table(open_table(files), "label", seed=3, test_size=0.25)
     test = uniform(np.arange(1200), 3, 1) < 0.25

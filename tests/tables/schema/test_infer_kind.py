@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from softreg import TableClassifier
 from softreg.tables import Column, Kind, TableError, TableWarning, as_table, infer_schema, read_table
-from softreg.tables.columns.untyped_text import untyped
-from softreg.tables.columns.values import parse_numbers
+from softreg.tables.columns.column_values import parse_numbers
+from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.schema.infer_kind import infer_column
 from softreg.tables.schema.number_columns import TextOptions
 
@@ -272,7 +272,7 @@ def test_a_day_that_the_calendar_lacks_is_named() -> None:
 def test_fault_f13_a_slip_among_dates_is_missing() -> None:
     days = [f"{1 + i % 28:02}.0{1 + i % 9}.2024" for i in range(300)]
     table = pa.table({"when": [*days, "03.13.2024"], "y": ["a", "b"] * 150 + ["a"]})
-    table = table.cast(pa.schema([untyped(field) for field in table.schema]))
+    table = table.cast(pa.schema([mark_untyped(field) for field in table.schema]))
     with pytest.warns(TableWarning, match="row 301 has '03.13.2024'"):
         model = TableClassifier("y", strength=1.0).fit(table)
     assert np.isfinite(model.predict_proba(table)).all()

@@ -26,7 +26,7 @@ from softreg.cli.reporting.row_explanations import reasons
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
-from softreg.tables.columns.errors import plural
+from softreg.tables.columns.errors import pluralize
 from softreg.tables.row_selection.rare_classes import NO_RARE
 
 NEW = "; intervals and test assume rows that the model was not fitted to"
@@ -106,7 +106,7 @@ def _labelled(
     known = codes >= 0
     if known.all():
         return table, rows, codes
-    note(f"{plural(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
+    note(f"{pluralize(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
     if not known.any():
         raise Complaint("No row has a label that the model knows, so there is nothing to evaluate.")
     return table.filter(pa.array(known)), rows[known], codes[known]

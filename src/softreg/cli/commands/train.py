@@ -42,7 +42,7 @@ from softreg.cli.reporting.row_explanations import reasons
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
-from softreg.tables.columns.unseen_values import UnseenLevels
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.memory_mode import Memory, is_large
 from softreg.tables.fit.table_scan import scan_table
 
@@ -180,7 +180,7 @@ def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int
         tell_columns(classifier.describe())
     names = [str(label) for label in model.classes_]
     codes = known_codes(held.table.take(pa.array(held.rows)), order.target, names, classifier.rare_)
-    unseen = UnseenLevels()
+    unseen = UnseenValues()
     P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows, unseen=unseen))
     for message in unseen.outside_messages():
         warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.cli.console.command_errors import Complaint
 from softreg.cli.options.column_arguments import named_columns
-from softreg.tables.columns.errors import listed, shown
+from softreg.tables.columns.errors import quote, quote_list
 from softreg.value_keys import names_by_kind
 
 POSITIVE = (("0", "1"), ("-1", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"))
@@ -51,7 +51,10 @@ def class_columns(
         clash = [name for name in new.values() if name in table.column_names]
         table = table.drop_columns(clash) if clash and target not in clash else table
         table = table.rename_columns([new.get(name, name) for name in table.column_names])
-        return table, f"Columns {listed(new)} are read as the probabilities of the classes {listed(new.values())}."
+        return (
+            table,
+            f"Columns {quote_list(new)} are read as the probabilities of the classes {quote_list(new.values())}.",
+        )
     scores = [name for name in shares if name.lower() not in OTHERS]
     if len(occur) <= BINARY and len(scores) > 1:
         scores = [name for name in scores if not _whole(table.column(name))] or scores
@@ -60,7 +63,7 @@ def class_columns(
     if positive is not None:
         raise Complaint(
             f"--positive {positive}: name the column of its probability, too: --score COLUMN. The columns of numbers "
-            f"from 0 to 1 are {listed(scores) if scores else 'none'}."
+            f"from 0 to 1 are {quote_list(scores) if scores else 'none'}."
         )
     return table, ""
 
@@ -74,15 +77,15 @@ def _from_score(
         raise Complaint(f"--score {score}: expected a column of probabilities, numbers from 0 to 1 in every row.")
     if len(occur) > BINARY:
         raise Complaint(
-            f"--score {score} is the probability of one of two classes, but column {shown(target)} holds "
-            f"{len(occur):,} labels: {listed(occur)}. Each of them needs a column of its own."
+            f"--score {score} is the probability of one of two classes, but column {quote(target)} holds "
+            f"{len(occur):,} labels: {quote_list(occur)}. Each of them needs a column of its own."
         )
     one, other = _pair(occur, positive or named_label(score, occur), target)
     columns = [name for name in table.column_names if name in (score, target) or name not in (one, other)]
     table = table.select([name for name in columns if name != score])
     for name in sorted((one, other)) if other in occur else (other, one):
         table = table.append_column(name, pa.array(p if name == one else 1 - p))
-    said = f"Column {shown(score)} is read as the probability of the class {shown(one)}"
+    said = f"Column {quote(score)} is read as the probability of the class {quote(one)}"
     return table, f"{said}; --positive names another." if positive is None else f"{said}."
 
 
@@ -105,14 +108,14 @@ def _pair(occur: Sequence[str], positive: str | None, target: str) -> tuple[str,
     if positive is not None:
         others = [label for label in occur if label != positive]
         if len(others) == BINARY:
-            raise Complaint(f"--positive {positive}: column {shown(target)} holds the labels {listed(occur)}.")
+            raise Complaint(f"--positive {positive}: column {quote(target)} holds the labels {quote_list(occur)}.")
         return positive, others[0] if others else f"{NEGATION}{positive}"
     by_word = {label.strip().lower(): label for label in occur}
     for no, yes in POSITIVE:
         if by_word.keys() == {no, yes}:
             return by_word[yes], by_word[no]
     raise Complaint(
-        f"One column holds probabilities, of which label? Column {shown(target)} holds {listed(occur)}: say "
+        f"One column holds probabilities, of which label? Column {quote(target)} holds {quote_list(occur)}: say "
         f"--positive {occur[-1]}."
     )
 

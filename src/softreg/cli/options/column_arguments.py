@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from softreg.cli.console.command_errors import Complaint
-from softreg.tables.columns.errors import listed
+from softreg.tables.columns.errors import quote_list
 from softreg.tables.schema.feature_columns import split_column_names
 
 
@@ -25,7 +25,7 @@ def named_columns(given: Sequence[str], names: Sequence[str], option: str) -> li
                 near = get_close_matches(name, names, n=3)
                 raise Complaint(
                     f"{option}: there is no column {name!r}. "
-                    + (f"Nearest by name: {listed(near)}." if near else f"The columns are {listed(names, 20)}.")
+                    + (f"Nearest by name: {quote_list(near)}." if near else f"The columns are {quote_list(names, 20)}.")
                 )
             found.append(name)
     return list(dict.fromkeys(found))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.cli.console.command_errors import Complaint
-from softreg.tables.columns.errors import listed
+from softreg.tables.columns.errors import quote_list
 
 BINARY = 2
 
@@ -33,10 +33,10 @@ class Threshold:
         if not sign and len(names) != BINARY:
             raise Complaint(
                 f"--threshold {text}: of {len(names):,} classes, say whose probability it is for: --threshold LABEL=P. "
-                f"The classes are {listed(names)}."
+                f"The classes are {quote_list(names)}."
             )
         if sign and label not in names:
-            raise Complaint(f"--threshold {text}: there is no class {label!r}; the classes are {listed(names)}.")
+            raise Complaint(f"--threshold {text}: there is no class {label!r}; the classes are {quote_list(names)}.")
         try:
             least = float(number)
         except ValueError:

@@ -17,7 +17,7 @@ from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint, column_information
 from softreg.report import WHY, Audit, ReportData, show_rows, write_report
-from softreg.tables.columns.values import as_text, cell_texts
+from softreg.tables.columns.column_values import as_text, display_texts
 from softreg.tables.schema.typed_values import read_inferred_numbers
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def information(
 def texts(table: pa.Table, places: NDArray[np.int64]) -> list[Mapping[str, str]]:
     """The cells of a few rows, counted from 0, as short texts; a missing one is empty."""
     rows = table.take(places)
-    cells = [cell_texts(column) for column in rows.columns]
+    cells = [display_texts(column) for column in rows.columns]
     return [
         {name: text[:SHOWN_TEXT] for name, text in zip(rows.column_names, row, strict=True)}
         for row in zip(*cells, strict=True)

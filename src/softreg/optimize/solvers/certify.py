@@ -9,14 +9,14 @@ from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import Status
 from softreg.optimize.solvers.final_newton import FinalNewton, affordable
 from softreg.optimize.solvers.final_proximal_newton import MOST_WEIGHTS, FinalProximal
-from softreg.optimize.solvers.loop import Outcome
+from softreg.optimize.solvers.members import StackResult
 
 SLOW = 300
 """A fit with an l1 part that has used up so many iterations, or more, takes its last steps all the same: near the end
 the descent crawls where columns of very different scale have no bias beside them."""
 
 
-def certify(objective: Objective, penalty: Penalty, outcome: Outcome, tol: float) -> None:
+def certify(objective: Objective, penalty: Penalty, outcome: StackResult, tol: float) -> None:
     """Prove the gaps of models that ended without a proof, by exact Newton steps; `outcome` is brought up to date.
 
     `penalty` is that of the whole stack. Models that separate classes are left as they are, those that have used up

@@ -9,7 +9,8 @@ from softreg.optimize.certificate.self_concordance import decrement_gaps
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.hessian import Columns, assemble, contrasts, pair_sums
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Sums
+from softreg.rows import Block, Sums
+from softreg.typing import BoolArray, Float64Array, FloatArray
 
 JITTER = (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3, np.inf)
 """Parts of a Hessian's unit diagonal that are added to it, in turn, until it has a Cholesky factor."""
@@ -26,16 +27,16 @@ class Newton:
     def __init__(self) -> None:
         self.factors: list[Cholesky] = []
 
-    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
-        """The Newton direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
+    def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
+        """Return the Newton direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         T = contrasts(objective.q)
         self.factors = [factor_hessian(H) for H in self._hessian(objective)]
         reduced = np.einsum("qa,mqd->mad", T, G)
         D = np.stack([-f.solve(g.ravel()).reshape(g.shape) for f, g in zip(self.factors, reduced, strict=True)])
         return np.asarray(np.einsum("qa,mad->mqd", T, D))
 
-    def _hessian(self, objective: Objective) -> Array:
-        """Hessians (m, p, p) for p = (q - 1) x (d + 1) parameters, at the kept logits."""
+    def _hessian(self, objective: Objective) -> Float64Array:
+        """Return the Hessians (m, p, p) for p = (q - 1) (d + 1) parameters, at the kept logits."""
         objective.half_passes += 1
         columns = Columns(objective)
 
@@ -45,32 +46,32 @@ class Newton:
 
         return assemble(objective, objective.rows.sum(part)[0])
 
-    def decrement_bound(self, objective: Objective, G: Array) -> Array:
-        """The certified gap (m,) at gradient `G`; inf where it proves nothing, as with a Hessian bent to be factored.
+    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
+        """Return the certified gap (m,) at gradient `G`, right after `direction` at the same parameters.
 
-        Call it right after `direction` at the same parameters.
+        It is inf where the Hessian had no factor without jitter.
         """
         reduced = np.einsum("qa,mqd->mad", contrasts(objective.q), G)
         square = np.array([g.ravel() @ f.solve(g.ravel()) for f, g in zip(self.factors, reduced, strict=True)])
         proved = decrement_gaps(objective, [f.L for f in self.factors], square, with_rounding=True)
         return np.where([f.exact for f in self.factors], proved, np.inf)
 
-    def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
-        """Newton's own direction: what converges hardly moves, what runs away moves by about 1."""
+    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
+        """Return Newton's direction: convergent weights hardly move, diverging ones move by about 1."""
         return D
 
-    def update(self, step: Array, change: Array) -> None:
-        """Nothing to remember: each Hessian is exact."""
+    def update(self, step: FloatArray, change: FloatArray) -> None:
+        """Do nothing: each Hessian is exact."""
 
-    def drop_members(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay."""
+    def drop_members(self, keep: BoolArray) -> None:
+        """Keep only the members marked in `keep` (m,)."""
         self.factors = [f for f, k in zip(self.factors, keep, strict=False) if k]
 
     def reset(self) -> None:
-        """Nothing was remembered."""
+        """Do nothing: nothing is kept between steps."""
 
 
-def factor_hessian(H: Array) -> Cholesky:
+def factor_hessian(H: Float64Array) -> Cholesky:
     """Return the Cholesky factor of an exact Hessian, with jitter where rounding has made it indefinite.
 
     The scale of a constant column without a penalty is 1: its weight stays 0.

@@ -16,7 +16,8 @@ from softreg.linalg import solve_factored
 from softreg.optimize.curvature.subsampled import Diagonal, Sketch
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.hessian import Columns, among
-from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS, dot, recursion
+from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
+from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.rows import Array
 
@@ -44,18 +45,18 @@ class OrthantLBFGS(LBFGS):
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
-        if self._outdated(objective, theta):
+        if self._is_outdated(objective, theta):
             self.matrices = self.whole.matrices(objective, theta)
             self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
             self._cache.clear()
-        self.turns += 1
+        self.iterations += 1
         hold = objective.l1_scaled[:, None, :]
         side = np.where(theta != 0, np.sign(theta), -np.sign(G) * (np.abs(G) > hold))
         steepest = np.where((side != 0) | (hold == 0), G + hold * side, 0.0)
         if objective.penalty.support is not None:
             steepest[..., :-1] *= objective.penalty.support
         free = steepest != 0
-        if self.turns > LONG and exact_hessian_pays(objective, free):
+        if self.iterations > LONG and exact_hessian_pays(objective, free):
             way = _newton(objective, theta, steepest, free, side * (hold > 0))
         else:
             way = _within(theta, -self._solve_free(steepest, free), side, hold)
@@ -63,13 +64,13 @@ class OrthantLBFGS(LBFGS):
         if poor.any():  # each coordinate for itself: always downhill
             plain = _within(theta, -steepest / self._diagonal(objective), side, hold)
             way[poor] = plain[poor]
-            self.pairs.clear()
+            self.memory.clear()
         return way
 
     def _solve_free(self, r: Array, free: Array) -> Array:
         """The two loops among the free weights."""
-        pairs = [(s * free, y * free) for s, y, _ in self.pairs]
-        return recursion(r, [(s, y, dot(s, y)) for s, y in pairs], lambda v: self._inverse(v, free))
+        pairs = [CorrectionPair.of(pair.step * free, pair.change * free) for pair in self.memory.pairs]
+        return two_loop_recursion(r, pairs, lambda v: self._inverse(v, free))
 
     def _inverse(self, r: Array, free: Array) -> Array:
         if isinstance(self.matrices, Diagonal):

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.arrow_types import is_text
-from softreg.tables.columns.missing_values import means_missing
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.columns.values import decoded
+from softreg.tables.columns.column_values import decode_dictionary
+from softreg.tables.columns.missing_values import is_missing_spelling
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.column_encoder import Entry, entries_with_missing
 from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.schema.kinds import BOOLEAN_WORDS
@@ -44,7 +44,7 @@ class BooleanEncoder:
         """One, or two with the indicator."""
         return 1 + self.missing
 
-    def entries(self, column: pa.ChunkedArray, where: Where) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation) -> list[Entry]:
         """Zeros and ones; `TableError` for a word that is neither the one for false nor the one for true."""
         return entries_with_missing(require_booleans(self.name, self.words, column, where), self.mean, self.missing)
 
@@ -58,7 +58,7 @@ class BooleanEncoder:
         return {"code": "boolean", "name": self.name, "words": words, "mean": self.mean, "missing": self.missing}
 
 
-def booleans_as_numbers(code: object, column: pa.ChunkedArray, unseen: UnseenLevels | None = None) -> pa.ChunkedArray:
+def booleans_as_numbers(code: object, column: pa.ChunkedArray, unseen: UnseenValues | None = None) -> pa.ChunkedArray:
     """The column with 0 and 1 in place of false and true, where its numbers were from 0 to 1 in training.
 
     Other columns, and text in which anything else than true, false and missing values occurs, stay as they are. Rows
@@ -72,13 +72,13 @@ def booleans_as_numbers(code: object, column: pa.ChunkedArray, unseen: UnseenLev
     if not isinstance(code, NumberEncoder) or code.span != (0.0, 1.0):
         return column
     if pa.types.is_dictionary(column.type):
-        column = decoded(column)
+        column = decode_dictionary(column)
     if pa.types.is_boolean(column.type):
         found = pc.cast(column, pa.float64())
     elif is_text(column.type):
         levels = pc.drop_null(pc.unique(column))
         words = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
-        known = means_missing(levels)
+        known = is_missing_spelling(levels)
         true, false = (np.array([word == one for word in words.to_pylist()], dtype=bool) for one in (TRUE, FALSE))
         if not (known | true | false).all() or not (true | false).any():
             return column
@@ -101,7 +101,7 @@ class BooleanFitter:
         self.name, self.words = name, words
         self.true = self.known = self.missing = 0
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         values = require_booleans(self.name, self.words, column, where)
         unknown = int(np.isnan(values).sum())

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.spelling import Known, one_spelling
-from softreg.tables.columns.arrow_arrays import floats
-from softreg.tables.columns.arrow_arrays import numbers as integer_array
-from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
-from softreg.tables.columns.values import Levels, decoded
+from softreg.tables.columns.arrow_numpy import number_array as integer_array
+from softreg.tables.columns.arrow_numpy import to_float64
+from softreg.tables.columns.column_values import Levels, decode_dictionary
+from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.encode.column_encoder import Entry
 from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.label_types import TEXT, label_type
@@ -71,7 +71,7 @@ class CategoryEncoder:
     def _known(self) -> Known:
         return Known(self.levels)
 
-    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """One entry a row; rows of levels that training did not have are counted in `unseen`.
 
         Raises `TableError` where a column of another type has none of the levels, and for a float that may be rounded.
@@ -79,9 +79,9 @@ class CategoryEncoder:
         rounded = self.invalid_cells(column)
         if rounded.any():
             bad = int(np.argmax(rounded))
-            cell = decoded(column)[bad]
+            cell = decode_dictionary(column)[bad]
             raise TableError(
-                f"Column {shown(self.name)} held integers in training that the type {cell.type} rounds, and "
+                f"Column {quote(self.name)} held integers in training that the type {cell.type} rounds, and "
                 f"{where.row(bad)} has {cell.as_py():.17g}, of which the last digits may be lost. Write the column as "
                 "integers or as text, as in training."
             )
@@ -94,9 +94,9 @@ class CategoryEncoder:
         strange = strange and bool(self.levels)
         if strange and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():
             raise TableError(
-                f"Column {shown(self.name)} has the type {column.type} here, and none of its values "
-                f"({listed(cells.levels[:3].to_pylist())}) was seen in training, where it held words such as "
-                f"{listed(self.levels[:3])}. Write it as it was in training."
+                f"Column {quote(self.name)} has the type {column.type} here, and none of its values "
+                f"({quote_list(cells.levels[:3].to_pylist())}) was seen in training, where it held words such as "
+                f"{quote_list(self.levels[:3])}. Write it as it was in training."
             )
         if unseen is not None:
             self._count(cells, place, unseen)
@@ -104,13 +104,13 @@ class CategoryEncoder:
 
     def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are floats so large that integers are rounded to them, where training had such integers."""
-        column = decoded(column)
+        column = decode_dictionary(column)
         exact = _EXACT.get(str(column.type))
         if exact is None or not any(_is_rounded(level, column.type) for level in (*self.levels, *self.rare)):
             return np.zeros(len(column), dtype=bool)
-        return np.abs(floats(pc.cast(column, pa.float64()))) >= exact
+        return np.abs(to_float64(pc.cast(column, pa.float64()))) >= exact
 
-    def _count(self, cells: Levels, place: Codes, unseen: UnseenLevels) -> None:
+    def _count(self, cells: Levels, place: Codes, unseen: UnseenValues) -> None:
         """Count the rows whose level is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size and self.rare:
@@ -126,7 +126,7 @@ class CategoryEncoder:
             unseen.add(
                 self.name,
                 int(counts[1:][lost].sum()),
-                (cells.levels[int(at)].as_py() for at in lost[:EXAMPLES]),
+                (cells.levels[int(at)].as_py() for at in lost[:MAX_EXAMPLES]),
                 missing=missing,
                 feature=f"such rows get {gets}",
                 certain=not self.pooled or bool(self.rare),
@@ -169,7 +169,7 @@ class CategoryFitter:
         self.missing = 0
         self.numbers = False
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         cells = read_levels(self.name, column)
         self.numbers = label_type(column.type) != TEXT

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from softreg.tables.columns.row_location import Where
+from softreg.tables.columns.row_location import RowLocation
 from softreg.typing import Float64Array, Int64Array
 
 # The feature of each row (-1 for none), or one for all, and their values of shape (n,).
@@ -53,7 +53,7 @@ class ColumnEncoder(Protocol):
 class ColumnFitter(Protocol):
     """Learns the code of one column."""
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch of the column."""
 
     def encoder(self) -> ColumnEncoder:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.row_location import EVERYWHERE, Where, where_of
+from softreg.tables.columns.row_location import WHOLE_TABLE, RowLocation, read_location
 from softreg.tables.encode.boolean_encoder import BooleanFitter
 from softreg.tables.encode.category_encoder import CategoryFitter
 from softreg.tables.encode.column_encoder import ColumnFitter
@@ -44,7 +44,7 @@ def make_fitter(column: Column, sample: NumericSample, form: Form | None = None)
 def row_chunks(
     batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch],
     rows: RowNumbers | Callable[[int, int], BoolArray] | None,
-) -> Iterator[tuple[pa.Table, Where]]:
+) -> Iterator[tuple[pa.Table, RowLocation]]:
     """The chosen rows (all where None) in tables of `CHUNK` rows, and where they stand; the last one is shorter.
 
     Row numbers count through all batches, from 0, and are taken in rising order; or `rows(first, count)` is a mask of
@@ -54,10 +54,10 @@ def row_chunks(
         batches = [batches]
     asked = rows if callable(rows) else None
     chosen = None if rows is None or callable(rows) else np.sort(rows)
-    waiting: list[tuple[pa.Table, Int64Array, Where]] = []
+    waiting: list[tuple[pa.Table, Int64Array, RowLocation]] = []
     size = first = 0
     for batch in batches:
-        told = where_of(batch)
+        told = read_location(batch)
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         table = table.replace_schema_metadata(None)
         number = np.arange(table.num_rows)
@@ -68,7 +68,7 @@ def row_chunks(
             number = chosen[low:high] - first
         if rows is not None:
             table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
-        offset = told.first if told is not EVERYWHERE else first
+        offset = told.first if told is not WHOLE_TABLE else first
         first += batch.num_rows
         begin = 0
         while begin < table.num_rows:
@@ -83,10 +83,10 @@ def row_chunks(
         yield _concat_chunks(waiting)
 
 
-def _concat_chunks(waiting: list[tuple[pa.Table, Int64Array, Where]]) -> tuple[pa.Table, Where]:
+def _concat_chunks(waiting: list[tuple[pa.Table, Int64Array, RowLocation]]) -> tuple[pa.Table, RowLocation]:
     begins = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
     files = tuple((first, told.file) for first, (_, _, told) in zip(begins, waiting, strict=False))
     numbers = np.concatenate([numbers for _, numbers, _ in waiting])
-    where = Where(numbers, 0, files=files)
+    where = RowLocation(numbers, 0, files=files)
     tables = [table for table, _, _ in waiting]
     return (tables[0] if len(tables) == 1 else pa.concat_tables(tables)), where

@@ -10,11 +10,19 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.dates import DAY, ambiguous, has_slashes, parse_dates
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
-from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, as_text, read_column, without_words
+from softreg.tables.columns.column_values import (
+    Dates,
+    Levels,
+    Lists,
+    Numbers,
+    as_text,
+    drop_missing_spellings,
+    read_column,
+)
+from softreg.tables.columns.dates import DAY, day_month_ambiguous, has_day_month_dates, parse_dates
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.encode.column_encoder import Entry
 from softreg.tables.encode.moments import Moments
 from softreg.tables.schema.typed_values import type_changed_error
@@ -62,7 +70,7 @@ class DateEncoder:
         """Which parts are used."""
         return "as " + ", ".join("trend" if part == TREND else f"{part} cycle" for part in self.parts)
 
-    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """Trend and cycles; `TableError` for a value that is no date.
 
         Rows with dates of which day and month may be exchanged are counted in `unseen`, where training had none of
@@ -85,15 +93,15 @@ class DateEncoder:
             entries.append((np.where(missing, len(values), -1), np.ones(len(seconds))))
         return entries
 
-    def _count(self, cells: Levels, unseen: UnseenLevels) -> None:
+    def _count(self, cells: Levels, unseen: UnseenValues) -> None:
         """Count the rows whose date may be another one."""
-        doubtful = ambiguous(cells.levels)
+        doubtful = day_month_ambiguous(cells.levels)
         if doubtful.any():
             order = "day" if self.day_first else "month"
             unseen.add(
                 self.name,
                 int(np.append(doubtful, False)[cells.codes].sum()),
-                (cells.levels[int(at)].as_py() for at in np.flatnonzero(doubtful)[:EXAMPLES]),
+                (cells.levels[int(at)].as_py() for at in np.flatnonzero(doubtful)[:MAX_EXAMPLES]),
                 feature=f"its first number may be day or month and is read as the {order}. Write it like 2020-01-31",
                 what="date in a form",
             )
@@ -134,10 +142,10 @@ class DateFitter:
         self.year_last = False
         self.spread = {cycle: [2.0, -1.0] for cycle in CYCLES}
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         seconds, cells = require_dates(self.name, column, where, self.day_first)
-        self.year_last = self.year_last or (cells is not None and has_slashes(cells.levels))
+        self.year_last = self.year_last or (cells is not None and has_day_month_dates(cells.levels))
         self.moments.add(seconds)
         known = seconds[~np.isnan(seconds)]
         if len(known):
@@ -185,13 +193,13 @@ def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Flo
             cells = again
     if not isinstance(cells, Levels) or (cells.storage == "boolean" and len(cells.levels)):
         raise type_changed_error(name, "dates", f"values of the type {column.type}")
-    cells = without_words(cells)
+    cells = drop_missing_spellings(cells)
     seconds = parse_dates(cells.levels, day_first)
     return np.append(seconds, np.nan)[cells.codes], np.append(~np.isnan(seconds), True)[cells.codes], cells
 
 
 def require_dates(
-    name: str, column: pa.ChunkedArray, where: Where, day_first: bool
+    name: str, column: pa.ChunkedArray, where: RowLocation, day_first: bool
 ) -> tuple[Float64Array, Levels | None]:
     """Seconds since 1970, nan where missing, and the texts, if they are such.
 
@@ -202,7 +210,7 @@ def require_dates(
         bad = int(np.argmin(ok))
         form = "day/month/year" if day_first else "month/day/year"
         raise TableError(
-            f"Column {shown(name)} held dates in training, but {where.row(bad)} has {shown(column[bad].as_py())}, "
+            f"Column {quote(name)} held dates in training, but {where.row(bad)} has {quote(column[bad].as_py())}, "
             f"which is none (with slashes, dates are read as {form}). Write it like 2020-01-31 or 2020-01-31 18:30, "
             "or leave the field empty if it is not known."
         )

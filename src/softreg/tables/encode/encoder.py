@@ -12,12 +12,12 @@ import scipy.sparse as sp
 
 from softreg.deprecated import DeprecatedAttributes, replacement_name
 from softreg.models.serialization import fields
-from softreg.tables.columns.arrow_arrays import boolean_array
-from softreg.tables.columns.column_names import unique_names
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.missing_values import with_missing
-from softreg.tables.columns.row_location import Where, where_of
-from softreg.tables.columns.unseen_values import UnseenLevels
+from softreg.tables.columns.arrow_numpy import boolean_array
+from softreg.tables.columns.column_names import unique_feature_names
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.missing_values import replace_missing
+from softreg.tables.columns.row_location import RowLocation, read_location
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.boolean_encoder import BooleanEncoder, booleans_as_numbers
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder, Entry, csr_from_entries
@@ -28,8 +28,8 @@ from softreg.tables.encode.normal_scores import NumericSample, sample_size
 from softreg.tables.encode.number_encoder import Form, NumberEncoder, NumberFitter
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.formats.column_formats import ColumnFormat, formats_from_state
-from softreg.tables.formats.rare_values import FormatReader
-from softreg.tables.io.text_hints import TextHints
+from softreg.tables.formats.invalid_numbers import FormatReader
+from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema
 from softreg.typing import BoolArray, Float64Array, RowNumbers
@@ -120,7 +120,9 @@ class Encoder(DeprecatedAttributes):
         Where columns or levels have such a sign in their own names, that part is quoted: `a='b=c'` is the level `b=c`
         of the column `a`, and `'a=b'=c` the level `c` of the column `a=b`.
         """
-        return unique_names([(code.name, feature) for code in self.column_encoders for feature in code.features])
+        return unique_feature_names(
+            [(code.name, feature) for code in self.column_encoders for feature in code.features]
+        )
 
     @property
     def remarks(self) -> dict[str, str]:
@@ -132,7 +134,7 @@ class Encoder(DeprecatedAttributes):
         table: pa.Table | pa.RecordBatch,
         rows: RowNumbers | None = None,
         *,
-        unseen: UnseenLevels | None = None,
+        unseen: UnseenValues | None = None,
     ) -> Any:
         """X for some rows of a table or batch (all where `rows` is None), its columns found by name.
 
@@ -142,14 +144,14 @@ class Encoder(DeprecatedAttributes):
         features do not depend on its neighbours. Raises `TableError`: a column missing, or a cell that is not of the
         column's kind, with row and value.
         """
-        where = where_of(table)
+        where = read_location(table)
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
         table = self._with_missing(table)
         if rows is not None:
             own = [table.schema.get_field_index(code.name) for code in self.column_encoders]
             table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
-            where = Where(np.asarray(rows), where.first, where.file)
+            where = RowLocation(np.asarray(rows), where.first, where.file)
         if unseen is not None:
             unseen.rows += table.num_rows
         return self._sparse(table, where, unseen) if self.sparse else self._dense(table, where, unseen)
@@ -191,7 +193,7 @@ class Encoder(DeprecatedAttributes):
             form = self._format(code.name, table)
             if form is not None:
                 found |= (wrong := form.bad(column))
-                column = form.read(code.name, column.filter(boolean_array(~wrong)), Where())
+                column = form.read(code.name, column.filter(boolean_array(~wrong)), RowLocation())
             if check is not None and form is not None:
                 found[~wrong] |= check(column)
             elif check is not None:
@@ -204,14 +206,14 @@ class Encoder(DeprecatedAttributes):
             return table
         own = {code.name for code in self.column_encoders}
         places = [place for place, name in enumerate(table.column_names) if name in own]
-        return with_missing(table.select(places), self.na)
+        return replace_missing(table.select(places), self.na)
 
     def _format(self, name: str, table: pa.Table) -> ColumnFormat | None:
         """How the text of a column is read, with the decimal mark that was named for this table."""
         form = self.formats.get(name)
-        return None if form is None else form.with_decimal(TextHints.of(table.schema).decimal)
+        return None if form is None else form.with_decimal(TextMetadata.of(table.schema).decimal)
 
-    def _dense(self, table: pa.Table, where: Where, unseen: UnseenLevels | None) -> Float64Array:
+    def _dense(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> Float64Array:
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
         for code in self.column_encoders:
@@ -229,7 +231,7 @@ class Encoder(DeprecatedAttributes):
             first += code.width
         return X
 
-    def _sparse(self, table: pa.Table, where: Where, unseen: UnseenLevels | None) -> sp.csr_array:
+    def _sparse(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> sp.csr_array:
         """CSR without stored zeros; entries of neighbouring columns are gathered, texts and lists are blocks."""
         blocks: list[Any] = []
         entries: list[Entry] = []
@@ -310,19 +312,23 @@ def _select_columns(
 def _require_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     place = table.schema.get_field_index(name)
     if place < 0:
-        raise TableError(f"The table lacks the column {shown(name)}, which the model was trained with.")
+        raise TableError(f"The table lacks the column {quote(name)}, which the model was trained with.")
     return table.column(place)
 
 
 def _read_column(
-    table: pa.Table, code: ColumnEncoder, form: ColumnFormat | None, where: Where, unseen: UnseenLevels | None = None
+    table: pa.Table,
+    code: ColumnEncoder,
+    form: ColumnFormat | None,
+    where: RowLocation,
+    unseen: UnseenValues | None = None,
 ) -> pa.ChunkedArray:
     """A column, whose text is read by its format."""
     column = booleans_as_numbers(code, _require_column(table, code.name), unseen)
     return column if form is None else form.read(code.name, column, where, unseen)
 
 
-def _encode_column(code: Any, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None) -> Any:
+def _encode_column(code: Any, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None) -> Any:
     """Entries where the code has a few of them a row, else a block of X."""
     if isinstance(code, CategoryEncoder | DateEncoder | NumberEncoder):
         return code.entries(column, where, unseen)

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from softreg.tables.columns.arrow_arrays import words
+from softreg.tables.columns.arrow_numpy import string_array
 from softreg.tables.columns.arrow_types import plain_column
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.columns.values import Lists, read_column
+from softreg.tables.columns.column_values import Lists, read_column
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.typed_values import type_changed_error
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array
@@ -48,13 +48,13 @@ class TagsEncoder:
         """How many tags there are."""
         return f"{len(self.levels):,} tags" + (f", {self.pooled:,} rare ones share a feature" if self.pooled else "")
 
-    def block(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> sp.csr_array:
+    def block(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> sp.csr_array:
         """Zeros and ones, (n, width) CSR; a tag given twice counts once.
 
         Rows with tags that training did not have are counted in `unseen`.
         """
         row, tags = read_tags(self.name, column)
-        known = words(self.levels)
+        known = string_array(self.levels)
         place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), -1), dtype=np.int64)
         if unseen is not None:
             self._count(row, tags, place, unseen)
@@ -66,7 +66,7 @@ class TagsEncoder:
         shape = (len(column), self.width)
         return sp.csr_array((np.ones(len(index)), index.astype(np.int32), start.astype(np.int32)), shape=shape)
 
-    def _count(self, row: Int64Array, tags: pa.Array, place: Codes, unseen: UnseenLevels) -> None:
+    def _count(self, row: Int64Array, tags: pa.Array, place: Codes, unseen: UnseenValues) -> None:
         """Count the rows with a tag that is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size:
@@ -109,7 +109,7 @@ class VectorEncoder:
         """The length of the vectors, and one more with the indicator."""
         return len(self.means) + self.missing
 
-    def block(self, column: pa.ChunkedArray, where: Where) -> Float64Array:
+    def block(self, column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
         """Standardised vectors, (n, width)."""
         X, missing = read_vectors(self.name, column, len(self.means), where)
         Z = np.where(missing[:, None], 0.0, (X - np.array(self.means)) / self.scale)
@@ -128,7 +128,7 @@ class VectorFitter:
         self.name, self.length = name, -1
         self.count = self.missing = 0
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch; all vectors must be of the length of the first."""
         if self.length < 0:
             known = pc.list_value_length(plain_column(column, self.name)).drop_null()
@@ -173,7 +173,7 @@ def read_tags(name: str, column: pa.ChunkedArray) -> tuple[Int64Array, pa.Array]
     return np.concatenate(rows), pa.concat_arrays(tags)
 
 
-def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: Where) -> tuple[Float64Array, BoolArray]:
+def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLocation) -> tuple[Float64Array, BoolArray]:
     """The vectors (n, length), zero where missing, and which are missing; `TableError` for another length."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=True)
@@ -183,7 +183,7 @@ def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: Where) 
     odd = np.flatnonzero((sizes != length) & (sizes >= 0))
     if odd.size:
         raise TableError(
-            f"Column {shown(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
+            f"Column {quote(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
             f"{sizes[odd[0]]:,}. A vector must have the same length in every row, or be missing."
         )
     X = np.zeros((len(column), length))
@@ -193,7 +193,7 @@ def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: Where) 
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if bad.size:
         raise TableError(
-            f"Column {shown(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
+            f"Column {quote(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
             "or leave the whole vector empty (null) if it is not known."
         )
     return X, sizes < 0
@@ -205,7 +205,7 @@ class TagsFitter:
     def __init__(self, name: str) -> None:
         self.name, self.levels = name, LevelCounter()
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         counted = read_tags(self.name, column)[1].value_counts()
         self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))

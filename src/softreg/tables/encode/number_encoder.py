@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.encode.column_encoder import Entry, entries_with_missing
 from softreg.tables.encode.moments import Moments
 from softreg.tables.encode.normal_scores import NumericSample, normal_scores
@@ -98,7 +98,7 @@ class NumberEncoder:
         more = ", ".join(f"{one.form.value} {round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f}" for one in others)
         return f"heavy tail, {words[self.form]}: held-out log loss {best.log_loss:.4f} nats; {more} (1 SE)"
 
-    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """Features of each row; `TableError` where a cell is no finite number.
 
         Rows with numbers far outside the range of training are counted in `unseen`.
@@ -113,7 +113,7 @@ class NumberEncoder:
             values.append(np.interp(x, self.knots, self.scores))
         return entries_with_missing(values, 0.0, self.missing)
 
-    def _limited(self, x: Float64Array, unseen: UnseenLevels | None) -> Float64Array:
+    def _limited(self, x: Float64Array, unseen: UnseenValues | None) -> Float64Array:
         """Numbers (n,) within the range of training; nan stays."""
         low, high = self.span
         if not ((x < low) | (x > high)).any():
@@ -121,7 +121,7 @@ class NumberEncoder:
         if unseen is not None:
             far = self._far(x)
             if far.any():
-                unseen.add_outside(self.name, int(far.sum()), x[far][:EXAMPLES].tolist(), self.span)
+                unseen.add_outside(self.name, int(far.sum()), x[far][:MAX_EXAMPLES].tolist(), self.span)
         return np.asarray(np.clip(x, low, high))
 
     def _far(self, x: Float64Array) -> BoolArray:
@@ -130,13 +130,13 @@ class NumberEncoder:
         with np.errstate(over="ignore"):
             return np.asarray((x < self.span[0] - FAR * self.scale) | (x > self.span[1] + FAR * self.scale))
 
-    def _standardised(self, x: Float64Array, where: Where) -> Float64Array:
+    def _standardised(self, x: Float64Array, where: RowLocation) -> Float64Array:
         with np.errstate(over="ignore"):
             z = (x - self.mean) / self.scale
         far = np.flatnonzero(np.isinf(z))
         if far.size:
             raise TableError(
-                f"Column {shown(self.name)} has {x[far[0]]:.6g} in {where.row(far[0])}, too far from "
+                f"Column {quote(self.name)} has {x[far[0]]:.6g} in {where.row(far[0])}, too far from "
                 f"the training rows (mean {self.mean:.6g}, standard deviation {self.scale:.6g}) to be "
                 "computed with; correct it."
             )
@@ -197,7 +197,7 @@ class NumberFitter:
         self.least, self.greatest = np.inf, -np.inf
         self.latest = np.zeros(0)
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         self.latest = require_numbers(self.name, column, where)
         self.moments.add(self.latest)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.missing_values import with_missing
-from softreg.tables.columns.row_location import Where, where_of
+from softreg.tables.columns.missing_values import replace_missing
+from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.moments import WeightedMoments, power_above
 from softreg.tables.encode.number_encoder import Form, NumberEncoder
-from softreg.tables.io.text_hints import TextHints
+from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.typed_values import require_booleans, require_numbers
 from softreg.typing import Float64Array, Int64Array, RowNumbers
 
@@ -83,14 +83,14 @@ def _read_values(
     encoder: Encoder, code: ColumnEncoder, table: pa.Table | pa.RecordBatch, rows: RowNumbers | None
 ) -> Float64Array:
     """The numbers of a column as the encoder reads them, nan where missing; 0 and 1 of booleans."""
-    where = where_of(table)
+    where = read_location(table)
     whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
     own = whole.select([whole.schema.get_field_index(code.name)])
     if rows is not None:
-        own, where = own.take(pa.array(rows)), Where(np.asarray(rows), where.first, where.file)
-    column, form = with_missing(own, encoder.na).column(0), encoder.formats.get(code.name)
+        own, where = own.take(pa.array(rows)), RowLocation(np.asarray(rows), where.first, where.file)
+    column, form = replace_missing(own, encoder.na).column(0), encoder.formats.get(code.name)
     if form is not None:
-        column = form.with_decimal(TextHints.of(table.schema).decimal).read(code.name, column, where)
+        column = form.with_decimal(TextMetadata.of(table.schema).decimal).read(code.name, column, where)
     if isinstance(code, BooleanEncoder):
         return require_booleans(code.name, code.words, column, where)
     return require_numbers(code.name, column, where)

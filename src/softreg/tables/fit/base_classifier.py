@@ -13,12 +13,12 @@ from sklearn.exceptions import NotFittedError
 
 from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.inputs.sample_weights import in_bounds, sample_weights
-from softreg.tables.columns.errors import TableError, give_warnings, listed
-from softreg.tables.columns.unseen_values import UnseenLevels
+from softreg.tables.columns.errors import TableError, emit_warnings, quote_list
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.training_table import label_codes, with_labels
-from softreg.tables.io.array_input import is_array
+from softreg.tables.io.numpy_arrays import is_matrix
 from softreg.tables.io.open_table import as_table
 from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
@@ -119,10 +119,10 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
         table = self._table(data)
-        give_warnings(self.schema_.match(table))
-        unseen = UnseenLevels()
+        emit_warnings(self.schema_.match(table))
+        unseen = UnseenValues()
         X = self.encoder_.encode(table, unseen=unseen)
-        give_warnings(unseen.messages())
+        emit_warnings(unseen.messages())
         return X
 
     def describe(self) -> list[tuple[str, str, str]]:
@@ -212,7 +212,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         used = {column.name for column in self.schema_.features}
         table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
-        if not is_array(data):
+        if not is_matrix(data):
             return table
         names = self._columns_in()
         if table.num_columns != len(names):
@@ -222,7 +222,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         if names != table.column_names:
             said = "X does not have valid feature names, but the model was fitted with names; columns are taken in the"
-            give_warnings([f"{said} order of training: {listed(names)}"])
+            emit_warnings([f"{said} order of training: {quote_list(names)}"])
         return table.rename_columns(names)
 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.tables.columns.errors import TableError, column_name, listed, no_such_column, shown
+from softreg.tables.columns.errors import TableError, column_name, quote, quote_list, unknown_column_error
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, FormLoss, NumberEncoder
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
@@ -48,13 +48,13 @@ def requested_forms(given: NumericForm, schema: Schema) -> NumericForms:
     for key, word in (given or {}).items():
         name = column_name(key, "numeric_form")
         if name not in kinds:
-            raise no_such_column(name, list(kinds), "column of numbers")
+            raise unknown_column_error(name, list(kinds), "column of numbers")
         if word not in list(Form):
-            raise TableError(f"The form of column {shown(name)} is {word!r}; expected one of {listed(list(Form))}.")
+            raise TableError(f"The form of column {quote(name)} is {word!r}; expected one of {quote_list(list(Form))}.")
         if kinds[name] is not Kind.NUMBER:
             raise TableError(
-                f"Column {shown(name)} is asked for in the form {word!r}, which is for numbers, and was taken for a "
-                f"{kinds[name].value}. Take it for numbers with --number {shown(name)} (number=[{shown(name)}] in "
+                f"Column {quote(name)} is asked for in the form {word!r}, which is for numbers, and was taken for a "
+                f"{kinds[name].value}. Take it for numbers with --number {quote(name)} (number=[{quote(name)}] in "
                 "Python), or leave the form out."
             )
         found[name] = Form(word)

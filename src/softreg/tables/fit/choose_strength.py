@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
-from softreg.tables.columns.errors import give_warnings
+from softreg.tables.columns.errors import emit_warnings
 from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
 from softreg.typing import Array, Float64Array, IntArray, TextArray
 
@@ -91,7 +91,7 @@ def _best_strength(
     """
     counts = np.sort(np.unique(y, return_counts=True)[1])
     if len(counts) < 2 or counts[-2] < 2:
-        give_warnings(
+        emit_warnings(
             [
                 f"of the {len(y):,} rows to train on, fewer than two classes have two rows: too few to choose a "
                 f"strength by holding rows out, so it is {STRENGTH:g}"

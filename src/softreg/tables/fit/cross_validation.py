@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from softreg.models.selection.scorers import find_scorer
-from softreg.tables.columns.errors import TableError, plural
+from softreg.tables.columns.errors import TableError, pluralize
 from softreg.tables.row_selection.time_splits import time_folds
 from softreg.typing import Codes, IntArray, RowNumbers, TextArray
 
@@ -63,12 +63,12 @@ class CrossValidation:
         folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
         if folds > counts[-1]:
             raise TableError(
-                f"{folds:,} folds are too many: no class has more than {plural(int(counts[-1]), 'row')} to train on."
+                f"{folds:,} folds are too many: no class has more than {pluralize(int(counts[-1]), 'row')} to train on."
             )
         if folds > groups or groups < 2:
             raise TableError(
                 f"{max(folds, 2):,} folds need as many groups at least, and the rows to train on are in "
-                f"{plural(groups, 'group')}. Use fewer folds, a finer column of groups, or give the strength."
+                f"{pluralize(groups, 'group')}. Use fewer folds, a finer column of groups, or give the strength."
             )
         kind = StratifiedKFold if self.groups is None else StratifiedGroupKFold
         with warnings.catch_warnings():

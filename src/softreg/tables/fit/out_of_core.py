@@ -12,7 +12,7 @@ import numpy as np
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import Coded
 from softreg.models.inputs.sample_weights import sample_weights
-from softreg.tables.columns.errors import TableError, give_notes, give_warnings
+from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import WeightedBatch, with_weighted_moments
 from softreg.tables.fit.choose_numeric_form import fit_encoder
@@ -21,7 +21,7 @@ from softreg.tables.fit.cross_validation import CrossValidation
 from softreg.tables.fit.memory_mode import Memory, is_large
 from softreg.tables.fit.row_set import RowMask, row_mask
 from softreg.tables.fit.table_scan import TableScan, scan_table
-from softreg.tables.io.open_table import OpenTable, open_table, warn_of_notes
+from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.rare_classes import DEFAULT_LABEL_RULES, LabelRules
 from softreg.tables.schema.kinds import Kind
@@ -101,7 +101,7 @@ def scan_if_large(
             "place of y, or read the table as a whole: memory='high'."
         )
     if opened_here:
-        warn_of_notes(data)
+        emit_table_notes(data)
     chosen, weight = None if rows is None else row_mask(rows), None
     weights = sample_weight if isinstance(sample_weight, str) else None
     if sample_weight is not None and weights is None:
@@ -114,7 +114,7 @@ def scan_if_large(
             f"{found.rows:,} rows."
         )
     found.weight = weight
-    give_notes(found.notes)
+    emit_notes(found.notes)
     return found
 
 
@@ -183,7 +183,7 @@ def _choose_strength_on_sample(
     y = y if rows is None else y[rows]
     weight = found.row_weights(found.sample, found.numbers if rows is None else found.numbers[rows], rows)
     if count < found.training:
-        give_warnings(
+        emit_warnings(
             [
                 f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
                 "for all of them"

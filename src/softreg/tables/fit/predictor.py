@@ -13,8 +13,8 @@ from softreg.models.serialization import fields
 from softreg.probability import softmax
 from softreg.rows import scores
 from softreg.tables.columns.errors import TableError
-from softreg.tables.columns.row_location import kept_rows, numbers_of, where_of
-from softreg.tables.columns.unseen_values import UnseenLevels
+from softreg.tables.columns.row_location import filter_rows, input_row_numbers, read_location
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.io.open_table import OpenTable
 from softreg.tables.schema.schema import Schema
@@ -61,7 +61,7 @@ class TablePredictor:
             raise ValueError("the weights are not finite numbers")
         return cls(schema, encoder, coef, intercept, classes)
 
-    def probabilities(self, batch: pa.Table | pa.RecordBatch, unseen: UnseenLevels | None = None) -> Float64Array:
+    def probabilities(self, batch: pa.Table | pa.RecordBatch, unseen: UnseenValues | None = None) -> Float64Array:
         """Probabilities (n, q) of the rows of a table or batch, its columns matched by name.
 
         Rows with levels that training did not have are counted in `unseen`.
@@ -73,7 +73,7 @@ class TablePredictor:
                 return found
         o = np.asarray(X @ self.coef.T + self.intercept)
         if not np.isfinite(o).all():
-            row = where_of(batch).row(int(np.argmin(np.isfinite(o).all(axis=1))))
+            row = read_location(batch).row(int(np.argmin(np.isfinite(o).all(axis=1))))
             raise TableError(
                 f"In {row} stand numbers so large that their logits overflow. Look for a damaged value there."
             )
@@ -102,8 +102,8 @@ def drop_invalid_rows(
             yield batch
             continue
         bad = encoder.invalid_rows(batch)
-        left_out += numbers_of(batch)[bad].tolist()
-        yield kept_rows(batch, ~bad) if bad.any() else batch
+        left_out += input_row_numbers(batch)[bad].tolist()
+        yield filter_rows(batch, ~bad) if bad.any() else batch
 
 
 def wanted_columns(schema: Schema, table: OpenTable) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.spelling import Known, one_spelling, text_array
-from softreg.tables.columns.errors import TableError, no_such_column
-from softreg.tables.columns.row_location import Where, where_of
+from softreg.tables.columns.errors import TableError, unknown_column_error
+from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.fit.row_sample import RowSampler, uniform
 from softreg.tables.fit.row_set import RowMask, RowSet
 from softreg.tables.io.open_table import OpenTable
@@ -66,7 +66,7 @@ class TableScan:
     weighed: bool = False
     """Whether some weight is above 0."""
     rare: RareClasses = NO_RARE
-    files: list[tuple[int, Where]] = field(default_factory=list)
+    files: list[tuple[int, RowLocation]] = field(default_factory=list)
     sample: pa.Table | None = None
     numbers: RowNumbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     held: pa.Table | None = None
@@ -105,7 +105,7 @@ class TableScan:
 
     def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], Int64Array]:
         """All classes, and the place among them of each row (n,) of a batch or sample of the table; -1 for none."""
-        values, codes = coded_labels(table, self.target, where_of(table), missing=self.rules.missing)
+        values, codes = coded_labels(table, self.target, read_location(table), missing=self.rules.missing)
         labels = list(self._known.known)
         merged = self.rare.merged(labels)
         place = {name: k for k, name in enumerate(self.classes)}
@@ -128,7 +128,7 @@ class TableScan:
         if self.weights is None:
             return None if self.weight is None else self.weight[numbers]
         whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-        found = weight_column(whole, self.weights, self.target, where_of(table))
+        found = weight_column(whole, self.weights, self.target, read_location(table))
         return found if places is None else found[places]
 
     @property
@@ -231,19 +231,19 @@ def scan_table(
     rules.check()
 
     if target not in source.names:
-        raise no_such_column(target, source.names, "target column")
+        raise unknown_column_error(target, source.names, "target column")
 
     def share(first: int, count: int) -> BoolArray:
         return uniform(np.arange(first, first + count), seed, 1) >= test_size
 
     if weights is not None and weights not in source.names:
-        raise no_such_column(weights, source.names, "column of weights")
+        raise unknown_column_error(weights, source.names, "column of weights")
     found = TableScan(source, target, chosen or share, chosen is None, rules, sure, weights)
     kept, held = RowSampler(SAMPLE, seed), RowSampler(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
             continue
-        told = where_of(batch)
+        told = read_location(batch)
         table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
         mask, rest = _count_batch(found, table, told)
         kept.add(table, found.rows, mask)
@@ -258,7 +258,7 @@ def scan_table(
     return found
 
 
-def _count_batch(found: TableScan, table: pa.Table, told: Where) -> tuple[BoolArray, BoolArray]:
+def _count_batch(found: TableScan, table: pa.Table, told: RowLocation) -> tuple[BoolArray, BoolArray]:
     """Count the labels of a batch; gives the masks of the rows to train on, and of those held out."""
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:

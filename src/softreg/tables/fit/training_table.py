@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from softreg.models.inputs.sample_weights import sample_weights
 from softreg.spelling import Known, coded, spelled
-from softreg.tables.columns.errors import TableError, give_notes, give_warnings, listed, shown
-from softreg.tables.io.array_input import label_column
+from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings, quote, quote_list
+from softreg.tables.io.numpy_arrays import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows, unlabelled_note
@@ -105,20 +105,22 @@ def select_labelled_rows(given: TrainingTable, rules: LabelRules, *, sure: bool)
     chosen = found.rows(given.rows)
     y = found.y if chosen is None else found.y[chosen]
     if len(y) == 0:
-        raise TableError(f"None of the rows to train on has a label in {shown(given.target)}.")
+        raise TableError(f"None of the rows to train on has a label in {quote(given.target)}.")
     if (y == y[0]).all():  # of several classes, the training rows hold one
         check_class_counts(y[:1], np.ones(1, np.int64), len(y), given.target)
     if given.named:
         lost = np.intersect1d(found.unlabelled, given.rows if given.rows is not None else found.unlabelled)
         numbers = (lost + 1).tolist()
-        give_notes([unlabelled_note(len(lost), given.table.num_rows, numbers, given.target)] if len(lost) else [])
+        emit_notes([unlabelled_note(len(lost), given.table.num_rows, numbers, given.target)] if len(lost) else [])
         classes, counts = np.unique(y, return_counts=True)
         single = np.setdiff1d(classes[counts == 1], found.rare.labels).tolist()
         if single:
             which = "the class" if len(single) == 1 else "each of the classes"
-            give_notes([f"Of {which} {listed(single)} there is a single row to train on, which no fold is judged by."])
+            emit_notes(
+                [f"Of {which} {quote_list(single)} there is a single row to train on, which no fold is judged by."]
+            )
     elif not given.separate:
-        give_notes(found.notes())
+        emit_notes(found.notes())
     return replace(given, rows=chosen), found
 
 
@@ -141,8 +143,8 @@ def with_labels(table: pa.Table, y: Any, target: str | None) -> tuple[pa.Table, 
         if name in table.column_names and not (own == name and _same_values(table.column(name), column)):
             name = _unused_name(NAME, table.column_names)
         elif name in table.column_names:
-            said = f"X has the column {shown(name)}, whose values are the labels y: it is the target and no feature."
-            give_warnings([said])
+            said = f"X has the column {quote(name)}, whose values are the labels y: it is the target and no feature."
+            emit_warnings([said])
     if name in table.column_names:
         place = table.column_names.index(name)
         return table.set_column(place, pa.field(name, column.type), column), name, dtype
@@ -221,8 +223,8 @@ def label_codes(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
     written = Known(list(classes)).numeric or {one.lower() for one in classes} <= {"false", "true"}
     if (kind == TEXT) == written:
         raise TableError(
-            f"None of the {n:,} labels, such as {shown(spelled(column[0].as_py()))}, is a class of the model: "
-            f"{listed(classes)}. Give labels of the kind that the model was fitted to."
+            f"None of the {n:,} labels, such as {quote(spelled(column[0].as_py()))}, is a class of the model: "
+            f"{quote_list(classes)}. Give labels of the kind that the model was fitted to."
         )
     return codes
 
@@ -230,7 +232,7 @@ def label_codes(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
 def _label_column(n: int, y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
     """The labels of n rows as a column, and their NumPy dtype."""
     if isinstance(y, str):
-        raise TableError(f"y is the text {shown(y)}; to name the column of labels, use target={shown(y)}.")
+        raise TableError(f"y is the text {quote(y)}; to name the column of labels, use target={quote(y)}.")
     column, dtype = label_column(y)
     if len(column) != n:
         raise TableError(

@@ -10,8 +10,8 @@ import numpy as np
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import coded
-from softreg.tables.columns.arrow_arrays import integers
-from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
+from softreg.tables.columns.arrow_numpy import to_int64
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.row_selection.weight_column import RowWeights
 from softreg.typing import BoolArray, Int64Array, RowNumbers
 
@@ -33,7 +33,7 @@ class ExcludedRows:
     def counts(self) -> str:
         """The columns and how many rows lack a value there, most of them first."""
         order = sorted(self.by_column.items(), key=lambda pair: -pair[1])
-        named = ", ".join(f"{shown(name)} in {count:,}" for name, count in order[:MAX_NAMED])
+        named = ", ".join(f"{quote(name)} in {count:,}" for name, count in order[:MAX_NAMED])
         return named + (f" and {len(order) - MAX_NAMED:,} more columns" if len(order) > MAX_NAMED else "")
 
     def notes(self, total: int, missing: str) -> tuple[str, ...]:
@@ -42,9 +42,11 @@ class ExcludedRows:
         if self.rows:
             way = "; leaving out such a column (--drop) or --missing impute keeps more rows"
             way = way if missing == "drop" else ""
-            said.append(f"{self.rows:,} of {plural(total, 'row')} left out, for they lack a value: {self.counts}{way}")
+            said.append(
+                f"{self.rows:,} of {pluralize(total, 'row')} left out, for they lack a value: {self.counts}{way}"
+            )
         if self.weightless:
-            said.append(f"{plural(self.weightless, 'row')} left out, for the weight is 0")
+            said.append(f"{pluralize(self.weightless, 'row')} left out, for the weight is 0")
         return tuple(said)
 
 
@@ -54,13 +56,13 @@ def rows_without_label(table: Any, target: str, rows: RowNumbers) -> BoolArray:
     Raises `TableError` where there is no such column. A type that has no text is left to `labels`, which refuses it.
     """
     if target not in table.column_names:
-        raise no_such_column(target, table.column_names, "target column")
+        raise unknown_column_error(target, table.column_names, "target column")
     try:
         encoded = coded(table.column(target))
     except TypeError:
         return np.zeros(len(rows), dtype=bool)
     absent = [is_missing(value) or not value.strip("\0 ").strip() for value in encoded.dictionary.to_pylist()]
-    return np.array([*absent, True])[integers(encoded.indices)][rows]
+    return np.array([*absent, True])[to_int64(encoded.indices)][rows]
 
 
 def rows_with_label_and_weight(
@@ -91,10 +93,10 @@ def lost_classes_notes(table: Any, target: str, given: RowNumbers, used: RowNumb
     """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
     if len(given) == len(used):
         return []
-    codes = integers(coded(table.column(target)).indices)
+    codes = to_int64(coded(table.column(target)).indices)
     lost = np.setdiff1d(codes[given], codes[used])
     names = coded(table.column(target)).dictionary
-    which = listed(names[int(code)].as_py() for code in lost)
+    which = quote_list(names[int(code)].as_py() for code in lost)
     return [f"no row that has all values has the label {which}: the model lacks it"] if len(lost) else []
 
 
@@ -102,14 +104,14 @@ def refuse_missing(left: ExcludedRows, total: int) -> None:
     """Raise `TableError` where missing="error" meets rows that lack a value."""
     if left.rows:
         raise TableError(
-            f"{left.rows:,} of {plural(total, 'row')} lack a value: {left.counts}. Leave them out with --missing drop, "
-            "or impute features with --missing impute (missing in Python)."
+            f"{left.rows:,} of {pluralize(total, 'row')} lack a value: {left.counts}. Leave them out with --missing "
+            "drop, or impute features with --missing impute (missing in Python)."
         )
 
 
 def no_complete_row_error(left: ExcludedRows, total: int) -> TableError:
     """The error where no row is complete."""
     return TableError(
-        f"None of the {plural(total, 'row')} has a value in each column; rows without one: {left.counts}. Leave out "
+        f"None of the {pluralize(total, 'row')} has a value in each column; rows without one: {left.counts}. Leave out "
         "the columns that have few values (--drop), or impute them (--missing impute)."
     )

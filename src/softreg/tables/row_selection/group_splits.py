@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import coded
-from softreg.tables.columns.errors import TableError, no_such_column, plural, shown
+from softreg.tables.columns.errors import TableError, pluralize, quote, unknown_column_error
 from softreg.typing import Codes, Float64Array, RowNumbers
 
 
@@ -37,15 +37,15 @@ def group_codes(
         array([0, 1, 0])
     """
     if name not in table.column_names:
-        raise no_such_column(name, table.column_names, what)
+        raise unknown_column_error(name, table.column_names, what)
     if name == target:
-        raise TableError(f"{shown(name)} is the target; rows are grouped by another column, as that of a person.")
+        raise TableError(f"{quote(name)} is the target; rows are grouped by another column, as that of a person.")
     column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
     try:
         encoded = coded(column)
     except TypeError:
         raise TableError(
-            f"The {what} {shown(name)} has the type {column.type}; it must hold text, numbers or dates."
+            f"The {what} {quote(name)} has the type {column.type}; it must hold text, numbers or dates."
         ) from None
     absent = np.array([*(is_missing(value) for value in encoded.dictionary.to_pylist()), True])
     codes = np.asarray(pc.fill_null(encoded.indices, len(absent) - 1).to_numpy(), dtype=np.int64)
@@ -53,7 +53,7 @@ def group_codes(
     if len(blank):
         numbers = blank if rows is None else rows[blank]
         raise TableError(
-            f"The {what} {shown(name)} has no value in {plural(len(blank), 'row')}, row {numbers[0] + 1:,} the "
+            f"The {what} {quote(name)} has no value in {pluralize(len(blank), 'row')}, row {numbers[0] + 1:,} the "
             f"first (counted from 1, without the header). {advice}",
             numbers,
         )
@@ -94,7 +94,7 @@ def split_groups(
         free = [g for g in order if (counts[g] < total).all()]
         if not free:
             raise TableError(
-                f"The rows are in {plural(len(counts), 'group')}, each of which has all rows of some class, so none "
+                f"The rows are in {pluralize(len(counts), 'group')}, each of which has all rows of some class, so none "
                 "can be held out as a whole. Group by another column, or leave the groups out."
             )
         chosen = [min(free, key=lambda g: float(far(counts[g])))]

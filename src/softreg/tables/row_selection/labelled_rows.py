@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.spelling import one_spelling
-from softreg.tables.columns.errors import TableError, plural, shown
+from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.row_selection.rare_classes import (
     DEFAULT_LABEL_RULES,
     NO_RARE,
@@ -136,7 +136,7 @@ def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool
     """Raise `TableError` where no row of n has a label, or the labels, by their counts, are not those of classes."""
     if n and not counts:
         raise TableError(
-            f"The target {shown(target)} has no label in any of the {plural(n, 'row')}; is it the right column?"
+            f"The target {quote(target)} has no label in any of the {pluralize(n, 'row')}; is it the right column?"
         )
     known = sorted(counts)
     check_class_counts(np.array(known), np.array([counts[label] for label in known]), n, target, sure=sure)
@@ -156,7 +156,7 @@ def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, 
     have = "has no label" if count == 1 else "have no label"
     refuse = 'refuses such rows (missing_target="error" in Python)'
     return (
-        f"{count:,} of {plural(n, 'row')} {have} in {shown(target)} and {'is' if count == 1 else 'are'} left out"
+        f"{count:,} of {pluralize(n, 'row')} {have} in {quote(target)} and {'is' if count == 1 else 'are'} left out"
         f"{which}.{f' --missing-target error {refuse}.' if option else ''}"
     )
 
@@ -175,9 +175,9 @@ meant to be one, correct them.
     several = [names for names in folded.values() if len(names) > 1]
     if not several:
         return ""
-    pairs = "; ".join(" and ".join(map(shown, names[:3])) for names in several[:3])
+    pairs = "; ".join(" and ".join(map(quote, names[:3])) for names in several[:3])
     return (
-        f"The labels {pairs} of {shown(target)} differ only in case or blanks and are different classes; if they are "
+        f"The labels {pairs} of {quote(target)} differ only in case or blanks and are different classes; if they are "
         "meant to be one, correct them."
     )
 
@@ -192,7 +192,7 @@ def many_numbers_note(labels: Sequence[str], target: str) -> str:
     if len(labels) <= FEW_LEVELS or not all_numbers(labels):
         return ""
     many = f"{len(labels):,} different numbers"
-    return f"The target {shown(target)} has {many}, which are taken as classes without an order."
+    return f"The target {quote(target)} has {many}, which are taken as classes without an order."
 
 
 def class_codes_with_rare(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.columns.errors import TableError, quote, quote_list
 from softreg.tables.schema.target_labels import refuse_single_row_classes
 
 MISSING = ("drop", "error")
@@ -73,12 +73,12 @@ class RareClasses:
         if not self.labels:
             return ""
         one = len(self.labels) == 1
-        those = f"The class {shown(self.labels[0])} has" if one else f"{len(self.labels):,} classes have"
-        row = "a single row" if one else f"a single row each ({listed(self.labels)})"
+        those = f"The class {quote(self.labels[0])} has" if one else f"{len(self.labels):,} classes have"
+        row = "a single row" if one else f"a single row each ({quote_list(self.labels)})"
         done = {
             "keep": "it is trained on and cannot be held out, so that no figure judges the class",
             "drop": "it is left out",
-            "pool": f"it is of the class {shown(self.pool)}, which stands for rare classes",
+            "pool": f"it is of the class {quote(self.pool)}, which stands for rare classes",
         }[self.how]
         if not one:
             done = done.replace("it is", "these are").replace("the class;", "the classes;")
@@ -108,8 +108,8 @@ def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> R
     left = dict.fromkeys(found.merged(list(counts)).values())
     if len(left) < 2:
         raise TableError(
-            f"The target {shown(target)} has one class only, {listed(left)}, without the classes of a single row "
-            f"({listed(single)}). A classifier needs rows of at least two classes; is it the right column?"
+            f"The target {quote(target)} has one class only, {quote_list(left)}, without the classes of a single row "
+            f"({quote_list(single)}). A classifier needs rows of at least two classes; is it the right column?"
         )
     return found
 

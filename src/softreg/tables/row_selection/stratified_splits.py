@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.tables.columns.errors import plural
+from softreg.tables.columns.errors import pluralize
 from softreg.typing import Codes, Int64Array, RowNumbers
 
 
@@ -39,7 +39,7 @@ def split_rows(
     size = int(test_size) if whole else max(1, round(float(test_size) * n))
     if size > (counts - 1).sum():
         raise ValueError(
-            f"test_size={test_size!r} asks for {plural(size, 'test row')} of {n:,}, but one row of each "
+            f"test_size={test_size!r} asks for {pluralize(size, 'test row')} of {n:,}, but one row of each "
             f"class ({len(counts):,} in all) must stay for training; choose a smaller test part"
         )
     share = _test_counts(counts, size)

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.models.inference.fitted_rows import WEIGHTS
-from softreg.tables.columns.errors import TableError, no_such_column, shown
-from softreg.tables.columns.row_location import EVERYWHERE, Where
+from softreg.tables.columns.errors import TableError, quote, unknown_column_error
+from softreg.tables.columns.row_location import WHOLE_TABLE, RowLocation
 from softreg.tables.schema.typed_values import read_numbers
 from softreg.typing import Float64Array, RowNumbers
 
 
-def weight_column(table: pa.Table, name: str, target: str, where: Where = EVERYWHERE) -> Float64Array:
+def weight_column(table: pa.Table, name: str, target: str, where: RowLocation = WHOLE_TABLE) -> Float64Array:
     """The weight of each row (n,), from the column `name`: how often the row counts.
 
     Raises `TableError` where there is no such column, where it is the target, and for a row whose weight is missing, no
@@ -26,17 +26,17 @@ def weight_column(table: pa.Table, name: str, target: str, where: Where = EVERYW
         [2.0, 0.5]
     """
     if name not in table.column_names:
-        raise no_such_column(name, table.column_names, "column of weights")
+        raise unknown_column_error(name, table.column_names, "column of weights")
     if name == target:
-        raise TableError(f"{shown(name)} is the target; the weights of the rows are in another column.")
+        raise TableError(f"{quote(name)} is the target; the weights of the rows are in another column.")
     weights, read = read_numbers(name, table.column(name))
     bad = ~read | ~np.isfinite(weights) | (weights < 0)
     if bad.any():
         row = int(bad.argmax())
         value: Any = table.column(name)[row].as_py()
-        seen = "no value" if value is None or not str(value).strip() else shown(value)
+        seen = "no value" if value is None or not str(value).strip() else quote(value)
         raise TableError(
-            f"The column of weights {shown(name)} has {seen} in {where.row(row)}; a weight says how often a row "
+            f"The column of weights {quote(name)} has {seen} in {where.row(row)}; a weight says how often a row "
             "counts, so it is a finite number of at least 0. Correct it; the weight 0 leaves a row out.",
             np.flatnonzero(bad),
         )
@@ -46,7 +46,7 @@ def weight_column(table: pa.Table, name: str, target: str, where: Where = EVERYW
 def check_any_weight(weights: Float64Array, name: str) -> None:
     """Raise `TableError` where no row has a weight above 0."""
     if len(weights) and not weights.any():
-        raise TableError(f"All weights in {shown(name)} are 0, so that no row counts; is it the right column?")
+        raise TableError(f"All weights in {quote(name)} are 0, so that no row counts; is it the right column?")
 
 
 def effective_rows(weights: Float64Array) -> float:
@@ -84,13 +84,13 @@ class RowWeights:
         chosen = self.values[rows]
         if self.kind == "frequency":
             said = (
-                f"weights of column {shown(self.name)} are frequency weights: a row of weight w stands for w identical "
+                f"weights of column {quote(self.name)} are frequency weights: a row of weight w stands for w identical "
                 f"rows, {chosen.sum():,.12g} in all"
             )
             way = "if they are sampling weights (inverse probabilities), use --weight-kind sampling"
         else:
             said = (
-                f"weights of column {shown(self.name)} are sampling weights (from {chosen.min():.6g} to "
+                f"weights of column {quote(self.name)} are sampling weights (from {chosen.min():.6g} to "
                 f"{chosen.max():.6g}): robust standard errors, and no likelihood"
             )
             way = "if a weight w stands for w identical rows, use --weight-kind frequency"
@@ -111,9 +111,9 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
         'frequency'
     """
     if name not in table.column_names:
-        raise no_such_column(name, table.column_names, "column of weights")
+        raise unknown_column_error(name, table.column_names, "column of weights")
     if name == target:
-        raise TableError(f"{shown(name)} is the target; weights are in another column.")
+        raise TableError(f"{quote(name)} is the target; weights are in another column.")
     if kind is not None and kind not in WEIGHTS:
         raise TableError(f"The kind of weights is {kind!r}; expected 'frequency' or 'sampling'.")
     try:
@@ -121,7 +121,7 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
     except TableError:
         kind_here = table.column(name).type
         raise TableError(
-            f"The column of weights {shown(name)} has the type {kind_here}; weights are numbers."
+            f"The column of weights {quote(name)} has the type {kind_here}; weights are numbers."
         ) from None
     values = np.array(values, dtype=np.float64)
     bad = np.zeros(len(values), dtype=bool)
@@ -129,11 +129,11 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
     if bad.any():
         row = int(bad.argmax())
         raise TableError(
-            f"The column of weights {shown(name)} has {shown(table.column(name)[row].as_py())} in row {row + 1:,}; "
+            f"The column of weights {quote(name)} has {quote(table.column(name)[row].as_py())} in row {row + 1:,}; "
             "weights are finite numbers of at least 0. Correct it, or leave the field empty to leave the row out."
         )
     known = values[rows][~np.isnan(values[rows])]
     if not (known > 0).any():
-        raise TableError(f"The column of weights {shown(name)} has no weight above 0, so no row counts.")
+        raise TableError(f"The column of weights {quote(name)} has no weight above 0, so no row counts.")
     found = kind or ("frequency" if (known == np.round(known)).all() else "sampling")
     return RowWeights(name, values, found, kind is not None)

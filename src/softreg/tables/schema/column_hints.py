@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.tables.columns.arrow_arrays import integers
-from softreg.tables.columns.errors import plural, shown
+from softreg.tables.columns.arrow_numpy import to_int64
+from softreg.tables.columns.errors import pluralize, quote
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.typing import Codes, Float64Array, Int64Array
 
@@ -39,7 +39,7 @@ def similar_levels_note(name: str, levels: pa.Array, counts: Int64Array, what: s
     present = np.flatnonzero(counts > 0)
     folded = pc.utf8_lower(pc.utf8_normalize(levels, "NFKC"))
     folded = pc.replace_substring_regex(pc.utf8_trim_whitespace(folded), r"\s+", " ").dictionary_encode()
-    keys = integers(folded.indices)[present]
+    keys = to_int64(folded.indices)[present]
     _, inverse, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     if not (sizes > 1).any():
         return ""
@@ -48,10 +48,10 @@ def similar_levels_note(name: str, levels: pa.Array, counts: Int64Array, what: s
     for key in np.argsort(-rows, kind="stable")[: min(count, MAX_SETS_SHOWN)].tolist():
         members = present[inverse == key]
         members = members[np.argsort(-counts[members], kind="stable")][:4]
-        sets.append(" and ".join(f"{shown(levels[int(k)])} ({plural(int(counts[k]), 'row')})" for k in members))
+        sets.append(" and ".join(f"{quote(levels[int(k)])} ({pluralize(int(counts[k]), 'row')})" for k in members))
     some, more = "; ".join(sets), f"; and {count - MAX_SETS_SHOWN:,} more such sets" if count > MAX_SETS_SHOWN else ""
     return (
-        f"column {shown(name)} has {what} that differ only in blanks, case or Unicode form: {some}{more}; "
+        f"column {quote(name)} has {what} that differ only in blanks, case or Unicode form: {some}{more}; "
         "they are kept apart"
     )
 
@@ -80,9 +80,9 @@ def subject_hint(
         return ""
     why = "its name says so" if named else "equal values stand in consecutive rows"
     return (
-        f"column {shown(name)} may name the subjects that rows belong to ({why}, and {n:,} rows have {different:,} "
+        f"column {quote(name)} may name the subjects that rows belong to ({why}, and {n:,} rows have {different:,} "
         f"different values); it is used as a {use}. Where rows of one value depend on each other, hold them out as a "
-        f"whole: --groups {shown(name)} (groups={shown(name)} in Python), which also makes it no feature"
+        f"whole: --groups {quote(name)} (groups={quote(name)} in Python), which also makes it no feature"
     )
 
 

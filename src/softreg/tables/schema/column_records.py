@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.columns.values import Lists, pick
+from softreg.tables.columns.column_values import Lists, take_rows
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
 from softreg.tables.schema.column_hints import ID_NAME, subject_hint
 from softreg.tables.schema.kinds import FEW_LEVELS, MAX_LEVELS, Column, Kind
 from softreg.typing import Float64Array, RowNumbers
@@ -15,18 +15,18 @@ from softreg.typing import Float64Array, RowNumbers
 
 def constant_column(name: str, value: str | None) -> Column:
     """A column of one value, or of none."""
-    return Column(name, Kind.CONSTANT, "no value in any row" if value is None else f"{shown(value)} in every row")
+    return Column(name, Kind.CONSTANT, "no value in any row" if value is None else f"{quote(value)} in every row")
 
 
 def category_column(name: str, names: tuple[str, ...], missing: int, how: str, hint: str = "") -> Column:
     """A category with these levels."""
-    reason = f"{how}{plural(len(names), 'level')}: {listed(names, 4)}{missing_phrase(missing, ';')}"
+    reason = f"{how}{pluralize(len(names), 'level')}: {quote_list(names, 4)}{missing_phrase(missing, ';')}"
     return Column(name, Kind.CATEGORY, reason, names if len(names) <= MAX_LEVELS else (), missing, hint)
 
 
 def numeric_column(name: str, every: Float64Array, rows: RowNumbers | None, *, sure: bool = False) -> Column:
     """Rules for a column whose values are numbers; nan is missing. `sure` means that it is no identifier."""
-    values = pick(every, rows)
+    values = take_rows(every, rows)
     bad = np.flatnonzero(np.isinf(every))  # of the rows held out as well: better told now than after the fit
     if bad.size:
         error = infinite_number_error(name, int(bad[0]) + 1, every[bad[0]])
@@ -68,7 +68,7 @@ def list_column(name: str, column: pa.ChunkedArray, cells: Lists, rows: RowNumbe
     if low != high:
         bad = int(pc.index(pc.not_equal(sizes, high), True).as_py()) + 1
         raise TableError(
-            f"Column {shown(name)} holds lists of numbers of different lengths, {low:,} to {high:,} (row {bad:,} is "
+            f"Column {quote(name)} holds lists of numbers of different lengths, {low:,} to {high:,} (row {bad:,} is "
             "not the longest). A vector must have the same length in every row, or be missing; for labels that a row "
             "has any number of, write words."
         )
@@ -89,7 +89,7 @@ def infinite_number_error(name: str, row: int, value: float) -> TableError:
         Column 'age' has inf in row 3; expected a finite number. Correct it, or leave the field empty ...
     """
     return TableError(
-        f"Column {shown(name)} has {value} in row {row:,}; expected a finite number. Correct it, or leave "
+        f"Column {quote(name)} has {value} in row {row:,}; expected a finite number. Correct it, or leave "
         "the field empty if the value is not known, or treat it as a missing value: --na inf (na=['inf'] in Python)."
     )
 

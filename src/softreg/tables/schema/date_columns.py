@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.dates import day_first, has_slashes, parse_dates, several_zones, tolerated, zones_of
-from softreg.tables.columns.errors import TableError, plural, shown
-from softreg.tables.columns.values import Levels, count_levels, pick
+from softreg.tables.columns.column_values import Levels, count_levels, take_rows
+from softreg.tables.columns.dates import (
+    day_first,
+    has_day_month_dates,
+    invalid_date_tolerance,
+    mixed_zones_message,
+    parse_dates,
+    utc_offsets,
+)
+from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.schema.column_records import (
     constant_column,
     missing_phrase,
@@ -42,12 +49,12 @@ def find_non_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[s
     if not counts[bad].any():
         return "", none
     share = counts[bad].sum() / counts.sum()
-    if (share <= tolerated(cells.levels.filter(pa.array(bad & (counts > 0))))).all():
+    if (share <= invalid_date_tolerance(cells.levels.filter(pa.array(bad & (counts > 0))))).all():
         if strict:
             raise invalid_date_error(name, cells, bad)
         return "", bad
     first = int(np.argmax(np.append(bad, False)[cells.codes]))
-    return f"row {first + 1:,} has {shown(cells.levels[int(cells.codes[first])])}", none
+    return f"row {first + 1:,} has {quote(cells.levels[int(cells.codes[first])])}", none
 
 
 def invalid_dates_note(name: str, cells: Levels, bad: Any, place: Callable[[int], str]) -> str:
@@ -55,11 +62,11 @@ def invalid_dates_note(name: str, cells: Levels, bad: Any, place: Callable[[int]
     rows = np.flatnonzero(np.append(bad, False)[cells.codes])
     value = cells.levels[int(cells.codes[rows[0]])]
     form = "month/day" if day_first(cells.levels) is False else "day/month"
-    more = f", and {plural(len(rows) - 1, 'other row')} such a value" if len(rows) > 1 else ""
+    more = f", and {pluralize(len(rows) - 1, 'other row')} such a value" if len(rows) > 1 else ""
     return (
-        f"column {shown(name)} holds dates, but {place(int(rows[0]))} has {shown(value)}{more}, which the calendar "
+        f"column {quote(name)} holds dates, but {place(int(rows[0]))} has {quote(value)}{more}, which the calendar "
         f"does not have (with slashes, dates are read as {form}/year) and which is read as missing; correct it, or "
-        f"take the column for words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+        f"take the column for words: --category {quote(name)} (category=[{quote(name)}] in Python)"
     )
 
 
@@ -69,10 +76,10 @@ def invalid_date_error(name: str, cells: Levels, bad: BoolArray) -> TableError:
     value = cells.levels[int(cells.codes[rows[0]])]
     form = "month/day" if day_first(cells.levels) is False else "day/month"
     return TableError(
-        f"Column {shown(name)} holds dates, but row {rows[0] + 1:,} has {shown(value)}, which the calendar does not "
+        f"Column {quote(name)} holds dates, but row {rows[0] + 1:,} has {quote(value)}, which the calendar does not "
         f"have (with slashes, dates are read as {form}/year). Correct it, leave the field empty if the date is not "
-        f"known, take the column for words: --category {shown(name)}, or leave it out: --drop {shown(name)} "
-        f"(drop=[{shown(name)}] in Python).",
+        f"known, take the column for words: --category {quote(name)}, or leave it out: --drop {quote(name)} "
+        f"(drop=[{quote(name)}] in Python).",
         rows,
     )
 
@@ -81,21 +88,21 @@ def text_date_column(name: str, cells: Levels, rows: RowNumbers | None, how: str
     """Dates written as text; where the order of day and month cannot be seen, the day is taken to be first."""
     first = day_first(cells.levels)
     seconds = parse_dates(cells.levels, first is not False)
-    codes = pick(cells.codes, rows)
+    codes = take_rows(cells.codes, rows)
     every = np.append(seconds, np.nan)[codes]
     shown_first = cells.levels[int(codes[np.argmax(codes >= 0)])].as_py() if (codes >= 0).any() else ""
-    found = date_column(name, every, f"{how}{shown(shown_first)} and others", MONTH_FIRST if first is False else ())
+    found = date_column(name, every, f"{how}{quote(shown_first)} and others", MONTH_FIRST if first is False else ())
     if found.kind is not Kind.DATE:
         return found
     hints = []
-    if first is None and has_slashes(cells.levels):
+    if first is None and has_day_month_dates(cells.levels):
         hints.append(
-            f"column {shown(name)} has dates such as {shown(shown_first)}, in which the first number may be day or "
+            f"column {quote(name)} has dates such as {quote(shown_first)}, in which the first number may be day or "
             "month; it is read as the day. Write dates like 2020-01-31 to be sure"
         )
-    zones = zones_of(cells.levels)
+    zones = utc_offsets(cells.levels)
     if len(zones) > 1:
-        hints.append(several_zones(name, zones))
+        hints.append(mixed_zones_message(name, zones))
     return replace(found, hint="; ".join(hints)) if hints else found
 
 
@@ -104,7 +111,7 @@ def with_date_hint(column: Column, seen: str) -> Column:
     left_out = column.kind is Kind.IDENTIFIER
     taken = "left out as an identifier" if left_out else f"taken for a {column.kind.value}"
     hint = (
-        f"column {shown(column.name)} looks like dates or times, but {seen}, which is none, so it is {taken}. "
-        f"Where that is wrong, say what it is: --category, --text or --date {shown(column.name)}"
+        f"column {quote(column.name)} looks like dates or times, but {seen}, which is none, so it is {taken}. "
+        f"Where that is wrong, say what it is: --category, --text or --date {quote(column.name)}"
     )
     return replace(column, hint=hint)

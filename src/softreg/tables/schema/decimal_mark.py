@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from softreg.tables.columns.arrow_types import is_text
-from softreg.tables.columns.values import Levels, decoded, read_column
-from softreg.tables.formats.number_formats import DecimalEvidence, Parts
+from softreg.tables.columns.column_values import Levels, decode_dictionary, read_column
+from softreg.tables.formats.number_formats import DecimalEvidence, NumberParts
 from softreg.tables.schema.kinds import Column, Kind
 
 
@@ -46,8 +46,8 @@ def decimal_comma_columns(columns: Sequence[Column], table: pa.Table, delimiter:
 def _decimal_evidence(columns: Sequence[Column], table: pa.Table) -> Iterator[tuple[str, DecimalEvidence]]:
     """What each column of text shows."""
     for column in columns:
-        if not is_text(decoded(table.column(column.name)).type):
+        if not is_text(decode_dictionary(table.column(column.name)).type):
             continue
         cells = read_column(table.column(column.name), column.name)
         if isinstance(cells, Levels):
-            yield column.name, DecimalEvidence.of(Parts.of(cells.levels))
+            yield column.name, DecimalEvidence.of(NumberParts.of(cells.levels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from softreg.tables.columns.errors import TableError, no_such_column, shown
+from softreg.tables.columns.errors import TableError, quote, unknown_column_error
 
 
 def split_column_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
@@ -59,11 +59,11 @@ def excluded_columns(
     gone = [*drop, *(name for name in beside if name is not None and name not in wanted)]
     for name in features or ():
         if name not in names:
-            raise no_such_column(name, names, "feature column")
+            raise unknown_column_error(name, names, "feature column")
         if name == target:
-            raise TableError(f"Column {shown(name)} is the target; it cannot be a feature.")
+            raise TableError(f"Column {quote(name)} is the target; it cannot be a feature.")
         if name in drop:
-            raise TableError(f"Column {shown(name)} is among the features and among the columns to leave out.")
+            raise TableError(f"Column {quote(name)} is among the features and among the columns to leave out.")
     if features is not None:
         gone += [name for name in names if name not in wanted and name != target]
     return tuple(dict.fromkeys(gone))

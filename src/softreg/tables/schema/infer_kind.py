@@ -9,20 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.arrow_types import plain_column
-from softreg.tables.columns.dates import are_dates, day_first, parse_dates
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.columns.missing_values import MISSING_SPELLINGS, means_missing
-from softreg.tables.columns.values import (
+from softreg.tables.columns.column_values import (
     Dates,
     Levels,
     Lists,
     Numbers,
     count_levels,
-    pick,
+    drop_missing_spellings,
     read_column,
-    without_words,
+    take_rows,
 )
-from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
+from softreg.tables.columns.dates import are_dates, day_first, parse_dates
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_missing_spelling
+from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.formats.number_formats import NumberFormat
 from softreg.tables.schema.column_hints import ID_NAME, similar_levels_note, subject_hint
@@ -114,7 +114,7 @@ def infer_column(
     if isinstance(cells, Lists):
         return list_column(name, column, cells, rows)
     if isinstance(cells, Dates):
-        return date_column(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
+        return date_column(name, take_rows(cells.values, rows), f"{quote(cells.first)}, of type {column.type}")
     if isinstance(cells, Numbers):
         found = _with_plain_format(numeric_column(name, cells.values, rows))
         duration = pa.types.is_duration(column.type) and found.kind is Kind.NUMBER
@@ -139,8 +139,8 @@ def column_of_kind(
             return _with_plain_format(numeric_column(name, cells.values, rows, sure=True))
         cells = read_levels(name, column)
     if isinstance(cells, Dates):
-        return date_column(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
-    codes = pick(cells.codes, rows)
+        return date_column(name, take_rows(cells.values, rows), f"{quote(cells.first)}, of type {column.type}")
+    codes = take_rows(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
     seen = np.flatnonzero(counts)
     missing = int(len(codes) - counts.sum())
@@ -160,7 +160,7 @@ def column_of_kind(
         every = count_levels(cells.codes, len(cells.levels))
         found = with_number_format(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
         return replace(found, format=replace(found.format or ColumnFormat(), asked=True))
-    dated = without_words(cells, MISSING_SPELLINGS)
+    dated = drop_missing_spellings(cells, MISSING_SPELLINGS)
     _require_all(name, asked, dated, ~np.isnan(parse_dates(dated.levels, day_first(dated.levels) is not False)))
     return _date_column_of_text(name, cells, rows, "as asked; ")
 
@@ -174,7 +174,7 @@ def _date_column_of_text(
     rules: TextOptions = DEFAULT_TEXT_OPTIONS,
 ) -> Column:
     """A column of text as dates, with the spellings of a missing value among them; `slips` are levels that are none."""
-    dated = without_words(cells, MISSING_SPELLINGS)
+    dated = drop_missing_spellings(cells, MISSING_SPELLINGS)
     counts = count_levels(cells.codes, len(cells.levels))
     invalid: list[str] = [] if slips is None else dated.levels.filter(pa.array(slips)).to_pylist()
     usable = dated
@@ -182,7 +182,7 @@ def _date_column_of_text(
         places = np.append(np.where(slips, -1, np.arange(len(dated.levels))), -1)
         usable = Levels(dated.levels, places[dated.codes], dated.storage)
     found = text_date_column(name, usable, rows, how)
-    missing = spellings_in(cells.levels, counts, means_missing(cells.levels))
+    missing = count_spellings(cells.levels, counts, is_missing_spelling(cells.levels))
     if found.kind is not Kind.DATE:
         return found
     notes = [*found.notes, *([invalid_dates_note(name, dated, slips, rules.place)] if invalid else [])]
@@ -191,7 +191,7 @@ def _date_column_of_text(
 
 def _infer_text_column(name: str, cells: Levels, rows: RowNumbers | None, rules: TextOptions) -> Column:
     """Rules for text, dictionary types and booleans."""
-    codes = pick(cells.codes, rows)
+    codes = take_rows(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
     seen = np.flatnonzero(counts)
     levels = cells.levels.take(pa.array(seen))
@@ -200,8 +200,8 @@ def _infer_text_column(name: str, cells: Levels, rows: RowNumbers | None, rules:
         return constant_column(name, levels[0].as_py() if len(seen) else None)
     like = hint = ""
     if cells.storage == "text":
-        if are_dates(levels.filter(pa.array(~means_missing(levels)))):
-            like, slips = find_non_dates(name, without_words(cells, MISSING_SPELLINGS), strict=rules.strict)
+        if are_dates(levels.filter(pa.array(~is_missing_spelling(levels)))):
+            like, slips = find_non_dates(name, drop_missing_spellings(cells, MISSING_SPELLINGS), strict=rules.strict)
             if not like:
                 return _date_column_of_text(name, cells, rows, slips=slips, rules=rules)
         if rules.typed:
@@ -230,8 +230,8 @@ def _with_number_hint(found: Column, value: pa.Scalar) -> Column:
     left = found.kind is Kind.IDENTIFIER
     does = "looks like an identifier and is left out" if left else f"is used as a {found.kind.value}, as its type says"
     said = (
-        f"column {shown(found.name)} holds text that reads like numbers ({shown(value)}) and {does}; to use it as "
-        f"numbers: --number {shown(found.name)} (number=[{shown(found.name)}] in Python)"
+        f"column {quote(found.name)} holds text that reads like numbers ({quote(value)}) and {does}; to use it as "
+        f"numbers: --number {quote(found.name)} (number=[{quote(found.name)}] in Python)"
     )
     return replace(found, hint=said)
 
@@ -242,7 +242,7 @@ def _infer_category(name: str, levels: pa.Array, counts: Int64Array, missing: in
     Shares are those of the `counts` of rows that have a value: spellings of a missing one, such as NA, are levels, but
     the rows that have them say nothing about how often values repeat.
     """
-    valued = ~means_missing(levels)
+    valued = ~is_missing_spelling(levels)
     count, n = int(valued.sum()), int(counts[valued].sum())
     named = bool(ID_NAME.search(name)) and count == n and count > 1
     few = count <= FEW_LEVELS or count <= n / (2 if count <= MAX_LEVELS else MIN_ROWS_PER_LEVEL)
@@ -253,12 +253,14 @@ def _infer_category(name: str, levels: pa.Array, counts: Int64Array, missing: in
     if not named and words < 3 and count <= MAX_LEVELS and often >= n * MIN_REPEATED_SHARE:
         return category_column(name, tuple(sorted(levels.to_pylist())), missing, "", hint)
     different = (
-        f"{count:,} different values in {plural(n, 'row')}{missing_phrase(missing + int(counts.sum()) - n, ',')}"
+        f"{count:,} different values in {pluralize(n, 'row')}{missing_phrase(missing + int(counts.sum()) - n, ',')}"
     )
     if words >= 3:
         return Column(name, Kind.TEXT, f"{different}, {words:.0f} words each on average", (), missing, hint)
     hint = f"{hint}; as an identifier ({different}) it is left out" if hint else ""
-    return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, hint)
+    return Column(
+        name, Kind.IDENTIFIER, f"{different}, such as {quote_list(levels[:2].to_pylist())}", (), missing, hint
+    )
 
 
 def _require_all(name: str, asked: Kind, cells: Levels, ok: BoolArray) -> None:
@@ -266,9 +268,9 @@ def _require_all(name: str, asked: Kind, cells: Levels, ok: BoolArray) -> None:
     bad_rows = np.append(~ok, False)[cells.codes]
     if bad_rows.any():
         bad = int(cells.codes[np.argmax(bad_rows)])
-        value = shown(cells.levels[bad])
+        value = quote(cells.levels[bad])
         advice = f"Correct the value, treat it as a missing value (--na {value})" if asked is Kind.NUMBER else ""
-        error = _wrong_kind_error(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}", advice)
+        error = _wrong_kind_error(name, asked, f"row {cells.first_row(bad):,} has {quote(cells.levels[bad])}", advice)
         error.rows = np.flatnonzero(bad_rows)
         raise error
 
@@ -276,6 +278,6 @@ def _require_all(name: str, asked: Kind, cells: Levels, ok: BoolArray) -> None:
 def _wrong_kind_error(name: str, asked: Kind, seen: str, advice: str = "") -> TableError:
     advice = advice or "Leave it to softreg to judge the column, correct the value"
     return TableError(
-        f"Column {shown(name)} cannot be used as a {asked.value}, as asked: {seen}. {advice}, or leave the column out: "
-        f"--drop {shown(name)} (drop=[{shown(name)}] in Python)."
+        f"Column {quote(name)} cannot be used as a {asked.value}, as asked: {seen}. {advice}, or leave the column out: "
+        f"--drop {quote(name)} (drop=[{quote(name)}] in Python)."
     )

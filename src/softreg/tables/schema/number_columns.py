@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.columns.values import Levels, count_levels
-from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
-from softreg.tables.formats.infer_number_format import NumberText, infer_numbers
-from softreg.tables.formats.rare_values import RARE
+from softreg.tables.columns.column_values import Levels, count_levels
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
+from softreg.tables.formats.infer_number_format import InferredNumbers, infer_numbers
+from softreg.tables.formats.invalid_numbers import MAX_INVALID_SHARE
 from softreg.tables.schema.column_records import numeric_column
 from softreg.tables.schema.kinds import FEW_LEVELS, MAX_LEVELS, MIN_ROWS_PER_LEVEL, Column, Kind
 from softreg.typing import BoolArray, Int64Array, RowNumbers
@@ -95,10 +95,10 @@ def _are_invalid_entries(bad: BoolArray, known: BoolArray, counts: Int64Array) -
     words, numbers = int(counts[bad].sum()), int(counts[known].sum())
     if (known & (counts > 0)).sum() <= FEW_LEVELS or numbers < words:
         return False
-    return bool(words <= RARE * (words + numbers) or (bad & (counts > 0)).sum() <= MAX_INVALID_VALUES)
+    return bool(words <= MAX_INVALID_SHARE * (words + numbers) or (bad & (counts > 0)).sum() <= MAX_INVALID_VALUES)
 
 
-def reads_like_numbers(text: NumberText, counts: Int64Array) -> bool:
+def reads_like_numbers(text: InferredNumbers, counts: Int64Array) -> bool:
     """Whether levels with these `counts` of rows are numbers, but for a few."""
     if text.ok.all():
         return bool(text.known.any())
@@ -123,7 +123,7 @@ def _as_numbers(
     name: str,
     cells: Levels,
     rows: RowNumbers | None,
-    text: NumberText,
+    text: InferredNumbers,
     invalid: BoolArray,
     counts: _LevelCounts,
     rules: TextOptions,
@@ -134,11 +134,11 @@ def _as_numbers(
 
 
 def with_number_format(
-    column: Column, cells: Levels, text: NumberText, invalid: BoolArray, counts: Int64Array, rules: TextOptions
+    column: Column, cells: Levels, text: InferredNumbers, invalid: BoolArray, counts: Int64Array, rules: TextOptions
 ) -> Column:
     """A column of numbers with the format that its text has, and the notes that say so; `counts` are rows of levels."""
-    missing = spellings_in(cells.levels, counts, text.ok & np.isnan(text.values))
-    spelled = tuple(spellings_in(cells.levels, counts, invalid))
+    missing = count_spellings(cells.levels, counts, text.ok & np.isnan(text.values))
+    spelled = tuple(count_spellings(cells.levels, counts, invalid))
     notes = list(column.notes)
     if text.marks and text.example is not None:
         notes.append(_format_note(column.name, text, rules))
@@ -147,26 +147,26 @@ def with_number_format(
     return replace(column, format=ColumnFormat(text.format, missing, spelled), notes=tuple(notes))
 
 
-def _format_note(name: str, text: NumberText, rules: TextOptions) -> str:
+def _format_note(name: str, text: InferredNumbers, rules: TextOptions) -> str:
     """How the numbers of a column are written, by an example, and the option that changes it."""
     assert text.example is not None
     form = text.format
     value = f"{text.example[1]:.15g}{' (percent, not a share)' if form.percent else ''}"
-    said = f"column {shown(name)} is read as numbers with {text.marks}: {shown(text.example[0])} is {value}"
+    said = f"column {quote(name)} is read as numbers with {text.marks}: {quote(text.example[0])} is {value}"
     if rules.why:
         said += f", because {rules.why}"
     if text.unclear or rules.why:
         mark, other = ("comma", ",") if form.decimal == "." else ("point", ".")
         said += f"; where the {mark} is the decimal mark, say --decimal {other} (decimal={other!r} in Python)"
-    return f"{said}; where the values are words, --category {shown(name)}"
+    return f"{said}; where the values are words, --category {quote(name)}"
 
 
 def _invalid_note(name: str, cells: Levels, invalid: BoolArray, counts: Int64Array, rules: TextOptions) -> str:
     """Which values of a column of numbers are read as missing, and the options that change it."""
     said, _ = _rows_have(cells, invalid, counts, rules)
     return (
-        f"column {shown(name)} holds numbers, but {said}, which is read as missing; correct it, or take the column for "
-        f"words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+        f"column {quote(name)} holds numbers, but {said}, which is read as missing; correct it, or take the column for "
+        f"words: --category {quote(name)} (category=[{quote(name)}] in Python)"
     )
 
 
@@ -174,8 +174,8 @@ def _codes_hint(name: str, cells: Levels, words: BoolArray, counts: _LevelCounts
     """The hint of a column of codes of which some are no numbers."""
     said, first = _rows_have(cells, words, counts.training, rules)
     return (
-        f"column {shown(name)} holds numbers of one length, but {said}, so its values are taken for words; where they "
-        f"are numbers, say --number {shown(name)} --na {shown(first)}, and --category {shown(name)} where they are "
+        f"column {quote(name)} holds numbers of one length, but {said}, so its values are taken for words; where they "
+        f"are numbers, say --number {quote(name)} --na {quote(first)}, and --category {quote(name)} where they are "
         "levels"
     )
 
@@ -184,7 +184,7 @@ def _almost_numeric_hint(
     name: str, cells: Levels, words: BoolArray, known: BoolArray, counts: _LevelCounts, rules: TextOptions
 ) -> str:
     """The hint of a column of few different numbers in which a rare value is none; "" of any other."""
-    rare = counts.training[words].sum() <= RARE * counts.training[words | known].sum()
+    rare = counts.training[words].sum() <= MAX_INVALID_SHARE * counts.training[words | known].sum()
     if (
         not rare
         or (known & (counts.training > 0)).sum() < MIN_DISTINCT_NUMBERS
@@ -193,18 +193,18 @@ def _almost_numeric_hint(
         return ""
     said, first = _rows_have(cells, words, counts.training, rules)
     return (
-        f"column {shown(name)} holds numbers, but {said}, so its values are taken for words; where they are numbers, "
-        f"say --number {shown(name)} --na {shown(first)}"
+        f"column {quote(name)} holds numbers, but {said}, so its values are taken for words; where they are numbers, "
+        f"say --number {quote(name)} --na {quote(first)}"
     )
 
 
-def _several_formats_hint(name: str, text: NumberText, counts: _LevelCounts) -> str:
+def _several_formats_hint(name: str, text: InferredNumbers, counts: _LevelCounts) -> str:
     """The hint of a column of numbers that are not written in one format."""
     if not text.several:
         return ""
     return (
-        f"column {shown(name)} looks like numbers, but {text.several}, so its values are taken for words; where they "
-        f"are numbers of one unit, say --number {shown(name)}"
+        f"column {quote(name)} looks like numbers, but {text.several}, so its values are taken for words; where they "
+        f"are numbers of one unit, say --number {quote(name)}"
     )
 
 
@@ -221,16 +221,16 @@ def _rows_have(cells: Levels, which: BoolArray, counts: Int64Array, rules: TextO
     rows, values = _places(cells, which, counts)
     some = ", ".join(rules.place(row) for row in rows[:3].tolist())
     more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
-    return f"{some}{more} {'has' if len(rows) == 1 else 'have'} {listed(values, 3)}", values[0]
+    return f"{some}{more} {'has' if len(rows) == 1 else 'have'} {quote_list(values, 3)}", values[0]
 
 
 def _not_a_number_error(name: str, cells: Levels, bad: BoolArray, counts: _LevelCounts) -> TableError:
     """The error for rows whose value is no number among numbers."""
     rows, values = _places(cells, bad, counts.every)
     return TableError(
-        f"Column {shown(name)} holds numbers, but row {rows[0] + 1:,} has {shown(values[0])} "
-        f"({plural(len(rows), 'row')} are no numbers). Correct the value, or treat it as a missing value: "
-        f"--na {shown(values[0])}.",
+        f"Column {quote(name)} holds numbers, but row {rows[0] + 1:,} has {quote(values[0])} "
+        f"({pluralize(len(rows), 'row')} are no numbers). Correct the value, or treat it as a missing value: "
+        f"--na {quote(values[0])}.",
         rows,
     )
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.serialization import fields
-from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.columns.row_index import index_columns
+from softreg.tables.columns.column_values import Levels, count_levels, read_column
+from softreg.tables.columns.dataframe_index import index_columns
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.columns.untyped_text import is_untyped
-from softreg.tables.columns.values import Levels, count_levels, read_column
-from softreg.tables.io.text_hints import TextHints
+from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.column_hints import similar_levels_note
 from softreg.tables.schema.decimal_mark import decimal_comma_columns
 from softreg.tables.schema.infer_kind import infer_column
@@ -67,8 +67,8 @@ class Schema:
                 said.append(f"{len(those)} columns {many} and are left out: {some}{more}")
         index = [column.name for column in self.columns if column.kind is Kind.INDEX]
         if index:
-            named = f"column {shown(index[0])} is" if len(index) == 1 else f"columns {listed(index)} are"
-            which, name = "it" if len(index) == 1 else "one of them", shown(index[0])
+            named = f"column {quote(index[0])} is" if len(index) == 1 else f"columns {quote_list(index)} are"
+            which, name = "it" if len(index) == 1 else "one of them", quote(index[0])
             said.append(
                 f"{named} the {_INDEX} and left out; to use {which} as a feature, say what it is, as with "
                 f"--category {name} (category=[{name}] in Python); there are --number, --date and --text as well"
@@ -95,17 +95,17 @@ class Schema:
         known_names = {column.name for column in self.columns}
         extra = [name for name in columns if name not in known_names]
         if missing:
-            known = f" It has columns that the model does not know: {listed(extra)}; renamed?" if extra else ""
+            known = f" It has columns that the model does not know: {quote_list(extra)}; renamed?" if extra else ""
             few = "the column" if len(missing) == 1 else f"{len(missing):,} columns"
             raise TableError(
-                f"The table lacks {few} {listed(missing, 20)}, which the model was trained with.{known} "
+                f"The table lacks {few} {quote_list(missing, 20)}, which the model was trained with.{known} "
                 "Columns are matched by exact name; where a value is not known, keep the column and leave "
                 "its fields empty."
             )
         if not extra:
             return ()
-        many = plural(len(extra), "column")
-        return (f"{many} that the model was not trained with, not used: {listed(extra, 20)}",)
+        many = pluralize(len(extra), "column")
+        return (f"{many} that the model was not trained with, not used: {quote_list(extra, 20)}",)
 
     def to_state(self) -> dict[str, Any]:
         """The schema as strict JSON; `from_state` gives it back."""
@@ -151,7 +151,7 @@ def infer_schema(
     kinds = dict(kinds or {})
     _check_named_columns(table, target, drop, kinds)
     columns = []
-    hints = TextHints.of(table.schema)
+    hints = TextMetadata.of(table.schema)
     rules = TextOptions(hints.decimal, strict=strict, place=place)
     index = index_columns(table)
     for name in table.column_names:
@@ -181,12 +181,12 @@ def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], kind
     """Raise `TableError` for a column to drop, or with a requested kind, that is missing or is the target."""
     for name in drop:
         if name not in table.column_names:
-            raise no_such_column(name, table.column_names, "column to drop")
+            raise unknown_column_error(name, table.column_names, "column to drop")
         if name == target:
             raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
     for name, kind in kinds.items():
         if name not in table.column_names:
-            raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
+            raise unknown_column_error(name, table.column_names, f"column to use as a {kind.value}")
         if name == target and kind is Kind.CATEGORY:
             continue  # the labels are classes, however many they are
         if name == target or name in drop:
@@ -227,7 +227,7 @@ def _no_feature_error(target: str, others: Sequence[Column]) -> TableError:
     """The error for a table none of whose columns can be learned from."""
     if not others:
         return TableError(f"No column is left to learn {target!r} from: the table has no other column.")
-    taken = "; ".join(f"{shown(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
+    taken = "; ".join(f"{quote(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
     more = f"; and {len(others) - 8:,} more" if len(others) > 8 else ""
     hints = [column.hint for column in others[:8] if column.hint]
     if hints and len(hints) == len(others):
@@ -260,10 +260,10 @@ def _missing_note(columns: Sequence[Column]) -> list[str]:
     for column in those[:6]:
         assert column.format is not None
         spelled = sorted(column.format.missing.items(), key=lambda one: -one[1])
-        counts = ", ".join(f"{shown(text)} in {plural(rows, 'row')}" for text, rows in spelled[:4])
-        parts.append(f"{shown(column.name)} ({counts}{' and others' if len(spelled) > 4 else ''})")
+        counts = ", ".join(f"{quote(text)} in {pluralize(rows, 'row')}" for text, rows in spelled[:4])
+        parts.append(f"{quote(column.name)} ({counts}{' and others' if len(spelled) > 4 else ''})")
     more = f"; and {len(those) - 6:,} more columns" if len(those) > 6 else ""
-    name = shown(those[0].name)
+    name = quote(those[0].name)
     return [
         f"read as missing values in columns of {'numbers' if _all_numbers(those) else 'numbers or dates'}: "
         f"{'; '.join(parts)}{more}; where such a value has a meaning of its own, take its column for words: --category "

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.spelling import Known, coded, one_spelling, text_array
-from softreg.tables.columns.arrow_arrays import integers
-from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.columns.row_location import Where, absent_in
-from softreg.tables.columns.values import parse_numbers
+from softreg.tables.columns.arrow_numpy import to_int64
+from softreg.tables.columns.column_values import parse_numbers
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
+from softreg.tables.columns.row_location import RowLocation, files_without_column
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.typing import BoolArray, Codes, Int64Array, TextArray
@@ -47,7 +47,7 @@ def labels(table: pa.Table, target: str) -> TextArray:
 
 
 def coded_labels(
-    table: pa.Table, target: str, where: Where | None = None, *, missing: str = "error"
+    table: pa.Table, target: str, where: RowLocation | None = None, *, missing: str = "error"
 ) -> tuple[list[str], Int64Array]:
     """The different labels as text, each once, and which of them each row (n,) has; errors are those of `labels`.
 
@@ -59,15 +59,15 @@ def coded_labels(
         (['1', '3'], array([0, 1, 0]))
     """
     if target not in table.column_names:
-        raise no_such_column(target, table.column_names, "target column")
+        raise unknown_column_error(target, table.column_names, "target column")
     column = table.column(target)
     try:
         encoded = coded(column)
     except TypeError:
         raise TableError(
-            f"The target {shown(target)} has the type {column.type}; labels are text, numbers or booleans."
+            f"The target {quote(target)} has the type {column.type}; labels are text, numbers or booleans."
         ) from None
-    values, codes = encoded.dictionary.to_pylist(), integers(encoded.indices)
+    values, codes = encoded.dictionary.to_pylist(), to_int64(encoded.indices)
     blank = np.array([not value.strip("\0 ").strip() for value in values] + [True])
     if missing == "drop":
         codes = np.where(blank[codes], -1, codes)
@@ -83,7 +83,7 @@ def coded_labels(
 def _check_labels_usable(
     table: pa.Table,
     target: str,
-    where: Where | None,
+    where: RowLocation | None,
     values: list[str],
     codes: Codes,
     refused: BoolArray,
@@ -100,17 +100,17 @@ def _check_labels_usable(
         'missing_target="drop" (--missing-target drop) leaves them out.'
     )
     if not blank.any():
-        what = f"the label {shown(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
+        what = f"the label {quote(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
         way = "Arrays of text drop that character, and labels would be merged: remove it, or these rows."
     if where is not None:
         places = where.row(int(rows[0]) - 1)
     else:
         some = f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''}"
-        absent = absent_in(table.schema.field(target)) if blank.any() else []
+        absent = files_without_column(table.schema.field(target)) if blank.any() else []
         lines = f", and no line of {' or '.join(map(repr, absent[:3]))} has one" if absent else ""
-        places = f"{plural(len(rows), 'row')}{lines}: {some}"
+        places = f"{pluralize(len(rows), 'row')}{lines}: {some}"
     raise TableError(
-        f"The target {shown(target)} has {what} in {places} (counted from 1, without the header). {way}",
+        f"The target {quote(target)} has {what} in {places} (counted from 1, without the header). {way}",
         np.flatnonzero(blank | cut),
     )
 
@@ -179,7 +179,7 @@ def check_class_counts(classes: TextArray, counts: Int64Array, n: int, target: s
     """
     if len(classes) == 1:
         raise TableError(
-            f"The target {shown(target)} has one class only: every row is {shown(classes[0])}. A classifier "
+            f"The target {quote(target)} has one class only: every row is {quote(classes[0])}. A classifier "
             "needs rows of at least two classes; is it the right column?"
         )
     if sure or len(classes) <= FEW_LEVELS:
@@ -196,9 +196,9 @@ def check_class_counts(classes: TextArray, counts: Int64Array, n: int, target: s
             "pandas.cut and pandas.qcut), or choose another column."
         )
     raise TableError(
-        f"The target {shown(target)} has {len(classes):,} different values in {plural(n, 'row')}, "
-        f"such as {listed(classes[:3])}; it looks like {kind}, not like classes. {way} If the values are classes, say "
-        f"so: --category {shown(target)} (category={shown(target)} in Python)."
+        f"The target {quote(target)} has {len(classes):,} different values in {pluralize(n, 'row')}, "
+        f"such as {quote_list(classes[:3])}; it looks like {kind}, not like classes. {way} If the values are classes, "
+        f"say so: --category {quote(target)} (category={quote(target)} in Python)."
     )
 
 
@@ -218,7 +218,7 @@ def refuse_single_row_classes(single: Sequence[str], target: str) -> None:
         what = "the class" if len(single) == 1 else f"{len(single):,} classes"
         only = "a single row" if len(single) == 1 else "a single row each"
         raise TableError(
-            f"The target {shown(target)} has {only} for {what} {listed(single)}; a class needs at least two "
+            f"The target {quote(target)} has {only} for {what} {quote_list(single)}; a class needs at least two "
             "rows, one to learn from and one to test on. Add rows, or say what is done with such classes when a model "
             "is trained: --rare keep|pool|drop (rare= in Python)."
         )

@@ -6,9 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, levels_in, parse_numbers, read_column
+from softreg.tables.columns.column_values import (
+    Dates,
+    Levels,
+    Lists,
+    Numbers,
+    encode_levels,
+    parse_numbers,
+    read_column,
+)
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.schema.kinds import BOOLEAN_WORDS
 from softreg.typing import BoolArray, Float64Array
@@ -30,7 +38,7 @@ def read_levels(name: str, column: pa.ChunkedArray) -> Levels:
     """
     cells = read_column(column, name)
     if isinstance(cells, Numbers):
-        return levels_in(column, "number")
+        return encode_levels(column, "number")
     if isinstance(cells, Dates):
         raise type_changed_error(name, "words", f"dates ({cells.first})")
     if isinstance(cells, Lists):
@@ -76,11 +84,11 @@ def read_inferred_numbers(name: str, column: pa.ChunkedArray) -> Float64Array:
     return np.where(ok, values, np.nan)
 
 
-def require_numbers(name: str, column: pa.ChunkedArray, where: Where) -> Float64Array:
+def require_numbers(name: str, column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
     """The numbers of a column, nan where missing; `TableError` with row and value where a cell is none.
 
     Example:
-        >>> require_numbers("age", pa.chunked_array([["31", "?"]]), Where())  # doctest: +ELLIPSIS
+        >>> require_numbers("age", pa.chunked_array([["31", "?"]]), RowLocation())  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         softreg.tables.columns.errors.TableError: Column 'age' held numbers in training, but row 2 has '?'. ...
     """
@@ -88,13 +96,13 @@ def require_numbers(name: str, column: pa.ChunkedArray, where: Where) -> Float64
     if not ok.all():
         bad = int(np.argmin(ok))
         raise TableError(
-            f"Column {shown(name)} held numbers in training, but {where.row(bad)} has "
-            f"{shown(column[bad].as_py())}. Correct it, or leave the field empty if the number is not known."
+            f"Column {quote(name)} held numbers in training, but {where.row(bad)} has "
+            f"{quote(column[bad].as_py())}. Correct it, or leave the field empty if the number is not known."
         )
     if np.isinf(values).any():
         bad = int(np.argmax(np.isinf(values)))
         raise TableError(
-            f"Column {shown(name)} has {values[bad]} in {where.row(bad)}; expected a finite number. Correct it, or "
+            f"Column {quote(name)} has {values[bad]} in {where.row(bad)}; expected a finite number. Correct it, or "
             "leave the field empty if the value is not known."
         )
     return values
@@ -108,7 +116,7 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
     if isinstance(cells, Numbers):
         if not truth:
             raise type_changed_error(name, expected, f"numbers (type {column.type})")
-        cells = levels_in(column, "number")
+        cells = encode_levels(column, "number")
     if isinstance(cells, Dates):
         raise type_changed_error(name, expected, f"dates ({cells.first})")
     if isinstance(cells, Lists):
@@ -122,22 +130,22 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
     return found, cells
 
 
-def require_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: Where) -> Float64Array:
+def require_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
     """0.0 for false, 1.0 for true, nan for missing; `TableError` with row and value for anything else.
 
     The words of training count, in any case, and so do true and false, and 1 and 0 where those words were true and
     false or t and f.
 
     Example:
-        >>> require_booleans("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), Where())
+        >>> require_booleans("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), RowLocation())
         array([ 1.,  0., nan])
     """
     values, cells = read_booleans(name, words, column)
     bad = np.flatnonzero(values < 0)
     if bad.size:
         raise TableError(
-            f"Column {shown(name)} held {words[1]} or {words[0]} in training, but {where.row(bad[0])} has "
-            f"{shown(cells.levels[int(cells.codes[bad[0]])])}. Correct it, or leave the field empty if it is not "
+            f"Column {quote(name)} held {words[1]} or {words[0]} in training, but {where.row(bad[0])} has "
+            f"{quote(cells.levels[int(cells.codes[bad[0]])])}. Correct it, or leave the field empty if it is not "
             "known."
         )
     return values
@@ -151,5 +159,5 @@ def type_changed_error(name: str, trained: str, here: str) -> TableError:
         Column 'age' held numbers in training, but holds dates (2020-01-31) here. ...
     """
     return TableError(
-        f"Column {shown(name)} held {trained} in training, but holds {here} here. Write it as it was in training."
+        f"Column {quote(name)} held {trained} in training, but holds {here} here. Write it as it was in training."
     )

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import Change
-from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.columns.errors import TableError, quote, quote_list
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder
@@ -94,7 +94,7 @@ def encoded_design(
             keep[here] &= count[here] > 0  # a level that no row has left has no coefficient
             keep[here[base]] = False
             if not keep[here].any():
-                notes.append(f"column {shown(code.name)} holds one level in the rows used, and has no coefficient")
+                notes.append(f"column {quote(code.name)} holds one level in the rows used, and has no coefficient")
     places, changes = _column_indices(encoder.column_encoders, ranges, keep, reference)
     _check_width(int(keep.sum()), places)
     X = X[:, np.flatnonzero(keep)]
@@ -151,7 +151,7 @@ def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[ColumnEnc
         if not isinstance(code, CategoryEncoder | BooleanEncoder):
             what = "is no feature of the model" if code is None else "is no category"
             raise TableError(
-                f"Column {shown(name)} {what}, so it has no reference level {shown(level)}. Take a column of numbers "
+                f"Column {quote(name)} {what}, so it has no reference level {quote(level)}. Take a column of numbers "
                 f"for a category with --category {name} (category=[{name!r}] in Python)."
             )
         if isinstance(code, BooleanEncoder) and level not in code.words:
@@ -166,7 +166,8 @@ def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
         Column 'town' has no level 'Rome' to be the reference; its levels are 'Bonn', 'Kiel'.
     """
     return TableError(
-        f"Column {shown(name)} has no level {shown(level)} to be the reference; its levels are {listed(levels, 20)}."
+        f"Column {quote(name)} has no level {quote(level)} to be the reference; its levels are "
+        f"{quote_list(levels, 20)}."
     )
 
 
@@ -186,7 +187,7 @@ def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
         widest = max(places, key=lambda column: len(places[column]))
         raise TableError(
             f"The columns make {width:,} features, of which {len(places[widest]):,} are levels of "
-            f"{shown(widest)}; statistics keep the covariance of at most {MAX_FEATURES:,}. "
+            f"{quote(widest)}; statistics keep the covariance of at most {MAX_FEATURES:,}. "
             "Leave such columns out (drop)."
         )
 

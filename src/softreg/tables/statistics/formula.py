@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from softreg.tables.columns.errors import TableError, listed, no_such_column, shown
+from softreg.tables.columns.errors import TableError, quote, quote_list, unknown_column_error
 
 FUNCTIONS = (
     "log", "log10", "log2", "exp", "I", "bs", "cs", "cr", "cc", "poly", "center", "scale", "standardize", "C",
@@ -90,20 +90,20 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
         parsed = formulaic.Formula(text, _context={"__formulaic_variables_available__": free})
     except Exception as error:  # formulaic has errors of many types, none of which is about the table
         reason = " ".join(_COLOUR.sub("", str(error)).split())
-        raise TableError(f"The formula {shown(text, 200)} cannot be parsed: {reason}") from None
+        raise TableError(f"The formula {quote(text, 200)} cannot be parsed: {reason}") from None
     left, right = _sides(parsed, text)
     if left is not None and target is not None and left != target:
-        raise TableError(f"The formula's left side is {shown(left)}, but the target is {shown(target)}; leave one out.")
+        raise TableError(f"The formula's left side is {quote(left)}, but the target is {quote(target)}; leave one out.")
     seen = _Variables(columns)
     for factor in _factors(right):
         seen.take(factor)
     if left is not None and left not in columns:
-        raise no_such_column(left, columns, "target column")
+        raise unknown_column_error(left, columns, "target column")
     used = seen.used()
     if not used:
-        raise TableError(f"The formula {shown(text, 200)} has no column on its right side; name one, as in 'y ~ age'.")
+        raise TableError(f"The formula {quote(text, 200)} has no column on its right side; name one, as in 'y ~ age'.")
     if (left or target) in used:
-        raise TableError(f"The formula has the target {shown(left or target)} on its right side as well.")
+        raise TableError(f"The formula has the target {quote(left or target)} on its right side as well.")
     return Formula(text, left, right, used, frozenset(seen.categories), frozenset(seen.computed))
 
 
@@ -117,14 +117,14 @@ def _sides(parsed: Any, text: str) -> tuple[str | None, Any]:
     """The name on the left, None where there is none, and the terms on the right."""
     right = getattr(parsed, "rhs", parsed)
     if not hasattr(right, "get_model_matrix") or not hasattr(right, "__len__") or isinstance(right, tuple):
-        raise TableError(f"The formula {shown(text, 200)} has several parts; expected one right side, without |.")
+        raise TableError(f"The formula {quote(text, 200)} has several parts; expected one right side, without |.")
     if right is parsed:
         return None, right
     terms = list(parsed.lhs)
     factors = [factor for term in terms for factor in term.factors]
     if len(factors) != 1 or factors[0].eval_method.name != "LOOKUP":
         raise TableError(
-            f"The left side of the formula {shown(text, 200)} is not a single column; expected the name of the target, "
+            f"The left side of the formula {quote(text, 200)} is not a single column; expected the name of the target, "
             "as in 'y ~ age'."
         )
     return str(factors[0].expr), right
@@ -147,7 +147,9 @@ class _Variables:
         """The columns in the order of the formula, each once."""
         both = self.categories & self.computed
         if both:
-            raise TableError(f"The formula takes {listed(sorted(both))} for categories by C() and computes with them.")
+            raise TableError(
+                f"The formula takes {quote_list(sorted(both))} for categories by C() and computes with them."
+            )
         return tuple(dict.fromkeys(self.order))
 
     def take(self, factor: Any) -> None:
@@ -163,7 +165,7 @@ class _Variables:
 
     def _column(self, name: str) -> None:
         if name not in self.columns:
-            raise no_such_column(name, self.columns, "column of the formula")
+            raise unknown_column_error(name, self.columns, "column of the formula")
         self.order.append(name)
 
     def _expression(self, text: str) -> None:
@@ -254,7 +256,7 @@ def _forbidden_error(text: str) -> TableError:
         *(f"np.{name}" for name in NUMPY_FUNCTIONS),
     ]
     return TableError(
-        f"The formula has {shown(text, 200)}; it may call only {', '.join(calls)}, each of a column or of an "
+        f"The formula has {quote(text, 200)}; it may call only {', '.join(calls)}, each of a column or of an "
         f"expression with + - * / and ** (exponents up to {MAX_EXPONENT}), with constants as further arguments. "
         "C() takes a single column; its reference level is chosen by --reference-level (reference_levels in Python)."
     )

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import PER_UNIT
-from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.values import parse_numbers
+from softreg.tables.columns.column_values import parse_numbers
+from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.typed_values import read_levels, require_booleans, require_numbers
@@ -45,7 +45,7 @@ def formula_design(
     for name, level in reference_levels.items():
         if name not in formula.variables or columns[name].kind is Kind.NUMBER:
             raise TableError(
-                f"Column {shown(name)} is no category of the formula, so it has no reference level {shown(level)}. "
+                f"Column {quote(name)} is no category of the formula, so it has no reference level {quote(level)}. "
                 f"Write C({name}) in the formula to take a column of numbers for a category."
             )
     complete = np.ones(len(rows), dtype=bool)
@@ -92,15 +92,15 @@ def _variable(name: str, formula: Formula, column: Column | None, table: pa.Tabl
     if column is None or column.kind not in KINDS:
         kind = "no feature (one value, an identifier or an index)" if column is None else f"a {column.kind.value}"
         raise TableError(
-            f"Column {shown(name)} of the formula was taken for {kind}; formulas take numbers, booleans and "
+            f"Column {quote(name)} of the formula was taken for {kind}; formulas take numbers, booleans and "
             f"categories. Say what it is with --number {name} or --category {name} (number=, category= in Python)."
         )
     if name in formula.in_expressions and column.kind is not Kind.NUMBER:
         raise TableError(
-            f"The formula computes with {shown(name)}, which is a {column.kind.value}; functions take numbers. Write "
+            f"The formula computes with {quote(name)}, which is a {column.kind.value}; functions take numbers. Write "
             f"the bare name, or say --number {name} (number= in Python) if it is one."
         )
-    cells, where = table.column(name).take(pa.array(rows)), Where(rows)
+    cells, where = table.column(name).take(pa.array(rows)), RowLocation(rows)
     if column.kind is Kind.NUMBER:
         x = require_numbers(name, cells, where)
         return _Variable(name, x, np.isnan(x))
@@ -156,7 +156,7 @@ def _evaluate(right: Any, frame: pd.DataFrame, text: str) -> Any:
             return right.get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
     except Exception as error:  # of many types: wrong arguments of a function, a spline with too few values
         reason = " ".join(str(error).split())
-        raise TableError(f"The formula {shown(text, 200)} cannot be evaluated: {reason}") from None
+        raise TableError(f"The formula {quote(text, 200)} cannot be evaluated: {reason}") from None
 
 
 def _check_finite(X: Float64Array, names: list[str], rows: RowNumbers) -> None:
@@ -164,10 +164,10 @@ def _check_finite(X: Float64Array, names: list[str], rows: RowNumbers) -> None:
     if bad.any():
         row, place = (int(k) for k in np.argwhere(bad)[0])
         others = sorted({names[j] for j in np.flatnonzero(bad.any(axis=0))} - {names[place]})
-        more = f"; so are {listed(others)}" if others else ""
+        more = f"; so are {quote_list(others)}" if others else ""
         advice = " log1p or a shift, as in log(x + 1), takes zeros as well." if "log" in names[place] else ""
         raise TableError(
-            f"The column {shown(names[place])} of the formula is {X[row, place]:g} in row {rows[row] + 1:,} (in "
+            f"The column {quote(names[place])} of the formula is {X[row, place]:g} in row {rows[row] + 1:,} (in "
             f"{int(bad.any(axis=1).sum()):,} rows in all{more}); expected finite numbers.{advice}"
         )
 

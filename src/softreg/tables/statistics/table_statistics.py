@@ -14,7 +14,15 @@ from sklearn.exceptions import ConvergenceWarning
 from softreg.models import Inference, SoftmaxRegression, infer
 from softreg.models.inference.fitted_rows import SeparationError
 from softreg.optimize import Status
-from softreg.tables.columns.errors import Names, TableError, column_names, give_warnings, listed, no_such_column, shown
+from softreg.tables.columns.errors import (
+    Names,
+    TableError,
+    column_names,
+    emit_warnings,
+    quote,
+    quote_list,
+    unknown_column_error,
+)
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.io.open_table import as_table
 from softreg.tables.row_selection.complete_cases import (
@@ -115,7 +123,7 @@ def table_statistics(
         _Request(table, target or "", None, asked, apart, missing, reference_levels or {}), formula
     )
     for name in [] if clusters is None or clusters in table.column_names else [clusters]:
-        raise no_such_column(name, table.column_names, "column of clusters")
+        raise unknown_column_error(name, table.column_names, "column of clusters")
     every = row_numbers(rows, table.num_rows)
     every = np.arange(table.num_rows) if every is None else every
     weighing = None if weights is None else read_row_weights(table, weights, request.target, every, weight_kind)
@@ -209,7 +217,7 @@ def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
     encoder = Encoder.fit(schema, table, used).with_standardized_numbers()
     levels = request.reference_levels
     design = encoded_design(encoder, table, used, missing=request.missing, reference_levels=levels)
-    notes += [f"column {shown(name)}: {remark}" for name, remark in encoder.remarks.items()]
+    notes += [f"column {quote(name)}: {remark}" for name, remark in encoder.remarks.items()]
     return design, notes
 
 
@@ -276,7 +284,7 @@ def _fitted(
             f"the classes are separated ({error.by}), so that the likelihood has no maximum at finite coefficients: "
             "estimates are Firth's bias-reduced ones; --penalty none (penalty=None in Python) refuses such a table"
         )
-        give_warnings([note[:1].upper() + note[1:] + "."])
+        emit_warnings([note[:1].upper() + note[1:] + "."])
         return found, (note,)
 
 
@@ -297,16 +305,16 @@ def _inference(
 def _separated_by(model: Any, names: list[str]) -> str:
     """Which classes are separated, and by which columns."""
     found = model.solution_.separation
-    a, b = (shown(model.classes_[k]) for k in found.classes)
+    a, b = (quote(model.classes_[k]) for k in found.classes)
     how = "completely" if found.complete else "quasi-completely"
-    return f"{a} and {b} {how}, by {listed(names[j] for j in found.features)}"
+    return f"{a} and {b} {how}, by {quote_list(names[j] for j in found.features)}"
 
 
 def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Why columns have no coefficient: one sentence for each of the first ones."""
     notes = [
-        f"{shown(name)} has no coefficient (NA): "
-        + (f"it is a linear combination of {listed(others)}" if others else "it is constant in the rows used")
+        f"{quote(name)} has no coefficient (NA): "
+        + (f"it is a linear combination of {quote_list(others)}" if others else "it is constant in the rows used")
         for name, others in aliased.items()
     ]
     more = [f"{len(notes) - MAX_NAMED:,} more columns have no coefficient (NA), for the rows do not determine it"]

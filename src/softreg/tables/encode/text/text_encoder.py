@@ -13,9 +13,9 @@ import scipy.sparse as sp
 
 from softreg.models.serialization import fields
 from softreg.rows import in_order
-from softreg.tables.columns.arrow_arrays import numbers
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.values import as_text
+from softreg.tables.columns.arrow_numpy import number_array
+from softreg.tables.columns.column_values import as_text
+from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.encode.text.tokenizer import (
     U64,
     Terms,
@@ -102,7 +102,7 @@ class TextEncoder:
         keys, width = [], sum(len(self.terms[kind]) for kind in found)
         first = 0
         for kind, here in found.items():
-            place = pc.index_in(numbers(here.hash), value_set=numbers(self._hashes[kind]))
+            place = pc.index_in(number_array(here.hash), value_set=number_array(self._hashes[kind]))
             known = np.flatnonzero(np.asarray(place.is_valid()))
             column = np.asarray(place.drop_null()).astype(np.int64) + first
             keys.append(here.row[known] * width + column)
@@ -162,7 +162,7 @@ class TextFitter:
     def __init__(self, name: str) -> None:
         self.name, self.counter = name, VocabularyCounter()
 
-    def partial_fit(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         self.counter.add(as_text(column, self.name))
 
