@@ -53,6 +53,7 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
     # names of packages
     "softreg.tables": {"learn_schema": Replacement("infer_schema", since="0.2")},
     # attributes of classes
+    "Calibrator": {"repair_": Replacement("recalibration_", since="0.2")},
     "Encoder": {
         "bad": Replacement("invalid_rows", since="0.2"),
         "codes": Replacement("column_encoders", since="0.2"),
