@@ -64,7 +64,7 @@ class NumericFormCV:
         fits = Settings(True, "auto", SETTLED, 200, seed, penalty if penalty in PENALTIES else "l2")
         stack = FoldStack(X, labels, weight, folds, ClassWeights(classes, weights), fits, False)
         places, start = {}, 0
-        for code in encoder.codes:
+        for code in encoder.column_encoders:
             if code.name in columns:
                 places[code.name] = (start, start + 1)
             start += code.width
