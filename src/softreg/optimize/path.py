@@ -11,8 +11,8 @@ import numpy as np
 from softreg.optimize.curvature.class_clusters import ClusterSketch
 from softreg.optimize.curvature.importance_sampled import DoubtSketch, can_importance_sample
 from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
-from softreg.optimize.dual.acceleration import BufferPool
-from softreg.optimize.dual.cv_folds import climb_members
+from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.heldout_stopping import Watch, WatchedDescent
 from softreg.optimize.minimisation import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes, sampled, warm
 from softreg.optimize.objective.cached import Objective
@@ -64,7 +64,7 @@ class StackPath:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
         self.small: tuple[Reduction, StackPath] | None = None
-        self.rooms: list[BufferPool] = []
+        self.pools: list[BufferPool] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             self.hard, self.pairs = False, list[LossPair]()
@@ -106,7 +106,7 @@ class StackPath:
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             judges = self._judges(copies, objective.m // copies)
             if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
-                climbed = climb_members(objective, judges, self.count, start, settled, self.seed, self.rooms)
+                climbed = run_sdca_on_folds(objective, judges, self.count, start, settled, self.seed, pools=self.pools)
                 if climbed is not None:
                     return climbed
             watch = Watch(judges, self.count, self.q, objective)

@@ -17,6 +17,7 @@ from softreg.models.inputs.labels import (
 )
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.sample_weights import row_weights
+from softreg.optimize import PENALTIES
 from softreg.optimize.sgd import running_moments, train
 from softreg.probability import Classes
 from softreg.probability.label_arrays import label_array
@@ -41,8 +42,10 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
     l1_share = check_parameters(model)
     if isinstance(model.class_weight, str):
         raise ValueError("class_weight='balanced' needs all rows at once; give partial_fit a dict of class weights.")
-    if model.penalty == "firth":
-        raise ValueError("penalty='firth' needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None.")
+    if model.penalty is not None and not (model.penalty in PENALTIES and PENALTIES[model.penalty].separable):
+        raise ValueError(
+            f"penalty={model.penalty!r} needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None."
+        )
     first = not hasattr(model, "coef_")
     validator = copy.copy(model)  # receives the attributes of the features, so that an error leaves the model as it is
     X = validate_features(validator, X, reset=first)

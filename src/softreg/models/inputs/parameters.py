@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from softreg.optimize import SOLVERS
+from softreg.optimize import PENALTIES, SOLVERS
 from softreg.probability.label_arrays import as_float, is_real, spell
 
-PENALTIES = ("l2", "l1", "elasticnet", "firth", None)
-"""Values of the parameter `penalty`."""
+PENALTY_NAMES = (*PENALTIES, "firth", None)
+"""Values of `penalty`: those of the table, Firth's penalized likelihood, and no penalty."""
 LOO_SCORES = ("log_loss", "neg_log_loss", "brier", "accuracy")
 """Scores of a single row, which leave-one-out cross-validation can use."""
 
@@ -92,6 +92,8 @@ def check_cv_parameters(model: BaseEstimator) -> SearchGrid:
         raise ValueError(
             f"penalty={model.penalty!r} has no strength to choose; use SoftmaxRegression, or another penalty."
         )
+    if isinstance(model.cv, str) and model.penalty in PENALTIES and not PENALTIES[model.penalty].separable:
+        raise ValueError(f"cv='loo' needs penalty='l2', 'l1' or 'elasticnet'; penalty={model.penalty!r} needs folds.")
     l1_ratios = sorted({_l1_share(model.penalty, ratio) for ratio in _as_list("l1_ratio", model.l1_ratio)})
     relaxed = _check_relaxed(model, l1_ratios)
     if isinstance(model.strengths, str) and model.strengths == "auto":
@@ -139,7 +141,7 @@ def _check_relaxed(model: BaseEstimator, l1_ratios: list[float]) -> list[float]:
                 f"relaxed holds {spell(share)}; it is the share of the l1 penalty that remains on the support, between "
                 "0 (none) and 1 (all of it: the elastic net itself)."
             )
-    if not any(l1_ratios) and any(share != 1 for share in shares):
+    if any(share != 1 for share in shares) and not (any(l1_ratios) and PENALTIES[model.penalty].separable):
         raise ValueError(
             f"relaxed={model.relaxed!r} has no effect without an l1 part, which alone selects weights; use "
             "penalty='l1', or 'elasticnet' with an l1_ratio above 0."
@@ -167,12 +169,13 @@ def _as_list(name: str, value: Any) -> list[Any]:
 
 def _l1_share(penalty: Any, ratio: Any) -> float:
     """Return the share of the l1 part in the penalty; raise `ValueError` for an impossible pair."""
-    if not (penalty is None or (isinstance(penalty, str) and penalty in PENALTIES)):
-        raise ValueError(f"penalty={penalty!r} must be 'l2', 'l1', 'elasticnet', 'firth' or None.")
+    if not (penalty is None or (isinstance(penalty, str) and penalty in PENALTY_NAMES)):
+        raise ValueError(f"penalty={penalty!r} must be {', '.join(map(repr, PENALTY_NAMES[:-1]))} or None.")
     if not is_real(ratio) or not 0 <= ratio <= 1:
         raise ValueError(f"l1_ratio={spell(ratio)} must be a number between 0 (all l2) and 1 (all l1).")
-    if penalty == "elasticnet":
+    share = PENALTIES[penalty].share if penalty in PENALTIES else 0.0
+    if share is None:
         return float(ratio)
-    if ratio != 0 and not (penalty == "l1" and ratio == 1):
+    if ratio not in (0, share):
         raise ValueError(f"l1_ratio={spell(ratio)} has no effect with penalty={penalty!r}; use 'elasticnet'.")
-    return 1.0 if penalty == "l1" else 0.0
+    return share

@@ -175,9 +175,8 @@ class SoftmaxRegressionCV(LinearClassifier):
 
     def _settings(self) -> StackSettings:
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        return StackSettings(
-            self.fit_intercept, self.solver, SETTLED / (100 if isinstance(self.cv, str) else 1), self.max_iter, seed
-        )
+        settled = SETTLED / (100 if isinstance(self.cv, str) else 1)
+        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty)
 
     def _finish(self, X: Any, labels: Array, weight: Array | None, walk: StrengthSearch, seed: int) -> None:
         """Fit all rows at the chosen strength to `tol`, from where the path has brought them."""
@@ -196,6 +195,7 @@ class SoftmaxRegressionCV(LinearClassifier):
             tol=self.tol,
             max_iter=self.max_iter,
             seed=seed,
+            penalty=self.penalty,
         )
         self._set_solution(solution)
         if net is not solution:
