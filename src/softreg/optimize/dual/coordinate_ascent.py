@@ -23,7 +23,7 @@ methods for logistic regression and maximum entropy models; Hestenes (1969), Mul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -31,16 +31,13 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import needs_diagonal, sketch_time
 from softreg.optimize.dual.acceleration import BufferPool, inner
-from softreg.optimize.dual.state import EASY, DualIterate, begin, of_one
+from softreg.optimize.dual.state import DualIterate, begin, of_one
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import Progress
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums, in_order
 
-STEEP = 100 * EASY
-"""Mean curvature of a row's step beyond which L-BFGS takes few iterations, where it has a factor of the curvature."""
 PATIENCE, PATIENCE_WITH_MOMENTUM = 6, 24
 """After so many sweeps their pace is asked for."""
 SINGLE = 1e-7
@@ -66,16 +63,16 @@ def run_sdca(
     seed: int = 0,
     on_progress: Callable[[Progress], Any] | None = None,
     start: tuple[Array, Array] | None = None,
+    budgets: Sequence[float] | None = None,
 ) -> DualResult | None:
-    """Parameters near the optimum with certified gaps, or None where this is not the way.
+    """Parameters near the optimum with certified gaps, or None where sweeps turn out to cost more than L-BFGS.
 
-    It is not where `budgets` says so, and where sweeps turn out to cost more than L-BFGS. `start` is weights
-    W (m, d, q) and bias (m, q) to begin with.
+    `start` is weights W (m, d, q) and bias (m, q) to begin with, `budgets` the visits of all rows that each model may
+    take (None: any number). Rows must have `row_squares`, the penalty an l2 part and no other.
     """
     began, squares = perf_counter(), objective.rows.row_squares()
-    most = budgets(objective, squares)
-    if squares is None or most is None:
-        return None
+    assert squares is not None
+    most = [np.inf] * objective.m if budgets is None else list(budgets)
     labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
     climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(starts(objective, start))]
     history: list[Progress] = []
@@ -110,40 +107,6 @@ def starts(objective: Objective, given: tuple[Array, Array] | None) -> list[tupl
     costs = objective.penalty.value(np.moveaxis(given[0], 1, 2))
     far = ~(costs < 4 * np.log(objective.q))
     return [None if far[j] else (given[0][j], given[1][j]) for j in range(objective.m)]
-
-
-def budgets(objective: Objective, squares: Array | None) -> list[float] | None:
-    """Passes that L-BFGS would take for each model, in visits of all rows; None where the climb is not the way.
-
-    It is not where a penalty has no l2 or an l1 part, where single rows are not at hand or their steps are not
-    compiled, and where sweeps would cost more than L-BFGS.
-    """
-    penalty = objective.penalty
-    if squares is None or not penalty.smooth or not (penalty.l2 > 0).all():
-        return None
-    found = [_budget(objective, j, squares) for j in range(objective.m)]
-    return found if min(found) > 0 else None
-
-
-def _budget(objective: Objective, j: int, squares: Array) -> float:
-    """Passes that L-BFGS would take, in visits of all rows; 0 where the climb is expected to take more.
-
-    Both counts were measured on text, one-hot columns and pixels at strengths from 1e-2 to 1e-7: about `5 + 15 sqrt(c)`
-    and `6 + 1.2 c` for the mean curvature c of a row's step, where momentum has it grow like the root of c beyond
-    `EASY`. So were the nanoseconds: a visit costs some for each stored number and class and some for itself; an
-    iteration of L-BFGS sweeps seventy times over as many numbers as there are parameters, and shares its passes among
-    threads. L-BFGS also needs a sketch of the curvature, which all models of one strength share. A factor of it
-    replaces most iterations where c is above `STEEP`: only the time of the sketch is counted there.
-    """
-    rows, q = objective.rows, objective.q
-    c = float(squares.mean() / (objective.penalty.l2[j] * rows.n))
-    visits = 0.25 * rows.stored * q + rows.n * (150.0 + 8 * q)
-    iteration = 0.3 * rows.stored * q + 2.5 * rows.n * q + 70.0 * rows.d * q
-    n_iter = 0.0 if c > STEEP and not needs_diagonal(rows) else 5 + 15 * np.sqrt(c)
-    alike = np.count_nonzero(objective.penalty.l2 == objective.penalty.l2[j])
-    budget = (n_iter * iteration + sketch_time(rows, q) / alike) / visits
-    sweeps = 6 + 1.2 * min(c, EASY) + 1.2 * np.sqrt(max(c - EASY, 0.0))
-    return float(budget) if 1.5 * sweeps < budget else 0.0
 
 
 def _sweeps(objective: Objective, target: float, work: tuple[DualIterate, float]) -> bool:

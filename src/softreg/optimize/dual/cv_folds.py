@@ -9,7 +9,7 @@ as well; then one pass over the rows proves the gap and reads the logits of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from softreg.optimize.dual.acceleration import BufferPool
-from softreg.optimize.dual.coordinate_ascent import budgets, lost, prove, starts
+from softreg.optimize.dual.coordinate_ascent import lost, prove, starts
 from softreg.optimize.dual.state import DualIterate, begin
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import StackFit
@@ -36,8 +36,6 @@ BY_CHANCE = 4.0
 `BY_CHANCE / sqrt(rows)` of the mean movement of a row's loss."""
 SPAN, FASTEST, SLOWEST = 4, 0.25, 0.98
 """The pace is that of so many sweeps: what a sweep leaves of the gap, at least and at most."""
-FINEST = 1e-6
-"""Where held-out losses are to be known better than this, in nats, steps in float32 are not enough."""
 NEVER = -80.0
 """The logarithm of a probability that is 0 in float32 products, and whose exponential is still a normal number."""
 
@@ -50,17 +48,17 @@ def climb_members(
     settled: float,
     seed: int = 0,
     rooms: list[BufferPool] | None = None,
+    budgets: Sequence[float] | None = None,
 ) -> StackFit | None:
-    """All members of a stack until their held-out losses have settled, or None where this is not the way.
+    """All members of a stack until their held-out losses have settled, or None where that exceeds the budgets.
 
     `judge` (L, n) names the member that each row judges in each layer, -1 for none, `count` (n,) how much it counts
     there; `start` is weights (m, d, q) and bias (m, q), `settled` in nats. `rooms` are used and
     added to: the same list for one strength after another spares memory and time.
     """
     squares = objective.rows.row_squares()
-    most = budgets(objective, squares) if settled >= FINEST else None
-    if squares is None or most is None:
-        return None
+    assert squares is not None
+    most = [np.inf] * objective.m if budgets is None else list(budgets)
     single = objective.rows.precise(dtype=np.float32)  # proofs in the precision of the steps: half the price
     objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
     climbing = _Climbing(objective, judge, count, settled, seed, squares, most, [] if rooms is None else rooms)

@@ -21,10 +21,8 @@ Listener = Callable[[Progress], Any] | None
 
 SURE = 0.04
 """A sample's Hessian serves for all rows where the square of its likely error, `4 p / n` for p parameters, is below."""
-LEAST, LEAST_A_PARAMETER, GROWTH = 1000, 20, 16
-"""Newton's method begins with a sample of at least so many rows; each further one is at most so many times as large."""
-WORTH = 4
-"""Rows so many times as many as in the first sample are worth one."""
+GROWTH = 16
+"""Each nested sample is at most so many times as large as the one within."""
 LBFGS_ROWS = 100_000
 """A sketch for L-BFGS where Newton's method does not get there: rows of its sample."""
 CALM = 10.0
@@ -37,13 +35,16 @@ def newton(
     tol: float,
     max_iter: int,
     seed: int,
-    cold: bool,
+    first_sample: int | None,
     on_progress: Listener,
 ) -> Outcome:
-    """Newton's method with a reading a step, from the answer for a sample; `Descent` where that does not get there."""
+    """Newton's method with a reading a step, from the answer for a sample; `Descent` where that does not get there.
+
+    `first_sample` is the size of the smallest of nested samples, None where the method begins at `theta`.
+    """
     factors = None
-    if cold:
-        theta, factors = _sampled(objective, theta, seed)
+    if first_sample is not None:
+        theta, factors = _sampled(objective, theta, first_sample, seed)
     strides = OnePassNewton(objective, theta, tol=tol, max_iter=max_iter, factors=factors, on_progress=on_progress)
     found = strides.run()
     if found is not None:
@@ -92,16 +93,13 @@ def _without_logits(
     return rest
 
 
-def _sampled(objective: Objective, theta: Array, seed: int) -> tuple[Array, list[Array] | None]:
+def _sampled(objective: Objective, theta: Array, least: int, seed: int) -> tuple[Array, list[Array] | None]:
     """The answer for a sample of the rows, and factors of its Hessian where they are good enough for all rows.
 
     Samples are nested, each several times as large as the one within: the first, small one bears the steps from afar,
     and each of the others needs one or two.
     """
     parameters = (objective.q - 1) * (objective.rows.d + 1)
-    least = max(LEAST, LEAST_A_PARAMETER * parameters)
-    if objective.rows.n < WORTH * least:
-        return theta, None
     levels = int(np.ceil(np.log(objective.rows.n / least) / np.log(GROWTH)))
     homes, ratio = [objective.rows], (objective.rows.n / least) ** (1 / levels)
     for level in range(1, levels + 1):
