@@ -18,8 +18,8 @@ import numpy as np
 from softreg import SoftmaxRegression
 from softreg.models import added_on_rows, linearity_tests
 from softreg.probability import softmax
-from softreg.report.evaluation.discrimination import GRID, Discrimination, discrimination
-from softreg.report.page.column_views import ends
+from softreg.report.evaluation.roc_curves import GRID, Discrimination, discrimination
+from softreg.report.page.column_tables import ends
 
 AT = np.arange(5, 50, 5)
 """Places of the grid at which bands are judged: 0.1, 0.2, ..., 0.9."""

@@ -37,8 +37,10 @@ FLOORS = (
 FREE = {
     "deprecated",
     "files",
+    "lazy",
     "linalg",
     "spelling",
+    "splitmix",
     "typing",
     "value_keys",
     "version",
@@ -57,7 +59,7 @@ ORDER = {
         "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
     ),
     "report": "evaluation figures page",
-    "cli": "console options data report_data commands",
+    "cli": "console options data reporting commands",
 }
 MOST_FILES = 14  # of a folder, beside its __init__
 
@@ -77,7 +79,7 @@ def floor(room: str) -> int | None:
 def room_of(name: str) -> str:
     """The room of a dotted module below softreg, or of a name that softreg itself offers."""
     first = name.split(".")[0]
-    return softreg._HOME.get(first, first)
+    return softreg._DEFINED_IN.get(first, first)
 
 
 def imported(tree: ast.Module, package: str) -> Iterator[tuple[int, str]]:
@@ -150,9 +152,11 @@ def forbidden_complaints(text: str, module: str) -> list[str]:
 
 def size_complaints(text: str, module: str) -> list[str]:
     """Files and functions that ask to be two."""
-    lines = len(text.splitlines())
+    tree = ast.parse(text)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    lines = len(text.splitlines()) - sum(docstring_lines(n) for n in ast.walk(tree) if isinstance(n, documented))
     complaints = [f"{module} has {lines} lines, more than {LONGEST_FILE}"] if lines > LONGEST_FILE else []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1 - docstring_lines(node)
             if length > LONGEST_FUNCTION:
@@ -160,11 +164,12 @@ def size_complaints(text: str, module: str) -> list[str]:
     return complaints
 
 
-def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """How many lines the docstring takes: explaining at length is no fault of a function."""
-    first = node.body[0]
+def docstring_lines(node: ast.AST) -> int:
+    """Lines of the docstring; the limits of size do not count them."""
+    assert isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     if ast.get_docstring(node, clean=False) is None:
         return 0
+    first = node.body[0]
     return (first.end_lineno or first.lineno) - first.lineno + 1
 
 
@@ -328,7 +333,7 @@ def test_imports_go_down_only() -> None:
 
 
 def test_the_top_module_imports_no_room_eagerly() -> None:
-    assert [name for _, name in imported(ast.parse(sources()[""][1]), "softreg")] == ["version"]
+    assert [name for _, name in imported(ast.parse(sources()[""][1]), "softreg")] == ["lazy", "version"]
 
 
 def test_every_room_has_a_floor() -> None:

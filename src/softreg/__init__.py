@@ -1,16 +1,15 @@
-"""softreg: softmax regression, exact and certified.
+"""softreg: softmax regression with certified optima.
 
-The names below are imported when they are first used, so that `import softreg` stays light.
+Public names are imported when they are first used, so that `import softreg` imports no other package. A new public name
+is one line of `_DEFINED_IN`, with the module that defines it.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
+from softreg.lazy import lazy_names
 from softreg.version import __version__
 
-_HOME = {
+_DEFINED_IN = {
     "softmax": "probability",
     "log_softmax": "probability",
     "logsumexp": "probability",
@@ -51,14 +50,6 @@ _HOME = {
     "load": "persistence",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]
+__all__ = [*sorted(_DEFINED_IN), "__version__"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"softreg.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'softreg' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+__getattr__, __dir__ = lazy_names(__name__, _DEFINED_IN)

@@ -1,99 +1,197 @@
-"""Public names of the release before that have another name now; they keep working for one release, with a warning."""
+"""Public names that changed: one table of deprecated names, and the functions that accept them with a warning.
+
+`DEPRECATED` maps the owner of a name to its deprecated names and their `Replacement`. To rename a public name, add one
+line under its owner; each deprecated name keeps working for one release and gives a `DeprecationWarning`.
+
+=============================  ==================  ===================================================================
+What was renamed               Owner in the table  What accepts the deprecated name
+=============================  ==================  ===================================================================
+name of a package              "softreg.models"    `__getattr__` of the package, made by `softreg.lazy.lazy_names`
+attribute of a class           "LabelAudit"        the base class `DeprecatedAttributes`
+parameter of a function        "labels()"          the decorator `accept_deprecated_arguments`
+parameter of an estimator      "PredictionSets()"  the same decorator on `__init__`; `get_params` omits the old name
+=============================  ==================  ===================================================================
+
+For example, a class of `softreg.models` that was `Stored` and is `StoredModel`::
+
+    "softreg.models": {"Stored": Replacement("StoredModel", since="0.2")},
+
+A `Replacement` without a new name (`Replacement(None, since="0.2", reason="...")`) is a parameter without effect; it is
+accepted and ignored. Anything else, such as an option of a command, calls `replacement_name`, which warns and returns
+the new name.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-RENAMED = {
-    "LabelAudit": {"p_wrong": "suspicion"},
-    "Trust": {"repair": "recalibration"},
-}
-"""Attributes of records: the old name and the new one, by class."""
 
-IGNORED = {
-    "operating_point": {
-        "draws": "the interval is that of `score_interval`, which is computed, not drawn",
-        "seed": "the interval is that of `score_interval`, which is computed, not drawn",
+@dataclass(frozen=True)
+class Replacement:
+    """The replacement of a deprecated name.
+
+    Parameters
+    ----------
+    name : str or None
+        The new name; None for a parameter that no longer has an effect.
+    since : str
+        The release in which the old name became deprecated; the release after it removes the old name.
+    reason : str
+        Why a parameter no longer has an effect.
+    """
+
+    name: str | None
+    since: str
+    reason: str = ""
+
+
+DEPRECATED: dict[str, dict[str, Replacement]] = {
+    # attributes of classes
+    "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
+    "Trust": {"repair": Replacement("recalibration", since="0.2")},
+    # parameters of estimators and functions
+    "PredictionSets()": {"score": Replacement("conformity_score", since="0.2")},
+    "operating_point()": {
+        name: Replacement(None, since="0.2", reason="the interval is computed by `score_interval`, not drawn")
+        for name in ("draws", "seed")
     },
-    "labels": {"whole": "equal numbers have the same text, 1.0 as 1"},
+    "labels()": {"whole": Replacement(None, since="0.2", reason="equal numbers have the same text, 1.0 as 1")},
 }
-"""Arguments that have no effect any more, and why, by function."""
+"""Deprecated names by owner; the docstring of this module says how to add one."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class OldNames:
-    """Base of records that answers to the names in `RENAMED`, each with a `DeprecationWarning`.
+class DeprecatedAttributes:
+    """Base class of records whose deprecated attributes, listed in `DEPRECATED`, can still be read.
 
-    Only reading an attribute is supported; records are made with the new names.
-
-    Example:
-        >>> class Trust(OldNames):
-        ...     recalibration = "temperature"
-        >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("ignore")
-        ...     Trust().repair
-        'temperature'
+    Examples
+    --------
+    >>> class Trust(DeprecatedAttributes):
+    ...     recalibration = "temperature"
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     Trust().repair
+    'temperature'
     """
 
     def __getattr__(self, name: str) -> Any:
-        owner = type(self).__name__
-        new = RENAMED.get(owner, {}).get(name)
-        if new is None:
-            raise AttributeError(f"{owner!r} object has no attribute {name!r}")
-        _warn(f"{owner}.{name} is now {owner}.{new}; the old name goes with the next release.")
-        return getattr(self, new)
+        owner = next((cls.__name__ for cls in type(self).__mro__ if name in DEPRECATED.get(cls.__name__, ())), None)
+        if owner is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self, replacement_name(owner, name))
 
 
-def takes_old_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function take the arguments in `IGNORED` as keywords; each gives a `DeprecationWarning` and no more.
+def accept_deprecated_arguments(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that accepts the deprecated keyword arguments of a function or of an `__init__`.
 
-    Example:
-        >>> @takes_old_arguments
-        ... def labels(table):
-        ...     return table
-        >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("ignore")
-        ...     labels("t", whole=True)
-        't'
+    Parameters
+    ----------
+    owner : str
+        Key of `DEPRECATED`: the name of the function or class followed by "()".
+
+    Returns
+    -------
+    callable
+        The decorator. Each deprecated argument gives a `DeprecationWarning` and is passed under its new name, or is
+        ignored where it has none.
+
+    Examples
+    --------
+    >>> @accept_deprecated_arguments("labels()")
+    ... def labels(table):
+    ...     return table
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     labels("t", whole=True)
+    't'
     """
-    ignored = IGNORED[function.__name__]
 
-    @wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in ignored.keys() & kwargs.keys():
-            del kwargs[name]
-            _warn(f"{function.__name__}({name}=...) has no effect any more: {ignored[name]}. Leave it out.")
-        return function(*args, **kwargs)
+    def decorator(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            if kwargs.keys().isdisjoint(DEPRECATED[owner]):
+                return function(*args, **kwargs)
+            return function(*args, **replace_arguments(owner, kwargs))
 
-    return called
+        return wrapper
+
+    return decorator
 
 
-def renamed_argument(owner: str, given: dict[str, Any], old: str, new: str, value: Any) -> Any:
-    """Return the value of the argument `new`, or the one `given` under its `old` name, with a `DeprecationWarning`.
+def replace_arguments(owner: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments with deprecated names replaced, and those without effect left out.
 
-    Raises `TypeError` for any other keyword.
+    Parameters
+    ----------
+    owner : str
+        Key of `DEPRECATED`, such as "PredictionSets()".
+    arguments : mapping of str to object
+        Keyword arguments of a call, or parameters that an estimator's `set_params` receives.
 
-    Example:
-        >>> renamed_argument("PredictionSets", {}, "score", "conformity_score", "probability")
-        'probability'
+    Returns
+    -------
+    dict of str to object
+        The arguments under their present names.
+
+    Raises
+    ------
+    TypeError
+        If an argument is given under both its names.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     replace_arguments("PredictionSets()", {"score": "cumulative"})
+    {'conformity_score': 'cumulative'}
     """
-    unknown = given.keys() - {old}
-    if unknown:
-        raise TypeError(f"{owner}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
-    if old not in given:
-        return value
-    warnings.warn(
-        f"{owner}({old}=...) is now {owner}({new}=...); the old name goes with the next release.",
-        DeprecationWarning,
-        stacklevel=3,
-    )
-    return given[old]
+    replaced = {name: value for name, value in arguments.items() if name not in DEPRECATED[owner]}
+    for old in arguments.keys() & DEPRECATED[owner].keys():
+        new = DEPRECATED[owner][old]
+        call = owner.removesuffix("()")
+        if new.name is None:
+            _warn(f"{call}({old}=...) has no effect any more: {new.reason}. Leave it out.", stacklevel=4)
+            continue
+        if new.name in arguments:
+            raise TypeError(f"{owner} got the argument {new.name!r} twice, once under its old name {old!r}")
+        _warn(f"{call}({old}=...) is now {call}({new.name}=...); the next release removes the old name.", stacklevel=4)
+        replaced[new.name] = arguments[old]
+    return replaced
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
+def replacement_name(owner: str, name: str) -> str:
+    """Return the present name for a deprecated one, with a `DeprecationWarning`.
+
+    Parameters
+    ----------
+    owner : str
+        Key of `DEPRECATED`: a package, a class, or whatever the caller looks names up for.
+    name : str
+        The deprecated name, which is listed under `owner`.
+
+    Returns
+    -------
+    str
+        The present name.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     replacement_name("LabelAudit", "p_wrong")
+    'suspicion'
+    """
+    new = DEPRECATED[owner][name].name
+    assert new is not None, f"{owner}.{name} has no replacement"
+    _warn(f"{owner}.{name} is now {owner}.{new}; the next release removes the old name.", stacklevel=4)
+    return new
+
+
+def _warn(message: str, stacklevel: int) -> None:
+    warnings.warn(message, DeprecationWarning, stacklevel=stacklevel)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg import SoftmaxRegression
-from softreg.cli.console.results import certificate
+from softreg.cli.console.result_table import certificate
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.curvature.subsampled import Sketch
 from softreg.optimize.objective.cached import Objective

@@ -15,7 +15,7 @@ import pytest
 import softreg
 from softreg import TableClassifier
 from softreg.tables import TableError, TableWarning
-from softreg.tables.encode.number_encoder import Form, NumberCode
+from softreg.tables.encode.number_encoder import Form, NumberEncoder
 
 N = 3000
 
@@ -31,9 +31,9 @@ def heavy(form: str, seed: int = 0, n: int = N) -> pa.Table:
     return pa.table({"x": x, "z": draw.normal(size=n), "y": y})
 
 
-def code_of(model: TableClassifier, name: str = "x") -> NumberCode:
+def code_of(model: TableClassifier, name: str = "x") -> NumberEncoder:
     (code,) = (code for code in model.encoder_.codes if code.name == name)
-    assert isinstance(code, NumberCode)
+    assert isinstance(code, NumberEncoder)
     return code
 
 

@@ -16,14 +16,14 @@ from softreg.cli import main
 from softreg.models import Added, added_on_rows, linearity_tests
 from softreg.probability import operating_point, softmax
 from softreg.report import ReportData, audit, render_report
-from softreg.report.evaluation.calibration import looks_fitted
-from softreg.report.evaluation.column_curves import level_curve, number_curve
-from softreg.report.evaluation.discrimination import GRID, discrimination, discriminations
+from softreg.report.evaluation.calibration_audit import looks_fitted
+from softreg.report.evaluation.column_rates import level_curve, number_curve
 from softreg.report.evaluation.gains import gains
-from softreg.report.evaluation.thresholds import thresholds
-from softreg.report.figures.curves import loss_curve
+from softreg.report.evaluation.roc_curves import GRID, discrimination, discriminations
+from softreg.report.evaluation.threshold_metrics import thresholds
+from softreg.report.figures.reliability_plots import loss_curve
 from softreg.report.page.model_warnings import model_warnings
-from softreg.report.page.summary import answers
+from softreg.report.page.summary_text import answers
 
 
 def two_classes(n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

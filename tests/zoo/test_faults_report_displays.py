@@ -9,8 +9,8 @@ import pytest
 
 from softreg.probability import softmax
 from softreg.report import ReportData, audit, render_report
-from softreg.report.evaluation.column_curves import level_curve, number_curve
-from softreg.report.evaluation.discrimination import discrimination, discriminations
+from softreg.report.evaluation.column_rates import level_curve, number_curve
+from softreg.report.evaluation.roc_curves import discrimination, discriminations
 
 
 def page_of(P: np.ndarray, y: np.ndarray, classes: list[str], **more: object) -> str:

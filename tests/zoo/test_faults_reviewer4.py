@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from softreg.cli.report_data.column_curves import missing_values
-from softreg.cli.report_data.odds_ratios import odds_ratios
+from softreg.cli.reporting.column_summaries import missing_values
+from softreg.cli.reporting.odds_ratios import odds_ratios
 from softreg.models import Added
 from softreg.models.inference.marginal_effects import Change
 from softreg.report import ReportData, audit, render_report
 from softreg.report.figures.column_plots import decimals_of
-from softreg.report.page.summary import answers, lead
+from softreg.report.page.summary_text import answers, lead
 from softreg.tables import TableClassifier
-from softreg.tables.encode.feature_changes import encoded_changes
+from softreg.tables.encode.discrete_changes import discrete_changes
 
 
 def rests_on(data: ReportData) -> str:
@@ -53,7 +53,7 @@ def test_fault_odds_ratio_of_a_number_in_two_forms_is_that_of_their_joint_change
 
 def test_fault_effect_of_a_number_in_two_forms_changes_both_features() -> None:
     model, table = fitted()
-    changes = encoded_changes(model.encoder_, model.encoder_.encode(table))
+    changes = discrete_changes(model.encoder_, model.encoder_.encode(table))
     assert isinstance(changes[0], Change)
     assert set(changes[0].before) == {0, 1}
     assert changes[1].before == changes[1].after

@@ -17,9 +17,9 @@ import softreg
 from softreg import TableClassifier
 from softreg.tables import Encoder, Kind, Schema, TableError, learn_schema, open_table, read_table
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
-from softreg.tables.columns.untyped_text import untyped
+from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.formats.infer_number_format import infer_numbers
-from softreg.tables.schema.infer_kind import judge
+from softreg.tables.schema.infer_kind import infer_column
 
 N = 120
 VALUES = np.random.default_rng(0).normal(1500, 900, N).round(2)
@@ -29,7 +29,7 @@ LABELS = np.where(VALUES > 1500, "high", "low").tolist()
 def file_table(columns: Mapping[str, Any]) -> pa.Table:
     """A table whose text has no type, as that of a file of text."""
     table = pa.table(columns)
-    fields = [untyped(field) if pa.types.is_string(field.type) else field for field in table.schema]
+    fields = [mark_untyped(field) if pa.types.is_string(field.type) else field for field in table.schema]
     return table.cast(pa.schema(fields))
 
 
@@ -223,11 +223,11 @@ def test_fault_f13_the_format_is_said(values: list[str], note: str) -> None:
     ],
 )
 def test_fault_f13_what_only_looks_like_numbers(values: list[str]) -> None:
-    assert judge("x", pa.chunked_array([values * 3])).kind is Kind.CATEGORY
+    assert infer_column("x", pa.chunked_array([values * 3])).kind is Kind.CATEGORY
 
 
 def test_fault_f13_dates_with_points_are_dates() -> None:
-    assert judge("x", pa.chunked_array([["31.12.2020", "01.02.2021"]])).kind is Kind.DATE
+    assert infer_column("x", pa.chunked_array([["31.12.2020", "01.02.2021"]])).kind is Kind.DATE
 
 
 def test_fault_f13_an_unclear_comma_is_decided_by_the_file(tmp_path: Path) -> None:

@@ -149,6 +149,6 @@ def test_fault_f17_directors_of_whom_some_repeat_are_a_category() -> None:
 
 
 def judge_kind(name: str, values: list[str]) -> Kind:
-    from softreg.tables.schema.infer_kind import judge
+    from softreg.tables.schema.infer_kind import infer_column
 
-    return judge(name, pa.chunked_array([values])).kind
+    return infer_column(name, pa.chunked_array([values])).kind

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from softreg.cli import main
 from softreg.probability import check_calibration, score_interval, softmax, wilson_interval
 from softreg.report import ReportData, audit, render_report
-from softreg.report.page.calibration_verdict import Limits, verdict
-from softreg.report.page.summary import trusted
+from softreg.report.page.calibration_assessment import Limits, verdict
+from softreg.report.page.summary_text import trusted
 
 PLACES = ("src/softreg/report", "src/softreg/cli", "README.md", "docs/cli.md", "docs/how-good.md", "docs/report.md")
 

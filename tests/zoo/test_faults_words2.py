@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from softreg.cli import main
-from softreg.cli.console.results import interval_of
-from softreg.cli.report_data.report import information
+from softreg.cli.console.result_table import interval_of
+from softreg.cli.reporting.build_report import information
 from softreg.models import Added
 from softreg.probability import Interval, check_calibration, column_information
 from softreg.report import ReportData, audit, render_report
-from softreg.report.evaluation.wording import gain, p_value_sentence, points
-from softreg.report.page.calibration_verdict import verdict
-from softreg.report.page.calibration_views import calibration_card, calibration_test
-from softreg.report.page.summary import answers, lead, trusted
+from softreg.report.evaluation.number_format import gain, p_value_sentence, points
+from softreg.report.page.calibration_assessment import verdict
+from softreg.report.page.calibration_tables import calibration_card, calibration_test
+from softreg.report.page.summary_text import answers, lead, trusted
 
 
 def sharp(seed: int, eps: float, wrong: float, n: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from softreg.cli.console.errors import Boundary
+from softreg.cli.console.command_errors import Boundary
 from softreg.cli.options.grouped_help import GroupedCommand
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from softreg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from softreg.models.calibration.calibrator import Calibrator, Trial
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from softreg.models.selection.regularization_path import Path, PathPoint
     from softreg.models.serialization.model_file import ModelFileError, Stored, read_model, write_model
 
-_HOME = {
+_DEFINED_IN = {
     "Added": "calibration.code_length",
     "Bootstrap": "inference.bootstrap",
     "Calibrator": "calibration.calibrator",
@@ -90,9 +91,4 @@ __all__ = [
     "write_model",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """The public name, imported when it is first used: a model file is read without scikit-learn."""
-    if name in _HOME:
-        return getattr(import_module(f"softreg.models.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'softreg.models' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _DEFINED_IN)

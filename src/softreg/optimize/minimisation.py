@@ -28,8 +28,9 @@ from softreg.optimize.reduction.screened_fit import on_few_columns
 from softreg.optimize.reduction.screening import Weights
 from softreg.optimize.solvers.certify import certify
 from softreg.optimize.solvers.class_mean_start import from_class_means
-from softreg.optimize.solvers.loop import Descent, Outcome
-from softreg.optimize.solvers.nested_newton import newton
+from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.members import StackResult
+from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.rows import Array, Rows, one_blas_thread
 
 CLASS_MEAN_ROWS = 5000
@@ -112,7 +113,7 @@ def minimise(
 
 def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tuple[Solution, ...]:
     """Standardise the rows and minimise."""
-    unpenalised = bool(((options.penalty.l1 == 0) & (options.penalty.l2 == 0)).any())
+    unpenalised = bool(options.penalty.is_zero.any())
     rows, coordinates = standardise(rows, centred=options.fit_intercept, robust=unpenalised)
     if unpenalised:
         coordinates.refuse_faint()
@@ -187,7 +188,15 @@ def _by_plan(
     theta = _start(objective, coordinates, start)
     if plan.method is Method.ONE_PASS_NEWTON:
         first = first_sample(facts, options.limits) if plan.start is Start.NESTED_SAMPLES else None
-        outcome = newton(objective, theta, options.tol, options.max_iter, options.seed, first, options.on_progress)
+        outcome = nested_newton(
+            objective,
+            theta,
+            tol=options.tol,
+            max_iter=options.max_iter,
+            seed=options.seed,
+            first_sample=first,
+            on_progress=options.on_progress,
+        )
     elif plan.method is Method.DUAL_ASCENT:
         outcome = _dual_ascent(objective, theta, facts, options)
     else:
@@ -204,7 +213,7 @@ def _start(objective: Objective, coordinates: Coordinates, start: Weights | None
     return coordinates.from_user(np.moveaxis(np.asarray(W, dtype=np.float64), 1, 2), np.asarray(b, dtype=np.float64))
 
 
-def _dual_ascent(objective: Objective, theta: Array, facts: Facts, options: FitOptions) -> Outcome:
+def _dual_ascent(objective: Objective, theta: Array, facts: Facts, options: FitOptions) -> StackResult:
     """Minimise by dual coordinate ascent; where that costs too much or proves too little, go on by the next rule."""
     forced = options.solver not in FAMILIES
     budgets = None if forced else dual_budgets(facts, options.limits)
@@ -217,7 +226,7 @@ def _dual_ascent(objective: Objective, theta: Array, facts: Facts, options: FitO
     return _descend(objective, theta, choose(rest, "lbfgs", options.limits), options)
 
 
-def _descend(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> Outcome:
+def _descend(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> StackResult:
     """Minimise by line searches along the directions of the plan."""
     sample, limits = objective.rows, options.limits
     if plan.start is Start.SAMPLE or plan.curvature is CurvatureModel.SAMPLED:
@@ -243,10 +252,10 @@ def _weights(objective: Objective, theta: Array) -> Weights:
     return np.moveaxis(W, 1, 2), b
 
 
-def _certified(result: DualResult) -> Outcome:
+def _certified(result: DualResult) -> StackResult:
     """Return a result of dual ascent whose gaps are proved."""
     m = len(result.gap)
-    return Outcome(
+    return StackResult(
         theta=result.theta,
         value=result.value,
         gap=result.gap,
@@ -258,7 +267,7 @@ def _certified(result: DualResult) -> Outcome:
     )
 
 
-def _solution(objective: Objective, coordinates: Coordinates, outcome: Outcome, plan: Plan, j: int) -> Solution:
+def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResult, plan: Plan, j: int) -> Solution:
     """Return the solution of model j in the user's columns."""
     with np.errstate(over="ignore", invalid="ignore"):
         W, b = coordinates.to_user(outcome.theta[j : j + 1])

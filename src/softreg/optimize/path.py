@@ -26,10 +26,12 @@ from softreg.optimize.problem.solver_plan import CurvatureModel, Method, Plan, S
 from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.optimize.reduction.row_space import Reduction, reduce
 from softreg.optimize.reduction.screening import MORE, Screening, Weights
-from softreg.optimize.solvers.direction import Strategy
+from softreg.optimize.solvers.direction import DirectionMethod
+from softreg.optimize.solvers.lbfgs import PathLBFGS
+from softreg.optimize.solvers.lbfgs_memory import LossPair
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
-from softreg.optimize.solvers.remembered import Pair, RememberedLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
+from softreg.typing import IntArray
 
 PROOF, EXACT = 1e-12, 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
@@ -70,7 +72,7 @@ class StackPath:
         self.rooms: list[BufferPool] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
-            self.hard, self.pairs = False, list[Pair]()
+            self.hard, self.pairs = False, list[LossPair]()
             self.sample: Rows | None = None
             self.sketch: DoubtSketch | None = None
             self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
@@ -147,7 +149,7 @@ class StackPath:
         outcome = descent.run()
         W, b = self.coordinates.to_user(outcome.theta)
         self.hard = objective.passes > EASY
-        self.pairs = strategy.handed_on() if isinstance(strategy, RememberedLBFGS) else []
+        self.pairs = strategy.loss_pairs() if isinstance(strategy, PathLBFGS) else []
         done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
         return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
 
@@ -184,12 +186,12 @@ class StackPath:
     ) -> tuple[StackFit | None, Weights | None]:
         """The same on the columns that matter; None where those are too many, and a start for all."""
 
-        def fit(rows: Rows, coordinates: Coordinates, begin: Weights) -> StackFit:
+        def fit(rows: Rows, coordinates: Coordinates, columns: IntArray, begin: Weights) -> StackFit:
             few = copy.copy(self)
             few.screening, few.rows, few.coordinates = None, rows, coordinates
             few.sample = few.sketch = None
             few.solver = self._inner_solver()
-            found = few.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+            found = few.fit(penalty.keep_columns(columns), begin, settled=settled, max_iter=max_iter, copies=copies)
             self.hard = few.hard
             return found
 
@@ -201,11 +203,11 @@ class StackPath:
         rows = rows if settled or rows.dtype == np.float64 else rows.with_higher_precision()
         return self.screening.fit(rows, penalty, start, fit, enough)
 
-    def _strategy(self, objective: Objective, plan: Plan, copies: int) -> Strategy:
+    def _strategy(self, objective: Objective, plan: Plan, copies: int) -> DirectionMethod:
         """Return the directions of the plan; sketches of the curvature and pairs are those of the strength before."""
         if plan.curvature not in (CurvatureModel.SAMPLED, CurvatureModel.IMPORTANCE_SAMPLED):
             if plan.curvature is CurvatureModel.DIAGONAL and plan.method is Method.LBFGS:
-                return RememberedLBFGS(DiagonalSketch(objective.rows), objective.ridge, self.pairs)
+                return PathLBFGS(DiagonalSketch(objective.rows), objective.ridge, self.pairs)
             return strategy_for(plan, objective.rows)
         if plan.curvature is CurvatureModel.IMPORTANCE_SAMPLED:
             self.sketch = self.sketch or DoubtSketch()
@@ -215,7 +217,7 @@ class StackPath:
             sketch = Sketch(self._sample(objective, copies))
         if plan.method is Method.ORTHANT_LBFGS:
             return OrthantLBFGS(sketch)
-        return RememberedLBFGS(sketch, objective.ridge, self.pairs)
+        return PathLBFGS(sketch, objective.ridge, self.pairs)
 
     def _sample(self, objective: Objective, copies: int) -> Rows:
         """Return the rows from which the curvature is computed: a sample that is drawn once for the whole path."""

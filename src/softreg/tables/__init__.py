@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from softreg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
     from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
     from softreg.tables.read_options import ReadOptions
     from softreg.tables.row_selection.group_splits import group_codes, split_groups
+    from softreg.tables.row_selection.stratified_splits import split_rows
     from softreg.tables.schema.kinds import Column, Kind
     from softreg.tables.schema.schema import Schema, learn_schema, without_bad_rows
-    from softreg.tables.schema.target import check_labels, labels, split_rows
+    from softreg.tables.schema.target_labels import check_labels, labels
     from softreg.tables.statistics.statistics_result import TableStatistics
     from softreg.tables.statistics.table_statistics import table_statistics
 
-_HOME = {
+_DEFINED_IN = {
     "Column": "schema.kinds",
     "Encoder": "encode.encoder",
     "Kind": "schema.kinds",
@@ -34,14 +36,14 @@ _HOME = {
     "as_table": "io.open_table",
     "group_codes": "row_selection.group_splits",
     "split_groups": "row_selection.group_splits",
-    "check_labels": "schema.target",
-    "labels": "schema.target",
+    "check_labels": "schema.target_labels",
+    "labels": "schema.target_labels",
     "learn_schema": "schema.schema",
     "open_table": "io.open_table",
     "prediction_table": "io.prediction_writer",
     "predictions_csv": "io.prediction_writer",
     "read_table": "io.open_table",
-    "split_rows": "schema.target",
+    "split_rows": "row_selection.stratified_splits",
     "table_statistics": "statistics.table_statistics",
     "without_bad_rows": "schema.schema",
     "write_predictions": "io.prediction_writer",
@@ -75,9 +77,4 @@ __all__ = [
     "write_predictions",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """The public name, imported when it is first used: predicting needs no solver."""
-    if name in _HOME:
-        return getattr(import_module(f"softreg.tables.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'softreg.tables' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _DEFINED_IN)

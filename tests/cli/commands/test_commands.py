@@ -14,7 +14,7 @@ import pytest
 
 import softreg
 from softreg import SoftmaxRegression, TableClassifier, explain
-from softreg.cli.report_data.explanations import reasons
+from softreg.cli.reporting.row_explanations import reasons
 from softreg.tables import labels, read_table, split_rows
 
 KEYS = [

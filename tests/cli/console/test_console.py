@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from softreg import one_hot
-from softreg.cli.console.errors import Boundary
-from softreg.cli.console.progress import Share, aligned, fitting
-from softreg.cli.console.results import certificate, gather, named, show
+from softreg.cli.console.command_errors import Boundary
+from softreg.cli.console.progress_bars import Share, aligned, fitting
+from softreg.cli.console.result_table import certificate, gather, named, show
 from softreg.optimize import Progress, Solution, Status
 from softreg.report import audit
-from softreg.report.page.calibration_verdict import verdict
+from softreg.report.page.calibration_assessment import verdict
 
 SOLUTION = Solution(
     W=np.zeros((1, 2)),

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from softreg.cli.console import progress as console
-from softreg.cli.console.errors import _told
-from softreg.cli.console.progress import aligned, fitting
-from softreg.cli.console.results import named
+from softreg.cli.console import progress_bars
+from softreg.cli.console.command_errors import _told
+from softreg.cli.console.progress_bars import aligned, fitting
+from softreg.cli.console.result_table import named
 from softreg.files import atomic_path
 from softreg.optimize import Progress
 
@@ -80,8 +80,8 @@ def test_no_figure_claims_more_digits_than_arithmetic_has(
     assert "gap 1.0e-12 nats" in capsys.readouterr().err
     model = table.with_name("m.softreg")
     done = run("train", table, "--target", "buys", "--json", "--quiet", "--strength", "0.1", "--model", model)
-    assert json.loads(done.stdout)["gap"] >= console.LEAST_GAP
-    assert json.loads(run("inspect", model, "--json").stdout)["gap"] >= console.LEAST_GAP
+    assert json.loads(done.stdout)["gap"] >= progress_bars.LEAST_GAP
+    assert json.loads(run("inspect", model, "--json").stdout)["gap"] >= progress_bars.LEAST_GAP
 
 
 def test_what_moves_the_cursor_is_shown_as_an_escape(run: Any, tmp_path: Path) -> None:

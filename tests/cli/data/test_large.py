@@ -48,7 +48,7 @@ def test_batches_give_nearly_the_figures_of_memory(run: Any, table: Path, tmp_pa
 
 
 def test_a_sample_is_told(run: Any, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.tables.fit.sampling_pass.SAMPLE", 60)
+    monkeypatch.setattr("softreg.tables.fit.table_scan.SAMPLE", 60)
     done = run("train", table, "--target", "buys", "--memory", "low")
     assert done.exit_code == 0, done.output
     assert "60 of these evaluated" in done.stdout

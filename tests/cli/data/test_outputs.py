@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from softreg.cli.data.score_columns import class_columns
+from softreg.cli.data.probability_columns import class_columns
 from softreg.tables import read_table
 
 ROWS = [(f"{i:03d}", f"{(7 * i) % 10}", "yes" if (7 * i) % 10 > 4 else "no") for i in range(40)]

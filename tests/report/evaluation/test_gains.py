@@ -9,9 +9,9 @@ from softreg.models import Added, CodeLength
 from softreg.probability import operating_point, softmax
 from softreg.report import Effect, ReportData, audit, render_report
 from softreg.report.evaluation.gains import gains
-from softreg.report.evaluation.wording import p_value, points
-from softreg.report.page.calibration_verdict import verdict
-from softreg.report.page.summary import answers, trusted
+from softreg.report.evaluation.number_format import p_value, points
+from softreg.report.page.calibration_assessment import verdict
+from softreg.report.page.summary_text import answers, trusted
 
 
 def draws(seed: int, n: int, q: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from softreg.probability import softmax
 from softreg.report import audit, reliability_curve
+from softreg.report.evaluation.number_format import bins_within
 from softreg.report.evaluation.reliability import central_interval, poisson_binomial
-from softreg.report.evaluation.wording import bins_within
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 64, 1001])

@@ -25,7 +25,7 @@ from click.testing import CliRunner
 from softreg import TableClassifier, load
 from softreg.cli import main
 from softreg.tables import Encoder, TableError, as_table, group_codes, labels, learn_schema, table_statistics
-from softreg.tables.schema.kinds import ASKED
+from softreg.tables.schema.kinds import USER_KINDS
 
 if not hasattr(pa, "json_"):
     pytest.skip("this pyarrow has not all of the types", allow_module_level=True)
@@ -272,7 +272,7 @@ def by_reading(table: pa.Table, folder: Path, draw: Draw) -> None:
     rows = np.flatnonzero(draw.random.random(table.num_rows) < 0.8)
     for name in read.column_names[3:]:
         trials = [lambda: labels(read, name), lambda: group_codes(read, name, "y")]  # noqa: B023
-        trials += [lambda kind=kind: encoded({name: kind}) for kind in (*ASKED, None)]  # type: ignore[misc]  # noqa: B023
+        trials += [lambda kind=kind: encoded({name: kind}) for kind in (*USER_KINDS, None)]  # type: ignore[misc]  # noqa: B023
 
         def encoded(asked: dict[str, Any]) -> None:
             others = [other for other in read.column_names[3:] if other not in asked]

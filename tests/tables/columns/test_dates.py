@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softreg.tables import Encoder, TableError, learn_schema
-from softreg.tables.columns.dates import arrow_seconds, day_first, parse_dates
+from softreg.tables.columns.dates import arrow_to_seconds, day_first, parse_dates
 
 MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)).map(lambda t: t.replace(microsecond=0))
 
@@ -34,15 +34,15 @@ def test_every_form_is_read_as_the_standard_library_writes_it(moment: datetime) 
 @given(MOMENTS)
 def test_arrow_types_agree_with_text(moment: datetime) -> None:
     for kind in (pa.timestamp("s"), pa.timestamp("ns") if 1700 < moment.year < 2200 else pa.timestamp("ms")):
-        assert arrow_seconds(pa.chunked_array([pa.array([moment], kind)]))[0] == seconds(moment)
-    assert arrow_seconds(pa.chunked_array([pa.array([moment.date()])]))[0] == seconds(
+        assert arrow_to_seconds(pa.chunked_array([pa.array([moment], kind)]))[0] == seconds(moment)
+    assert arrow_to_seconds(pa.chunked_array([pa.array([moment.date()])]))[0] == seconds(
         datetime(*moment.date().timetuple()[:3])
     )
 
 
 def test_a_zone_keeps_its_clock() -> None:
     column = pa.chunked_array([pa.array([datetime(2020, 1, 1, 12)], pa.timestamp("us", "Asia/Tokyo"))])
-    assert arrow_seconds(column)[0] == seconds(datetime(2020, 1, 1, 21))
+    assert arrow_to_seconds(column)[0] == seconds(datetime(2020, 1, 1, 21))
 
 
 @pytest.mark.parametrize(

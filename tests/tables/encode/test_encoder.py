@@ -14,13 +14,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from softreg.tables import Encoder, Schema, TableError, as_table, learn_schema
-from softreg.tables.columns.untyped_text import untyped
+from softreg.tables.columns.untyped_text import mark_untyped
 
 
 def learned(data: dict[str, Any], rows: Any = None) -> tuple[Schema, Encoder]:
     size = len(next(iter(data.values())))
     table = pa.table({**data, "y": ["a", "b"] * (size // 2) + ["a"] * (size % 2)})
-    table = table.cast(pa.schema(map(untyped, table.schema)))  # text as that of a CSV file
+    table = table.cast(pa.schema(map(mark_untyped, table.schema)))  # text as that of a CSV file
     schema = learn_schema(table, "y", rows=rows)
     return schema, Encoder.learn(schema, table, rows)
 

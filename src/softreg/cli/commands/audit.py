@@ -14,22 +14,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
-from softreg.cli.console.results import calibration, explained, log_loss_remark, named, tell_warnings
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
+from softreg.cli.console.result_table import calibration, explained, log_loss_remark, named, tell_warnings
 from softreg.cli.console.score_lines import in_nats, ranking_lines
+from softreg.cli.data.probability_columns import class_columns
 from softreg.cli.data.read_table import opened, read_to_evaluate
-from softreg.cli.data.score_columns import class_columns
-from softreg.cli.options.column_names import column_known_as
+from softreg.cli.options.column_arguments import column_known_as
 from softreg.cli.options.costs import cost_matrix, told_costs
-from softreg.cli.report_data.provenance import provenance
-from softreg.cli.report_data.report import write_page
+from softreg.cli.reporting.build_report import write_page
+from softreg.cli.reporting.provenance import provenance
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
-from softreg.report.page.calibration_verdict import verdict
+from softreg.report.page.calibration_assessment import verdict
 from softreg.tables import ReadOptions, labels
 from softreg.tables.io.prediction_writer import LABEL
-from softreg.tables.schema.target import known_labels
+from softreg.tables.schema.target_labels import class_codes
 from softreg.value_keys import names_by_kind
 
 OWN = (LABEL, "row")
@@ -97,7 +97,7 @@ def named_labels(table: pa.Table, target: str) -> NDArray[np.str_]:
     given, open_ = labels(table, target).astype(object), np.ones(table.num_rows, dtype=bool)
     names = [name for name in table.column_names if name != target]
     for some in (names, *names_by_kind(names)):
-        codes = known_labels(table, target, some)
+        codes = class_codes(table, target, some)
         found = open_ & (codes >= 0)
         given[found] = np.array(some, dtype=object)[codes[found]]
         open_ &= ~found

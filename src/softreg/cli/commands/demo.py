@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import check_writable, fitting, say
-from softreg.cli.console.results import gather, show
-from softreg.cli.report_data.provenance import provenance
-from softreg.cli.report_data.report import write_page
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import check_writable, fitting, say
+from softreg.cli.console.result_table import gather, show
+from softreg.cli.reporting.build_report import write_page
+from softreg.cli.reporting.provenance import provenance
 from softreg.models import SoftmaxRegression
 from softreg.report import audit
 from softreg.tables import split_rows

@@ -11,23 +11,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import REPORT_ENDINGS, check_writable, note, refuse_inputs, say
-from softreg.cli.console.results import gather, show, show_or_dump, tell_warnings
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import REPORT_ENDINGS, check_writable, note, refuse_inputs, say
+from softreg.cli.console.result_table import gather, show, show_or_dump, tell_warnings
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.load_model import Loaded, load_model
 from softreg.cli.data.read_table import opened, read_to_evaluate
-from softreg.cli.options.column_names import column_known_as
+from softreg.cli.options.column_arguments import column_known_as
 from softreg.cli.options.costs import cost_matrix, told_costs
-from softreg.cli.report_data.column_importance import described
-from softreg.cli.report_data.explanations import reasons
-from softreg.cli.report_data.provenance import provenance
-from softreg.cli.report_data.report import write_page
+from softreg.cli.reporting.build_report import write_page
+from softreg.cli.reporting.column_importance import described
+from softreg.cli.reporting.provenance import provenance
+from softreg.cli.reporting.row_explanations import reasons
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
-from softreg.tables.columns.errors import plural
-from softreg.tables.row_selection.labelled_rows import NO_RARE
+from softreg.tables.columns.errors import pluralize
+from softreg.tables.row_selection.rare_classes import NO_RARE
 
 NEW = "; intervals and test assume rows that the model was not fitted to"
 
@@ -106,7 +106,7 @@ def _labelled(
     known = codes >= 0
     if known.all():
         return table, rows, codes
-    note(f"{plural(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
+    note(f"{pluralize(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
     if not known.any():
         raise Complaint("No row has a label that the model knows, so there is nothing to evaluate.")
     return table.filter(pa.array(known)), rows[known], codes[known]

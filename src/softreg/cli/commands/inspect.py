@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from softreg.cli.commands.train import kinds
-from softreg.cli.console.progress import LEAST_GAP, aligned
-from softreg.cli.console.results import certificate, named
+from softreg.cli.console.progress_bars import LEAST_GAP, aligned
+from softreg.cli.console.result_table import certificate, named
 from softreg.cli.data.load_model import Loaded, load_model
 from softreg.models import read_model
 

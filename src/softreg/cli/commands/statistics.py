@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import check_writable, refuse_inputs, say
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
 from softreg.cli.data.read_table import opened, read_to_fit
-from softreg.cli.options.column_names import column_known_as
+from softreg.cli.options.column_arguments import column_known_as
 from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
-from softreg.tables.schema.column_lists import split_names
+from softreg.tables.schema.feature_columns import split_column_names
 
 ENDINGS = (".csv",)
 
@@ -50,8 +50,8 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
     asked = {kind: settings[kind] for kind in ("text", "category", "number", "date")}
     reading = settings.pop("reading")
     source = opened(data, reading)
-    asked = {kind: split_names(given, source.names) for kind, given in asked.items()}
-    drop = split_names(settings["drop"], source.names)
+    asked = {kind: split_column_names(given, source.names) for kind, given in asked.items()}
+    drop = split_column_names(settings["drop"], source.names)
     settings |= {**asked, "drop": drop}
     source = source.ignoring(set(drop) - {settings["clusters"], settings["weights"], target})
     for path, option in ((output.coefficients, "--output"), (output.effects, "--effects")):

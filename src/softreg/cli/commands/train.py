@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import (
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import (
     MODEL_ENDINGS,
     REPORT_ENDINGS,
     aligned,
@@ -28,22 +28,23 @@ from softreg.cli.console.progress import (
     refuse_inputs,
     say,
 )
-from softreg.cli.console.results import chosen, gather, show, show_or_dump, tell_warnings, told_search
+from softreg.cli.console.result_table import chosen, gather, show, show_or_dump, tell_warnings, told_search
 from softreg.cli.data.holdout import HeldOut, apart, from_file, labelled, of_survey, split
 from softreg.cli.data.label_codes import class_weights, known_codes
 from softreg.cli.data.read_table import opened, read_to_fit
 from softreg.cli.options.costs import cost_matrix, told_costs
 from softreg.cli.options.train_request import Order, check_order
-from softreg.cli.report_data.column_importance import worth
-from softreg.cli.report_data.evaluation_warnings import information_in_columns
-from softreg.cli.report_data.explanations import reasons
-from softreg.cli.report_data.provenance import provenance
-from softreg.cli.report_data.report import write_page
+from softreg.cli.reporting.build_report import write_page
+from softreg.cli.reporting.column_importance import worth
+from softreg.cli.reporting.leakage_check import information_in_columns
+from softreg.cli.reporting.provenance import provenance
+from softreg.cli.reporting.row_explanations import reasons
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.fit.sampling_pass import Memory, is_large, survey
+from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables.fit.memory_mode import Memory, is_large
+from softreg.tables.fit.table_scan import scan_table
 
 NEARLY_ALL = 0.8
 """Share of the label entropy explained from which columns are checked for a leak."""
@@ -106,7 +107,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
                 "the table as a whole, if memory holds it: --memory high."
             )
     options: dict[str, Any] = {"rules": order.rules, "weights": order.weights, "sure": order.sure}
-    found = survey(source, order.target, seed=order.seed, test_size=order.share, **options)
+    found = scan_table(source, order.target, seed=order.seed, test_size=order.share, **options)
     for said in found.notes:
         note(said)
     held = of_survey(found) if order.test is None else None
@@ -179,7 +180,7 @@ def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int
         tell_columns(classifier.describe())
     names = [str(label) for label in model.classes_]
     codes = known_codes(held.table.take(pa.array(held.rows)), order.target, names, classifier.rare_)
-    unseen = UnseenLevels()
+    unseen = UnseenValues()
     P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows, unseen=unseen))
     for message in unseen.outside_messages():
         warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)

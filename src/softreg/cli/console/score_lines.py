@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from softreg.cli.console.progress import clipped
+from softreg.cli.console.progress_bars import clipped
 
 if TYPE_CHECKING:
     from softreg.probability import Interval

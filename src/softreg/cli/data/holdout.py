@@ -8,18 +8,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import note
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import note
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.read_table import opened
 from softreg.cli.options.train_request import Order
 from softreg.probability import Classes
 from softreg.tables import TableClassifier, group_codes, split_groups, split_rows
-from softreg.tables.columns.errors import listed, plural
-from softreg.tables.fit.sampling_pass import Survey, is_large, survey
+from softreg.tables.columns.errors import pluralize, quote_list
+from softreg.tables.fit.memory_mode import is_large
+from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
-from softreg.tables.row_selection.time_split import split_by_time, time_codes
-from softreg.tables.row_selection.weight_column import check_some, weight_column
+from softreg.tables.row_selection.time_splits import split_by_time, time_codes
+from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 
 Places = NDArray[np.int64]
 
@@ -45,10 +46,10 @@ def labelled(order: Order, table: pa.Table, numbers: Places) -> LabelledRows:
     counted = None
     if order.weights is not None:
         weights = weight_column(table, order.weights, order.target)
-        check_some(weights, order.weights)
+        check_any_weight(weights, order.weights)
         counted = weights > 0
         if not counted.all():
-            note(f"{plural(int((~counted).sum()), 'row')} of the weight 0 in {order.weights!r} are left out.")
+            note(f"{pluralize(int((~counted).sum()), 'row')} of the weight 0 in {order.weights!r} are left out.")
     found = labelled_rows(table, order.target, order.rules, sure=order.sure, counted=counted)
     for said in found.notes(numbers):
         note(said)
@@ -72,7 +73,7 @@ def split(order: Order, table: pa.Table, found: LabelledRows, numbers: Places) -
     alone = np.setdiff1d(np.unique(found.y[used]), [*np.unique(found.y[used][test]), *found.rare.labels]).tolist()
     if alone:
         what = "the class" if len(alone) == 1 else f"{len(alone):,} classes,"
-        note(f"None of the rows held out is of {what} {listed(alone)}, which no figure judges then.")
+        note(f"None of the rows held out is of {what} {quote_list(alone)}, which no figure judges then.")
     said = f"{len(train):,} to train on, {len(test):,} held out{apart(order)}"
     of_test = used[test]
     held = HeldOut(
@@ -100,13 +101,13 @@ def _known_classes(y: NDArray[np.str_], train: Places, test: Places, time: str) 
         return train, test
     new = np.unique(y[test][~known]).tolist()
     note(
-        f"{plural(int((~known).sum()), 'row')} held out by {time!r} have a class that no row to train on has "
-        f"({listed(new)}) and are not evaluated."
+        f"{pluralize(int((~known).sum()), 'row')} held out by {time!r} have a class that no row to train on has "
+        f"({quote_list(new)}) and are not evaluated."
     )
     if not known.any():
         raise Complaint(
-            f"The classes of all rows held out by {time!r} ({listed(new)}) occur in none of the rows before, so there "
-            "is nothing to evaluate; choose a larger --test-size, or another --time."
+            f"The classes of all rows held out by {time!r} ({quote_list(new)}) occur in none of the rows before, so "
+            "there is nothing to evaluate; choose a larger --test-size, or another --time."
         )
     return train, test[known]
 
@@ -116,7 +117,7 @@ def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> Hel
     assert order.test is not None
     source = opened(order.test, order.reading)
     if is_large(source, order.memory):
-        found = survey(source, order.target, _none, rules=order.rules, sure=True, weights=order.weights)
+        found = scan_table(source, order.target, _none, rules=order.rules, sure=True, weights=order.weights)
         for said in found.notes:
             note(said)
         return _sampled(found, f"{trained_on:,} to train on, {found.tested:,} in {order.test.name}")
@@ -134,8 +135,8 @@ def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> Hel
     used = codes >= 0
     if not used.all():
         note(
-            f"{plural(int((~used).sum()), 'row')} of {order.test.name!r} have no label, or one that was left out, and "
-            "are not evaluated."
+            f"{pluralize(int((~used).sum()), 'row')} of {order.test.name!r} have no label, or one that was left out, "
+            "and are not evaluated."
         )
     weights = None if order.weights is None else weight_column(table, order.weights, order.target)
     used &= True if weights is None else weights > 0
@@ -147,12 +148,12 @@ def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> Hel
     return HeldOut(table, rows, numbers[rows], groups, None if weights is None else weights[rows], said, own=False)
 
 
-def of_survey(found: Survey) -> HeldOut:
+def of_survey(found: TableScan) -> HeldOut:
     """The sample of the rows that were held out of a table that is read in batches."""
     return _sampled(found, f"{found.training:,} to train on, {found.tested:,} held out")
 
 
-def _sampled(found: Survey, said: str) -> HeldOut:
+def _sampled(found: TableScan, said: str) -> HeldOut:
     if found.held is None:
         raise Complaint(
             f"None of the {found.rows:,} rows was held out for the evaluation; choose a larger --test-size."

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import clipped
-from softreg.cli.console.results import named
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import clipped
+from softreg.cli.console.result_table import named
 from softreg.tables import labels
-from softreg.tables.row_selection.labelled_rows import NO_RARE, RareClasses, pooled_labels
+from softreg.tables.row_selection.labelled_rows import class_codes_with_rare
+from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 
 
 def known_codes(
@@ -31,7 +32,7 @@ def known_codes(
     `rare` are the labels that were merged into one class or left out in training, `numbers` (n,) those of the rows in
     the input and `source` its name. Raises `Complaint` for a label that is no class of the model.
     """
-    codes = pooled_labels(table, target, classes, rare, missing)
+    codes = class_codes_with_rare(table, target, classes, rare, missing)
     strange = np.flatnonzero(codes == -1)
     if strange.size:
         label = labels(table.slice(int(strange[0]), 1), target)[0]

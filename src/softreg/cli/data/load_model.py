@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.results import told_search
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.result_table import told_search
 from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
 from softreg.optimize import Solution
 from softreg.persistence import load

@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import say
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import say
 from softreg.cli.console.skipped_rows import MOST_LISTED, print_skipped_rows
 from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
-from softreg.tables.columns.errors import plural
+from softreg.tables.columns.errors import pluralize
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.row_selection.labelled_rows import unlabelled_note
-from softreg.tables.schema.kinds import asked_kinds
-from softreg.tables.schema.target import coded_labels
+from softreg.tables.schema.kinds import requested_kinds
+from softreg.tables.schema.target_labels import coded_labels
 
 
 def opened(data: Path, options: ReadOptions) -> OpenTable:
@@ -57,7 +57,7 @@ def read_to_fit(
     if lost.any() and not lost.all():
         _tell_unlabelled(numbers, lost, target, missing)
         table, numbers = table.filter(pa.array(~lost)), numbers[~lost]
-    table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
+    table, left_out = without_bad_rows(table, target, drop=drop, asked=requested_kinds(asked))
     gone = np.array(left_out, np.int64) - 1
     print_skipped_rows(source.skipped, numbers[gone].tolist(), files=len(source.readers))
     return table, np.delete(numbers, gone)
@@ -70,8 +70,8 @@ def _tell_unlabelled(numbers: NDArray[np.int64], lost: NDArray[np.bool_], target
         some = ", ".join(f"{number:,}" for number in found[:MOST_LISTED])
         more = f" and {len(found) - MOST_LISTED:,} more" if len(found) > MOST_LISTED else ""
         raise Complaint(
-            f"The target {target!r} has no label in {plural(len(found), 'row')}: {some}{more} (counted from 1, without "
-            "the header). Give each row its label, or leave such rows out: --missing-target drop."
+            f"The target {target!r} has no label in {pluralize(len(found), 'row')}: {some}{more} (counted from 1, "
+            "without the header). Give each row its label, or leave such rows out: --missing-target drop."
         )
     say(f"Note: {unlabelled_note(len(found), len(lost), found, target, option=missing is not None)}")
 

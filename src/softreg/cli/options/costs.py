@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.console.progress import aligned, clipped
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.progress_bars import aligned, clipped
 from softreg.probability import OperatingPoint
 
 

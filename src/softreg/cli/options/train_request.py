@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from softreg.cli.console.errors import Complaint
-from softreg.cli.options.column_names import column_known_as
+from softreg.cli.console.command_errors import Complaint
+from softreg.cli.options.column_arguments import column_known_as
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME
 from softreg.tables import ReadOptions
-from softreg.tables.row_selection.labelled_rows import LabelRules
-from softreg.tables.row_selection.time_split import TIME_AND_GROUPS
-from softreg.tables.schema.column_lists import split_names
+from softreg.tables.row_selection.rare_classes import LabelRules
+from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
+from softreg.tables.schema.feature_columns import split_column_names
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ class Order:
 
     def with_columns(self, names: Sequence[str]) -> Order:
         """The same order by the names of the table: lists with commas taken apart, the target without blanks."""
-        asked = {kind: split_names(given, names) for kind, given in self.asked.items()}
+        asked = {kind: split_column_names(given, names) for kind, given in self.asked.items()}
         target = column_known_as(self.target, names)
         return replace(
             self,
             target=target,
-            features=split_names(self.features, names),
-            drop=split_names(self.drop, names),
+            features=split_column_names(self.features, names),
+            drop=split_column_names(self.drop, names),
             asked=asked,
         )
 

@@ -82,8 +82,18 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
         """Learn the recalibration from probabilities P (n, q) and hard labels y (n,).
 
         `classes` (q,) names the columns of P; without, they are the labels of y in sorted order, of which there must
-        then be q. Raises `ValueError` for rows that are no distributions, labels that are no classes, labels of fewer
-        classes than P has columns where `classes` is not given, and parameters outside their range.
+        then be q.
+
+        Returns
+        -------
+        Calibrator
+            Learn the recalibration from probabilities P (n, q) and hard labels y (n,).
+
+        Raises
+        ------
+        ValueError
+            For rows that are no distributions, labels that are no classes, labels of fewer classes than P has columns
+            where `classes` is not given, and parameters outside their range.
         """
         self._check_parameters()
         P, known, codes = labelled(P, y, classes, least=self.folds)
@@ -117,8 +127,17 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
         """Recalibrated probabilities (n, q) of new rows.
 
         `class_rates` (q,) are those of the new rows where they differ from those of the rows fitted to; "estimate"
-        finds them from these rows themselves, without labels (`estimate_rates`). Raises `ValueError` for rows that are
-        no distributions over the same classes.
+        finds them from these rows themselves, without labels (`estimate_rates`).
+
+        Returns
+        -------
+        ndarray of float64
+            Recalibrated probabilities (n, q) of new rows.
+
+        Raises
+        ------
+        ValueError
+            For rows that are no distributions over the same classes.
         """
         check_is_fitted(self, "repair_")
         P = probability_matrix(P)
@@ -144,7 +163,7 @@ class Calibrator(BaseEstimator):  # type: ignore[misc]
 
 
 def paired_gain(best: Floats, losses: Floats) -> tuple[float, float]:
-    """Mean gain in nats and its standard error, from losses (n,) of two ways; to end infinite ones is beyond doubt."""
+    """Return the mean of paired loss differences (n,) in nats and its standard error."""
     if not np.isfinite(losses).all():
         return (0.0, 0.0) if not np.isfinite(best).all() else (-np.inf, 0.0)
     if not np.isfinite(best).all():
@@ -164,8 +183,16 @@ def probability_matrix(P: ArrayLike) -> Floats:
 def labelled(P: ArrayLike, y: Any, classes: Any, *, least: int = 1) -> tuple[Floats, Classes, Codes]:
     """Probabilities (n, q) with hard labels y (n,): checked, the classes of the columns, and the code of each row.
 
-    Raises `ValueError` for rows that are no distributions, labels that are no classes, and fewer rows than `least`,
-    which are the folds where there are some.
+    Returns
+    -------
+    tuple[ndarray, Classes, Codes]
+        Probabilities (n, q) with hard labels y (n,): checked, the classes of the columns, and the code of each row.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions, labels that are no classes, and fewer rows than `least`, which are the folds
+        where there are some.
     """
     P = probability_matrix(P)
     known = what_columns_are(y, classes, P.shape[1])
@@ -177,10 +204,20 @@ def labelled(P: ArrayLike, y: Any, classes: Any, *, least: int = 1) -> tuple[Flo
 
 
 def what_columns_are(y: Any, classes: Any, q: int) -> Classes:
-    """The classes that the columns of P stand for: those named, or all labels of y in sorted order.
+    """Return the classes that the columns of P stand for: those named, or all labels of y in sorted order.
 
     Where a class does not occur in y, the place of the others is a guess: labels 1 to 3 may be columns 0 to 2 of the
     classes 1 to 4, or columns 1 to 3 of the classes 0 to 3. So `classes` must then be given.
+
+    Returns
+    -------
+    Classes
+        The classes that the columns of P stand for: those named, or all labels of y in sorted order.
+
+    Raises
+    ------
+    ValueError
+        If the number of names is not the number of columns.
     """
     known = Classes.of(classes) if classes is not None else Classes(y)
     if len(known) != q:

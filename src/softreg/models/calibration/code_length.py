@@ -58,19 +58,42 @@ def prequential_codelength(
     class rates alone. It pays for wrong predictions and for the rows that learning takes, so that memorisation does not
     make it short.
 
-    X: (n, d), an array, a sparse matrix or, for a model that takes one, a frame. y: (n,), hard labels. model: a
-    classifier with `fit` and `predict_proba`; `SoftmaxRegression()` unless given. shares: rising, the last one 1. seed:
-    the order of the rows. Raises `ValueError` for labels that do not fit, less than two classes or shares that do not
-    rise.
+    Parameters
+    ----------
+    X : ndarray
+        (n, d), an array, a sparse matrix or, for a model that takes one, a frame.
+    y : Any
+        (n,), hard labels.
+    model : Any, optional
+        A classifier with `fit` and `predict_proba`; `SoftmaxRegression()` unless given.
+    shares : Sequence[float], default SHARES
+        Rising, the last one 1.
+    seed : int, default 0
+        The order of the rows.
 
+    Returns
+    -------
+    CodeLength
+        Describe the labels given the features, block by block, each by a model of the blocks before it.
+
+    Raises
+    ------
+    ValueError
+        For labels that do not fit, less than two classes or shares that do not rise.
+
+    References
+    ----------
+    Dawid, "Present position and potential developments: the prequential approach" (1984).
+    Voita and Titov, "Information-theoretic probing with minimum description length" (2020), Hewitt and Liang (2019) for
+    the control.
+
+    Examples
+    --------
     >>> random = np.random.default_rng(0)
     >>> X = random.normal(size=(2000, 3))
     >>> code = prequential_codelength(X, X[:, 0] + 0.3 * random.normal(size=2000) > 0)
     >>> code.label_bits > 3 * code.bits, code.control_compression < 1.01
     (True, True)
-
-    Source: Dawid, "Present position and potential developments: the prequential approach" (1984); Voita and Titov,
-    "Information-theoretic probing with minimum description length" (2020), Hewitt and Liang (2019) for the control.
     """
     classes = Classes(y)
     codes, q = np.asarray(classes.encode(y), dtype=np.int64), len(classes)
@@ -155,18 +178,36 @@ def added_information(
 
     `nats_j = mean_i (-log P_without_j(y_i | x_i)) - mean_i (-log P(y_i | x_i))`, each row by a model of the other folds
 
-    X: (n, d), an array, a sparse matrix or, for a model that takes one, a frame. y: (n,). groups: name -> places of
-    columns of X that go together (the indicators of one category); every column by itself unless given. model: as for
-    `prequential_codelength`. progress: called with each name. Returns a record for each group, in order. It takes
-    (groups + 1) * n_folds fits.
+    Parameters
+    ----------
+    X : ndarray
+        (n, d), an array, a sparse matrix or, for a model that takes one, a frame.
+    y : Any
+        (n,).
+    groups : Mapping[str, Sequence[int]], optional
+        Name -> places of columns of X that go together (the indicators of one category); every column by itself unless
+        given.
+    model : Any, optional
+        As for `prequential_codelength`.
+    progress : Callable[[str], Any], optional
+        Called with each name.
 
+    Returns
+    -------
+    list[Added]
+        A record for each group, in order. It takes (groups + 1) * n_folds fits.
+
+    References
+    ----------
+    Rissanen, "Modeling by shortest data description" (1978), for the measure.
+
+    Examples
+    --------
     >>> random = np.random.default_rng(0)
     >>> X = random.normal(size=(500, 2))
     >>> a, b = added_information(X, X[:, 0] + random.normal(size=500) > 0)
     >>> a.nats > 5 * a.error, abs(b.nats) < 0.01
     (True, True)
-
-    Source: Rissanen, "Modeling by shortest data description" (1978), for the measure.
     """
     classes = Classes(y)
     codes = np.asarray(classes.encode(y), dtype=np.int64)
@@ -195,14 +236,28 @@ def added_on_rows(
     model: Any = None,
     dependent: NDArray[Any] | None = None,
 ) -> list[Added]:
-    """What each group of columns adds to the others on given held-out rows: `added_information` with one split.
+    """Return the loss reduction that each group of columns adds to the others, on given held-out rows.
 
     `nats_j = mean_i (log P(y_i | x_i) - log P_without_j(y_i | x_i))` over the new rows, both fitted to X and y
 
-    X: (n, d), y: (n,), X_new: (m, d), y_new: (m,) with labels of y. `dependent` (m,) marks new rows that depend on each
-    other by equal values: errors are then those of independent groups of rows. It takes groups + 1 fits. Raises
-    `ValueError` for a label that the training rows do not have.
+    Parameters
+    ----------
+    X : ndarray
+        (n, d), y: (n,), X_new: (m, d), y_new: (m,) with labels of y. `dependent` (m,) marks new rows that depend on
+        each other by equal values: errors are then those of independent groups of rows. It takes groups + 1 fits.
 
+    Returns
+    -------
+    list[Added]
+        What each group of columns adds to the others on given held-out rows.
+
+    Raises
+    ------
+    ValueError
+        For a label that the training rows do not have.
+
+    Examples
+    --------
     >>> random = np.random.default_rng(0)
     >>> X = random.normal(size=(900, 2))
     >>> y = X[:, 0] + random.normal(size=900) > 0
@@ -262,7 +317,7 @@ def _fitted(model: Any, X: Array, codes: Codes, start: tuple[Any, Array, Array] 
 
 
 def _taken(X: Any, rows: Codes | None, columns: Codes | None = None) -> Any:
-    """Rows or columns, by their places, of an array, a sparse matrix or a frame."""
+    """Return rows or columns, by their places, of an array, a sparse matrix or a frame."""
     if rows is None and columns is None:
         return X
     places, axis = (columns, 1) if rows is None else (rows, 0)
@@ -274,7 +329,7 @@ def _taken(X: Any, rows: Codes | None, columns: Codes | None = None) -> Any:
 
 
 def _names(X: Any) -> list[str]:
-    """The names of the columns of a frame; x0, x1 and so on for an array."""
+    """Return the names of the columns of a frame; x0, x1 and so on for an array."""
     if isinstance(X, np.ndarray) or not hasattr(X, "columns"):
         return [f"x{j}" for j in range(X.shape[1])]
     return [str(name) for name in (X.column_names if hasattr(X, "column_names") else X.columns)]

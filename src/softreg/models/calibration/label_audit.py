@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from softreg.deprecated import OldNames
+from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.calibrator import labelled, paired_gain
 from softreg.models.calibration.temperature import Codes, Floats, folds, log_probabilities
 from softreg.models.estimators.regression import SoftmaxRegression
@@ -37,7 +37,7 @@ ENTRIES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class LabelAudit(OldNames):
+class LabelAudit(DeprecatedAttributes):
     """What speaks against each of n labels; made by `label_audit`.
 
     `suspicion` (n,) is a score from 0 to 1 and falls along `order`, the rows with the most suspicious first (ties, and
@@ -70,11 +70,16 @@ class LabelAudit(OldNames):
 
         It is 0, up to a few rows, where labels are draws from the probabilities. Wrong labels that a model has learned
         to expect (its probabilities give them their share) cannot be counted from probabilities alone.
+
+        Returns
+        -------
+        float
+            The sum of `suspicion`: about how many labels are wrong beyond what chance explains.
         """
         return float(self.suspicion.sum())
 
     def __repr__(self) -> str:
-        """The numbers of rows, of suspicious ones and of those that chance explains, and the first rows to check."""
+        """Return the counts of rows, suspicious rows and expected chance findings, and the first rows to check."""
         some = int((self.suspicion > 0).sum())
         first = ", ".join(str(row) for row in self.order[: min(some, 5)])
         return (
@@ -83,10 +88,14 @@ class LabelAudit(OldNames):
         )
 
     def frame(self, most: int | None = None) -> pa.Table:
-        """The rows as a table, the most suspicious first: row, given, suggested, suspicion, surprisal, margin,
-        rank_in_class.
+        """Return the rows as a table, most suspicious first.
 
         `most` rows, all unless given. `row` counts from 0. `frame().to_pandas()` gives a pandas frame.
+
+        Returns
+        -------
+        pa.Table
+            The rows as a table, the most suspicious first.
         """
         import pyarrow as pa
 
@@ -119,9 +128,35 @@ def label_audit(P: ArrayLike, y: Any, classes: Any = None, *, second_opinion: bo
        as a row's or higher, and C the mean of N if labels were drawn from P (the sum of P_ik over all such i, k), the
        suspicion is at most `1 - u / N`, u the 99.9% quantile of a Poisson count of mean C; below that it is the odds.
 
-    P: (n, q), out of fold. y: (n,), hard labels. classes: names of the columns of P, as in `Calibrator.fit`. seed: the
-    folds of the second opinion. Raises `ValueError` for rows that are no distributions and labels that are no classes.
+    Parameters
+    ----------
+    P : array_like
+        (n, q), out of fold.
+    y : Any
+        (n,), hard labels.
+    classes : Any, optional
+        Names of the columns of P, as in `Calibrator.fit`.
+    seed : int, default 0
+        The folds of the second opinion.
 
+    Returns
+    -------
+    LabelAudit
+        Labels that may be wrong, from probabilities that the row's own label has not shaped (out of fold).
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions and labels that are no classes.
+
+    References
+    ----------
+    Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021), for the idea of
+    pairwise noise from out-of-fold probabilities.
+    Natarajan et al., "Learning with noisy labels" (2013).
+
+    Examples
+    --------
     >>> random = np.random.default_rng(0)
     >>> x = random.normal(size=(1000, 1)) + np.repeat([[-4.0], [4.0]], 500, axis=0)
     >>> y = np.repeat(["down", "up"], 500)
@@ -130,9 +165,6 @@ def label_audit(P: ArrayLike, y: Any, classes: Any = None, *, second_opinion: bo
     >>> found = label_audit(P, y)
     >>> sorted(found.order[:2].tolist()), found.suggested[[3, 700]].tolist(), bool(found.suspicion[3] > 0.4)
     ([3, 700], [0, 1], True)
-
-    Source: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021), for the
-    idea of pairwise noise from out-of-fold probabilities; Natarajan et al., "Learning with noisy labels" (2013).
     """
     P, known, given = labelled(P, y, classes)
     at = np.arange(len(given))
@@ -200,7 +232,7 @@ def _products(L: Floats) -> Floats:
 
 
 def _pair_noise(L: Floats, y: Codes) -> Floats:
-    """How many rows of class j (row) carry the label k (column): twice those beyond the median of j's."""
+    """Return how many rows of class j (row) carry the label k (column): twice those beyond the median of j's."""
     q = L.shape[1]
     top = L.argmax(axis=1)
     noise = np.zeros((q, q))
@@ -265,14 +297,14 @@ def _beyond_chance(P: Floats, L: Floats, evidence: Floats, T: Floats) -> Floats:
 
 
 def _suggested(L: Floats, y: Codes) -> Codes:
-    """The most likely class other than the given one."""
+    """Return the most likely class other than the given one."""
     others = L.copy()
     others[np.arange(len(y)), y] = -np.inf
     return np.asarray(others.argmax(axis=1), dtype=np.int64)
 
 
 def _rank_within(order: Codes, y: Codes) -> Codes:
-    """The place (n,) of each row among the rows of its label, from 1."""
+    """Return the place (n,) of each row among the rows of its label, from 1."""
     labels = y[order]
     by_label = np.argsort(labels, kind="stable")
     start = np.searchsorted(labels[by_label], labels[by_label], side="left")

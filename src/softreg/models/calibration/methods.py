@@ -35,7 +35,7 @@ class Nothing:
     """Leaves probabilities as they are."""
 
     def apply(self, P: Floats) -> Floats:
-        """The same probabilities."""
+        """Return the same probabilities."""
         return P
 
 
@@ -86,17 +86,17 @@ def nothing(P: Floats, y: Codes) -> Repair:
 
 
 def temperature(P: Floats, y: Codes) -> Repair:
-    """One number by which all log-probabilities are multiplied."""
+    """Return one number by which all log-probabilities are multiplied."""
     return Scaled(fit_scaling(np.log(P), y, shared=True))
 
 
 def vector(P: Floats, y: Codes) -> Repair:
-    """A scale and a bias for each class."""
+    """Return a scale and a bias for each class."""
     return Scaled(fit_scaling(np.log(P), y, shared=False))
 
 
 def matrix(P: Floats, y: Codes) -> Repair:
-    """A softmax regression on the log-probabilities, with the least penalty that keeps it finite."""
+    """Return a softmax regression on the log-probabilities, with the least penalty that keeps it finite."""
     (found,) = minimise(as_rows(np.log(P), y, None), P.shape[1], l2(0.1 / len(y)))
     return Matrix(found.W, found.b)
 
@@ -121,8 +121,15 @@ REPAIRS: dict[str, Callable[[Floats, Codes], Repair]] = {
 
 
 def worth_trying(y: Codes, q: int) -> list[str]:
-    """Which recalibrations so many rows and classes allow, the simplest first.
+    """Return which recalibrations so many rows and classes allow, the simplest first.
 
+    Returns
+    -------
+    list[str]
+        Which recalibrations so many rows and classes allow, the simplest first.
+
+    Examples
+    --------
     >>> worth_trying(np.array([0, 1] * 50), 2)
     ['none', 'temperature', 'vector', 'matrix']
     """

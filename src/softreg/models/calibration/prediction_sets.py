@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.deprecated import renamed_argument
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.calibration.calibrator import labelled, probability_matrix
 from softreg.models.calibration.temperature import Codes, Floats
 from softreg.models.inputs.sample_weights import in_bounds, sample_weights
 from softreg.probability import Classes
 from softreg.probability.labels import check_codes
 from softreg.probability.simplex import precision_of
+from softreg.splitmix import GOLDEN_GAMMA, absorbed, as_uniform
 
 Sets = NDArray[np.bool_]
 SCORES = ("probability", "cumulative")
@@ -73,6 +74,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
     "Classification with valid and adaptive coverage" (2020).
     """
 
+    @accept_deprecated_arguments("PredictionSets()")
     def __init__(
         self,
         level: float = 0.9,
@@ -81,10 +83,9 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         per_class: bool = False,
         empty: bool = False,
         seed: int = 0,
-        **old: Any,
     ) -> None:
         self.level = level
-        self.conformity_score = renamed_argument("PredictionSets", old, "score", "conformity_score", conformity_score)
+        self.conformity_score = conformity_score
         self.per_class = per_class
         self.empty = empty
         self.seed = seed
@@ -93,8 +94,17 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         """Learn the thresholds from probabilities P (n, q) of held-out rows and their labels y (n,).
 
         `classes` (q,) names the columns of P, as in `Calibrator.fit`. A threshold is inf where there are too few rows
-        to promise anything with less: every set then holds the class. Raises `ValueError` for rows that are no
-        distributions, labels that are no classes, and parameters outside their range.
+        to promise anything with less: every set then holds the class.
+
+        Returns
+        -------
+        PredictionSets
+            Learn the thresholds from probabilities P (n, q) of held-out rows and their labels y (n,).
+
+        Raises
+        ------
+        ValueError
+            For rows that are no distributions, labels that are no classes, and parameters outside their range.
         """
         if not 0 < self.level < 1:
             raise ValueError(f"level={self.level!r} is the promised coverage and must lie between 0 and 1.")
@@ -110,7 +120,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, P: ArrayLike) -> Sets:
-        """The set of each row as booleans (n, q), in the order of `classes_`."""
+        """Return the set of each row as booleans (n, q), in the order of `classes_`."""
         check_is_fitted(self, "thresholds_")
         dtype, precision = np.asarray(P).dtype, self._precision
         P = probability_matrix(P)
@@ -130,22 +140,20 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         return inside
 
     def predict_labels(self, P: ArrayLike) -> list[tuple[Any, ...]]:
-        """The set of each row as a tuple of labels, the most likely first; numbers and text are values of Python."""
+        """Return the prediction set of each row as a tuple of labels, most likely first.
+
+        Returns
+        -------
+        list[tuple[Any, ...]]
+            The set of each row as a tuple of labels, the most likely first.
+        """
         inside = self.predict(P)
         order = np.argsort(-probability_matrix(P), axis=1, kind="stable")
         names = self.classes_.tolist() if self.classes_.dtype.kind in "biufU" else list(self.classes_)
         return [tuple(names[k] for k in line if held[k]) for line, held in zip(order, inside, strict=True)]
 
     def score(self, P: ArrayLike, y: Any, sample_weight: Any = None) -> float:
-        """The share of rows whose label (n,) lies in their set, weighted by `sample_weight` (n,): the coverage.
-
-        A label that is no class counts as outside. Raises `ValueError` for another number of labels than rows.
-
-        Example:
-            >>> P = np.array([[0.9, 0.1]] * 8 + [[0.4, 0.6]] * 2)
-            >>> PredictionSets(0.5).fit(P, [0] * 8 + [1] * 2).score([[0.8, 0.2], [0.9, 0.1]], [0, 1])
-            0.5
-        """
+        """Return the coverage: the weighted share of rows whose label (n,) is in their prediction set."""
         inside = self.predict(P)
         codes = Classes.of(self.classes_).find(y)
         if len(codes) != len(inside):
@@ -155,7 +163,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         return float(np.average(covered, weights=weight))
 
     def _scores(self, P: Floats, half: bool) -> Floats:
-        """How badly each class fits each row, (n, q): small is good; from P rounded to float16 where `half`."""
+        """Return how badly each class fits each row, (n, q): small is good; from P rounded to float16 where `half`."""
         if half:
             P = P.astype(np.float16).astype(np.float64)
         if self.conformity_score == "probability":
@@ -175,11 +183,27 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
 
 
 def coverage(sets: Sets, codes: ArrayLike) -> float:
-    """The share of rows whose label lies in their set.
+    """Return the share of rows whose label lies in their set.
 
-    sets: (n, q), as `PredictionSets.predict` gives them. codes: (n,), the place of each label among the classes, in
-    0..q-1. Raises `ValueError` for codes that do not fit.
+    Parameters
+    ----------
+    sets : Sets
+        (n, q), as `PredictionSets.predict` gives them.
+    codes : array_like
+        (n,), the place of each label among the classes, in 0..q-1.
 
+    Returns
+    -------
+    float
+        The share of rows whose label lies in their set.
+
+    Raises
+    ------
+    ValueError
+        For codes that do not fit.
+
+    Examples
+    --------
     >>> coverage(np.array([[True, False], [True, True]]), [1, 1])
     0.5
     """
@@ -191,14 +215,14 @@ def coverage(sets: Sets, codes: ArrayLike) -> float:
 
 
 def _quantile(scores: Floats, level: float) -> float:
-    """The ceil((n + 1) level)-th smallest score; inf where that is beyond the last."""
+    """Return the ceil((n + 1) level)-th smallest score; inf where that is beyond the last."""
     # what is 9 up to rounding is the ninth: 10 * 0.9 must not become the tenth
     place = math.ceil((len(scores) + 1) * level - 1e-9)
     return float(np.partition(scores, place - 1)[place - 1]) if place <= len(scores) else math.inf
 
 
 def _row_precision(P: Floats) -> Floats:
-    """Spacing at 1 (n,) of the coarsest float format that holds all numbers of each row exactly."""
+    """Return spacing at 1 (n,) of the coarsest float format that holds all numbers of each row exactly."""
     found = np.full(len(P), np.finfo(np.float64).eps)
     with np.errstate(under="ignore"):
         for dtype in (np.float32, np.float16):
@@ -207,7 +231,7 @@ def _row_precision(P: Floats) -> Floats:
 
 
 def _descending(P: Floats) -> Codes:
-    """The classes of each row (n, q), the most likely first; of equally likely ones, up to rounding, the first."""
+    """Return the classes of each row (n, q) by decreasing probability; ties, up to rounding, by position."""
     order = np.argsort(-P, axis=1, kind="stable")
     fallen = np.take_along_axis(P, order, axis=1)
     lower = fallen[:, :-1] - fallen[:, 1:] > TIE * np.finfo(np.float32).eps * fallen[:, :-1]
@@ -218,16 +242,19 @@ def _descending(P: Floats) -> Codes:
 
 
 def _even(descending: Floats, seed: int) -> Floats:
-    """A number (n,) from 0 to 1 for each row of sorted probabilities, evenly spread over rows that differ.
+    """Return a number (n,) from 0 to 1 for each row of sorted probabilities, evenly spread over rows that differ.
 
     The leading `DIGITS` bits of the `HASHED` largest are mixed as by SplitMix64 (Steele, Lea and Flood, 2014).
+
+    Returns
+    -------
+    ndarray
+        A number (n,) from 0 to 1 for each row of sorted probabilities, evenly spread over rows that differ.
     """
     mantissa, exponent = np.frexp(descending[:, :HASHED])
     rounded = np.ldexp(np.round(np.ldexp(mantissa, DIGITS)), exponent - DIGITS)
     words = (np.ascontiguousarray(rounded) + 0.0).view(np.uint64)  # 0.0 and -0.0 are one number
-    state = np.full(len(words), (int(seed) + 1) * 0x9E3779B97F4A7C15 % 2**64, dtype=np.uint64)
+    state = np.full(len(words), (int(seed) + 1) * GOLDEN_GAMMA % 2**64, dtype=np.uint64)
     for word in words.T:
-        state = (state ^ word) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state ^= state >> np.uint64(31)
-    return np.asarray((state >> np.uint64(11)) * 2.0**-53)
+        state = absorbed(state, word)
+    return as_uniform(state)

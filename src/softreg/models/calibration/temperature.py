@@ -44,16 +44,31 @@ def fit_scaling(L: Floats, y: Codes, *, shared: bool, strength: float | None = N
 
     Minimises over s (q,), b (q,)
 
-        (1 / n) sum_i CE(y_i, softmax(s * L_i + b)) + strength / 2 * (||s - 1||^2 + ||b||^2)
+    (1 / n) sum_i CE(y_i, softmax(s * L_i + b)) + strength / 2 * (||s - 1||^2 + ||b||^2)
 
-    `shared`: one s for all classes and no bias (a temperature 1 / s). L: (n, q), finite. y: codes (n,). `strength`
-    is 1 / n unless given: it holds the classes of few rows to what they were.
+    `shared`: one s for all classes and no bias (a temperature 1 / s).
 
+    Parameters
+    ----------
+    L : ndarray
+        (n, q), finite.
+    y : Codes
+        Codes (n,). `strength` is 1 / n unless given: it holds the classes of few rows to what they were.
+
+    Returns
+    -------
+    Scaling
+        Fit scale and bias to labelled log-probabilities by Newton's method; the optimum is unique.
+
+    References
+    ----------
+    Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (2017).
+
+    Examples
+    --------
     >>> L = np.log([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
     >>> fit_scaling(L, np.array([0, 0, 1, 1]), shared=True, strength=0.0).scale.round(3)
     array([0.5, 0.5])
-
-    Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (2017).
     """
     n, q = L.shape
     strength = 1.0 / n if strength is None else strength
@@ -85,7 +100,7 @@ def fit_scaling(L: Floats, y: Codes, *, shared: bool, strength: float | None = N
 
 
 def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool) -> tuple[Floats, Floats]:
-    """Gradient and Hessian of the mean cross-entropy in (s, b), or in the one s that is shared."""
+    """Return gradient and Hessian of the mean cross-entropy in (s, b), or in the one s that is shared."""
     n, q = P.shape
     weighted = P * L
     given = L[np.arange(n), y]
@@ -109,6 +124,13 @@ def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool) -> tuple[Floats, 
 def least_positive(P: NDArray[np.floating]) -> float:
     """Half the smallest number above zero: what the zeros of a row are read as, together. A forest's is half a vote.
 
+    Returns
+    -------
+    float
+        Half the smallest number above zero: what the zeros of a row are read as, together. A forest's is half a vote.
+
+    Examples
+    --------
     >>> least_positive(np.array([[1.0, 0.0], [0.75, 0.25]]))
     0.125
     """
@@ -122,6 +144,13 @@ def without_zeros(P: NDArray[np.floating], floor: float) -> Floats:
     The share of a zero is at most half the row's own smallest positive number, so that the order of classes stays, and
     rows with zeros are divided by their new sum.
 
+    Returns
+    -------
+    ndarray
+        Probabilities (n, q) in which the zeros of a row share the mass `floor`; a row without zeros stays as it is.
+
+    Examples
+    --------
     >>> without_zeros(np.array([[1.0, 0.0], [0.999, 0.001]]), 0.25).tolist()
     [[0.8, 0.2], [0.999, 0.001]]
     """
@@ -140,6 +169,13 @@ def without_zeros(P: NDArray[np.floating], floor: float) -> Floats:
 def log_probabilities(P: NDArray[np.floating], floor: float | None = None) -> tuple[Floats, float]:
     """Finite log-probabilities (n, q) and the floor of their zeros, `least_positive(P)` unless given.
 
+    Returns
+    -------
+    tuple[ndarray, float]
+        Finite log-probabilities (n, q) and the floor of their zeros, `least_positive(P)` unless given.
+
+    Examples
+    --------
     >>> L, floor = log_probabilities(np.array([[1.0, 0.0], [0.75, 0.25]]))
     >>> floor, np.exp(L).round(3).tolist()
     (0.125, [[0.889, 0.111], [0.75, 0.25]])
@@ -149,8 +185,15 @@ def log_probabilities(P: NDArray[np.floating], floor: float | None = None) -> tu
 
 
 def folds(y: Codes, count: int, seed: int) -> NDArray[np.int64]:
-    """A fold number for each row, so that every class is spread evenly; the same for the same seed.
+    """Return a fold number for each row, so that every class is spread evenly; the same for the same seed.
 
+    Returns
+    -------
+    ndarray of int64
+        A fold number for each row, so that every class is spread evenly; the same for the same seed.
+
+    Examples
+    --------
     >>> np.bincount(folds(np.array([0] * 10 + [1] * 5), 5, seed=0)).tolist()
     [3, 3, 3, 3, 3]
     """

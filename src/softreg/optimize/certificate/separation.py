@@ -27,9 +27,10 @@ def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None
     least, least_step, most_step = margins[:, 0].min(0), margins[:, 1].min(0), margins[:, 2].max(0)
     weight = np.abs(D[..., :-1]).max(axis=(1, 2), initial=0.0)
     length = np.where(most_step > OUTLIER * weight, weight, most_step)
+    penalised = ~objective.penalty.is_zero
     out: list[Separation | None] = []
     for j in range(objective.m):
-        if objective.penalty.l2[j] > 0 or objective.penalty.l1[j] > 0:
+        if penalised[j]:
             out.append(None)
         elif least[j] > 1e-9:
             out.append(_describe(theta[j], complete=True))

@@ -149,7 +149,7 @@ def prove(
 
     `look` is shown each block with its log-probabilities (q, b).
     """
-    rows, b, strength = objective.rows, one.bias, float(objective.penalty.l2[j])
+    rows, b, strength = objective.rows, one.bias, float(objective.penalty.strong_convexity[j])
     prepared, tilt = rows.prepare(one.dual.W.T), _tilt(objective, j, one)
     R = np.empty((objective.q, rows.n), rows.dtype)
 

@@ -102,7 +102,7 @@ def begin(
     """
     weights = row_weights(objective, j)
     counted = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
-    mass, strength = float(objective.mass[j]), float(objective.penalty.l2[j])
+    mass, strength = float(objective.mass[j]), float(objective.penalty.strong_convexity[j])
     mean = float(squares.mean() if weights is None else squares @ weights / mass)
     kappa = max(0.0, mean / (mass * EASY) - strength)
     rate = 1 / (mass * (strength + kappa))
@@ -143,7 +143,7 @@ def _from_rates(objective: Objective, j: int, labels: Array, weights: Array | No
 
     All rows going this way together, the weights grow in proportion.
     """
-    mass, strength, q = float(objective.mass[j]), float(objective.penalty.l2[j]), objective.q
+    mass, strength, q = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]), objective.q
     rates = _rates(labels, weights, q)
     prior = (1 - 1e-6) * rates + 1e-6 / q  # a class may have no weight at all
     _say(objective, labels, weights, np.repeat(prior.astype(np.float32)[:, None], len(labels), axis=1), W)
@@ -168,7 +168,7 @@ def _from_weights(
     """The probabilities that weights V and bias b predict, moved towards the labels as far as is best; W becomes
     theirs."""
     V, b = start[0], np.asarray(start[1], dtype=np.float64)
-    mass, total = float(objective.mass[j]), float(objective.penalty.l2[j]) + kappa
+    mass, total = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]) + kappa
     prepared = objective.rows.prepare(V.T)
 
     def part(block: Block) -> Array:

@@ -23,7 +23,7 @@ class Stack:
     ) -> None:
         self.rows, self.q, self.penalty, self.coordinates = rows, n_classes, penalty, coordinates
         self.fit_intercept = fit_intercept
-        self.members = np.arange(len(penalty.l2))
+        self.members = np.arange(len(penalty))
         self.half_passes = 0
         self._memories: dict[int, dict[str, Any]] = {}
         self._check_weights()
@@ -72,15 +72,13 @@ class Stack:
 
     def _ridge(self) -> Array:
         """Curvature (m, d + 1) of the l2 part in the scaled coordinates, none for the bias."""
-        with np.errstate(over="ignore"):
-            ridge = self.penalty.l2[:, None] / self.coordinates.scale / self.coordinates.scale
-        ridge = np.minimum(ridge, 1e200)  # a tiny column: its weight is 0, whatever the number
+        ridge = self.penalty.quadratic_diagonal(self.coordinates.scale)
         return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
 
     @property
     def l1_scaled(self) -> Array:
         """The l1 strength (m, d + 1) of each parameter in the scaled coordinates, none for the bias."""
-        hold = self.penalty.l1[:, None] / self.coordinates.scale
+        hold = self.penalty.kink(self.coordinates.scale)
         return np.concatenate([hold, np.zeros((self.m, 1))], axis=1)
 
     def weights(self, block: Block) -> Array | None:

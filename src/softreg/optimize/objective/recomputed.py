@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums

@@ -137,7 +137,7 @@ def logits_for(f: Facts, limits: Limits = LIMITS) -> Logits:
     """
     numbers = 2 * f.m * f.q
     larger = numbers > f.stored_numbers / max(1, f.n) and numbers * f.n * f.itemsize > limits.kept_logits_bytes
-    recomputed = (larger or not f.fits_in_memory) and f.smooth and f.l2_everywhere and not f.is_path
+    recomputed = (larger or not f.fits_in_memory) and f.smooth and f.strongly_convex and not f.is_path
     return Logits.RECOMPUTED if recomputed else Logits.KEPT
 
 

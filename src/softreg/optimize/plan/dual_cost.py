@@ -48,7 +48,7 @@ def dual_budgets(facts: Facts, limits: Limits) -> tuple[float, ...] | None:
 
     None where dual steps are not possible or are expected to cost more for one of the models.
     """
-    if facts.row_square_mean is None or not (facts.smooth and facts.l2_everywhere):
+    if facts.row_square_mean is None or not (facts.smooth and facts.strongly_convex):
         return None
     visits = VISIT_PER_NUMBER * facts.stored_numbers * facts.q + facts.n * (VISIT + VISIT_PER_CLASS * facts.q)
     iteration = (
@@ -57,11 +57,13 @@ def dual_budgets(facts: Facts, limits: Limits) -> tuple[float, ...] | None:
         + ITERATION_PER_WEIGHT * facts.d * facts.q
     )
     budgets = []
-    for strength in facts.l2:
+    for strength in facts.strong_convexity:
         c = facts.row_square_mean / (strength * facts.n)
         replaced = c > limits.dual_mean_curvature and not needs_diagonal(facts, limits)
         iterations = 0.0 if replaced else ITERATIONS + ITERATIONS_PER_ROOT * math.sqrt(c)
-        shared = factor_time(facts, limits) / facts.l2.count(strength)  # models of one strength share the factor
+        shared = factor_time(facts, limits) / facts.strong_convexity.count(
+            strength
+        )  # models of one strength share the factor
         budget = (iterations * iteration + shared) / visits
         sweeps = SWEEPS + SWEEPS_PER_CURVATURE * (min(c, EASY) + math.sqrt(max(c - EASY, 0.0)))
         if not limits.dual_margin * sweeps < budget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.rows import DenseRows, Rows, SparseRows
 
 
@@ -46,14 +46,10 @@ class Facts:
         Mean of ||x||^2 where compiled steps for single rows exist and may be of use, otherwise None.
     reduced_precision : bool
         Whether products have fewer digits than the numbers (TF32).
-    l1, l1_everywhere, l2_everywhere : bool
-        Whether any model has an l1 part, all have one, all have an l2 part.
-    l2 : tuple of float
+    traits : frozenset of Trait
+        What the penalty of every model is.
+    strong_convexity : tuple of float
         Strength of the l2 part of each model.
-    restricted : bool
-        Whether a support confines the weights.
-    smooth : bool
-        Whether the penalty has neither an l1 part nor a support.
     started : bool
         Whether the caller gives parameters to start from.
     working_set : bool
@@ -74,12 +70,8 @@ class Facts:
     column_access: bool
     row_square_mean: float | None
     reduced_precision: bool
-    l1: bool
-    l1_everywhere: bool
-    l2_everywhere: bool
-    l2: tuple[float, ...]
-    restricted: bool
-    smooth: bool
+    traits: frozenset[Trait]
+    strong_convexity: tuple[float, ...]
     started: bool
     working_set: bool
     purpose: Purpose
@@ -89,6 +81,16 @@ class Facts:
     def parameters(self) -> int:
         """Free parameters of one model, (q - 1) x (d + 1)."""
         return (self.q - 1) * (self.d + 1)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the penalty has neither a kink nor a support."""
+        return Trait.SMOOTH in self.traits
+
+    @property
+    def strongly_convex(self) -> bool:
+        """Whether the penalty of every model has an l2 part."""
+        return Trait.STRONGLY_CONVEX in self.traits
 
     @property
     def row_access(self) -> bool:
@@ -122,13 +124,13 @@ def facts_of(
     >>> facts.n, facts.parameters, facts.smooth
     (9, 4, True)
     """
-    l2_everywhere, smooth = bool((penalty.l2 > 0).all()), penalty.smooth
-    squares = rows.row_squares() if smooth and l2_everywhere else None
+    traits = penalty.traits
+    squares = rows.row_squares() if traits >= {Trait.SMOOTH, Trait.STRONGLY_CONVEX} else None
     return Facts(
         n=rows.n,
         d=rows.d,
         q=n_classes,
-        m=len(penalty.l2),
+        m=len(penalty),
         stored=Stored.SPARSE if isinstance(rows, SparseRows) else Stored.DENSE,
         stored_numbers=rows.stored,
         itemsize=rows.dtype.itemsize,
@@ -136,12 +138,8 @@ def facts_of(
         column_access=type(rows) in (DenseRows, SparseRows) and rows.fits_in_memory,
         row_square_mean=None if squares is None else float(squares.mean()),
         reduced_precision=rows.reduced_precision,
-        l1=bool((penalty.l1 > 0).any()),
-        l1_everywhere=bool((penalty.l1 > 0).all()),
-        l2_everywhere=l2_everywhere,
-        l2=tuple(penalty.l2.tolist()),
-        restricted=penalty.support is not None,
-        smooth=smooth,
+        traits=traits,
+        strong_convexity=tuple(penalty.strong_convexity.tolist()),
         started=started,
         working_set=working_set,
         purpose=purpose,

@@ -34,6 +34,7 @@ from softreg.optimize.plan.conditions import (
 from softreg.optimize.plan.dual_cost import needs_diagonal
 from softreg.optimize.plan.facts import Facts
 from softreg.optimize.problem.limits import LIMITS, Limits
+from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 
 FAMILIES = ("auto", "newton", "lbfgs")
@@ -48,10 +49,11 @@ class Requirement:
     holds: Callable[[Facts, Limits], bool]
 
 
-SMOOTH = Requirement("a penalty without an l1 part or a support", lambda f, _: f.smooth)
-NOT_SMOOTH = Requirement("a penalty with an l1 part or a support", lambda f, _: not f.smooth)
-L2 = Requirement("an l2 part for every model", lambda f, _: f.l2_everywhere)
-L1 = Requirement("an l1 part for every model", lambda f, _: f.l1_everywhere)
+SMOOTH = Requirement("a differentiable penalty without a support", lambda f, _: f.smooth)
+KINKED = Requirement("a penalty with an l1 part or a support", lambda f, _: not f.smooth)
+SEPARABLE = Requirement("a penalty that is a sum over single weights", lambda f, _: Trait.SEPARABLE in f.traits)
+STRONGLY_CONVEX = Requirement("an l2 part for every model", lambda f, _: f.strongly_convex)
+SELECTING = Requirement("an l1 part for every model", lambda f, _: Trait.SELECTS_COLUMNS in f.traits)
 COLUMNS = Requirement("rows in memory, dense or CSR", lambda f, _: f.column_access)
 SINGLE_ROWS = Requirement("CSR rows in memory and compiled kernels", lambda f, _: f.row_access)
 MORE_COLUMNS = Requirement("no fewer columns than rows", lambda f, _: f.d >= f.n)
@@ -127,23 +129,23 @@ def _after_working_set(f: Facts, limits: Limits) -> str:
 
 RULES = (
     Rule(
-        "row-space", "", Method.NONE, (SMOOTH, L2, MORE_COLUMNS),
+        "row-space", "", Method.NONE, (SMOOTH, STRONGLY_CONVEX, MORE_COLUMNS),
         "n <= {row_space_rows:,} or n <= {row_space_rows_per_class:,} q m; n <= {row_space_most_rows:,}; "
         "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}",
         row_space_pays, no_curvature, start_at_zero, Transform.ROW_SPACE,
     ),
     Rule(
-        "working-set", "", Method.NONE, (L1, COLUMNS),
+        "working-set", "", Method.NONE, (SELECTING, COLUMNS),
         "d >= {working_set_columns:,}",
         can_use_working_set, no_curvature, start_at_zero, Transform.WORKING_SET, _after_working_set,
     ),
     Rule(
-        "nested-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, L2, NO_PATH, NO_START, NESTED_ROWS),
+        "nested-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, STRONGLY_CONVEX, NO_PATH, NO_START, NESTED_ROWS),
         "as one-pass-newton; n >= {nested_least_ratio} max({nested_least_rows:,}, {nested_rows_per_parameter} p)",
         newton_pays, exact_hessian, start_at_nested_samples, fallback=_after_newton,
     ),
     Rule(
-        "one-pass-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, L2, NO_PATH),
+        "one-pass-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, STRONGLY_CONVEX, NO_PATH),
         "q <= {newton_classes:,}; p <= {newton_parameters:,}, or p <= {newton_sampled_parameters:,} and "
         "n >= {newton_rows_per_parameter:,} p",
         newton_pays, exact_hessian, start_at_zero, fallback=_after_newton,
@@ -159,7 +161,7 @@ RULES = (
         clusters_pay, class_clusters, start_at_class_means,
     ),
     Rule(
-        "dual-ascent", "lbfgs", Method.DUAL_ASCENT, (SMOOTH, L2, SINGLE_ROWS),
+        "dual-ascent", "lbfgs", Method.DUAL_ASCENT, (SMOOTH, STRONGLY_CONVEX, SINGLE_ROWS),
         "{dual_margin} times the expected sweeps cost less than L-BFGS; on a path, held-out losses to "
         "{dual_path_tolerance:g} nats or less exactly",
         dual_ascent_pays, no_curvature, start_at_zero, fallback=_after_dual,
@@ -171,13 +173,13 @@ RULES = (
     ),
     Rule("lbfgs-sampled", "lbfgs", Method.LBFGS, (SMOOTH,), "otherwise", always, sampled_curvature, start_at_sample),
     Rule(
-        "orthant-diagonal", "lbfgs", Method.ORTHANT_LBFGS, (NOT_SMOOTH,),
+        "orthant-diagonal", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),
         "as lbfgs-diagonal; or on a working set, q (d + 1)^2 > {working_set_factor_ratio:g} max(stored numbers, "
         "{working_set_least_numbers:,})",
         orthant_needs_diagonal, diagonal_curvature, start_at_sample,
     ),
     Rule(
-        "orthant-sampled", "lbfgs", Method.ORTHANT_LBFGS, (NOT_SMOOTH,),
+        "orthant-sampled", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),
         "otherwise", always, sampled_curvature, start_at_sample,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.solvers.direction import Strategy
+from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
@@ -45,7 +45,7 @@ def objective_for(
     return kind(rows, n_classes, penalty, coordinates, fit_intercept)
 
 
-def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) -> Strategy:
+def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) -> DirectionMethod:
     """Return the descent directions of a plan.
 
     Parameters
@@ -59,7 +59,7 @@ def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) ->
 
     Returns
     -------
-    Strategy
+    DirectionMethod
     """
     if plan.method is Method.LINE_SEARCH_NEWTON:
         return Newton()

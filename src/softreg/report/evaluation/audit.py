@@ -24,7 +24,7 @@ from softreg.probability import (
 )
 from softreg.probability.labels import codes_among
 from softreg.probability.scores import unit_weights, weighted_mean
-from softreg.report.evaluation.calibration import MOST_RANKED, Ranking, Trust, ranking, trust
+from softreg.report.evaluation.calibration_audit import MOST_RANKED, Ranking, Trust, ranking, trust
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
 
 Floats = NDArray[np.float64]

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from softreg.report.evaluation.column_curves import ColumnCurve
-from softreg.report.evaluation.wording import LONGEST_NAME, shortened
-from softreg.report.figures.curves import short_title
+from softreg.report.evaluation.column_rates import ColumnCurve
+from softreg.report.evaluation.number_format import LONGEST_NAME, shortened
+from softreg.report.figures.reliability_plots import short_title
 from softreg.report.figures.svg import BLUE, ORANGE, figure_svg, house_style
 
 LONGEST_BIN = 16

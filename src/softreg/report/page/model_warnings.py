@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.wording import points, points_between, rows_of
-from softreg.report.page.calibration_verdict import INFINITE, UNEVEN, Limits, verdict
-from softreg.report.page.column_dependence import leaking
+from softreg.report.evaluation.number_format import points, points_between, rows_of
+from softreg.report.page.calibration_assessment import INFINITE, UNEVEN, Limits, verdict
+from softreg.report.page.importance_text import leaking
 
 LIMITS = Limits()
 

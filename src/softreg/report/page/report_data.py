@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.models import Added, CodeLength, LinearityTest
 from softreg.probability import OperatingPoint
 from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.column_curves import ColumnCurve
-from softreg.report.figures.curves import Record, Strengths
+from softreg.report.evaluation.column_rates import ColumnCurve
+from softreg.report.figures.reliability_plots import Record, Strengths
 
 WHY = "why predicted"
 """The cell of a shown row that says which columns speak most for its predicted class."""

@@ -1,0 +1,96 @@
+"""Columns of a table for the report: observed rates by their values, missing values, tests of a straight line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from softreg.models import LinearityTest, linearity_tests
+from softreg.models.inference.linearity_tests import MOST_PARAMETERS
+from softreg.report import Audit
+from softreg.report.evaluation.column_rates import ColumnCurve, coded_curve, number_curve
+from softreg.report.page.report_data import MissingValues
+from softreg.tables.encode.encoder import Encoder
+from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.schema.typed_values import read_levels, read_numbers
+
+DRAWABLE = ("number", "boolean", "category")
+"""Kinds of columns that have a curve."""
+MOST_COLUMNS = 60
+"""Columns whose curves are computed."""
+MOST_TESTED = 50_000
+"""Rows of which a straight line is tested, at most."""
+
+
+def column_curves(
+    table: pa.Table, places: NDArray[np.int64], columns: Sequence[tuple[str, str, str]], found: Audit
+) -> list[ColumnCurve]:
+    """Observed rates and mean probabilities of the audited rows, by the values of each column that the model uses."""
+    drawn = [(name, kind) for name, kind, _ in columns if kind in DRAWABLE and name in table.column_names]
+    curves = []
+    for name, kind in drawn[:MOST_COLUMNS]:
+        column = table.column(name).take(places)
+        curve = (
+            number_curve(name, _numbers(name, column), found)
+            if kind == "number"
+            else coded_curve(name, *_coded(name, column), found)
+        )
+        if curve is not None:
+            curves.append(curve)
+    return curves
+
+
+def missing_values(table: pa.Table, columns: Sequence[tuple[str, str, str]]) -> list[MissingValues]:
+    """The rows of the table without a value, of each column that the model uses."""
+    counts = []
+    for name, kind, _ in columns:
+        if kind in ("target", "dropped", "constant", "identifier", "index") or name not in table.column_names:
+            continue
+        column = table.column(name)
+        missing = column.null_count
+        if kind == "number":
+            missing = int(np.isnan(_numbers(name, column)).sum())
+        elif kind in ("boolean", "category"):
+            names, codes = _coded(name, column)
+            missing = int(np.isin(codes, [k for k, one in enumerate(names) if not one]).sum())
+        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            missing += pc.sum(pc.equal(column, "")).as_py() or 0
+        counts.append(MissingValues(name, missing, table.num_rows))
+    return counts
+
+
+def straight_lines(encoder: Encoder, X: Any, codes: NDArray[np.int64], P: NDArray[np.floating]) -> list[LinearityTest]:
+    """Tests whether the logits are linear in each number of the encoded rows X (n, d), on some of them where many."""
+    if X.shape[1] * (P.shape[1] - 1) > MOST_PARAMETERS:
+        return []
+    step = -(-len(codes) // MOST_TESTED)
+    X = X[::step]
+    return linearity_tests(X.toarray() if sp.issparse(X) else X, codes[::step], P[::step], _number_places(encoder))
+
+
+def _number_places(encoder: Encoder) -> dict[str, int]:
+    """The places of the numbers among the features of X, by column."""
+    places, start = {}, 0
+    for code in encoder.codes:
+        if isinstance(code, NumberEncoder):
+            places[code.name] = start
+        start += code.width
+    return places
+
+
+def _numbers(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
+    values, read = read_numbers(name, column)
+    return np.asarray(np.where(read & np.isfinite(values), values, np.nan), dtype=np.float64)
+
+
+def _coded(name: str, column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """The different texts of a column, the last one "" for missing values, and the place (n,) of each cell."""
+    cells = read_levels(name, column)
+    names = ["" if one is None else str(one) for one in cells.levels.to_pylist()]
+    return [*names, ""], np.where(cells.codes < 0, len(names), cells.codes)

@@ -1,0 +1,46 @@
+"""What the footer of a report says of its origin: version, date, command, seed, and a hash of the data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from softreg.cli.console.command_errors import ARGUMENTS
+from softreg.version import __version__
+
+MOST_FILES = 8
+"""Files whose hash is given."""
+CHUNK = 1 << 20
+"""Bytes that are read together."""
+
+
+def provenance(paths: Iterable[str | Path], seed: int | None = None) -> list[tuple[str, str]]:
+    """The lines of the footer, for the files that were read; a time in SOURCE_DATE_EPOCH is taken as the date."""
+    now = time.gmtime(float(os.environ.get("SOURCE_DATE_EPOCH", time.time())))
+    lines = [("Version", f"softreg {__version__}"), ("Date", time.strftime("%Y-%m-%d %H:%M UTC", now))]
+    context = click.get_current_context(silent=True)
+    arguments = None if context is None else context.meta.get(ARGUMENTS)
+    if arguments is not None:
+        lines.append(("Command", shlex.join(["softreg", *arguments])))
+    if seed is not None:
+        lines.append(("Seed", str(seed)))
+    files = [Path(path) for path in paths if Path(path).is_file()]
+    lines += [("SHA-256", f"{sha256(path)} {path.name}") for path in files[:MOST_FILES]]
+    if len(files) > MOST_FILES:
+        lines.append(("", f"and {len(files) - MOST_FILES:,} more files"))
+    return lines
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 hash of a file, in hexadecimal digits."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            found.update(block)
+    return found.hexdigest()

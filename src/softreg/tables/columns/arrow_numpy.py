@@ -1,0 +1,98 @@
+"""NumPy arrays and lists of text as Arrow arrays, from their bytes alone.
+
+`pyarrow.array` does the same, and imports pandas, where that is installed, to ask whether the values are of its types:
+that takes longer than a prediction of a small file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.spelling import text_array
+
+_TYPES = {"float64": pa.float64(), "int64": pa.int64(), "uint64": pa.uint64()}
+
+
+def number_array(values: NDArray[Any]) -> pa.Array:
+    """An array of float64, int64 or uint64; the bytes are shared where they lie in order.
+
+    Example:
+        >>> number_array(np.array([1.5, 2.0])).to_pylist()
+        [1.5, 2.0]
+    """
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(_TYPES[values.dtype.name], len(values), [None, pa.py_buffer(values)])
+
+
+def string_array(values: Sequence[str]) -> pa.Array:
+    """An array of text.
+
+    Example:
+        >>> string_array(["no", "", "é"]).to_pylist()
+        ['no', '', 'é']
+    """
+    return text_array(values)
+
+
+def boolean_array(values: NDArray[np.bool_]) -> pa.Array:
+    """An array of booleans.
+
+    Example:
+        >>> boolean_array(np.array([True, False])).to_pylist()
+        [True, False]
+    """
+    bits = np.packbits(values, bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+
+
+def to_float64(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
+    """A float64 column as NumPy's, nan where it is null.
+
+    Example:
+        >>> to_float64(pa.chunked_array([[1.5, None], [2.0]]))
+        array([1.5, nan, 2. ])
+    """
+    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    found = [np.zeros(0)]
+    for part in parts:
+        if len(part):
+            data = part.buffers()[1]
+            values = np.frombuffer(data, np.float64, len(part), part.offset * 8)
+            found.append(np.where(to_bool(part.is_valid()), values, np.nan) if part.null_count else values)
+    return np.concatenate(found)
+
+
+def to_bool(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
+    """A boolean column without nulls as NumPy's.
+
+    Example:
+        >>> to_bool(pa.chunked_array([[True, False], [True]]).slice(1))
+        array([False,  True])
+    """
+    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    found = [np.zeros(0, np.bool_)]
+    for part in parts:
+        if len(part):
+            bits = np.frombuffer(part.buffers()[1], np.uint8)
+            every = np.unpackbits(bits, count=part.offset + len(part), bitorder="little")
+            found.append(every[part.offset :].astype(np.bool_))
+    return np.concatenate(found)
+
+
+def to_int64(column: pa.Array, missing: int = -1) -> NDArray[np.int64]:
+    """An array of whole numbers of up to 64 bits as NumPy's, `missing` where it is null.
+
+    Example:
+        >>> to_int64(pa.array([3, None], pa.int32()))
+        array([ 3, -1])
+    """
+    if not len(column):
+        return np.zeros(0, np.int64)
+    dtype = np.dtype(f"{'u' if str(column.type).startswith('u') else ''}int{column.type.bit_width}")
+    values = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize).astype(np.int64)
+    return np.where(to_bool(column.is_valid()), values, missing) if column.null_count else values

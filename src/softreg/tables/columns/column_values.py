@@ -1,0 +1,251 @@
+"""Columns in normal form: numbers as float64, everything else as distinct levels and a code a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from softreg.spelling import coded, texts
+from softreg.tables.columns.arrow_numpy import to_bool, to_float64, to_int64
+from softreg.tables.columns.arrow_types import is_text, plain_column, unsupported_type_error
+from softreg.tables.columns.dates import arrow_to_seconds
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.missing_values import MISSING_NUMBERS, is_missing_spelling, spelling_array
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column of an Arrow number type: `values` (n,) float64, nan where missing."""
+
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A column of text: the distinct values `levels` and the `codes` (n,) of the rows, -1 where missing.
+
+    `storage` says what the column was before: "text", "category" (a dictionary type), "boolean" or "number".
+    """
+
+    levels: pa.Array
+    codes: NDArray[np.int64]
+    storage: str
+
+    def first_row(self, level: int) -> int:
+        """The first row that holds a level, counted from 1."""
+        return int(np.argmax(self.codes == level)) + 1
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A column of an Arrow type of time: `values` (n,) seconds, nan where missing, and its `first` value as text."""
+
+    first: str
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """A column of lists of text (`vectors` false) or of numbers."""
+
+    vectors: bool
+
+
+ColumnValues = Numbers | Levels | Dates | Lists
+
+
+def read_column(column: pa.ChunkedArray, name: str) -> ColumnValues:
+    """The normal form of one column; a null, and text that is empty or blank, is missing. Durations are seconds.
+
+    Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists), and for values that Arrow
+    cannot convert, as times of a zone that its database does not have.
+
+    Example:
+        >>> read_column(pa.chunked_array([["b", "", "a", "b"]]), "colour").codes
+        array([ 0, -1,  2,  0])
+    """
+    column = plain_column(column, name)
+    try:
+        cells = _cells(column)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise unsupported_type_error(name, column.type, error) from error
+    if cells is None:
+        raise unsupported_type_error(name, column.type)
+    return cells
+
+
+def _cells(column: pa.ChunkedArray) -> ColumnValues | None:
+    """The normal form of a column of a plain type; None where no feature can have the type."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) and not _is_binary(kind.value_type):
+        return encode_levels(column, "category")
+    if is_text(kind):
+        return encode_levels(column, "text")
+    if pa.types.is_boolean(kind):
+        return encode_levels(column, "boolean")
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return Numbers(to_float64(pc.cast(column, pa.float64(), safe=False)))
+    if pa.types.is_duration(kind):
+        return Numbers(arrow_to_seconds(column))
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
+        known = column.drop_null()
+        first = str(pc.cast(known[:1], pa.string())[0]) if len(known) else ""
+        return Dates(re.sub(r"\.0+(?!\d)", "", first), arrow_to_seconds(column))
+    if pa.types.is_null(kind):
+        return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = kind.value_type
+        if is_text(inner) or pa.types.is_dictionary(inner) or pa.types.is_null(inner):
+            return Lists(vectors=False)
+        if pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_decimal(inner):
+            return Lists(vectors=True)
+    return None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def decode_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of a dictionary column, row by row; any other column as it is.
+
+    Example:
+        >>> decode_dictionary(pa.chunked_array([pa.array([1.5, 1.5]).dictionary_encode()])).to_pylist()
+        [1.5, 1.5]
+    """
+    if not pa.types.is_dictionary(column.type):
+        return column
+    parts = [chunk.dictionary.take(chunk.indices) for chunk in column.chunks]
+    return pa.chunked_array(parts, type=column.type.value_type)
+
+
+def encode_levels(column: pa.ChunkedArray, storage: str) -> Levels:
+    """The distinct values of a column as text, by `softreg.spelling`, and their codes; blank text becomes missing.
+
+    Raises `TypeError` for a type that has no text.
+
+    Example:
+        >>> cells = encode_levels(pa.chunked_array([[2.0, None, 1e10]]), "number")
+        >>> cells.levels.to_pylist(), cells.codes.tolist()
+        (['2', '10000000000'], [0, -1, 1])
+    """
+    encoded = coded(column)
+    levels, codes = encoded.dictionary, to_int64(encoded.indices)
+    blank = to_int64(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
+    if blank.any():
+        codes = np.append(np.where(blank, -1, np.arange(len(levels))), -1)[codes]
+    return Levels(levels, codes, storage)
+
+
+def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """The cells as text, null where missing; other types than text are spelled by `softreg.spelling`.
+
+    Raises `TableError` for a type that cannot be written as text.
+
+    Example:
+        >>> as_text(pa.chunked_array([[7, None]]), "code").to_pylist()
+        ['7', None]
+    """
+    column = decode_dictionary(plain_column(column, name))
+    if is_text(column.type):
+        return column
+    try:
+        return pa.chunked_array([texts(column)])
+    except TypeError:
+        raise TableError(
+            f"Column {quote(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
+            f"{quote(name)} (drop=[{quote(name)}] in Python)."
+        ) from None
+
+
+def display_texts(column: pa.ChunkedArray) -> list[str]:
+    """The cells of a column of any type for a person to read, "" where missing.
+
+    Example:
+        >>> display_texts(pa.chunked_array([[{"a": 1}, None]]))
+        ["{'a': 1}", '']
+    """
+    try:
+        return ["" if value is None else str(value) for value in column.to_pylist()]
+    except (pa.ArrowException, ValueError, OverflowError):  # times that Python's calendar does not have
+        try:
+            return ["" if text is None else text for text in as_text(column, "").to_pylist()]
+        except TableError:
+            return [f"({column.type})"] * len(column)
+
+
+def parse_numbers(
+    levels: pa.Array, spellings: Sequence[str] = MISSING_NUMBERS
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The number that each text stands for, and whether it stands for one.
+
+    A number is written as 12, -1.5, .5 or 1e-3 (outer blanks are ignored); the `spellings` (empty, NA, N/A, #N/A, NaN,
+    null and None), in upper or lower case, stand for a missing number, nan. Overflow gives inf, as does "inf"
+    itself.
+
+    Returns `values` (k,) and `ok` (k,), false where the text is no number ("1,5", "1 000", "abc").
+
+    Example:
+        >>> values, ok = parse_numbers(pa.array(["1.5", "NA", "1,5"]))
+        >>> values[:2], ok
+        (array([1.5, nan]), array([ True,  True, False]))
+    """
+    try:  # most columns hold nothing but numbers
+        values = to_float64(pc.cast(levels, pa.float64()))
+        if not np.isnan(values).any():
+            return values, np.ones(len(values), dtype=bool)
+    except pa.ArrowInvalid:
+        pass
+    text = pc.utf8_trim_whitespace(levels)
+    missing = pc.is_in(pc.utf8_lower(text), value_set=spelling_array(tuple(spellings), text.type))
+    null = pa.nulls(1, text.type)[0]
+    written = pc.if_else(missing, null, text)
+    try:
+        numbers = pc.cast(written, pa.float64())
+    except pa.ArrowInvalid:  # some text is no number: ask which before casting
+        number = pc.match_substring_regex(written, _NUMBER)
+        numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
+    values = to_float64(numbers)
+    return values, to_bool(missing) | ~np.isnan(values)
+
+
+def drop_missing_spellings(cells: Levels, spellings: Sequence[str] = MISSING_NUMBERS) -> Levels:
+    """The same column, where spellings of a missing value, such as NA, are missing: so it is among dates.
+
+    Example:
+        >>> drop_missing_spellings(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
+        array([-1,  0])
+    """
+    gone = is_missing_spelling(cells.levels, spellings)
+    if not gone.any():
+        return cells
+    return Levels(cells.levels, np.append(np.where(gone, -1, np.arange(len(gone))), -1)[cells.codes], cells.storage)
+
+
+def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How often each of `size` levels is seen; missing rows (-1) are not counted.
+
+    Example:
+        >>> count_levels(np.array([0, -1, 2, 2]), 3)
+        array([1, 0, 2])
+    """
+    return np.bincount(codes + 1, minlength=size + 1)[1:]
+
+
+def take_rows(values: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
+    """The values of some rows; all of them where `rows` is None.
+
+    Example:
+        >>> take_rows(np.array([5, 6, 7]), np.array([2, 0]))
+        array([7, 5])
+    """
+    return values if rows is None else values[rows]

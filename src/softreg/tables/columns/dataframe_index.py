@@ -1,0 +1,100 @@
+"""Which columns of a table are the row index of a data frame, written beside its columns: no features."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from softreg.tables.columns.column_values import as_text
+from softreg.tables.columns.errors import TableError
+
+MARK = b"softreg.index"
+"""In the metadata of the field of a column that its file names as an index."""
+_LEVEL = re.compile(r"__index_level_\d+__")
+_WHOLE = r"^\s*[+-]?\d+(\.0*)?\s*$"
+_PANDAS = b"pandas"
+UNNAMED = "Unnamed: {}"
+"""What pandas calls a column whose field in the header is empty, by its place from 0."""
+
+
+def index_from_metadata(schema: pa.Schema) -> frozenset[str]:
+    """The columns that the metadata of a Parquet or Arrow file, or of an Arrow table, name as the index of a frame.
+
+    Example:
+        >>> sorted(index_from_metadata(pa.schema([("__index_level_0__", pa.int64()), ("age", pa.int64())])))
+        ['__index_level_0__']
+    """
+    named = {field.name for field in schema if MARK in (field.metadata or {}) or _LEVEL.fullmatch(field.name)}
+    try:
+        told = json.loads((schema.metadata or {}).get(_PANDAS, b"{}"))
+        named |= {name for name in told.get("index_columns", ()) if isinstance(name, str)}
+    except (ValueError, AttributeError, TypeError):  # not written by pandas
+        pass
+    return frozenset(named & set(schema.names))
+
+
+def mark_index(schema: pa.Schema, index: frozenset[str]) -> pa.Schema:
+    """The schema whose index columns are marked as such, so that tables read by it keep the mark."""
+    mark = {MARK: b""}
+    return pa.schema(
+        [field.with_metadata({**(field.metadata or {}), **mark}) if field.name in index else field for field in schema]
+    )
+
+
+def name_index_fields(names: list[str]) -> list[str]:
+    """The names of a header's fields, those of empty ones at its beginning as pandas gives them.
+
+    `DataFrame.to_csv` writes the index first, without a name.
+
+    Example:
+        >>> name_index_fields(["", "age", ""])
+        ['Unnamed: 0', 'age', '']
+    """
+    named = list(names)
+    for place, name in enumerate(names):
+        if name.strip() or UNNAMED.format(place) in names or place == len(names) - 1:
+            break
+        named[place] = UNNAMED.format(place)
+    return named
+
+
+def index_columns(table: pa.Table) -> frozenset[str]:
+    """The columns of a table that are an index: those that its file says, and those without a name that number rows.
+
+    Columns `Unnamed: 0`, `Unnamed: 1` and so on at the beginning of a table are an index where they hold whole numbers
+    only, or more than half of its rows differ in them. A filtered index has gaps, that of a sample no order, and that
+    of frames one below the other has each number several times.
+
+    Example:
+        >>> sorted(index_columns(pa.table({"Unnamed: 0": ["4", "7", "12"], "age": ["20", "31", "20"]})))
+        ['Unnamed: 0']
+        >>> sorted(index_columns(pa.table({"Unnamed: 0": [0, 1, 0, 1], "age": [20, 31, 20, 40]})))
+        ['Unnamed: 0']
+    """
+    named = index_from_metadata(table.schema)
+    first = []
+    for place, name in enumerate(table.column_names):
+        if name != UNNAMED.format(place):
+            break
+        first.append(name)
+    if first and table.num_rows:
+        try:
+            columns = [as_text(table.column(name), name).combine_chunks() for name in first]
+        except TableError:
+            return named
+        encoded = [column.dictionary_encode() for column in columns]
+        codes = [np.asarray(one.indices.fill_null(-1)) for one in encoded]
+        named |= {name for name, one in zip(first, encoded, strict=True) if _whole(one.dictionary)}
+        if 2 * len(np.unique(np.stack(codes, axis=1), axis=0)) > table.num_rows:
+            named |= frozenset(first)
+    return named
+
+
+def _whole(levels: pa.Array) -> bool:
+    """Whether texts are whole numbers; 7.0 is one, as pandas writes an index that had a missing value."""
+    valued = levels.filter(pc.match_substring_regex(levels, r"\S"))
+    return len(valued) > 0 and bool(pc.all(pc.match_substring_regex(valued, _WHOLE)).as_py())

@@ -1,0 +1,216 @@
+"""CSV and TSV to batches of text, with errors that name the line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from softreg.tables.columns.arrow_numpy import to_bool
+from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, emit_notes, quote
+from softreg.tables.columns.row_location import file_row_numbers
+from softreg.tables.columns.untyped_text import mark_untyped
+from softreg.tables.delimited.csv_records import CsvRecords
+from softreg.tables.delimited.decoding import UNDECODABLE_MARK, ArrowSource, DecodedStream
+from softreg.tables.delimited.mixed_encoding import find_encoding
+from softreg.tables.read_options import ReadOptions
+
+BLOCK_BYTES = 1 << 22  # bytes parsed at a time
+MAX_ROW_BYTES = 1 << 30  # bytes; blocks grow up to this where a row does not fit
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _OtherEncoding(Exception):
+    """The file turned out to have another encoding, so it is read again."""
+
+
+@dataclass
+class CsvReader(CsvRecords):
+    """A file of rows of text; `open` gives its bytes in UTF-8, from the beginning.
+
+    What its lines are is found by its beginning (`find_layout`), as far as `options` do not say it. Lines at its end
+    that are no rows are footnotes. Where `bad_rows` is "skip", rows with too many or too few fields, or with bytes that
+    are not in the encoding, are left out and kept in `skipped` (row, text); otherwise the first is an error. In a
+    tab-separated file whose quotes do not pair up, quotes are plain characters.
+
+    Example:
+        >>> raw = b'name,note\\r\\n"Ann, B.",007\\r\\n'
+        >>> file = CsvReader(lambda: pa.BufferReader(raw), "small.csv")
+        >>> [batch.to_pylist() for batch in file.batches()]
+        [[{'name': 'Ann, B.', 'note': '007'}]]
+    """
+
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    _checked: bool = field(init=False, default=False)
+    _short: list[int] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.find_layout()
+        if any(_SURROGATE.search(name) for name in self.layout.names):
+            raise self.not_encoded()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.layout.names)
+
+    @property
+    def skip(self) -> bool:
+        """Whether rows that cannot be read are left out."""
+        return self.options.bad_rows == "skip"
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in batches, every value exactly as written; from the beginning at each call.
+
+        Raises `TableError` naming the line of a row with too many or too few fields, of a quote that is never
+        closed, or of bytes that are not in the encoding.
+        """
+        block, given = BLOCK_BYTES, 0
+        while True:
+            self.skipped.clear()
+            begun, seen = given, 0
+            try:
+                for batch in self._parsed(block):
+                    fresh = batch.slice(max(0, begun - seen)) if seen < begun else batch
+                    seen += batch.num_rows
+                    if fresh.num_rows:
+                        given += fresh.num_rows
+                        yield fresh
+                return
+            except pa.ArrowInvalid as error:
+                if block < MAX_ROW_BYTES and any(words in str(error) for words in ("straddl", "Could not skip")):
+                    self._check_quotes()
+                    block *= 16
+                elif "UTF8" in str(error):
+                    if not self._redetect():
+                        raise self.not_encoded() from None
+                elif self.last is not None or (note := self.find_footnotes()) is None:
+                    raise self.wrong(error) from None
+                elif note:
+                    self._warn(note)
+            except _OtherEncoding:
+                continue
+
+    def _check_quotes(self) -> None:
+        self.check_quotes()
+        self._checked = True
+
+    def _parsed(self, block: int) -> Iterator[pa.RecordBatch]:
+        """Batches of one reading with blocks of so many bytes."""
+        layout = self.layout
+        names = [f"f{i}" for i in range(layout.width)]
+        convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
+        parse = pa_csv.ParseOptions(
+            delimiter=layout.delimiter,
+            quote_char='"' if self.layout.quotes else False,
+            newlines_in_values=self.layout.quotes,
+            invalid_row_handler=self._leave_out if self.skip else None,  # it reads text, so not where that may be none
+        )
+        read = pa_csv.ReadOptions(
+            column_names=names, block_size=block, use_threads=not self.skip, skip_rows=layout.first_row - 1
+        )
+        self._short.clear()
+        stream = self.stream()
+        if self.skip:
+            stream = DecodedStream(stream, "utf-8", replace=True)
+        source = ArrowSource(stream)
+        seen = 0
+        with self.reading(), source.errors():
+            # A file of Arrow's is read by Arrow alone, any other through the source.
+            file = stream if isinstance(stream, pa.NativeFile) else source.open()
+            for batch in [] if self.rowless else pa_csv.open_csv(file, read, parse, convert):
+                if self.skip and stream.replaced and self._redetect():
+                    raise _OtherEncoding
+                if self.layout.quotes and not self._checked and _any_break(batch):
+                    self._check_quotes()  # a quote left open may have swallowed rows
+                rows = self._columns(batch, seen)
+                yield self._decodable(rows, seen) if self.skip and stream.replaced else rows
+                seen += batch.num_rows
+
+    def _columns(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
+        """A batch with the names of the columns; raises `TableError` for what the layout does not allow.
+
+        `before` are the rows ahead of it.
+        """
+        if self.filter is not None and self.filter.doubtful is not None:
+            line, text = self.filter.doubtful
+            raise TableError(
+                f"Line {line:,} of {self.where!r} begins like the comments ahead of the header and has as many fields "
+                f"as a row: {quote(text, 80)}. Put its first field in double quotes if it is a row, or delete it."
+            )
+        columns = batch.columns
+        if self.layout.trailing:
+            filled = to_bool(pc.not_equal(columns[-1], ""))
+            if filled.any():
+                row = file_row_numbers(before + np.flatnonzero(filled)[:1], self._short)[0]
+                raise TableError(
+                    f"Row {row:,} of {self.where!r} has a value behind the last column "
+                    f"({quote(columns[-1][int(np.flatnonzero(filled)[0])])}), where the first rows end in a delimiter. "
+                    "Name that column in the header, or remove the value."
+                )
+            columns = columns[:-1]
+        schema = pa.schema([pa.field(name, pa.string()) for name in self.layout.names])
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _leave_out(self, row: pa_csv.InvalidRow) -> str:
+        """Note a row of the wrong length."""
+        number = (row.number or 1) - self.layout.first_row + 1
+        self._short.append(number)
+        self._note(number, row.text)
+        return "skip"
+
+    def _note(self, number: int, text: str) -> None:
+        self.skipped.append((number, text[:MAX_ROW_TEXT].replace(UNDECODABLE_MARK, "\ufffd")))
+
+    def _decodable(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
+        """The rows of a batch without bytes that are not in the encoding; `before` are the rows ahead of it."""
+        bad = np.zeros(batch.num_rows, np.bool_)
+        for column in batch.columns:
+            bad |= to_bool(pc.match_substring(column, UNDECODABLE_MARK))
+        if not bad.any():
+            return batch
+        numbers = file_row_numbers(before + np.flatnonzero(bad), self._short)
+        for number, row in zip(numbers.tolist(), batch.filter(pa.array(bad)).to_pylist(), strict=True):
+            self._note(number, self.layout.delimiter.join(row.values()))
+        return batch.filter(pa.array(~bad))
+
+    def _redetect(self) -> bool:
+        """Find another encoding where only bytes behind the first ones are not in UTF-8; say whether it was found."""
+        if self.options.encoding is not None or self.encoding != "utf-8" or self.raw is None:
+            return False
+        with self.reading():
+            found = find_encoding(self.raw, skip=self.options.bad_rows == "skip")
+        if found is None:
+            return False
+        self.encoding, raw = found[0], self.raw
+        self.open = lambda: DecodedStream(raw(), found[0])
+        self._warn(found[1])
+        return True
+
+    def _warn(self, note: str) -> None:
+        """Say a choice that is made only when the rows are read."""
+        self.notes.append(note)
+        emit_notes([f"{self.where!r}: {note}"])
+
+
+def parse_delimited(raw: bytes, where: str, *, tabs: bool = False, header: bool | None = None) -> pa.Table:
+    """The table of text that CSV or TSV bytes hold: first line the names, every value exactly as written.
+
+    Raises `TableError` as `CsvReader` does; `where` is the name of the file in these messages.
+
+    Example:
+        >>> parse_delimited(b'name,note\\r\\n"Ann, B.",007\\r\\n', "small.csv").to_pylist()
+        [{'name': 'Ann, B.', 'note': '007'}]
+    """
+    file = CsvReader(lambda: pa.BufferReader(raw), where, tabs, options=ReadOptions(header=header))
+    schema = pa.schema([mark_untyped(pa.field(name, pa.string())) for name in file.names])
+    return pa.Table.from_batches(file.batches(), schema)
+
+
+def _any_break(batch: pa.RecordBatch) -> bool:
+    return any(pc.any(pc.match_substring(column, "\n")).as_py() for column in batch.columns)

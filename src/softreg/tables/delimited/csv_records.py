@@ -1,0 +1,220 @@
+"""The lines of a delimited text file as rows of fields, by Python's csv module, with errors that name the line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from softreg.models.inputs.csv_quotes import any_field_size
+from softreg.tables.columns.errors import TableError, pluralize, quote
+from softreg.tables.delimited.decoding import decoding_error
+from softreg.tables.delimited.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
+from softreg.tables.delimited.line_filter import FilteredStream, LineFilter, count_line_ends, split_fields
+from softreg.tables.delimited.text_layout import TextLayout, find_layout
+from softreg.tables.read_options import BLANKS, ReadOptions
+
+CHUNK = 1 << 22
+"""Bytes that are searched for quotes at a time."""
+HEAD = 1 << 16
+"""Bytes by which the layout of a file is found; more where they hold few lines."""
+MIN_HEAD_LINES = 20
+"""Lines that they hold, at least, in a file of so many."""
+MAX_HEAD = 1 << 24
+"""Bytes by which it is found, at most, unless a line is longer."""
+TAIL = 1 << 13
+"""Bytes at the end of a file that may be footnotes."""
+
+
+@dataclass
+class CsvRecords:
+    """The lines of a delimited text file; `open` gives its bytes in UTF-8, from the beginning.
+
+    Example:
+        >>> lines = CsvRecords(lambda: pa.BufferReader(b"Title\\n\\na,b\\n1,2\\n"), "small.csv")
+        >>> lines.find_layout()
+        >>> lines.layout.names, list(lines.records())
+        (('a', 'b'), [(4, ['1', '2'])])
+    """
+
+    open: Callable[[], Any]
+    where: str
+    tabs: bool = False
+    encoding: str = "utf-8"
+    options: ReadOptions = field(default_factory=ReadOptions)
+    raw: Callable[[], Any] | None = None
+    """The bytes in the encoding of the file."""
+    notes: list[str] = field(default_factory=list)
+    """Choices that were made in reading."""
+    layout: TextLayout = field(init=False)
+    rowless: bool = field(init=False, default=False)
+    """Whether the file ends with its header."""
+    filter: LineFilter | None = field(init=False, default=None)
+    """The filter of the latest reading."""
+    last: int | None = field(init=False, default=None)
+    """The number of the line at which the footnotes begin."""
+
+    def find_layout(self) -> None:
+        """Find what the lines are, by those at the beginning and at the end."""
+        with self.reading():
+            head, complete = _head(self.open())
+        self.layout = find_layout(head, self.where, complete=complete, tabs=self.tabs, options=self.options)
+        self.rowless = complete and count_line_ends(head) < self.layout.first_row - 1
+        if self.layout.quotes and self.layout.delimiter == "\t" and not self._pairs_up():
+            self.layout = replace(self.layout, quotes=False)
+        self.notes += self.layout.notes
+        if self._odd_end(head, complete) and (note := self.find_footnotes()):
+            self.notes.append(note)
+
+    def records(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """First line and fields of each row that is not a blank line, read by the csv module."""
+        text = io.TextIOWrapper(self.stream(), encoding="utf-8-sig", errors="surrogateescape", newline="")
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.layout.quotes else csv.QUOTE_NONE
+        reader = csv.reader(text, delimiter=self.layout.delimiter, quoting=quoting, strict=strict)
+        ahead = self.layout.first_row - 1
+        for _ in range(ahead):
+            text.readline()
+        line = ahead + 1
+        with any_field_size():
+            try:
+                for fields in reader:
+                    if fields:
+                        yield line, fields
+                    line = reader.line_num + 1 + ahead
+            except csv.Error as error:
+                raise TableError(
+                    f"The row in line {line:,} of {self.where!r} opens a quote that is not closed as CSV asks "
+                    f"({error}), so rows would be swallowed. "
+                    'Close it, or write a quote inside a quoted field twice ("").'
+                ) from None
+
+    def stream(self) -> Any:
+        """The bytes in UTF-8, with a filter where lines are no rows or runs of blanks separate the fields."""
+        layout = self.layout
+        self.filter = None
+        if not (layout.comment or layout.delimiter == BLANKS or layout.unpad or self.last):
+            return self.open()
+        self.filter = LineFilter(
+            layout.comment,
+            layout.delimiter == BLANKS,
+            self.layout.quotes,
+            delimiter=layout.delimiter,
+            unpad=layout.unpad,
+            width=layout.width,
+            first=layout.first_row,
+            last=self.last,
+        )
+        return FilteredStream(self.open(), self.filter)
+
+    def find_footnotes(self) -> str | None:
+        """Look for lines at the end that are no rows, to leave them out, and give the note on them.
+
+        The note is empty where they are blank; None where there are no such lines.
+        """
+        if self.options.skip_rows is not None or self.layout.width < 2:
+            return None
+        with self.reading():
+            found = find_footnotes(self.records(), self.layout.width, self.layout.delimiter)
+        if found is None:
+            return None
+        self.last = found.line
+        return footnote_note(found)
+
+    def _odd_end(self, head: bytes, complete: bool) -> bool:
+        """Whether the last line of the file may be a footnote, as far as it is read without the lines before it."""
+        if not complete:
+            stream = self.open()
+            if not (isinstance(stream, pa.NativeFile) and stream.seekable()):
+                return False
+            stream.seek(max(0, stream.size() - TAIL))
+            head = stream.read()
+        lines = [line for line in head.splitlines() if line.strip()][1:]
+        layout = self.layout
+        lines_filter = LineFilter(
+            blanks=layout.delimiter == BLANKS, quotes=layout.quotes, delimiter=layout.delimiter, unpad=layout.unpad
+        )
+        last = lines_filter.apply(lines[-1]) if lines else b""
+        fields = split_fields(last.decode("utf-8", "replace"), layout.delimiter)
+        return bool(lines) and (len(fields) != layout.width or is_padded_footnote(fields, layout.width))
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn what a broken file raises into a `TableError` that names the line."""
+        try:
+            yield
+        except UnicodeError:
+            raise self.not_encoded() from None
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise TableError(
+                f"{self.where!r} is a damaged or truncated file ({reason}); copy or write it again."
+            ) from None
+
+    def check_quotes(self) -> None:
+        """Raise `TableError` where some quote is not closed, by a strict reading of the whole file."""
+        with self.reading():
+            for _ in self.records(strict=True):
+                pass
+
+    def _pairs_up(self) -> bool:
+        """Whether the quotes of a tab-separated file are quotes: each closed, and every row of the right length."""
+        with self.reading():
+            stream, held = self.open(), False
+            while not held and (raw := stream.read(CHUNK)):
+                held = b'"' in raw
+        if not held:
+            return True
+        try:
+            with self.reading():
+                rows = [fields for _, fields in self.records(strict=True)]
+                short = self.layout.row_names and len(rows[0]) == self.layout.width - 1  # the header
+                odd = [fields for fields in rows[int(short) :] if len(fields) != self.layout.width]
+        except TableError:
+            return False
+        return self.options.bad_rows == "skip" or all(is_footnote(fields, self.layout.width) for fields in odd)
+
+    def wrong(self, error: Exception) -> TableError:
+        """The error for what Arrow refused, with the line: a row of the wrong length, or bytes that are no text."""
+        if "UTF8" in str(error):
+            return self.not_encoded()
+        expected, delimiter = self.layout.width, self.layout.delimiter
+        for row, (line, fields) in enumerate(self.records(), start=1):
+            if len(fields) != expected:
+                text = quote(delimiter.join(fields), 80)
+                much = "many" if len(fields) > expected else "few"
+                hint = f"a field with {quote(delimiter)} in it must stand in double quotes."
+                if much == "few":
+                    hint = "leave a field empty where its value is not known, but keep its delimiter."
+                if "\n" in text or any("\n" in field for field in fields):
+                    hint = "is a quote opened there and never closed?"
+                else:
+                    hint += " --bad-rows skip (bad_rows='skip') leaves such rows out."
+                return TableError(
+                    f"Row {row:,} of {self.where!r} (line {line:,}) has too {much} fields: "
+                    f"{pluralize(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
+                    f"{hint}"
+                )
+        return TableError(f"{self.where!r} is not a table in CSV form: {quote(' '.join(str(error).split()), 200)}.")
+
+    def not_encoded(self) -> TableError:
+        """The error for bytes that are not in the encoding, with line and byte."""
+        return decoding_error(self.where, self.encoding, self.raw or self.open)
+
+
+def _head(stream: Any) -> tuple[bytes, bool]:
+    """The first lines of a stream, and whether they are all."""
+    head = bytes(stream.read(HEAD))
+    complete = len(head) < HEAD
+    while not complete and count_line_ends(head) < MIN_HEAD_LINES and len(head) < MAX_HEAD:
+        more = bytes(stream.read(len(head)))
+        complete = not more
+        head += more
+    if not complete:
+        cut = max(head.rfind(b"\n"), head.rfind(b"\r", 0, len(head) - 1)) + 1
+        head = head[: cut or len(head)]
+    return head, complete

@@ -1,0 +1,317 @@
+"""The first lines of a text file, split at a delimiter, and the delimiter that splits them into even rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from softreg.models.inputs.csv_quotes import any_field_size
+from softreg.tables.delimited.footnotes import is_footnote
+from softreg.tables.delimited.header_detection import header_evidence, is_missing, is_value
+from softreg.tables.delimited.line_filter import LineFilter
+from softreg.tables.read_options import BLANKS
+
+DELIMITERS = (",", "\t", ";", "|")
+MAX_TITLES = 20
+"""Lines of a title ahead of the header, at most."""
+MIN_COMPARED = 3
+"""Rows from which on several delimiters are compared by the fields that they give."""
+MAX_COMPARED = 200
+"""Rows that are compared, at most."""
+MIN_EVEN_SHARE = 0.9
+"""Share of rows with as many fields as the header, at least, where lines ahead of it are a title."""
+MIN_SPLIT_SHARE = 0.5
+"""Share of rows from which on a delimiter that does not split all rows is the one of the file."""
+_DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
+
+_BROKEN = re.compile(r'"[,;|\t]|[,;|\t]"')
+_PADDED_QUOTE = re.compile(r'[ \t]+"')
+_SEVERAL_NUMBERS = re.compile(r"\s*(?!\d{1,3}( \d{3})+([.,]\d+)?\s*$)[-+]?[.\d][^\s:]*(\s+[-+]?[.\d][^\s:]*){2,}\s*")
+_RULE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
+
+Record = tuple[int, list[str]]
+"""The number of a line, and the fields of the row that begins there."""
+
+
+@dataclass(frozen=True)
+class FieldGrid:
+    """Rows of fields, the first of them `header`."""
+
+    delimiter: str
+    records: list[Record]
+    header: int = 0
+    width: int = 1
+    """The number of fields of a row."""
+    share: float = 1.0
+    """The share of rows below the header that have this width; the header counts as well."""
+    row_names: bool = False
+    trailing: bool = False
+    quotes: bool = True
+    unpad: str = ""
+    """Whether blanks behind a delimiter belong to it, as in `LineFilter`."""
+
+    @property
+    def even(self) -> bool:
+        """Whether all rows have the same number of fields, more than one."""
+        return self.share == 1.0 and self.width > 1
+
+    @property
+    def columns(self) -> int:
+        """The number of columns: the fields of a row without an empty one behind its last delimiter."""
+        return self.width - self.trailing
+
+    @property
+    def sample(self) -> list[str]:
+        """The fields of the first row below the header, or of the header."""
+        rows = self.records[self.header :][:2]
+        return rows[-1][1] if rows else []
+
+    @property
+    def broken(self) -> bool:
+        """Whether quotes stand next to other delimiters within the fields of half of the rows."""
+        rows = [fields for _, fields in self.records[:MAX_COMPARED]]
+        return sum(any(map(_BROKEN.search, fields)) for fields in rows) > MIN_SPLIT_SHARE * len(rows)
+
+    @property
+    def doubt(self) -> int:
+        """0 where the first line is the header, 1 where one below a title is, 2 where that one reads like data."""
+        if not self.header:
+            return 0
+        rows = [fields for _, fields in self.records[self.header + 1 :]]
+        return 1 + header_evidence(self.records[self.header][1], rows).is_data
+
+    def split(self, line: str) -> list[str]:
+        """The fields of a line."""
+        lines = LineFilter("", self.delimiter == BLANKS, self.quotes, delimiter=self.delimiter, unpad=self.unpad)
+        records = _records(line.encode(), lines)
+        return records[0][1] if records else []
+
+
+def split_grid(
+    body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, padded: bool = False
+) -> FieldGrid:
+    """The grid that a delimiter gives; `body` may end within a row where it is not `complete`.
+
+    In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not. A quote
+    behind a delimiter and a blank quotes a field, too. With `padded`, blanks behind the delimiter belong to it where
+    all rows have them.
+
+    Example:
+        >>> split_grid(b"Title\\n\\na,b\\n1,2\\n", ",", mark="", complete=True, titles=True).header
+        1
+    """
+
+    def grid(quotes: bool = True, unpad: str = "") -> FieldGrid:
+        return _grid(
+            body, LineFilter(mark, delimiter == BLANKS, quotes, delimiter=delimiter, unpad=unpad), complete, titles
+        )
+
+    found = grid()
+    if delimiter == "\t" and b'"' in body and not found.even:
+        plain = grid(quotes=False)
+        found = plain if plain.even else found
+    if delimiter in (",", ";", "|"):
+        if padded and _all_padded(found):
+            return grid(unpad="all")
+        if b'"' in body and any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
+            return grid(unpad="quote")
+    return found
+
+
+def detect_delimiter(body: bytes, *, mark: str, complete: bool, titles: bool, header: bool = True) -> FieldGrid:
+    """The grid of the delimiter that gives even rows.
+
+    Where several do, it is one with the header in the first line, then the one whose fields hold the others least, then
+    the one that gives most fields. Where none does, runs of blanks are tried, and the delimiter that gives most rows
+    the width of the header is taken. Where there is no `header`, the first row may read like data.
+
+    Example:
+        >>> detect_delimiter(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
+        ';'
+    """
+    settings: dict[str, Any] = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
+    grids = [split_grid(body, one, **settings) for one in DELIMITERS if one.encode() in body]
+    sound = [grid for grid in grids if not grid.broken]
+    grids = sound if any(grid.share >= MIN_SPLIT_SHARE and grid.width > 1 for grid in sound) else grids
+    even = [grid for grid in grids if grid.even]
+    several = [
+        grid
+        for grid in grids
+        if grid.width > 1 and (grid.share >= MIN_SPLIT_SHARE or len(grid.records[grid.header][1]) > 1)
+    ]
+    if even:
+        foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
+        most = 2 if header else 1
+        best = min(even, key=lambda grid: (min(grid.doubt, most), foreign[grid.delimiter], grid.row_names, -grid.width))
+    else:
+        best = max(several, key=lambda grid: round(grid.share, 1), default=split_grid(body, ",", **settings))
+    if any(" " in field.strip() for field in best.sample):
+        blanks = split_grid(body, BLANKS, **settings)
+        if _prefers_blanks(blanks, best):
+            return blanks
+    return best
+
+
+def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
+    """Whether runs of blanks separate the fields rather than the best delimiter."""
+    rows = [fields for _, fields in blanks.records[blanks.header + 1 :] if len(fields) == blanks.width]
+    quoted = any('" "' in field for field in best.sample)
+    if blanks.share < (MIN_SPLIT_SHARE if quoted else MIN_EVEN_SHARE) or blanks.width < 2 or not rows:
+        return False
+    if best.width == 1 or not best.even:
+        return (best.share < MIN_EVEN_SHARE or best.width == 1) and (quoted or _has_numbers(rows))
+    if quoted or any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
+        return blanks.even and blanks.doubt <= best.doubt
+    if (blanks.doubt, blanks.row_names) < (best.doubt, best.row_names):
+        evidence = header_evidence(blanks.records[blanks.header][1], rows)
+        return blanks.even and (evidence.is_header or evidence.is_data)
+    signs = [field for fields in rows for field in fields if best.delimiter in field]
+    return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
+
+
+def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> FieldGrid:
+    delimiter, quotes, unpad = lines.delimiter, lines.quotes, lines.unpad
+    records = _records(body, lines)
+    if not complete and len(records) > 1:
+        records = records[:-1]
+    records = [record for place, record in enumerate(records) if not (place and _is_rule(record[1]))]
+    counts = [len(fields) for _, fields in records]
+    if len(counts) < 2:
+        return FieldGrid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
+    end = len(records)
+    while complete and end > 2 and is_footnote(records[end - 1][1], _usual_width(counts), blanks=delimiter == BLANKS):
+        end -= 1
+    header = _header_place(records[:end], _usual_width(counts)) if titles else 0
+    whole = records[:header] + _without_ends(records[header:], _usual_width(counts))
+    trailing, records = whole != records, whole
+    width = _usual_width(counts) - trailing
+    rows, first = records[header + 1 :], records[header][1]
+    row_names = len(first) == width - 1 and _are_row_names(rows, first, width)
+    while complete and rows and is_footnote(rows[-1][1], width, blanks=delimiter == BLANKS):
+        rows = rows[:-1]
+    fitting = sum(len(fields) == width for _, fields in rows)
+    own = len(first) == width - row_names
+    share = (fitting + own) / (len(rows) + 1)
+    return FieldGrid(delimiter, records, header, width + trailing, share, row_names, trailing, quotes, unpad)
+
+
+def _records(body: bytes, lines: LineFilter) -> list[Record]:
+    """The rows of some lines that are not blank."""
+    text = io.StringIO(lines.apply(body).decode("utf-8", "surrogateescape").removeprefix("\ufeff"), newline="")
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if lines.quotes else csv.QUOTE_NONE
+    reader = csv.reader(text, delimiter=lines.delimiter, quoting=quoting)
+    records, line = [], 1
+    with any_field_size():
+        for fields in reader:
+            if fields:
+                records.append((line, fields))
+            line = reader.line_num + 1
+    return records
+
+
+def _usual_width(counts: Sequence[int]) -> int:
+    """The number of fields that most rows of several fields have; 1 where none has several."""
+    several = Counter(count for count in counts[1:] if count > 1) or Counter(counts)
+    return max(several, key=lambda count: (several[count], count))
+
+
+def _without_ends(records: list[Record], width: int) -> list[Record]:
+    """The rows without the empty field behind a delimiter at their ends, where all below the header have one."""
+    ends = [fields[-1].strip() for _, fields in records[1:] if len(fields) == width]
+    header = records[0][1]
+    open_end = len(header) == width - 1 or not header[-1].strip()
+    if width < 2 or not ends or any(ends) or len(header) not in (width, width - 1) or not open_end:
+        return records
+    shorter = [(line, fields[:-1] if len(fields) == width else fields) for line, fields in records]
+    first = header[:-1] if not header[-1].strip() else header
+    return [(records[0][0], first), *shorter[1:]]
+
+
+def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) -> bool:
+    """Whether a first column that the header does not name has names of the rows: all different and no numbers, the
+    numbers 1, 2, 3 or 0, 1, 2, or, of some rows of a table, whole numbers that rise."""
+    whole = [fields for _, fields in rows if len(fields) == width]
+    names = [fields[0].strip() for fields in whole]
+    if len(names) < 2 or header_evidence(whole[0][1:], [fields[1:] for fields in whole[1:]]).is_header:
+        return False
+    if any(names == [str(start + place) for place in range(len(names))] for start in (0, 1)):
+        return True
+    told = header_evidence(header, [fields[1:] for fields in whole])
+    if all(name.isascii() and name.isdigit() for name in names):
+        numbers = [int(name) for name in names]
+        return told.is_header and all(one < other for one, other in pairwise(numbers))
+    return len(set(names)) == len(names) and not any(map(is_value, names)) and told.is_header
+
+
+def _header_place(records: Sequence[Record], width: int) -> int:
+    """The place of the header below lines of fewer fields; 0 where these may be rows."""
+    place = next(place for place, (_, fields) in enumerate(records) if len(fields) == width)
+    if place == 0:
+        return _below_padded_titles(records) if width > 2 else 0
+    shorter = records[place - 1][1]
+    ends = [fields[-1].strip() for _, fields in records[place:] if len(fields) == width]
+    if len(shorter) == width - 1 and (not any(ends) or _are_row_names(records[place:], shorter, width)):
+        place -= 1  # rows end in a delimiter, or begin with their names
+    whole = [fields for _, fields in records[place + 1 :] if len(fields) == width]
+    if place > MAX_TITLES or any(len(fields) > width for _, fields in records[:place]):
+        return 0
+    if not whole or len(whole) < MIN_EVEN_SHARE * (len(records) - place - 1):
+        return 0
+    blank = place > 0 and records[place][0] - records[place - 1][0] > 1
+    evidence = header_evidence(records[place][1], whole)
+    most = max(len(fields) for _, fields in records[:place]) if place else 0
+    told = most == 1 and (evidence.is_header or evidence.is_data)
+    return place if told or (blank and 2 * most <= width + 1) else 0
+
+
+def _below_padded_titles(records: Sequence[Record]) -> int:
+    """The place of the header below lines of which few fields are filled: one, or half of them above a header."""
+    for place, (_, fields) in enumerate(records[: MAX_TITLES + 1]):
+        filled = sum(bool(field.strip()) for field in fields)
+        if place >= len(records) - 2:
+            return 0
+        if 2 * filled <= len(fields) and filled > 1:
+            below = records[place + 1][1]
+            rows = [row for _, row in records[place + 2 :] if sum(map(bool, row)) > 1]
+            if all(field.strip() for field in below) and header_evidence(below, rows).is_header:
+                return place + 1
+        if filled > 1:
+            return place
+    return 0
+
+
+def _is_rule(fields: Sequence[str]) -> bool:
+    """Whether a row is the line that some programs draw below the header."""
+    return any(fields) and all(_RULE.fullmatch(field) for field in fields)
+
+
+def _all_padded(grid: FieldGrid) -> bool:
+    """Whether a blank follows each delimiter of the rows below the header, unless the field there is empty."""
+    fields = [field for _, row in grid.records[grid.header + 1 :] for field in row[1:] if field]
+    return len(fields) > 1 and all(field[0] == " " for field in fields)
+
+
+def _foreign(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
+    """The share of fields that hold another delimiter and are no numbers, rounded; 0 for few rows."""
+    rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MAX_COMPARED]
+    if len(rows) + 1 < MIN_COMPARED:
+        return 0.0
+    signs = [other.delimiter for other in others if other is not grid]
+    fields = [field for row in rows for field in row]
+    foreign = [field for field in fields if any(sign in field for sign in signs) and not _DECIMAL.fullmatch(field)]
+    return round(len(foreign) / len(fields), 1)
+
+
+def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether some column has mostly numbers."""
+    for column in zip(*rows, strict=True):
+        given = [value for value in column if not is_missing(value)]
+        if given and sum(map(is_value, given)) >= MIN_EVEN_SHARE * len(given):
+            return True
+    return False

@@ -1,0 +1,158 @@
+"""Whether the first line of a text file names the columns or is a row of data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+MIN_INCREASING = 5
+"""Names that are numbers in increasing order, at least, where they stand at unequal distances."""
+MIN_EQUIDISTANT = 3
+"""Names that are numbers at equal distances, as years are, at least; one less where other names are words."""
+MIN_VALUE_SHARE = 0.9
+"""Share of numbers and dates in a column of them, at least."""
+MIN_REPEATED = 3
+"""Columns of words with the first field among them, from which on a single word above numbers counts less."""
+MAX_CELLS = 5000
+"""Fields that the first line is compared with, about."""
+MIN_ROWS = 20
+"""Rows that it is compared with, at least."""
+_NUMBER = re.compile(r"[-+]?[$€£]?\s?(\d[\d.,' \u00a0\u202f]*|[.,]\d+)(e[-+]?\d+)?\s?[%€$]?", re.IGNORECASE)
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}\S*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
+_MISSING = frozenset(("", "?", "-", ".", "--", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "\\n"))
+
+
+@dataclass(frozen=True)
+class HeaderEvidence:
+    """How many columns say that the first line is a header, and how many that it is a row of data.
+
+    Example:
+        >>> header_evidence(["age", "job"], [["31", "cook"], ["45", "cook"]]).is_data
+        False
+        >>> header_evidence(["31", "cook"], [["31", "cook"], ["45", "cook"]]).is_data
+        True
+    """
+
+    words: int
+    """Columns of numbers or dates below a word."""
+    values: int
+    """Columns of numbers or dates below one of them."""
+    new: int
+    """Columns of words, most of which occur several times, below one that does not occur in them."""
+    repeated: int
+    """Columns of words below one of them."""
+    numbers: bool
+    """Whether some names are numbers."""
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the first line reads like a row of data."""
+        if self.words != self.values:
+            unlike = self.words == 1 and self.new == 0 and self.repeated >= MIN_REPEATED  # a word for "missing"
+            return self.values > self.words or unlike
+        return self.repeated > self.new
+
+    @property
+    def is_header(self) -> bool:
+        """Whether the first line reads like names."""
+        return not self.is_data and self.words + self.new > 0
+
+
+def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> HeaderEvidence:
+    """The evidence of the columns, each of which compares its field of the first line with those of the rows.
+
+    A column of numbers or dates speaks for data where the first field is one too, and for a header where it is a word;
+    these decide. Otherwise a column of words speaks for data where the first field occurs among them, and for a header
+    where it does not although most of them occur several times. Numbers of the first line that increase in equal steps,
+    as years do, are names.
+
+    Example:
+        >>> header_evidence(["country", "2000", "2001", "2002"], [["Peru", "1.5", "1.6", "1.9"]]).is_data
+        False
+    """
+    rows = rows[: max(MIN_ROWS, MAX_CELLS // max(1, len(first)))]
+    votes = []
+    for place, field in enumerate(first):
+        values = [row[place] for row in rows if place < len(row)]
+        votes.append(_vote(field.strip(), [value.strip() for value in values]))
+    fewest = MIN_EQUIDISTANT - ("words" in votes or "new" in votes)
+    if _is_sequence(first, fewest) and (_is_apart(first, rows) or not all(_is_sequence(r, fewest) for r in rows[:3])):
+        votes = ["" if _is_number(field) else vote for field, vote in zip(first, votes, strict=True)]
+    counts = {kind: votes.count(kind) for kind in ("words", "values", "new", "repeated")}
+    return HeaderEvidence(**counts, numbers=any(map(_is_number, first)))
+
+
+def _vote(field: str, values: list[str]) -> str:
+    """What a column says, by the name of the count; nothing where it does not tell."""
+    given = [value for value in values if not is_missing(value)]
+    if not given:
+        return ""
+    if not field:
+        return "words" if _counts(values) else ""
+    if sum(map(is_value, given)) >= MIN_VALUE_SHARE * len(given):
+        if is_value(field):
+            return "values"
+        return "" if is_missing(field) else "words"
+    levels = set(given)
+    if field in levels:
+        return "repeated"
+    return "new" if 2 * len(levels) <= len(given) else ""
+
+
+def is_value(text: str) -> bool:
+    """Whether text is a number or a date.
+
+    Example:
+        >>> is_value("1,5"), is_value("2020-02-03"), is_value("a1")
+        (True, True, False)
+    """
+    return bool(_NUMBER.fullmatch(text) or _DATE.fullmatch(text))
+
+
+def is_missing(text: str) -> bool:
+    """Whether text is a usual spelling of a missing value.
+
+    Example:
+        >>> is_missing(""), is_missing("N/A"), is_missing("0")
+        (True, True, False)
+    """
+    return text.strip().casefold() in _MISSING
+
+
+def _is_number(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text.strip()))
+
+
+def _counts(values: list[str]) -> bool:
+    """Whether values are 0, 1, 2 and so on, or 1, 2, 3."""
+    return any(values == [str(start + i) for i in range(len(values))] for start in (0, 1))
+
+
+def _is_apart(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the numbers of the first line lie outside the range of those of the rows."""
+    own = _numbers(first)
+    others = [number for row in rows for number in _numbers(row)]
+    return bool(own and others) and (min(own) > max(others) or max(own) < min(others))
+
+
+def _numbers(fields: Sequence[str]) -> list[float]:
+    """The fields that are numbers as Python writes them."""
+    numbers = []
+    for field in fields:
+        try:
+            numbers.append(float(field))
+        except ValueError:
+            continue
+    return numbers
+
+
+def _is_sequence(fields: Sequence[str], fewest: int) -> bool:
+    """Whether the numbers among some fields increase as names do: `fewest` in equal steps, or many of them in any."""
+    numbers = _numbers(fields)
+    steps = [later - earlier for earlier, later in pairwise(numbers)]
+    if not steps or min(steps) <= 0:
+        return False
+    equal = max(steps) - min(steps) <= 1e-9 * abs(max(numbers))
+    return len(numbers) >= (fewest if equal else MIN_INCREASING)

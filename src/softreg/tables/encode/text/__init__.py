@@ -1,0 +1,1 @@
+"""Free text as TF-IDF features: tokenizer, vocabulary and encoder."""

@@ -1,0 +1,171 @@
+"""A column of free text as TF-IDF of its words, pairs of words and, where there is little text, runs of characters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+
+from softreg.models.serialization import fields
+from softreg.rows import in_order
+from softreg.tables.columns.arrow_numpy import number_array
+from softreg.tables.columns.column_values import as_text
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.encode.text.tokenizer import (
+    U64,
+    Terms,
+    bigrams,
+    character_ngram_hashes,
+    code_points,
+    tokenize_words,
+)
+from softreg.tables.encode.text.vocabulary import VocabularyCounter, extract_terms, text_blocks
+from softreg.typing import Float64Array
+
+KINDS = ("word", "pair", "run")
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """Free text: one feature a term, of the value (1 + log(count in the text)) * log((1 + n) / (1 + n_term)) + 1.
+
+    Words and pairs of words of a row together have length 1, and so have its runs of characters. `terms` are those of
+    each kind and `counts` the training texts that have them, of `documents` in all. A text without a known term, and a
+    missing one, is zero.
+
+    Source: Salton and Buckley, "Term-weighting approaches in automatic text retrieval" (1988).
+    """
+
+    name: str
+    documents: int
+    terms: dict[str, tuple[str, ...]]
+    counts: dict[str, tuple[int, ...]]
+    _hashes: dict[str, U64] = field(init=False, repr=False, compare=False)
+    _weights: dict[str, Float64Array] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        hashes = {kind: _term_hashes(kind, self.terms[kind]) for kind in self.terms}
+        idf = {
+            kind: np.log((1 + self.documents) / (1 + np.array(counts, dtype=np.float64))) + 1
+            for kind, counts in self.counts.items()
+        }
+        object.__setattr__(self, "_hashes", hashes)
+        object.__setattr__(self, "_weights", idf)
+
+    @classmethod
+    def learned(cls, name: str, counter: VocabularyCounter) -> TextEncoder:
+        """The code of the terms that were counted."""
+        best = counter.best()
+        terms = {kind: tuple(found) for kind, (found, _) in best.items()}
+        return cls(name, counter.documents, terms, {kind: tuple(c.tolist()) for kind, (_, c) in best.items()})
+
+    @property
+    def width(self) -> int:
+        """How many features there are."""
+        return sum(len(found) for found in self.terms.values())
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """`body: word`, `body: two words`, and `body: 'run'` for a run of characters."""
+        shown = {"run": "{}: {!r}"}
+        return tuple(
+            shown.get(kind, "{}: {}").format(self.name, term) for kind in self.terms for term in self.terms[kind]
+        )
+
+    @property
+    def remark(self) -> str:
+        """What was learned, in words."""
+        names = {"word": "words", "pair": "pairs of words", "run": "runs of 2 to 5 characters"}
+        return ", ".join(f"{len(found):,} {names[kind]}" for kind, found in self.terms.items())
+
+    def block(self, column: pa.ChunkedArray, where: Any = None) -> sp.csr_array:
+        """TF-IDF of each text, (n, width) CSR."""
+        texts = as_text(column, self.name)
+        parts = list(in_order(self._piece, text_blocks(texts)))
+        if not parts:
+            return sp.csr_array((len(texts), self.width))
+        return sp.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
+
+    def _piece(self, texts: pa.Array) -> sp.csr_array:
+        found = extract_terms(code_points(texts), with_runs="run" in self.terms)
+        groups = [[kind for kind in group if kind in self.terms] for group in (KINDS[:2], KINDS[2:])]
+        blocks = [self._group({kind: found[kind] for kind in group}, len(texts)) for group in groups if group]
+        return sp.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
+
+    def _group(self, found: dict[str, Terms], n: int) -> sp.csr_array:
+        """The terms of kinds that are brought to length 1 together."""
+        keys, width = [], sum(len(self.terms[kind]) for kind in found)
+        first = 0
+        for kind, here in found.items():
+            place = pc.index_in(number_array(here.hash), value_set=number_array(self._hashes[kind]))
+            known = np.flatnonzero(np.asarray(place.is_valid()))
+            column = np.asarray(place.drop_null()).astype(np.int64) + first
+            keys.append(here.row[known] * width + column)
+            first += len(self.terms[kind])
+        key = np.sort(np.concatenate(keys))
+        begin = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
+        count = np.diff(np.append(begin, len(key)))
+        row, column = np.divmod(key[begin], max(1, width))
+        idf = np.concatenate([self._weights[kind] for kind in found])
+        value = (1 + np.log(count)) * idf[column]
+        length = np.sqrt(np.bincount(row, weights=value**2, minlength=n))
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))])
+        index = column.astype(np.int32)
+        return sp.csr_array((value / length[row], index, start.astype(np.int32)), shape=(n, width))
+
+    def to_state(self) -> dict[str, Any]:
+        """The code as strict JSON."""
+        return {
+            "code": "text",
+            "name": self.name,
+            "missing": False,
+            "documents": self.documents,
+            "terms": {kind: list(found) for kind, found in self.terms.items()},
+            "counts": {kind: list(found) for kind, found in self.counts.items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> TextEncoder:
+        """The code that `to_state` wrote."""
+        name, documents = fields.text(state, "name"), fields.count(state, "documents")
+        kinds = [kind for kind in KINDS if kind in fields.mapping(state, "terms")]
+        found = {kind: fields.texts(state["terms"], kind) for kind in kinds}
+        counts = {kind: fields.counts(fields.mapping(state, "counts"), kind) for kind in kinds}
+        if any(len(found[kind]) != len(counts[kind]) for kind in kinds) or not kinds:
+            raise ValueError(f"terms and counts of the text {name!r} do not fit together")
+        if any(count > documents for kind in kinds for count in counts[kind]):
+            raise ValueError(f"a term of the text {name!r} has more documents than the {documents:,} of training")
+        return cls(name, documents, found, counts)
+
+
+def _term_hashes(kind: str, found: tuple[str, ...]) -> U64:
+    """The hash of each term, by the way in which it is found in a text."""
+    if not found:
+        return np.zeros(0, np.uint64)
+    if kind == "run":
+        return character_ngram_hashes(found)
+    single = tokenize_words(code_points(pa.array(found, pa.large_string())))
+    hashes = single.hash if kind == "word" else bigrams(single).hash
+    if len(hashes) != len(found):
+        raise ValueError(f"the terms of a text are no {kind}s")
+    return hashes
+
+
+class TextFitter:
+    """The terms of a column of texts."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.counter = name, VocabularyCounter()
+
+    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+        """Take one batch."""
+        self.counter.add(as_text(column, self.name))
+
+    def code(self) -> TextEncoder:
+        """The terms that are frequent enough."""
+        return TextEncoder.learned(self.name, self.counter)

@@ -1,0 +1,163 @@
+"""Data frames of pandas, polars and others as Arrow tables, column by column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from softreg.tables.columns.arrow_types import plain_table
+from softreg.tables.columns.column_names import check_names
+from softreg.tables.columns.dates import mixed_zones_message
+from softreg.tables.columns.errors import TableError, emit_warnings, quote
+
+_SEEN = 4
+"""Types of values that a message names, at most."""
+
+
+def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
+    """Any frame that narwhals knows as an Arrow table of plain types, without the index that pandas adds.
+
+    Columns in `unused` that cannot be converted are nulls. Raises `TableError` that names the column otherwise, for two
+    columns of one name, and for what is no frame.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame_to_arrow(pd.DataFrame({"size": pd.cut([1.0, 9.0], [0, 5, 10])})).to_pydict()
+        {'size': ['(0, 5]', '(5, 10]']}
+    """
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(data)
+    except nw.exceptions.DuplicateError:
+        check_names([str(name) for name in data.columns], "the frame")
+        raise
+    except TypeError:
+        raise TableError(
+            "Expected the path of a file (CSV, Parquet, Excel and others), a pyarrow table, a data frame (pandas, "
+            f"polars) or a two-dimensional array, but got {type(data).__name__}."
+        ) from None
+    eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    names = [str(name) for name in eager.columns]
+    check_names(names, "the frame")
+    columns = {}
+    for name, own in zip(names, eager.columns, strict=True):
+        try:
+            columns[name] = _plain(_arrow_column(eager, own, name, used=name not in unused), name)
+        except TableError:
+            if name not in unused:
+                raise
+            columns[name] = pa.chunked_array([pa.nulls(len(eager))])
+    return pa.table(columns)
+
+
+def series_to_arrow(series: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
+    """A series of pandas, polars or Arrow (or an index or a categorical of pandas) as an Arrow column of its values.
+
+    Also returns the NumPy dtype of the values where pandas has one: that of the categories for a categorical, of the
+    numbers or booleans for a nullable type, None otherwise.
+
+    Example:
+        >>> import pandas as pd
+        >>> column, dtype = series_to_arrow(pd.Series([2, 1], index=[7, 8], dtype="int8"))
+        >>> column.to_pylist(), dtype
+        ([2, 1], dtype('int8'))
+    """
+    import narwhals as nw
+
+    dtype = None
+    if type(series).__module__.split(".")[0] == "pandas":
+        import pandas as pd
+
+        values = pd.Series(series).reset_index(drop=True)
+        kind = values.dtype.categories.dtype if isinstance(values.dtype, pd.CategoricalDtype) else values.dtype
+        kind = getattr(kind, "numpy_dtype", kind)
+        dtype = kind if isinstance(kind, np.dtype) else np.dtype(object) if pd.api.types.is_string_dtype(kind) else None
+        return frame_to_arrow(values.to_frame("y")).column(0), dtype
+    if isinstance(series, pa.ChunkedArray):
+        return _plain(series, "y"), None
+    return frame_to_arrow(nw.from_native(series, series_only=True).alias("y").to_frame().to_native()).column(0), None
+
+
+def _plain(column: Any, name: str) -> pa.ChunkedArray:
+    """The column in its plain type."""
+    return plain_table(pa.table({name: column})).column(0)
+
+
+def _arrow_column(frame: Any, own: Any, name: str, *, used: bool) -> Any:
+    """A column of a narwhals frame as Arrow's; `own` is its name there, and `used` whether its values matter."""
+    import narwhals as nw
+
+    series = frame[own] if isinstance(own, str) else frame.get_column(own)
+    try:
+        if frame.implementation.is_pandas():
+            return _pandas_column(series.to_native(), name, used=used)
+        wide = str(series.dtype) in ("Int128", "UInt128")  # Arrow has no such type: as digits, which are exact
+        return (series.cast(nw.String) if wide else series).to_arrow()
+    except TableError:
+        raise
+    except Exception as error:  # whatever the library of the frame raises
+        raise _no_column(name, str(series.dtype), " ".join(str(error).split())) from error
+
+
+def _pandas_column(series: Any, name: str, *, used: bool) -> Any:
+    """A pandas series as Arrow's: sparse ones dense, categories with their names, objects by what they hold."""
+    import pandas as pd
+
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = series.sparse.to_dense()
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        known = _pandas_column(pd.Series(series.cat.categories), name, used=used)
+        known = known.combine_chunks() if isinstance(known, pa.ChunkedArray) else known
+        codes = np.asarray(series.cat.codes, dtype=np.int64)
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), known)
+    if series.dtype == np.longdouble and series.dtype != np.float64:
+        series = series.astype(np.float64)
+    try:
+        array = pa.Array.from_pandas(series)
+        times = series.dtype == object and pa.types.is_timestamp(array.type)
+        return _by_the_wall_clock(series, array, name, used=used) if times else array
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        if series.dtype != object:
+            raise
+        return _objects(series, name, error)
+
+
+def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -> pa.Array:
+    """Times as Python objects; where their zones differ, each by its own clock: Arrow takes the zone of the first.
+
+    Warns of such a column where it is `used`.
+    """
+    present = [value for value in series[series.notna()] if hasattr(value, "tzinfo")]
+    zones = dict.fromkeys("" if value.tzinfo is None else str(value.tzinfo) for value in present)
+    if len(zones) < 2:
+        return array
+    if used:
+        emit_warnings([mixed_zones_message(name, list(zones))])
+    naive = [value.replace(tzinfo=None) if getattr(value, "tzinfo", None) is not None else value for value in series]
+    return pa.Array.from_pandas(type(series)(naive, dtype=object))
+
+
+def _objects(series: Any, name: str, error: Exception) -> Any:
+    """A column of Python objects that Arrow has no type for: as the text of each, where they are of one kind."""
+    import pandas as pd
+
+    present = series.notna()
+    types = {type(value) for value in series[present]}
+    whole = all(issubclass(kind, int) and kind is not bool for kind in types)
+    if not whole and (len(types) != 1 or not issubclass(next(iter(types)), pd.Interval | pd.Period)):
+        kinds = sorted(kind.__name__ for kind in types)
+        more = f" and {len(kinds) - _SEEN} more" if len(kinds) > _SEEN else ""
+        reason = " ".join(str(error).split())
+        raise _no_column(name, f"object ({', '.join(kinds[:_SEEN])}{more})", reason)
+    return pa.array([str(value) if known else None for value, known in zip(series, present, strict=True)])
+
+
+def _no_column(name: str, kind: str, reason: str) -> TableError:
+    return TableError(
+        f"Column {quote(name)} of the frame has the type {kind} and cannot be read: {reason}. A column holds either "
+        "numbers, or booleans, or text, or dates, or lists of words or numbers; convert it (for instance with "
+        f"astype(str)), or leave it out: drop=[{quote(name)}]."
+    )

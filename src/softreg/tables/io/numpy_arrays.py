@@ -1,0 +1,160 @@
+"""Two-dimensional arrays as Arrow tables, and labels of any kind as Arrow columns."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.untyped_text import mark_untyped
+
+_PLAIN = {"b": None, "i": None, "u": None, "f": None, "M": None, "m": None}
+_TYPES = 4
+"""Types of values that a message names, at most."""
+
+
+def is_matrix(data: Any) -> bool:
+    """Whether data are a matrix: a NumPy array, an object that NumPy converts, or a list of rows.
+
+    Example:
+        >>> is_matrix(np.zeros((2, 2))), is_matrix([[1, "a"], [2, "b"]]), is_matrix(["a.csv", "b.csv"])
+        (True, True, False)
+    """
+    if isinstance(data, (list, tuple)):
+        return bool(data) and isinstance(data[0], (list, tuple, np.ndarray, int, float))
+    if isinstance(data, (pa.Table, pa.RecordBatch)) or hasattr(data, "__dataframe__") or hasattr(type(data), "columns"):
+        return False
+    return _is_sparse(data) or hasattr(data, "__array__")
+
+
+def array_table(X: Any) -> pa.Table:
+    """The Arrow table of a matrix X (n, d), whose columns are named by their numbers: "0", "1" and so on.
+
+    A column of an array of objects has the type that holds its values. An array of text may have come from values of
+    several types, which NumPy makes text, so its columns are judged as those of a CSV file. The columns of a structured
+    array have the names of its fields.
+
+    Raises `TableError` for a matrix without rows or columns, for sparse and complex ones, for another number of
+    dimensions, and for a column of objects of several types.
+
+    Example:
+        >>> array_table(np.array([[1, "a"], [2, "b"]], dtype=object)).to_pydict()
+        {'0': [1, 2], '1': ['a', 'b']}
+    """
+    if _is_sparse(X):
+        raise TableError(
+            "X is a sparse matrix; TableClassifier takes tables and dense arrays. For a sparse matrix use "
+            "softreg.SoftmaxRegression, or convert it with X.toarray()."
+        )
+    X = np.asarray(X, dtype=object) if _is_mixed(X) else np.ma.asanyarray(X) if np.ma.isMA(X) else np.asarray(X)
+    if X.dtype.names:
+        return pa.table({name: array_column(X[name], name) for name in X.dtype.names})
+    if X.dtype.kind == "c":
+        raise TableError("Complex data not supported: a column holds numbers, booleans, text or dates.")
+    if X.ndim != 2:
+        way = "Reshape your data with X.reshape(-1, 1) for one column, or X.reshape(1, -1) for one row."
+        raise TableError(f"Expected 2D array, got {X.ndim}D array instead (shape {X.shape}). {way}")
+    if X.shape[1] == 0:
+        raise TableError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+    arrays = [array_column(X[:, j], str(j)) for j in range(X.shape[1])]
+    fields = [pa.field(str(j), array.type) for j, array in enumerate(arrays)]
+    if X.dtype.kind == "U":
+        fields = [mark_untyped(field) for field in fields]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def array_column(values: NDArray[Any], name: str) -> pa.Array:
+    """An array (n,) as Arrow's; missing are masked values, None, nan and NA. `name` is the column in messages.
+
+    Raises `TableError` for values of several types, or of a type that no column has.
+
+    Example:
+        >>> array_column(np.array([True, None], dtype=object), "x").to_pylist()
+        [True, None]
+    """
+    mask = np.ma.getmaskarray(values) if np.ma.isMA(values) else None
+    plain = np.asarray(values)
+    plain = plain.astype(object) if plain.dtype.kind == "T" else plain  # NumPy's own strings of any length
+    try:
+        if plain.dtype.kind in "Mm":
+            unit = np.datetime_data(plain.dtype)[0]
+            known = unit in ("s", "ms", "us", "ns") or (unit == "D" and plain.dtype.kind == "M")
+            days = plain.dtype.kind == "M" and unit in ("Y", "M", "W")
+            plain = plain if known else plain.astype(f"{plain.dtype.kind}8[{'D' if days else 's'}]")
+        elif plain.dtype.kind == "f" and plain.dtype.itemsize not in (4, 8):
+            plain = plain.astype(np.float32 if plain.dtype.itemsize < 4 else np.float64)
+        elif plain.dtype.kind == "U":
+            return pa.array(plain.tolist(), pa.string(), mask=mask)
+        elif plain.dtype.kind not in "biufO":
+            raise TypeError(f"{plain.dtype} is not understood")
+        plain = plain.astype(plain.dtype.newbyteorder("="), copy=False)
+        return pa.array(np.ascontiguousarray(plain), mask=mask, from_pandas=plain.dtype.kind == "O")
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        kinds = sorted({type(value).__name__ for value in plain.tolist()})
+        more = f" and {len(kinds) - _TYPES} more" if len(kinds) > _TYPES else ""
+        raise TableError(
+            f"Column {quote(name)} holds values of the type {', '.join(kinds[:_TYPES])}{more} and cannot be read: "
+            f"{' '.join(str(error).split())}. A column holds either numbers, or booleans, or text, or dates."
+        ) from error
+
+
+def label_column(y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
+    """Labels y (n,) as an Arrow column, and the NumPy dtype that they have; None where they have none.
+
+    Labels are taken by their position: the index of a pandas series is ignored.
+
+    Parameters: `y`, an array, a list, a series of pandas or polars, an Arrow array, or a frame of one column, of text,
+    integers, booleans, dates, categories or numbers. Raises `TableError` for anything else.
+
+    Example:
+        >>> label_column([3, 1])
+        (<pyarrow.lib.ChunkedArray object at ...>
+        [
+          [
+            3,
+            1
+          ]
+        ], dtype('int64'))
+    """
+    import narwhals as nw
+
+    from softreg.tables.io.dataframes import series_to_arrow
+
+    if nw.dependencies.is_into_dataframe(y):
+        frame = nw.from_native(y, eager_only=True)
+        if len(frame.columns) != 1:
+            raise TableError(f"y has {len(frame.columns)} columns; expected one label for each row.")
+        y = frame.get_column(frame.columns[0]).to_native()
+    if isinstance(y, pa.Array):
+        y = pa.chunked_array([y])
+    if nw.dependencies.is_into_series(y) or hasattr(y, "categories") or type(y).__name__.endswith("Index"):
+        return series_to_arrow(y)
+    values = np.asarray(y, dtype=object) if _is_mixed(y) else np.ma.asanyarray(y) if np.ma.isMA(y) else np.asarray(y)
+    if values.ndim == 2 and values.shape[1] == 1:
+        from sklearn.exceptions import DataConversionWarning
+
+        said = "A column-vector y was passed when a 1d array was expected; its single column is used."
+        warnings.warn(said, DataConversionWarning, stacklevel=4)
+        values = values.ravel()
+    if values.ndim != 1:
+        raise TableError(f"y should be a 1d array of labels, got an array of shape {values.shape} instead.")
+    return pa.chunked_array([array_column(values, "y")]), values.dtype
+
+
+def _is_sparse(data: Any) -> bool:
+    import scipy.sparse as sp
+
+    return bool(sp.issparse(data))
+
+
+def _is_mixed(values: Any) -> bool:
+    """Whether values are a list that NumPy would make text of, though not all of it is text."""
+    if not isinstance(values, (list, tuple)):
+        return False
+    found = np.asarray(values, dtype=object)
+    text = [isinstance(value, str) for value in found.ravel().tolist()]
+    return any(text) and not all(text)

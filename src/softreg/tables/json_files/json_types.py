@@ -1,0 +1,206 @@
+"""The type that JSON values of a column have in common, and Arrow arrays of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+MAX_EXACT_INTEGER = 1 << 53
+"""Whole numbers up to here are float64 numbers, each its own."""
+MAX_DEPTH = 32
+"""Lists and objects within one another, at most."""
+_INT64 = (-(1 << 63), (1 << 63) - 1)
+_UINT64 = (1 << 64) - 1
+_DIGITS = 38  # of the widest decimal type that columns use
+_KINDS: dict[type, str] = {
+    bool: "boolean", int: "whole number", float: "number", str: "text", list: "list", dict: "object",
+}  # fmt: skip
+_SCALARS = {"text", "whole number", "number", "boolean"}
+
+
+class TypeConflict(ValueError):
+    """Values that have no common type; the message says why."""
+
+
+@dataclass(frozen=True)
+class JsonType:
+    """The type of a column: "missing", "boolean", "whole number", "number", "text", "list" or "object".
+
+    `low` and `high` are the range of whole numbers, `merges` is the least of them that float64 would round to another
+    number; `item` is the type of the items of lists, `fields` are the types of the values of objects by key.
+
+    Example:
+        >>> infer_type([1, None, 2.5]).kind, infer_type([[1], []]).item.kind
+        ('number', 'whole number')
+    """
+
+    kind: str = "missing"
+    low: int = 0
+    high: int = 0
+    merges: int | None = None
+    item: JsonType | None = None
+    fields: tuple[tuple[str, JsonType], ...] = ()
+    mixed: bool = False
+    """Whether numbers or booleans stand beside text, which are then text as JSON spells them."""
+
+    @property
+    def holds_mixed(self) -> bool:
+        """Whether this type, or one within it, is mixed."""
+        inner = [one for _, one in self.fields] + ([] if self.item is None else [self.item])
+        return self.mixed or any(one.holds_mixed for one in inner)
+
+    def arrow(self) -> pa.DataType:
+        """The Arrow type that holds every value of this type, exactly.
+
+        Example:
+            >>> infer_type([1, 2]).arrow(), infer_type([2**63]).arrow(), infer_type([-(2**70)]).arrow()
+            (DataType(int64), DataType(uint64), Decimal128Type(decimal128(38, 0)))
+        """
+        if self.kind == "whole number":
+            if _INT64[0] <= self.low and self.high <= _INT64[1]:
+                return pa.int64()
+            return pa.uint64() if self.low >= 0 and self.high <= _UINT64 else pa.decimal128(_DIGITS, 0)
+        if self.item is not None:
+            return pa.list_(self.item.arrow())
+        if self.kind == "object":
+            return pa.struct([pa.field(name, one.arrow()) for name, one in self.fields])
+        return {"missing": pa.null(), "boolean": pa.bool_(), "number": pa.float64(), "text": pa.string()}[self.kind]
+
+
+MISSING = JsonType()
+
+
+def infer_type(values: Sequence[Any], depth: int = 0) -> JsonType:
+    """The type of the values of a column, as Python's json reads them; raises `TypeConflict` where there is none.
+
+    Example:
+        >>> infer_type([[], 1])
+        Traceback (most recent call last):
+        softreg.tables.json_files.json_types.TypeConflict: lists beside whole numbers
+    """
+    if depth > MAX_DEPTH:
+        raise TypeConflict(f"lists and objects more than {MAX_DEPTH} deep")
+    found = MISSING
+    kinds = set(map(type, values))
+    for kind in sorted(kinds - {type(None)}, key=lambda kind: _KINDS[kind], reverse=True):
+        own = values if len(kinds) == 1 else [value for value in values if type(value) is kind]
+        found = common_type(_type_of(kind, own, depth), found)
+    return found
+
+
+def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
+    """The type of values of one Python type."""
+    if kind is int:
+        low, high = min(values), max(values)
+        if max(high, -low) >= 10**_DIGITS:
+            raise TypeConflict(f"a whole number of more than {_DIGITS} digits")
+        odd = [v for v in values if not _is_float(v)] if max(high, -low) > MAX_EXACT_INTEGER else []
+        return JsonType("whole number", low, high, min(odd, default=None))
+    if kind is float:
+        if not (math.isfinite(min(values)) and math.isfinite(max(values))):
+            raise TypeConflict("a number beyond 1.8e308, the largest of float64")
+        return JsonType("number")
+    if kind is list:
+        return JsonType("list", item=infer_type(list(chain.from_iterable(values)), depth + 1))
+    if kind is dict:
+        names = dict.fromkeys(chain.from_iterable(values))
+        return JsonType("object", fields=tuple((n, infer_type([v.get(n) for v in values], depth + 1)) for n in names))
+    return JsonType(_KINDS[kind])
+
+
+def common_type(one: JsonType, other: JsonType) -> JsonType:
+    """The type that holds the values of both; raises `TypeConflict` where there is none.
+
+    Whole numbers beside others become float64, unless that would make two of them one. Numbers or booleans beside text
+    become text.
+
+    Example:
+        >>> common_type(infer_type([1, None]), infer_type([0.5])).kind
+        'number'
+    """
+    if one == other or other.kind == "missing":
+        return one
+    if one.kind == "missing":
+        return other
+    if one.kind == other.kind == "whole number":
+        merged = [value for value in (one.merges, other.merges) if value is not None]
+        return JsonType(one.kind, min(one.low, other.low), max(one.high, other.high), min(merged, default=None))
+    if {one.kind, other.kind} == {"whole number", "number"}:
+        whole = one if one.kind == "whole number" else other
+        if whole.merges is not None:
+            raise TypeConflict(f"the whole number {whole.merges}, which float64 rounds, beside decimals")
+        return JsonType("number")
+    if "text" in (one.kind, other.kind) and {one.kind, other.kind} <= _SCALARS:
+        return JsonType("text", mixed=True)
+    if one.item is not None and other.item is not None:
+        return replace(one, item=common_type(one.item, other.item))
+    if one.kind == other.kind == "object":
+        fields = dict(one.fields)
+        for name, inner in other.fields:
+            fields[name] = common_type(fields.get(name, MISSING), inner)
+        return replace(one, fields=tuple(fields.items()))
+    raise TypeConflict(f"{_plural(one.kind)} beside {_plural(other.kind)}")
+
+
+def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
+    """The values, all of which are of the type, as an Arrow array; None is missing.
+
+    The arrays are made of their buffers: `pyarrow.array` would import pandas.
+
+    Example:
+        >>> to_arrow([["a"], None, []], infer_type([["a"]])).to_pylist()
+        [['a'], None, []]
+    """
+    n, target = len(values), kind.arrow()
+    if kind.kind == "missing":
+        return pa.nulls(n)
+    mask = None
+    if type(None) in set(map(type, values)):
+        mask = _bits(np.fromiter((value is not None for value in values), np.bool_, n))
+    if kind.mixed:
+        values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    if kind.kind == "text":
+        raw = [b"" if value is None else value.encode() for value in values] if mask else list(map(str.encode, values))
+        return pa.Array.from_buffers(target, n, [mask, _offsets(raw), pa.py_buffer(b"".join(raw))])
+    if kind.item is not None:
+        lists = [value or () for value in values]
+        inner = to_arrow(list(chain.from_iterable(lists)), kind.item)
+        return pa.Array.from_buffers(target, n, [mask, _offsets(lists)], children=[inner])
+    if kind.kind == "object":
+        inside = [to_arrow([v.get(name) if v else None for v in values], one) for name, one in kind.fields]
+        return pa.Array.from_buffers(target, n, [mask], children=inside)
+    if kind.kind == "boolean":
+        true = np.fromiter((value is True for value in values), np.bool_, n)
+        return pa.Array.from_buffers(target, n, [mask, _bits(true)])
+    if pa.types.is_decimal(target):
+        return pa.array([None if value is None else Decimal(value) for value in values], target)
+    plain = values if mask is None else [0 if value is None else value for value in values]
+    return pa.Array.from_buffers(target, n, [mask, pa.py_buffer(np.array(plain, target.to_pandas_dtype()))])
+
+
+def _offsets(parts: Sequence[Any]) -> pa.Buffer:
+    """Where each part begins in all of them, one after another."""
+    ends = np.zeros(len(parts) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=ends[1:])
+    return pa.py_buffer(ends)
+
+
+def _bits(flags: Any) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+
+def _is_float(value: int) -> bool:
+    """Whether float64 has the whole number, or writes it with these digits."""
+    return int(near := float(value)) == value or Decimal(repr(near)) == value
+
+
+def _plural(kind: str) -> str:
+    return kind if kind == "text" else f"{kind}s"

@@ -1,0 +1,202 @@
+"""The design matrix of statistics: columns in their own units, each category without its reference level.
+
+The predictive encoder keeps all levels and standardises numbers, which needs a penalty. Statistics need coefficients
+that the rows determine, in units that a reader knows. Columns that are linear combinations of others are found here,
+too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from softreg.models.inference.counterfactual_effects import Counterfactual
+from softreg.models.inference.marginal_effects import Change
+from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.category_encoder import CategoryEncoder
+from softreg.tables.encode.column_encoder import ColumnEncoder
+from softreg.tables.encode.discrete_changes import level_changes, level_names
+from softreg.tables.encode.encoder import Encoder
+from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.typing import BoolArray, Float64Array, IntArray, RowNumbers
+
+MAX_FEATURES = 4_000
+"""Features, at most."""
+INDICATOR_TOLERANCE = 1e-12
+"""How far from 0 and 1 the numbers of a column may lie that holds nothing else: what rounding leaves is some 1e-16."""
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """The matrix X (n, d) of the rows that are fitted, the names of its columns, and what they belong to."""
+
+    X: Float64Array
+    complete: BoolArray
+    """Which of the rows given are in X: those without a missing value, or all where missing values are imputed."""
+    names: list[str]
+    places: dict[str, tuple[int, ...]]
+    """The columns of X of each column of the table (or variable and interaction of a formula)."""
+    reference_levels: dict[str, str]
+    """The level of each category that the others are compared with."""
+    missing: dict[str, int]
+    """How many of the rows given have no value, by column; only columns that have such rows."""
+    notes: tuple[str, ...] = ()
+    changes: dict[int, Change] = field(default_factory=dict)
+    """The discrete changes of columns of X, by place."""
+    counterfactuals: Callable[[], Iterable[Counterfactual]] | None = None
+    """Of a formula: the matrices before and after each variable changes."""
+    intercept: bool = True
+
+
+def encoded_design(
+    encoder: Encoder,
+    table: Any,
+    rows: RowNumbers,
+    *,
+    missing: str,
+    reference_levels: Mapping[str, str],
+) -> Design:
+    """The design of the columns of a table by the features of its encoder.
+
+    `missing`: "drop" and "error" leave out the rows that have a missing value in some column, "impute" replaces it by
+    the mean with an indicator column, or a level of its own. `reference_levels`: the reference level of categories and
+    booleans by column; the others have their most frequent level and false. Raises `TableError` for a column or level
+    that is not there.
+    """
+    X = encoder.transform(table, rows)
+    ranges = _feature_ranges(encoder.codes)
+    _check_reference_columns(reference_levels, encoder.codes)
+    keep, complete, gaps = np.ones(X.shape[1], dtype=bool), np.ones(len(rows), dtype=bool), dict[str, int]()
+    if missing != "impute":
+        complete, gaps = _complete_rows(X, encoder.codes, ranges)
+        for name in gaps:
+            keep[ranges[name][-1]] = False
+        X = X[complete]
+    count = np.asarray(X.sum(axis=0)).ravel()
+    scale, shift, names = np.ones(X.shape[1]), np.zeros(X.shape[1]), list(encoder.feature_names_out)
+    reference, notes = dict[str, str](), list[str]()
+    for code in encoder.codes:
+        here = ranges[code.name]
+        if isinstance(code, NumberEncoder):
+            scale[here[0]], shift[here[0]] = code.scale, code.mean
+        elif isinstance(code, BooleanEncoder) and reference_levels.get(code.name) == code.words[1]:
+            scale[here[0]], shift[here[0]] = -1.0, 1.0
+            names[here[0]] = names[here[0]].removesuffix(code.words[1]) + code.words[0]
+            reference[code.name] = code.words[1]
+        elif isinstance(code, CategoryEncoder):
+            base = _reference_index(code, count[here] * keep[here], reference_levels.get(code.name))
+            reference[code.name] = level_names(code)[base]
+            keep[here] &= count[here] > 0  # a level that no row has left has no coefficient
+            keep[here[base]] = False
+            if not keep[here].any():
+                notes.append(f"column {quote(code.name)} holds one level in the rows used, and has no coefficient")
+    places, changes = _column_indices(encoder.codes, ranges, keep, reference)
+    _check_width(int(keep.sum()), places)
+    X = X[:, np.flatnonzero(keep)]
+    X = (X.toarray() if sp.issparse(X) else X) * scale[keep] + shift[keep]
+    kept = [name for name, keeps in zip(names, keep, strict=True) if keeps]
+    return Design(_exact_indicators(X), complete, kept, places, reference, gaps, tuple(notes), changes)
+
+
+def _feature_ranges(codes: Sequence[ColumnEncoder]) -> dict[str, IntArray]:
+    """The places of the features of each column."""
+    ends = np.cumsum([code.width for code in codes])
+    return {code.name: np.arange(end - code.width, end) for code, end in zip(codes, ends.tolist(), strict=True)}
+
+
+def _complete_rows(
+    X: Any, codes: Sequence[ColumnEncoder], ranges: Mapping[str, IntArray]
+) -> tuple[BoolArray, dict[str, int]]:
+    """Which rows have a value in each column, and how many have none, by column: the last feature marks them."""
+    complete, gaps = np.ones(X.shape[0], dtype=bool), dict[str, int]()
+    for code in codes:
+        if getattr(code, "missing", False):
+            marked = X[:, [ranges[code.name][-1]]]
+            mark = (marked.toarray() if sp.issparse(marked) else marked).ravel() != 0
+            complete &= ~mark
+            gaps[code.name] = int(mark.sum())
+    return complete, gaps
+
+
+def _column_indices(
+    codes: Sequence[ColumnEncoder],
+    ranges: Mapping[str, IntArray],
+    keep: BoolArray,
+    reference: Mapping[str, str],
+) -> tuple[dict[str, tuple[int, ...]], dict[int, Change]]:
+    """The columns of X of each column of the table, and their discrete changes."""
+    place = np.cumsum(keep) - 1
+    places, changes = dict[str, tuple[int, ...]](), dict[int, Change]()
+    for code in codes:
+        mine = places[code.name] = tuple(int(place[j]) for j in ranges[code.name] if keep[j])
+        if isinstance(code, CategoryEncoder):
+            changes |= level_changes(mine, None, reference[code.name])
+        elif isinstance(code, BooleanEncoder):
+            rest = dict.fromkeys(mine[1:], 0.0)
+            words = f"rather than {reference.get(code.name, code.words[0])}"
+            changes[mine[0]] = Change({mine[0]: 0.0, **rest}, {mine[0]: 1.0, **rest}, words)
+    return places, changes
+
+
+def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[ColumnEncoder]) -> None:
+    """Raise `TableError` for the reference level of a column that has no levels, or has no such level."""
+    by_name = {code.name: code for code in codes}
+    for name, level in asked.items():
+        code = by_name.get(name)
+        if not isinstance(code, CategoryEncoder | BooleanEncoder):
+            what = "is no feature of the model" if code is None else "is no category"
+            raise TableError(
+                f"Column {quote(name)} {what}, so it has no reference level {quote(level)}. Take a column of numbers "
+                f"for a category with --category {name} (category=[{name!r}] in Python)."
+            )
+        if isinstance(code, BooleanEncoder) and level not in code.words:
+            raise no_such_level(name, level, code.words)
+
+
+def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
+    """The error for a reference level that a column does not have.
+
+    Example:
+        >>> print(no_such_level("town", "Rome", ["Bonn", "Kiel"]))
+        Column 'town' has no level 'Rome' to be the reference; its levels are 'Bonn', 'Kiel'.
+    """
+    return TableError(
+        f"Column {quote(name)} has no level {quote(level)} to be the reference; its levels are "
+        f"{quote_list(levels, 20)}."
+    )
+
+
+def _reference_index(code: CategoryEncoder, count: Float64Array, asked: str | None) -> int:
+    """The place of the reference level among the features of a category: the one asked for, or the most frequent."""
+    names = level_names(code)
+    if asked is None:
+        known = count[:-1] if code.missing and len(count) > 1 else count  # missing is no level to compare others with
+        return int(np.argmax(known if known.any() else count))
+    if asked not in names or not count[names.index(asked)]:
+        raise no_such_level(code.name, asked, [name for name, rows in zip(names, count, strict=True) if rows])
+    return names.index(asked)
+
+
+def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
+    if width > MAX_FEATURES:
+        widest = max(places, key=lambda column: len(places[column]))
+        raise TableError(
+            f"The columns make {width:,} features, of which {len(places[widest]):,} are levels of "
+            f"{quote(widest)}; statistics keep the covariance of at most {MAX_FEATURES:,}. "
+            "Leave such columns out (drop)."
+        )
+
+
+def _exact_indicators(X: Float64Array) -> Float64Array:
+    """X, in which columns of zeros and ones are that again: standardised and back, they may miss by a last digit."""
+    near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= INDICATOR_TOLERANCE
+    X[:, near] = X[:, near] > 0.5
+    return X
+
+
+# --- aliased columns --------------------------------------------------------------------------------------------------
