@@ -51,6 +51,7 @@ class Replacement:
 
 DEPRECATED: dict[str, dict[str, Replacement]] = {
     # attributes of classes
+    "Calibrator": {"repair_": Replacement("recalibration_", since="0.2")},
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
     "Trust": {"repair": Replacement("recalibration", since="0.2")},
     # parameters of estimators and functions

@@ -10,8 +10,8 @@ import numpy as np
 
 from softreg.optimize.curvature.importance_sampled import DoubtSketch
 from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
-from softreg.optimize.dual.acceleration import BufferPool
-from softreg.optimize.dual.cv_folds import climb_members
+from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.heldout_stopping import Watch, WatchedDescent
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.plan.conditions import sample_size
@@ -69,7 +69,7 @@ class StackPath:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed, self.limits = fit_intercept, solver, seed, limits
         self.small: tuple[Reduction, StackPath] | None = None
-        self.rooms: list[BufferPool] = []
+        self.pools: list[BufferPool] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             self.hard, self.pairs = False, list[LossPair]()
@@ -138,9 +138,11 @@ class StackPath:
         judges = self._judges(copies, objective.m // copies)
         if plan.method is Method.DUAL_ASCENT:
             budgets = dual_budgets(facts, self.limits) if self.solver in FAMILIES else None
-            climbed = climb_members(objective, judges, self.count, start, settled, self.seed, self.rooms, budgets)
-            if climbed is not None:
-                return climbed
+            fit = run_sdca_on_folds(
+                objective, judges, self.count, start, settled, self.seed, pools=self.pools, budgets=budgets
+            )
+            if fit is not None:
+                return fit
             plan = choose(replace(facts, row_square_mean=None), "lbfgs", self.limits)
         watch = Watch(judges, self.count, self.q, objective)
         strategy, theta = self._strategy(objective, plan, copies), self._begin(objective, plan, start, copies)

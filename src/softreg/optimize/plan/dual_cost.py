@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from softreg.optimize.curvature.subsampled import CHEAP_BLOCK, MAX_CLASSES, ROWS_A_COLUMN
-from softreg.optimize.dual.state import EASY
+from softreg.optimize.dual.state import MAX_PLAIN_CURVATURE
 from softreg.optimize.plan.facts import Facts
 from softreg.optimize.problem.limits import Limits
 
@@ -21,8 +21,8 @@ ITERATIONS, ITERATIONS_PER_ROOT = 5.0, 15.0
 """Iterations of L-BFGS for a mean curvature c of a row's dual step are about `5 + 15 sqrt(c)`: measured on text,
 one-hot columns and pixels at strengths from 1e-2 to 1e-7."""
 SWEEPS, SWEEPS_PER_CURVATURE = 6.0, 1.2
-"""Sweeps of dual ascent are about `6 + 1.2 c` for the same c; with momentum, the part of c above `EASY` counts by its
-square root."""
+"""Sweeps of dual ascent are about `6 + 1.2 c` for the same c; with momentum, the part of c above
+`MAX_PLAIN_CURVATURE` counts by its square root."""
 
 
 def needs_diagonal(facts: Facts, limits: Limits) -> bool:
@@ -61,11 +61,11 @@ def dual_budgets(facts: Facts, limits: Limits) -> tuple[float, ...] | None:
         c = facts.row_square_mean / (strength * facts.n)
         replaced = c > limits.dual_mean_curvature and not needs_diagonal(facts, limits)
         iterations = 0.0 if replaced else ITERATIONS + ITERATIONS_PER_ROOT * math.sqrt(c)
-        shared = factor_time(facts, limits) / facts.strong_convexity.count(
-            strength
-        )  # models of one strength share the factor
+        alike = facts.strong_convexity.count(strength)  # models of one strength share the factor
+        shared = factor_time(facts, limits) / alike
         budget = (iterations * iteration + shared) / visits
-        sweeps = SWEEPS + SWEEPS_PER_CURVATURE * (min(c, EASY) + math.sqrt(max(c - EASY, 0.0)))
+        accelerated = math.sqrt(max(c - MAX_PLAIN_CURVATURE, 0.0))
+        sweeps = SWEEPS + SWEEPS_PER_CURVATURE * (min(c, MAX_PLAIN_CURVATURE) + accelerated)
         if not limits.dual_margin * sweeps < budget:
             return None
         budgets.append(budget)

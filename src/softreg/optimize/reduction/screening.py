@@ -19,17 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.reductions import NOTHING
+from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.result import StackFit
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.rows import Array, DenseRows, Rows, SparseRows
+from softreg.rows import Array, Block, DenseRows, Rows, SparseRows, Sums
 
 Columns = NDArray[np.intp]
 """Numbers of columns, increasing."""
@@ -150,7 +152,7 @@ class Screening:
         objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
         few = few if few.dtype == rows.dtype else few.with_higher_precision()
         W = np.ascontiguousarray(np.moveaxis(W, 1, 2))
-        _place(objective, few, self.coordinates.some(columns), W, b)
+        _place(objective, few, columns, W, b)
         shift, left = objective.balance()
         loss, G = objective.gradient(shift)
         A = G[..., :-1]
@@ -167,18 +169,35 @@ class Screening:
         return Look(A, loss + penalty.value(W), gap, b + shift), over
 
 
-def _place(objective: Objective, few: Rows, coordinates: Coordinates, W: Array, b: Array) -> None:
+def _place(objective: Objective, few: Rows, columns: Columns, W: Array, b: Array) -> None:
     """Keep the logits of weights W (m, q, k) of a few columns beside the rows with all columns."""
     assert isinstance(few, DenseRows | SparseRows)
-    W, b = coordinates.to_stored(coordinates.from_user(W, b))
+    coordinates = objective.coordinates.some(columns)
+    of_columns = coordinates.from_user(W, b)
+    theta = np.zeros((*b.shape, objective.rows.d + 1))
+    theta[..., columns], theta[..., -1] = of_columns[..., :-1], of_columns[..., -1]
+    objective.here = objective.point(theta)
+    W, b = coordinates.to_stored(of_columns)
     prepared, bias = few.prepare(W.reshape(b.size, -1)), b.reshape(-1, 1).astype(few.dtype)
+    objective.sum(KeepLogitsOfColumns(objective.state, few, prepared, bias))
 
-    def part(block: Any) -> None:
-        o = few.cut(block.start, block.stop).times(prepared)
-        o += bias
-        objective.memory(block)["logits"] = o.reshape(*b.shape, -1)
 
-    objective.each(part)
+@dataclass(frozen=True, slots=True, eq=False)
+class KeepLogitsOfColumns:
+    """Keep the logits of weights of a few columns, whose rows `few` are at hand, as those of the point of the state."""
+
+    state: StackState
+    few: DenseRows | SparseRows
+    prepared: Array
+    bias: Array
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Keep the logits of one block."""
+        o = self.few.cut(block.start, block.stop).times(self.prepared)
+        o += self.bias
+        self.state.store.entry(block.start).arrays[self.state.point.version] = o.reshape(self.state.m, self.state.q, -1)
+        return NOTHING
 
 
 def taken(rows: Rows, columns: Columns) -> Rows:
