@@ -227,6 +227,7 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
         len(model.classes_),
         (strength, ratio, relaxed),
         start,
+        penalty=model.penalty,
         fit_intercept=model.fit_intercept,
         solver=model.solver,
         tol=model.tol,

@@ -76,7 +76,7 @@ class CategoryEncoder:
 
         Raises `TableError` where a column of another type has none of the levels, and for a float that may be rounded.
         """
-        rounded = self.bad(column)
+        rounded = self.invalid_cells(column)
         if rounded.any():
             bad = int(np.argmax(rounded))
             cell = decode_dictionary(column)[bad]
@@ -102,7 +102,7 @@ class CategoryEncoder:
             self._count(cells, place, unseen)
         return [(np.append(np.where(place < 0, rare, place), none)[codes], np.ones(len(codes)))]
 
-    def bad(self, column: pa.ChunkedArray) -> BoolArray:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are floats so large that integers are rounded to them, where training had such integers."""
         column = decode_dictionary(column)
         exact = _EXACT.get(str(column.type))
@@ -169,7 +169,7 @@ class CategoryFitter:
         self.missing = 0
         self.numbers = False
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         cells = read_levels(self.name, column)
         self.numbers = label_type(column.type) != TEXT
@@ -177,7 +177,7 @@ class CategoryFitter:
         self.missing += int(counts[0])
         self.levels.add(cells.levels.to_pylist(), counts[1:])
 
-    def code(self) -> CategoryEncoder:
+    def encoder(self) -> CategoryEncoder:
         """One feature a level that is frequent enough; 1 and 1.0, or true and True, of several writers are one."""
         seen = list(self.levels.counts)
         self.levels.merge(one_spelling(seen, numbers=True))

@@ -165,7 +165,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y = texts[places]
         weight = None if sample_weight is None else sample_weights(sample_weight, table.num_rows)[places]
         cluster = None if clusters is None else np.asarray(clusters)[places]
-        X = self.encoder_.transform(table, chosen)
+        X = self.encoder_.encode(table, chosen)
         against = None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
         asked: dict[str, Any] = {"reference": against, "errors": errors, "clusters": cluster, "level": level}
         found = infer(self.model_, X, y, weight, **asked)
