@@ -13,7 +13,7 @@ FEATURE_SEPARATORS = ("=", ": ")
 """What stands between the name of a column and a level, a tag or a term in the name of a feature."""
 
 
-def check_names(names: list[str], where: str) -> None:
+def check_names(names: list[str], source: str) -> None:
     """Raise `TableError` where a column has no name, one that is no text, or one that it shares with another.
 
     Example:
@@ -25,12 +25,12 @@ def check_names(names: list[str], where: str) -> None:
         half = re.search("[\ud800-\udfff]", name)
         if half:
             raise TableError(
-                f"Column {position} of {where} has a name that is no text: {quote(name)} holds U+{ord(half[0]):04X}, "
+                f"Column {position} of {source} has a name that is no text: {quote(name)} holds U+{ord(half[0]):04X}, "
                 "one half of a pair of characters, which no file can store. Rename the column."
             )
         if not name.strip():
             raise TableError(
-                f"Column {position} of {where} has no name: the header's field is blank. Give it a name; if "
+                f"Column {position} of {source} has no name: the header's field is blank. Give it a name; if "
                 "it is a row index written by pandas, write the file again with index=False; if the header "
                 "line ends in a delimiter, remove that."
             )
@@ -41,7 +41,7 @@ def check_names(names: list[str], where: str) -> None:
             for name in repeated
         ]
         raise TableError(
-            f"{where} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
+            f"{source} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
             "each needs its own: rename them."
         )
 

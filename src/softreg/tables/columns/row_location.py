@@ -107,9 +107,9 @@ def input_row_numbers(batch: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
         >>> input_row_numbers(pa.table({"a": [7, 8]})).tolist()
         [1, 2]
     """
-    told, where = batch.schema.metadata or {}, read_location(batch)
-    gone = [number - where.first for number in where.left_out]
-    return int(told.get(BEFORE, 0)) + where.first + file_row_numbers(np.arange(batch.num_rows), gone)
+    told, location = batch.schema.metadata or {}, read_location(batch)
+    gone = [number - location.first for number in location.left_out]
+    return int(told.get(BEFORE, 0)) + location.first + file_row_numbers(np.arange(batch.num_rows), gone)
 
 
 def filter_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
@@ -120,10 +120,10 @@ def filter_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
         [2, 3]
     """
     told: dict[bytes, bytes] = dict(batch.schema.metadata or {})
-    where: RowLocation = read_location(batch)
+    location: RowLocation = read_location(batch)
     numbers: NDArray[np.int64] = input_row_numbers(batch)[~keep] - int(told.get(BEFORE, 0))
-    gone = sorted({*where.left_out, *numbers.tolist()})
-    told |= {ROW: str(where.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
+    gone = sorted({*location.left_out, *numbers.tolist()})
+    told |= {ROW: str(location.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
     return batch.filter(pa.array(keep)).replace_schema_metadata(told)
 
 

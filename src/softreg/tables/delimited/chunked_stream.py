@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ChunkedStream:
-    """A readable binary stream over the parts that `more` gives; a subclass sets `ended` with the last of them.
+    """A readable binary stream over the parts that `next_chunk` gives; a subclass sets `ended` with the last of them.
 
     Example:
         >>> class Twice(ChunkedStream):
@@ -19,21 +19,21 @@ class ChunkedStream:
     ended: bool = False
     """Whether there is no further part."""
     closed: bool = False
-    _held: bytes = b""
+    _buffer: bytes = b""
 
-    def more(self) -> bytes:
+    def next_chunk(self) -> bytes:
         """The next part, which may be empty."""
         raise NotImplementedError
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes; all that remain where it is negative."""
-        parts, count = [self._held], len(self._held)
+        parts, count = [self._buffer], len(self._buffer)
         while not self.ended and (size < 0 or count < size):
-            parts.append(self.more())
+            parts.append(self.next_chunk())
             count += len(parts[-1])
         whole = b"".join(parts)
         size = len(whole) if size < 0 else size
-        self._held = whole[size:]
+        self._buffer = whole[size:]
         return whole[:size]
 
     read1 = read

@@ -140,7 +140,8 @@ class CsvReader(CsvRecords):
         if self.filter is not None and self.filter.doubtful is not None:
             line, text = self.filter.doubtful
             raise TableError(
-                f"Line {line:,} of {self.where!r} begins like the comments ahead of the header and has as many fields "
+                f"Line {line:,} of {self.display_name!r} begins like the comments ahead of the header and has as many "
+                "fields "
                 f"as a row: {quote(text, 80)}. Put its first field in double quotes if it is a row, or delete it."
             )
         columns = batch.columns
@@ -149,7 +150,7 @@ class CsvReader(CsvRecords):
             if filled.any():
                 row = file_row_numbers(before + np.flatnonzero(filled)[:1], self._short)[0]
                 raise TableError(
-                    f"Row {row:,} of {self.where!r} has a value behind the last column "
+                    f"Row {row:,} of {self.display_name!r} has a value behind the last column "
                     f"({quote(columns[-1][int(np.flatnonzero(filled)[0])])}), where the first rows end in a delimiter. "
                     "Name that column in the header, or remove the value."
                 )
@@ -195,19 +196,19 @@ class CsvReader(CsvRecords):
     def _warn(self, note: str) -> None:
         """Say a choice that is made only when the rows are read."""
         self.notes.append(note)
-        emit_notes([f"{self.where!r}: {note}"])
+        emit_notes([f"{self.display_name!r}: {note}"])
 
 
-def parse_delimited(raw: bytes, where: str, *, tabs: bool = False, header: bool | None = None) -> pa.Table:
+def parse_delimited(raw: bytes, display_name: str, *, tabs: bool = False, header: bool | None = None) -> pa.Table:
     """The table of text that CSV or TSV bytes hold: first line the names, every value exactly as written.
 
-    Raises `TableError` as `CsvReader` does; `where` is the name of the file in these messages.
+    Raises `TableError` as `CsvReader` does; `display_name` is the name of the file in these messages.
 
     Example:
         >>> parse_delimited(b'name,note\\r\\n"Ann, B.",007\\r\\n', "small.csv").to_pylist()
         [{'name': 'Ann, B.', 'note': '007'}]
     """
-    file = CsvReader(lambda: pa.BufferReader(raw), where, tabs, options=ReadOptions(header=header))
+    file = CsvReader(lambda: pa.BufferReader(raw), display_name, tabs, options=ReadOptions(header=header))
     schema = pa.schema([mark_untyped(pa.field(name, pa.string())) for name in file.names])
     return pa.Table.from_batches(file.batches(), schema)
 

@@ -43,7 +43,7 @@ class CsvRecords:
     """
 
     open: Callable[[], Any]
-    where: str
+    display_name: str
     tabs: bool = False
     encoding: str = "utf-8"
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -63,7 +63,7 @@ class CsvRecords:
         """Find what the lines are, by those at the beginning and at the end."""
         with self.reading():
             head, complete = _head(self.open())
-        self.layout = find_layout(head, self.where, complete=complete, tabs=self.tabs, options=self.options)
+        self.layout = find_layout(head, self.display_name, complete=complete, tabs=self.tabs, options=self.options)
         self.rowless = complete and count_line_ends(head) < self.layout.first_row - 1
         if self.layout.quotes and self.layout.delimiter == "\t" and not self._pairs_up():
             self.layout = replace(self.layout, quotes=False)
@@ -88,7 +88,7 @@ class CsvRecords:
                     line = reader.line_num + 1 + ahead
             except csv.Error as error:
                 raise TableError(
-                    f"The row in line {line:,} of {self.where!r} opens a quote that is not closed as CSV asks "
+                    f"The row in line {line:,} of {self.display_name!r} opens a quote that is not closed as CSV asks "
                     f"({error}), so rows would be swallowed. "
                     'Close it, or write a quote inside a quoted field twice ("").'
                 ) from None
@@ -152,7 +152,7 @@ class CsvRecords:
         except OSError as error:
             reason = " ".join(str(error).split())
             raise TableError(
-                f"{self.where!r} is a damaged or truncated file ({reason}); copy or write it again."
+                f"{self.display_name!r} is a damaged or truncated file ({reason}); copy or write it again."
             ) from None
 
     def check_quotes(self) -> None:
@@ -195,15 +195,17 @@ class CsvRecords:
                 else:
                     hint += " --bad-rows skip (bad_rows='skip') leaves such rows out."
                 return TableError(
-                    f"Row {row:,} of {self.where!r} (line {line:,}) has too {much} fields: "
+                    f"Row {row:,} of {self.display_name!r} (line {line:,}) has too {much} fields: "
                     f"{pluralize(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
                     f"{hint}"
                 )
-        return TableError(f"{self.where!r} is not a table in CSV form: {quote(' '.join(str(error).split()), 200)}.")
+        return TableError(
+            f"{self.display_name!r} is not a table in CSV form: {quote(' '.join(str(error).split()), 200)}."
+        )
 
     def not_encoded(self) -> TableError:
         """The error for bytes that are not in the encoding, with line and byte."""
-        return decoding_error(self.where, self.encoding, self.raw or self.open)
+        return decoding_error(self.display_name, self.encoding, self.raw or self.open)
 
 
 def _head(stream: Any) -> tuple[bytes, bool]:

@@ -102,7 +102,7 @@ class DecodedStream(ChunkedStream):
     def __post_init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder(self.encoding)(_ESCAPES)
 
-    def more(self) -> bytes:
+    def next_chunk(self) -> bytes:
         """The text of the next bytes."""
         found = bytes(self.raw.read(CHUNK))
         self.ended = not found
@@ -161,14 +161,16 @@ def _line_ends(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def decoding_error(where: str, encoding: str, opened: Callable[[], Any]) -> TableError:
+def decoding_error(display_name: str, encoding: str, opened: Callable[[], Any]) -> TableError:
     """The error for text that is not in the encoding, with line and byte; `opened` gives the bytes of the file."""
     try:
         found = first_undecodable(opened(), encoding)
     except OSError:
         found = None
     line, what = found or (1, "a byte that cannot be read")
-    start = f"{where!r} is not text in {'UTF-8' if encoding == 'utf-8' else encoding}: line {line:,} holds {what}"
+    start = (
+        f"{display_name!r} is not text in {'UTF-8' if encoding == 'utf-8' else encoding}: line {line:,} holds {what}"
+    )
     if encoding != "utf-8":
         return TableError(
             f"{start}, which this encoding does not have there. Name the right one with --encoding (encoding= in "

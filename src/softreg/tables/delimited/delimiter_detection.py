@@ -30,10 +30,10 @@ MIN_SPLIT_SHARE = 0.5
 """Share of rows from which on a delimiter that does not split all rows is the one of the file."""
 _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
 
-_BROKEN = re.compile(r'"[,;|\t]|[,;|\t]"')
+_MISPLACED_QUOTE = re.compile(r'"[,;|\t]|[,;|\t]"')
 _PADDED_QUOTE = re.compile(r'[ \t]+"')
 _SEVERAL_NUMBERS = re.compile(r"\s*(?!\d{1,3}( \d{3})+([.,]\d+)?\s*$)[-+]?[.\d][^\s:]*(\s+[-+]?[.\d][^\s:]*){2,}\s*")
-_RULE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
+_RULED_LINE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
 
 Record = tuple[int, list[str]]
 """The number of a line, and the fields of the row that begins there."""
@@ -73,13 +73,13 @@ class FieldGrid:
         return rows[-1][1] if rows else []
 
     @property
-    def broken(self) -> bool:
+    def quotes_misplaced(self) -> bool:
         """Whether quotes stand next to other delimiters within the fields of half of the rows."""
         rows = [fields for _, fields in self.records[:MAX_COMPARED]]
-        return sum(any(map(_BROKEN.search, fields)) for fields in rows) > MIN_SPLIT_SHARE * len(rows)
+        return sum(any(map(_MISPLACED_QUOTE.search, fields)) for fields in rows) > MIN_SPLIT_SHARE * len(rows)
 
     @property
-    def doubt(self) -> int:
+    def header_rank(self) -> int:
         """0 where the first line is the header, 1 where one below a title is, 2 where that one reads like data."""
         if not self.header:
             return 0
@@ -94,12 +94,12 @@ class FieldGrid:
 
 
 def split_grid(
-    body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, padded: bool = False
+    body: bytes, delimiter: str, *, comment: str, complete: bool, allow_titles: bool, allow_padding: bool = False
 ) -> FieldGrid:
     """The grid that a delimiter gives; `body` may end within a row where it is not `complete`.
 
     In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not. A quote
-    behind a delimiter and a blank quotes a field, too. With `padded`, blanks behind the delimiter belong to it where
+    behind a delimiter and a blank quotes a field, too. With `allow_padding`, blanks behind the delimiter belong to it where
     all rows have them.
 
     Example:
@@ -108,8 +108,11 @@ def split_grid(
     """
 
     def grid(quotes: bool = True, unpad: str = "") -> FieldGrid:
-        return _grid(
-            body, LineFilter(mark, delimiter == BLANKS, quotes, delimiter=delimiter, unpad=unpad), complete, titles
+        return _build_grid(
+            body,
+            LineFilter(comment, delimiter == BLANKS, quotes, delimiter=delimiter, unpad=unpad),
+            complete,
+            allow_titles,
         )
 
     found = grid()
@@ -117,14 +120,16 @@ def split_grid(
         plain = grid(quotes=False)
         found = plain if plain.even else found
     if delimiter in (",", ";", "|"):
-        if padded and _all_padded(found):
+        if allow_padding and _all_padded(found):
             return grid(unpad="all")
         if b'"' in body and any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
             return grid(unpad="quote")
     return found
 
 
-def detect_delimiter(body: bytes, *, mark: str, complete: bool, titles: bool, header: bool = True) -> FieldGrid:
+def detect_delimiter(
+    body: bytes, *, comment: str, complete: bool, allow_titles: bool, header: bool = True
+) -> FieldGrid:
     """The grid of the delimiter that gives even rows.
 
     Where several do, it is one with the header in the first line, then the one whose fields hold the others least, then
@@ -135,22 +140,29 @@ def detect_delimiter(body: bytes, *, mark: str, complete: bool, titles: bool, he
         >>> detect_delimiter(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
         ';'
     """
-    settings: dict[str, Any] = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
+    settings: dict[str, Any] = {
+        "comment": comment,
+        "complete": complete,
+        "allow_titles": allow_titles,
+        "allow_padding": True,
+    }
     grids = [split_grid(body, one, **settings) for one in DELIMITERS if one.encode() in body]
-    sound = [grid for grid in grids if not grid.broken]
-    grids = sound if any(grid.share >= MIN_SPLIT_SHARE and grid.width > 1 for grid in sound) else grids
+    well_quoted = [grid for grid in grids if not grid.quotes_misplaced]
+    grids = well_quoted if any(grid.share >= MIN_SPLIT_SHARE and grid.width > 1 for grid in well_quoted) else grids
     even = [grid for grid in grids if grid.even]
-    several = [
+    multi_column = [
         grid
         for grid in grids
         if grid.width > 1 and (grid.share >= MIN_SPLIT_SHARE or len(grid.records[grid.header][1]) > 1)
     ]
     if even:
-        foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
+        foreign = {grid.delimiter: _foreign_delimiter_share(grid, even) for grid in even}
         most = 2 if header else 1
-        best = min(even, key=lambda grid: (min(grid.doubt, most), foreign[grid.delimiter], grid.row_names, -grid.width))
+        best = min(
+            even, key=lambda grid: (min(grid.header_rank, most), foreign[grid.delimiter], grid.row_names, -grid.width)
+        )
     else:
-        best = max(several, key=lambda grid: round(grid.share, 1), default=split_grid(body, ",", **settings))
+        best = max(multi_column, key=lambda grid: round(grid.share, 1), default=split_grid(body, ",", **settings))
     if any(" " in field.strip() for field in best.sample):
         blanks = split_grid(body, BLANKS, **settings)
         if _prefers_blanks(blanks, best):
@@ -167,28 +179,28 @@ def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
     if best.width == 1 or not best.even:
         return (best.share < MIN_EVEN_SHARE or best.width == 1) and (quoted or _has_numbers(rows))
     if quoted or any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
-        return blanks.even and blanks.doubt <= best.doubt
-    if (blanks.doubt, blanks.row_names) < (best.doubt, best.row_names):
+        return blanks.even and blanks.header_rank <= best.header_rank
+    if (blanks.header_rank, blanks.row_names) < (best.header_rank, best.row_names):
         evidence = header_evidence(blanks.records[blanks.header][1], rows)
         return blanks.even and (evidence.is_header or evidence.is_data)
     signs = [field for fields in rows for field in fields if best.delimiter in field]
     return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
 
 
-def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> FieldGrid:
+def _build_grid(body: bytes, lines: LineFilter, complete: bool, allow_titles: bool) -> FieldGrid:
     delimiter, quotes, unpad = lines.delimiter, lines.quotes, lines.unpad
     records = _records(body, lines)
     if not complete and len(records) > 1:
         records = records[:-1]
-    records = [record for place, record in enumerate(records) if not (place and _is_rule(record[1]))]
+    records = [record for place, record in enumerate(records) if not (place and _is_ruled_line(record[1]))]
     counts = [len(fields) for _, fields in records]
     if len(counts) < 2:
         return FieldGrid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
     end = len(records)
     while complete and end > 2 and is_footnote(records[end - 1][1], _usual_width(counts), blanks=delimiter == BLANKS):
         end -= 1
-    header = _header_place(records[:end], _usual_width(counts)) if titles else 0
-    whole = records[:header] + _without_ends(records[header:], _usual_width(counts))
+    header = _find_header(records[:end], _usual_width(counts)) if allow_titles else 0
+    whole = records[:header] + _drop_trailing_fields(records[header:], _usual_width(counts))
     trailing, records = whole != records, whole
     width = _usual_width(counts) - trailing
     rows, first = records[header + 1 :], records[header][1]
@@ -217,11 +229,11 @@ def _records(body: bytes, lines: LineFilter) -> list[Record]:
 
 def _usual_width(counts: Sequence[int]) -> int:
     """The number of fields that most rows of several fields have; 1 where none has several."""
-    several = Counter(count for count in counts[1:] if count > 1) or Counter(counts)
-    return max(several, key=lambda count: (several[count], count))
+    multi_column = Counter(count for count in counts[1:] if count > 1) or Counter(counts)
+    return max(multi_column, key=lambda count: (multi_column[count], count))
 
 
-def _without_ends(records: list[Record], width: int) -> list[Record]:
+def _drop_trailing_fields(records: list[Record], width: int) -> list[Record]:
     """The rows without the empty field behind a delimiter at their ends, where all below the header have one."""
     ends = [fields[-1].strip() for _, fields in records[1:] if len(fields) == width]
     header = records[0][1]
@@ -249,11 +261,11 @@ def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) ->
     return len(set(names)) == len(names) and not any(map(is_value, names)) and told.is_header
 
 
-def _header_place(records: Sequence[Record], width: int) -> int:
+def _find_header(records: Sequence[Record], width: int) -> int:
     """The place of the header below lines of fewer fields; 0 where these may be rows."""
     place = next(place for place, (_, fields) in enumerate(records) if len(fields) == width)
     if place == 0:
-        return _below_padded_titles(records) if width > 2 else 0
+        return _header_below_padded_titles(records) if width > 2 else 0
     shorter = records[place - 1][1]
     ends = [fields[-1].strip() for _, fields in records[place:] if len(fields) == width]
     if len(shorter) == width - 1 and (not any(ends) or _are_row_names(records[place:], shorter, width)):
@@ -270,7 +282,7 @@ def _header_place(records: Sequence[Record], width: int) -> int:
     return place if told or (blank and 2 * most <= width + 1) else 0
 
 
-def _below_padded_titles(records: Sequence[Record]) -> int:
+def _header_below_padded_titles(records: Sequence[Record]) -> int:
     """The place of the header below lines of which few fields are filled: one, or half of them above a header."""
     for place, (_, fields) in enumerate(records[: MAX_TITLES + 1]):
         filled = sum(bool(field.strip()) for field in fields)
@@ -286,9 +298,9 @@ def _below_padded_titles(records: Sequence[Record]) -> int:
     return 0
 
 
-def _is_rule(fields: Sequence[str]) -> bool:
+def _is_ruled_line(fields: Sequence[str]) -> bool:
     """Whether a row is the line that some programs draw below the header."""
-    return any(fields) and all(_RULE.fullmatch(field) for field in fields)
+    return any(fields) and all(_RULED_LINE.fullmatch(field) for field in fields)
 
 
 def _all_padded(grid: FieldGrid) -> bool:
@@ -297,7 +309,7 @@ def _all_padded(grid: FieldGrid) -> bool:
     return len(fields) > 1 and all(field[0] == " " for field in fields)
 
 
-def _foreign(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
+def _foreign_delimiter_share(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
     """The share of fields that hold another delimiter and are no numbers, rounded; 0 for few rows."""
     rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MAX_COMPARED]
     if len(rows) + 1 < MIN_COMPARED:

@@ -50,15 +50,15 @@ class LineFilter:
     _open: bool = False
     """Whether a quoted field goes on in the next line."""
 
-    def apply(self, raw: bytes) -> bytes:
+    def apply(self, stream: bytes) -> bytes:
         """The lines of some bytes that end with a line, or with the text."""
         mark = self.comment.encode()
         plain = not self.blanks and not self.unpad and self.last is None
-        if plain and (not mark or mark not in raw):
-            self.line += count_line_ends(raw)
-            self._open ^= self.quotes and raw.count(b'"') % 2 == 1
-            return raw
-        return b"".join(map(self._filtered, raw.splitlines(keepends=True)))
+        if plain and (not mark or mark not in stream):
+            self.line += count_line_ends(stream)
+            self._open ^= self.quotes and stream.count(b'"') % 2 == 1
+            return stream
+        return b"".join(map(self._filtered, stream.splitlines(keepends=True)))
 
     def _filtered(self, line: bytes) -> bytes:
         self.line += 1
@@ -143,33 +143,33 @@ class FilteredStream(ChunkedStream):
         b'a\\n\\nc'
     """
 
-    raw: Any
+    stream: Any
     filter: LineFilter
-    _part: bytes = b""
+    _remainder: bytes = b""
     """The beginning of a line that is not read to its end."""
 
-    def more(self) -> bytes:
+    def next_chunk(self) -> bytes:
         """The next lines, filtered."""
-        found = bytes(self.raw.read(CHUNK))
+        found = bytes(self.stream.read(CHUNK))
         self.ended = not found
-        text = self._part + found
+        text = self._remainder + found
         cut = len(text)
         if found:
             cut = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
-        self._part = text[cut:]
+        self._remainder = text[cut:]
         return self.filter.apply(text[:cut])
 
     def close(self) -> None:
         """Close the stream behind, too."""
         super().close()
-        self.raw.close()
+        self.stream.close()
 
 
-def count_line_ends(raw: bytes) -> int:
+def count_line_ends(stream: bytes) -> int:
     """How many lines end in some bytes, each with a line feed, a carriage return or both.
 
     Example:
         >>> count_line_ends(b"a\\r\\nb\\n")
         2
     """
-    return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
+    return stream.count(b"\n") + stream.count(b"\r") - stream.count(b"\r\n")

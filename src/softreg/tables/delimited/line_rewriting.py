@@ -85,20 +85,20 @@ def _fields(line: bytes) -> int:
 class RewrittenLines(ChunkedStream):
     """A binary stream of text in UTF-8 whose lines are rewritten as they are read."""
 
-    raw: Any
+    stream: Any
     rewrite: Rewrite
-    _part: bytes = b""
+    _remainder: bytes = b""
 
-    def more(self) -> bytes:
+    def next_chunk(self) -> bytes:
         """The next lines, rewritten."""
-        chunk = bytes(self.raw.read(CHUNK))
+        chunk = bytes(self.stream.read(CHUNK))
         self.ended = not chunk
-        text = self._part + chunk
+        text = self._remainder + chunk
         end = len(text) if self.ended else text.rfind(b"\n") + 1
-        self._part = text[end:]
+        self._remainder = text[end:]
         return b"".join(map(self.rewrite, text[:end].splitlines(keepends=True)))
 
     def close(self) -> None:
         """Close the stream behind, too."""
         super().close()
-        self.raw.close()
+        self.stream.close()

@@ -23,7 +23,7 @@ from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.formats.number_formats import NumberFormat, NumberParts, ambiguous_pattern
 
-Flags = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ColumnFormat:
     """How text in a column is read that was taken for numbers (`number` is their format) or dates (None).
 
     `missing` are the spellings of a missing value that training had, with their rows, and `invalid` the values that are
-    no numbers and were read as missing. `asked` says that the user asked for numbers, and has each value be one.
+    no numbers and were read as missing. `requested` says that the user asked for numbers, and has each value be one.
 
     Example:
         >>> form = ColumnFormat(NumberFormat(",", grouped=True))
@@ -42,10 +42,10 @@ class ColumnFormat:
     number: NumberFormat | None = None
     missing: Mapping[str, int] = field(default_factory=dict)
     invalid: tuple[str, ...] = ()
-    asked: bool = False
+    requested: bool = False
 
     def read(
-        self, name: str, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None
+        self, name: str, column: pa.ChunkedArray, location: RowLocation, unseen: UnseenValues | None = None
     ) -> pa.ChunkedArray:
         """The column with numbers in place of text, or with nulls in place of spellings of a missing value.
 
@@ -59,12 +59,12 @@ class ColumnFormat:
             return self._without_spellings(name, column, unseen)
         found = self.numbers(column)
         if not found.ok.all():
-            raise self.no_number(name, column, int(np.argmin(found.ok)), where)
+            raise self.not_a_number_error(name, column, int(np.argmin(found.ok)), location)
         if unseen is not None:
             self._count(name, column, found, unseen)
         return pa.chunked_array([number_array(found.values)])
 
-    def bad(self, column: pa.ChunkedArray) -> Flags:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are text that is no number of this format."""
         if self.number is None or not is_text(decode_dictionary(column).type):
             return np.zeros(len(column), dtype=bool)
@@ -86,7 +86,7 @@ class ColumnFormat:
                 return ParsedNumbers(values, ok, np.zeros(len(ok), dtype=bool))
             lost = np.flatnonzero(~ok)
             rest = self._parsed(column.take(number_array(lost)))
-            if rest.foreign.any():
+            if rest.unfamiliar.any():
                 return self._parsed(column)
             values[lost], ok[lost] = rest.values, rest.ok
             return ParsedNumbers(values, ok, np.zeros(len(ok), dtype=bool))
@@ -105,19 +105,19 @@ class ColumnFormat:
         parts = NumberParts.of(levels)
         values, ok = self.number.parse_parts(parts)
         other = NumberFormat(self.number.other, percent=self.number.percent, currency=self.number.currency)
-        elsewhere, foreign = other.parse_parts(parts)
-        foreign &= ~ok & ~parts.body_matches(ambiguous_pattern(",")) & ~parts.body_matches(ambiguous_pattern("."))
-        values = np.where(foreign, elsewhere, values)
-        if foreign.any():  # values of another writer: a mark that may be either is no longer certain
+        elsewhere, unfamiliar = other.parse_parts(parts)
+        unfamiliar &= ~ok & ~parts.body_matches(ambiguous_pattern(",")) & ~parts.body_matches(ambiguous_pattern("."))
+        values = np.where(unfamiliar, elsewhere, values)
+        if unfamiliar.any():  # values of another writer: a mark that may be either is no longer certain
             ok &= ~parts.body_matches(ambiguous_pattern(self.number.decimal))
-        ok |= foreign | missing
-        foreign |= ok & ~missing & self._differs(parts)
+        ok |= unfamiliar | missing
+        unfamiliar |= ok & ~missing & self._differs(parts)
         values[missing] = np.nan
         return ParsedNumbers(
-            np.append(values, np.nan)[codes], np.append(ok, True)[codes], np.append(foreign, False)[codes]
+            np.append(values, np.nan)[codes], np.append(ok, True)[codes], np.append(unfamiliar, False)[codes]
         )
 
-    def _differs(self, parts: NumberParts) -> Flags:
+    def _differs(self, parts: NumberParts) -> BoolArray:
         """Which numbers lack the percent sign of training, or have a sign of a currency that training had not."""
         assert self.number is not None
         if self.number.percent:
@@ -140,7 +140,7 @@ class ColumnFormat:
         gone = np.isnan(found.values)
         if gone.any():
             self._count_missing(name, column.filter(boolean_array(gone)), unseen)
-        rows = np.flatnonzero(found.foreign)
+        rows = np.flatnonzero(found.unfamiliar)
         if rows.size:
             unseen.add(
                 name,
@@ -164,11 +164,11 @@ class ColumnFormat:
                 what="spelling of a missing value",
             )
 
-    def no_number(self, name: str, column: pa.ChunkedArray, row: int, where: RowLocation) -> TableError:
+    def not_a_number_error(self, name: str, column: pa.ChunkedArray, row: int, location: RowLocation) -> TableError:
         """The error for the first cell that is no number."""
         assert self.number is not None
         text = str(column[row])
-        start = f"Column {quote(name)} held numbers in training, but {where.row(row)} has {quote(text)}"
+        start = f"Column {quote(name)} held numbers in training, but {location.row(row)} has {quote(text)}"
         missing = f"treat it as a missing value: --na {quote(text)} (na=[{quote(text)}] in Python)"
         parts = NumberParts.of(string_array([text]))
         readings = [NumberFormat(decimal, grouped=True, percent=True).parse_parts(parts) for decimal in ".,"]
@@ -189,7 +189,7 @@ class ColumnFormat:
         """The format as strict JSON; `from_state` gives it back."""
         number = None if self.number is None else self.number.to_state()
         missing, invalid = dict(self.missing), list(self.invalid)
-        return {"number": number, "missing": missing, "invalid": invalid, "asked": self.asked}
+        return {"number": number, "missing": missing, "invalid": invalid, "asked": self.requested}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ColumnFormat:
@@ -205,8 +205,8 @@ class ParsedNumbers:
     """Numbers (n,) of a column, nan where missing; which cells are numbers or missing; which have another format."""
 
     values: NDArray[np.float64]
-    ok: Flags
-    foreign: Flags
+    ok: BoolArray
+    unfamiliar: BoolArray
 
 
 def formats_from_state(state: Mapping[str, Any], key: str) -> dict[str, ColumnFormat]:
@@ -215,7 +215,7 @@ def formats_from_state(state: Mapping[str, Any], key: str) -> dict[str, ColumnFo
     return {name: ColumnFormat.from_state(fields.mapping(found, name)) for name in found}
 
 
-def count_spellings(levels: pa.Array, counts: NDArray[np.int64], which: Flags) -> dict[str, int]:
+def count_spellings(levels: pa.Array, counts: NDArray[np.int64], which: BoolArray) -> dict[str, int]:
     """The rows of each distinct text among some levels, without outer blanks and without the empty text.
 
     Example:

@@ -43,10 +43,10 @@ class FormatReader:
     """The error for the first of them."""
     first: str = ""
 
-    def read(self, column: pa.ChunkedArray, where: RowLocation) -> pa.ChunkedArray:
+    def read(self, column: pa.ChunkedArray, location: RowLocation) -> pa.ChunkedArray:
         """One batch of the column, whose text is read by the format."""
         if self.format is None or self.format.number is None or not is_text(decode_dictionary(column).type):
-            return column if self.format is None else self.format.read(self.name, column, where)
+            return column if self.format is None else self.format.read(self.name, column, location)
         column = decode_dictionary(column)
         found = self.format.numbers(column)
         self.rows += int((~np.isnan(found.values)).sum())
@@ -55,15 +55,18 @@ class FormatReader:
             self.rows += int(bad.sum())
             row = int(np.argmax(bad))
             if self.error is None:
-                self.error, self.first = self.format.no_number(self.name, column, row, where), where.row(row)
+                self.error, self.first = (
+                    self.format.not_a_number_error(self.name, column, row, location),
+                    location.row(row),
+                )
             for entry in column.filter(boolean_array(bad)).value_counts().to_pylist():
                 self.invalid[entry["values"]] = self.invalid.get(entry["values"], 0) + entry["counts"]
-            if len(self.invalid) > MAX_INVALID_VALUES or self.format.asked:
+            if len(self.invalid) > MAX_INVALID_VALUES or self.format.requested:
                 raise self.error
             found.values[bad] = np.nan
         return pa.chunked_array([number_array(found.values)])
 
-    def learned(self) -> ColumnFormat | None:
+    def fitted_format(self) -> ColumnFormat | None:
         """The format with the values that are read as missing.
 
         Gives a `TableWarning` that names them; raises `TableError` where they are not rare.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_bool, to_float64
 
-Flags = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 _CODES = (
     "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|BRL|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|MXN|ARS|CLP|COP|"
@@ -63,7 +63,7 @@ class NumberFormat:
         """The one of point and comma that is not the decimal mark."""
         return "," if self.decimal == "." else "."
 
-    def parse(self, levels: pa.Array) -> tuple[NDArray[np.float64], Flags]:
+    def parse(self, levels: pa.Array) -> tuple[NDArray[np.float64], BoolArray]:
         """Return the numbers (k,) that texts stand for, and which are numbers of this format.
 
         Blanks and apostrophes between thousands are read in every format. "1,234" with a decimal point, or "1.234"
@@ -72,7 +72,7 @@ class NumberFormat:
         """
         return self.parse_parts(NumberParts.of(levels))
 
-    def parse_parts(self, parts: NumberParts) -> tuple[NDArray[np.float64], Flags]:
+    def parse_parts(self, parts: NumberParts) -> tuple[NDArray[np.float64], BoolArray]:
         """The same for texts that were taken apart."""
         ok = parts.ok & parts.body_matches(_body(self.decimal))
         if not self.grouped:
@@ -106,14 +106,14 @@ class NumberFormat:
 class NumberParts:
     """The parts of texts (k,) that may be numbers: which are of the form at all, digits with marks, signs."""
 
-    ok: Flags
+    ok: BoolArray
     body: pa.Array
-    negative: Flags
-    percent: Flags
+    negative: BoolArray
+    percent: BoolArray
     currency: pa.Array
-    parentheses: Flags
-    trailing_minus: Flags
-    plus: Flags
+    parentheses: BoolArray
+    trailing_minus: BoolArray
+    plus: BoolArray
 
     @classmethod
     def of(cls, levels: pa.Array) -> NumberParts:
@@ -127,7 +127,7 @@ class NumberParts:
         def part(name: str) -> pa.Array:
             return pc.fill_null(pc.struct_field(found, name), "")
 
-        def has(name: str) -> Flags:
+        def has(name: str) -> BoolArray:
             return to_bool(pc.not_equal(part(name), ""))
 
         opened, closed = (has("open").astype(int) + has("inner"), has("close").astype(int) + has("done"))
@@ -145,19 +145,19 @@ class NumberParts:
         return cls(ok, pc.utf8_rtrim_whitespace(part("body")), negative, percent, currency, opened > 0, minus > 0, plus)
 
     @property
-    def any_currency(self) -> Flags:
+    def any_currency(self) -> BoolArray:
         """Which have a sign or code of a currency."""
         return to_bool(pc.not_equal(self.currency, ""))
 
-    def has_currency(self, signs: tuple[str, ...]) -> Flags:
+    def has_currency(self, signs: tuple[str, ...]) -> BoolArray:
         """Which have one of these signs or codes."""
         return to_bool(pc.is_in(self.currency, value_set=string_array(signs).cast(self.currency.type)))
 
-    def body_matches(self, pattern: str) -> Flags:
+    def body_matches(self, pattern: str) -> BoolArray:
         """Whether the digits and marks of each match a pattern."""
         return to_bool(pc.match_substring_regex(self.body, pattern))
 
-    def values(self, decimal: str, ok: Flags) -> tuple[NDArray[np.float64], Flags]:
+    def values(self, decimal: str, ok: BoolArray) -> tuple[NDArray[np.float64], BoolArray]:
         """The numbers where `ok`, nan elsewhere, and `ok`."""
         if not ok.any():
             return np.full(len(ok), np.nan), ok
@@ -192,11 +192,11 @@ def ambiguous_pattern(mark: str) -> str:
 class DecimalEvidence:
     """Which texts (k,) show that the decimal mark is a point, or a comma, and which may be read either way."""
 
-    point: Flags
-    comma: Flags
-    unclear_comma: Flags = field(repr=False)
+    point: BoolArray
+    comma: BoolArray
+    unclear_comma: BoolArray = field(repr=False)
     """Such as 1,234."""
-    unclear_point: Flags = field(repr=False)
+    unclear_point: BoolArray = field(repr=False)
     """Such as 1.234."""
 
     @classmethod

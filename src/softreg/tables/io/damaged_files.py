@@ -17,7 +17,7 @@ Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
 @contextmanager
-def damage_as_table_error(part: SourceFile) -> Iterator[None]:
+def damage_as_table_error(source: SourceFile) -> Iterator[None]:
     """Raise the `TableError` of a damaged file for whatever Arrow raises while it reads one.
 
     Damaged lengths, names and types make it raise more than its own errors: `OverflowError`, `MemoryError`,
@@ -35,7 +35,7 @@ def damage_as_table_error(part: SourceFile) -> Iterator[None]:
     except TableError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
-        raise damaged_file_error(part, error) from error
+        raise damaged_file_error(source, error) from error
 
 
 def validated(rows: Rows) -> Rows:

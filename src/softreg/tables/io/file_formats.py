@@ -28,7 +28,7 @@ SIGNATURE_BYTES = 64
 """Bytes of a file that show its format."""
 
 
-def compression(path: Path, head: bytes) -> str | None:
+def detect_compression(path: Path, head: bytes) -> str | None:
     """How a file that begins with `head` is compressed: "gzip", "zstd" or "bz2", or None.
 
     Example:
@@ -39,24 +39,24 @@ def compression(path: Path, head: bytes) -> str | None:
     return found or COMPRESSION_ENDINGS.get(path.suffix.lower())
 
 
-def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
+def file_format(path: Path, head: bytes, compression: str | None = None) -> str:
     """The format of a file: "parquet", "arrow", "json", "tsv", "csv", "excel", "sqlite", "feather",
     "zip" or "xz".
 
     `head` holds its first bytes, which decide where they are those of a binary format. Otherwise the ending decides, of
-    the name without that of the compression where the file is `packed`. A file of another ending that begins as a JSON
+    the name without that of the compression where the file is compressed. A file of another ending that begins as a JSON
     object or an array of objects does is JSON, and any other is CSV.
 
     Example:
         >>> file_format(Path("a.csv"), b"PAR1"), file_format(Path("a.data"), b"1,2")
         ('parquet', 'csv')
     """
-    if not packed:
+    if not compression:
         found = next((form for magic, form in _FORMS.items() if head.startswith(magic)), None)
         if found or head.startswith(_ZIP):
             return found or ("excel" if _is_spreadsheet(path) else "zip")
     endings = [ending.lower() for ending in path.suffixes]
-    if packed and endings and endings[-1] in COMPRESSION_ENDINGS:
+    if compression and endings and endings[-1] in COMPRESSION_ENDINGS:
         endings.pop()
     ending = endings[-1] if endings else ""
     if ending in PARQUET_ENDINGS:
@@ -68,7 +68,7 @@ def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     after = start[1:].lstrip()
     is_json = start[:1] in (b"{", b"[") and after[:1] == (b'"' if start[:1] == b"{" else b"{")
-    if is_json and not packed:
+    if is_json and not compression:
         return "json"
     return "tsv" if ending in (".tsv", ".tab") else "csv"
 

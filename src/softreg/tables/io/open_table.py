@@ -45,13 +45,15 @@ class OpenTable:
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     """Rows of each file in the table that `read` gave."""
-    clashes: dict[str, str] = field(default_factory=dict)
+    type_conflicts: dict[str, str] = field(default_factory=dict)
     """What is wrong with columns of which no type holds the values of all files; they are of type null."""
     options: ReadOptions = field(default_factory=ReadOptions)
     """How the files are read."""
 
     def __repr__(self) -> str:
-        files = f"{len(self.readers)} files, " if len(self.readers) > 1 else f"{self.readers[0].part.where!r}, "
+        files = (
+            f"{len(self.readers)} files, " if len(self.readers) > 1 else f"{self.readers[0].source.display_name!r}, "
+        )
         return f"OpenTable({files}{len(self.names):,} columns: {quote_list(self.names, 6)})"
 
     @property
@@ -60,19 +62,19 @@ class OpenTable:
         files: dict[str, list[str]] = {}
         for reader in self.readers:
             for note in reader.notes:
-                files.setdefault(note, []).append(reader.part.where)
+                files.setdefault(note, []).append(reader.source.display_name)
         if len(self.readers) == 1:
             return list(files)
         notes = []
-        for note, where in files.items():
-            more = f" and {len(where) - MAX_FILES_NAMED:,} more" if len(where) > MAX_FILES_NAMED else ""
-            notes.append(f"{', '.join(map(repr, where[:MAX_FILES_NAMED]))}{more}: {note}")
+        for note, names in files.items():
+            more = f" and {len(names) - MAX_FILES_NAMED:,} more" if len(names) > MAX_FILES_NAMED else ""
+            notes.append(f"{', '.join(map(repr, names[:MAX_FILES_NAMED]))}{more}: {note}")
         return notes
 
     @property
     def paths(self) -> list[Path]:
         """The files that are read."""
-        return [reader.part.file for reader in self.readers]
+        return [reader.source.file for reader in self.readers]
 
     def input_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers from 1, in all files and with skipped rows, of rows (from 0) of the table that `read` gave."""
@@ -95,8 +97,8 @@ class OpenTable:
             return self
         fields = [pa.field(one.name, pa.null()) if one.name in differ else one for one in self.schema]
         schema = pa.schema(fields, self.schema.metadata)
-        clashes = {name: said for name, said in self.clashes.items() if name not in differ}
-        return replace(self, schema=schema, clashes=clashes)
+        type_conflicts = {name: message for name, message in self.type_conflicts.items() if name not in differ}
+        return replace(self, schema=schema, type_conflicts=type_conflicts)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows in batches, from the beginning at each call; the next ones are read meanwhile.
@@ -111,38 +113,41 @@ class OpenTable:
         self.skipped.clear()
         hints = self.schema.metadata
         wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns], hints)
-        na = TextMetadata.of(wanted).na
+        na = TextMetadata.from_schema(wanted).na
         self._check(wanted.names)
         before = 0
         for reader in self.readers:
-            kept, file = 0, reader.part.where if len(self.readers) > 1 else ""
+            kept, file = 0, reader.source.display_name if len(self.readers) > 1 else ""
             for batch in reader.batches(wanted):
                 yield with_location(
                     replace_missing(batch, na), kept, [number for number, _ in reader.skipped], file=file, before=before
                 )
                 kept += batch.num_rows
             before += kept + len(reader.skipped)
-            self.skipped += [(reader.part.where, number, text) for number, text in sorted(reader.skipped)]
+            self.skipped += [(reader.source.display_name, number, text) for number, text in sorted(reader.skipped)]
 
     def read(self) -> pa.Table:
         """The whole table in memory; raises `TableError` where it has no rows."""
         self._check(self.names)
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts[:] = [table.num_rows for table in tables]
-        self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
-        table = replace_missing(pa.concat_tables(tables), TextMetadata.of(self.schema).na)
+        self.skipped[:] = [
+            (r.source.display_name, number, text) for r in self.readers for number, text in sorted(r.skipped)
+        ]
+        table = replace_missing(pa.concat_tables(tables), TextMetadata.from_schema(self.schema).na)
         if table.num_rows == 0:
             names = quote_list(table.column_names, 20)
             raise TableError(
-                f"{self.readers[0].part.where!r} has columns ({names}) but no rows; there is nothing to work on."
+                f"{self.readers[0].source.display_name!r} has columns ({names}) but no rows; there is nothing to work "
+                "on."
             )
         return table
 
     def _check(self, columns: Sequence[str]) -> None:
         """Raise `TableError` for the first of these columns that has no type."""
         for name in columns:
-            if name in self.clashes:
-                raise TableError(self.clashes[name])
+            if name in self.type_conflicts:
+                raise TableError(self.type_conflicts[name])
 
 
 def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> OpenTable:
@@ -176,29 +181,29 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
     Source: RFC 4180 (the form of CSV files).
     """
     options = read_options(options, keywords)
-    parts = find_source_files(source)
-    readers = [open_file(part, options) for part in parts]
+    sources = find_source_files(source)
+    readers = [open_file(source, options) for source in sources]
     first = readers[0]
-    check_names(first.schema.names, repr(first.part.where))
+    check_names(first.schema.names, repr(first.source.display_name))
     for reader in readers[1:]:
-        check_names(reader.schema.names, repr(reader.part.where))
+        check_names(reader.schema.names, repr(reader.source.display_name))
         if set(reader.schema.names) != set(first.schema.names):
             extra = [name for name in reader.schema.names if name not in first.schema.names]
             lack = [name for name in first.schema.names if name not in reader.schema.names]
-            if {reader.part.form, first.part.form} == {"json"}:
+            if {reader.source.format, first.source.format} == {"json"}:
                 continue  # a key that no line of a file has is missing in its rows
             differ = "; ".join(
                 f"{how} {quote_list(names)}" for how, names in (("has", extra), ("lacks", lack)) if names
             )
             raise TableError(
-                f"{reader.part.where!r} has other columns than {first.part.where!r}: it {differ}. Files that are read "
-                "as one table must have the same columns."
+                f"{reader.source.display_name!r} has other columns than {first.source.display_name!r}: it {differ}. "
+                "Files that are read as one table must have the same columns."
             )
-    schema, clashes = _common(readers)
-    layout = getattr(getattr(readers[0], "behind", None), "layout", None)
+    schema, type_conflicts = _common_schema(readers)
+    layout = getattr(getattr(readers[0], "reader", None), "layout", None)
     delimiter = "" if layout is None else layout.delimiter
-    schema = TextMetadata.from_options(options, delimiter).noted(schema)
-    return OpenTable(readers, schema.names, schema, clashes=clashes, options=options)
+    schema = TextMetadata.from_options(options, delimiter).add_to(schema)
+    return OpenTable(readers, schema.names, schema, type_conflicts=type_conflicts, options=options)
 
 
 def read_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> pa.Table:
@@ -262,7 +267,7 @@ def _with_hints(table: pa.Table, options: ReadOptions) -> pa.Table:
     """A table of memory with what the options say of its text."""
     if options == ReadOptions():
         return table
-    schema = TextMetadata.from_options(options).noted(table.schema)
+    schema = TextMetadata.from_options(options).add_to(table.schema)
     return replace_missing(table, options.na).replace_schema_metadata(schema.metadata)
 
 
@@ -271,27 +276,31 @@ def emit_table_notes(table: OpenTable) -> None:
     emit_notes(table.notes)
 
 
-def _common(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]]:
+def _common_schema(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]]:
     """The schema that holds the values of all files, in the order of the first, and what has no type in it."""
     index = frozenset[str]().union(*(index_from_metadata(reader.schema) for reader in readers))
-    fields, clashes = [], {}
+    fields, type_conflicts = [], {}
     absent = {}
     types = [dict(zip(reader.schema.names, reader.schema.types, strict=True)) for reader in readers]
     for name in dict.fromkeys(name for own in types for name in own):
-        absent[name] = [reader.part.where for reader, own in zip(readers, types, strict=True) if name not in own]
+        absent[name] = [
+            reader.source.display_name for reader, own in zip(readers, types, strict=True) if name not in own
+        ]
         kinds = [own.get(name, pa.null()) for own in types]
         kind = common_arrow_type(kinds)
         if kind is None:
             other = next(place for place, one in enumerate(kinds) if one != kinds[0])
-            clashes[name] = (
-                f"Column {quote(name)} has the type {kinds[0]} in {readers[0].part.where!r} and {kinds[other]} in "
-                f"{readers[other].part.where!r}. Files that are read as one table must have the same types: write the "
+            type_conflicts[name] = (
+                f"Column {quote(name)} has the type {kinds[0]} in {readers[0].source.display_name!r} and "
+                f"{kinds[other]} in "
+                f"{readers[other].source.display_name!r}. Files that are read as one table must have the same types: "
+                "write the "
                 f"column with one type, or leave it out: --drop {quote(name)} (drop=[{quote(name)}] in Python)."
             )
         one = pa.field(name, pa.null() if kind is None else kind)
         texts = [reader.schema.field(name) for reader in readers if name in reader.schema.names]
         fields.append(mark_untyped(one) if all(map(is_untyped, texts)) else one)
-    return mark_absent_columns(mark_index(pa.schema(fields), index), absent), clashes
+    return mark_absent_columns(mark_index(pa.schema(fields), index), absent), type_conflicts
 
 
 def _type_in(reader: FileReader, name: str) -> pa.DataType:

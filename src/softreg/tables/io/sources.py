@@ -16,7 +16,7 @@ from softreg.files import PipeCopy, is_pipe
 from softreg.tables.columns.errors import TableError, pluralize, quote_list
 from softreg.tables.delimited.decoding import DecodedStream
 from softreg.tables.io.containers import COPY_OPTIONS, EXTRACTORS, from_standard_input
-from softreg.tables.io.file_formats import ENDINGS, SIGNATURE_BYTES, compression, file_format
+from softreg.tables.io.file_formats import ENDINGS, SIGNATURE_BYTES, detect_compression, file_format
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _MAGIC = {b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\xff\xd8\xff": "a JPEG picture"}
@@ -33,14 +33,14 @@ class SourceFile:
     of its partition."""
 
     path: Path
-    form: str
-    packed: str | None = None
+    format: str
+    compression: str | None = None
     keys: dict[str, str | None] = field(default_factory=dict)
     origin: Path | None = None
     """The pipe or container of which `path` is a copy; `copies` keep that copy until no part needs it."""
     inner: str = ""
     """The member, sheet or table of the container."""
-    written: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    read_options: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """Options of reading that are known, as softreg wrote the copy."""
     copies: tuple[object, ...] = field(default=(), compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -52,7 +52,7 @@ class SourceFile:
         return self.path if self.origin is None else self.origin
 
     @property
-    def where(self) -> str:
+    def display_name(self) -> str:
         """The name of the file for messages."""
         if self.file == STANDARD_INPUT:
             return "standard input"
@@ -85,9 +85,9 @@ def find_source_files(source: Any) -> list[SourceFile]:
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
-            return _folder(path)
-        if path.exists() or path == STANDARD_INPUT or not glob.has_magic(str(path)) or _inner(path)[1]:
-            return [_named(path)]
+            return _folder_sources(path)
+        if path.exists() or path == STANDARD_INPUT or not glob.has_magic(str(path)) or _split_inner(path)[1]:
+            return [_resolve(path)]
         found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
         found = [name for name in found if name.is_file()]
         if not found:
@@ -96,12 +96,12 @@ def find_source_files(source: Any) -> list[SourceFile]:
         found = [Path(name) for name in source]
         if not found:
             raise TableError("The list of files is empty; name at least one.")
-    return _alike([_named(name) for name in found])
+    return _check_alike([_resolve(name) for name in found])
 
 
-def _folder(folder: Path) -> list[SourceFile]:
+def _folder_sources(folder: Path) -> list[SourceFile]:
     """Every file below a folder, with its partition."""
-    parts = []
+    sources = []
     try:
         found = sorted(folder.rglob("*"))
     except FileNotFoundError as error:
@@ -115,72 +115,72 @@ def _folder(folder: Path) -> list[SourceFile]:
             key, sign, value = name.partition("=")
             if sign:
                 keys[unquote(key)] = None if value == _NULL else unquote(value)
-        parts.append(replace(_part(path), keys=keys))
-    if not parts:
+        sources.append(replace(_open_source(path), keys=keys))
+    if not sources:
         raise TableError(
             f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
             "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files."
         )
-    return _alike(parts)
+    return _check_alike(sources)
 
 
-def _alike(parts: Sequence[SourceFile]) -> list[SourceFile]:
+def _check_alike(sources: Sequence[SourceFile]) -> list[SourceFile]:
     """Raise `TableError` where the files of a source differ in form or in the keys of their partition."""
-    forms = {part.form for part in parts}
-    if len(forms) > 1:
-        some = quote_list([next(p for p in parts if p.form == form).where for form in sorted(forms)])
+    formats = {source.format for source in sources}
+    if len(formats) > 1:
+        some = quote_list([next(s for s in sources if s.format == name).display_name for name in sorted(formats)])
         raise TableError(
-            f"The {pluralize(len(parts), 'file')} are of several forms ({', '.join(sorted(forms))}), such as {some}; "
+            f"The {pluralize(len(sources), 'file')} are of several forms ({', '.join(sorted(formats))}), such as {some}; "
             "files that are read as one table must be of one form."
         )
-    keys = {tuple(part.keys) for part in parts}
+    keys = {tuple(source.keys) for source in sources}
     if len(keys) > 1:
         raise TableError(
             "The folders of the partitions differ in their keys: "
             f"{' and '.join(str(list(k)) for k in sorted(keys)[:3])}; each file must lie below the same keys."
         )
-    return list(parts)
+    return list(sources)
 
 
-def _named(path: Path) -> SourceFile:
+def _resolve(path: Path) -> SourceFile:
     """The file that a path names, or the table in a container; raises `TableError` where it is not there."""
     if path == STANDARD_INPUT and not path.exists():
         copy = from_standard_input()
-        return replace(_part(copy.path), origin=path, copies=(copy,))
-    container, inner = _inner(path)
+        return replace(_open_source(copy.path), origin=path, copies=(copy,))
+    container, inner = _split_inner(path)
     _check_there(container)
-    part = _part(container, inner)
-    if inner and part.origin is None:
+    source = _open_source(container, inner)
+    if inner and source.origin is None:
         raise TableError(f"{str(container)!r} is one table, in which {inner!r} cannot be chosen; name it without.")
-    return part
+    return source
 
 
-def _inner(path: Path) -> tuple[Path, str]:
+def _split_inner(path: Path) -> tuple[Path, str]:
     """The path of a container and the name of a table in it, which is empty where the path is that of a file."""
     container, sign, inner = str(path).partition(INNER_SEPARATOR)
     return (path, "") if path.exists() or not sign else (Path(container), inner)
 
 
-def _part(path: Path, inner: str = "", depth: int = 0) -> SourceFile:
+def _open_source(path: Path, inner: str = "", depth: int = 0) -> SourceFile:
     """A file, opened as its first bytes and its ending say, or a copy of what it contains."""
     if is_pipe(path):
-        copy = _copied(path)
-        return replace(_part(copy.path, inner), origin=path, copies=(copy,))
-    head = _head(path)
-    packed = compression(path, head)
-    form = file_format(path, head, packed)
+        copy = _copy_pipe(path)
+        return replace(_open_source(copy.path, inner), origin=path, copies=(copy,))
+    head = _first_bytes(path)
+    compression = detect_compression(path, head)
+    form = file_format(path, head, compression)
     if form not in EXTRACTORS:
-        return SourceFile(path, form, packed)
+        return SourceFile(path, form, compression)
     if depth == MAX_NESTING:
         raise TableError(f"{str(path)!r} holds containers more than {MAX_NESTING} deep; unpack it.")
     held, name, notes = EXTRACTORS[form](path, inner)
-    part = _part(held.path, depth=depth + 1)
-    inner = name if not part.inner else f"{name}{INNER_SEPARATOR}{part.inner}" if name else part.inner
-    part = replace(part, origin=path, inner=inner, copies=(held, *part.copies), notes=(*notes, *part.notes))
-    return replace(part, written=COPY_OPTIONS[form]) if form in COPY_OPTIONS else part
+    source = _open_source(held.path, depth=depth + 1)
+    inner = name if not source.inner else f"{name}{INNER_SEPARATOR}{source.inner}" if name else source.inner
+    source = replace(source, origin=path, inner=inner, copies=(held, *source.copies), notes=(*notes, *source.notes))
+    return replace(source, read_options=COPY_OPTIONS[form]) if form in COPY_OPTIONS else source
 
 
-def _head(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     """The first bytes of a file, as they are stored; none where it cannot be read, which is said when it is opened."""
     try:
         with path.open("rb") as file:
@@ -189,7 +189,7 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _copied(pipe: Path) -> PipeCopy:
+def _copy_pipe(pipe: Path) -> PipeCopy:
     """A copy of what comes through a pipe, which can be read only once."""
     try:
         return PipeCopy(pipe, ENDINGS)
@@ -219,21 +219,21 @@ def unquote(text: str) -> str:
         >>> unquote("a%2Fb%20%C3%A9")
         'a/b é'
     """
-    parts = re.split(rb"%([0-9A-Fa-f]{2})", text.encode())
-    return b"".join(bytes([int(p, 16)]) if i % 2 else p for i, p in enumerate(parts)).decode("utf-8", "replace")
+    pieces = re.split(rb"%([0-9A-Fa-f]{2})", text.encode())
+    return b"".join(bytes([int(p, 16)]) if i % 2 else p for i, p in enumerate(pieces)).decode("utf-8", "replace")
 
 
-def open_bytes(part: SourceFile) -> pa.NativeFile:
+def open_bytes(source: SourceFile) -> pa.NativeFile:
     """The bytes of a file, unpacked; raises `TableError` where it cannot be opened."""
     try:
-        if part.packed:
-            return pa.input_stream(str(part.path), compression=part.packed)
-        return pa.OSFile(str(part.path))
+        if source.compression:
+            return pa.input_stream(str(source.path), compression=source.compression)
+        return pa.OSFile(str(source.path))
     except FileNotFoundError:
-        raise missing_file_error(part.where) from None
+        raise missing_file_error(source.display_name) from None
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-        raise TableError(f"{part.where!r} cannot be read: {reason}.") from None
+        raise TableError(f"{source.display_name!r} cannot be read: {reason}.") from None
 
 
 def missing_file_error(path: str) -> TableError:
@@ -244,45 +244,46 @@ def missing_file_error(path: str) -> TableError:
     )
 
 
-def open_text(part: SourceFile, encoding: str) -> Any:
+def open_text(source: SourceFile, encoding: str) -> Any:
     """The bytes of a text file in UTF-8, as a binary stream; `encoding` is a standard name of `encoding_name`.
 
     Bytes that the encoding does not have become bytes that are no UTF-8.
     """
-    raw = open_bytes(part)
+    raw = open_bytes(source)
     return raw if encoding == "utf-8" else DecodedStream(raw, encoding)
 
 
-def read_head(part: SourceFile, size: int) -> bytes:
+def read_head(source: SourceFile, size: int) -> bytes:
     """The first bytes of a file, unpacked."""
     try:
-        with open_bytes(part) as file:
+        with open_bytes(source) as file:
             return bytes(file.read(size))
     except OSError as error:
-        raise damaged_file_error(part, error) from None
+        raise damaged_file_error(source, error) from None
 
 
-def damaged_file_error(part: SourceFile, error: Exception) -> TableError:
+def damaged_file_error(source: SourceFile, error: Exception) -> TableError:
     """The error for a file that ends too early or holds what its form does not allow."""
-    kind = {"parquet": "Parquet file", "arrow": "Arrow file"}.get(part.form, f"{part.packed or 'text'} file")
+    kind = {"parquet": "Parquet file", "arrow": "Arrow file"}.get(source.format, f"{source.compression or 'text'} file")
     reason = " ".join(str(error).split())
-    return TableError(f"{part.where!r} is a damaged or truncated {kind} ({reason}); copy or write it again.")
+    return TableError(f"{source.display_name!r} is a damaged or truncated {kind} ({reason}); copy or write it again.")
 
 
-def check_text(part: SourceFile, head: bytes, *, wide: bool) -> None:
+def check_text(source: SourceFile, head: bytes, *, wide: bool) -> None:
     """Raise `TableError` where the beginning of a file is no text that could be CSV or JSON.
 
     `wide` says that its characters have several bytes, some of which may be zero.
     """
     if head[:4] == b"PAR1":
-        raise TableError(f"{part.where!r} is a Parquet file within a compressed one; unpack it.")
+        raise TableError(f"{source.display_name!r} is a Parquet file within a compressed one; unpack it.")
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
-            raise TableError(f"{part.where!r} is not CSV: it is {what}.")
+            raise TableError(f"{source.display_name!r} is not CSV: it is {what}.")
     zero = -1 if wide else head.find(b"\x00")
     if zero >= 0:
         raise TableError(
-            f"{part.where!r} is not {'JSON' if part.form == 'json' else 'CSV'}: byte {zero + 1:,} is zero, which text "
+            f"{source.display_name!r} is not {'JSON' if source.format == 'json' else 'CSV'}: byte {zero + 1:,} is "
+            "zero, which text "
             "never holds. Expected a text file in UTF-8, or a Parquet file that ends in .parquet. If it is UTF-16, "
             "say so: --encoding utf-16-le (encoding='utf-16-le' in Python)."
         )

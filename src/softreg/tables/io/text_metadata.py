@@ -31,14 +31,14 @@ class TextMetadata:
         """The hints of options by which a table is read."""
         return cls(tuple(options.na), options.decimal, delimiter)
 
-    def noted(self, schema: pa.Schema) -> pa.Schema:
+    def add_to(self, schema: pa.Schema) -> pa.Schema:
         """The schema whose metadata say what is known; the same where nothing is."""
         if self in (TextMetadata(), TextMetadata(delimiter=self.delimiter)) and self.delimiter != ";":
             return schema
         return schema.with_metadata({**(schema.metadata or {}), _KEY: json.dumps(asdict(self)).encode()})
 
     @classmethod
-    def of(cls, schema: pa.Schema) -> TextMetadata:
+    def from_schema(cls, schema: pa.Schema) -> TextMetadata:
         """What the metadata of a schema say."""
         state = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
         return cls(tuple(state.get("na", ())), state.get("decimal"), state.get("delimiter", ""))

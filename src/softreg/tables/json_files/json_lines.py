@@ -57,7 +57,7 @@ class JsonLines:
     """
 
     open: Callable[[], Any]
-    where: str
+    display_name: str
     skip: bool = False
     encoding: str = "utf-8"
     raw: Callable[[], Any] | None = None
@@ -80,7 +80,7 @@ class JsonLines:
             if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES:
                 held += self._made(good)
         if not self.types:
-            raise TableError(f"{self.where!r} holds no object with a key, so the table has no columns.")
+            raise TableError(f"{self.display_name!r} holds no object with a key, so the table has no columns.")
         self.schema = self._schema()
         if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES and all(
             batch.schema == self.schema for batch in held
@@ -132,7 +132,9 @@ class JsonLines:
         """Widen the types of the columns by some rows, or leave all of them as they are."""
         self.types |= self._with(rows)
         if len(self.types) > MAX_COLUMNS:
-            raise TableError(f"{self.where!r} holds more than {MAX_COLUMNS:,} different keys; a table has few columns.")
+            raise TableError(
+                f"{self.display_name!r} holds more than {MAX_COLUMNS:,} different keys; a table has few columns."
+            )
 
     def _check(self, rows: Sequence[dict[str, Any]]) -> None:
         """Raise `TypeConflict` for rows of other types than were learned."""
@@ -187,7 +189,7 @@ class JsonLines:
                 size += len(raw)
                 if size > MAX_LINE_BYTES:
                     raise TableError(
-                        f"{self.where!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, which is no row."
+                        f"{self.display_name!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, which is no row."
                     )
                 if end:
                     yield b"".join([*held, raw[:end]])
@@ -195,14 +197,14 @@ class JsonLines:
                 held.append(raw[end:])
         except OSError as error:
             reason = " ".join(str(error).split())
-            raise TableError(f"{self.where!r} is a damaged or truncated file ({reason}).") from None
+            raise TableError(f"{self.display_name!r} is a damaged or truncated file ({reason}).") from None
         if rest := b"".join(held):
             yield rest
 
     def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
         """Leave out a line that is no object of JSON, or raise the error for it."""
         if isinstance(error, UndecodableLine) and not self.skip:
-            raise decoding_error(self.where, self.encoding, self.raw or self.open) from None
+            raise decoding_error(self.display_name, self.encoding, self.raw or self.open) from None
         why = str(error)
         if isinstance(error, json.JSONDecodeError):
             why = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
@@ -216,7 +218,8 @@ class JsonLines:
             self.skipped.append((row, text[:MAX_ROW_TEXT]))
             return
         raise TableError(
-            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {quote(text, 80)}. Expected an object "
+            f"{self.unit} {line:,} of {self.display_name!r} cannot be read ({why}): {quote(text, 80)}. Expected an "
+            "object "
             f'like {{"a": 1}}, with values of the same type in all of them. Correct it, or leave such '
             f"{self.unit.lower()}s out with --bad-rows skip (bad_rows='skip' in Python)."
         ) from None

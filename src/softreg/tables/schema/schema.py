@@ -149,7 +149,7 @@ def learn_schema(
     asked = dict(asked or {})
     _check_named_columns(table, target, drop, asked)
     columns = []
-    hints = TextMetadata.of(table.schema)
+    hints = TextMetadata.from_schema(table.schema)
     rules = TextOptions(hints.decimal, strict=strict, place=place)
     index = index_columns(table)
     for name in table.column_names:
