@@ -1,4 +1,4 @@
-"""How the text of one column of numbers or dates is read: format and spellings of missing values, kept in the model."""
+"""Format of a text column that holds numbers or dates, and its spellings of missing values; stored in the model."""
 
 from __future__ import annotations
 
@@ -28,15 +28,24 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ColumnFormat:
-    """How text in a column is read that was taken for numbers (`number` is their format) or dates (None).
+    """Format of a text column that was inferred to hold numbers (`number`) or dates (`number` is None).
 
-    `missing` are the spellings of a missing value that training had, with their rows, and `invalid` the values that are
-    no numbers and were read as missing. `requested` says that the user asked for numbers, and has each value be one.
+    Attributes
+    ----------
+    number : NumberFormat or None
+        Format of the numbers.
+    missing : mapping of str to int
+        Spellings of a missing value in the training data, with their number of rows.
+    invalid : tuple of str
+        Training values that are not numbers and were treated as missing.
+    requested : bool
+        True if the user declared the column numeric, so that every value must be a number.
 
-    Example:
-        >>> form = ColumnFormat(NumberFormat(",", grouped=True))
-        >>> form.read("price", pa.chunked_array([["1.234,5", "?"]]), RowLocation()).to_pylist()
-        [1234.5, nan]
+    Examples
+    --------
+    >>> form = ColumnFormat(NumberFormat(",", grouped=True))
+    >>> form.read("price", pa.chunked_array([["1.234,5", "?"]]), RowLocation()).to_pylist()
+    [1234.5, nan]
     """
 
     number: NumberFormat | None = None
@@ -47,10 +56,28 @@ class ColumnFormat:
     def read(
         self, name: str, column: pa.ChunkedArray, location: RowLocation, unseen: UnseenValues | None = None
     ) -> pa.ChunkedArray:
-        """The column with numbers in place of text, or with nulls in place of spellings of a missing value.
+        """Return the column with numbers in place of text, or with nulls in place of spellings of a missing value.
 
-        Spellings and formats that training did not have are counted in `unseen`. Raises `TableError` for text that is
-        no number, or may be one of two numbers, with row and value.
+        Parameters
+        ----------
+        name : str
+            Name of the column, for errors.
+        column : pa.ChunkedArray (n,)
+            Values; other types than text are returned unchanged.
+        location : RowLocation
+            Location of the rows, for errors.
+        unseen : UnseenValues, optional
+            Counter of spellings and formats that the training data did not have.
+
+        Returns
+        -------
+        pa.ChunkedArray (n,)
+            Float64, NaN where missing; or text for a column of dates.
+
+        Raises
+        ------
+        TableError
+            If a text is not a number, or may be one of two numbers.
         """
         column = decode_dictionary(column) if pa.types.is_dictionary(column.type) else column
         if not is_text(column.type):
@@ -65,19 +92,19 @@ class ColumnFormat:
         return pa.chunked_array([number_array(found.values)])
 
     def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
-        """Which cells are text that is no number of this format."""
+        """Return a mask (n,) of the cells whose text is not a number of this format."""
         if self.number is None or not is_text(decode_dictionary(column).type):
             return np.zeros(len(column), dtype=bool)
         return ~self.numbers(decode_dictionary(column)).ok
 
     def with_decimal(self, decimal: str | None) -> ColumnFormat:
-        """The format with another decimal mark, which the user names; the same where None."""
+        """Return the format with the decimal mark that the user gives; the same format if None."""
         if decimal is None or self.number is None:
             return self
         return replace(self, number=replace(self.number, decimal=decimal, grouped=True))
 
     def numbers(self, column: pa.ChunkedArray) -> ParsedNumbers:
-        """The numbers of a column of text."""
+        """Parse a column of text (n,) as numbers."""
         assert self.number is not None
         if self.number.plain:
             filled = pc.fill_null(column, "") if column.null_count else column
@@ -93,7 +120,7 @@ class ColumnFormat:
         return self._parsed(column)
 
     def _parsed(self, column: pa.ChunkedArray) -> ParsedNumbers:
-        """The numbers of a column, by its distinct values."""
+        """Parse the distinct values of a column and expand them to the rows."""
         assert self.number is not None
         encoded = coded(column)
         levels, codes = encoded.dictionary, to_int64(encoded.indices)
@@ -102,7 +129,7 @@ class ColumnFormat:
         missing = is_missing_spelling(levels)
         if self.invalid:
             missing |= is_listed_spelling(levels, self.invalid)
-        parts = NumberParts.of(levels)
+        parts = NumberParts.from_text(levels)
         values, ok = self.number.parse_parts(parts)
         other = NumberFormat(self.number.other, percent=self.number.percent, currency=self.number.currency)
         elsewhere, unfamiliar = other.parse_parts(parts)
@@ -118,14 +145,14 @@ class ColumnFormat:
         )
 
     def _differs(self, parts: NumberParts) -> BoolArray:
-        """Which numbers lack the percent sign of training, or have a sign of a currency that training had not."""
+        """Return a mask of numbers that lack the percent sign of the training data or have a new currency."""
         assert self.number is not None
         if self.number.percent:
             return ~parts.percent & (parts.body_matches("[1-9]"))
         return parts.any_currency if not self.number.currency else np.zeros(len(parts.ok), dtype=bool)
 
     def _without_spellings(self, name: str, column: pa.ChunkedArray, unseen: UnseenValues | None) -> pa.ChunkedArray:
-        """Text without spellings of a missing value."""
+        """Return text with null in place of spellings of a missing value."""
         gone = is_missing_spelling(column)
         if self.invalid:
             gone |= is_listed_spelling(column, self.invalid)
@@ -136,7 +163,7 @@ class ColumnFormat:
         return pc.if_else(boolean_array(gone), pa.scalar(None, column.type), column)
 
     def _count(self, name: str, column: pa.ChunkedArray, found: ParsedNumbers, unseen: UnseenValues) -> None:
-        """Count spellings and formats that training did not have."""
+        """Count spellings and formats that the training data did not have."""
         gone = np.isnan(found.values)
         if gone.any():
             self._count_missing(name, column.filter(boolean_array(gone)), unseen)
@@ -151,7 +178,7 @@ class ColumnFormat:
             )
 
     def _count_missing(self, name: str, texts: pa.ChunkedArray, unseen: UnseenValues) -> None:
-        """Count the rows of spellings of a missing value that training did not have."""
+        """Count the rows with spellings of a missing value that the training data did not have."""
         known = string_array(["", *self.missing, *self.invalid]).cast(texts.type)
         trimmed = pc.utf8_trim_whitespace(texts.drop_null())
         fresh = trimmed.filter(pc.invert(pc.is_in(trimmed, value_set=known)))
@@ -165,12 +192,12 @@ class ColumnFormat:
             )
 
     def not_a_number_error(self, name: str, column: pa.ChunkedArray, row: int, location: RowLocation) -> TableError:
-        """The error for the first cell that is no number."""
+        """Return the error for the first cell that is not a number."""
         assert self.number is not None
         text = str(column[row])
         start = f"Column {quote(name)} held numbers in training, but {location.row(row)} has {quote(text)}"
         missing = f"treat it as a missing value: --na {quote(text)} (na=[{quote(text)}] in Python)"
-        parts = NumberParts.of(string_array([text]))
+        parts = NumberParts.from_text(string_array([text]))
         readings = [NumberFormat(decimal, grouped=True, percent=True).parse_parts(parts) for decimal in ".,"]
         both = [f"{values[0]:.15g}" for values, ok in readings if ok[0]]
         if len(both) == 2 and both[0] != both[1]:
@@ -186,14 +213,14 @@ class ColumnFormat:
         return TableError(f"{start}. Correct it, or leave the field empty if the number is not known, or {missing}.")
 
     def to_state(self) -> dict[str, Any]:
-        """The format as strict JSON; `from_state` gives it back."""
+        """Return the format as strict JSON, for `from_state`."""
         number = None if self.number is None else self.number.to_state()
         missing, invalid = dict(self.missing), list(self.invalid)
         return {"number": number, "missing": missing, "invalid": invalid, "asked": self.requested}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ColumnFormat:
-        """The format that `to_state` wrote."""
+        """Return the format that `to_state` wrote."""
         number = None if state.get("number") is None else NumberFormat.from_state(fields.mapping(state, "number"))
         spelled = fields.mapping(state, "missing")
         missing = {text: fields.count(spelled, text) for text in spelled}
@@ -202,7 +229,11 @@ class ColumnFormat:
 
 @dataclass(frozen=True)
 class ParsedNumbers:
-    """Numbers (n,) of a column, nan where missing; which cells are numbers or missing; which have another format."""
+    """Numbers of a column: `values` (n,) float64, NaN where missing; masks `ok` and `unfamiliar` (n,).
+
+    `ok` is True for numbers and missing values, `unfamiliar` for numbers in a format that the training data did not
+    have.
+    """
 
     values: NDArray[np.float64]
     ok: BoolArray
@@ -210,18 +241,32 @@ class ParsedNumbers:
 
 
 def formats_from_state(state: Mapping[str, Any], key: str) -> dict[str, ColumnFormat]:
-    """The formats of columns by name, from their states; none in models of earlier versions."""
+    """Return the formats of columns by name from their states; empty for models of earlier versions."""
     found = fields.mapping(state, key) if state.get(key) is not None else {}
     return {name: ColumnFormat.from_state(fields.mapping(found, name)) for name in found}
 
 
 def count_spellings(levels: pa.Array, counts: NDArray[np.int64], which: BoolArray) -> dict[str, int]:
-    """The rows of each distinct text among some levels, without outer blanks and without the empty text.
+    """Count the rows of each distinct text among some levels, without surrounding blanks and without the empty text.
 
-    Example:
-        >>> levels, counts = pa.array(["NA", " NA", "1", ""]), np.array([2, 1, 5, 3])
-        >>> count_spellings(levels, counts, np.array([True, True, False, True]))
-        {'NA': 3}
+    Parameters
+    ----------
+    levels : pa.Array (k,)
+        Distinct texts.
+    counts : int64 array (k,)
+        Number of rows of each.
+    which : bool array (k,)
+        Levels to count.
+
+    Returns
+    -------
+    dict of str to int
+
+    Examples
+    --------
+    >>> levels, counts = pa.array(["NA", " NA", "1", ""]), np.array([2, 1, 5, 3])
+    >>> count_spellings(levels, counts, np.array([True, True, False, True]))
+    {'NA': 3}
     """
     found: dict[str, int] = {}
     for place in np.flatnonzero(which & (counts > 0)).tolist():

@@ -130,8 +130,8 @@ def _check_alike(sources: Sequence[SourceFile]) -> list[SourceFile]:
     if len(formats) > 1:
         some = quote_list([next(s for s in sources if s.format == name).display_name for name in sorted(formats)])
         raise TableError(
-            f"The {pluralize(len(sources), 'file')} are of several forms ({', '.join(sorted(formats))}), such as {some}; "
-            "files that are read as one table must be of one form."
+            f"The {pluralize(len(sources), 'file')} are of several forms ({', '.join(sorted(formats))}), such as "
+            f"{some}; files that are read as one table must be of one form."
         )
     keys = {tuple(source.keys) for source in sources}
     if len(keys) > 1:

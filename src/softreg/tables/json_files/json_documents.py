@@ -1,4 +1,4 @@
-"""JSON documents, such as an array of objects, as the lines of objects that `JsonLines` reads."""
+"""Conversion of JSON documents, such as an array of objects, to JSON lines."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ _DECODER = json.JSONDecoder()
 
 @dataclass
 class JsonDocument:
-    """What a file of JSON is: an array of objects, records under a key of one object, columns, or lines of objects.
+    """JSON file and the layout of its rows.
 
-    `layout` is "array", "records", "columns", "index", "split" or "lines"; `note` says how the file is read where that
-    was a choice.
+    Attributes
+    ----------
+    layout : str
+        "array" (of objects), "records" (an array under a key of one object), "columns", "index" or "split" (as pandas
+        writes them), or "lines".
+    note : str
+        How the file is read, if that was a choice.
     """
 
     open: Callable[[], Any]
@@ -43,7 +48,7 @@ class JsonDocument:
             self._find_layout()
 
     def lines(self) -> Any:
-        """The objects, one a line, as a binary stream in UTF-8; the file itself where it holds lines."""
+        """Return the objects as a binary stream of JSON lines in UTF-8; the file itself if it holds lines."""
         if self.layout == "lines":
             return self.open()
         return LineStream(self._elements() if self.layout == "array" else map(json.dumps, self._records()))
@@ -63,7 +68,7 @@ class JsonDocument:
         return json.loads(raw.decode("utf-8-sig"))
 
     def _find_layout(self) -> None:
-        """Find the rows in a file of one object; where there are none, it is read as a file of lines."""
+        """Find the rows in a file of one object; a file without rows is read as JSON lines."""
         try:
             document = self._document()
         except (ValueError, RecursionError):
@@ -101,7 +106,7 @@ class JsonDocument:
             yield dict(zip(document, row, strict=True))
 
     def _elements(self) -> Iterator[str]:
-        """The text of each element of the array."""
+        """Yield the text of each element of the array."""
         text = _JsonText(self.open(), self.display_name)
         text.take("[")
         count = 0
@@ -128,7 +133,7 @@ class JsonDocument:
 
 
 class _JsonText:
-    """The text of a stream in UTF-8, value by value; `size` is the most that one value may take."""
+    """Text of a UTF-8 stream, read one JSON value at a time."""
 
     def __init__(self, stream: Any, display_name: str) -> None:
         self.stream, self.display_name = stream, display_name
@@ -136,7 +141,7 @@ class _JsonText:
         self._buffer, self._position, self._ended = "", 0, False
 
     def next(self) -> str:
-        """The next character that is no space; "" at the end."""
+        """Return the next character that is not white space; "" at the end."""
         while True:
             found = _SOMETHING.search(self._buffer, self._position)
             if found:
@@ -146,13 +151,13 @@ class _JsonText:
                 return ""
 
     def take(self, character: str) -> bool:
-        """Go behind the next character that is no space, if it is this one."""
+        """Advance past the next character that is not white space if it equals `character`; return True if it does."""
         same = self.next() == character
         self._position += same
         return same
 
     def value(self) -> str | None:
-        """The text of the next value; None where there is none that is JSON."""
+        """Return the text of the next value; None if it is not JSON."""
         while not self.next() or (end := _value_end(self._buffer, self._position)) is None:
             if not self._read_more():
                 return None
@@ -160,11 +165,11 @@ class _JsonText:
         return self._buffer[begin:end]
 
     def rest(self) -> str:
-        """What is held of the text behind."""
+        """Return the buffered text after the current position."""
         return self._buffer[self._position : self._position + CHUNK]
 
     def _read_more(self) -> bool:
-        """Read on; False at the end."""
+        """Read the next bytes; return False at the end."""
         if self._ended:
             return False
         held = self._buffer[self._position :]
@@ -179,20 +184,20 @@ class _JsonText:
 
 
 class LineStream(ChunkedStream):
-    """A binary stream of lines of text."""
+    """Binary stream of lines of text."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
 
     def next_chunk(self) -> bytes:
-        """The next line."""
+        """Return the next line."""
         line = next(self._lines, None)
         self.ended = line is None
         return b"" if line is None else line.encode("utf-8", "surrogateescape") + b"\n"
 
 
 def _value_end(text: str, begin: int = 0) -> int | None:
-    """Where the value that begins at a place ends; None where it does not, or is no JSON."""
+    """Return the end of the value that begins at a position; None if it is incomplete or not JSON."""
     try:
         end: int = _DECODER.raw_decode(text, begin)[1]
     except (ValueError, RecursionError):
@@ -201,7 +206,7 @@ def _value_end(text: str, begin: int = 0) -> int | None:
 
 
 def _is_lines(head: str) -> bool:
-    """Whether text begins with a line that is an object, with another line behind it."""
+    """Return True if text begins with a line that is an object, followed by another object."""
     first, _, rest = head.partition("\n")
     return _value_end(first.strip(SPACE)) is not None and rest.lstrip(SPACE)[:1] == "{"
 
@@ -211,7 +216,7 @@ def _is_records(value: Any) -> bool:
 
 
 def _is_split(document: dict[str, Any]) -> bool:
-    """Whether an object has the names of the columns, and the rows as lists."""
+    """Return True if an object has the names of the columns and the rows as lists."""
     names, rows = document.get("columns"), document.get("data")
     if not (isinstance(names, list) and isinstance(rows, list) and all(isinstance(name, str) for name in names)):
         return False
@@ -219,7 +224,7 @@ def _is_split(document: dict[str, Any]) -> bool:
 
 
 def _is_columns(document: dict[str, Any]) -> bool:
-    """Whether an object has objects, two or more, with the same keys."""
+    """Return True if an object has two or more objects as values, all with the same keys."""
     values = list(document.values())
     if len(values) < 2 or not all(isinstance(value, dict) and value for value in values):
         return False
