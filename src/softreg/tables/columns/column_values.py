@@ -66,16 +66,14 @@ ColumnValues = Numbers | Levels | Dates | Lists
 def read_column(column: pa.ChunkedArray, name: str) -> ColumnValues:
     """Return the normalized values of one column.
 
+    A null and blank text are missing. Durations are in seconds.
+
     Parameters
     ----------
     column : pa.ChunkedArray (n,)
         Values of any type.
     name : str
         Name of the column, for errors.
-
-    Attributes
-    ----------
-    null and blank text are missing. Durations are in seconds.
 
     Returns
     -------
@@ -242,16 +240,15 @@ def parse_numbers(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Parse texts as numbers.
 
+    A number is written as 12, -1.5, .5 or 1e-3; surrounding blanks are ignored. Overflow gives infinity, as does
+    "inf".
+
     Parameters
     ----------
     levels : pa.Array (k,)
         Distinct texts.
     spellings : sequence of str
         Spellings of a missing number, compared without case.
-
-    Attributes
-    ----------
-    number is written as 12, -1.5, .5 or 1e-3; surrounding blanks are ignored. Overflow gives infinity, as does "inf".
 
     Returns
     -------

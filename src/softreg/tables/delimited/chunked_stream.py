@@ -1,19 +1,20 @@
-"""A binary stream whose bytes come part by part: what readers of text ask of every stream."""
+"""Base class of binary streams whose bytes are produced in chunks."""
 
 from __future__ import annotations
 
 
 class ChunkedStream:
-    """A readable binary stream over the parts that `next_chunk` gives; a subclass sets `ended` with the last of them.
+    """Readable binary stream over the chunks that `next_chunk` returns; a subclass sets `ended` with the last one.
 
-    Example:
-        >>> class Twice(ChunkedStream):
-        ...     def more(self) -> bytes:
-        ...         self.ended = True
-        ...         return b"ab"
-        >>> stream = Twice()
-        >>> stream.read(1), stream.read()
-        (b'a', b'b')
+    Examples
+    --------
+    >>> class Twice(ChunkedStream):
+    ...     def more(self) -> bytes:
+    ...         self.ended = True
+    ...         return b"ab"
+    >>> stream = Twice()
+    >>> stream.read(1), stream.read()
+    (b'a', b'b')
     """
 
     ended: bool = False
@@ -22,11 +23,17 @@ class ChunkedStream:
     _buffer: bytes = b""
 
     def next_chunk(self) -> bytes:
-        """The next part, which may be empty."""
+        """Return the next chunk, which may be empty.
+
+        Raises
+        ------
+        NotImplementedError
+            In the base class.
+        """
         raise NotImplementedError
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; all that remain where it is negative."""
+        """Return up to `size` bytes; all remaining bytes if it is negative."""
         parts, count = [self._buffer], len(self._buffer)
         while not self.ended and (size < 0 or count < size):
             parts.append(self.next_chunk())
@@ -39,20 +46,20 @@ class ChunkedStream:
     read1 = read
 
     def flush(self) -> None:
-        """Nothing is written, so nothing is held."""
+        """Do nothing, as nothing is written."""
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def writable(self) -> bool:
-        """No."""
+        """Return False."""
         return False
 
     def seekable(self) -> bool:
-        """No."""
+        """Return False."""
         return False
 
     def close(self) -> None:
-        """End the stream."""
+        """Close the stream."""
         self.closed = True

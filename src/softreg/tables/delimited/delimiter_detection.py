@@ -1,4 +1,4 @@
-"""The first lines of a text file, split at a delimiter, and the delimiter that splits them into even rows."""
+"""Detection of the delimiter of a text file: the one that splits its first lines into rows of equal length."""
 
 from __future__ import annotations
 
@@ -41,7 +41,29 @@ Record = tuple[int, list[str]]
 
 @dataclass(frozen=True)
 class FieldGrid:
-    """Rows of fields, the first of them `header`."""
+    """First lines of a text file split at one delimiter, with the position of the header.
+
+    Attributes
+    ----------
+    delimiter : str
+        Delimiter.
+    records : list of Record
+        Rows that are not blank.
+    header : int
+        Index of the header in `records`.
+    width : int
+        Number of fields of a row.
+    share : float
+        Share of the rows from the header on that have this width.
+    row_names : bool
+        True if the first column holds row names and has no field in the header.
+    trailing : bool
+        True if each row ends in a delimiter.
+    quotes : bool
+        True if quotes delimit fields.
+    unpad : str
+        Removal of blanks after a delimiter, see `LineFilter`.
+    """
 
     delimiter: str
     records: list[Record]
@@ -63,31 +85,31 @@ class FieldGrid:
 
     @property
     def columns(self) -> int:
-        """The number of columns: the fields of a row without an empty one behind its last delimiter."""
+        """Number of columns, without the empty field after a trailing delimiter."""
         return self.width - self.trailing
 
     @property
     def sample(self) -> list[str]:
-        """The fields of the first row below the header, or of the header."""
+        """Fields of the first row below the header, or of the header."""
         rows = self.records[self.header :][:2]
         return rows[-1][1] if rows else []
 
     @property
     def quotes_misplaced(self) -> bool:
-        """Whether quotes stand next to other delimiters within the fields of half of the rows."""
+        """Whether quotes stand beside other delimiters within the fields of half of the rows."""
         rows = [fields for _, fields in self.records[:MAX_COMPARED]]
         return sum(any(map(_MISPLACED_QUOTE.search, fields)) for fields in rows) > MIN_SPLIT_SHARE * len(rows)
 
     @property
     def header_rank(self) -> int:
-        """0 where the first line is the header, 1 where one below a title is, 2 where that one reads like data."""
+        """0 if the first line is the header, 1 if a line below a title is, 2 if that line reads like data."""
         if not self.header:
             return 0
         rows = [fields for _, fields in self.records[self.header + 1 :]]
         return 1 + header_evidence(self.records[self.header][1], rows).is_data
 
     def split(self, line: str) -> list[str]:
-        """The fields of a line."""
+        """Return the fields of a line."""
         lines = LineFilter("", self.delimiter == BLANKS, self.quotes, delimiter=self.delimiter, unpad=self.unpad)
         records = _records(line.encode(), lines)
         return records[0][1] if records else []
@@ -96,15 +118,34 @@ class FieldGrid:
 def split_grid(
     body: bytes, delimiter: str, *, comment: str, complete: bool, allow_titles: bool, allow_padding: bool = False
 ) -> FieldGrid:
-    """The grid that a delimiter gives; `body` may end within a row where it is not `complete`.
+    r"""Split the first lines of a text at a delimiter.
 
-    In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not. A quote
-    behind a delimiter and a blank quotes a field, too. With `allow_padding`, blanks behind the delimiter belong to it where
-    all rows have them.
+    In tab-separated text, quotes are ordinary characters if that gives rows of equal length and quoting does not. A
+    quote after a delimiter and a blank quotes a field, too.
 
-    Example:
-        >>> split_grid(b"Title\\n\\na,b\\n1,2\\n", ",", mark="", complete=True, titles=True).header
-        1
+    Parameters
+    ----------
+    body : bytes
+        First lines in UTF-8.
+    delimiter : str
+        Delimiter.
+    comment : str
+        Character that begins a comment; "" for none.
+    complete : bool
+        False if `body` may end within a row.
+    allow_titles : bool
+        Whether lines of fewer fields before the header are titles.
+    allow_padding : bool, default=False
+        Whether blanks after the delimiter belong to it if all rows have them.
+
+    Returns
+    -------
+    FieldGrid
+
+    Examples
+    --------
+    >>> split_grid(b"Title\n\na,b\n1,2\n", ",", mark="", complete=True, titles=True).header
+    1
     """
 
     def grid(quotes: bool = True, unpad: str = "") -> FieldGrid:
@@ -130,15 +171,33 @@ def split_grid(
 def detect_delimiter(
     body: bytes, *, comment: str, complete: bool, allow_titles: bool, header: bool = True
 ) -> FieldGrid:
-    """The grid of the delimiter that gives even rows.
+    r"""Return the split by the delimiter that gives rows of equal length.
 
-    Where several do, it is one with the header in the first line, then the one whose fields hold the others least, then
-    the one that gives most fields. Where none does, runs of blanks are tried, and the delimiter that gives most rows
-    the width of the header is taken. Where there is no `header`, the first row may read like data.
+    If several delimiters do, those with the header in the first line are preferred, then the one whose fields contain
+    the other delimiters least, then the one with most fields. If none does, runs of blanks are tried, and then the
+    delimiter that gives most rows the width of the header.
 
-    Example:
-        >>> detect_delimiter(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
-        ';'
+    Parameters
+    ----------
+    body : bytes
+        First lines in UTF-8.
+    comment : str
+        Character that begins a comment; "" for none.
+    complete : bool
+        False if `body` may end within a row.
+    allow_titles : bool
+        Whether lines of fewer fields before the header are titles.
+    header : bool, default=True
+        False if the file has no header; the first row may then read like data.
+
+    Returns
+    -------
+    FieldGrid
+
+    Examples
+    --------
+    >>> detect_delimiter(b"1,5;2,5\n3,5;4,5\n0,1;0,2\n", mark="", complete=True, titles=True).delimiter
+    ';'
     """
     settings: dict[str, Any] = {
         "comment": comment,
@@ -171,7 +230,7 @@ def detect_delimiter(
 
 
 def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
-    """Whether runs of blanks separate the fields rather than the best delimiter."""
+    """Return True if runs of blanks separate the fields rather than the best delimiter."""
     rows = [fields for _, fields in blanks.records[blanks.header + 1 :] if len(fields) == blanks.width]
     quoted = any('" "' in field for field in best.sample)
     if blanks.share < (MIN_SPLIT_SHARE if quoted else MIN_EVEN_SHARE) or blanks.width < 2 or not rows:
@@ -188,6 +247,7 @@ def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
 
 
 def _build_grid(body: bytes, lines: LineFilter, complete: bool, allow_titles: bool) -> FieldGrid:
+    """Return the grid of a text that `lines` filters and splits."""
     delimiter, quotes, unpad = lines.delimiter, lines.quotes, lines.unpad
     records = _records(body, lines)
     if not complete and len(records) > 1:
@@ -214,7 +274,7 @@ def _build_grid(body: bytes, lines: LineFilter, complete: bool, allow_titles: bo
 
 
 def _records(body: bytes, lines: LineFilter) -> list[Record]:
-    """The rows of some lines that are not blank."""
+    """Return the rows of some lines that are not blank."""
     text = io.StringIO(lines.apply(body).decode("utf-8", "surrogateescape").removeprefix("\ufeff"), newline="")
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if lines.quotes else csv.QUOTE_NONE
     reader = csv.reader(text, delimiter=lines.delimiter, quoting=quoting)
@@ -228,13 +288,13 @@ def _records(body: bytes, lines: LineFilter) -> list[Record]:
 
 
 def _usual_width(counts: Sequence[int]) -> int:
-    """The number of fields that most rows of several fields have; 1 where none has several."""
+    """Return the most frequent number of fields among rows of several fields; 1 if no row has several."""
     multi_column = Counter(count for count in counts[1:] if count > 1) or Counter(counts)
     return max(multi_column, key=lambda count: (multi_column[count], count))
 
 
 def _drop_trailing_fields(records: list[Record], width: int) -> list[Record]:
-    """The rows without the empty field behind a delimiter at their ends, where all below the header have one."""
+    """Return the rows without the empty field after a trailing delimiter, if all rows below the header have one."""
     ends = [fields[-1].strip() for _, fields in records[1:] if len(fields) == width]
     header = records[0][1]
     open_end = len(header) == width - 1 or not header[-1].strip()
@@ -246,8 +306,15 @@ def _drop_trailing_fields(records: list[Record], width: int) -> list[Record]:
 
 
 def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) -> bool:
-    """Whether a first column that the header does not name has names of the rows: all different and no numbers, the
-    numbers 1, 2, 3 or 0, 1, 2, or, of some rows of a table, whole numbers that rise."""
+    """Return True if a first column without a name in the header holds row names.
+
+    Row names are distinct texts that are not numbers, the numbers 1, 2, 3, ... or 0, 1, 2, ..., or, for some rows of
+    a table, increasing integers.
+
+    Returns
+    -------
+    bool
+    """
     whole = [fields for _, fields in rows if len(fields) == width]
     names = [fields[0].strip() for fields in whole]
     if len(names) < 2 or header_evidence(whole[0][1:], [fields[1:] for fields in whole[1:]]).is_header:
@@ -262,7 +329,7 @@ def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) ->
 
 
 def _find_header(records: Sequence[Record], width: int) -> int:
-    """The place of the header below lines of fewer fields; 0 where these may be rows."""
+    """Return the index of the header below lines of fewer fields; 0 if these may be rows."""
     place = next(place for place, (_, fields) in enumerate(records) if len(fields) == width)
     if place == 0:
         return _header_below_padded_titles(records) if width > 2 else 0
@@ -283,7 +350,7 @@ def _find_header(records: Sequence[Record], width: int) -> int:
 
 
 def _header_below_padded_titles(records: Sequence[Record]) -> int:
-    """The place of the header below lines of which few fields are filled: one, or half of them above a header."""
+    """Return the index of the header below lines with few filled fields: one, or half of the fields above a header."""
     for place, (_, fields) in enumerate(records[: MAX_TITLES + 1]):
         filled = sum(bool(field.strip()) for field in fields)
         if place >= len(records) - 2:
@@ -299,18 +366,18 @@ def _header_below_padded_titles(records: Sequence[Record]) -> int:
 
 
 def _is_ruled_line(fields: Sequence[str]) -> bool:
-    """Whether a row is the line that some programs draw below the header."""
+    """Return True if a row is the line that some programs draw below the header."""
     return any(fields) and all(_RULED_LINE.fullmatch(field) for field in fields)
 
 
 def _all_padded(grid: FieldGrid) -> bool:
-    """Whether a blank follows each delimiter of the rows below the header, unless the field there is empty."""
+    """Return True if a blank follows each delimiter of the rows below the header, unless the field is empty."""
     fields = [field for _, row in grid.records[grid.header + 1 :] for field in row[1:] if field]
     return len(fields) > 1 and all(field[0] == " " for field in fields)
 
 
 def _foreign_delimiter_share(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
-    """The share of fields that hold another delimiter and are no numbers, rounded; 0 for few rows."""
+    """Return the rounded share of fields that contain another delimiter and are not numbers; 0 for few rows."""
     rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MAX_COMPARED]
     if len(rows) + 1 < MIN_COMPARED:
         return 0.0
@@ -321,7 +388,7 @@ def _foreign_delimiter_share(grid: FieldGrid, others: Sequence[FieldGrid]) -> fl
 
 
 def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether some column has mostly numbers."""
+    """Return True if some column has mostly numbers."""
     for column in zip(*rows, strict=True):
         given = [value for value in column if not is_missing(value)]
         if given and sum(map(is_value, given)) >= MIN_EVEN_SHARE * len(given):

@@ -1,4 +1,4 @@
-"""How the lines of a delimited text file are laid out: titles and comments, header, delimiter, rows."""
+"""Layout of a delimited text file: titles and comments, header, delimiter, rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_LINES_QUOTED = 3
 
 @dataclass(frozen=True)
 class TextLayout:
-    """Where the rows of a delimited text file begin, what separates their fields, and what the columns are called."""
+    """Layout of a delimited text file: first row, delimiter and column names."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -41,13 +41,13 @@ class TextLayout:
 
     @property
     def width(self) -> int:
-        """The number of fields of a row."""
+        """Number of fields of a row."""
         return len(self.names) + self.trailing
 
 
 @dataclass(frozen=True)
 class _Preamble:
-    """Lines ahead of the header: how many, and the comments among them with their numbers from 0."""
+    """Lines before the header: their number, the comment character, and the comments with their positions from 0."""
 
     count: int
     comment: str = ""
@@ -55,16 +55,39 @@ class _Preamble:
 
 
 def find_layout(head: bytes, display_name: str, *, complete: bool, tabs: bool, options: ReadOptions) -> TextLayout:
-    """The layout of a file that begins with the lines `head`, in UTF-8; `complete` says that these are all lines.
+    r"""Infer the layout of a text file from its first lines.
 
-    A first line `sep=;` decides on the delimiter, and in files whose ending says so (`tabs`) it is a tab. Otherwise it
-    is the one that gives all rows as many fields as the header. Comments (`#`, `%`) and lines of fewer fields ahead of
-    the header are no rows. Raises `TableError` where the first row reads like data, and no option says what it is.
+    A first line such as `sep=;` sets the delimiter, and in files with the ending .tsv (`tabs`) it is a tab. Otherwise
+    it is the one that gives all rows as many fields as the header. Comments (`#`, `%`) and lines of fewer fields
+    before the header are not rows.
 
-    Example:
-        >>> layout = find_layout(b"# 2020\\na;b\\n1;2\\n", "a.csv", complete=True, tabs=False, options=ReadOptions())
-        >>> layout.delimiter, layout.names, layout.first_row
-        (';', ('a', 'b'), 3)
+    Parameters
+    ----------
+    head : bytes
+        First lines in UTF-8.
+    display_name : str
+        Name of the file, for errors.
+    complete : bool
+        True if these are all lines.
+    tabs : bool
+        True if the ending of the file states that tabs separate the fields.
+    options : ReadOptions
+        Options that override the inference.
+
+    Returns
+    -------
+    TextLayout
+
+    Raises
+    ------
+    TableError
+        If the first row reads like data and no option states whether it is a header.
+
+    Examples
+    --------
+    >>> layout = find_layout(b"# 2020\na;b\n1;2\n", "a.csv", complete=True, tabs=False, options=ReadOptions())
+    >>> layout.delimiter, layout.names, layout.first_row
+    (';', ('a', 'b'), 3)
     """
     lines = head.splitlines(keepends=True)
     sep_line = _SEP_LINE.match(head)
@@ -87,7 +110,7 @@ def find_layout(head: bytes, display_name: str, *, complete: bool, tabs: bool, o
 
 
 def _read_preamble(lines: list[bytes], sep_line: bool, options: ReadOptions) -> _Preamble:
-    """The lines to skip, then blank ones and comments, unless the option says how many to skip."""
+    """Return the lines to skip, blank lines and comments before the header; only the former if `skip_rows` is given."""
     start = count = max(options.skip_rows or 0, int(sep_line))
     comment, comments = b"", []
     while count < len(lines):
@@ -105,7 +128,7 @@ def _read_preamble(lines: list[bytes], sep_line: bool, options: ReadOptions) -> 
 
 
 def _commented_header(grid: FieldGrid, preamble: _Preamble, options: ReadOptions) -> list[str] | None:
-    """The names of the columns where they stand in the last comment ahead of the rows; None where they do not."""
+    """Return the column names if the last comment before the rows holds them; else None."""
     if options.header is not None or not preamble.comments or grid.header or len(grid.records) < 1 or grid.width < 2:
         return None
     if preamble.comments[-1][0] != preamble.count - 1:
@@ -126,7 +149,7 @@ def _commented_header(grid: FieldGrid, preamble: _Preamble, options: ReadOptions
 def _build_layout(
     grid: FieldGrid, preamble: _Preamble, header: list[str] | None, first: int, display_name: str, options: ReadOptions
 ) -> TextLayout:
-    """The layout of a grid whose row `first` is the first of the table; without `header`, columns get numbers."""
+    """Return the layout of a grid whose row `first` is the first one; without `header`, columns are numbered."""
     rows = [row for _, row in grid.records[first:] if len(row) == grid.columns]
     comment, notes = _preamble_notes(grid, preamble, header if first == 0 else None)
     if header is None:
@@ -154,7 +177,7 @@ def _build_layout(
 
 
 def _preamble_notes(grid: FieldGrid, preamble: _Preamble, commented: list[str] | None) -> tuple[str, list[str]]:
-    """The character of comments, and notes on the lines ahead of the rows; `commented` are names in a comment."""
+    """Return the comment character and notes on the lines before the rows; `commented` are names in a comment."""
     titles = [" ".join(row).strip() for _, row in grid.records[: grid.header]]
     skipped = [text for _, text in preamble.comments] + [title for title in titles if title]
     comment, notes = preamble.comment, []
@@ -168,7 +191,7 @@ def _preamble_notes(grid: FieldGrid, preamble: _Preamble, commented: list[str] |
 
 
 def _row_notes(grid: FieldGrid, options: ReadOptions) -> list[str]:
-    """Notes on what separates the fields of the rows."""
+    """Return notes on the separators of the rows."""
     notes = []
     if grid.trailing:
         notes.append("Each row ends in a delimiter; the empty field behind it is not a column.")
@@ -185,7 +208,7 @@ def _row_notes(grid: FieldGrid, options: ReadOptions) -> list[str]:
 
 
 def _first_line(grid: FieldGrid, first: int) -> int:
-    """The number of the line of a row, or of the one behind the header."""
+    """Return the line number of a row, or of the one after the header."""
     if first < len(grid.records):
         return grid.records[first][0]
     if not first:
@@ -195,7 +218,7 @@ def _first_line(grid: FieldGrid, first: int) -> int:
 
 
 def _skipped_note(lines: list[str], comment: str) -> str:
-    """The note on lines ahead of the header."""
+    """Return the note on lines before the header."""
     more = f" Later lines that begin with {comment!r} are comments, too." if comment else ""
     return (
         f"{pluralize(len(lines), 'line')} ahead of the header {'is' if len(lines) == 1 else 'are'} not read "
@@ -204,7 +227,7 @@ def _skipped_note(lines: list[str], comment: str) -> str:
 
 
 def _checked_header(header: list[str], rows: list[list[str]], grid: FieldGrid, display_name: str) -> list[str]:
-    """A note where names are numbers; raises `TableError` where the header reads like a row of data."""
+    """Return a note if names are numbers; raise `TableError` if the header reads like a row of data."""
     fields, width = header, grid.columns
     evidence = header_evidence(fields, [row[grid.row_names :] for row in rows])
     if evidence.is_data:
