@@ -9,7 +9,7 @@ class ChunkedStream:
     Examples
     --------
     >>> class Twice(ChunkedStream):
-    ...     def more(self) -> bytes:
+    ...     def next_chunk(self) -> bytes:
     ...         self.ended = True
     ...         return b"ab"
     >>> stream = Twice()

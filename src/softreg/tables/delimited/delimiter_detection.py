@@ -144,7 +144,7 @@ def split_grid(
 
     Examples
     --------
-    >>> split_grid(b"Title\n\na,b\n1,2\n", ",", mark="", complete=True, titles=True).header
+    >>> split_grid(b"Title\n\na,b\n1,2\n", ",", comment="", complete=True, allow_titles=True).header
     1
     """
 
@@ -196,7 +196,7 @@ def detect_delimiter(
 
     Examples
     --------
-    >>> detect_delimiter(b"1,5;2,5\n3,5;4,5\n0,1;0,2\n", mark="", complete=True, titles=True).delimiter
+    >>> detect_delimiter(b"1,5;2,5\n3,5;4,5\n0,1;0,2\n", comment="", complete=True, allow_titles=True).delimiter
     ';'
     """
     settings: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""One file of a source, opened: its columns, and its rows batch by batch."""
+"""Readers of single files: schema and batches of CSV, JSON, Parquet and Arrow files."""
 
 from __future__ import annotations
 
@@ -39,8 +39,19 @@ MAX_BATCH_CELLS = 4_000_000
 
 
 class FileReader(Protocol):
-    """One file: `source`, the `schema` of its columns with those of its partition, `skipped` rows, and `notes` on how it
-    is read."""
+    """Reader of one file.
+
+    Attributes
+    ----------
+    source : SourceFile
+        The file.
+    schema : pa.Schema
+        Columns, with those of the partition.
+    skipped : list of (int, str)
+        Number and text of rows that could not be read.
+    notes : list of str
+        Choices made in reading.
+    """
 
     source: SourceFile
     schema: pa.Schema
@@ -48,14 +59,31 @@ class FileReader(Protocol):
     notes: list[str]
 
     def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows in batches of these columns and types."""
+        """Yield the rows in batches with these columns and types."""
 
     def read(self, wanted: pa.Schema) -> pa.Table:
-        """All rows."""
+        """Return all rows."""
 
 
 def open_file(source: SourceFile, options: ReadOptions) -> FileReader:
-    """Open one file; raises `TableError` where it is not of the form that its ending says."""
+    """Open one file.
+
+    Parameters
+    ----------
+    source : SourceFile
+        File of known format.
+    options : ReadOptions
+        Options of reading.
+
+    Returns
+    -------
+    FileReader
+
+    Raises
+    ------
+    TableError
+        If the file is a folder, is empty, or does not have the format of its ending.
+    """
     if source.path.is_dir():
         raise TableError(f"{source.display_name!r} is a folder; name the CSV, TSV or Parquet file in it.")
     if not read_head(source, 64).strip(b"\xef\xbb\xbf\xff\xfe \t\r\n"):
@@ -69,9 +97,31 @@ def open_file(source: SourceFile, options: ReadOptions) -> FileReader:
 
 
 def text_encoding(source: SourceFile, asked: str | None, *, skip: bool = False) -> tuple[str, list[str]]:
-    """The encoding of a text file, and notes on it; raises `TableError` where the file is no text.
+    """Return the encoding of a text file, and notes on it.
 
-    It is found by the first bytes, and where these are not UTF-8, by the characters of the lines that are not ASCII.
+    The encoding is inferred from the first bytes, and if these are not UTF-8, from the lines with non-ASCII
+    characters.
+
+    Parameters
+    ----------
+    source : SourceFile
+        File.
+    asked : str or None
+        Encoding that the user requested.
+    skip : bool, default=False
+        True if undecodable rows are left out.
+
+    Returns
+    -------
+    encoding : str
+        Standard name.
+    notes : list of str
+        Notes.
+
+    Raises
+    ------
+    TableError
+        If the file is not text, or the requested encoding does not exist.
     """
     head = read_head(source, HEAD_BYTES)
     try:
@@ -86,7 +136,7 @@ def text_encoding(source: SourceFile, asked: str | None, *, skip: bool = False) 
 
 @dataclass
 class BaseFileReader:
-    """What files of text share: a reader behind, and the columns of the partition."""
+    """Base of the readers: columns of the partition, and conversion to the types of all files."""
 
     source: SourceFile
     skipped: list[tuple[int, str]] = field(default_factory=list)
@@ -99,7 +149,7 @@ class BaseFileReader:
         self.notes = list(self.source.notes)
 
     def _plain_schema(self, schema: pa.Schema) -> pa.Schema:
-        """The plain types of the columns, those of an index marked, and the keys of the partition behind them."""
+        """Return the schema of plain types, with index columns marked and the partition columns appended."""
         names = schema.names  # raises where a damaged name is no text
         index = index_from_metadata(schema)
         self.file_fields = {field.name: field for field in schema}
@@ -111,7 +161,7 @@ class BaseFileReader:
         return mark_index(schema, index)
 
     def _conform(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
-        """The rows with the columns and types that are wanted; a column of type null is not looked at."""
+        """Return the rows with the requested columns and types; a column of type null is not read."""
         columns = []
         for one in wanted:
             if pa.types.is_null(one.type) or not (one.name in self.file_fields or one.name in self.source.keys):
@@ -125,7 +175,7 @@ class BaseFileReader:
         return pa.Table.from_arrays(columns, schema=wanted)
 
     def _cast(self, column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
-        """A column in the type that holds the values of all files."""
+        """Return a column in the type that holds the values of all files; raise `TableError` if it is not exact."""
         if column.type == wanted.type:
             return column
         column = decode_dictionary(column)
@@ -146,24 +196,24 @@ class BaseFileReader:
         return cast
 
     def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows in batches of these columns and types."""
+        """Yield the rows in batches with these columns and types."""
         for batch in self._read_batches(wanted):
             yield from self._conform(batch, wanted).to_batches()
 
     def read(self, wanted: pa.Schema) -> pa.Table:
-        """All rows."""
+        """Return all rows."""
         return pa.Table.from_batches(self.batches(wanted), wanted)
 
     def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         raise NotImplementedError
 
     def _file_columns(self, wanted: pa.Schema) -> list[str]:
-        """The columns to read from the file itself."""
+        """Return the names of the columns to read from the file itself."""
         return [one.name for one in wanted if one.name not in self.source.keys and not pa.types.is_null(one.type)]
 
 
 class TextFileReader(BaseFileReader):
-    """A file of CSV, TSV or JSON lines."""
+    """Reader of a CSV, TSV or JSON file."""
 
     def __init__(self, source: SourceFile, options: ReadOptions) -> None:
         from softreg.tables.delimited.csv_reader import CsvReader
@@ -211,7 +261,7 @@ class TextFileReader(BaseFileReader):
 
 
 def _rewrite_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
-    """What opens the text, its lines rewritten where they are no CSV as they stand, and notes on that."""
+    """Return the function that opens the text, with lines rewritten if needed, and notes about it."""
     if options.delimiter is not None:
         return opened, []
     try:
@@ -225,7 +275,7 @@ def _rewrite_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
 
 
 class ParquetFileReader(BaseFileReader):
-    """A Parquet file, with the types that it carries."""
+    """Reader of a Parquet file, with its types."""
 
     def __init__(self, source: SourceFile) -> None:
         super().__init__(source)
@@ -259,13 +309,13 @@ class ParquetFileReader(BaseFileReader):
             yield from map(validated, file.iter_batches(batch_size=rows, columns=names))
 
     def read(self, wanted: pa.Schema) -> pa.Table:
-        """All rows, the columns side by side."""
+        """Return all rows, read by column."""
         with damage_as_table_error(self.source), self._open() as file:
             return self._conform(validated(file.read(columns=self._file_columns(wanted))), wanted)
 
 
 class ArrowFileReader(BaseFileReader):
-    """An Arrow IPC file or stream (Feather among them), with the types that it carries."""
+    """Reader of an Arrow IPC file or stream (including Feather), with its types."""
 
     def __init__(self, source: SourceFile) -> None:
         super().__init__(source)
