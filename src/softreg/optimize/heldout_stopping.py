@@ -55,13 +55,14 @@ class Watch:
 
         def part(block: Block) -> Sums:
             total, moved = np.zeros((2, objective.m))
-            softmax = objective.softmax(block)
+            state = objective.state
+            on = state.on(block)
             for layer, judge in enumerate(self.judge):
                 at = place[judge[block.start : block.stop]]
                 mine = np.flatnonzero(at >= 0)
                 if len(mine) == 0:
                     continue
-                o, at, rows = softmax.picked(at[mine], mine), at[mine], block.start + mine
+                o, at, rows = on.select(state.point, at[mine], mine), at[mine], block.start + mine
                 self.logits[layer, rows] = o
                 o = np.ascontiguousarray(o.T)[None]
                 lost = loss.losses(o, block.labels[mine])[1][0]

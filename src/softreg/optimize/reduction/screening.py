@@ -19,17 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.penalty_protocol import Penalty, Trait
+from softreg.optimize.objective.reductions import NOTHING
+from softreg.optimize.objective.stack_state import StackState
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.result import StackFit
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.rows import Array, DenseRows, Rows, SparseRows
+from softreg.rows import Array, Block, DenseRows, Rows, SparseRows, Sums
 
 Columns = NDArray[np.intp]
 """Numbers of columns, increasing."""
@@ -41,9 +43,6 @@ Enough = Callable[[StackFit, Array, bool], bool | None]
 """Whether certified gaps (m,) with all columns are small enough, given the fit on some of them and whether others are
 pulled harder than l1 holds them; None where a fit with all columns has to go on."""
 
-LEAST = 256
-"""Fewer columns than this are never screened: a fit of 20,000 x 300 with 18 living columns takes 0.2 s either way, of
-20,000 x 1,000 0.25 in place of 0.8 s."""
 SMALL_PART = 0.25
 """Columns are copied for the fits on them, so these may hold this part of the stored numbers at most; where more are
 needed, the fit goes on with all columns, from where it is. (MNIST needs more already where 200 weights live.)"""
@@ -55,23 +54,6 @@ FIRST = 50
 """So many columns may come in at once in any case; otherwise at most as many as there are, or as live."""
 MORE = 2.0
 """Columns that were left out may make the certified gap so many times as large; otherwise they come in."""
-MOST_FACTORS, SMALL_FACTORS = 4.0, 1 << 20
-"""Factors of the curvature, one a class, may hold so many times the stored numbers of the columns taken, which count as
-the second number at least; otherwise a diagonal serves."""
-
-
-def can_screen(rows: Rows, penalty: Penalty) -> bool:
-    """Whether columns of these rows may be left out: they are in memory, many, and l1 holds every weight.
-
-    Example:
-        >>> from softreg.optimize.problem.penalties import elastic_net
-        >>> from softreg.rows import as_rows
-        >>> wide = as_rows(np.zeros((9, 500)), np.zeros(9, int))
-        >>> [can_screen(wide, elastic_net(1.0, np.array([0.5, share]))) for share in (1.0, 0.0)]
-        [True, False]
-    """
-    home = type(rows) in (DenseRows, SparseRows) and rows.fits_in_memory
-    return home and rows.d >= LEAST and Trait.SELECTS_COLUMNS in penalty.traits
 
 
 @dataclass(frozen=True)
@@ -170,7 +152,7 @@ class Screening:
         objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
         few = few if few.dtype == rows.dtype else few.with_higher_precision()
         W = np.ascontiguousarray(np.moveaxis(W, 1, 2))
-        _place(objective, few, self.coordinates.some(columns), W, b)
+        _place(objective, few, columns, W, b)
         shift, left = objective.balance()
         loss, G = objective.gradient(shift)
         A = G[..., :-1]
@@ -187,23 +169,35 @@ class Screening:
         return Look(A, loss + penalty.value(W), gap, b + shift), over
 
 
-def diagonal_suffices(objective: Objective) -> bool:
-    """Whether factors of the curvature among the columns taken would be larger than the rows: a diagonal serves."""
-    return objective.q * (objective.rows.d + 1) ** 2 > MOST_FACTORS * max(objective.rows.stored, SMALL_FACTORS)
-
-
-def _place(objective: Objective, few: Rows, coordinates: Coordinates, W: Array, b: Array) -> None:
+def _place(objective: Objective, few: Rows, columns: Columns, W: Array, b: Array) -> None:
     """Keep the logits of weights W (m, q, k) of a few columns beside the rows with all columns."""
     assert isinstance(few, DenseRows | SparseRows)
-    W, b = coordinates.to_stored(coordinates.from_user(W, b))
+    coordinates = objective.coordinates.some(columns)
+    of_columns = coordinates.from_user(W, b)
+    theta = np.zeros((*b.shape, objective.rows.d + 1))
+    theta[..., columns], theta[..., -1] = of_columns[..., :-1], of_columns[..., -1]
+    objective.here = objective.point(theta)
+    W, b = coordinates.to_stored(of_columns)
     prepared, bias = few.prepare(W.reshape(b.size, -1)), b.reshape(-1, 1).astype(few.dtype)
+    objective.sum(KeepLogitsOfColumns(objective.state, few, prepared, bias))
 
-    def part(block: Any) -> None:
-        o = few.cut(block.start, block.stop).times(prepared)
-        o += bias
-        objective.memory(block)["logits"] = o.reshape(*b.shape, -1)
 
-    objective.each(part)
+@dataclass(frozen=True, slots=True, eq=False)
+class KeepLogitsOfColumns:
+    """Keep the logits of weights of a few columns, whose rows `few` are at hand, as those of the point of the state."""
+
+    state: StackState
+    few: DenseRows | SparseRows
+    prepared: Array
+    bias: Array
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Keep the logits of one block."""
+        o = self.few.cut(block.start, block.stop).times(self.prepared)
+        o += self.bias
+        self.state.store.entry(block.start).arrays[self.state.point.version] = o.reshape(self.state.m, self.state.q, -1)
+        return NOTHING
 
 
 def taken(rows: Rows, columns: Columns) -> Rows:
