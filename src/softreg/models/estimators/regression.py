@@ -19,7 +19,7 @@ from softreg.models.estimators.base import Predictor
 from softreg.models.inputs import parameters as checks
 from softreg.models.inputs import training_rows as training
 from softreg.models.likelihood import firth
-from softreg.models.likelihood.separation_lp import settle
+from softreg.models.likelihood.separation_lp import check_separation
 from softreg.models.serialization import regression_state as state
 from softreg.models.serialization.model_file import write_model
 from softreg.optimize import Progress, Solution, elastic_net, l2, minimise
@@ -151,7 +151,7 @@ class SoftmaxRegression(Predictor):
             return solution
         X, labels, _ = data.arrays("penalty=None")
         names = getattr(seen, "feature_names_in_", self._column_names)
-        return settle(solution, X, labels, data.classes, names, self.fit_intercept)
+        return check_separation(solution, X, labels, data.classes, names, self.fit_intercept)
 
     def _start(self, classes: NDArray[Any], d: int) -> tuple[Array, Array] | None:
         """Last weights, where they are wanted and fit."""
