@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.inputs import labels as label_input
-from softreg.models.inputs import parameters
-from softreg.models.inputs.features import features
-from softreg.models.inputs.row_keys import read_keys
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_lengths, encode_known_labels
+from softreg.models.inputs.parameters import check_parameters
+from softreg.models.inputs.row_keys import read_row_keys
 from softreg.models.inputs.sample_weights import row_weights, sample_weights
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.models.likelihood.separation_lp import separation
+from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.firth import Firth
 from softreg.optimize.objective.evaluation import Evaluation
@@ -69,7 +70,7 @@ class FittedRows:
     ) -> FittedRows:
         """Check that model, rows, labels and weights belong together; raise `ValueError` otherwise."""
         check_is_fitted(model, "coef_")
-        share = parameters.check_parameters(model)
+        share = check_parameters(model)
         strength = float(model.strength) if model.penalty in ("l2", "elasticnet") else 0.0
         if share > 0 and model.strength > 0:
             raise ValueError(
@@ -82,9 +83,9 @@ class FittedRows:
                 "the model has no finite optimum, because the features separate the classes, so there are no standard "
                 "errors: `softreg.separation(X, y)` names them, and penalty='firth' gives finite weights."
             )
-        X = features(copy.copy(model), X, reset=False)
-        labels = label_input.labels_among(y, Classes.of(model.classes_))
-        parameters.check_lengths(X, labels)
+        X = validate_features(copy.copy(model), X, reset=False)
+        labels = encode_known_labels(y, Classes.of(model.classes_))
+        check_lengths(X, labels)
         sampling = weights == "sampling" and sample_weight is not None
         counts = None if sample_weight is None or sampling else sample_weights(sample_weight, len(labels))
         weight = row_weights(sample_weight, len(labels), model.classes_, labels, model.class_weight)
@@ -162,7 +163,7 @@ class FittedRows:
             separated = separation(self.X, self.y, self.weight, fit_intercept=likelihood.bias)
             if separated is None:
                 raise ValueError("the information matrix of these rows is singular to working precision.") from None
-            message = parameters.separation_message(separated, self.model.classes_, np.array(self.names))
+            message = separation_message(separated, self.model.classes_, np.array(self.names))
             how = "completely" if separated.complete else "quasi-completely"
             columns = ", ".join(map(repr, separated.columns))
             by = f"{separated.labels[0]!r} and {separated.labels[1]!r} {how}, by {columns}"
@@ -178,10 +179,10 @@ class FittedRows:
         """Refine the maximum of Firth's penalised likelihood, as `Likelihood.refine` does."""
         likelihood = self.likelihood()
         firth = Firth(likelihood.objective)
-        gap = firth.step(firth.at(start))[1] / 2 / likelihood.mass
+        gap = firth.step(firth.at(start)).decrement / 2 / likelihood.mass
         if not gap <= near:
             return start, likelihood.evaluate(start), gap
-        theta = firth.run(start, FIRTH_STEPS)[0].theta
+        theta = firth.run(start, FIRTH_STEPS).point.theta
         return theta, likelihood.evaluate(theta), None
 
     def log_likelihood_decrease(self, columns: list[int], theta: Array, log_likelihood: float) -> float:
@@ -192,7 +193,7 @@ class FittedRows:
         full = Firth(objective).at(theta).log_likelihood
         start = theta.copy()
         start[:, columns] = 0.0
-        return full - Firth(objective, tuple(columns)).run(start, FIRTH_STEPS)[0].log_likelihood
+        return full - Firth(objective, tuple(columns)).run(start, FIRTH_STEPS).point.log_likelihood
 
     def without(self, columns: list[int]) -> float:
         """Return the maximal log-likelihood without these columns."""
@@ -259,7 +260,7 @@ def _codes(clusters: Any, weight: Array | None, n: int) -> Array:
         If the length differs, a row of positive weight has no cluster, or there is a single cluster.
     """
     advice = "Give this row a cluster of its own, or leave it out."
-    keys = read_keys(clusters, n, "clusters", advice, None if weight is None else weight > 0)
+    keys = read_row_keys(clusters, n, "clusters", advice, None if weight is None else weight > 0)
     if len(np.unique(keys.codes if weight is None else keys.codes[weight > 0])) < 2:
         raise ValueError("there is only one cluster; clustered standard errors need many.")
     return np.asarray(keys.codes)

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from softreg.models.inputs import labels as label_input
-from softreg.models.inputs import parameters
-from softreg.models.inputs.features import features
-from softreg.models.inputs.sample_weights import sample_weights
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.sample_weights import drop_zero_weight_rows, sample_weights
+from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Solution, Status
 from softreg.optimize.problem.result import Separation
 from softreg.optimize.problem.standardization import standardise
@@ -108,12 +108,13 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
     True
     """
     seen = _Columns()
-    X = features(seen, X, reset=True)
-    classes, labels = label_input.known_labels(y)
-    parameters.check_lengths(X, labels)
+    X = validate_features(seen, X, reset=True)
+    classes, labels = classes_and_labels(y)
+    check_lengths(X, labels)
     weight = None if sample_weight is None else sample_weights(sample_weight, X.shape[0])
-    X, labels, weight = parameters.rows_that_count(X, labels, weight)
-    parameters.check_classes(classes, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    X, labels, weight = positive.X, positive.labels, positive.weight
+    check_classes(classes, labels, weight)
     q = len(classes)
     if 2 * X.shape[0] * (q - 1) * (X.shape[1] + fit_intercept) > MOST:
         raise ValueError(
@@ -177,7 +178,7 @@ def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_interc
 
 
 class _Columns(BaseEstimator):  # type: ignore[misc]
-    """Holds the column names that `features` records."""
+    """Holds the column names that `validate_features` records."""
 
 
 def _standardised(X: Any, bias: bool) -> Array:
@@ -260,5 +261,5 @@ def _named(
         columns=tuple(f"column {j}" if names is None else str(names[j]) for j in heaviest),
         pairs=tuple((names_of_classes[i], names_of_classes[j]) for i, j in pairs),
         rows=len(np.unique(row[decided])),
-        words=parameters.separation_message(plain, classes, names),
+        words=separation_message(plain, classes, names),
     )
