@@ -110,7 +110,7 @@ OPTIONS = (
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out."),
     click.option(
         "--penalty",
-        type=click.Choice(["l2", "l1", "elasticnet", "none"]),
+        type=click.Choice(["l2", "l1", "elasticnet", "group", "none"]),
         default="l2",
         show_default=True,
         help="Penalty on the coefficients of the features.",
