@@ -41,7 +41,8 @@ class SoftmaxRegression(Predictor):
             small samples and needs no strength: the likelihood times Jeffreys' prior, finite for separated classes too.
         fit_intercept: whether there is a bias; it is not penalised, so shifts of the features change no probability.
         class_weight: None, "balanced", or a dict from class to weight.
-        solver: "auto", "newton" or "lbfgs"; the optimum is the same.
+        solver: "auto" chooses by the shape of the data, "newton" and "lbfgs" within a family of methods, the name of a
+            plan forces it (docs/solvers.md lists them). The optimum is the same; `solution_.plan` is the plan used.
         tol: nats; the fit has converged when its objective is proved to be within `tol` of the minimum.
         max_iter: steps before the fit stops with a `ConvergenceWarning` that names the gap.
         warm_start: whether the next `fit` starts from the last answer; the optimum is the same.
@@ -52,7 +53,7 @@ class SoftmaxRegression(Predictor):
 
     After fit:
         classes_ (q,), coef_ (q, d), intercept_ (q,) for two classes as well, n_iter_, n_features_in_,
-        feature_names_in_ (from frames), solution_ (value, gap, bound, passes, status, history).
+        feature_names_in_ (from frames), solution_ (value, gap, bound, passes, status, history, plan).
 
     Example:
         >>> from sklearn.datasets import load_iris
