@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.estimators.regression import SoftmaxRegression
-from softreg.models.inputs.tensors import host_rows
+from softreg.models.inputs.tensors import to_host
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution, Weights, strengths
 from softreg.models.selection.leave_one_out import leave_one_out
 from softreg.models.selection.regularization_path import PathPoint, standard_error
-from softreg.models.selection.scorers import call, row_scores
+from softreg.models.selection.scorers import call_scorer, row_scores
 from softreg.optimize import ElasticNet, Penalty, make_penalty
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
@@ -77,7 +77,7 @@ class FoldScorer:
         (W, b), V, intercept = self.stack.of_all_rows(answer), self.stack.V[0], self.stack.settings.fit_intercept
         free = W != 0 if place[2] < 1 else None
         counts = self.stack.count if self.stack.class_weights.value == "balanced" else None
-        X, parts = host_rows(self.X), (W, b)
+        X, parts = to_host(self.X), (W, b)
         return leave_one_out(X, self.labels, V, parts, *strengths(place), intercept, free, counts)[None]
 
     def _fold_scores(
@@ -100,7 +100,7 @@ class FoldScorer:
                 scores[k] = np.average(values, weights=ones[rows])
             else:
                 weight = None if self.weight is None else self.weight[rows]
-                scores[k] = call(scorer, self._model(k, answer), host_rows(self.X[rows]), self.y[rows], weight)
+                scores[k] = call_scorer(scorer, self._model(k, answer), to_host(self.X[rows]), self.y[rows], weight)
         return scores, share
 
     def _mass_without(self) -> Array:

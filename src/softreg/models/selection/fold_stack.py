@@ -36,7 +36,7 @@ def strengths(place: Place) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Settings:
+class StackSettings:
     """What every fit of a path has in common; `settled` is how near held-out losses are to be known, in nats."""
 
     fit_intercept: bool
@@ -95,7 +95,7 @@ class FoldStack:
         weight: Array | None,
         folds: Folds | None,
         class_weights: ClassWeights,
-        settings: Settings,
+        settings: StackSettings,
         whole: bool,
     ) -> None:
         q, self.class_weights = len(class_weights.classes), class_weights
@@ -107,7 +107,7 @@ class FoldStack:
         self.count = np.ones(X.shape[0]) if weight is None else weight
         V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
         self.mass = class_mass(V, labels, q)
-        self.V = class_weights.applied(V, labels)
+        self.V = class_weights.apply(V, labels)
         self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
         self.cohorts = self._cohorts()
 

@@ -81,10 +81,10 @@ class Path:
 
     def as_dict(self) -> dict[str, Array]:
         """Its columns by name, without the scores of single folds."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        return {name: getattr(self, name) for name in PATH_COLUMNS}
 
 
-COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
+PATH_COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
 
 
 def make_path(
@@ -92,14 +92,14 @@ def make_path(
 ) -> Path:
     """The path of these points, strongest penalty first; `passes` and `seconds` that the search took."""
     order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio, -p.relaxed))
-    columns = {name: np.array([getattr(p, name) for p in order]) for name in (*COLUMNS, "scores")}
+    columns = {name: np.array([getattr(p, name) for p in order]) for name in (*PATH_COLUMNS, "scores")}
     return Path(scoring, more, order.index(chosen), **columns, passes=passes, seconds=seconds)
 
 
 # --- where it begins ------------------------------------------------------------------------------------------------
 
 
-def pull(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
+def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     """The gradient (q, d) of the mean loss at weights of zero, and the loss there: the entropy of the labels."""
 
     def mass(block: Block) -> Sums:
@@ -212,7 +212,7 @@ def standard_error(values: Array, weights: Array) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((v - mean) ** 2, weights=w) / (len(v) - 1)))
 
 
-def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
+def refining_strengths(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
     """Strengths half-way (geometrically) to the neighbours of the chosen point that are far from it."""
     mine = sorted({p.strength for p in points if p.l1_ratio == chosen.l1_ratio})
     at = mine.index(chosen.strength)
@@ -224,7 +224,7 @@ def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
 # --- which point is chosen ------------------------------------------------------------------------------------------
 
 
-def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
+def choose_point(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
     """The point with the best mean score, or by rule "1se" the strongest penalty within one standard error of it.
 
     Of equals, the strongest penalty; of several shares of the l1 part there, the one with the best mean. A point whose

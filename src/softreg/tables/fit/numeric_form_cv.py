@@ -10,7 +10,7 @@ import numpy as np
 
 from softreg.models.inputs.sample_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
-from softreg.models.selection.fold_stack import FoldStack, Settings, StackSolution
+from softreg.models.selection.fold_stack import FoldStack, StackSettings, StackSolution
 from softreg.models.selection.scorers import row_scores
 from softreg.optimize import PENALTIES
 from softreg.tables.encode.encoder import Encoder
@@ -61,7 +61,7 @@ class NumericFormCV:
         if isinstance(weights, Mapping):
             weights = {name: weight for name, weight in weights.items() if name in set(classes.tolist())}
         penalty = settings["penalty"]
-        fits = Settings(True, "auto", SETTLED, 200, seed, penalty if penalty in PENALTIES else "l2")
+        fits = StackSettings(True, "auto", SETTLED, 200, seed, penalty if penalty in PENALTIES else "l2")
         stack = FoldStack(X, labels, weight, folds, ClassWeights(classes, weights), fits, False)
         places, start = {}, 0
         for code in encoder.column_encoders:
