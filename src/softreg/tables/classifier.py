@@ -137,9 +137,7 @@ class TableClassifier(BaseTableClassifier):
         self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.class_weight = class_weight
-        self.solver = solver
-        self.tol = tol
-        self.max_iter = max_iter
+        self.solver, self.tol, self.max_iter = solver, tol, max_iter
         self.random_state = random_state
         self.verbose = verbose
 
