@@ -22,6 +22,7 @@ import numpy as np
 
 from softreg.linalg import cholesky
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.result import Progress, Solution, Status
@@ -43,6 +44,37 @@ class Point:
     """Summed, with half the log-determinant of the information."""
     g: Array
     information: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogDetGradient:
+    """The gradient (q, d + 1) of half the log-determinant of the information at theta (q, d + 1), of one model.
+
+    `S` (q - 1, k, q - 1, k) is the inverse of the information, for contrasts T of the classes and columns `places`.
+    """
+
+    columns: Columns
+    theta: Array
+    S: Array
+    T: Array
+    places: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        T, S, a_most = self.T, self.S, len(self.theta) - 1
+        V, total = member_row_weights(block, 0), np.zeros_like(self.theta)
+        for run, Z in self.columns.runs(block):
+            P = loss.probabilities((self.theta @ Z)[None])[0][0]
+            X = Z[self.places]
+            h = np.empty((a_most, a_most, X.shape[1]))
+            for a in range(a_most):
+                for c in range(a + 1):
+                    h[a, c] = h[c, a] = np.einsum("jb,jb->b", X, S[a, :, c] @ X)
+            Th = np.einsum("qa,acb->qcb", T, h)  # h of the classes is T h T^T
+            u = np.einsum("qcb,qc->qb", Th, T) - 2 * np.einsum("qcb,cb->qb", Th, T.T @ P)
+            R = P * (u - (P * u).sum(axis=0)) / 2
+            total += (R if V is None else R * V[run]) @ Z.T
+        return (total,)
 
 
 class Firth:
@@ -73,24 +105,7 @@ class Firth:
 
     def _pull(self, theta: Array, S: Array) -> Array:
         """The gradient (q, d + 1) of half the log-determinant."""
-        q, T = self.objective.q, self.T
-
-        def part(block: Block) -> Sums:
-            V, total = self.objective.weights(block), np.zeros_like(theta)
-            for run, Z in self._columns.runs(block):
-                P = loss.probabilities((theta @ Z)[None])[0][0]
-                X = Z[self.places]
-                h = np.empty((q - 1, q - 1, X.shape[1]))
-                for a in range(q - 1):
-                    for c in range(a + 1):
-                        h[a, c] = h[c, a] = np.einsum("jb,jb->b", X, S[a, :, c] @ X)
-                Th = np.einsum("qa,acb->qcb", T, h)  # h of the classes is T h T^T
-                u = np.einsum("qcb,qc->qb", Th, T) - 2 * np.einsum("qcb,cb->qb", Th, T.T @ P)
-                R = P * (u - (P * u).sum(axis=0)) / 2
-                total += (R if V is None else R * V[0, run]) @ Z.T
-            return (total,)
-
-        return np.asarray(self.objective.rows.sum(part)[0])
+        return np.asarray(self.objective.rows.sum(LogDetGradient(self._columns, theta, S, self.T, self.places))[0])
 
     def step(self, point: Point) -> tuple[Array, float]:
         """Fisher's step (q, d + 1), and twice the decrease of the summed objective that it promises."""

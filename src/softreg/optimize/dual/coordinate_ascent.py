@@ -35,9 +35,11 @@ from softreg.optimize.curvature.subsampled import needs_diagonal, sketch_time
 from softreg.optimize.dual.acceleration import BufferPool, inner
 from softreg.optimize.dual.state import EASY, DualIterate, begin, of_one
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.result import Progress
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Sums, in_order
+from softreg.rows import Array, BackendArray, Block, Sums, in_order
+from softreg.rows.reductions import Labels
 
 STEEP = 100 * EASY
 """Mean curvature of a row's step beyond which L-BFGS takes few iterations, where it has a factor of the curvature."""
@@ -76,7 +78,7 @@ def run_sdca(
     most = budgets(objective, squares)
     if squares is None or most is None:
         return None
-    labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
+    labels, n = objective.rows.map(Labels()), objective.rows.n
     climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(starts(objective, start))]
     history: list[Progress] = []
     value, gap = np.full((2, objective.m), np.inf)
@@ -175,47 +177,103 @@ def lost(one: DualIterate, most: float, target: float) -> bool:
     return bool(one.visits * (1 + todo / len(one.gaps)) > most)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOutRows:
+    """Log-probabilities of the rows held out from model j (`judge` (L, n) = j), written to `out` (L, n, q)."""
+
+    judge: Array
+    j: int
+    out: Array
+
+    def write(self, block: Block, log_p: Array) -> None:
+        """Write the log-probabilities (q, b) of the rows of a block that are held out."""
+        chosen = self.judge[:, block.start : block.stop] == self.j
+        for layer in np.flatnonzero(chosen.any(axis=1)):
+            at = np.flatnonzero(chosen[layer])
+            self.out[layer, block.start + at] = log_p[:, at].T
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DualGap:
+    """Loss and divergence `KL(alpha || softmax(o))` of model j, summed; for rows in memory only.
+
+    `log_alpha` (n, q) are the logarithms of the dual probabilities, tilted by `tilt` (q,). Their residuals are written
+    to `residuals` (q, n).
+    """
+
+    state: StackState
+    j: int
+    prepared: BackendArray
+    bias: Array
+    log_alpha: Array
+    tilt: Array
+    residuals: Array
+    held_out: HeldOutRows | None
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        o = (block.times(self.prepared) + self.bias[:, None])[None]
+        log_p = o - loss.probabilities(o)[1][:, None]
+        if self.held_out is not None:
+            self.held_out.write(block, log_p[0])
+        log_a = tilted_log_alpha(self.log_alpha, block, self.tilt)[None]
+        A, V = np.exp(log_a), of_one(self.state.weights(block), self.j)
+        apart = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
+        lost = loss.weigh(-loss.given(log_p, block.labels), V)
+        self.residuals[:, block.start : block.stop] = loss.residual(A, block.labels, V)[0]
+        return lost, apart
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DualBias:
+    """The residual (q,) of model j at tilted dual probabilities, and with `curvature` that in the bias (q, q)."""
+
+    state: StackState
+    j: int
+    log_alpha: Array
+    tilt: Array
+    curvature: bool
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        V = of_one(self.state.weights(block), self.j)
+        o = tilted_log_alpha(self.log_alpha, block, self.tilt)[None]
+        if self.curvature:
+            r, K = loss.bias_sums(o, block.labels, V)
+            return r[0], K[0]
+        return (loss.residual(np.exp(o), block.labels, V)[0].sum(axis=1),)
+
+
+def tilted_log_alpha(log_alpha: Array, block: Block, tilt: Array) -> Array:
+    """Return logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and summing to 1."""
+    log_a = log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
+    log_a += tilt[:, None]
+    return np.asarray(log_a - loss.probabilities(log_a[None])[1])
+
+
 def prove(
     objective: Objective,
     j: int,
     one: DualIterate,
-    look: Callable[[Block, Array], Any] | None = None,
+    held_out: HeldOutRows | None = None,
     room: BufferPool | None = None,
 ) -> tuple[float, float]:
     """Value and certified gap of one model where its climb is, from one pass over the rows.
 
-    `look` is shown each block with its log-probabilities (q, b).
+    The log-probabilities of the rows held out are written to `held_out`.
     """
     rows, b, strength = objective.rows, one.bias, float(objective.penalty.strong_convexity[j])
     prepared, tilt = rows.prepare(one.dual.W.T), _tilt(objective, j, one)
     R = np.empty((objective.q, rows.n), rows.dtype)
 
-    def part(block: Block) -> Sums:
-        o = (block.times(prepared) + b[:, None])[None]
-        log_p = o - loss.probabilities(o)[1][:, None]
-        if look is not None:
-            look(block, log_p[0])
-        log_a = _log_alpha(one, block, tilt)[None]
-        A, V = np.exp(log_a), of_one(objective.weights(block), j)
-        apart = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
-        lost = loss.weigh(-loss.given(log_p, block.labels), V)
-        R[:, block.start : block.stop] = loss.residual(A, block.labels, V)[0]
-        return lost, apart
-
-    (lost,), (apart,) = rows.sum(part)
+    reduction = DualGap(objective.state, j, prepared, b, one.dual.log_alpha, tilt, R, held_out)
+    (lost,), (apart,) = rows.sum(reduction)
     slack = (room or one.room)("slack", rows.dtype)  # N strength (W - W(alpha)): 0, but for rounding and momentum
     np.multiply(one.dual.W, rows.dtype.type(one.mass * strength), out=slack)
     rows.add_transposed(R, slack)
     value = lost / one.mass + strength / 2 * inner(one.dual.W, one.dual.W)
     gap = (apart + inner(slack, slack) / (2 * strength * one.mass)) / one.mass
     return float(value), float(gap) if np.isfinite(gap) else np.inf
-
-
-def _log_alpha(one: DualIterate, block: Block, tilt: Array) -> Array:
-    """Logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and summing to 1."""
-    log_a = one.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
-    log_a += tilt[:, None]
-    return np.asarray(log_a - loss.probabilities(log_a[None])[1])
 
 
 def _tilt(objective: Objective, j: int, one: DualIterate) -> Array:
@@ -228,15 +286,8 @@ def _tilt(objective: Objective, j: int, one: DualIterate) -> Array:
     if not objective.fit_intercept:
         return tilt
 
-    def part(block: Block, bend: bool) -> Sums:
-        V, o = of_one(objective.weights(block), j), _log_alpha(one, block, tilt)[None]
-        if bend:
-            r, K = loss.bias_sums(o, block.labels, V)
-            return r[0], K[0]
-        return (loss.residual(np.exp(o), block.labels, V)[0].sum(axis=1),)
-
     for _ in range(20):
-        r, *bent = objective.rows.sum(partial(part, bend=K is None))
+        r, *bent = objective.rows.sum(DualBias(objective.state, j, one.dual.log_alpha, tilt, K is None))
         K = bent[0] if bent else K
         left = float(np.abs(r).max())
         if left <= 1e-13 * one.mass:

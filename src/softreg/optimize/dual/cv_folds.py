@@ -17,11 +17,12 @@ from functools import partial
 import numpy as np
 
 from softreg.optimize.dual.acceleration import BufferPool
-from softreg.optimize.dual.coordinate_ascent import budgets, lost, prove, starts
+from softreg.optimize.dual.coordinate_ascent import HeldOutRows, budgets, lost, prove, starts
 from softreg.optimize.dual.state import DualIterate, begin
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import StackFit
-from softreg.rows import Array, Block, in_order
+from softreg.rows import Array, in_order
+from softreg.rows.reductions import Labels
 
 LOOK, NEAR = 5.0, 0.5
 """The estimated gaps from which on a member is looked at, and at which it may be done, in units of the change of a
@@ -91,7 +92,7 @@ class _Climbing:
         self.objective, self.judge, self.count, self.settled = objective, judge, count, settled
         self.seed, self.squares, self.most, self.rooms = seed, squares, most, rooms
         rows, m, q = objective.rows, objective.m, objective.q
-        self.labels = rows.map(lambda block: block.labels)
+        self.labels = rows.map(Labels())
         self.W = np.empty((m, rows.d, q), np.float32)
         self.b = np.empty((m, q))
         self.held = np.full((*judge.shape, q), np.nan, dtype=rows.dtype)
@@ -132,14 +133,8 @@ class _Climbing:
         if one is None:
             return False
 
-        def show(block: Block, log_p: Array) -> None:
-            mine = self.judge[:, block.start : block.stop] == j
-            for layer in np.flatnonzero(mine.any(axis=1)):
-                at = np.flatnonzero(mine[layer])
-                self.held[layer, block.start + at] = log_p[:, at].T
-
         with self._room() as room:
-            value, gap = prove(self.objective, j, one, show, room)
+            value, gap = prove(self.objective, j, one, HeldOutRows(self.judge, j, self.held), room)
         self.b[j], self.told[j] = one.bias, (value, gap, float(one.visits))
         return True
 

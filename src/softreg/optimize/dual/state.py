@@ -25,8 +25,10 @@ import numpy as np
 
 from softreg.optimize.dual.acceleration import BufferPool, Momentum, inner, runs
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Dual, Rows
+from softreg.rows import Array, BackendArray, Block, Dual, Rows
+from softreg.rows.reductions import HasNoWeights
 
 REACH = 0.05
 """Square of the constant column, as a share of the rows' mean ||x||^2: long ones slow the rows, short ones the bias."""
@@ -171,12 +173,7 @@ def _from_weights(
     mass, total = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]) + kappa
     prepared = objective.rows.prepare(V.T)
 
-    def part(block: Block) -> Array:
-        o = block.times(prepared)
-        o += b[:, None]
-        return np.ascontiguousarray((o - loss.probabilities(o[None])[1]).T, dtype=np.float32)
-
-    log_p = objective.rows.map(part)
+    log_p = objective.rows.map(LogProbabilities(prepared, b))
     P = np.exp(log_p.T, order="C")
     mean = P.mean(axis=1, dtype=np.float64) if weights is None else P @ weights / weights.sum()
     _say(objective, labels, weights, P, W)
@@ -188,15 +185,39 @@ def _from_weights(
     return b, share * mass * (_rates(labels, weights, objective.q) - mean), _mixed(log_p, labels, share)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LogProbabilities:
+    """The logarithms (n, q) of the probabilities of one model, in float32, from prepared weights and bias (q,)."""
+
+    prepared: BackendArray
+    bias: Array
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the logarithms for one block."""
+        o = block.times(self.prepared)
+        o += self.bias[:, None]
+        return np.ascontiguousarray((o - loss.probabilities(o[None])[1]).T, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightsOfMember:
+    """The row weights (n,) of model j of a stack, in float64."""
+
+    state: StackState
+    j: int
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the weights of one block."""
+        V = self.state.weights(block)
+        return np.ones(block.stop - block.start) if V is None else np.asarray(V[self.j % len(V)], dtype=np.float64)
+
+
 def row_weights(objective: Objective, j: int) -> Array | None:
     """The row weights (n,) of one model."""
 
-    def part(block: Block) -> Array:
-        V = objective.weights(block)
-        return np.ones(block.stop - block.start) if V is None else np.asarray(V[j % len(V)], dtype=np.float64)
-
-    unweighted = objective.rows.map(lambda block: np.array([block.weights is None]))
-    return None if unweighted.all() else objective.rows.map(part)
+    if objective.rows.map(HasNoWeights()).all():
+        return None
+    return objective.rows.map(WeightsOfMember(objective.state, j))
 
 
 def of_one(V: Array | None, j: int) -> Array | None:
