@@ -78,7 +78,9 @@ def forms() -> None:
         cut = min(ROWS, int(0.8 * len(order)))
         training, test = np.sort(order[:cut]), order[cut:]
         model, took = clocked(TableClassifier(target, strength="auto").fit, table, rows=training)
-        heavy = [code.name for code in model.encoder_.codes if isinstance(code, NumberEncoder) and code.evidence]
+        heavy = [
+            code.name for code in model.encoder_.column_encoders if isinstance(code, NumberEncoder) and code.evidence
+        ]
         line = f"{name:15} {target:9} {len(heavy)} heavy   chosen {log_loss(model, table, test, target):.4f}"
         for form in ("linear", "scores", "both") if heavy else ():
             asked = TableClassifier(target, strength="auto", numeric_form=dict.fromkeys(heavy, form))
@@ -107,9 +109,10 @@ def beyond() -> None:
                 for way in ("nearest end", "line"):
                     if way == "line":
                         codes = (
-                            replace(c, span=()) if isinstance(c, NumberEncoder) else c for c in model.encoder_.codes
+                            replace(c, span=()) if isinstance(c, NumberEncoder) else c
+                            for c in model.encoder_.column_encoders
                         )
-                        model.encoder_ = replace(model.encoder_, codes=tuple(codes))
+                        model.encoder_ = replace(model.encoder_, column_encoders=tuple(codes))
                     losses.setdefault((form, way), []).append(log_loss(model, table, np.flatnonzero(above), target))
         print(f"{name:15}", {f"{f}, {w}": round(float(np.mean(v)), 4) for (f, w), v in losses.items()}, flush=True)
 

@@ -50,8 +50,18 @@ class Replacement:
 
 
 DEPRECATED: dict[str, dict[str, Replacement]] = {
+    # names of packages
+    "softreg.models": {"Stored": Replacement("StoredModel", since="0.2")},
+    "softreg.tables": {"learn_schema": Replacement("infer_schema", since="0.2")},
     # attributes of classes
     "Calibrator": {"repair_": Replacement("recalibration_", since="0.2")},
+    "Encoder": {
+        "bad": Replacement("invalid_rows", since="0.2"),
+        "codes": Replacement("column_encoders", since="0.2"),
+        "in_units": Replacement("with_standardized_numbers", since="0.2"),
+        "learn": Replacement("fit", since="0.2"),
+        "outside": Replacement("rows_outside_range", since="0.2"),
+    },
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
     "Trust": {"repair": Replacement("recalibration", since="0.2")},
     # parameters of estimators and functions
@@ -60,6 +70,8 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
         name: Replacement(None, since="0.2", reason="the interval is computed by `score_interval`, not drawn")
         for name in ("draws", "seed")
     },
+    "infer_schema()": {"asked": Replacement("kinds", since="0.2")},
+    "without_bad_rows()": {"asked": Replacement("kinds", since="0.2")},
     "labels()": {"whole": Replacement(None, since="0.2", reason="equal numbers have the same text, 1.0 as 1")},
 }
 """Deprecated names by owner; the docstring of this module says how to add one."""

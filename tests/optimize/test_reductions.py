@@ -25,7 +25,7 @@ from softreg.models.selection import regularization_path
 from softreg.optimize import firth, heldout_stopping, l2
 from softreg.optimize.certificate import self_concordance, separation
 from softreg.optimize.curvature import class_clusters, importance_sampled, subsampled
-from softreg.optimize.dual import coordinate_ascent, state
+from softreg.optimize.dual import dual_reductions
 from softreg.optimize.objective import (
     bias_newton,
     class_moments,
@@ -449,18 +449,22 @@ CASES: dict[type, Case] = {
         lambda p, o: row_space.CentredRows(p.coordinates), lambda p: p.X - p.coordinates.shift, "map"
     ),
     screening.KeepLogitsOfColumns: Case(keep_columns, lambda p: p.o, "logits"),
-    state.LogProbabilities: Case(
-        lambda p, o: state.LogProbabilities(*o._prepared(p.theta[1:])), lambda p: np.log(p.P[1]).T, "map"
+    dual_reductions.LogProbabilities: Case(
+        lambda p, o: dual_reductions.LogProbabilities(*o._prepared(p.theta[1:])),
+        lambda p: np.log(p.P[1]).T,
+        "map",
     ),
-    state.WeightsOfMember: Case(lambda p, o: state.WeightsOfMember(o.state, 1), lambda p: p.V[1], "map"),
-    coordinate_ascent.DualGap: Case(
-        lambda p, o: coordinate_ascent.DualGap(
+    dual_reductions.WeightsOfModel: Case(
+        lambda p, o: dual_reductions.WeightsOfModel(o.state, 1), lambda p: p.V[1], "map"
+    ),
+    dual_reductions.DualGap: Case(
+        lambda p, o: dual_reductions.DualGap(
             o.state, 1, *o._prepared(p.theta[1:]), p.log_alpha, SHIFT[0], np.empty((Q, N)), None
         ),
         dual_gap,
     ),
-    coordinate_ascent.DualBias: Case(
-        lambda p, o: coordinate_ascent.DualBias(o.state, 1, p.log_alpha, SHIFT[0], True), dual_bias
+    dual_reductions.DualBias: Case(
+        lambda p, o: dual_reductions.DualBias(o.state, 1, p.log_alpha, SHIFT[0], True), dual_bias
     ),
     heldout_stopping.HeldOutLoss: Case(held_out, lost_by_judge),
     likelihood.ScoreProducts: Case(

@@ -38,7 +38,7 @@ def fitted() -> tuple[TableClassifier, pa.Table]:
 
 def test_fault_odds_ratio_of_a_number_in_two_forms_is_that_of_their_joint_change() -> None:
     model, table = fitted()
-    code = next(one for one in model.encoder_.codes if one.name == "heavy")
+    code = next(one for one in model.encoder_.column_encoders if one.name == "heavy")
     assert code.both
     X = model.encoder_.encode(table)
     first = next(one for one in odds_ratios(model, X) if one.column == "heavy")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import softreg
 from softreg import TableClassifier
-from softreg.tables import Encoder, Kind, Schema, TableError, learn_schema, open_table, read_table
+from softreg.tables import Encoder, Kind, Schema, TableError, infer_schema, open_table, read_table
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
 from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.formats.infer_number_format import infer_numbers
@@ -36,15 +36,15 @@ def file_table(columns: Mapping[str, Any]) -> pa.Table:
 def schema_of(columns: dict[str, Sequence[Any]], **options: Any) -> Schema:
     """The schema of columns and a target `y`."""
     n = len(next(iter(columns.values())))
-    return learn_schema(file_table({**columns, "y": (["a", "b"] * n)[:n]}), "y", **options)
+    return infer_schema(file_table({**columns, "y": (["a", "b"] * n)[:n]}), "y", **options)
 
 
 def encoded(columns: dict[str, Sequence[Any]]) -> np.ndarray[Any, Any]:
     """X of the columns, whose numbers are in their units."""
     schema = schema_of(columns)
     table = file_table({**columns})
-    encoder = Encoder.learn(schema, table).in_units()
-    code: Any = encoder.codes[0]
+    encoder = Encoder.fit(schema, table).with_standardized_numbers()
+    code: Any = encoder.column_encoders[0]
     return np.asarray(encoder.encode(table))[:, 0] * code.scale + code.mean
 
 
@@ -240,13 +240,13 @@ def test_fault_f13_an_unclear_comma_is_decided_by_the_file(tmp_path: Path) -> No
     points = schema_of({"x": [one.replace(",", ".") for one in unclear], "z": [f"{i},5" for i in range(N)]})
     assert points.features[0].reason.startswith("1100 to")
     table = read_table(written(tmp_path, unclear))
-    assert learn_schema(table, "y").features[0].reason.startswith("1.1 to")
-    assert "the fields are separated by semicolons" in learn_schema(table, "y").warnings[0]
-    assert learn_schema(read_table(written(tmp_path, unclear), decimal="."), "y").features[0].reason[:4] == "1100"
+    assert infer_schema(table, "y").features[0].reason.startswith("1.1 to")
+    assert "the fields are separated by semicolons" in infer_schema(table, "y").warnings[0]
+    assert infer_schema(read_table(written(tmp_path, unclear), decimal="."), "y").features[0].reason[:4] == "1100"
     commas = read_table(written(tmp_path, unclear, mark="\t").replace(".csv", ".csv"), decimal=",")
-    assert learn_schema(commas, "y").features[0].reason.startswith("1.1 to")
+    assert infer_schema(commas, "y").features[0].reason.startswith("1.1 to")
     plain = read_table(written(tmp_path, [one.replace(",", ".") for one in unclear]), decimal=",")
-    assert learn_schema(plain, "y").features[0].reason.startswith("1100 to")
+    assert infer_schema(plain, "y").features[0].reason.startswith("1100 to")
 
 
 def test_fault_f13_another_format_at_prediction_is_never_a_factor_of_1000(tmp_path: Path) -> None:

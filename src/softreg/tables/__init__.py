@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from softreg.tables.row_selection.group_splits import group_codes, split_groups
     from softreg.tables.row_selection.stratified_splits import split_rows
     from softreg.tables.schema.kinds import Column, Kind
-    from softreg.tables.schema.schema import Schema, learn_schema, without_bad_rows
+    from softreg.tables.schema.schema import Schema, infer_schema, without_bad_rows
     from softreg.tables.schema.target_labels import check_labels, labels
     from softreg.tables.statistics.statistics_result import TableStatistics
     from softreg.tables.statistics.table_statistics import table_statistics
@@ -38,7 +38,7 @@ _DEFINED_IN = {
     "split_groups": "row_selection.group_splits",
     "check_labels": "schema.target_labels",
     "labels": "schema.target_labels",
-    "learn_schema": "schema.schema",
+    "infer_schema": "schema.schema",
     "open_table": "io.open_table",
     "prediction_table": "io.prediction_writer",
     "predictions_csv": "io.prediction_writer",
@@ -64,8 +64,8 @@ __all__ = [
     "as_table",
     "check_labels",
     "group_codes",
+    "infer_schema",
     "labels",
-    "learn_schema",
     "open_table",
     "prediction_table",
     "predictions_csv",

@@ -37,7 +37,7 @@ from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS, time_codes
 from softreg.tables.schema import label_types
 from softreg.tables.schema.feature_columns import excluded_columns
 from softreg.tables.schema.kinds import USER_KINDS, Kind, requested_kinds
-from softreg.tables.schema.schema import Schema, learn_schema
+from softreg.tables.schema.schema import Schema, infer_schema
 from softreg.typing import Array
 
 
@@ -216,7 +216,7 @@ class TableClassifier(BaseTableClassifier):
             choice = replace(choice, moments=time_codes(table, time, target, chosen))
         dropped = self._dropped(table.column_names, target, given.weights)
         drop = [name for name in dropped if not (given.separate and name == target)]
-        schema = learn_schema(table, target, drop=drop, rows=chosen, asked=self._asked())
+        schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._asked())
         settings = self._settings(np.unique(y).tolist())
         encoder = fit_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
         encoder = weighted_encoder(encoder, table, chosen, given.row_weight)

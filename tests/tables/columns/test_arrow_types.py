@@ -24,7 +24,7 @@ from click.testing import CliRunner
 
 from softreg import TableClassifier, load
 from softreg.cli import main
-from softreg.tables import Encoder, TableError, as_table, group_codes, labels, learn_schema, table_statistics
+from softreg.tables import Encoder, TableError, as_table, group_codes, infer_schema, labels, table_statistics
 from softreg.tables.schema.kinds import USER_KINDS
 
 if not hasattr(pa, "json_"):
@@ -277,9 +277,9 @@ def by_reading(table: pa.Table, folder: Path, draw: Draw) -> None:
         def encoded(asked: dict[str, Any]) -> None:
             others = [other for other in read.column_names[3:] if other not in asked]
             known = {name: kind for name, kind in asked.items() if kind is not None}
-            schema = learn_schema(read, "y", drop=[*others, "g"], rows=rows, asked=known)
-            encoder = Encoder.learn(schema, read, rows)
-            X, again = encoder.encode(read, rows), Encoder.learn(schema, read.to_batches(max_chunksize=9), rows)
+            schema = infer_schema(read, "y", drop=[*others, "g"], rows=rows, kinds=known)
+            encoder = Encoder.fit(schema, read, rows)
+            X, again = encoder.encode(read, rows), Encoder.fit(schema, read.to_batches(max_chunksize=9), rows)
             assert again == encoder
             assert np.isfinite(X.data if sp.issparse(X) else X).all()
             batch = read.slice(3, 20).combine_chunks().to_batches()[0]

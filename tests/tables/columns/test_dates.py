@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softreg.tables import Encoder, TableError, learn_schema
+from softreg.tables import Encoder, TableError, infer_schema
 from softreg.tables.columns.dates import arrow_to_seconds, day_first, parse_dates
 
 MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)).map(lambda t: t.replace(microsecond=0))
@@ -60,7 +60,7 @@ def test_day_and_month() -> None:
 
 def encoded(values: list, name: str = "when") -> tuple[Encoder, np.ndarray]:
     table = pa.table({name: values, "y": ["a", "b"] * (len(values) // 2) + ["a"] * (len(values) % 2)})
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     return encoder, encoder.encode(table)
 
 
@@ -92,4 +92,8 @@ def test_text_and_arrow_give_the_same_features() -> None:
         encoder.encode(pa.table({"when": ["2020-01-01", "soon"]}))
     with pytest.raises(TableError, match="held dates in training, but holds values of the type int64"):
         encoder.encode(pa.table({"when": [1]}))
-    assert encoder.codes[0].bad(pa.chunked_array([["2020-01-01", "soon", ""]])).tolist() == [False, True, False]
+    assert encoder.column_encoders[0].invalid_cells(pa.chunked_array([["2020-01-01", "soon", ""]])).tolist() == [
+        False,
+        True,
+        False,
+    ]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from softreg.tables import Encoder, Kind, TableClassifier, learn_schema
+from softreg.tables import Encoder, Kind, TableClassifier, infer_schema
 from softreg.tables.encode.text import vocabulary
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.encode.text.tokenizer import (
@@ -40,7 +40,7 @@ def column(texts: list[str | None]) -> pa.ChunkedArray:
 def learned(texts: list[str | None]) -> TextEncoder:
     counter = VocabularyCounter()
     counter.add(column(texts))
-    return TextEncoder.learned("t", counter)
+    return TextEncoder.from_counts("t", counter)
 
 
 def test_words_and_pairs_are_those_of_scikit_learn() -> None:
@@ -171,7 +171,7 @@ def test_a_table_with_text_is_learned_and_saved(tmp_path) -> None:
 
 def test_a_column_asked_to_be_text_is_text() -> None:
     table = pa.table({"w": ["red wine", "white wine", "red wine", "beer"] * 9, "y": ["a", "b", "a", "c"] * 9})
-    encoder = Encoder.learn(learn_schema(table, "y", asked={"w": Kind.TEXT}), table)
+    encoder = Encoder.fit(infer_schema(table, "y", kinds={"w": Kind.TEXT}), table)
     assert "w: red wine" in encoder.feature_names_out
     assert not encoder.sparse
     assert encoder.encode(table).shape == (36, len(encoder.feature_names_out))

@@ -18,7 +18,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from softreg.tables import Encoder, TableError, TableNote, learn_schema, open_table, read_table
+from softreg.tables import Encoder, TableError, TableNote, infer_schema, open_table, read_table
 from softreg.tables.delimited import csv_reader
 from softreg.tables.io.prefetch import prefetch
 from softreg.tables.json_files import json_lines
@@ -274,7 +274,7 @@ def test_five_thousand_columns(tmp_path: Path) -> None:
         ",".join([*names, "y"]) + "\n" + "".join(",".join(map(str, r)) + f",{i % 2}\n" for i, r in enumerate(X))
     )
     table = read_table(path)
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     np.testing.assert_allclose(encoder.encode(table), (X - X.mean(axis=0)) / X.std(axis=0), atol=1e-9)
 
 

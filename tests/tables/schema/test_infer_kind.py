@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softreg import TableClassifier
-from softreg.tables import Column, Kind, TableError, TableWarning, as_table, learn_schema, read_table
+from softreg.tables import Column, Kind, TableError, TableWarning, as_table, infer_schema, read_table
 from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.schema.infer_kind import infer_column
@@ -252,7 +252,7 @@ def test_dates_of_text_and_of_arrow_are_features() -> None:
             "y": ["a", "b"],
         }
     )
-    assert learn_schema(table, "y").describe()[:2] == [
+    assert infer_schema(table, "y").describe()[:2] == [
         ("seen", "date", "'2020-01-31' and others"),
         ("typed", "date", "'1970-01-01 00:00:00', of type timestamp[s]"),
     ]
@@ -351,7 +351,7 @@ def test_infinity_outside_the_training_rows_is_refused_before_the_fit(values: li
 def test_decimal_commas_are_told_once(tmp_path: Path) -> None:
     rows = "".join(f"{i},5;{i % 2};{'uv'[i % 2]}\n" for i in range(50))
     (tmp_path / "a.csv").write_text("a;b;t\n" + rows)
-    (said,) = learn_schema(read_table(tmp_path / "a.csv"), "t").warnings
+    (said,) = infer_schema(read_table(tmp_path / "a.csv"), "t").warnings
     assert said == (
         "column 'a' is read as numbers with a decimal comma: '0,5' is 0.5; where the values are words, --category 'a'"
     )

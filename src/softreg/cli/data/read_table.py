@@ -57,7 +57,7 @@ def read_to_fit(
     if lost.any() and not lost.all():
         _tell_unlabelled(numbers, lost, target, missing)
         table, numbers = table.filter(pa.array(~lost)), numbers[~lost]
-    table, left_out = without_bad_rows(table, target, drop=drop, asked=requested_kinds(asked))
+    table, left_out = without_bad_rows(table, target, drop=drop, kinds=requested_kinds(asked))
     gone = np.array(left_out, np.int64) - 1
     print_skipped_rows(source.skipped, numbers[gone].tolist(), files=len(source.readers))
     return table, np.delete(numbers, gone)
@@ -91,7 +91,7 @@ def read_to_evaluate(
     if missing == "error" and not skip:
         return table, numbers
     lost = coded_labels(table, target, missing="drop")[1] < 0
-    bad = encoder.bad(table) if encoder is not None and skip else np.zeros(table.num_rows, dtype=bool)
+    bad = encoder.invalid_rows(table) if encoder is not None and skip else np.zeros(table.num_rows, dtype=bool)
     gone = lost | bad
     if gone.all():
         other = ", or holds a value that is not of its column's kind" if skip else ""

@@ -69,8 +69,8 @@ def worth(
 
     `groups` (t,) are the groups of dependent rows among those of `test`, where there are some.
     """
-    model, codes = classifier.model_, classifier.encoder_.codes
-    X, X_test = (classifier.encoder_.transform(table, rows) for rows in (training, test))
+    model, codes = classifier.model_, classifier.encoder_.column_encoders
+    X, X_test = (classifier.encoder_.encode(table, rows) for rows in (training, test))
     ends = np.cumsum([0, *(len(code.features) for code in codes)])
     columns = {code.name: range(a, b) for code, (a, b) in zip(codes, pairwise(ends.tolist()), strict=True)}
     y = labels[training]
@@ -97,7 +97,7 @@ def worth(
 
 def described(classifier: TableClassifier, table: pa.Table, codes: NDArray[np.int64], P: NDArray[Any]) -> Worth:
     """What can be said without the training rows: tests of a straight line on these rows, and odds ratios."""
-    X = classifier.encoder_.transform(table, np.arange(len(codes))[:: -(-len(codes) // MOST_DESCRIBED)])
+    X = classifier.encoder_.encode(table, np.arange(len(codes))[:: -(-len(codes) // MOST_DESCRIBED)])
     some = slice(None, None, -(-len(codes) // MOST_DESCRIBED))
     return Worth(
         linearity=tuple(straight_lines(classifier.encoder_, X, codes[some], P[some])),
@@ -145,7 +145,7 @@ def _shown_features(encoder: Encoder, changes: Mapping[int, Change]) -> list[str
     """What changes, by place of the feature: `sex=female rather than male`, `age (+12)`: a standard deviation more."""
     shown: list[str] = []
     names = encoder.feature_names_out
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         for place in range(code.width):
             feature = names[len(shown)]
             if (change := changes.get(len(shown))) is not None:

@@ -77,7 +77,7 @@ def straight_lines(encoder: Encoder, X: Any, codes: NDArray[np.int64], P: NDArra
 def _number_places(encoder: Encoder) -> dict[str, int]:
     """The places of the numbers among the features of X, by column."""
     places, start = {}, 0
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         if isinstance(code, NumberEncoder):
             places[code.name] = start
         start += code.width

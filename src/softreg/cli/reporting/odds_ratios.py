@@ -34,7 +34,7 @@ def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
     changes = discrete_changes(encoder, X)
     found: list[OddsRatio] = []
     start = 0
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         places = range(start, start + code.width)
         start += code.width
         if isinstance(code, NumberEncoder):

@@ -48,7 +48,7 @@ class BooleanEncoder:
         """Zeros and ones; `TableError` for a word that is neither the one for false nor the one for true."""
         return entries_with_missing(require_booleans(self.name, self.words, column, where), self.mean, self.missing)
 
-    def bad(self, column: pa.ChunkedArray) -> BoolArray:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are neither."""
         return read_booleans(self.name, self.words, column)[0] < 0
 
@@ -101,7 +101,7 @@ class BooleanFitter:
         self.name, self.words = name, words
         self.true = self.known = self.missing = 0
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         values = require_booleans(self.name, self.words, column, where)
         unknown = int(np.isnan(values).sum())
@@ -109,6 +109,6 @@ class BooleanFitter:
         self.known += len(values) - unknown
         self.missing += unknown
 
-    def code(self) -> BooleanEncoder:
+    def encoder(self) -> BooleanEncoder:
         """The words and the share."""
         return BooleanEncoder(self.name, self.words, self.true / max(1, self.known), self.missing > 0)

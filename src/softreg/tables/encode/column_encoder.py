@@ -53,10 +53,10 @@ class ColumnEncoder(Protocol):
 class ColumnFitter(Protocol):
     """Learns the code of one column."""
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch of the column."""
 
-    def code(self) -> ColumnEncoder:
+    def encoder(self) -> ColumnEncoder:
         """The code of what was seen."""
 
 

@@ -106,7 +106,7 @@ class DateEncoder:
                 what="date in a form",
             )
 
-    def bad(self, column: pa.ChunkedArray) -> BoolArray:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are neither dates nor missing."""
         _, ok, _ = read_dates(self.name, column, self.day_first)
         return ~ok
@@ -142,7 +142,7 @@ class DateFitter:
         self.year_last = False
         self.spread = {cycle: [2.0, -1.0] for cycle in CYCLES}
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         seconds, cells = require_dates(self.name, column, where, self.day_first)
         self.year_last = self.year_last or (cells is not None and has_day_month_dates(cells.levels))
@@ -153,7 +153,7 @@ class DateFitter:
                 place = cycle_phase(cycle, known)
                 spread[:] = min(spread[0], float(place.min())), max(spread[1], float(place.max()))
 
-    def code(self) -> DateEncoder:
+    def encoder(self) -> DateEncoder:
         """The code of what was seen."""
         varied = [cycle for cycle in CYCLES if self.spread[cycle][1] > self.spread[cycle][0]]
         moments, order = self.moments, (self.day_first, self.year_last)

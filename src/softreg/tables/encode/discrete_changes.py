@@ -25,15 +25,15 @@ def discrete_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
 
     Example:
         >>> import pyarrow as pa
-        >>> from softreg.tables.schema.schema import learn_schema
+        >>> from softreg.tables.schema.schema import infer_schema
         >>> table = pa.table({"job": ["cook", "smith", "cook"], "buys": ["y", "n", "y"]})
-        >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
+        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
         >>> {j: change.words for j, change in discrete_changes(encoder, encoder.encode(table)).items()}
         {0: 'the reference', 1: 'rather than cook'}
     """
     found: dict[int, Change] = {}
     start, count = 0, np.asarray(X.sum(axis=0)).ravel()
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         places = range(start, start + code.width)
         start += code.width
         if isinstance(code, CategoryEncoder) and code.width > 1:

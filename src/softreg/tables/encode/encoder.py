@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
+from softreg.deprecated import DeprecatedAttributes, replacement_name
 from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_numpy import boolean_array
 from softreg.tables.columns.column_names import unique_feature_names
@@ -38,7 +39,7 @@ SPARSE = 0.2
 
 
 @dataclass(frozen=True)
-class Encoder:
+class Encoder(DeprecatedAttributes):
     """The code of each feature column and the layout of X; frozen, and exact through JSON.
 
     A number becomes (x - mean) / standard deviation of the training rows, or, where its tail is heavy, its normal
@@ -54,8 +55,8 @@ class Encoder:
 
     Example:
         >>> table = pa.table({"age": [20, 40, 30], "job": ["cook", "smith", "cook"], "buys": ["y", "n", "y"]})
-        >>> from softreg.tables.schema.schema import learn_schema
-        >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
+        >>> from softreg.tables.schema.schema import infer_schema
+        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
         >>> encoder.feature_names_out
         ('age', 'job=cook', 'job=smith')
         >>> encoder.encode(pa.table({"job": ["tailor"], "age": [30]})).tolist()
@@ -64,7 +65,7 @@ class Encoder:
     Source: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), 2.2 and 9.6.
     """
 
-    codes: tuple[ColumnEncoder, ...]
+    column_encoders: tuple[ColumnEncoder, ...]
     sparse: bool
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
     """How text is read in columns of numbers and dates, by name."""
@@ -72,7 +73,7 @@ class Encoder:
     """Spellings of a missing value in every column."""
 
     @classmethod
-    def learn(
+    def fit(
         cls,
         schema: Schema,
         batches: pa.Table | Iterable[pa.Table | pa.RecordBatch],
@@ -89,22 +90,28 @@ class Encoder:
         """
         numbers = sum(column.kind is Kind.NUMBER for column in schema.features)
         sample = NumericSample(sample_size(numbers))
-        learners = [make_fitter(column, sample, (forms or {}).get(column.name)) for column in schema.features]
+        fitters = [make_fitter(column, sample, (forms or {}).get(column.name)) for column in schema.features]
         names = [column.name for column in schema.features]
         readers = [FormatReader(column.name, column.format) for column in schema.features]
         for table, where in row_chunks(_select_columns(batches, names), rows):
-            for reader, learner in zip(readers, learners, strict=True):
-                learner.add(reader.read(_require_column(table, reader.name), where), where)
-            known = {one.name: one.latest for one in learners if isinstance(one, NumberFitter)}
+            for reader, fitter in zip(readers, fitters, strict=True):
+                fitter.partial_fit(reader.read(_require_column(table, reader.name), where), where)
+            known = {one.name: one.latest for one in fitters if isinstance(one, NumberFitter)}
             sample.add(known, table.num_rows)
-        codes = tuple(learner.code() for learner in learners)
+        codes = tuple(fitter.encoder() for fitter in fitters)
         formats = {reader.name: form for reader in readers if (form := reader.learned()) is not None}
         return cls(codes, _is_sparse(codes), formats, schema.na)
+
+    @classmethod
+    def learn(cls, *args: Any, **kwargs: Any) -> Encoder:
+        """Return `Encoder.fit(...)`, with a `DeprecationWarning`."""
+        encoder: Encoder = getattr(cls, replacement_name("Encoder", "learn"))(*args, **kwargs)
+        return encoder
 
     @property
     def width(self) -> int:
         """How many columns X has."""
-        return sum(code.width for code in self.codes)
+        return sum(code.width for code in self.column_encoders)
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
@@ -113,12 +120,14 @@ class Encoder:
         Where columns or levels have such a sign in their own names, that part is quoted: `a='b=c'` is the level `b=c`
         of the column `a`, and `'a=b'=c` the level `c` of the column `a=b`.
         """
-        return unique_feature_names([(code.name, feature) for code in self.codes for feature in code.features])
+        return unique_feature_names(
+            [(code.name, feature) for code in self.column_encoders for feature in code.features]
+        )
 
     @property
     def remarks(self) -> dict[str, str]:
         """What was learned of the columns that are more than their schema says, by name."""
-        return {code.name: code.remark for code in self.codes if code.remark}
+        return {code.name: code.remark for code in self.column_encoders if code.remark}
 
     def encode(
         self,
@@ -140,44 +149,47 @@ class Encoder:
             table = pa.Table.from_batches([table])
         table = self._with_missing(table)
         if rows is not None:
-            own = [table.schema.get_field_index(code.name) for code in self.codes]
+            own = [table.schema.get_field_index(code.name) for code in self.column_encoders]
             table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
             where = RowLocation(np.asarray(rows), where.first, where.file)
         if unseen is not None:
             unseen.rows += table.num_rows
         return self._sparse(table, where, unseen) if self.sparse else self._dense(table, where, unseen)
 
-    def in_units(self) -> Encoder:
+    def with_standardized_numbers(self) -> Encoder:
         """The same encoder with every number standardised, however heavy its tail: x is then `mean + scale * z`."""
         plain = [
             replace(code, knots=(), scores=(), both=False, span=(), evidence=())
             if isinstance(code, NumberEncoder)
             else code
-            for code in self.codes
+            for code in self.column_encoders
         ]
-        return replace(self, codes=tuple(plain))
+        return replace(self, column_encoders=tuple(plain))
 
-    def outside(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
+    def rows_outside_range(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
         """Which rows (n,) hold a number more than a standard deviation outside the range of training."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
         found = np.zeros(table.num_rows, dtype=bool)
-        for code in self.codes:
+        for code in self.column_encoders:
             if isinstance(code, NumberEncoder) and code.span:
-                found |= code.outside(_require_column(table, code.name))
+                found |= code.outside_range(_require_column(table, code.name))
         return found
 
     def transform(self, table: pa.Table, rows: RowNumbers | None = None) -> Any:
         """The same as `encode`."""
         return self.encode(table, rows)
 
-    def bad(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
+    def invalid_rows(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
         """Which rows hold a cell that is not of its column's kind; `encode` would refuse the first of them."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
         found, table = np.zeros(table.num_rows, dtype=bool), self._with_missing(table)
-        for code in self.codes:
-            column, check = booleans_as_numbers(code, _require_column(table, code.name)), getattr(code, "bad", None)
+        for code in self.column_encoders:
+            column, check = (
+                booleans_as_numbers(code, _require_column(table, code.name)),
+                getattr(code, "invalid_cells", None),
+            )
             form = self._format(code.name, table)
             if form is not None:
                 found |= (wrong := form.bad(column))
@@ -192,7 +204,7 @@ class Encoder:
         """The columns that the model uses, with null in place of the spellings of a missing value."""
         if not self.na:
             return table
-        own = {code.name for code in self.codes}
+        own = {code.name for code in self.column_encoders}
         places = [place for place, name in enumerate(table.column_names) if name in own]
         return replace_missing(table.select(places), self.na)
 
@@ -204,7 +216,7 @@ class Encoder:
     def _dense(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> Float64Array:
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
-        for code in self.codes:
+        for code in self.column_encoders:
             column = _read_column(table, code, self._format(code.name, table), where, unseen)
             part = _encode_column(code, column, where, unseen)
             if not isinstance(part, list):
@@ -224,7 +236,7 @@ class Encoder:
         blocks: list[Any] = []
         entries: list[Entry] = []
         pending = 0
-        for code in self.codes:
+        for code in self.column_encoders:
             column = _read_column(table, code, self._format(code.name, table), where, unseen)
             part = _encode_column(code, column, where, unseen)
             if isinstance(part, list):
@@ -242,7 +254,7 @@ class Encoder:
     def to_state(self) -> dict[str, Any]:
         """The encoder as strict JSON; Python writes floats so that they are read back exactly."""
         formats = {name: form.to_state() for name, form in self.formats.items()}
-        codes = [code.to_state() for code in self.codes]
+        codes = [code.to_state() for code in self.column_encoders]
         return {"sparse": self.sparse, "codes": codes, "formats": formats, "na": list(self.na)}
 
     @classmethod

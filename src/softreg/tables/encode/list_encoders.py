@@ -128,7 +128,7 @@ class VectorFitter:
         self.name, self.length = name, -1
         self.count = self.missing = 0
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch; all vectors must be of the length of the first."""
         if self.length < 0:
             known = pc.list_value_length(plain_column(column, self.name)).drop_null()
@@ -147,7 +147,7 @@ class VectorFitter:
             self.mean += step * (len(X) / total)
             self.count = total
 
-    def code(self) -> VectorEncoder:
+    def encoder(self) -> VectorEncoder:
         """The code of what was seen."""
         scale = float(np.sqrt(self.squares.mean() / self.count)) if self.count and self.length else 1.0
         means = tuple(self.mean.tolist()) if self.count else ()
@@ -205,11 +205,11 @@ class TagsFitter:
     def __init__(self, name: str) -> None:
         self.name, self.levels = name, LevelCounter()
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         counted = read_tags(self.name, column)[1].value_counts()
         self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))
 
-    def code(self) -> TagsEncoder:
+    def encoder(self) -> TagsEncoder:
         """One feature a tag that is frequent enough."""
         return TagsEncoder(self.name, *self.levels.best())

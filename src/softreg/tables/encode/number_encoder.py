@@ -142,11 +142,11 @@ class NumberEncoder:
             )
         return z
 
-    def outside(self, column: pa.ChunkedArray) -> BoolArray:
+    def outside_range(self, column: pa.ChunkedArray) -> BoolArray:
         """Which rows hold a number more than a standard deviation outside the range of training."""
         return self._far(read_numbers(self.name, column)[0])
 
-    def bad(self, column: pa.ChunkedArray) -> BoolArray:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are no numbers that can be computed with."""
         x, ok = read_numbers(self.name, column)
         near = np.clip(x, self.span[0], self.span[1]) if self.span else x
@@ -197,7 +197,7 @@ class NumberFitter:
         self.least, self.greatest = np.inf, -np.inf
         self.latest = np.zeros(0)
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         self.latest = require_numbers(self.name, column, where)
         self.moments.add(self.latest)
@@ -205,7 +205,7 @@ class NumberFitter:
             self.least = float(np.fmin(self.least, np.fmin.reduce(self.latest)))
             self.greatest = float(np.fmax(self.greatest, np.fmax.reduce(self.latest)))
 
-    def code(self) -> NumberEncoder:
+    def encoder(self) -> NumberEncoder:
         """In the form that was asked for, or else by normal scores where the tail is heavy, and standardised."""
         asked = self.form in (Form.SCORES, Form.BOTH)
         knots, scores = ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), asked)

@@ -33,10 +33,10 @@ def weighted_encoder(
     where `weight` is None.
 
     Example:
-        >>> from softreg.tables import learn_schema
+        >>> from softreg.tables import infer_schema
         >>> table = pa.table({"age": [20.0, 40.0, 30.5], "buys": ["y", "n", "y"]})
-        >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
-        >>> weighted_encoder(encoder, table, None, np.array([1.0, 1.0, 0.0])).codes[0].mean
+        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
+        >>> weighted_encoder(encoder, table, None, np.array([1.0, 1.0, 0.0])).column_encoders[0].mean
         30.0
     """
     return encoder if weight is None else with_weighted_moments(encoder, [(table, rows, weight)])
@@ -46,14 +46,14 @@ def with_weighted_moments(encoder: Encoder, batches: Iterable[WeightedBatch]) ->
     """The same, from the batches of a table.
 
     Example:
-        >>> from softreg.tables import learn_schema
+        >>> from softreg.tables import infer_schema
         >>> table = pa.table({"pay": [1000.0, 3000.5] * 9, "buys": ["y", "n"] * 9})
-        >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
+        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
         >>> halves = [(table.slice(0, 9), None, np.ones(9)), (table.slice(9), None, np.ones(9))]
-        >>> with_weighted_moments(encoder, halves).codes[0].mean
+        >>> with_weighted_moments(encoder, halves).column_encoders[0].mean
         2000.25
     """
-    codes = [code for code in encoder.codes if _is_weighted(code)]
+    codes = [code for code in encoder.column_encoders if _is_weighted(code)]
     moments = {code.name: WeightedMoments(_scale_unit(code)) for code in codes}
     for table, rows, weight in batches if codes else ():
         for code in codes:
@@ -65,7 +65,7 @@ def with_weighted_moments(encoder: Encoder, batches: Iterable[WeightedBatch]) ->
             return replace(code, mean=found.mean, scale=found.deviation)
         return replace(code, mean=found.mean) if isinstance(code, BooleanEncoder) and found is not None else code
 
-    return replace(encoder, codes=tuple(weighted(code) for code in encoder.codes))
+    return replace(encoder, column_encoders=tuple(weighted(code) for code in encoder.column_encoders))
 
 
 def _is_weighted(code: ColumnEncoder) -> bool:

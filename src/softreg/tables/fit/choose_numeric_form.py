@@ -88,7 +88,7 @@ def fit_encoder(
     each of them counts.
     """
     given = requested_forms(choice.numeric_form, schema)
-    encoder = Encoder.learn(schema, batches, rows, given)
+    encoder = Encoder.fit(schema, batches, rows, given)
     table, chosen = (batches, rows) if sample is None else (sample, None)
     return choose_numeric_forms(encoder, table, chosen, y, settings, choice, given, weight)
 
@@ -110,7 +110,7 @@ def choose_numeric_forms(
     alone. The strength is that of `settings` or, where that is "auto", the best of a few for both forms. A column in
     `given` keeps its form, and where no rows can be held out, all keep normal scores.
     """
-    columns = [code.name for code in encoder.codes if _can_choose(code, given)]
+    columns = [code.name for code in encoder.column_encoders if _can_choose(code, given)]
     counts = np.sort(np.unique(y, return_counts=True)[1])
     if not columns or len(counts) < 2 or counts[-2] < 2:
         return encoder
@@ -141,9 +141,9 @@ def with_forms(
         in_form(code, forms[code.name], (evidence or {}).get(code.name, ()))
         if isinstance(code, NumberEncoder) and code.name in forms
         else code
-        for code in encoder.codes
+        for code in encoder.column_encoders
     ]
-    return replace(encoder, codes=tuple(codes))
+    return replace(encoder, column_encoders=tuple(codes))
 
 
 def in_form(code: NumberEncoder, form: Form, evidence: Sequence[FormLoss] = ()) -> NumberEncoder:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from softreg.models import Path, SoftmaxRegression
-from softreg.models.inputs.batches import Coded
+from softreg.models.inputs.batches import EncodedLabels
 from softreg.models.inputs.sample_weights import sample_weights
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
@@ -25,7 +25,7 @@ from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.rare_classes import DEFAULT_LABEL_RULES, LabelRules
 from softreg.tables.schema.kinds import Kind
-from softreg.tables.schema.schema import Schema, learn_schema
+from softreg.tables.schema.schema import Schema, infer_schema
 from softreg.typing import Array, BoolArray, Float64Array
 
 CELLS = 1 << 24
@@ -48,17 +48,17 @@ class EncodedBatches:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         target = self.found.target
-        columns = [*(code.name for code in self.encoder.codes), target, *self.found.weight_names]
+        columns = [*(code.name for code in self.encoder.column_encoders), target, *self.found.weight_names]
         for batch, places, first in self.found.numbered(list(dict.fromkeys(columns))):
             X = self.encoder.encode(batch, places)
             values, codes = self.found.labels(batch)
-            y, weight = Coded(values, codes[places]), self.found.row_weights(batch, first + places, places)
+            y, weight = EncodedLabels(values, codes[places]), self.found.row_weights(batch, first + places, places)
             yield (X, y) if weight is None else (X, y, weight)
 
 
 def weighted_batches(found: TableScan, encoder: Encoder) -> Iterator[WeightedBatch]:
     """Batches of a table, the numbers of their training rows, and the weights of these."""
-    columns = [*(code.name for code in encoder.codes), found.target, *found.weight_names]
+    columns = [*(code.name for code in encoder.column_encoders), found.target, *found.weight_names]
     for batch, places, first in found.numbered(list(dict.fromkeys(columns))):
         weight = found.row_weights(batch, first + places, places)
         if weight is not None:
@@ -148,7 +148,7 @@ def fit_in_batches(
     if found.sample is None:
         raise TableError("None of the rows is to be trained on.")
     try:
-        schema = learn_schema(found.sample, found.target, drop=drop, asked=asked, place=found.place)
+        schema = infer_schema(found.sample, found.target, drop=drop, kinds=asked, place=found.place)
     except TableError as error:
         raise found.located(error) from None
     values, codes = found.labels(found.sample)

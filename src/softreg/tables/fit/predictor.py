@@ -84,7 +84,7 @@ def schema_and_encoder(metadata: Mapping[str, Any]) -> tuple[Schema, Encoder]:
     """Both parts of the state of a table model; raises `ValueError` where they are not of the same columns."""
     schema = Schema.from_state(fields.mapping(metadata, "schema"))
     encoder = Encoder.from_state(fields.mapping(metadata, "encoder"))
-    features, coded = [column.name for column in schema.features], [code.name for code in encoder.codes]
+    features, coded = [column.name for column in schema.features], [code.name for code in encoder.column_encoders]
     if features != coded:
         raise ValueError(f"the features of the schema are {features[:5]}, but the encoder has {coded[:5]}")
     return schema, encoder
@@ -101,7 +101,7 @@ def drop_invalid_rows(
         if left_out is None:
             yield batch
             continue
-        bad = encoder.bad(batch)
+        bad = encoder.invalid_rows(batch)
         left_out += input_row_numbers(batch)[bad].tolist()
         yield filter_rows(batch, ~bad) if bad.any() else batch
 

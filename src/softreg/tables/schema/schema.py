@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.serialization import fields
 from softreg.tables.columns.column_values import Levels, count_levels, read_column
 from softreg.tables.columns.dataframe_index import index_columns
@@ -36,7 +37,7 @@ class Schema:
 
     Example:
         >>> table = pa.table({"age": [31, 58, 31], "buys": ["no", "yes", "no"]})
-        >>> learn_schema(table, "buys").describe()
+        >>> infer_schema(table, "buys").describe()
         [('age', 'number', '31 to 58'), ('buys', 'target', 'what is predicted')]
     """
 
@@ -120,20 +121,21 @@ class Schema:
         return cls(fields.text(state, "target"), columns, na, notes)
 
 
-def learn_schema(
+@accept_deprecated_arguments("infer_schema()")
+def infer_schema(
     table: pa.Table,
     target: str,
     *,
     drop: Sequence[str] = (),
     rows: RowNumbers | None = None,
-    asked: Mapping[str, Kind] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
     strict: bool = False,
     place: Callable[[int], str] = row_name,
 ) -> Schema:
     """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
 
     The rules are those of `softreg.tables.schema.infer_kind.infer_column`. Columns named in `drop` are left out unseen,
-    those in `asked` are what it says, and the row index of a data frame that was written with its columns is no
+    those in `kinds` are what it says, and the row index of a data frame that was written with its columns is no
     feature. Columns of one value are left out. Of text that may be read with a decimal point or a decimal comma, as
     1,234, the other columns and the file decide (`decimal_comma_columns`). With `strict`, rare values among numbers
     that are none are an error; `place` names a row, from 0, in warnings.
@@ -143,11 +145,11 @@ def learn_schema(
 
     Example:
         >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
-        >>> learn_schema(table, "left").warnings  # doctest: +ELLIPSIS
+        >>> infer_schema(table, "left").warnings  # doctest: +ELLIPSIS
         ("column 'id' looks like an identifier and is left out: its name says so, and every row has ...",)
     """
-    asked = dict(asked or {})
-    _check_named_columns(table, target, drop, asked)
+    kinds = dict(kinds or {})
+    _check_named_columns(table, target, drop, kinds)
     columns = []
     hints = TextMetadata.of(table.schema)
     rules = TextOptions(hints.decimal, strict=strict, place=place)
@@ -157,32 +159,32 @@ def learn_schema(
             columns.append(Column(name, Kind.TARGET, "what is predicted"))
         elif name in drop:
             columns.append(Column(name, Kind.DROPPED, "left out as asked"))
-        elif name in index and name not in asked:
+        elif name in index and name not in kinds:
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
             columns.append(
-                infer_column(name, table.column(name), rows, asked.get(name), _text_options(rules, table, name))
+                infer_column(name, table.column(name), rows, kinds.get(name), _text_options(rules, table, name))
             )
     if hints.decimal is None:
         why = decimal_comma_columns(columns, table, hints.delimiter)
         for at, one in enumerate(columns):
             if one.name in why:
                 own = replace(rules, decimal=",", why=why[one.name])
-                columns[at] = infer_column(one.name, table.column(one.name), rows, asked.get(one.name), own)
+                columns[at] = infer_column(one.name, table.column(one.name), rows, kinds.get(one.name), own)
     schema = Schema(target, tuple(columns), hints.na, _label_notes(table, target))
     if not schema.features:
         raise _no_feature_error(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
 
 
-def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], asked: Mapping[str, Kind]) -> None:
+def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], kinds: Mapping[str, Kind]) -> None:
     """Raise `TableError` for a column to drop, or with a requested kind, that is missing or is the target."""
     for name in drop:
         if name not in table.column_names:
             raise unknown_column_error(name, table.column_names, "column to drop")
         if name == target:
             raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
-    for name, kind in asked.items():
+    for name, kind in kinds.items():
         if name not in table.column_names:
             raise unknown_column_error(name, table.column_names, f"column to use as a {kind.value}")
         if name == target and kind is Kind.CATEGORY:
@@ -191,8 +193,9 @@ def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], aske
             raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
 
 
+@accept_deprecated_arguments("without_bad_rows()")
 def without_bad_rows(
-    table: pa.Table, target: str, *, drop: Sequence[str] = (), asked: Mapping[str, Kind] | None = None
+    table: pa.Table, target: str, *, drop: Sequence[str] = (), kinds: Mapping[str, Kind] | None = None
 ) -> tuple[pa.Table, list[int]]:
     """The table without the rows that cannot be used, and their numbers from 1.
 
@@ -209,7 +212,7 @@ def without_bad_rows(
     while True:
         try:
             labels(table, target)
-            learn_schema(table, target, drop=drop, asked=asked, strict=True)
+            infer_schema(table, target, drop=drop, kinds=kinds, strict=True)
             break
         except TableError as error:
             if error.rows is None or len(error.rows) >= table.num_rows:

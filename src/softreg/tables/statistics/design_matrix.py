@@ -68,19 +68,19 @@ def encoded_design(
     booleans by column; the others have their most frequent level and false. Raises `TableError` for a column or level
     that is not there.
     """
-    X = encoder.transform(table, rows)
-    ranges = _feature_ranges(encoder.codes)
-    _check_reference_columns(reference_levels, encoder.codes)
+    X = encoder.encode(table, rows)
+    ranges = _feature_ranges(encoder.column_encoders)
+    _check_reference_columns(reference_levels, encoder.column_encoders)
     keep, complete, gaps = np.ones(X.shape[1], dtype=bool), np.ones(len(rows), dtype=bool), dict[str, int]()
     if missing != "impute":
-        complete, gaps = _complete_rows(X, encoder.codes, ranges)
+        complete, gaps = _complete_rows(X, encoder.column_encoders, ranges)
         for name in gaps:
             keep[ranges[name][-1]] = False
         X = X[complete]
     count = np.asarray(X.sum(axis=0)).ravel()
     scale, shift, names = np.ones(X.shape[1]), np.zeros(X.shape[1]), list(encoder.feature_names_out)
     reference, notes = dict[str, str](), list[str]()
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         here = ranges[code.name]
         if isinstance(code, NumberEncoder):
             scale[here[0]], shift[here[0]] = code.scale, code.mean
@@ -95,7 +95,7 @@ def encoded_design(
             keep[here[base]] = False
             if not keep[here].any():
                 notes.append(f"column {quote(code.name)} holds one level in the rows used, and has no coefficient")
-    places, changes = _column_indices(encoder.codes, ranges, keep, reference)
+    places, changes = _column_indices(encoder.column_encoders, ranges, keep, reference)
     _check_width(int(keep.sum()), places)
     X = X[:, np.flatnonzero(keep)]
     X = (X.toarray() if sp.issparse(X) else X) * scale[keep] + shift[keep]

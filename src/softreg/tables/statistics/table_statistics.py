@@ -38,7 +38,7 @@ from softreg.tables.row_selection.group_splits import group_codes
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.row_selection.weight_column import RowWeights, read_row_weights
 from softreg.tables.schema.kinds import Kind, requested_kinds
-from softreg.tables.schema.schema import learn_schema
+from softreg.tables.schema.schema import infer_schema
 from softreg.tables.schema.target_labels import check_labels, labels
 from softreg.tables.statistics.aliased_columns import without_aliased
 from softreg.tables.statistics.design_matrix import Design, encoded_design
@@ -210,11 +210,11 @@ def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
     unused = {name for name in table.column_names if variables is not None and name not in variables}
     drop = [name for name in table.column_names if name in (request.apart | unused) - {target}]
     drop += sorted((request.apart & {target}) | (request.apart - set(table.column_names)))  # refused there, by name
-    schema = learn_schema(table, target, drop=drop, rows=used, asked=dict(request.asked))
+    schema = infer_schema(table, target, drop=drop, rows=used, kinds=dict(request.asked))
     notes = list(schema.warnings)
     if request.formula is not None:
         return formula_design(request.formula, schema, table, used, request.reference_levels), notes
-    encoder = Encoder.learn(schema, table, used).in_units()
+    encoder = Encoder.fit(schema, table, used).with_standardized_numbers()
     levels = request.reference_levels
     design = encoded_design(encoder, table, used, missing=request.missing, reference_levels=levels)
     notes += [f"column {quote(name)}: {remark}" for name, remark in encoder.remarks.items()]

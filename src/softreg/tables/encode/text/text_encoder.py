@@ -58,7 +58,7 @@ class TextEncoder:
         object.__setattr__(self, "_weights", idf)
 
     @classmethod
-    def learned(cls, name: str, counter: VocabularyCounter) -> TextEncoder:
+    def from_counts(cls, name: str, counter: VocabularyCounter) -> TextEncoder:
         """The code of the terms that were counted."""
         best = counter.best()
         terms = {kind: tuple(found) for kind, (found, _) in best.items()}
@@ -162,10 +162,10 @@ class TextFitter:
     def __init__(self, name: str) -> None:
         self.name, self.counter = name, VocabularyCounter()
 
-    def add(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
         self.counter.add(as_text(column, self.name))
 
-    def code(self) -> TextEncoder:
+    def encoder(self) -> TextEncoder:
         """The terms that are frequent enough."""
-        return TextEncoder.learned(self.name, self.counter)
+        return TextEncoder.from_counts(self.name, self.counter)
