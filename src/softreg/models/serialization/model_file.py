@@ -24,7 +24,7 @@ from softreg.typing import Array
 from softreg.version import __version__
 
 FORMAT_VERSION = 2
-"""Format of new files: 2 has table models with texts, dates, lists and transformed numbers. Format 1 is read as well."""
+"""Format of new files: 2 has table models with texts, dates, lists and transformed numbers. Format 1 is also read."""
 _KEY = "softreg"
 """Key of softreg's JSON in the header."""
 _MAX_HEADER_BYTES = 100_000_000
@@ -109,9 +109,8 @@ def write_model(
         as_read = json.loads(json.dumps(dict(metadata), allow_nan=False))  # with text for every key
         note = {"format": FORMAT_VERSION, "kind": kind, "metadata": as_read, "softreg": __version__}
         note["checksum"] = _checksum(plain, _canonical(note))
-        packed = pack_tensors(
-            plain, metadata={_KEY: _canonical(note)}
-        )  # one key: safetensors writes several in any order
+        # one key, since safetensors writes several in any order
+        packed = pack_tensors(plain, metadata={_KEY: _canonical(note)})
     except UnicodeEncodeError as error:
         raise ModelFileError(
             f"the model holds text that no file can hold ({error}): half of a character, from a file that was read "
