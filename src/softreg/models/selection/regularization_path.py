@@ -176,6 +176,33 @@ def make_path(
 # --- the first strength -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class ClassMass:
+    """The summed label of each class (q,), with the row weights of the first model."""
+
+    q: int
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        V = np.ones((1, block.stop - block.start)) if block.weights is None else block.weights
+        hard = block.labels.ndim == 1
+        return (np.bincount(block.labels, weights=V[0], minlength=self.q) if hard else V[0] @ block.labels,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NullGradient:
+    """The summed gradient (q, d) of the loss where every row has the probabilities `rates` (q,)."""
+
+    rates: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        Y = np.eye(len(self.rates))[block.labels] if block.labels.ndim == 1 else block.labels
+        R = (self.rates - Y).T
+        R = R if block.weights is None else R * block.weights[0]
+        return (block.transposed_times(np.ascontiguousarray(R, dtype=block.dtype)),)
+
+
 def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     """Return the gradient and the value of the mean loss at weights of zero.
 
@@ -196,22 +223,10 @@ def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float
         The loss of the intercept-only model: the entropy of the labels, in nats.
     """
 
-    def mass(block: Block) -> Sums:
-        V = np.ones((1, block.stop - block.start)) if block.weights is None else block.weights
-        hard = block.labels.ndim == 1
-        return (np.bincount(block.labels, weights=V[0], minlength=q) if hard else V[0] @ block.labels,)
-
-    (total,) = rows.sum(mass)
+    (total,) = rows.sum(ClassMass(q))
     observed = total / total.sum()
     rates = observed if fit_intercept else np.full(q, 1 / q)
-
-    def gradient(block: Block) -> Sums:
-        Y = np.eye(q)[block.labels] if block.labels.ndim == 1 else block.labels
-        R = (rates - Y).T
-        R = R if block.weights is None else R * block.weights[0]
-        return (block.transposed_times(np.ascontiguousarray(R, dtype=rows.dtype)),)
-
-    (G,) = rows.sum(gradient)
+    (G,) = rows.sum(NullGradient(rates))
     return np.asarray(G / total.sum()), float(-(observed[observed > 0] * np.log(rates[observed > 0])).sum())
 
 
