@@ -36,7 +36,7 @@ FIRST_COLUMNS = 50
 """Columns that may enter the working set at once in any case; otherwise at most as many as it has."""
 EXACT_SWEEPS, SAMPLED_SWEEPS = 30, 20
 """Sweeps over the working set for one direction, with the exact Hessian and with the sampled curvature."""
-SETTLED = 1e-6
+SETTLED = 1e-3
 """The model is minimised when no column moves by more than this part of the largest move of the first sweep."""
 MAJORISATION = 1 + 1e-9
 """Factor above the largest eigenvalue of a column's block, so that rounding does not make a block step too long."""
