@@ -108,8 +108,15 @@ def test_all_that_a_solver_asks_is_answered_alike(
         o.accept()
     same([o.gradient() for o in both])
     same([o.rows.map(lambda block, o=o: np.moveaxis(o.logits(block), 2, 0)) for o in both])
-    same([o.rows.sum(lambda block, o=o: (o.surety(block).predicted, o.surety(block).doubt)) for o in both])
-    same([o.rows.map(lambda block, o=o: o.surety(block).own.T) for o in both])
+    same(
+        [
+            o.rows.sum(
+                lambda block, o=o: (o.label_confidence(block).class_mass, o.label_confidence(block).class_variance)
+            )
+            for o in both
+        ]
+    )
+    same([o.rows.map(lambda block, o=o: o.label_confidence(block).p_label.T) for o in both])
     same([o.balance() for o in both])
     for o in both:
         o.shift_bias(np.arange(M * Q).reshape(M, Q) / 10)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 
-from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
+from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
+from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.plan.conditions import logits_for, sample_size
@@ -64,8 +64,8 @@ def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) ->
     if plan.method is Method.LINE_SEARCH_NEWTON:
         return Newton()
     if plan.curvature is CurvatureModel.CLASS_CLUSTERS:
-        return LBFGS(ClusterSketch(), CLUSTER_REVIEWS)
-    sketch = DiagonalSketch(sample) if plan.curvature is CurvatureModel.DIAGONAL else Sketch(sample)
+        return LBFGS(ClassClusterCurvature(), CLUSTER_REVIEWS)
+    sketch = DiagonalCurvature(sample) if plan.curvature is CurvatureModel.DIAGONAL else SubsampledCurvature(sample)
     if plan.method is Method.ORTHANT_LBFGS:
         return OrthantLBFGS(sketch, reviews)
     return LBFGS(sketch, reviews)
