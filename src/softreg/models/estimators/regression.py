@@ -19,7 +19,7 @@ from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
 from softreg.models.likelihood import firth
-from softreg.models.likelihood.separation_lp import settle
+from softreg.models.likelihood.separation_lp import check_separation
 from softreg.models.serialization.model_file import write_model
 from softreg.models.serialization.regression_state import read_parameters, regression_to_state, restore_checked
 from softreg.optimize import Progress, Solution, make_penalty, minimise
@@ -208,7 +208,7 @@ class SoftmaxRegression(LinearClassifier):
         if strength > 0 or data.labels is None:
             return solution
         host = data.in_memory("penalty=None")
-        return settle(solution, host.X, host.labels, data.classes, names, self.fit_intercept)
+        return check_separation(solution, host.X, host.labels, data.classes, names, self.fit_intercept)
 
     def _warm_start_weights(self, classes: Array, d: int) -> tuple[Array, Array] | None:
         """Return W (1, d, q) and b (1, q) of the last fit, if `warm_start` is set and classes and columns match."""

@@ -257,11 +257,17 @@ def _why(rule: Rule, solver: str, f: Facts, limits: Limits) -> str:
     return f"{shape}: {condition(rule, limits)}."
 
 
+def _penalty(facts: Facts) -> str:
+    """Return the class of the penalty with its traits."""
+    return f"{facts.penalty} ({', '.join(sorted(facts.traits)) or 'no traits'})"
+
+
 def _refusal(solver: str, rules: Sequence[Rule], facts: Facts, limits: Limits) -> str:
     """Return the message for a problem that none of these rules can solve."""
     able = [rule.name for rule in RULES if rule.can_solve(facts, limits)]
     missing = [r.text for r in rules[-1].requires if not r.holds(facts, limits)]
     return (
-        f"solver={solver!r} cannot minimise this objective: it needs {', and '.join(missing)}. "
+        f"solver={solver!r} cannot minimise this objective with the penalty {_penalty(facts)}: it needs "
+        f"{', and '.join(missing)}. "
         f"These can: auto, {', '.join(able)}."
     )
