@@ -14,11 +14,13 @@ factor per class is kept, and all sums are by-products of a pass.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg as sl
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.rows import Block, Sums
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
@@ -98,6 +100,29 @@ class ClassClusters:
     """Centres (2, m, q, d) of both clusters."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelClusterSums:
+    """Sums for the clusters of each class: variance and mass (m, q), and those of the rows with its label.
+
+    The latter are the sums of the weights `V p (1 - p)` and `V p` of the label, (2 m, q), and of weight times row,
+    (2 m, q, d).
+    """
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        confidence, q = self.state.confidence(block), self.state.q
+        p = confidence.p_label
+        V, labels = self.state.weights(block), block.labels
+        weighted = p if V is None else p * V
+        w = np.concatenate([weighted * (1 - p), weighted])
+        codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        mass = np.stack([np.bincount(codes, weights=of_model, minlength=q) for of_model in w])
+        return confidence.class_variance, confidence.class_mass, mass, block.class_sums(w, q)
+
+
 class ClassClusterCurvature:
     """Computes preconditioners from sums over the last pass."""
 
@@ -154,18 +179,7 @@ class ClassClusterCurvature:
             Variances and centres.
         """
         m, q = objective.m, objective.q
-
-        def part(block: Block) -> Sums:
-            confidence = objective.label_confidence(block)
-            p = confidence.p_label
-            V, labels = objective.weights(block), block.labels
-            weighted = p if V is None else p * V
-            w = np.concatenate([weighted * (1 - p), weighted])
-            codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-            mass = np.stack([np.bincount(codes, weights=of_model, minlength=q) for of_model in w])
-            return confidence.class_variance, confidence.class_mass, mass, block.class_sums(w, q)
-
-        variance, class_mass, mass, sums = objective.rows.sum(part)
+        variance, class_mass, mass, sums = objective.sum(LabelClusterSums(objective.state))
         per_row = objective.mass[:, None]
         own, labelled = mass.reshape(2, m, q) / per_row
         own_sum, labelled_sum = (

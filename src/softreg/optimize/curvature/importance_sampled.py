@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from softreg.optimize.curvature.subsampled import (
     row_weights,
 )
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
 from softreg.rows import Block
 from softreg.typing import Array, BoolArray, Float64Array, FloatArray
@@ -83,22 +85,13 @@ class ImportanceSampledCurvature(SubsampledCurvature):
         """
         strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         share = objective.q / max(1, objective.q - 1)
-
-        def part(block: Block) -> Array:
-            P, _ = loss.probabilities(objective.logits(block))
-            P -= P * P
-            V = row_weights(block, objective).astype(P.dtype)
-            mass = np.stack([V[group == g].sum(axis=0) for g in range(len(strengths))])
-            V *= share / np.maximum(mass, MIN_MASS)[group]
-            means = [np.einsum("mqb,mb->qb", P[group == g], V[group == g]) for g in range(len(strengths))]
-            return np.moveaxis(np.stack(means), 2, 0)
-
-        variances = np.moveaxis(objective.rows.map(part), 0, 2)
+        by_row = objective.map(RowVariance(objective.state, group, len(strengths), share))
+        variances = np.moveaxis(by_row, 0, 2)
         return dict(zip(strengths.tolist(), variances, strict=True))
 
     def _block_groups(self, objective: Objective, theta: FloatArray) -> BlockGroups:
         self._mean_variances = self._variances_by_strength(objective)
-        weight = objective.rows.map(lambda block: row_weights(block, objective).mean(axis=0))
+        weight = objective.map(MeanRowWeights(objective.state))
         weight /= weight.sum()
         strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         ridges = [objective.ridge[group == g][0] for g in range(len(strengths))]
@@ -131,6 +124,40 @@ class ImportanceSampledCurvature(SubsampledCurvature):
             return Gram(now.H * objective.rows.dtype.type(total), diagonal)
 
         return [partial(block, position) for position in range(len(shares))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowVariance:
+    """`share p (1 - p)` of each row, group of models and class, (n, groups, q): a mean by row weights over a group."""
+
+    state: StackState
+    group: Array
+    groups: int
+    share: float
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the variances of the rows of one block."""
+        group, groups = self.group, range(self.groups)
+        P, _ = loss.probabilities(self.state.logits(block))
+        P -= P * P
+        V = row_weights(block, self.state).astype(P.dtype)
+        mass = np.stack([V[group == g].sum(axis=0) for g in groups])
+        V *= self.share / np.maximum(mass, MIN_MASS)[group]
+        means = [np.einsum("mqb,mb->qb", P[group == g], V[group == g]) for g in groups]
+        return np.moveaxis(np.stack(means), 2, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanRowWeights:
+    """The mean row weight (n,) of the models."""
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the weights of one block."""
+        return np.asarray(row_weights(block, self.state).mean(axis=0))
 
 
 @dataclass(frozen=True)
