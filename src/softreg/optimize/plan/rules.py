@@ -222,7 +222,11 @@ RULES = (
     ),
     Rule(
         "group-proximal", "lbfgs", Method.GROUP_PROXIMAL_NEWTON, (COLUMN_NORMS,),
-        "otherwise", always, sampled_curvature, start_at_sample,
+        "otherwise", always,
+        "proximal Newton on a working set of columns, with its exact Hessian or, of many parameters, a sampled or "
+        "diagonal one",
+        lambda f, limits: diagonal_curvature(f, limits) if needs_diagonal(f, limits) else sampled_curvature(f, limits),
+        start_at_sample,
     ),
 )  # fmt: skip
 """All rules, in the order in which they are tried."""

@@ -1,4 +1,4 @@
-"""Which fits end with exact Newton steps: those that the loop of descent leaves without a proof."""
+"""Certificates by exact Newton steps for fits that the descent loop leaves without one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ from softreg.optimize.solvers.final_proximal_newton import MOST_WEIGHTS, FinalPr
 from softreg.optimize.solvers.members import StackResult
 
 SLOW = 300
-"""A fit with an l1 part that has used up so many iterations, or more, takes its last steps all the same: near the end
-the descent crawls where columns of very different scale have no bias beside them."""
+"""Iterations after which a fit with an l1 part that has reached `max_iter` is continued by proximal Newton steps:
+descent converges slowly for columns of very different scale without a bias."""
 
 
 def certify(objective: Objective, penalty: Penalty, outcome: StackResult, tol: float) -> None:
-    """Prove the gaps of models that ended without a proof, by exact Newton steps; `outcome` is brought up to date.
+    """Certify the gaps of models that ended without a proof by exact Newton steps, and update `outcome`.
 
-    `penalty` is that of the whole stack. Models that separate classes are left as they are, those that have used up
-    their iterations (but for an l1 part, see `SLOW`), and those with more parameters than a Hessian is taken for.
+    Skipped are models with separated classes, models that have reached `max_iter` (see `SLOW` for the exception), and
+    models with too many parameters for an exact Hessian.
+
+    Parameters
+    ----------
+    objective : Objective
+        Rows and coordinates.
+    penalty : Penalty
+        The penalty of the whole stack.
+    outcome : StackResult
+        The results to update.
+    tol : float
+        Nats.
     """
     for j, status in enumerate(outcome.status):
         slow = status is Status.STOPPED and outcome.n_iter[j] >= SLOW and penalty.keep(np.array([j])).has_kink
@@ -48,7 +59,7 @@ def certify(objective: Objective, penalty: Penalty, outcome: StackResult, tol: f
 
 
 def _last(objective: Objective, penalty: Penalty, member: int) -> FinalNewton | None:
-    """What takes the last steps of this model; None where it is too large, or confined to some of its weights."""
+    """Return the Newton method for this model; None if it has too many parameters or no method fits its penalty."""
     d, q = objective.rows.d, objective.q
     terms = (objective.rows, objective.coordinates, q, member)
     if penalty.is_smooth:

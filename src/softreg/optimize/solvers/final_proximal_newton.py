@@ -1,4 +1,4 @@
-"""The last steps and the proof of a fit with an l1 part: proximal Newton steps with the exact Hessian.
+"""Proximal Newton steps with the exact Hessian, and their certificate, for fits with an l1 part.
 
 Each step minimises the quadratic model of the loss plus the penalty, exactly, by an active set of weights and their
 signs (Lee, Battle, Raina and Ng 2007, Efficient sparse coding algorithms). It is for fits that stall: without a bias,
@@ -56,14 +56,14 @@ class FinalProximal(FinalNewton):
         return np.asarray(self.rows.sum(ColumnCrossProducts(self.columns, self.member, self.T))[0] / self.mass)
 
     def at(self, theta: Array, before: Array | None = None) -> Point:
-        """The objective, and the gradient (q, d + 1) of loss and l2 part: one pass."""
+        """Return the objective and the gradient (q, d + 1) of loss and l2 part by one pass."""
         value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta))
         pull = self.ridge * theta
         penalty = float((pull * theta).sum()) / 2 + float((self.hold * np.abs(theta)).sum())
         return Point(theta, float(value) / self.mass + penalty, G / self.mass + pull, 0.0)
 
     def run(self, theta: Array, tol: float) -> Proof:
-        """Steps from `theta` until the gap is proved to be `tol` or less, or as long as they gain."""
+        """Take steps from `theta` until the gap is certified to be at most `tol` or the objective stops decreasing."""
         theta = theta.copy()
         theta[:, :-1][:, self.coordinates.constant] = 0.0
         here, steps, level = self.at(theta), 0, 0
@@ -83,7 +83,7 @@ class FinalProximal(FinalNewton):
         return best
 
     def _gap(self, here: Point, L: Array) -> float:
-        """The certified gap, from a factor of the Hessian in the basis."""
+        """Return the certified gap from a factor of the Hessian in the basis."""
         theta, C = here.theta, contrasts(self.q)
         side = np.where(theta != 0, np.sign(theta) * self.hold, np.clip(-here.G, -self.hold, self.hold))
         e = here.G + side
@@ -97,7 +97,7 @@ class FinalProximal(FinalNewton):
         return proved + float((np.abs(unseen) * np.abs(theta[:, :-1])).sum()) + here.value * float(far)
 
     def _proximal(self, here: Point, H: Array) -> Point | None:
-        """The next point; None where none is lower."""
+        """Return the next point; None if none is lower."""
         shape, hold = here.theta.shape, np.tile(self.hold, self.q)
         full = self.A.T @ H @ self.A
         index = np.arange(len(full))
@@ -122,11 +122,26 @@ class FinalProximal(FinalNewton):
 
 
 def least(Q: Array, c: Array, hold: Array, x: Array) -> Array:
-    """The minimum of `c x + x Q x / 2 + hold |x|` for a positive definite Q, from x on.
+    """Return the minimiser of `c x + x Q x / 2 + hold |x|` for a positive definite Q, starting at x.
 
-    Example:
-        >>> least(np.eye(2), np.array([-3.0, 0.5]), np.ones(2), np.zeros(2))
-        array([2., 0.])
+    Parameters
+    ----------
+    Q : array of shape (k, k)
+        Positive definite matrix.
+    c, hold : array of shape (k,)
+        Linear term, and coefficients of |x|.
+    x : array of shape (k,)
+        Start.
+
+    Returns
+    -------
+    array of shape (k,)
+        The minimiser.
+
+    Examples
+    --------
+    >>> least(np.eye(2), np.array([-3.0, 0.5]), np.ones(2), np.zeros(2))
+    array([2., 0.])
     """
     x, size = x.copy(), np.sqrt(np.maximum(np.diag(Q), 1e-300))
     side = np.sign(x)
@@ -155,7 +170,7 @@ def least(Q: Array, c: Array, hold: Array, x: Array) -> Array:
 
 
 def _lowest(Q: Array, g: Array, hold: Array, x: Array, F: Array, change: Array) -> float:
-    """The best of the steps to where a weight crosses 0, and the whole one."""
+    """Return the best step length among those at which a weight crosses 0 and the full step."""
     with np.errstate(all="ignore"):
         t = -x[F] / change
     t = np.append(t[(t > 0) & (t < 1) & (hold[F] > 0)], 1.0)

@@ -21,7 +21,8 @@ from typing import Protocol
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import Diagonal, Sketch
+from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
+from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.hessian import Columns, among
 from softreg.optimize.solvers.lbfgs import MIN_CHANGE, REVIEWS
@@ -44,10 +45,6 @@ EARLY = 5
 """First iterations, in each of which the sampled curvature is computed: working set and probabilities change most."""
 RIDGE = 1e-10
 """Part of the diagonal that is added to a Newton system: a shift common to all classes has no curvature."""
-
-
-SampledCurvature = Diagonal | tuple[tuple[Float64Array, ...], IntArray]
-"""A diagonal, or the matrices of each group of models and the group of each model."""
 
 
 class Model(Protocol):
@@ -144,9 +141,9 @@ class GroupProximalNewton:
     has_certificate = False
     target_gap = np.inf
 
-    def __init__(self, sketch: Sketch, reviews: Container[int] = REVIEWS) -> None:
-        self.sketch, self.reviews, self.iterations = sketch, reviews, 0
-        self.matrices: SampledCurvature | None = None
+    def __init__(self, curvature: SubsampledCurvature, reviews: Container[int] = REVIEWS) -> None:
+        self.curvature, self.reviews, self.iterations = curvature, reviews, 0
+        self.hessian: DiagonalPreconditioner | HessianBlocks | None = None
 
     def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
         """Return the direction at parameters `theta` with gradient `G` of loss and l2 part."""
@@ -187,21 +184,19 @@ class GroupProximalNewton:
             objective.half_passes += 1
             every = np.repeat(free[:, None], q, axis=1)
             return [ExactModel.of(H, q) for H in among(objective, Columns(objective), every)]
-        matrices = self._curvature(objective, theta)
+        hessian = self._sampled_hessian(objective, theta)
         columns = [np.flatnonzero(of_model) for of_model in free]
-        if isinstance(matrices, Diagonal):
-            diagonals = matrices.diagonal
-            return [ClassModel.of(_diagonal_matrices(diagonals[j][:, c])) for j, c in enumerate(columns)]
-        blocks, group = matrices
-        return [ClassModel.of(_cut(blocks[group[j]], c)) for j, c in enumerate(columns)]
+        if isinstance(hessian, DiagonalPreconditioner):
+            return [ClassModel.of(_diagonal_matrices(hessian.diagonal[j][:, c])) for j, c in enumerate(columns)]
+        return [ClassModel.of(_submatrices(hessian.blocks[hessian.group[j]], c)) for j, c in enumerate(columns)]
 
-    def _curvature(self, objective: Objective, theta: FloatArray) -> SampledCurvature:
-        """Return the sampled curvature, computed again at the reviews if the uncertainty of the rows has changed."""
-        review = self.iterations in self.reviews and self.sketch.change(objective, theta) > MIN_CHANGE
-        if self.matrices is None or self.iterations < EARLY or review:
-            self.matrices = self.sketch.matrices(objective, theta)
+    def _sampled_hessian(self, objective: Objective, theta: FloatArray) -> DiagonalPreconditioner | HessianBlocks:
+        """Return the sampled Hessian, computed again at the reviews if the class variances have changed."""
+        review = self.iterations in self.reviews and self.curvature.relative_change(objective, theta) > MIN_CHANGE
+        if self.hessian is None or self.iterations < EARLY or review:
+            self.hessian = self.curvature.hessian(objective, theta)
         self.iterations += 1
-        return self.matrices
+        return self.hessian
 
     def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
         """Return the direction itself: with this penalty there is always a finite optimum."""
@@ -216,19 +211,16 @@ class GroupProximalNewton:
 
     def drop_members(self, keep: BoolArray) -> None:
         """Keep the curvature of the members marked in `keep`."""
-        self.sketch.drop_members(keep)
-        if isinstance(self.matrices, Diagonal):
-            self.matrices = self.matrices.keep(keep)
-        elif self.matrices is not None:
-            blocks, group = self.matrices
-            self.matrices = blocks, group[keep]
+        self.curvature.drop_members(keep)
+        if self.hessian is not None:
+            self.hessian = self.hessian.keep(keep)
 
     def reset(self) -> None:
         """Discard nothing: no step was learned from."""
 
 
-def _cut(blocks: FloatArray, columns: IntArray) -> Float64Array:
-    """Return the matrices of some columns."""
+def _submatrices(blocks: FloatArray, columns: IntArray) -> Float64Array:
+    """Return the rows and columns of matrices (q, d + 1, d + 1) that belong to some columns."""
     return np.asarray(blocks[:, columns][:, :, columns], dtype=np.float64)
 
 
