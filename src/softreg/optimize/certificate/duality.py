@@ -5,8 +5,8 @@ With p = softmax(o), A = (1/N) sum_i V_i x_i (p_i - Y_i)^T and a bias at which s
     D = (1/N) sum_i V_i H(p_i) - conjugate(-A)
 
 is a lower bound of the minimum: p is a feasible point of the dual problem if its class means of the features equal
-those of Y. F - D is then `penalty(W) + conjugate(-A) + <A, W>`, which is evaluated in this form, without subtracting two
-numbers that are almost equal.
+those of Y. F - D is then `penalty(W) + conjugate(-A) + <A, W>`, which is evaluated in this form, without subtracting
+two numbers that are almost equal.
 
 References
 ----------
@@ -64,8 +64,8 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
 def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A: Array, W: Array) -> Array:
     """Return the certified gap (m,) at the kept logits plus `shift`.
 
-    An infeasible dual point is scaled: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its gradient
-    is `share A`. Columns with zero weights whose dual norm is within the threshold add nothing and may be left out.
+    An infeasible dual point is scaled: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its
+    gradient is `share A`. Columns with zero weights and a dual norm within the threshold may be left out.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The relaxed elastic net: the l1 part selects weights, and the selected ones are fitted again with less of it.
 
 The l1 part sets most weights to 0 and shrinks the others. A strength that excludes the uninformative columns often
-shrinks the weights of the informative ones too much. The first fit therefore determines only the support, the weights of
-each class that are not 0, and the second minimises over weights on the support
+shrinks the weights of the informative ones too much. The first fit therefore determines only the support, the weights
+of each class that are not 0, and the second minimises over weights on the support
 
     mean cross-entropy + strength * (relaxed * l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||^2).
 

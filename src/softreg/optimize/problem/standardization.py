@@ -73,7 +73,7 @@ class Coordinates:
         return Coordinates(self.shift / self.unit, self.scale / self.unit, self.constant)
 
     def gradient(self, G: Array, r: Array) -> Array:
-        """Return the derivatives (m, q, d) with respect to the weights of z, from `G = R X` (m, q, d) and `r = sum R` (m, q)."""
+        """Return the derivatives (m, q, d) for the weights of z, from `G = R X` (m, q, d) and `r = sum R` (m, q)."""
         derivative = G
         if not self.explicit:
             stored = self._of_stored()
@@ -108,8 +108,8 @@ class Coordinates:
 def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, Coordinates]:
     """Return rows to multiply and their standardised coordinates.
 
-    The rows are the given ones unless products with them would lose digits. Two passes give the extremes and the moments
-    relative to them, so that neither huge nor tiny numbers overflow.
+    The rows are the given ones unless products with them would lose digits. Two passes give the extremes and the
+    moments relative to them, so that neither huge nor tiny numbers overflow.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def _without_outliers(rows: Rows, suspects: Array, shift: Array, scale: Array, c
 
 
 def _bulk(x: Array) -> Array:
-    """Return at least half of the values x (n,), without those a thousand times as far from the median as the others."""
+    """Return at least half of the values x (n,), without those 1,000 times as far from the median as the rest."""
     middle, least = float(np.median(x)), len(x) / 2
     while True:
         distance = np.abs(x / 2 - middle / 2)
