@@ -201,7 +201,7 @@ def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest
     assert used[True] > 3
     assert used[False] > 3
     assert found.passes <= exact.passes + 6
-    monkeypatch.setattr(descent, "COARSE", 0.0)  # then the proof itself, or a lack of progress, asks for more digits
+    monkeypatch.setattr(descent, "REDUCED_PRECISION_GAP", 0.0)  # then the proof itself, or a lack of progress, asks for more digits
     (late,) = minimise(rows, Q, l2(1e-3), solver="lbfgs")
     assert late.status is Status.CONVERGED
     assert abs(late.value - exact.value) < 2e-6
