@@ -109,15 +109,10 @@ def test_all_that_a_solver_asks_is_answered_alike(
         o.accept()
     same([o.gradient() for o in both])
     same([o.rows.map(BlockFunction(lambda block, o=o: np.moveaxis(o.state.logits(block), 2, 0))) for o in both])
-    same(
-        [
-            o.rows.sum(
-                BlockFunction(lambda block, o=o: (o.state.confidence(block).predicted, o.state.confidence(block).doubt))
-            )
-            for o in both
-        ]
-    )
-    same([o.rows.map(BlockFunction(lambda block, o=o: o.state.confidence(block).own.T)) for o in both])
+    for name in ("class_mass", "class_variance"):
+        by_name = [BlockFunction(lambda b, o=o, name=name: (getattr(o.state.confidence(b), name),)) for o in both]
+        same([o.rows.sum(function) for o, function in zip(both, by_name, strict=True)])
+    same([o.rows.map(BlockFunction(lambda block, o=o: o.state.confidence(block).p_label.T)) for o in both])
     same([o.balance() for o in both])
     for o in both:
         o.shift_bias(np.arange(M * Q).reshape(M, Q) / 10)
@@ -201,7 +196,8 @@ def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest
     assert used[True] > 3
     assert used[False] > 3
     assert found.passes <= exact.passes + 6
-    monkeypatch.setattr(descent, "REDUCED_PRECISION_GAP", 0.0)  # then the proof itself, or a lack of progress, asks for more digits
+    # then the proof itself, or a lack of progress, asks for more digits
+    monkeypatch.setattr(descent, "REDUCED_PRECISION_GAP", 0.0)
     (late,) = minimise(rows, Q, l2(1e-3), solver="lbfgs")
     assert late.status is Status.CONVERGED
     assert abs(late.value - exact.value) < 2e-6
