@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from softreg.tables.columns.arrow_types import is_text, plain_column, unsupporte
 from softreg.tables.columns.dates import arrow_to_seconds
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.missing_values import MISSING_NUMBERS, is_missing_spelling, spelling_array
+from softreg.typing import Array
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
@@ -315,7 +315,7 @@ def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.bincount(codes + 1, minlength=size + 1)[1:]
 
 
-def take_rows(values: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
+def take_rows(values: Array, rows: NDArray[np.int64] | None) -> Array:
     """Return the values of some rows; all values if `rows` is None.
 
     Returns

@@ -7,7 +7,11 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_ROW_TEXT = 1000  # characters of a row that was left out, of which no more is kept
 MAX_COLUMN_NAME = 60  # characters; a longer name of a column is rather a value
@@ -22,12 +26,12 @@ class TableError(ValueError):
     ----------
     message : str
         One paragraph.
-    rows : sequence of int, optional
+    rows : int64 array, optional
         Positions from 0 of the rows at fault, if the other rows could be used without them.
 
     Attributes
     ----------
-    rows : sequence of int or None
+    rows : int64 array or None
         The positions given.
 
     Examples
@@ -36,7 +40,7 @@ class TableError(ValueError):
     True
     """
 
-    def __init__(self, message: str, rows: Any = None) -> None:
+    def __init__(self, message: str, rows: NDArray[np.int64] | None = None) -> None:
         super().__init__(message)
         self.rows = rows
 

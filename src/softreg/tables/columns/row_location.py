@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FILE, ROW = b"softreg.file", b"softreg.row"
 """Keys of a batch's metadata: its file, and the number of rows of the file ahead of its first."""
@@ -19,7 +19,7 @@ ABSENT = b"softreg.absent"
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
-def file_row_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
+def file_row_numbers(positions: ArrayLike, left_out: ArrayLike) -> NDArray[np.int64]:
     """Return the row numbers in a file of rows given by their position among the rows that were kept.
 
     Parameters
@@ -76,12 +76,12 @@ class RowLocation:
     left_out: tuple[int, ...] = ()
     """Numbers of rows between these that were left out, as they could not be read."""
 
-    def row(self, position: Any) -> str:
+    def row(self, position: int) -> str:
         """Describe the row at a position in words, counted from 1."""
         file = next((name for first, name in reversed(self.files) if first <= position), self.file)
         return f"row {self.number(position):,}" + (f" of {file!r}" if file else "")
 
-    def number(self, position: Any) -> int:
+    def number(self, position: int) -> int:
         """Return the number of the row at a position, counted from 1."""
         place = int(position if self.rows is None else self.rows[position])
         gone = [number - self.first for number in self.left_out]

@@ -134,21 +134,20 @@ class CsvReader(CsvRecords):
             column_names=names, block_size=block, use_threads=not self.skip, skip_rows=layout.first_row - 1
         )
         self._short.clear()
-        stream = self.stream()
-        if self.skip:
-            stream = DecodedStream(stream, "utf-8", replace=True)
+        decoded = DecodedStream(self.stream(), "utf-8", replace=True) if self.skip else None
+        stream = decoded or self.stream()
         source = ArrowSource(stream)
         seen = 0
         with self.reading(), source.errors():
             # A file of Arrow's is read by Arrow alone, any other through the source.
             file = stream if isinstance(stream, pa.NativeFile) else source.open()
             for batch in [] if self.rowless else pa_csv.open_csv(file, read, parse, convert):
-                if self.skip and stream.replaced and self._redetect():
+                if decoded is not None and decoded.replaced and self._redetect():
                     raise _OtherEncoding
                 if self.layout.quotes and not self._checked and _any_break(batch):
                     self._check_quotes()  # a quote left open may have swallowed rows
                 rows = self._columns(batch, seen)
-                yield self._decodable(rows, seen) if self.skip and stream.replaced else rows
+                yield self._decodable(rows, seen) if decoded is not None and decoded.replaced else rows
                 seen += batch.num_rows
 
     def _columns(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:

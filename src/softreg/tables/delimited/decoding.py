@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
 from softreg.tables.columns.errors import TableError
-from softreg.tables.delimited.chunked_stream import ChunkedStream
+from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream, Opener
 from softreg.tables.delimited.encoding_detection import utf_16_order
 
 CHUNK = 1 << 22
@@ -123,7 +122,7 @@ class DecodedStream(ChunkedStream):
     'né'
     """
 
-    raw: Any
+    raw: BinaryReader
     encoding: str
     replace: bool = False
     replaced: bool = False
@@ -152,7 +151,7 @@ class DecodedStream(ChunkedStream):
         self.raw.close()
 
 
-def first_undecodable(raw: Any, encoding: str) -> tuple[int, str] | None:
+def first_undecodable(raw: BinaryReader, encoding: str) -> tuple[int, str] | None:
     r"""Find the first byte of a binary stream that is not in the encoding.
 
     Parameters
@@ -205,7 +204,7 @@ def _line_ends(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def decoding_error(display_name: str, encoding: str, opened: Callable[[], Any]) -> TableError:
+def decoding_error(display_name: str, encoding: str, opened: Opener) -> TableError:
     """Return the error for text that is not in the encoding; `opened` returns the bytes of the file."""
     try:
         found = first_undecodable(opened(), encoding)
@@ -241,7 +240,7 @@ class ArrowSource:
     (b'ab', None)
     """
 
-    stream: Any
+    stream: BinaryReader
     error: OSError | None = None
     closed: bool = False
 

@@ -10,9 +10,9 @@ import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from softreg.tables.columns.errors import quote
+from softreg.tables.delimited.chunked_stream import BinaryReader
 
 MIN_SCORE = 0.75
 """The score that an encoding must reach."""
@@ -173,7 +173,7 @@ def utf_16_order(raw: bytes) -> str | None:
     return name
 
 
-def non_ascii_lines(stream: Any) -> list[bytes]:
+def non_ascii_lines(stream: BinaryReader) -> list[bytes]:
     r"""Return the first lines of a binary stream that contain bytes above 127, up to `SAMPLE_BYTES` of them.
 
     Returns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +116,7 @@ class NumberFormat:
         }  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: Any) -> NumberFormat:
+    def from_state(cls, state: Mapping[str, Any]) -> NumberFormat:
         """Return the format that `to_state` wrote; raise `ValueError` for an invalid state."""
         decimal = fields.text(state, "decimal")
         if decimal not in (".", ","):

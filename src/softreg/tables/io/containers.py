@@ -198,7 +198,7 @@ def from_database(path: Path, inner: str) -> ExtractedTable:
 
             binary: set[int] = set()
 
-            def rows() -> Iterable[Sequence[Any]]:
+            def rows() -> Iterable[Sequence[object]]:
                 yield columns
                 while some := cursor.fetchmany(ROWS_PER_FETCH):
                     for row in some:
@@ -244,7 +244,7 @@ def from_feather(path: Path, inner: str) -> ExtractedTable:
         raise TableError(_damaged_message(path, "Feather file", error)) from None
 
 
-def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:
+def _write_csv(file: IO[bytes], rows: Iterable[Sequence[object]]) -> None:
     """Write rows of values as CSV in UTF-8: empty for None, and every number so that it is read back exactly."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
@@ -257,7 +257,7 @@ def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:
     text.detach()
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """Return a cell as text."""
     if value is None or isinstance(value, bytes):
         return ""

@@ -16,6 +16,7 @@ from softreg.tables.columns.dataframe_index import index_from_metadata, mark_ind
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.delimited import line_rewriting
+from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import declared_encoding
 from softreg.tables.delimited.encoding_detection import is_utf8
 from softreg.tables.delimited.mixed_encoding import find_encoding
@@ -228,8 +229,8 @@ class TextFileReader(BaseFileReader):
             "encoding": encoding,
             "raw": partial(open_bytes, source),
         }
-        opened = partial(open_text, source, encoding)
-        self.reader: Any
+        opened: Opener = partial(open_text, source, encoding)
+        self.reader: JsonLines | CsvReader
         if source.format == "json":
             document = JsonDocument(opened, source.display_name)
             unit = "Line" if document.layout == "lines" else "Row"
@@ -260,7 +261,7 @@ class TextFileReader(BaseFileReader):
         return batches
 
 
-def _rewrite_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
+def _rewrite_lines(opened: Opener, options: ReadOptions) -> tuple[Opener, list[str]]:
     """Return the function that opens the text, with lines rewritten if needed, and notes about it."""
     if options.delimiter is not None:
         return opened, []

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,14 @@ from softreg.files import atomic_path
 from softreg.tables.columns import arrow_numpy as arrays
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.io.file_formats import PARQUET_ENDINGS
+
+
+class BinaryWriter(Protocol):
+    """Binary file open for writing."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write some bytes."""
+
 
 LABEL, ROW = "prediction", "row"
 ARROW_FILES = (".arrow", ".feather")
@@ -178,7 +186,7 @@ def writing_predictions(
 
 @contextmanager
 def prediction_sink(
-    sink: Any,
+    sink: str | BinaryWriter,
     classes: Sequence[str] | ArrayLike,
     ending: str = ".csv",
     *,
@@ -230,12 +238,18 @@ def prediction_sink(
             sink, schema, write_options=pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
         )
 
-    def write(P: ArrayLike, numbers: ArrayLike | None = None, *, kept: Any = None, predicted: Any = None) -> None:
+    def write(
+        P: ArrayLike,
+        numbers: ArrayLike | None = None,
+        *,
+        kept: pa.Table | None = None,
+        predicted: ArrayLike | None = None,
+    ) -> None:
         P = np.asarray(P, dtype=np.float64)
         if P.ndim != 2 or P.shape[1] != len(words):
             raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
         codes = P.argmax(axis=1) if predicted is None else predicted
-        columns = [words.take(arrays.number_array(codes)), *map(arrays.number_array, P.T)]
+        columns = [words.take(arrays.number_array(np.asarray(codes))), *map(arrays.number_array, P.T)]
         if rows:
             columns.insert(0, arrays.number_array(np.asarray(numbers, dtype=np.int64)))
         if kept is not None:

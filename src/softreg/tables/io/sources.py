@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from softreg.files import PipeCopy, is_pipe
 from softreg.tables.columns.errors import TableError, pluralize, quote_list
+from softreg.tables.delimited.chunked_stream import BinaryReader
 from softreg.tables.delimited.decoding import DecodedStream
 from softreg.tables.io.containers import COPY_OPTIONS, EXTRACTORS, copy_standard_input
 from softreg.tables.io.file_formats import ENDINGS, SIGNATURE_BYTES, detect_compression, file_format
@@ -286,7 +287,7 @@ def missing_file_message(path: str) -> str:
     )
 
 
-def open_text(source: SourceFile, encoding: str) -> Any:
+def open_text(source: SourceFile, encoding: str) -> BinaryReader:
     """Return the bytes of a text file in UTF-8, as a binary stream.
 
     Undecodable bytes become bytes that are not UTF-8.

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
+from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
 from softreg.tables.json_files.json_types import (
@@ -59,11 +60,11 @@ class JsonLines:
     [[{'a': 1.0, 'b': '007'}, {'a': 2.5, 'b': None}]]
     """
 
-    open: Callable[[], Any]
+    open: Opener
     display_name: str
     skip: bool = False
     encoding: str = "utf-8"
-    raw: Callable[[], Any] | None = None
+    raw: Opener | None = None
     """The bytes in the encoding of the file, where that is not UTF-8."""
     unit: str = "Line"
     """What an object is called in messages."""
@@ -163,7 +164,7 @@ class JsonLines:
         for raw in self._raw_blocks():
             rows: list[Row] = []
             try:
-                lines: list[Any] = raw.removesuffix(b"\n").decode().split("\n")
+                lines: list[str] | list[bytes] = raw.removesuffix(b"\n").decode().split("\n")
             except UnicodeDecodeError:
                 lines = list(raw.removesuffix(b"\n").split(b"\n"))
             quick = b"\\u" not in raw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from softreg.typing import BoolArray
 
 MAX_EXACT_INTEGER = 1 << 53
 """Whole numbers up to here are float64 numbers, each its own."""
@@ -245,14 +247,14 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
     return pa.Array.from_buffers(target, n, [mask, pa.py_buffer(np.array(plain, target.to_pandas_dtype()))])
 
 
-def _offsets(parts: Sequence[Any]) -> pa.Buffer:
+def _offsets(parts: Sequence[Sized]) -> pa.Buffer:
     """Return the offsets of concatenated parts, int32 (len(parts) + 1,)."""
     ends = np.zeros(len(parts) + 1, np.int32)
     np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=ends[1:])
     return pa.py_buffer(ends)
 
 
-def _bits(flags: Any) -> pa.Buffer:
+def _bits(flags: BoolArray) -> pa.Buffer:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
 
