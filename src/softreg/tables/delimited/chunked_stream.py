@@ -35,7 +35,7 @@ class ChunkedStream:
     """
 
     ended: bool = False
-    """Whether there is no further part."""
+    """Whether the last chunk was returned."""
     closed: bool = False
     _buffer: bytes = b""
 

@@ -21,15 +21,15 @@ from softreg.tables.delimited.text_layout import TextLayout, find_layout
 from softreg.tables.read_options import BLANKS, ReadOptions
 
 CHUNK = 1 << 22
-"""Bytes that are searched for quotes at a time."""
+"""Bytes searched for quotes at a time."""
 HEAD = 1 << 16
-"""Bytes by which the layout of a file is found; more where they hold few lines."""
+"""Bytes read to infer the layout; more if they contain few lines."""
 MIN_HEAD_LINES = 20
-"""Lines that they hold, at least, in a file of so many."""
+"""Minimum number of lines read to infer the layout."""
 MAX_HEAD = 1 << 24
-"""Bytes by which it is found, at most, unless a line is longer."""
+"""Maximum number of bytes read to infer the layout, unless a line is longer."""
 TAIL = 1 << 13
-"""Bytes at the end of a file that may be footnotes."""
+"""Bytes at the end of a file that are searched for a footnote."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class CsvRecords:
     rowless: bool = field(init=False, default=False)
     """Whether the file ends with its header."""
     filter: LineFilter | None = field(init=False, default=None)
-    """The filter of the latest reading."""
+    """Filter of the latest pass."""
     last: int | None = field(init=False, default=None)
     """The number of the line at which the footnotes begin."""
 

@@ -15,9 +15,9 @@ from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream,
 from softreg.tables.delimited.encoding_detection import utf_16_order
 
 CHUNK = 1 << 22
-"""Bytes that are decoded at a time."""
+"""Bytes decoded at a time."""
 UNDECODABLE_MARK = "\U0010fffe"
-"""What stands for an undecodable byte in text whose rows may be skipped; Unicode assigns it to no character."""
+"""Noncharacter of Unicode that replaces an undecodable byte in text whose rows may be skipped."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = "softreg-escape"
 _NOT_OF_FILES = ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape")
@@ -54,7 +54,7 @@ def encoding_name(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
         b"a".decode(encoding)
-    except UnicodeError:  # one byte is no text of every encoding
+    except UnicodeError:  # one byte is not valid in every encoding
         pass
     except (LookupError, ValueError):
         name = ""
@@ -126,7 +126,7 @@ class DecodedStream(ChunkedStream):
     encoding: str
     replace: bool = False
     replaced: bool = False
-    """Whether `UNDECODABLE_MARK` stands in what was read."""
+    """Whether the bytes read contain `UNDECODABLE_MARK`."""
     _decoder: codecs.IncrementalDecoder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -194,7 +194,7 @@ def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
     """Return the text of the next bytes; an empty chunk ends the text."""
     try:
         return decoder.decode(chunk, final=not chunk)
-    except UnicodeError:  # some encodings refuse without asking what to put in place
+    except UnicodeError:  # some codecs ignore the error handler
         decoder.reset()
         return chr(0xDC00 + (chunk[0] if chunk else 0))
 

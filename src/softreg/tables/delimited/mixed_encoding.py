@@ -21,9 +21,9 @@ from softreg.tables.delimited.encoding_detection import (
 PREFIX = "softreg_mixed_"
 """Before the name of the encoding of the lines that are not UTF-8, in the name of the codec."""
 MAX_UNDECODABLE_SHARE = 0.1
-"""Share of the lines that are not UTF-8, at most."""
+"""Maximum share of lines that are not UTF-8."""
 CHUNK = 1 << 22
-"""Bytes that are read at a time."""
+"""Bytes read at a time."""
 
 
 def find_encoding(opened: Opener, *, skip: bool = False) -> tuple[str, str] | None:

@@ -135,7 +135,7 @@ class ColumnFormat:
         elsewhere, unfamiliar = other.parse_parts(parts)
         unfamiliar &= ~ok & ~parts.body_matches(ambiguous_pattern(",")) & ~parts.body_matches(ambiguous_pattern("."))
         values = np.where(unfamiliar, elsewhere, values)
-        if unfamiliar.any():  # values of another writer: a mark that may be either is no longer certain
+        if unfamiliar.any():  # mixed notations: ambiguous marks are no longer accepted
             ok &= ~parts.body_matches(ambiguous_pattern(self.number.decimal))
         ok |= unfamiliar | missing
         unfamiliar |= ok & ~missing & self._differs(parts)

@@ -16,9 +16,9 @@ from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.formats.column_formats import ColumnFormat
 
 MAX_INVALID_SHARE = 0.01
-"""Share of the rows with a value up to which values that are no numbers are slips among numbers."""
+"""Largest share of invalid values, among rows with a value, that are treated as typing errors."""
 MAX_INVALID_VALUES = 1000
-"""Different values of a column that are no numbers which a model keeps."""
+"""Distinct invalid values of a column that a model stores."""
 
 
 @dataclass
@@ -50,9 +50,9 @@ class FormatReader:
     format: ColumnFormat | None
     rows: int = 0
     invalid: dict[str, int] = field(default_factory=dict)
-    """Values that are no numbers, and their rows."""
+    """Values that are not numbers, with their number of rows."""
     error: TableError | None = None
-    """The error for the first of them."""
+    """Error for the first of them."""
     first: str = ""
 
     def read(self, column: pa.ChunkedArray, location: RowLocation) -> pa.ChunkedArray:

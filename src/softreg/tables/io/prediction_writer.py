@@ -219,15 +219,15 @@ def prediction_sink(
         From the function, if the shape of P does not match the classes.
     """
     schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
-    for one in reversed(kept or []):
-        schema = schema.insert(0, one.with_name(_free(one.name, schema.names)))
+    for kept_field in reversed(kept or []):
+        schema = schema.insert(0, kept_field.with_name(_free(kept_field.name, schema.names)))
     before = rows + len(kept or [])
     words = arrays.string_array([str(word) for word in np.asarray(classes).tolist()])
     writer: Any
     if ending in PARQUET_ENDINGS:
         import pyarrow.parquet as pq
 
-        numbers = schema.names[1 + before :]  # probabilities hardly repeat: no dictionary or compression pays
+        numbers = schema.names[1 + before :]  # probabilities rarely repeat: dictionaries and compression do not help
         writer = pq.ParquetWriter(
             sink, schema, use_dictionary=[schema.names[before]], compression=dict.fromkeys(numbers, "NONE")
         )
@@ -292,6 +292,6 @@ def write_predictions(
     Traceback (most recent call last):
     softreg.tables.columns.errors.TableError: Predictions cannot be written to 'p.xlsx': ...
     """
-    prediction_table(classes, P, predicted)  # shapes that do not fit together are refused
+    prediction_table(classes, P, predicted)  # checks the shapes
     with writing_predictions(path, classes) as write:
         write(P)

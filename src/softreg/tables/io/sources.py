@@ -23,9 +23,9 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 _MAGIC = {b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\xff\xd8\xff": "a JPEG picture"}
 STANDARD_INPUT = Path("-")
 INNER_SEPARATOR = "::"
-"""Stands between the path of a container and the name of a table in it."""
+"""Separator of the path of a container and the name of a table in it."""
 MAX_NESTING = 3
-"""Containers in one another, at most."""
+"""Maximum nesting depth of containers."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class SourceFile:
     """Options of reading that are known, as softreg wrote the copy."""
     copies: tuple[object, ...] = field(default=(), compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
-    """What was chosen in opening it, a sentence each."""
+    """Choices made in opening it, one sentence each."""
 
     @property
     def file(self) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from softreg.tables.columns.errors import TableError, quote_list
 
 MAX_NARROW_COLUMNS = 2
-"""Columns of a sheet up to which a row of one cell may be a row of the table."""
+"""Maximum number of columns of a sheet in which a row of one cell is not a title."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _cells(book: Any, name: str) -> list[list[object]]:
     """Return the rows that have cells, all of one length."""
     try:
         rows = book.get_sheet_by_name(name).to_python(skip_empty_area=True)
-    except ValueError:  # a sheet of a chart has no cells
+    except ValueError:  # a chart sheet has no cells
         return []
     return [row for row in rows if any(cell != "" for cell in row)]
 

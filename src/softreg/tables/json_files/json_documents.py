@@ -15,7 +15,7 @@ from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream,
 CHUNK = 1 << 20
 """Bytes read at a time."""
 MAX_DOCUMENT_BYTES = 1 << 28
-"""Bytes of an element of an array, or of a document that is no array, at most."""
+"""Maximum size in bytes of an array element, or of a document that is not an array."""
 SPACE = " \t\r\n"
 _BREAKS = re.compile(r"[\r\n]+")  # between tokens only: within text of JSON, line breaks are escaped
 _SOMETHING = re.compile(r"[^ \t\r\n]")
@@ -177,7 +177,7 @@ class _JsonText:
             raise TableError(
                 f"{self.display_name!r} holds a value of more than {MAX_DOCUMENT_BYTES >> 20} MB, or is no JSON."
             )
-        raw = bytes(self.stream.read(max(CHUNK, len(held))))  # twice as much each time, for values that are long
+        raw = bytes(self.stream.read(max(CHUNK, len(held))))  # doubled for long values
         self._ended = not raw
         self._buffer, self._position = held + self._decoder.decode(raw, self._ended), 0
         return True
@@ -202,7 +202,7 @@ def _value_end(text: str, begin: int = 0) -> int | None:
         end: int = _DECODER.raw_decode(text, begin)[1]
     except (ValueError, RecursionError):
         return None
-    return end if end < len(text) or text[-1] in "}]" else None  # a number may go on
+    return end if end < len(text) or text[-1] in "}]" else None  # a number may continue
 
 
 def _is_lines(head: str) -> bool:
