@@ -141,7 +141,8 @@ class UnseenValues:
         messages = [
             f"column {quote(name)}: {self._share(column.rows, 'hold')} a number far outside those of training "
             f"({column.span[0]:.6g} to {column.span[1]:.6g}), such as "
-            f"{', '.join(f'{x:.6g}' for x in column.examples)}; the model takes {'it' if column.rows == 1 else 'each'} as the nearest of those"
+            f"{', '.join(f'{x:.6g}' for x in column.examples)}; the model takes "
+            f"{'it' if column.rows == 1 else 'each'} as the nearest of those"
             for name, column in found[:MAX_NUMBER_COLUMNS]
         ]
         if others := [name for name, _ in found[MAX_NUMBER_COLUMNS:]]:

@@ -184,6 +184,20 @@ def writing_predictions(
         yield write
 
 
+def _open_writer(sink: str | BinaryWriter, schema: pa.Schema, ending: str, label: int) -> Any:
+    """Return the Arrow writer of a format; `label` is the position of the column of labels."""
+    if ending in PARQUET_ENDINGS:
+        import pyarrow.parquet as pq
+
+        # Probabilities rarely repeat: dictionaries and compression do not help.
+        uncompressed = dict.fromkeys(schema.names[label + 1 :], "NONE")
+        return pq.ParquetWriter(sink, schema, use_dictionary=[schema.names[label]], compression=uncompressed)
+    if ending in ARROW_FILES:
+        return pa.ipc.new_file(sink, schema)
+    options = pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
+    return pa_csv.CSVWriter(sink, schema, write_options=options)
+
+
 @contextmanager
 def prediction_sink(
     sink: str | BinaryWriter,
@@ -223,20 +237,7 @@ def prediction_sink(
         schema = schema.insert(0, kept_field.with_name(_free(kept_field.name, schema.names)))
     before = rows + len(kept or [])
     words = arrays.string_array([str(word) for word in np.asarray(classes).tolist()])
-    writer: Any
-    if ending in PARQUET_ENDINGS:
-        import pyarrow.parquet as pq
-
-        numbers = schema.names[1 + before :]  # probabilities rarely repeat: dictionaries and compression do not help
-        writer = pq.ParquetWriter(
-            sink, schema, use_dictionary=[schema.names[before]], compression=dict.fromkeys(numbers, "NONE")
-        )
-    elif ending in ARROW_FILES:
-        writer = pa.ipc.new_file(sink, schema)
-    else:
-        writer = pa_csv.CSVWriter(
-            sink, schema, write_options=pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
-        )
+    writer = _open_writer(sink, schema, ending, before)
 
     def write(
         P: ArrayLike,
