@@ -50,7 +50,8 @@ class SoftmaxRegression(LinearClassifier):
     class_weight : dict, "balanced" or None
         Weights of the classes.
     solver : str
-        Solver; "auto" chooses one. The optimum does not depend on it.
+        "auto" chooses by the shape of the data, "newton" and "lbfgs" within a family of methods, the name of a plan
+        forces it (docs/solvers.md lists them). The optimum does not depend on it.
     tol : float
         Tolerance in nats: the fit has converged when its objective is certified to be within `tol` of the minimum.
     max_iter : int
@@ -74,7 +75,7 @@ class SoftmaxRegression(LinearClassifier):
     intercept_ : ndarray of shape (q,)
         Bias of each class.
     solution_ : Solution
-        Result of the solver: value, gap, bound, passes, status and history.
+        Result of the solver: value, gap, bound, passes, status, history, and the plan by which it was found.
     n_iter_ : int
         Iterations.
     n_features_in_ : int

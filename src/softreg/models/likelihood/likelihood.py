@@ -8,6 +8,7 @@ intercept first: parameters (q, d + 1), whose weights sum to zero over the class
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from softreg.linalg import cholesky
 from softreg.optimize import l2
 from softreg.optimize.certificate.collinearity import dependent
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.standardization import standardise
@@ -30,6 +32,80 @@ ROUNDED = 1e-6
 """The same where rounding prevents more."""
 STEPS = 25
 """Largest number of Newton steps; three are usual near an optimum."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsAt:
+    """The rows of one model at parameters theta (q, d + 1), a run at a time."""
+
+    columns: Columns
+    theta: Array
+
+    def runs(self, block: Block) -> Iterator[tuple[slice, Array, Array, Array | None]]:
+        """Yield places, columns (d + 1, b) with the bias last, probabilities (q, b) and weights (b,) of each run.
+
+        Yields
+        ------
+        tuple
+            Places, columns, probabilities, and weights or None.
+        """
+        V = member_row_weights(block, 0)
+        for run, Z in self.columns.runs(block):
+            P, _ = loss.probabilities((self.theta @ Z)[None])
+            yield run, Z, P[0], None if V is None else V[run]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreProducts:
+    """Products (p, p) of the rows' scores around their mean (p,), summed; `counts` (n,) is the frequency of each row.
+
+    `T` (q, q - 1) are the contrasts of the classes, `identified` the columns that are identified.
+    """
+
+    at: RowsAt
+    T: Array
+    identified: Array
+    mean: Array
+    counts: Array | None
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        total = np.zeros((len(self.mean), len(self.mean)))
+        for here, S in _scores(self, block):
+            often = np.ones(len(S)) if self.counts is None else self.counts[here]
+            total += (S / often[:, None]).T @ S
+        return (total,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterScores:
+    """The rows' scores around their mean, added to `sums` (G, p) of the clusters with codes (n,); one block at a time.
+
+    The blocks must be evaluated in turn, in this process: a cluster may have rows in several of them.
+    """
+
+    at: RowsAt
+    T: Array
+    identified: Array
+    mean: Array
+    clusters: Array
+    sums: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Add the scores of one block."""
+        for here, S in _scores(self, block):
+            np.add.at(self.sums, self.clusters[here], S)
+        return (0.0,)
+
+
+def _scores(of: ScoreProducts | ClusterScores, block: Block) -> Iterator[tuple[slice, Array]]:
+    """Yield places and scores (b, p) of the rows of a block, around their mean."""
+    for run, Z, P, V in of.at.runs(block):
+        chosen = block.labels[run]
+        R = of.T.T @ loss.residual(P[None], chosen, None)[0]
+        S = np.einsum("ab,kb->bak", R, Z[of.identified]).reshape(len(chosen), -1)
+        S = (S if V is None else S * V[:, None]) - of.mean * (1.0 if V is None else V[:, None])
+        yield slice(block.start + run.start, block.start + run.stop), S
 
 
 class Likelihood:
@@ -171,12 +247,9 @@ class Likelihood:
 
     # --- sums over the rows -------------------------------------------------------------------------------------
 
-    def runs(self, block: Block, theta: Array) -> Iterator[tuple[slice, Array, Array, Array | None]]:
-        """Yield runs of rows: slice, columns (d + 1, b) with the bias last, probabilities (q, b), weights (b,)."""
-        V = self.objective.weights(block)
-        for run, Z in self._columns.runs(block):
-            P, _ = loss.probabilities((theta @ Z)[None])
-            yield run, Z, P[0], None if V is None else V[0, run]
+    def at(self, theta: Array) -> RowsAt:
+        """Return the rows at parameters theta (q, d + 1), for reductions."""
+        return RowsAt(self._columns, theta)
 
     def score_products(self, theta: Array, counts: Array | None, clusters: Array | None) -> Array:
         """Return the products (p, p) of centred scores, summed over rows or clusters, divided by the mass.
@@ -200,27 +273,14 @@ class Likelihood:
         T, identified, mass = contrasts(self.q), self.identified, self.objective.mass[0]
         evaluation = self.evaluate(theta)
         mean = ((T.T @ (evaluation.G[0] - self.objective.ridge[0] * theta))[:, identified]).ravel()
-        sums = np.zeros((0 if clusters is None else int(clusters.max()) + 1, len(mean)))
-
-        def part(block: Block) -> Sums:
-            total = np.zeros((len(mean), len(mean)))
-            for run, Z, P, V in self.runs(block, theta):
-                chosen = block.labels[run]
-                R = T.T @ loss.residual(P[None], chosen, None)[0]
-                S = np.einsum("ab,kb->bak", R, Z[identified]).reshape(len(chosen), -1)
-                S = (S if V is None else S * V[:, None]) - mean * (1.0 if V is None else V[:, None])
-                here = slice(block.start + run.start, block.start + run.stop)
-                often = np.ones(len(S)) if counts is None else counts[here]
-                if clusters is not None:
-                    np.add.at(sums, clusters[here], S)
-                else:
-                    total += (S / often[:, None]).T @ S
-            return (total,)
-
+        at = self.at(theta)
         if clusters is None:
-            return np.asarray(self.objective.rows.sum(part)[0] / mass)
+            products = ScoreProducts(at, T, identified, mean, counts)
+            return np.asarray(self.objective.rows.sum(products)[0] / mass)
+        sums = np.zeros((int(clusters.max()) + 1, len(mean)))
+        scores = ClusterScores(at, T, identified, mean, clusters, sums)
         for block in self.objective.rows.blocks:  # type: ignore[attr-defined]  # in turn: clusters cross the blocks
-            part(block)
+            scores.evaluate(block)
         groups = len(np.unique(clusters))
         return np.asarray(sums.T @ sums / mass * (groups / (groups - 1)))
 

@@ -18,6 +18,7 @@ from softreg.optimize import Solution, Status
 from softreg.optimize.problem.result import Separation
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import Array, as_rows
+from softreg.rows.reductions import Standardised
 
 MOST = 5_000_000
 """Largest number of entries of the constraint matrix, 2 n (q - 1) (d + 1); as many take about ten seconds."""
@@ -186,7 +187,7 @@ def _standardised(X: Any, bias: bool) -> Array:
     rows, coordinates = standardise(rows, centred=bias, robust=True)
     coordinates.refuse_faint()
     shift, scale = coordinates.for_block()
-    Z = rows.map(lambda block: block.standardised(shift, scale))
+    Z = rows.map(Standardised(shift, scale))
     return np.column_stack([Z, np.ones(len(Z))]) if bias else Z
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 
-from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
+from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
+from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.plan.conditions import logits_for, sample_size
@@ -22,6 +22,12 @@ from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows
+
+DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int]], DirectionMethod]] = {
+    Method.LBFGS: LBFGS,
+    Method.ORTHANT_LBFGS: OrthantLBFGS,
+}
+"""Methods that work with a sampled or diagonal curvature."""
 
 WARM_ITERATIONS = 12
 """Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
@@ -64,11 +70,9 @@ def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) ->
     if plan.method is Method.LINE_SEARCH_NEWTON:
         return Newton()
     if plan.curvature is CurvatureModel.CLASS_CLUSTERS:
-        return LBFGS(ClusterSketch(), CLUSTER_REVIEWS)
-    sketch = DiagonalSketch(sample) if plan.curvature is CurvatureModel.DIAGONAL else Sketch(sample)
-    if plan.method is Method.ORTHANT_LBFGS:
-        return OrthantLBFGS(sketch, reviews)
-    return LBFGS(sketch, reviews)
+        return LBFGS(ClassClusterCurvature(), CLUSTER_REVIEWS)
+    sketch = DiagonalCurvature(sample) if plan.curvature is CurvatureModel.DIAGONAL else SubsampledCurvature(sample)
+    return DIRECTIONS[plan.method](sketch, reviews)
 
 
 def sampled(rows: Rows, seed: int, limits: Limits = LIMITS) -> Rows:
