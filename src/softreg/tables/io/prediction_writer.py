@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import ArrayLike
 
 from softreg.files import atomic_path
-from softreg.tables.columns import arrow_numpy as arrays
+from softreg.tables.columns.arrow_numpy import number_array, string_array
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.io.file_formats import PARQUET_ENDINGS
 
@@ -72,10 +72,10 @@ def prediction_table(
     words = [str(word) for word in np.asarray(predicted).tolist()]
     if P.shape != (len(words), len(names)):
         raise ValueError(f"P is {P.shape}; expected {(len(words), len(names))}: a row a label, a column a class")
-    columns = [arrays.string_array(words), *map(arrays.number_array, P.T)]
+    columns = [string_array(words), *map(number_array, P.T)]
     if rows is None:
         return pa.table(columns, names=[_free(LABEL, names), *names])
-    numbers = arrays.number_array(np.asarray(rows, dtype=np.int64))
+    numbers = number_array(np.asarray(rows, dtype=np.int64))
     return pa.table([numbers, *columns], names=[_free(ROW, names), _free(LABEL, names), *names])
 
 
@@ -236,7 +236,7 @@ def prediction_sink(
     for kept_field in reversed(kept or []):
         schema = schema.insert(0, kept_field.with_name(_free(kept_field.name, schema.names)))
     before = rows + len(kept or [])
-    words = arrays.string_array([str(word) for word in np.asarray(classes).tolist()])
+    words = string_array([str(word) for word in np.asarray(classes).tolist()])
     writer = _open_writer(sink, schema, ending, before)
 
     def write(
@@ -250,9 +250,9 @@ def prediction_sink(
         if P.ndim != 2 or P.shape[1] != len(words):
             raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
         codes = P.argmax(axis=1) if predicted is None else predicted
-        columns = [words.take(arrays.number_array(np.asarray(codes))), *map(arrays.number_array, P.T)]
+        columns = [words.take(number_array(np.asarray(codes))), *map(number_array, P.T)]
         if rows:
-            columns.insert(0, arrays.number_array(np.asarray(numbers, dtype=np.int64)))
+            columns.insert(0, number_array(np.asarray(numbers, dtype=np.int64)))
         if kept is not None:
             columns = [*kept.columns, *columns]
         writer.write_table(pa.Table.from_arrays(columns, schema=schema))
