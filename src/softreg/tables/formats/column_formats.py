@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.spelling import encode_as_text
-from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_int64
-from softreg.tables.columns.arrow_numpy import number_array as number_array
+from softreg.tables.columns.arrow_numpy import boolean_array, number_array, string_array, to_int64
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.column_values import decode_dictionary, parse_numbers
 from softreg.tables.columns.errors import TableError, quote

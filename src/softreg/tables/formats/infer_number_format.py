@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_numpy import boolean_array, to_bool
-from softreg.tables.columns.arrow_numpy import number_array as number_array
+from softreg.tables.columns.arrow_numpy import boolean_array, number_array, to_bool
 from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS

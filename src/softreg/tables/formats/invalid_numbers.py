@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.arrow_numpy import boolean_array
-from softreg.tables.columns.arrow_numpy import number_array as number_array
+from softreg.tables.columns.arrow_numpy import boolean_array, number_array
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.column_values import decode_dictionary
 from softreg.tables.columns.errors import TableError, emit_warnings, pluralize, quote, quote_list
