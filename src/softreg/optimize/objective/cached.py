@@ -26,8 +26,7 @@ from softreg.optimize.objective.reductions import (
 from softreg.optimize.objective.stack_state import Point
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.probability.blocks import LabelConfidence
-from softreg.rows import Array, BackendArray, Block, Rows, Sums
+from softreg.rows import Array, BackendArray, Rows, Sums
 
 MAX_BALANCE_STEPS = 20
 """Newton steps of the bias."""
@@ -194,18 +193,6 @@ class Objective(Stack):
         shifted = self.point(with_shifted_bias(self.here.theta, shift))
         self.sum(ShiftBias(self.state, shift, shifted.version))
         self.here = shifted
-
-    def logits(self, block: Block) -> Array:
-        """Return the block's logits (m, q, b)."""
-        return self.state.logits(block)
-
-    def weights(self, block: Block) -> Array | None:
-        """Return the block's row weights of the models in the stack."""
-        return self.state.weights(block)
-
-    def label_confidence(self, block: Block) -> LabelConfidence:
-        """Return the confidence in the labels of a block."""
-        return self.state.confidence(block)
 
     def entropy(self, shift: Array, share: Array) -> Array:
         """Return the mean entropy (m,) of `Y + share * (P - Y)` at the kept logits plus `shift`."""
