@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.curvature.importance_sampled import DoubtSketch
-from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
+from softreg.optimize.curvature.importance_sampled import ImportanceSampledCurvature
+from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.heldout_stopping import HeldOutDescent, HeldOutRows
@@ -90,7 +90,7 @@ class StackPath:
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             self.hard, self.pairs = False, list[LossPair]()
             self.sample: Rows | None = None
-            self.sketch: DoubtSketch | None = None
+            self.sketch: ImportanceSampledCurvature | None = None
             self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
 
     def fit(
@@ -238,14 +238,14 @@ class StackPath:
         """Return the directions of the plan; sketches of the curvature and pairs are those of the strength before."""
         if plan.curvature not in (CurvatureModel.SAMPLED, CurvatureModel.IMPORTANCE_SAMPLED):
             if plan.curvature is CurvatureModel.DIAGONAL and plan.method is Method.LBFGS:
-                return PathLBFGS(DiagonalSketch(objective.rows), objective.ridge, self.pairs)
+                return PathLBFGS(DiagonalCurvature(objective.rows), objective.ridge, self.pairs)
             return strategy_for(plan, objective.rows)
         if plan.curvature is CurvatureModel.IMPORTANCE_SAMPLED:
-            self.sketch = self.sketch or DoubtSketch()
-            self.sketch.hard = self.hard
-            sketch: Sketch = self.sketch
+            self.sketch = self.sketch or ImportanceSampledCurvature()
+            self.sketch.use_more_rows(self.hard)
+            sketch: SubsampledCurvature = self.sketch
         else:
-            sketch = Sketch(self._sample(objective, copies))
+            sketch = SubsampledCurvature(self._sample(objective, copies))
         if plan.method is Method.LBFGS:
             return PathLBFGS(sketch, objective.ridge, self.pairs)
         return DIRECTIONS[plan.method](sketch, REVIEWS)
