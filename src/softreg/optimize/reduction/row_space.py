@@ -41,7 +41,7 @@ class Reduction:
         return replace(solution, W=W[0], b=b[0])
 
     def weights(self, U: Array, b: Array) -> tuple[Array, Array]:
-        """Return weights (m, d, q) and bias (m, q) of the columns from those of the rows' space, (m, n, q) and (m, q)."""
+        """Return weights (m, d, q) and bias (m, q) of the columns from U (m, n, q) and its bias."""
         m, n, q = U.shape
         padded = np.zeros((len(self.shift), m * q))
         padded[:n] = U.transpose(1, 0, 2).reshape(n, m * q)  # all models at once: Q is read once
