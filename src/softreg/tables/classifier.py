@@ -15,7 +15,7 @@ from softreg.models import Path, SoftmaxRegression
 from softreg.models.serialization.model_file import write_model
 from softreg.tables.columns.errors import Names, TableError, column_name, column_names, emit_warnings
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.weighted_encoder import weighted_encoder
+from softreg.tables.encode.weighted_encoder import with_weighted_moments
 from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import fit_model
@@ -219,7 +219,8 @@ class TableClassifier(BaseTableClassifier):
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._asked())
         settings = self._settings(np.unique(y).tolist())
         encoder = fit_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
-        encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
+        if given.row_weight is not None:
+            encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
         model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)
