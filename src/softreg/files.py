@@ -11,7 +11,7 @@ from shutil import copyfileobj, rmtree
 from typing import IO
 from weakref import finalize
 
-MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
+FORMAT_BY_MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
 """First bytes of files of types, and the ending that names their form."""
 
 
@@ -101,6 +101,6 @@ class PipeCopy:
         with pipe.open("rb") as source, copy.open("wb") as target:
             copyfileobj(source, target)
         with copy.open("rb") as written:
-            head = written.read(max(map(len, MAGIC)))
-        ending = next((ending for magic, ending in MAGIC.items() if head.startswith(magic)), ".csv")
+            head = written.read(max(map(len, FORMAT_BY_MAGIC)))
+        ending = next((ending for magic, ending in FORMAT_BY_MAGIC.items() if head.startswith(magic)), ".csv")
         self.path = copy.rename(folder / f"{pipe.name}{'' if pipe.suffix.lower() in endings else ending}")

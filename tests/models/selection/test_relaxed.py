@@ -20,7 +20,7 @@ import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, bootstrap
 from softreg.models.selection import regularization_path as path
 from softreg.models.selection import relaxed as relaxing
-from softreg.models.selection.state import path_from_state, path_state
+from softreg.models.selection.state import path_from_json, path_to_json
 
 STRENGTHS = [5e-2, 2e-2, 5e-3]
 
@@ -237,9 +237,9 @@ def test_one_standard_error_takes_the_strongest_penalty_of_any_share():
         point(1.0, 1.0, 0.9), point(1.0, 0.5, 0.8), point(0.1, 1.0, 0.55), point(0.1, 0.5, 0.52), point(0.1, 0.0, 0.7),
         point(0.01, 1.0, 0.5), point(0.01, 0.5, 0.6),
     ]  # fmt: skip
-    assert path.choose(points, "min", False) is points[5]
-    assert path.choose(points, "1se", False) is points[3]
-    assert path.choose([*points, point(1.0, 0.0, 0.58)], "1se", False).strength == 1.0
+    assert path.choose_point(points, "min", False) is points[5]
+    assert path.choose_point(points, "1se", False) is points[3]
+    assert path.choose_point([*points, point(1.0, 0.0, 0.58)], "1se", False).strength == 1.0
 
 
 # --- how it is kept, told and refused -------------------------------------------------------------------------------
@@ -266,9 +266,9 @@ def test_files_of_before_are_read(problem):
     assert back.relaxed_ == 1.0
     assert back.relaxed == 1.0
     np.testing.assert_array_equal(back.path_.relaxed, [1.0, 1.0])
-    told = path_state(model.path_)
+    told = path_to_json(model.path_)
     del told["relaxed"]
-    assert len(path_from_state(told)) == 2
+    assert len(path_from_json(told)) == 2
 
 
 @pytest.mark.parametrize(

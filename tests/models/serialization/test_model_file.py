@@ -245,7 +245,7 @@ def test_bytes_swapped_for_others_of_the_same_kind_are_refused(stored, tmp_path)
 
 def test_a_newer_format_is_refused_by_name(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "FORMAT", storage.FORMAT + 1)
+        patch.setattr(storage, "FORMAT_VERSION", storage.FORMAT_VERSION + 1)
         model.save(tmp_path / "m")
     with pytest.raises(ModelFileError, match=r"newer softreg \(format 3\); this one reads up to 2"):
         softreg.load(tmp_path / "m")
@@ -254,7 +254,7 @@ def test_a_newer_format_is_refused_by_name(model, tmp_path, monkeypatch):
 @pytest.mark.parametrize("version", [0, -1, "one", 1.5, None, True])
 def test_a_format_that_never_was_is_refused(model, tmp_path, monkeypatch, version):
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "FORMAT", version)
+        patch.setattr(storage, "FORMAT_VERSION", version)
         model.save(tmp_path / "m")
     with pytest.raises(ModelFileError):
         softreg.load(tmp_path / "m")

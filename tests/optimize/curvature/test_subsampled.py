@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from softreg.optimize import elastic_net, l2, minimise
 from softreg.optimize.curvature import importance_sampled as doubt
 from softreg.optimize.curvature import subsampled as precondition
 from softreg.optimize.curvature.importance_sampled import DoubtSketch
-from softreg.optimize.curvature.subsampled import Blocks, Diagonal, Sketch
+from softreg.optimize.curvature.subsampled import Blocks, Diagonal, DiagonalSketch, Sketch
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.limits import LIMITS
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers.newton import Newton
 from softreg.probability import softmax
@@ -34,9 +36,10 @@ def test_every_sketch_leads_to_the_same_optimum(
     X, y = problem(n=400, d=6, q=4)
     penalty = elastic_net(np.array([1e-2, 1e-3]), ratio)
     plain = minimise(as_rows(X, y), 4, penalty, solver="newton" if ratio == 0 else "lbfgs", tol=1e-9)
-    monkeypatch.setattr(precondition, "MAX_FEATURES", features)
+    limits = replace(LIMITS, diagonal_columns=features)
     monkeypatch.setattr(precondition, "MAX_CLASSES", classes)
-    for one, other in zip(plain, minimise(as_rows(home(X), y), 4, penalty, solver="lbfgs", tol=1e-8), strict=True):
+    found = minimise(as_rows(home(X), y), 4, penalty, solver="lbfgs", tol=1e-8, limits=limits)
+    for one, other in zip(plain, found, strict=True):
         assert other.converged
         assert other.value == pytest.approx(one.value, abs=1e-7)
         assert other.passes < 120
@@ -59,11 +62,8 @@ def test_the_first_direction_is_newtons_for_two_classes(home: Any, weighted: boo
     np.testing.assert_allclose(sketched - sketched.mean(axis=1, keepdims=True), exact, rtol=2e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize(("features", "kind"), [(4096, Blocks), (3, Diagonal)])
-def test_a_sketch_is_positive_definite(
-    features: int, kind: type, problem: Problem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(precondition, "MAX_FEATURES", features)
+@pytest.mark.parametrize(("sketch", "kind"), [(Sketch, Blocks), (DiagonalSketch, Diagonal)])
+def test_a_sketch_is_positive_definite(sketch: type[Sketch], kind: type, problem: Problem) -> None:
     X, y = problem(n=50, d=8)
     X[:, 3] = X[:, 2]
     X[:, 4] = 1.0
@@ -71,7 +71,7 @@ def test_a_sketch_is_positive_definite(
     objective = Objective(rows, 3, l2(np.array([0.0, 1.0])), coordinates)
     at = np.random.default_rng(1).normal(size=(2, 3, 9)) * 10
     objective.place(at)
-    curvature = Sketch(rows).curvature(objective, at)
+    curvature = sketch(rows).curvature(objective, at)
     assert isinstance(curvature, kind)
     for seed in range(5):
         G = np.random.default_rng(seed).normal(size=(2, 3, 9))
@@ -85,7 +85,6 @@ def test_a_sketch_is_positive_definite(
 def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
     home: Any, problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precondition, "MAX_FEATURES", 2)
     monkeypatch.setattr(precondition, "EVEN", 0.0)
     X, y = problem(n=70, d=4, q=2)
     X[X < 0.3] = 0.0
@@ -95,7 +94,7 @@ def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
     at = np.random.default_rng(1).normal(size=(1, 2, 5))
     at -= at.mean(axis=1, keepdims=True)
     objective.place(at)
-    found = Sketch(rows).curvature(objective, at)
+    found = DiagonalSketch(rows).curvature(objective, at)
     assert isinstance(found, Diagonal)
     # for two classes the contrast's Hessian is 2 p (1 - p) z z^T, which is what a class's block is scaled to
     Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((70, 1))], axis=1)

@@ -18,7 +18,7 @@ from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
 from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.options.column_arguments import named_columns
 from softreg.cli.options.decision_threshold import Threshold
-from softreg.models.serialization.model_file import Stored, read_model
+from softreg.models.serialization.model_file import StoredModel, read_model
 from softreg.tables.columns.errors import TableWarning
 from softreg.tables.columns.row_location import input_row_numbers
 from softreg.tables.columns.unseen_values import UnseenValues
@@ -161,6 +161,6 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
     return _Predictor(model.classes, model.schema.target if model.schema else None, regression)
 
 
-def _stored(path: Path) -> Stored | None:
+def _stored(path: Path) -> StoredModel | None:
     """What the model file holds; None where the path is no file, of which `load_model` tells."""
     return read_model(path) if path.is_file() else None

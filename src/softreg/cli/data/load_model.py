@@ -17,7 +17,7 @@ from softreg.cli.console.result_table import told_search
 from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
 from softreg.optimize import Solution
 from softreg.persistence import load
-from softreg.spelling import spelled
+from softreg.spelling import value_text
 from softreg.tables import Schema, TableClassifier
 
 
@@ -39,7 +39,7 @@ class Loaded:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The classes as text."""
-        return tuple(spelled(label) for label in self.regression.classes_)
+        return tuple(value_text(label) for label in self.regression.classes_)
 
     @property
     def features(self) -> tuple[str, ...] | None:

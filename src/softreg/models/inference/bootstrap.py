@@ -13,12 +13,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.estimators.base import Predictor
+from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.regression import SoftmaxRegression
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
-from softreg.models.inputs.sample_weights import ClassWeights, class_mass, row_weights, sample_weights
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_classes, check_lengths, encode_known_labels
+from softreg.models.inputs.parameters import check_parameters
+from softreg.models.inputs.sample_weights import (
+    ClassWeights,
+    class_mass,
+    drop_zero_weight_rows,
+    row_weights,
+    sample_weights,
+)
 from softreg.models.likelihood import firth
 from softreg.models.selection.estimator import SoftmaxRegressionCV
 from softreg.models.selection.relaxed import minimise_relaxed
@@ -72,7 +78,7 @@ class Bootstrap:
 
     def proba_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper ends (n, q) of the interval that holds the share `level` of the resampled probabilities."""
-        X = features(self.model, X if self.table is None else self.table.encode(X), reset=False)
+        X = validate_features(self.model, X if self.table is None else self.table.encode(X), reset=False)
         W, b = np.moveaxis(self.coef, 1, 2), self.intercept  # (B, d, q), (B, q)
         ends = []
         for a in range(0, X.shape[0], RUN):
@@ -91,7 +97,7 @@ def _interval(values: Array, level: float) -> tuple[Array, Array]:
 
 
 def bootstrap(
-    model: Predictor | Any,
+    model: LinearClassifier | Any,
     X: Any,
     y: Any = None,
     n_resamples: int = 200,
@@ -146,20 +152,21 @@ def bootstrap(
     if isinstance(n_resamples, bool) or not isinstance(n_resamples, (int, np.integer)) or n_resamples < 1:
         raise ValueError(f"n_resamples={n_resamples!r} must be a whole number of at least 1.")
     classes = Classes.of(regression.classes_)
-    X = features(copy.copy(regression), X, reset=False)
-    labels = targets.labels_among(y, classes)
-    checks.check_lengths(X, labels)
+    X = validate_features(copy.copy(regression), X, reset=False)
+    labels = encode_known_labels(y, classes)
+    check_lengths(X, labels)
     weight = row_weights(sample_weight, X.shape[0], classes.labels, labels, regression.class_weight)
-    checks.check_classes(classes.labels, labels, weight)
+    check_classes(classes.labels, labels, weight)
     kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
     rows = (np.ones(X.shape[0]) if sample_weight is None else sample_weights(sample_weight, X.shape[0]))[kept]
-    X, labels, _ = checks.rows_that_count(X, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    X, labels = positive.X, positive.labels
     counts = _counts(labels, rows, n_resamples, classes.labels, random_state)
     per_class = ClassWeights(classes.labels, regression.class_weight)
     fits: list[Solution] = []
     size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
     for a in range(0, n_resamples, size):
-        V = per_class.applied(counts[a : a + size], labels)
+        V = per_class.apply(counts[a : a + size], labels)
         fits += _fit(regression, X, labels, V, getattr(model, "relaxed_", 1.0))
     _warn(fits, regression.tol)
     coef = np.stack([f.W.T for f in fits])
@@ -217,7 +224,7 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
     if model.penalty == "firth":
         return [_fit_firth(model, X, labels, v, resample) for resample, v in enumerate(V)]
     m = len(V)
-    ratio = checks.check_parameters(model)
+    ratio = check_parameters(model)
     strength = 0.0 if model.penalty is None else model.strength
     start = np.repeat(model.coef_.T[None], m, axis=0), np.repeat(model.intercept_[None], m, axis=0)
     nets, fits = minimise_relaxed(
@@ -227,6 +234,7 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
         len(model.classes_),
         (strength, ratio, relaxed),
         start,
+        penalty=model.penalty,
         fit_intercept=model.fit_intercept,
         solver=model.solver,
         tol=model.tol,

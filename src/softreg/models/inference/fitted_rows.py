@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
-from softreg.models.inputs.row_keys import read_keys
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_lengths, encode_known_labels
+from softreg.models.inputs.parameters import check_parameters
+from softreg.models.inputs.row_keys import read_row_keys
 from softreg.models.inputs.sample_weights import row_weights, sample_weights
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.models.likelihood.separation_lp import separation
+from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.firth import Firth
 from softreg.optimize.objective.evaluation import Evaluation
@@ -65,7 +66,7 @@ class Fitted:
     ) -> Fitted:
         """Return the checked parts; raises `ValueError` for what does not belong together."""
         check_is_fitted(model, "coef_")
-        share = checks.check_parameters(model)
+        share = check_parameters(model)
         strength = float(model.strength) if model.penalty in ("l2", "elasticnet") else 0.0
         if share > 0 and model.strength > 0:
             raise ValueError(
@@ -78,9 +79,9 @@ class Fitted:
                 "the model has no finite optimum, because the features separate the classes, so there are no errors: "
                 "`softreg.separation(X, y)` names them, and penalty='firth' gives finite weights."
             )
-        X = features(copy.copy(model), X, reset=False)
-        labels = targets.labels_among(y, Classes.of(model.classes_))
-        checks.check_lengths(X, labels)
+        X = validate_features(copy.copy(model), X, reset=False)
+        labels = encode_known_labels(y, Classes.of(model.classes_))
+        check_lengths(X, labels)
         sampling = weights == "sampling" and sample_weight is not None
         counts = None if sample_weight is None or sampling else sample_weights(sample_weight, len(labels))
         weight = row_weights(sample_weight, len(labels), model.classes_, labels, model.class_weight)
@@ -156,7 +157,7 @@ class Fitted:
             found = separation(self.X, self.y, self.weight, fit_intercept=likelihood.bias)
             if found is None:
                 raise ValueError("the information of these rows is singular to working precision.") from None
-            message = checks.separation_message(found, self.model.classes_, np.array(self.names))
+            message = separation_message(found, self.model.classes_, np.array(self.names))
             how = "completely" if found.complete else "quasi-completely"
             by = f"{found.labels[0]!r} and {found.labels[1]!r} {how}, by {', '.join(map(repr, found.columns))}"
             raise SeparationError(message, by) from None
@@ -250,7 +251,7 @@ def _codes(clusters: Any, weight: Array | None, n: int) -> Array:
         For another length, a missing cluster of a row that counts, or a single cluster.
     """
     advice = "Rows of one cluster depend on each other: give this row a cluster of its own, or leave it out."
-    found = read_keys(clusters, n, "clusters", advice, None if weight is None else weight > 0)
+    found = read_row_keys(clusters, n, "clusters", advice, None if weight is None else weight > 0)
     if len(np.unique(found.codes if weight is None else found.codes[weight > 0])) < 2:
         raise ValueError("there is only one cluster, and nothing to compare it with; clustered errors need many.")
     return np.asarray(found.codes)

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
-from softreg.models.inputs.sample_weights import sample_weights
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.sample_weights import drop_zero_weight_rows, sample_weights
+from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Solution, Status
 from softreg.optimize.problem.result import Separation
 from softreg.optimize.problem.standardization import standardise
@@ -88,12 +88,13 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
     True
     """
     seen = _Columns()
-    X = features(seen, X, reset=True)
-    classes, labels = targets.known_labels(y)
-    checks.check_lengths(X, labels)
+    X = validate_features(seen, X, reset=True)
+    classes, labels = classes_and_labels(y)
+    check_lengths(X, labels)
     weight = None if sample_weight is None else sample_weights(sample_weight, X.shape[0])
-    X, labels, weight = checks.rows_that_count(X, labels, weight)
-    checks.check_classes(classes, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    X, labels, weight = positive.X, positive.labels, positive.weight
+    check_classes(classes, labels, weight)
     q = len(classes)
     if 2 * X.shape[0] * (q - 1) * (X.shape[1] + fit_intercept) > MOST:
         raise ValueError(
@@ -158,7 +159,7 @@ def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_interc
 
 
 class _Columns(BaseEstimator):  # type: ignore[misc]
-    """Takes note of the columns that `features` sees."""
+    """Takes note of the columns that `validate_features` sees."""
 
 
 def _standardised(X: Any, bias: bool) -> Array:
@@ -241,5 +242,5 @@ def _named(
         columns=tuple(f"column {j}" if names is None else str(names[j]) for j in heaviest),
         pairs=tuple((said[i], said[j]) for i, j in pairs),
         rows=len(np.unique(row[decided])),
-        words=checks.separation_message(plain, classes, names),
+        words=separation_message(plain, classes, names),
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.models.inputs.row_keys import Keys, read_keys
+from softreg.models.inputs.row_keys import RowKeys, read_row_keys
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
@@ -83,10 +83,10 @@ def make_folds(cv: Any, X: Any, y: NDArray[Any], groups: Any, kept: NDArray[np.b
     return Folds(np.stack(train), tuple(test))
 
 
-def _groups(groups: Any, needed: NDArray[np.bool_]) -> Keys:
+def _groups(groups: Any, needed: NDArray[np.bool_]) -> RowKeys:
     """The group of each row; raises `ValueError` for a row that is needed and has none."""
     advice = "Rows of one group stay together in a fold: give this row a group of its own, or leave it out."
-    return read_keys(groups, len(needed), "groups", advice, needed)
+    return read_row_keys(groups, len(needed), "groups", advice, needed)
 
 
 def _count(count: Any, y: NDArray[Any], groups: NDArray[Any] | None) -> Iterable[Any]:

@@ -15,23 +15,30 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.estimators.base import Predictor
+from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.regression import SoftmaxRegression
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.sample_weights import ClassWeights, in_bounds, row_weights, sample_weights
-from softreg.models.inputs.tensors import rows_features
-from softreg.models.selection import plot as path_plot
-from softreg.models.selection import regularization_path as path
-from softreg.models.selection import state as selection_state
+from softreg.models.inputs.features import copy_feature_attributes
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.parameters import check_cv_parameters
+from softreg.models.inputs.sample_weights import (
+    ClassWeights,
+    drop_zero_weight_rows,
+    rescale_extreme_weights,
+    row_weights,
+    sample_weights,
+)
+from softreg.models.inputs.tensors import training_features
 from softreg.models.selection.cv_splits import check_fold_classes, make_folds
 from softreg.models.selection.fold_scores import FoldScorer
-from softreg.models.selection.fold_stack import FoldStack, Settings
+from softreg.models.selection.fold_stack import FoldStack, StackSettings
 from softreg.models.selection.leave_one_out import check_size
+from softreg.models.selection.plot import plot
+from softreg.models.selection.regularization_path import PathPoint, make_path
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.models.selection.scorers import find_scorer, more_is_better, scorer_name
 from softreg.models.selection.search import StrengthSearch
-from softreg.models.selection.stored_parameters import check_stored
+from softreg.models.selection.state import selection_from_state, selection_to_state
+from softreg.models.selection.stored_parameters import check_was_stored
 from softreg.models.serialization.model_file import write_model
 from softreg.rows import Array
 
@@ -41,7 +48,7 @@ SETTLED = 1e-5
 8,000 images of MNIST at 1e-6, far below the chosen one, where its standard error is 0.02)."""
 
 
-class SoftmaxRegressionCV(Predictor):
+class SoftmaxRegressionCV(LinearClassifier):
     """Softmax regression whose strength is chosen by cross-validation, for about the price of a few fits.
 
     Minimises what `SoftmaxRegression` minimises, at the strength whose held-out score is best. All folds (and the
@@ -103,7 +110,7 @@ class SoftmaxRegressionCV(Predictor):
         tol: float = 1e-6,
         max_iter: int = 1000,
         random_state: Any = None,
-        verbose: int | Callable[[path.PathPoint], Any] = 0,
+        verbose: int | Callable[[PathPoint], Any] = 0,
         device: Any = None,
     ) -> None:
         self.strengths = strengths
@@ -130,44 +137,46 @@ class SoftmaxRegressionCV(Predictor):
         training rows of each fold. Raises `ValueError` for input that cannot be learned from, and for folds that
         cannot.
         """
-        check_stored("cv", self.cv)
-        check_stored("scoring", self.scoring)
-        strengths, ratios, shares = checks.check_selection(self)
+        check_was_stored("cv", self.cv)
+        check_was_stored("scoring", self.scoring)
+        grid = check_cv_parameters(self)
         scorer = find_scorer(self.scoring)
         seen = copy.copy(self)
-        X = rows_features(seen, X, self.device)
+        X = training_features(seen, X, self.device)
         if isinstance(self.cv, str):
             check_size(X.shape[1])
-        classes, labels = targets.known_labels(y)
-        checks.check_lengths(X, labels)
+        classes, labels = classes_and_labels(y)
+        check_lengths(X, labels)
         weight = row_weights(sample_weight, X.shape[0], classes, labels, self.class_weight)
         kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
         hard = classes[labels if labels.ndim == 1 else labels.argmax(axis=1)]
         folds = make_folds(self.cv, X, hard, groups, kept)
-        score_weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, X.shape[0])[kept])
-        X, labels, weight = checks.rows_that_count(X, labels, weight)
-        checks.check_classes(classes, labels, weight)
+        score_weight = (
+            None if sample_weight is None else rescale_extreme_weights(sample_weights(sample_weight, X.shape[0])[kept])
+        )
+        positive = drop_zero_weight_rows(X, labels, weight)
+        X, labels, weight = positive.X, positive.labels, positive.weight
+        check_classes(classes, labels, weight)
         settings, per_class = self._settings(), ClassWeights(classes, self.class_weight)
-        stack = FoldStack(X, labels, score_weight, folds, per_class, settings, whole=max(ratios) > 0)
+        stack = FoldStack(X, labels, score_weight, folds, per_class, settings, whole=max(grid.l1_ratios) > 0)
         check_fold_classes(stack.mass[1:], classes)
         judge = FoldScorer(X, hard[kept], labels, score_weight, classes, stack, folds, scorer)
         judge.warn_of_unseen()
         walk = StrengthSearch(stack, judge, self.rule, more_is_better(scorer), self._listener())
-        walk.go(strengths, ratios, shares)
+        walk.go(grid.strengths, grid.l1_ratios, grid.relaxed)
         stack.cohorts.clear()  # what the folds have learned: the last fit needs the memory
-        checks.take_columns(self, seen)
+        copy_feature_attributes(self, seen)
         self.classes_ = classes
         self._finish(X, labels, weight, walk, settings.seed)
         self._keep(walk, kept)
-        self._say(self.solution_)
+        self._warn_unless_converged(self.solution_)
         self._say_unsettled(walk)
         return self
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> StackSettings:
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        return Settings(
-            self.fit_intercept, self.solver, SETTLED / (100 if isinstance(self.cv, str) else 1), self.max_iter, seed
-        )
+        settled = SETTLED / (100 if isinstance(self.cv, str) else 1)
+        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty)
 
     def _finish(self, X: Any, labels: Array, weight: Array | None, walk: StrengthSearch, seed: int) -> None:
         """Fit all rows at the chosen strength to `tol`, from where the path has brought them."""
@@ -186,16 +195,17 @@ class SoftmaxRegressionCV(Predictor):
             tol=self.tol,
             max_iter=self.max_iter,
             seed=seed,
+            penalty=self.penalty,
         )
-        self._take(solution)
+        self._set_solution(solution)
         if net is not solution:
-            self._say(net)
+            self._warn_unless_converged(net)
 
     def _keep(self, walk: StrengthSearch, kept: NDArray[np.bool_]) -> None:
         """Set what the path has found."""
         chosen = walk.chosen
         self.strength_, self.l1_ratio_, self.relaxed_ = chosen.strength, chosen.l1_ratio, chosen.relaxed
-        self.path_ = path.make_path(
+        self.path_ = make_path(
             walk.points, chosen, scorer_name(self.scoring), walk.more, passes=walk.passes, seconds=walk.seconds
         )
         self.scores_ = self.path_.scores
@@ -212,11 +222,11 @@ class SoftmaxRegressionCV(Predictor):
                 stacklevel=3,
             )
 
-    def _listener(self) -> Callable[[path.PathPoint], Any] | None:
+    def _listener(self) -> Callable[[PathPoint], Any] | None:
         if callable(self.verbose) or not self.verbose:
             return self.verbose or None
 
-        def line(point: path.PathPoint) -> None:
+        def line(point: PathPoint) -> None:
             print(
                 f"strength {point.strength:9.3g}   score {point.mean:.6f} +- {point.error:.6f}   "
                 f"nonzero {point.nonzero}   passes {point.passes}"
@@ -247,7 +257,7 @@ class SoftmaxRegressionCV(Predictor):
             random_state=self.random_state,
             device=self.device,
         )
-        checks.take_columns(model, self)
+        copy_feature_attributes(model, self)
         model.classes_, model.coef_, model.intercept_ = self.classes_, self.coef_, self.intercept_
         model.n_iter_, model._mini_batch_state = self.n_iter_, None
         model.solution_ = self.solution_
@@ -259,7 +269,7 @@ class SoftmaxRegressionCV(Predictor):
         Both axes are logarithmic where losses differ much; a band marks what is within one standard error of the best.
         """
         check_is_fitted(self, "path_")
-        return path_plot.plot(self.path_, axes)
+        return plot(self.path_, axes)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the fitted model and its path to one file, whole or not at all; `softreg.load` gives it back.
@@ -274,9 +284,9 @@ class SoftmaxRegressionCV(Predictor):
     def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and strict JSON that hold the fitted model; `from_state` gives it back."""
         check_is_fitted(self, "coef_")
-        return selection_state.to_state(self)
+        return selection_to_state(self)
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> SoftmaxRegressionCV:
         """The model that `to_state` described; raises `ValueError` for the state of anything else."""
-        return selection_state.restore(cls, arrays, metadata)  # type: ignore[no-any-return]
+        return selection_from_state(cls, arrays, metadata)  # type: ignore[no-any-return]

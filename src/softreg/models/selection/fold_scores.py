@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.estimators.regression import SoftmaxRegression
-from softreg.models.inputs.tensors import host_rows
+from softreg.models.inputs.tensors import to_host
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution, Weights, strengths
 from softreg.models.selection.leave_one_out import leave_one_out
 from softreg.models.selection.regularization_path import PathPoint, standard_error
-from softreg.models.selection.scorers import call, row_scores
+from softreg.models.selection.scorers import call_scorer, row_scores
+from softreg.optimize import ElasticNet, Penalty, make_penalty
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
@@ -40,11 +41,12 @@ class FoldScorer:
 
     def point(self, place: Place, answer: StackSolution, held: Array, whole: Weights) -> PathPoint:
         """What the held-out logits (L, n, q) say of this place on the path; `whole` are the weights of all rows."""
-        (strength, l1_ratio, relaxed), (l1, l2) = place, strengths(place)
+        strength, l1_ratio, relaxed = place
         loss, share = self._fold_scores("log_loss", answer, held)
         scores = loss if self.scorer == "log_loss" else self._fold_scores(self.scorer, answer, held)[0]
         mean, error = standard_error(scores, share)
-        penalty = float(np.mean([_penalty(W, l1, l2) for weights, _ in answer.weights for W in weights]))
+        cost = self._penalty(place)
+        penalty = float(np.mean([cost.value(W.T[None])[0] for weights, _ in answer.weights for W in weights]))
         return PathPoint(
             strength=strength,
             l1_ratio=l1_ratio,
@@ -62,6 +64,12 @@ class FoldScorer:
             relaxed=relaxed,
         )
 
+    def _penalty(self, place: Place) -> Penalty:
+        """Return the penalty of one model at this place."""
+        if place[2] < 1:
+            return ElasticNet(*map(np.atleast_1d, strengths(place)))
+        return make_penalty(self.stack.settings.penalty, *place[:2])
+
     def held_out(self, place: Place, answer: StackSolution) -> Array:
         """The logits (L, n, q) of each row from the folds that it judges, or from the model without it."""
         if self.folds is not None:
@@ -69,7 +77,7 @@ class FoldScorer:
         (W, b), V, intercept = self.stack.of_all_rows(answer), self.stack.V[0], self.stack.settings.fit_intercept
         free = W != 0 if place[2] < 1 else None
         counts = self.stack.count if self.stack.class_weights.value == "balanced" else None
-        X, parts = host_rows(self.X), (W, b)
+        X, parts = to_host(self.X), (W, b)
         return leave_one_out(X, self.labels, V, parts, *strengths(place), intercept, free, counts)[None]
 
     def _fold_scores(
@@ -92,7 +100,7 @@ class FoldScorer:
                 scores[k] = np.average(values, weights=ones[rows])
             else:
                 weight = None if self.weight is None else self.weight[rows]
-                scores[k] = call(scorer, self._model(k, answer), host_rows(self.X[rows]), self.y[rows], weight)
+                scores[k] = call_scorer(scorer, self._model(k, answer), to_host(self.X[rows]), self.y[rows], weight)
         return scores, share
 
     def _mass_without(self) -> Array:
@@ -138,11 +146,6 @@ class FoldScorer:
                 UserWarning,
                 stacklevel=4,
             )
-
-
-def _penalty(W: Array, l1: float, l2: float) -> float:
-    """`l1 |W|_1 + l2 / 2 |W|^2`."""
-    return (l1 * float(np.abs(W).sum()) if l1 > 0 else 0.0) + l2 / 2 * float(np.vdot(W, W))
 
 
 def out_of_fold(held: Array) -> Array:

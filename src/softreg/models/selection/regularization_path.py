@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softreg.optimize import make_penalty
 from softreg.rows import Array, Block, Rows, Sums
 
 TRIVIAL = 0.01
@@ -80,10 +81,10 @@ class Path:
 
     def as_dict(self) -> dict[str, Array]:
         """Its columns by name, without the scores of single folds."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        return {name: getattr(self, name) for name in PATH_COLUMNS}
 
 
-COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
+PATH_COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
 
 
 def make_path(
@@ -91,14 +92,14 @@ def make_path(
 ) -> Path:
     """The path of these points, strongest penalty first; `passes` and `seconds` that the search took."""
     order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio, -p.relaxed))
-    columns = {name: np.array([getattr(p, name) for p in order]) for name in (*COLUMNS, "scores")}
+    columns = {name: np.array([getattr(p, name) for p in order]) for name in (*PATH_COLUMNS, "scores")}
     return Path(scoring, more, order.index(chosen), **columns, passes=passes, seconds=seconds)
 
 
 # --- where it begins ------------------------------------------------------------------------------------------------
 
 
-def pull(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
+def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     """The gradient (q, d) of the mean loss at weights of zero, and the loss there: the entropy of the labels."""
 
     def mass(block: Block) -> Sums:
@@ -120,32 +121,25 @@ def pull(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     return np.asarray(G / total.sum()), float(-(given[given > 0] * np.log(rates[given > 0])).sum())
 
 
-def largest_strength(A: Array, entropy: float, l1_ratio: float) -> float:
+def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet") -> float:
     """The least power of ten at which weights can explain no more than 1% of the entropy of the labels.
 
-    By duality they gain at most `sum max(|a| - s r, 0)^2 / (2 s (1 - r))` for strength s, l1_ratio r and gradient A.
+    By duality they gain at most the conjugate of the penalty at the gradient A (q, d) of the loss at weights of zero.
 
     Example:
         >>> print(largest_strength(np.array([[1.0]]), 0.7, 0.0), largest_strength(np.array([[1.0]]), 0.7, 1.0))
         100.0 1.0
     """
-    a = np.abs(A).ravel()
-    if not a.any():
+    if not A.any():
         return 1.0
 
-    def gain(s: float) -> float:
-        beyond = np.maximum(a - s * l1_ratio, 0.0)
-        with np.errstate(divide="ignore"):
-            return (
-                float((beyond**2).sum() / (2 * s * (1 - l1_ratio)))
-                if beyond.any() and l1_ratio < 1
-                else (float("inf") if beyond.any() else 0.0)
-            )
+    def explains(k: int) -> bool:
+        return float(make_penalty(penalty, 10.0**k, l1_ratio).conjugate(A[None])[0]) > TRIVIAL * entropy
 
-    bounds = [float((a**2).sum() / (2 * TRIVIAL * entropy * (1 - l1_ratio)))] if l1_ratio < 1 else []
-    bounds += [float(a.max() / l1_ratio)] if l1_ratio > 0 else []
-    k = int(np.ceil(np.log10(min(bounds))))
-    while gain(10.0 ** (k - 1)) <= TRIVIAL * entropy:
+    k = 0
+    while explains(k):
+        k += 1
+    while not explains(k - 1):
         k -= 1
     return float(10.0**k)
 
@@ -218,7 +212,7 @@ def standard_error(values: Array, weights: Array) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((v - mean) ** 2, weights=w) / (len(v) - 1)))
 
 
-def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
+def refining_strengths(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
     """Strengths half-way (geometrically) to the neighbours of the chosen point that are far from it."""
     mine = sorted({p.strength for p in points if p.l1_ratio == chosen.l1_ratio})
     at = mine.index(chosen.strength)
@@ -230,7 +224,7 @@ def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
 # --- which point is chosen ------------------------------------------------------------------------------------------
 
 
-def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
+def choose_point(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
     """The point with the best mean score, or by rule "1se" the strongest penalty within one standard error of it.
 
     Of equals, the strongest penalty; of several shares of the l1 part there, the one with the best mean. A point whose

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from softreg.probability import mean_auc
 from softreg.rows import Array
 
-OWN = ("log_loss", "brier", "accuracy", "neg_log_loss")
+OWN_SCORES = ("log_loss", "brier", "accuracy", "neg_log_loss")
 """Scores computed from the logits that the stack has anyway: less is better for the first two. The last is that of
 scikit-learn, which fails for held-out rows among which some class does not occur. "roc_auc" is ours, too."""
 
@@ -27,7 +27,7 @@ def find_scorer(scoring: Any) -> Callable[..., float] | str:
         'brier'
     """
     if isinstance(scoring, str):
-        if scoring in OWN:
+        if scoring in OWN_SCORES:
             return scoring
         if scoring == "roc_auc":
             return mean_auc_score
@@ -36,7 +36,7 @@ def find_scorer(scoring: Any) -> Callable[..., float] | str:
         if scoring in get_scorer_names():
             return get_scorer(scoring)  # type: ignore[no-any-return]
         raise ValueError(
-            f"scoring={scoring!r} is not one of {', '.join(OWN)}, nor a name of a scorer of scikit-learn "
+            f"scoring={scoring!r} is not one of {', '.join(OWN_SCORES)}, nor a name of a scorer of scikit-learn "
             "(sklearn.metrics.get_scorer_names())."
         )
     if not callable(scoring):
@@ -89,7 +89,7 @@ def row_scores(name: str, o: Array, labels: Array) -> Array:
     return np.asarray(np.square(P).sum(axis=1))
 
 
-def call(scorer: Callable[..., float], model: Any, X: Any, y: NDArray[Any], weight: Array | None) -> float:
+def call_scorer(scorer: Callable[..., float], model: Any, X: Any, y: NDArray[Any], weight: Array | None) -> float:
     """The value of a scorer, with sample weights where there are any and it takes them.
 
     Raises `ValueError` where the scorer cannot be called, or its value is no number. What else it raises goes on.

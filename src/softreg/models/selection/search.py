@@ -9,10 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from softreg.models.selection import regularization_path as path
 from softreg.models.selection.fold_scores import FoldScorer, out_of_fold
 from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution, Weights
-from softreg.models.selection.regularization_path import PathPoint
+from softreg.models.selection.regularization_path import (
+    PathPoint,
+    choose_point,
+    has_ended,
+    largest_strength,
+    next_strength,
+    null_gradient,
+    refining_strengths,
+)
 from softreg.models.selection.relaxed import relax
 from softreg.rows import Array
 
@@ -66,7 +73,7 @@ class StrengthSearch:
             trail: dict[float, list[Stop]] = {r: [] for r in ratios}
             for strength in strengths:
                 self._fit_next(strength, ratios, trail)
-        self.chosen = path.choose(self.points, self.rule, self.more)
+        self.chosen = choose_point(self.points, self.rule, self.more)
         place = self.chosen.strength, self.chosen.l1_ratio, self.chosen.relaxed
         self.start, self.out_of_fold = self.whole[place[:2]], self.proba[place]
         self.start_relaxed = self.relaxed.get(place)
@@ -74,14 +81,14 @@ class StrengthSearch:
 
     def _down(self, ratios: Sequence[float]) -> None:
         """From where the weights are practically 0 down until each l1_ratio's held-out log loss has turned."""
-        A, entropy = path.pull(self.stack.rows, self.stack.q, self.stack.settings.fit_intercept)
-        strength = max(path.largest_strength(A, entropy, r) for r in ratios)
+        A, entropy = null_gradient(self.stack.rows, self.stack.q, self.stack.settings.fit_intercept)
+        strength = max(largest_strength(A, entropy, r, self.stack.settings.penalty) for r in ratios)
         active, trail = list(ratios), {r: [] for r in ratios}  # type: ignore[var-annotated]
         while active:
             found = self._fit_next(strength, active, trail)
             mine = {p.l1_ratio: [q for q in self.points if _beside(q, p)] for p in found}
-            active = [p.l1_ratio for p in found if not path.has_ended(mine[p.l1_ratio], entropy)]
-            strength = max((path.next_strength(p, entropy) for p in found if p.l1_ratio in active), default=0.0)
+            active = [p.l1_ratio for p in found if not has_ended(mine[p.l1_ratio], entropy)]
+            strength = max((next_strength(p, entropy) for p in found if p.l1_ratio in active), default=0.0)
 
     def _fit_next(self, strength: float, ratios: Sequence[float], trail: dict[float, list[Stop]]) -> list[PathPoint]:
         """The next strength down, from where the last two point to."""
@@ -95,7 +102,7 @@ class StrengthSearch:
 
     def _narrow(self) -> None:
         """Points between the chosen one and its neighbours, until they are near."""
-        while todo := path.between(self.points, chosen := path.choose(self.points, self.rule, self.more)):
+        while todo := refining_strengths(self.points, chosen := choose_point(self.points, self.rule, self.more)):
             places = [(strength, chosen.l1_ratio) for strength in todo]
             self._fit(places, [self._amid(place) for place in places])
 

@@ -9,19 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.models.inputs import parameters as checks
-from softreg.models.selection.regularization_path import COLUMNS, Path
-from softreg.models.selection.stored_parameters import describe, revive
-from softreg.models.serialization import regression_state as state
+from softreg.models.inputs.parameters import check_cv_parameters
+from softreg.models.selection.regularization_path import PATH_COLUMNS, Path
+from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
+from softreg.models.serialization.regression_state import (
+    PARAMETERS,
+    read_parameters,
+    regression_to_state,
+    set_fitted_attributes,
+)
 from softreg.probability.label_arrays import is_real
 
 _OWN = ("strengths", "rule", "relaxed")
 _TOLD = ("cv", "scoring")
-_SHARED = tuple(name for name in state.PARAMETERS if name not in ("strength", "warm_start"))
-_ARRAYS = (*COLUMNS, "scores")
+_SHARED = tuple(name for name in PARAMETERS if name not in ("strength", "warm_start"))
+_ARRAYS = (*PATH_COLUMNS, "scores")
 
 
-def path_state(path: Path) -> dict[str, Any]:
+def path_to_json(path: Path) -> dict[str, Any]:
     """A path as strict JSON; what is infinite or missing is null."""
     columns = {name: _plain(getattr(path, name)) for name in _ARRAYS}
     seconds = path.seconds if math.isfinite(path.seconds) else None
@@ -29,8 +34,8 @@ def path_state(path: Path) -> dict[str, Any]:
     return {"scoring": path.scoring, "more_is_better": path.more_is_better, "chosen": path.chosen, **columns, **search}
 
 
-def path_from_state(told: Mapping[str, Any]) -> Path:
-    """The path that `path_state` described; raises `ValueError` where its parts do not fit together."""
+def path_from_json(told: Mapping[str, Any]) -> Path:
+    """The path that `path_to_json` described; raises `ValueError` where its parts do not fit together."""
     told = {"relaxed": [1.0] * len(told["strength"]), **told}  # files of before there was such a thing
     arrays = {name: _array(told[name]) for name in _ARRAYS}
     size, chosen = len(arrays["strength"]), told["chosen"]
@@ -47,32 +52,32 @@ def path_from_state(told: Mapping[str, Any]) -> Path:
     return Path(scoring=scoring, more_is_better=more, chosen=chosen, passes=int(passes), seconds=known, **arrays)
 
 
-def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def selection_to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Arrays and strict JSON of a fitted model."""
-    arrays, metadata = state.to_state(model.best_estimator_)
-    checks.check_selection(model)
+    arrays, metadata = regression_to_state(model.best_estimator_)
+    check_cv_parameters(model)
     own = {name: _parameter(getattr(model, name)) for name in _OWN}
-    own |= {name: describe(getattr(model, name)) for name in _TOLD}
+    own |= {name: parameter_to_json(getattr(model, name)) for name in _TOLD}
     shared = {name: metadata["parameters"][name] for name in _SHARED}
     metadata["parameters"] = {**shared, **own, "l1_ratio": _parameter(model.l1_ratio)}
-    return arrays, {**metadata, "path": path_state(model.path_)}
+    return arrays, {**metadata, "path": path_to_json(model.path_)}
 
 
-def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Any:
+def selection_from_state(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Any:
     """A fitted model of class `cls`."""
     found = dict(metadata["parameters"])
     own = {name: found.pop(name) for name in _OWN if name != "relaxed" or name in found}
-    own |= {name: revive(found.pop(name)) for name in _TOLD}
+    own |= {name: parameter_from_json(found.pop(name)) for name in _TOLD}
     if own["scoring"] is None:  # of a file of before callables were told
         del own["scoring"]
-    model = cls(**state.parameters({"parameters": found}), **own)
-    state.fill(model, arrays, metadata)
-    model.path_ = path_from_state(metadata["path"])
+    model = cls(**read_parameters({"parameters": found}), **own)
+    set_fitted_attributes(model, arrays, metadata)
+    model.path_ = path_from_json(metadata["path"])
     model.scores_ = model.path_.scores
     model.strength_ = float(model.path_.strength[model.path_.chosen])
     model.l1_ratio_ = float(model.path_.l1_ratio[model.path_.chosen])
     model.relaxed_ = float(model.path_.relaxed[model.path_.chosen])
-    checks.check_selection(model)
+    check_cv_parameters(model)
     return model
 
 

@@ -33,14 +33,14 @@ class NotStored:
         return f"NotStored({self.told!r})"
 
 
-def describe(value: Any) -> Any:
+def parameter_to_json(value: Any) -> Any:
     """A `cv` or `scoring` as strict JSON: a number or text as it is, a splitter's name and numbers, or what it was.
 
     Example:
         >>> from sklearn.model_selection import KFold
-        >>> print(describe(KFold(3)))
+        >>> print(parameter_to_json(KFold(3)))
         {'splitter': 'KFold', 'parameters': {'n_splits': 3, 'random_state': None, 'shuffle': False}}
-        >>> print(describe(max))
+        >>> print(parameter_to_json(max))
         {'not_stored': '<built-in function max>'}
     """
     if isinstance(value, np.generic):
@@ -57,8 +57,8 @@ def describe(value: Any) -> Any:
     return {"not_stored": _spelled(value)}
 
 
-def revive(told: Any) -> Any:
-    """What `describe` described; only splitters of the list above are ever made.
+def parameter_from_json(told: Any) -> Any:
+    """What `parameter_to_json` described; only splitters of the list above are ever made.
 
     Raises `ValueError` for anything else.
     """
@@ -76,7 +76,7 @@ def revive(told: Any) -> Any:
         raise ValueError(f"the splitter {told['splitter']} cannot be made: {error}") from error
 
 
-def check_stored(name: str, value: Any) -> None:
+def check_was_stored(name: str, value: Any) -> None:
     """Raise `ValueError` for a parameter that the model file did not keep."""
     if isinstance(value, NotStored):
         raise ValueError(

@@ -25,13 +25,13 @@ _OBJECTS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
 """Of labels that are objects: the type, and how a value is written as text and read again."""
 
 
-def describe_labels(labels: NDArray[Any]) -> dict[str, Any]:
+def labels_to_json(labels: NDArray[Any]) -> dict[str, Any]:
     """Labels (q,) that are no numbers as strict JSON.
 
     Raises `ValueError` that names a label of a type that could not be read again, as objects of other packages.
 
     Example:
-        >>> print(describe_labels(np.array(["2020-01-01", "2021-01-01"], dtype="M8[D]")))
+        >>> print(labels_to_json(np.array(["2020-01-01", "2021-01-01"], dtype="M8[D]")))
         {'dtype': 'datetime64[D]', 'values': [18262, 18628]}
     """
     kind = labels.dtype.kind
@@ -55,8 +55,8 @@ def describe_labels(labels: NDArray[Any]) -> dict[str, Any]:
     return {"dtype": name, "values": [write(v) for v in labels.tolist()]}
 
 
-def read_labels(told: Mapping[str, Any]) -> NDArray[Any]:
-    """The labels that `describe_labels` described; raises `ValueError` for what describes none."""
+def labels_from_json(told: Mapping[str, Any]) -> NDArray[Any]:
+    """The labels that `labels_to_json` described; raises `ValueError` for what describes none."""
     name, values = str(told["dtype"]), told["values"]
     if not isinstance(values, list) or not all(isinstance(v, (str, int)) for v in values):
         raise ValueError("the classes are not text or integers")

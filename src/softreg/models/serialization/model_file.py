@@ -23,10 +23,10 @@ from safetensors.numpy import save as pack_tensors
 from softreg.files import atomic_path
 from softreg.version import __version__
 
-FORMAT = 2
+FORMAT_VERSION = 2
 """2: table models with texts, dates, lists and transformed numbers. Files of format 1 are read as well."""
 _KEY = "softreg"
-_LONGEST = 100_000_000
+_MAX_HEADER_BYTES = 100_000_000
 """Bytes of a header that is read: what safetensors allows."""
 
 
@@ -35,7 +35,7 @@ class ModelFileError(ValueError):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredModel:
     """What a model file holds."""
 
     kind: str
@@ -61,7 +61,7 @@ def write_model(
     plain = {name: _plain(name, array) for name, array in sorted(arrays.items())}
     try:
         told = json.loads(json.dumps(dict(metadata), allow_nan=False))  # as it will be read, where every key is text
-        note = {"format": FORMAT, "kind": kind, "metadata": told, "softreg": __version__}
+        note = {"format": FORMAT_VERSION, "kind": kind, "metadata": told, "softreg": __version__}
         note["checksum"] = _checksum(plain, _canonical(note))
         packed = pack_tensors(plain, metadata={_KEY: _canonical(note)})  # one note: several come in any order
     except UnicodeEncodeError as error:
@@ -71,13 +71,13 @@ def write_model(
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the description of this model is not strict JSON: {error}") from error
-    if len(packed) > _LONGEST and int.from_bytes(packed[:8], "little") > _LONGEST:
+    if len(packed) > _MAX_HEADER_BYTES and int.from_bytes(packed[:8], "little") > _MAX_HEADER_BYTES:
         raise ModelFileError("the description of this model (labels, names and texts) is longer than 100 MB")
     with atomic_path(path) as draft:
         draft.write_bytes(packed)
 
 
-def read_model(path: str | os.PathLike[str]) -> Stored:
+def read_model(path: str | os.PathLike[str]) -> StoredModel:
     """Read a model file after checking that it is whole and unaltered; runs no code from it.
 
     Raises `FileNotFoundError` where there is no file, and `ModelFileError` for anything but a model of softreg as it
@@ -104,7 +104,7 @@ def read_model(path: str | os.PathLike[str]) -> Stored:
         same = False
     if not same:
         raise ModelFileError(f"{name} is not as it was written: its checksum differs; copy it again or train anew")
-    return Stored(note["kind"], arrays, note["metadata"], note["softreg"])
+    return StoredModel(note["kind"], arrays, note["metadata"], note["softreg"])
 
 
 def _canonical(note: Mapping[str, Any]) -> str:
@@ -136,7 +136,7 @@ def _note(data: bytes, name: str) -> str:
     """Our note in the header of a safetensors file: 8 bytes of length, then JSON."""
     strange = ModelFileError(f"{name} is not a model file of softreg (or its beginning is damaged)")
     size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > len(data) - 8 or size > _LONGEST:
+    if len(data) < 8 or size > len(data) - 8 or size > _MAX_HEADER_BYTES:
         raise strange
     try:
         header = json.loads(data[8 : 8 + size])
@@ -159,8 +159,10 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
     version = note.get("format") if isinstance(note, dict) else None
     if type(version) is not int or version < 1:  # True and 1.0 were never written
         raise damaged
-    if version > FORMAT:
-        raise ModelFileError(f"{name} was written by a newer softreg (format {version}); this one reads up to {FORMAT}")
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{name} was written by a newer softreg (format {version}); this one reads up to {FORMAT_VERSION}"
+        )
     if not all(isinstance(note.get(k), t) for k, t in (("kind", str), ("softreg", str), ("metadata", dict))):
         raise damaged
     return dict(note)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.inputs.parameters import check_parameters
-from softreg.models.serialization.label_state import describe_labels, read_labels
+from softreg.models.serialization.label_state import labels_from_json, labels_to_json
 from softreg.optimize import Progress, Solution, Status
 from softreg.probability import Classes
 from softreg.probability.label_arrays import is_real
@@ -22,7 +22,7 @@ PARAMETERS = (
 )  # fmt: skip
 
 
-def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def regression_to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Arrays and strict JSON of a fitted model; raises `ValueError` for parameters that could not be read again."""
     check_parameters(model)
     arrays = {"coef": model.coef_, "intercept": model.intercept_}
@@ -33,7 +33,7 @@ def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     solution = getattr(model, "solution_", None)
     metadata: dict[str, Any] = {
         "parameters": {name: _plain(getattr(model, name)) for name in PARAMETERS},
-        "classes": None if "classes" in arrays else describe_labels(labels),
+        "classes": None if "classes" in arrays else labels_to_json(labels),
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
         "solution": None if solution is None else _describe(solution),
@@ -59,7 +59,7 @@ def _describe(s: Solution) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def read_parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The constructor's arguments from `to_state`'s metadata; names that are not parameters are refused."""
     found = dict(metadata["parameters"])
     strange = set(found) - set(PARAMETERS)
@@ -71,13 +71,13 @@ def parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def restore(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+def restore_checked(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
     """Set what `fit` sets, after checking that the parts belong together and the parameters are in their range."""
     check_parameters(model)
-    fill(model, arrays, metadata)
+    set_fitted_attributes(model, arrays, metadata)
 
 
-def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+def set_fitted_attributes(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
     """Set what `fit` sets, after checking that the parts belong together."""
     coef, intercept, classes = np.array(arrays["coef"]), np.array(arrays["intercept"]), _classes(arrays, metadata)
     fits = coef.ndim == 2 and coef.size > 0 and intercept.shape == (len(coef),) == classes.shape
@@ -105,7 +105,7 @@ def _classes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) ->
     """The classes in the dtype that they had, after checking that they are labels, each given once."""
     told = metadata["classes"]
     if told is not None:
-        return read_labels(told)
+        return labels_from_json(told)
     classes = np.array(arrays["classes"])
     Classes.of(classes)
     return classes

@@ -17,16 +17,14 @@ import numpy as np
 from softreg.optimize.curvature.cholesky import Gram
 from softreg.optimize.curvature.subsampled import (
     CHEAP_BLOCK,
-    MAX_CLASSES,
     Sketch,
     distinct,
     drawn,
-    needs_diagonal,
     row_weights,
 )
 from softreg.optimize.objective.cached import Objective
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows
+from softreg.rows import Array, Block
 
 ROWS_A_COLUMN, MORE_ROWS, MOST_CHEAP = 3, 6, 20_000
 """A block is summed over so many rows a column (over more where the fit is hard), or, where columns are few, over as
@@ -41,11 +39,6 @@ TINY = 1e-30
 """The weight of a row that no member counts."""
 RARE = 1e-3
 """A column that varies by less than this part among the rows drawn was missed by them."""
-
-
-def can_importance_sample(rows: Rows, n_classes: int) -> bool:
-    """Whether such blocks serve these rows: neither so many columns nor so many classes that others do."""
-    return n_classes <= MAX_CLASSES and not needs_diagonal(rows)
 
 
 class DoubtSketch(Sketch):

@@ -19,17 +19,11 @@ from softreg.optimize.objective.cached import Objective
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
 
-MAX_FEATURES = 4096
-"""Above this many columns a factor of d x d costs more than the passes it saves: a diagonal serves."""
 EVEN = 0.1
 """This part of a diagonal is spread evenly over the columns, so that none is taken to be flat."""
-CHEAP_FEATURES = 256
-"""Up to this many columns a factor is cheap even where the rows are fewer; beyond, fewer rows get a diagonal."""
 ROWS_A_COLUMN, CHEAP_BLOCK = 2, 1e9
 """A block is summed over about so many rows a column, those of which the model is least sure (measured on MNIST: as
 many iterations as with every row of the sample, at half the price), or as many as cost so many multiplications."""
-PRODUCTS_A_NANOSECOND = 12.0
-"""Multiplications of a block and its factor in a nanosecond, one thread, float64 (measured at order 2,575: 13)."""
 MAX_CLASSES = 32
 """Above this many classes one factor serves all, scaled by each class's mean p (1 - p)."""
 
@@ -89,24 +83,6 @@ class Blocks:
         return Blocks(self.factors, self.group[members], self.scale[members], self.dtype)
 
 
-def needs_diagonal(rows: Rows) -> bool:
-    """Whether there are so many columns that a diagonal has to do, which needs no sample."""
-    return rows.d > min(MAX_FEATURES, max(rows.n, CHEAP_FEATURES))
-
-
-def sketch_time(rows: Rows, q: int) -> float:
-    """Nanoseconds that a sketch takes: the block of each class, multiplied and factored; 0 where a diagonal serves.
-
-    Sparse columns do not make it cheaper: 2,575 of them take 2.7 s a class, a pass over 30,000 one-hot rows 0.01 s.
-    """
-    if needs_diagonal(rows):
-        return 0.0
-    order = rows.d + 1.0
-    size = min(float(rows.n), max(ROWS_A_COLUMN * order, CHEAP_BLOCK / order**2))
-    n_blocks = 1 if q == 2 or q > MAX_CLASSES else q
-    return n_blocks * (size * order**2 + order**3 / 3) / PRODUCTS_A_NANOSECOND
-
-
 class Sketch:
     """A sample of rows, and how to make a curvature of it."""
 
@@ -128,8 +104,6 @@ class Sketch:
 
     def curvature(self, objective: Objective, theta: Array, G: Array | None = None) -> Curvature:
         """The curvature of the loss at `theta`, plus the penalty's, ready to be inverted."""
-        if needs_diagonal(objective.rows):
-            return self._diagonal(objective)
         dtype = objective.rows.dtype
         groups, group = self._grams(objective, theta)
         kept = tuple(factors(grams, objective.rows.d + 1) for grams in groups)
@@ -139,11 +113,8 @@ class Sketch:
         return Blocks(kept, group, together[:, None] / self._mean, dtype)
 
     def matrices(self, objective: Objective, theta: Array) -> Diagonal | tuple[tuple[Array, ...], Array]:
-        """The curvature of the loss at `theta`, plus the penalty's, in float64: a diagonal where there are many
-        columns, otherwise for each group of models with one strength the blocks (q or 1, d + 1, d + 1), and the group
-        of each model."""
-        if needs_diagonal(objective.rows):
-            return self._diagonal(objective)
+        """The curvature of the loss at `theta`, plus the penalty's, in float64: a diagonal, or for each group of models
+        with one strength the blocks (q or 1, d + 1, d + 1), and the group of each model."""
         groups, group = self._grams(objective, theta)
         return tuple(np.stack([gram().as_float64() for gram in grams]) for grams in groups), group
 
@@ -227,6 +198,10 @@ class Sketch:
 
 class DiagonalSketch(Sketch):
     """A diagonal, however few the columns are."""
+
+    def curvature(self, objective: Objective, theta: Array, G: Array | None = None) -> Curvature:
+        """The diagonal of the curvature of the loss at `theta`, plus the penalty's, from all rows."""
+        return self._diagonal(objective)
 
     def matrices(self, objective: Objective, theta: Array) -> Diagonal:
         """The diagonal of the curvature of the loss at `theta`, plus the penalty's, from all rows."""

@@ -26,25 +26,22 @@ Hestenes (1969), Multiplier and gradient methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import needs_diagonal, sketch_time
 from softreg.optimize.dual.acceleration import inner_product
 from softreg.optimize.dual.buffer_pool import BufferPool
-from softreg.optimize.dual.state import MAX_PLAIN_CURVATURE, DualIterate, initial_iterate, weights_of_model
+from softreg.optimize.dual.state import DualIterate, initial_iterate, weights_of_model
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import Progress
 from softreg.probability import blocks as loss
 from softreg.rows import Block, Sums, in_order
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
-MAX_CURVATURE = 100 * MAX_PLAIN_CURVATURE
-"""Mean curvature of a row's step beyond which L-BFGS takes few iterations, where it has a factor of the curvature."""
 PATIENCE, ACCELERATED_PATIENCE = 6, 24
 """Sweeps after which the rate of convergence is compared with the budget."""
 FLOAT32_GAP = 1e-7
@@ -57,20 +54,8 @@ TARGET_SHRINK = 4.0
 """Factor between the targets."""
 MAX_START_PENALTY = 4.0
 """Penalty of a start, in units of `log q`, above which weights of 0 are the better start."""
-MIN_ADVANTAGE = 1.5
-"""The expected sweeps times this must be below the budget."""
 TINY = 1e-300
 """Keeps a logarithm and a division by zero finite."""
-
-# Nanoseconds on one thread, measured on text, one-hot columns and pixels at strengths from 1e-2 to 1e-7.
-VISIT_PER_NUMBER_AND_CLASS, VISIT_PER_ROW, VISIT_PER_CLASS = 0.25, 150.0, 8.0
-"""A visit of a row: for each stored number and class, for itself, and for each class."""
-ITERATION_PER_NUMBER_AND_CLASS, ITERATION_PER_ROW_AND_CLASS, ITERATION_PER_PARAMETER = 0.3, 2.5, 70.0
-"""An iteration of L-BFGS: for each stored number and class, each row and class, and each parameter."""
-LBFGS_BASE, LBFGS_SLOPE = 5.0, 15.0
-"""Iterations of L-BFGS at mean curvature c: `LBFGS_BASE + LBFGS_SLOPE sqrt(c)`."""
-SWEEPS_BASE, SWEEPS_SLOPE = 6.0, 1.2
-"""Sweeps at mean curvature c: `SWEEPS_BASE + SWEEPS_SLOPE c`, with the root of what exceeds `MAX_PLAIN_CURVATURE`."""
 
 # The tilt of the dual probabilities.
 MAX_TILT_STEPS = 20
@@ -112,13 +97,14 @@ def run_sdca(
     seed: int = 0,
     on_progress: Callable[[Progress], object] | None = None,
     start: tuple[FloatArray, FloatArray] | None = None,
+    budgets: Sequence[float] | None = None,
 ) -> DualResult | None:
     """Run dual coordinate ascent for all models of a stack.
 
     Parameters
     ----------
     objective
-        The objective; its penalty must be smooth and strictly convex.
+        The objective; its penalty must be smooth and strictly convex, its rows accessible one by one.
     tol
         Gap in nats to be certified.
     seed
@@ -127,17 +113,17 @@ def run_sdca(
         Called after each certificate.
     start
         Weights (m, d, q) and bias (m, q) of the user's columns.
+    budgets
+        Sweeps that each model may take; any number if None.
 
     Returns
     -------
     DualResult or None
-        Parameters near the optimum, whose gaps may exceed `tol`; None where the method does not apply (see
-        `sweep_budgets`) or takes longer than L-BFGS would.
+        Parameters near the optimum, whose gaps may exceed `tol`; None where the sweeps would exceed the budgets.
     """
     start_time, squares = perf_counter(), objective.rows.row_squares()
-    budgets = sweep_budgets(objective, squares)
-    if squares is None or budgets is None:
-        return None
+    assert squares is not None
+    max_sweeps = [np.inf] * objective.m if budgets is None else list(budgets)
     labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
     iterates = [
         initial_iterate(objective, j, labels, squares, seed, s) for j, s in enumerate(usable_starts(objective, start))
@@ -146,7 +132,7 @@ def run_sdca(
     value, gap = np.full((2, objective.m), np.inf)
     for target in max(tol / 2, FLOAT32_GAP) / TARGET_SHRINK ** np.arange(MAX_CERTIFICATES):
         unfinished = np.flatnonzero(gap > tol)
-        work = [(iterates[j], budgets[j]) for j in unfinished]
+        work = [(iterates[j], max_sweeps[j]) for j in unfinished]
         if not all(list(in_order(partial(_sweep_to_gap, objective, target), work))):
             objective.half_passes += round(2 * max(iterate.visits for iterate in iterates) / n)
             return None
@@ -178,45 +164,6 @@ def usable_starts(
     penalty = objective.penalty.value(np.moveaxis(start[0], 1, 2))
     usable = penalty < MAX_START_PENALTY * np.log(objective.q)
     return [(start[0][j], start[1][j]) if usable[j] else None for j in range(objective.m)]
-
-
-def sweep_budgets(objective: Objective, squares: FloatArray | None) -> list[float] | None:
-    """Return how many sweeps take as long as L-BFGS for each model, or None where the method does not apply.
-
-    It does not apply where the penalty has no l2 part or a kink, where single rows are not accessible or their steps
-    are not compiled, and where sweeps are expected to take longer than L-BFGS.
-    """
-    penalty = objective.penalty
-    if squares is None or not penalty.is_smooth or not (penalty.strong_convexity > 0).all():
-        return None
-    budgets = [_sweep_budget(objective, j, squares) for j in range(objective.m)]
-    return budgets if min(budgets) > 0 else None
-
-
-def _sweep_budget(objective: Objective, j: int, squares: FloatArray) -> float:
-    """Return how many sweeps take as long as L-BFGS for model j; 0 where more are expected.
-
-    An iteration of L-BFGS reads and writes about seventy times as many numbers as there are parameters, and shares its
-    passes among threads. It needs a preconditioner, which all models of one strength share. A factor of the curvature
-    replaces most iterations where the mean curvature is above `MAX_CURVATURE`: only the time of the preconditioner is
-    counted there.
-    """
-    rows, q = objective.rows, objective.q
-    strengths = objective.penalty.strong_convexity
-    c = float(squares.mean() / (strengths[j] * rows.n))
-    visits = VISIT_PER_NUMBER_AND_CLASS * rows.stored * q + rows.n * (VISIT_PER_ROW + VISIT_PER_CLASS * q)
-    iteration = (
-        ITERATION_PER_NUMBER_AND_CLASS * rows.stored * q
-        + ITERATION_PER_ROW_AND_CLASS * rows.n * q
-        + ITERATION_PER_PARAMETER * rows.d * q
-    )
-    has_factor = c > MAX_CURVATURE and not needs_diagonal(rows)
-    n_iter = 0.0 if has_factor else LBFGS_BASE + LBFGS_SLOPE * np.sqrt(c)
-    sharing = np.count_nonzero(strengths == strengths[j])
-    budget = (n_iter * iteration + sketch_time(rows, q) / sharing) / visits
-    excess = max(c - MAX_PLAIN_CURVATURE, 0.0)
-    sweeps = SWEEPS_BASE + SWEEPS_SLOPE * min(c, MAX_PLAIN_CURVATURE) + SWEEPS_SLOPE * np.sqrt(excess)
-    return float(budget) if MIN_ADVANTAGE * sweeps < budget else 0.0
 
 
 def _sweep_to_gap(objective: Objective, target: float, work: tuple[DualIterate, float]) -> bool:

@@ -88,6 +88,11 @@ class Stack:
         return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
 
     @property
+    def parameter_scale(self) -> Array:
+        """Scale (d + 1,) of each parameter; infinite for the bias, which has no penalty."""
+        return np.append(self.coordinates.scale, np.inf)
+
+    @property
     def l1_scaled(self) -> Array:
         """The l1 strength (m, d + 1) of each parameter in the scaled coordinates, none for the bias."""
         hold = self.penalty.kink(self.coordinates.scale)

@@ -104,6 +104,14 @@ class ElasticNet:
         with np.errstate(over="ignore"):
             return np.asarray(self.l1[:, None] / scale)
 
+    def nonsmooth_value(self, U: Array, scale: Float64Array) -> Float64Array:
+        """Return `l1 * ||U / scale||_1`, (m,)."""
+        return np.asarray((self.kink(scale)[:, None] * np.abs(U)).sum(axis=(1, 2)))
+
+    def directional_gradient(self, U: Array, D: Array, scale: Float64Array) -> Float64Array:
+        """Return `l1 / scale * sign(u)`, with the sign of D where u is 0."""
+        return np.asarray(self.kink(scale)[:, None] * np.where(U != 0, np.sign(U), np.sign(D)))
+
     def prox(self, U: Array, step: Array | float, scale: Float64Array) -> Float64Array:
         """Return `sign(U) * max(|U| - step * l1 / scale, 0) / (1 + step * l2 / scale**2)` on the support.
 

@@ -1,8 +1,66 @@
-"""Penalties by name, and the names that other packages import."""
+"""The table of penalties by name, and the one function that makes a penalty from it.
+
+A further penalty is a class in a file of its own that implements `penalty_protocol.Penalty`, and one line of
+`PENALTIES`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from softreg.optimize.problem.elastic_net import ElasticNet, elastic_net, l2
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
+from softreg.typing import Array
 
-__all__ = ["ElasticNet", "Penalty", "Trait", "elastic_net", "l2"]
+__all__ = ["PENALTIES", "ElasticNet", "Penalty", "PenaltyFamily", "Trait", "elastic_net", "l2", "make_penalty"]
+
+
+@dataclass(frozen=True)
+class PenaltyFamily:
+    """Penalties of one name, which differ by their strength and the share of their nonsmooth part.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the penalty of m models from arrays of strengths and shares.
+    share : float or None
+        The share of the nonsmooth part, in [0, 1]; None if the user chooses it (`l1_ratio`).
+    separable : bool
+        Whether it is a sum over single weights, as relaxed fits, leave-one-out and mini-batch steps need.
+    """
+
+    make: Callable[[Array | float, Array | float], Penalty]
+    share: float | None
+    separable: bool = True
+
+
+PENALTIES = {
+    "l2": PenaltyFamily(elastic_net, 0.0),
+    "l1": PenaltyFamily(elastic_net, 1.0),
+    "elasticnet": PenaltyFamily(elastic_net, None),
+}
+"""Penalties by the name that estimators use."""
+
+
+def make_penalty(name: str | None, strength: Array | float, share: Array | float) -> Penalty:
+    """Return a penalty of the table.
+
+    Parameters
+    ----------
+    name : str or None
+        A key of `PENALTIES`; None is no penalty, whatever the strength.
+    strength, share : float or array of shape (m,)
+        Strengths, and shares of the nonsmooth part.
+
+    Returns
+    -------
+    Penalty
+        The penalty of m models.
+
+    Examples
+    --------
+    >>> make_penalty("l1", 0.5, 1.0)
+    ElasticNet(l1=array([0.5]), l2=array([0.]), support=None)
+    """
+    return l2(0.0 * strength) if name is None else PENALTIES[name].make(strength, share)

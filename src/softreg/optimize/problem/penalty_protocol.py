@@ -4,7 +4,8 @@
 The bias is never penalised.
 
 A solver works with scaled weights `U = W * scale` (see `standardization`); the penalty is a function of the weights W
-of the stored columns. Methods that a solver calls in its own coordinates therefore take `scale`.
+of the stored columns. Methods that a solver calls in its own coordinates therefore take `scale`, (d,), or (d + 1,) with
+an infinite scale for the bias, which is then not penalised.
 """
 
 from __future__ import annotations
@@ -88,6 +89,14 @@ class Penalty(Protocol):
 
     def kink(self, scale: Float64Array) -> Float64Array:
         """Return the coefficients (m, d) of `|u|` for scaled weights, of a penalty that is `Trait.SEPARABLE`."""
+        ...
+
+    def nonsmooth_value(self, U: Array, scale: Float64Array) -> Float64Array:
+        """Return the penalty without its quadratic part at scaled weights U, (m,)."""
+        ...
+
+    def directional_gradient(self, U: Array, D: Array, scale: Float64Array) -> Float64Array:
+        """Return the subgradient E (m, q, d) of the nonsmooth part at U for which `<E, D>` is its slope along D."""
         ...
 
     def prox(self, U: Array, step: Array | float, scale: Float64Array) -> Float64Array:

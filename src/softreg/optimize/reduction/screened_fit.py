@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.options import FitOptions
 from softreg.optimize.problem.result import Progress, Solution, StackFit, Status
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.reduction.screening import Columns, Screening, Weights
@@ -19,26 +18,12 @@ LOOSE, CLOSER = 1e-2, 1e-2
 """A round on some of the columns comes as near as this, in nats, or as this part of the last gap with all columns."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """What a fit is asked for; see `minimise`."""
-
-    n_classes: int
-    penalty: Penalty
-    fit_intercept: bool
-    solver: str
-    tol: float
-    max_iter: int
-    seed: int
-    on_progress: Callable[[Progress], Any] | None
-
-
-Optimum = Callable[[Rows, Coordinates, Order, Weights, bool], tuple[Solution, ...]]
-"""What minimises on rows in these coordinates from these weights on; True says that they are some of the columns."""
+Optimum = Callable[[Rows, Coordinates, FitOptions, Weights], tuple[Solution, ...]]
+"""What minimises on a working set of columns in these coordinates from these weights on."""
 
 
 def on_few_columns(
-    rows: Rows, coordinates: Coordinates, order: Order, start: Weights | None, optimum: Optimum
+    rows: Rows, coordinates: Coordinates, order: FitOptions, start: Weights | None, optimum: Optimum
 ) -> tuple[tuple[Solution, ...] | None, Weights | None]:
     """The minimum, or None where the columns that matter are too many, and where a fit with all may begin."""
     rounds = Rounds(order, optimum)
@@ -52,7 +37,7 @@ class Rounds:
     """The rounds of a screened fit: each comes so near the minimum as is worth it, in `max_iter` steps at most, and the
     last one to `tol`."""
 
-    def __init__(self, order: Order, optimum: Optimum) -> None:
+    def __init__(self, order: FitOptions, optimum: Optimum) -> None:
         self.order, self.optimum, self.goal = order, optimum, LOOSE
         self.rounds: list[tuple[Solution, ...]] = []
 
@@ -66,7 +51,7 @@ class Rounds:
 
         tol = max(self.goal, self.order.tol / 2)
         order = replace(self.order, penalty=self.order.penalty.keep_columns(columns), tol=tol, on_progress=tell)
-        found = self.optimum(rows, coordinates, order, start, True)
+        found = self.optimum(rows, coordinates, order, start)
         self.rounds.append(found)
         W, b, value, gap = (np.stack([getattr(s, name) for s in found]) for name in ("W", "b", "value", "gap"))
         return StackFit(W, b, value, gap, np.zeros(0), found[0].passes, all(s.converged for s in found))

@@ -28,7 +28,7 @@ from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.reductions import NOTHING
 from softreg.optimize.objective.stack_state import StackState
-from softreg.optimize.problem.penalty_protocol import Penalty, Trait
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.result import StackFit
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows, SparseRows, Sums
@@ -43,9 +43,6 @@ Enough = Callable[[StackFit, Array, bool], bool | None]
 """Whether certified gaps (m,) with all columns are small enough, given the fit on some of them and whether others are
 pulled harder than l1 holds them; None where a fit with all columns has to go on."""
 
-LEAST = 256
-"""Fewer columns than this are never screened: a fit of 20,000 x 300 with 18 living columns takes 0.2 s either way, of
-20,000 x 1,000 0.25 in place of 0.8 s."""
 SMALL_PART = 0.25
 """Columns are copied for the fits on them, so these may hold this part of the stored numbers at most; where more are
 needed, the fit goes on with all columns, from where it is. (MNIST needs more already where 200 weights live.)"""
@@ -57,23 +54,6 @@ FIRST = 50
 """So many columns may come in at once in any case; otherwise at most as many as there are, or as live."""
 MORE = 2.0
 """Columns that were left out may make the certified gap so many times as large; otherwise they come in."""
-MOST_FACTORS, SMALL_FACTORS = 4.0, 1 << 20
-"""Factors of the curvature, one a class, may hold so many times the stored numbers of the columns taken, which count as
-the second number at least; otherwise a diagonal serves."""
-
-
-def can_screen(rows: Rows, penalty: Penalty) -> bool:
-    """Whether columns of these rows may be left out: they are in memory, many, and l1 holds every weight.
-
-    Example:
-        >>> from softreg.optimize.problem.penalties import elastic_net
-        >>> from softreg.rows import as_rows
-        >>> wide = as_rows(np.zeros((9, 500)), np.zeros(9, int))
-        >>> [can_screen(wide, elastic_net(1.0, np.array([0.5, share]))) for share in (1.0, 0.0)]
-        [True, False]
-    """
-    home = type(rows) in (DenseRows, SparseRows) and rows.fits_in_memory
-    return home and rows.d >= LEAST and Trait.SELECTS_COLUMNS in penalty.traits
 
 
 @dataclass(frozen=True)
@@ -187,11 +167,6 @@ class Screening:
         gap = np.where(left <= certificate.BALANCED, gap, np.inf)
         over[columns] = 0.0
         return Look(A, loss + penalty.value(W), gap, b + shift), over
-
-
-def diagonal_suffices(objective: Objective) -> bool:
-    """Whether factors of the curvature among the columns taken would be larger than the rows: a diagonal serves."""
-    return objective.q * (objective.rows.d + 1) ** 2 > MOST_FACTORS * max(objective.rows.stored, SMALL_FACTORS)
 
 
 def _place(objective: Objective, few: Rows, columns: Columns, W: Array, b: Array) -> None:

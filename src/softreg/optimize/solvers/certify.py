@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.result import Status
 from softreg.optimize.solvers.final_newton import FinalNewton, affordable
 from softreg.optimize.solvers.final_proximal_newton import MOST_WEIGHTS, FinalProximal
@@ -54,5 +54,5 @@ def _last(objective: Objective, penalty: Penalty, member: int) -> FinalNewton | 
     if penalty.is_smooth:
         quadratic = penalty.quadratic_diagonal(objective.coordinates.scale)[0]
         return FinalNewton(*terms, quadratic, objective.fit_intercept) if affordable(objective.rows, q) else None
-    small = penalty.support is None and q * (d + 1) <= MOST_WEIGHTS
+    small = Trait.SEPARABLE in penalty.traits and penalty.support is None and q * (d + 1) <= MOST_WEIGHTS
     return FinalProximal(*terms, penalty, objective.fit_intercept) if small else None

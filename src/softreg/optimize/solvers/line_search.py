@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.solvers.lbfgs_memory import dot
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
@@ -166,8 +167,8 @@ class ObjectiveAlongDirection:
     """Mean loss (m,) at theta."""
     slope0: Float64Array
     """Derivative (m,) of the objective along D at theta."""
-    l1_slope: Float64Array
-    """Derivative (m,) of the l1 part along D."""
+    nonsmooth_slope: Float64Array
+    """Derivative (m,) of the penalty without its quadratic part along D at theta."""
     max_step: float
     """Longest step allowed."""
     always_search: bool
@@ -178,7 +179,13 @@ class ObjectiveAlongDirection:
 
     def __post_init__(self) -> None:
         ridge = self.objective.ridge[:, None, :]
-        self.cross, self.square = dot(ridge * self.theta, self.D) + self.l1_slope, dot(ridge * self.D, self.D)
+        self.cross, self.square = dot(ridge * self.theta, self.D), dot(ridge * self.D, self.D)
+        penalty, self.scale = self.objective.penalty, self.objective.parameter_scale
+        self.is_linear = Trait.SEPARABLE in penalty.traits  # no weight changes its sign before step 1
+        if self.is_linear:
+            self.cross = self.cross + self.nonsmooth_slope
+        else:
+            self.nonsmooth0 = penalty.nonsmooth_value(self.theta, self.scale)
         # each pass rounds the logits anew; a convex function whose slope has faded has gained, whatever its value is
         self.noise = self.objective.digits * np.maximum(MIN_VALUE_SCALE, np.abs(self.value0))
         # where the gain is below the rounding error, so is the slope, and it does not determine the step length
@@ -189,15 +196,25 @@ class ObjectiveAlongDirection:
         """Return value, slope and curvature (3, m) at steps t by a pass, which gives the gradient as well."""
         loss, G = self.objective.try_step(self.theta + t[:, None, None] * self.D)
         self.tried = Step(t, loss, G)
-        slope = dot(G, self.D) + self.cross + t * self.square
-        return np.stack([loss + t * self.cross + t**2 * self.square / 2, slope, (slope - self.slope0) / t])
+        change, nonsmooth_slope = self._nonsmooth_at(t)
+        slope = dot(G, self.D) + self.cross + t * self.square + nonsmooth_slope
+        value = loss + t * self.cross + t**2 * self.square / 2 + change
+        return np.stack([value, slope, (slope - self.slope0) / t])
 
     def eval_along(self, t: Float64Array) -> PointOnLine:
         """Return the same from the kept logits, with the penalty in closed form, without a pass."""
         cross, square = self.cross, self.square
-        return np.asarray(
-            self.objective.eval_along(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square])
-        )
+        change, nonsmooth_slope = self._nonsmooth_at(t)
+        quadratic = np.stack([t * cross + t**2 * square / 2 + change, cross + t * square + nonsmooth_slope, square])
+        return np.asarray(self.objective.eval_along(t) + quadratic)
+
+    def _nonsmooth_at(self, t: Float64Array) -> tuple[Float64Array | float, Float64Array | float]:
+        """Return change and slope (m,) at steps t of the penalty that is neither quadratic nor linear along D."""
+        if self.is_linear:
+            return 0.0, 0.0
+        penalty, U = self.objective.penalty, self.theta + t[:, None, None] * self.D
+        slope = dot(penalty.directional_gradient(U, self.D, self.scale), self.D)
+        return penalty.nonsmooth_value(U, self.scale) - self.nonsmooth0, slope
 
     def advance(self) -> Step:
         """Return the step taken, after which the objective is at its end.

@@ -125,7 +125,7 @@ class Descent:
             if (estimate <= REDUCED_PRECISION_GAP).any():
                 self._increase_precision()
         D = self.method.direction(objective, members.theta, members.gradient)
-        slope = dot(members.gradient, D) + self._l1_slope(D)
+        slope = dot(members.gradient, D) + self._nonsmooth_slope(D)
         by_decrement = self.method.has_certificate | (objective.penalty.strong_convexity == 0)
         estimate = np.where(by_decrement, -slope / 2, np.inf)
         estimate = np.minimum(estimate, certificate.dual_estimate(objective, members.theta, members.gradient))
@@ -188,13 +188,12 @@ class Descent:
         """Return the models (m,) without a penalty."""
         return self.objective.penalty.is_zero
 
-    def _l1_slope(self, D: FloatArray) -> Float64Array:
-        """Return the derivative (m,) of the l1 part along D, which does not cross zero before step 1."""
+    def _nonsmooth_slope(self, D: FloatArray) -> Float64Array:
+        """Return the derivative (m,) of the penalty without its quadratic part along D."""
         if self.smooth:
             return np.zeros(len(self.members))
-        theta = self.members.theta
-        side = np.where(theta != 0, np.sign(theta), np.sign(D))
-        return dot(self.objective.l1_scaled[:, None, :] * side, D)
+        penalty, scale = self.objective.penalty, self.objective.parameter_scale
+        return dot(penalty.directional_gradient(self.members.theta, D, scale), D)
 
     def _take_step(self, D: FloatArray, slope: Float64Array) -> Float64Array:
         """Take a step along D, and return its lengths (m,), 0 where none was found."""
@@ -205,7 +204,7 @@ class Descent:
             D,
             value0=members.loss,
             slope0=slope,
-            l1_slope=self._l1_slope(D),
+            nonsmooth_slope=self._nonsmooth_slope(D),
             max_step=1.0 if self.objective.penalty.has_kink else np.inf,
             always_search=bool(self._unpenalised().any()),
         )

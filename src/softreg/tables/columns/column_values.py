@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.spelling import coded, texts
+from softreg.spelling import encode_as_text, to_text
 from softreg.tables.columns.arrow_numpy import to_bool, to_float64, to_int64
 from softreg.tables.columns.arrow_types import is_text, plain_column, unsupported_type_error
 from softreg.tables.columns.dates import arrow_to_seconds
@@ -138,7 +138,7 @@ def encode_levels(column: pa.ChunkedArray, storage: str) -> Levels:
         >>> cells.levels.to_pylist(), cells.codes.tolist()
         (['2', '10000000000'], [0, -1, 1])
     """
-    encoded = coded(column)
+    encoded = encode_as_text(column)
     levels, codes = encoded.dictionary, to_int64(encoded.indices)
     blank = to_int64(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
     if blank.any():
@@ -159,7 +159,7 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if is_text(column.type):
         return column
     try:
-        return pa.chunked_array([texts(column)])
+        return pa.chunked_array([to_text(column)])
     except TypeError:
         raise TableError(
             f"Column {quote(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "

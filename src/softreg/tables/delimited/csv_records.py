@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from softreg.models.inputs.csv_quotes import any_field_size
+from softreg.models.inputs.csv_quotes import unlimited_field_size
 from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.delimited.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
@@ -80,7 +80,7 @@ class CsvRecords:
         for _ in range(ahead):
             text.readline()
         line = ahead + 1
-        with any_field_size():
+        with unlimited_field_size():
             try:
                 for fields in reader:
                     if fields:

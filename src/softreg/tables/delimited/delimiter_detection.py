@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from softreg.models.inputs.csv_quotes import any_field_size
+from softreg.models.inputs.csv_quotes import unlimited_field_size
 from softreg.tables.delimited.footnotes import is_footnote
 from softreg.tables.delimited.header_detection import header_evidence, is_missing, is_value
 from softreg.tables.delimited.line_filter import LineFilter
@@ -207,7 +207,7 @@ def _records(body: bytes, lines: LineFilter) -> list[Record]:
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if lines.quotes else csv.QUOTE_NONE
     reader = csv.reader(text, delimiter=lines.delimiter, quoting=quoting)
     records, line = [], 1
-    with any_field_size():
+    with unlimited_field_size():
         for fields in reader:
             if fields:
                 records.append((line, fields))

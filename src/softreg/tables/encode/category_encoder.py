@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.spelling import Known, one_spelling
+from softreg.spelling import TextIndex
 from softreg.tables.columns.arrow_numpy import number_array as integer_array
 from softreg.tables.columns.arrow_numpy import to_float64
 from softreg.tables.columns.column_values import Levels, decode_dictionary
@@ -78,8 +78,8 @@ class CategoryEncoder:
         return f"({word})" if word in self.levels else word
 
     @cached_property
-    def _known(self) -> Known:
-        return Known(self.levels)
+    def _known(self) -> TextIndex:
+        return TextIndex(self.levels)
 
     def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """Return one entry a row; rows of levels that training did not have are counted in `unseen`.
@@ -167,8 +167,8 @@ class CategoryEncoder:
             )
 
     @cached_property
-    def _rare(self) -> Known:
-        return Known(self.rare)
+    def _rare(self) -> TextIndex:
+        return TextIndex(self.rare)
 
     def to_state(self) -> dict[str, Any]:
         """Return the encoder as a JSON-serializable dict; `from_state` reads it."""

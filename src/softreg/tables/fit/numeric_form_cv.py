@@ -10,8 +10,9 @@ import numpy as np
 
 from softreg.models.inputs.sample_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
-from softreg.models.selection.fold_stack import FoldStack, Settings, StackSolution
+from softreg.models.selection.fold_stack import FoldStack, StackSettings, StackSolution
 from softreg.models.selection.scorers import row_scores
+from softreg.optimize import PENALTIES
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form
 from softreg.tables.fit.choose_strength import FIRST
@@ -59,17 +60,18 @@ class NumericFormCV:
         weights = settings["class_weight"]
         if isinstance(weights, Mapping):
             weights = {name: weight for name, weight in weights.items() if name in set(classes.tolist())}
-        stack = FoldStack(
-            X, labels, weight, folds, ClassWeights(classes, weights), Settings(True, "auto", SETTLED, 200, seed), False
-        )
+        penalty = settings["penalty"]
+        fits = StackSettings(True, "auto", SETTLED, 200, seed, penalty if penalty in PENALTIES else "l2")
+        stack = FoldStack(X, labels, weight, folds, ClassWeights(classes, weights), fits, False)
         places, start = {}, 0
         for code in encoder.column_encoders:
             if code.name in columns:
                 places[code.name] = (start, start + 1)
             start += code.width
-        strength, penalised = settings["strength"], settings["penalty"] in ("l2", "l1", "elasticnet")
+        strength, penalised = settings["strength"], penalty in PENALTIES
         tried = STRENGTHS if strength == "auto" else (float(strength) if penalised and strength > 0 else FIRST,)
-        ratio = {"l1": 1.0, "elasticnet": float(settings["l1_ratio"])}.get(str(settings["penalty"]), 0.0)
+        share = PENALTIES[penalty].share if penalised else 0.0
+        ratio = float(settings["l1_ratio"]) if share is None else share
         return cls(X, labels, stack, places, tried, ratio, shares=None if weight is None else weight / weight.mean())
 
     def losses(self, forms: NumericForms, strength: float) -> Float64Array:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
-from softreg.spelling import coded
+from softreg.spelling import encode_as_text
 from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_int64
 from softreg.tables.columns.arrow_numpy import number_array as number_array
 from softreg.tables.columns.arrow_types import is_text
@@ -95,7 +95,7 @@ class ColumnFormat:
     def _parsed(self, column: pa.ChunkedArray) -> ParsedNumbers:
         """The numbers of a column, by its distinct values."""
         assert self.number is not None
-        encoded = coded(column)
+        encoded = encode_as_text(column)
         levels, codes = encoded.dictionary, to_int64(encoded.indices)
         if not len(levels):
             return ParsedNumbers(np.full(len(codes), np.nan), codes < 0, np.zeros(len(codes), dtype=bool))
