@@ -209,7 +209,7 @@ class CategoryFitter:
     def encoder(self) -> CategoryEncoder:
         """Return the encoder; different spellings of equal numbers or booleans (1 and 1.0) are one level."""
         seen = list(self.levels.counts)
-        self.levels.merge(one_spelling(seen, numbers=True))
+        self.levels.merge(unify_spellings(seen, numbers=True))
         levels, pooled = self.levels.frequent_levels()
         rare = self.levels.rare_levels(levels) if pooled else ()
         return CategoryEncoder(self.name, levels, self.missing > 0, pooled, rare, self.numbers)
