@@ -37,3 +37,6 @@ Int64Array: TypeAlias = NDArray[np.int64]
 
 RowNumbers: TypeAlias = NDArray[np.int64]
 """Numbers of rows of a table, from 0."""
+
+Matrix: TypeAlias = Any
+"""Rows (n, d) as a NumPy array or a SciPy CSR matrix, which has no types of its own."""

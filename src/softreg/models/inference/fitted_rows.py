@@ -172,10 +172,10 @@ class Fitted:
         """Return the same as `Likelihood.polish`, for Firth's penalised likelihood."""
         likelihood = self.likelihood()
         firth = Firth(likelihood.objective)
-        gap = firth.step(firth.at(start))[1] / 2 / likelihood.mass
+        gap = firth.step(firth.at(start)).decrement / 2 / likelihood.mass
         if not gap <= near:
             return start, likelihood.read(start), gap
-        theta = firth.run(start, FIRTH_STEPS)[0].theta
+        theta = firth.run(start, FIRTH_STEPS).point.theta
         return theta, likelihood.read(theta), None
 
     def lost(self, columns: list[int], theta: Array, log_likelihood: float) -> float:
@@ -186,7 +186,7 @@ class Fitted:
         full = Firth(objective).at(theta).log_likelihood
         start = theta.copy()
         start[:, columns] = 0.0
-        return full - Firth(objective, tuple(columns)).run(start, FIRTH_STEPS)[0].log_likelihood
+        return full - Firth(objective, tuple(columns)).run(start, FIRTH_STEPS).point.log_likelihood
 
     def without(self, columns: list[int]) -> float:
         """Return the largest log-likelihood without these columns."""

@@ -158,6 +158,11 @@ def usable_starts(
     """Return the start of each model, None for those that are worse than weights of 0.
 
     The penalty at an optimum is at most the loss at weights of 0, which is at most `log q`.
+
+    Returns
+    -------
+    list
+        Weights (d, q) and bias (q,) of each model, or None.
     """
     if start is None:
         return [None] * objective.m
@@ -260,6 +265,11 @@ def _balancing_tilt(objective: Objective, j: int, iterate: DualIterate) -> Float
     """Return the tilt (q,) at which the mean of the dual probabilities is that of the labels, by Newton's method.
 
     It is nan where the method does not converge, which proves nothing.
+
+    Returns
+    -------
+    Float64Array
+        The tilt (q,).
     """
     tilt, smallest = np.zeros(objective.q), np.inf
     K: Array | None = None

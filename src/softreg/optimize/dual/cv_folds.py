@@ -155,6 +155,11 @@ class _FoldRuns:
         """Certify a member when its run has ended, and read the logits of its held-out rows.
 
         Certificates come after all runs: with fewer threads than members, some would wait for the last run.
+
+        Returns
+        -------
+        bool
+            Whether the run of the member has ended within its budget.
         """
         iterate = self.iterates[j].result()
         if iterate is None:
@@ -206,6 +211,11 @@ class _HeldOutMonitor:
 
         It is 0 without rows. The loss depends on the weights, whose distance from the optimum is as the root of the
         gap.
+
+        Returns
+        -------
+        float
+            Movement in nats.
         """
         if len(self.rows) == 0:
             return 0.0

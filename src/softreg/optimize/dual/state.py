@@ -197,6 +197,11 @@ def _start_from_rates(
     """Return probabilities on the segment from the labels to the class rates, at the largest dual objective.
 
     As all rows move together, the weights, which are written to W, grow in proportion to the share.
+
+    Returns
+    -------
+    DualStart
+        Bias, mismatch and dual probabilities.
     """
     mass, strength, q = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]), objective.q
     rates = _class_rates(labels, weights, q)
@@ -225,6 +230,11 @@ def _start_from_weights(
     """Return the probabilities predicted by weights V and bias b, mixed with the labels at the largest dual objective.
 
     The weights of these dual probabilities are written to W.
+
+    Returns
+    -------
+    DualStart
+        Bias, mismatch and dual probabilities.
     """
     V, b = start[0], np.asarray(start[1], dtype=np.float64)
     mass, total = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]) + kappa
@@ -301,6 +311,11 @@ def _best_share_of_prediction(
     """Return the share s that maximizes the mean of `H((1 - s) Y + s p)`, less `s linear + s^2 square / 2`.
 
     The mean is over about `START_ROWS` rows.
+
+    Returns
+    -------
+    float
+        The share, above 0 and at most 1.
     """
     rows = np.arange(0, len(log_p), max(1, len(log_p) // START_ROWS))
     v = np.ones(len(rows)) if weights is None else weights[rows]

@@ -149,6 +149,11 @@ def _start_from_samples(objective: Objective, theta: FloatArray, smallest: int, 
 
     Each sample has several times the rows of the one within: the smallest takes the steps far from the optimum, and
     each of the others needs one or two.
+
+    Returns
+    -------
+    SampledStart
+        Parameters, and factors of the Hessian where the largest sample's serves for all rows.
     """
     n_parameters = (objective.q - 1) * (objective.rows.d + 1)
     levels = int(np.ceil(np.log(objective.rows.n / smallest) / np.log(GROWTH)))

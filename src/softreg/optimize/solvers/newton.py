@@ -50,6 +50,11 @@ class Newton:
         """Return the certified gap (m,) at gradient `G`, right after `direction` at the same parameters.
 
         It is inf where the Hessian had no factor without jitter.
+
+        Returns
+        -------
+        Float64Array
+            Gaps (m,) in nats.
         """
         reduced = np.einsum("qa,mqd->mad", contrasts(objective.q), G)
         square = np.array([g.ravel() @ f.solve(g.ravel()) for f, g in zip(self.factors, reduced, strict=True)])
@@ -75,5 +80,10 @@ def factor_hessian(H: Float64Array) -> Cholesky:
     """Return the Cholesky factor of an exact Hessian, with jitter where rounding has made it indefinite.
 
     The scale of a constant column without a penalty is 1: its weight stays 0.
+
+    Returns
+    -------
+    Cholesky
+        The factor in the units of H.
     """
     return cholesky(H, jitter=JITTER, min_pivot=MIN_PIVOT, unit_where_zero=True).merged()
