@@ -193,7 +193,12 @@ class TableClassifier(BaseTableClassifier):
             y, rows = None, y
         if y is None and name is None:
             raise TableError(REQUIRED)
-        weighted = {"y": y, "sample_weight": sample_weight, "rules": rules, "sure": self._is_sure(name)}
+        weighted = {
+            "y": y,
+            "sample_weight": sample_weight,
+            "rules": rules,
+            "categorical": self._target_is_categorical(name),
+        }
         found = scan_if_large(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
@@ -205,7 +210,7 @@ class TableClassifier(BaseTableClassifier):
     ) -> TableClassifier:
         table, target = given.table, given.target
         rules = LabelRules("error") if given.separate else LabelRules(self.missing_target, self.rare)
-        given, found = select_labelled_rows(given, rules, sure=self._is_sure(target))
+        given, found = select_labelled_rows(given, rules, categorical=self._target_is_categorical(target))
         chosen, y = given.rows, found.y if given.rows is None else found.y[given.rows]
         groups, time = self._name("groups"), self._name("time")
         if groups is not None and time is not None:
@@ -296,7 +301,7 @@ class TableClassifier(BaseTableClassifier):
         drop, asked = column_names(self.drop), self._asked()
         return excluded_columns(names, target, drop=drop, features=features, beside=beside, asked=asked)
 
-    def _is_sure(self, target: str | None) -> bool:
+    def _target_is_categorical(self, target: str | None) -> bool:
         """Whether the labels were said to be classes, however many they are."""
         return target is not None and target in column_names(self.category)
 

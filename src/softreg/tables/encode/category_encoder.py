@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.spelling import TextIndex
+from softreg.spelling import TextIndex, unify_spellings
 from softreg.tables.columns.arrow_numpy import number_array as integer_array
 from softreg.tables.columns.arrow_numpy import to_float64
 from softreg.tables.columns.column_values import Levels, decode_dictionary

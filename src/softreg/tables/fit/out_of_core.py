@@ -76,12 +76,12 @@ def scan_if_large(
     y: Any = None,
     sample_weight: Any = None,
     rules: LabelRules = DEFAULT_LABEL_RULES,
-    sure: bool = False,
+    categorical: bool = False,
 ) -> TableScan | None:
     """The survey of a table that is to be trained on in batches; None for one that memory is to hold.
 
     `sample_weight` (n,) is one number for each row, or the name of a column; rows of the weight 0 are left out. `rules`
-    say what is done with rows without a label and rare classes; `sure`, that the labels are classes. Raises
+    say what is done with rows without a label and rare classes; `categorical`, that the labels are classes. Raises
     `TableError` for labels `y` beside such a table, whose labels are a column of it.
     """
     if isinstance(data, TableScan):
@@ -107,7 +107,9 @@ def scan_if_large(
     if sample_weight is not None and weights is None:
         weight = sample_weights(sample_weight, len(np.atleast_1d(sample_weight)))
         chosen = _with_positive_weight(chosen, weight)
-    found = scan_table(data.ignoring(unused), target, chosen, seed=seed or 0, rules=rules, weights=weights, sure=sure)
+    found = scan_table(
+        data.ignoring(unused), target, chosen, seed=seed or 0, rules=rules, weights=weights, categorical=categorical
+    )
     if weight is not None and len(weight) != found.rows:
         raise ValueError(
             f"sample_weight.shape == {weight.shape}, expected {(found.rows,)}: one weight for each of the "

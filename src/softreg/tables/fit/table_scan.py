@@ -50,7 +50,7 @@ class TableScan:
     drawn: bool = True
     """Whether the rows were drawn, not named."""
     rules: LabelRules = DEFAULT_LABEL_RULES
-    sure: bool = False
+    categorical: bool = False
     """Whether the labels are known to be classes, however many they are."""
     weights: str | None = None
     rows: int = 0
@@ -197,7 +197,7 @@ class TableScan:
             raise TableError("The table has no rows; there is nothing to learn from.")
         for counts in (self.counts, self.trained):
             if counts is self.counts or len(counts) == 1:
-                check_labelled(counts, self.rows, self.target, sure=self.sure)
+                check_labelled(counts, self.rows, self.target, categorical=self.categorical)
 
 
 def _without(table: pa.Table | None, numbers: RowNumbers, gone: RowNumbers) -> tuple[pa.Table | None, Int64Array]:
@@ -217,16 +217,15 @@ def scan_table(
     test_size: float = 0.0,
     rules: LabelRules = DEFAULT_LABEL_RULES,
     weights: str | None = None,
-    sure: bool = False,
+    categorical: bool = False,
 ) -> TableScan:
     """Read a table once: count its labels, and keep rows of it to judge by.
 
     `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and seed,
-    without the first row of each class.
-    The samples are spread evenly, whatever the batches. `rules` say what is done with rows without a label and rare
-    classes, `weights` names a column of weights, and `sure` says that the labels are classes, however many they are.
-    Raises `TableError`, with row and file, for a label or weight that is refused, and for labels that no classifier can
-    learn from.
+    without the first row of each class. The samples are spread evenly, whatever the batches. `rules` say what is done
+    with rows without a label and rare classes, `weights` names a column of weights, and `categorical` says that the
+    labels are classes, however many they are. Raises `TableError`, with row and file, for a label or weight that is
+    refused, and for labels that no classifier can learn from.
     """
     rules.check()
 
@@ -238,7 +237,7 @@ def scan_table(
 
     if weights is not None and weights not in source.names:
         raise unknown_column_error(weights, source.names, "column of weights")
-    found = TableScan(source, target, chosen or share, chosen is None, rules, sure, weights)
+    found = TableScan(source, target, chosen or share, chosen is None, rules, categorical, weights)
     kept, held = RowSampler(SAMPLE, seed), RowSampler(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:

@@ -45,7 +45,7 @@ class LabelledRows:
         The classes of a single row.
     target : str
         The column of labels.
-    sure : bool
+    categorical : bool
         Whether the values are known to be classes.
     """
 
@@ -54,7 +54,7 @@ class LabelledRows:
     unlabelled: RowNumbers
     rare: RareClasses
     target: str
-    sure: bool = False
+    categorical: bool = False
 
     def rows(self, chosen: RowNumbers | None = None) -> Codes | None:
         """The numbers of the rows that are used, among those chosen; None where these are all rows of the table."""
@@ -65,7 +65,7 @@ class LabelledRows:
     def notes(self, numbers: RowNumbers | None = None) -> list[str]:
         """What was left out or merged, in sentences; `numbers` (n,) are those of the rows in the input, from 1."""
         labels = np.unique(self.y[self.used]).tolist()
-        many = "" if self.sure else many_numbers_note(labels, self.target)
+        many = "" if self.categorical else many_numbers_note(labels, self.target)
         found = [self.rare.note, similar_labels_note(labels, self.target), many]
         if len(self.unlabelled):
             at = self.unlabelled + 1 if numbers is None else numbers[self.unlabelled]
@@ -78,7 +78,7 @@ def labelled_rows(
     target: str,
     rules: LabelRules = DEFAULT_LABEL_RULES,
     *,
-    sure: bool = False,
+    categorical: bool = False,
     counted: BoolArray | None = None,
 ) -> LabelledRows:
     """The class of each row of a table, by rules for rows without a label and classes of a single row.
@@ -91,7 +91,7 @@ def labelled_rows(
         Its column of labels.
     rules : LabelRules
         What is done with such rows and classes.
-    sure : bool
+    categorical : bool
         Whether the values are known to be classes, however many they are.
     counted : array of bool (n,), optional
         Rows that count, all without it; the others are not used.
@@ -124,22 +124,24 @@ def labelled_rows(
     for name, count in zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True):
         if count:
             counts[name] = counts.get(name, 0) + count
-    check_labelled(counts, len(codes), target, sure=sure)
+    check_labelled(counts, len(codes), target, categorical=categorical)
     rare = rare_classes(counts, target, rules)
     merged = rare.merged(names)
     y = np.array([*(merged.get(name, "") for name in names), ""], dtype=np.str_)[codes]
     used = np.array([*(name in merged for name in names), False])[codes]
-    return LabelledRows(y, used, np.flatnonzero(unlabelled), rare, target, sure)
+    return LabelledRows(y, used, np.flatnonzero(unlabelled), rare, target, categorical)
 
 
-def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool = False) -> None:
+def check_labelled(counts: Mapping[str, int], n: int, target: str, *, categorical: bool = False) -> None:
     """Raise `TableError` where no row of n has a label, or the labels, by their counts, are not those of classes."""
     if n and not counts:
         raise TableError(
             f"The target {quote(target)} has no label in any of the {pluralize(n, 'row')}; is it the right column?"
         )
     known = sorted(counts)
-    check_class_counts(np.array(known), np.array([counts[label] for label in known]), n, target, sure=sure)
+    check_class_counts(
+        np.array(known), np.array([counts[label] for label in known]), n, target, categorical=categorical
+    )
 
 
 def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, option: bool = True) -> str:
