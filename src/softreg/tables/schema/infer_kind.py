@@ -26,19 +26,19 @@ from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.formats.number_formats import NumberFormat
 from softreg.tables.schema.column_hints import ID_NAME, similar_levels_note, subject_hint
-from softreg.tables.schema.date_columns import (
-    date_column,
-    find_non_dates,
-    invalid_dates_note,
-    text_date_column,
-    with_date_hint,
-)
 from softreg.tables.schema.column_records import (
     category_column,
     constant_column,
     list_column,
     missing_phrase,
     numeric_column,
+)
+from softreg.tables.schema.date_columns import (
+    date_column,
+    find_non_dates,
+    invalid_dates_note,
+    text_date_column,
+    with_date_hint,
 )
 from softreg.tables.schema.kinds import BOOLEAN_WORDS, FEW_LEVELS, MAX_LEVELS, MIN_ROWS_PER_LEVEL, Column, Kind
 from softreg.tables.schema.number_columns import (
