@@ -383,7 +383,7 @@ def test_unknown_solvers_and_solvers_that_do_not_fit(problem: Problem) -> None:
     X, y = problem(n=20)
     with pytest.raises(ValueError, match="'sgd' is not one of auto, newton, lbfgs"):
         fit(X, y, 3, l2(0.1), solver="sgd")
-    with pytest.raises(ValueError, match="needs a smooth penalty"):
+    with pytest.raises(ValueError, match="needs a differentiable penalty"):
         fit(X, y, 3, elastic_net(0.1, 0.5), solver="newton")
 
 

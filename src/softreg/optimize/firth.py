@@ -27,12 +27,13 @@ import numpy as np
 
 from softreg.linalg import cholesky
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.probability import blocks as loss
 from softreg.rows import Block, Sums
-from softreg.typing import Float64Array, FloatArray
+from softreg.typing import Float64Array, FloatArray, IntArray
 
 TARGET_DECREMENT = 1e-22
 """Squared decrement of the summed objective at which the iteration ends: (1e-11 standard errors)^2."""
@@ -78,6 +79,38 @@ class FirthFit:
     n_iter: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LogDetGradient:
+    """The gradient (q, d + 1) of half the log-determinant of the information of one model at theta (q, d + 1).
+
+    `S` (q - 1, k, q - 1, k) is the inverse of the information, for contrasts T (q, q - 1) of the classes and the
+    columns `chosen` (k,).
+    """
+
+    columns: Columns
+    theta: Float64Array
+    S: FloatArray
+    T: Float64Array
+    chosen: IntArray
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        T, S, a_most = self.T, self.S, len(self.theta) - 1
+        V, total = member_row_weights(block, 0), np.zeros_like(self.theta)
+        for run, Z in self.columns.runs(block):
+            P = loss.probabilities((self.theta @ Z)[None])[0][0]
+            X = Z[self.chosen]
+            h = np.empty((a_most, a_most, X.shape[1]))
+            for a in range(a_most):
+                for c in range(a + 1):
+                    h[a, c] = h[c, a] = np.einsum("jb,jb->b", X, S[a, :, c] @ X)
+            Th = np.einsum("qa,acb->qcb", T, h)  # h of the classes is T h T^T
+            u = np.einsum("qcb,qc->qb", Th, T) - 2 * np.einsum("qcb,cb->qb", Th, T.T @ P)
+            R = P * (u - (P * u).sum(axis=0)) / 2
+            total += (R if V is None else R * V[run]) @ Z.T
+        return (total,)
+
+
 class Firth:
     """The penalized likelihood of one model; `fixed` columns keep a weight of 0, but count in the penalty."""
 
@@ -105,24 +138,8 @@ class Firth:
 
     def _log_prior_gradient(self, theta: Float64Array, S: FloatArray) -> Float64Array:
         """Return the gradient (q, d + 1) of half the log-determinant, given the inverse information S."""
-        q, T = self.objective.q, self.T
-
-        def part(block: Block) -> Sums:
-            V, total = self.objective.weights(block), np.zeros_like(theta)
-            for run, Z in self._columns.runs(block):
-                P = loss.probabilities((theta @ Z)[None])[0][0]
-                X = Z[self.columns]
-                h = np.empty((q - 1, q - 1, X.shape[1]))
-                for a in range(q - 1):
-                    for c in range(a + 1):
-                        h[a, c] = h[c, a] = np.einsum("jb,jb->b", X, S[a, :, c] @ X)
-                Th = np.einsum("qa,acb->qcb", T, h)  # h of the classes is T h T^T
-                u = np.einsum("qcb,qc->qb", Th, T) - 2 * np.einsum("qcb,cb->qb", Th, T.T @ P)
-                R = P * (u - (P * u).sum(axis=0)) / 2
-                total += (R if V is None else R * V[0, run]) @ Z.T
-            return (total,)
-
-        return np.asarray(self.objective.rows.sum(part)[0])
+        gradient = LogDetGradient(self._columns, theta, S, self.T, self.columns)
+        return np.asarray(self.objective.rows.sum(gradient)[0])
 
     def step(self, point: FirthPoint) -> FisherStep:
         """Return the step of Fisher scoring."""

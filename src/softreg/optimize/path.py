@@ -18,7 +18,7 @@ from softreg.optimize.plan.conditions import sample_size
 from softreg.optimize.plan.dual_cost import dual_budgets
 from softreg.optimize.plan.facts import Facts, Purpose, facts_of
 from softreg.optimize.plan.rules import FAMILIES, choose
-from softreg.optimize.plan.strategies import sampled, strategy_for, warm_start
+from softreg.optimize.plan.strategies import DIRECTIONS, sampled, strategy_for, warm_start
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import StackFit, Status
@@ -27,9 +27,8 @@ from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.optimize.reduction.row_space import Reduction, reduce
 from softreg.optimize.reduction.screening import MORE, Screening, Weights
 from softreg.optimize.solvers.direction import DirectionMethod
-from softreg.optimize.solvers.lbfgs import PathLBFGS
+from softreg.optimize.solvers.lbfgs import REVIEWS, PathLBFGS
 from softreg.optimize.solvers.lbfgs_memory import LossPair
-from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
 from softreg.typing import IntArray
 
@@ -217,9 +216,9 @@ class StackPath:
             sketch: Sketch = self.sketch
         else:
             sketch = Sketch(self._sample(objective, copies))
-        if plan.method is Method.ORTHANT_LBFGS:
-            return OrthantLBFGS(sketch)
-        return PathLBFGS(sketch, objective.ridge, self.pairs)
+        if plan.method is Method.LBFGS:
+            return PathLBFGS(sketch, objective.ridge, self.pairs)
+        return DIRECTIONS[plan.method](sketch, REVIEWS)
 
     def _sample(self, objective: Objective, copies: int) -> Rows:
         """Return the rows from which the curvature is computed: a sample that is drawn once for the whole path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from softreg.cli.console.progress_bars import LEAST_GAP, aligned
 from softreg.cli.console.result_table import certificate, named
 from softreg.cli.data.load_model import Loaded, load_model
 from softreg.models import read_model
+from softreg.optimize import Solution
 
 
 def inspect_model(path: Path, *, as_json: bool) -> None:
@@ -46,6 +48,7 @@ def _described(model: Loaded) -> dict[str, Any]:
         "gap": max(float(solution.gap), LEAST_GAP) if solution and math.isfinite(solution.gap) else None,
         "bound": solution.bound if solution else None,
         "passes": int(solution.passes) if solution else None,
+        "plan": asdict(solution.plan) if solution and solution.plan else None,
         "search": model.search,
         "softreg": read_model(model.path).version,
         "bytes": model.path.stat().st_size,
@@ -73,8 +76,17 @@ def _lines(model: Loaded) -> list[tuple[str, str]]:
         ("coefficients", f"{q:,} x {d:,}, and {q:,} intercepts"),
         ("strength", _strength(regression) + _searched(model.search)),
         ("certificate", certificate(model.solution)),
+        ("solver", _plan(model.solution)),
         ("passes over the data", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
+
+
+def _plan(solution: Solution | None) -> str:
+    """Return the plan by which a model was fitted, and why that one."""
+    if solution is None or solution.plan is None:
+        return "-" if solution is None else "not recorded"
+    plan = solution.plan
+    return f"{plan.name} ({plan.method}); {plan.why}"
 
 
 def _strength(regression: Any) -> str:

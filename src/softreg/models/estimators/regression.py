@@ -19,7 +19,7 @@ from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
 from softreg.models.likelihood import firth
-from softreg.models.likelihood.separation_lp import settle
+from softreg.models.likelihood.separation_lp import check_separation
 from softreg.models.serialization.model_file import write_model
 from softreg.models.serialization.regression_state import read_parameters, regression_to_state, restore_checked
 from softreg.optimize import Progress, Solution, make_penalty, minimise
@@ -50,7 +50,8 @@ class SoftmaxRegression(LinearClassifier):
     class_weight : dict, "balanced" or None
         Weights of the classes.
     solver : str
-        Solver; "auto" chooses one. The optimum does not depend on it.
+        "auto" chooses by the shape of the data, "newton" and "lbfgs" within a family of methods, the name of a plan
+        forces it (docs/solvers.md lists them). The optimum does not depend on it.
     tol : float
         Tolerance in nats: the fit has converged when its objective is certified to be within `tol` of the minimum.
     max_iter : int
@@ -74,7 +75,7 @@ class SoftmaxRegression(LinearClassifier):
     intercept_ : ndarray of shape (q,)
         Bias of each class.
     solution_ : Solution
-        Result of the solver: value, gap, bound, passes, status and history.
+        Result of the solver: value, gap, bound, passes, status, history, and the plan by which it was found.
     n_iter_ : int
         Iterations.
     n_features_in_ : int
@@ -208,7 +209,7 @@ class SoftmaxRegression(LinearClassifier):
         if strength > 0 or data.labels is None:
             return solution
         host = data.in_memory("penalty=None")
-        return settle(solution, host.X, host.labels, data.classes, names, self.fit_intercept)
+        return check_separation(solution, host.X, host.labels, data.classes, names, self.fit_intercept)
 
     def _warm_start_weights(self, classes: Array, d: int) -> tuple[Array, Array] | None:
         """Return W (1, d, q) and b (1, q) of the last fit, if `warm_start` is set and classes and columns match."""

@@ -114,22 +114,35 @@ def bootstrap(
 
     Parameters
     ----------
-    model : Predictor or Any
-        Fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
-        each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to.
-        Or a `TableClassifier` and its table X, which has the labels where y is None; its encoding is kept as it is.
-        Resamples that lose a class are drawn again, so very rare classes look surer than they are.
+    model : SoftmaxRegression, SoftmaxRegressionCV or TableClassifier
+        A fitted model. The chosen strength of `SoftmaxRegressionCV` is kept; with the relaxed elastic net, each
+        resample selects its own columns and fits them again. The encoding of a `TableClassifier` is kept.
+    X : array, sparse matrix, data frame or table
+        The rows of the fit.
+    y : array_like, optional
+        The labels of the fit; of a `TableClassifier`, its table contains them if y is None.
+    n_resamples : int, default 200
+        Number of resamples. Resamples without a row of some class are drawn again, so intervals for very rare classes
+        are too narrow.
+    sample_weight : array_like of shape (n,), optional
+        The sample weights of the fit, which must be counts.
+    random_state : int, Generator or None
+        Seed of the resamples.
 
     Returns
     -------
     Bootstrap
-        A `Bootstrap`.
+        The weights of all resamples, with intervals for coefficients and probabilities.
 
     Raises
     ------
     ValueError
-        For labels that are no classes of the model, for a class without rows, and for sample weights that are no counts
-        (see above); warns with `ConvergenceWarning` where resamples have not converged.
+        If a label is not a class of the model, a class has no row, or sample weights are not counts.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If resamples have not converged.
 
     References
     ----------

@@ -99,25 +99,41 @@ def make_path(
 # --- where it begins ------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class ClassMass:
+    """The summed label of each class (q,), with the row weights of the first model."""
+
+    q: int
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        V = np.ones((1, block.stop - block.start)) if block.weights is None else block.weights
+        hard = block.labels.ndim == 1
+        return (np.bincount(block.labels, weights=V[0], minlength=self.q) if hard else V[0] @ block.labels,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NullGradient:
+    """The summed gradient (q, d) of the loss where every row has the probabilities `rates` (q,)."""
+
+    rates: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        Y = np.eye(len(self.rates))[block.labels] if block.labels.ndim == 1 else block.labels
+        R = (self.rates - Y).T
+        R = R if block.weights is None else R * block.weights[0]
+        return (block.transposed_times(np.ascontiguousarray(R, dtype=block.dtype)),)
+
+
 def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     """The gradient (q, d) of the mean loss at weights of zero, and the loss there: the entropy of the labels."""
 
-    def mass(block: Block) -> Sums:
-        V = np.ones((1, block.stop - block.start)) if block.weights is None else block.weights
-        hard = block.labels.ndim == 1
-        return (np.bincount(block.labels, weights=V[0], minlength=q) if hard else V[0] @ block.labels,)
-
-    (total,) = rows.sum(mass)
+    (total,) = rows.sum(ClassMass(q))
     given = total / total.sum()
     rates = given if fit_intercept else np.full(q, 1 / q)
 
-    def part(block: Block) -> Sums:
-        Y = np.eye(q)[block.labels] if block.labels.ndim == 1 else block.labels
-        R = (rates - Y).T
-        R = R if block.weights is None else R * block.weights[0]
-        return (block.transposed_times(np.ascontiguousarray(R, dtype=rows.dtype)),)
-
-    (G,) = rows.sum(part)
+    (G,) = rows.sum(NullGradient(rates))
     return np.asarray(G / total.sum()), float(-(given[given > 0] * np.log(rates[given > 0])).sum())
 
 

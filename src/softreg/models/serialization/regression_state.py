@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.serialization.label_state import labels_from_json, labels_to_json
 from softreg.optimize import Progress, Solution, Status
+from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.probability import Classes
 from softreg.probability.label_arrays import is_real
 from softreg.rows import Array
@@ -56,6 +58,7 @@ def _describe(s: Solution) -> dict[str, Any]:
         "value": s.value, "gap": s.gap if math.isfinite(s.gap) else None, "bound": s.bound, "status": s.status.value,
         "passes": s.passes, "n_iter": s.n_iter,
         "history": [[h.passes, h.value, h.gap if math.isfinite(h.gap) else None, h.seconds] for h in s.history],
+        "plan": None if s.plan is None else asdict(s.plan),
     }  # fmt: skip
 
 
@@ -125,6 +128,25 @@ def _solution(told: Mapping[str, Any], coef: Array, intercept: Array, *, firth: 
         passes=_count(told["passes"], "passes"),
         n_iter=_count(told["n_iter"], "n_iter"),
         history=tuple(Progress(_count(p, "passes"), _number(v), _gap(g), _number(t)) for p, v, g, t in told["history"]),
+        plan=_plan(told.get("plan")),
+    )
+
+
+def _plan(state: Mapping[str, str] | None) -> Plan | None:
+    """Return the plan of a fit; None for a file of an earlier version, which does not hold it."""
+    if state is None:
+        return None
+    if not all(isinstance(state[name], str) for name in ("name", "fallback", "why")):
+        raise ValueError("the plan of the solver is not text")
+    return Plan(
+        name=state["name"],
+        transform=Transform(state["transform"]),
+        logits=Logits(state["logits"]),
+        start=Start(state["start"]),
+        method=Method(state["method"]),
+        curvature=CurvatureModel(state["curvature"]),
+        fallback=state["fallback"],
+        why=state["why"],
     )
 
 

@@ -13,11 +13,13 @@ factor a class is kept, and all it takes is what a pass has told anyway.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg as sl
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.rows import Array, Block, Sums
 
 LEAST = 1e-3
@@ -59,6 +61,29 @@ class Clusters:
         return replace(
             self, flat=self.flat[members], far=self.far[:, members], core=self.core[members], bias=self.bias[members]
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelClusterSums:
+    """Sums for the clusters of each class: variance and mass (m, q), and those of the rows with its label.
+
+    The latter are the sums of the weights `V p (1 - p)` and `V p` of the label, (2 m, q), and of weight times row,
+    (2 m, q, d).
+    """
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        sure, q = self.state.confidence(block), self.state.q
+        own = sure.own
+        V, labels = self.state.weights(block), block.labels
+        weighted = own if V is None else own * V
+        w = np.concatenate([weighted * (1 - own), weighted])
+        codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        mass = np.stack([np.bincount(codes, weights=one, minlength=q) for one in w])
+        return sure.doubt, sure.predicted, mass, block.class_sums(w, q)
 
 
 class ClusterSketch:
@@ -110,17 +135,7 @@ class ClusterSketch:
         """
         m, q = objective.m, objective.q
 
-        def part(block: Block) -> Sums:
-            sure = objective.surety(block)
-            own = sure.own
-            V, labels = objective.weights(block), block.labels
-            weighted = own if V is None else own * V
-            w = np.concatenate([weighted * (1 - own), weighted])
-            codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-            mass = np.stack([np.bincount(codes, weights=one, minlength=q) for one in w])
-            return sure.doubt, sure.predicted, mass, block.class_sums(w, q)
-
-        doubt, predicted, mass, sums = objective.rows.sum(part)
+        doubt, predicted, mass, sums = objective.sum(LabelClusterSums(objective.state))
         per = objective.mass[:, None]
         near, mine = mass.reshape(2, m, q) / per
         near_sum, mine_sum = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from softreg.optimize.curvature.subsampled import (
     row_weights,
 )
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block
 
@@ -69,22 +71,13 @@ class DoubtSketch(Sketch):
         strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         share = objective.q / max(1, objective.q - 1)
 
-        def part(block: Block) -> Array:
-            P, _ = loss.probabilities(objective.logits(block))
-            P -= P * P
-            V = row_weights(block, objective).astype(P.dtype)
-            mass = np.stack([V[group == g].sum(axis=0) for g in range(len(strengths))])
-            V *= share / np.maximum(mass, TINY)[group]
-            means = [np.einsum("mqb,mb->qb", P[group == g], V[group == g]) for g in range(len(strengths))]
-            return np.moveaxis(np.stack(means), 2, 0)
-
-        doubt = np.moveaxis(objective.rows.map(part), 0, 2)
+        doubt = np.moveaxis(objective.map(RowVariance(objective.state, group, len(strengths), share)), 0, 2)
         return dict(zip(strengths.tolist(), doubt, strict=True))
 
     def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
         """For each group of models with one strength the blocks of all classes, and the group of each model."""
         self._doubts = self._doubt(objective)
-        weight = objective.rows.map(lambda block: row_weights(block, objective).mean(axis=0))
+        weight = objective.map(MeanRowWeights(objective.state))
         weight /= weight.sum()
         strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         ridges = [objective.ridge[group == g][0] for g in range(len(strengths))]
@@ -113,6 +106,40 @@ class DoubtSketch(Sketch):
             return Gram(now.H * objective.rows.dtype.type(total), ridge + total * (missed + 1e-7) + 1e-300)
 
         return [partial(block, place) for place in range(len(shares))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowVariance:
+    """`share p (1 - p)` of each row, group of models and class, (n, groups, q): a mean by row weights over a group."""
+
+    state: StackState
+    group: Array
+    groups: int
+    share: float
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the variances of the rows of one block."""
+        group, groups = self.group, range(self.groups)
+        P, _ = loss.probabilities(self.state.logits(block))
+        P -= P * P
+        V = row_weights(block, self.state).astype(P.dtype)
+        mass = np.stack([V[group == g].sum(axis=0) for g in groups])
+        V *= self.share / np.maximum(mass, TINY)[group]
+        means = [np.einsum("mqb,mb->qb", P[group == g], V[group == g]) for g in groups]
+        return np.moveaxis(np.stack(means), 2, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanRowWeights:
+    """The mean row weight (n,) of the models."""
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the weights of one block."""
+        return np.asarray(row_weights(block, self.state).mean(axis=0))
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from softreg.optimize.curvature.cholesky import Factors, Gram, factors
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, BackendArray, Block, Rows, Sums
 
 EVEN = 0.1
 """This part of a diagonal is spread evenly over the columns, so that none is taken to be flat."""
@@ -129,16 +130,9 @@ class Sketch:
 
     def _diagonal(self, objective: Objective) -> Diagonal:
         """The diagonal from all rows, at the logits that they keep: a sample would miss the rare columns of text."""
-        m, q = objective.m, objective.q
+        q = objective.q
         shift, scale = objective.coordinates.for_block()
-
-        def part(block: Block) -> Sums:
-            P, _ = loss.probabilities(objective.logits(block))
-            w = P * (1 - P) * row_weights(block, objective)[:, None]
-            flat = w.reshape(m * q, -1).astype(objective.rows.dtype, copy=False)
-            return block.weighted_squares(flat, shift, scale).reshape(m, q, -1), w.sum(axis=2, dtype=np.float64)
-
-        squares, mean = objective.rows.sum(part)
+        squares, mean = objective.sum(DiagonalSums(objective.state, shift, scale))
         share = q / max(1, q - 1) / objective.mass[:, None]
         mean = np.maximum(mean * share, 1e-300)
         # a column varies by 1, so `mean` is what each would have if its values had nothing to do with the doubt
@@ -146,7 +140,7 @@ class Sketch:
         return Diagonal(np.concatenate([diagonal, mean[:, :, None]], axis=2) + objective.ridge[:, None, :])
 
     def _mass(self, objective: Objective) -> Array:
-        V = self.sample.map(lambda block: row_weights(block, objective).T)
+        V = self.sample.map(MemberWeights(objective.state))
         return np.asarray(V.sum(axis=0, dtype=np.float64))
 
     def _uncertainty(self, objective: Objective, theta: Array) -> Array:
@@ -155,27 +149,13 @@ class Sketch:
         m, q = b.shape
         prepared = self.sample.prepare(W.reshape(m * q, -1))
 
-        def part(block: Block) -> Array:
-            o = block.times(prepared).reshape(m, q, -1) + b[:, :, None]
-            P, _ = loss.probabilities(o)
-            w: Array = P * (1 - P) * row_weights(block, objective)[:, None]
-            return np.moveaxis(w, 2, 0)
-
-        return np.asarray(np.moveaxis(self.sample.map(part), 0, 2) * (q / max(1, q - 1)))
+        variance = self.sample.map(SampledVariance(objective.state, prepared, b))
+        return np.asarray(np.moveaxis(variance, 0, 2) * (q / max(1, q - 1)))
 
     def _standardised(self, objective: Objective) -> Array:
         """The sampled rows in the solver's coordinates with a one for the bias (if there is one), (s, d + 1)."""
         shift, scale = objective.coordinates.for_block()
-
-        Z = np.ones((self.sample.n, self.sample.d + 1), objective.rows.dtype)
-
-        def part(block: Block) -> Sums:
-            Z[block.start : block.stop, :-1] = block.standardised(shift, scale)
-            return (0.0,)
-
-        self.sample.sum(part)
-        Z[:, -1] = objective.fit_intercept
-        return Z
+        return self.sample.map(RowsWithBias(shift, scale, objective.fit_intercept, objective.rows.dtype))
 
     def _blocks(self, objective: Objective, Z: Array, w: Array, members: Array) -> list[Callable[[], Gram]]:
         """The blocks of one group of models, from the mean of their uncertainties."""
@@ -230,8 +210,71 @@ def drawn(share: Array, size: int, lots: Array) -> tuple[Array, Array]:
     return rows, share[rows] / chance[rows]
 
 
-def row_weights(block: Block, objective: Objective) -> Array:
-    """The row weights (m, b) of all models, ones where every row counts once."""
-    V = objective.weights(block)
-    ones = np.ones((objective.m, block.stop - block.start))
+@dataclass(frozen=True, slots=True, eq=False)
+class DiagonalSums:
+    """Sums of `w z**2` (m, q, d) and of w (m, q) for `w = V p (1 - p)` and `z = (X - shift) / scale`."""
+
+    state: StackState
+    shift: Array
+    scale: Array
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        m, q = self.state.m, self.state.q
+        P, _ = loss.probabilities(self.state.logits(block))
+        w = P * (1 - P) * row_weights(block, self.state)[:, None]
+        flat = w.reshape(m * q, -1).astype(block.dtype, copy=False)
+        squares = block.weighted_squares(flat, self.shift, self.scale)
+        return squares.reshape(m, q, -1), w.sum(axis=2, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledVariance:
+    """`V p (1 - p)` of each row, model and class, (n, m, q), from prepared weights and bias (m, q)."""
+
+    state: StackState
+    prepared: BackendArray
+    bias: Array
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the variances of the rows of one block."""
+        o = block.times(self.prepared).reshape(self.state.m, self.state.q, -1) + self.bias[:, :, None]
+        P, _ = loss.probabilities(o)
+        w: Array = P * (1 - P) * row_weights(block, self.state)[:, None]
+        return np.moveaxis(w, 2, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberWeights:
+    """The row weights (n, m) of the models."""
+
+    state: StackState
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the weights of one block."""
+        return row_weights(block, self.state).T
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsWithBias:
+    """The rows in the solver's coordinates (n, d + 1), the last column a one for the bias, or zero without one."""
+
+    shift: Array
+    scale: Array
+    fit_intercept: bool
+    dtype: np.dtype[Any]
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the rows of one block."""
+        Z = np.empty((block.stop - block.start, len(self.shift) + 1), self.dtype)
+        Z[:, :-1] = block.standardised(self.shift, self.scale)
+        Z[:, -1] = self.fit_intercept
+        return Z
+
+
+def row_weights(block: Block, state: StackState) -> Array:
+    """Return the row weights (m, b) of all models, ones where every row counts once."""
+    V = state.weights(block)
+    ones = np.ones((state.m, block.stop - block.start))
     return ones if V is None else np.broadcast_to(V, ones.shape)

@@ -35,11 +35,12 @@ import numpy as np
 
 from softreg.optimize.dual.acceleration import inner_product
 from softreg.optimize.dual.buffer_pool import BufferPool
-from softreg.optimize.dual.state import DualIterate, initial_iterate, weights_of_model
+from softreg.optimize.dual.dual_reductions import DualBias, DualGap, HeldOutRows
+from softreg.optimize.dual.state import DualIterate, initial_iterate
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import Progress
-from softreg.probability import blocks as loss
-from softreg.rows import Block, Sums, in_order
+from softreg.rows import in_order
+from softreg.rows.reductions import Labels
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 PATIENCE, ACCELERATED_PATIENCE = 6, 24
@@ -124,7 +125,7 @@ def run_sdca(
     start_time, squares = perf_counter(), objective.rows.row_squares()
     assert squares is not None
     max_sweeps = [np.inf] * objective.m if budgets is None else list(budgets)
-    labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
+    labels, n = objective.rows.map(Labels()), objective.rows.n
     iterates = [
         initial_iterate(objective, j, labels, squares, seed, s) for j, s in enumerate(usable_starts(objective, start))
     ]
@@ -205,7 +206,7 @@ def certify_iterate(
     j: int,
     iterate: DualIterate,
     *,
-    inspect: Callable[[Block, Float64Array], None] | None = None,
+    held_out: HeldOutRows | None = None,
     buffers: BufferPool | None = None,
 ) -> Certificate:
     """Certify the gap of one model at its dual variables, by one pass over the rows.
@@ -218,8 +219,8 @@ def certify_iterate(
         Index of the model.
     iterate
         Its dual variables.
-    inspect
-        Called with each block and its log-probabilities (q, b).
+    held_out
+        Rows whose log-probabilities are written; None for none.
     buffers
         Arrays to use; None uses those of the iterate.
 
@@ -233,32 +234,14 @@ def certify_iterate(
     prepared, tilt = rows.prepare(iterate.dual.W.T), _balancing_tilt(objective, j, iterate)
     R = np.empty((objective.q, rows.n), rows.dtype)
 
-    def part(block: Block) -> Sums:
-        o = (block.times(prepared) + b[:, None])[None]
-        log_p = o - loss.probabilities(o)[1][:, None]
-        if inspect is not None:
-            inspect(block, log_p[0])
-        log_a = _log_alpha(iterate, block, tilt)[None]
-        A, V = np.exp(log_a), weights_of_model(objective.weights(block), j)
-        divergence = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
-        cross_entropy = loss.weigh(-loss.given(log_p, block.labels), V)
-        R[:, block.start : block.stop] = loss.residual(A, block.labels, V)[0]
-        return cross_entropy, divergence
-
-    (cross_entropy,), (divergence,) = rows.sum(part)
+    sums = DualGap(objective.state, j, prepared, b, iterate.dual.log_alpha, tilt, R, held_out)
+    (cross_entropy,), (divergence,) = rows.sum(sums)
     slack = (buffers or iterate.buffers).slack(rows.dtype)  # N strength (W - W(alpha)): rounding and momentum
     np.multiply(iterate.dual.W, rows.dtype.type(iterate.mass * strength), out=slack)
     rows.add_transposed(R, slack)
     value = cross_entropy / iterate.mass + strength / 2 * inner_product(iterate.dual.W, iterate.dual.W)
     gap = (divergence + inner_product(slack, slack) / (2 * strength * iterate.mass)) / iterate.mass
     return Certificate(float(value), float(gap) if np.isfinite(gap) else np.inf)
-
-
-def _log_alpha(iterate: DualIterate, block: Block, tilt: Float64Array) -> Float64Array:
-    """Return the logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and normalized."""
-    log_a = iterate.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
-    log_a += tilt[:, None]
-    return np.asarray(log_a - loss.probabilities(log_a[None])[1])
 
 
 def _balancing_tilt(objective: Objective, j: int, iterate: DualIterate) -> Float64Array:
@@ -276,15 +259,9 @@ def _balancing_tilt(objective: Objective, j: int, iterate: DualIterate) -> Float
     if not objective.fit_intercept:
         return tilt
 
-    def part(block: Block, with_curvature: bool) -> Sums:
-        V, o = weights_of_model(objective.weights(block), j), _log_alpha(iterate, block, tilt)[None]
-        if with_curvature:
-            r, K = loss.bias_sums(o, block.labels, V)
-            return r[0], K[0]
-        return (loss.residual(np.exp(o), block.labels, V)[0].sum(axis=1),)
-
     for _ in range(MAX_TILT_STEPS):
-        r, *curvature = objective.rows.sum(partial(part, with_curvature=K is None))
+        sums = DualBias(objective.state, j, iterate.dual.log_alpha, tilt, K is None)
+        r, *curvature = objective.rows.sum(sums)
         K = curvature[0] if curvature else K
         imbalance = float(np.abs(r).max())
         if imbalance <= BALANCED * iterate.mass:

@@ -18,10 +18,12 @@ import numpy as np
 
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.coordinate_ascent import certify_iterate, exceeds_budget, usable_starts
+from softreg.optimize.dual.dual_reductions import HeldOutRows
 from softreg.optimize.dual.state import DualIterate, initial_iterate
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import StackFit
-from softreg.rows import Block, in_order
+from softreg.rows import in_order
+from softreg.rows.reductions import Labels
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 EVALUATION_GAP, FINAL_GAP = 5.0, 0.5
@@ -116,7 +118,7 @@ class _FoldRuns:
         self.objective, self.held_out_by, self.count, self.tolerance = objective, held_out_by, count, tolerance
         self.seed, self.squares, self.budgets, self.pools = seed, squares, budgets, pools
         rows, m, q = objective.rows, objective.m, objective.q
-        self.labels = rows.map(lambda block: block.labels)
+        self.labels = rows.map(Labels())
         self.W = np.empty((m, rows.d, q), np.float32)
         self.b = np.empty((m, q))
         self.held_out_logits = np.full((*held_out_by.shape, q), np.nan, dtype=rows.dtype)
@@ -165,14 +167,9 @@ class _FoldRuns:
         if iterate is None:
             return False
 
-        def keep_logits(block: Block, log_p: Float64Array) -> None:
-            held_out = self.held_out_by[:, block.start : block.stop] == j
-            for layer in np.flatnonzero(held_out.any(axis=1)):
-                index = np.flatnonzero(held_out[layer])
-                self.held_out_logits[layer, block.start + index] = log_p[:, index].T
-
+        held_out = HeldOutRows(self.held_out_by, j, self.held_out_logits)
         with self._pool() as pool:
-            certificate = certify_iterate(self.objective, j, iterate, inspect=keep_logits, buffers=pool)
+            certificate = certify_iterate(self.objective, j, iterate, held_out=held_out, buffers=pool)
         self.b[j], self.visits[j] = iterate.bias, iterate.visits
         self.value[j], self.gap[j] = certificate.value, certificate.gap
         return True

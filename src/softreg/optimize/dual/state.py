@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 
 from softreg.optimize.dual.acceleration import Momentum, inner_product, row_runs
 from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.dual_reductions import LogProbabilities, WeightsOfModel
 from softreg.optimize.objective.cached import Objective
 from softreg.probability import blocks as loss
-from softreg.rows import Block, Dual, Rows
+from softreg.rows import Dual, Rows
+from softreg.rows.reductions import HasNoWeights
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 BIAS_COLUMN_SHARE = 0.05
@@ -240,12 +242,7 @@ def _start_from_weights(
     mass, total = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]) + kappa
     prepared = objective.rows.prepare(V.T)
 
-    def part(block: Block) -> FloatArray:
-        o = block.times(prepared)
-        o += b[:, None]
-        return np.ascontiguousarray((o - loss.probabilities(o[None])[1]).T, dtype=np.float32)
-
-    log_p = objective.rows.map(part)
+    log_p = objective.rows.map(LogProbabilities(prepared, b))
     P = np.exp(log_p.T, order="C")
     mean = P.mean(axis=1, dtype=np.float64) if weights is None else P @ weights / weights.sum()
     _write_residual_sums(objective, labels, weights, P, W)
@@ -261,17 +258,9 @@ def _start_from_weights(
 def row_weights(objective: Objective, j: int) -> Float64Array | None:
     """Return the row weights (n,) of one model, None where all are 1."""
 
-    def part(block: Block) -> Float64Array:
-        V = objective.weights(block)
-        return np.ones(block.stop - block.start) if V is None else np.asarray(V[j % len(V)], dtype=np.float64)
-
-    unweighted = objective.rows.map(lambda block: np.array([block.weights is None]))
-    return None if unweighted.all() else objective.rows.map(part)
-
-
-def weights_of_model(V: Array | None, j: int) -> Array | None:
-    """Return the weights (1, b) of model j among those of a stack."""
-    return None if V is None else V[[j % len(V)]]
+    if objective.rows.map(HasNoWeights()).all():
+        return None
+    return objective.rows.map(WeightsOfModel(objective.state, j))
 
 
 def _class_rates(labels: Array, weights: Float64Array | None, q: int) -> Float64Array:

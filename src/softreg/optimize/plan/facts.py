@@ -46,6 +46,8 @@ class Facts:
         Mean of ||x||^2 where compiled steps for single rows exist and may be of use, otherwise None.
     reduced_precision : bool
         Whether products have fewer digits than the numbers (TF32).
+    penalty : str
+        Name of the class of the penalty, for messages.
     traits : frozenset of Trait
         What the penalty of every model is.
     strong_convexity : tuple of float
@@ -70,6 +72,7 @@ class Facts:
     column_access: bool
     row_square_mean: float | None
     reduced_precision: bool
+    penalty: str
     traits: frozenset[Trait]
     strong_convexity: tuple[float, ...]
     started: bool
@@ -138,6 +141,7 @@ def facts_of(
         column_access=type(rows) in (DenseRows, SparseRows) and rows.fits_in_memory,
         row_square_mean=None if squares is None else float(squares.mean()),
         reduced_precision=rows.reduced_precision,
+        penalty=type(penalty).__name__,
         traits=traits,
         strong_convexity=tuple(penalty.strong_convexity.tolist()),
         started=started,

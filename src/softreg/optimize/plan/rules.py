@@ -79,6 +79,8 @@ class Rule:
         When the rule matches, as text; `{name:,}` stands for a field of `Limits`.
     applies : callable
         The same as a predicate.
+    does : str
+        What the plan does, as text.
     curvature, start : callable
         The Hessian that the method works with, and where a fit without given parameters begins.
     transform : Transform
@@ -92,6 +94,7 @@ class Rule:
     requires: tuple[Requirement, ...]
     condition: str
     applies: Callable[[Facts, Limits], bool]
+    does: str
     curvature: Callable[[Facts, Limits], CurvatureModel]
     start: Callable[[Facts, Limits], Start]
     transform: Transform = Transform.NONE
@@ -132,55 +135,89 @@ RULES = (
         "row-space", "", Method.NONE, (SMOOTH, STRONGLY_CONVEX, MORE_COLUMNS),
         "n <= {row_space_rows:,} or n <= {row_space_rows_per_class:,} q m; n <= {row_space_most_rows:,}; "
         "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}",
-        row_space_pays, no_curvature, start_at_zero, Transform.ROW_SPACE,
+        row_space_pays,
+        "QR factorisation of the rows; the problem in n dimensions is planned in turn",
+        no_curvature, start_at_zero, Transform.ROW_SPACE,
     ),
     Rule(
         "working-set", "", Method.NONE, (SELECTING, COLUMNS),
         "d >= {working_set_columns:,}",
-        can_use_working_set, no_curvature, start_at_zero, Transform.WORKING_SET, _after_working_set,
+        can_use_working_set,
+        "fits on the columns that may have weights other than 0, checked on all columns; each fit is "
+        "planned in turn, and so is the fit on all columns where too many are active",
+        no_curvature, start_at_zero, Transform.WORKING_SET, _after_working_set,
     ),
     Rule(
         "nested-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, STRONGLY_CONVEX, NO_PATH, NO_START, NESTED_ROWS),
         "as one-pass-newton; n >= {nested_least_ratio} max({nested_least_rows:,}, {nested_rows_per_parameter} p)",
-        newton_pays, exact_hessian, start_at_nested_samples, fallback=_after_newton,
+        newton_pays,
+        "Newton's method with value, gradient and Hessian from one pass, started at the optima of nested "
+        "samples",
+        exact_hessian, start_at_nested_samples, fallback=_after_newton,
     ),
     Rule(
         "one-pass-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, STRONGLY_CONVEX, NO_PATH),
         "q <= {newton_classes:,}; p <= {newton_parameters:,}, or p <= {newton_sampled_parameters:,} and "
         "n >= {newton_rows_per_parameter:,} p",
-        newton_pays, exact_hessian, start_at_zero, fallback=_after_newton,
+        newton_pays,
+        "Newton's method with value, gradient and Hessian from one pass; where a step fails, "
+        "line-search-newton, or lbfgs-sampled for rows larger than memory",
+        exact_hessian, start_at_zero, fallback=_after_newton,
     ),
     Rule(
         "line-search-newton", "newton", Method.LINE_SEARCH_NEWTON, (SMOOTH,),
         "q <= {newton_classes:,}; p <= {newton_parameters:,}",
-        has_few_parameters, exact_hessian, start_of_newton,
+        has_few_parameters,
+        "Newton's method with line searches on kept logits, started at the optimum of a sample where "
+        "n > {warm_start_rows:,}",
+        exact_hessian, start_of_newton,
     ),
     Rule(
         "lbfgs-clusters", "lbfgs", Method.LBFGS, (SMOOTH,),
         "q > {cluster_classes:,}; d <= {cluster_columns:,}; d^2 <= n q; on a path, dual-ascent does not apply",
-        clusters_pay, class_clusters, start_at_class_means,
+        clusters_pay,
+        "L-BFGS preconditioned by the within-class scatter and clusters of the classes, started at the "
+        "class means",
+        class_clusters, start_at_class_means,
     ),
     Rule(
         "dual-ascent", "lbfgs", Method.DUAL_ASCENT, (SMOOTH, STRONGLY_CONVEX, SINGLE_ROWS),
         "{dual_margin} times the expected sweeps cost less than L-BFGS; on a path, held-out losses to "
         "{dual_path_tolerance:g} nats or less exactly",
-        dual_ascent_pays, no_curvature, start_at_zero, fallback=_after_dual,
+        dual_ascent_pays,
+        "stochastic dual coordinate ascent; the next rule that applies where it exceeds its budget or "
+        "cannot prove the gap",
+        no_curvature, start_at_zero, fallback=_after_dual,
     ),
     Rule(
         "lbfgs-diagonal", "lbfgs", Method.LBFGS, (SMOOTH,),
         "d > {diagonal_columns:,} or d > max(n, {diagonal_cheap_columns:,})",
-        needs_diagonal, diagonal_curvature, start_at_sample,
+        needs_diagonal,
+        "L-BFGS preconditioned by the diagonal of the Hessian, started at the optimum of a sample where "
+        "n > {warm_start_rows:,}",
+        diagonal_curvature, start_at_sample,
     ),
-    Rule("lbfgs-sampled", "lbfgs", Method.LBFGS, (SMOOTH,), "otherwise", always, sampled_curvature, start_at_sample),
+    Rule(
+        "lbfgs-sampled", "lbfgs", Method.LBFGS, (SMOOTH,),
+        "no rule before applies",
+        always,
+        "L-BFGS preconditioned by the Hessian's diagonal blocks on a sample (one a class), with the same start",
+        sampled_curvature, start_at_sample,
+    ),
     Rule(
         "orthant-diagonal", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),
         "as lbfgs-diagonal; or on a working set, q (d + 1)^2 > {working_set_factor_ratio:g} max(stored numbers, "
         "{working_set_least_numbers:,})",
-        orthant_needs_diagonal, diagonal_curvature, start_at_sample,
+        orthant_needs_diagonal,
+        "orthant-wise L-BFGS with the diagonal, with the same start",
+        diagonal_curvature, start_at_sample,
     ),
     Rule(
         "orthant-sampled", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),
-        "otherwise", always, sampled_curvature, start_at_sample,
+        "no rule before applies",
+        always,
+        "orthant-wise L-BFGS with blocks of a sample, with the same start",
+        sampled_curvature, start_at_sample,
     ),
 )  # fmt: skip
 """All rules, in the order in which they are tried."""
@@ -244,17 +281,22 @@ def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
     raise AssertionError("the last rules apply always")
 
 
-def condition(rule: Rule, limits: Limits) -> str:
-    """Return the condition of a rule with the limits filled in."""
-    return rule.condition.format_map(vars(limits))
+def filled(text: str, limits: Limits) -> str:
+    """Return a text of a rule with the limits filled in."""
+    return text.format_map(vars(limits))
 
 
 def _why(rule: Rule, solver: str, f: Facts, limits: Limits) -> str:
     """Return the sentence that says why a rule was chosen."""
     if solver == "newton" and rule.family:
         return "solver='newton' was given."
-    shape = f"{f.n:,} rows, {f.d:,} columns, {f.q:,} classes, {f.parameters:,} parameters"
-    return f"{shape}: {condition(rule, limits)}."
+    shape = f"n = {f.n:,} rows, d = {f.d:,} columns, q = {f.q:,} classes, p = {f.parameters:,} parameters"
+    return f"{shape}: {filled(rule.condition, limits)}."
+
+
+def _penalty(facts: Facts) -> str:
+    """Return the class of the penalty with its traits."""
+    return f"{facts.penalty} ({', '.join(sorted(facts.traits)) or 'no traits'})"
 
 
 def _refusal(solver: str, rules: Sequence[Rule], facts: Facts, limits: Limits) -> str:
@@ -262,6 +304,7 @@ def _refusal(solver: str, rules: Sequence[Rule], facts: Facts, limits: Limits) -
     able = [rule.name for rule in RULES if rule.can_solve(facts, limits)]
     missing = [r.text for r in rules[-1].requires if not r.holds(facts, limits)]
     return (
-        f"solver={solver!r} cannot minimise this objective: it needs {', and '.join(missing)}. "
+        f"solver={solver!r} cannot minimise this objective with the penalty {_penalty(facts)}: it needs "
+        f"{', and '.join(missing)}. "
         f"These can: auto, {', '.join(able)}."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 
 from softreg.optimize.curvature.class_clusters import ClusterSketch
@@ -22,6 +22,12 @@ from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows
+
+DIRECTIONS: dict[Method, Callable[[Sketch, Container[int]], DirectionMethod]] = {
+    Method.LBFGS: LBFGS,
+    Method.ORTHANT_LBFGS: OrthantLBFGS,
+}
+"""Methods that work with a sampled or diagonal curvature."""
 
 WARM_ITERATIONS = 12
 """Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
@@ -66,9 +72,7 @@ def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) ->
     if plan.curvature is CurvatureModel.CLASS_CLUSTERS:
         return LBFGS(ClusterSketch(), CLUSTER_REVIEWS)
     sketch = DiagonalSketch(sample) if plan.curvature is CurvatureModel.DIAGONAL else Sketch(sample)
-    if plan.method is Method.ORTHANT_LBFGS:
-        return OrthantLBFGS(sketch, reviews)
-    return LBFGS(sketch, reviews)
+    return DIRECTIONS[plan.method](sketch, reviews)
 
 
 def sampled(rows: Rows, seed: int, limits: Limits = LIMITS) -> Rows:

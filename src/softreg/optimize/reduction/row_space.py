@@ -22,6 +22,7 @@ import scipy.linalg as sl
 from softreg.optimize.problem.result import Solution
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows
+from softreg.rows.reductions import Labels, RowWeights
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,26 @@ class Reduction:
         return np.ascontiguousarray(out)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CentredRows:
+    """The rows (n, d) less the shift of the coordinates, subtracted in float64."""
+
+    coordinates: Coordinates
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the rows of one block."""
+        d = len(self.coordinates.shift)
+        stored = block.standardised(np.zeros(d), np.ones(d)).astype(np.float64)
+        return stored * self.coordinates.scale if self.coordinates.explicit else stored - self.coordinates.shift
+
+
 def reduce(rows: Rows, coordinates: Coordinates) -> Reduction:
     """The rows in their own space, from a QR factorisation of the transposed, shifted rows."""
-    zero, one = np.zeros(rows.d), np.ones(rows.d)
-
-    def part(block: Block) -> Array:
-        stored = block.standardised(zero, one).astype(np.float64)  # the shift is taken off in float64
-        return stored * coordinates.scale if coordinates.explicit else stored - coordinates.shift
-
-    C = rows.map(part)
+    C = rows.map(CentredRows(coordinates))
     (reflectors, tau), R = sl.qr(C.T, mode="raw", overwrite_a=True, check_finite=False)
     few = np.ascontiguousarray(R[: rows.n].T)
-    labels = rows.map(lambda block: block.labels)
-    weights = rows.map(
-        lambda block: np.ones((block.stop - block.start, 1)) if block.weights is None else block.weights.T
-    )
+    labels = rows.map(Labels())
+    weights = rows.map(RowWeights())
     plain = (weights == 1).all()
     home = DenseRows(few, labels, None if plain else np.ascontiguousarray(weights.T))
     return Reduction(home, reflectors, tau, coordinates.shift)

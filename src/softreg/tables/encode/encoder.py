@@ -139,7 +139,7 @@ class Encoder(DeprecatedAttributes):
             latest = {fitter.name: fitter.latest for fitter in fitters if isinstance(fitter, NumberFitter)}
             sample.add(latest, table.num_rows)
         column_encoders = tuple(fitter.encoder() for fitter in fitters)
-        formats = {reader.name: form for reader in readers if (form := reader.learned()) is not None}
+        formats = {reader.name: form for reader in readers if (form := reader.fitted_format()) is not None}
         return cls(column_encoders, _is_sparse(column_encoders), formats, schema.na)
 
     @classmethod
@@ -248,7 +248,7 @@ class Encoder(DeprecatedAttributes):
             )
             column_format = self._column_format(column_encoder.name, table)
             if column_format is not None:
-                invalid |= (wrong := column_format.bad(column))
+                invalid |= (wrong := column_format.invalid_cells(column))
                 column = column_format.read(column_encoder.name, column.filter(boolean_array(~wrong)), RowLocation())
             if check is not None and column_format is not None:
                 invalid[~wrong] |= check(column)
@@ -267,7 +267,7 @@ class Encoder(DeprecatedAttributes):
     def _column_format(self, name: str, table: pa.Table) -> ColumnFormat | None:
         """Return how the text of a column is read, with the decimal mark of this table."""
         form = self.formats.get(name)
-        return None if form is None else form.with_decimal(TextMetadata.of(table.schema).decimal)
+        return None if form is None else form.with_decimal(TextMetadata.from_schema(table.schema).decimal)
 
     def _dense(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> Float64Array:
         X = np.zeros((table.num_rows, self.width))

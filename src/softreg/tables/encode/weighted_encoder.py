@@ -88,7 +88,9 @@ def _read_values(
         cells, where = cells.take(pa.array(rows)), RowLocation(np.asarray(rows), where.first, where.file)
     column, form = replace_missing(cells, encoder.na).column(0), encoder.formats.get(column_encoder.name)
     if form is not None:
-        column = form.with_decimal(TextMetadata.of(table.schema).decimal).read(column_encoder.name, column, where)
+        column = form.with_decimal(TextMetadata.from_schema(table.schema).decimal).read(
+            column_encoder.name, column, where
+        )
     if isinstance(column_encoder, BooleanEncoder):
         return require_booleans(column_encoder.name, column_encoder.words, column, where)
     return require_numbers(column_encoder.name, column, where)

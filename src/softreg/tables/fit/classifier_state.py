@@ -22,6 +22,7 @@ REGRESSION_PARAMETERS = (
     "penalty",
     "l1_ratio",
     "class_weight",
+    "solver",
     "tol",
     "max_iter",
     "random_state",

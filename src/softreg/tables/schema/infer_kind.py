@@ -181,12 +181,12 @@ def column_of_kind(
             name, tuple(sorted(cells.levels.take(pa.array(seen)).to_pylist())), missing, "as asked; "
         )
     if requested is Kind.NUMBER:
-        numbers = infer_numbers(cells.levels, options.decimal, asked=True)
+        numbers = infer_numbers(cells.levels, options.decimal, requested=True)
         _require_all(name, requested, cells, numbers.ok)
         number = numeric_column(name, np.append(numbers.values, np.nan)[cells.codes], rows, is_number=True)
         all_counts = count_levels(cells.codes, len(cells.levels))
         number = with_number_format(number, cells, numbers, np.zeros(len(all_counts), dtype=bool), all_counts, options)
-        return replace(number, format=replace(number.format or ColumnFormat(), asked=True))
+        return replace(number, format=replace(number.format or ColumnFormat(), requested=True))
     dates = drop_missing_spellings(cells, MISSING_SPELLINGS)
     _require_all(name, requested, dates, ~np.isnan(parse_dates(dates.levels, day_first(dates.levels) is not False)))
     return _date_column_of_text(name, cells, rows, "as asked; ")

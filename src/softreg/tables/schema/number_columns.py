@@ -193,7 +193,7 @@ def _format_note(name: str, text: InferredNumbers, options: TextOptions) -> str:
     note = f"column {quote(name)} is read as numbers with {text.marks}: {quote(text.example[0])} is {value}"
     if options.why:
         note += f", because {options.why}"
-    if text.unclear or options.why:
+    if text.ambiguous or options.why:
         mark, other = ("comma", ",") if number_format.decimal == "." else ("point", ".")
         note += f"; where the {mark} is the decimal mark, say --decimal {other} (decimal={other!r} in Python)"
     return f"{note}; where the values are words, --category {quote(name)}"
@@ -238,10 +238,10 @@ def _almost_numeric_hint(
 
 def _several_formats_hint(name: str, text: InferredNumbers, counts: _LevelCounts) -> str:
     """Return the hint of a column of numbers in several formats."""
-    if not text.several:
+    if not text.conflict:
         return ""
     return (
-        f"column {quote(name)} looks like numbers, but {text.several}, so its values are taken for words; where they "
+        f"column {quote(name)} looks like numbers, but {text.conflict}, so its values are taken for words; where they "
         f"are numbers of one unit, say --number {quote(name)}"
     )
 
