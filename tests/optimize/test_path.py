@@ -137,8 +137,8 @@ def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatc
 def test_many_rows_with_a_drawn_sketch_settle_at_the_losses_of_exact_fits(ratio, monkeypatch):
     """More rows than a sketch takes whole: a weak penalty, where a fold that stops early would show."""
     limits = replace(LIMITS, warm_start_rows=400, sample_rows=100)
-    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.MOST_CHEAP", 0)
-    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.ROWS_A_COLUMN", 20)
+    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.MAX_INEXPENSIVE_ROWS", 0)
+    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.DRAWN_PER_COLUMN", 20)
     stack = Problem(n=1200, d=30, q=5)
     path, start = stack.path(solver="lbfgs", limits=limits), None
     for strength in (1e-2, 1e-4, 1e-6):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.curvature.importance_sampled import DoubtSketch
-from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
+from softreg.optimize.curvature.importance_sampled import ImportanceSampledCurvature
+from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.heldout_stopping import Watch, WatchedDescent
@@ -23,14 +23,13 @@ from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import StackFit, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Method, Plan, Start, Transform
-from softreg.optimize.problem.standardization import Coordinates, standardise
+from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.reduction.row_space import Reduction, reduce
-from softreg.optimize.reduction.screening import MORE, Screening, Weights
+from softreg.optimize.reduction.screening import MAX_GAP_GROWTH, Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs import REVIEWS, PathLBFGS
 from softreg.optimize.solvers.lbfgs_memory import LossPair
 from softreg.rows import Array, Rows, one_blas_thread
-from softreg.typing import IntArray
 
 PROOF, EXACT = 1e-12, 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
@@ -73,7 +72,7 @@ class StackPath:
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             self.hard, self.pairs = False, list[LossPair]()
             self.sample: Rows | None = None
-            self.sketch: DoubtSketch | None = None
+            self.sketch: ImportanceSampledCurvature | None = None
             self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
 
     def fit(
@@ -185,37 +184,37 @@ class StackPath:
         max_iter: int,
         copies: int,
     ) -> tuple[StackFit | None, Weights | None]:
-        """The same on the columns that matter; None where those are too many, and a start for all."""
-
-        def fit(rows: Rows, coordinates: Coordinates, columns: IntArray, begin: Weights) -> StackFit:
-            few = copy.copy(self)
-            few.screening, few.rows, few.coordinates = None, rows, coordinates
-            few.sample = few.sketch = None
-            few.solver = self._inner_solver()
-            found = few.fit(penalty.keep_columns(columns), begin, settled=settled, max_iter=max_iter, copies=copies)
-            self.hard = few.hard
-            return found
-
-        def enough(found: StackFit, gap: Array, pulled: bool) -> bool:
-            return not pulled or bool((gap <= np.maximum(MORE * found.gap, PROOF)).all())
-
+        """Return the fit on working sets, or None where these grow too large, and the start of a fit on all columns."""
         assert self.screening is not None
         rows = _tiled(self.rows, copies)
         rows = rows if settled or rows.dtype == np.float64 else rows.with_higher_precision()
-        return self.screening.fit(rows, penalty, start, fit, enough)
+        search = WorkingSetSearch(self.screening, rows, penalty, start)
+        while search.is_small:
+            path = copy.copy(self)
+            path.screening, path.rows, path.coordinates = None, search.rows, search.coordinates
+            path.sample = path.sketch = None
+            path.solver = self._inner_solver()
+            of_columns = penalty.keep_columns(search.columns)
+            fit = path.fit(of_columns, search.start, settled=settled, max_iter=max_iter, copies=copies)
+            self.hard = path.hard
+            check = search.check(fit)
+            if not check.violated or (check.gap <= np.maximum(MAX_GAP_GROWTH * fit.gap, PROOF)).all():
+                return search.finish(fit, check), None
+            search.grow(check)
+        return None, search.start_for_all
 
     def _strategy(self, objective: Objective, plan: Plan, copies: int) -> DirectionMethod:
         """Return the directions of the plan; sketches of the curvature and pairs are those of the strength before."""
         if plan.curvature not in (CurvatureModel.SAMPLED, CurvatureModel.IMPORTANCE_SAMPLED):
             if plan.curvature is CurvatureModel.DIAGONAL and plan.method is Method.LBFGS:
-                return PathLBFGS(DiagonalSketch(objective.rows), objective.ridge, self.pairs)
+                return PathLBFGS(DiagonalCurvature(objective.rows), objective.ridge, self.pairs)
             return strategy_for(plan, objective.rows)
         if plan.curvature is CurvatureModel.IMPORTANCE_SAMPLED:
-            self.sketch = self.sketch or DoubtSketch()
-            self.sketch.hard = self.hard
-            sketch: Sketch = self.sketch
+            self.sketch = self.sketch or ImportanceSampledCurvature()
+            self.sketch.use_more_rows(self.hard)
+            sketch: SubsampledCurvature = self.sketch
         else:
-            sketch = Sketch(self._sample(objective, copies))
+            sketch = SubsampledCurvature(self._sample(objective, copies))
         if plan.method is Method.LBFGS:
             return PathLBFGS(sketch, objective.ridge, self.pairs)
         return DIRECTIONS[plan.method](sketch, REVIEWS)

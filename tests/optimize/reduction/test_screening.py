@@ -15,7 +15,7 @@ from softreg.optimize.path import StackPath
 from softreg.optimize.problem.limits import LIMITS
 from softreg.optimize.reduction import screened_fit as few_columns
 from softreg.optimize.reduction import screening
-from softreg.optimize.reduction.screening import hardest
+from softreg.optimize.reduction.screening import largest
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
 
@@ -51,21 +51,21 @@ def problem():
 @pytest.fixture
 def eager(monkeypatch):
     """Columns are left out of small problems too; few come in at once, so that rounds are many."""
-    monkeypatch.setattr(screening, "SMALL_PART", 0.9)
-    monkeypatch.setattr(screening, "FIRST", 2)
-    monkeypatch.setattr(screening, "PULLED", 1.0)
+    monkeypatch.setattr(screening, "MAX_SHARE", 0.9)
+    monkeypatch.setattr(screening, "MIN_ADDED", 2)
+    monkeypatch.setattr(screening, "MAX_VIOLATING_SHARE", 1.0)
 
 
 @pytest.fixture
 def rounds(monkeypatch):
     """How many columns each fit on a part of them has had."""
-    seen, take = [], screening.taken
+    seen, take = [], screening.take_columns
 
     def taken(rows, columns):
         seen.append(len(columns))
         return take(rows, columns)
 
-    monkeypatch.setattr(screening, "taken", taken)
+    monkeypatch.setattr(screening, "take_columns", taken)
     return seen
 
 
@@ -134,7 +134,9 @@ def test_the_proof_is_about_all_columns(problem, eager):
 
 def test_columns_that_the_rule_left_out_come_in(problem, eager, rounds, monkeypatch):
     """A guess that leaves out all but two columns is put right by the looks at all."""
-    monkeypatch.setattr(screening.Screening, "_first", lambda self, rows, penalty, W, b, alive: np.arange(rows.d) < 2)
+    monkeypatch.setattr(
+        screening.Screening, "first_working_set", lambda self, rows, penalty, W, b, active: np.arange(rows.d) < 2
+    )
     penalty = elastic_net(np.full(problem.m, 0.02), 1.0)
     found = problem.path(limits=EAGER).fit(penalty, None, settled=0.0)
     assert rounds[0] == 2
@@ -160,7 +162,7 @@ def test_a_penalty_without_l1_among_them_takes_all_columns(problem, eager, round
 
 
 def test_too_many_columns_end_the_screening_with_a_start_for_all(problem, eager, rounds, monkeypatch):
-    monkeypatch.setattr(screening, "SMALL_PART", 0.1)
+    monkeypatch.setattr(screening, "MAX_SHARE", 0.1)
     penalty = elastic_net(np.full(problem.m, 0.003), 1.0)
     found = problem.path(limits=EAGER).fit(penalty, None, settled=0.0)
     assert rounds
@@ -184,7 +186,7 @@ def test_a_single_fit(problem, eager, rounds, monkeypatch, ratio, kind, tol):
     assert len(rounds) > 2
     assert max(rounds) < problem.d
     assert [p.passes for p in told] == sorted(p.passes for p in told)
-    monkeypatch.setattr(few_columns, "LOOSE", 0.0)
+    monkeypatch.setattr(few_columns, "FIRST_GAP", 0.0)
     (again,) = minimise(*order, tol=tol, start=(some.W[None], some.b[None]), limits=EAGER)
     assert again.gap <= tol
     assert again.n_iter < some.n_iter
@@ -229,5 +231,5 @@ def test_the_answer_does_not_know_the_number_of_threads(problem, eager, monkeypa
 
 def test_the_hardest_pulled_come_first():
     pull = np.array([5.0, 1.0, 4.0, 4.0])
-    np.testing.assert_array_equal(hardest(pull, np.array([False, True, True, True]), 2), [False, False, True, True])
-    np.testing.assert_array_equal(hardest(pull, np.ones(4, bool), 2), [True, False, True, False])
+    np.testing.assert_array_equal(largest(pull, np.array([False, True, True, True]), 2), [False, False, True, True])
+    np.testing.assert_array_equal(largest(pull, np.ones(4, bool), 2), [True, False, True, False])

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.spelling import TextIndex, unify_spellings
-from softreg.tables.columns.arrow_numpy import number_array as integer_array
-from softreg.tables.columns.arrow_numpy import to_float64
+from softreg.tables.columns.arrow_numpy import number_array, to_float64
 from softreg.tables.columns.column_values import Levels, decode_dictionary
 from softreg.tables.columns.errors import TableError, quote, quote_list
 from softreg.tables.columns.row_location import RowLocation
@@ -147,9 +146,7 @@ class CategoryEncoder:
         unknown = np.flatnonzero(level_index < 0)
         if unknown.size and self.rare:
             unknown = unknown[
-                self._rare.find(
-                    cells.levels.take(integer_array(unknown)), typed=self.numbers or cells.storage != "text"
-                )
+                self._rare.find(cells.levels.take(number_array(unknown)), typed=self.numbers or cells.storage != "text")
                 < 0
             ]
         counts = np.bincount(cells.codes + 1, minlength=len(level_index) + 1)
