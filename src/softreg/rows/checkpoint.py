@@ -1,4 +1,4 @@
-"""A journal of sums over rows: what is needed to resume an interrupted fit.
+"""A checkpoint: the recorded sums over rows, from which an interrupted fit resumes.
 
 A solver learns of the data by sums alone, and everything else it does follows from them. So the sums are what is kept:
 a resumed fit is given them, in turn, without a reading of the rows, until it asks for one that is not
