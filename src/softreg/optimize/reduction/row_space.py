@@ -24,6 +24,9 @@ from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows
 from softreg.rows.reductions import Labels, RowWeights
 
+LAPACK_BLOCK = 64
+"""Columns of a block for which LAPACK's workspace is sized."""
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -57,7 +60,7 @@ class Reduction:
 
     def _turned(self, columns: Array, trans: str) -> Array:
         """Q times these columns, or its transpose times them; Q is never formed."""
-        space = max(1, columns.shape[1]) * 64
+        space = max(1, columns.shape[1]) * LAPACK_BLOCK
         out, _, failed = sl.lapack.dormqr("L", trans, self.reflectors, self.tau, columns, space)
         if failed:
             raise ArithmeticError(f"LAPACK's dormqr refuses its argument {-failed}")
