@@ -1,7 +1,7 @@
 """Rows that are more than memory holds: written once to a cache on the disk, then read block by block by the threads.
 
-The blocks are those of the backends in memory, cut at the same places and multiplied by the same kernels, so that the sums
-are the same to the last bit. Blocks keep nothing that grows with the rows (`fits_in_memory` is False).
+The blocks are those of the backends in memory, cut at the same places and multiplied by the same kernels, so the
+sums are the same to the last bit. Blocks keep nothing that grows with the rows (`fits_in_memory` is False).
 """
 
 from __future__ import annotations
