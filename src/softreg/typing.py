@@ -1,4 +1,4 @@
-"""Types of arrays that signatures name; a leaf that every package may import.
+"""Types of arrays for signatures; a leaf that every package may import.
 
 Each alias states what the numbers of an array are. Shapes stand in docstrings: `X` (n, d), logits (n, q), stacks
 (m, q, d + 1).

@@ -76,7 +76,7 @@ def test_fault_a15_labels_that_no_file_keeps_are_refused_when_saved(kind: str, t
     model = SoftmaxRegression().fit(X, REFUSED[kind])
     assert model.score(X, REFUSED[kind]) >= 0.5
     with pytest.raises(
-        ValueError, match=f"of the type {kind}, which a model file cannot keep. Fit the model with text"
+        ValueError, match=f"of the type {kind}, which a model file cannot store. Fit the model with text"
     ):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,9 @@
-"""What a Python user imports: estimators, their statistics and their files."""
+"""Estimators, their statistics, what follows a fit, and the model file: what a Python user imports.
+
+It may import `optimize`, `rows` and `probability`. Its packages, in the order in which they import each other, are
+`inputs`, `serialization`, `likelihood`, `estimators`, `selection`, `calibration` and `inference`; a new public name is
+also added to `_DEFINED_IN` here.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,11 @@ from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.optimize.reduction.row_space import reduce
-from softreg.optimize.reduction.screened_fit import on_few_columns
-from softreg.optimize.reduction.screening import Weights
+from softreg.optimize.reduction.screened_fit import Rounds, Verdict
+from softreg.optimize.reduction.screening import Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.certify import certify
 from softreg.optimize.solvers.class_mean_start import from_class_means
-from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.loop import FINE, Descent
 from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.rows import Array, Rows, one_blas_thread
@@ -141,9 +140,22 @@ def _on_working_sets(
 ) -> tuple[Solution, ...]:
     """Minimise on working sets of the columns; with all columns where too many are active."""
     options = _of_transformed(options)
-    solutions, start = on_few_columns(rows, coordinates, options, start, partial(_optimum, working_set=True))
-    if solutions is None:
-        solutions = _optimum(rows, coordinates, options, start)
+    exact = rows if options.tol >= FINE or rows.dtype == np.float64 else rows.with_higher_precision()
+    screening = Screening(rows, coordinates, options.n_classes, options.fit_intercept)
+    search, rounds = WorkingSetSearch(screening, exact, options.penalty, start), Rounds(options)
+    while search.is_small:
+        some = search.rows
+        round_options = rounds.next_options(search.columns)
+        fit = rounds.add(_optimum(some, search.coordinates, round_options, search.start, working_set=True))
+        check = search.check(fit)
+        verdict = rounds.judge(fit, check)
+        if verdict is Verdict.CONVERGED:
+            solutions = rounds.finished(search.finish(fit, check))
+            return tuple(_with_transform(plan, solution) for solution in solutions)
+        if verdict is Verdict.ALL_COLUMNS:
+            break
+        search.grow(check)
+    solutions = _optimum(rows, coordinates, options, search.start_for_all)
     return tuple(_with_transform(plan, solution) for solution in solutions)
 
 

@@ -106,7 +106,7 @@ def test_text_that_no_file_can_hold_is_refused_when_written(problem, tmp_path):
 def test_labels_of_other_packages_are_refused_when_written_and_nothing_is_left(problem, tmp_path):
     periods = pd.Series(pd.PeriodIndex(["2020", "2021", "2022"], freq="Y")[problem.codes])
     model = SoftmaxRegression().fit(problem.X, periods)
-    with pytest.raises(ValueError, match=r"of the type Period, which a model file cannot keep"):
+    with pytest.raises(ValueError, match=r"of the type Period, which a model file cannot store"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
 

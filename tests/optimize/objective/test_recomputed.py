@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from softreg.optimize import l2, minimise
 from softreg.optimize.certificate import duality as certificate
-from softreg.optimize.curvature.class_clusters import FLOOR, ClusterSketch
+from softreg.optimize.curvature.class_clusters import SCATTER_RIDGE, ClassClusterCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.plan.strategies import objective_for
@@ -101,10 +101,10 @@ def test_without_kept_logits_all_is_the_same(
         objective.take_step(t)
     same(kept.gradient(), without.gradient())
     for block, other in zip(kept.rows.blocks, without.rows.blocks, strict=True):  # type: ignore[attr-defined]
-        np.testing.assert_allclose(kept.logits(block), without.logits(other), rtol=1e-10)
-        for name in ("own", "predicted", "doubt"):
+        np.testing.assert_allclose(kept.state.logits(block), without.state.logits(other), rtol=1e-10)
+        for name in ("p_label", "class_mass", "class_variance"):
             np.testing.assert_allclose(
-                getattr(kept.surety(block), name), getattr(without.surety(other), name), rtol=1e-9
+                getattr(kept.state.confidence(block), name), getattr(without.state.confidence(other), name), rtol=1e-9
             )
     same(kept.try_step(there), without.try_step(there))
     for objective in (kept, without):
@@ -253,9 +253,10 @@ def test_clusters_invert_what_they_say(lean_one: bool, weighted: bool, fit_inter
     theta = somewhere()
     _, G = objective.evaluate(theta)
     G = G + objective.ridge[:, None, :] * theta
-    sketch = ClusterSketch()
-    curvature = sketch.curvature(objective, theta, G)
-    u, doubt, centres = sketch._doubts(objective, theta, G)
+    curvature = ClassClusterCurvature()
+    preconditioner = curvature.preconditioner(objective, theta, G)
+    clusters = curvature._clusters(objective, theta, G)
+    u, parts, centres = clusters.variance, clusters.parts, clusters.centres
     Z = np.concatenate([block.standardised(*objective.coordinates.for_block()) for block in objective.rows.blocks])  # type: ignore[attr-defined]
     y = np.asarray(rows_and_labels()[1])
     V = np.ones((2, N)) if not weighted else np.random.default_rng(1).uniform(0, 2, (2, N))
@@ -264,25 +265,25 @@ def test_clusters_invert_what_they_say(lean_one: bool, weighted: bool, fit_inter
     w = V[:, :, None] * P * (1 - P) / V.sum(axis=1)[:, None, None]
     np.testing.assert_allclose(u, w.sum(axis=1), rtol=1e-9)
     own = np.eye(Q)[y]
-    np.testing.assert_allclose(doubt[0], (w * own).sum(axis=1), rtol=1e-9)
-    near = np.einsum("mnq,nd->mqd", w * own, Z) / doubt[0][..., None]
+    np.testing.assert_allclose(parts[0], (w * own).sum(axis=1), rtol=1e-9)
+    near = np.einsum("mnq,nd->mqd", w * own, Z) / parts[0][..., None]
     np.testing.assert_allclose(centres[0], near, rtol=1e-7, atol=1e-9)
     others = V[:, :, None] * P * (1 - own)
     far = np.einsum("mnq,nd->mqd", others, Z) / others.sum(axis=1)[..., None]
     np.testing.assert_allclose(centres[1], far, rtol=1e-7, atol=1e-9)
     means = np.stack([Z[y == k].mean(axis=0) for k in range(Q)])
     S = (Z - means[y]).T @ (Z - means[y]) / N
-    solved = curvature.solve(G)
+    solved = preconditioner.solve(G)
     for j in range(2):
         for k in range(Q):
             H = np.zeros((D + 1, D + 1))
-            H[:D, :D] = u[j, k] * S + np.diag(objective.ridge[j, :D] + [1, 0.1][j] * 10 * FLOOR / Q)
+            H[:D, :D] = u[j, k] * S + np.diag(objective.ridge[j, :D] + [1, 0.1][j] * 10 * SCATTER_RIDGE / Q)
             H[D, D] = 1e-3 * u[j, k]
-            for mass, centre in zip(doubt[:, j, k], centres[:, j, k], strict=True):
+            for mass, centre in zip(parts[:, j, k], centres[:, j, k], strict=True):
                 c = np.r_[centre, float(fit_intercept)]
                 H += mass * np.outer(c, c)
             np.testing.assert_allclose(H @ solved[j, k], G[j, k], rtol=1e-7, atol=1e-9)
-    kept = curvature.keep(np.array([False, True])).solve(G[1:])
+    kept = preconditioner.keep(np.array([False, True])).solve(G[1:])
     np.testing.assert_array_equal(kept, solved[1:])
 
 

@@ -106,7 +106,7 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
                 f"{name} needs all rows in memory, and {str(order.data)!r} is read in batches. Leave it out, or read "
                 "the table as a whole, if memory holds it: --memory high."
             )
-    options: dict[str, Any] = {"rules": order.rules, "weights": order.weights, "sure": order.sure}
+    options: dict[str, Any] = {"rules": order.rules, "weights": order.weights, "categorical": order.sure}
     found = scan_table(source, order.target, seed=order.seed, test_size=order.share, **options)
     for said in found.notes:
         note(said)

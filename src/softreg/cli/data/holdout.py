@@ -50,7 +50,7 @@ def labelled(order: Order, table: pa.Table, numbers: Places) -> LabelledRows:
         counted = weights > 0
         if not counted.all():
             note(f"{pluralize(int((~counted).sum()), 'row')} of the weight 0 in {order.weights!r} are left out.")
-    found = labelled_rows(table, order.target, order.rules, sure=order.sure, counted=counted)
+    found = labelled_rows(table, order.target, order.rules, categorical=order.sure, counted=counted)
     for said in found.notes(numbers):
         note(said)
     return found
@@ -117,7 +117,7 @@ def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> Hel
     assert order.test is not None
     source = opened(order.test, order.reading)
     if is_large(source, order.memory):
-        found = scan_table(source, order.target, _none, rules=order.rules, sure=True, weights=order.weights)
+        found = scan_table(source, order.target, _none, rules=order.rules, categorical=True, weights=order.weights)
         for said in found.notes:
             note(said)
         return _sampled(found, f"{trained_on:,} to train on, {found.tested:,} in {order.test.name}")

@@ -27,6 +27,7 @@ from softreg.models.inputs.sample_weights import (
 )
 from softreg.models.likelihood import firth
 from softreg.models.selection.estimator import SoftmaxRegressionCV
+from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.optimize import Solution
 from softreg.probability import Classes, softmax
@@ -240,20 +241,20 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
     ratio = check_parameters(model)
     strength = 0.0 if model.penalty is None else model.strength
     start = np.repeat(model.coef_.T[None], m, axis=0), np.repeat(model.intercept_[None], m, axis=0)
-    nets, fits = minimise_relaxed(
+    result = minimise_relaxed(
         X,
         labels,
         V,
         len(model.classes_),
-        (strength, ratio, relaxed),
-        start,
+        PenaltySpec(strength, ratio, relaxed),
+        start=start,
         penalty=model.penalty,
         fit_intercept=model.fit_intercept,
         solver=model.solver,
         tol=model.tol,
         max_iter=model.max_iter,
     )
-    pairs = zip(nets, fits, strict=True)
+    pairs = zip(result.elastic_nets, result.relaxed, strict=True)
     return [
         fit if net.within_tolerance else replace(fit, gap=max(fit.gap, net.gap), status=net.status)
         for net, fit in pairs

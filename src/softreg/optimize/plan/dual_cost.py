@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from softreg.optimize.curvature.subsampled import CHEAP_BLOCK, MAX_CLASSES, ROWS_A_COLUMN
+from softreg.optimize.curvature.subsampled import INEXPENSIVE_PRODUCTS, MAX_CLASSES, ROWS_PER_COLUMN
 from softreg.optimize.dual.state import MAX_PLAIN_CURVATURE
 from softreg.optimize.plan.facts import Facts
 from softreg.optimize.problem.limits import Limits
@@ -31,23 +31,18 @@ def needs_diagonal(facts: Facts, limits: Limits) -> bool:
 
 
 def factor_time(facts: Facts, limits: Limits) -> float:
-    """Return the nanoseconds of one sampled curvature, the blocks of all classes multiplied and factored.
-
-    Sparse columns do not make it cheaper: 2,575 of them take 2.7 s a class, a pass over 30,000 one-hot rows 0.01 s.
-    """
+    """Return the nanoseconds of one sampled curvature, the blocks of all classes multiplied and factored."""
+    # Sparse columns do not make it cheaper: 2,575 take 2.7 s a class, a pass over 30,000 one-hot rows 0.01 s.
     if needs_diagonal(facts, limits):
         return 0.0
     order = facts.d + 1.0
-    size = min(float(facts.n), max(ROWS_A_COLUMN * order, CHEAP_BLOCK / order**2))
+    size = min(float(facts.n), max(ROWS_PER_COLUMN * order, INEXPENSIVE_PRODUCTS / order**2))
     blocks = 1 if facts.q == 2 or facts.q > MAX_CLASSES else facts.q
     return blocks * (size * order**2 + order**3 / 3) / PRODUCTS_PER_NANOSECOND
 
 
 def dual_budgets(facts: Facts, limits: Limits) -> tuple[float, ...] | None:
-    """Return, for each model, what L-BFGS is expected to cost in sweeps over the rows.
-
-    None where dual steps are not possible or are expected to cost more for one of the models.
-    """
+    """Return, for each model, what L-BFGS is expected to cost in sweeps; None where sweeps are not expected to pay."""
     if facts.row_square_mean is None or not (facts.smooth and facts.strongly_convex):
         return None
     visits = VISIT_PER_NUMBER * facts.stored_numbers * facts.q + facts.n * (VISIT + VISIT_PER_CLASS * facts.q)

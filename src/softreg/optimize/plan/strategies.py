@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import replace
 
-from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
+from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
+from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.plan.conditions import logits_for, sample_size
@@ -23,7 +23,7 @@ from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows
 
-DIRECTIONS: dict[Method, Callable[[Sketch, Container[int]], DirectionMethod]] = {
+DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int]], DirectionMethod]] = {
     Method.LBFGS: LBFGS,
     Method.ORTHANT_LBFGS: OrthantLBFGS,
 }
@@ -70,8 +70,8 @@ def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) ->
     if plan.method is Method.LINE_SEARCH_NEWTON:
         return Newton()
     if plan.curvature is CurvatureModel.CLASS_CLUSTERS:
-        return LBFGS(ClusterSketch(), CLUSTER_REVIEWS)
-    sketch = DiagonalSketch(sample) if plan.curvature is CurvatureModel.DIAGONAL else Sketch(sample)
+        return LBFGS(ClassClusterCurvature(), CLUSTER_REVIEWS)
+    sketch = DiagonalCurvature(sample) if plan.curvature is CurvatureModel.DIAGONAL else SubsampledCurvature(sample)
     return DIRECTIONS[plan.method](sketch, reviews)
 
 

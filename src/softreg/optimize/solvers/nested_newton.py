@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import Sketch
+from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.problem.result import Progress
@@ -136,7 +136,7 @@ def _without_logits(
     if rest is None:
         lean = LeanObjective(rows, *problem)
         lean.half_passes = again.half_passes
-        method = LBFGS(Sketch(rows.sample(LBFGS_ROWS, seed)))
+        method = LBFGS(SubsampledCurvature(rows.sample(LBFGS_ROWS, seed)))
         rest = Descent(lean, method, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
         rest.history[:0] = history
         again.half_passes = lean.half_passes
