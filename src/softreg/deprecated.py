@@ -63,6 +63,7 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
         "outside": Replacement("rows_outside_range", since="0.2"),
     },
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
+    "OpenTable": {"clashes": Replacement("type_conflicts", since="0.2")},
     "Trust": {"repair": Replacement("recalibration", since="0.2")},
     # parameters of estimators and functions
     "PredictionSets()": {"score": Replacement("conformity_score", since="0.2")},

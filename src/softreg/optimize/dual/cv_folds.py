@@ -97,7 +97,7 @@ def run_sdca_on_folds(
     if not all(list(in_order(lambda task: task(), tasks))):
         return None
     passes = round(float(folds.visits.max()) / rows.n) + 1
-    return StackFit(folds.W, folds.b, folds.value, folds.gap, folds.held_out_logits, passes, settled=True)
+    return StackFit(folds.W, folds.b, folds.value, folds.gap, folds.held_out_logits, passes, converged=True)
 
 
 class _FoldRuns:

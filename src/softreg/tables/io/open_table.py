@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.deprecated import DeprecatedAttributes
 from softreg.tables.columns.arrow_types import common_arrow_type, plain_table
 from softreg.tables.columns.column_names import check_names
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
@@ -32,7 +33,7 @@ MAX_FILES_NAMED = 2
 
 
 @dataclass
-class OpenTable:
+class OpenTable(DeprecatedAttributes):
     """Table in files that can be read in batches repeatedly; made by `open_table`.
 
     Attributes
