@@ -43,6 +43,8 @@ MAJORISATION = 1 + 1e-9
 """Factor above the largest eigenvalue of a column's block, so that rounding does not make a block step too long."""
 EARLY = 5
 """First iterations, in each of which the sampled curvature is computed: working set and probabilities change most."""
+TINY = 1e-300
+"""Smallest divisor: a column without curvature has a long step, and a gradient of zero."""
 RIDGE = 1e-10
 """Part of the diagonal that is added to a Newton system: a shift common to all classes has no curvature."""
 
@@ -81,7 +83,7 @@ class ExactModel:
         k = len(H) // q
         H = H.reshape(q, k, q, k)
         largest = np.linalg.eigvalsh(np.einsum("akbk->kab", H))[:, -1]
-        return cls(H, 1 / (MAJORISATION * np.maximum(largest, 1e-300)))
+        return cls(H, 1 / (MAJORISATION * np.maximum(largest, TINY)))
 
     def change(self, column: int, move: Float64Array) -> Float64Array:
         """Return the change (q, k) of the gradient after a move (q,) of one column."""
@@ -120,7 +122,7 @@ class ClassModel:
     def of(cls, B: Float64Array) -> ClassModel:
         """Return the model of these matrices."""
         largest = np.einsum("akk->ak", B).max(axis=0)
-        return cls(B, 1 / (MAJORISATION * np.maximum(largest, 1e-300)))
+        return cls(B, 1 / (MAJORISATION * np.maximum(largest, TINY)))
 
     def change(self, column: int, move: Float64Array) -> Float64Array:
         """Return the change (q, k) of the gradient after a move (q,) of one column."""
