@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -272,7 +272,7 @@ class RowsWithBias:
     shift: Array
     scale: Array
     fit_intercept: bool
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.floating]
 
     def evaluate(self, block: Block) -> Array:
         """Return the rows of one block."""

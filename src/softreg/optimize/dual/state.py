@@ -256,7 +256,6 @@ def _start_from_weights(
 
 def row_weights(objective: Objective, j: int) -> Float64Array | None:
     """Return the row weights (n,) of one model, None where all are 1."""
-
     if objective.rows.map(HasNoWeights()).all():
         return None
     return objective.rows.map(WeightsOfModel(objective.state, j))
