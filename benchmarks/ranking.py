@@ -92,7 +92,7 @@ def made(n: int, q: int, random: np.random.Generator, W: np.ndarray) -> tuple[np
     return X, np.minimum((softmax(X @ W).cumsum(axis=1) < random.random((n, 1))).sum(axis=1), q - 1)
 
 
-def of_columns(samples: int) -> None:
+def column_options(samples: int) -> None:
     print(f"\n{'rows':>6} {'columns':>7} {'classes':>7} {'strength':>8} | {'removal':>8} {'size':>6} {'any':>6}")
     for n, d, q, strength in ((300, 4, 2, 0.01), (1000, 6, 2, 0.1), (600, 4, 3, 0.01), (3000, 8, 4, 0.001)):
         random = np.random.default_rng(0)
@@ -117,4 +117,4 @@ def of_columns(samples: int) -> None:
 if __name__ == "__main__":
     samples = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     of_curves(samples)
-    of_columns(max(samples // 5, 50))
+    column_options(max(samples // 5, 50))

@@ -50,15 +50,23 @@ class Replacement:
 
 
 DEPRECATED: dict[str, dict[str, Replacement]] = {
+    # names of packages
+    "softreg.report": {
+        "Trust": Replacement("CalibrationAudit", since="0.2"),
+        "WHY": Replacement("CONTRIBUTIONS", since="0.2"),
+    },
     # attributes of classes
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
-    "Trust": {"repair": Replacement("recalibration", since="0.2")},
+    "Audit": {"trust": Replacement("calibration", since="0.2")},
+    "ShownRow": {"given": Replacement("observed", since="0.2")},
+    "CalibrationAudit": {"repair": Replacement("recalibration", since="0.2")},
     # parameters of estimators and functions
     "PredictionSets()": {"score": Replacement("conformity_score", since="0.2")},
     "operating_point()": {
         name: Replacement(None, since="0.2", reason="the interval is computed by `score_interval`, not drawn")
         for name in ("draws", "seed")
     },
+    "reliability_curve()": {"happened": Replacement("outcome", since="0.2")},
     "labels()": {"whole": Replacement(None, since="0.2", reason="equal numbers have the same text, 1.0 as 1")},
 }
 """Deprecated names by owner; the docstring of this module says how to add one."""
@@ -72,11 +80,11 @@ class DeprecatedAttributes:
 
     Examples
     --------
-    >>> class Trust(DeprecatedAttributes):
+    >>> class CalibrationAudit(DeprecatedAttributes):
     ...     recalibration = "temperature"
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")
-    ...     Trust().repair
+    ...     CalibrationAudit().repair
     'temperature'
     """
 

@@ -16,8 +16,8 @@ from softreg.cli import main
 from softreg.models import Added, added_on_rows, linearity_tests
 from softreg.probability import operating_point, softmax
 from softreg.report import ReportData, audit, render_report
-from softreg.report.evaluation.calibration_audit import looks_fitted
-from softreg.report.evaluation.column_rates import level_curve, number_curve
+from softreg.report.evaluation.calibration_audit import has_fitted_rates
+from softreg.report.evaluation.column_rates import level_rates, number_rates
 from softreg.report.evaluation.gains import gains
 from softreg.report.evaluation.roc_curves import GRID, discrimination, discriminations
 from softreg.report.evaluation.threshold_metrics import thresholds
@@ -91,7 +91,7 @@ def test_fault_f16_no_mistakes_and_miscalibration_are_warned_of() -> None:
     assert model_warnings(audit(P, y, ["a", "b"])) == ()
     off = audit(softmax(3 * np.log(P)), y, ["a", "b"])
     assert model_warnings(off)[0].startswith("The probabilities are overconfident: off by ")
-    assert not looks_fitted(np.tile([[1 - 1e-9, 1e-9], [1e-9, 1 - 1e-9]], (40, 1)), np.tile([0, 1], 40))
+    assert not has_fitted_rates(np.tile([[1 - 1e-9, 1e-9], [1e-9, 1 - 1e-9]], (40, 1)), np.tile([0, 1], 40))
 
 
 def test_fault_f18_the_objective_is_not_drawn_where_its_axis_could_not_be_read() -> None:
@@ -109,7 +109,7 @@ def test_fault_f18_a_negative_calibration_gap_is_explained() -> None:
     P, y = two_classes(3000, seed=3)
     found = audit(P, y, ["no", "yes"])
     page = " ".join(render_report(ReportData("t", found)).split())
-    assert found.trust.gap.value < 0
+    assert found.calibration.gap.value < 0
     assert "negative: it makes these rows worse" in page
     assert "A negative gap means" in page
 
@@ -196,18 +196,18 @@ def test_curves_of_columns_by_hand() -> None:
     found = audit(P, np.repeat([0, 1], 40), ["no", "yes"])
     values = np.arange(80.0)
     values[:8] = np.nan
-    curve = number_curve("age", values, found)
+    curve = number_rates("age", values, found)
     assert curve is not None
     assert curve.bins[-1] == "missing"
     assert (curve.count.sum(), curve.count[-1], curve.observed[-1]) == (80, 8, 0.0)
     np.testing.assert_allclose(curve.predicted, 0.75)
     assert (curve.low <= curve.observed).all()
     assert (curve.observed <= curve.high).all()
-    levels = level_curve("city", np.array([f"c{k % 20}" for k in range(80)]), found)
+    levels = level_rates("city", np.array([f"c{k % 20}" for k in range(80)]), found)
     assert levels is not None
     assert len(levels.bins) == 12
     assert levels.bins[-1] == "other levels"
-    assert number_curve("one", np.zeros(80), found) is None
+    assert number_rates("one", np.zeros(80), found) is None
 
 
 def test_the_page_of_a_table(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_hostile_and_long_names_of_classes_and_columns() -> None:
     P, y = two_classes(60)
     for hostile in ("<b>\x00&\"'$x$", "x" * 500, "生存" * 40, "نجا", ""):
         found = audit(P, y, ["no", hostile])
-        curve = level_curve(hostile, np.array([hostile, "b"])[np.arange(60) % 2], found)
+        curve = level_rates(hostile, np.array([hostile, "b"])[np.arange(60) % 2], found)
         assert curve is None or curve.label == hostile
         page = render_report(ReportData("t", found, curves=[curve] if curve else [], information=[(hostile, 0.1)]))
         assert "<b>\x00" not in page

@@ -99,7 +99,7 @@ def test_fault_missing_values_are_said_of_the_columns_of_the_model() -> None:
 def test_fault_the_first_sentence_says_where_the_share_may_be_zero() -> None:
     P = np.array([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.8, 0.2], [0.3, 0.7], [0.7, 0.3], [0.6, 0.4], [0.7, 0.3]])
     few = audit(P, [0, 1, 1, 0, 1, 0, 0, 0], ["no", "yes"])
-    assert few.skill > 0 > few.trust.skill.low
+    assert few.skill > 0 > few.calibration.skill.low
     assert "contains 0: the rows are too few to show a gain." in lead(few)
     many = audit(np.tile(P, (100, 1)), np.tile([0, 1, 1, 0, 1, 0, 0, 0], 100), ["no", "yes"])
     assert "contains 0" not in lead(many)

@@ -110,7 +110,7 @@ def test_weighted_figures_and_their_intervals() -> None:
     names = ["a", "b", "c"]
     plain, same = audit(P, y, names), audit(P, y, names, sample_weight=np.full(500, 3.0))
     for name in ("log_loss", "brier", "accuracy", "skill", "gap"):
-        one, other = getattr(plain.trust, name), getattr(same.trust, name)
+        one, other = getattr(plain.calibration, name), getattr(same.calibration, name)
         np.testing.assert_allclose([one.value, one.low, one.high], [other.value, other.low, other.high], rtol=1e-9)
     np.testing.assert_allclose(vars(plain.auc)["low"], same.auc.low)
     w = draw.exponential(size=500)
@@ -119,7 +119,7 @@ def test_weighted_figures_and_their_intervals() -> None:
     assert found.auc.value == pytest.approx(roc_auc_score(y, P, multi_class="ovr", sample_weight=w))
     assert found.ranking.mean_auc == pytest.approx(found.auc.value)
     for name in ("log_loss", "brier", "accuracy"):  # about 250 rows are worth less than 500
-        one, other = getattr(plain.trust, name), getattr(found.trust, name)
+        one, other = getattr(plain.calibration, name), getattr(found.calibration, name)
         assert 1.15 < (other.high - other.low) / (one.high - one.low) < 1.8
 
 
@@ -129,7 +129,7 @@ def test_coverage_of_weighted_intervals() -> None:
     truth = -(p * np.log(p) + (1 - p) * np.log(1 - p)), 2 * p * (1 - p), 1 - p
     for _ in range(400):
         y, w = (draw.random(150) < p).astype(int), draw.exponential(size=150)
-        found = audit(np.tile([1 - p, p], (150, 1)), y, ["no", "yes"], sample_weight=w).trust
+        found = audit(np.tile([1 - p, p], (150, 1)), y, ["no", "yes"], sample_weight=w).calibration
         hits += [
             f.low <= t <= f.high for f, t in zip((found.log_loss, found.brier, found.accuracy), truth, strict=True)
         ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from softreg.cli.console.command_errors import Boundary
+from softreg.cli.console.command_errors import ErrorReportingGroup
 from softreg.cli.options.grouped_help import GroupedCommand
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
@@ -40,7 +40,7 @@ COLUMNS = {
 REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
 
 
-def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
+def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what columns are: --drop, --text, --category, --number and --date."""
     for name, help_text in reversed(COLUMNS.items()):
         command = click.option(name, multiple=True, metavar="COLUMN", help=help_text)(command)
@@ -48,7 +48,10 @@ def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group(
-    "softreg", cls=Boundary, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    "softreg",
+    cls=ErrorReportingGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="softreg %(version)s")
 @click.pass_context
@@ -65,7 +68,7 @@ def main(context: click.Context) -> None:
 @main.command(cls=GroupedCommand, headings=HEADINGS)
 @click.argument("data", type=FILE)
 @train_options
-@of_columns
+@column_options
 @REPORT
 @COST
 @AS_JSON
@@ -80,9 +83,9 @@ def train(
     held-out rows.
     """
     from softreg.cli.commands.train import train_table
-    from softreg.cli.options.train_request import Order
+    from softreg.cli.options.train_request import TrainRequest
 
-    train_table(Order(asked={"text": text, "category": category, "number": number, "date": date}, **order))
+    train_table(TrainRequest(asked={"text": text, "category": category, "number": number, "date": date}, **order))
 
 
 @main.command(short_help="Give each row of DATA its probabilities and its most likely label.")
@@ -159,7 +162,7 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 @main.command(short_help="Coefficients of DATA with standard errors, intervals and tests.")
 @click.argument("data", type=FILE)
 @statistics_options
-@of_columns
+@column_options
 @reading_options
 @AS_JSON
 def statistics(data: Path, target: str | None, **order: Any) -> None:
@@ -168,9 +171,9 @@ def statistics(data: Path, target: str | None, **order: Any) -> None:
     All rows without missing values are fitted without a penalty, numbers in their own units, each category against its
     most frequent level.
     """
-    from softreg.cli.commands.statistics import tell_statistics
+    from softreg.cli.commands.statistics import run_statistics
 
-    tell_statistics(data, target, order)
+    run_statistics(data, target, order)
 
 
 @main.command(short_help="Describe a model file.")
@@ -187,9 +190,9 @@ def inspect(model: Path, as_json: bool) -> None:
 @AS_JSON
 def doctor(as_json: bool) -> None:
     """Say what softreg runs on here: versions, threads, BLAS, and which kernels are in use."""
-    from softreg.cli.commands.doctor import examine
+    from softreg.cli.commands.doctor import print_environment
 
-    examine(as_json=as_json)
+    print_environment(as_json=as_json)
 
 
 @main.command(short_help="Show it all at work on handwritten digits.")

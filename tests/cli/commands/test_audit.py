@@ -57,7 +57,7 @@ def test_lines_for_a_person_and_a_report(run: Any, predictions: tuple, tmp_path:
     ):
         assert words in done.stdout
     page = (tmp_path / "r.html").read_text()
-    assert 'id="trust"' in page
+    assert 'id="calibration"' in page
     assert 'id="training"' not in page  # nobody trained anything here
     assert re.search(r"text \d+", page)  # other columns stand beside the rows
 

@@ -14,7 +14,7 @@ import pytest
 
 import softreg
 from softreg import SoftmaxRegression, TableClassifier, explain
-from softreg.cli.reporting.row_explanations import reasons
+from softreg.cli.reporting.row_explanations import row_explainer
 from softreg.tables import labels, read_table, split_rows
 
 KEYS = [
@@ -359,7 +359,7 @@ def test_reasons_add_up_columns_and_name_the_heaviest(table: Path) -> None:
     model = TableClassifier("buys", strength=1e-3).fit(data)
     rows = np.arange(data.num_rows)
     why = explain(model.model_, model.encode(data), baseline=model.encode(data))
-    told = reasons(model, data, rows)(rows[:3])
+    told = row_explainer(model, data, rows)(rows[:3])
     features = {
         name: [j for j, f in enumerate(model.feature_names_out_) if f.split("=")[0] == name]
         for name in ("age", "plan", "member")
@@ -368,4 +368,4 @@ def test_reasons_add_up_columns_and_name_the_heaviest(table: Path) -> None:
         added = {name: float(why.log_odds[row, places].sum()) for name, places in features.items()}
         first = max(added, key=lambda name: abs(added[name]))
         assert told[row].startswith(f"{first} {added[first]:+.1f}".replace("-", "−"))
-    assert reasons(model, data, rows)(rows[:0]) == []
+    assert row_explainer(model, data, rows)(rows[:0]) == []

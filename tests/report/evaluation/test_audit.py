@@ -143,7 +143,7 @@ def test_two_classes_have_a_curve_of_the_second_class_too() -> None:
 
 def test_rows_to_show(found: Audit) -> None:
     rows = show_rows(found, [3, 2], numbers=[10, 20, 30, 40], cells=[{"k": "v"}, {"k": "w"}])
-    assert [(r.index, r.given, r.predicted, r.probability) for r in rows] == [
+    assert [(r.index, r.observed, r.predicted, r.probability) for r in rows] == [
         (40, "chicken", "cat", 0.25),
         (30, "dog", "dog", 0.75),
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from softreg.models import Added
 from softreg.report import ReportData, audit
-from softreg.report.evaluation.number_format import number, percent, shortened
+from softreg.report.evaluation.number_format import format_number, format_percent, shorten_middle
 from softreg.report.page.summary_text import answers, lead
 
 
@@ -19,7 +19,7 @@ from softreg.report.page.summary_text import answers, lead
      (1.0, "1.00")],
 )  # fmt: skip
 def test_numbers(value: float, text: str) -> None:
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def test_numbers(value: float, text: str) -> None:
      (-1e-9, "0%")],
 )  # fmt: skip
 def test_shares(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert format_percent(share) == text
 
 
 def test_shortened_keeps_both_ends() -> None:
-    assert shortened("a" * 50 + "b" * 50, 11) == "aaaaa…bbbbb"
-    assert shortened("short", 5) == "short"
+    assert shorten_middle("a" * 50 + "b" * 50, 11) == "aaaaa…bbbbb"
+    assert shorten_middle("short", 5) == "short"
 
 
 def test_answers_of_a_good_a_useless_and_an_impossible_model() -> None:
@@ -79,7 +79,7 @@ def test_uneven_probabilities_are_told_up_and_down_and_what_for() -> None:
     P = np.column_stack([1 - (p := np.repeat([0.05, 0.35], 1000)), p])
     y = np.zeros(2000, dtype=int)
     y[:10], y[1000:1500] = 1, 1  # 1% and 50% happened
-    said = dict(answers(ReportData("t", audit(P, y, ["no", "yes"]))))["Can its probabilities be trusted?"]
+    said = dict(answers(ReportData("t", audit(P, y, ["no", "yes"]))))["Can its probabilities be calibration_text?"]
     assert said.startswith("Overconfident: the probabilities are off by ") is False
     assert "too high between 0% and 10% (5.0% predicted, 1.0% observed)" in said
     assert "too low between 30% and 40% (35.0% predicted, 50.0% observed)" in said

@@ -10,7 +10,7 @@ import pytest
 
 from softreg.report import reliability_curve
 from softreg.report.figures import reliability_plots
-from softreg.report.figures.svg import LEVELS, ink_picture, weight_picture
+from softreg.report.figures.svg import LEVELS, grayscale_svg, signed_svg
 
 
 def painted(svg: str, shape: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -28,34 +28,34 @@ def painted(svg: str, shape: tuple[int, int]) -> dict[str, np.ndarray]:
 def test_weights_read_back_from_the_picture() -> None:
     weights = np.random.default_rng(0).normal(size=(5, 7))
     largest = np.abs(weights).max()
-    shades = painted(weight_picture(weights, largest, "w"), weights.shape)
+    shades = painted(signed_svg(weights, largest, "w"), weights.shape)
     seen = (shades["var(--blue)"] - shades["var(--orange)"]) * largest
     assert np.abs(seen - weights).max() <= largest * (0.5 / LEVELS + 0.005)
 
 
 def test_images_read_back_from_the_picture() -> None:
     image = np.arange(12.0).reshape(3, 4) - 5
-    shades = painted(ink_picture(image, "i"), image.shape)
+    shades = painted(grayscale_svg(image, "i"), image.shape)
     assert np.abs(shades["currentColor"] - (image + 5) / 11).max() <= 0.5 / LEVELS + 0.005
 
 
 def test_flat_and_missing_images_stay_blank() -> None:
-    assert "<path" not in ink_picture(np.full((3, 3), 7.0), "flat")
-    assert "<path" not in ink_picture(np.full((2, 2), np.nan), "missing")
-    assert painted(ink_picture([[np.nan, 1.0, 0.0]], "one"), (1, 3))["currentColor"].tolist() == [[0, 1, 0]]
-    assert "<path" not in weight_picture(np.zeros((2, 2)), 0.0, "none")
+    assert "<path" not in grayscale_svg(np.full((3, 3), 7.0), "flat")
+    assert "<path" not in grayscale_svg(np.full((2, 2), np.nan), "missing")
+    assert painted(grayscale_svg([[np.nan, 1.0, 0.0]], "one"), (1, 3))["currentColor"].tolist() == [[0, 1, 0]]
+    assert "<path" not in signed_svg(np.zeros((2, 2)), 0.0, "none")
 
 
 def test_large_images_are_averaged_down() -> None:
     image = np.kron(np.eye(2), np.ones((100, 100)))
-    svg = ink_picture(image, "two squares")
+    svg = grayscale_svg(image, "two squares")
     assert 'viewBox="0 0 50 50"' in svg
     assert painted(svg, (50, 50))["currentColor"][:25, :25].min() == 1.0
 
 
 def test_a_picture_has_two_axes() -> None:
     with pytest.raises(ValueError, match=r"\(height, width\); seen: shape \(4,\)"):
-        weight_picture(np.zeros(4), 1.0, "w")
+        signed_svg(np.zeros(4), 1.0, "w")
 
 
 def record(passes: int, value: float, gap: float) -> SimpleNamespace:

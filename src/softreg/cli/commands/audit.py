@@ -14,19 +14,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import REPORT_ENDINGS, aligned, check_writable, clipped, refuse_inputs, say
-from softreg.cli.console.result_table import calibration, explained, log_loss_remark, named, tell_warnings
-from softreg.cli.console.score_lines import in_nats, ranking_lines
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.progress_bars import (
+    REPORT_ENDINGS,
+    align_columns,
+    check_writable,
+    print_message,
+    refuse_inputs,
+    truncate_label,
+)
+from softreg.cli.console.result_table import (
+    calibration,
+    explained_entropy,
+    format_labels,
+    log_loss_note,
+    print_model_warnings,
+)
+from softreg.cli.console.score_lines import format_loss, ranking_lines
 from softreg.cli.data.probability_columns import class_columns
-from softreg.cli.data.read_table import opened, read_to_evaluate
-from softreg.cli.options.column_arguments import column_known_as
-from softreg.cli.options.costs import cost_matrix, told_costs
+from softreg.cli.data.read_table import open_source, read_evaluation_table
+from softreg.cli.options.column_arguments import resolve_column
+from softreg.cli.options.costs import cost_matrix, format_costs
 from softreg.cli.reporting.build_report import write_page
 from softreg.cli.reporting.provenance import provenance
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
-from softreg.report.page.calibration_assessment import verdict
+from softreg.report.page.calibration_assessment import assess_calibration
 from softreg.tables import ReadOptions, labels
 from softreg.tables.io.prediction_writer import LABEL
 from softreg.tables.schema.target_labels import known_labels
@@ -54,13 +67,13 @@ def audit_table(
 ) -> None:
     """Read labels and probabilities, and evaluate the probabilities."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    source = opened(data, reading)
+    source = open_source(data, reading)
     refuse_inputs(report, "--report", source.paths)
-    target = column_known_as(target, source.names)
-    table, rows = read_to_evaluate(source, target, None, reading)
+    target = resolve_column(target, source.names)
+    table, rows = read_evaluation_table(source, target, None, reading)
     table, note = class_columns(table, target, sorted(set(labels(table, target).tolist())), score, positive)
     if note:
-        say(f"Note: {note}")
+        print_message(f"Note: {note}")
     given = named_labels(table, target)
     names, P = probabilities(table, target, given)
     found = audit(P, Classes.of(names).encode(given), names)
@@ -82,10 +95,10 @@ def audit_table(
         click.echo(_as_json(found))
     else:
         text = _shown(found)
-        click.echo(text if point is None else f"{text}\n{told_costs(point, found.classes)}")
-    tell_warnings(found)
+        click.echo(text if point is None else f"{text}\n{format_costs(point, found.classes)}")
+    print_model_warnings(found)
     if report is not None:
-        say(f"Report: {report}")
+        print_message(f"Report: {report}")
 
 
 def named_labels(table: pa.Table, target: str) -> NDArray[np.str_]:
@@ -116,18 +129,18 @@ def probabilities(table: pa.Table, target: str, given: NDArray[np.str_]) -> tupl
     occur = sorted(set(given.tolist()))
     missing = [label for label in occur if label not in table.column_names or label == target]
     if missing:
-        raise Complaint(
-            f"The label {clipped(missing[0])!r} in column {target!r} has no column of probabilities; in all, "
+        raise CommandError(
+            f"The label {truncate_label(missing[0])!r} in column {target!r} has no column of probabilities; in all, "
             f"{len(missing):,} of {len(occur):,} labels have none. Each class needs a column under its own name, as "
             f"`softreg predict` writes them; of two classes, --score COLUMN names the column of one. The file "
-            f"has the columns {named(table.column_names)}."
+            f"has the columns {format_labels(table.column_names)}."
         )
     read = {name: _numbers(table.column(name)) for name in table.column_names if name != target}
     columns = {name: p for name, p in read.items() if p is not None and ((p >= 0) & (p <= 1)).all()}
     for label in occur:
         if label not in columns:
-            raise Complaint(
-                f"Column {clipped(label)!r} is to hold the probabilities of a class, but not every value is a number "
+            raise CommandError(
+                f"Column {truncate_label(label)!r} is to hold the probabilities of a class, but not every value is a number "
                 "from 0 to 1."
             )
     choices = [_sums(names, columns) for names in _candidates(table.column_names, occur, columns)]
@@ -136,9 +149,9 @@ def probabilities(table: pa.Table, target: str, given: NDArray[np.str_]) -> tupl
     if np.abs(off).max() <= ROUNDED:
         return names, P / (1 + off)[:, None]
     row = int(np.argmax(np.abs(off) > ROUNDED))
-    raise Complaint(
+    raise CommandError(
         f"The probabilities of row {row + 1:,} (counted from 1, without the header) sum to {1 + off[row]:.6g}, not to "
-        f"1; the columns are {named(names)}. Is a class missing, or are these scores of another kind?"
+        f"1; the columns are {format_labels(names)}. Is a class missing, or are these scores of another kind?"
     )
 
 
@@ -173,22 +186,22 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 
 def _shown(found: Audit) -> str:
-    t = found.trust
+    t = found.calibration
     accuracy = f"95% interval {t.accuracy.low:.2%} to {t.accuracy.high:.2%}"
-    return aligned(
+    return align_columns(
         [
             ("rows", f"{found.rows:,}", ""),
-            ("classes", f"{len(found.classes):,}", named(found.classes)),
-            ("log loss", in_nats(found.log_loss), log_loss_remark(found)),
+            ("classes", f"{len(found.classes):,}", format_labels(found.classes)),
+            ("log loss", format_loss(found.log_loss), log_loss_note(found)),
             (
                 "entropy of labels",
                 f"{found.label_entropy:.4f} nats",
-                f"= {found.label_entropy_bits:.4f} bits; {explained(found)}",
+                f"= {found.label_entropy_bits:.4f} bits; {explained_entropy(found)}",
             ),
             (
                 "accuracy",
                 f"{found.accuracy:.2%}",
-                f"{accuracy}; always {clipped(found.majority)!r}: {found.majority_accuracy:.2%}",
+                f"{accuracy}; always {truncate_label(found.majority)!r}: {found.majority_accuracy:.2%}",
             ),
             *ranking_lines(found, ""),
             *calibration(found),
@@ -197,7 +210,7 @@ def _shown(found: Audit) -> str:
 
 
 def _as_json(found: Audit) -> str:
-    t, judged = found.trust, verdict(found)
+    t, judged = found.calibration, assess_calibration(found)
     figures = {
         "rows": found.rows,
         "classes": len(found.classes),
@@ -212,15 +225,15 @@ def _as_json(found: Audit) -> str:
         "brier": found.brier,
         "roc_auc": found.ranking.mean_auc,
         "average_precision": found.ranking.mean_average_precision,
-        "calibration": judged.word,
+        "calibration": judged.conclusion,
         "calibration_gap": t.gap.value,
         "calibration_gap_low": t.gap.low,
         "calibration_gap_high": t.gap.high,
         "calibration_p": t.check.p_value,
         "calibration_draws": t.check.draws,
-        "calibration_error": judged.size.value,
-        "calibration_error_low": judged.size.low,
-        "calibration_error_high": judged.size.high,
+        "calibration_error": judged.error.value,
+        "calibration_error_low": judged.error.low,
+        "calibration_error_high": judged.error.high,
     }
     plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
     return json.dumps(plain, allow_nan=False)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import check_writable, fitting, say
-from softreg.cli.console.result_table import gather, show
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.progress_bars import check_writable, print_message, show_fit_progress
+from softreg.cli.console.result_table import collect_result, result_table
 from softreg.cli.reporting.build_report import write_page
 from softreg.cli.reporting.provenance import provenance
 from softreg.models import SoftmaxRegression
@@ -31,17 +31,17 @@ def run_demo(folder: Path) -> None:
     """Fit four fifths of the 8 x 8 digits, audit the last, leave a model and a report in `folder`."""
     model_path, report_path = folder / "digits.softreg", folder / "report.html"
     if folder.exists() and not folder.is_dir():
-        raise Complaint(f"--folder {str(folder)!r} is a file; name a folder.")
+        raise CommandError(f"--folder {str(folder)!r} is a file; name a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     check_writable(model_path, (".softreg",), "--folder")
 
     digits = load_digits()
     X, y = digits.data / 16, digits.target  # (1797, 64) grey values between 0 and 1, and the digit of each image
     train, test = split_rows(y, 0.2, seed=0)
-    say(f"Digits: {len(X):,} images of 8 x 8 pixels; {len(train):,} to train on, {len(test):,} held out.")
+    print_message(f"Digits: {len(X):,} images of 8 x 8 pixels; {len(train):,} to train on, {len(test):,} held out.")
     model, seconds = fit(X[train], y[train])
     found = audit(model.predict_proba(X[test]), y[test], [str(label) for label in model.classes_])
-    figures = gather(found, model.solution_, rows=len(X), columns=64, strength=STRENGTH, seconds=seconds)
+    figures = collect_result(found, model.solution_, rows=len(X), columns=64, strength=STRENGTH, seconds=seconds)
     model.save(model_path)
     write_page(
         report_path,
@@ -56,14 +56,16 @@ def run_demo(folder: Path) -> None:
         provenance=provenance([], seed=0),
     )
     split = f"{len(train):,} to train on, {len(test):,} held out"
-    click.echo(show(figures, found, model.solution_, rows=split, columns="grey values of pixels", what="held-out"))
-    say(NEXT.format(model=str(model_path), report=str(report_path)))
+    click.echo(
+        result_table(figures, found, model.solution_, rows=split, columns="grey values of pixels", what="held-out")
+    )
+    print_message(NEXT.format(model=str(model_path), report=str(report_path)))
 
 
 def fit(X: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[SoftmaxRegression, float]:
     """Fit with progress; gives the model and the seconds that it took."""
     start = time.perf_counter()
-    with fitting(tol=1e-6) as listener:
+    with show_fit_progress(tol=1e-6) as listener:
         model = SoftmaxRegression(strength=STRENGTH, verbose=listener).fit(X, y)
     model.set_params(verbose=0)
     return model, time.perf_counter() - start

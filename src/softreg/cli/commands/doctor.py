@@ -12,7 +12,7 @@ import scipy
 import sklearn
 from threadpoolctl import threadpool_info
 
-from softreg.cli.console.progress_bars import aligned
+from softreg.cli.console.progress_bars import align_columns
 from softreg.rows import kernels_in_use, thread_count
 from softreg.version import __version__
 
@@ -22,13 +22,13 @@ WITHOUT = (
 )
 
 
-def examine(*, as_json: bool) -> None:
+def print_environment(*, as_json: bool) -> None:
     """Print versions, threads, BLAS libraries and kernels of this process."""
     found = _findings()
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, allow_nan=False))
         return
-    click.echo(aligned(_lines(found)))
+    click.echo(align_columns(_lines(found)))
 
 
 def _findings() -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from softreg.cli.commands.train import kinds
-from softreg.cli.console.progress_bars import LEAST_GAP, aligned
-from softreg.cli.console.result_table import certificate, named
-from softreg.cli.data.load_model import Loaded, load_model
+from softreg.cli.commands.train import count_kinds
+from softreg.cli.console.progress_bars import MIN_SHOWN_GAP, align_columns
+from softreg.cli.console.result_table import certificate_text, format_labels
+from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.models import read_model
 
 
@@ -23,13 +23,13 @@ def inspect_model(path: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_described(model), ensure_ascii=False, allow_nan=False))
         return
-    click.echo(aligned(_lines(model)))
+    click.echo(align_columns(_lines(model)))
     if model.table_model is not None:
         click.echo("\nColumns were taken for:")
-        click.echo(aligned(model.table_model.describe()))
+        click.echo(align_columns(model.table_model.describe()))
 
 
-def _described(model: Loaded) -> dict[str, Any]:
+def _described(model: LoadedModel) -> dict[str, Any]:
     """What a program may want to know of a model file."""
     regression, solution = model.regression, model.solution
     columns = model.table_model.describe() if model.table_model else []
@@ -43,7 +43,7 @@ def _described(model: Loaded) -> dict[str, Any]:
         "strength": float(regression.strength),
         "penalty": regression.penalty,
         "status": solution.status.value if solution else None,
-        "gap": max(float(solution.gap), LEAST_GAP) if solution and math.isfinite(solution.gap) else None,
+        "gap": max(float(solution.gap), MIN_SHOWN_GAP) if solution and math.isfinite(solution.gap) else None,
         "bound": solution.bound if solution else None,
         "passes": int(solution.passes) if solution else None,
         "search": model.search,
@@ -52,27 +52,27 @@ def _described(model: Loaded) -> dict[str, Any]:
     }
 
 
-def _lines(model: Loaded) -> list[tuple[str, str]]:
+def _lines(model: LoadedModel) -> list[tuple[str, str]]:
     """The same for a person."""
     regression, schema = model.regression, model.schema
     d, q = int(regression.n_features_in_), len(model.classes)
     kind = "table model, made from a file or a frame" if schema else "regression, fitted on an array or a frame"
     features = f"{d:,} features" if d > 1 else "1 feature"
     if schema:
-        needs = f"{kinds(schema)}, which make {features}"
+        needs = f"{count_kinds(schema)}, which make {features}"
     else:
-        needs = f"{features}: {named(model.features)}" if model.features else f"{features}, without names"
+        needs = f"{features}: {format_labels(model.features)}" if model.features else f"{features}, without names"
     target = [("target", schema.target)] if schema else []
     return [
         ("file", f"{model.path}, {model.path.stat().st_size:,} bytes, written {_written(model.path)}"),
         ("made by", f"softreg {read_model(model.path).version}"),
         ("kind", kind),
         *target,
-        ("classes", f"{q:,}: {named(model.classes)}"),
+        ("classes", f"{q:,}: {format_labels(model.classes)}"),
         ("needs", needs),
         ("coefficients", f"{q:,} x {d:,}, and {q:,} intercepts"),
         ("strength", _strength(regression) + _searched(model.search)),
-        ("certificate", certificate(model.solution)),
+        ("certificate", certificate_text(model.solution)),
         ("passes over the data", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
 

@@ -13,10 +13,10 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.progress_bars import check_writable, print_message, refuse_inputs
 from softreg.cli.console.skipped_rows import print_skipped_rows
-from softreg.cli.options.column_arguments import named_columns
+from softreg.cli.options.column_arguments import select_columns
 from softreg.cli.options.decision_threshold import Threshold
 from softreg.models.serialization.model_file import Stored, read_model
 from softreg.tables.columns.errors import TableWarning
@@ -76,7 +76,7 @@ def predict_table(model_path: Path, data: Path, wanted: Output, *, reading: Read
     rule = None if wanted.threshold is None else Threshold.parsed(wanted.threshold, predictor.classes)
     table = open_table(data, options=reading)
     for note in table.notes:
-        say(f"Note: {note}")
+        print_message(f"Note: {note}")
     refuse_inputs(output, "--output", [model_path, *table.paths])
     kept = _kept_columns(wanted, table, predictor.target)
     rows = 0
@@ -94,22 +94,22 @@ def predict_table(model_path: Path, data: Path, wanted: Output, *, reading: Read
             write(P, numbers_of(batch), kept=batch.select(kept) if kept else None, predicted=predicted)
     stdout.send()
     if rows == 0 and not predictor.left_out and not table.skipped:
-        raise Complaint(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
+        raise CommandError(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
     if output is not None:
-        say(f"{rows:,} predictions: {output}")
+        print_message(f"{rows:,} predictions: {output}")
     print_skipped_rows(table.skipped, predictor.left_out, files=len(table.readers))
 
 
 def _kept_columns(wanted: Output, table: OpenTable, target: str | None) -> list[str]:
     """The columns of the input that are written beside the predictions."""
-    kept = named_columns(wanted.keep, table.names, "--keep")
+    kept = select_columns(wanted.keep, table.names, "--keep")
     if wanted.keep_target:
         if target is None:
-            raise Complaint(
+            raise CommandError(
                 "--keep-target: a model saved from Python does not know the name of the column of labels; name it: "
                 "--keep COLUMN."
             )
-        kept += named_columns((target,), table.names, "--keep-target")
+        kept += select_columns((target,), table.names, "--keep-target")
     return list(dict.fromkeys(kept))
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
-from softreg.cli.data.read_table import opened, read_to_fit
-from softreg.cli.options.column_arguments import column_known_as
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.progress_bars import check_writable, print_message, refuse_inputs
+from softreg.cli.data.read_table import open_source, read_training_table
+from softreg.cli.options.column_arguments import resolve_column
 from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
@@ -36,7 +36,7 @@ class Output:
     as_json: bool
 
 
-def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> None:
+def run_statistics(data: Path, target: str | None, order: dict[str, Any]) -> None:
     """Fit the table and print coefficients, tests, ratios and effects; write the tables that were asked for.
 
     `order` holds the options of the command by name.
@@ -49,7 +49,7 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
     _refuse_contradictions(output, settings)
     asked = {kind: settings[kind] for kind in ("text", "category", "number", "date")}
     reading = settings.pop("reading")
-    source = opened(data, reading)
+    source = open_source(data, reading)
     asked = {kind: split_names(given, source.names) for kind, given in asked.items()}
     drop = split_names(settings["drop"], source.names)
     settings |= {**asked, "drop": drop}
@@ -57,16 +57,16 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
     for path, option in ((output.coefficients, "--output"), (output.effects, "--effects")):
         check_writable(path, ENDINGS, option)
         refuse_inputs(path, option, source.paths)
-    target = None if target is None else column_known_as(target, source.names)
+    target = None if target is None else resolve_column(target, source.names)
     if target is None:  # a formula names it
         table = source.read()
     else:
-        table, _ = read_to_fit(source, target, drop, asked, reading)
+        table, _ = read_training_table(source, target, drop, asked, reading)
     settings["reference_levels"] = _reference_levels(settings["reference_levels"], table.column_names)
     found = table_statistics(table, target, **settings)
     click.echo(_as_json(found, output.intervals) if output.as_json else found.text(output.intervals))
     for note in found.notes if output.as_json else ():
-        say(f"Note: {note[:1].upper()}{note[1:]}.")
+        print_message(f"Note: {note[:1].upper()}{note[1:]}.")
     if output.coefficients is not None:
         _write(coefficient_frame(found, output.intervals), output.coefficients, "Coefficients")
     if output.effects is not None:
@@ -76,20 +76,20 @@ def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> No
 def _write(frame: Mapping[str, Any], path: Path, what: str) -> None:
     with atomic_path(path) as draft:
         pa.csv.write_csv(_blank_where_nan(frame), draft)
-    say(f"{what}: {path}")
+    print_message(f"{what}: {path}")
 
 
 def _refuse_contradictions(output: Output, settings: Mapping[str, Any]) -> None:
-    """Raise `Complaint` for options that cannot go together."""
+    """Raise `CommandError` for options that cannot go together."""
     if output.intervals == "profile" and (settings["errors"] == "robust" or settings["clusters"]):
-        raise Complaint(
+        raise CommandError(
             "--intervals profile assumes that the model holds, which robust errors and clusters do not; leave one of "
             "them out."
         )
     if settings["weight_kind"] is not None and settings["weights"] is None:
-        raise Complaint("--weight-kind says what the weights are; name their column with --weights.")
+        raise CommandError("--weight-kind says what the weights are; name their column with --weights.")
     if output.coefficients is not None and output.coefficients == output.effects:
-        raise Complaint(f"--output and --effects both name {str(output.effects)!r}; give them different files.")
+        raise CommandError(f"--output and --effects both name {str(output.effects)!r}; give them different files.")
 
 
 def _reference_levels(given: Sequence[str], names: Sequence[str]) -> dict[str, str]:
@@ -99,11 +99,13 @@ def _reference_levels(given: Sequence[str], names: Sequence[str]) -> dict[str, s
         fitting = [name for name in names if text.startswith(f"{name}=")]
         if not fitting:
             if "=" not in text:
-                raise Complaint(f"--reference-level is {text!r}; expected COLUMN=LEVEL, as town=Bonn.")
+                raise CommandError(f"--reference-level is {text!r}; expected COLUMN=LEVEL, as town=Bonn.")
             fitting = [text.partition("=")[0]]
         name = max(fitting, key=len)
         if name in found:
-            raise Complaint(f"--reference-level names a level of {name!r} twice; a category has one reference level.")
+            raise CommandError(
+                f"--reference-level names a level of {name!r} twice; a category has one reference level."
+            )
         found[name] = text[len(name) + 1 :]
     return found
 

@@ -15,30 +15,37 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.progress_bars import (
     MODEL_ENDINGS,
     REPORT_ENDINGS,
-    aligned,
+    align_columns,
     check_writable,
-    choosing,
-    choosing_and_fitting,
-    fitting,
-    note,
+    print_message,
+    print_note,
     refuse_inputs,
-    say,
+    show_fit_progress,
+    show_search_and_fit,
+    show_search_progress,
 )
-from softreg.cli.console.result_table import chosen, gather, show, show_or_dump, tell_warnings, told_search
-from softreg.cli.data.holdout import HeldOut, apart, from_file, labelled, of_survey, split
+from softreg.cli.console.result_table import (
+    collect_result,
+    print_model_warnings,
+    print_result,
+    result_table,
+    search_record,
+    strength_selection,
+)
+from softreg.cli.data.holdout import HeldOutRows, holdout_rule, label_rows, split, survey_rows, test_file_rows
 from softreg.cli.data.label_codes import class_weights, known_codes
-from softreg.cli.data.read_table import opened, read_to_fit
-from softreg.cli.options.costs import cost_matrix, told_costs
-from softreg.cli.options.train_request import Order, check_order
+from softreg.cli.data.read_table import open_source, read_training_table
+from softreg.cli.options.costs import cost_matrix, format_costs
+from softreg.cli.options.train_request import TrainRequest, check_request
 from softreg.cli.reporting.build_report import write_page
-from softreg.cli.reporting.column_importance import worth
-from softreg.cli.reporting.leakage_check import information_in_columns
+from softreg.cli.reporting.column_importance import analyse_columns
+from softreg.cli.reporting.leakage_check import leakage_information
 from softreg.cli.reporting.provenance import provenance
-from softreg.cli.reporting.row_explanations import reasons
+from softreg.cli.reporting.row_explanations import row_explainer
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
@@ -47,9 +54,9 @@ from softreg.tables.fit.table_scan import Memory, is_large, survey
 
 NEARLY_ALL = 0.8
 """Share of the label entropy explained from which columns are checked for a leak."""
-MOST_CHECKED = 400_000
+MAX_CHECKED_CELLS = 400_000
 """Cells that are read for it, about."""
-LEAST_CHECKED = 1_000
+MIN_CHECKED_ROWS = 1_000
 """Rows of them, at least."""
 MOST_COLUMNS = 40  # of which the terminal says what they were taken for
 WEIGHTED = (
@@ -58,12 +65,12 @@ WEIGHTED = (
 )
 
 
-def train_table(order: Order) -> None:
+def train_table(order: TrainRequest) -> None:
     """Read, hold rows out, fit, judge, tell, and write what was asked for."""
     check_writable(order.model, MODEL_ENDINGS, "--model")
     check_writable(order.report, REPORT_ENDINGS, "--report")
-    check_order(order)
-    source = opened(order.data, order.reading)
+    check_request(order)
+    source = open_source(order.data, order.reading)
     inputs = source.paths if order.test is None else [*source.paths, order.test]
     refuse_inputs(order.model, "--model", inputs)
     refuse_inputs(order.report, "--report", inputs)
@@ -72,26 +79,28 @@ def train_table(order: Order) -> None:
     (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
 
 
-def train_in_memory(order: Order, source: OpenTable) -> None:
+def train_in_memory(order: TrainRequest, source: OpenTable) -> None:
     """Hold rows out, fit, judge and write, with all rows in memory."""
-    table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.reading, order.rules.missing)
-    found = labelled(order, table, numbers)
+    table, numbers = read_training_table(
+        source, order.target, order.drop, order.asked, order.reading, order.rules.missing
+    )
+    found = label_rows(order, table, numbers)
     names = np.unique(found.y[found.used]).tolist()
     if order.test is None:
         training, held = split(order, table, found, numbers)
     else:
         training, held = np.flatnonzero(found.used), None
     classifier, seconds = fit(order, table, training, names)
-    held = held or from_file(order, classifier, len(training))
-    judged = judge(order, classifier, held, rows=table.num_rows, seconds=seconds)
-    told = information_in_columns(judged.audit, classifier, table, training, found.y[training])
+    held = held or test_file_rows(order, classifier, len(training))
+    judged = evaluate_held_out(order, classifier, held, rows=table.num_rows, seconds=seconds)
+    told = leakage_information(judged.audit, classifier, table, training, found.y[training])
     if order.report is not None:
-        trained = Trained(table, training, found.y, source.paths)
+        trained = TrainingData(table, training, found.y, source.paths)
         _write_report(order, order.report, classifier, judged, held, trained)
     finish(order, judged, told)
 
 
-def train_in_batches(order: Order, source: OpenTable) -> None:
+def train_in_batches(order: TrainRequest, source: OpenTable) -> None:
     """The same for a table that memory does not hold."""
     wanted = {
         "--report": order.report is not None,
@@ -101,33 +110,33 @@ def train_in_batches(order: Order, source: OpenTable) -> None:
     }
     for name, given in wanted.items():
         if given:
-            raise Complaint(
+            raise CommandError(
                 f"{name} needs all rows in memory, and {str(order.data)!r} is read in batches. Leave it out, or read "
                 "the table as a whole, if memory holds it: --memory high."
             )
     options: dict[str, Any] = {"rules": order.rules, "weights": order.weights, "sure": order.sure}
     found = survey(source, order.target, seed=order.seed, test_size=order.share, **options)
     for said in found.notes:
-        note(said)
-    held = of_survey(found) if order.test is None else None
+        print_note(said)
+    held = survey_rows(found) if order.test is None else None
     classifier, seconds = fit(order, found, None, found.classes)
-    held = held or from_file(order, classifier, found.training)
-    judged = judge(order, classifier, held, rows=found.rows, seconds=seconds)
+    held = held or test_file_rows(order, classifier, found.training)
+    judged = evaluate_held_out(order, classifier, held, rows=found.rows, seconds=seconds)
     assert found.sample is not None
     classes, codes = found.labels(found.sample)
     places = np.arange(len(codes))
-    told = information_in_columns(judged.audit, classifier, found.sample, places, np.array(classes)[codes])
+    told = leakage_information(judged.audit, classifier, found.sample, places, np.array(classes)[codes])
     finish(order, judged, told)
 
 
 def fit(
-    order: Order, table: Any, training: NDArray[np.int64] | None, classes: Sequence[str]
+    order: TrainRequest, table: Any, training: NDArray[np.int64] | None, classes: Sequence[str]
 ) -> tuple[TableClassifier, float]:
     """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
     weights = class_weights(order.class_weight, classes)
     cost_matrix(order.costs, classes)  # before the work, what is wrong with them
     if weights is not None:
-        note(WEIGHTED)
+        print_note(WEIGHTED)
     classifier = TableClassifier(
         order.target,
         strength="auto" if order.strength is None else order.strength,
@@ -147,11 +156,11 @@ def fit(
         **order.asked,
     )
     start = time.perf_counter()
-    told: AbstractContextManager[Any] = choosing(quiet=order.quiet)
+    told: AbstractContextManager[Any] = show_search_progress(quiet=order.quiet)
     if order.strength is not None or order.penalty == "none":
-        told = fitting(classifier.tol, quiet=order.quiet)
+        told = show_fit_progress(classifier.tol, quiet=order.quiet)
     elif training is None:
-        told = choosing_and_fitting(classifier.tol, quiet=order.quiet)
+        told = show_search_and_fit(classifier.tol, quiet=order.quiet)
     with told as listener:
         classifier.verbose = listener
         memory: Memory = "auto" if training is None else "high"
@@ -162,7 +171,7 @@ def fit(
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class EvaluatedModel:
     """A fitted classifier with its evaluation: `text` and `figures` are what is printed."""
 
     classifier: TableClassifier
@@ -172,11 +181,13 @@ class Judged:
     text: str
 
 
-def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int, seconds: float) -> Judged:
+def evaluate_held_out(
+    order: TrainRequest, classifier: TableClassifier, held: HeldOutRows, *, rows: int, seconds: float
+) -> EvaluatedModel:
     """Evaluate on the rows held out; `rows` counts the table."""
     schema, model = classifier.schema_, classifier.model_
     if not order.quiet:
-        tell_columns(classifier.describe())
+        print_columns(classifier.describe())
     names = [str(label) for label in model.classes_]
     codes = known_codes(held.table.take(pa.array(held.rows)), order.target, names, classifier.rare_)
     unseen = UnseenLevels()
@@ -187,32 +198,34 @@ def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int
     cost = cost_matrix(order.costs, names)
     point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights)
     size = {"rows": rows, "columns": len(schema.features)}
-    search = told_search(classifier.path_, classifier.rule)
-    figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
-    how = chosen(classifier.path_, classifier.rule)
+    search = search_record(classifier.path_, classifier.rule)
+    figures = collect_result(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
+    how = strength_selection(classifier.path_, classifier.rule)
     how = f"no penalty{f'; {how}' if how else ''}" if model.penalty is None else how
-    text = show(figures, found, model.solution_, rows=held.said, columns=kinds(schema), what="held-out", strength=how)
-    text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
-    return Judged(classifier, found, point, figures, text)
+    text = result_table(
+        figures, found, model.solution_, rows=held.said, columns=count_kinds(schema), what="held-out", strength=how
+    )
+    text = text if point is None else f"{text}\n{format_costs(point, found.classes)}"
+    return EvaluatedModel(classifier, found, point, figures, text)
 
 
-def finish(order: Order, judged: Judged, told: Sequence[tuple[str, float]]) -> None:
+def finish(order: TrainRequest, judged: EvaluatedModel, told: Sequence[tuple[str, float]]) -> None:
     """Write the model, print the figures, and say on stderr what to look at and what was written.
 
     `told` is what single columns tell of the label, in nats.
     """
     if order.model is not None:
         judged.classifier.save(order.model)
-    show_or_dump(judged.figures, judged.text, as_json=order.as_json)
-    tell_warnings(judged.audit, told)
+    print_result(judged.figures, judged.text, as_json=order.as_json)
+    print_model_warnings(judged.audit, told)
     if order.model is not None:
-        say(f"Model, fitted on the training rows: {order.model}")
+        print_message(f"Model, fitted on the training rows: {order.model}")
     if order.report is not None:
-        say(f"Report on the rows held out: {order.report}")
+        print_message(f"Report on the rows held out: {order.report}")
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainingData:
     """The table with the training rows, their places in it, the label (n,) of each of its rows, and the files."""
 
     table: pa.Table
@@ -222,11 +235,16 @@ class Trained:
 
 
 def _write_report(
-    order: Order, page: Path, classifier: TableClassifier, judged: Judged, held: HeldOut, trained: Trained
+    order: TrainRequest,
+    page: Path,
+    classifier: TableClassifier,
+    judged: EvaluatedModel,
+    held: HeldOutRows,
+    trained: TrainingData,
 ) -> None:
     """The page about the rows held out, and what each column adds."""
     if not order.quiet and not order.weights:
-        say("For the report, the model is fitted again without each column.")
+        print_message("For the report, the model is fitted again without each column.")
     model = classifier.model_
     table, places, labels = trained.table, held.rows, trained.labels
     if not held.own:  # both files as one table
@@ -237,8 +255,8 @@ def _write_report(
         places = held.rows + trained.table.num_rows
         labels = np.append(labels, np.full(held.table.num_rows, "", dtype=labels.dtype))
         labels[places] = model.classes_[judged.audit.codes]
-    trained_on = f"trained on {len(trained.rows):,}, with {kinds(classifier.schema_)}"
-    source = f"rows held out{apart(order)}" if held.own else f"rows of {order.test.name if order.test else ''}"
+    trained_on = f"trained on {len(trained.rows):,}, with {count_kinds(classifier.schema_)}"
+    source = f"rows held out{holdout_rule(order)}" if held.own else f"rows of {order.test.name if order.test else ''}"
     write_page(
         page,
         f"{order.target} from {order.data.name}",
@@ -254,23 +272,23 @@ def _write_report(
         warnings=classifier.schema_.warnings,
         point=judged.point,
         tried=classifier.path_,
-        why=reasons(classifier, table, trained.rows),
+        why=row_explainer(classifier, table, trained.rows),
         learned=None
         if order.weights
-        else worth(classifier, table, labels, trained.rows, places, groups=judged.audit.groups),
+        else analyse_columns(classifier, table, labels, trained.rows, places, groups=judged.audit.groups),
         provenance=provenance(trained.paths, order.seed),
     )
 
 
-def tell_columns(described: list[tuple[str, str, str]]) -> None:
+def print_columns(described: list[tuple[str, str, str]]) -> None:
     """Say on stderr what each column was taken for, and why."""
-    say("Columns were taken for:")
-    say(aligned(described[:MOST_COLUMNS]))
+    print_message("Columns were taken for:")
+    print_message(align_columns(described[:MOST_COLUMNS]))
     if len(described) > MOST_COLUMNS:
-        say(f"  and {len(described) - MOST_COLUMNS:,} more, which `softreg inspect` lists for a saved model")
+        print_message(f"  and {len(described) - MOST_COLUMNS:,} more, which `softreg inspect` lists for a saved model")
 
 
-def kinds(schema: Schema) -> str:
+def count_kinds(schema: Schema) -> str:
     """How many features are of which kind, as in "7 numbers, 6 categories and 3 booleans"."""
     plural = {"category": "categories", "tags": "columns of tags"}
     counts = Counter(column.kind.value for column in schema.features)

@@ -13,7 +13,7 @@ import click
 
 from softreg import version
 
-EXIT_COMPLAINT = 2
+EXIT_USAGE = 2
 ARGUMENTS = "softreg.arguments"
 """Where the context keeps the arguments of the command line, which reports show."""
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -21,17 +21,17 @@ _SOURCE = str(Path(version.__file__).resolve().parent)
 """The folder of softreg's own source."""
 
 
-class Complaint(click.ClickException):
+class CommandError(click.ClickException):
     """Something in the input that the caller can correct, said in one paragraph on stderr; exit code 2."""
 
-    exit_code = EXIT_COMPLAINT
+    exit_code = EXIT_USAGE
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the paragraph on stderr, as one line: the terminal wraps it, and it can still be searched."""
         click.echo(f"softreg: {' '.join(self.format_message().split())}", err=True, file=file)
 
 
-class Boundary(click.Group):
+class ErrorReportingGroup(click.Group):
     """The group of commands; it turns complaints, interrupts and warnings into plain lines on stderr.
 
     A `ValueError` that softreg itself raised is a complaint about the input, as is an `OSError`. Any other
@@ -46,7 +46,7 @@ class Boundary(click.Group):
             context.meta[ARGUMENTS] = arguments
             return context
         except click.UsageError as error:
-            raise _misused(error) from None
+            raise _usage_error(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command within the boundary."""
@@ -58,21 +58,21 @@ class Boundary(click.Group):
                 click.echo("softreg: stopped by Ctrl-C; no file was left half-written.", err=True)
                 ctx.exit(EXIT_INTERRUPTED)
             except click.UsageError as error:
-                raise _misused(error) from None
+                raise _usage_error(error) from None
             except OSError as error:
                 if error.errno == errno.EPIPE:
                     raise  # click ends silently when the reader of a pipe has gone
-                raise Complaint(_told(error)) from None
+                raise CommandError(_told(error)) from None
             except ValueError as error:
                 if not _is_ours(error):
                     raise
-                raise Complaint(str(error)) from None
+                raise CommandError(str(error)) from None
 
 
-def _misused(error: click.UsageError) -> Complaint:
+def _usage_error(error: click.UsageError) -> CommandError:
     """A command line that is not understood, with the command whose help says how it goes."""
     command = error.ctx.command_path if error.ctx else "softreg"
-    return Complaint(f"{error.format_message()} See `{command} --help`.")
+    return CommandError(f"{error.format_message()} See `{command} --help`.")
 
 
 def _told(error: OSError) -> str:

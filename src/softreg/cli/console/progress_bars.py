@@ -15,43 +15,43 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.cells import cell_len
 
-from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.command_errors import CommandError
 
 if TYPE_CHECKING:
     from softreg.models import PathPoint
     from softreg.optimize import Progress
 
-Listener = Callable[["Progress"], None]
+ProgressCallback = Callable[["Progress"], None]
 MODEL_ENDINGS = (".softreg", ".safetensors")
 REPORT_ENDINGS = (".html", ".htm")
 SECONDS_BETWEEN_LINES = 1.0
-LEAST_GAP = 1e-12  # of a gap below, the digits are rounding errors
-LONGEST_LABEL = 40  # characters of a label in a line
+MIN_SHOWN_GAP = 1e-12  # of a gap below, the digits are rounding errors
+MAX_LABEL_LENGTH = 40  # characters of a label in a line
 
 
-def say(text: str = "") -> None:
+def print_message(text: str = "") -> None:
     """Print one line of news on stderr."""
     click.echo(text, err=True)
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Print one choice that was made on stderr."""
-    say(f"Note: {text}")
+    print_message(f"Note: {text}")
 
 
-def warn(text: str) -> None:
+def print_warning(text: str) -> None:
     """Print a warning on stderr."""
-    say(f"Warning: {text}")
+    print_message(f"Warning: {text}")
 
 
-def aligned(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
+def align_columns(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     """Lay rows out in columns, two blanks apart; the last column is as long as it likes.
 
-    >>> print(aligned([("rows", "150", "30 held out"), ("columns", "4", "")], indent=""))
+    >>> print(align_columns([("rows", "150", "30 held out"), ("columns", "4", "")], indent=""))
     rows     150  30 held out
     columns  4
     """
-    cells = [[plain(cell) for cell in row] for row in rows]
+    cells = [[escape_controls(cell) for cell in row] for row in rows]
     widths = [max(cell_len(cell) for cell in column) for column in zip(*cells, strict=True)]
     lines = (
         "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
@@ -60,107 +60,109 @@ def aligned(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     return "\n".join(f"{indent}{line}".rstrip() for line in lines)
 
 
-def plain(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Text from a file as one line that leaves the terminal alone: control characters become escapes.
 
-    >>> print(plain("two\\nlines, \\x1b[31mred"))
+    >>> print(escape_controls("two\\nlines, \\x1b[31mred"))
     two\\nlines, \\x1b[31mred
     """
     moves = ("Cc", "Cs", "Zl", "Zp")
     return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in moves else c for c in text)
 
 
-def clipped(label: str, longest: int = LONGEST_LABEL) -> str:
+def truncate_label(label: str, longest: int = MAX_LABEL_LENGTH) -> str:
     """The beginning of a label, with an ellipsis where more follows.
 
-    >>> clipped("Free entry in a competition", longest=11)
+    >>> truncate_label("Free entry in a competition", longest=11)
     'Free entry…'
     """
     return label if len(label) <= longest else label[: longest - 1].rstrip() + "…"
 
 
-def nats(gap: float) -> str:
+def format_nats(gap: float) -> str:
     """A gap in words.
 
-    >>> nats(3.2e-7), nats(2e-19)
+    >>> format_nats(3.2e-7), format_nats(2e-19)
     ('3.2e-07 nats', '1.0e-12 nats')
     """
-    return f"{max(gap, LEAST_GAP):.1e} nats"
+    return f"{max(gap, MIN_SHOWN_GAP):.1e} nats"
 
 
 def check_writable(path: Path | None, endings: tuple[str, ...], option: str) -> None:
-    """Raise `Complaint` where a result could not be written in the end: better now than after the work."""
+    """Raise `CommandError` where a result could not be written in the end: better now than after the work."""
     if path is None:
         return
     folder, named = path.parent, f"{option} {str(path)!r}"
     if path.suffix.lower() not in endings:
-        raise Complaint(f"{named} should end in {' or '.join(endings)}, which says what will be written.")
+        raise CommandError(f"{named} should end in {' or '.join(endings)}, which says what will be written.")
     if not folder.exists():
-        raise Complaint(f"{named}: the folder {str(folder)!r} does not exist; make it first.")
+        raise CommandError(f"{named}: the folder {str(folder)!r} does not exist; make it first.")
     if path.is_dir():
-        raise Complaint(f"{named} is a folder; name a file in it.")
+        raise CommandError(f"{named} is a folder; name a file in it.")
     if not folder.is_dir():
-        raise Complaint(f"{named}: {str(folder)!r} is a file, not a folder.")
+        raise CommandError(f"{named}: {str(folder)!r} is a file, not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Complaint(f"{named}: nothing may be written in the folder {str(folder)!r}.")
+        raise CommandError(f"{named}: nothing may be written in the folder {str(folder)!r}.")
 
 
 def refuse_inputs(path: Path | None, option: str, inputs: Iterable[Path]) -> None:
-    """Raise `Complaint` where the file that would be written is one of the `inputs`, which would be lost."""
+    """Raise `CommandError` where the file that would be written is one of the `inputs`, which would be lost."""
     if path is None or not path.exists():
         return
     if any(other.exists() and path.samefile(other) for other in inputs):
-        raise Complaint(f"{option} {str(path)!r} is a file that the command reads, which would be lost; name another.")
+        raise CommandError(
+            f"{option} {str(path)!r} is a file that the command reads, which would be lost; name another."
+        )
 
 
 @contextmanager
-def fitting(tol: float, *, quiet: bool = False) -> Iterator[Listener]:
+def show_fit_progress(tol: float, *, quiet: bool = False) -> Iterator[ProgressCallback]:
     """Give a listener for a fit's progress: a bar on a terminal, else a plain line a second, or silence.
 
     Warnings wait until the end: in the middle, they would stand on the line of the bar.
     """
-    with _warnings_held():
+    with _deferred_warnings():
         if quiet:
             yield lambda record: None
         elif sys.stderr.isatty():
             with _bar(tol) as listener:
                 yield listener
         else:
-            lines = Lines(tol)
+            lines = ProgressLines(tol)
             yield lines
             lines.end()
 
 
 @contextmanager
-def choosing(*, quiet: bool = False) -> Iterator[Callable[[PathPoint], None]]:
+def show_search_progress(*, quiet: bool = False) -> Iterator[Callable[[PathPoint], None]]:
     """Give a listener that prints one line for each strength that cross-validation has tried, or is silent."""
-    with _warnings_held():
-        yield (lambda point: None) if quiet else _tell_point
+    with _deferred_warnings():
+        yield (lambda point: None) if quiet else _print_search_point
 
 
 @contextmanager
-def choosing_and_fitting(tol: float, *, quiet: bool = False) -> Iterator[Callable[[Any], None]]:
+def show_search_and_fit(tol: float, *, quiet: bool = False) -> Iterator[Callable[[Any], None]]:
     """Give a listener for both: a line for each strength that was tried, then the progress of the fit."""
-    with fitting(tol, quiet=quiet) as listener:
+    with show_fit_progress(tol, quiet=quiet) as listener:
 
         def either(record: Any) -> None:
             if hasattr(record, "passes") and hasattr(record, "seconds"):
                 listener(record)
             elif not quiet:
-                _tell_point(record)
+                _print_search_point(record)
 
         yield either
 
 
-def _tell_point(point: PathPoint) -> None:
+def _print_search_point(point: PathPoint) -> None:
     error = f" ± {point.error:.4f} (1 SE)" if math.isfinite(point.error) else ""
     loss = f"log loss {point.log_loss:.4f}"
     scored = f"{loss}{error}" if point.mean == point.log_loss else f"{loss}  score {point.mean:.4f}{error}"
-    say(f"cross-validation: strength {point.strength:<8.3g}  {scored}")
+    print_message(f"cross-validation: strength {point.strength:<8.3g}  {scored}")
 
 
 @contextmanager
-def _warnings_held() -> Iterator[None]:
+def _deferred_warnings() -> Iterator[None]:
     """Keep warnings back, and show them on leaving."""
     held: list[tuple[Any, ...]] = []
     show = warnings.showwarning
@@ -188,7 +190,7 @@ def _told(record: Progress, won: float = 0.0) -> str:
         words = f"reading: {record.rows:,}{of} rows, {record.seconds:.1f} s"
         won = record.rows / record.total if record.total else 0.0
     else:
-        now = f"objective {record.value:.6f} nats, gap {nats(record.gap)}"
+        now = f"objective {record.value:.6f} nats, gap {format_nats(record.gap)}"
         words = f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
     if record.seconds < SECONDS_BETWEEN_LINES:  # nobody waits yet
         return words
@@ -197,13 +199,13 @@ def _told(record: Progress, won: float = 0.0) -> str:
     return words + (f", about {record.seconds * (1 - won) / won:.0f} s left" if 0 < won < 1 else "")
 
 
-class Lines:
+class ProgressLines:
     """A listener that prints the first record, then at most one a second, and the last: for logs."""
 
     def __init__(self, tol: float = 0.0) -> None:
         self.due = -math.inf
         self.kept: Progress | None = None
-        self.share = Share(tol)
+        self.share = ProgressFraction(tol)
 
     def __call__(self, record: Progress) -> None:
         """Print the record, or keep it back."""
@@ -217,12 +219,12 @@ class Lines:
     def end(self) -> None:
         """Print the last record, if it was kept back."""
         if self.kept is not None:
-            say(_told(self.kept, self.share.won(self.kept.gap)))
+            print_message(_told(self.kept, self.share.won(self.kept.gap)))
         self.kept = None
 
 
 @contextmanager
-def _bar(tol: float) -> Iterator[Listener]:
+def _bar(tol: float) -> Iterator[ProgressCallback]:
     """A listener that moves a bar; its length is the share of the digits of the gap that are won."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -231,7 +233,7 @@ def _bar(tol: float) -> Iterator[Listener]:
     columns = (TextColumn("Fitting"), BarColumn(bar_width=30), TextColumn("{task.fields[told]}"))
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("fit", total=1.0, told="")
-        share = Share(tol)
+        share = ProgressFraction(tol)
 
         def listener(record: Progress) -> None:
             won = share.won(record.gap)
@@ -240,10 +242,10 @@ def _bar(tol: float) -> Iterator[Listener]:
         yield listener
 
 
-class Share:
+class ProgressFraction:
     """How much of the way from the first gap to the tolerance is done, on a scale of digits.
 
-    >>> share = Share(tol=1e-6)
+    >>> share = ProgressFraction(tol=1e-6)
     >>> [round(share.won(gap), 2) for gap in (1.0, 1e-3, 1e-2, 1e-6, 1e-9)]
     [0.0, 0.5, 0.5, 1.0, 1.0]
     """

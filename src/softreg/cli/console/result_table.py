@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from softreg.cli.console.progress_bars import LEAST_GAP, aligned, clipped, nats, say
-from softreg.cli.console.score_lines import in_nats, interval_of, ranking_lines, weight_lines
+from softreg.cli.console.progress_bars import MIN_SHOWN_GAP, align_columns, format_nats, print_message, truncate_label
+from softreg.cli.console.score_lines import format_interval, format_loss, ranking_lines, weight_lines
 
 if TYPE_CHECKING:
     from softreg.models import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Figures:
+class EvaluationResult:
     """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits.
 
     `auc` is the area under the ROC curve, of several classes the mean of each against the rest, and `brier` the mean
@@ -72,7 +72,7 @@ class Figures:
         return json.dumps(plain, allow_nan=False)
 
 
-def gather(
+def collect_result(
     found: Audit,
     solution: Solution | None,
     *,
@@ -81,36 +81,38 @@ def gather(
     strength: float,
     seconds: float,
     search: Mapping[str, Any] | None = None,
-) -> Figures:
+) -> EvaluationResult:
     """The figures of an audit on labelled rows, of the fit behind it, and of the search for its strength."""
-    from softreg.report.page.calibration_assessment import verdict  # here, since `softreg inspect` needs no report
+    from softreg.report.page.calibration_assessment import (
+        assess_calibration,  # here, since `softreg inspect` needs no report
+    )
 
-    judged = verdict(found)
-    return Figures(
+    judged = assess_calibration(found)
+    return EvaluationResult(
         rows=rows,
         columns=columns,
         classes=len(found.classes),
         strength=strength,
         log_loss=found.log_loss,
         log_loss_bits=found.log_loss_bits,
-        log_loss_low=found.trust.log_loss.low,
-        log_loss_high=found.trust.log_loss.high,
+        log_loss_low=found.calibration.log_loss.low,
+        log_loss_high=found.calibration.log_loss.high,
         label_entropy=found.label_entropy,
         accuracy=found.accuracy,
-        accuracy_low=found.trust.accuracy.low,
-        accuracy_high=found.trust.accuracy.high,
+        accuracy_low=found.calibration.accuracy.low,
+        accuracy_high=found.calibration.accuracy.high,
         majority_accuracy=found.majority_accuracy,
         **_ends("auc", found.auc),
-        **_ends("brier", found.trust.brier),
+        **_ends("brier", found.calibration.brier),
         effective_rows=found.effective_rows,
-        calibration=judged.word,
-        calibration_error=judged.size.value,
-        calibration_error_low=judged.size.low,
-        calibration_error_high=judged.size.high,
-        calibration_gap=found.trust.gap.value,
-        calibration_p=found.trust.check.p_value,
-        calibration_draws=found.trust.check.draws,
-        gap=max(float(solution.gap), LEAST_GAP) if solution else math.inf,
+        calibration=judged.conclusion,
+        calibration_error=judged.error.value,
+        calibration_error_low=judged.error.low,
+        calibration_error_high=judged.error.high,
+        calibration_gap=found.calibration.gap.value,
+        calibration_p=found.calibration.check.p_value,
+        calibration_draws=found.calibration.check.draws,
+        gap=max(float(solution.gap), MIN_SHOWN_GAP) if solution else math.inf,
         passes=int(solution.passes) if solution else 0,
         seconds=seconds,
         search=search,
@@ -122,7 +124,7 @@ def _ends(name: str, figure: Interval) -> dict[str, float]:
     return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
 
 
-def told_search(path: Path | None, rule: str) -> dict[str, Any] | None:
+def search_record(path: Path | None, rule: str) -> dict[str, Any] | None:
     """What choosing the strength took, as a record; None where it was given."""
     if path is None:
         return None
@@ -131,11 +133,11 @@ def told_search(path: Path | None, rule: str) -> dict[str, Any] | None:
     return {"strengths": len(path), "folds": folds, "rule": rule, "passes": path.passes, "seconds": seconds}
 
 
-def certificate(solution: Solution | None) -> str:
+def certificate_text(solution: Solution | None) -> str:
     """The certificate of a fit in words; a model made by `partial_fit` has none."""
     if solution is None:
         return "none: the model was trained on mini-batches, which do not reach the exact optimum"
-    status, gap = str(solution.status.value), nats(solution.gap)
+    status, gap = str(solution.status.value), format_nats(solution.gap)
     if not math.isfinite(solution.gap):
         return f"{status}; the distance to the minimum of the training objective is not known"
     if solution.status.name == "UNCERTIFIED":
@@ -150,7 +152,7 @@ def certificate(solution: Solution | None) -> str:
     return f"{status}; within {gap} of the minimum of the training objective (proved by {solution.bound})"
 
 
-def chosen(path: Path | None, rule: str = "min") -> str:
+def strength_selection(path: Path | None, rule: str = "min") -> str:
     """How the strength was chosen, in words; empty where it was given."""
     if path is None:
         return ""
@@ -165,8 +167,8 @@ def chosen(path: Path | None, rule: str = "min") -> str:
     return told
 
 
-def show(
-    figures: Figures,
+def result_table(
+    figures: EvaluationResult,
     found: Audit,
     solution: Solution | None,
     *,
@@ -177,15 +179,15 @@ def show(
 ) -> str:
     """The result table; `rows`, `columns` and `strength` are remarks, `what` says which rows the losses are of."""
     of = f"{what} " if what else ""
-    bits = f"= {found.label_entropy_bits:.4f} bits; {explained(found)}"
+    bits = f"= {found.label_entropy_bits:.4f} bits; {explained_entropy(found)}"
     between = f"95% interval {figures.accuracy_low:.2%} to {figures.accuracy_high:.2%}"
-    majority = f"{between}; always {clipped(found.majority)!r}: {figures.majority_accuracy:.2%}"
+    majority = f"{between}; always {truncate_label(found.majority)!r}: {figures.majority_accuracy:.2%}"
     lines = [
         ("rows", f"{figures.rows:,}", rows),
         ("columns", f"{figures.columns:,}", columns),
-        ("classes", f"{figures.classes:,}", named(found.classes)),
+        ("classes", f"{figures.classes:,}", format_labels(found.classes)),
         ("strength", f"{figures.strength:.3g}", strength),
-        (f"{of}log loss", in_nats(figures.log_loss), log_loss_remark(found)),
+        (f"{of}log loss", format_loss(figures.log_loss), log_loss_note(found)),
         ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
         (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
         *ranking_lines(found, of),
@@ -194,10 +196,10 @@ def show(
         _gap(figures, solution),
         ("seconds", f"{figures.seconds:.2f}", _searched(figures) if what else "to predict the rows"),
     ]
-    return aligned(lines)
+    return align_columns(lines)
 
 
-def _searched(figures: Figures) -> str:
+def _searched(figures: EvaluationResult) -> str:
     """What of the seconds went into choosing the strength."""
     search = figures.search
     if search is None or search["seconds"] is None:
@@ -206,53 +208,53 @@ def _searched(figures: Figures) -> str:
     return f"of which {search['seconds']:.2f} to choose the strength, with {passes}"
 
 
-def log_loss_remark(found: Audit) -> str:
+def log_loss_note(found: Audit) -> str:
     """The interval for the expected log loss, or why it is infinite."""
     if math.isinf(found.log_loss):
         return f"the label has probability 0 in {int((found.probability == 0).sum()):,} of {found.rows:,} rows"
-    return f"= {found.log_loss_bits:.4f} bits; {interval_of(found.trust.log_loss)}"
+    return f"= {found.log_loss_bits:.4f} bits; {format_interval(found.calibration.log_loss)}"
 
 
 def calibration(found: Audit) -> list[tuple[str, str, str]]:
     """Whether the probabilities are calibrated, as lines of the result table: verdict, error, gap."""
-    from softreg.report.evaluation.number_format import p_value_sentence, points, points_between
-    from softreg.report.page.calibration_assessment import INFINITE, Limits, verdict
+    from softreg.report.evaluation.number_format import format_points, format_points_range, p_value_sentence
+    from softreg.report.page.calibration_assessment import INFINITE, Limits, assess_calibration
 
-    judged, gap, check = verdict(found), found.trust.gap, found.trust.check
-    lines = [("calibration", judged.word, p_value_sentence(check.p_value, check.draws))]
-    if judged.word == INFINITE:
+    judged, gap, check = assess_calibration(found), found.calibration.gap, found.calibration.check
+    lines = [("calibration", judged.conclusion, p_value_sentence(check.p_value, check.draws))]
+    if judged.conclusion == INFINITE:
         return lines
-    least = f"an overall error of about {points(judged.detectable)} would be found in about 80% of samples"
+    least = f"an overall error of about {format_points(judged.detectable_error)} would be found in about 80% of samples"
     none = "size not shown by bins" if check.p_value <= Limits().level else "none found"
-    size = points(judged.size.value) if judged.size.value > 0 else none
+    size = format_points(judged.error.value) if judged.error.value > 0 else none
     what = "root mean square" if len(found.classes) == 2 else "root mean square, of the most likely class"
-    unit = "" if judged.size.value > 0 else " percentage points"
-    between = f"95% interval {points_between(judged.size.low, judged.size.high)}{unit}"
+    unit = "" if judged.error.value > 0 else " percentage points"
+    between = f"95% interval {format_points_range(judged.error.low, judged.error.high)}{unit}"
     gain = "an estimate of what the better of two simple recalibrations gains"
     lines += [
         ("calibration error", size, f"{what}, {between}; {least}"),
-        ("calibration gap", f"{gap.value:.4f} nats", f"{interval_of(gap)}; {gain}"),
+        ("calibration gap", f"{gap.value:.4f} nats", f"{format_interval(gap)}; {gain}"),
     ]
-    if found.trust.groups is not None:
-        lines.append(("", "", f"of independent groups, {found.trust.groups:,}: the test takes one row of each"))
-    if found.trust.fitted:
+    if found.calibration.groups is not None:
+        lines.append(("", "", f"of independent groups, {found.calibration.groups:,}: the test takes one row of each"))
+    if found.calibration.fitted:
         lines.append(
             ("", "", "mean probabilities equal class rates, as on the rows of the fit: not valid for new rows")
         )
     return lines
 
 
-def _gap(figures: Figures, solution: Solution | None) -> tuple[str, str, str]:
+def _gap(figures: EvaluationResult, solution: Solution | None) -> tuple[str, str, str]:
     """The certificate as a line of the result table."""
     if solution is None or not math.isfinite(solution.gap):
-        return ("certificate", "none", certificate(solution).removeprefix("none: "))
+        return ("certificate", "none", certificate_text(solution).removeprefix("none: "))
     bound = f"upper bound, by {solution.bound}, on" if solution.certified else "estimate, no proof, of"
     name = "certified gap" if solution.certified else "estimated gap"
     ended = f"{solution.status.value}{',' * (not solution.certified)} after {figures.passes:,} passes over the data"
-    return (name, nats(figures.gap), f"{bound} the distance to the minimum of the training objective; {ended}")
+    return (name, format_nats(figures.gap), f"{bound} the distance to the minimum of the training objective; {ended}")
 
 
-def explained(found: Audit) -> str:
+def explained_entropy(found: Audit) -> str:
     """How much of the entropy of the labels is explained, in words."""
     if found.label_entropy == 0:
         return "only one class occurs here"
@@ -262,31 +264,31 @@ def explained(found: Audit) -> str:
         return f"log loss is {-found.skill:.1%} above it: worse than class rates"
     if found.skill < 0.0005:
         return "log loss is equal to it: no better than class rates"
-    between = f"{found.trust.skill.low:.1%} to {found.trust.skill.high:.1%}"
+    between = f"{found.calibration.skill.low:.1%} to {found.calibration.skill.high:.1%}"
     return f"entropy explained {found.skill:.1%}, 95% interval {between}"
 
 
-def named(labels: Sequence[str], room: int = 60) -> str:
+def format_labels(labels: Sequence[str], room: int = 60) -> str:
     """Labels in a line, as many as there is room for, at least one; a long one is cut.
 
-    >>> named(("cat", "dog")), named(("cat", "chicken", "dog"), room=10)
+    >>> format_labels(("cat", "dog")), format_labels(("cat", "chicken", "dog"), room=10)
     ('cat, dog', 'cat and 2 more')
     """
-    labels = [clipped(label) for label in labels]
+    labels = [truncate_label(label) for label in labels]
     lengths = accumulate(len(label) + 2 for label in labels)
     fit = max(1, sum(length <= room + 2 for length in lengths))
     more = f" and {len(labels) - fit:,} more" if len(labels) > fit else ""
     return ", ".join(labels[:fit]) + more
 
 
-def tell_warnings(found: Audit, information: Sequence[tuple[str, float]] = ()) -> None:
+def print_model_warnings(found: Audit, information: Sequence[tuple[str, float]] = ()) -> None:
     """Say on stderr what should be known before the model is used: leakage, no mistakes, miscalibration."""
     from softreg.report.page.model_warnings import model_warnings
 
     for warning in model_warnings(found, information):
-        say(f"Warning: {warning}")
+        print_message(f"Warning: {warning}")
 
 
-def show_or_dump(figures: Figures, text: str, *, as_json: bool) -> None:
+def print_result(figures: EvaluationResult, text: str, *, as_json: bool) -> None:
     """Print the result on stdout: the object alone, or the table."""
     click.echo(figures.as_json() if as_json else text)

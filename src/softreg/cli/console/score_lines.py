@@ -5,27 +5,27 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from softreg.cli.console.progress_bars import clipped
+from softreg.cli.console.progress_bars import truncate_label
 
 if TYPE_CHECKING:
     from softreg.probability import Interval
     from softreg.report import Audit
 
 
-def in_nats(loss: float) -> str:
+def format_loss(loss: float) -> str:
     """A log loss with its unit; infinity in a word.
 
-    >>> in_nats(0.25), in_nats(math.inf)
+    >>> format_loss(0.25), format_loss(math.inf)
     ('0.2500 nats', 'infinite')
     """
     return f"{loss:.4f} nats" if math.isfinite(loss) else "infinite"
 
 
-def interval_of(figure: Interval, decimals: int = 4) -> str:
+def format_interval(figure: Interval, decimals: int = 4) -> str:
     """A 95% interval in words.
 
     >>> from softreg.probability import Interval
-    >>> interval_of(Interval(0.1, 0.05, 0.2)), interval_of(Interval(0.0, 0.0, math.inf))
+    >>> format_interval(Interval(0.1, 0.05, 0.2)), format_interval(Interval(0.0, 0.0, math.inf))
     ('95% interval 0.0500 to 0.2000', '95% interval 0.0000 to infinity')
     """
     low, high = (_end(end, decimals) if math.isfinite(end) else "infinity" for end in (figure.low, figure.high))
@@ -48,12 +48,14 @@ def _tiny(value: float, decimals: int) -> str:
 
 def ranking_lines(found: Audit, of: str) -> list[tuple[str, str, str]]:
     """AUC and Brier score as lines of the result table; no AUC where none of the classes has one."""
-    what = f"of {clipped(found.classes[1])!r}" if len(found.classes) == 2 else "mean of each class against the rest"
-    auc = [(f"{of}AUC", f"{found.auc.value:.4f}", f"{what}; {interval_of(found.auc)}")]
+    what = (
+        f"of {truncate_label(found.classes[1])!r}" if len(found.classes) == 2 else "mean of each class against the rest"
+    )
+    auc = [(f"{of}AUC", f"{found.auc.value:.4f}", f"{what}; {format_interval(found.auc)}")]
     brier = (
         f"{of}Brier score",
         f"{found.brier:.4f}",
-        f"summed over the classes, 0 to 2; {interval_of(found.trust.brier)}",
+        f"summed over the classes, 0 to 2; {format_interval(found.calibration.brier)}",
     )
     return [*(auc if math.isfinite(found.auc.value) else []), brier]
 

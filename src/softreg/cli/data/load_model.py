@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.result_table import told_search
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.result_table import search_record
 from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
 from softreg.optimize import Solution
 from softreg.persistence import load
@@ -22,7 +22,7 @@ from softreg.tables import Schema, TableClassifier
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model and its file: a table model, with its schema, or a regression saved from Python, without."""
 
     path: Path
@@ -69,7 +69,7 @@ class Loaded:
         """The columns that a regression on named columns was fitted on, as numbers."""
         names = self.features
         if names is None:
-            raise Complaint(
+            raise CommandError(
                 f"The model in {str(self.path)!r} was fitted on an array, whose {self.columns:,} features "
                 "have no names, so the columns of a file cannot be matched to them. Fit it on a data frame "
                 "to give them names, or predict in Python: "
@@ -78,29 +78,29 @@ class Loaded:
         missing = [name for name in names if name not in table.column_names]
         if missing:
             few = ", ".join(repr(name) for name in missing[:6]) + (" and more" if len(missing) > 6 else "")
-            raise Complaint(
+            raise CommandError(
                 f"The table lacks {len(missing):,} of the {len(names):,} columns that the model was fitted "
                 f"on: {few}. Columns are matched by exact name."
             )
         return pa.table({name: _numbers(table.column(name), name) for name in names})
 
 
-def load_model(path: Path) -> Loaded:
+def load_model(path: Path) -> LoadedModel:
     """Read a model file, or say what the path is instead."""
     if not path.exists():
-        raise Complaint(
+        raise CommandError(
             f"There is no model file {str(path)!r}; `softreg train DATA --target COLUMN --model M.softreg` makes one."
         )
     if path.is_dir():
-        raise Complaint(f"{str(path)!r} is a folder; name the model file in it.")
+        raise CommandError(f"{str(path)!r} is a folder; name the model file in it.")
     model = load(path)
     if isinstance(model, TableClassifier):
-        return Loaded(path, model.model_, model, told_search(model.path_, model.rule))
+        return LoadedModel(path, model.model_, model, search_record(model.path_, model.rule))
     if isinstance(model, SoftmaxRegressionCV):
-        return Loaded(path, model.best_estimator_, search=told_search(model.path_, model.rule))
+        return LoadedModel(path, model.best_estimator_, search=search_record(model.path_, model.rule))
     if isinstance(model, SoftmaxRegression):
-        return Loaded(path, model)
-    raise Complaint(f"{str(path)!r} holds a {type(model).__name__}, which this command cannot use.")
+        return LoadedModel(path, model)
+    raise CommandError(f"{str(path)!r} holds a {type(model).__name__}, which this command cannot use.")
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
@@ -108,13 +108,13 @@ def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
     try:
         values = np.asarray(pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise Complaint(
+        raise CommandError(
             f"Column {name!r} must hold numbers, since the model was fitted on an array of numbers: {error}. "
             "A model made by `softreg train` understands words and empty fields."
         ) from None
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        raise Complaint(
+        raise CommandError(
             f"Column {name!r} has no finite number in row {bad[0] + 1:,} (counted from 1, without the "
             "header), and the model, fitted on an array of numbers, knows nothing of missing values. Fill it "
             "in, or remove the row."

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.options.column_arguments import named_columns
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.options.column_arguments import select_columns
 from softreg.tables.columns.errors import listed, shown
 from softreg.value_keys import names_by_kind
 
@@ -36,10 +36,10 @@ def class_columns(
     `prob_1`), or two labels have one column of the probability of one of them: `score`, or the only column of numbers
     from 0 to 1; of `positive`, or the label that is usually meant.
 
-    Raises `Complaint` where `score` or `positive` is not there or would be a guess.
+    Raises `CommandError` where `score` or `positive` is not there or would be a guess.
     """
     if score is not None:
-        return _from_score(table, target, occur, named_columns((score,), table.column_names, "--score")[0], positive)
+        return _from_score(table, target, occur, select_columns((score,), table.column_names, "--score")[0], positive)
     names = [name for name in table.column_names if name != target]
     known = {one for some in (names, *names_by_kind(names)) for one in some}
     if all(label in known for label in occur) and positive is None:
@@ -58,7 +58,7 @@ def class_columns(
     if len(occur) <= BINARY and len(scores) == 1:
         return _from_score(table, target, occur, scores[0], positive)
     if positive is not None:
-        raise Complaint(
+        raise CommandError(
             f"--positive {positive}: name the column of its probability, too: --score COLUMN. The columns of numbers "
             f"from 0 to 1 are {listed(scores) if scores else 'none'}."
         )
@@ -71,9 +71,9 @@ def _from_score(
     """The table with the probabilities of two classes from those of one."""
     p = _share(table.column(score))
     if p is None or score == target:
-        raise Complaint(f"--score {score}: expected a column of probabilities, numbers from 0 to 1 in every row.")
+        raise CommandError(f"--score {score}: expected a column of probabilities, numbers from 0 to 1 in every row.")
     if len(occur) > BINARY:
-        raise Complaint(
+        raise CommandError(
             f"--score {score} is the probability of one of two classes, but column {shown(target)} holds "
             f"{len(occur):,} labels: {listed(occur)}. Each of them needs a column of its own."
         )
@@ -105,13 +105,13 @@ def _pair(occur: Sequence[str], positive: str | None, target: str) -> tuple[str,
     if positive is not None:
         others = [label for label in occur if label != positive]
         if len(others) == BINARY:
-            raise Complaint(f"--positive {positive}: column {shown(target)} holds the labels {listed(occur)}.")
+            raise CommandError(f"--positive {positive}: column {shown(target)} holds the labels {listed(occur)}.")
         return positive, others[0] if others else f"{NEGATION}{positive}"
     by_word = {label.strip().lower(): label for label in occur}
     for no, yes in POSITIVE:
         if by_word.keys() == {no, yes}:
             return by_word[yes], by_word[no]
-    raise Complaint(
+    raise CommandError(
         f"One column holds probabilities, of which label? Column {shown(target)} holds {listed(occur)}: say "
         f"--positive {occur[-1]}."
     )

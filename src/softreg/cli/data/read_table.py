@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import say
-from softreg.cli.console.skipped_rows import MOST_LISTED, print_skipped_rows
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.progress_bars import print_message
+from softreg.cli.console.skipped_rows import MAX_LISTED, print_skipped_rows
 from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
 from softreg.tables.columns.errors import plural
 from softreg.tables.encode.encoder import Encoder
@@ -20,15 +20,15 @@ from softreg.tables.schema.kinds import asked_kinds
 from softreg.tables.schema.target_labels import coded_labels
 
 
-def opened(data: Path, options: ReadOptions) -> OpenTable:
+def open_source(data: Path, options: ReadOptions) -> OpenTable:
     """The table of a command, open; each choice that was made in reading it is said on stderr."""
     source = open_table(data, options=options)
     for note in source.notes:
-        say(f"Note: {note}")
+        print_message(f"Note: {note}")
     return source
 
 
-def read_to_fit(
+def read_training_table(
     source: OpenTable,
     target: str,
     drop: Sequence[str],
@@ -55,7 +55,7 @@ def read_to_fit(
         lost = np.zeros(table.num_rows, dtype=bool)  # these rows are found among those that cannot be used
     numbers = source.input_rows(everything)
     if lost.any() and not lost.all():
-        _tell_unlabelled(numbers, lost, target, missing)
+        _print_unlabelled(numbers, lost, target, missing)
         table, numbers = table.filter(pa.array(~lost)), numbers[~lost]
     table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
     gone = np.array(left_out, np.int64) - 1
@@ -63,27 +63,27 @@ def read_to_fit(
     return table, np.delete(numbers, gone)
 
 
-def _tell_unlabelled(numbers: NDArray[np.int64], lost: NDArray[np.bool_], target: str, missing: str | None) -> None:
-    """Say which rows have no label, by their numbers in the input; raises `Complaint` where `missing` is "error"."""
+def _print_unlabelled(numbers: NDArray[np.int64], lost: NDArray[np.bool_], target: str, missing: str | None) -> None:
+    """Say which rows have no label, by their numbers in the input; raises `CommandError` where `missing` is "error"."""
     found = numbers[lost].tolist()
     if missing == "error":
-        some = ", ".join(f"{number:,}" for number in found[:MOST_LISTED])
-        more = f" and {len(found) - MOST_LISTED:,} more" if len(found) > MOST_LISTED else ""
-        raise Complaint(
+        some = ", ".join(f"{number:,}" for number in found[:MAX_LISTED])
+        more = f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else ""
+        raise CommandError(
             f"The target {target!r} has no label in {plural(len(found), 'row')}: {some}{more} (counted from 1, without "
             "the header). Give each row its label, or leave such rows out: --missing-target drop."
         )
-    say(f"Note: {unlabelled_note(len(found), len(lost), found, target, option=missing is not None)}")
+    print_message(f"Note: {unlabelled_note(len(found), len(lost), found, target, option=missing is not None)}")
 
 
-def read_to_evaluate(
+def read_evaluation_table(
     source: OpenTable, target: str, encoder: Encoder | None, options: ReadOptions, missing: str | None = None
 ) -> tuple[pa.Table, NDArray[np.int64]]:
     """The table to compare predictions with labels on, and the number (n,) of each row in the input, from 1.
 
     Rows without a label are left out, counted and said, unless `missing` is "error", and the caller refuses them; it is
     None where the command has no such option. Where bad rows are to be skipped,
-    they are, too, and so are rows with a cell that `encoder` cannot encode. Raises `Complaint` where no row remains.
+    they are, too, and so are rows with a cell that `encoder` cannot encode. Raises `CommandError` where no row remains.
     """
     table = source.read()
     numbers = source.input_rows(np.arange(table.num_rows))
@@ -95,12 +95,12 @@ def read_to_evaluate(
     gone = lost | bad
     if gone.all():
         other = ", or holds a value that is not of its column's kind" if skip else ""
-        raise Complaint(
+        raise CommandError(
             f"None of the {len(gone):,} rows can be used: each lacks a label in {target!r}{other}. Is it the right "
             "column?"
         )
     if lost.any():
-        _tell_unlabelled(numbers, lost, target, missing)
+        _print_unlabelled(numbers, lost, target, missing)
     if skip:
         print_skipped_rows(source.skipped, numbers[bad & ~lost].tolist(), files=len(source.readers))
     return (table, numbers) if not gone.any() else (table.filter(pa.array(~gone)), numbers[~gone])

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import aligned, clipped
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.progress_bars import align_columns, truncate_label
 from softreg.probability import OperatingPoint
 
 
 def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64] | None:
     """Costs (q, q), given class by decision: 0 for what is right and 1 for what is wrong, but for those told.
 
-    A negative cost is a gain. Raises `Complaint` for a wrong decision with a gain above that of the right one.
+    A negative cost is a gain. Raises `CommandError` for a wrong decision with a gain above that of the right one.
 
     >>> cost_matrix(["yes:no=20"], ["no", "yes"])
     array([[ 0.,  1.],
@@ -35,17 +35,17 @@ def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float
         except ValueError:
             cost = math.nan
         if not fits or not math.isfinite(cost):
-            some = ", ".join(repr(clipped(label)) for label in classes[:6])
-            raise Complaint(
+            some = ", ".join(repr(truncate_label(label)) for label in classes[:6])
+            raise CommandError(
                 f"--cost {one!r} is not OBSERVED:DECIDED=COST with two of the classes ({some}) and a finite number, as "
-                f"in --cost {clipped(classes[-1])}:{clipped(classes[0])}=20."
+                f"in --cost {truncate_label(classes[-1])}:{truncate_label(classes[0])}=20."
             )
         given, decided = fits[0]
         costs[place[given], place[decided]] = cost
     worse = np.argwhere((costs < 0) & (costs < np.diag(costs)[:, None]))
     if len(worse):
-        given, decided = (clipped(classes[k]) for k in worse[0])
-        raise Complaint(
+        given, decided = (truncate_label(classes[k]) for k in worse[0])
+        raise CommandError(
             f"By --cost {given}:{decided}={costs[tuple(worse[0])]:g}, deciding {decided!r} where {given!r} is "
             f"observed is a gain, and above that of the right decision. Give wrong decisions a cost of at least 0, and "
             f"right ones their gain, as in --cost {given}:{given}=-5."
@@ -53,15 +53,15 @@ def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float
     return costs
 
 
-def told_costs(point: OperatingPoint, classes: Sequence[str]) -> str:
+def format_costs(point: OperatingPoint, classes: Sequence[str]) -> str:
     """The operating point as lines: what deciding by the probabilities costs, and what it saves."""
     where = ""
     if point.threshold is not None:
-        where = f"decide {clipped(classes[1])!r} above {point.threshold:.1%}: {point.decided[1]:,} rows"
-    return aligned(
+        where = f"decide {truncate_label(classes[1])!r} above {point.threshold:.1%}: {point.decided[1]:,} rows"
+    return align_columns(
         [
             ("cost a row", f"{point.paid.value:.4g}", where or "each row at its least expected cost"),
             ("expected cost", f"{point.expected:.4g}", "by the probabilities"),
-            ("best constant", f"{point.constant_cost:.4g}", f"always {clipped(classes[point.constant])!r}"),
+            ("best constant", f"{point.constant_cost:.4g}", f"always {truncate_label(classes[point.constant])!r}"),
         ]
     )

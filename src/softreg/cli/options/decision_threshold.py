@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.command_errors import CommandError
 from softreg.tables.columns.errors import listed
 
 BINARY = 2
@@ -27,22 +27,22 @@ class Threshold:
 
     @classmethod
     def parsed(cls, text: str, classes: Sequence[str]) -> Threshold:
-        """The rule in `LABEL=P`, or in `P` for the second of two classes; raises `Complaint` for anything else."""
+        """The rule in `LABEL=P`, or in `P` for the second of two classes; raises `CommandError` for anything else."""
         names = [str(label) for label in classes]
         label, sign, number = text.rpartition("=")
         if not sign and len(names) != BINARY:
-            raise Complaint(
+            raise CommandError(
                 f"--threshold {text}: of {len(names):,} classes, say whose probability it is for: --threshold LABEL=P. "
                 f"The classes are {listed(names)}."
             )
         if sign and label not in names:
-            raise Complaint(f"--threshold {text}: there is no class {label!r}; the classes are {listed(names)}.")
+            raise CommandError(f"--threshold {text}: there is no class {label!r}; the classes are {listed(names)}.")
         try:
             least = float(number)
         except ValueError:
             least = float("nan")
         if not 0 <= least <= 1:
-            raise Complaint(f"--threshold {text}: {number!r} is not a probability, a number from 0 to 1.")
+            raise CommandError(f"--threshold {text}: {number!r} is not a probability, a number from 0 to 1.")
         return cls(names.index(label) if sign else 1, least)
 
     def codes(self, P: NDArray[np.floating]) -> NDArray[np.intp]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.options.column_arguments import column_known_as
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME
@@ -19,7 +19,7 @@ from softreg.tables.schema.feature_columns import split_names
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainRequest:
     """What was asked for on the command line; its fields are named as the options are."""
 
     data: Path
@@ -75,10 +75,10 @@ class Order:
         """The share of the rows that is held out."""
         return 0.0 if self.test is not None else TEST_SIZE if self.test_size is None else self.test_size
 
-    def with_columns(self, names: Sequence[str]) -> Order:
+    def with_columns(self, names: Sequence[str]) -> TrainRequest:
         """The same order by the names of the table: lists with commas taken apart, the target without blanks."""
         asked = {kind: split_names(given, names) for kind, given in self.asked.items()}
-        target = column_known_as(self.target, names)
+        target = resolve_column(self.target, names)
         return replace(
             self,
             target=target,
@@ -88,52 +88,54 @@ class Order:
         )
 
 
-def check_order(order: Order) -> None:
+def check_request(order: TrainRequest) -> None:
     """Refuse a checkpoint that cannot be, or that is to be resumed and does not exist, and options that exclude others.
 
-    Raises `Complaint`, or the `ValueError` of an unknown score.
+    Raises `CommandError`, or the `ValueError` of an unknown score.
     """
     check_checkpoint(order)
     check_choice(order)
     if order.test is not None and order.test_size is not None:
-        raise Complaint("--test names the rows to evaluate on, and --test-size holds rows out. Leave one of them out.")
+        raise CommandError(
+            "--test names the rows to evaluate on, and --test-size holds rows out. Leave one of them out."
+        )
     if order.time is not None and order.groups is not None:
-        raise Complaint(f"--time and --groups exclude each other. {TIME_AND_GROUPS}")
+        raise CommandError(f"--time and --groups exclude each other. {TIME_AND_GROUPS}")
     if order.weights is not None and order.weights in (order.target, order.groups, order.time):
-        raise Complaint(f"{order.weights!r} is named as the column of weights and for something else as well.")
+        raise CommandError(f"{order.weights!r} is named as the column of weights and for something else as well.")
 
 
-def check_checkpoint(order: Order) -> None:
+def check_checkpoint(order: TrainRequest) -> None:
     """Refuse a checkpoint that cannot be, or that is to be resumed and does not exist."""
     if order.checkpoint is None:
         if order.resume:
-            raise Complaint("--resume continues the fit in the folder of --checkpoint; name it: --checkpoint DIR.")
+            raise CommandError("--resume continues the fit in the folder of --checkpoint; name it: --checkpoint DIR.")
         return
     if order.strength == 0 or order.penalty == "none":
-        raise Complaint("--checkpoint needs a strength above 0: only with a penalty can a fit be resumed.")
+        raise CommandError("--checkpoint needs a strength above 0: only with a penalty can a fit be resumed.")
     if order.checkpoint.exists() and not order.checkpoint.is_dir():
-        raise Complaint(f"--checkpoint {str(order.checkpoint)!r} is a file; name a folder.")
+        raise CommandError(f"--checkpoint {str(order.checkpoint)!r} is a file; name a folder.")
     if order.resume and not (order.checkpoint / NAME).exists():
-        raise Complaint(
+        raise CommandError(
             f"There is no fit to resume in {str(order.checkpoint)!r}: none was started there, or it has ended. Leave "
             "--resume out to start one."
         )
 
 
-def check_choice(order: Order) -> None:
+def check_choice(order: TrainRequest) -> None:
     """Refuse words about a choice of the strength where it is given, or where there is none."""
     for name, given in (("--folds", order.folds), ("--rule", order.rule), ("--scoring", order.scoring)):
         if given is not None and order.strength is not None:
-            raise Complaint(
+            raise CommandError(
                 f"{name} says how the strength is chosen, and it is given as {order.strength:g}. Leave one of them out."
             )
         if given is not None and order.penalty == "none":
-            raise Complaint(f"{name} says how the strength is chosen, and --penalty none has none. Leave one out.")
+            raise CommandError(f"{name} says how the strength is chosen, and --penalty none has none. Leave one out.")
     if order.penalty == "none" and order.strength:
-        raise Complaint(
+        raise CommandError(
             f"--penalty none has no strength, and it is given as {order.strength:g}. Leave one of them out."
         )
     if order.l1_ratio is not None and order.penalty != "elasticnet":
-        raise Complaint("--l1-ratio is the share of l1 in --penalty elasticnet; with another penalty leave it out.")
+        raise CommandError("--l1-ratio is the share of l1 in --penalty elasticnet; with another penalty leave it out.")
     if order.scoring is not None:
         find_scorer(order.scoring)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.console.progress_bars import LEAST_GAP
-from softreg.cli.console.result_table import certificate
+from softreg.cli.console.progress_bars import MIN_SHOWN_GAP
+from softreg.cli.console.result_table import certificate_text
 from softreg.cli.reporting.column_summaries import column_curves, missing_values
 from softreg.models import label_audit
 from softreg.optimize import Solution
@@ -23,16 +23,16 @@ from softreg.tables.schema.typed_values import inferred_numbers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from softreg.cli.reporting.column_importance import Worth
-    from softreg.cli.reporting.row_explanations import Reasons
+    from softreg.cli.reporting.column_importance import ColumnAnalysis
+    from softreg.cli.reporting.row_explanations import RowExplainer
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 
-SHOWN_TEXT = 200  # characters of a cell
-MOST_ROWS = 100_000  # from which the information of columns is estimated
-LEAST_ROWS = 50  # below, labels are not doubted
-MOST_DOUBTFUL = 12  # rows whose labels are shown as doubtful
-LEAST_DOUBT = 0.2  # suspicion from which a row is shown
+MAX_TEXT_LENGTH = 200  # characters of a cell
+MAX_ROWS = 100_000  # from which the information of columns is estimated
+MIN_ROWS = 50  # below, labels are not doubted
+MAX_SUSPICIOUS = 12  # rows whose labels are shown as doubtful
+MIN_SUSPICION = 0.2  # suspicion from which a row is shown
 
 
 def write_page(
@@ -52,8 +52,8 @@ def write_page(
     warnings: Sequence[str] = (),
     point: OperatingPoint | None = None,
     tried: StrengthPath | None = None,
-    learned: Worth | None = None,
-    why: Reasons | None = None,
+    learned: ColumnAnalysis | None = None,
+    why: RowExplainer | None = None,
     provenance: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write the report on audited rows.
@@ -98,14 +98,14 @@ class _Shown:
 
     table: pa.Table | None
     images: NDArray[np.floating] | None
-    why: Reasons | None
+    why: RowExplainer | None
 
 
 def _shower(found: Audit, numbers: NDArray[np.int64], places: NDArray[np.int64], shown: _Shown) -> Callable[..., Any]:
     """A function from positions among the audited rows to what the page shows of them."""
 
     def rows_at(at: NDArray[np.int64], **more: Any) -> Any:
-        cells = None if shown.table is None else texts(shown.table, places[at])
+        cells = None if shown.table is None else cell_dicts(shown.table, places[at])
         if cells is not None and shown.why is not None:
             cells = [{WHY: told, **cell} for told, cell in zip(shown.why(places[at]), cells, strict=True)]
         pictures = None if shown.images is None else shown.images[at]
@@ -119,8 +119,8 @@ def _of_the_fit(model: SoftmaxRegression) -> dict[str, Any]:
     solution: Solution | None = getattr(model, "solution_", None)
     told: dict[str, Any] = {"results": _results(model, solution), "coef": model.coef_, "gap_name": "estimated gap"}
     if solution:
-        told["certificate"] = f"The fit: {certificate(solution)}."
-        told["history"] = [replace(record, gap=max(record.gap, LEAST_GAP)) for record in solution.history]
+        told["certificate"] = f"The fit: {certificate_text(solution)}."
+        told["history"] = [replace(record, gap=max(record.gap, MIN_SHOWN_GAP)) for record in solution.history]
     return told
 
 
@@ -136,11 +136,11 @@ class _Doubts:
 
 def _doubts(found: Audit) -> _Doubts:
     nobody = np.zeros(0, dtype=np.int64)
-    if found.rows < LEAST_ROWS:
+    if found.rows < MIN_ROWS:
         return _Doubts(nobody, np.zeros(0), nobody, None)
     labels = label_audit(found.P, found.codes, range(len(found.classes)))
-    first = labels.order[:MOST_DOUBTFUL]
-    first = first[labels.suspicion[first] >= LEAST_DOUBT]
+    first = labels.order[:MAX_SUSPICIOUS]
+    first = first[labels.suspicion[first] >= MIN_SUSPICION]
     return _Doubts(first, labels.suspicion[first], labels.suggested[first], labels.expected_wrong)
 
 
@@ -179,12 +179,12 @@ def _information(
     """The information of each column, and from which rows it is."""
     if table is None:
         return {}
-    places, codes = (values[:: -(-len(values) // MOST_ROWS)] for values in rows)
+    places, codes = (values[:: -(-len(values) // MAX_ROWS)] for values in rows)
     of = f"{len(places):,} {'training ' if trained_on else ''}rows"
-    return {"information": information(table, places, codes, columns), "information_rows": of}
+    return {"information": column_informations(table, places, codes, columns), "information_rows": of}
 
 
-def information(
+def column_informations(
     table: pa.Table, places: NDArray[np.int64], codes: NDArray[np.int64], columns: Sequence[tuple[str, str, str]]
 ) -> list[tuple[str, float]]:
     """What each column that the model uses tells of the label alone, in nats; nothing where columns are not known."""
@@ -203,11 +203,11 @@ def information(
     return told
 
 
-def texts(table: pa.Table, places: NDArray[np.int64]) -> list[Mapping[str, str]]:
+def cell_dicts(table: pa.Table, places: NDArray[np.int64]) -> list[Mapping[str, str]]:
     """The cells of a few rows, counted from 0, as short texts; a missing one is empty."""
     rows = table.take(places)
     cells = [cell_texts(column) for column in rows.columns]
     return [
-        {name: text[:SHOWN_TEXT] for name, text in zip(rows.column_names, row, strict=True)}
+        {name: text[:MAX_TEXT_LENGTH] for name, text in zip(rows.column_names, row, strict=True)}
         for row in zip(*cells, strict=True)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from softreg.cli.reporting.column_summaries import straight_lines
+from softreg.cli.reporting.column_summaries import test_linearity
 from softreg.cli.reporting.odds_ratios import odds_ratios
 from softreg.models import Added, CodeLength, LinearityTest, added_on_rows, infer, prequential_codelength
 from softreg.models.inference.marginal_effects import Change
@@ -26,21 +26,21 @@ from softreg.tables.encode.scalar_encoders import NumberCode
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_FITTED = 2_000_000_000
+MAX_FITTED_CELLS = 2_000_000_000
 """Numbers that are read to fit once without each column, which takes half a minute; of more, a part of the rows is."""
-LEAST_SAMPLED = 1000
+MIN_SAMPLED = 1000
 """Rows, at least, of such a part."""
-MOST_DESCRIBED = 50_000
+MAX_DESCRIBED_ROWS = 50_000
 """Rows from which straight lines are tested and reference levels found for a model that was fitted before."""
 MOST_PARAMETERS = 600
 """Parameters for whose covariance effects are computed."""
-MOST_EFFECTS = 40
-ROUGH = 1e-5
+MAX_EFFECTS = 40
+COARSE_TOL = 1e-5
 """Nats: near enough to an optimum for figures of four places."""
 
 
 @dataclass(frozen=True)
-class Worth:
+class ColumnAnalysis:
     """What stands in the report beside the audit; what would take too long is left out.
 
     `added_rows` says of how many training rows the fits without a column are, where it is not all; `linearity_rows` on
@@ -56,7 +56,7 @@ class Worth:
     odds: tuple[OddsRatio, ...] = ()
 
 
-def worth(
+def analyse_columns(
     classifier: TableClassifier,
     table: pa.Table,
     labels: NDArray[Any],
@@ -64,7 +64,7 @@ def worth(
     test: NDArray[np.int64],
     *,
     groups: NDArray[Any] | None = None,
-) -> Worth:
+) -> ColumnAnalysis:
     """Fit without each column and to growing parts of the training rows, test straight lines, and ask for effects.
 
     `groups` (t,) are the groups of dependent rows among those of `test`, where there are some.
@@ -74,18 +74,18 @@ def worth(
     ends = np.cumsum([0, *(len(code.features) for code in codes)])
     columns = {code.name: range(a, b) for code, (a, b) in zip(codes, pairwise(ends.tolist()), strict=True)}
     y = labels[training]
-    found = Worth(
+    found = ColumnAnalysis(
         linearity=()
         if groups is not None
-        else tuple(straight_lines(classifier.encoder_, X, _codes(model, y), model.predict_proba(X))),
+        else tuple(test_linearity(classifier.encoder_, X, _codes(model, y), model.predict_proba(X))),
         odds=odds_ratios(classifier, X),
     )
     entries = X.nnz if hasattr(X, "nnz") else X.size
-    step = -(-entries * len(classifier.classes_) * (len(columns) + 4) // MOST_FITTED)
+    step = -(-entries * len(classifier.classes_) * (len(columns) + 4) // MAX_FITTED_CELLS)
     X, y, rows = X[::step], y[::step], len(y)
-    if step > 1 and (len(y) < LEAST_SAMPLED or len(np.unique(y)) < len(classifier.classes_)):
+    if step > 1 and (len(y) < MIN_SAMPLED or len(np.unique(y)) < len(classifier.classes_)):
         return found
-    rough = clone(model).set_params(tol=max(model.tol, ROUGH), verbose=0)
+    rough = clone(model).set_params(tol=max(model.tol, COARSE_TOL), verbose=0)
     return replace(
         found,
         added=tuple(added_on_rows(X, y, X_test, labels[test], columns, model=rough, dependent=groups)),
@@ -95,12 +95,14 @@ def worth(
     )
 
 
-def described(classifier: TableClassifier, table: pa.Table, codes: NDArray[np.int64], P: NDArray[Any]) -> Worth:
+def analyse_rows(
+    classifier: TableClassifier, table: pa.Table, codes: NDArray[np.int64], P: NDArray[Any]
+) -> ColumnAnalysis:
     """What can be said without the training rows: tests of a straight line on these rows, and odds ratios."""
-    X = classifier.encoder_.transform(table, np.arange(len(codes))[:: -(-len(codes) // MOST_DESCRIBED)])
-    some = slice(None, None, -(-len(codes) // MOST_DESCRIBED))
-    return Worth(
-        linearity=tuple(straight_lines(classifier.encoder_, X, codes[some], P[some])),
+    X = classifier.encoder_.transform(table, np.arange(len(codes))[:: -(-len(codes) // MAX_DESCRIBED_ROWS)])
+    some = slice(None, None, -(-len(codes) // MAX_DESCRIBED_ROWS))
+    return ColumnAnalysis(
+        linearity=tuple(test_linearity(classifier.encoder_, X, codes[some], P[some])),
         linearity_rows="these rows",
         odds=odds_ratios(classifier, X),
     )
@@ -126,7 +128,7 @@ def _effects(classifier: TableClassifier, X: Any, y: NDArray[Any]) -> tuple[Effe
     sure = np.abs(found.estimate) / error  # (q, d)
     best = np.full(X.shape[1], 1) if len(found.classes) == 2 else np.abs(found.estimate).argmax(axis=0)
     at, shown = np.arange(X.shape[1]), _shown_features(classifier.encoder_, changes)
-    order = np.argsort(-sure[best, at], kind="stable")[:MOST_EFFECTS]
+    order = np.argsort(-sure[best, at], kind="stable")[:MAX_EFFECTS]
     return tuple(
         Effect(
             shown[j],

@@ -14,32 +14,32 @@ from numpy.typing import NDArray
 from softreg.models import LinearityTest, linearity_tests
 from softreg.models.inference.linearity_tests import MOST_PARAMETERS
 from softreg.report import Audit
-from softreg.report.evaluation.column_rates import ColumnCurve, coded_curve, number_curve
+from softreg.report.evaluation.column_rates import ColumnRates, coded_rates, number_rates
 from softreg.report.page.report_data import MissingValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.scalar_encoders import NumberCode
 from softreg.tables.schema.typed_values import levels_of, read_numbers
 
-DRAWABLE = ("number", "boolean", "category")
+KINDS_WITH_CURVES = ("number", "boolean", "category")
 """Kinds of columns that have a curve."""
 MOST_COLUMNS = 60
 """Columns whose curves are computed."""
-MOST_TESTED = 50_000
+MAX_TESTED_ROWS = 50_000
 """Rows of which a straight line is tested, at most."""
 
 
 def column_curves(
     table: pa.Table, places: NDArray[np.int64], columns: Sequence[tuple[str, str, str]], found: Audit
-) -> list[ColumnCurve]:
+) -> list[ColumnRates]:
     """Observed rates and mean probabilities of the audited rows, by the values of each column that the model uses."""
-    drawn = [(name, kind) for name, kind, _ in columns if kind in DRAWABLE and name in table.column_names]
+    drawn = [(name, kind) for name, kind, _ in columns if kind in KINDS_WITH_CURVES and name in table.column_names]
     curves = []
     for name, kind in drawn[:MOST_COLUMNS]:
         column = table.column(name).take(places)
         curve = (
-            number_curve(name, _numbers(name, column), found)
+            number_rates(name, _numbers(name, column), found)
             if kind == "number"
-            else coded_curve(name, *_coded(name, column), found)
+            else coded_rates(name, *_coded(name, column), found)
         )
         if curve is not None:
             curves.append(curve)
@@ -65,11 +65,11 @@ def missing_values(table: pa.Table, columns: Sequence[tuple[str, str, str]]) -> 
     return counts
 
 
-def straight_lines(encoder: Encoder, X: Any, codes: NDArray[np.int64], P: NDArray[np.floating]) -> list[LinearityTest]:
+def test_linearity(encoder: Encoder, X: Any, codes: NDArray[np.int64], P: NDArray[np.floating]) -> list[LinearityTest]:
     """Tests whether the logits are linear in each number of the encoded rows X (n, d), on some of them where many."""
     if X.shape[1] * (P.shape[1] - 1) > MOST_PARAMETERS:
         return []
-    step = -(-len(codes) // MOST_TESTED)
+    step = -(-len(codes) // MAX_TESTED_ROWS)
     X = X[::step]
     return linearity_tests(X.toarray() if sp.issparse(X) else X, codes[::step], P[::step], _number_places(encoder))
 

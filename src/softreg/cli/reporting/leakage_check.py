@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.reporting.build_report import information
+from softreg.cli.reporting.build_report import column_informations
 from softreg.probability import Classes
 from softreg.report import Audit
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from softreg.tables import TableClassifier
 
-MOST_CELLS, FEWEST_ROWS = 300_000, 300
+MAX_CELLS, MIN_ROWS = 300_000, 300
 """Cells of the training rows that the information of single columns is estimated from, at most, and rows at least."""
-LEAST_SKILL = 0.7
+MIN_SKILL = 0.7
 """Share of the entropy that the model has to explain: with less, no column that it uses almost determines the label."""
 
 
-def information_in_columns(
+def leakage_information(
     found: Audit,
     classifier: TableClassifier,
     table: pa.Table,
@@ -31,11 +31,11 @@ def information_in_columns(
 ) -> list[tuple[str, float]]:
     """What each column tells of the label alone, in nats, from training rows (k,) with labels (k,).
 
-    Nothing where the model explains less than `LEAST_SKILL` of the entropy.
+    Nothing where the model explains less than `MIN_SKILL` of the entropy.
     """
-    if not found.skill >= LEAST_SKILL:
+    if not found.skill >= MIN_SKILL:
         return []
     columns = classifier.schema_.describe()
-    step = max(1, min(len(rows) * len(columns) // MOST_CELLS, len(rows) // FEWEST_ROWS))
+    step = max(1, min(len(rows) * len(columns) // MAX_CELLS, len(rows) // MIN_ROWS))
     codes = Classes(labels[::step]).encode(labels[::step])
-    return information(table, rows[::step], codes, columns)
+    return column_informations(table, rows[::step], codes, columns)

@@ -11,14 +11,14 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models.inference.marginal_effects import REFERENCE, Change
-from softreg.report.evaluation.number_format import short
+from softreg.report.evaluation.number_format import format_value
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
 from softreg.tables.encode.discrete_changes import encoded_changes, level_names
 from softreg.tables.encode.number_encoder import Form
 from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, NumberCode
 
-MOST_CHANGES = 400
+MAX_CHANGES = 400
 """Changes for which odds ratios are computed, at most."""
 
 
@@ -44,9 +44,9 @@ def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
             found += sorted(levels, key=lambda one: not one.is_reference)  # the reference level first
         elif isinstance(code, BooleanCode):
             found.append(_of_change(code.name, code.words[1], contrast, changes[places[0]]))
-        if len(found) >= MOST_CHANGES:
+        if len(found) >= MAX_CHANGES:
             break
-    return tuple(found[:MOST_CHANGES])
+    return tuple(found[:MAX_CHANGES])
 
 
 def _of_change(column: str, level: str, contrast: NDArray[np.float64], change: Change) -> OddsRatio:
@@ -77,7 +77,7 @@ def _of_number(
     else:
         step = 10.0 ** math.floor(math.log10(code.scale))
         step = max(step, 1.0) if whole else step
-        first = OddsRatio(code.name, f"+{short(step)}", _exp(own * (step / code.scale)), _exp(own))
+        first = OddsRatio(code.name, f"+{format_value(step)}", _exp(own * (step / code.scale)), _exp(own))
     if not code.missing:
         return [first]
     # the indicator stands beside the place of the mean or of the score 0

@@ -14,7 +14,7 @@ import click
 from softreg.cli.console.command_errors import ARGUMENTS
 from softreg.version import __version__
 
-MOST_FILES = 8
+MAX_FILES = 8
 """Files whose hash is given."""
 CHUNK = 1 << 20
 """Bytes that are read together."""
@@ -31,9 +31,9 @@ def provenance(paths: Iterable[str | Path], seed: int | None = None) -> list[tup
     if seed is not None:
         lines.append(("Seed", str(seed)))
     files = [Path(path) for path in paths if Path(path).is_file()]
-    lines += [("SHA-256", f"{sha256(path)} {path.name}") for path in files[:MOST_FILES]]
-    if len(files) > MOST_FILES:
-        lines.append(("", f"and {len(files) - MOST_FILES:,} more files"))
+    lines += [("SHA-256", f"{sha256(path)} {path.name}") for path in files[:MAX_FILES]]
+    if len(files) > MAX_FILES:
+        lines.append(("", f"and {len(files) - MAX_FILES:,} more files"))
     return lines
 
 

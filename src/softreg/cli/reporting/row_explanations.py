@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 MOST = 5_000
 """Rows whose mean is what a row is compared with."""
-TOLD = 2
+MAX_CONTRIBUTIONS = 2
 """Columns that are named."""
-Reasons = Callable[[NDArray[np.int64]], list[str]]
+RowExplainer = Callable[[NDArray[np.int64]], list[str]]
 
 
-def reasons(classifier: TableClassifier, table: pa.Table, rows: NDArray[np.int64]) -> Reasons:
+def row_explainer(classifier: TableClassifier, table: pa.Table, rows: NDArray[np.int64]) -> RowExplainer:
     """A function from row numbers to the columns that add most to the log-odds of the predicted class over the next.
 
     What a column adds is counted from the mean of `rows` (some of them, where they are many); its features go together.
@@ -37,7 +37,7 @@ def reasons(classifier: TableClassifier, table: pa.Table, rows: NDArray[np.int64
             return []
         odds = explain(model, encoder.transform(table, chosen), baseline=baseline).log_odds
         added = np.column_stack([odds[:, a:b].sum(axis=1) for a, b in pairwise(starts)])  # (n, columns)
-        order = np.argsort(-np.abs(added), axis=1, kind="stable")[:, :TOLD]
+        order = np.argsort(-np.abs(added), axis=1, kind="stable")[:, :MAX_CONTRIBUTIONS]
         return [
             ", ".join(f"{encoder.codes[j].name} {line[j]:+.1f}".replace("-", "−") for j in first if line[j])
             for line, first in zip(added, order, strict=True)
