@@ -19,7 +19,7 @@ from softreg import SoftmaxRegression
 from softreg.models import added_on_rows, linearity_tests
 from softreg.probability import softmax
 from softreg.report.evaluation.roc_curves import GRID, Discrimination, discrimination
-from softreg.report.page.column_tables import ends
+from softreg.report.page.column_tables import removal_interval
 
 AT = np.arange(5, 50, 5)
 """Places of the grid at which bands are judged: 0.1, 0.2, ..., 0.9."""
@@ -105,7 +105,7 @@ def column_options(samples: int) -> None:
             new, y_new = made(n // 4, q, random, W)
             model = SoftmaxRegression(strength=strength, tol=1e-6)
             costs, true = (added_on_rows(X, y, *rows, {"0": [0]}, model=model) for rows in ((new, y_new), (far, y_far)))
-            low, high = ends(costs[0])
+            low, high = removal_interval(costs[0])
             held.append(low <= true[0].nats <= high)
             tests = linearity_tests(X, y, model.fit(X, y).predict_proba(X), {name: j[0] for name, j in groups.items()})
             rejected += [test.p_value <= 0.05 for test in tests]

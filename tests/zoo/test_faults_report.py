@@ -20,8 +20,8 @@ from softreg.report.evaluation.calibration_audit import has_fitted_rates
 from softreg.report.evaluation.column_rates import level_rates, number_rates
 from softreg.report.evaluation.gains import gains
 from softreg.report.evaluation.roc_curves import GRID, discrimination, discriminations
-from softreg.report.evaluation.threshold_metrics import thresholds
-from softreg.report.figures.reliability_plots import loss_curve
+from softreg.report.evaluation.threshold_metrics import threshold_metrics
+from softreg.report.figures.training_plots import loss_curve
 from softreg.report.page.model_warnings import model_warnings
 from softreg.report.page.summary_text import answers
 
@@ -53,21 +53,21 @@ def test_fault_f9_what_it_rests_on_is_what_removal_costs() -> None:
     explained = found.label_entropy - found.log_loss
     told = [("depth", 0.9 * explained), ("table", 0.1 * explained)]
     data = ReportData("t", found, information=told, added=[Added("depth", 0.033, 0.005), Added("table", 0.3, 0.02)])
-    said = dict(answers(data))["What does it rest on?"]
+    said = dict(answers(data))["Which columns matter most?"]
     assert said.startswith(
-        "Removing “table” costs most: the log loss rises by 0.300 nats a row (95% interval 0.26 to 0.34)"
+        "Removing “table” costs most: the log loss rises by 0.300 nats per row (95% interval 0.26 to 0.34)"
     )
     assert "“depth” has most information alone" in said
     assert "its removal costs only 0.0330 nats" in said
     nothing = ReportData("t", found, information=told, added=[Added("depth", 0.001, 0.005), Added("table", -0.1, 0.02)])
-    assert dict(answers(nothing))["What does it rest on?"].startswith("On no single column")
+    assert dict(answers(nothing))["Which columns matter most?"].startswith("No single column")
 
 
 def test_fault_f9_a_column_that_tells_more_than_the_model_is_a_sign_of_a_bend() -> None:
     P, y = two_classes()
     found = audit(P, y, ["no", "yes"])
     data = ReportData("t", found, information=[("depth", 0.6)], added=[Added("depth", 0.01, 0.001)])
-    said = dict(answers(data))["What does it rest on?"]
+    said = dict(answers(data))["Which columns matter most?"]
     assert "a sign that its relation to the label is not a straight line" in said
 
 
@@ -169,14 +169,14 @@ def test_thresholds_by_hand_and_at_the_threshold_of_the_costs() -> None:
     y = np.array([0, 0, 1, 0, 1, 1])
     P = np.column_stack([1 - p, p])
     point = operating_point(P, y, [[0, 1], [4, 0]])
-    found = {t.threshold: t for t in thresholds(audit(P, y, "ab"), point.cost, point.threshold)}
+    found = {t.threshold: t for t in threshold_metrics(audit(P, y, "ab"), point.cost, point.threshold)}
     assert found[0.2].own
     assert (found[0.2].recall, found[0.2].precision, found[0.2].specificity) == (1.0, 0.75, pytest.approx(2 / 3))
     assert found[0.2].cost == pytest.approx(1 / 6) == point.paid.value
     assert found[0.5].flagged == pytest.approx(1 / 3)
     page = render_report(ReportData("t", audit(P, y, "ab"), operating=point))
-    assert "20.00% (of the costs)" in page
-    assert thresholds(audit(softmax(np.zeros((4, 3))), [0, 1, 2, 0], "abc")) == ()
+    assert "20.00% (least expected cost)" in page
+    assert threshold_metrics(audit(softmax(np.zeros((4, 3))), [0, 1, 2, 0], "abc")) == ()
 
 
 def test_a_bend_is_found_and_a_straight_line_is_kept() -> None:

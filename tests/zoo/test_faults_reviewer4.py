@@ -20,7 +20,7 @@ from softreg.tables.encode.discrete_changes import encoded_changes
 
 
 def rests_on(data: ReportData) -> str:
-    return dict(answers(data))["What does it rest on?"]
+    return dict(answers(data))["Which columns matter most?"]
 
 
 def heavy_and_whole() -> pa.Table:

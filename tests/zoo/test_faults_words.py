@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from softreg.cli import main
 from softreg.probability import check_calibration, score_interval, softmax, wilson_interval
 from softreg.report import ReportData, audit, render_report
-from softreg.report.page.calibration_assessment import Limits, assess_calibration
-from softreg.report.page.summary_text import calibration_text
+from softreg.report.page.calibration_assessment import AssessmentLimits, assess_calibration
+from softreg.report.page.summary_text import calibration_sentences
 
 PLACES = ("src/softreg/report", "src/softreg/cli", "README.md", "docs/cli.md", "docs/how-good.md", "docs/report.md")
 
@@ -99,7 +99,7 @@ def test_fault_d_page_and_terminal_have_one_verdict(tmp_path: Path) -> None:
         page = render_report(ReportData("t", found))
         assert page.count(word) >= 2  # the card and the section
         assert f"Test of calibration: {word}" in page
-        assert word.lower() in calibration_text(found)[0].lower()
+        assert word.lower() in calibration_sentences(found)[0].lower()
         assert word in audited(tmp_path / "p.csv", softmax(factor * o), y).stdout
 
 
@@ -107,7 +107,7 @@ def test_fault_d_nothing_found_says_what_would_have_been() -> None:
     o, y = draws(3, 3000, 2)
     found = audit(softmax(o), y, "ab")
     assert assess_calibration(found).conclusion == "no miscalibration found"
-    said = " ".join(calibration_text(found))
+    said = " ".join(calibration_sentences(found))
     x = float(re.search(r"an error above about ([\d.]+) percentage points", said, re.IGNORECASE)[1])  # type: ignore[index]
     assert x == pytest.approx(100 * assess_calibration(found).detectable_error, abs=0.05)
     assert 2 < x < 6
@@ -130,7 +130,7 @@ def test_fault_d_p_values_go_below_the_ties_of_the_parts() -> None:
     check = check_calibration(softmax(3 * o), y)
     assert check.p_value <= 0.0001 + 1e-12  # 0.002 to 0.003 before
     assert check.draws == 9_999
-    assert "≤ 0.0001" in " ".join(calibration_text(audit(softmax(3 * o), y, "abc")))
+    assert "≤ 0.0001" in " ".join(calibration_sentences(audit(softmax(3 * o), y, "abc")))
     few = check_calibration(softmax(3 * o), y, draws=199)
     assert few.p_value == 1 / 200  # 0.015 before, where parts tie
 
@@ -151,7 +151,7 @@ def test_fault_d_rows_of_the_fit_are_noticed() -> None:
     model = SoftmaxRegression(strength=1e-3).fit(X[:300], y[:300])
     own, new = (audit(model.predict_proba(X[rows]), y[rows], "ab") for rows in (slice(300), slice(300, 400)))
     assert own.calibration.fitted
-    assert "as on the rows that a model was fitted to" in " ".join(calibration_text(own))
+    assert "as on the rows that a model was fitted to" in " ".join(calibration_sentences(own))
     assert not new.calibration.fitted
 
 
@@ -225,7 +225,7 @@ def test_fault_d_errors_are_root_mean_squares_of_one_probability() -> None:
     """Both probabilities are off by 0.4: so is their root mean square, not 0.57."""
     found = audit([[0.9, 0.1]] * 2000, [0] * 1000 + [1] * 1000, ["a", "b"])
     assert assess_calibration(found).error.value == pytest.approx(0.4, abs=0.01)
-    assert "off by 40.0 percentage points (root mean square" in calibration_text(found)[0]
+    assert "off by 40.0 percentage points (root mean square" in calibration_sentences(found)[0]
 
 
 def test_fault_f3_few_rows_cannot_tell(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_fault_f3_few_rows_cannot_tell(tmp_path: Path) -> None:
     assert found.calibration.gap.value > 0.5 * found.log_loss
     assert assess_calibration(found).conclusion == "too few rows to tell"
     assert assess_calibration(found).acceptable is None
-    assert assess_calibration(found, Limits(tell=0.5, open_nats=10.0)).word == "no miscalibration found"
+    assert assess_calibration(found, AssessmentLimits(tell=0.5, open_nats=10.0)).word == "no miscalibration found"
 
 
 def test_fault_f8_probabilities_of_0_and_1_that_are_wrong(tmp_path: Path) -> None:

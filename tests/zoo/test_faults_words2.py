@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from softreg.cli import main
-from softreg.cli.console.result_table import format_interval
+from softreg.cli.console.text_layout import format_interval
 from softreg.cli.reporting.build_report import column_informations
 from softreg.models import Added
 from softreg.probability import Interval, check_calibration, column_information
@@ -19,7 +19,7 @@ from softreg.report import ReportData, audit, render_report
 from softreg.report.evaluation.number_format import format_gain, format_points, p_value_sentence
 from softreg.report.page.calibration_assessment import assess_calibration
 from softreg.report.page.calibration_tables import calibration_card, calibration_test
-from softreg.report.page.summary_text import answers, calibration_text, lead
+from softreg.report.page.summary_text import answers, calibration_sentences, lead
 
 
 def sharp(seed: int, eps: float, wrong: float, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +54,7 @@ def test_fault_1_an_error_of_20_points_is_said_everywhere(tmp_path: Path) -> Non
     P, y = sharp(8, 0.01, 0.21)
     found = audit(P, y, ["no", "yes"])
     assert assess_calibration(found).error.value == pytest.approx(0.2, abs=0.04)
-    assert re.search(r"off by (1[6-9]|2[0-4])\.\d percentage points", calibration_text(found)[0])
+    assert re.search(r"off by (1[6-9]|2[0-4])\.\d percentage points", calibration_sentences(found)[0])
     rows = [",".join(["y", "no", "yes"]), *(f"{('no', 'yes')[k]},{p[0]},{p[1]}" for k, p in zip(y, P, strict=True))]
     (tmp_path / "p.csv").write_text("\n".join(rows))
     said = CliRunner().invoke(main, ["audit", str(tmp_path / "p.csv"), "--target", "y"]).stdout
@@ -74,7 +74,7 @@ def test_fault_1_no_error_of_zero_stands_beside_a_small_p_value() -> None:
         found = audit(np.column_stack([1 - p, p]), y, "ab")
         if found.calibration.check.p_value <= 0.05:
             seen += 1
-            said = f"{calibration_card(found)} {calibration_text(found)[0]}"
+            said = f"{calibration_card(found)} {calibration_sentences(found)[0]}"
             assert "no error" not in said
             assert "off by 0.0 " not in said
             assert "bins do not show how large the error is (95% interval 0.0 to" in said
@@ -151,7 +151,7 @@ def test_fault_3_the_report_of_train_uses_the_training_rows(tmp_path: Path) -> N
     text = page.read_text("utf-8")
     assert "from 136 training rows" in text
     assert float(row_of(text[text.index('id="information"') :], "size")[-1]) > 0.5
-    assert "On no single column" not in text
+    assert "No single column" not in text
     table = pa.table({"size": kind + 0.0})
     told = column_informations(table, np.arange(170), kind, [("size", "number", "")])
     assert told[0][1] > 0.9  # nats, of 1.1
@@ -159,7 +159,8 @@ def test_fault_3_the_report_of_train_uses_the_training_rows(tmp_path: Path) -> N
 
 def test_fault_3_columns_without_information_get_no_sentence() -> None:
     found = audit([[0.9, 0.1], [0.1, 0.9]] * 20, [0, 1] * 20, ["no", "yes"])
-    assert "What does it rest on?" not in dict(answers(ReportData("t", found, information=[("a", 0.0), ("b", 0.0)])))
+    assert "Which columns matter "
+        "most?" not in dict(answers(ReportData("t", found, information=[("a", 0.0), ("b", 0.0)])))
 
 
 @pytest.mark.parametrize("eps", [0.001, 0.01, 0.3])
@@ -175,7 +176,7 @@ def test_fault_4_power_is_said_of_slowly_varying_errors() -> None:
     random = np.random.default_rng(3)
     p = random.uniform(0.05, 0.95, 3000)
     found = audit(np.column_stack([1 - p, p]), (random.random(3000) < p).astype(int), "ab")
-    said = " ".join(calibration_text(found))
+    said = " ".join(calibration_sentences(found))
     assert "whatever" not in said
     assert "in about four of five samples if it is of one sign, or changes slowly with the probability" in said
     assert "errors that alternate between neighbouring probabilities, and smaller ones, can be missed" in said
@@ -194,7 +195,7 @@ def test_fault_7_bins_are_named_by_how_they_are_chosen() -> None:
     P = np.column_stack([1 - (p := np.repeat([0.05, 0.35], 1000)), p])
     y = np.zeros(2000, dtype=int)
     y[:10], y[1000:1500] = 1, 1
-    said = " ".join(calibration_text(audit(P, y, ["no", "yes"])))
+    said = " ".join(calibration_sentences(audit(P, y, ["no", "yes"])))
     assert "where most rows are off" not in said
     assert "of the bins outside their bands, those of largest deviation times rows" in said
 
@@ -204,10 +205,10 @@ def test_fault_8_units_and_mostly() -> None:
 
     def rests_on(alone: float, added: float) -> str:
         data = ReportData("t", found, information=[("a", alone)], added=[Added("a", added, 0.01)])
-        return dict(answers(data))["What does it rest on?"]
+        return dict(answers(data))["Which columns matter most?"]
 
     said = rests_on(0.25, 0.3)
-    assert said.startswith("Removing “a” costs most: the log loss rises by 0.300 nats a row (95% interval 0.28 to ")
+    assert said.startswith("Removing “a” costs most: the log loss rises by 0.300 nats per row (95% interval 0.28 to ")
     assert "0.32), from 0.105 to 0.405; the model explains 0.588 nats." in said
     assert "“a” alone has 0.650 nats of information, more than the 0.588 nats" in rests_on(0.65, 0.3)
 

@@ -344,7 +344,7 @@ def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tm
     assert run("train", table, "--target", "buys", "--report", tmp_path / "r.html").exit_code == 0
     page = (tmp_path / "r.html").read_text()
     for words in (
-        "What does it rest on?",
+        "Which columns matter most?",
         "why predicted",
         "plan +",
         "<b>Cost of removal</b>",

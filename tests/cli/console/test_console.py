@@ -14,8 +14,10 @@ from click.testing import CliRunner
 
 from softreg import one_hot
 from softreg.cli.console.command_errors import ErrorReportingGroup
-from softreg.cli.console.progress_bars import ProgressFraction, align_columns, show_fit_progress
-from softreg.cli.console.result_table import certificate_text, collect_result, format_labels, result_table
+from softreg.cli.console.progress_bars import ProgressFraction, show_fit_progress
+from softreg.cli.console.text_layout import align_columns, format_labels
+from softreg.cli.console.result_table import certificate_text, format_result
+from softreg.cli.console.evaluation_result import collect_result
 from softreg.optimize import Progress, Solution, Status
 from softreg.report import audit
 from softreg.report.page.calibration_assessment import assess_calibration
@@ -103,7 +105,7 @@ def test_figures_worked_by_hand() -> None:
     }  # fmt: skip
     assert list(plain) == list(expected)
     assert plain == pytest.approx(expected)
-    text = result_table(figures, found, SOLUTION, rows="", columns="", what="held-out")
+    text = format_result(figures, found, SOLUTION, rows="", columns="", what="held-out")
     assert f"{loss:.4f} nats" in text
     assert "66.67%" in text
     assert "always 'cat'" in text
@@ -128,7 +130,7 @@ def test_figures_worked_by_hand() -> None:
 def test_the_result_table_says_what_is_proved(solution: Solution | None, told: str) -> None:
     found = audit([[0.75, 0.25], [0.5, 0.5]], [0, 1], ["cat", "dog"])
     figures = collect_result(found, solution, rows=2, columns=1, strength=1e-4, seconds=0.5)
-    text = result_table(figures, found, solution, rows="", columns="", what="held-out")
+    text = format_result(figures, found, solution, rows="", columns="", what="held-out")
     assert told in text
     assert re.search(r"entropy of labels +0\.6931 nats += 1\.0000 bits", text)
 
@@ -146,7 +148,7 @@ def test_the_result_table_says_what_is_proved(solution: Solution | None, told: s
 def test_the_result_table_says_what_the_columns_explain(P: list[list[float]], codes: list[int], told: str) -> None:
     found = audit(P, codes, ["cat", "dog"])
     figures = collect_result(found, SOLUTION, rows=2, columns=1, strength=1e-4, seconds=0.5)
-    assert told in result_table(figures, found, SOLUTION, rows="", columns="", what="")
+    assert told in format_result(figures, found, SOLUTION, rows="", columns="", what="")
 
 
 def test_json_writes_null_for_what_is_infinite() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from softreg.cli.console import progress_bars
-from softreg.cli.console.command_errors import _told
-from softreg.cli.console.progress_bars import align_columns, show_fit_progress
-from softreg.cli.console.result_table import format_labels
+from softreg.cli.console.command_errors import _os_error_text
+from softreg.cli.console.text_layout import align_columns, format_labels
+from softreg.cli.console.progress_bars import show_fit_progress
 from softreg.files import atomic_path
 from softreg.optimize import Progress
 
@@ -106,9 +106,10 @@ def test_a_full_disk_is_told_in_words_with_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(OSError) as caught:  # noqa: PT011
         fill()
-    assert _told(caught.value) == f"{str(tmp_path / 'p.csv')!r} cannot be used: No space left on device."
+    assert _os_error_text(caught.value) == f"{str(tmp_path / 'p.csv')!r} cannot be used: No space left on device."
     assert list(tmp_path.iterdir()) == []
-    assert _told(OSError(errno.ENOSPC, "anything")) == "The result could not be written: No space left on device."
+    assert _os_error_text(OSError(errno.ENOSPC, "anything")) == "The result could not be written: No space "
+        "left on device."
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

@@ -11,7 +11,7 @@ from softreg.report import Effect, ReportData, audit, render_report
 from softreg.report.evaluation.gains import gains
 from softreg.report.evaluation.number_format import format_p_value, format_points
 from softreg.report.page.calibration_assessment import assess_calibration
-from softreg.report.page.summary_text import answers, calibration_text
+from softreg.report.page.summary_text import answers, calibration_sentences
 
 
 def draws(seed: int, n: int, q: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,13 +50,13 @@ def test_words_of_trust() -> None:
     for factor, word in cases.items():
         found = audit(softmax(factor * o), y, "abc")
         assert (assess_calibration(found).conclusion, assess_calibration(found).acceptable) == (word, factor == 1.0)
-        said = " ".join(calibration_text(found))
+        said = " ".join(calibration_sentences(found))
         assert said.lower().startswith(word)
         assert ("lowers the log loss by" in said) is (factor != 1.0)
         assert "if the probabilities were right, labels at least this far off would occur in" in said
         assert "assume new rows that are independent of each other" in said
     impossible = audit([[1.0, 0.0], [0.5, 0.5]] * 10, [1, 0] * 10, "ab")
-    assert "10 rows of 20 have a label of probability 0" in calibration_text(impossible)[0]
+    assert "10 rows of 20 have a label of probability 0" in calibration_sentences(impossible)[0]
 
 
 def test_the_summary_says_what_a_tenth_of_the_rows_holds() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from softreg.report import reliability_curve
-from softreg.report.figures import reliability_plots
+from softreg.report.figures import reliability_plots, training_plots
 from softreg.report.figures.svg import LEVELS, grayscale_svg, signed_svg
 
 
@@ -63,27 +63,27 @@ def record(passes: int, value: float, gap: float) -> SimpleNamespace:
 
 
 def test_loss_curve_tells_its_ends() -> None:
-    svg = reliability_plots.loss_curve([record(1, 2.5, np.inf), record(9, 0.25, 1e-7)], "loss")
+    svg = training_plots.loss_curve([record(1, 2.5, np.inf), record(9, 0.25, 1e-7)], "loss")
     assert "from 2.5 to 0.25 nats in 9 passes over the data; the certified gap ends at 1e-07 nats" in svg
     assert "10⁻⁷" in svg
 
 
 def test_loss_curve_without_gaps_has_one_panel() -> None:
     records = [record(1, 2.5, np.inf), record(9, 0.25, 0.0)]
-    assert not reliability_plots.has_gap(records)
-    assert "gap" not in reliability_plots.loss_curve(records, "loss")
-    assert "estimated gap (nats)" in reliability_plots.loss_curve([record(1, 1.0, 0.5)], "loss", "estimated gap")
+    assert not training_plots.has_gap(records)
+    assert "gap" not in training_plots.loss_curve(records, "loss")
+    assert "estimated gap (nats)" in training_plots.loss_curve([record(1, 1.0, 0.5)], "loss", "estimated gap")
 
 
 def test_long_histories_are_thinned_to_their_ends() -> None:
-    svg = reliability_plots.loss_curve([record(i, 1 + 1 / (i + 1), 1 / (i + 1)) for i in range(100_000)], "loss")
+    svg = training_plots.loss_curve([record(i, 1 + 1 / (i + 1), 1 / (i + 1)) for i in range(100_000)], "loss")
     assert "in 99999 passes" in svg
     assert len(svg) < 60_000
 
 
 def test_an_empty_history_is_no_curve() -> None:
     with pytest.raises(ValueError, match="history is empty"):
-        reliability_plots.loss_curve([], "loss")
+        training_plots.loss_curve([], "loss")
 
 
 def test_the_path_of_strengths_marks_what_was_chosen() -> None:
@@ -93,7 +93,7 @@ def test_the_path_of_strengths_marks_what_was_chosen() -> None:
         error=np.array([0.1, np.nan, 0.1]),
         chosen=0,
     )
-    svg = reliability_plots.path_curve(path, "path")
+    svg = training_plots.path_curve(path, "path")
     assert "least, 0.3 nats, at strength 0.1; 1 was chosen of 3 strengths" in svg
     assert svg.count("var(--orange)") >= 1
     assert "10⁻²" in svg

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.progress_bars import check_writable, print_message, show_fit_progress
-from softreg.cli.console.result_table import collect_result, result_table
+from softreg.cli.console.evaluation_result import collect_result
+from softreg.cli.console.messages import print_message
+from softreg.cli.console.output_files import check_writable
+from softreg.cli.console.progress_bars import show_fit_progress
+from softreg.cli.console.result_table import format_result
 from softreg.cli.reporting.build_report import write_page
 from softreg.cli.reporting.provenance import provenance
 from softreg.models import SoftmaxRegression
@@ -57,7 +60,7 @@ def run_demo(folder: Path) -> None:
     )
     split = f"{len(train):,} to train on, {len(test):,} held out"
     click.echo(
-        result_table(figures, found, model.solution_, rows=split, columns="grey values of pixels", what="held-out")
+        format_result(figures, found, model.solution_, rows=split, columns="grey values of pixels", prefix="held-out")
     )
     print_message(NEXT.format(model=str(model_path), report=str(report_path)))
 

@@ -12,8 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.progress_bars import REPORT_ENDINGS, check_writable, print_message, print_note, refuse_inputs
-from softreg.cli.console.result_table import collect_result, print_model_warnings, print_result, result_table
+from softreg.cli.console.evaluation_result import collect_result, print_result
+from softreg.cli.console.messages import print_message, print_model_warnings, print_note
+from softreg.cli.console.output_files import REPORT_ENDINGS, check_writable, refuse_inputs
+from softreg.cli.console.result_table import format_result
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.cli.data.read_table import open_source, read_evaluation_table
@@ -71,8 +73,8 @@ def evaluate_table(
             **_of_table_model(model, table, codes, P),
             provenance=provenance([model_path, *source.paths]),
         )
-    text = result_table(
-        figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", what=""
+    text = format_result(
+        figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", prefix=""
     )
     text = text if point is None else f"{text}\n{format_costs(point, found.classes)}"
     print_result(figures, text, as_json=as_json)

@@ -14,7 +14,8 @@ import click
 import pyarrow as pa
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.progress_bars import check_writable, print_message, refuse_inputs
+from softreg.cli.console.messages import print_message
+from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.options.column_arguments import select_columns
 from softreg.cli.options.decision_threshold import Threshold

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.progress_bars import check_writable, print_message, refuse_inputs
+from softreg.cli.console.messages import print_message
+from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.files import atomic_path

@@ -16,26 +16,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.progress_bars import (
-    MODEL_ENDINGS,
-    REPORT_ENDINGS,
-    align_columns,
-    check_writable,
-    print_message,
-    print_note,
-    refuse_inputs,
-    show_fit_progress,
-    show_search_and_fit,
-    show_search_progress,
-)
-from softreg.cli.console.result_table import (
-    collect_result,
-    print_model_warnings,
-    print_result,
-    result_table,
-    search_record,
-    strength_selection,
-)
+from softreg.cli.console.evaluation_result import collect_result, print_result, search_record
+from softreg.cli.console.messages import print_message, print_model_warnings, print_note
+from softreg.cli.console.output_files import MODEL_ENDINGS, REPORT_ENDINGS, check_writable, refuse_inputs
+from softreg.cli.console.progress_bars import show_fit_progress, show_search_and_fit, show_search_progress
+from softreg.cli.console.result_table import format_result, strength_selection
+from softreg.cli.console.text_layout import align_columns
 from softreg.cli.data.holdout import HeldOutRows, holdout_rule, label_rows, split, survey_rows, test_file_rows
 from softreg.cli.data.label_codes import class_weights, known_codes
 from softreg.cli.data.read_table import open_source, read_training_table
@@ -202,8 +188,8 @@ def evaluate_held_out(
     figures = collect_result(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
     how = strength_selection(classifier.path_, classifier.rule)
     how = f"no penalty{f'; {how}' if how else ''}" if model.penalty is None else how
-    text = result_table(
-        figures, found, model.solution_, rows=held.said, columns=count_kinds(schema), what="held-out", strength=how
+    text = format_result(
+        figures, found, model.solution_, rows=held.said, columns=count_kinds(schema), prefix="held-out", strength=how
     )
     text = text if point is None else f"{text}\n{format_costs(point, found.classes)}"
     return EvaluatedModel(classifier, found, point, figures, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softreg.cli.console.progress_bars import print_message
+from softreg.cli.console.messages import print_message
 from softreg.tables.columns.errors import plural
 
 MAX_LISTED = 10

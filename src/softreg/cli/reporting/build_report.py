@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.cli.console.progress_bars import MIN_SHOWN_GAP
 from softreg.cli.console.result_table import certificate_text
+from softreg.cli.console.text_layout import MIN_SHOWN_GAP
 from softreg.cli.reporting.column_summaries import column_curves, missing_values
 from softreg.models import label_audit
 from softreg.optimize import Solution

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from softreg.report.evaluation.column_rates import ColumnRates
 from softreg.report.evaluation.number_format import MAX_NAME_LENGTH, shorten_middle
 from softreg.report.figures.svg import BLUE, ORANGE, class_title, figure_svg, report_style
-from softreg.typing import Float64Array
+from softreg.typing import Float64Array, IntArray
 
 MAX_BIN_NAME_LENGTH = 16
 """Characters of the name of a bin."""
@@ -85,7 +85,7 @@ def decimals_of(ticks: Sequence[float] | Float64Array) -> int:
     return exact.index(True) if True in exact else 4
 
 
-def _draw_predicted(axes: Axes, rates: ColumnRates, y: Float64Array) -> None:
+def _draw_predicted(axes: Axes, rates: ColumnRates, y: IntArray) -> None:
     """Draw mean probabilities, joined by a line where bins are ranges of numbers."""
     k = rates.ordered
     axes.plot(rates.predicted[:k], y[:k], "-", color=ORANGE, linewidth=1.2)

@@ -46,14 +46,8 @@ def gains_and_lift(gains: Gains) -> Table:
 def thresholds(metrics: Sequence[ThresholdMetrics]) -> Table:
     """Return the metrics of each threshold; the one of least expected cost is marked."""
     with_cost = any(one.cost is not None for one in metrics)
-    head = (
-        "threshold",
-        "share flagged",
-        "precision",
-        "recall",
-        "specificity",
-        *(("cost per row",) if with_cost else ()),
-    )
+    cost = ("cost per row",) if with_cost else ()
+    head = ("threshold", "share flagged", "precision", "recall", "specificity", *cost)
     rows = [
         (
             f"{format_percent(one.threshold, 2)} (least expected cost)"

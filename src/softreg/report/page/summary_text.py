@@ -205,8 +205,8 @@ def _recalibration_sentence(audit: Audit) -> str:
     if gap.value <= 0:
         return f"Two simple recalibrations do not lower the log loss ({format_gain(gap.value)} nats; {between})."
     return (
-        f"The better of two simple recalibrations, {name} scaling, lowers the log loss by {format_gain(gap.value)} nats "
-        f"of {format_number(audit.log_loss)} ({between}; an estimate, and other recalibrations may gain more); "
+        f"The better of two simple recalibrations, {name} scaling, lowers the log loss by {format_gain(gap.value)} "
+        f"nats of {format_number(audit.log_loss)} ({between}; an estimate, and other recalibrations may gain more); "
         "softreg.Calibrator recalibrates on held-out rows."
     )
 
@@ -227,8 +227,8 @@ def assumptions(audit: Audit) -> list[str]:
     calibration = audit.calibration
     if calibration.groups is not None:
         sentences = [
-            f"Rows form {calibration.groups:,} groups: the test uses one row of each, and the intervals treat groups as "
-            "independent."
+            f"Rows form {calibration.groups:,} groups: the test uses one row of each, and the intervals treat groups "
+            "as independent."
         ]
     else:
         sentences = ["The test and all intervals assume new rows that are independent of each other."]
@@ -253,10 +253,8 @@ def _location_sentences(curve: Reliability) -> list[str]:
     for worst, direction in ((int(np.argmin(off)), "too high"), (int(np.argmax(off)), "too low")):
         if (off[worst] < 0) == (direction == "too high") and off[worst] != 0:
             low, high = format_percent(curve.edges[worst], 0), format_percent(curve.edges[worst + 1], 0)
-            rates = (
-                f"{format_percent(curve.predicted[worst])} predicted, {format_percent(curve.observed[worst])} observed"
-            )
-            parts.append(f"{direction} between {low} and {high} ({rates})")
+            predicted, observed = format_percent(curve.predicted[worst]), format_percent(curve.observed[worst])
+            parts.append(f"{direction} between {low} and {high} ({predicted} predicted, {observed} observed)")
     subject = f"For {quote_name(curve.name)}" if curve.name else "There"
     which = "of the bins outside their bands, those of largest deviation times rows"
     return [f"{subject} they are {' and '.join(parts)}; {which}."] if parts else []
