@@ -26,8 +26,8 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from softreg import SoftmaxRegression
 from softreg.tables import TableClassifier
-from softreg.tables.encode.number_encoder import NumberCode
-from softreg.tables.fit.choose_strength import Choice
+from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.fit.cross_validation import CrossValidation
 
 TABLES = (
     ("diamonds", "cut"), ("diamonds", "clarity"), ("Hdma", "deny"), ("DoctorContacts", "health"), ("OFP", "privins"),
@@ -78,7 +78,9 @@ def forms() -> None:
         cut = min(ROWS, int(0.8 * len(order)))
         training, test = np.sort(order[:cut]), order[cut:]
         model, took = clocked(TableClassifier(target, strength="auto").fit, table, rows=training)
-        heavy = [code.name for code in model.encoder_.codes if isinstance(code, NumberCode) and code.evidence]
+        heavy = [
+            code.name for code in model.encoder_.column_encoders if isinstance(code, NumberEncoder) and code.evidence
+        ]
         line = f"{name:15} {target:9} {len(heavy)} heavy   chosen {log_loss(model, table, test, target):.4f}"
         for form in ("linear", "scores", "both") if heavy else ():
             asked = TableClassifier(target, strength="auto", numeric_form=dict.fromkeys(heavy, form))
@@ -106,8 +108,11 @@ def beyond() -> None:
                     continue
                 for way in ("nearest end", "line"):
                     if way == "line":
-                        codes = (replace(c, span=()) if isinstance(c, NumberCode) else c for c in model.encoder_.codes)
-                        model.encoder_ = replace(model.encoder_, codes=tuple(codes))
+                        codes = (
+                            replace(c, span=()) if isinstance(c, NumberEncoder) else c
+                            for c in model.encoder_.column_encoders
+                        )
+                        model.encoder_ = replace(model.encoder_, column_encoders=tuple(codes))
                     losses.setdefault((form, way), []).append(log_loss(model, table, np.flatnonzero(above), target))
         print(f"{name:15}", {f"{f}, {w}": round(float(np.mean(v)), 4) for (f, w), v in losses.items()}, flush=True)
 
@@ -172,7 +177,7 @@ def race_storms() -> None:
         X, y = model.encoder_.encode(table), np.array(table["status"].to_pylist())
         strength, n = model.model_.strength, len(y)
         print(f"{X.shape[1]} columns   softreg, forms and {len(model.path_)} strengths by 5 folds   {took:.1f} s")
-        splits, Cs = Choice().splits(y, None), 1 / (n * np.sort(model.path_.strength)[::-1])
+        splits, Cs = CrossValidation().splits(y, None), 1 / (n * np.sort(model.path_.strength)[::-1])
         peer = LogisticRegressionCV(Cs=Cs, cv=splits, scoring="neg_log_loss", max_iter=5000)
         print(f"   LogisticRegressionCV, the same folds and strengths   {clocked(peer.fit, X, y)[1]:.1f} s")
         ours, took = clocked(SoftmaxRegression(strength).fit, X, y)

@@ -40,6 +40,7 @@ FREE = {
     "lazy",
     "linalg",
     "spelling",
+    "splitmix",
     "typing",
     "value_keys",
     "version",
@@ -48,7 +49,7 @@ ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {
-    "rows": "parallel protocol logits sampling checkpoint kernels memory ondisk gpu",
+    "rows": "parallel dual_variables logits protocol sampling checkpoint kernels memory ondisk gpu",
     "optimize": (
         "problem objective certificate curvature dual solvers sgd reduction firth plan minimisation "
         "heldout_stopping path"
@@ -151,9 +152,11 @@ def forbidden_complaints(text: str, module: str) -> list[str]:
 
 def size_complaints(text: str, module: str) -> list[str]:
     """Files and functions that ask to be two."""
-    lines = len(text.splitlines())
+    tree = ast.parse(text)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    lines = len(text.splitlines()) - sum(docstring_lines(n) for n in ast.walk(tree) if isinstance(n, documented))
     complaints = [f"{module} has {lines} lines, more than {LONGEST_FILE}"] if lines > LONGEST_FILE else []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1 - docstring_lines(node)
             if length > LONGEST_FUNCTION:
@@ -161,11 +164,12 @@ def size_complaints(text: str, module: str) -> list[str]:
     return complaints
 
 
-def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """How many lines the docstring takes: explaining at length is no fault of a function."""
-    first = node.body[0]
+def docstring_lines(node: ast.AST) -> int:
+    """Lines of the docstring; the limits of size do not count them."""
+    assert isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     if ast.get_docstring(node, clean=False) is None:
         return 0
+    first = node.body[0]
     return (first.end_lineno or first.lineno) - first.lineno + 1
 
 
@@ -352,7 +356,6 @@ def test_no_module_imports_itself_through_others() -> None:
 
 def test_packages_of_a_room_import_in_order() -> None:
     complaints = [c for module, (_, text) in sources().items() for c in order_complaints(text, module)]
-    complaints = [c for c in complaints if not c.startswith("rows.protocol:")]  # the records of its methods
     assert not complaints, "\n".join(complaints)
 
 

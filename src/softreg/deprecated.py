@@ -56,6 +56,14 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
         "WHY": Replacement("CONTRIBUTIONS", since="0.2"),
     },
     # attributes of classes
+    "Calibrator": {"repair_": Replacement("recalibration_", since="0.2")},
+    "Encoder": {
+        "bad": Replacement("invalid_rows", since="0.2"),
+        "codes": Replacement("column_encoders", since="0.2"),
+        "in_units": Replacement("with_standardized_numbers", since="0.2"),
+        "learn": Replacement("fit", since="0.2"),
+        "outside": Replacement("rows_outside_range", since="0.2"),
+    },
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
     "Audit": {"trust": Replacement("calibration", since="0.2")},
     "ShownRow": {"given": Replacement("observed", since="0.2")},

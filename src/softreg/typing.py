@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 """An array of any dtype: rows as the caller stores them."""
 
-FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
 """Single or double precision: logits, residuals and gradients in the precision of the rows."""
 
 Float64Array: TypeAlias = NDArray[np.float64]
@@ -31,3 +31,9 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 TextArray: TypeAlias = NDArray[np.str_]
 """Labels or levels as text."""
+
+Int64Array: TypeAlias = NDArray[np.int64]
+"""Counts, or integers of another meaning that the name of the variable gives."""
+
+RowNumbers: TypeAlias = NDArray[np.int64]
+"""Numbers of rows of a table, from 0."""

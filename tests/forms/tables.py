@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from softreg.tables.columns.untyped_text import untyped
+from softreg.tables.columns.untyped_text import mark_untyped
 
 TARGET = "y"
 NAMES = [
@@ -242,7 +242,7 @@ def plain(table: pa.Table, csv: bool = False) -> pa.Table:
         if pa.types.is_dictionary(one.type):
             table = table.set_column(place, one.name, table.column(place).cast(one.type.value_type))
     if csv:
-        texts = [untyped(one) if pa.types.is_string(one.type) else one for one in table.schema]
+        texts = [mark_untyped(one) if pa.types.is_string(one.type) else one for one in table.schema]
         table = table.cast(pa.schema(texts))
     return table
 

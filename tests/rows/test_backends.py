@@ -255,16 +255,6 @@ def test_other_labels_for_the_same_rows(home: Rows) -> None:
     np.testing.assert_array_equal(home.map(lambda b: b.labels), LABELS)
 
 
-def test_blocks_remember(home: Rows) -> None:
-    def remember(block: Block) -> tuple[float]:
-        block.memory["start"] = np.array([block.start])
-        return (0.0,)
-
-    home.sum(remember)
-    starts = home.map(lambda block: np.array([block.start]))
-    np.testing.assert_array_equal(home.map(lambda block: block.memory["start"]), starts)
-
-
 def test_a_sample_loses_no_class_and_weighs_as_much_as_the_whole(home: Rows) -> None:
     few = home.sample(60, seed=0)
     assert 60 <= few.n <= 63

@@ -25,8 +25,8 @@ from softreg.tables import (
     TableClassifier,
     TableError,
     TableWarning,
+    infer_schema,
     labels,
-    learn_schema,
     read_table,
     split_rows,
 )
@@ -264,7 +264,7 @@ def test_bank_data_are_read_and_encoded_within_a_second(data_folder: Path) -> No
     for _ in range(3):
         start = time.perf_counter()
         table = read_table(data_folder / "bank-full.csv")
-        X = Encoder.learn(learn_schema(table, "y"), table).transform(table)
+        X = Encoder.fit(infer_schema(table, "y"), table).transform(table)
         seconds.append(time.perf_counter() - start)
     lines = (data_folder / "bank-full.csv").read_bytes().count(b"\n")
     assert X.shape == (lines - 1, 48)

@@ -18,9 +18,9 @@ from click.testing import CliRunner
 from softreg import TableClassifier, load
 from softreg.cli import main
 from softreg.tables import TableError, as_table, labels, open_table, read_table, table_statistics
-from softreg.tables.columns.arrow_types import plain_array, together
-from softreg.tables.columns.row_location import Where
-from softreg.tables.schema.typed_values import numbers_of
+from softreg.tables.columns.arrow_types import common_arrow_type, plain_array
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.schema.typed_values import require_numbers
 
 N = 60
 LABELS = ["no", "yes"] * (N // 2)
@@ -89,9 +89,9 @@ def test_fault_b1_whole_numbers_with_and_without_a_sign_and_decimals_stay_exact(
         table = read_table(two_files(tmp_path, OTHERS[kind]))
         assert table["code"].to_pylist()[0] == 2**53 + 1
         assert table["code"].to_pylist()[N:] == [int(v) for v in OTHERS[kind].to_pylist()]
-    assert together([pa.date32(), pa.timestamp("us")]) == pa.timestamp("us")
-    assert together([pa.string(), pa.dictionary(pa.int8(), pa.large_string())]) == pa.large_string()
-    assert together([pa.bool_(), pa.int64()]) is None
+    assert common_arrow_type([pa.date32(), pa.timestamp("us")]) == pa.timestamp("us")
+    assert common_arrow_type([pa.string(), pa.dictionary(pa.int8(), pa.large_string())]) == pa.large_string()
+    assert common_arrow_type([pa.bool_(), pa.int64()]) is None
 
 
 # B2: intervals and periods
@@ -257,4 +257,4 @@ def test_fault_e3_a_column_of_a_frame_that_cannot_be_read_is_named(library: str)
 def test_fault_c6_whole_numbers_beyond_64_bits_are_kept() -> None:
     frame = pd.DataFrame({"big": [2**70, 2**70 + 1] * (N // 2), "x": X})
     assert labels(as_table(frame), "big").tolist()[:2] == [str(2**70), str(2**70 + 1)]
-    assert numbers_of("big", as_table(frame)["big"], Where())[0] == 2.0**70
+    assert require_numbers("big", as_table(frame)["big"], RowLocation())[0] == 2.0**70

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from softreg import TableClassifier
 from softreg.cli import main
 from softreg.tables import Kind, Schema
-from softreg.tables.schema.infer_kind import judge
+from softreg.tables.schema.infer_kind import infer_column
 
 N = 240
 
@@ -37,7 +37,9 @@ def kinds(source: Any, target: str = "y", **options: Any) -> dict[str, str]:
 
 
 def judged(values: Any, name: str = "c", asked: Kind | None = None) -> Any:
-    return judge(name, pa.chunked_array([values if isinstance(values, pa.Array) else pa.array(values)]), None, asked)
+    return infer_column(
+        name, pa.chunked_array([values if isinstance(values, pa.Array) else pa.array(values)]), None, asked
+    )
 
 
 def run(*words: object) -> Any:

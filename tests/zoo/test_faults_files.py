@@ -240,7 +240,7 @@ def model(tmp_path: Path) -> Path:
 def test_fault_c7_predictions_carry_the_numbers_of_their_rows(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("softreg.tables.delimited.csv_text.BLOCK", 64)
+    monkeypatch.setattr("softreg.tables.delimited.csv_reader.BLOCK_BYTES", 64)
     rows = [f"{i % 7},{'rgb'[i % 3]}" for i in range(300)]
     for i in (3, 100, 101, 250):
         rows[i] = "1"

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 import softreg
 from softreg.cli import main
 from softreg.tables import TableClassifier, TableWarning, table_statistics
-from softreg.tables.columns.column_names import unique_names
-from softreg.tables.columns.dates import zones_of
+from softreg.tables.columns.column_names import unique_feature_names
+from softreg.tables.columns.dates import utc_offsets
 
 
 def run(*arguments: object) -> Result:
@@ -149,7 +149,7 @@ def test_fault_5_text_with_several_offsets_is_reported(other: str, named: str) -
 
 def test_fault_5_offsets_in_their_forms() -> None:
     texts = ["2024-03-05 20:00:00.5 +09", "2024-03-05 20:00-0330", "1 Mar 2024 8:00 pm Z", "2024-03-05", "20:00"]
-    assert zones_of(pa.array(texts)) == ["+09:00", "-03:30", "+00:00", ""]
+    assert utc_offsets(pa.array(texts)) == ["+09:00", "-03:30", "+00:00", ""]
 
 
 @pytest.mark.parametrize("copies", [2, 3, 5])
@@ -211,10 +211,10 @@ def test_fault_6_features_have_names_of_their_own(tmp_path: Path) -> None:
 
 def test_fault_6_names_that_are_quoted_already() -> None:
     given = [("a", "a=b=c"), ("a=b", "a=b=c"), ("a='b=c'", "a='b=c'"), ("x", "x=1"), ("t", "t: u"), ("t: u", "t: u")]
-    names = unique_names(given)
+    names = unique_feature_names(given)
     assert len(set(names)) == len(given)
     assert names[3:] == ("x=1", "t: u", "'t: u'")
-    assert unique_names([("x", "x=1"), ("y=z", "y=z=1")]) == ("x=1", "y=z=1")
+    assert unique_feature_names([("x", "x=1"), ("y=z", "y=z=1")]) == ("x=1", "y=z=1")
 
 
 @pytest.mark.parametrize("first", [2**53, 2**62, 10**18])

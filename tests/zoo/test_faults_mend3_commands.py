@@ -12,7 +12,7 @@ from click.testing import Result
 
 import softreg
 from softreg.tables import TableClassifier
-from softreg.tables.io.sources import Part
+from softreg.tables.io.sources import SourceFile
 
 from .test_faults_mend3 import refused, run
 
@@ -69,7 +69,7 @@ def test_fault_1_an_output_that_is_an_input_is_refused(
 def test_fault_1_the_model_that_is_read_is_kept(table: Path, tmp_path: Path) -> None:
     model, page = tmp_path / "m.softreg", tmp_path / "m.html"
     assert run("train", table, "--target", "y", "--strength", "0.1", "--model", model, "--quiet").exit_code == 0
-    shutil.take_step(model, page)
+    shutil.move(model, page)
     assert "which would be lost" in refused("evaluate", page, table, "--report", page)
     other = tmp_path / "other.csv"
     assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0
@@ -126,7 +126,9 @@ def test_fault_10_folders_without_files_and_files_that_go(table: Path, tmp_path:
     assert "is a folder without data files (names that begin with a dot or an underscore do not count)" in message
     assert "name a file, a pattern" in message
     for name in ("p.csv", "p.parquet", "p.arrow", "p.jsonl", "p.csv.gz"):
-        parts = [Part(folder / name, name.split(".")[1].replace("jsonl", "json"), "gzip" if "gz" in name else None)]
-        monkeypatch.setattr("softreg.tables.io.open_table.find_parts", lambda source, parts=parts: parts)
+        parts = [
+            SourceFile(folder / name, name.split(".")[1].replace("jsonl", "json"), "gzip" if "gz" in name else None)
+        ]
+        monkeypatch.setattr("softreg.tables.io.open_table.find_source_files", lambda source, parts=parts: parts)
         message = refused("train", folder, "--target", "y")
         assert f"{name}' is no longer there: it was removed while the files were read. Run it again" in message

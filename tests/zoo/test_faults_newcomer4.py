@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from softreg import PredictionSets, TableClassifier, TableError, TableWarning, audit, label_audit, open_table
 from softreg.cli import main
-from softreg.tables import as_table, learn_schema
+from softreg.tables import as_table, infer_schema
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_missing_labels_beside_the_table_are_refused_with_a_way_out(people: tupl
 
 def test_the_remark_on_a_column_of_times_has_no_fraction_of_zeros() -> None:
     table = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=60), "y": ["a", "b"] * 30})
-    assert learn_schema(as_table(table), "y").describe()[0][2].startswith("'2024-01-01 00:00:00', of type timestamp")
+    assert infer_schema(as_table(table), "y").describe()[0][2].startswith("'2024-01-01 00:00:00', of type timestamp")
 
 
 def test_the_help_of_train_lists_the_options_of_reading_under_a_heading() -> None:

@@ -15,7 +15,7 @@ import pytest
 import softreg
 from softreg import TableClassifier
 from softreg.tables import TableError, TableWarning
-from softreg.tables.encode.number_encoder import Form, NumberCode
+from softreg.tables.encode.number_encoder import Form, NumberEncoder
 
 N = 3000
 
@@ -31,9 +31,9 @@ def heavy(form: str, seed: int = 0, n: int = N) -> pa.Table:
     return pa.table({"x": x, "z": draw.normal(size=n), "y": y})
 
 
-def code_of(model: TableClassifier, name: str = "x") -> NumberCode:
-    (code,) = (code for code in model.encoder_.codes if code.name == name)
-    assert isinstance(code, NumberCode)
+def code_of(model: TableClassifier, name: str = "x") -> NumberEncoder:
+    (code,) = (code for code in model.encoder_.column_encoders if code.name == name)
+    assert isinstance(code, NumberEncoder)
     return code
 
 
@@ -133,7 +133,7 @@ def test_fault_f6_a_number_far_outside(form: Form, value: float) -> None:
         P = model.predict_proba(new)
     assert P.min() > 0
     assert np.isfinite(P).all()
-    assert model.encoder_.outside(new).tolist() == [True, False]
+    assert model.encoder_.rows_outside_range(new).tolist() == [True, False]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         same = model.predict_proba(pa.table({"x": [most if value > 0 else least], "z": [0.0]}))

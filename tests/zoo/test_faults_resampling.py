@@ -103,10 +103,10 @@ def test_fault_a6_the_strength_of_a_table_is_chosen_with_weights_of_each_fold() 
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=np.array(["ant", "bee", "cat"])[y])
     classifier = TableClassifier("y", strength="auto", class_weight="balanced", folds=3).fit(frame)
     assert classifier.path_ is not None
-    from softreg.tables.fit.choose_strength import Choice
+    from softreg.tables.fit.cross_validation import CrossValidation
 
     codes = np.array(["ant", "bee", "cat"])[y]
-    folds = Choice(3, "min").splits(codes, None)
+    folds = CrossValidation(3, "min").splits(codes, None)
     X = classifier.encode(frame)
     at = int(np.argmin(abs(classifier.path_.strength - 1e-2)))
     for score, (train, test) in zip(classifier.path_.scores[at], folds, strict=True):

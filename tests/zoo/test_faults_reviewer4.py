@@ -16,7 +16,7 @@ from softreg.report import ReportData, audit, render_report
 from softreg.report.figures.column_plots import decimals_of
 from softreg.report.page.summary_text import answers, lead
 from softreg.tables import TableClassifier
-from softreg.tables.encode.discrete_changes import encoded_changes
+from softreg.tables.encode.discrete_changes import discrete_changes
 
 
 def rests_on(data: ReportData) -> str:
@@ -38,7 +38,7 @@ def fitted() -> tuple[TableClassifier, pa.Table]:
 
 def test_fault_odds_ratio_of_a_number_in_two_forms_is_that_of_their_joint_change() -> None:
     model, table = fitted()
-    code = next(one for one in model.encoder_.codes if one.name == "heavy")
+    code = next(one for one in model.encoder_.column_encoders if one.name == "heavy")
     assert code.both
     X = model.encoder_.encode(table)
     first = next(one for one in odds_ratios(model, X) if one.column == "heavy")
@@ -53,7 +53,7 @@ def test_fault_odds_ratio_of_a_number_in_two_forms_is_that_of_their_joint_change
 
 def test_fault_effect_of_a_number_in_two_forms_changes_both_features() -> None:
     model, table = fitted()
-    changes = encoded_changes(model.encoder_, model.encoder_.encode(table))
+    changes = discrete_changes(model.encoder_, model.encoder_.encode(table))
     assert isinstance(changes[0], Change)
     assert set(changes[0].before) == {0, 1}
     assert changes[1].before == changes[1].after

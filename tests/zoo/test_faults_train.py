@@ -18,7 +18,7 @@ import softreg
 from softreg import TableClassifier
 from softreg.cli import main
 from softreg.tables import TableError, TableNote, open_table
-from softreg.tables.fit.table_scan import survey
+from softreg.tables.fit.table_scan import scan_table
 
 
 def run(*arguments: object) -> Result:
@@ -102,7 +102,7 @@ def test_fault_f13_missing_target_in_batches(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.predict_proba(data), plain.predict_proba(data), atol=1e-6)
     with pytest.raises(TableError, match="no label in row 4"):
         TableClassifier("y", missing_target="error").fit(path, memory="low")
-    found = survey(open_table(path), "y", test_size=0.3)
+    found = scan_table(open_table(path), "y", test_size=0.3)
     assert found.training + found.tested == 297 == sum(found.counts.values())
     done = run("train", path, "--target", "y", "--memory", "low", "--quiet", "--strength", "0.01")
     assert done.exit_code == 0, done.output

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import softreg
 from softreg import TableClassifier
-from softreg.tables import Encoder, Kind, Schema, TableError, learn_schema, open_table, read_table
+from softreg.tables import Encoder, Kind, Schema, TableError, infer_schema, open_table, read_table
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
-from softreg.tables.columns.untyped_text import untyped
+from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.formats.infer_number_format import infer_numbers
-from softreg.tables.schema.infer_kind import judge
+from softreg.tables.schema.infer_kind import infer_column
 
 N = 120
 VALUES = np.random.default_rng(0).normal(1500, 900, N).round(2)
@@ -29,22 +29,22 @@ LABELS = np.where(VALUES > 1500, "high", "low").tolist()
 def file_table(columns: Mapping[str, Any]) -> pa.Table:
     """A table whose text has no type, as that of a file of text."""
     table = pa.table(columns)
-    fields = [untyped(field) if pa.types.is_string(field.type) else field for field in table.schema]
+    fields = [mark_untyped(field) if pa.types.is_string(field.type) else field for field in table.schema]
     return table.cast(pa.schema(fields))
 
 
 def schema_of(columns: dict[str, Sequence[Any]], **options: Any) -> Schema:
     """The schema of columns and a target `y`."""
     n = len(next(iter(columns.values())))
-    return learn_schema(file_table({**columns, "y": (["a", "b"] * n)[:n]}), "y", **options)
+    return infer_schema(file_table({**columns, "y": (["a", "b"] * n)[:n]}), "y", **options)
 
 
 def encoded(columns: dict[str, Sequence[Any]]) -> np.ndarray[Any, Any]:
     """X of the columns, whose numbers are in their units."""
     schema = schema_of(columns)
     table = file_table({**columns})
-    encoder = Encoder.learn(schema, table).in_units()
-    code: Any = encoder.codes[0]
+    encoder = Encoder.fit(schema, table).with_standardized_numbers()
+    code: Any = encoder.column_encoders[0]
     return np.asarray(encoder.encode(table))[:, 0] * code.scale + code.mean
 
 
@@ -223,11 +223,11 @@ def test_fault_f13_the_format_is_said(values: list[str], note: str) -> None:
     ],
 )
 def test_fault_f13_what_only_looks_like_numbers(values: list[str]) -> None:
-    assert judge("x", pa.chunked_array([values * 3])).kind is Kind.CATEGORY
+    assert infer_column("x", pa.chunked_array([values * 3])).kind is Kind.CATEGORY
 
 
 def test_fault_f13_dates_with_points_are_dates() -> None:
-    assert judge("x", pa.chunked_array([["31.12.2020", "01.02.2021"]])).kind is Kind.DATE
+    assert infer_column("x", pa.chunked_array([["31.12.2020", "01.02.2021"]])).kind is Kind.DATE
 
 
 def test_fault_f13_an_unclear_comma_is_decided_by_the_file(tmp_path: Path) -> None:
@@ -240,13 +240,13 @@ def test_fault_f13_an_unclear_comma_is_decided_by_the_file(tmp_path: Path) -> No
     points = schema_of({"x": [one.replace(",", ".") for one in unclear], "z": [f"{i},5" for i in range(N)]})
     assert points.features[0].reason.startswith("1100 to")
     table = read_table(written(tmp_path, unclear))
-    assert learn_schema(table, "y").features[0].reason.startswith("1.1 to")
-    assert "the fields are separated by semicolons" in learn_schema(table, "y").warnings[0]
-    assert learn_schema(read_table(written(tmp_path, unclear), decimal="."), "y").features[0].reason[:4] == "1100"
+    assert infer_schema(table, "y").features[0].reason.startswith("1.1 to")
+    assert "the fields are separated by semicolons" in infer_schema(table, "y").warnings[0]
+    assert infer_schema(read_table(written(tmp_path, unclear), decimal="."), "y").features[0].reason[:4] == "1100"
     commas = read_table(written(tmp_path, unclear, mark="\t").replace(".csv", ".csv"), decimal=",")
-    assert learn_schema(commas, "y").features[0].reason.startswith("1.1 to")
+    assert infer_schema(commas, "y").features[0].reason.startswith("1.1 to")
     plain = read_table(written(tmp_path, [one.replace(",", ".") for one in unclear]), decimal=",")
-    assert learn_schema(plain, "y").features[0].reason.startswith("1100 to")
+    assert infer_schema(plain, "y").features[0].reason.startswith("1100 to")
 
 
 def test_fault_f13_another_format_at_prediction_is_never_a_factor_of_1000(tmp_path: Path) -> None:

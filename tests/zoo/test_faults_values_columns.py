@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from softreg import TableClassifier
 from softreg.cli import main
-from softreg.tables import Encoder, Kind, TableError, learn_schema, without_bad_rows
+from softreg.tables import Encoder, Kind, TableError, infer_schema, without_bad_rows
 from softreg.tables.columns.errors import TableWarning
 
 from .test_faults_values import N, file_table, schema_of
@@ -33,7 +33,7 @@ def test_fault_f13_a_typo_among_numbers_is_missing_and_named(tmp_path: Path) -> 
     values = [f"{v:.2f}" for v in np.random.default_rng(0).normal(size=5000)]
     values[4000] = "12o"
     table = file_table({"x": values, "y": ["a", "b"] * 2500})
-    schema = learn_schema(table, "y")
+    schema = infer_schema(table, "y")
     assert schema.features[0].missing == 1
     assert "row 4,001 has '12o', which is read as missing" in schema.warnings[0]
     with warnings.catch_warnings():
@@ -41,7 +41,7 @@ def test_fault_f13_a_typo_among_numbers_is_missing_and_named(tmp_path: Path) -> 
         model = TableClassifier("y", strength=1e-2).fit(table, rows=np.arange(3000))  # a row that is held out
         assert np.isfinite(model.predict_proba(table)).all()
     with pytest.raises(TableError, match="row 4,001 has '12o'"):
-        learn_schema(table, "y", asked={"x": Kind.NUMBER})
+        infer_schema(table, "y", kinds={"x": Kind.NUMBER})
     assert without_bad_rows(table, "y")[1] == [4001]
 
 
@@ -53,15 +53,15 @@ def test_fault_f13_an_invalid_number_at_prediction_names_the_way_on() -> None:
 
 def test_fault_f13_typos_beyond_the_sample_are_missing_and_named() -> None:
     values = [str(i / 7) for i in range(3000)]
-    schema = learn_schema(file_table({"x": values, "y": ["a", "b"] * 1500}), "y")
+    schema = infer_schema(file_table({"x": values, "y": ["a", "b"] * 1500}), "y")
     later = file_table({"x": [*values[:500], "12o", *values[501:]], "y": ["a", "b"] * 1500})
     with pytest.warns(TableWarning, match="the first of them row 501, have '12o', read as missing"):
-        encoder = Encoder.learn(schema, later.to_batches(max_chunksize=100))
+        encoder = Encoder.fit(schema, later.to_batches(max_chunksize=100))
     assert encoder.formats["x"].invalid == ("12o",)
     assert np.isfinite(encoder.encode(later)).all()
     many = file_table({"x": [*values[:2900], *["late"] * 100], "y": ["a", "b"] * 1500})
     with pytest.raises(TableError, match=r"row 2,901 has 'late'.* --na 'late'"):
-        Encoder.learn(schema, many.to_batches(max_chunksize=100))
+        Encoder.fit(schema, many.to_batches(max_chunksize=100))
 
 
 def test_fault_f13_a_model_of_typed_numbers_reads_text() -> None:
@@ -106,7 +106,7 @@ def test_fault_f13_levels_and_labels_that_differ_in_blanks_or_case_are_pointed_o
     assert len(column.levels) == 4
     assert said in column.notes[0]
     table = file_table({"x": [1.0, 2.0, 3.0, 4.5] * 30, "y": levels * 30})
-    assert "column 'y' has labels that differ only in blanks, case or Unicode form" in learn_schema(table, "y").notes[0]
+    assert "column 'y' has labels that differ only in blanks, case or Unicode form" in infer_schema(table, "y").notes[0]
     assert not schema_of({"x": ["a", "b", "c", "d"] * 30}).warnings
 
 
@@ -149,6 +149,6 @@ def test_fault_f17_directors_of_whom_some_repeat_are_a_category() -> None:
 
 
 def judge_kind(name: str, values: list[str]) -> Kind:
-    from softreg.tables.schema.infer_kind import judge
+    from softreg.tables.schema.infer_kind import infer_column
 
-    return judge(name, pa.chunked_array([values])).kind
+    return infer_column(name, pa.chunked_array([values])).kind

@@ -1,10 +1,11 @@
 """Finds the optimum of a stack of models, with proof; knows neither files nor estimators."""
 
 from softreg.optimize.minimisation import SOLVERS, minimise
-from softreg.optimize.problem.penalties import ElasticNet, Penalty, elastic_net, l2
+from softreg.optimize.problem.penalties import PENALTIES, ElasticNet, Penalty, elastic_net, l2, make_penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
 
 __all__ = [
+    "PENALTIES",
     "SOLVERS",
     "ElasticNet",
     "Penalty",
@@ -13,5 +14,6 @@ __all__ = [
     "Status",
     "elastic_net",
     "l2",
+    "make_penalty",
     "minimise",
 ]

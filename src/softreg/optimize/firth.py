@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import cholesky
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
@@ -64,10 +64,8 @@ class Firth:
         index = (np.arange(a)[:, None] * theta.shape[1] + self.places).ravel()
         assert reading.H is not None
         I = reading.H[0][np.ix_(index, index)] * self.mass
-        size = np.sqrt(np.diag(I))
-        L = np.linalg.cholesky(I / np.multiply.outer(size, size))
-        half_log_det = float(np.log(np.diag(L)).sum() + np.log(size).sum())
-        inverse = sl.cho_solve((L, True), np.eye(len(I))) / np.multiply.outer(size, size)
+        factor = cholesky(I)
+        half_log_det, inverse = factor.log_det() / 2, factor.inverse()
         pull = self._pull(theta, inverse.reshape(a, k, a, k))
         G = self.T.T @ (reading.G[0] * self.mass - pull)
         value = float(reading.value[0]) - half_log_det / self.mass
@@ -98,7 +96,7 @@ class Firth:
         """Fisher's step (q, d + 1), and twice the decrease of the summed objective that it promises."""
         g, I = point.g[self.free], point.information[np.ix_(self.free, self.free)]
         moved = np.zeros(len(point.g))
-        moved[self.free] = -sl.solve(I, g, assume_a="pos")
+        moved[self.free] = -cholesky(I).solve(g)
         whole = np.zeros((len(self.T.T), point.theta.shape[1]))
         whole[:, self.places] = moved.reshape(len(whole), -1)
         return self.T @ whole, float(-(g @ moved[self.free]))

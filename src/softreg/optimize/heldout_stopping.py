@@ -55,13 +55,14 @@ class Watch:
 
         def part(block: Block) -> Sums:
             total, moved = np.zeros((2, objective.m))
-            softmax = objective.softmax(block)
+            state = objective.state
+            on = state.on(block)
             for layer, judge in enumerate(self.judge):
                 at = place[judge[block.start : block.stop]]
                 mine = np.flatnonzero(at >= 0)
                 if len(mine) == 0:
                     continue
-                o, at, rows = softmax.picked(at[mine], mine), at[mine], block.start + mine
+                o, at, rows = on.select(state.point, at[mine], mine), at[mine], block.start + mine
                 self.logits[layer, rows] = o
                 o = np.ascontiguousarray(o.T)[None]
                 lost = loss.losses(o, block.labels[mine])[1][0]
@@ -105,17 +106,17 @@ class WatchedDescent(Descent):
 
     def _look(self) -> None:
         (held, moved), mine = self.watch(self.objective), self.objective.members
-        now = np.where(np.isnan(held), self.loss, held)
+        now = np.where(np.isnan(held), self.members.loss, held)
         share = np.minimum(1.0, BY_CHANCE / np.sqrt(np.maximum(self.watch.rows[mine], 1.0)))
         latest = np.fmax(np.abs(now - self.last[mine]), share * moved)  # of nan and a number, the number
         moves = np.stack([self.moves[1, mine], latest])
-        self.moves[:, mine] = np.where(self.out.n_iter[mine] > self.steps[mine], moves, self.moves[:, mine])
-        self.last[mine], self.steps[mine] = now, self.out.n_iter[mine]
+        self.moves[:, mine] = np.where(self.members.n_iter > self.steps[mine], moves, self.moves[:, mine])
+        self.last[mine], self.steps[mine] = now, self.members.n_iter
 
-    def _keep(self, keep: Array) -> bool:
+    def _keep_members(self, keep: Array) -> bool:
         if not keep.all():
             self.watch(self.objective)  # the proof with which members leave has balanced their bias
-        return super()._keep(keep)
+        return super()._keep_members(keep)
 
     def _iterate(self, iteration: int) -> bool:
         """One step of all models in the stack; False when none is left to improve."""
@@ -127,8 +128,8 @@ class WatchedDescent(Descent):
         done = left_to_move(self.moves[0, mine], self.moves[1, mine], self.steps[mine]) <= TIMES * self.limit
         if self.limit == 0 or done.sum() < max(1, LEAVE * len(done)):
             return True
-        gap, bound = self._prove(np.full(self.objective.m, np.inf), last=True)
-        self._record(done, gap, bound, Status.STOPPED)
+        gap, bound = self._certified_gaps(np.full(self.objective.m, np.inf), last=True)
+        self.members.record(done, Status.STOPPED, value=self._value(), gap=gap, bound=bound)
         self.calm[self.objective.members[done]] = True
-        self._keep(~done)
+        self._keep_members(~done)
         return self.objective.m > 0

@@ -20,10 +20,11 @@ from softreg.optimize.reduction.screened_fit import Order, on_few_columns
 from softreg.optimize.reduction.screening import Weights, can_screen, diagonal_suffices
 from softreg.optimize.solvers.certify import certify
 from softreg.optimize.solvers.class_mean_start import from_class_means
-from softreg.optimize.solvers.direction import Strategy
+from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
-from softreg.optimize.solvers.loop import Descent, Outcome
-from softreg.optimize.solvers.nested_newton import newton
+from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.members import StackResult
+from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
@@ -84,7 +85,7 @@ def minimise(
     if rows.n == 0:
         raise ValueError("there are no rows to fit to; at least one row is needed")
     with one_blas_thread():
-        free = bool(((penalty.l1 == 0) & (penalty.l2 == 0)).any())
+        free = bool(penalty.is_zero.any())
         rows, coordinates = standardise(rows, centred=fit_intercept, robust=free)
         if free:
             coordinates.refuse_faint()
@@ -150,7 +151,7 @@ def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -
         >>> choose(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
         'newton'
     """
-    if not penalty.smooth:
+    if not penalty.is_smooth:
         if solver == "newton":
             raise ValueError("solver='newton' needs a smooth penalty; an l1 part needs solver='lbfgs' or 'auto'")
         return "lbfgs"
@@ -172,7 +173,7 @@ def is_tall(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
     """
     parameters = (n_classes - 1) * (rows.d + 1)
     small = n_classes <= NEWTON_CLASSES and parameters <= TALL_PARAMETERS
-    return small and rows.n >= TALL * parameters and bool((penalty.l2 > 0).all()) and penalty.smooth
+    return small and rows.n >= TALL * parameters and bool((penalty.strong_convexity > 0).all()) and penalty.is_smooth
 
 
 def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, Array] | None) -> Array:
@@ -200,14 +201,16 @@ def _descend(
     seed: int,
     cold: bool,
     on_progress: Callable[[Progress], Any] | None,
-) -> Outcome:
+) -> StackResult:
     if name == "lbfgs" and many_classes(objective):
         if cold:
             theta = from_class_means(objective, objective.rows.sample(START_ROWS, seed))
         clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
         return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
-    if name == "newton" and (objective.penalty.l2 > 0).all():
-        return newton(objective, theta, tol, max_iter, seed, cold, on_progress)
+    if name == "newton" and (objective.penalty.strong_convexity > 0).all():
+        return nested_newton(
+            objective, theta, tol=tol, max_iter=max_iter, seed=seed, cold=cold, on_progress=on_progress
+        )
     if name == "lbfgs":
         begin = None if cold else _weights(objective, theta)
         summit = run_sdca(objective, tol, seed, on_progress, begin)
@@ -232,9 +235,9 @@ def _weights(objective: Objective, theta: Array) -> tuple[Array, Array]:
     return np.moveaxis(W, 1, 2), b
 
 
-def _climbed(summit: DualResult) -> Outcome:
+def _climbed(summit: DualResult) -> StackResult:
     m = len(summit.gap)
-    return Outcome(
+    return StackResult(
         theta=summit.theta,
         value=summit.value,
         gap=summit.gap,
@@ -246,16 +249,16 @@ def _climbed(summit: DualResult) -> Outcome:
     )
 
 
-def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> Strategy:
+def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> DirectionMethod:
     if name == "newton":
         return Newton()
-    return (LBFGS if objective.penalty.smooth else OrthantLBFGS)(Sketch(sample), reviews)
+    return (LBFGS if objective.penalty.is_smooth else OrthantLBFGS)(Sketch(sample), reviews)
 
 
 def many_classes(objective: Objective) -> bool:
     """Whether classes are too many for a factor of the curvature each, and columns few enough for a common basis."""
     n, d, q = objective.rows.n, objective.rows.d, objective.q
-    return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and objective.penalty.smooth
+    return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and objective.penalty.is_smooth
 
 
 def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float = 0.0) -> Array:
@@ -266,7 +269,7 @@ def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float
     return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=WARM_STEPS, certify=False).run().theta
 
 
-def _solution(objective: Objective, coordinates: Coordinates, outcome: Outcome, j: int) -> Solution:
+def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResult, j: int) -> Solution:
     with np.errstate(over="ignore", invalid="ignore"):
         W, b = coordinates.to_user(outcome.theta[j : j + 1])
     _refuse_overflow(W[0], b[0], coordinates)

@@ -11,8 +11,8 @@ import numpy as np
 from softreg.optimize.curvature.class_clusters import ClusterSketch
 from softreg.optimize.curvature.importance_sampled import DoubtSketch, can_importance_sample
 from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
-from softreg.optimize.dual.acceleration import BufferPool
-from softreg.optimize.dual.cv_folds import climb_members
+from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.heldout_stopping import Watch, WatchedDescent
 from softreg.optimize.minimisation import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes, sampled, warm
 from softreg.optimize.objective.cached import Objective
@@ -21,12 +21,13 @@ from softreg.optimize.problem.result import StackFit, Status
 from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.optimize.reduction.row_space import Reduction, reduce, row_space_pays
 from softreg.optimize.reduction.screening import MORE, Screening, can_screen, diagonal_suffices
-from softreg.optimize.solvers.direction import Strategy
-from softreg.optimize.solvers.lbfgs import LBFGS
+from softreg.optimize.solvers.direction import DirectionMethod
+from softreg.optimize.solvers.lbfgs import LBFGS, PathLBFGS
+from softreg.optimize.solvers.lbfgs_memory import LossPair
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
-from softreg.optimize.solvers.remembered import Pair, RememberedLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
+from softreg.typing import IntArray
 
 PROOF, EXACT = 1e-12, 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
@@ -63,10 +64,10 @@ class StackPath:
         self.q, self.judge, self.count = n_classes, judge, count
         self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
         self.small: tuple[Reduction, StackPath] | None = None
-        self.rooms: list[BufferPool] = []
+        self.pools: list[BufferPool] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
-            self.hard, self.pairs = False, list[Pair]()
+            self.hard, self.pairs = False, list[LossPair]()
             self._ready()
             self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
 
@@ -105,7 +106,7 @@ class StackPath:
             objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
             judges = self._judges(copies, objective.m // copies)
             if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
-                climbed = climb_members(objective, judges, self.count, start, settled, self.seed, self.rooms)
+                climbed = run_sdca_on_folds(objective, judges, self.count, start, settled, self.seed, pools=self.pools)
                 if climbed is not None:
                     return climbed
             watch = Watch(judges, self.count, self.q, objective)
@@ -115,7 +116,7 @@ class StackPath:
             outcome = descent.run()
             W, b = self.coordinates.to_user(outcome.theta)
             self.hard = objective.passes > EASY
-            self.pairs = strategy.handed_on() if isinstance(strategy, RememberedLBFGS) else []
+            self.pairs = strategy.loss_pairs() if isinstance(strategy, PathLBFGS) else []
             done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
             return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
 
@@ -144,11 +145,11 @@ class StackPath:
     ) -> tuple[StackFit | None, tuple[Array, Array] | None]:
         """The same on the columns that matter; None where those are too many, and a start for all."""
 
-        def fit(rows: Rows, coordinates: Coordinates, begin: tuple[Array, Array]) -> StackFit:
+        def fit(rows: Rows, coordinates: Coordinates, columns: IntArray, begin: tuple[Array, Array]) -> StackFit:
             few = copy.copy(self)
             few.screening, few.rows, few.coordinates = None, rows, coordinates
             few._ready()
-            found = few.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+            found = few.fit(penalty.keep_columns(columns), begin, settled=settled, max_iter=max_iter, copies=copies)
             self.hard = few.hard
             return found
 
@@ -159,7 +160,7 @@ class StackPath:
         rows = rows if settled or rows.dtype == np.float64 else rows.with_higher_precision()
         return screening.fit(rows, penalty, start, fit, enough)
 
-    def _strategy(self, objective: Objective, sample: Rows) -> Strategy:
+    def _strategy(self, objective: Objective, sample: Rows) -> DirectionMethod:
         if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
             return Newton()
         if many_classes(objective):
@@ -169,9 +170,9 @@ class StackPath:
         if self.sketch is not None:
             self.sketch.hard = self.hard
         sketch = self.sketch or Sketch(sample)
-        if not objective.penalty.smooth:
+        if not objective.penalty.is_smooth:
             return OrthantLBFGS(sketch)
-        return RememberedLBFGS(sketch, objective.ridge, self.pairs)
+        return PathLBFGS(sketch, objective.ridge, self.pairs)
 
     def _begin(self, objective: Objective, start: tuple[Array, Array] | None, copies: int) -> Array:
         if start is None:

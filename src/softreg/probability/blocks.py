@@ -17,12 +17,18 @@ Array = NDArray[Any]
 
 
 def probabilities(o: Array) -> tuple[Array, Array]:
-    """Softmax over axis 1 and the log-sum-exp (m, b) that belongs to it.
+    """Return softmax over axis 1 and the log-sum-exp (m, b) that belongs to it.
 
-    Example:
-        >>> P, log_mass = probabilities(np.zeros((1, 2, 1)))
-        >>> P.ravel(), log_mass.round(4)
-        (array([0.5, 0.5]), array([[0.6931]]))
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        Softmax over axis 1 and the log-sum-exp (m, b) that belongs to it.
+
+    Examples
+    --------
+    >>> P, log_mass = probabilities(np.zeros((1, 2, 1)))
+    >>> P.ravel(), log_mass.round(4)
+    (array([0.5, 0.5]), array([[0.6931]]))
     """
     top = o.max(axis=1)
     P = np.exp(o - top[:, None])  # softmax ignores shifts, and exp(z) <= 1 cannot overflow
@@ -32,15 +38,21 @@ def probabilities(o: Array) -> tuple[Array, Array]:
 
 
 def losses(o: Array, labels: Array, out: Array | None = None) -> tuple[Array, Array]:
-    """Softmax (m, q, b) and cross-entropy (m, b) in nats; `out`, which may be `o`, receives the softmax.
+    """Return softmax (m, q, b) and cross-entropy (m, b) in nats; `out`, which may be `o`, receives the softmax.
 
     The mass of a row is 1 for its largest logit and the rest, whose logarithm is `log1p(rest)`: a row of which the
     model is sure keeps the digits of its loss, `exp(-20)` say, in float32 too.
 
-    Example:
-        >>> P, lost = losses(np.array([[[0.0], [20.0]]], np.float32), np.array([1]))
-        >>> float(lost[0, 0]).__round__(12)
-        2.061e-09
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        Softmax (m, q, b) and cross-entropy (m, b) in nats; `out`, which may be `o`, receives the softmax.
+
+    Examples
+    --------
+    >>> P, lost = losses(np.array([[[0.0], [20.0]]], np.float32), np.array([1]))
+    >>> float(lost[0, 0]).__round__(12)
+    2.061e-09
     """
     top = o.max(axis=1)
     z = np.subtract(o, top[:, None], out=out)
@@ -60,16 +72,22 @@ def losses(o: Array, labels: Array, out: Array | None = None) -> tuple[Array, Ar
 
 
 def _places(at: Array) -> tuple[Array, Array, Array]:
-    """The index of one class (m, b) in each row of (m, q, b)."""
+    """Return the index of one class (m, b) in each row of (m, q, b)."""
     return np.arange(len(at))[:, None], at, np.arange(at.shape[1])
 
 
 def given(values: Array, labels: Array) -> Array:
-    """The value of the given label, (m, b): gathered for codes (b,), averaged for label probabilities (b, q).
+    """Return the value of the given label, (m, b): gathered for codes (b,), averaged for label probabilities (b, q).
 
-    Example:
-        >>> given(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([1, 0]))
-        array([[3., 2.]])
+    Returns
+    -------
+    ndarray
+        The value of the given label, (m, b): gathered for codes (b,), averaged for label probabilities (b, q).
+
+    Examples
+    --------
+    >>> given(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([1, 0]))
+    array([[3., 2.]])
     """
     if labels.ndim == 1:
         return np.asarray(values[:, labels, np.arange(len(labels))])
@@ -77,7 +95,7 @@ def given(values: Array, labels: Array) -> Array:
 
 
 def weigh(values: Array, V: Array | None) -> Array:
-    """Sums over the rows, in float64, of one number a row and model: (m, b) -> (m,)."""
+    """Return sums over the rows, in float64, of one number a row and model: (m, b) -> (m,)."""
     if V is None:
         return np.asarray(values.sum(axis=1, dtype=np.float64))
     return np.asarray(np.einsum("mb,mb->m", values, V, dtype=np.float64))
@@ -95,7 +113,7 @@ def residual(P: Array, labels: Array, V: Array | None) -> Array:
 
 
 def loss_and_residual(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
-    """Summed cross-entropy of each model (m,) in nats, and its residual (m, q, b)."""
+    """Return summed cross-entropy of each model (m,) in nats, and its residual (m, q, b)."""
     P, lost = losses(o, labels)
     return weigh(lost, V), residual(P, labels, V)
 
@@ -113,11 +131,17 @@ class LabelConfidence:
 
 
 def surety(P: Array, labels: Array, V: Array | None) -> LabelConfidence:
-    """How sure the probabilities P (m, q, b) are.
+    """Return how sure the probabilities P (m, q, b) are.
 
-    Example:
-        >>> surety(np.array([[[0.9], [0.1]]]), np.array([0]), None)
-        LabelConfidence(own=array([[0.9]]), predicted=array([[0.9, 0.1]]), doubt=array([[0.09, 0.09]]))
+    Returns
+    -------
+    LabelConfidence
+        How sure the probabilities P (m, q, b) are.
+
+    Examples
+    --------
+    >>> surety(np.array([[[0.9], [0.1]]]), np.array([0]), None)
+    LabelConfidence(own=array([[0.9]]), predicted=array([[0.9, 0.1]]), doubt=array([[0.09, 0.09]]))
     """
     codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
     own = P[:, codes, np.arange(len(codes))]
@@ -131,14 +155,20 @@ def surety(P: Array, labels: Array, V: Array | None) -> LabelConfidence:
 
 
 def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array, LabelConfidence]:
-    """Summed cross-entropy (m,) and residual (m, q), probabilities written over the logits, and how sure they are.
+    """Return summed cross-entropy (m,), residual sums (m, q), probabilities and label confidence.
 
     For many classes, where each turn through the arrays costs; `residual` then makes the residual of the probabilities.
 
-    Example:
-        >>> loss, r, P, sure = consume(np.zeros((1, 2, 1)), np.array([1]), None)
-        >>> loss.round(4), r, P.ravel(), sure.doubt
-        (array([0.6931]), array([[ 0.5, -0.5]]), array([0.5, 0.5]), array([[0.25, 0.25]]))
+    Returns
+    -------
+    tuple[ndarray, ndarray, ndarray, LabelConfidence]
+        Summed cross-entropy (m,) and residual (m, q), probabilities written over the logits.
+
+    Examples
+    --------
+    >>> loss, r, P, sure = consume(np.zeros((1, 2, 1)), np.array([1]), None)
+    >>> loss.round(4), r, P.ravel(), sure.doubt
+    (array([0.6931]), array([[ 0.5, -0.5]]), array([0.5, 0.5]), array([[0.25, 0.25]]))
     """
     P, lost = losses(o, labels, out=o)
     sure = surety(P, labels, V)
@@ -146,11 +176,17 @@ def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Arr
 
 
 def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:
-    """Summed label `V Y` of each class (m, q) for m models.
+    """Return summed label `V Y` of each class (m, q) for m models.
 
-    Example:
-        >>> label_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), 1, 2)
-        array([[3., 3.]])
+    Returns
+    -------
+    ndarray
+        Summed label `V Y` of each class (m, q) for m models.
+
+    Examples
+    --------
+    >>> label_sums(np.array([1, 1, 0]), np.array([[1.0, 2.0, 3.0]]), 1, 2)
+    array([[3., 3.]])
     """
     v = np.ones((1, len(labels))) if V is None else V
     if labels.ndim == 1:
@@ -159,9 +195,14 @@ def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:
 
 
 def along(o: Array, step: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array]:
-    """Value, slope and curvature, (m,) each, of the summed loss at logits `o` in the direction `step` of the logits.
+    """Return value, slope and curvature, (m,) each, of the summed loss along a direction of the logits.
 
     The curvature is the variance of the step under the model's own probabilities, so it is never negative.
+
+    Returns
+    -------
+    tuple[ndarray, ndarray, ndarray]
+        Value, slope and curvature, (m,) each.
     """
     P, lost = losses(o, labels)
     mean = np.einsum("mqb,mqb->mb", P, step)
@@ -174,7 +215,7 @@ def along(o: Array, step: Array, labels: Array, V: Array | None) -> tuple[Array,
 
 
 def bias_sums(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
-    """Summed residual (m, q) and summed curvature `diag(p) - p p^T` (m, q, q): Newton's step for the bias alone."""
+    """Return residual sums (m, q) and the Hessian of the bias, the sum of `diag(p) - p p^T` (m, q, q)."""
     P, _ = probabilities(o)
     weighted = P if V is None else P * V[:, None].astype(P.dtype, copy=False)
     curvature = -np.matmul(weighted, P.transpose(0, 2, 1)).astype(np.float64)
@@ -184,7 +225,7 @@ def bias_sums(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
 
 
 def mixed_entropy(o: Array, labels: Array, V: Array | None, share: Array) -> Array:
-    """Summed entropy (m,) of `Y + share * (P - Y)`, share (m,) in [0, 1]: the dual value of a shrunk residual."""
+    """Return the summed entropy (m,) of `Y + share * (P - Y)`, share (m,) in [0, 1], for the dual value."""
     P, _ = probabilities(o)
     P *= share[:, None, None]
     if labels.ndim == 1:

@@ -174,7 +174,7 @@ def _drawn(
     *,
     errors: bool = True,
 ) -> Floats:
-    """Statistics of the observed labels, row 0, and of `count` draws of labels, some draws at a time."""
+    """Return statistics of the observed labels, row 0, and of `count` draws of labels, some draws at a time."""
     at_once = max(1, BLOCK // len(y))
     found = [test(y[None], errors=errors)]
     for start in range(0, count, at_once):
@@ -231,27 +231,46 @@ def _standardised(values: Floats) -> Floats:
 
 
 def calibration_error(P: ArrayLike, codes: ArrayLike, *, bins: int = 15) -> float:
-    """Mean squared distance between probabilities and frequencies, without the part that sampling error adds.
+    """Return mean squared distance between probabilities and frequencies, without the part that sampling error adds.
 
     `sum_k sum_b (n_b / n) U_kb`, where U_kb = sum_{i != j} r_i r_j / (n_b (n_b - 1)), r = P_k - Y_k of the n_b rows of
     bin b of class k, is unbiased for the square of the mean of r
 
-    P: (n, q). codes: (n,). Returns a number in the unit of `brier`, from about -q / n to 2; its mean is 0 for perfect
-    probabilities, so it is negative about as often as positive, and the part of the Brier score that recalibration
-    within the bins could remove. Raises as `check_calibration` does.
+    Parameters
+    ----------
+    P : array_like
+        (n, q).
+    codes : array_like
+        (n,).
 
+    Returns
+    -------
+    float
+        A number in the unit of `brier`, from about -q / n to 2; its mean is 0 for perfect probabilities, so it is
+        negative about as often as positive, and the part of the Brier score that recalibration within the bins could
+        remove.
+
+    Raises
+    ------
+    ValueError
+        As `check_calibration` does.
+
+    References
+    ----------
+    Broecker, "Estimating reliability and resolution of probability forecasts" (2012).
+    Kumar, Liang and Ma, "Verified uncertainty calibration" (2019).
+
+    Examples
+    --------
     >>> round(calibration_error([[0.9, 0.1]] * 100, [0] * 50 + [1] * 50), 2)
     0.31
-
-    Source: Broecker, "Estimating reliability and resolution of probability forecasts" (2012); Kumar, Liang and Ma,
-    "Verified uncertainty calibration" (2019).
     """
     probabilities, y = _checked(P, codes)
     return float(CalibrationStatistics(probabilities, bins)(y[None], errors=True)[0, 3])
 
 
 def _ranks(values: Floats) -> Floats:
-    """The share of values at least as large as each, itself included: a p-value for every one."""
+    """Return the share of values at least as large as each, itself included: a p-value for every one."""
     ordered = np.sort(values)
     return (len(values) - np.searchsorted(ordered, values, side="left")) / len(values)
 

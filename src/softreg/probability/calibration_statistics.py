@@ -49,7 +49,7 @@ class CalibrationStatistics:
         self.class_bin, self.top_bin = np.divmod(seen, none + 1)
 
     def __call__(self, labels: NDArray[np.int64], *, errors: bool) -> Floats:
-        """Statistics (b, 5) of b vectors of labels (b, n); the last two columns are nan without `errors`."""
+        """Return statistics (b, 5) of b vectors of labels (b, n); the last two columns are nan without `errors`."""
         b, size = len(labels), len(self.class_bin)
         entry = self.first + labels
         excess = self.surprisal.take(entry).sum(axis=1) - self.total
@@ -94,10 +94,15 @@ class Cells:
     def deviations(
         self, bin_of: NDArray[np.int64], counts: NDArray[Any], gains: NDArray[Any] | None
     ) -> tuple[Floats, Floats]:
-        """Chi-square and debiased squared error (b,) of b draws; the error is nan without `gains`.
+        """Return chi-square and debiased squared error (b,) of b draws; the error is nan without `gains`.
 
-        Of each of s sets of entries: its bin (s,), beyond the last for none, the number of events in it (b, s), and
-        the sum of 1 - 2 p over them (b, s), by which they change the sum of squares: (1 - p)^2 - p^2.
+        Of each of s sets of entries: its bin (s,), beyond the last for none, the number of events in it (b, s), and the
+        sum of 1 - 2 p over them (b, s), by which they change the sum of squares: (1 - p)^2 - p^2.
+
+        Returns
+        -------
+        tuple[ndarray, ndarray]
+            Chi-square and debiased squared error (b,) of b draws; the error is nan without `gains`.
         """
         residual = self._summed(bin_of, counts) - self.expected
         usable = self.variance > 0
@@ -108,22 +113,27 @@ class Cells:
         return chi, pairs[:, self.rows > 1].sum(axis=1) / self.n
 
     def _summed(self, bin_of: NDArray[np.int64], values: NDArray[Any]) -> Floats:
-        """Sums (b, cells) of values (b, s) over the sets of each bin."""
+        """Return sums (b, cells) of values (b, s) over the sets of each bin."""
         b, bins = len(values), self.cells + 1
         place = (bin_of + bins * np.arange(b)[:, None]).ravel()
         sums = np.bincount(place, values.ravel(), minlength=b * bins).reshape(b, bins)
         return np.asarray(sums[:, :-1], dtype=np.float64)
 
     def variance_at(self, error: float) -> float:
-        """Mean variance of an event where probabilities are off by `error`: rates below it are then hardly possible."""
+        """Return the mean variance of an event if the probabilities are off by `error`."""
         p = np.clip(self.p, min(error, 0.5), max(1 - error, 0.5))
         return float((p * (1 - p)).mean())
 
     def variance_seen(self, happened: NDArray[np.int64]) -> float:
-        """Mean variance of the residuals around the mean of their bin, at least that which the probabilities expect.
+        """Return the mean variance of the residuals around the mean of their bin, at least the expected one.
 
         It is larger where events are more frequent than probabilities near 0 say. `happened` are the entries whose
         event occurred.
+
+        Returns
+        -------
+        float
+            Mean variance of the residuals around the mean of their bin.
         """
         cell = self.cell[happened]
         residual = np.bincount(cell, minlength=self.cells) - self.expected
@@ -133,10 +143,15 @@ class Cells:
 
 
 def _places(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
-    """Bins of a column of probabilities; those of each half share its variance, and labels do not matter.
+    """Return bins of a column of probabilities; those of each half share its variance, and labels do not matter.
 
     No bin holds probabilities below and above one half: overconfident probabilities are too low there and too high
     here, and in one bin the two would cancel.
+
+    Returns
+    -------
+    tuple[ndarray of int64, int]
+        Bins of a column of probabilities; those of each half share its variance, and labels do not matter.
     """
     upper, variance = p >= 0.5, p * (1 - p)
     bin_of, count, total = np.zeros(len(p), dtype=np.int64), 0, float(variance.sum())

@@ -22,20 +22,38 @@ def encode_labels(codes: ArrayLike, P: ArrayLike) -> bytes:
     """Compress labels by the probabilities that a model gives them, without loss.
 
     The labels are a point in the interval from 0 to 1: each label keeps the part of the interval that its probability
-    is, so the last interval is as long as the product of the probabilities, and a point in it takes
-    `-log2(product) = sum_i -log2 P[i, y_i]` bits: the summed surprisal, whose mean is the cross-entropy.
+    is, so the last interval is as long as the product of the probabilities, and a point in it takes `-log2(product) =
+    sum_i -log2 P[i, y_i]` bits: the summed surprisal, whose mean is the cross-entropy.
 
-    codes: (n,) in 0..q-1. P: (n, q), the same that `decode_labels` will be given. Returns at most 64 bits more than
-    the summed surprisal, apart from 2^-24 of it. A label of probability 0 costs 32 bits, for nothing can be sent at
-    infinite length. Raises `ValueError` for rows that are no distributions and codes that do not fit.
+    Parameters
+    ----------
+    codes : array_like
+        (n,) in 0..q-1.
+    P : array_like
+        (n, q), the same that `decode_labels` will be given.
 
+    Returns
+    -------
+    bytes
+        At most 64 bits more than the summed surprisal, apart from 2^-24 of it. A label of probability 0 costs 32 bits,
+        for nothing can be sent at infinite length.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions and codes that do not fit.
+
+    References
+    ----------
+    Rissanen, "Generalized Kraft inequality and arithmetic coding" (1976).
+    Witten, Neal and Cleary, "Arithmetic coding for data compression" (1987).
+
+    Examples
+    --------
     >>> P = np.tile([0.99, 0.01], (800, 1))
     >>> packed = encode_labels([0] * 792 + [1] * 8, P)
     >>> len(packed), bool((decode_labels(packed, P) == [0] * 792 + [1] * 8).all())
     (9, True)
-
-    Source: Rissanen, "Generalized Kraft inequality and arithmetic coding" (1976); Witten, Neal and Cleary, "Arithmetic
-    coding for data compression" (1987).
     """
     edges = _edges(P)
     y = np.asarray(check_codes(codes, edges.shape[1] - 1, "codes"))
@@ -56,11 +74,22 @@ def encode_labels(codes: ArrayLike, P: ArrayLike) -> bytes:
 
 
 def decode_labels(packed: bytes, P: ArrayLike) -> NDArray[np.int64]:
-    """The labels (n,) that `encode_labels` packed, from the same probabilities P (n, q).
+    """Return the labels (n,) that `encode_labels` packed, from the same probabilities P (n, q).
 
-    Other bytes, or other probabilities, give other labels without notice. Raises `ValueError` for rows that are no
-    distributions.
+    Other bytes, or other probabilities, give other labels without notice.
 
+    Returns
+    -------
+    ndarray of int64
+        The labels (n,) that `encode_labels` packed, from the same probabilities P (n, q).
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions.
+
+    Examples
+    --------
     >>> decode_labels(encode_labels([1, 0, 1], np.full((3, 2), 0.5)), np.full((3, 2), 0.5))
     array([1, 0, 1])
     """
@@ -80,7 +109,18 @@ def decode_labels(packed: bytes, P: ArrayLike) -> NDArray[np.int64]:
 
 
 def _edges(P: ArrayLike) -> NDArray[np.int64]:
-    """Cumulative probabilities (n, q + 1) as whole numbers from 0 to 2^32, each at least 1 above the last."""
+    """Cumulative probabilities (n, q + 1) as whole numbers from 0 to 2^32, each at least 1 above the last.
+
+    Returns
+    -------
+    ndarray of int64
+        Cumulative probabilities (n, q + 1) as whole numbers from 0 to 2^32, each at least 1 above the last.
+
+    Raises
+    ------
+    ValueError
+        If there are more classes than 2^32 can hold.
+    """
     P = np.asarray(check_probabilities(P), dtype=np.float64)
     if P.ndim != 2:
         raise ValueError(f"P must be a matrix (n, q); seen: shape {P.shape}.")
@@ -103,7 +143,7 @@ def _carry(out: bytearray) -> None:
 
 
 def _end(out: bytearray, low: int, length: int) -> bytearray:
-    """The fewest bytes that, followed by zeros, lie in the last interval."""
+    """Return the fewest bytes that, followed by zeros, lie in the last interval."""
     for count in range(WORD // 8 + 1):
         drop = WORD - 8 * count
         point = -(-low >> drop) << drop

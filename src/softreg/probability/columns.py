@@ -18,18 +18,35 @@ WEIGHTS = tuple(4.0**k for k in range(-2, 8))
 
 
 def mutual_information(joint: ArrayLike, *, unit: Unit = "nat") -> float:
-    """How much knowing one of two variables lowers the entropy of the other.
+    """Return how much knowing one of two variables lowers the entropy of the other.
 
     `I(a; b) = sum_ab p_ab log(p_ab / (p_a p_b)) = H(a) + H(b) - H(a, b)`
 
-    joint: (a, b), a distribution or counts, not negative, not all 0. Returns 0 (independent) to min(H(a), H(b)). From
-    counts it is the plug-in value, which chance makes too large, by (a - 1)(b - 1) / (2 n) nats for independent ones.
-    Raises `ValueError` for negative or infinite entries, for nothing but zeros and for another unit.
+    Parameters
+    ----------
+    joint : array_like
+        (a, b), a distribution or counts, not negative, not all 0.
 
+    Returns
+    -------
+    float
+        0 (independent) to min(H(a), H(b)). From counts it is the plug-in value, which chance makes too large, by (a -
+        1)(b - 1) / (2 n) nats for independent ones.
+
+    Raises
+    ------
+    ValueError
+        For negative or infinite entries, for nothing but zeros and for another unit.
+
+    References
+    ----------
+    Shannon (1948).
+    Cover and Thomas (2006), section 2.3.
+
+    Examples
+    --------
     >>> mutual_information([[0.5, 0.0], [0.0, 0.5]], unit="bit"), mutual_information([[1, 1], [1, 1]])
     (1.0, 0.0)
-
-    Source: Shannon (1948); Cover and Thomas (2006), section 2.3.
     """
     counts = np.asarray(as_float(joint, "joint"), dtype=np.float64)
     if counts.ndim != 2 or not np.isfinite(counts).all() or (counts < 0).any() or not counts.any():
@@ -44,13 +61,13 @@ def mutual_information(joint: ArrayLike, *, unit: Unit = "nat") -> float:
 
 
 def column_information(x: ArrayLike, codes: ArrayLike, *, unit: Unit = "nat") -> float:
-    """Information of one column about the label, as far as it holds on other rows; 0 for a column that tells nothing.
+    """Estimate the information of one column about the label, as leave-one-out code length.
 
     The rows are put into groups (the values of a column of words, bins of about equal size of a column of numbers, or
     its values where it has at most 64), and each label is predicted from the other rows of its group, drawn towards the
     class rates r by the weight a of so many rows:
 
-        `I = (1 / n) sum_i log(P_i / r_i)`,  `P_i = (c_i - 1 + a r_i) / (n_i - 1 + a)`,
+    `I = (1 / n) sum_i log(P_i / r_i)`, `P_i = (c_i - 1 + a r_i) / (n_i - 1 + a)`,
 
     where n_i counts the rows of the group of row i, c_i those of them with the label of row i, and r_i is the rate of
     that label among the other rows. It is what the column shortens the code of a label by, in held-out (leave-one-out)
@@ -58,19 +75,36 @@ def column_information(x: ArrayLike, codes: ArrayLike, *, unit: Unit = "nat") ->
     of bins and a are those of the largest evidence (the Dirichlet-multinomial likelihood of the labels); where none has
     more than the class rates alone, by more nats than it takes to say which was chosen, I is 0.
 
-    x: (n,), numbers or text; missing (nan, None) is a group of its own. codes: (n,) in 0..q-1. What bends (both ends
-    against the middle) is counted in full, unlike by a linear model. Raises `ValueError` for no rows and codes that do
-    not fit.
+    Parameters
+    ----------
+    x : array_like
+        (n,), numbers or text; missing (nan, None) is a group of its own.
+    codes : array_like
+        (n,) in 0..q-1. What bends (both ends against the middle) is counted in full, unlike by a linear model.
 
+    Returns
+    -------
+    float
+        Information of one column about the label, as far as it holds on other rows.
+
+    Raises
+    ------
+    ValueError
+        For no rows and codes that do not fit.
+
+    References
+    ----------
+    Rissanen, "Stochastic complexity and modeling" (1986), for code lengths.
+    Minka, "Estimating a Dirichlet distribution" (2000), for the evidence and the leave-one-out likelihood.
+
+    Examples
+    --------
     >>> x = np.linspace(-1, 1, 1000)
     >>> round(column_information(x, (np.abs(x) > 0.5).astype(int), unit="bit"), 2)
     1.0
     >>> noise = np.random.default_rng(0).integers(300, size=1000).astype(str)  # words of 300 kinds
     >>> column_information(noise, (np.abs(x) > 0.5).astype(int))
     0.0
-
-    Source: Rissanen, "Stochastic complexity and modeling" (1986), for code lengths; Minka, "Estimating a Dirichlet
-    distribution" (2000), for the evidence and the leave-one-out likelihood.
     """
     values = np.asarray(x)
     y = np.asarray(codes)
@@ -92,7 +126,7 @@ def column_information(x: ArrayLike, codes: ArrayLike, *, unit: Unit = "nat") ->
 
 
 def _tables(values: NDArray[np.generic], y: NDArray[np.int64], q: int) -> list[NDArray[np.int64]]:
-    """Counts (groups, q) of each way to group the rows."""
+    """Return counts (groups, q) of each way to group the rows."""
     if values.dtype.kind in "OUSbT":
         group = np.unique(np.array([str(v) for v in values]), return_inverse=True)[1]
         return [_count(group, y, q)]
@@ -117,9 +151,14 @@ def _count(group: NDArray[np.int64], y: NDArray[np.int64], q: int) -> NDArray[np
 
 
 def _evidence(table: NDArray[np.int64], rates: NDArray[np.float64], weight: float) -> float:
-    """Nats by which the labels are likelier with rates of each group's own than with those of all rows.
+    """Return nats by which the labels are likelier with rates of each group's own than with those of all rows.
 
     The rates of a group have a Dirichlet distribution of mean `rates` and `weight` rows.
+
+    Returns
+    -------
+    float
+        Nats by which the labels are likelier with rates of each group's own than with those of all rows.
     """
     from scipy.special import gammaln  # here, so that `from softreg import softmax` stays light
 
@@ -130,7 +169,7 @@ def _evidence(table: NDArray[np.int64], rates: NDArray[np.float64], weight: floa
 
 
 def _held_out(table: NDArray[np.int64], weight: float) -> float:
-    """Mean nats by which a label is likelier by the other rows of its group than by all other rows."""
+    """Return mean nats by which a label is likelier by the other rows of its group than by all other rows."""
     n, total = int(table.sum()), table.sum(axis=0)
     rates = np.maximum(total - 1, 0) / max(n - 1, 1)  # of the label's class among the other rows
     seen = (table > 0) & (rates > 0)  # a class of one row has no other to learn from

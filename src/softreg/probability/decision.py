@@ -12,39 +12,69 @@ from softreg.probability.simplex import FloatArray, IntArray, as_float, check_pr
 
 
 def most_likely(scores: ArrayLike, axis: int = -1) -> IntArray:
-    """Code of the most likely class of each row, from probabilities or from logits alike.
+    """Return code of the most likely class of each row, from probabilities or from logits alike.
 
     `argmax_k p_k = argmax_k o_k`, because softmax keeps the order
 
-    scores: probabilities or logits (..., q), any batch, classes on `axis`. Returns codes (...); of equal
-    scores, the first class. (Logits so close that their probabilities round to the same float are still told
-    apart by the logits.) Raises `ValueError` for a row with nan or +inf, for a row of -inf only, and where
-    there is no class.
+    Parameters
+    ----------
+    scores : array_like
+        Probabilities or logits (..., q), any batch, classes on `axis`.
 
+    Returns
+    -------
+    ndarray
+        Codes (...); of equal scores, the first class. (Logits so close that their probabilities round to the same float
+        are still told apart by the logits.) Raises `ValueError` for a row with nan or +inf, for a row of -inf only, and
+        where there is no class.
+
+    References
+    ----------
+    Bishop, "Pattern Recognition and Machine Learning" (2006), section 1.5.1.
+
+    Examples
+    --------
     >>> most_likely([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]])
     array([1, 0])
-
-    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 1.5.1.
     """
     at, _ = largest(as_float(scores, "scores"), axis, "scores")
     return at.squeeze(axis)[()]
 
 
 def above_threshold(P: ArrayLike, threshold: float, positive: int = 1) -> NDArray[np.bool_]:
-    """Whether the positive class has a probability above the threshold.
+    """Return whether the positive class has a probability above the threshold.
 
     `p_positive > threshold`
 
-    P: probabilities (..., q). threshold: 0..1. positive: the code of the class that is asked for. Returns
-    booleans (...). Exactly at the threshold is not above it: with two classes and 0.5, the answer is that of
-    `most_likely`. For costs of a false alarm a and of a miss b, the threshold of least expected cost is a /
-    (a + b). Raises `ValueError` for a row that is no distribution and for a threshold or class outside its
-    range.
+    Parameters
+    ----------
+    P : array_like
+        Probabilities (..., q).
+    threshold : float
+        0..1.
+    positive : int, default 1
+        The code of the class that is asked for.
 
+    Returns
+    -------
+    ndarray of bool
+        Booleans (...). Exactly at the threshold is not above it: with two classes and 0.5, the answer is that of
+        `most_likely`. For costs of a false alarm a and of a miss b, the threshold of least expected cost is a / (a +
+        b).
+
+    Raises
+    ------
+    ValueError
+        For a row that is no distribution and for a threshold or class outside its range.
+
+    References
+    ----------
+    Elkan, "The foundations of cost-sensitive learning" (2001).
+
+    Examples
+    --------
     >>> above_threshold([[0.7, 0.3], [0.5, 0.5]], 0.25)
     array([ True,  True])
-
-    Source: Elkan, "The foundations of cost-sensitive learning" (2001).
     """
     P = check_probabilities(P)
     code = int(check_codes(positive, P.shape[-1], "positive"))
@@ -53,55 +83,108 @@ def above_threshold(P: ArrayLike, threshold: float, positive: int = 1) -> NDArra
 
 
 def expected_cost(P: ArrayLike, cost: ArrayLike) -> FloatArray:
-    """Expected cost of each possible decision, for each row.
+    """Return expected cost of each possible decision, for each row.
 
     `expected_cost_j = sum_k p_k cost_kj`
 
-    P: probabilities (..., q). cost: (q, k), finite; `cost[true, decided]` is what it costs to decide
-    `decided` where the class is `true` (a gain is negative; decisions may be more or fewer than classes, such
-    as "ask a person"). Returns (..., k), in the unit of the costs. Raises `ValueError` for a row that is no
-    distribution, and for costs that are not finite or not of this shape.
+    Parameters
+    ----------
+    P : array_like
+        Probabilities (..., q).
+    cost : array_like
+        (q, k), finite; `cost[true, decided]` is what it costs to decide `decided` where the class is `true` (a gain is
+        negative; decisions may be more or fewer than classes, such as "ask a person").
 
+    Returns
+    -------
+    ndarray
+        (..., k), in the unit of the costs.
+
+    Raises
+    ------
+    ValueError
+        For a row that is no distribution, and for costs that are not finite or not of this shape.
+
+    References
+    ----------
+    Bishop (2006), section 1.5.2.
+
+    Examples
+    --------
     >>> expected_cost([0.9, 0.1], [[0, 1], [20, 0]])
     array([2. , 0.9])
-
-    Source: Bishop (2006), section 1.5.2.
     """
     P = check_probabilities(P)
     return _expected_cost(P, cost).astype(P.dtype, copy=False)
 
 
 def least_expected_cost(P: ArrayLike, cost: ArrayLike) -> IntArray:
-    """Decision of least expected cost for each row.
+    """Return decision of least expected cost for each row.
 
     `argmin_j sum_k p_k cost_kj`
 
-    P, cost: as in `expected_cost`, which tells what each decision costs. Returns the index (...) of the
-    decision, a column of `cost`; of equal costs, the first. With cost 0 on the diagonal and 1 elsewhere it is
-    the most likely class. Raises as `expected_cost` does.
+    Parameters
+    ----------
+    P : array_like
+        As in `expected_cost`, which tells what each decision costs.
+    cost : array_like
+        As in `expected_cost`, which tells what each decision costs.
 
+    Returns
+    -------
+    ndarray
+        The index (...) of the decision, a column of `cost`; of equal costs, the first. With cost 0 on the diagonal and
+        1 elsewhere it is the most likely class.
+
+    Raises
+    ------
+    ValueError
+        As `expected_cost` does.
+
+    References
+    ----------
+    Elkan (2001).
+    Bishop (2006), section 1.5.2.
+
+    Examples
+    --------
     >>> least_expected_cost([[0.9, 0.1], [0.99, 0.01]], [[0, 1], [20, 0]])
     array([1, 0])
-
-    Source: Elkan (2001); Bishop (2006), section 1.5.2.
     """
     decided: IntArray = np.argmin(_expected_cost(check_probabilities(P), cost), axis=-1)
     return decided
 
 
 def reject(P: ArrayLike, threshold: float) -> IntArray:
-    """Code of the most likely class where it is sure enough, and -1 (no decision) where it is not.
+    """Return code of the most likely class where it is sure enough, and -1 (no decision) where it is not.
 
     `argmax_k p_k if max_k p_k >= threshold, else -1`
 
-    P: probabilities (..., q). threshold: 0..1; at most 1/q rejects nothing. Returns codes (...); of equal
-    probabilities, the first class. -1 is not a class: `Classes.decode` refuses it. Raises `ValueError` for a
-    row that is no distribution and for a threshold outside 0..1.
+    Parameters
+    ----------
+    P : array_like
+        Probabilities (..., q).
+    threshold : float
+        0..1; at most 1/q rejects nothing.
 
+    Returns
+    -------
+    ndarray
+        Codes (...); of equal probabilities, the first class. -1 is not a class: `Classes.decode` refuses it.
+
+    Raises
+    ------
+    ValueError
+        For a row that is no distribution and for a threshold outside 0..1.
+
+    References
+    ----------
+    Chow, "On optimum recognition error and reject tradeoff" (1970).
+
+    Examples
+    --------
     >>> reject([[0.9, 0.1], [0.6, 0.4]], 0.8)
     array([ 0, -1])
-
-    Source: Chow, "On optimum recognition error and reject tradeoff" (1970).
     """
     P = check_probabilities(P)
     sure = P.max(axis=-1) >= _check_threshold(threshold)

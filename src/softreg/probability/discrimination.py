@@ -29,14 +29,35 @@ def mean_auc(P: ArrayLike, codes: ArrayLike, sample_weight: ArrayLike | None = N
     The area of a class is the probability that a random row of the class has a larger probability of it than a random
     row of another class, ties counted half. Classes that all rows have, or none, are left out of the mean.
 
-    P: (n, q). codes: (n,) in 0..q-1. sample_weight: (n,), how often each row counts. Returns 0..1, nan where no class
-    has an area. Raises `ValueError` for rows that are no distributions, and codes or weights that do not fit.
+    Parameters
+    ----------
+    P : array_like
+        (n, q).
+    codes : array_like
+        (n,) in 0..q-1.
+    sample_weight : array_like, optional
+        (n,), how often each row counts.
 
+    Returns
+    -------
+    float
+        0..1, nan where no class has an area.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions, and codes or weights that do not fit.
+
+    References
+    ----------
+    Hand and Till, "A simple generalisation of the area under the ROC curve for multiple class classification problems"
+    (2001), for the definition by ranks.
+    Fawcett, "An introduction to ROC analysis" (2006), for the mean.
+
+    Examples
+    --------
     >>> mean_auc([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]], [0, 0, 1, 1])
     0.75
-
-    Source: Hand and Till, "A simple generalisation of the area under the ROC curve for multiple class classification
-    problems" (2001), for the definition by ranks; Fawcett, "An introduction to ROC analysis" (2006), for the mean.
     """
     probabilities, y, weight = _checked(P, codes, sample_weight)
     areas = [_area(*part[:2], part[2]).value for part in _parts(probabilities, y, weight)]
@@ -53,15 +74,38 @@ def mean_auc_interval(
     of the influence of each row, the second joins the distances of the classes by the correlation of these influences.
     Weights enter by Kish's effective numbers of rows.
 
-    P: (n, q). codes: (n,). sample_weight: (n,). groups: (n,), equal values mark rows that depend on each other. Raises
-    as `mean_auc` does. Returns (nan, nan, nan) where no class has an area.
+    Parameters
+    ----------
+    P : array_like
+        (n, q).
+    codes : array_like
+        (n,).
+    sample_weight : array_like, optional
+        (n,).
+    groups : array_like, optional
+        (n,), equal values mark rows that depend on each other.
 
+    Returns
+    -------
+    Interval
+        (nan, nan, nan) where no class has an area.
+
+    Raises
+    ------
+    ValueError
+        As `mean_auc` does.
+
+    References
+    ----------
+    DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
+    characteristic curves" (1988).
+    Obuchowski, "Nonparametric analysis of clustered ROC curve data" (1997), for groups.
+    Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic" (2006).
+
+    Examples
+    --------
     >>> print(mean_auc_interval([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10, [0] * 10 + [1] * 10))
     1 (0.8002 to 1)
-
-    Source: DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
-    characteristic curves" (1988); Obuchowski, "Nonparametric analysis of clustered ROC curve data" (1997), for groups;
-    Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic" (2006).
     """
     probabilities, y, weight = _checked(P, codes, sample_weight)
     keep = probabilities.size <= MOST_CORRELATED
@@ -158,7 +202,7 @@ def _parts(P: NDArray[np.floating], y: NDArray[np.int64], weight: Floats | None)
 
 
 def _area(scores: NDArray[np.floating], happened: Flags, w: Floats) -> _Area:
-    """The area by the weights of the rows that each row exceeds, and how much each row moves it."""
+    """Return the area by the weights of the rows that each row exceeds, and how much each row moves it."""
     values, place = np.unique(scores, return_inverse=True)
     of = [np.bincount(place, weights=w * part, minlength=len(values)) for part in (happened, ~happened)]
     m, n = (float(part.sum()) for part in of)
@@ -182,7 +226,7 @@ def _freedom(areas: list[_Area]) -> float:
 
 
 def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
-    """How far the ends of Newcombe's interval lie below and above the mean of the areas."""
+    """Return how far the ends of Newcombe's interval lie below and above the mean of the areas."""
     ends = [newcombe_ends(area.value, *(count / inflation for count in area.counts)) for area in areas]
     if len(areas[0].influence):
         G = np.array([area.influence for area in areas])
@@ -196,10 +240,17 @@ def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
 
 
 def newcombe_ends(area: float, m: float, n: float) -> tuple[float, float]:
-    """The ends of Newcombe's interval of an area of `m` rows of a class and `n` others.
+    """Return the ends of Newcombe's interval of an area of `m` rows of a class and `n` others.
 
     They solve `(area - t)^2 m n = z^2 t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t)))`, N = (m + n) / 2 - 1.
 
+    Returns
+    -------
+    tuple[float, float]
+        The ends of Newcombe's interval of an area of `m` rows of a class and `n` others.
+
+    Examples
+    --------
     >>> low, high = newcombe_ends(1.0, 10, 10)
     >>> round(low, 4), high
     (0.8002, 1.0)

@@ -18,18 +18,34 @@ Number = TypeVar("Number", FloatArray, float)
 
 
 def surprisal(p: ArrayLike, *, unit: Unit = "nat") -> FloatArray:
-    """How surprising an event of probability p is when it happens.
+    """Return how surprising an event of probability p is when it happens.
 
     `surprisal(p) = -log(p)`
 
-    p: probabilities of single events, any shape (they need not sum to 1). Returns the same shape: 0 for what
-    is sure, inf for what was held impossible. Raises `ValueError` for a number outside 0..1 (1e-6 above 1
-    passes as rounding) and for another unit.
+    Parameters
+    ----------
+    p : array_like
+        Probabilities of single events, any shape (they need not sum to 1).
 
+    Returns
+    -------
+    ndarray
+        The same shape: 0 for what is sure, inf for what was held impossible.
+
+    Raises
+    ------
+    ValueError
+        For a number outside 0..1 (1e-6 above 1 passes as rounding) and for another unit.
+
+    References
+    ----------
+    Shannon, "A mathematical theory of communication" (1948).
+    Tribus (1961) gave the name.
+
+    Examples
+    --------
     >>> print(surprisal([1.0, 0.5, 0.25, 0.0], unit="bit"))
     [ 0.  1.  2. inf]
-
-    Source: Shannon, "A mathematical theory of communication" (1948); Tribus (1961) gave the name.
     """
     p = as_float(p, "p")
     bad = ~((p >= 0) & (p <= 1 + 1e-6))
@@ -41,57 +57,107 @@ def surprisal(p: ArrayLike, *, unit: Unit = "nat") -> FloatArray:
 
 
 def entropy(p: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """Expected surprisal of a draw from p: how uncertain one is who knows p and nothing else.
+    """Return expected surprisal of a draw from p: how uncertain one is who knows p and nothing else.
 
     `H(p) = -sum_k p_k log(p_k)`, with 0 log 0 = 0
 
-    p: distributions (..., q), any batch, classes on `axis`. Returns shape (...), from 0 (one class is sure)
-    to log(q) (all are equally likely). Raises `ValueError` for a row that is no distribution and for another
-    unit.
+    Parameters
+    ----------
+    p : array_like
+        Distributions (..., q), any batch, classes on `axis`.
 
+    Returns
+    -------
+    ndarray
+        Shape (...), from 0 (one class is sure) to log(q) (all are equally likely).
+
+    Raises
+    ------
+    ValueError
+        For a row that is no distribution and for another unit.
+
+    References
+    ----------
+    Shannon (1948).
+    Cover and Thomas, "Elements of Information Theory" (2006), section 2.1.
+
+    Examples
+    --------
     >>> print(entropy([[0.5, 0.5], [1.0, 0.0]], unit="bit"))
     [1. 0.]
-
-    Source: Shannon (1948); Cover and Thomas, "Elements of Information Theory" (2006), section 2.1.
     """
     p = check_probabilities(p, name="p", axis=axis)
     return in_unit(_expected(p, _minus_log(p), axis), unit)
 
 
 def cross_entropy(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """Expected surprisal of one who believes q while draws come from p.
+    """Return expected surprisal of one who believes q while draws come from p.
 
     `H(p, q) = -sum_k p_k log(q_k) = H(p) + KL(p, q)`, with 0 log 0 = 0
 
-    p, q: distributions (..., c), with the same number of classes on `axis`; the other axes broadcast. Returns
-    shape (...); inf where p has mass and q has none. For a one-hot p it is the surprisal of the true class.
-    Raises `ValueError` for a row that is no distribution, for different numbers of classes and for another
-    unit. From logits, `cross_entropy_with_logits` is more exact: no probability underflows there.
+    Parameters
+    ----------
+    p : array_like
+        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
+    q : array_like
+        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
 
+    Returns
+    -------
+    ndarray
+        Shape (...); inf where p has mass and q has none. For a one-hot p it is the surprisal of the true class.
+
+    Raises
+    ------
+    ValueError
+        For a row that is no distribution, for different numbers of classes and for another unit. From logits,
+        `cross_entropy_with_logits` is more exact: no probability underflows there.
+
+    References
+    ----------
+    Cover and Thomas (2006), section 2.3.
+    Good, "Rational decisions" (1952).
+
+    Examples
+    --------
     >>> print(cross_entropy([0.0, 1.0], [0.75, 0.25], unit="bit"))
     2.0
-
-    Source: Cover and Thomas (2006), section 2.3; Good, "Rational decisions" (1952).
     """
     p, q = _pair(p, q, axis)
     return in_unit(_expected(p, _minus_log(q), axis), unit)
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """Expected extra surprisal of one who believes q while draws come from p: 0 exactly where q = p.
+    """Return expected extra surprisal of one who believes q while draws come from p: 0 exactly where q = p.
 
-    `KL(p, q) = sum_k p_k log(p_k / q_k) = sum_k (p_k log(p_k / q_k) - p_k + q_k)`; the second form has no
-    negative term, so that rounding cannot make the answer negative and nearly equal distributions keep their
-    digits.
+    `KL(p, q) = sum_k p_k log(p_k / q_k) = sum_k (p_k log(p_k / q_k) - p_k + q_k)`; the second form has no negative
+    term, so that rounding cannot make the answer negative and nearly equal distributions keep their digits.
 
-    p, q: distributions (..., c), with the same number of classes on `axis`; the other axes broadcast. Returns
-    shape (...), never negative; inf where p has mass and q has none. Not symmetric. Raises as `cross_entropy`
-    does.
+    Parameters
+    ----------
+    p : array_like
+        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
+    q : array_like
+        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
 
+    Returns
+    -------
+    ndarray
+        Shape (...), never negative; inf where p has mass and q has none. Not symmetric.
+
+    Raises
+    ------
+    ValueError
+        As `cross_entropy` does.
+
+    References
+    ----------
+    Kullback and Leibler, "On information and sufficiency" (1951).
+
+    Examples
+    --------
     >>> print(kl_divergence([0.5, 0.5], [1.0, 0.0]), kl_divergence([1.0, 0.0], [0.5, 0.5], unit="bit"))
     inf 1.0
-
-    Source: Kullback and Leibler, "On information and sufficiency" (1951).
     """
     p, q = _pair(p, q, axis)
     p, q = np.broadcast_arrays(p, q)
@@ -104,20 +170,37 @@ def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "n
 
 
 def perplexity(p: ArrayLike, q: ArrayLike | None = None, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """How many equally likely classes would be just as uncertain.
+    """Return how many equally likely classes would be just as uncertain.
 
-    `perplexity(p) = exp(H(p))`, and with q, `perplexity(p, q) = exp(H(p, q))`: the number of choices as it
-    feels to one who believes q.
+    `perplexity(p) = exp(H(p))`, and with q, `perplexity(p, q) = exp(H(p, q))`: the number of choices as it feels to one
+    who believes q.
 
-    p, q: distributions (..., c) as in `cross_entropy`. Returns shape (...), from 1 to the number of classes
-    (with q: to inf). It is a number of classes and has no unit: exp of nats and 2 to the power of bits are
-    the same number, so `unit` is checked and changes nothing. Raises as `cross_entropy` does.
+    Parameters
+    ----------
+    p : array_like
+        Distributions (..., c) as in `cross_entropy`.
+    q : array_like, optional
+        Distributions (..., c) as in `cross_entropy`.
 
+    Returns
+    -------
+    ndarray
+        Shape (...), from 1 to the number of classes (with q: to inf). It is a number of classes and has no unit: exp of
+        nats and 2 to the power of bits are the same number, so `unit` is checked and changes nothing.
+
+    Raises
+    ------
+    ValueError
+        As `cross_entropy` does.
+
+    References
+    ----------
+    Jelinek, Mercer, Bahl and Baker, "Perplexity: a measure of the difficulty of speech recognition tasks" (1977).
+
+    Examples
+    --------
     >>> print(perplexity([0.25, 0.25, 0.25, 0.25]), perplexity([1.0, 0.0]))
     4.0 1.0
-
-    Source: Jelinek, Mercer, Bahl and Baker, "Perplexity: a measure of the difficulty of speech recognition
-    tasks" (1977).
     """
     in_unit(0.0, unit)
     nats = entropy(p, axis=axis) if q is None else cross_entropy(p, q, axis=axis)
@@ -127,8 +210,20 @@ def perplexity(p: ArrayLike, q: ArrayLike | None = None, *, axis: int = -1, unit
 
 
 def in_unit(nats: Number, unit: str) -> Number:
-    """Give what was measured in nats in `unit`, "nat" or "bit"; another unit is a `ValueError` naming both.
+    """Convert a value in nats to `unit`, "nat" or "bit".
 
+    Returns
+    -------
+    Number
+        What was measured in nats in `unit`, "nat" or "bit"; another unit is a `ValueError` naming both.
+
+    Raises
+    ------
+    ValueError
+        If `unit` is neither "nat" nor "bit".
+
+    Examples
+    --------
     >>> print(in_unit(1.0, "bit"))
     1.4426950408889634
     """

@@ -182,7 +182,7 @@ def _parts(S: Floats, P: Floats, y: NDArray[np.int64], w: Floats) -> _Parts:
 
 
 def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) -> tuple[float, float]:
-    """How far the ends of the interval lie below and above the mean."""
+    """Return how far the ends of the interval lie below and above the mean."""
     from scipy.special import betaincinv, stdtrit
 
     if not 0 < level < 1:

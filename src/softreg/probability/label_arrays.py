@@ -21,11 +21,23 @@ NEIGHBOURS = 4096
 def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
     """Give labels of any kind as an array (n,) of one kind, with nothing missing.
 
-    Lists, NumPy arrays, and whatever converts to one (pandas, polars and pyarrow columns, categories,
-    nullable types). Objects that are all text, all integers or all booleans become text, integers or
-    booleans; a NumPy array of text objects stays one. Raises `ValueError` that names the first row with a
-    missing label, a number such as 1.7, or a kind that differs from the first row's.
+    Lists, NumPy arrays, and whatever converts to one (pandas, polars and pyarrow columns, categories, nullable types).
+    Objects that are all text, all integers or all booleans become text, integers or booleans; a NumPy array of text
+    objects stays one.
 
+    Returns
+    -------
+    ndarray
+        Labels of any kind as an array (n,) of one kind, with nothing missing.
+
+    Raises
+    ------
+    ValueError
+        That names the first row with a missing label, a number such as 1.7, or a kind that differs from the first
+        row's.
+
+    Examples
+    --------
     >>> label_array([2, 1], "y")
     array([2, 1])
     """
@@ -51,10 +63,17 @@ def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def exact_text(y: Any, values: NDArray[Any]) -> NDArray[Any]:
-    """The labels `values` as an array made them of `y`; objects where `y` is a polars series and text ends in U+0000.
+    """Return `values` with their exact text, as objects where text of a polars series ends in U+0000.
 
     NumPy's own arrays of text drop that character.
 
+    Returns
+    -------
+    ndarray
+        The labels `values` as an array made them of `y`.
+
+    Examples
+    --------
     >>> exact_text(["a", "b"], np.array(["a", "b"]))
     array(['a', 'b'], dtype='<U1')
     """
@@ -65,8 +84,15 @@ def exact_text(y: Any, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def spell(label: Any) -> str:
-    """A label as a message shows it: text in quotes, NumPy's numbers as plain ones.
+    """Return a label as a message shows it: text in quotes, NumPy's numbers as plain ones.
 
+    Returns
+    -------
+    str
+        A label as a message shows it: text in quotes, NumPy's numbers as plain ones.
+
+    Examples
+    --------
     >>> spell(np.str_("cat")), spell(np.int8(3))
     ("'cat'", '3')
     """
@@ -78,17 +104,20 @@ def spell(label: Any) -> str:
 
 
 def kind_of(label: Any) -> str:
-    """What kind of label this is, in a word: text, boolean, integer, number, missing, or the name of its type.
-
-    >>> kind_of(np.str_("cat")), kind_of(3), kind_of(np.bool_(True))
-    ('text', 'integer', 'boolean')
-    """
+    """Return the kind of a label in a word: text, boolean, integer, number, missing, or the name of its type."""
     return _kind(type(label))
 
 
 def is_real(value: Any) -> bool:
-    """Whether this is one real number: Python's or NumPy's, and no boolean.
+    """Return whether this is one real number: Python's or NumPy's, and no boolean.
 
+    Returns
+    -------
+    bool
+        Whether this is one real number: Python's or NumPy's, and no boolean.
+
+    Examples
+    --------
     >>> is_real(np.float32(1.5)), is_real(2), is_real(True), is_real("2")
     (True, True, False, False)
     """
@@ -96,8 +125,15 @@ def is_real(value: Any) -> bool:
 
 
 def as_float(value: Any) -> float:
-    """A real number as float64; infinity for an integer or a fraction beyond its range.
+    """Return a real number as float64; infinity for an integer or a fraction beyond its range.
 
+    Returns
+    -------
+    float
+        A real number as float64; infinity for an integer or a fraction beyond its range.
+
+    Examples
+    --------
     >>> as_float(2), as_float(-(10**400))
     (2.0, -inf)
     """
@@ -110,6 +146,13 @@ def as_float(value: Any) -> float:
 def span(values: NDArray[Any]) -> tuple[int, int] | None:
     """Smallest and largest of these integers, where a table of all between is no large one.
 
+    Returns
+    -------
+    tuple[int, int] or None
+        Smallest and largest of these integers, where a table of all between is no large one.
+
+    Examples
+    --------
     >>> span(np.array([3, 7])), span(np.array([0, 10**6]))
     ((3, 7), None)
     """
@@ -122,6 +165,13 @@ def span(values: NDArray[Any]) -> tuple[int, int] | None:
 def distinct(values: NDArray[Any]) -> NDArray[Any]:
     """`numpy.unique(values)`; integers that lie close together are counted.
 
+    Returns
+    -------
+    ndarray
+        `numpy.unique(values)`; integers that lie close together are counted.
+
+    Examples
+    --------
     >>> distinct(np.array([5, 3, 5]))
     array([3, 5])
     """
@@ -133,8 +183,15 @@ def distinct(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def above(values: NDArray[Any], low: int) -> NDArray[Any]:
-    """How far integers lie above the smallest of them; the difference may be more than their dtype holds.
+    """Return how far integers lie above the smallest of them; the difference may be more than their dtype holds.
 
+    Returns
+    -------
+    ndarray
+        How far integers lie above the smallest of them; the difference may be more than their dtype holds.
+
+    Examples
+    --------
     >>> above(np.array([-128, 127], np.int8), -128)
     array([  0, 255])
     """
@@ -143,7 +200,7 @@ def above(values: NDArray[Any], low: int) -> NDArray[Any]:
 
 
 def _objects(y: Any) -> NDArray[Any]:
-    """A list as an array of objects, each as it was; lists of lists keep two axes, to be refused by shape."""
+    """Return a list as an array of objects, each as it was; lists of lists keep two axes, to be refused by shape."""
     try:
         return np.array(y.tolist() if isinstance(y, np.ma.MaskedArray) else y, dtype=object)
     except ValueError:  # ragged
@@ -182,7 +239,7 @@ def _unboxed(values: NDArray[Any], name: str, *, text: bool) -> NDArray[Any]:
 
 
 def _any_ends_in_zero(values: NDArray[Any]) -> bool:
-    """Whether a text ends in the character zero, which NumPy's arrays of text drop: "a\\0" would be "a"."""
+    r"""Return whether a text ends in the character zero, which NumPy's arrays of text drop: "a\0" would be "a"."""
     return any(value.endswith("\0") for value in values)
 
 
@@ -211,7 +268,7 @@ def _kind(t: type) -> str:
 
 
 def _is_nan(v: Any) -> bool:
-    """Whether v is missing in the way of nan and NaT: not equal to itself."""
+    """Return whether v is missing in the way of nan and NaT: not equal to itself."""
     try:
         return bool(v != v)
     except (TypeError, ValueError):

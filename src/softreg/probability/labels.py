@@ -48,9 +48,23 @@ class Classes:
     def of(cls, labels: ArrayLike) -> Classes:
         """Classes that are known beforehand, in the given order, whether or not each of them has been seen.
 
-        labels: (q,), each label once. Raises `ValueError` for a label that occurs twice, and as the class
-        does.
+        Parameters
+        ----------
+        labels : array_like
+            (q,), each label once.
 
+        Returns
+        -------
+        Classes
+            Classes that are known beforehand, in the given order, whether or not each of them has been seen.
+
+        Raises
+        ------
+        ValueError
+            For a label that occurs twice, and as the class does.
+
+        Examples
+        --------
         >>> Classes.of(["small", "large"]).encode(["large"])
         array([1])
         """
@@ -72,16 +86,29 @@ class Classes:
     def encode(self, y: ArrayLike) -> IntArray:
         """Codes of the labels y: where each stands among the classes.
 
-        y: (n,) labels. Returns (n,) integers in 0 .. q - 1. Numbers match by value (2 and 2.0, at any width,
-        signed or not), text by its exact characters; text never matches a number. Raises `ValueError` for a
-        label that is not among the classes, naming it, its row and the classes; and for missing labels.
+        Parameters
+        ----------
+        y : array_like
+            (n,) labels.
 
+        Returns
+        -------
+        ndarray
+            (n,) integers in 0 .. q - 1. Numbers match by value (2 and 2.0, at any width, signed or not), text by its
+            exact characters; text never matches a number.
+
+        Raises
+        ------
+        ValueError
+            For a label that is not among the classes, naming it, its row and the classes; and for missing labels.
+
+        Examples
+        --------
         >>> Classes(["cat", "dog"]).encode(["dog", "cow"])
         Traceback (most recent call last):
         ...
-        ValueError: the label 'cow' (row 1) is not among the known classes: 'cat', 'dog'. Leave such rows \
-out, or fit with all classes named beforehand.
-        """
+        ValueError: the label 'cow' (row 1) is not among the known classes: 'cat', 'dog'. Leave such rows out, or fit with all classes named beforehand.
+        """  # noqa: E501
         values = label_array(y, "y")
         codes = self._places(values)
         if (codes < 0).any():
@@ -95,8 +122,23 @@ out, or fit with all classes named beforehand.
     def find(self, y: ArrayLike) -> IntArray:
         """Codes of the labels y as `encode` gives them, with -1 for a label that is not among the classes.
 
-        y: (n,) labels. Returns (n,) integers in -1 .. q - 1. Raises `ValueError` for missing labels.
+        Parameters
+        ----------
+        y : array_like
+            (n,) labels.
 
+        Returns
+        -------
+        ndarray
+            (n,) integers in -1 .. q - 1.
+
+        Raises
+        ------
+        ValueError
+            For missing labels.
+
+        Examples
+        --------
         >>> Classes(["cat", "dog"]).find(["dog", "cow"])
         array([ 1, -1])
         """
@@ -121,19 +163,41 @@ out, or fit with all classes named beforehand.
         return np.fromiter((known.get(v, -1) for v in _plain(values)), dtype=np.intp, count=len(values))
 
     def decode(self, codes: ArrayLike) -> NDArray[Any]:
-        """Labels of the codes, in the dtype of the labels.
+        """Return labels of the codes, in the dtype of the labels.
 
-        codes: integers in 0 .. q - 1, any shape. Raises `ValueError` for another number, naming its place: a
-        rejected row (-1, from `reject`) has no label and is for the caller to handle.
+        Parameters
+        ----------
+        codes : array_like
+            Integers in 0 .. q - 1, any shape.
 
+        Returns
+        -------
+        ndarray
+            Labels of the codes, in the dtype of the labels.
+
+        Raises
+        ------
+        ValueError
+            For another number, naming its place: a rejected row (-1, from `reject`) has no label and is for the caller
+            to handle.
+
+        Examples
+        --------
         >>> Classes.of([3, 7]).decode([1, 1, 0])
         array([7, 7, 3])
         """
         return self.labels[check_codes(codes, len(self), "codes")]
 
     def listing(self, limit: int = 10) -> str:
-        """The classes in words, for a message: the first `limit`, and how many more there are.
+        """Return the classes in words, for a message: the first `limit`, and how many more there are.
 
+        Returns
+        -------
+        str
+            The classes in words, for a message: the first `limit`, and how many more there are.
+
+        Examples
+        --------
         >>> Classes([1, 2, 3]).listing(limit=2)
         '1, 2 and 1 more'
         """
@@ -167,16 +231,28 @@ def one_hot(
 
     `one_hot(y)_ik = 1 if y_i is class k, else 0`
 
-    With `n_classes`, y holds codes 0 .. n_classes - 1 of any shape (...). With `classes` (a `Classes`, or
-    labels in the wanted order), y holds labels (n,). With neither, the classes are the labels seen in y,
-    sorted. Returns (..., q). Raises `ValueError` for a code or label outside the classes, naming its row, and
-    where both are given.
+    With `n_classes`, y holds codes 0 .. n_classes - 1 of any shape (...). With `classes` (a `Classes`, or labels in the
+    wanted order), y holds labels (n,). With neither, the classes are the labels seen in y, sorted.
 
+    Returns
+    -------
+    ndarray
+        (..., q).
+
+    Raises
+    ------
+    ValueError
+        For a code or label outside the classes, naming its row, and where both are given.
+
+    References
+    ----------
+    Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4 (1-of-K coding).
+
+    Examples
+    --------
     >>> one_hot([2, 0], n_classes=3)
     array([[0., 0., 1.],
            [1., 0., 0.]])
-
-    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4 (1-of-K coding).
     """
     if n_classes is not None and classes is not None:
         raise ValueError("give n_classes (y holds codes) or classes (y holds labels), not both.")
@@ -197,23 +273,38 @@ def label_probabilities(
     *,
     n_classes: int | None = None,
 ) -> FloatArray:
-    """Labels as distributions over the classes, whether they come hard, soft or are to be smoothed.
+    """Return labels as distributions over the classes, whether they come hard, soft or are to be smoothed.
 
-    `Y = (1 - smoothing) * Y + smoothing / q`, where Y is the one-hot matrix of hard labels, or the matrix as
-    given
+    `Y = (1 - smoothing) * Y + smoothing / q`, where Y is the one-hot matrix of hard labels, or the matrix as given
 
-    y: hard labels (n,) with `classes` as in `one_hot`, or codes with `n_classes`; or label probabilities (n,
-    q), each row a distribution. smoothing: the share, 0 to 1, that is spread evenly over all classes. Returns
-    (n, q); a float32 matrix stays float32. Raises `ValueError` for rows that do not sum to 1 (they are never
-    renormalised: that would change what was said), for a number of columns that is not that of the classes,
-    and for a smoothing outside 0..1.
+    Parameters
+    ----------
+    y : array_like
+        Hard labels (n,) with `classes` as in `one_hot`, or codes with `n_classes`; or label probabilities (n, q), each
+        row a distribution.
+    smoothing : float, default 0.0
+        The share, 0 to 1, that is spread evenly over all classes.
 
+    Returns
+    -------
+    ndarray
+        (n, q); a float32 matrix stays float32.
+
+    Raises
+    ------
+    ValueError
+        For rows that do not sum to 1 (they are never renormalised: that would change what was said), for a number of
+        columns that is not that of the classes, and for a smoothing outside 0..1.
+
+    References
+    ----------
+    Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception architecture" (2016), section 7.
+
+    Examples
+    --------
     >>> label_probabilities(["cat", "dog"], smoothing=0.5)
     array([[0.75, 0.25],
            [0.25, 0.75]])
-
-    Source: Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception architecture" (2016),
-    section 7.
     """
     if not 0 <= smoothing <= 1:
         raise ValueError(f"smoothing is {smoothing}, but it must be a share between 0 and 1.")
@@ -231,8 +322,20 @@ def label_probabilities(
 
 
 def check_codes(codes: ArrayLike, q: int, name: str) -> IntArray:
-    """Give codes as integers, or raise a `ValueError` that names the first that does not lie in 0 .. q - 1.
+    """Return codes as integers.
 
+    Returns
+    -------
+    ndarray
+        Codes as integers, or raise a `ValueError` that names the first that does not lie in 0 .. q - 1.
+
+    Raises
+    ------
+    ValueError
+        Naming the first code that is not in 0 .. q - 1.
+
+    Examples
+    --------
     >>> check_codes([0, 2], 3, "y")
     array([0, 2])
     """
@@ -257,17 +360,31 @@ def check_codes(codes: ArrayLike, q: int, name: str) -> IntArray:
 def codes_among(y: ArrayLike, classes: Any) -> NDArray[Any]:
     """Codes of labels that may have come as codes already, where it is certain which they are.
 
-    y: (n,), labels among `classes` (q,), or codes 0 .. q - 1. Integers that are both at once and would mean different
-    classes raise `ValueError`. What is neither is given back as it is, for the caller's own check.
+    Parameters
+    ----------
+    y : array_like
+        (n,), labels among `classes` (q,), or codes 0 .. q - 1. Integers that are both at once and would mean different
+        classes raise `ValueError`. What is neither is given back as it is, for the caller's own check.
 
+    Returns
+    -------
+    ndarray
+        Codes of labels that may have come as codes already, where it is certain which they are.
+
+    Raises
+    ------
+    ValueError
+        If a label is not a class, or labels may be both codes and classes.
+
+    Examples
+    --------
     >>> codes_among(["b", "a"], ["a", "b"]).tolist(), codes_among([0, 1], ["a", "b"]).tolist()
     ([1, 0], [0, 1])
     >>> codes_among([1, 2], [1, 2, 3])
     Traceback (most recent call last):
     ...
-    ValueError: y holds integers that are both labels of the classes 1, 2, 3 and codes 0 to 2, which would mean \
-different classes. Give codes, Classes.of(classes).encode(y), and the classes as text.
-    """
+    ValueError: y holds integers that are both labels of the classes 1, 2, 3 and codes 0 to 2, which would mean different classes. Give codes, Classes.of(classes).encode(y), and the classes as text.
+    """  # noqa: E501
     try:
         known = classes if isinstance(classes, Classes) else Classes.of(list(classes))
         values = label_array(y, "y")
@@ -287,6 +404,18 @@ different classes. Give codes, Classes.of(classes).encode(y), and the classes as
 def codes_or_probabilities(y: ArrayLike, P: FloatArray) -> NDArray[Any]:
     """Check labels that belong to the rows of P (..., q): codes of shape (...), or probabilities as P has.
 
+    Returns
+    -------
+    ndarray
+        Check labels that belong to the rows of P (..., q): codes of shape (...), or probabilities as P has.
+
+    Raises
+    ------
+    ValueError
+        If the labels fit neither form.
+
+    Examples
+    --------
     >>> codes_or_probabilities([1], np.array([[0.5, 0.5]]))
     array([1])
     """
@@ -308,5 +437,5 @@ def _classes(labels: Any, *, given: bool) -> Classes:
 
 
 def _plain(values: NDArray[Any]) -> list[Any]:
-    """Labels as Python objects that compare by value; dates stay NumPy's own, whose units compare exactly."""
+    """Return labels as Python objects that compare by value; dates stay NumPy's own, whose units compare exactly."""
     return list(values) if values.dtype.kind in "Mm" else values.tolist()

@@ -19,16 +19,34 @@ def cross_entropy_with_logits(o: ArrayLike, Y: ArrayLike) -> FloatArray:
 
     `CE(Y, o) = -sum_k Y_k log_softmax(o)_k = logsumexp(o) - sum_k Y_k o_k`
 
-    o: logits (..., q). Y: label probabilities (..., q), or codes (...). Returns (...) in nats, at least the
-    entropy of the label, so at least 0. However wrong the logits are, the loss is as finite as their distance
-    (a logit 1000 too low costs 1000); it is inf where the label gives mass to a class with logit -inf. Raises
-    `ValueError` for nan or +inf among the logits, for label rows that are no distributions, for codes outside
-    0 .. q - 1 and for shapes that do not fit.
+    Parameters
+    ----------
+    o : array_like
+        Logits (..., q).
+    Y : array_like
+        Label probabilities (..., q), or codes (...).
 
+    Returns
+    -------
+    ndarray
+        (...) in nats, at least the entropy of the label, so at least 0. However wrong the logits are, the loss is as
+        finite as their distance (a logit 1000 too low costs 1000); it is inf where the label gives mass to a class with
+        logit -inf.
+
+    Raises
+    ------
+    ValueError
+        For nan or +inf among the logits, for label rows that are no distributions, for codes outside 0 .. q - 1 and for
+        shapes that do not fit.
+
+    References
+    ----------
+    Bishop, "Pattern Recognition and Machine Learning" (2006), equation 4.108.
+
+    Examples
+    --------
     >>> print(cross_entropy_with_logits([[0.0, 0.0], [0.0, 1000.0]], [1, 0]))
     [6.93147181e-01 1.00000000e+03]
-
-    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), equation 4.108.
     """
     o = as_float(o, "o")
     s = 0 - log_softmax(o)
@@ -42,17 +60,35 @@ def cross_entropy_with_logits(o: ArrayLike, Y: ArrayLike) -> FloatArray:
 
 
 def residual(o: ArrayLike, Y: ArrayLike) -> FloatArray:
-    """Gradient of the cross-entropy with respect to the logits: predicted minus given probability.
+    """Return gradient of the cross-entropy with respect to the logits: predicted minus given probability.
 
     `R = softmax(o) - Y`
 
-    o: logits (..., q). Y: label probabilities (..., q), or codes (...). Returns (..., q); each row sums to 0,
-    and each entry lies in -1..1. Raises as `cross_entropy_with_logits` does.
+    Parameters
+    ----------
+    o : array_like
+        Logits (..., q).
+    Y : array_like
+        Label probabilities (..., q), or codes (...).
 
+    Returns
+    -------
+    ndarray
+        (..., q); each row sums to 0, and each entry lies in -1..1.
+
+    Raises
+    ------
+    ValueError
+        As `cross_entropy_with_logits` does.
+
+    References
+    ----------
+    Bishop (2006), equation 4.109.
+
+    Examples
+    --------
     >>> residual([[0.0, 0.0]], [1])
     array([[ 0.5, -0.5]])
-
-    Source: Bishop (2006), equation 4.109.
     """
     o = as_float(o, "o")
     R = softmax(o)
@@ -67,17 +103,34 @@ def residual(o: ArrayLike, Y: ArrayLike) -> FloatArray:
 def curvature(P: ArrayLike) -> FloatArray:
     """Second derivative of the cross-entropy with respect to the logits, whatever the label is.
 
-    `C = diag(p) - p p^T`, whose diagonal `p_k (1 - p_k)` is taken as `sum_{j != k} p_k p_j`, so that a sure
-    row keeps its digits and every row of C sums to 0
+    `C = diag(p) - p p^T`, whose diagonal `p_k (1 - p_k)` is taken as `sum_{j != k} p_k p_j`, so that a sure row keeps
+    its digits and every row of C sums to 0
 
-    P: probabilities (..., q). Returns (..., q, q), symmetric and positive semi-definite; its null vector is
-    the shift of all logits by a constant. Raises `ValueError` for a row that is no distribution.
+    Parameters
+    ----------
+    P : array_like
+        Probabilities (..., q).
 
+    Returns
+    -------
+    ndarray
+        (..., q, q), symmetric and positive semi-definite; its null vector is the shift of all logits by a constant.
+
+    Raises
+    ------
+    ValueError
+        For a row that is no distribution.
+
+    References
+    ----------
+    Bishop (2006), equation 4.110.
+    Böhning, "Multinomial logistic regression algorithm" (1992).
+
+    Examples
+    --------
     >>> curvature([0.5, 0.5])
     array([[ 0.25, -0.25],
            [-0.25,  0.25]])
-
-    Source: Bishop (2006), equation 4.110; Böhning, "Multinomial logistic regression algorithm" (1992).
     """
     P = check_probabilities(P)
     C = -P[..., :, None] * P[..., None, :]
@@ -92,16 +145,33 @@ def likelihood(P: ArrayLike, y: ArrayLike) -> float:
 
     `L = prod_i P_{i, y_i}`, and for label probabilities Y `L = prod_i prod_k P_ik^Y_ik`, with 0^0 = 1
 
-    P: probabilities (..., q), of any number of rows. y: codes (...) or label probabilities (..., q). Returns
-    a number in 0..1; 1 for no rows. It falls exponentially with the number of rows: a thousand rows at 0.4
-    each make 1e-398, which is less than the smallest float (5e-324) and comes out as 0. That is why one
-    computes with its logarithm, see `negative_log_likelihood`. Raises `ValueError` for rows that are no
-    distributions, codes outside 0 .. q - 1 and shapes that do not fit.
+    Parameters
+    ----------
+    P : array_like
+        Probabilities (..., q), of any number of rows.
+    y : array_like
+        Codes (...) or label probabilities (..., q).
 
+    Returns
+    -------
+    float
+        A number in 0..1; 1 for no rows. It falls exponentially with the number of rows: a thousand rows at 0.4 each
+        make 1e-398, which is less than the smallest float (5e-324) and comes out as 0. That is why one computes with
+        its logarithm, see `negative_log_likelihood`.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions, codes outside 0 .. q - 1 and shapes that do not fit.
+
+    References
+    ----------
+    Fisher, "On the mathematical foundations of theoretical statistics" (1922).
+
+    Examples
+    --------
     >>> print(likelihood([[0.5, 0.5], [0.25, 0.75]], [0, 1]))
     0.375
-
-    Source: Fisher, "On the mathematical foundations of theoretical statistics" (1922).
     """
     P = check_probabilities(P)
     Y = codes_or_probabilities(y, P)
@@ -113,17 +183,33 @@ def likelihood(P: ArrayLike, y: ArrayLike) -> float:
 def negative_log_likelihood(P: ArrayLike, y: ArrayLike) -> float:
     """Surprisal of all labels of a data set together: minus the logarithm of the likelihood.
 
-    `NLL = -log L = sum_i H(Y_i, P_i)`, the summed cross-entropy, so the most likely model is the one of least
-    loss
+    `NLL = -log L = sum_i H(Y_i, P_i)`, the summed cross-entropy, so the most likely model is the one of least loss
 
-    P: probabilities (..., q), of any number of rows. y: codes (...) or label probabilities (..., q). Returns
-    nats, from 0 to inf (inf where a label has mass on a class of probability 0); 0 for no rows. Summed in
-    float64. Raises as `likelihood` does.
+    Parameters
+    ----------
+    P : array_like
+        Probabilities (..., q), of any number of rows.
+    y : array_like
+        Codes (...) or label probabilities (..., q).
 
+    Returns
+    -------
+    float
+        Nats, from 0 to inf (inf where a label has mass on a class of probability 0); 0 for no rows. Summed in float64.
+
+    Raises
+    ------
+    ValueError
+        As `likelihood` does.
+
+    References
+    ----------
+    Bishop (2006), equation 4.108.
+
+    Examples
+    --------
     >>> print(round(negative_log_likelihood([[0.5, 0.5], [0.25, 0.75]], [0, 1]), 6))
     0.980829
-
-    Source: Bishop (2006), equation 4.108.
     """
     return float(row_losses(P, y).sum(dtype=np.float64))
 
@@ -131,8 +217,25 @@ def negative_log_likelihood(P: ArrayLike, y: ArrayLike) -> float:
 def row_losses(P: ArrayLike, y: ArrayLike) -> FloatArray:
     """Cross-entropy of each row from probabilities: the expected surprisal of its label, in nats.
 
-    P: (..., q); y: codes (...) or label probabilities (..., q). Returns (...). Raises as `likelihood` does.
+    Parameters
+    ----------
+    P : array_like
+        (..., q);
+    y : array_like
+        Codes (...) or label probabilities (..., q).
 
+    Returns
+    -------
+    ndarray
+        (...).
+
+    Raises
+    ------
+    ValueError
+        As `likelihood` does.
+
+    Examples
+    --------
     >>> print(row_losses([[0.5, 0.5], [1.0, 0.0]], [0, 1]))
     [0.69314718        inf]
     """

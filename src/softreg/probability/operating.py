@@ -56,19 +56,39 @@ def operating_point(
 
     `decision_i = argmin_j sum_k P_ik cost_kj`, `paid = (1/n) sum_i cost[y_i, decision_i]`
 
-    For two classes and decisions the rule is a threshold on the second class,
-    `t = (c01 - c00) / (c01 - c00 + c10 - c11)`.
+    For two classes and decisions the rule is a threshold on the second class, `t = (c01 - c00) / (c01 - c00 + c10 -
+    c11)`.
 
-    P: (n, q). codes: (n,) in 0..q-1. cost: (q, k), `cost[true, decided]`, finite, in any unit. The interval of `paid`
-    is that of `score_interval`. `sample_weight` (n,) makes costs weighted means; rows are counted once. Where `paid`
-    lies far above `expected`, the probabilities are not calibrated. Raises `ValueError` for rows that are no
-    distributions, codes or costs that do not fit, and no rows.
+    Parameters
+    ----------
+    P : array_like
+        (n, q).
+    codes : array_like
+        (n,) in 0..q-1.
+    cost : array_like
+        (q, k), `cost[true, decided]`, finite, in any unit. The interval of `paid` is that of `score_interval`.
+        `sample_weight` (n,) makes costs weighted means; rows are counted once. Where `paid` lies far above `expected`,
+        the probabilities are not calibrated.
 
+    Returns
+    -------
+    OperatingPoint
+        Decide each row at its least expected cost and say what that costs, beside deciding without probabilities.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions, codes or costs that do not fit, and no rows.
+
+    References
+    ----------
+    Elkan, "The foundations of cost-sensitive learning" (2001).
+
+    Examples
+    --------
     >>> point = operating_point([[0.9, 0.1], [0.5, 0.5]], [0, 1], [[0, 1], [4, 0]])
     >>> point.threshold, point.decided.tolist(), point.expected, point.paid.value, point.constant_cost
     (0.2, [1, 1], 0.45, 0.0, 0.5)
-
-    Source: Elkan, "The foundations of cost-sensitive learning" (2001).
     """
     P = check_probabilities(P)
     if P.ndim != 2 or len(P) == 0:
@@ -95,7 +115,7 @@ def operating_point(
 
 
 def _threshold(costs: NDArray[np.float64]) -> float | None:
-    """Where two decisions about two classes cost the same; None where one of them is never worse."""
+    """Return where two decisions about two classes cost the same; None where one of them is never worse."""
     if costs.shape != (2, 2):
         return None
     alarm, miss = costs[0, 1] - costs[0, 0], costs[1, 0] - costs[1, 1]

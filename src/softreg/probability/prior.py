@@ -17,15 +17,31 @@ def shift_rates(P: ArrayLike, before: ArrayLike, after: ArrayLike) -> NDArray[np
 
     `P'_ik = P_ik after_k / before_k / sum_l P_il after_l / before_l`
 
-    P: (n, q), under the rates `before` (q,), such as those of the training rows. after: (q,). Returns (n, q). A class
-    of rate 0 before keeps its probability only if it is 0. Raises `ValueError` for rates or rows that are no
-    distributions, and for a row that no class with a rate above 0 explains.
+    Parameters
+    ----------
+    P : array_like
+        (n, q), under the rates `before` (q,), such as those of the training rows.
+    after : array_like
+        (q,).
 
+    Returns
+    -------
+    ndarray of float64
+        (n, q). A class of rate 0 before keeps its probability only if it is 0.
+
+    Raises
+    ------
+    ValueError
+        For rates or rows that are no distributions, and for a row that no class with a rate above 0 explains.
+
+    References
+    ----------
+    Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities" (2002).
+
+    Examples
+    --------
     >>> shift_rates([[0.5, 0.5]], [0.5, 0.5], [0.9, 0.1])
     array([[0.9, 0.1]])
-
-    Source: Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities"
-    (2002).
     """
     P, before, after = _checked(P, before, after)
     weighted = P * _ratio(P, before, after)
@@ -39,20 +55,36 @@ def shift_rates(P: ArrayLike, before: ArrayLike, after: ArrayLike) -> NDArray[np
 
 
 def estimate_rates(P: ArrayLike, before: ArrayLike) -> NDArray[np.float64]:
-    """Class rates of rows without labels, from calibrated probabilities: the most likely rates, found by EM.
+    """Return class rates of rows without labels, from calibrated probabilities: the most likely rates, found by EM.
 
     Maximises `sum_i log sum_k P_ik r_k / before_k` over rates r; each step is the mean of the probabilities shifted to
     the last rates.
 
-    P: (n, q), under the rates `before` (q,). Returns (q,). The objective is concave, so that the start does not matter;
-    where the features tell little, few rows leave the rates open. The probabilities must be calibrated. Raises as
-    `shift_rates` does, and for no rows.
+    Parameters
+    ----------
+    P : array_like
+        (n, q), under the rates `before` (q,).
 
+    Returns
+    -------
+    ndarray of float64
+        (q,). The objective is concave, so that the start does not matter; where the features tell little, few rows
+        leave the rates open. The probabilities must be calibrated.
+
+    Raises
+    ------
+    ValueError
+        As `shift_rates` does, and for no rows.
+
+    References
+    ----------
+    Saerens, Latinne and Decaestecker (2002).
+
+    Examples
+    --------
     >>> P = np.array([[0.9, 0.1]] * 8 + [[0.1, 0.9]] * 2)
     >>> estimate_rates(P, [0.5, 0.5]).round(3)
     array([0.875, 0.125])
-
-    Source: Saerens, Latinne and Decaestecker (2002).
     """
     P, before, rates = _checked(P, before, before)
     if len(P) == 0:

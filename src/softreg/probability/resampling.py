@@ -34,8 +34,15 @@ class Interval:
 
 
 def draws_for(n: int, draws: int) -> int:
-    """Number of draws of n rows where `draws` are asked for; fewer where n is large.
+    """Return number of draws of n rows where `draws` are asked for; fewer where n is large.
 
+    Returns
+    -------
+    int
+        Number of draws of n rows where `draws` are asked for; fewer where n is large.
+
+    Examples
+    --------
     >>> draws_for(1000, 999), draws_for(10**6, 999)
     (999, 199)
     """
@@ -43,19 +50,36 @@ def draws_for(n: int, draws: int) -> int:
 
 
 def bootstrap_means(values: ArrayLike, *, draws: int = 999, seed: int = 0) -> NDArray[np.float64]:
-    """Bootstrap means: means of n rows drawn with replacement from n rows.
+    """Return bootstrap means: means of n rows drawn with replacement from n rows.
 
     `m_b = (1/n) sum_i c_bi v_i`, c_b multinomial counts of n draws from n rows
 
-    values: (n,) or (n, s), one or several numbers a row; inf is allowed. draws: made as asked up to 50 million drawn
-    rows in all, then fewer, at least 199. Returns (draws,) or (draws, s). The same seed gives the same draws. Raises
-    `ValueError` for no rows.
+    Parameters
+    ----------
+    values : array_like
+        (n,) or (n, s), one or several numbers a row; inf is allowed.
+    draws : int, default 999
+        Made as asked up to 50 million drawn rows in all, then fewer, at least 199.
 
+    Returns
+    -------
+    ndarray of float64
+        (draws,) or (draws, s). The same seed gives the same draws.
+
+    Raises
+    ------
+    ValueError
+        For no rows.
+
+    References
+    ----------
+    Efron, "Bootstrap methods: another look at the jackknife" (1979).
+
+    Examples
+    --------
     >>> means = bootstrap_means([0.0, 1.0] * 50, draws=500)
     >>> means.shape, bool(abs(means.std() - 0.05) < 0.01)
     ((500,), True)
-
-    Source: Efron, "Bootstrap methods: another look at the jackknife" (1979).
     """
     v = np.asarray(values, dtype=np.float64)
     n = len(v)
@@ -75,16 +99,37 @@ def bootstrap_means(values: ArrayLike, *, draws: int = 999, seed: int = 0) -> ND
 
 
 def interval(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
-    """Percentile interval: the central part of the draws, by order statistics, so that infinite draws stay infinite.
+    """Return the percentile interval: the central part of the draws, by order statistics.
 
     For the mean of a score of which large values are rare, its coverage is far below `level`; see `score_interval`.
 
-    value: the figure itself. draws: (b,), at least one. level: between 0 and 1. Returns an `Interval`.
+    Parameters
+    ----------
+    value : float
+        The figure itself.
+    draws : array_like
+        (b,), at least one.
+    level : float, default 0.95
+        Between 0 and 1.
 
+    Returns
+    -------
+    Interval
+        An `Interval`.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not between 0 and 1, or there are no draws.
+
+    References
+    ----------
+    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+
+    Examples
+    --------
     >>> interval(0.5, np.arange(1, 100) / 100, 0.9)
     Interval(value=0.5, low=0.05, high=0.95)
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
     """
     ordered = np.sort(np.asarray(draws, dtype=np.float64))
     if not 0 < level < 1 or ordered.size == 0:
@@ -97,10 +142,20 @@ def interval(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def label_drawer(P: FloatArray) -> Callable[[np.random.Generator], NDArray[np.int64]]:
-    """A function that draws a label for each row from its own probabilities.
+    """Return a function that draws a label for each row from its own probabilities.
 
-    P: (n, q), checked distributions. Returns draw(random) -> codes (n,).
+    Parameters
+    ----------
+    P : ndarray
+        (n, q), checked distributions.
 
+    Returns
+    -------
+    Callable[[np.random.Generator], ndarray of int64]
+        Draw(random) -> codes (n,).
+
+    Examples
+    --------
     >>> draw = label_drawer(np.array([[1.0, 0.0], [0.0, 1.0]]))
     >>> draw(np.random.default_rng(0))
     array([0, 1])

@@ -19,52 +19,89 @@ from softreg.probability.simplex import FloatArray, check_probabilities
 
 
 def log_loss(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, unit: Unit = "nat") -> float:
-    """Mean surprisal of the labels: the mean cross-entropy between labels and predictions.
+    """Return mean surprisal of the labels: the mean cross-entropy between labels and predictions.
 
     `log_loss = sum_i w_i H(Y_i, P_i) / sum_i w_i`
 
-    P: probabilities (n, q). y: codes (n,) or label probabilities (n, q). sample_weight: (n,), not negative,
-    None for 1 each. Returns nats or bits, from 0 to inf; inf where a label has mass on a class of probability
-    0, for nothing is clamped. Least, in expectation, for the true probabilities (a proper score). Raises
-    `ValueError` for rows that are no distributions, labels or weights that do not fit, weights that are
-    negative or all 0, and for no rows.
+    Parameters
+    ----------
+    P : array_like
+        Probabilities (n, q).
+    y : array_like
+        Codes (n,) or label probabilities (n, q).
+    sample_weight : array_like, optional
+        (n,), not negative, None for 1 each.
 
+    Returns
+    -------
+    float
+        Nats or bits, from 0 to inf; inf where a label has mass on a class of probability 0, for nothing is clamped.
+        Least, in expectation, for the true probabilities (a proper score).
+
+    Raises
+    ------
+    ValueError
+        For rows that are no distributions, labels or weights that do not fit, weights that are negative or all 0, and
+        for no rows.
+
+    References
+    ----------
+    Good, "Rational decisions" (1952).
+
+    Examples
+    --------
     >>> print(log_loss([[0.5, 0.5], [0.25, 0.75]], [1, 0], unit="bit"))
     1.5
-
-    Source: Good, "Rational decisions" (1952).
     """
     return in_unit(weighted_mean(row_losses(P, y), sample_weight), unit)
 
 
 def brier(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Mean squared distance between predicted and label probabilities, summed over the classes.
+    """Return mean squared distance between predicted and label probabilities, summed over the classes.
 
     `brier = sum_i w_i sum_k (P_ik - Y_ik)^2 / sum_i w_i`
 
-    This is Brier's own convention: 0 is perfect, 2 is sure and wrong, and for two classes it is twice the
-    mean square of `p - y` that some libraries report. Arguments and errors as for `log_loss`. A proper score.
+    This is Brier's own convention: 0 is perfect, 2 is sure and wrong, and for two classes it is twice the mean square
+    of `p - y` that some libraries report. Arguments and errors as for `log_loss`. A proper score.
 
+    Returns
+    -------
+    float
+        Mean squared distance between predicted and label probabilities, summed over the classes.
+
+    References
+    ----------
+    Brier, "Verification of forecasts expressed in terms of probability" (1950).
+
+    Examples
+    --------
     >>> print(brier([[0.5, 0.5], [1.0, 0.0]], [1, 0]))
     0.25
-
-    Source: Brier, "Verification of forecasts expressed in terms of probability" (1950).
     """
     P, Y = _pair(P, y)
     return weighted_mean(np.square(P - Y).sum(axis=-1), sample_weight)
 
 
 def accuracy(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Share of rows whose most likely class is the label's.
+    """Return share of rows whose most likely class is the label's.
 
-    `accuracy = sum_i w_i Y_{i, argmax P_i} / sum_i w_i`: for a soft label, the probability that it gives to
-    the class decided for. Of equally likely classes the first is decided for, as by `most_likely`. Arguments
-    and errors as for `log_loss`. Returns 0..1.
+    `accuracy = sum_i w_i Y_{i, argmax P_i} / sum_i w_i`: for a soft label, the probability that it gives to the class
+    decided for. Of equally likely classes the first is decided for, as by `most_likely`. Arguments and errors as for
+    `log_loss`.
 
+    Returns
+    -------
+    float
+        0..1.
+
+    References
+    ----------
+    Bishop, "Pattern Recognition and Machine Learning" (2006), section 1.5.1.
+
+    Examples
+    --------
     >>> print(accuracy([[0.9, 0.1], [0.3, 0.7]], [0, 0]))
     0.5
-
-    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 1.5.1.
     """
     P, Y = _pair(P, y)
     hits = np.take_along_axis(Y, most_likely(P)[..., None], axis=-1).squeeze(-1)
@@ -72,18 +109,36 @@ def accuracy(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None)
 
 
 def top_k_accuracy(P: ArrayLike, y: ArrayLike, k: int, sample_weight: ArrayLike | None = None) -> float:
-    """Share of rows whose label is among the k most likely classes.
+    """Return share of rows whose label is among the k most likely classes.
 
     `top_k_accuracy = sum_i w_i (sum of Y_ij over the k classes j of largest P_ij) / sum_i w_i`
 
-    Always k classes are taken: of equally likely classes, the first ones, as by `most_likely`, so that k = 1
-    is `accuracy`, k = q is 1, and ties are not counted in one's favour. k: 1 .. q, otherwise a `ValueError`;
-    other arguments and errors as for `log_loss`. Returns 0..1.
+    Always k classes are taken: of equally likely classes, the first ones, as by `most_likely`, so that k = 1 is
+    `accuracy`, k = q is 1, and ties are not counted in one's favour.
 
+    Parameters
+    ----------
+    k : int
+        1 .. q, otherwise a `ValueError`; other arguments and errors as for `log_loss`.
+
+    Returns
+    -------
+    float
+        0..1.
+
+    Raises
+    ------
+    ValueError
+        If `k` is not a whole number from 1 to q, or an argument is not valid.
+
+    References
+    ----------
+    Russakovsky et al., "ImageNet large scale visual recognition challenge" (2015), section 4.1.
+
+    Examples
+    --------
     >>> print(top_k_accuracy([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]], [2, 0], k=2))
     0.5
-
-    Source: Russakovsky et al., "ImageNet large scale visual recognition challenge" (2015), section 4.1.
     """
     P, Y = _pair(P, y)
     if not 1 <= k <= P.shape[-1] or k != int(k):
@@ -93,13 +148,29 @@ def top_k_accuracy(P: ArrayLike, y: ArrayLike, k: int, sample_weight: ArrayLike 
 
 
 def weighted_mean(values: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Mean of one value a row, each counted as often as its weight says.
+    """Return mean of one value a row, each counted as often as its weight says.
 
     `sum_i w_i v_i / sum_i w_i`, in float64. Rows of weight 0 are left out, an infinite value among them.
 
-    values: (n,). sample_weight: (n,), finite, not negative, not all 0; None for 1 each. Raises `ValueError`
-    that names the row otherwise, and for no rows: the mean of nothing is not a number.
+    Parameters
+    ----------
+    values : array_like
+        (n,).
+    sample_weight : array_like, optional
+        (n,), finite, not negative, not all 0; None for 1 each.
 
+    Returns
+    -------
+    float
+        Mean of one value a row, each counted as often as its weight says.
+
+    Raises
+    ------
+    ValueError
+        That names the row otherwise, and for no rows: the mean of nothing is not a number.
+
+    Examples
+    --------
     >>> weighted_mean([1.0, 4.0], [2.0, 1.0])
     2.0
     """
@@ -115,13 +186,24 @@ def weighted_mean(values: ArrayLike, sample_weight: ArrayLike | None = None) -> 
 
 
 def check_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Give row weights as float64 if they fit the rows, are finite, not negative and not all 0.
+    """Return row weights as float64 if they fit the rows.
 
+    Returns
+    -------
+    ndarray of float64
+        Row weights as float64 if they fit the rows, are finite, not negative and not all 0.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, a weight is negative or not finite, or all weights are 0.
+
+    Examples
+    --------
     >>> check_weights([1, -2], (2,))
     Traceback (most recent call last):
     ...
-    ValueError: sample_weight holds -2.0 (row 1), but a weight says how often a row counts and \
-cannot be negative.
+    ValueError: sample_weight holds -2.0 (row 1), but a weight says how often a row counts and cannot be negative.
     """
     w = np.asarray(sample_weight, dtype=np.float64)
     if w.shape != shape:
@@ -140,8 +222,15 @@ cannot be negative.
 
 
 def unit_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Checked row weights, divided by the largest: a common factor changes no weighted mean, and no sum overflows.
+    """Return checked row weights divided by the largest.
 
+    Returns
+    -------
+    ndarray of float64
+        Checked row weights, divided by the largest.
+
+    Examples
+    --------
     >>> unit_weights([1e308, 5e307], (2,)).tolist()
     [1.0, 0.5]
     """

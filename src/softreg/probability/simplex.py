@@ -22,8 +22,22 @@ MOST_ROUNDING = 5e-3
 
 
 def as_float(x: ArrayLike, name: str) -> FloatArray:
-    """Give `x` as float32 or float64: float32 stays, half precision becomes float32, anything else float64.
+    """Convert `x` to float32 or float64: half precision becomes float32, other types float64.
 
+    Returns
+    -------
+    ndarray
+        `x` as float32 or float64: float32 stays, half precision becomes float32, anything else float64.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers in a dense array.
+    ValueError
+        If `x` does not hold real numbers in a dense array.
+
+    Examples
+    --------
     >>> as_float([1, 2], "x").dtype, as_float(np.float16([1, 2]), "x").dtype
     (dtype('float64'), dtype('float32'))
     """
@@ -38,7 +52,7 @@ def as_float(x: ArrayLike, name: str) -> FloatArray:
 
 
 def row_name(mask: NDArray[np.bool_], name: str) -> tuple[str, tuple[int, ...]]:
-    """Name the first row that `mask` marks: ("row 3 of P", (3,)), or ("P", ()) where there is but one row."""
+    """Return name the first row that `mask` marks: ("row 3 of P", (3,)), or ("P", ()) where there is but one row."""
     index = tuple(int(i) for i in np.argwhere(mask)[0])
     if not index:
         return name, index
@@ -54,10 +68,19 @@ def check_class_axis(a: FloatArray, axis: int, name: str) -> None:
 
 
 def largest(o: FloatArray, axis: int, name: str) -> tuple[IntArray, FloatArray]:
-    """Place and value of the largest logit of each row, `axis` kept with length 1; no nan, +inf or only -inf.
+    """Return place and value of the largest logit of each row, `axis` kept with length 1; no nan, +inf or only -inf.
 
-    nan and +inf win every argmax, and a row of -inf has no other maximum, so one look at the maxima finds all
-    three.
+    nan and +inf win every argmax, and a row of -inf has no other maximum, so one look at the maxima finds all three.
+
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        Place and value of the largest logit of each row, `axis` kept with length 1; no nan, +inf or only -inf.
+
+    Raises
+    ------
+    ValueError
+        Naming the first row that holds nan or +inf, or only -inf.
     """
     check_class_axis(o, axis, name)
     at = np.argmax(o, axis=axis, keepdims=True)
@@ -75,20 +98,35 @@ def largest(o: FloatArray, axis: int, name: str) -> tuple[IntArray, FloatArray]:
 
 
 def logsumexp(o: ArrayLike, axis: int = -1, keepdims: bool = False) -> FloatArray:
-    """Log of the sum of exponentials: the logarithm of the total mass that the logits stand for.
+    """Return log of the sum of exponentials: the logarithm of the total mass that the logits stand for.
 
-    `logsumexp(o) = log(sum_k exp(o_k)) = m + log(sum_k exp(o_k - m))` with m the largest logit, so that
-    nothing overflows, and the largest term is added by log1p, so that a tiny rest is not lost.
+    `logsumexp(o) = log(sum_k exp(o_k)) = m + log(sum_k exp(o_k - m))` with m the largest logit, so that nothing
+    overflows, and the largest term is added by log1p, so that a tiny rest is not lost.
 
-    o: logits (..., q), any batch, classes on `axis`; -inf is a class without mass. Returns shape (...) in
-    nats (with `keepdims`, the class axis stays with length 1). It is smooth, at least the largest logit, and
-    at most log(q) above. Raises `ValueError` for a row with nan or +inf, for a row of -inf only, and where
-    there is no class.
+    Parameters
+    ----------
+    o : array_like
+        Logits (..., q), any batch, classes on `axis`; -inf is a class without mass.
 
+    Returns
+    -------
+    ndarray
+        Shape (...) in nats (with `keepdims`, the class axis stays with length 1). It is smooth, at least the largest
+        logit, and at most log(q) above.
+
+    Raises
+    ------
+    ValueError
+        For a row with nan or +inf, for a row of -inf only, and where there is no class.
+
+    References
+    ----------
+    Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax functions" (2021).
+
+    Examples
+    --------
     >>> print(logsumexp([1000.0, 1000.0]))  # 1000 + log 2, where exp(1000) overflows
     1000.6931471805599
-
-    Source: Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax functions" (2021).
     """
     o = as_float(o, "o")
     at, top = largest(o, axis, "o")
@@ -98,19 +136,35 @@ def logsumexp(o: ArrayLike, axis: int = -1, keepdims: bool = False) -> FloatArra
 
 
 def log_softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
-    """Log-probability of each class: the logits, shifted so that their exponentials sum to 1.
+    """Return log-probability of each class: the logits, shifted so that their exponentials sum to 1.
 
     `log_softmax(o)_k = o_k - logsumexp(o)`
 
-    o: logits (..., q), any batch, classes on `axis`. Returns the same shape, in nats, at most 0, never nan.
-    It is finite for finite logits even where the probability underflows to 0 (the one exception: logits
-    further apart than the largest float, such as 1e308 and -1e308, whose true answer no float can hold, give
-    -inf). A logit of -inf gives -inf. Raises `ValueError` as `logsumexp` does.
+    Parameters
+    ----------
+    o : array_like
+        Logits (..., q), any batch, classes on `axis`.
 
+    Returns
+    -------
+    ndarray
+        The same shape, in nats, at most 0, never nan. It is finite for finite logits even where the probability
+        underflows to 0 (the one exception: logits further apart than the largest float, such as 1e308 and -1e308, whose
+        true answer no float can hold, give -inf). A logit of -inf gives -inf.
+
+    Raises
+    ------
+    ValueError
+        As `logsumexp` does.
+
+    References
+    ----------
+    Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 6.2.2.3.
+
+    Examples
+    --------
     >>> log_softmax([0.0, -1000.0])
     array([    0., -1000.])
-
-    Source: Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 6.2.2.3.
     """
     o = as_float(o, "o")
     at, top = largest(o, axis, "o")
@@ -124,15 +178,31 @@ def softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
 
     `softmax(o)_k = exp(o_k) / sum_j exp(o_j)`
 
-    o: logits (..., q), any batch, classes on `axis`. Returns the same shape; float32 stays float32. Adding a
-    constant to a row changes nothing, and one class alone has probability 1. -inf gives probability 0. Logits
-    far below the largest (about 745 in float64, 104 in float32) underflow to 0; `log_softmax` still tells
-    them apart. Raises `ValueError` as `logsumexp` does.
+    Parameters
+    ----------
+    o : array_like
+        Logits (..., q), any batch, classes on `axis`.
 
+    Returns
+    -------
+    ndarray
+        The same shape; float32 stays float32. Adding a constant to a row changes nothing, and one class alone has
+        probability 1. -inf gives probability 0. Logits far below the largest (about 745 in float64, 104 in float32)
+        underflow to 0; `log_softmax` still tells them apart.
+
+    Raises
+    ------
+    ValueError
+        As `logsumexp` does.
+
+    References
+    ----------
+    Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
+
+    Examples
+    --------
     >>> softmax(np.log([1.0, 2.0, 1.0]))
     array([0.25, 0.5 , 0.25])
-
-    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
     """
     o = as_float(o, "o")
     _, top = largest(o, axis, "o")
@@ -143,11 +213,18 @@ def softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
 
 
 def precision_of(P: ArrayLike) -> float:
-    """Spacing at 1 of the coarsest float format (half, single or double) that holds every number of `P` exactly.
+    """Return the spacing at 1 of the least precise float format that holds every number of `P` exactly.
 
     Probabilities that were computed in float32 keep the rounding of float32 when they are converted to float64 or
     written to a file with all their digits, so the values decide and not the dtype alone.
 
+    Returns
+    -------
+    float
+        Spacing at 1 of the coarsest float format (half.
+
+    Examples
+    --------
     >>> precision_of(np.float32([0.1, 0.9])) == precision_of([float(np.float32(0.1)), float(np.float32(0.9))])
     True
     """
@@ -163,11 +240,18 @@ def precision_of(P: ArrayLike) -> float:
 
 
 def sum_tolerance(q: int, eps: float, atol: float = ATOL) -> float:
-    """How far the sum of q probabilities may be from 1 where their floats have the spacing `eps` at 1.
+    """Return how far the sum of q probabilities may be from 1 where their floats have the spacing `eps` at 1.
 
-    `max(atol, min(eps * (1 + q / 8), 0.005))`: room for a softmax that kept a running sum in these floats. Above half
-    a percentage point the difference is no rounding in any format, and scores would notice it.
+    `max(atol, min(eps * (1 + q / 8), 0.005))`: room for a softmax that kept a running sum in these floats. Above half a
+    percentage point the difference is no rounding in any format, and scores would notice it.
 
+    Returns
+    -------
+    float
+        How far the sum of q probabilities may be from 1 where their floats have the spacing `eps` at 1.
+
+    Examples
+    --------
     >>> sum_tolerance(3, 2**-52), sum_tolerance(5000, 2**-23) < 1e-4, sum_tolerance(5000, 2**-10)
     (1e-06, True, 0.005)
     """
@@ -178,22 +262,37 @@ def check_probabilities(P: ArrayLike, *, name: str = "P", atol: float = ATOL, ax
     """Give `P` back as a float array, if every row of it is a probability distribution.
 
     A distribution has no negative and no missing entry and sums to 1. The sum is taken in float64 and may be off by
-    `sum_tolerance(q, eps, atol)`, with eps the spacing of the coarsest float format that holds P (`precision_of`):
-    1e-6 in float64, 7e-5 for 5,000 classes in float32, at most 0.005 in float16. This is the one tolerance for
+    `sum_tolerance(q, eps, atol)`, with eps the spacing of the coarsest float format that holds P (`precision_of`): 1e-6
+    in float64, 7e-5 for 5,000 classes in float32, at most 0.005 in float16. This is the one tolerance for
     distributions: every function of softreg that takes probabilities or soft labels calls this check. Nothing is ever
     renormalised: rows that do not sum to 1 would flatter every score taken from them.
 
-    P: (..., q), any batch, classes on `axis`. An empty batch is fine, an empty class axis is not. Raises
-    `ValueError` that names the first bad row, what is wrong there, and the way out.
+    Parameters
+    ----------
+    P : array_like
+        (..., q), any batch, classes on `axis`. An empty batch is fine, an empty class axis is not.
 
+    Returns
+    -------
+    ndarray
+        `P` back as a float array, if every row of it is a probability distribution.
+
+    Raises
+    ------
+    ValueError
+        That names the first bad row, what is wrong there, and the way out.
+
+    References
+    ----------
+    Kolmogorov's axioms, as in Cover and Thomas, "Elements of Information Theory" (2006), chapter 2.
+
+    Examples
+    --------
     >>> check_probabilities([[0.5, 0.5], [0.9, 0.2]])
     Traceback (most recent call last):
     ...
-    ValueError: row 1 of P sums to 1.1, not to 1 (allowed difference: 1e-06). If these are weights or \
-counts, divide each row by its sum; if they are scores (logits), use softmax.
-
-    Source: Kolmogorov's axioms, as in Cover and Thomas, "Elements of Information Theory" (2006), chapter 2.
-    """
+    ValueError: row 1 of P sums to 1.1, not to 1 (allowed difference: 1e-06). If these are weights or counts, divide each row by its sum; if they are scores (logits), use softmax.
+    """  # noqa: E501
     given = np.asarray(P)
     P = as_float(P, name)
     check_class_axis(P, axis, name)

@@ -7,20 +7,23 @@ from typing import Any
 import scipy.sparse as sp
 
 from softreg.rows.checkpoint import JournalRows, Log
+from softreg.rows.dual_variables import Dual
 from softreg.rows.gpu.device_array import OnDevice
 from softreg.rows.kernels.cholesky_solve import Triangle
 from softreg.rows.kernels.csr_columns import repeats
-from softreg.rows.kernels.dual_step import Dual
 from softreg.rows.kernels.products import Kernels, kernels_in_use
-from softreg.rows.logits import BlockLogits
+from softreg.rows.logits import BackendArray, BlockLogits, LogitStore, ParameterPoint, Sums
+from softreg.rows.memory.base import member_weights
 from softreg.rows.memory.csr import SparseRows
 from softreg.rows.memory.dense import DenseRows, is_large_memmap, scores
 from softreg.rows.ondisk.disk_rows import RowWriter
 from softreg.rows.parallel import in_order, one_blas_thread, thread_count
-from softreg.rows.protocol import Array, Block, Rows, Sums, runs
+from softreg.rows.protocol import Block, Reduction, Rows, runs
+from softreg.typing import Array
 
 __all__ = [
     "Array",
+    "BackendArray",
     "Block",
     "BlockLogits",
     "DenseRows",
@@ -28,7 +31,10 @@ __all__ = [
     "JournalRows",
     "Kernels",
     "Log",
+    "LogitStore",
     "OnDevice",
+    "ParameterPoint",
+    "Reduction",
     "RowWriter",
     "Rows",
     "SparseRows",
@@ -38,6 +44,7 @@ __all__ = [
     "in_order",
     "is_large_memmap",
     "kernels_in_use",
+    "member_weights",
     "one_blas_thread",
     "runs",
     "scores",

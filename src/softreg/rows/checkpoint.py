@@ -6,7 +6,7 @@ there. It does what it did, to the last bit, whatever the solver.
 
 Each record is written behind the last with its length and a checksum; one that was cut short is left out. Before the
 first new sum, the last one is computed anew and must be the same: then rows, weights, model and machine are those of
-before. So is the last whose part leaves something beside the rows (`part.remembers`), for blocks to have it again.
+before. What blocks keep between sums is not recorded: logits and confidence are computed again where they are missing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 from softreg.files import atomic_path
-from softreg.rows.protocol import Array, Block, Rows, Sums
+from softreg.rows.logits import Sums
+from softreg.rows.protocol import Reduction, Rows
+from softreg.typing import Array
 
 NAME = "softreg-checkpoint"
 """The file in the folder of a checkpoint."""
@@ -47,8 +49,8 @@ class Log:
         self.path, self.place = folder / NAME, 0
         folder.mkdir(parents=True, exist_ok=True)
         self.done: list[list[Array]] = []
-        self.last: list[tuple[int, bool, Callable[[], list[Array]]]] = []
-        """What is computed anew before the first new sum, and its place: the last to be remembered, the last of all."""
+        self.last: tuple[int, Callable[[], list[Array]]] | None = None
+        """Position of the last recorded sum that was used, and the function that computes it."""
         told = json.dumps(fit, sort_keys=True, allow_nan=False).encode()
         if self.path.exists():
             self._load(told, fit)
@@ -86,12 +88,10 @@ class Log:
             with open(self.path, "rb+") as file:
                 file.truncate(end)
 
-    def given(self, part: Any, compute: Callable[[], list[Array]]) -> list[Array]:
-        """The next arrays: those of before, or what `compute` gives with this part, which are then kept."""
+    def given(self, compute: Callable[[], list[Array]]) -> list[Array]:
+        """Return the next arrays: the recorded ones, or those of `compute`, which are then recorded."""
         if self.place < len(self.done):
-            remembers = getattr(part, "remembers", False)
-            self.last = [one for one in self.last if one[1] and not remembers]
-            self.last.append((self.place, remembers, compute))
+            self.last = (self.place, compute)
             self.place += 1
             return [a.copy(order="K") for a in self.done[self.place - 1]]
         self._verify()
@@ -103,15 +103,16 @@ class Log:
         return found
 
     def _verify(self) -> None:
-        """The last sums, anew."""
-        for place, _, compute in self.last:
+        """Raise `Changed` unless the last recorded sum is what the rows give now."""
+        if self.last is not None:
+            place, compute = self.last
             if [a.tobytes() for a in self.done[place]] != [a.tobytes() for a in compute()]:
                 raise Changed(
                     f"the checkpoint in {str(self.path.parent)!r} does not fit to these rows: a sum over them is not "
                     "what it was. A source must give the same rows in the same order again, on a like machine; remove "
                     f"{self.path.name!r} there to begin anew."
                 )
-        self.last, self.done[: self.place] = [], [[]] * self.place
+        self.last, self.done[: self.place] = None, [[]] * self.place
 
     def close(self, finished: bool) -> None:
         """The end of the fit, or of the wish to go on with it: then the file goes."""
@@ -129,17 +130,17 @@ class JournalRows:
         self.rows, self.log = rows, log
         self.n, self.d, self.dtype = rows.n, rows.d, rows.dtype
 
-    def sum(self, part: Callable[[Block], Sums]) -> Sums:
-        """`part(block)` added over all blocks, or what that was before."""
-        return tuple(self.log.given(part, lambda: [np.asarray(a) for a in self.rows.sum(part)]))
+    def sum(self, reduction: Reduction[Sums] | Callable[[Any], Sums]) -> Sums:
+        """Return the results of all blocks, added; the recorded sum where there is one."""
+        return tuple(self.log.given(lambda: [np.asarray(a) for a in self.rows.sum(reduction)]))
 
-    def map(self, part: Callable[[Block], Array]) -> Array:
-        """What `part` makes of each block, or what that was before."""
-        return self.log.given(part, lambda: [np.asarray(self.rows.map(part))])[0]
+    def map(self, reduction: Reduction[Array] | Callable[[Any], Array]) -> Array:
+        """Return the results of all blocks, concatenated; the recorded array where there is one."""
+        return self.log.given(lambda: [np.asarray(self.rows.map(reduction))])[0]
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> JournalRows:
         """The same rows, each block shifted, scaled and cast before it is multiplied."""
-        self.log.last = []  # new blocks, to which nothing of before belongs
+        self.log.last = None
         return JournalRows(self.rows.precise(shift, scale, dtype), self.log)
 
     def labelled(self, labels: Array, weights: Array | None) -> JournalRows:

@@ -1,127 +1,196 @@
-"""What the solver asks of the logits of a block of rows; a home on a device answers for itself.
+"""Logits of a block of rows: the operations of a solver on them, and the store that keeps them.
 
-Products with the rows are one thing that a home does; on a device the logits must stay where they are made as well,
-since carrying them to the host would cost more than computing them. So this is the border: parameters go in as NumPy
-arrays (or as `Rows.prepare` has made them), sums over the rows come out as NumPy arrays in float64, and whatever has
-one number a row stays where the rows are, in a dictionary that belongs to the stack, in whichever form the home likes.
-
-A home in the host's memory has none of this (`Block.softmax` is None); the solver then composes the same from products
-and the functions of the textbook.
+Parameters go in as NumPy arrays (or as `Rows.prepare` returns them), sums over the rows come out as NumPy arrays in
+float64. Arrays with one number a row stay where the rows are: on a device, carrying the logits to the host would cost
+more than computing them. `memory/host_logits.py` and `gpu/device_logits.py` implement `BlockLogits`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
-from softreg.rows.protocol import Array, Sums
+from softreg.typing import Array
+
+Sums: TypeAlias = tuple[Any, ...]
+"""Arrays and numbers that can be added, one tuple a block."""
+BackendArray: TypeAlias = Any
+"""An array of the backend: a NumPy array, or a tensor on a device."""
+
+
+class ParameterPoint(Protocol):
+    """Parameters of a stack of models, named by a version that no other parameters have."""
+
+    @property
+    def version(self) -> int:
+        """The name under which logits of these parameters are kept."""
+        ...
+
+    def stored(self) -> tuple[Array, Array]:
+        """Return weights (k, d) and bias (k,), in float64, for the numbers that blocks multiply."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """Confidence of a stack at one version of its parameters, in arrays of the backend.
+
+    `p_label` holds the probability of each row's label, `class_mass` and `class_variance` the sums over the rows of
+    `V p` and `V p (1 - p)` of each class.
+    """
+
+    version: int
+    p_label: BackendArray
+    class_mass: BackendArray
+    class_variance: BackendArray
+
+
+class LogitEntry:
+    """What a stack keeps for one block: logits by the version of their parameters, and the last confidence."""
+
+    __slots__ = ("arrays", "confidence")
+
+    def __init__(self) -> None:
+        self.arrays: dict[int, BackendArray] = {}
+        self.confidence: Confidence | None = None
+
+    def discard(self, versions: tuple[int, ...]) -> None:
+        """Free the logits of these versions."""
+        for version in versions:
+            self.arrays.pop(version, None)
+
+    def array_for(
+        self,
+        version: int,
+        replaces: tuple[int, ...],
+        shape: tuple[int, ...],
+        dtype: Any,
+        make: Callable[[tuple[int, ...]], BackendArray],
+    ) -> BackendArray:
+        """Return an array for the logits of `version`, in the memory of a version that it replaces where one fits."""
+        array = None
+        for old in (version, *replaces):
+            candidate = self.arrays.pop(old, None)
+            if array is None and candidate is not None and tuple(candidate.shape) == shape:
+                array = candidate if candidate.dtype == dtype else None
+        if array is None:
+            array = make(shape)
+        self.arrays[version] = array
+        return array
+
+    def rename(self, old: int, new: int) -> BackendArray | None:
+        """Return the logits of `old` under the name `new`, or None where they are not kept."""
+        array = self.arrays.pop(old, None)
+        if array is not None:
+            self.arrays[new] = array
+        return array
+
+
+class LogitStore:
+    """Kept logits of one stack of models, an entry a block; the objective owns it.
+
+    An entry is named by the version of the parameters that it belongs to. Where it is missing, the logits are computed
+    again from the parameters. Entries do not travel: a store that is sent to another process arrives empty.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[int, LogitEntry] = {}
+
+    def __reduce__(self) -> tuple[type[LogitStore], tuple[()]]:
+        return LogitStore, ()
+
+    def entry(self, start: int) -> LogitEntry:
+        """Return the entry of the block whose first row is `start`."""
+        return self._entries.setdefault(start, LogitEntry())
+
+    def clear(self) -> None:
+        """Free all logits; those that are needed are computed again."""
+        self._entries.clear()
 
 
 class BlockLogits(Protocol):
     """A stack of m models with q classes on a block of b rows; k = m q columns, model by model.
 
-    `prepared` are weights made ready by `Rows.prepare`, `bias` is (k,). Logits are kept under a name: "logits" at the
-    point where the stack is, "ahead" at one that it tries, and "step" for their change along a direction.
+    `prepared` are weights from `Rows.prepare`, `bias` is (k,). `point`, `direction` and the like name parameters whose
+    logits are kept; logits that are missing are computed again.
     """
 
-    def place(self, prepared: Array, bias: Array, name: str) -> None:
-        """Keep the logits `W @ X.T + bias` under this name."""
+    # --- kept logits --------------------------------------------------------------------------------------------
+
+    def keep(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> None:
+        """Keep the logits `W @ X.T + bias` under this version, in place of those that it replaces."""
         ...
 
-    def read(self, prepared: Array, bias: Array, name: str) -> Sums:
-        """Loss (m,), residual (k,) and residual times rows (k, d), from one reading; the logits are kept as `name`."""
+    def loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> Sums:
+        """Return loss (m,), residual (k,) and residual times rows (k, d) from one reading; the logits are kept."""
         ...
 
-    def accept(self) -> None:
-        """The logits ahead are those of now."""
+    def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
+        """Keep logits ahead minus logits here under this version, in the memory of those ahead."""
         ...
 
-    def reject(self) -> None:
-        """The step is the way from the logits of now to those ahead."""
+    def eval_along(self, point: ParameterPoint, direction: ParameterPoint, t: Array) -> Sums:
+        """Return value, slope and curvature (m,) at steps t (m,) along the direction."""
         ...
 
-    def along(self, t: Array) -> Sums:
-        """Value, slope and curvature (m,) at steps t (m,) along the direction."""
+    def take_step(self, point: ParameterPoint, direction: ParameterPoint, t: Array, version: int) -> None:
+        """Turn the logits of `point` into those of `version`, steps t (m,) along the direction."""
         ...
 
-    def take_step(self, t: Array) -> None:
-        """Take steps t (m,) along the direction."""
+    def shift_bias(self, point: ParameterPoint, shift: Array, version: int) -> None:
+        """Turn the logits of `point` into those of `version`, which has a bias shifted by (m, q)."""
         ...
 
-    def shift_bias(self, shift: Array) -> None:
-        """Add a shift (m, q) to the logits of now."""
+    def drop_members(self, keep: Array, renamed: tuple[tuple[int, int], ...]) -> None:
+        """Keep the models of this mask; of all versions only the renamed ones (old, new) stay."""
         ...
 
-    def drop_members(self, keep: Array) -> None:
-        """Of all that is kept, only what belongs to these models (a mask of those before) stays."""
-        ...
+    def gradient(self, point: ParameterPoint, shift: Array | None) -> Sums:
+        """Return loss (m,), residual times rows (k, d), and the residual (k,) and (m, q).
 
-    def gradient(self, shift: Array | None) -> Sums:
-        """Loss (m,), residual times rows (k, d), the residual (k,) that was multiplied, and the same (m, q) before it
-        was rounded for that; with a shift (m, q) of the logits softmax is computed in float64."""
-        ...
-
-    def bias_sums(self, shift: Array) -> Sums:
-        """Residual (m, q) and curvature in the bias (m, q, q) at the logits plus a shift (m, q), in float64."""
-        ...
-
-    def entropy(self, shift: Array, share: Array) -> Sums:
-        """Entropy (m,) of `Y + share * (P - Y)` at the logits plus a shift (m, q), share (m,)."""
-        ...
-
-    def surety(self) -> tuple[Array, Array, Array]:
-        """Probability of each row's label (m, b), summed `V p` and `V p (1 - p)` of each class (m, q)."""
-        ...
-
-    def kept(self, name: str) -> Array:
-        """The logits (m, q, b) kept under this name."""
-        ...
-
-    def picked(self, models: Array, rows: Array) -> Array:
-        """The logits (r, q) of r rows of the block, each of a model (r,) of its own."""
-        ...
-
-    def lean_read(self, prepared: Array, bias: Array) -> Sums:
-        """As `read`, where no logits are kept: what `lean_surety` tells stays beside the rows instead."""
-        ...
-
-    def lean_surety(self) -> tuple[Array, Array, Array]:
-        """What `surety` tells, of the last reading."""
-        ...
-
-    def lean_along(self, here: tuple[Array, Array], step: tuple[Array, Array]) -> Sums:
-        """As `along`, from weights and bias of the place and of the direction."""
-        ...
-
-    def lean_bias(self, prepared: Array, bias: Array, full: bool) -> Sums:
-        """Residual (m, q), and the sum of `V p p^T` (m, q, q) if `full`, otherwise of `V p (1 - p)` (m, q).
-
-        Of the matrix only what lies below the diagonal is asked for.
+        The first residual is the sum of the numbers that were multiplied, the second of those before rounding. With a
+        shift (m, q) of the logits softmax is computed in float64.
         """
         ...
 
+    def bias_sums(self, point: ParameterPoint, shift: Array) -> Sums:
+        """Return residual (m, q) and curvature in the bias (m, q, q) at shifted logits, in float64."""
+        ...
 
-class CachedLogits:
-    """Logits that stay beside the rows under a name, whatever kind of array a home keeps them in."""
+    def entropy(self, point: ParameterPoint, shift: Array, share: Array) -> Sums:
+        """Return the entropy (m,) of `Y + share * (P - Y)` at shifted logits, share (m,)."""
+        ...
 
-    memory: dict[str, Any]
+    def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
+        """Return the probability of each label (m, b), and the sums of `V p` and `V p (1 - p)` of each class (m, q)."""
+        ...
 
-    def accept(self) -> None:
-        """The logits ahead are those of now."""
-        self.memory["logits"], self.memory["ahead"] = self.memory["ahead"], self.memory["logits"]
+    def logits(self, point: ParameterPoint) -> Array:
+        """Return the logits (m, q, b)."""
+        ...
 
-    def reject(self) -> None:
-        """The step leads to the logits ahead."""
-        step = self.memory.pop("ahead")
-        step -= self.memory["logits"]
-        self.memory["step"] = step
+    def select(self, point: ParameterPoint, models: Array, rows: Array) -> Array:
+        """Return the logits (r, q) of r rows of the block, each of a model (r,) of its own."""
+        ...
 
-    def _place_for(self, name: str, shape: tuple[int, ...], dtype: Any, make: Callable[[tuple[int, ...]], Any]) -> Any:
-        """An array for logits under this name: the one of the last pass, where there is one that fits."""
-        room = self.memory.pop(name, None)
-        if room is None and name == "ahead":
-            room = self.memory.pop("step", None)  # an old direction is of no more use
-        if room is None or tuple(room.shape) != shape or room.dtype != dtype:
-            room = make(shape)
-        self.memory[name] = room
-        return room
+    # --- logits computed again on each call ---------------------------------------------------------------------
+
+    def recomputed_loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int) -> Sums:
+        """Return the sums of `loss_and_gradient`; the confidence at this version is kept, the logits are not."""
+        ...
+
+    def recomputed_confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
+        """Return what `confidence` returns: as the last reading kept it, or from a reading of its own."""
+        ...
+
+    def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:
+        """Return the sums of `eval_along` from prepared weights and bias of the point and of the direction."""
+        ...
+
+    def recomputed_bias_sums(self, prepared: BackendArray, bias: Array, full: bool) -> Sums:
+        """Return residual (m, q), and the sum of `V p p^T` (m, q, q) if `full`, otherwise of `V p (1 - p)` (m, q).
+
+        Of the matrix only the part below the diagonal counts.
+        """
+        ...

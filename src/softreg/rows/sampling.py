@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 MANY = 100_000
 """From so many rows on a sample is not drawn from an order of all of them."""

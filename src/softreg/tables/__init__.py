@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
     from softreg.tables.read_options import ReadOptions
     from softreg.tables.row_selection.group_splits import group_codes, split_groups
+    from softreg.tables.row_selection.stratified_splits import split_rows
     from softreg.tables.schema.kinds import Column, Kind
-    from softreg.tables.schema.schema import Schema, learn_schema, without_bad_rows
-    from softreg.tables.schema.target_labels import check_labels, labels, split_rows
+    from softreg.tables.schema.schema import Schema, infer_schema, without_bad_rows
+    from softreg.tables.schema.target_labels import check_labels, labels
     from softreg.tables.statistics.statistics_result import TableStatistics
     from softreg.tables.statistics.table_statistics import table_statistics
 
@@ -37,12 +38,12 @@ _DEFINED_IN = {
     "split_groups": "row_selection.group_splits",
     "check_labels": "schema.target_labels",
     "labels": "schema.target_labels",
-    "learn_schema": "schema.schema",
+    "infer_schema": "schema.schema",
     "open_table": "io.open_table",
     "prediction_table": "io.prediction_writer",
     "predictions_csv": "io.prediction_writer",
     "read_table": "io.open_table",
-    "split_rows": "schema.target_labels",
+    "split_rows": "row_selection.stratified_splits",
     "table_statistics": "statistics.table_statistics",
     "without_bad_rows": "schema.schema",
     "write_predictions": "io.prediction_writer",
@@ -63,8 +64,8 @@ __all__ = [
     "as_table",
     "check_labels",
     "group_codes",
+    "infer_schema",
     "labels",
-    "learn_schema",
     "open_table",
     "prediction_table",
     "predictions_csv",

@@ -9,30 +9,39 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.serialization.model_file import write_model
-from softreg.tables.columns.errors import Names, TableError, column_name, column_names, give_warnings
+from softreg.tables.columns.errors import Names, TableError, column_name, column_names, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import weighted_encoder
-from softreg.tables.fit.base_classifier import TableEstimator
-from softreg.tables.fit.choose_numeric_form import learn_encoder
-from softreg.tables.fit.choose_strength import Choice, NumericForm, fit_model
-from softreg.tables.fit.classifier_state import REGRESSION, classifier_state, restored
-from softreg.tables.fit.out_of_core import fit_in_batches, surveyed
-from softreg.tables.fit.table_scan import Memory, Survey
-from softreg.tables.fit.training_table import REQUIRED, TrainingTable, old_rows, training_table, with_labels_only
+from softreg.tables.fit.base_classifier import BaseTableClassifier
+from softreg.tables.fit.choose_numeric_form import fit_encoder
+from softreg.tables.fit.choose_strength import fit_model
+from softreg.tables.fit.classifier_state import REGRESSION_PARAMETERS, classifier_from_state, classifier_state
+from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
+from softreg.tables.fit.memory_mode import Memory
+from softreg.tables.fit.out_of_core import fit_in_batches, scan_if_large
+from softreg.tables.fit.table_scan import TableScan
+from softreg.tables.fit.training_table import (
+    REQUIRED,
+    TrainingTable,
+    is_rows_argument,
+    select_labelled_rows,
+    training_table,
+)
 from softreg.tables.row_selection.group_splits import group_codes
-from softreg.tables.row_selection.labelled_rows import LabelRules
+from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS, time_codes
 from softreg.tables.schema import label_types
-from softreg.tables.schema.feature_columns import left_out
-from softreg.tables.schema.kinds import ASKED, Kind, asked_kinds
-from softreg.tables.schema.schema import Schema, learn_schema
+from softreg.tables.schema.feature_columns import excluded_columns
+from softreg.tables.schema.kinds import USER_KINDS, Kind, requested_kinds
+from softreg.tables.schema.schema import Schema, infer_schema
+from softreg.typing import Array
 
 
-class TableClassifier(TableEstimator):
+class TableClassifier(BaseTableClassifier):
     """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
 
     It is a scikit-learn classifier for tables: `fit(X, y)`, `score`, `clone`, `cross_val_score`, `GridSearchCV` and
@@ -173,30 +182,30 @@ class TableClassifier(TableEstimator):
             >>> TableClassifier(strength=0.01).fit(X, y).predict(X)
             array([0, 1, 0, 1])
         """
-        choice = Choice(self.folds, self.rule, self.numeric_form, scoring=self.scoring)
+        choice = CrossValidation(self.folds, self.rule, self.numeric_form, scoring=self.scoring)
         name = self._target(target)
         choice.check()
         rules = LabelRules(self.missing_target, self.rare)
         rules.check()
-        if old_rows(data, y, name):
+        if is_rows_argument(data, y, name):
             said = "fit(data, rows) is now fit(data, rows=rows); the second argument is y, the labels."
             warnings.warn(said, DeprecationWarning, stacklevel=2)
             y, rows = None, y
         if y is None and name is None:
             raise TableError(REQUIRED)
         weighted = {"y": y, "sample_weight": sample_weight, "rules": rules, "sure": self._is_sure(name)}
-        found = surveyed(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
+        found = scan_if_large(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
         given = training_table(data, y, name, rows, sample_weight, self._unused(name))
         return self._fit_in_memory(given, checkpoint, choice)
 
     def _fit_in_memory(
-        self, given: TrainingTable, checkpoint: str | os.PathLike[str] | None, choice: Choice
+        self, given: TrainingTable, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
     ) -> TableClassifier:
         table, target = given.table, given.target
         rules = LabelRules("error") if given.separate else LabelRules(self.missing_target, self.rare)
-        given, found = with_labels_only(given, rules, sure=self._is_sure(target))
+        given, found = select_labelled_rows(given, rules, sure=self._is_sure(target))
         chosen, y = given.rows, found.y if given.rows is None else found.y[given.rows]
         groups, time = self._name("groups"), self._name("time")
         if groups is not None and time is not None:
@@ -207,9 +216,9 @@ class TableClassifier(TableEstimator):
             choice = replace(choice, moments=time_codes(table, time, target, chosen))
         dropped = self._dropped(table.column_names, target, given.weights)
         drop = [name for name in dropped if not (given.separate and name == target)]
-        schema = learn_schema(table, target, drop=drop, rows=chosen, asked=self._asked())
+        schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._asked())
         settings = self._settings(np.unique(y).tolist())
-        encoder = learn_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
+        encoder = fit_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
         encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
@@ -218,7 +227,7 @@ class TableClassifier(TableEstimator):
         return self._finish(schema, encoder, model, path, table.schema, given.label_dtype)
 
     def _fit_in_batches(
-        self, found: Survey, checkpoint: str | os.PathLike[str] | None, choice: Choice
+        self, found: TableScan, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
     ) -> TableClassifier:
         for name in ("groups", "time"):
             if getattr(self, name) is not None:
@@ -235,12 +244,12 @@ class TableClassifier(TableEstimator):
 
     def _settings(self, classes: list[str]) -> dict[str, Any]:
         """The parameters of the regression, with class weights by the text of the labels."""
-        settings = {name: getattr(self, name) for name in REGRESSION}
+        settings = {name: getattr(self, name) for name in REGRESSION_PARAMETERS}
         if isinstance(self.strength, str) and self.strength != "auto":
             raise TableError(f"strength is {self.strength!r}; expected a number of at least 0, or 'auto'.")
         if self.penalty in (None, "firth") and isinstance(self.strength, str):  # there is no strength to choose
             settings["strength"] = 0.0
-        return {**settings, "class_weight": label_types.weights_by_name(self.class_weight, classes)}
+        return {**settings, "class_weight": label_types.class_weights_by_name(self.class_weight, classes)}
 
     def _finish(
         self,
@@ -251,7 +260,7 @@ class TableClassifier(TableEstimator):
         types: Any,
         dtype: np.dtype[Any] | None = None,
     ) -> TableClassifier:
-        give_warnings(schema.warnings)  # where warnings are errors, nothing is set
+        emit_warnings(schema.warnings)  # where warnings are errors, nothing is set
         kind = label_types.field_label_type(types.field(schema.target), model.classes_.tolist())
         if self.rare_.pool in model.classes_:
             kind = label_types.TEXT  # whatever the type of the others, the name of the merged classes is text
@@ -265,26 +274,26 @@ class TableClassifier(TableEstimator):
         arrays, metadata = self.to_state()
         write_model(path, "table", arrays, metadata)
 
-    def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def to_state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays and strict JSON that hold the fitted classifier; `from_state` gives it back."""
         self._check_fitted()
         return classifier_state(self)
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> TableClassifier:
+    def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TableClassifier:
         """The classifier that `to_state` described; raises `ValueError` for the state of anything else."""
-        return cast(TableClassifier, restored(cls, arrays, metadata))
+        return cast(TableClassifier, classifier_from_state(cls, arrays, metadata))
 
     def _asked(self) -> dict[str, Kind]:
         """The kinds that were asked for, by name of the column."""
-        return asked_kinds({kind.value: getattr(self, kind.value) for kind in ASKED})
+        return requested_kinds({kind.value: getattr(self, kind.value) for kind in USER_KINDS})
 
     def _dropped(self, names: Sequence[str], target: str, weights: str | None) -> tuple[str, ...]:
         """Columns that are no features because of what was asked for."""
         features = None if self.features is None else column_names(self.features)
         beside = (self._name("groups"), self._name("time"), weights)
         drop, asked = column_names(self.drop), self._asked()
-        return left_out(names, target, drop=drop, features=features, beside=beside, asked=asked)
+        return excluded_columns(names, target, drop=drop, features=features, beside=beside, asked=asked)
 
     def _is_sure(self, target: str | None) -> bool:
         """Whether the labels were said to be classes, however many they are."""

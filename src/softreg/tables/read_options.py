@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from softreg.tables.columns.errors import TableError, shown
+from softreg.tables.columns.errors import TableError, quote
 
 BLANKS = " "
 """The delimiter that stands for runs of blanks."""
@@ -71,7 +71,7 @@ def _delimiter(given: str | None) -> str | None:
         len(character) != 1 or character in '"\r\n\0' or character.isalnum() or not character.isascii()
     ):
         raise TableError(
-            f"The delimiter {shown(given)} is not one character that can separate fields; expected one such as ',', "
+            f"The delimiter {quote(given)} is not one character that can separate fields; expected one such as ',', "
             "';' or '|', or the word tab or space."
         )
     return character

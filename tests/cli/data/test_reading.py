@@ -33,7 +33,7 @@ def messy(tmp_path: Path) -> Path:
 
 def test_every_option_that_an_error_advises_is_there_in_the_commands_that_read_tables() -> None:
     advised = set()
-    for path in (SOURCE / "tables").glob("*.py"):
+    for path in (SOURCE / "tables").rglob("*.py"):
         advised |= set(re.findall(r"(?<![-\w])--[a-z]+(?:-[a-z]+)*", path.read_text("utf-8")))
     kinds = {"--drop", "--text", "--category", "--number", "--date"}
     assert kinds | {"--encoding", "--bad-rows"} <= advised

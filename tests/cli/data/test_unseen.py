@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from softreg.tables import as_table
-from softreg.tables.io import file_readers as parts
+from softreg.tables.io import file_readers
 
 N = 1000
 RANDOM = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def model(run: Any, tmp_path: Path) -> Path:
 def test_fault_a10_predict_reports_unseen_levels_once(
     run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "ROWS", 100)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", 100)
     pq.write_table(as_table(NEW), tmp_path / "new.parquet")  # in ten batches
     NEW.to_csv(tmp_path / "new.csv", index=False)
     TABLE.to_csv(tmp_path / "same.csv", index=False)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import softreg
-from softreg.tables.io import file_readers as parts
+from softreg.tables.io import file_readers
 
 N = 3000
 
@@ -50,7 +50,7 @@ def test_fault_f6_the_commands_count_rows_over_batches(
     x[[3, 1500, 2999]] = 5 * x.max()
     pq.write_table(table.set_column(0, "x", [x]), tmp_path / "new.parquet")
     assert run("train", tmp_path / "t.parquet", "--target", "y", "--model", model, "--quiet").exit_code == 0
-    monkeypatch.setattr(parts, "ROWS", 500)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", 500)
     for command in ("predict", "evaluate"):
         done = run(command, model, tmp_path / "new.parquet")
         assert done.exit_code == 0, done.output

@@ -14,7 +14,8 @@ import pytest
 import softreg
 from softreg import SoftmaxRegressionCV, TableClassifier
 from softreg.tables import TableError, group_codes, read_table, split_groups
-from softreg.tables.fit import choose_strength as choosing
+from softreg.tables.fit import choose_strength
+from softreg.tables.fit.cross_validation import CrossValidation
 
 HEADER = ["patient", "visit", "pulse", "pressure", "ill"]
 
@@ -101,7 +102,7 @@ def test_groups_are_held_out_as_a_whole(run: Any, clinic: Path, tmp_path: Path) 
     assert all(name != "patient" for name in kept.feature_names_out_)
     again = TableClassifier("ill", groups="patient", strength="auto").fit(table, rows=train)
     np.testing.assert_array_equal(again.path_.scores, kept.path_.scores)
-    splits = choosing.Choice(groups=groups[train]).splits(np.array(table["ill"].to_pylist())[train], None)
+    splits = CrossValidation(groups=groups[train]).splits(np.array(table["ill"].to_pylist())[train], None)
     assert len(splits) == 5
     for learn, judge in splits:
         assert not set(groups[train][learn]) & set(groups[train][judge])
@@ -203,7 +204,7 @@ def test_long_texts_have_a_part_held_out_and_folds_where_they_are_asked_for(monk
     table = pa.table(
         {"text": texts, "topic": np.array(["a", "b"])[topic], "author": topic * 20 + draw.integers(0, 20, 240)}
     )
-    monkeypatch.setattr(choosing, "WIDE", 50)
+    monkeypatch.setattr(choose_strength, "WIDE", 50)
     one = TableClassifier("topic", strength="auto", text=("text",), groups="author").fit(table)
     assert one.path_.scores.shape[1] == 1
     assert one.path_.passes > 0
@@ -214,7 +215,7 @@ def test_long_texts_have_a_part_held_out_and_folds_where_they_are_asked_for(monk
     assert simple.path_.mean[simple.path_.chosen] <= bound
     stronger = simple.path_.mean[: simple.path_.chosen]
     assert (stronger > bound).all()
-    assert len(stronger) or simple.model_.strength == choosing.STRONGEST
+    assert len(stronger) or simple.model_.strength == choose_strength.STRONGEST
     three = TableClassifier("topic", strength="auto", text=("text",), folds=3).fit(table)
     assert three.path_.scores.shape[1] == 3
 

@@ -42,8 +42,8 @@ def test_a_bias_needs_a_vector_and_a_mixture_a_matrix() -> None:
     o, y = draws(2, 8000, 3)
     shifted = Calibrator().fit(softmax(o + np.array([1.0, 0, -1])), y)
     assert shifted.method_ == "vector"
-    assert shifted.repair_.scaling.bias @ [1, 0, -1] == pytest.approx(-2, abs=0.15)
-    assert shifted.repair_.scaling.scale == pytest.approx(np.ones(3), abs=0.1)
+    assert shifted.recalibration_.scaling.bias @ [1, 0, -1] == pytest.approx(-2, abs=0.15)
+    assert shifted.recalibration_.scaling.scale == pytest.approx(np.ones(3), abs=0.1)
     mixed = Calibrator().fit(softmax(o @ np.array([[1, 0.5, 0], [0, 1, 0], [0.5, 0, 1]])), y)
     assert mixed.method_ == "matrix"
     assert [trial.name for trial in mixed.trials_][:4] == ["none", "temperature", "vector", "matrix"]
@@ -141,7 +141,7 @@ def test_labels_of_any_kind_and_parameters_are_kept() -> None:
         ({}, [[0.5, 0.6]] * 9, [0, 1, 0] * 3, "row 0"),
         ({}, [[0.5, 0.5]] * 9, [0, 1, 2] * 3, "P has 2 columns and there are 3 classes"),
         ({}, [[0.5, 0.5]] * 3, [0, 1, 0], "at least 5"),
-        ({}, [[0.5, 0.5]] * 9, [0, 1], "P has 9 rows and y 2 labels"),
+        ({}, [[0.5, 0.5]] * 9, [0, 1], "P has 9 rows and y has 2 labels"),
     ],
 )
 def test_what_does_not_fit_is_named(options: dict, P: list, y: list, message: str) -> None:

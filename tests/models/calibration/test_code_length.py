@@ -60,7 +60,7 @@ def test_what_columns_add() -> None:
 
 def test_bad_input_is_named() -> None:
     X, y = made(50)
-    with pytest.raises(ValueError, match="must rise"):
+    with pytest.raises(ValueError, match="must increase"):
         prequential_codelength(X, y, shares=(0.5, 0.1, 1.0))
     with pytest.raises(ValueError, match="1 classes"):
         prequential_codelength(X, np.zeros(50, dtype=int))

@@ -130,5 +130,5 @@ def test_impossible_labels_and_lengths() -> None:
     assert found.surprisal[0] == np.inf
     assert found.order[0] == 0
     assert np.isfinite(found.suspicion).all()
-    with pytest.raises(ValueError, match="P has 1 rows and y 2 labels"):
+    with pytest.raises(ValueError, match="P has 1 rows and y has 2 labels"):
         label_audit([[0.5, 0.5]], [0, 1])

@@ -112,7 +112,7 @@ def test_cumulative_scores_do_not_depend_on_the_order_of_classes() -> None:
     ("options", "y", "message"),
     [({"level": 1.0}, [0, 1], "level=1.0"),
      ({"conformity_score": "aps"}, [0, 1], "conformity_score='aps' is not one of probability"),
-     ({}, [0], "P has 2 rows and y 1 labels")],
+     ({}, [0], "P has 2 rows and y has 1 labels")],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(options: dict, y: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -30,24 +30,24 @@ def texts():
 
 
 @pytest.fixture
-def climbs(monkeypatch):
-    """How many stacks have climbed, counted while a test runs."""
+def sdca_runs(monkeypatch):
+    """Whether each stack was fitted by dual coordinate ascent, in order."""
     count = []
 
-    def counted(*args):
-        found = climb(*args)
+    def counted(*args, **kwargs):
+        found = run(*args, **kwargs)
         count.append(found is not None)
         return found
 
-    climb = optimize_path.climb_members
-    monkeypatch.setattr(optimize_path, "climb_members", counted)
+    run = optimize_path.run_sdca_on_folds
+    monkeypatch.setattr(optimize_path, "run_sdca_on_folds", counted)
     return count
 
 
-def test_each_fold_scores_like_the_same_fold_alone(texts, climbs):
+def test_each_fold_scores_like_the_same_fold_alone(texts, sdca_runs):
     X, y = texts
     model = SoftmaxRegressionCV(STRENGTHS, cv=3).fit(X, y)
-    assert climbs == [True] * 4
+    assert sdca_runs == [True] * 4
     for j, strength in enumerate(STRENGTHS):
         near = 1e-4 if strength > 1e-5 else 3e-4  # where 333 rows are far from enough: standard errors are 0.1
         for k, (train, test) in enumerate(StratifiedKFold(3).split(np.zeros((500, 1)), y)):
@@ -59,7 +59,7 @@ def test_each_fold_scores_like_the_same_fold_alone(texts, climbs):
 
 @pytest.mark.filterwarnings("ignore:fold 0 of cv trains on")
 @pytest.mark.parametrize("soft", [False, True])
-def test_weights_repeated_folds_and_soft_labels(texts, climbs, soft):
+def test_weights_repeated_folds_and_soft_labels(texts, sdca_runs, soft):
     X, y = texts
     random = np.random.default_rng(1)
     Y = 0.9 * np.eye(4)[y] + 0.1 * random.dirichlet(np.ones(4), 500) if soft else y
@@ -69,19 +69,19 @@ def test_weights_repeated_folds_and_soft_labels(texts, climbs, soft):
     splits[0] = (np.arange(500), splits[0][1])  # a fold that is judged on rows that it has seen
     found = SoftmaxRegressionCV([1e-3, 1e-4], cv=splits).fit(X, Y, sample_weight=v)
     dense = SoftmaxRegressionCV([1e-3, 1e-4], cv=splits).fit(X.toarray(), Y, sample_weight=v)
-    assert climbs == [True, True, False, False]
+    assert sdca_runs == [True, True, False, False]
     np.testing.assert_allclose(found.scores_, dense.scores_, atol=1e-4)
     np.testing.assert_allclose(found.oof_proba_, dense.oof_proba_, atol=5e-3)
     assert found.strength_ == dense.strength_
 
 
-def test_a_class_that_a_fold_never_sees(texts, climbs):
+def test_a_class_that_a_fold_never_sees(texts, sdca_runs):
     X, y = texts
     y = np.where(np.arange(500) == 7, 4, y)
     splits = [(np.setdiff1d(np.arange(500), t), t) for t in np.array_split(np.arange(500), 3)]
     with pytest.warns(UserWarning, match="all rows of a class"):
         model = SoftmaxRegressionCV([1e-3], cv=splits).fit(X, y)
-    assert climbs == [True, True]  # two cohorts
+    assert sdca_runs == [True, True]  # two cohorts
     assert (model.oof_proba_[: len(splits[0][1]), 4] == 0).all()
     np.testing.assert_allclose(model.oof_proba_.sum(axis=1), 1, rtol=1e-5)
     fair = splits[0][1][splits[0][1] != 7]
@@ -89,12 +89,12 @@ def test_a_class_that_a_fold_never_sees(texts, climbs):
     assert model.scores_[0, 0] == pytest.approx(log_loss(y[fair], alone.predict_proba(X[fair])), abs=1e-4)
 
 
-def test_a_fold_of_one_row(texts, climbs):
+def test_a_fold_of_one_row(texts, sdca_runs):
     X, y = texts
     splits = [(np.arange(1, 500), [0]), (np.arange(300), np.arange(300, 500))]
     model = SoftmaxRegressionCV([1e-3], cv=splits).fit(X, y)
     alone = SoftmaxRegression(1e-3, tol=1e-9).fit(X[1:], y[1:])
-    assert climbs == [True]
+    assert sdca_runs == [True]
     assert model.scores_[0, 0] == pytest.approx(-alone.predict_log_proba(X[:1])[0, y[0]], abs=1e-3)
 
 
@@ -108,7 +108,7 @@ def test_the_answer_does_not_know_how_many_threads_there_are(texts, monkeypatch)
         np.testing.assert_array_equal(other.coef_, found[0].coef_)
 
 
-def test_leave_one_out_asks_for_more_than_float32_steps_can_give(texts, climbs):
+def test_leave_one_out_asks_for_more_than_float32_steps_can_give(texts, sdca_runs):
     X, y = texts
     SoftmaxRegressionCV([1e-3], cv="loo").fit(X, y)
-    assert not any(climbs)
+    assert not any(sdca_runs)

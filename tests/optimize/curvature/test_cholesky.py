@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softreg.optimize.curvature.cholesky import SMALL_FACTOR, Gram, Inverses, Triangles, factors
+from softreg.optimize.curvature.cholesky import MAX_INVERTED_ORDER, Gram, Inverses, Triangles, factors
 
 
 def grams(q: int, k: int, dtype: type, seed: int = 0) -> list[Gram]:
@@ -15,18 +15,18 @@ def grams(q: int, k: int, dtype: type, seed: int = 0) -> list[Gram]:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("k", [1, 5, SMALL_FACTOR, SMALL_FACTOR + 1, 200])
+@pytest.mark.parametrize("k", [1, 5, MAX_INVERTED_ORDER, MAX_INVERTED_ORDER + 1, 200])
 @pytest.mark.parametrize("q", [1, 3])
 @pytest.mark.parametrize("m", [1, 2, 13])
 def test_solving_is_multiplying_by_the_inverse(m: int, q: int, k: int, dtype: type) -> None:
     some = grams(q, k, dtype)
     G = np.random.default_rng(1).normal(size=(m, 3, k)).astype(dtype)
     found = factors([lambda gram=gram: gram for gram in some], k).solve(G)
-    whole = [some[c % q].whole() for c in range(3)]
+    whole = [some[c % q].as_float64() for c in range(3)]
     expected = np.stack([np.linalg.solve(whole[c], G[:, c].T).T for c in range(3)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=(2e-3 if dtype is np.float32 else 1e-10))
     assert isinstance(
-        factors([lambda gram=gram: gram for gram in some], k), Inverses if k <= SMALL_FACTOR else Triangles
+        factors([lambda gram=gram: gram for gram in some], k), Inverses if k <= MAX_INVERTED_ORDER else Triangles
     )
 
 
@@ -34,8 +34,8 @@ def test_solving_is_multiplying_by_the_inverse(m: int, q: int, k: int, dtype: ty
 def test_solving_is_the_same_to_the_bit_for_any_number_of_threads(
     q: int, m: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("softreg.optimize.curvature.cholesky.WORTH_THREADS", 0)
-    k = SMALL_FACTOR + 20
+    monkeypatch.setattr("softreg.optimize.curvature.cholesky.MIN_THREADED_NUMBERS", 0)
+    k = MAX_INVERTED_ORDER + 20
     kept = Triangles.of([lambda gram=gram: gram for gram in grams(q, k, np.float32)])
     G, answers = np.random.default_rng(2).normal(size=(m, 3, k)).astype(np.float32), []
     for threads in ("1", "2", "3"):
@@ -47,19 +47,19 @@ def test_solving_is_the_same_to_the_bit_for_any_number_of_threads(
     assert answers[0].flags.c_contiguous
 
 
-@pytest.mark.parametrize("k", [4, SMALL_FACTOR + 4])
+@pytest.mark.parametrize("k", [4, MAX_INVERTED_ORDER + 4])
 def test_a_huge_ridge_on_one_column_leaves_the_others_their_digits(k: int) -> None:
     (gram,) = grams(1, k, np.float32)
-    more = gram.more.copy()
+    more = gram.diagonal.copy()
     more[0] = 1e60
     g = np.random.default_rng(1).normal(size=(1, 1, k)).astype(np.float32)
     found = factors([lambda: Gram(gram.H, more)], k).solve(g)[0, 0]
-    expected = np.linalg.solve(Gram(gram.H, more).whole()[1:, 1:], g[0, 0, 1:])
+    expected = np.linalg.solve(Gram(gram.H, more).as_float64()[1:, 1:], g[0, 0, 1:])
     assert abs(found[0]) < 1e-30
     np.testing.assert_allclose(found[1:], expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("k", [4, SMALL_FACTOR + 4])
+@pytest.mark.parametrize("k", [4, MAX_INVERTED_ORDER + 4])
 def test_a_matrix_that_rounding_has_made_indefinite_still_gives_a_descent_direction(k: int) -> None:
     ones = np.ones((k, k))
     ones[0, 1] = ones[1, 0] = 1 + 1e-5  # an eigenvalue of -1e-5

@@ -127,7 +127,7 @@ def test_drawn_blocks_of_all_rows_are_those_of_the_hessian(home: Any, problem: P
     p = softmax(Z @ (at[0] - at[0].mean(axis=0)).T)
     for k, block in enumerate(blocks):
         by_hand = 1.5 * Z.T @ ((V[0] * p[:, k] * (1 - p[:, k]))[:, None] * Z) / V.sum() + np.diag(objective.ridge[0])
-        np.testing.assert_allclose(block().whole(), by_hand, rtol=2e-4, atol=2e-6)
+        np.testing.assert_allclose(block().as_float64(), by_hand, rtol=2e-4, atol=2e-6)
 
 
 def test_drawn_blocks_are_right_in_the_mean(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_drawn_blocks_are_right_in_the_mean(problem: Problem, monkeypatch: pytes
     monkeypatch.setattr(doubt, "MORE_ROWS", 10**6)
     for some, every in zip(few, sketch._grams(objective, at)[0], strict=True):
         for one, whole in zip(some, every, strict=True):
-            drawn, exact = one.whole(), whole().whole()
+            drawn, exact = one.as_float64(), whole().as_float64()
             assert 0 < np.abs(drawn - exact).max() < 0.1 * exact.diagonal().max()
 
 
@@ -158,14 +158,14 @@ def test_draws_at_nearly_the_same_weights_add_up(problem: Problem, monkeypatch: 
     sketch, errors = DoubtSketch(), []
     for _ in range(30):
         (blocks,), _ = sketch._grams(objective, at)
-        errors.append(max(np.abs(one().whole() - e).max() for one, e in zip(blocks, exact, strict=True)))
+        errors.append(max(np.abs(one().as_float64() - e).max() for one, e in zip(blocks, exact, strict=True)))
     assert errors[-1] < 0.4 * errors[0]
     other = -3 * at
     objective.evaluate(other)
     moved = _whole_blocks(objective, other, monkeypatch)
     (blocks,), _ = sketch._grams(objective, other)
     (fresh,), _ = DoubtSketch()._grams(objective, other)
-    far = [max(np.abs(one().whole() - e).max() for one, e in zip(b, moved, strict=True)) for b in (blocks, fresh)]
+    far = [max(np.abs(one().as_float64() - e).max() for one, e in zip(b, moved, strict=True)) for b in (blocks, fresh)]
     assert far[0] < 2 * far[1]
 
 
@@ -173,7 +173,7 @@ def _whole_blocks(objective: Objective, at: Any, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as all_rows:
         all_rows.setattr(doubt, "ROWS_A_COLUMN", 10**6)
         (blocks,), _ = DoubtSketch()._grams(objective, at)
-        return [block().whole() for block in blocks]
+        return [block().as_float64() for block in blocks]
 
 
 def test_a_column_that_no_drawn_row_shows_is_filled_in(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_a_column_that_no_drawn_row_shows_is_filled_in(problem: Problem, monkeyp
     X[7, 2] = 1.0
     objective, at = doubted(np.asarray, X, y, l2(1e-9))
     (blocks,), _ = DoubtSketch()._grams(objective, at)
-    H = blocks[0]().whole()
+    H = blocks[0]().as_float64()
     assert H[2, 2] > 0.3 * H[0, 0]
 
 

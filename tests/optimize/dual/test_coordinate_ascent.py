@@ -16,7 +16,8 @@ from softreg.optimize import Solution, elastic_net, l2, minimise
 from softreg.optimize.dual import acceleration as momentum
 from softreg.optimize.dual import coordinate_ascent as dual
 from softreg.optimize.dual import state as ascent
-from softreg.optimize.dual.cv_folds import climb_members
+from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import as_rows
@@ -223,7 +224,7 @@ def test_where_it_is_not_the_way() -> None:
 def test_a_climb_that_would_take_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = documents()
     objective = objective_of(X, y, None, l2(1e-3))
-    monkeypatch.setattr(dual, "_budget", lambda *_: 7.0)
+    monkeypatch.setattr(dual, "_sweep_budget", lambda *_: 7.0)
     assert dual.run_sdca(objective, 1e-7) is None
     assert 4 < objective.passes < 9
     (fit,) = minimise(as_rows(X, y), 4, l2(1e-3), tol=1e-7)
@@ -246,18 +247,18 @@ def test_momentum_helps_weak_penalties(weighted: bool, monkeypatch: pytest.Monke
     X, y = documents(1000, 60, words=10)
     V = np.random.default_rng(1).integers(0, 3, (1, 1000)).astype(float) if weighted else None
     visits = []
-    for easy in (1e9, ascent.EASY):
-        monkeypatch.setattr(ascent, "EASY", easy)
+    for easy in (1e9, ascent.MAX_PLAIN_CURVATURE):
+        monkeypatch.setattr(ascent, "MAX_PLAIN_CURVATURE", easy)
         objective = objective_of(X, y, V, l2(1e-5))
         squares = objective.rows.row_squares()
         assert squares is not None
-        one = ascent.begin(objective, 0, y, squares, seed=0)
+        one = ascent.initial_iterate(objective, 0, y, squares, seed=0)
         assert (one.momentum is None) == (easy == 1e9)
         while not one.gaps or one.gaps[-1] > 1e-5:
             one.sweep(objective.rows)
-        value, gap = dual.prove(objective, 0, one)
+        certificate = dual.certify_iterate(objective, 0, one)
         (fit,) = minimise(as_rows(X, y, V), 4, l2(1e-5), tol=1e-9)
-        assert -1e-9 < value - fit.value <= gap < 1e-4
+        assert -1e-9 < certificate.value - fit.value <= certificate.gap < 1e-4
         visits.append(one.visits)
     assert visits[1] < visits[0] / 2
 
@@ -292,36 +293,36 @@ def test_a_start_far_off_does_no_harm() -> None:
 
 @pytest.mark.parametrize("back", [False, True])
 def test_momentum_in_runs_is_that_of_whole_arrays(back: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(momentum, "RUN", 7)
+    monkeypatch.setattr(momentum, "CACHED_NUMBERS", 7)
     anchor, first = np.random.default_rng(0).normal(size=(2, 11, 3)).astype(np.float32)
     one = momentum.Momentum(0.1, 0.9, first, anchor.copy(), np.empty_like(first))
     W = anchor + np.float32(0.5 if back else 2.0) * (first - anchor)  # towards the anchor, or away from it
-    one.look(W)
+    one.measure(W)
     away = W - anchor
     assert one.gap == pytest.approx(0.9**2 / 0.2 * (away**2).sum(), rel=1e-5)
-    assert one.back == back
+    assert one.restarts == back
     share = np.sqrt(0.1)
-    to = W + (0 if one.back else (1 - share) / (1 + share)) * (W - first)
+    to = W + (0 if one.restarts else (1 - share) / (1 + share)) * (W - first)
     expected = W + 0.9 * (to - anchor)
-    one.take_step(W)
+    one.move_anchor(W)
     np.testing.assert_allclose(W, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(one.anchor, to, rtol=1e-5, atol=1e-6)
 
 
 @needs_kernels
 @pytest.mark.parametrize("strength", [1e-3, 1e-5])  # without momentum, and with it
-def test_what_a_room_holds_does_not_matter(strength: float) -> None:
+def test_the_content_of_a_buffer_pool_does_not_matter(strength: float) -> None:
     X, y = documents()
     V = np.where(np.arange(400) % 5 == np.array([[0], [1]]), 0.0, 1.0)
     judge = np.where(np.arange(400) % 5 < 2, np.arange(400) % 5, -1)[None]
-    used = momentum.BufferPool(300, 4)
-    for name in ("anchor", "last", "slack"):
-        used(name).fill(np.nan)
+    used = BufferPool(300, 4)
+    for array in (used.anchor, used.previous, used.slack(np.float32)):
+        array.fill(np.nan)
     start = np.random.default_rng(0).normal(scale=0.1, size=(2, 300, 4)), np.zeros((2, 4))
     fits = []
-    for rooms in ([], [used]):
+    for pools in ([], [used]):
         objective = objective_of(X, y, V, l2(np.full(2, strength)))
-        fits.append(climb_members(objective, judge, np.ones(400), start, 1e-5, 0, rooms))
+        fits.append(run_sdca_on_folds(objective, judge, np.ones(400), start, 1e-5, 0, pools=pools))
     fresh, again = fits
     assert fresh is not None
     assert again is not None

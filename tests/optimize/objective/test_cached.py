@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from softreg.optimize import elastic_net, l2
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.probability import softmax
 from softreg.rows import as_rows
@@ -214,6 +215,70 @@ def test_float32_rows_can_be_asked_for_float64_sums() -> None:
     objective.place(at)
     fine, _ = objective.gradient()
     assert 0 < np.abs(rough - fine).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "float32"])
+def test_two_objectives_on_the_same_rows_do_not_disturb_each_other(kind: str) -> None:
+    one = build(kind)
+    other = Objective(one.rows, Q, l2(np.array([1.0, 2.0, 3.0])), one.coordinates)
+    alone = build(kind)
+    for objective in (one, alone):
+        objective.evaluate(theta())
+        if objective is one:
+            other.evaluate(theta(3, seed=4))
+        objective.try_step(theta(seed=2))
+        if objective is one:
+            other.try_step(theta(3, seed=6))
+            other.accept()
+            other.drop_members(np.array([True, False, True]))
+            other.increase_precision()
+        objective.reject()
+        objective.take_step(np.array([0.5, 0.25]))
+    for a, b in zip(one.gradient(), alone.gradient(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_logits_that_are_missing_are_computed_again(keeps: bool) -> None:
+    X, y = data()
+    rows, coordinates = standardise(as_rows(X, y), centred=True)
+    objective = (Objective if keeps else LeanObjective)(rows, Q, l2(np.array([0.1, 0.7])), coordinates)
+    at, way, t = theta(), theta(seed=5), np.array([0.3, 1.7])
+
+    def answers() -> list[Array]:
+        confidence = [objective.state.confidence(block).own for block in rows.blocks]  # type: ignore[attr-defined]
+        return [*objective.gradient(), objective.eval_along(t), *confidence]
+
+    objective.evaluate(at)
+    objective.set_direction(way)
+    steps: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: objective.take_step(t),
+        lambda: objective.shift_bias(np.arange(2.0 * Q).reshape(2, Q)),
+        lambda: (objective.try_step(at + way), objective.reject()),
+        lambda: (objective.try_step(at), objective.accept()),
+    ]
+    for step in steps:
+        step()
+        expected = answers()
+        objective.store.clear()
+        for found, before in zip(answers(), expected, strict=True):
+            np.testing.assert_allclose(found, before, rtol=1e-10, atol=1e-12)
+        objective.store.clear()
+    fewer = objective.gradient()[0][1:]
+    objective.store.clear()
+    objective.drop_members(np.array([False, True]))
+    np.testing.assert_allclose(objective.gradient()[0], fewer, rtol=1e-12)
+
+
+def test_a_higher_precision_needs_no_new_placement() -> None:
+    objective, at = build("float32"), theta()
+    objective.evaluate(at)
+    objective.increase_precision()
+    again = objective.gradient()
+    objective.place(at)
+    for found, expected in zip(again, objective.gradient(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_entropy_of_the_predictions() -> None:

@@ -57,7 +57,7 @@ def every_other(objective: Objective, block: Any) -> np.ndarray:
     """The logits of every other row, each of a model of its own; they are those of the whole block."""
     rows = np.flatnonzero(np.arange(block.start, block.stop) % 2)
     models = (block.start + rows) % objective.m
-    picked = objective.softmax(block).picked(models, rows)
+    picked = objective.state.on(block).select(objective.here, models, rows)
     np.testing.assert_array_equal(picked, objective.logits(block)[models, :, rows])
     return picked
 

@@ -73,6 +73,25 @@ def test_a_stack_may_mix_penalties() -> None:
     np.testing.assert_array_equal([few.l1, few.l2], [[1.0, 0.5], [0.0, 2.0]])
 
 
+@settings(deadline=None, max_examples=60)
+@given(numbers, strengths, strengths, st.sampled_from([0.1, 1.0, 7.0]), st.sampled_from([0.5, 1.0, 3.0]))
+def test_the_prox_is_the_argmin(u: float, l1: float, ridge: float, step: float, scale: float) -> None:
+    penalty = ElasticNet(np.array([l1]), np.array([ridge]))
+
+    def cost(v: float) -> float:
+        return (v - u) ** 2 / (2 * step) + float(penalty.value(one(v / scale))[0])
+
+    found = float(penalty.prox(one(u), step, np.array([scale])).item())
+    assert all(cost(found) <= cost(v) + 1e-12 for v in (0.0, u, u / 2, found + 1e-4, found - 1e-4))
+
+
+def test_the_conjugate_is_part_of_the_fenchel_gap() -> None:
+    penalty = ElasticNet(np.array([0.0, 0.0, 1.0, 0.5]), np.array([2.0, 0.0, 0.0, 2.0]))
+    A, W = np.array([-0.8, 0.0, 0.7, 3.0])[:, None, None], np.array([0.5, 0.5, 0.0, 0.15])[:, None, None]
+    by_parts = penalty.value(W) + penalty.conjugate(-A) + (A * W).sum(axis=(1, 2))
+    np.testing.assert_allclose(penalty.fenchel_gap(A, W), by_parts, atol=1e-15)
+
+
 def test_strengths_and_ratios_broadcast() -> None:
     net = elastic_net(np.array([1.0, 2.0]), 0.25)
     np.testing.assert_array_equal([net.l1, net.l2], [[0.25, 0.5], [0.75, 1.5]])
@@ -83,7 +102,7 @@ def test_strengths_and_ratios_broadcast() -> None:
 def test_what_classes_can_give_away_is_the_argmin(row: list[float], l1: float, ridge: float) -> None:
     penalty = ElasticNet(np.array([l1]), np.array([ridge]))
     W = np.array(row)[None, :, None]
-    shift = penalty.best_shift(W)
+    shift = penalty.common_shift(W)
     best = min(penalty.value(W - c)[0] for c in [*np.linspace(-7, 7, 1401), *row, np.mean(row)])
     assert shift.shape == (1, 1, 1)
     assert penalty.value(W - shift)[0] <= best + 1e-12

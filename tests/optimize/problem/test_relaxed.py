@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from softreg.optimize import ElasticNet, Solution, elastic_net, minimise
-from softreg.optimize.dual.coordinate_ascent import budgets
+from softreg.optimize.dual.coordinate_ascent import sweep_budgets
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.optimize.problem.standardization import standardise
@@ -139,6 +139,18 @@ def test_columns_by_the_thousand(make: Any) -> None:
     assert found.value == pytest.approx(confined(X[:, :40], np.eye(3)[codes], S[:40], 0.0, 1e-2), abs=1e-8)
 
 
+def test_screening_keeps_to_the_support() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(400, 300))
+    codes = (X[:, :3] * 2 + random.gumbel(size=(400, 3))).argmax(axis=1)
+    S = np.zeros((300, 3), dtype=bool)
+    S[:40, :2] = True
+    found = fit(X, codes, S, 0.01, 0.0, tol=1e-8)
+    assert found.gap <= 1e-8
+    assert (found.W[~S] == 0).all()
+    assert found.value == pytest.approx(confined(X[:, :40], np.eye(3)[codes], S[:40], 0.01, 0.0), abs=1e-8)
+
+
 def test_sparse_rows_that_would_climb_their_dual() -> None:
     if kernels._module is None:
         pytest.skip("no compiled kernels here")
@@ -151,7 +163,7 @@ def test_sparse_rows_that_would_climb_their_dual() -> None:
     ridge = elastic_net(1e-3, 0.0)
     for penalty, climbs in ((ridge, True), (replace(ridge, support=S.T[None]), False)):
         objective = Objective(rows, 3, penalty, standardise(rows, centred=True)[1])
-        assert (budgets(objective, rows.row_squares()) is not None) == climbs
+        assert (sweep_budgets(objective, rows.row_squares()) is not None) == climbs
     found = fit(sp.csr_array(X), codes, S, 0.0, 1e-3, tol=1e-6)
     assert (found.W[~S] == 0).all()
     assert found.value == pytest.approx(confined(X[:, :200], np.eye(3)[codes], S[:200], 0.0, 1e-3), abs=1e-6)
@@ -162,7 +174,7 @@ def test_the_penalty_by_hand() -> None:
     penalty = relaxed_net(2.0, 0.25, 0.5, W)
     assert penalty.l1[0] == 0.25
     assert penalty.l2[0] == 1.5
-    assert not penalty.smooth
+    assert not penalty.is_smooth
     A = np.array([[[9.0, 1.0], [9.0, 1.0]]])  # of class 0 and column 0: 9; class 1 and column 0 is held
     free = np.array([[[0.0, 0.0], [0.0, 0.0]]])
     by_hand = ((9 - 0.25) ** 2 + (1 - 0.25) ** 2 + (1 - 0.25) ** 2) / 3
@@ -170,4 +182,4 @@ def test_the_penalty_by_hand() -> None:
     lasso = ElasticNet(np.array([0.5]), np.array([0.0]), penalty.support)
     assert lasso.feasible_share(np.array([[[0.25, 1.0], [9.0, 0.5]]]))[0] == 0.5  # the 9 is that of a weight held at 0
     # all classes are free in column 1 alone, so only there can they give away what they share
-    np.testing.assert_array_equal(lasso.best_shift(np.array([[[3.0, 2.0], [0.0, 2.0]]])), [[[0.0, 2.0]]])
+    np.testing.assert_array_equal(lasso.common_shift(np.array([[[3.0, 2.0], [0.0, 2.0]]])), [[[0.0, 2.0]]])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from softreg.optimize.solvers.line_search import DECREASE, FLAT, search
+from softreg.optimize.solvers.line_search import CURVATURE, DECREASE, wolfe_search
 
 Array = NDArray[Any]
 Line = Callable[[Array], Array]
@@ -26,7 +26,7 @@ def run(at: Line, m: int = 1, longest: float = np.inf, noise: float = 0.0) -> tu
         return at(t)
 
     with np.errstate(all="ignore"):
-        t = search(counted, start, slope, np.full(m, noise), longest)
+        t = wolfe_search(counted, start, slope, np.full(m, noise), longest)
     return t, len(calls)
 
 
@@ -37,7 +37,7 @@ def parabola(best: float, bend: float = 1.0) -> Line:
 @pytest.mark.parametrize("best", [1e-6, 1e-3, 0.1, 0.9, 1.0, 1.2, 7.0, 1e4, 1e8])
 def test_a_parabolas_minimum_is_found(best: float) -> None:
     t, calls = run(parabola(best))
-    assert abs(t[0] - best) <= FLAT * best * (1 + 1e-9)
+    assert abs(t[0] - best) <= CURVATURE * best * (1 + 1e-9)
     assert calls <= 30
 
 
@@ -61,13 +61,13 @@ def test_every_step_gains_and_is_long_enough(where: float, width: float, power: 
     assert t[0] > 0
     value, rise, _ = at(t)
     assert value <= start + DECREASE * t * slope + 1e-11 * start
-    assert abs(rise) <= FLAT * abs(slope)
+    assert abs(rise) <= CURVATURE * abs(slope)
 
 
 def test_models_of_a_stack_are_searched_each_for_itself() -> None:
     best = np.array([0.01, 1.0, 30.0])
     t, _ = run(lambda t: np.stack([(t - best) ** 2, 2 * (t - best), np.full(3, 2.0)]), m=3)
-    np.testing.assert_allclose(t, best, rtol=FLAT)
+    np.testing.assert_allclose(t, best, rtol=CURVATURE)
     assert t[1] == 1.0
 
 
@@ -77,7 +77,7 @@ def test_infinite_and_missing_values_are_too_far(wall: float) -> None:
         return np.where(t > 0.2, wall, parabola(0.1)(t))
 
     t, _ = run(at)
-    assert abs(t[0] - 0.1) <= FLAT * 0.1 + 1e-12
+    assert abs(t[0] - 0.1) <= CURVATURE * 0.1 + 1e-12
 
 
 def test_an_infinite_slope_is_too_far() -> None:
@@ -85,7 +85,7 @@ def test_an_infinite_slope_is_too_far() -> None:
         return np.where(t > 0.2, np.array([0.0, np.inf, np.nan])[:, None], parabola(0.1)(t))
 
     t, _ = run(at)
-    assert abs(t[0] - 0.1) <= FLAT * 0.1 + 1e-12
+    assert abs(t[0] - 0.1) <= CURVATURE * 0.1 + 1e-12
 
 
 def test_the_longest_step_is_kept() -> None:
@@ -94,7 +94,7 @@ def test_the_longest_step_is_kept() -> None:
     t, _ = run(parabola(50.0), longest=8.0)
     assert t[0] == 8.0
     t, _ = run(parabola(0.3), longest=1.0)
-    assert abs(t[0] - 0.3) <= FLAT * 0.3 + 1e-12
+    assert abs(t[0] - 0.3) <= CURVATURE * 0.3 + 1e-12
 
 
 def test_no_step_is_zero() -> None:
@@ -112,7 +112,7 @@ def test_one_model_without_a_step_does_not_hold_back_the_others() -> None:
 
     t, _ = run(at, m=2)
     assert t[0] == 0.0
-    assert abs(t[1] - 40) <= FLAT * 40
+    assert abs(t[1] - 40) <= CURVATURE * 40
 
 
 def test_a_line_that_falls_for_ever_gives_a_long_step() -> None:

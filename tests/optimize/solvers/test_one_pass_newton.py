@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from softreg.linalg import Cholesky
 from softreg.optimize import Progress, Status, l2, minimise
 from softreg.optimize.objective import hessian
 from softreg.optimize.objective.cached import Objective
@@ -20,7 +21,7 @@ from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import contrasts, pairs
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import nested_newton as nested
-from softreg.optimize.solvers import one_pass_newton as strides
+from softreg.optimize.solvers import one_pass_newton as one_pass
 from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.one_pass_newton import OnePassNewton
@@ -110,7 +111,7 @@ def test_samples_change_the_way_and_not_the_answer(
     X, y = problem(n=30_000, d=5)
     rows = as_rows(X.astype(dtype), y)
     (quick,) = minimise(rows, 3, l2(1e-4))
-    monkeypatch.setattr(nested, "WORTH", 10**9)
+    monkeypatch.setattr(nested, "MIN_RATIO", 10**9)
     (plain,) = minimise(as_rows(X.astype(dtype), y), 3, l2(1e-4))
     assert quick.certified
     assert plain.certified
@@ -126,11 +127,11 @@ def test_a_hessian_without_a_factor_is_left_to_the_other_loop(
     (expected,) = minimise(as_rows(X, y), 3, l2(1e-3))
     calls = []
 
-    def refuse(H: Array) -> tuple[Array, bool]:
+    def refuse(H: Array) -> Cholesky:
         calls.append(1)
-        return np.eye(len(H)), False
+        return Cholesky(np.eye(len(H)), None, np.inf, exact=False)
 
-    monkeypatch.setattr(strides, "factorised", refuse)
+    monkeypatch.setattr(one_pass, "factor_hessian", refuse)
     (found,) = minimise(as_rows(X, y), 3, l2(1e-3))
     assert calls
     assert found.converged
@@ -143,7 +144,7 @@ def test_a_model_of_a_stack_that_is_done_keeps_its_answer_when_the_others_are_ha
     X, y = problem()
     strengths = np.array([10.0, 1e-7])
     expected = minimise(as_rows(X, y), 3, l2(strengths))
-    monkeypatch.setattr(strides, "STEPS", 4)  # enough for the first
+    monkeypatch.setattr(one_pass, "MAX_STEPS", 4)  # enough for the first
     found = minimise(as_rows(X, y), 3, l2(strengths))
     for a, b in zip(found, expected, strict=True):
         assert a.converged

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from softreg.rows import OnDevice
+from softreg.rows import LogitStore, OnDevice
 from softreg.rows.gpu import device_loss as torch_loss
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -137,9 +137,16 @@ else:
             if many:
                 monkeypatch.setattr(triton_pass, "MOST_COLUMNS", 0)
             p, b = rows.prepare(W.cpu().double().numpy()), bias.cpu().numpy()
-            read = rows.sum(lambda block, p=p, b=b: block.softmax(*stack).read(p, b, "logits"))
-            lean = rows.sum(lambda block, p=p, b=b: block.softmax(*stack).lean_read(p, b))
-            sure = rows.sum(lambda block: block.softmax(*stack).lean_surety()[1:])
-            answers.append((*read, *lean, *sure, rows.map(lambda block: block.softmax(*stack).kept("logits").T)))
+            store = LogitStore()
+
+            def on(block: Any, store: LogitStore = store) -> Any:
+                return block.logits(*stack, store.entry(block.start))
+
+            read = rows.sum(lambda block, p=p, b=b, on=on: on(block).loss_and_gradient(p, b, 0, ()))
+            lean = rows.sum(lambda block, p=p, b=b, on=on: on(block).recomputed_loss_and_gradient(p, b, 0))
+            kept = [(store.entry(block.start).arrays[0], store.entry(block.start).confidence) for block in rows.blocks]
+            sure = [sum(c.class_mass for _, c in kept), sum(c.class_variance for _, c in kept)]
+            logits = torch.cat([o for o, _ in kept])
+            answers.append((*read, *lean, *(a.cpu().numpy() for a in (*sure, logits))))
         for one, other in zip(*answers, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-3)

@@ -24,8 +24,8 @@ from click.testing import CliRunner
 
 from softreg import TableClassifier, load
 from softreg.cli import main
-from softreg.tables import Encoder, TableError, as_table, group_codes, labels, learn_schema, table_statistics
-from softreg.tables.schema.kinds import ASKED
+from softreg.tables import Encoder, TableError, as_table, group_codes, infer_schema, labels, table_statistics
+from softreg.tables.schema.kinds import USER_KINDS
 
 if not hasattr(pa, "json_"):
     pytest.skip("this pyarrow has not all of the types", allow_module_level=True)
@@ -272,14 +272,14 @@ def by_reading(table: pa.Table, folder: Path, draw: Draw) -> None:
     rows = np.flatnonzero(draw.random.random(table.num_rows) < 0.8)
     for name in read.column_names[3:]:
         trials = [lambda: labels(read, name), lambda: group_codes(read, name, "y")]  # noqa: B023
-        trials += [lambda kind=kind: encoded({name: kind}) for kind in (*ASKED, None)]  # type: ignore[misc]  # noqa: B023
+        trials += [lambda kind=kind: encoded({name: kind}) for kind in (*USER_KINDS, None)]  # type: ignore[misc]  # noqa: B023
 
         def encoded(asked: dict[str, Any]) -> None:
             others = [other for other in read.column_names[3:] if other not in asked]
             known = {name: kind for name, kind in asked.items() if kind is not None}
-            schema = learn_schema(read, "y", drop=[*others, "g"], rows=rows, asked=known)
-            encoder = Encoder.learn(schema, read, rows)
-            X, again = encoder.encode(read, rows), Encoder.learn(schema, read.to_batches(max_chunksize=9), rows)
+            schema = infer_schema(read, "y", drop=[*others, "g"], rows=rows, kinds=known)
+            encoder = Encoder.fit(schema, read, rows)
+            X, again = encoder.encode(read, rows), Encoder.fit(schema, read.to_batches(max_chunksize=9), rows)
             assert again == encoder
             assert np.isfinite(X.data if sp.issparse(X) else X).all()
             batch = read.slice(3, 20).combine_chunks().to_batches()[0]

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softreg.tables import Encoder, TableError, learn_schema
+from softreg.tables import Encoder, TableError, infer_schema
 from softreg.tables.columns.row_location import FILE, ROW
-from softreg.tables.encode import column_fitters as learning_module
-from softreg.tables.encode.column_fitters import LevelCounter
-from softreg.tables.encode.normal_scores import Moments, RowSample, kurtosis, normal_scores
+from softreg.tables.encode import column_fitters
+from softreg.tables.encode.level_counts import LevelCounter
+from softreg.tables.encode.moments import Moments
+from softreg.tables.encode.normal_scores import NumericSample, kurtosis, normal_scores
 
 
 def made_up(n: int = 700, seed: int = 0) -> pa.Table:
@@ -53,51 +54,52 @@ def cut(table: pa.Table, at: list[int]) -> list[pa.RecordBatch]:
 @given(st.lists(st.integers(0, 700), max_size=6), st.sampled_from([64, 100, 16_384]))
 def test_any_cut_into_batches_learns_and_encodes_the_same(at: list[int], chunk: int) -> None:
     table = made_up()
-    schema = learn_schema(table, "y")
+    schema = infer_schema(table, "y")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning_module, "CHUNK", chunk)
-        whole = Encoder.learn(schema, table)
-        parts = Encoder.learn(schema, iter(cut(table, at)))
+        patch.setattr(column_fitters, "CHUNK", chunk)
+        whole = Encoder.fit(schema, table)
+        parts = Encoder.fit(schema, iter(cut(table, at)))
     assert parts == whole
-    dense = Encoder(whole.codes, sparse=False)
+    dense = Encoder(whole.column_encoders, sparse=False)
     X = dense.encode(table)
     assert X.shape == (700, len(whole.feature_names_out))
     assert np.vstack([dense.encode(batch) for batch in cut(table, at)]).tobytes() == X.tobytes()
-    sparse = Encoder(whole.codes, sparse=True)
+    sparse = Encoder(whole.column_encoders, sparse=True)
     np.testing.assert_array_equal(sparse.encode(table).toarray(), X)
     assert sparse.encode(table).has_sorted_indices
 
 
 def test_every_kind_survives_json(table: pa.Table) -> None:
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     again = Encoder.from_state(json.loads(json.dumps(encoder.to_state(), allow_nan=False)))
     assert again == encoder
     assert again.encode(table).tobytes() == encoder.encode(table).tobytes() if not encoder.sparse else True
-    assert {type(code).__name__ for code in encoder.codes} == {
-        "NumberCode", "BooleanCode", "CategoryCode", "DateCode", "TextCode", "TagsCode", "VectorCode",
+    assert {type(code).__name__ for code in encoder.column_encoders} == {
+        "NumberEncoder", "BooleanEncoder", "CategoryEncoder", "DateEncoder", "TextEncoder", "TagsEncoder",
+        "VectorEncoder",
     }  # fmt: skip
 
 
 def test_training_rows_alone_are_learned_from(table: pa.Table) -> None:
     rows = np.random.default_rng(1).permutation(700)[:400]
-    schema = learn_schema(table, "y", rows=rows)
-    chosen = Encoder.learn(schema, iter(cut(table, [10, 300, 301])), rows)
-    assert chosen == Encoder.learn(schema, table.take(np.sort(rows)))
+    schema = infer_schema(table, "y", rows=rows)
+    chosen = Encoder.fit(schema, iter(cut(table, [10, 300, 301])), rows)
+    assert chosen == Encoder.fit(schema, table.take(np.sort(rows)))
     A, B = chosen.encode(table, rows), chosen.encode(table.take(rows))
     np.testing.assert_array_equal(A if not chosen.sparse else A.toarray(), B if not chosen.sparse else B.toarray())
 
 
 def test_a_bad_cell_is_named_with_its_file_and_row() -> None:
-    schema = learn_schema(pa.table({"x": [1.0, 2.0], "y": ["a", "b"]}), "y")
+    schema = infer_schema(pa.table({"x": [1.0, 2.0], "y": ["a", "b"]}), "y")
     batch = pa.table({"x": ["1", "two"]}).replace_schema_metadata({FILE: b"part-3.csv", ROW: b"4000"})
     for work in (
-        lambda: Encoder.learn(schema, [batch]),
-        lambda: Encoder.learn(schema, pa.table({"x": [1, 2]})).encode(batch),
+        lambda: Encoder.fit(schema, [batch]),
+        lambda: Encoder.fit(schema, pa.table({"x": [1, 2]})).encode(batch),
     ):
         with pytest.raises(TableError, match=r"row 4,002 of 'part-3.csv' has 'two'"):
             work()
-    encoder = Encoder.learn(schema, pa.table({"x": [1.0, 2.0]}))
-    assert encoder.bad(batch).tolist() == [False, True]
+    encoder = Encoder.fit(schema, pa.table({"x": [1.0, 2.0]}))
+    assert encoder.invalid_rows(batch).tolist() == [False, True]
 
 
 # Numbers
@@ -107,7 +109,7 @@ def test_heavy_tails_become_normal_scores_and_light_ones_do_not() -> None:
     rng = np.random.default_rng(0)
     n = 4000
     table = pa.table({"light": rng.normal(size=n), "heavy": rng.standard_cauchy(n), "y": ["a", "b"] * (n // 2)})
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     assert encoder.remarks == {"heavy": "heavy tail, by normal scores"}
     X = encoder.encode(table)
     np.testing.assert_allclose(X.mean(axis=0), 0, atol=1e-6)
@@ -146,7 +148,7 @@ def test_the_deviation_of_near_numbers_keeps_its_digits_in_any_order() -> None:
 
 
 def test_the_sample_is_bounded_and_fair() -> None:
-    sample = RowSample(size=1000)
+    sample = NumericSample(size=1000)
     for start in range(0, 100_000, 5000):
         sample.add({"x": np.arange(start, start + 5000.0)}, 5000)
         assert len(sample.column("x")) <= 1000
@@ -161,7 +163,7 @@ def test_the_sample_is_bounded_and_fair() -> None:
 def test_rare_levels_are_pooled_and_stand_for_unseen_ones() -> None:
     job = [f"j{i}" for i in range(30)] * 4 + ["once", "twice", "twice"]
     table = pa.table({"job": job, "y": ["a", "b"] * 61 + ["a"]})
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     assert encoder.feature_names_out[-1] == "job=rare"
     assert encoder.remarks == {"job": "2 rare levels share a feature"}
     X = encoder.encode(pa.table({"job": ["j0", "once", "twice", "never"]}))
@@ -181,7 +183,7 @@ def test_a_million_levels_are_counted_in_bounded_memory() -> None:
     table = pa.table({"who": levels, "y": (["a", "b"] * 500_025)})
     from softreg.tables import Kind
 
-    encoder = Encoder.learn(learn_schema(table, "y", asked={"who": Kind.CATEGORY}), table)
+    encoder = Encoder.fit(infer_schema(table, "y", kinds={"who": Kind.CATEGORY}), table)
     assert encoder.feature_names_out == ("who=often", "who=rare")
     counter = LevelCounter(room=10)
     for start in range(0, 100, 5):
@@ -193,7 +195,7 @@ def test_a_million_levels_are_counted_in_bounded_memory() -> None:
 
 def test_tags_are_many_hot() -> None:
     table = pa.table({"tags": pa.array([["a", "b"], ["b", "b"], [], None, ["a"]]), "y": list("uvuvu")})
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     assert encoder.feature_names_out == ("tags: a", "tags: b")
     for form in (pa.large_list(pa.string()), pa.list_(pa.string())):
         X = encoder.encode(pa.table({"tags": pa.array([["b", "a"], ["b", "b", "new"], None], form)}))
@@ -206,7 +208,7 @@ def test_tags_are_many_hot() -> None:
 def test_vectors_are_centred_with_one_scale(form: pa.DataType) -> None:
     rows = [[1, 10], [3, 10], None, [2, 40]]
     table = pa.table({"v": pa.array(rows, form), "y": list("uvuv")})
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     assert encoder.feature_names_out == ("v[0]", "v[1]", "v=missing")
     scale = np.sqrt((2 / 3 + 200) / 2)
     expected = [[-1 / scale, -10 / scale, 0], [1 / scale, -10 / scale, 0], [0, 0, 1], [0, 20 / scale, 0]]
@@ -219,13 +221,15 @@ def test_vectors_are_centred_with_one_scale(form: pa.DataType) -> None:
 
 def test_vectors_of_different_lengths_are_refused() -> None:
     with pytest.raises(TableError, match="lists of numbers of different lengths, 1 to 2"):
-        learn_schema(pa.table({"v": [[1.0], [1.0, 2.0]], "y": ["a", "b"]}), "y")
+        infer_schema(pa.table({"v": [[1.0], [1.0, 2.0]], "y": ["a", "b"]}), "y")
 
 
-def test_in_units_undoes_normal_scores() -> None:
+def test_standardized_numbers_undo_normal_scores() -> None:
     x = np.random.default_rng(0).lognormal(0, 2, 500)
     table = pa.table({"x": x, "y": ["a", "b"] * 250})
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
-    assert encoder.codes[0].knots
-    plain = encoder.in_units()
-    np.testing.assert_allclose(plain.encode(table)[:, 0] * plain.codes[0].scale + plain.codes[0].mean, x, rtol=1e-9)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
+    assert encoder.column_encoders[0].knots
+    plain = encoder.with_standardized_numbers()
+    np.testing.assert_allclose(
+        plain.encode(table)[:, 0] * plain.column_encoders[0].scale + plain.column_encoders[0].mean, x, rtol=1e-9
+    )

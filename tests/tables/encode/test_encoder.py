@@ -13,16 +13,16 @@ import scipy.sparse as sp
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from softreg.tables import Encoder, Schema, TableError, as_table, learn_schema
-from softreg.tables.columns.untyped_text import untyped
+from softreg.tables import Encoder, Schema, TableError, as_table, infer_schema
+from softreg.tables.columns.untyped_text import mark_untyped
 
 
 def learned(data: dict[str, Any], rows: Any = None) -> tuple[Schema, Encoder]:
     size = len(next(iter(data.values())))
     table = pa.table({**data, "y": ["a", "b"] * (size // 2) + ["a"] * (size % 2)})
-    table = table.cast(pa.schema(map(untyped, table.schema)))  # text as that of a CSV file
-    schema = learn_schema(table, "y", rows=rows)
-    return schema, Encoder.learn(schema, table, rows)
+    table = table.cast(pa.schema(map(mark_untyped, table.schema)))  # text as that of a CSV file
+    schema = infer_schema(table, "y", rows=rows)
+    return schema, Encoder.fit(schema, table, rows)
 
 
 def refusal(encoder: Encoder, data: dict[str, Any], rows: Any = None) -> str:
@@ -119,7 +119,7 @@ def test_a_wide_matrix_is_csr_with_the_same_numbers() -> None:
     assert isinstance(X, sp.csr_array)
     assert X.has_canonical_format
     assert (X.data != 0).all()
-    dense = Encoder(encoder.codes, sparse=False).transform(table)
+    dense = Encoder(encoder.column_encoders, sparse=False).transform(table)
     np.testing.assert_array_equal(X.toarray(), dense)
     rare = encoder.feature_names_out.index("job=rare")
     assert (
@@ -197,7 +197,7 @@ def test_a_category_that_holds_something_else() -> None:
 def test_categories_of_numbers_are_the_same_from_every_source() -> None:
     frame = pd.DataFrame({"k": pd.Categorical([3, 4, 3]), "y": ["a", "b", "a"]})
     table = as_table(frame)
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     for form in (["4", "3", ""], [4, 3, None], [4.0, 3.0, None], pd.Categorical([4, 3, None])):
         X = encoder.transform(as_table(pd.DataFrame({"k": form})))
         assert X.tolist() == [[0, 1], [1, 0], [0, 0]]

@@ -11,11 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from softreg.tables import Encoder, Kind, TableClassifier, learn_schema
-from softreg.tables.encode.text import vocabulary as terms_module
-from softreg.tables.encode.text.text_encoder import TextCode
-from softreg.tables.encode.text.tokenizer import code_points, pairs, run_hashes, runs, words
-from softreg.tables.encode.text.vocabulary import Counter, TermCounter, pieces, plainly
+from softreg.tables import Encoder, Kind, TableClassifier, infer_schema
+from softreg.tables.encode.text import vocabulary
+from softreg.tables.encode.text.text_encoder import TextEncoder
+from softreg.tables.encode.text.tokenizer import (
+    bigrams,
+    character_ngram_hashes,
+    character_ngrams,
+    code_points,
+    tokenize_words,
+)
+from softreg.tables.encode.text.vocabulary import DocumentFrequencies, VocabularyCounter, join_bigrams, text_blocks
 
 TEXTS = [
     "The cat sat on the mat.", "The dog sat on the cat!", "A dog -- a cat;\na mat", "", "Dogs and cats",
@@ -31,23 +37,23 @@ def column(texts: list[str | None]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(texts, pa.large_string())])
 
 
-def learned(texts: list[str | None]) -> TextCode:
-    counter = TermCounter()
+def learned(texts: list[str | None]) -> TextEncoder:
+    counter = VocabularyCounter()
     counter.add(column(texts))
-    return TextCode.learned("t", counter)
+    return TextEncoder.from_counts("t", counter)
 
 
 def test_words_and_pairs_are_those_of_scikit_learn() -> None:
     for texts in (TEXTS, [text.upper() for text in TEXTS]):
-        single = words(code_points(pa.array(texts)))
+        single = tokenize_words(code_points(pa.array(texts)))
         one, two = (TfidfVectorizer(token_pattern=r"\w+", ngram_range=(n, n)).build_analyzer() for n in (1, 2))
         assert spelled(single) == [word for text in texts for word in one(text)]
-        assert plainly(spelled(pairs(single))) == [pair for text in texts for pair in two(text)]
+        assert join_bigrams(spelled(bigrams(single))) == [pair for text in texts for pair in two(text)]
 
 
 def test_tf_idf_is_that_of_scikit_learn() -> None:
     texts = [f"{a} {b} {a} w{i % 7}" for i, (a, b) in enumerate(zip("abcde" * 8, "vwxyz" * 8, strict=True))]
-    code = TextCode("t", len(texts), {"word": tuple("abcdevwxyz")}, {"word": (8,) * 10})
+    code = TextEncoder("t", len(texts), {"word": tuple("abcdevwxyz")}, {"word": (8,) * 10})
     vectorizer = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True, vocabulary=list("abcdevwxyz"))
     np.testing.assert_allclose(
         code.block(column(texts)).toarray(), vectorizer.fit_transform(texts).toarray(), rtol=1e-12
@@ -55,13 +61,13 @@ def test_tf_idf_is_that_of_scikit_learn() -> None:
 
 
 def test_runs_of_characters_stay_within_their_text() -> None:
-    found = runs(code_points(pa.array(["ab", "", "  c \n d "])))
+    found = character_ngrams(code_points(pa.array(["ab", "", "  c \n d "])))
     by_row = [[s for s, r in zip(spelled(found), found.row, strict=True) if r == row] for row in range(3)]
     assert by_row[0] == [" a", "ab", "b ", " ab", "ab ", " ab "]
     assert by_row[1] == ["  "]
     assert by_row[2][:4] == [" c", "c ", " d", "d "]
     assert len({len(s) for s in by_row[2]}) == 4
-    assert (run_hashes(spelled(found)) == found.hash).all()
+    assert (character_ngram_hashes(spelled(found)) == found.hash).all()
 
 
 def test_a_term_needs_two_texts_and_a_pair_three() -> None:
@@ -86,14 +92,14 @@ def test_rows_have_length_one_in_words_and_in_runs_and_zero_without_terms() -> N
 
 def test_scripts_signs_and_odd_characters() -> None:
     texts = ["Ünïcode नमस्ते мир", "中文字", "a\0b", "😀😀 ok", "ǅ ﬁ İx", "x\ud7ff\ue000"]
-    single = words(code_points(pa.array(texts)))
+    single = tokenize_words(code_points(pa.array(texts)))
     by_row = [[s for s, r in zip(spelled(single), single.row, strict=True) if r == row] for row in range(len(texts))]
     assert by_row[0] == ["ünïcode", "नमस्ते", "мир"]
     assert by_row[1] == ["中", "文", "字"]
     assert by_row[2] == ["a", "b"]
     assert by_row[3] == ["😀", "😀", "ok"]
     code = learned([text for text in texts for _ in range(3)])
-    again = TextCode.from_state(json.loads(json.dumps(code.to_state())))
+    again = TextEncoder.from_state(json.loads(json.dumps(code.to_state())))
     assert again == code
     np.testing.assert_array_equal(again.block(column(texts)).toarray(), code.block(column(texts)).toarray())
     assert (np.linalg.norm(code.block(column(texts)).toarray(), axis=1) > 0).all()
@@ -110,18 +116,18 @@ def test_the_cut_into_pieces_changes_nothing(texts: list[str | None], cut: int) 
 
 
 def test_pieces_hold_every_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terms_module, "PIECE", 7)
+    monkeypatch.setattr(vocabulary, "PIECE", 7)
     texts = ["abc", None, "defghijkl", "", "m", "no"] * 3
-    found = list(pieces(pa.chunked_array([texts[:5], [], texts[5:]])))
+    found = list(text_blocks(pa.chunked_array([texts[:5], [], texts[5:]])))
     assert [t for piece in found for t in piece.to_pylist()] == texts
     assert len(found) == 5
     small = learned(TEXTS)
-    monkeypatch.setattr(terms_module, "PIECE", 10**9)
+    monkeypatch.setattr(vocabulary, "PIECE", 10**9)
     assert learned(TEXTS) == small
 
 
 def test_memory_is_bounded_and_frequent_terms_survive() -> None:
-    counter = Counter(room=100)
+    counter = DocumentFrequencies(room=100)
     rng = np.random.default_rng(0)
     for _ in range(50):
         hashed = np.unique(np.append(rng.integers(1000, 2**60, 60), np.arange(10))).astype(np.uint64)
@@ -135,7 +141,7 @@ def test_memory_is_bounded_and_frequent_terms_survive() -> None:
 
 def test_much_text_has_no_runs_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(learned(TEXTS).terms) == {"word", "pair", "run"}
-    monkeypatch.setattr(terms_module, "RUN_BUDGET", 50)
+    monkeypatch.setattr(vocabulary, "RUN_BUDGET", 50)
     assert set(learned(TEXTS).terms) == {"word", "pair"}
 
 
@@ -165,7 +171,7 @@ def test_a_table_with_text_is_learned_and_saved(tmp_path) -> None:
 
 def test_a_column_asked_to_be_text_is_text() -> None:
     table = pa.table({"w": ["red wine", "white wine", "red wine", "beer"] * 9, "y": ["a", "b", "a", "c"] * 9})
-    encoder = Encoder.learn(learn_schema(table, "y", asked={"w": Kind.TEXT}), table)
+    encoder = Encoder.fit(infer_schema(table, "y", kinds={"w": Kind.TEXT}), table)
     assert "w: red wine" in encoder.feature_names_out
     assert not encoder.sparse
     assert encoder.encode(table).shape == (36, len(encoder.feature_names_out))

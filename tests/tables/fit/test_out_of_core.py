@@ -18,9 +18,10 @@ import pytest
 
 from softreg import TableClassifier
 from softreg.tables import TableError, TableWarning, open_table
-from softreg.tables.fit import table_scan as survey_module
-from softreg.tables.fit.table_scan import RowKeeper, survey, uniform
-from softreg.tables.io import file_readers as parts_module
+from softreg.tables.fit import memory_mode, table_scan
+from softreg.tables.fit.row_sample import RowSampler, uniform
+from softreg.tables.fit.table_scan import scan_table
+from softreg.tables.io import file_readers
 
 
 def mixed(n: int = 1200, seed: int = 0) -> pa.Table:
@@ -44,7 +45,7 @@ def mixed(n: int = 1200, seed: int = 0) -> pa.Table:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "ROWS", 250)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", 250)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_rows_that_are_asked_for(files: Path, rows: Any) -> None:
 
 
 def test_a_sample_judges_and_all_rows_teach(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey_module, "SAMPLE", 300)
+    monkeypatch.setattr(table_scan, "SAMPLE", 300)
     same: dict[str, Any] = {"drop": "said", "numeric_form": {"price": "scores"}}  # the sample would choose it
     with pytest.warns(TableWarning, match="sample of 300 of the 1,200 rows"):
         model = TableClassifier("label", strength="auto", **same).fit(files, memory="low")
@@ -94,9 +95,9 @@ def test_a_sample_judges_and_all_rows_teach(files: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("size", [37, 250, 5000])
 def test_rows_held_out_do_not_depend_on_the_batches(files: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts_module, "ROWS", size)
-    monkeypatch.setattr(survey_module, "SAMPLE", 100)
-    found = survey(open_table(files), "label", seed=3, test_size=0.25)
+    monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", size)
+    monkeypatch.setattr(table_scan, "SAMPLE", 100)
+    found = scan_table(open_table(files), "label", seed=3, test_size=0.25)
     test = uniform(np.arange(1200), 3, 1) < 0.25
     assert (found.rows, found.tested) == (1200, test.sum())
     assert 200 < found.tested < 400
@@ -114,13 +115,13 @@ def test_rows_held_out_do_not_depend_on_the_batches(files: Path, size: int, monk
 def test_a_class_is_trained_on_however_rare(tmp_path: Path) -> None:
     table = pa.table({"x": np.arange(50.0) % 7, "y": ["a"] * 24 + ["b"] * 24 + ["rare"] * 2})
     pq.write_table(table, tmp_path / "t.parquet")
-    found = survey(open_table(tmp_path / "t.parquet"), "y", test_size=0.999)
+    found = scan_table(open_table(tmp_path / "t.parquet"), "y", test_size=0.999)
     assert found.trained == {"a": 1, "b": 1, "rare": 1}
 
 
 def test_the_room_of_a_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("softreg.tables.fit.row_sample.ROOM", 10_000)
-    keeper = RowKeeper(1000, 0)
+    keeper = RowSampler(1000, 0)
     for first in range(0, 20_000, 500):
         keeper.add(pa.table({"x": np.arange(500.0)}), first, np.ones(500, dtype=bool))
         assert sum(part.nbytes for part in keeper.parts) <= 20_000
@@ -145,7 +146,7 @@ def spoiled(files: Path, column: str, row: int, value: Any) -> None:
 def test_a_value_that_breaks_the_schema_is_named_with_file_and_row(
     files: Path, sample: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey_module, "SAMPLE", sample)
+    monkeypatch.setattr(table_scan, "SAMPLE", sample)
     spoiled(files, "price", 321, "cheap")
     with pytest.raises(TableError, match="cheap") as caught:
         TableClassifier("label", drop=["said", "x"], number="price").fit(files, memory="low")
@@ -181,13 +182,13 @@ def test_float_labels_are_written_alike_in_every_batch(tmp_path: Path, small_bat
 
 
 def test_the_size_of_the_files_decides(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not survey_module.is_large(open_table(files))
+    assert not memory_mode.is_large(open_table(files))
     size = sum(path.stat().st_size for path in files.iterdir())
-    monkeypatch.setattr(survey_module, "LARGE", size - 1)
-    assert survey_module.is_large(open_table(files))
-    assert not survey_module.is_large(open_table(files), "high")
-    monkeypatch.setattr(survey_module, "LARGE", size)
-    assert not survey_module.is_large(open_table(files))
+    monkeypatch.setattr(memory_mode, "LARGE", size - 1)
+    assert memory_mode.is_large(open_table(files))
+    assert not memory_mode.is_large(open_table(files), "high")
+    monkeypatch.setattr(memory_mode, "LARGE", size)
+    assert not memory_mode.is_large(open_table(files))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells its memory there")
@@ -203,9 +204,9 @@ def test_memory_holds_few_of_the_rows(tmp_path: Path) -> None:
     code = """
         import sys
         from softreg import TableClassifier
-        from softreg.tables.fit import table_scan as survey
+        from softreg.tables.fit import table_scan
 
-        survey.SAMPLE = 10_000
+        table_scan.SAMPLE = 10_000
 
         def resident(name):
             return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) / 1024
@@ -222,7 +223,7 @@ def test_memory_holds_few_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_a_constant_column_of_the_sample_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey_module, "SAMPLE", 50)
+    monkeypatch.setattr(table_scan, "SAMPLE", 50)
     x = np.arange(2000.0) % 7
     same = np.zeros(2000)
     pq.write_table(pa.table({"x": x, "same": same, "y": np.arange(2000) % 2}), tmp_path / "t.parquet")

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softreg.tables import TableError, TableNote, as_table, read_table
-from softreg.tables.delimited import csv_text as delimited_module
-from softreg.tables.delimited.csv_text import parse_delimited
+from softreg.tables.delimited import csv_reader
+from softreg.tables.delimited.csv_reader import parse_delimited
 
 
 def written(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
@@ -99,14 +99,14 @@ def test_a_tsv_with_quotes_that_do_not_pair_up_is_read_plainly(tmp_path: Path) -
 
 
 def test_a_row_larger_than_a_block_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited_module, "BLOCK", 64)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 64)
     long = "word\n" * 100
     path = written(tmp_path, f'a,b\n1,"{long}"\n2,short\n')
     assert read_table(path).to_pydict() == {"a": ["1", "2"], "b": [long, "short"]}
 
 
 def test_values_do_not_depend_on_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited_module, "BLOCK", 100)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 100)
     rows = [f"{i:03d}" for i in range(500)]
     table = read_table(written(tmp_path, "a,b\n" + "".join(f"{r},x\n" for r in rows)))
     assert table["a"].to_pylist() == rows

@@ -18,10 +18,10 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from softreg.tables import Encoder, TableError, TableNote, learn_schema, open_table, read_table
-from softreg.tables.delimited import csv_text as delimited_module
-from softreg.tables.io.open_table import ahead
-from softreg.tables.json_files import json_lines as jsonlines_module
+from softreg.tables import Encoder, TableError, TableNote, infer_schema, open_table, read_table
+from softreg.tables.delimited import csv_reader
+from softreg.tables.io.prefetch import prefetch
+from softreg.tables.json_files import json_lines
 
 TABLE = pa.table(
     {
@@ -177,7 +177,7 @@ def test_bad_rows_are_left_out_and_listed(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n3\n4,5\n6,7,8\n9,10\n")
     assert "Row 2 of" in refusal(path)
-    monkeypatch.setattr(delimited_module, "BLOCK", 16)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 16)
     table = open_table(path, bad_rows="skip")
     assert table.read().to_pydict() == {"a": ["1", "4", "9"], "b": ["2", "5", "10"]}
     assert [text for _, _, text in table.skipped] == ["3", "6,7,8"]
@@ -199,7 +199,7 @@ def test_a_broken_quote_in_the_middle_of_a_large_file(tmp_path: Path) -> None:
 
 
 def test_rows_larger_than_blocks_come_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited_module, "BLOCK", 64)
+    monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 64)
     long = "word\n" * 1000
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "1,x\n" * 50 + f'2,"{long}"\n' + "3,y\n" * 50)
@@ -212,7 +212,7 @@ def test_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text('{"a": 1, "d": "2020-01-01", "t": ["x"]}\n\n{"a": 2.5, "e": "07"}\n{"d": null}\n')
     for block in (1 << 24, 16):
-        monkeypatch.setattr(jsonlines_module, "BLOCK", block)
+        monkeypatch.setattr(json_lines, "BLOCK_BYTES", block)
         assert read_table(path).to_pydict() == {
             "a": [1.0, 2.5, None], "d": ["2020-01-01", None, None], "t": [["x"], None, None], "e": [None, "07", None],
         }  # fmt: skip
@@ -220,7 +220,7 @@ def test_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("block", [1 << 24, 24])
 def test_bad_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(jsonlines_module, "BLOCK", block)
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", block)
     path = tmp_path / "t.jsonl"
     path.write_text('{"a": 1}\n{"a": 2}\n{"a": 3\n{"a": 4}\n[5]\n')
     assert "Line 3 of" in refusal(path)
@@ -274,7 +274,7 @@ def test_five_thousand_columns(tmp_path: Path) -> None:
         ",".join([*names, "y"]) + "\n" + "".join(",".join(map(str, r)) + f",{i % 2}\n" for i, r in enumerate(X))
     )
     table = read_table(path)
-    encoder = Encoder.learn(learn_schema(table, "y"), table)
+    encoder = Encoder.fit(infer_schema(table, "y"), table)
     np.testing.assert_allclose(encoder.encode(table), (X - X.mean(axis=0)) / X.std(axis=0), atol=1e-9)
 
 
@@ -304,7 +304,7 @@ def test_reading_ahead_ends_with_the_reader() -> None:
             yield i
             i += 1
 
-    items = ahead(endless)
+    items = prefetch(endless)
     assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
     items.close()
     for thread in threading.enumerate():
@@ -319,7 +319,7 @@ def test_an_error_while_reading_ahead_reaches_the_reader() -> None:
         yield 1
         raise OSError("gone")
 
-    items = ahead(broken)
+    items = prefetch(broken)
     assert next(items) == 1
     with pytest.raises(OSError, match="gone"):
         next(items)

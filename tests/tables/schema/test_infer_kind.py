@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softreg import TableClassifier
-from softreg.tables import Column, Kind, TableError, TableWarning, as_table, learn_schema, read_table
-from softreg.tables.columns.untyped_text import untyped
-from softreg.tables.columns.values import parse_numbers
-from softreg.tables.schema.infer_kind import judge
-from softreg.tables.schema.number_columns import TextRules
+from softreg.tables import Column, Kind, TableError, TableWarning, as_table, infer_schema, read_table
+from softreg.tables.columns.column_values import parse_numbers
+from softreg.tables.columns.untyped_text import mark_untyped
+from softreg.tables.schema.infer_kind import infer_column
+from softreg.tables.schema.number_columns import TextOptions
 
 
 def column(values: Sequence[Any], name: str = "x", rows: Any = None, kind: Any = None) -> Column:
-    return judge(name, pa.chunked_array([pa.array(values, type=kind)]), rows)
+    return infer_column(name, pa.chunked_array([pa.array(values, type=kind)]), rows)
 
 
 def refusal(values: Sequence[Any], **options: Any) -> str:
@@ -252,7 +252,7 @@ def test_dates_of_text_and_of_arrow_are_features() -> None:
             "y": ["a", "b"],
         }
     )
-    assert learn_schema(table, "y").describe()[:2] == [
+    assert infer_schema(table, "y").describe()[:2] == [
         ("seen", "date", "'2020-01-31' and others"),
         ("typed", "date", "'1970-01-01 00:00:00', of type timestamp[s]"),
     ]
@@ -260,19 +260,19 @@ def test_dates_of_text_and_of_arrow_are_features() -> None:
 
 def test_a_day_that_the_calendar_lacks_is_named() -> None:
     values = ["2020-02-28", "2020-02-30", "2020-03-01"]
-    found = judge("when", pa.chunked_array([values]))
+    found = infer_column("when", pa.chunked_array([values]))
     told = "olumn 'when' holds dates, but row 2 has '2020-02-30', which the calendar does not have"
     assert found.kind is Kind.DATE
     assert found.missing == 1
     assert told in found.notes[0]
     with pytest.raises(TableError, match=told):
-        judge("when", pa.chunked_array([values]), rules=TextRules(strict=True))
+        infer_column("when", pa.chunked_array([values]), rules=TextOptions(strict=True))
 
 
 def test_fault_f13_a_slip_among_dates_is_missing() -> None:
     days = [f"{1 + i % 28:02}.0{1 + i % 9}.2024" for i in range(300)]
     table = pa.table({"when": [*days, "03.13.2024"], "y": ["a", "b"] * 150 + ["a"]})
-    table = table.cast(pa.schema([untyped(field) for field in table.schema]))
+    table = table.cast(pa.schema([mark_untyped(field) for field in table.schema]))
     with pytest.warns(TableWarning, match="row 301 has '03.13.2024'"):
         model = TableClassifier("y", strength=1.0).fit(table)
     assert np.isfinite(model.predict_proba(table)).all()
@@ -293,7 +293,7 @@ def test_the_order_of_day_and_month_is_seen_or_said() -> None:
 def test_a_dictionary_type_is_a_category_whatever_it_holds() -> None:
     assert column(pa.array(["1", "2", "1"]).dictionary_encode().to_pylist()).kind is Kind.NUMBER
     frame = pd.DataFrame({"x": pd.Categorical(["1", "2", "1"]), "k": pd.Categorical([3, 4, 3])})
-    schema = [judge(name, as_table(frame)[name]) for name in ("x", "k")]
+    schema = [infer_column(name, as_table(frame)[name]) for name in ("x", "k")]
     assert [c.levels for c in schema] == [("1", "2"), ("3", "4")]
 
 
@@ -351,7 +351,7 @@ def test_infinity_outside_the_training_rows_is_refused_before_the_fit(values: li
 def test_decimal_commas_are_told_once(tmp_path: Path) -> None:
     rows = "".join(f"{i},5;{i % 2};{'uv'[i % 2]}\n" for i in range(50))
     (tmp_path / "a.csv").write_text("a;b;t\n" + rows)
-    (said,) = learn_schema(read_table(tmp_path / "a.csv"), "t").warnings
+    (said,) = infer_schema(read_table(tmp_path / "a.csv"), "t").warnings
     assert said == (
         "column 'a' is read as numbers with a decimal comma: '0,5' is 0.5; where the values are words, --category 'a'"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from softreg.tables import Kind, Schema, TableError, learn_schema
+from softreg.tables import Kind, Schema, TableError, infer_schema
 
 N = 40
 TRAIN = np.arange(N)
@@ -31,7 +31,7 @@ def table() -> pa.Table:
 
 
 def test_describe_lists_every_column_in_order(table: pa.Table) -> None:
-    rows = learn_schema(table, "buys", drop=["age"], rows=TRAIN).describe()
+    rows = infer_schema(table, "buys", drop=["age"], rows=TRAIN).describe()
     assert [row[:2] for row in rows] == [
         ("id", "identifier"),
         ("age", "dropped"),
@@ -44,7 +44,7 @@ def test_describe_lists_every_column_in_order(table: pa.Table) -> None:
 
 
 def test_columns_left_out_are_named_with_the_reason(table: pa.Table) -> None:
-    schema = learn_schema(table, "buys", rows=TRAIN)
+    schema = infer_schema(table, "buys", rows=TRAIN)
     many, identifier = schema.warnings
     assert many == (
         "2 columns hold one value each in every training row and are left out: "
@@ -58,7 +58,7 @@ def test_columns_left_out_are_named_with_the_reason(table: pa.Table) -> None:
 
 def test_columns_of_one_value_in_the_whole_table_are_left_out(table: pa.Table) -> None:
     whole = table.slice(0, N).append_column("void", pa.nulls(N, pa.string()))
-    schema = learn_schema(whole, "buys")
+    schema = infer_schema(whole, "buys")
     assert schema.warnings[0] == (
         "3 columns hold one value each in every training row and are left out: "
         "'same' ('x' in every row); 'also' ('1' in every row); 'void' (no value in any row)"
@@ -67,29 +67,29 @@ def test_columns_of_one_value_in_the_whole_table_are_left_out(table: pa.Table) -
 
 
 def test_the_schema_survives_json(table: pa.Table) -> None:
-    schema = learn_schema(table, "buys", rows=TRAIN)
+    schema = infer_schema(table, "buys", rows=TRAIN)
     assert Schema.from_state(json.loads(json.dumps(schema.to_state(), allow_nan=False))) == schema
 
 
 def test_no_column_left(table: pa.Table) -> None:
     with pytest.raises(TableError) as caught:
-        learn_schema(table.select(["id", "same", "buys"]), "buys", rows=TRAIN)
+        infer_schema(table.select(["id", "same", "buys"]), "buys", rows=TRAIN)
     assert "No column is left to learn 'buys' from, since the others were taken for: 'id': identifier" in str(
         caught.value
     )
     with pytest.raises(TableError, match="the table has no other column"):
-        learn_schema(table.select(["buys"]), "buys")
+        infer_schema(table.select(["buys"]), "buys")
 
 
 def test_a_column_to_drop_must_be_there(table: pa.Table) -> None:
     with pytest.raises(TableError, match=r"no column to drop 'Job'\. Did you mean 'job'"):
-        learn_schema(table, "buys", drop=["Job"])
+        infer_schema(table, "buys", drop=["Job"])
     with pytest.raises(TableError, match="is the target"):
-        learn_schema(table, "buys", drop=["buys"])
+        infer_schema(table, "buys", drop=["buys"])
 
 
 def test_match_names_what_is_missing_and_what_is_new(table: pa.Table) -> None:
-    schema = learn_schema(table, "buys", drop=["job", "note"], rows=TRAIN)
+    schema = infer_schema(table, "buys", drop=["job", "note"], rows=TRAIN)
     assert schema.match(table) == ()
     assert schema.match(table.select(["age"])) == ()
     assert schema.match(pa.table({"age": [1], "new": [2], "b": [3]})) == (
@@ -104,7 +104,7 @@ def test_match_names_what_is_missing_and_what_is_new(table: pa.Table) -> None:
 def test_no_column_left_says_what_the_others_were_taken_for() -> None:
     table = pa.table({"key": [f"k{i}" for i in range(50)], "id": list(range(50)), "t": ["u", "v"] * 25})
     with pytest.raises(TableError) as caught:
-        learn_schema(table, "t")
+        infer_schema(table, "t")
     said = str(caught.value)
     assert "since the others were taken for: 'key': identifier (50 different values" in said
     assert "; 'id': identifier (its name says so" in said
@@ -115,21 +115,21 @@ def test_columns_are_what_was_asked_for() -> None:
     table = pa.table({"zip": [10, 20, 10], "note": ["x", "y", "x"], "id": ["5", "6", "9"],
                       "when": ["1/2/20"] * 2 + ["3/2/20"], "t": ["u", "v", "u"]})  # fmt: skip
     asked = {"zip": Kind.CATEGORY, "note": Kind.TEXT, "id": Kind.NUMBER, "when": Kind.DATE}
-    schema = learn_schema(table, "t", asked=asked)
+    schema = infer_schema(table, "t", kinds=asked)
     assert [column.kind for column in schema.features] == list(asked.values())
     assert schema.features[0].levels == ("10", "20")
     with pytest.raises(TableError, match="'note' cannot be used as a number, as asked: row 1 has 'x'"):
-        learn_schema(table, "t", asked={"note": Kind.NUMBER})
+        infer_schema(table, "t", kinds={"note": Kind.NUMBER})
     with pytest.raises(TableError, match="'note' cannot be used as a date, as asked: row 1 has 'x'"):
-        learn_schema(table, "t", asked={"note": Kind.DATE})
+        infer_schema(table, "t", kinds={"note": Kind.DATE})
     with pytest.raises(TableError, match="no column to use as a text 'nota'"):
-        learn_schema(table, "t", asked={"nota": Kind.TEXT})
+        infer_schema(table, "t", kinds={"nota": Kind.TEXT})
     with pytest.raises(TableError, match="'t' is the target"):
-        learn_schema(table, "t", asked={"t": Kind.TEXT})
+        infer_schema(table, "t", kinds={"t": Kind.TEXT})
 
 
 @pytest.mark.parametrize(("first", "doubted"), [("12.5", True), ("x" * 61, True), ("age", False), ("2nd", False)])
 def test_a_file_without_a_header_is_suspected(first: str, doubted: bool) -> None:
     with pytest.raises(TableError) as caught:
-        learn_schema(pa.table({first: [1, 2], "b": [3, 4]}), "b", drop=["zebra"])
+        infer_schema(pa.table({first: [1, 2], "b": [3, 4]}), "b", drop=["zebra"])
     assert ("must name the columns" in str(caught.value)) is doubted

@@ -74,7 +74,7 @@ def test_separated_classes_are_told_and_firth_takes_them() -> None:
 
 
 def test_too_many_levels_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.tables.statistics.design_matrix.MOST", 3)
+    monkeypatch.setattr("softreg.tables.statistics.design_matrix.MAX_FEATURES", 3)
     with pytest.raises(TableError, match="2 are levels of 'town'"):
         table_statistics(people()[0], "takes", drop="house")
 

@@ -28,8 +28,8 @@ from softreg.cli.reporting.row_explanations import row_explainer
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
-from softreg.tables.columns.errors import plural
-from softreg.tables.row_selection.labelled_rows import NO_RARE
+from softreg.tables.columns.errors import pluralize
+from softreg.tables.row_selection.rare_classes import NO_RARE
 
 NEW = "; intervals and test assume rows that the model was not fitted to"
 

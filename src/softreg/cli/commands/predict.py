@@ -21,9 +21,9 @@ from softreg.cli.options.column_arguments import select_columns
 from softreg.cli.options.decision_threshold import Threshold
 from softreg.models.serialization.model_file import Stored, read_model
 from softreg.tables.columns.errors import TableWarning
-from softreg.tables.columns.row_location import numbers_of
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.fit.predictor import TablePredictor, usable, wanted_columns
+from softreg.tables.columns.row_location import input_row_numbers
+from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables.fit.predictor import TablePredictor, drop_invalid_rows, wanted_columns
 from softreg.tables.io.open_table import OpenTable, open_table
 from softreg.tables.io.prediction_writer import prediction_sink, writing_predictions
 from softreg.tables.read_options import ReadOptions
@@ -92,7 +92,7 @@ def predict_table(model_path: Path, data: Path, wanted: Output, *, reading: Read
         for batch, P in predictor.predictions(table, kept):
             rows += len(P)
             predicted = None if rule is None else rule.codes(P)
-            write(P, numbers_of(batch), kept=batch.select(kept) if kept else None, predicted=predicted)
+            write(P, input_row_numbers(batch), kept=batch.select(kept) if kept else None, predicted=predicted)
     stdout.send()
     if rows == 0 and not predictor.left_out and not table.skipped:
         raise CommandError(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
@@ -144,8 +144,8 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
             for message in light.schema.match(table.names):
                 warnings.warn(message, TableWarning, stacklevel=2)
             columns = list(dict.fromkeys([*wanted_columns(light.schema, table), *kept]))
-            unseen = UnseenLevels()
-            for batch in usable(light.encoder, table.batches(columns), left_out if skip else None):
+            unseen = UnseenValues()
+            for batch in drop_invalid_rows(light.encoder, table.batches(columns), left_out if skip else None):
                 yield batch, light.probabilities(batch, unseen)
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)

@@ -22,7 +22,7 @@ from softreg.cli.options.column_arguments import resolve_column
 from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
-from softreg.tables.schema.feature_columns import split_names
+from softreg.tables.schema.feature_columns import split_column_names
 
 ENDINGS = (".csv",)
 

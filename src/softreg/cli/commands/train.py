@@ -35,8 +35,9 @@ from softreg.cli.reporting.row_explanations import row_explainer
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.fit.table_scan import Memory, is_large, survey
+from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables.fit.memory_mode import Memory, is_large
+from softreg.tables.fit.table_scan import scan_table
 
 NEARLY_ALL = 0.8
 """Share of the label entropy explained from which columns are checked for a leak."""
@@ -101,7 +102,7 @@ def train_in_batches(order: TrainRequest, source: OpenTable) -> None:
                 "the table as a whole, if memory holds it: --memory high."
             )
     options: dict[str, Any] = {"rules": order.rules, "weights": order.weights, "sure": order.sure}
-    found = survey(source, order.target, seed=order.seed, test_size=order.share, **options)
+    found = scan_table(source, order.target, seed=order.seed, test_size=order.share, **options)
     for said in found.notes:
         print_note(said)
     held = survey_rows(found) if order.test is None else None
@@ -176,7 +177,7 @@ def evaluate_held_out(
         print_columns(classifier.describe())
     names = [str(label) for label in model.classes_]
     codes = known_codes(held.table.take(pa.array(held.rows)), order.target, names, classifier.rare_)
-    unseen = UnseenLevels()
+    unseen = UnseenValues()
     P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows, unseen=unseen))
     for message in unseen.outside_messages():
         warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)

@@ -101,7 +101,7 @@ def class_columns(
     if positive is not None:
         raise CommandError(
             f"--positive {positive}: name the column of its probability, too: --score COLUMN. The columns of numbers "
-            f"from 0 to 1 are {listed(scores) if scores else 'none'}."
+            f"from 0 to 1 are {quote_list(scores) if scores else 'none'}."
         )
     return table, ""
 

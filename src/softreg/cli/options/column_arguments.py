@@ -39,7 +39,7 @@ def select_columns(given: Sequence[str], names: Sequence[str], option: str) -> l
     """
     columns = []
     for text in given:
-        for name in split_names((text,), names):
+        for name in split_column_names((text,), names):
             if name not in names:
                 near = get_close_matches(name, names, n=3)
                 raise CommandError(

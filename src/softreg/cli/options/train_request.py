@@ -15,7 +15,7 @@ from softreg.tables import ReadOptions
 from softreg.tables.fit.table_scan import Memory
 from softreg.tables.row_selection.labelled_rows import LabelRules
 from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
-from softreg.tables.schema.feature_columns import split_names
+from softreg.tables.schema.feature_columns import split_column_names
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class TrainRequest:
         return replace(
             self,
             target=target,
-            features=split_names(self.features, names),
-            drop=split_names(self.drop, names),
+            features=split_column_names(self.features, names),
+            drop=split_column_names(self.drop, names),
             asked=asked,
         )
 

@@ -17,8 +17,8 @@ from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint, column_information
 from softreg.report import WHY, Audit, ReportData, show_rows, write_report
-from softreg.tables.columns.values import as_text, cell_texts
-from softreg.tables.schema.typed_values import inferred_numbers
+from softreg.tables.columns.column_values import as_text, display_texts
+from softreg.tables.schema.typed_values import read_inferred_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -196,7 +196,7 @@ def column_informations(
             continue
         column = table.column(name).take(places)
         if kind == "number":
-            told.append((name, column_information(inferred_numbers(name, column), codes)))
+            told.append((name, column_information(read_inferred_numbers(name, column), codes)))
         else:
             words = pc.fill_null(as_text(column, name), "")
             told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), codes)))
@@ -206,7 +206,7 @@ def column_informations(
 def cell_dicts(table: pa.Table, places: NDArray[np.int64]) -> list[Mapping[str, str]]:
     """The cells of a few rows, counted from 0, as short texts; a missing one is empty."""
     rows = table.take(places)
-    cells = [cell_texts(column) for column in rows.columns]
+    cells = [display_texts(column) for column in rows.columns]
     return [
         {name: text[:MAX_TEXT_LENGTH] for name, text in zip(rows.column_names, row, strict=True)}
         for row in zip(*cells, strict=True)

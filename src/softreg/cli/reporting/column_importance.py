@@ -19,9 +19,9 @@ from softreg.probability import Classes
 from softreg.report import Effect
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
-from softreg.tables.encode.discrete_changes import encoded_changes
+from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import NumberCode
+from softreg.tables.encode.number_encoder import NumberEncoder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,8 +69,8 @@ def analyse_columns(
 
     `groups` (t,) are the groups of dependent rows among those of `test`, where there are some.
     """
-    model, codes = classifier.model_, classifier.encoder_.codes
-    X, X_test = (classifier.encoder_.transform(table, rows) for rows in (training, test))
+    model, codes = classifier.model_, classifier.encoder_.column_encoders
+    X, X_test = (classifier.encoder_.encode(table, rows) for rows in (training, test))
     ends = np.cumsum([0, *(len(code.features) for code in codes)])
     columns = {code.name: range(a, b) for code, (a, b) in zip(codes, pairwise(ends.tolist()), strict=True)}
     y = labels[training]
@@ -120,7 +120,7 @@ def _effects(classifier: TableClassifier, X: Any, y: NDArray[Any]) -> tuple[Effe
         return ()
     try:
         inference = infer(model, X, y)
-        changes = {**inference.changes, **encoded_changes(classifier.encoder_, X)}
+        changes = {**inference.changes, **discrete_changes(classifier.encoder_, X)}
         found = replace(inference, changes=changes).effects()
     except ValueError:  # an l1 part, or no finite optimum: then there are no errors to speak of
         return ()
@@ -147,12 +147,12 @@ def _shown_features(encoder: Encoder, changes: Mapping[int, Change]) -> list[str
     """What changes, by place of the feature: `sex=female rather than male`, `age (+12)`: a standard deviation more."""
     shown: list[str] = []
     names = encoder.feature_names_out
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         for place in range(code.width):
             feature = names[len(shown)]
             if (change := changes.get(len(shown))) is not None:
                 shown.append(f"{feature}{'' if change.words[0].isalpha() else ':'} {change.words}")
-            elif isinstance(code, NumberCode) and place == 0 and not code.knots:
+            elif isinstance(code, NumberEncoder) and place == 0 and not code.knots:
                 shown.append(f"{feature} (+{code.scale:.3g})")
             else:
                 shown.append(feature)

@@ -17,8 +17,8 @@ from softreg.report import Audit
 from softreg.report.evaluation.column_rates import ColumnRates, coded_rates, number_rates
 from softreg.report.page.report_data import MissingValues
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import NumberCode
-from softreg.tables.schema.typed_values import levels_of, read_numbers
+from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.schema.typed_values import read_levels, read_numbers
 
 KINDS_WITH_CURVES = ("number", "boolean", "category")
 """Kinds of columns that have a curve."""
@@ -77,8 +77,8 @@ def test_linearity(encoder: Encoder, X: Any, codes: NDArray[np.int64], P: NDArra
 def _number_places(encoder: Encoder) -> dict[str, int]:
     """The places of the numbers among the features of X, by column."""
     places, start = {}, 0
-    for code in encoder.codes:
-        if isinstance(code, NumberCode):
+    for code in encoder.column_encoders:
+        if isinstance(code, NumberEncoder):
             places[code.name] = start
         start += code.width
     return places
@@ -91,6 +91,6 @@ def _numbers(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 def _coded(name: str, column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     """The different texts of a column, the last one "" for missing values, and the place (n,) of each cell."""
-    cells = levels_of(name, column)
+    cells = read_levels(name, column)
     names = ["" if one is None else str(one) for one in cells.levels.to_pylist()]
     return [*names, ""], np.where(cells.codes < 0, len(names), cells.codes)

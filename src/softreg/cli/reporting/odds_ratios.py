@@ -14,9 +14,10 @@ from softreg.models.inference.marginal_effects import REFERENCE, Change
 from softreg.report.evaluation.number_format import format_value
 from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
-from softreg.tables.encode.discrete_changes import encoded_changes, level_names
-from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, NumberCode
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.category_encoder import CategoryEncoder
+from softreg.tables.encode.discrete_changes import discrete_changes, level_names
+from softreg.tables.encode.number_encoder import Form, NumberEncoder
 
 MAX_CHANGES = 400
 """Changes for which odds ratios are computed, at most."""
@@ -30,19 +31,19 @@ def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
     encoder, model = classifier.encoder_, classifier.model_
     coefficients = np.asarray(model.coef_, dtype=np.float64)
     contrast = coefficients[1:] - coefficients[:1]  # (q - 1, d)
-    changes = encoded_changes(encoder, X)
+    changes = discrete_changes(encoder, X)
     found: list[OddsRatio] = []
     start = 0
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         places = range(start, start + code.width)
         start += code.width
-        if isinstance(code, NumberCode):
+        if isinstance(code, NumberEncoder):
             found += _of_number(code, contrast, changes.get(places[0]), places, has_whole_numbers(code, X, places[0]))
-        elif isinstance(code, CategoryCode):
+        elif isinstance(code, CategoryEncoder):
             named = zip(level_names(code), places, strict=True)
             levels = [_of_change(code.name, level, contrast, changes[j]) for level, j in named if j in changes]
             found += sorted(levels, key=lambda one: not one.is_reference)  # the reference level first
-        elif isinstance(code, BooleanCode):
+        elif isinstance(code, BooleanEncoder):
             found.append(_of_change(code.name, code.words[1], contrast, changes[places[0]]))
         if len(found) >= MAX_CHANGES:
             break
@@ -63,7 +64,7 @@ def _ratios(
 
 
 def _of_number(
-    code: NumberCode, contrast: NDArray[np.float64], change: Change | None, places: range, whole: bool
+    code: NumberEncoder, contrast: NDArray[np.float64], change: Change | None, places: range, whole: bool
 ) -> list[OddsRatio]:
     """A round step in units of the column, at most one standard deviation, of `whole` numbers at least 1.
 
@@ -90,7 +91,7 @@ def _of_number(
     return [first, OddsRatio(code.name, words, _exp(contrast[:, places[-1]]))]
 
 
-def has_whole_numbers(code: NumberCode, X: Any, place: int) -> bool:
+def has_whole_numbers(code: NumberEncoder, X: Any, place: int) -> bool:
     """Whether the numbers of a column are whole in all encoded rows X (n, d), where missing ones have the mean."""
     z = X[:, [place]].toarray().ravel() if sp.issparse(X) else X[:, place]
     x = z[z != 0] * code.scale + code.mean

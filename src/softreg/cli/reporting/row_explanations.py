@@ -29,17 +29,17 @@ def row_explainer(classifier: TableClassifier, table: pa.Table, rows: NDArray[np
     """
     encoder, model = classifier.encoder_, classifier.model_
     some = rows[np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(np.int64)]
-    baseline = np.asarray(encoder.transform(table, some).mean(axis=0), dtype=np.float64).ravel()
-    starts = np.cumsum([0, *(len(code.features) for code in encoder.codes)]).tolist()
+    baseline = np.asarray(encoder.encode(table, some).mean(axis=0), dtype=np.float64).ravel()
+    starts = np.cumsum([0, *(len(code.features) for code in encoder.column_encoders)]).tolist()
 
     def told(chosen: NDArray[np.int64]) -> list[str]:
         if len(chosen) == 0:
             return []
-        odds = explain(model, encoder.transform(table, chosen), baseline=baseline).log_odds
+        odds = explain(model, encoder.encode(table, chosen), baseline=baseline).log_odds
         added = np.column_stack([odds[:, a:b].sum(axis=1) for a, b in pairwise(starts)])  # (n, columns)
         order = np.argsort(-np.abs(added), axis=1, kind="stable")[:, :MAX_CONTRIBUTIONS]
         return [
-            ", ".join(f"{encoder.codes[j].name} {line[j]:+.1f}".replace("-", "−") for j in first if line[j])
+            ", ".join(f"{encoder.column_encoders[j].name} {line[j]:+.1f}".replace("-", "−") for j in first if line[j])
             for line, first in zip(added, order, strict=True)
         ]
 

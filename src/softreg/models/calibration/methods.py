@@ -1,4 +1,4 @@
-"""Ways to recalibrate probabilities, each a record that turns an (n, q) matrix of positive numbers into another."""
+"""Recalibration methods: each is a record that maps a matrix (n, q) of positive probabilities to another."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ from softreg.probability import softmax
 from softreg.rows import as_rows
 
 MOST_SCALED = 200
-"""Classes up to which every class gets a scale and a bias of its own."""
+"""Largest number of classes for vector and matrix scaling."""
 ROWS_A_WEIGHT = 20
-"""Rows for each weight of a matrix, at least: below, it is not worth trying."""
+"""Least number of rows for each parameter of vector and matrix scaling."""
 ROWS_OF_A_CLASS = 1000
-"""Rows of the rarest class from which isotonic steps are fine enough."""
+"""Least number of rows of the rarest class for isotonic regression."""
+RIDGE = 0.1
+"""Strength of the l2 penalty of matrix scaling, times the number of rows; it keeps the weights finite."""
+MOST_KEPT, KEPT_ROWS = 0.05, 10
+"""Share of the original probability mixed into isotonic regression: at most the first, and as much as so many rows of
+each class have."""
 
 
-class Repair(Protocol):
-    """What a calibrator asks of a way to recalibrate probabilities."""
+class Recalibration(Protocol):
+    """A fitted recalibration."""
 
     def apply(self, P: Floats) -> Floats:
-        """Recalibrated probabilities (n, q)."""
+        """Return recalibrated probabilities (n, q)."""
         ...
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """Leaves probabilities as they are."""
+class Identity:
+    """No recalibration."""
 
     def apply(self, P: Floats) -> Floats:
-        """The same probabilities."""
+        """Return the same probabilities."""
         return P
 
 
@@ -64,66 +69,73 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Isotonic:
-    """For each class a rising step function from probability to frequency, then each row divided by its sum.
+    """Isotonic regression of each class against the others; rows are then divided by their sum.
 
-    Steps of 0 and 1 would hold things impossible, so a share of the old probability is kept.
+    The step functions can be 0 or 1, so the share `kept` of the original probability is mixed in.
     """
 
     steps: tuple[Any, ...]
     kept: float
 
     def apply(self, P: Floats) -> Floats:
-        """Map each class's probability to the frequency that was seen there."""
-        risen = np.column_stack([step.predict(P[:, k]) for k, step in enumerate(self.steps)])
-        mass = risen.sum(axis=1, keepdims=True)
-        shared = np.divide(risen, mass, out=P.copy(), where=mass > 0)
+        """Map the probability of each class by its step function."""
+        mapped = np.column_stack([step.predict(P[:, k]) for k, step in enumerate(self.steps)])
+        mass = mapped.sum(axis=1, keepdims=True)
+        shared = np.divide(mapped, mass, out=P.copy(), where=mass > 0)
         return np.asarray((1 - self.kept) * shared + self.kept * P)
 
 
-def nothing(P: Floats, y: Codes) -> Repair:
-    """No recalibration."""
-    return Nothing()
+def identity(P: Floats, y: Codes) -> Recalibration:
+    """Return the identity."""
+    return Identity()
 
 
-def temperature(P: Floats, y: Codes) -> Repair:
-    """One number by which all log-probabilities are multiplied."""
+def temperature(P: Floats, y: Codes) -> Recalibration:
+    """Fit temperature scaling: one scale for all log-probabilities."""
     return Scaled(fit_scaling(np.log(P), y, shared=True))
 
 
-def vector(P: Floats, y: Codes) -> Repair:
-    """A scale and a bias for each class."""
+def vector(P: Floats, y: Codes) -> Recalibration:
+    """Fit vector scaling: a scale and a bias for each class."""
     return Scaled(fit_scaling(np.log(P), y, shared=False))
 
 
-def matrix(P: Floats, y: Codes) -> Repair:
-    """A softmax regression on the log-probabilities, with the least penalty that keeps it finite."""
-    (found,) = minimise(as_rows(np.log(P), y, None), P.shape[1], l2(0.1 / len(y)))
-    return Matrix(found.W, found.b)
+def matrix(P: Floats, y: Codes) -> Recalibration:
+    """Fit matrix scaling: a softmax regression on the log-probabilities with a weak l2 penalty."""
+    (solution,) = minimise(as_rows(np.log(P), y, None), P.shape[1], l2(RIDGE / len(y)))
+    return Matrix(solution.W, solution.b)
 
 
-def isotonic(P: Floats, y: Codes) -> Repair:
-    """Isotonic regression of each class against the rest."""
-    from sklearn.isotonic import IsotonicRegression  # here, so that `import SoftmaxRegression` stays light
+def isotonic(P: Floats, y: Codes) -> Recalibration:
+    """Fit isotonic regression for each class against the others."""
+    from sklearn.isotonic import IsotonicRegression  # imported here: it is slow to import
 
     q = P.shape[1]
     fits = (IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(P[:, k], y == k) for k in range(q))
-    return Isotonic(tuple(fits), kept=min(0.05, 10 * q / len(y)))
+    return Isotonic(tuple(fits), kept=min(MOST_KEPT, KEPT_ROWS * q / len(y)))
 
 
-REPAIRS: dict[str, Callable[[Floats, Codes], Repair]] = {
-    "none": nothing,
+METHODS: dict[str, Callable[[Floats, Codes], Recalibration]] = {
+    "none": identity,
     "temperature": temperature,
     "vector": vector,
     "matrix": matrix,
     "isotonic": isotonic,
 }
-"""From the simplest to the most flexible."""
+"""Methods by name, in order of flexibility."""
 
 
-def worth_trying(y: Codes, q: int) -> list[str]:
-    """Which recalibrations so many rows and classes allow, the simplest first.
+def applicable_methods(y: Codes, q: int) -> list[str]:
+    """Return the methods that have enough rows, in order of flexibility.
 
-    >>> worth_trying(np.array([0, 1] * 50), 2)
+    Returns
+    -------
+    list of str
+        Names of methods.
+
+    Examples
+    --------
+    >>> applicable_methods(np.array([0, 1] * 50), 2)
     ['none', 'temperature', 'vector', 'matrix']
     """
     count = np.bincount(y, minlength=q)
@@ -134,15 +146,15 @@ def worth_trying(y: Codes, q: int) -> list[str]:
         "matrix": len(y) >= ROWS_A_WEIGHT * q * q and q <= MOST_SCALED,
         "isotonic": count.min() >= ROWS_OF_A_CLASS,
     }
-    return [name for name in REPAIRS if allowed[name]]
+    return [name for name in METHODS if allowed[name]]
 
 
-def out_of_fold(name: str, P: NDArray[np.float64], y: Codes, fold: Codes) -> Floats:
-    """Surprisal (n,) of each label after a recalibration that was fitted without the row's fold."""
+def out_of_fold_losses(name: str, P: NDArray[np.float64], y: Codes, fold: Codes) -> Floats:
+    """Return the log loss (n,) of each row after recalibration fitted without the fold of the row."""
     losses = np.empty(len(y))
     for k in np.unique(fold):
         inside, rest = fold == k, fold != k
-        after = REPAIRS[name](P[rest], y[rest]).apply(P[inside])
+        after = METHODS[name](P[rest], y[rest]).apply(P[inside])
         with np.errstate(divide="ignore"):
             losses[inside] = 0.0 - np.log(np.minimum(after[np.arange(inside.sum()), y[inside]], 1.0))
     return losses

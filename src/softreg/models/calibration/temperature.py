@@ -1,4 +1,4 @@
-"""Temperature and vector scaling: the multinomial model whose features are the log-probabilities of another."""
+"""Temperature and vector scaling, and log-probabilities without zeros."""
 
 from __future__ import annotations
 
@@ -13,15 +13,30 @@ from softreg.probability import log_softmax, softmax
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 STEPS = 60
-"""Newton steps at most; five are usual."""
+"""Largest number of Newton steps; five are usual."""
 NEAR = 1e-12
-"""Nats: the fit ends where half the Newton decrement is below it."""
+"""Nats. The fit ends when half the squared Newton decrement is below it."""
+ARMIJO = 1e-4
+"""Sufficient decrease of the line search, as a share of the decrease that the slope predicts."""
+SHORTEST = 1e-9
+"""Step length below which differences of the objective are rounding errors."""
+JITTER = 1e-12
+"""Added to the diagonal of the Hessian, relative to its trace."""
+SMALLEST = 5e-324
+"""Smallest positive number in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """`softmax(scale * log P + bias)`, with `scale` and `bias` (q,): one number for all classes is a temperature.
+    """The map `softmax(scale * log P + bias)`.
 
+    Attributes
+    ----------
+    scale, bias : ndarray of shape (q,)
+        Scale and bias of each class; temperature scaling has one scale for all classes and no bias.
+
+    Examples
+    --------
     >>> Scaling(np.array([2.0, 2.0]), np.zeros(2)).apply(np.log([[0.8, 0.2]])).round(3)
     array([[0.941, 0.059]])
     """
@@ -30,62 +45,79 @@ class Scaling:
     bias: Floats
 
     def apply(self, L: Floats) -> Floats:
-        """Probabilities (n, q) for log-probabilities L (n, q)."""
+        """Return probabilities (n, q) for log-probabilities L (n, q)."""
         return cast(Floats, softmax(L * self.scale + self.bias))
 
     def losses(self, L: Floats, y: Codes) -> Floats:
-        """Surprisal (n,) of the labels in nats."""
+        """Return the log loss (n,) of the labels in nats."""
         o = log_softmax(L * self.scale + self.bias)
         return cast(Floats, -o[np.arange(len(y)), y])
 
 
 def fit_scaling(L: Floats, y: Codes, *, shared: bool, strength: float | None = None) -> Scaling:
-    """Fit scale and bias to labelled log-probabilities by Newton's method; the optimum is unique.
+    """Fit temperature or vector scaling by Newton's method.
 
-    Minimises over s (q,), b (q,)
+    The objective over s (q,) and b (q,) is strictly convex for a positive strength::
 
         (1 / n) sum_i CE(y_i, softmax(s * L_i + b)) + strength / 2 * (||s - 1||^2 + ||b||^2)
 
-    `shared`: one s for all classes and no bias (a temperature 1 / s). L: (n, q), finite. y: codes (n,). `strength`
-    is 1 / n unless given: it holds the classes of few rows to what they were.
+    Parameters
+    ----------
+    L : ndarray of shape (n, q)
+        Finite log-probabilities.
+    y : ndarray of shape (n,)
+        Class codes.
+    shared : bool
+        Whether all classes share one s and have no bias (temperature 1 / s).
+    strength : float, optional
+        Strength of the penalty, 1 / n by default; it keeps classes with few rows near the identity.
 
+    Returns
+    -------
+    Scaling
+        The minimiser.
+
+    References
+    ----------
+    Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (2017).
+
+    Examples
+    --------
     >>> L = np.log([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
     >>> fit_scaling(L, np.array([0, 0, 1, 1]), shared=True, strength=0.0).scale.round(3)
     array([0.5, 0.5])
-
-    Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (2017).
     """
     n, q = L.shape
     strength = 1.0 / n if strength is None else strength
     ridge = np.full(1 if shared else 2 * q, strength)
     start = np.ones(1) if shared else np.concatenate([np.ones(q), np.zeros(q)])
 
-    def at(theta: Floats) -> Scaling:
+    def scaling(theta: Floats) -> Scaling:
         return Scaling(np.full(q, theta[0]), np.zeros(q)) if shared else Scaling(theta[:q], theta[q:])
 
     def value(theta: Floats) -> float:
-        return float(at(theta).losses(L, y).mean() + 0.5 * ridge @ (theta - start) ** 2)
+        return float(scaling(theta).losses(L, y).mean() + 0.5 * ridge @ (theta - start) ** 2)
 
-    theta, now = start, value(start)
+    theta, current = start, value(start)
     for _ in range(STEPS):
-        gradient, hessian = _derivatives(at(theta).apply(L), L, y, shared)
+        gradient, hessian = _derivatives(scaling(theta).apply(L), L, y, shared)
         gradient = gradient + ridge * (theta - start)
-        hessian[np.diag_indices_from(hessian)] += ridge + 1e-12 * (1 + np.trace(hessian))
+        hessian[np.diag_indices_from(hessian)] += ridge + JITTER * (1 + np.trace(hessian))
         step = -np.linalg.solve(hessian, gradient)
         decrement = float(-gradient @ step)
         if decrement <= 2 * NEAR:
             break
         length = 1.0
-        while (after := value(theta + length * step)) > now - 1e-4 * length * decrement and length > 1e-9:
+        while (after := value(theta + length * step)) > current - ARMIJO * length * decrement and length > SHORTEST:
             length /= 2
-        if length <= 1e-9:  # what is left is rounding
+        if length <= SHORTEST:
             break
-        theta, now = theta + length * step, after
-    return at(theta)
+        theta, current = theta + length * step, after
+    return scaling(theta)
 
 
 def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool) -> tuple[Floats, Floats]:
-    """Gradient and Hessian of the mean cross-entropy in (s, b), or in the one s that is shared."""
+    """Return gradient and Hessian of the mean cross-entropy with respect to (s, b), or to the shared s."""
     n, q = P.shape
     weighted = P * L
     given = L[np.arange(n), y]
@@ -107,39 +139,69 @@ def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool) -> tuple[Floats, 
 
 
 def least_positive(P: NDArray[np.floating]) -> float:
-    """Half the smallest number above zero: what the zeros of a row are read as, together. A forest's is half a vote.
+    """Return half the smallest positive probability, the mass that the zeros of a row share.
 
+    Returns
+    -------
+    float
+        A positive number; half a vote for a forest.
+
+    Examples
+    --------
     >>> least_positive(np.array([[1.0, 0.0], [0.75, 0.25]]))
     0.125
     """
     P = np.asarray(P, dtype=np.float64)
-    return float(P[P > 0].min()) / 2 or 5e-324
+    return float(P[P > 0].min()) / 2 or SMALLEST
 
 
 def without_zeros(P: NDArray[np.floating], floor: float) -> Floats:
-    """Probabilities (n, q) in which the zeros of a row share the mass `floor`; a row without zeros stays as it is.
+    """Replace zeros: those of a row share the mass `floor`, and the row is divided by its new sum.
 
-    The share of a zero is at most half the row's own smallest positive number, so that the order of classes stays, and
-    rows with zeros are divided by their new sum.
+    The share of a zero is at most half of the smallest positive probability of its row, so the order of the classes is
+    kept. Rows without zeros are unchanged.
 
+    Returns
+    -------
+    ndarray of shape (n, q)
+        Positive probabilities.
+
+    Examples
+    --------
     >>> without_zeros(np.array([[1.0, 0.0], [0.999, 0.001]]), 0.25).tolist()
     [[0.8, 0.2], [0.999, 0.001]]
     """
     positive: Floats = np.array(P, dtype=np.float64)
     rows = np.flatnonzero((positive == 0).any(axis=1))
     if len(rows):
-        some = positive[rows]
-        zero = some == 0
-        least = np.where(zero, np.inf, some).min(axis=1) / 2
-        share = np.maximum(np.minimum(floor / zero.sum(axis=1), least), 5e-324)
-        some[zero] = np.broadcast_to(share[:, None], zero.shape)[zero]
-        positive[rows] = some / some.sum(axis=1, keepdims=True)
+        changed = positive[rows]
+        zero = changed == 0
+        least = np.where(zero, np.inf, changed).min(axis=1) / 2
+        share = np.maximum(np.minimum(floor / zero.sum(axis=1), least), SMALLEST)
+        changed[zero] = np.broadcast_to(share[:, None], zero.shape)[zero]
+        positive[rows] = changed / changed.sum(axis=1, keepdims=True)
     return positive
 
 
 def log_probabilities(P: NDArray[np.floating], floor: float | None = None) -> tuple[Floats, float]:
-    """Finite log-probabilities (n, q) and the floor of their zeros, `least_positive(P)` unless given.
+    """Return finite log-probabilities.
 
+    Parameters
+    ----------
+    P : ndarray of shape (n, q)
+        Probabilities.
+    floor : float, optional
+        Mass that the zeros of a row share; `least_positive(P)` by default.
+
+    Returns
+    -------
+    L : ndarray of shape (n, q)
+        Log-probabilities.
+    floor : float
+        The mass that was used.
+
+    Examples
+    --------
     >>> L, floor = log_probabilities(np.array([[1.0, 0.0], [0.75, 0.25]]))
     >>> floor, np.exp(L).round(3).tolist()
     (0.125, [[0.889, 0.111], [0.75, 0.25]])
@@ -149,8 +211,15 @@ def log_probabilities(P: NDArray[np.floating], floor: float | None = None) -> tu
 
 
 def folds(y: Codes, count: int, seed: int) -> NDArray[np.int64]:
-    """A fold number for each row, so that every class is spread evenly; the same for the same seed.
+    """Return the fold of each row, stratified by class.
 
+    Returns
+    -------
+    ndarray of shape (n,)
+        Integers from 0 to ``count - 1``, the same for the same seed.
+
+    Examples
+    --------
     >>> np.bincount(folds(np.array([0] * 10 + [1] * 5), 5, seed=0)).tolist()
     [3, 3, 3, 3, 3]
     """

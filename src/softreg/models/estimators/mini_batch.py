@@ -13,6 +13,7 @@ from softreg.models.inputs import labels as targets
 from softreg.models.inputs import parameters as checks
 from softreg.models.inputs.features import features
 from softreg.models.inputs.sample_weights import row_weights
+from softreg.optimize import PENALTIES
 from softreg.optimize.sgd import running_moments as running
 from softreg.optimize.sgd import train as stochastic
 from softreg.probability import Classes
@@ -25,8 +26,10 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
     l1_share = checks.check_parameters(model)
     if isinstance(model.class_weight, str):
         raise ValueError("class_weight='balanced' needs all rows at once; give partial_fit a dict of class weights.")
-    if model.penalty == "firth":
-        raise ValueError("penalty='firth' needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None.")
+    if model.penalty is not None and not (model.penalty in PENALTIES and PENALTIES[model.penalty].separable):
+        raise ValueError(
+            f"penalty={model.penalty!r} needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None."
+        )
     first = not hasattr(model, "coef_")
     seen = copy.copy(model)  # takes note of the columns; the model itself changes only when all has gone well
     X = features(seen, X, reset=first)

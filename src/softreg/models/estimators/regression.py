@@ -22,7 +22,7 @@ from softreg.models.likelihood import firth
 from softreg.models.likelihood.separation_lp import settle
 from softreg.models.serialization import regression_state as state
 from softreg.models.serialization.model_file import write_model
-from softreg.optimize import Progress, Solution, elastic_net, l2, minimise
+from softreg.optimize import Progress, Solution, make_penalty, minimise
 from softreg.rows import Array
 
 
@@ -138,7 +138,7 @@ class SoftmaxRegression(Predictor):
             (solution,) = minimise(
                 rows,
                 len(data.classes),
-                l2(strength) if l1_share == 0 else elastic_net(strength, l1_share),
+                make_penalty(self.penalty, strength, l1_share),
                 fit_intercept=self.fit_intercept,
                 solver=self.solver,
                 tol=self.tol,

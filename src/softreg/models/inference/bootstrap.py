@@ -55,12 +55,18 @@ class Bootstrap:
     def coef_interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper ends (q, d) of the interval that holds the share `level` of the resampled weights.
 
-        Example:
-            >>> from sklearn.datasets import load_iris
-            >>> X, y = load_iris(return_X_y=True)
-            >>> low, high = bootstrap(SoftmaxRegression(1e-2).fit(X, y), X, y, 20, random_state=0).coef_interval()
-            >>> low.shape, bool((low <= high).all())
-            ((3, 4), True)
+        Returns
+        -------
+        tuple[ndarray, ndarray]
+            Lower and upper ends (q, d) of the interval that holds the share `level` of the resampled weights.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> low, high = bootstrap(SoftmaxRegression(1e-2).fit(X, y), X, y, 20, random_state=0).coef_interval()
+        >>> low.shape, bool((low <= high).all())
+        ((3, 4), True)
         """
         return _interval(self.coef, level)
 
@@ -97,25 +103,40 @@ def bootstrap(
 
     Resample r counts row i c_ri times and minimises the objective of `SoftmaxRegression` with these weights, to the
     model's own `tol`. The counts c_r are multinomial with N draws, where row i is drawn with probability v_i / N: the
-    sample weights v_i count rows (all 1 where there are none), and N is their sum, rounded. So a row of weight 4
-    gives the same distribution as the row given four times. Class weights "balanced" are computed on each resample.
+    sample weights v_i count rows (all 1 where there are none), and N is their sum, rounded. So a row of weight 4 gives
+    the same distribution as the row given four times. Class weights "balanced" are computed on each resample.
 
-    model: fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
-    each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to. Or
-    a `TableClassifier` and its table X, which has the labels where y is None; its encoding is kept as it is.
-    Resamples that lose a class are drawn again, so very rare classes look surer than they are. Returns a `Bootstrap`.
-    Raises `ValueError` for labels that are no classes of the model, for a class without rows, and for sample weights
-    that are no counts (see above); warns with `ConvergenceWarning` where resamples have not converged.
+    Parameters
+    ----------
+    model : Predictor or Any
+        Fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
+        each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to.
+        Or a `TableClassifier` and its table X, which has the labels where y is None; its encoding is kept as it is.
+        Resamples that lose a class are drawn again, so very rare classes look surer than they are.
 
-    Example:
-        >>> from sklearn.datasets import load_iris
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = SoftmaxRegression(1e-2).fit(X, y)
-        >>> low, high = bootstrap(model, X, y, 50, random_state=0).proba_interval(X[70:71])
-        >>> bool((low < model.predict_proba(X[70:71])).all() and (model.predict_proba(X[70:71]) < high).all())
-        True
+    Returns
+    -------
+    Bootstrap
+        A `Bootstrap`.
 
-    Source: Efron, "Bootstrap methods: another look at the jackknife" (1979).
+    Raises
+    ------
+    ValueError
+        For labels that are no classes of the model, for a class without rows, and for sample weights that are no counts
+        (see above); warns with `ConvergenceWarning` where resamples have not converged.
+
+    References
+    ----------
+    Efron, "Bootstrap methods: another look at the jackknife" (1979).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegression(1e-2).fit(X, y)
+    >>> low, high = bootstrap(model, X, y, 50, random_state=0).proba_interval(X[70:71])
+    >>> bool((low < model.predict_proba(X[70:71])).all() and (model.predict_proba(X[70:71]) < high).all())
+    True
     """
     table = model if hasattr(model, "encode") else None
     if table is not None:
@@ -168,7 +189,7 @@ def _regression(model: Any) -> SoftmaxRegression:
 
 
 def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], random_state: Any) -> Array:
-    """How often each row of weight (n,) counts in each resample, (size, n), every class among them."""
+    """Return how often each row of weight (n,) counts in each resample, (size, n), every class among them."""
     total = float(weight.sum())
     if not 0.5 < total <= MOST_ROWS:
         raise ValueError(
@@ -192,7 +213,7 @@ def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], rand
 
 
 def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: float) -> list[Solution]:
-    """The resamples of weights V (m, n) as one stack, from the model's own answer on; with both fits' worse status."""
+    """Fit the resamples of weights V (m, n) as one stack, from the fitted weights on."""
     if model.penalty == "firth":
         return [_fit_firth(model, X, labels, v, resample) for resample, v in enumerate(V)]
     m = len(V)
@@ -206,6 +227,7 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
         len(model.classes_),
         (strength, ratio, relaxed),
         start,
+        penalty=model.penalty,
         fit_intercept=model.fit_intercept,
         solver=model.solver,
         tol=model.tol,

@@ -45,6 +45,11 @@ class Explanation:
         """What each column adds to the log-odds of the predicted class against the runner-up, (n, d).
 
         With `baseline_log_odds` they sum to the difference of the two logits, which is > 0.
+
+        Returns
+        -------
+        ndarray
+            What each column adds to the log-odds of the predicted class against the runner-up, (n, d).
         """
         return np.asarray((self.values - self.baseline) * (self.weights[self.predicted] - self.weights[self.runner_up]))
 
@@ -54,8 +59,13 @@ class Explanation:
         return np.asarray(self.baseline_logits[self.predicted] - self.baseline_logits[self.runner_up])
 
     def frame(self, row: int = 0) -> dict[str, Any]:
-        """One row as columns of equal length, the heaviest first: column, value, baseline, what it adds to the log-odds
-        against the runner-up, and to the logit of each class; `pandas.DataFrame(...)` takes it as it is."""
+        """Return the contributions to one row as columns of equal length, largest first.
+
+        Returns
+        -------
+        dict[str, Any]
+            One row as columns of equal length, the heaviest first.
+        """
         odds, adds = self.log_odds[row], (self.values[row] - self.baseline) * self.weights
         order = np.argsort(-np.abs(odds), kind="stable")
         out: dict[str, Any] = {
@@ -67,11 +77,11 @@ class Explanation:
         return out | {f"logit {label}": part[order] for label, part in zip(self.classes, adds, strict=True)}
 
     def text(self, row: int = 0, top: int = 10) -> str:
-        """One row in words: the two classes, and the columns that weigh most."""
+        """Return one row in words: the two classes, and the columns that weigh most."""
         return "\n".join(as_text(*self._table(row, top)))
 
     def html(self, row: int = 0, top: int = 10) -> str:
-        """The same as an HTML table without style."""
+        """Return the same as an HTML table without style."""
         return as_html(*self._table(row, top))
 
     def _table(self, row: int, top: int) -> tuple[list[str], list[list[list[str]]], list[str]]:
@@ -100,7 +110,7 @@ class Explanation:
 
 
 def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
-    """What each column contributes to the logits of rows X (n, d), and to the log-odds against the runner-up.
+    """Return what each column contributes to the logits of rows X (n, d), and to the log-odds against the runner-up.
 
     The contribution of column j to the logit of class k is `w_kj (x_ij - m_j)`, relative to a baseline row m. The
     `baseline` is a row (d,), or rows whose mean is taken: hand in the training rows. Without, it is the mean of X
@@ -111,15 +121,24 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     `model` may be a `TableClassifier`, with tables as X and `baseline`: columns are then its features, a level of a
     category each, and values are as it encodes them (numbers in standard deviations from the training mean).
 
-    Raises `ValueError` for a single row without a baseline, and for X that the model would not predict.
+    Returns
+    -------
+    Explanation
+        What each column contributes to the logits of rows X (n, d), and to the log-odds against the runner-up.
 
-    Example:
-        >>> from softreg import SoftmaxRegression
-        >>> X = np.array([[1.0, 5.0], [2.0, 3.0], [3.0, 4.0], [4.0, 6.0]])
-        >>> model = SoftmaxRegression(0.1).fit(X, ["no", "no", "yes", "yes"])
-        >>> why = explain(model, X[:1], baseline=X)
-        >>> np.allclose(why.baseline_log_odds + why.log_odds.sum(axis=1), -model.decision_function(X[:1]))
-        True
+    Raises
+    ------
+    ValueError
+        For a single row without a baseline, and for X that the model would not predict.
+
+    Examples
+    --------
+    >>> from softreg import SoftmaxRegression
+    >>> X = np.array([[1.0, 5.0], [2.0, 3.0], [3.0, 4.0], [4.0, 6.0]])
+    >>> model = SoftmaxRegression(0.1).fit(X, ["no", "no", "yes", "yes"])
+    >>> why = explain(model, X[:1], baseline=X)
+    >>> np.allclose(why.baseline_log_odds + why.log_odds.sum(axis=1), -model.decision_function(X[:1]))
+    True
     """
     labels = None
     if hasattr(model, "encode"):  # a table classifier: its regression, and the rows as this sees them

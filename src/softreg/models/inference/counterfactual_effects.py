@@ -37,17 +37,23 @@ class Counterfactual:
 
 
 def counterfactual_effects(found: Any, changes: Iterable[Counterfactual]) -> Estimates:
-    """Average marginal effects (q, c) of an `Inference`, with errors by the delta method.
+    """Return average marginal effects (q, c) of an `Inference`, with errors by the delta method.
 
     The matrices have the columns and rows of `found.fitted.X`. The effects of all classes sum to zero.
 
-    Example:
-        >>> from softreg import SoftmaxRegression, infer
-        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
-        >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
-        >>> change = Counterfactual("x", "per unit", X - 1e-4, X + 1e-4, np.full(6, 2e-4))
-        >>> bool(abs(counterfactual_effects(found, [change]).estimate - found.effects().estimate).max() < 1e-7)
-        True
+    Returns
+    -------
+    Estimates
+        Average marginal effects (q, c) of an `Inference`, with errors by the delta method.
+
+    Examples
+    --------
+    >>> from softreg import SoftmaxRegression, infer
+    >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
+    >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
+    >>> change = Counterfactual("x", "per unit", X - 1e-4, X + 1e-4, np.full(6, 2e-4))
+    >>> bool(abs(counterfactual_effects(found, [change]).estimate - found.effects().estimate).max() < 1e-7)
+    True
     """
     likelihood, fitted = found.likelihood, found.fitted
     names, words, estimates, errors = [], [], [], []
@@ -66,9 +72,14 @@ def counterfactual_effects(found: Any, changes: Iterable[Counterfactual]) -> Est
 
 
 def _effect(likelihood: Likelihood, theta: Array, change: Counterfactual, weight: Array | None) -> tuple[Array, Array]:
-    """The mean over the rows of `(p_k(after) - p_k(before)) / step`, (q,), and its derivatives (q, q, d + 1).
+    """Return the mean over the rows of `(p_k(after) - p_k(before)) / step`, (q,), and its derivatives (q, q, d + 1).
 
     `dp_k / dtheta_cm = p_k (delta_kc - p_c) z_m`, at either end. Derivatives are by the solver's parameters.
+
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        The mean over the rows of `(p_k(after) - p_k(before)) / step`, (q,), and its derivatives (q, q, d + 1).
     """
     q, n = likelihood.q, len(change.before)
     total, J = np.zeros(q), np.zeros((q, q, likelihood.d + 1))
@@ -90,7 +101,7 @@ def _effect(likelihood: Likelihood, theta: Array, change: Counterfactual, weight
 
 
 def _standardised(likelihood: Likelihood, X: Array) -> Array:
-    """Rows X (b, d) in the solver's coordinates with a one for the intercept, (d + 1, b)."""
+    """Return rows X (b, d) in the solver's coordinates with a one for the intercept, (d + 1, b)."""
     Z = np.ones((likelihood.d + 1, len(X)))
     Z[:-1] = ((X - likelihood.coordinates.shift) / likelihood.coordinates.scale).T
     return Z

@@ -44,7 +44,7 @@ def check_errors(model: Any, fitted: Fitted, kind: str, clusters: Any) -> None:
 def covariance(
     fitted: Fitted, likelihood: Likelihood, theta: Array, hessian: Array | None, kind: str
 ) -> tuple[Array, float]:
-    """The covariance (q, d + 1, q, d + 1) in the solver's coordinates, and the degrees of freedom."""
+    """Return the covariance (q, d + 1, q, d + 1) in the solver's coordinates, and the degrees of freedom."""
     assert hessian is not None
     H, ridge, p = likelihood.reduced(hessian), likelihood.ridge(), len(likelihood.ridge())
     inverse = solve(H, np.eye(p))

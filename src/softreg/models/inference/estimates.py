@@ -66,8 +66,13 @@ class Estimates:
         return None if self.z is None else np.asarray(2 * ndtr(-np.abs(self.z)))
 
     def frame(self) -> dict[str, Any]:
-        """Columns of equal length, a line for each class and column: `pandas.DataFrame(...)`, `polars.DataFrame(...)`
-        and `pyarrow.table(...)` take them as they are."""
+        """Return the estimates as columns of equal length, one entry for each class and column.
+
+        Returns
+        -------
+        dict[str, Any]
+            Columns of equal length, a line for each class and column.
+        """
         c, k = self.estimate.shape
         out: dict[str, Any] = {
             "class": [label for label in self.classes for _ in range(k)],
@@ -89,7 +94,7 @@ class Estimates:
         return [f"{name}{'' if change.startswith('rather') else ','} {change}" for name, change in pairs]
 
     def table(self) -> tuple[list[str], list[list[list[str]]]]:
-        """The head, and for each class its lines, as text."""
+        """Return the head, and for each class its lines, as text."""
         percent = f"{100 * self.level:g}%"
         what = "ratio" if self.what == "relative_risk_ratio" else self.what.replace("_", " ")
         head = ["", what, "std error"]
@@ -125,11 +130,17 @@ def normal(
     level: float,
     tested: bool = True,
 ) -> Estimates:
-    """Estimates with Wald's intervals `estimate -+ z_(level) std_error`.
+    """Return estimates with Wald's intervals `estimate -+ z_(level) std_error`.
 
-    Example:
-        >>> print(normal("estimate", ("b",), ("age",), np.array([[2.0]]), np.array([[1.0]]), 0.95).upper.round(2))
-        [[3.96]]
+    Returns
+    -------
+    Estimates
+        Estimates with Wald's intervals `estimate -+ z_(level) std_error`.
+
+    Examples
+    --------
+    >>> print(normal("estimate", ("b",), ("age",), np.array([[2.0]]), np.array([[1.0]]), 0.95).upper.round(2))
+    [[3.96]]
     """
     half = float(ndtri(0.5 + level / 2)) * std_error
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -138,12 +149,18 @@ def normal(
 
 
 def ratios(coefficients: Estimates, intercept: str, what: str) -> Estimates:
-    """The exponentials of coefficients other than that of the column `intercept`; errors by the delta method.
+    """Return the exponentials of coefficients other than that of the column `intercept`; errors by the delta method.
 
-    Example:
-        >>> w = normal("estimate", ("b",), ("age",), np.array([[2.0]]), np.array([[1.0]]), 0.95)
-        >>> ratios(w, "(intercept)", "odds_ratio").estimate.round(3)
-        array([[7.389]])
+    Returns
+    -------
+    Estimates
+        The exponentials of coefficients other than that of the column `intercept`; errors by the delta method.
+
+    Examples
+    --------
+    >>> w = normal("estimate", ("b",), ("age",), np.array([[2.0]]), np.array([[1.0]]), 0.95)
+    >>> ratios(w, "(intercept)", "odds_ratio").estimate.round(3)
+    array([[7.389]])
     """
     keep = [j for j, name in enumerate(coefficients.columns) if j or name != intercept]
     parts = (coefficients.estimate, coefficients.lower, coefficients.upper)
@@ -163,11 +180,17 @@ def number(value: float) -> str:
 
 
 def told(p: float) -> str:
-    """A p-value as text.
+    """Return a p-value as text.
 
-    Example:
-        >>> told(0.0312), told(1e-9)
-        ('p = 0.031', 'p < 0.001')
+    Returns
+    -------
+    str
+        A p-value as text.
+
+    Examples
+    --------
+    >>> told(0.0312), told(1e-9)
+    ('p = 0.031', 'p < 0.001')
     """
     if np.isnan(p):
         return "NA"
@@ -175,9 +198,14 @@ def told(p: float) -> str:
 
 
 def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> list[str]:
-    """Lines of an aligned table: the first column to the left, numbers to the right, a title above each part.
+    """Return lines of an aligned table: the first column to the left, numbers to the right, a title above each part.
 
     A name that is too long for a table of `WIDTH` characters stands on a line of its own, above its numbers.
+
+    Returns
+    -------
+    list[str]
+        Lines of an aligned table: the first column to the left, numbers to the right, a title above each part.
     """
     lines = [head, *(line for part in parts for line in part)]
     wide = [max(len(line[i]) for line in lines) for i in range(len(head))]
@@ -197,7 +225,7 @@ def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], title
 
 
 def as_html(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> str:
-    """The same as one HTML table; names are escaped."""
+    """Return the same as one HTML table; names are escaped."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = []
     for title, part in zip(titles, parts, strict=True):

@@ -63,7 +63,7 @@ class Fitted:
     def of(
         cls, model: Any, X: Any, y: Any, sample_weight: Any, clusters: Any = None, *, weights: str = "frequency"
     ) -> Fitted:
-        """The checked parts; raises `ValueError` for what does not belong together."""
+        """Return the checked parts; raises `ValueError` for what does not belong together."""
         check_is_fitted(model, "coef_")
         share = checks.check_parameters(model)
         strength = float(model.strength) if model.penalty in ("l2", "elasticnet") else 0.0
@@ -106,7 +106,7 @@ class Fitted:
         return tuple(f"column {j}" if names is None else str(names[j]) for j in range(self.X.shape[1]))
 
     def place(self, label: Any) -> int:
-        """The code of a class; raises `ValueError` for a label that is none."""
+        """Return the code of a class; raises `ValueError` for a label that is none."""
         code = int(Classes.of(self.model.classes_).find([label])[0])
         if code < 0:
             raise ValueError(f"{spell(label)} is no class; the classes are {', '.join(map(repr, self.labels[:10]))}.")
@@ -133,7 +133,7 @@ class Fitted:
     # --- the maximum ----------------------------------------------------------------------------------------------
 
     def likelihood(self) -> Likelihood:
-        """The likelihood of these rows."""
+        """Return the likelihood of these rows."""
         return Likelihood(
             self.X,
             self.y,
@@ -144,7 +144,7 @@ class Fitted:
         )
 
     def maximum(self) -> tuple[Likelihood, Array, Evaluation]:
-        """The likelihood, its exact maximum near the model's weights, and value, gradient and Hessian there."""
+        """Return the likelihood, its exact maximum near the model's weights, and value, gradient and Hessian there."""
         likelihood = self.likelihood()
         if self.strength == 0:
             likelihood.refuse_dependent(self.names)
@@ -168,7 +168,7 @@ class Fitted:
         return likelihood, theta, reading
 
     def _firth(self, start: Array, near: float) -> tuple[Array, Evaluation, float | None]:
-        """The same as `Likelihood.polish`, for Firth's penalised likelihood."""
+        """Return the same as `Likelihood.polish`, for Firth's penalised likelihood."""
         likelihood = self.likelihood()
         firth = Firth(likelihood.objective)
         gap = firth.step(firth.at(start))[1] / 2 / likelihood.mass
@@ -188,7 +188,7 @@ class Fitted:
         return full - Firth(objective, tuple(columns)).run(start, FIRTH_STEPS)[0].log_likelihood
 
     def without(self, columns: list[int]) -> float:
-        """The largest log-likelihood without these columns."""
+        """Return the largest log-likelihood without these columns."""
         keep = np.setdiff1d(np.arange(self.X.shape[1]), columns)
         if not len(keep):
             return self.null_log_likelihood
@@ -239,7 +239,15 @@ class Fitted:
 def _codes(clusters: Any, weight: Array | None, n: int) -> Array:
     """Codes 0 .. G - 1 of the clusters (n,).
 
-    Raises `ValueError` for another length, a missing cluster of a row that counts, or a single cluster.
+    Returns
+    -------
+    ndarray
+        Codes 0 .. G - 1 of the clusters (n,).
+
+    Raises
+    ------
+    ValueError
+        For another length, a missing cluster of a row that counts, or a single cluster.
     """
     advice = "Rows of one cluster depend on each other: give this row a cluster of its own, or leave it out."
     found = read_keys(clusters, n, "clusters", advice, None if weight is None else weight > 0)

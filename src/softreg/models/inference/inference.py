@@ -41,7 +41,7 @@ def infer(
     level: float = 0.95,
     weights: str = "frequency",
 ) -> Inference:
-    """Errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
+    """Return errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
 
     X (n, d), y and `sample_weight` are those of `fit`. `weights`: "frequency", a sample weight w stands for w identical
     rows (as `freq_weights` of statsmodels and `fweight` of Stata), or "sampling", w is the inverse of the probability
@@ -52,9 +52,8 @@ def infer(
     weights (those of least expected cross-entropy) whether or not they have that form, for independent rows and large
     samples; "posterior" reads an L2 penalty as a prior; None takes "robust" where there are `clusters` (n,), labels of
     groups whose rows depend on each other and whose number must be large, class weights or sampling weights, else
-    "model".
-    `categories`: for each category that is coded as columns of zeros and ones, the names or places of its columns;
-    `effects` then compares levels with each other.
+    "model". `categories`: for each category that is coded as columns of zeros and ones, the names or places of its
+    columns; `effects` then compares levels with each other.
 
     `model` may be a `TableClassifier` and X its table, which has the labels where y is None: see its method `infer`.
 
@@ -63,12 +62,23 @@ def infer(
     l1 part (what it chose makes the usual errors wrong), separated classes, and columns that others determine, all by
     name.
 
-    Example:
-        >>> from softreg import SoftmaxRegression
-        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
-        >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
-        >>> found.coefficients.estimate.round(3), found.coefficients.std_error.round(3)
-        (array([[-4.249,  1.214]]), array([[3.388, 0.913]]))
+    Returns
+    -------
+    Inference
+        Errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not those of the fit, the fit has an l1 part, or columns are collinear without a penalty.
+
+    Examples
+    --------
+    >>> from softreg import SoftmaxRegression
+    >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
+    >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
+    >>> found.coefficients.estimate.round(3), found.coefficients.std_error.round(3)
+    (array([[-4.249,  1.214]]), array([[3.388, 0.913]]))
     """
     if not 0 < level < 1:
         raise ValueError(f"level={spell(level)} must lie between 0 and 1, as 0.95 does.")
@@ -126,11 +136,11 @@ class Inference(FitMeasures):
     # --- the weights ----------------------------------------------------------------------------------------------
 
     def relative_to(self, label: Any) -> Inference:
-        """The same with the class `label` as reference: weights are differences of log-odds against it."""
+        """Return the same with the class `label` as reference: weights are differences of log-odds against it."""
         return replace(self, reference=self.fitted.place(label))
 
     def relative_to_mean(self) -> Inference:
-        """The same with each class compared with the mean of all: q rows, whose coefficients sum to zero."""
+        """Return the same with each class compared with the mean of all: q rows, whose coefficients sum to zero."""
         return replace(self, reference=None)
 
     @property
@@ -172,12 +182,21 @@ class Inference(FitMeasures):
         return normal("estimate", self.classes, self.columns, estimate, error, self.level, self.fitted.strength == 0)
 
     def profile(self, columns: Sequence[Any] | Any | None = None) -> Estimates:
-        """The same with intervals and tests by the profile likelihood (for "firth", the penalised one).
+        """Return the same with intervals and tests by the profile likelihood (for "firth", the penalised one).
 
         An interval holds the values that a likelihood-ratio test does not reject; z is the signed root of its statistic
         for zero. It takes some fits for each number; `columns` names those wanted, all where None. An end may be
-        infinite. Raises `ValueError` as `likelihood_ratio` does. Whatever the errors chosen, it assumes that the
-        model holds.
+        infinite.
+
+        Returns
+        -------
+        Estimates
+            The same with intervals and tests by the profile likelihood (for "firth", the penalised one).
+
+        Raises
+        ------
+        ValueError
+            As `likelihood_ratio` does. Whatever the errors chosen, it assumes that the model holds.
         """
         self.fitted.refuse_tests("a profile likelihood")
         self.fitted.refuse_pseudo_likelihood("profile likelihood")
@@ -188,28 +207,38 @@ class Inference(FitMeasures):
 
     @cached_property
     def odds_ratios(self) -> Estimates:
-        """`exp(coefficient)`: the factor by which the odds of a class against the reference change per unit of a
-        column.
+        """`exp(coefficient)`: the factor by which the odds against the reference class change per unit of a column.
 
         With two classes these are odds ratios; with more they are relative-risk ratios: the factor by which the ratio
         p(class) / p(reference) changes. Ends of the interval are those of the coefficients, exponentiated; the standard
         error is the delta method's; z tests a ratio of 1.
+
+        Returns
+        -------
+        Estimates
+            `exp(coefficient)`: the factor by which the odds of a class against the reference change per unit of a
+            column.
         """
         return self.ratios_of(self.coefficients)
 
     def ratios_of(self, coefficients: Estimates) -> Estimates:
-        """The same of these coefficients, as those of `profile()`."""
+        """Return the same of these coefficients, as those of `profile()`."""
         return ratios(coefficients, INTERCEPT, "odds_ratio" if self.likelihood.q == 2 else "relative_risk_ratio")
 
     def effects(self) -> Estimates:
-        """Average marginal effects (q, d): by how much a class's mean probability changes with each column.
+        """Return average marginal effects (q, d): by how much a class's mean probability changes with each column.
 
-        Of a number, per unit of the column: the mean over the rows of the derivative
-        `dp_k / dx_j = p_k (w_kj - sum_l p_l w_lj)`. Of a column of zeros and ones, the mean over the rows of the
-        difference of the probabilities, 1 rather than 0, the other columns as they are; of a level of one of the
-        `categories`, this level rather than the one that they are compared with. Errors are those of the delta method.
-        A class has an effect whatever the reference; the effects of all classes sum to zero. `frame()` says in the
-        column `change` what an effect is the effect of.
+        Of a number, per unit of the column: the mean over the rows of the derivative `dp_k / dx_j = p_k (w_kj - sum_l
+        p_l w_lj)`. Of a column of zeros and ones, the mean over the rows of the difference of the probabilities, 1
+        rather than 0, the other columns as they are; of a level of one of the `categories`, this level rather than the
+        one that they are compared with. Errors are those of the delta method. A class has an effect whatever the
+        reference; the effects of all classes sum to zero. `frame()` says in the column `change` what an effect is the
+        effect of.
+
+        Returns
+        -------
+        Estimates
+            Average marginal effects (q, d): by how much a class's mean probability changes with each column.
         """
         with one_blas_thread():
             estimate, J = marginal.effects(self.likelihood, self._theta, self.changes)
@@ -233,10 +262,19 @@ class Inference(FitMeasures):
         """Twice the log-likelihood that is lost without the columns `drop`, names or places, as a chi-squared test.
 
         Without arguments all columns are dropped (only the class rates are left). `nested` is another fit to the same
-        rows, of which this one is an extension. Raises `ValueError` under an L2 penalty and with class weights, whose
-        likelihood has no such distribution. Whatever the errors chosen, this test assumes that the model holds. For
-        penalty="firth" it is the ratio of penalised likelihoods: weights are held at zero, and the penalty takes the
-        whole information.
+        rows, of which this one is an extension.
+
+        Returns
+        -------
+        ChiSquared
+            Twice the log-likelihood that is lost without the columns `drop`, names or places, as a chi-squared test.
+
+        Raises
+        ------
+        ValueError
+            Under an L2 penalty and with class weights, whose likelihood has no such distribution. Whatever the errors
+            chosen, this test assumes that the model holds. For penalty="firth" it is the ratio of penalised
+            likelihoods: weights are held at zero, and the penalty takes the whole information.
         """
         self.fitted.refuse_tests("a likelihood ratio")
         self.fitted.refuse_pseudo_likelihood("likelihood ratio")
@@ -260,11 +298,18 @@ class Inference(FitMeasures):
         return ChiSquared("likelihood ratio", max(lost, 0.0), round(self.df - nested.df))
 
     def wald(self, columns: Sequence[Any] | Any = None) -> ChiSquared:
-        """Wald's test that these columns (all, where None) matter for no class: `w^T Cov(w)^-1 w`, with the errors
-        chosen.
+        """Test with Wald's statistic that the columns (all if None) have zero weights in every class.
 
-        Raises `ValueError` under an L2 penalty, which pulls the weights to zero, and where the covariance is singular:
-        where clusters are no more than the weights tested.
+        Returns
+        -------
+        ChiSquared
+            Wald's test that these columns (all, where None) matter for no class.
+
+        Raises
+        ------
+        ValueError
+            Under an L2 penalty, which pulls the weights to zero, and where the covariance is singular: where clusters
+            are no more than the weights tested.
         """
         self.fitted.refuse_tests("a test of zero")
         every = range(self.likelihood.d)
@@ -276,11 +321,22 @@ class Inference(FitMeasures):
         return "Wald" if self.errors in ("robust", "clustered") else "likelihood ratio"
 
     def overall(self) -> ChiSquared:
-        """A test that no column matters for any class, of the kind that belongs to the errors (`test_kind`)."""
+        """Return a test that no column matters for any class, of the kind that belongs to the errors (`test_kind`)."""
         return self.wald() if self.test_kind == "Wald" else self.likelihood_ratio()
 
     def column_tests(self, kind: str | None = None) -> dict[str, Any]:
-        """A test of each column for all classes, of this kind (None: `test_kind`), as columns of equal length."""
+        """Test each column for all classes at once; the results are columns of equal length.
+
+        Returns
+        -------
+        dict[str, Any]
+            A test of each column for all classes, of this kind (None.
+
+        Raises
+        ------
+        ValueError
+            If `kind` is not a kind of test that this fit has.
+        """
         kind = self.test_kind if kind is None else kind
         if kind not in ("likelihood ratio", "Wald"):
             raise ValueError(f"kind={spell(kind)} is neither 'likelihood ratio' nor 'Wald'.")
@@ -299,7 +355,18 @@ class Inference(FitMeasures):
         return "profile" if self.fitted.firth and self.test_kind != "Wald" else "Wald"
 
     def summary(self, intervals: str | None = None) -> Summary:
-        """All of it to read: `print(...)`, `.html()`, `.frame()`. `intervals`: "Wald", "profile", None the default."""
+        """Return a summary of the fit with `.text`, `.html()` and `.frame()`.
+
+        Returns
+        -------
+        Summary
+            All of it to read: `print(...)`, `.html()`, `.frame()`. `intervals`.
+
+        Raises
+        ------
+        ValueError
+            If `intervals` is neither "Wald" nor "profile".
+        """
         intervals = self.interval_kind if intervals is None else intervals
         if intervals not in ("Wald", "profile"):
             raise ValueError(f"intervals={spell(intervals)} is neither 'Wald' nor 'profile'.")

@@ -115,8 +115,15 @@ def linearity_tests(X: ArrayLike, codes: ArrayLike, P: ArrayLike, places: Mappin
 
 
 def spline_terms(x: Floats) -> Floats | None:
-    """The nonlinear terms (n, 1 or 2) of a restricted cubic spline; None for less than three different values.
+    """Return the nonlinear terms (n, 1 or 2) of a restricted cubic spline.
 
+    Returns
+    -------
+    ndarray or None
+        The nonlinear terms (n, 1 or 2) of a restricted cubic spline.
+
+    Examples
+    --------
     >>> spline_terms(np.arange(100.0)).shape, spline_terms(np.array([0.0, 1.0, 0.0]))
     ((100, 2), None)
     """
@@ -168,7 +175,7 @@ def _loss(o: Floats, y: NDArray[np.int64]) -> float:
 
 
 def _information(A: Floats, P: Floats) -> Floats:
-    """The information (m (q-1), m (q-1)) of the classes but the first, class by class."""
+    """Return the information (m (q-1), m (q-1)) of the classes but the first, class by class."""
     m, r = A.shape[1], P.shape[1] - 1
     found = np.empty((r, m, r, m))
     for k in range(r):
@@ -182,7 +189,7 @@ def _information(A: Floats, P: Floats) -> Floats:
 def _statistic(
     information: Floats, score: Floats, base: NDArray[np.int64], own: NDArray[np.int64]
 ) -> tuple[float, int]:
-    """The score statistic of the columns `own` beside the columns `base`, and its degrees of freedom."""
+    """Return the score statistic of the columns `own` beside the columns `base`, and its degrees of freedom."""
     m, r = score.shape
     first, tested = ((np.arange(r)[:, None] * m + some).ravel() for some in (base, own))
     u, u_base = score.T.ravel()[tested], score.T.ravel()[first]
@@ -203,7 +210,7 @@ def _solved(H: Floats, b: Floats) -> Floats:
 
 
 def _corrected(tested: list[tuple[str, float, int]]) -> list[LinearityTest]:
-    """The tests with their p-values, and these by Holm's correction."""
+    """Return the tests with their p-values, and these by Holm's correction."""
     from scipy.special import gammaincc
 
     p = np.array([float(gammaincc(freedom / 2, statistic / 2)) for _, statistic, freedom in tested])

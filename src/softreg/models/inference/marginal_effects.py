@@ -42,11 +42,17 @@ class Change:
 
 
 def zero_one_columns(X: Any) -> NDArray[np.intp]:
-    """The places of the columns of X (n, d), dense or CSR, that hold zeros and ones, and both of them.
+    """Return the places of the columns of X (n, d), dense or CSR, that hold zeros and ones, and both of them.
 
-    Example:
-        >>> zero_one_columns(np.array([[0.0, 1.0, 0.0], [1.0, 1.0, 2.0]]))
-        array([0])
+    Returns
+    -------
+    ndarray of intp
+        The places of the columns of X (n, d), dense or CSR, that hold zeros and ones, and both of them.
+
+    Examples
+    --------
+    >>> zero_one_columns(np.array([[0.0, 1.0, 0.0], [1.0, 1.0, 2.0]]))
+    array([0])
     """
     n, d = X.shape
     if sp.issparse(X):
@@ -64,11 +70,16 @@ def zero_one_columns(X: Any) -> NDArray[np.intp]:
 
 
 def find_changes(X: Any, categories: Sequence[Sequence[int]] = ()) -> dict[int, Change]:
-    """The discrete change of each column of X that has one, by its place.
+    """Return the discrete change of each column of X that has one, by its place.
 
     Each of `categories` holds the places of columns of zeros and ones of which a row has at most a single one: the
     levels of a category. A level is compared with the state in which a row has none of them, or, where every row has
     one, with the most frequent level, whose own effect is then 0.
+
+    Returns
+    -------
+    dict[int, Change]
+        The discrete change of each column of X that has one, by its place.
     """
     found = {int(j): Change({int(j): 0.0}, {int(j): 1.0}) for j in zero_one_columns(X)}
     for places in categories:
@@ -97,10 +108,15 @@ def _check_category(X: Any, places: Sequence[int]) -> None:
 
 
 def effects(likelihood: Likelihood, theta: Array, changes: Mapping[int, Change]) -> tuple[Array, Array]:
-    """The effect of each column (q, d), and its derivatives (q, d, q, d + 1) by the parameters.
+    """Return the effect of each column (q, d), and its derivatives (q, d, q, d + 1) by the parameters.
 
     Of a column with a change, the mean difference of the probabilities; of the others, the mean derivative. Effects are
     by the user's columns, derivatives by the solver's parameters.
+
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        The effect of each column (q, d), and its derivatives (q, d, q, d + 1) by the parameters.
     """
     estimate, J = slopes(likelihood, theta)
     places, q, size = list(changes), likelihood.q, likelihood.d + 1
@@ -113,9 +129,14 @@ def effects(likelihood: Likelihood, theta: Array, changes: Mapping[int, Change])
 
 
 def _differences(likelihood: Likelihood, theta: Array, changes: Sequence[Change]) -> tuple[Array, Array]:
-    """The mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
+    """Return the mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
 
     `dp_k / dtheta_cm = p_k (delta_kc - p_c) z_m`, at either value of the columns that change.
+
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        The mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
     """
     q, ends = likelihood.q, [_ends(likelihood, change) for change in changes]
 
@@ -142,7 +163,7 @@ def _differences(likelihood: Likelihood, theta: Array, changes: Sequence[Change]
 
 
 def _ends(likelihood: Likelihood, change: Change) -> tuple[Array, Array, Array]:
-    """The places of the columns that change, and their values before and after in the solver's coordinates."""
+    """Return the places of the columns that change, and their values before and after in the solver's coordinates."""
     places = np.array(list(change.after))
     scale, shift = likelihood.coordinates.scale[places], likelihood.coordinates.shift[places]
     before, after = ((np.array([one[j] for j in places]) - shift) / scale for one in (change.before, change.after))
@@ -150,22 +171,13 @@ def _ends(likelihood: Likelihood, change: Change) -> tuple[Array, Array, Array]:
 
 
 def _moved(o: Array, theta: Array, Z: Array, places: Array, values: Array) -> Array:
-    """The probabilities (q, b) of rows Z (d + 1, b) with logits o, where some columns have these values."""
+    """Return the probabilities (q, b) of rows Z (d + 1, b) with logits o, where some columns have these values."""
     moved = o + theta[:, places] @ (values[:, None] - Z[places])
     return np.asarray(loss.probabilities(moved[None])[0][0])
 
 
 def slopes(likelihood: Likelihood, theta: Array) -> tuple[Array, Array]:
-    """The mean over the rows of `dp_k / dx_j`, (q, d), and its derivatives (q, d, q, d + 1) by the parameters.
-
-    With `D_kj = w_kj - sum_l p_l w_lj` the effect of a row is `p_k D_kj`, and
-
-        d(p_k D_kj) / dtheta_cm = z_m (delta_kc p_k D_kj - p_k p_c (D_kj + D_cj)) + delta_mj p_k (delta_kc - p_c).
-
-    D is linear in the weights, so all of it follows from the sums of `p_k z`, `p_k p_c z` and `p_k p_c p_l z`: the cost
-    does not grow with the square of the columns. Derivatives are by the solver's parameters, effects by the user's
-    columns.
-    """
+    """Return the mean of `dp_k / dx_j` over the rows, (q, d), and its derivatives (q, d, q, d + 1)."""
     q, d, W = likelihood.q, likelihood.d, theta[:, :-1]
     one, two, three = _moments(likelihood, theta)
     p, pp = one[:, -1], two[..., -1]  # without z: sums of p_k and of p_k p_c

@@ -47,7 +47,7 @@ Surface = Callable[[Array], Point]
 
 
 def surface(likelihood: Likelihood, *, firth: bool) -> Surface:
-    """What is to be profiled: the likelihood, or Firth's penalised one."""
+    """Return what is to be profiled: the likelihood, or Firth's penalised one."""
     mass = likelihood.mass
     if firth:
         penalised = Firth(likelihood.objective)
@@ -80,13 +80,13 @@ class Profile:
         self._last = best
 
     def root(self, value: float) -> float:
-        """The signed root of twice the fall of the log-likelihood where the function is held at `value`."""
+        """Return the signed root of twice the fall of the log-likelihood where the function is held at `value`."""
         point = self._held(value)
         self._last = point
         return float(np.sign(value - self.estimate) * np.sqrt(max(2 * (point.value - self._best.value), 0.0)))
 
     def end(self, z: float) -> float:
-        """The value whose signed root is z; infinite where the likelihood never falls so far."""
+        """Return the value whose signed root is z; infinite where the likelihood never falls so far."""
         self._last, (before, fell), value = self._best, (self.estimate, 0.0), self.estimate + z * self.error
         for _ in range(TURNS):
             if abs(value - self.estimate) > FAR * self.error:
@@ -104,7 +104,7 @@ class Profile:
         return float(np.sign(z) * np.inf)
 
     def zero(self) -> float:
-        """The signed root for zero, of the sign of the estimate: what a Wald test calls z."""
+        """Return the signed root for zero, of the sign of the estimate: what a Wald test calls z."""
         self._last = self._best
         try:
             return -self.root(0.0)
@@ -112,7 +112,7 @@ class Profile:
             return float(np.sign(self.estimate) * np.inf)
 
     def _held(self, value: float) -> Point:
-        """The largest likelihood with the function held, by Newton's steps from the last one found."""
+        """Return the largest likelihood with the function held, by Newton's steps from the last one found."""
         point = self._last
         for turn in range(STEPS):
             missing = value - float((self._direction * point.theta).sum())
@@ -125,7 +125,7 @@ class Profile:
         return point
 
     def _moved(self, point: Point, step: Array, *, free: bool) -> Point:
-        """The point after a step, halved where the likelihood falls by it; the first goes where it must."""
+        """Return the point after a step, halved where the likelihood falls by it; the first goes where it must."""
         whole = np.zeros((self._T.shape[1], point.theta.shape[1]))
         whole[:, self._places] = step.reshape(len(whole), -1)
         move = self._T @ whole
@@ -137,7 +137,7 @@ class Profile:
 
 
 def profiled(found: Any, lines: Sequence[int]) -> Estimates:
-    """The coefficients of an `Inference` in these lines of its columns, with profile intervals and tests."""
+    """Return the coefficients of an `Inference` in these lines of its columns, with profile intervals and tests."""
     likelihood, wald = found.likelihood, found.coefficients
     at = surface(likelihood, firth=found.fitted.firth)
     best, z = at(found._theta), float(ndtri(0.5 + found.level / 2))

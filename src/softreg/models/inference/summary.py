@@ -23,7 +23,7 @@ class Summary:
 
     @classmethod
     def of(cls, found: Any, profile: Estimates | None = None) -> Summary:
-        """The summary of an `Inference`, with the intervals of its `profile` where it is given."""
+        """Return the summary of an `Inference`, with the intervals of its `profile` where it is given."""
         fitted = found.fitted
         reference = "the mean of all classes" if found.reference is None else repr(fitted.labels[found.reference])
         two, d = len(fitted.labels) == 2, found.likelihood.d
@@ -40,21 +40,27 @@ class Summary:
         return [f"{label!r} against {self.against}" for label in self.coefficients.classes]
 
     def frame(self) -> dict[str, Any]:
-        """The coefficients as columns of equal length, for `pandas.DataFrame`, `polars.DataFrame`, `pyarrow.table`."""
+        """Return the coefficients as columns of equal length.
+
+        Returns
+        -------
+        dict[str, Any]
+            The coefficients as columns of equal length, for `pandas.DataFrame`, `polars.DataFrame`.
+        """
         return self.coefficients.frame()
 
     def text(self) -> str:
-        """The whole as lines of text."""
+        """Return the whole as lines of text."""
         table = as_text(*self.coefficients.table(), self.titles)
         return "\n".join([*self.head(), "", *table, "", *self.notes])
 
     def head(self) -> list[str]:
-        """The title and the facts, a line each."""
+        """Return the title and the facts, a line each."""
         wide = max(len(name) for name, _ in self.facts)
         return [self.title, *(f"  {name.ljust(wide)}  {value}" for name, value in self.facts)]
 
     def html(self) -> str:
-        """The whole as a piece of HTML without style; names are escaped."""
+        """Return the whole as a piece of HTML without style; names are escaped."""
         facts = "".join(
             f'<tr><td style="text-align:left">{escape(name)}</td><td>{escape(value)}</td></tr>'
             for name, value in self.facts

@@ -14,7 +14,15 @@ from softreg.models.likelihood.likelihood import solve
 def wald_test(found: Any, columns: Sequence[int]) -> ChiSquared:
     """`w^T Cov(w)^-1 w` for the weights w of these columns of an `Inference`, places from 0, in all classes.
 
-    Raises `ValueError` where the covariance is singular: of clusters, it has a rank below their number.
+    Returns
+    -------
+    ChiSquared
+        `w^T Cov(w)^-1 w` for the weights w of these columns of an `Inference`, places from 0, in all classes.
+
+    Raises
+    ------
+    ValueError
+        If the covariance is singular: of clusters, it has a rank below their number.
     """
     chosen = np.array(columns) + 1 - found._from
     other = found if found.reference is not None else found.relative_to(found.fitted.labels[0])

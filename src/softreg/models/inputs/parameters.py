@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import in_bounds
-from softreg.optimize import SOLVERS
+from softreg.optimize import PENALTIES, SOLVERS
 from softreg.optimize.problem.result import Separation
 from softreg.probability.label_arrays import as_float, is_real, spell
 from softreg.rows import Array
 
-PENALTIES = ("l2", "l1", "elasticnet", "firth", None)
+PENALTY_NAMES = (*PENALTIES, "firth", None)
+"""Values of `penalty`: those of the table, Firth's penalised likelihood, and no penalty."""
 
 
 def check_parameters(model: Any) -> float:
@@ -72,6 +73,8 @@ def check_selection(model: Any) -> tuple[list[float] | None, list[float], list[f
         raise ValueError("cv='loo' judges each row by itself: use scoring 'log_loss', 'brier' or 'accuracy'.")
     if model.penalty is None or model.penalty == "firth":
         raise ValueError(f"penalty={model.penalty!r} has no strength to choose; use SoftmaxRegression, or another one.")
+    if isinstance(model.cv, str) and model.penalty in PENALTIES and not PENALTIES[model.penalty].separable:
+        raise ValueError(f"cv='loo' needs penalty='l2', 'l1' or 'elasticnet'; penalty={model.penalty!r} needs folds.")
     ratios = _several("l1_ratio", model.l1_ratio)
     ratios = sorted({_l1_share(model.penalty, ratio) for ratio in ratios})
     shares = _check_relaxed(model, ratios)
@@ -93,7 +96,7 @@ def _check_relaxed(model: Any, ratios: list[float]) -> list[float]:
                 f"relaxed holds {spell(share)}; it is the share of the l1 pull that is left once the weights are "
                 "chosen, between 0 (none) and 1 (all of it: the elastic net itself)."
             )
-    if not any(ratios) and any(share != 1 for share in shares):
+    if any(share != 1 for share in shares) and not (any(ratios) and PENALTIES[model.penalty].separable):
         raise ValueError(
             f"relaxed={model.relaxed!r} has no effect without an l1 part, which alone chooses weights; use "
             "penalty='l1', or 'elasticnet' with an l1_ratio above 0."
@@ -120,15 +123,16 @@ def _several(name: str, value: Any) -> list[Any]:
 
 
 def _l1_share(penalty: Any, ratio: Any) -> float:
-    if not (penalty is None or (isinstance(penalty, str) and penalty in PENALTIES)):
-        raise ValueError(f"penalty={penalty!r} must be 'l2', 'l1', 'elasticnet', 'firth' or None.")
+    if not (penalty is None or (isinstance(penalty, str) and penalty in PENALTY_NAMES)):
+        raise ValueError(f"penalty={penalty!r} must be {', '.join(map(repr, PENALTY_NAMES[:-1]))} or None.")
     if not is_real(ratio) or not 0 <= ratio <= 1:
         raise ValueError(f"l1_ratio={spell(ratio)} must be a number between 0 (all l2) and 1 (all l1).")
-    if penalty == "elasticnet":
+    share = PENALTIES[penalty].share if penalty in PENALTIES else 0.0
+    if share is None:
         return float(ratio)
-    if ratio != 0 and not (penalty == "l1" and ratio == 1):
+    if ratio not in (0, share):
         raise ValueError(f"l1_ratio={spell(ratio)} has no effect with penalty={penalty!r}; use 'elasticnet'.")
-    return 1.0 if penalty == "l1" else 0.0
+    return share
 
 
 def _is_whole(value: Any) -> bool:

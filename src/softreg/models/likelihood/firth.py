@@ -22,8 +22,13 @@ def fit(
     names: NDArray[Any] | None,
     start: tuple[Array, Array] | None,
 ) -> Solution:
-    """The fit of rows that count; `weight` (n,) are counts. Raises `ValueError` that names columns which others
-    determine: there the penalty is infinite."""
+    """Fit with Firth's penalty; `weight` (n,) are counts of rows.
+
+    Returns
+    -------
+    Solution
+        The fit of rows that count.
+    """
     with one_blas_thread():
         likelihood = Likelihood(X, labels, weight, q, fit_intercept=bool(model.fit_intercept))
         likelihood.refuse_dependent([f"column {j}" for j in range(X.shape[1])] if names is None else names.tolist())

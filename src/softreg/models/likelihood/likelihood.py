@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import cholesky
 from softreg.optimize import l2
 from softreg.optimize.certificate.collinearity import dependent
 from softreg.optimize.objective.cached import Objective
@@ -68,7 +68,7 @@ class Likelihood:
         return np.asarray(theta - theta.mean(axis=0))
 
     def to_user(self) -> Array:
-        """The matrix (d + 1, d + 1) that turns one class's parameters into the user's, bias first."""
+        """Return the matrix (d + 1, d + 1) that turns one class's parameters into the user's, bias first."""
         d, (shift, scale) = self.d, (self.coordinates.shift, self.coordinates.scale)
         A = np.zeros((d + 1, d + 1))
         A[1:, :d] = np.diag(1 / scale)
@@ -76,7 +76,7 @@ class Likelihood:
         return A
 
     def dependent(self) -> tuple[int, ...]:
-        """Columns whose weights the rows do not determine: constant ones, and combinations of those before them."""
+        """Return the columns that are constant or linear combinations of columns before them."""
         return dependent(self.objective)
 
     def refuse_dependent(self, names: Sequence[Any]) -> None:
@@ -92,21 +92,21 @@ class Likelihood:
     # --- the maximum and its curvature --------------------------------------------------------------------------
 
     def read(self, theta: Array) -> Evaluation:
-        """Mean loss plus penalty at `theta` (q, d + 1), its gradient and Hessian."""
+        """Return mean loss plus penalty at `theta` (q, d + 1), its gradient and Hessian."""
         return self._reader.read(theta[None], curved=True)
 
     def loss(self, theta: Array, reading: Evaluation) -> float:
-        """The mean cross-entropy of a reading, without the penalty."""
+        """Return the mean cross-entropy of a reading, without the penalty."""
         return float(reading.value[0] - (self.objective.ridge[0] * theta**2).sum() / 2)
 
     def reduced(self, H: Array) -> Array:
-        """A Hessian (1, p, p) of the solver for the parameters that exist only."""
+        """Return a Hessian (1, p, p) of the solver for the parameters that exist only."""
         a, k = self.q - 1, self.d + 1
         keep = (np.arange(a)[:, None] * k + self.places).ravel()
         return np.asarray(H[0][np.ix_(keep, keep)])
 
     def newton(self, reading: Evaluation) -> tuple[Array, float]:
-        """The Newton step (q, d + 1) and the decrease of the mean objective that it promises."""
+        """Return the Newton step (q, d + 1) and the decrease of the mean objective that it promises."""
         g = (contrasts(self.q).T @ reading.G[0])[:, self.places].ravel()
         assert reading.H is not None
         step = -solve(self.reduced(reading.H), g)
@@ -115,8 +115,12 @@ class Likelihood:
         return contrasts(self.q) @ whole, float(-(g @ step) / 2)
 
     def polish(self, theta: Array, near: float) -> tuple[Array, Evaluation, float | None]:
-        """Newton steps from `theta` until it is exact to `EXACT` standard errors; none, and how far it is, where it is
-        farther than `near` nats a row from the optimum. Raises `LinAlgError` where the steps find no end.
+        """Take Newton steps from `theta` until the estimates are exact to `EXACT` standard errors.
+
+        Returns
+        -------
+        tuple[ndarray, Evaluation, float or None]
+            Newton steps from `theta` until it is exact to `EXACT` standard errors.
         """
         reading = self.read(theta)
         for turn in range(STEPS):
@@ -132,7 +136,7 @@ class Likelihood:
         raise np.linalg.LinAlgError("Newton's steps do not settle")
 
     def ridge(self) -> Array:
-        """The penalty's part of the reduced Hessian, its diagonal (p,)."""
+        """Return the penalty's part of the reduced Hessian, its diagonal (p,)."""
         return np.tile(self.objective.ridge[0][self.places], self.q - 1)
 
     # --- sums over the rows -------------------------------------------------------------------------------------
@@ -149,6 +153,11 @@ class Likelihood:
 
         A score is the gradient of a row's weighted loss. `counts` (n,) says how often each row is there (None: once);
         `clusters` (n,) are codes 0 .. G - 1.
+
+        Returns
+        -------
+        ndarray
+            Products (p, p) of the rows' scores around their mean, summed over rows or clusters, divided by the mass.
         """
         T, places, mass = contrasts(self.q), self.places, self.objective.mass[0]
         reading = self.read(theta)
@@ -180,6 +189,4 @@ class Likelihood:
 
 def solve(H: Array, g: Array) -> Array:
     """`H^-1 g` of a symmetric positive definite H, scaled to a unit diagonal first; raises `LinAlgError` else."""
-    size = np.sqrt(np.diag(H))
-    factor = sl.cho_factor(H / np.multiply.outer(size, size), lower=True)
-    return np.asarray((sl.cho_solve(factor, (g.T / size).T).T / size).T)
+    return cholesky(H).solve(g)

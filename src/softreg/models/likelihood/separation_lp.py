@@ -55,23 +55,37 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
     Without a penalty there is an optimum unless some weights B (q, d + 1) favour the given label of every row or leave
     it as it is, `(b_y - b_c) . (x, 1) >= 0` for all rows and classes c, and do favour some. The linear programme
 
-        maximise sum_ic (b_yi - b_c) . (x_i, 1)   subject to   all of them >= 0,   -1 <= B <= 1
+    maximise sum_ic (b_yi - b_c) . (x_i, 1) subject to all of them >= 0, -1 <= B <= 1
 
     finds such weights or proves that there are none. Directions may be added up, so repeating it for the rows that are
     left finds all that are ever decided: separation is complete where these are all rows. A last programme takes the
     direction of least weight, which names the columns.
 
     X (n, d) and y are those of `SoftmaxRegression.fit`; of a label in doubt, the classes of positive probability hold
-    each other back. Raises `ValueError` for input that cannot be learned from, or too large for the programme.
+    each other back.
 
-    Example:
-        >>> found = separation([[1.0], [2.0], [3.0], [4.0]], ["no", "no", "yes", "yes"])
-        >>> found.complete, found.labels, found.columns
-        (True, ('no', 'yes'), ('column 0',))
-        >>> separation([[1.0], [3.0], [2.0], [4.0]], ["no", "no", "yes", "yes"]) is None
-        True
+    Returns
+    -------
+    Separated or None
+        Complete or quasi-complete separation of the classes by the columns; None where a finite optimum exists.
 
-    Source: Albert and Anderson (1984); Konis (2007), Linear programming algorithms for detecting separated data.
+    Raises
+    ------
+    ValueError
+        For input that cannot be learned from, or too large for the programme.
+
+    References
+    ----------
+    Albert and Anderson (1984).
+    Konis (2007), Linear programming algorithms for detecting separated data.
+
+    Examples
+    --------
+    >>> found = separation([[1.0], [2.0], [3.0], [4.0]], ["no", "no", "yes", "yes"])
+    >>> found.complete, found.labels, found.columns
+    (True, ('no', 'yes'), ('column 0',))
+    >>> separation([[1.0], [3.0], [2.0], [4.0]], ["no", "no", "yes", "yes"]) is None
+    True
     """
     seen = _Columns()
     X = features(seen, X, reset=True)
@@ -92,12 +106,17 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
 def settle(
     solution: Solution, X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool
 ) -> Solution:
-    """A fit without a penalty, judged by the linear programme where it may have met separated classes.
+    """Return a fit without a penalty, judged by the linear programme where it may have met separated classes.
 
     A fit notices most of them on its way, but where only few rows are decided for certain, their part of the loss sinks
     below the rounding of the others', and the fit ends as if it had converged. The logits are large then, so large ones
     are asked about here; a finite optimum may have them too, and stays as it is. Input too large for a quick answer is
     left alone.
+
+    Returns
+    -------
+    Solution
+        A fit without a penalty, judged by the linear programme where it may have met separated classes.
     """
     size = 2 * X.shape[0] * (len(classes) - 1) * (X.shape[1] + fit_intercept)
     if size > QUICK or solution.status is Status.STOPPED:
@@ -118,17 +137,14 @@ def settle(
 
 
 def _contradicted(solution: Solution) -> Solution:
-    """The fit where the linear programme finds no separation: a fit that was led to claim one has only stalled.
-
-    Complete separation stays: the fit has seen that all margins are positive.
-    """
+    """Return the fit with status stalled: it claimed separation, and the linear programme finds none."""
     if solution.status is Status.SEPARATED and solution.bound != "separation":
         return replace(solution, status=Status.STALLED, separation=None)
     return solution
 
 
 def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool) -> Separated | None:
-    """What `separation` says of checked input."""
+    """Return what `separation` says of checked input."""
     q, k = len(classes), X.shape[1] + fit_intercept
     Z = _standardised(X, fit_intercept)
     own = labels if labels.ndim == 1 else labels.argmax(axis=1)
@@ -155,10 +171,7 @@ def _standardised(X: Any, bias: bool) -> Array:
 
 
 def _margins(Z: Array, own: Array, q: int) -> tuple[Any, Array, Array]:
-    """The matrix A with `A b` = the margins of all rows against all other classes, and the row and class of each.
-
-    Softmax ignores what is added to all classes, so the last has no weights.
-    """
+    """Return the matrix A with `A b` = margins of all rows against all other classes, their rows and classes."""
     k, parts, rows, others = Z.shape[1], [], [], []
     for a in range(q):
         here = np.flatnonzero(own == a)
@@ -176,7 +189,7 @@ def _margins(Z: Array, own: Array, q: int) -> tuple[Any, Array, Array]:
 
 
 def _decided(A: Any, tied: Array) -> tuple[Array | None, Array]:
-    """A direction that decides all margins that any direction decides (None: there are none), and which these are."""
+    """Return a direction that decides as many margins as any direction does, and which these are."""
     total, decided = np.zeros(A.shape[1]), np.zeros(A.shape[0], dtype=bool)
     while not (decided | tied).all():
         goal = np.asarray(A[~decided & ~tied].sum(axis=0)).ravel()
@@ -189,7 +202,7 @@ def _decided(A: Any, tied: Array) -> tuple[Array | None, Array]:
 
 
 def _lightest(A: Any, tied: Array, decided: Array, fallback: Array) -> Array:
-    """The weights of least absolute sum that decide all that can be decided; these name as few columns as possible."""
+    """Return the weights of least absolute sum that decide all margins that can be decided."""
     p, least = A.shape[1], decided.astype(float)
     split = sp.hstack([A, -A], format="csc")
     try:

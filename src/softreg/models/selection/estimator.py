@@ -165,9 +165,8 @@ class SoftmaxRegressionCV(Predictor):
 
     def _settings(self) -> Settings:
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        return Settings(
-            self.fit_intercept, self.solver, SETTLED / (100 if isinstance(self.cv, str) else 1), self.max_iter, seed
-        )
+        settled = SETTLED / (100 if isinstance(self.cv, str) else 1)
+        return Settings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty)
 
     def _finish(self, X: Any, labels: Array, weight: Array | None, walk: StrengthSearch, seed: int) -> None:
         """Fit all rows at the chosen strength to `tol`, from where the path has brought them."""
@@ -186,6 +185,7 @@ class SoftmaxRegressionCV(Predictor):
             tol=self.tol,
             max_iter=self.max_iter,
             seed=seed,
+            penalty=self.penalty,
         )
         self._take(solution)
         if net is not solution:

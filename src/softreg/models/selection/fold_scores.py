@@ -17,6 +17,7 @@ from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution,
 from softreg.models.selection.leave_one_out import leave_one_out
 from softreg.models.selection.regularization_path import PathPoint, standard_error
 from softreg.models.selection.scorers import call, row_scores
+from softreg.optimize import ElasticNet, Penalty, make_penalty
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
@@ -40,11 +41,12 @@ class FoldScorer:
 
     def point(self, place: Place, answer: StackSolution, held: Array, whole: Weights) -> PathPoint:
         """What the held-out logits (L, n, q) say of this place on the path; `whole` are the weights of all rows."""
-        (strength, l1_ratio, relaxed), (l1, l2) = place, strengths(place)
+        strength, l1_ratio, relaxed = place
         loss, share = self._fold_scores("log_loss", answer, held)
         scores = loss if self.scorer == "log_loss" else self._fold_scores(self.scorer, answer, held)[0]
         mean, error = standard_error(scores, share)
-        penalty = float(np.mean([_penalty(W, l1, l2) for weights, _ in answer.weights for W in weights]))
+        cost = self._penalty(place)
+        penalty = float(np.mean([cost.value(W.T[None])[0] for weights, _ in answer.weights for W in weights]))
         return PathPoint(
             strength=strength,
             l1_ratio=l1_ratio,
@@ -61,6 +63,12 @@ class FoldScorer:
             settled=answer.settled,
             relaxed=relaxed,
         )
+
+    def _penalty(self, place: Place) -> Penalty:
+        """Return the penalty of one model at this place."""
+        if place[2] < 1:
+            return ElasticNet(*map(np.atleast_1d, strengths(place)))
+        return make_penalty(self.stack.settings.penalty, *place[:2])
 
     def held_out(self, place: Place, answer: StackSolution) -> Array:
         """The logits (L, n, q) of each row from the folds that it judges, or from the model without it."""
@@ -138,11 +146,6 @@ class FoldScorer:
                 UserWarning,
                 stacklevel=4,
             )
-
-
-def _penalty(W: Array, l1: float, l2: float) -> float:
-    """`l1 |W|_1 + l2 / 2 |W|^2`."""
-    return (l1 * float(np.abs(W).sum()) if l1 > 0 else 0.0) + l2 / 2 * float(np.vdot(W, W))
 
 
 def out_of_fold(held: Array) -> Array:

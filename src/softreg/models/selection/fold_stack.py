@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import ClassWeights, class_mass
 from softreg.models.selection.cv_splits import Folds
-from softreg.optimize import ElasticNet, elastic_net
+from softreg.optimize import Penalty, make_penalty
 from softreg.optimize.path import StackPath
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.optimize.problem.result import StackFit
@@ -44,6 +44,7 @@ class Settings:
     settled: float
     max_iter: int
     seed: int
+    penalty: str = "elasticnet"
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,15 @@ class FoldStack:
     def fit(self, places: Sequence[tuple[float, float]], start: Sequence[StackSolution] | None) -> list[StackSolution]:
         """Every member at each (strength, l1_ratio), all as one stack; `start` holds an answer to begin with."""
 
-        def penalty(m: int, begin: Weights | None) -> ElasticNet:
-            return elastic_net(*np.repeat(np.array(places, dtype=np.float64), m, axis=0).T)
+        def penalty(m: int, begin: Weights | None) -> Penalty:
+            return make_penalty(self.settings.penalty, *np.repeat(np.array(places, dtype=np.float64), m, axis=0).T)
 
         return self._fit(len(places), penalty, start)
 
     def relax(self, places: Sequence[Place], nets: Sequence[StackSolution]) -> list[StackSolution]:
         """Every member again at each place with less of the l1 part, confined to the weights that it has in `nets`."""
 
-        def penalty(m: int, begin: Weights | None) -> ElasticNet:
+        def penalty(m: int, begin: Weights | None) -> Penalty:
             assert begin is not None
             strength, ratio, share = np.repeat(np.array(places, dtype=np.float64), m, axis=0).T
             return relaxed_net(strength, ratio, share, begin[0])
@@ -156,7 +157,7 @@ class FoldStack:
         return self._fit(len(places), penalty, nets)
 
     def _fit(
-        self, size: int, penalty: Callable[[int, Weights | None], ElasticNet], start: Sequence[StackSolution] | None
+        self, size: int, penalty: Callable[[int, Weights | None], Penalty], start: Sequence[StackSolution] | None
     ) -> list[StackSolution]:
         """Every member at so many places; `penalty` is told how many members a cohort has, and where they begin."""
         fits, s = [], self.settings

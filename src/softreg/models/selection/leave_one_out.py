@@ -25,8 +25,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import cholesky
 from softreg.models.selection.fold_stack import Weights
 from softreg.probability import softmax
 from softreg.rows import Array
@@ -225,12 +225,8 @@ class _Leaver:
 
 def _inverse(A: Array) -> Array:
     """The inverse of a positive definite matrix; a little is added to the diagonal where rounding needs it."""
-    size = np.sqrt(np.where(np.diag(A) > 0, np.diag(A), 1.0))
-    unit = A / size / size[:, None]
-    for jitter in (0.0, 1e-12, 1e-9, 1e-6):
-        try:
-            factor = sl.cho_factor(unit + jitter * np.eye(len(A)), lower=True)
-        except np.linalg.LinAlgError:
-            continue
-        return np.asarray(sl.cho_solve(factor, np.eye(len(A))) / size / size[:, None])
-    return np.asarray(np.linalg.pinv(unit, hermitian=True) / size / size[:, None])
+    try:
+        return cholesky(A, jitter=(0.0, 1e-12, 1e-9, 1e-6), unit_where_zero=True).inverse()
+    except np.linalg.LinAlgError:
+        size = np.sqrt(np.where(np.diag(A) > 0, np.diag(A), 1.0))
+        return np.asarray(np.linalg.pinv(A / size / size[:, None], hermitian=True) / size / size[:, None])

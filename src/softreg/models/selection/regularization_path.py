@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softreg.optimize import make_penalty
 from softreg.rows import Array, Block, Rows, Sums
 
 TRIVIAL = 0.01
@@ -120,32 +121,25 @@ def pull(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     return np.asarray(G / total.sum()), float(-(given[given > 0] * np.log(rates[given > 0])).sum())
 
 
-def largest_strength(A: Array, entropy: float, l1_ratio: float) -> float:
+def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet") -> float:
     """The least power of ten at which weights can explain no more than 1% of the entropy of the labels.
 
-    By duality they gain at most `sum max(|a| - s r, 0)^2 / (2 s (1 - r))` for strength s, l1_ratio r and gradient A.
+    By duality they gain at most the conjugate of the penalty at the gradient A (q, d) of the loss at weights of zero.
 
     Example:
         >>> print(largest_strength(np.array([[1.0]]), 0.7, 0.0), largest_strength(np.array([[1.0]]), 0.7, 1.0))
         100.0 1.0
     """
-    a = np.abs(A).ravel()
-    if not a.any():
+    if not A.any():
         return 1.0
 
-    def gain(s: float) -> float:
-        beyond = np.maximum(a - s * l1_ratio, 0.0)
-        with np.errstate(divide="ignore"):
-            return (
-                float((beyond**2).sum() / (2 * s * (1 - l1_ratio)))
-                if beyond.any() and l1_ratio < 1
-                else (float("inf") if beyond.any() else 0.0)
-            )
+    def explains(k: int) -> bool:
+        return float(make_penalty(penalty, 10.0**k, l1_ratio).conjugate(A[None])[0]) > TRIVIAL * entropy
 
-    bounds = [float((a**2).sum() / (2 * TRIVIAL * entropy * (1 - l1_ratio)))] if l1_ratio < 1 else []
-    bounds += [float(a.max() / l1_ratio)] if l1_ratio > 0 else []
-    k = int(np.ceil(np.log10(min(bounds))))
-    while gain(10.0 ** (k - 1)) <= TRIVIAL * entropy:
+    k = 0
+    while explains(k):
+        k += 1
+    while not explains(k - 1):
         k -= 1
     return float(10.0**k)
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models.selection.fold_stack import FoldStack, Place, StackSolution, Weights
-from softreg.optimize import Solution, elastic_net, minimise
+from softreg.optimize import Solution, make_penalty, minimise
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.rows import Array, as_rows
 
@@ -44,13 +44,16 @@ def minimise_relaxed(
     place: Place,
     start: Weights | None = None,
     second: Weights | None = None,
+    *,
+    penalty: str | None = "elasticnet",
     **settings: Any,
 ) -> tuple[tuple[Solution, ...], tuple[Solution, ...]]:
     """The elastic nets of a stack with row weights V (m, n), and the minima on their supports with a share of l1.
 
     `start` and `second` are weights W (m, d, q) and bias (m, q) to begin the two with; the second begins with the
     answers of the first where nothing better is known. At a share of 1 both are the same. Each is certified by itself,
-    the second as a minimum among all weights on the support. `settings` are those of `minimise`.
+    the second as a minimum among all weights on the support. `penalty` names that of the first fit, and
+    `settings` are those of `minimise`.
 
     Example:
         >>> X, y = np.array([[0.0, 1], [1, 0], [2, 0], [3, 1]]), np.array([0, 0, 1, 1])
@@ -60,7 +63,9 @@ def minimise_relaxed(
     """
     strength, ratio, share = place
     m = 1 if V is None else len(V)
-    first = minimise(as_rows(X, labels, V), q, elastic_net(np.full(m, strength), ratio), start=start, **settings)
+    first = minimise(
+        as_rows(X, labels, V), q, make_penalty(penalty, np.full(m, strength), ratio), start=start, **settings
+    )
     if share == 1:
         return first, first
     W, b = second or _stacked(first)
@@ -69,8 +74,8 @@ def minimise_relaxed(
     if not _few(X, used):
         used = np.ones(len(used), dtype=bool)
     few, begin = X if used.all() else X[:, used], (W[:, used], b)
-    penalty = relaxed_net(np.full(m, strength), ratio, share, chosen[:, used])
-    found = minimise(as_rows(few, labels, V), q, penalty, start=begin, **settings)
+    relaxed = relaxed_net(np.full(m, strength), ratio, share, chosen[:, used])
+    found = minimise(as_rows(few, labels, V), q, relaxed, start=begin, **settings)
     # the classes' biases may share anything; they share nothing, so that the same rows give the same logits
     return first, tuple(replace(fit, W=_among(fit.W[None], used)[0], b=fit.b - fit.b.mean()) for fit in found)
 

@@ -75,7 +75,7 @@ class StrengthSearch:
     def _down(self, ratios: Sequence[float]) -> None:
         """From where the weights are practically 0 down until each l1_ratio's held-out log loss has turned."""
         A, entropy = path.pull(self.stack.rows, self.stack.q, self.stack.settings.fit_intercept)
-        strength = max(path.largest_strength(A, entropy, r) for r in ratios)
+        strength = max(path.largest_strength(A, entropy, r, self.stack.settings.penalty) for r in ratios)
         active, trail = list(ratios), {r: [] for r in ratios}  # type: ignore[var-annotated]
         while active:
             found = self._fit_next(strength, active, trail)

@@ -15,6 +15,7 @@ import numpy as np
 
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.rows import Array
 
 BALANCED = 1e-9
@@ -31,7 +32,7 @@ def loss_gradient(objective: Objective, theta: Array, G: Array) -> tuple[Array, 
     G is the gradient of loss and l2 part with respect to the scaled parameters.
     """
     W, _ = objective.user(theta)
-    return G[..., :-1] * objective.coordinates.scale - objective.penalty.l2[:, None, None] * W, W
+    return G[..., :-1] * objective.coordinates.scale - objective.penalty.smooth_gradient(W), W
 
 
 def dual_estimate(objective: Objective, theta: Array, G: Array) -> Array:
@@ -59,18 +60,17 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
     A, W = loss_gradient(objective, theta, G)
     if isinstance(objective, LeanObjective):
         return np.minimum(_by_tilting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
-    return gap_of(objective, np.zeros(theta.shape[:2]), loss, A, W)
+    return gap_of(objective, objective.penalty, np.zeros(theta.shape[:2]), loss, A, W)
 
 
-def gap_of(objective: Objective, shift: Array, loss: Array, A: Array, W: Array) -> Array:
+def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A: Array, W: Array) -> Array:
     """The certified gap (m,) from gradient A of the loss and weights W (m, q, d) at the kept logits plus `shift`.
 
     Columns whose weights are 0 and whose gradient is no larger than the l1 strength add nothing and may be left out.
     """
-    penalty = objective.penalty
     gap = penalty.fenchel_gap(A, W)
     share = penalty.feasible_share(A)
-    known = np.isfinite(gap) | (share == 0) | (penalty.l2 > 0)  # with an l2 part, inf is an overflow, not a proof
+    known = np.isfinite(gap) | (share == 0) | (penalty.strong_convexity > 0)  # else inf is an overflow, not a proof
     if known.all():
         return gap
     entropy = objective.entropy(shift, share)
@@ -91,11 +91,11 @@ def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array
 
     and `||B||^2 <= spread c / 2` because J_i is at most 1/2, where `spread` is the largest variance of the features.
     """
-    l2 = objective.penalty.l2
+    curvature = objective.penalty.strong_convexity
     cost, tilt = objective.imbalance_cost(_normalised(objective, G))
-    slack = A + l2[:, None, None] * W
+    slack = A + objective.penalty.smooth_gradient(W)
     norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.spread * cost / 2)
-    return np.where(tilt < 0.1, norm**2 / (2 * l2) + cost, np.inf)
+    return np.where(tilt < 0.1, norm**2 / (2 * curvature) + cost, np.inf)
 
 
 def _normalised(objective: LeanObjective, G: Array) -> Array:

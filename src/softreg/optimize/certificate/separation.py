@@ -8,9 +8,13 @@ maximum likelihood estimates in logistic regression models.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.result import Separation
 from softreg.rows import Array, Block
 
@@ -23,13 +27,15 @@ OUTLIER = 100.0
 
 def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None]:
     """For each model of the stack, the separation that its kept logits or last step prove, if any."""
-    margins = objective.rows.map(lambda block: _margins(block, objective))  # (blocks, 3, m)
+    assert objective.direction is not None, "set_direction comes first"
+    margins = objective.map(Margins(objective.state, objective.state_at(objective.direction)))  # (blocks, 3, m)
     least, least_step, most_step = margins[:, 0].min(0), margins[:, 1].min(0), margins[:, 2].max(0)
     weight = np.abs(D[..., :-1]).max(axis=(1, 2), initial=0.0)
     length = np.where(most_step > OUTLIER * weight, weight, most_step)
+    penalised = ~objective.penalty.is_zero
     out: list[Separation | None] = []
     for j in range(objective.m):
-        if objective.penalty.l2[j] > 0 or objective.penalty.l1[j] > 0:
+        if penalised[j]:
             out.append(None)
         elif least[j] > 1e-9:
             out.append(_describe(theta[j], complete=True))
@@ -40,28 +46,38 @@ def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None
     return out
 
 
-def _margins(block: Block, objective: Objective) -> Array:
+@dataclass(frozen=True, slots=True, eq=False)
+class Margins:
     """Smallest margin of the logits, smallest and largest margin of the step, (1, 3, m), over rows that count."""
-    V = objective.weights(block)
-    rows = []
-    for name, reduce in (("logits", np.min), ("step", np.min), ("step", np.max)):
-        o, labels = objective.softmax(block).kept(name), block.labels
+
+    state: StackState
+    step: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the margins of one block."""
+        V, labels = self.state.weights(block), block.labels
         if labels.ndim == 2:  # a label in doubt holds the logits back on both sides: nothing separates it
-            hard = labels.max(axis=1) == 1.0
-            codes = labels.argmax(axis=1)
+            hard, codes = labels.max(axis=1) == 1.0, labels.argmax(axis=1)
         else:
             hard, codes = np.ones(len(labels), dtype=bool), labels
-        index = np.arange(len(codes))
-        own = o[:, codes, index]
-        others = o.copy()
-        others[:, codes, index] = -np.inf
-        margin = np.where(hard, own - others.max(axis=1), 0.0 if name == "step" else -np.inf)
-        if labels.ndim == 2 and name == "step":
-            spread = o.max(axis=1) - o.min(axis=1)
-            margin = np.where(hard, margin, -spread)
-        counted = margin if V is None else np.where(V > 0, margin, np.inf if reduce is np.min else -np.inf)
-        rows.append(reduce(counted, axis=1))
-    return np.stack(rows)[None]
+        margin = np.where(hard, _margin(self.state.logits(block), codes), -np.inf)
+        o = self.step.logits(block)
+        step = np.where(hard, _margin(o, codes), 0.0)
+        if labels.ndim == 2:
+            step = np.where(hard, step, -(o.max(axis=1) - o.min(axis=1)))
+        if V is None:
+            return np.stack([margin.min(axis=1), step.min(axis=1), step.max(axis=1)])[None]
+        least = (np.where(V > 0, values, np.inf).min(axis=1) for values in (margin, step))
+        return np.stack([*least, np.where(V > 0, step, -np.inf).max(axis=1)])[None]
+
+
+def _margin(o: Array, codes: Array) -> Array:
+    """Return the logit of the given class minus the largest of the others, (m, b), for logits o (m, q, b)."""
+    index = np.arange(len(codes))
+    others = o.copy()
+    others[:, codes, index] = -np.inf
+    return np.asarray(o[:, codes, index] - others.max(axis=1))
 
 
 def _describe(direction: Array, complete: bool) -> Separation:

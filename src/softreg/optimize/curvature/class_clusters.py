@@ -82,8 +82,8 @@ class ClusterSketch:
         u, doubt, centres = self._doubts(objective, theta, G)
         least = LEAST * u.mean(axis=1, keepdims=True) + 1e-300
         u = np.maximum(u, least)
-        l2 = objective.penalty.l2
-        share = l2 / l2.min() if l2.min() > 0 else np.ones_like(l2)
+        ridge = objective.penalty.strong_convexity
+        share = ridge / ridge.min() if ridge.min() > 0 else np.ones_like(ridge)
         flat = 1 / (u[..., None] * spread + share[:, None, None])
         bias = 1 / (LEAST * u)
         far = np.concatenate([centres @ T, np.full((*centres.shape[:-1], 1), objective.fit_intercept)], axis=-1)
@@ -97,7 +97,7 @@ class ClusterSketch:
     def _basis(self, objective: Objective) -> tuple[Array, Array]:
         """Eigenvalues (d,) of the scatter relative to the ridge, and the basis (d, d) in which both are diagonal."""
         with np.errstate(over="ignore"):
-            ridge = objective.penalty.l2.min() / objective.coordinates.scale**2
+            ridge = objective.penalty.strong_convexity.min() / objective.coordinates.scale**2
         root = 1 / np.sqrt(np.minimum(ridge, 1e200) + FLOOR / objective.q)
         S = objective.scatter.within * root * root[:, None]
         spread, vectors = sl.eigh(S, driver="evd", overwrite_a=True)

@@ -73,7 +73,7 @@ class DoubtSketch(Sketch):
     def _doubt(self, objective: Objective) -> dict[float, Array]:
         """`p (1 - p) q / (q - 1)` of each class and row (q, n), the mean over the members of each strength, with their
         row weights: the fold that a row is held out from is less sure of it, and does not bend there."""
-        strengths, group = np.unique(objective.penalty.l2, return_inverse=True)
+        strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         share = objective.q / max(1, objective.q - 1)
 
         def part(block: Block) -> Array:
@@ -93,7 +93,7 @@ class DoubtSketch(Sketch):
         self._doubts = self._doubt(objective)
         weight = objective.rows.map(lambda block: row_weights(block, objective).mean(axis=0))
         weight /= weight.sum()
-        strengths, group = np.unique(objective.penalty.l2, return_inverse=True)
+        strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         ridges = [objective.ridge[group == g][0] for g in range(len(strengths))]
         shares = [self._doubts[s] * weight for s in strengths.tolist()]
         return [self._drawn_blocks(objective, *pair) for pair in zip(shares, ridges, strict=True)], group

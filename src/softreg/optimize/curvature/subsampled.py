@@ -145,7 +145,7 @@ class Sketch:
         if needs_diagonal(objective.rows):
             return self._diagonal(objective)
         groups, group = self._grams(objective, theta)
-        return tuple(np.stack([gram().whole() for gram in grams]) for grams in groups), group
+        return tuple(np.stack([gram().as_float64() for gram in grams]) for grams in groups), group
 
     def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
         """For each group of models with one strength the blocks of all classes (or the one of all), and the groups."""
@@ -153,7 +153,7 @@ class Sketch:
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)
         self._mean = np.maximum(mean, 1e-10 * mean.max() + 1e-300)
         Z = self._standardised(objective)
-        groups, group = np.unique(objective.penalty.l2, return_inverse=True)
+        groups, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         return [self._blocks(objective, Z, w[group == g], group == g) for g in range(len(groups))], group
 
     def _diagonal(self, objective: Objective) -> Diagonal:

@@ -1,79 +1,75 @@
-"""The anchor that draws a climb, and its momentum (`ascent.py` says why); arrays (d, q) that are used again."""
+"""Accelerated proximal dual coordinate ascent: the anchor of the proximal term and its momentum.
+
+`state` gives the formulas and references.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from softreg.rows import Array
+from softreg.typing import FloatArray
 
-RUN = 32_768
-"""Numbers of an array (d, q) that are taken at once."""
-
-
-class BufferPool:
-    """Arrays (d, q) by name, for one climb after another: fresh memory costs more than what is written to it."""
-
-    def __init__(self, d: int, q: int) -> None:
-        self.shape, self.arrays = (d, q), {}  # type: tuple[int, int], dict[tuple[str, Any], Array]
-
-    def __call__(self, name: str, dtype: Any = np.float32) -> Array:
-        """The array of this name, with whatever it holds."""
-        key = name, np.dtype(dtype)
-        if key not in self.arrays:
-            self.arrays[key] = np.empty(self.shape, dtype)
-        return self.arrays[key]
+CACHED_NUMBERS = 32_768
+"""Numbers of an array (d, q) that stay in the cache while several operations are applied to them."""
 
 
-def runs(W: Array) -> Iterator[slice]:
-    """Rows of W (d, q) that stay in the cache while several things are done with them, run by run."""
-    size = max(1, RUN // W.shape[1])
-    return (slice(at, at + size) for at in range(0, len(W), size))
+def row_runs(W: FloatArray) -> Iterator[slice]:
+    """Yield runs of rows of W (d, q) that stay in the cache while several operations are applied to them."""
+    size = max(1, CACHED_NUMBERS // W.shape[1])
+    return (slice(first, first + size) for first in range(0, len(W), size))
 
 
-def inner(V: Array, W: Array) -> float:
-    """`<V, W>` of arrays (d, q), in float64.
+def inner_product(V: FloatArray, W: FloatArray) -> float:
+    """Return `<V, W>` of arrays (d, q), in float64.
 
-    Example:
-        >>> inner(np.ones((3, 2)), np.full((3, 2), 0.5))
-        3.0
+    Examples
+    --------
+    >>> inner_product(np.ones((3, 2)), np.full((3, 2), 0.5))
+    3.0
     """
-    return sum(float(np.vdot(V[at].astype(np.float64), W[at].astype(np.float64))) for at in runs(W))
+    return sum(float(np.vdot(V[run].astype(np.float64), W[run].astype(np.float64))) for run in row_runs(W))
 
 
 class Momentum:
-    """The pull towards an anchor, and how far the anchor moves on; it writes over the arrays (d, q) that it is given.
+    """The proximal term `kappa / 2 ||W - anchor||^2` and the extrapolation of its anchor.
 
-    The weights begin at W, and `last` keeps those of the last move.
+    The arrays `anchor` and `previous` (d, q) that are handed over are written to.
     """
 
-    def __init__(self, strength: float, kappa: float, W: Array, anchor: Array, last: Array) -> None:
-        self.strength, self.kappa, self.anchor, self.last = strength, kappa, anchor, last
-        np.copyto(last, W)
-        self.gap, self.back = 0.0, False
+    def __init__(
+        self, strength: float, kappa: float, W: FloatArray, anchor: NDArray[np.float32], previous: NDArray[np.float32]
+    ) -> None:
+        self.strength, self.kappa, self.anchor, self.previous = strength, kappa, anchor, previous
+        np.copyto(previous, W)
+        self.gap = 0.0
+        """What the distance of the weights from the anchor adds to the duality gap, in nats."""
+        self.restarts = False
+        """Whether the extrapolation would lead back, so that the momentum starts again."""
         share = np.sqrt(strength / (strength + kappa))
-        self.on, self.follow = np.float32((1 - share) / (1 + share)), np.float32(kappa / (strength + kappa))
+        self.extrapolation = np.float32((1 - share) / (1 + share))
+        self.weight_shift = np.float32(kappa / (strength + kappa))
 
-    def look(self, W: Array) -> None:
-        """See what the distance from the anchor adds to the gap, in nats, and whether the way on leads back."""
-        far, on = 0.0, 0.0
-        for at in runs(W):
-            away = W[at] - self.anchor[at]
-            far += float(np.vdot(away, away))
-            on += float(np.vdot(away, W[at] - self.last[at]))
-        self.gap, self.back = self.kappa**2 / (2 * self.strength) * far, on < 0
+    def measure(self, W: FloatArray) -> None:
+        """Compute `gap` and `restarts` for weights W (d, q)."""
+        distance, progress = 0.0, 0.0
+        for run in row_runs(W):
+            from_anchor = W[run] - self.anchor[run]
+            distance += float(np.vdot(from_anchor, from_anchor))
+            progress += float(np.vdot(from_anchor, W[run] - self.previous[run]))
+        self.gap, self.restarts = self.kappa**2 / (2 * self.strength) * distance, progress < 0
 
-    def take_step(self, W: Array) -> None:
-        """After `look`: move the anchor on, and the weights with it, as the same dual probabilities then say."""
-        on = np.float32(0) if self.back else self.on  # begin anew from here
-        for at in runs(W):
-            step = W[at] - self.last[at]
-            self.last[at] = W[at]
-            step *= on
-            step += W[at]
-            away = step - self.anchor[at]
-            away *= self.follow
-            W[at] += away
-            self.anchor[at] = step
+    def move_anchor(self, W: FloatArray) -> None:
+        """Extrapolate the anchor after `measure`, and shift W (d, q) so that the dual probabilities stay the same."""
+        extrapolation = np.float32(0) if self.restarts else self.extrapolation
+        for run in row_runs(W):
+            anchor = W[run] - self.previous[run]
+            self.previous[run] = W[run]
+            anchor *= extrapolation
+            anchor += W[run]
+            shift = anchor - self.anchor[run]
+            shift *= self.weight_shift
+            W[run] += shift
+            self.anchor[run] = anchor

@@ -1,24 +1,27 @@
-"""The dual problem, climbed one row at a time: where rows are sparse and few of them share a column, the quickest way.
+"""Stochastic dual coordinate ascent: the fastest method where rows are sparse and few of them share a column.
 
-Maximum-entropy duality: the minimum of mean cross-entropy + strength / 2 ||W||^2 is the maximum of
+By maximum-entropy duality the minimum of mean cross-entropy + strength / 2 ||W||^2 is the maximum of
 
     D(alpha) = (1/N) sum_i v_i H(alpha_i) - strength / 2 ||W(alpha)||^2,
     W(alpha) = sum_i v_i (Y_i - alpha_i) x_i^T / (N strength),
 
-over probabilities alpha_i of each row with `sum_i v_i (Y_i - alpha_i) = 0` for the unpenalised bias. A step makes one
-row's alpha_i the best while the others stay, and W follows at once: a sweep over the rows costs as much as a pass and
-gains more than one, because each row already knows what those before it have learned (`ascent.py`). At any time
+over probabilities alpha_i of each row with `sum_i v_i (Y_i - alpha_i) = 0` for the unpenalized bias. A step maximizes
+over one row's alpha_i while the others stay, and W follows at once: a sweep over the rows costs as much as a pass and
+gains more, because each row uses the weights that the rows before it have changed (`state` says more). At any time
 
     F(W(alpha)) - D(alpha) = (1/N) sum_i v_i KL(alpha_i || softmax(o_i)),
 
-which every visit tells for its row; rows that have little left are skipped most of the time. The constraint is kept by
-the method of multipliers: the bias is the weight of a short constant column, counted from its last value at each sweep.
+whose terms each visit computes for its row; rows with small terms are skipped in most sweeps. The constraint is kept by
+the method of multipliers: the bias is the weight of a small constant column, relative to its value at the last sweep.
 
-The proof is the same sum in the precision of the rows, plus what rounding has put between W and W(alpha), at dual
-probabilities tilted until the constraint holds. Where it falls short of the tolerance, `Descent` goes on from here.
+The certificate is the same sum in the precision of the rows, plus the effect of rounding errors between W and W(alpha),
+at dual probabilities tilted until the constraint holds. Where it exceeds the tolerance, `Descent` continues from here.
 
-Shalev-Shwartz and Zhang (2013), Stochastic dual coordinate ascent; Yu, Huang and Lin (2011), Dual coordinate descent
-methods for logistic regression and maximum entropy models; Hestenes (1969), Multiplier and gradient methods.
+References
+----------
+Shalev-Shwartz and Zhang (2013), Stochastic dual coordinate ascent methods for regularized loss minimization.
+Yu, Huang and Lin (2011), Dual coordinate descent methods for logistic regression and maximum entropy models.
+Hestenes (1969), Multiplier and gradient methods.
 """
 
 from __future__ import annotations
@@ -27,223 +30,312 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from softreg.optimize.curvature.subsampled import needs_diagonal, sketch_time
-from softreg.optimize.dual.acceleration import BufferPool, inner
-from softreg.optimize.dual.state import EASY, DualIterate, begin, of_one
+from softreg.optimize.dual.acceleration import inner_product
+from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.state import MAX_PLAIN_CURVATURE, DualIterate, initial_iterate, weights_of_model
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import Progress
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Sums, in_order
+from softreg.rows import Block, Sums, in_order
+from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
-STEEP = 100 * EASY
+MAX_CURVATURE = 100 * MAX_PLAIN_CURVATURE
 """Mean curvature of a row's step beyond which L-BFGS takes few iterations, where it has a factor of the curvature."""
-PATIENCE, PATIENCE_WITH_MOMENTUM = 6, 24
-"""After so many sweeps their pace is asked for."""
-SINGLE = 1e-7
-"""Float32 steps come no nearer than about this, in nats."""
-ROUNDS = 3
-"""Proofs tried before the climb is left to others."""
+PATIENCE, ACCELERATED_PATIENCE = 6, 24
+"""Sweeps after which the rate of convergence is compared with the budget."""
+FLOAT32_GAP = 1e-7
+"""Smallest gap in nats that float32 steps reach, about."""
+STALL_GAP, STALL_RATIO = 10 * FLOAT32_GAP, 0.9
+"""A run has stalled where its smallest gap is below the first and the last sweeps have not gained this factor."""
+MAX_CERTIFICATES = 3
+"""Certificates that are tried before the problem is left to L-BFGS; each target is a quarter of the one before."""
+TARGET_SHRINK = 4.0
+"""Factor between the targets."""
+MAX_START_PENALTY = 4.0
+"""Penalty of a start, in units of `log q`, above which weights of 0 are the better start."""
+MIN_ADVANTAGE = 1.5
+"""The expected sweeps times this must be below the budget."""
+TINY = 1e-300
+"""Keeps a logarithm and a division by zero finite."""
+
+# Nanoseconds on one thread, measured on text, one-hot columns and pixels at strengths from 1e-2 to 1e-7.
+VISIT_PER_NUMBER_AND_CLASS, VISIT_PER_ROW, VISIT_PER_CLASS = 0.25, 150.0, 8.0
+"""A visit of a row: for each stored number and class, for itself, and for each class."""
+ITERATION_PER_NUMBER_AND_CLASS, ITERATION_PER_ROW_AND_CLASS, ITERATION_PER_PARAMETER = 0.3, 2.5, 70.0
+"""An iteration of L-BFGS: for each stored number and class, each row and class, and each parameter."""
+LBFGS_BASE, LBFGS_SLOPE = 5.0, 15.0
+"""Iterations of L-BFGS at mean curvature c: `LBFGS_BASE + LBFGS_SLOPE sqrt(c)`."""
+SWEEPS_BASE, SWEEPS_SLOPE = 6.0, 1.2
+"""Sweeps at mean curvature c: `SWEEPS_BASE + SWEEPS_SLOPE c`, with the root of what exceeds `MAX_PLAIN_CURVATURE`."""
+
+# The tilt of the dual probabilities.
+MAX_TILT_STEPS = 20
+"""Newton steps."""
+BALANCED = 1e-13
+"""Largest difference between mean dual probability and class rate that remains."""
+TILT_SHRINK = 10
+"""The curvature is computed again when a step does not shrink the difference by this factor."""
+RANK_TOLERANCE = 1e-10
+"""Relative singular value of the curvature below which a direction is ignored (the common shift of all classes)."""
 
 
 @dataclass(frozen=True)
 class DualResult:
-    """How far a stack of models has come: parameters (m, q, d + 1), values, proved gaps and sweeps (m,) of each."""
+    """Parameters of a stack of models near the optimum, with certified gaps."""
 
-    theta: Array
-    value: Array
-    gap: Array
-    sweeps: Array
+    theta: FloatArray
+    """Parameters (m, q, d + 1) in the solver's coordinates."""
+    value: Float64Array
+    """Objective (m,) in nats."""
+    gap: Float64Array
+    """Certified gap (m,) in nats."""
+    sweeps: IntArray
+    """Sweeps (m,) over the rows."""
     history: tuple[Progress, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The objective and the certified gap of one model, in nats."""
+
+    value: float
+    gap: float
 
 
 def run_sdca(
     objective: Objective,
     tol: float,
     seed: int = 0,
-    on_progress: Callable[[Progress], Any] | None = None,
-    start: tuple[Array, Array] | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+    start: tuple[FloatArray, FloatArray] | None = None,
 ) -> DualResult | None:
-    """Parameters near the optimum with certified gaps, or None where this is not the way.
+    """Run dual coordinate ascent for all models of a stack.
 
-    It is not where `budgets` says so, and where sweeps turn out to cost more than L-BFGS. `start` is weights
-    W (m, d, q) and bias (m, q) to begin with.
+    Parameters
+    ----------
+    objective
+        The objective; its penalty must be smooth and strictly convex.
+    tol
+        Gap in nats to be certified.
+    seed
+        Seed of the order of the rows.
+    on_progress
+        Called after each certificate.
+    start
+        Weights (m, d, q) and bias (m, q) of the user's columns.
+
+    Returns
+    -------
+    DualResult or None
+        Parameters near the optimum, whose gaps may exceed `tol`; None where the method does not apply (see
+        `sweep_budgets`) or takes longer than L-BFGS would.
     """
-    began, squares = perf_counter(), objective.rows.row_squares()
-    most = budgets(objective, squares)
-    if squares is None or most is None:
+    start_time, squares = perf_counter(), objective.rows.row_squares()
+    budgets = sweep_budgets(objective, squares)
+    if squares is None or budgets is None:
         return None
     labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
-    climbs = [begin(objective, j, labels, squares, seed, s) for j, s in enumerate(starts(objective, start))]
+    iterates = [
+        initial_iterate(objective, j, labels, squares, seed, s) for j, s in enumerate(usable_starts(objective, start))
+    ]
     history: list[Progress] = []
     value, gap = np.full((2, objective.m), np.inf)
-    for target in max(tol / 2, SINGLE) / 4.0 ** np.arange(ROUNDS):
-        todo = np.flatnonzero(gap > tol)
-        if not all(list(in_order(partial(_sweeps, objective, target), [(climbs[j], most[j]) for j in todo]))):
-            objective.half_passes += round(2 * max(one.visits for one in climbs) / n)
+    for target in max(tol / 2, FLOAT32_GAP) / TARGET_SHRINK ** np.arange(MAX_CERTIFICATES):
+        unfinished = np.flatnonzero(gap > tol)
+        work = [(iterates[j], budgets[j]) for j in unfinished]
+        if not all(list(in_order(partial(_sweep_to_gap, objective, target), work))):
+            objective.half_passes += round(2 * max(iterate.visits for iterate in iterates) / n)
             return None
-        for j in todo:
-            value[j], gap[j] = prove(objective, int(j), climbs[j])
+        for j in unfinished:
+            certificate = certify_iterate(objective, int(j), iterates[j])
+            value[j], gap[j] = certificate.value, certificate.gap
         objective.half_passes += 2
-        passes = objective.passes + round(max(one.visits for one in climbs) / n)
-        history.append(Progress(passes, float(value.max()), float(gap.max()), perf_counter() - began))
+        passes = objective.passes + round(max(iterate.visits for iterate in iterates) / n)
+        history.append(Progress(passes, float(value.max()), float(gap.max()), perf_counter() - start_time))
         if on_progress is not None:
             on_progress(history[-1])
-        if (gap <= tol).all() or target < SINGLE:
+        if (gap <= tol).all() or target < FLOAT32_GAP:
             break
-    objective.half_passes += round(2 * max(one.visits for one in climbs) / n)
-    W = np.stack([one.dual.W.T for one in climbs]).astype(np.float64)
-    theta = objective.coordinates.from_user(W, np.stack([one.bias for one in climbs]))
-    return DualResult(theta, value, gap, np.array([len(one.gaps) for one in climbs]), tuple(history))
+    objective.half_passes += round(2 * max(iterate.visits for iterate in iterates) / n)
+    W = np.stack([iterate.dual.W.T for iterate in iterates]).astype(np.float64)
+    theta = objective.coordinates.from_user(W, np.stack([iterate.bias for iterate in iterates]))
+    return DualResult(theta, value, gap, np.array([len(iterate.gaps) for iterate in iterates]), tuple(history))
 
 
-def starts(objective: Objective, given: tuple[Array, Array] | None) -> list[tuple[Array, Array] | None]:
-    """The weights that each model begins with, None for those that are farther off than weights of 0.
+def usable_starts(
+    objective: Objective, start: tuple[FloatArray, FloatArray] | None
+) -> list[tuple[FloatArray, FloatArray] | None]:
+    """Return the start of each model, None for those that are worse than weights of 0.
 
     The penalty at an optimum is at most the loss at weights of 0, which is at most `log q`.
     """
-    if given is None:
+    if start is None:
         return [None] * objective.m
-    costs = objective.penalty.value(np.moveaxis(given[0], 1, 2))
-    far = ~(costs < 4 * np.log(objective.q))
-    return [None if far[j] else (given[0][j], given[1][j]) for j in range(objective.m)]
+    penalty = objective.penalty.value(np.moveaxis(start[0], 1, 2))
+    usable = penalty < MAX_START_PENALTY * np.log(objective.q)
+    return [(start[0][j], start[1][j]) if usable[j] else None for j in range(objective.m)]
 
 
-def budgets(objective: Objective, squares: Array | None) -> list[float] | None:
-    """Passes that L-BFGS would take for each model, in visits of all rows; None where the climb is not the way.
+def sweep_budgets(objective: Objective, squares: FloatArray | None) -> list[float] | None:
+    """Return how many sweeps take as long as L-BFGS for each model, or None where the method does not apply.
 
-    It is not where a penalty has no l2 or an l1 part, where single rows are not at hand or their steps are not
-    compiled, and where sweeps would cost more than L-BFGS.
+    It does not apply where the penalty has no l2 part or a kink, where single rows are not accessible or their steps
+    are not compiled, and where sweeps are expected to take longer than L-BFGS.
     """
     penalty = objective.penalty
-    if squares is None or not penalty.smooth or not (penalty.l2 > 0).all():
+    if squares is None or not penalty.is_smooth or not (penalty.strong_convexity > 0).all():
         return None
-    found = [_budget(objective, j, squares) for j in range(objective.m)]
-    return found if min(found) > 0 else None
+    budgets = [_sweep_budget(objective, j, squares) for j in range(objective.m)]
+    return budgets if min(budgets) > 0 else None
 
 
-def _budget(objective: Objective, j: int, squares: Array) -> float:
-    """Passes that L-BFGS would take, in visits of all rows; 0 where the climb is expected to take more.
+def _sweep_budget(objective: Objective, j: int, squares: FloatArray) -> float:
+    """Return how many sweeps take as long as L-BFGS for model j; 0 where more are expected.
 
-    Both counts were measured on text, one-hot columns and pixels at strengths from 1e-2 to 1e-7: about `5 + 15 sqrt(c)`
-    and `6 + 1.2 c` for the mean curvature c of a row's step, where momentum has it grow like the root of c beyond
-    `EASY`. So were the nanoseconds: a visit costs some for each stored number and class and some for itself; an
-    iteration of L-BFGS sweeps seventy times over as many numbers as there are parameters, and shares its passes among
-    threads. L-BFGS also needs a sketch of the curvature, which all models of one strength share. A factor of it
-    replaces most iterations where c is above `STEEP`: only the time of the sketch is counted there.
+    An iteration of L-BFGS reads and writes about seventy times as many numbers as there are parameters, and shares its
+    passes among threads. It needs a preconditioner, which all models of one strength share. A factor of the curvature
+    replaces most iterations where the mean curvature is above `MAX_CURVATURE`: only the time of the preconditioner is
+    counted there.
     """
     rows, q = objective.rows, objective.q
-    c = float(squares.mean() / (objective.penalty.l2[j] * rows.n))
-    visits = 0.25 * rows.stored * q + rows.n * (150.0 + 8 * q)
-    iteration = 0.3 * rows.stored * q + 2.5 * rows.n * q + 70.0 * rows.d * q
-    n_iter = 0.0 if c > STEEP and not needs_diagonal(rows) else 5 + 15 * np.sqrt(c)
-    alike = np.count_nonzero(objective.penalty.l2 == objective.penalty.l2[j])
-    budget = (n_iter * iteration + sketch_time(rows, q) / alike) / visits
-    sweeps = 6 + 1.2 * min(c, EASY) + 1.2 * np.sqrt(max(c - EASY, 0.0))
-    return float(budget) if 1.5 * sweeps < budget else 0.0
+    strengths = objective.penalty.strong_convexity
+    c = float(squares.mean() / (strengths[j] * rows.n))
+    visits = VISIT_PER_NUMBER_AND_CLASS * rows.stored * q + rows.n * (VISIT_PER_ROW + VISIT_PER_CLASS * q)
+    iteration = (
+        ITERATION_PER_NUMBER_AND_CLASS * rows.stored * q
+        + ITERATION_PER_ROW_AND_CLASS * rows.n * q
+        + ITERATION_PER_PARAMETER * rows.d * q
+    )
+    has_factor = c > MAX_CURVATURE and not needs_diagonal(rows)
+    n_iter = 0.0 if has_factor else LBFGS_BASE + LBFGS_SLOPE * np.sqrt(c)
+    sharing = np.count_nonzero(strengths == strengths[j])
+    budget = (n_iter * iteration + sketch_time(rows, q) / sharing) / visits
+    excess = max(c - MAX_PLAIN_CURVATURE, 0.0)
+    sweeps = SWEEPS_BASE + SWEEPS_SLOPE * min(c, MAX_PLAIN_CURVATURE) + SWEEPS_SLOPE * np.sqrt(excess)
+    return float(budget) if MIN_ADVANTAGE * sweeps < budget else 0.0
 
 
-def _sweeps(objective: Objective, target: float, work: tuple[DualIterate, float]) -> bool:
-    """Sweep until the estimated gap is below the target, or float32 steps come no further; False where that would take
-    too long, or overflows."""
-    one, budget = work
-    while not one.gaps or (one.gaps[-1] > target and not _at_rest(one)):
-        one.sweep(objective.rows)
-        if lost(one, budget * objective.rows.n, target):
+def _sweep_to_gap(objective: Objective, target: float, work: tuple[DualIterate, float]) -> bool:
+    """Sweep until the estimated gap is below the target or has stalled; return False beyond the budget."""
+    iterate, budget = work
+    while not iterate.gaps or (iterate.gaps[-1] > target and not _has_stalled(iterate)):
+        iterate.sweep(objective.rows)
+        if exceeds_budget(iterate, budget * objective.rows.n, target):
             return False
     return True
 
 
-def _at_rest(one: DualIterate) -> bool:
-    """Whether the last sweeps have gained nothing, near the end of what float32 steps can do."""
-    few = PATIENCE_WITH_MOMENTUM
-    return len(one.gaps) > few and min(one.gaps) < 10 * SINGLE and min(one.gaps[-few:]) > 0.9 * min(one.gaps[:-few])
+def _has_stalled(iterate: DualIterate) -> bool:
+    """Return whether the last sweeps have gained nothing, near the smallest gap of float32 steps."""
+    gaps, recent = iterate.gaps, ACCELERATED_PATIENCE
+    return len(gaps) > recent and min(gaps) < STALL_GAP and min(gaps[-recent:]) > STALL_RATIO * min(gaps[:-recent])
 
 
-def lost(one: DualIterate, most: float, target: float) -> bool:
-    """Whether steps have overflowed, or at today's pace there would be more visits than `most`."""
-    if not np.isfinite(one.gaps[-1]):
+def exceeds_budget(iterate: DualIterate, max_visits: float, target: float) -> bool:
+    """Return whether steps have overflowed, or the rate so far means more visits to the target than `max_visits`."""
+    gaps = iterate.gaps
+    if not np.isfinite(gaps[-1]):
         return True
-    if len(one.gaps) < (PATIENCE if one.momentum is None else PATIENCE_WITH_MOMENTUM):
+    if len(gaps) < (PATIENCE if iterate.momentum is None else ACCELERATED_PATIENCE):
         return False
-    half = len(one.gaps) // 2
-    pace = np.log(max(one.gaps[half - 1], 1e-300) / max(one.gaps[-1], 1e-300)) / (len(one.gaps) - half)
-    todo = np.log(max(one.gaps[-1], target) / target) / max(pace, 1e-300)
-    return bool(one.visits * (1 + todo / len(one.gaps)) > most)
+    half = len(gaps) // 2
+    rate = np.log(max(gaps[half - 1], TINY) / max(gaps[-1], TINY)) / (len(gaps) - half)
+    remaining = np.log(max(gaps[-1], target) / target) / max(rate, TINY)
+    return bool(iterate.visits * (1 + remaining / len(gaps)) > max_visits)
 
 
-def prove(
+def certify_iterate(
     objective: Objective,
     j: int,
-    one: DualIterate,
-    look: Callable[[Block, Array], Any] | None = None,
-    room: BufferPool | None = None,
-) -> tuple[float, float]:
-    """Value and certified gap of one model where its climb is, from one pass over the rows.
+    iterate: DualIterate,
+    *,
+    inspect: Callable[[Block, Float64Array], None] | None = None,
+    buffers: BufferPool | None = None,
+) -> Certificate:
+    """Certify the gap of one model at its dual variables, by one pass over the rows.
 
-    `look` is shown each block with its log-probabilities (q, b).
+    Parameters
+    ----------
+    objective
+        The objective of the stack.
+    j
+        Index of the model.
+    iterate
+        Its dual variables.
+    inspect
+        Called with each block and its log-probabilities (q, b).
+    buffers
+        Arrays to use; None uses those of the iterate.
+
+    Returns
+    -------
+    Certificate
+        Objective and gap.
     """
-    rows, b, strength = objective.rows, one.bias, float(objective.penalty.l2[j])
-    prepared, tilt = rows.prepare(one.dual.W.T), _tilt(objective, j, one)
+    rows, b = objective.rows, iterate.bias
+    strength = float(objective.penalty.strong_convexity[j])
+    prepared, tilt = rows.prepare(iterate.dual.W.T), _balancing_tilt(objective, j, iterate)
     R = np.empty((objective.q, rows.n), rows.dtype)
 
     def part(block: Block) -> Sums:
         o = (block.times(prepared) + b[:, None])[None]
         log_p = o - loss.probabilities(o)[1][:, None]
-        if look is not None:
-            look(block, log_p[0])
-        log_a = _log_alpha(one, block, tilt)[None]
-        A, V = np.exp(log_a), of_one(objective.weights(block), j)
-        apart = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
-        lost = loss.weigh(-loss.given(log_p, block.labels), V)
+        if inspect is not None:
+            inspect(block, log_p[0])
+        log_a = _log_alpha(iterate, block, tilt)[None]
+        A, V = np.exp(log_a), weights_of_model(objective.weights(block), j)
+        divergence = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
+        cross_entropy = loss.weigh(-loss.given(log_p, block.labels), V)
         R[:, block.start : block.stop] = loss.residual(A, block.labels, V)[0]
-        return lost, apart
+        return cross_entropy, divergence
 
-    (lost,), (apart,) = rows.sum(part)
-    slack = (room or one.room)("slack", rows.dtype)  # N strength (W - W(alpha)): 0, but for rounding and momentum
-    np.multiply(one.dual.W, rows.dtype.type(one.mass * strength), out=slack)
+    (cross_entropy,), (divergence,) = rows.sum(part)
+    slack = (buffers or iterate.buffers).slack(rows.dtype)  # N strength (W - W(alpha)): rounding and momentum
+    np.multiply(iterate.dual.W, rows.dtype.type(iterate.mass * strength), out=slack)
     rows.add_transposed(R, slack)
-    value = lost / one.mass + strength / 2 * inner(one.dual.W, one.dual.W)
-    gap = (apart + inner(slack, slack) / (2 * strength * one.mass)) / one.mass
-    return float(value), float(gap) if np.isfinite(gap) else np.inf
+    value = cross_entropy / iterate.mass + strength / 2 * inner_product(iterate.dual.W, iterate.dual.W)
+    gap = (divergence + inner_product(slack, slack) / (2 * strength * iterate.mass)) / iterate.mass
+    return Certificate(float(value), float(gap) if np.isfinite(gap) else np.inf)
 
 
-def _log_alpha(one: DualIterate, block: Block, tilt: Array) -> Array:
-    """Logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and summing to 1."""
-    log_a = one.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
+def _log_alpha(iterate: DualIterate, block: Block, tilt: Float64Array) -> Float64Array:
+    """Return the logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and normalized."""
+    log_a = iterate.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
     log_a += tilt[:, None]
     return np.asarray(log_a - loss.probabilities(log_a[None])[1])
 
 
-def _tilt(objective: Objective, j: int, one: DualIterate) -> Array:
-    """The tilt (q,) of the dual probabilities at which their mean is that of the labels, by Newton's method.
+def _balancing_tilt(objective: Objective, j: int, iterate: DualIterate) -> Float64Array:
+    """Return the tilt (q,) at which the mean of the dual probabilities is that of the labels, by Newton's method.
 
-    It is small, so one curvature serves until a step no longer shrinks what is left tenfold.
+    It is nan where the method does not converge, which proves nothing.
     """
-    tilt, least = np.zeros(objective.q), np.inf
-    K: Any = None
+    tilt, smallest = np.zeros(objective.q), np.inf
+    K: Array | None = None
     if not objective.fit_intercept:
         return tilt
 
-    def part(block: Block, bend: bool) -> Sums:
-        V, o = of_one(objective.weights(block), j), _log_alpha(one, block, tilt)[None]
-        if bend:
+    def part(block: Block, with_curvature: bool) -> Sums:
+        V, o = weights_of_model(objective.weights(block), j), _log_alpha(iterate, block, tilt)[None]
+        if with_curvature:
             r, K = loss.bias_sums(o, block.labels, V)
             return r[0], K[0]
         return (loss.residual(np.exp(o), block.labels, V)[0].sum(axis=1),)
 
-    for _ in range(20):
-        r, *bent = objective.rows.sum(partial(part, bend=K is None))
-        K = bent[0] if bent else K
-        left = float(np.abs(r).max())
-        if left <= 1e-13 * one.mass:
+    for _ in range(MAX_TILT_STEPS):
+        r, *curvature = objective.rows.sum(partial(part, with_curvature=K is None))
+        K = curvature[0] if curvature else K
+        imbalance = float(np.abs(r).max())
+        if imbalance <= BALANCED * iterate.mass:
             return tilt
-        if left > least / 10:
-            K, least = None, np.inf
+        if imbalance > smallest / TILT_SHRINK:
+            K, smallest = None, np.inf
             continue
-        least = left
-        tilt = tilt - np.linalg.lstsq(K, r, rcond=1e-10)[0]
-    return np.full(objective.q, np.nan)  # proves nothing
+        smallest = imbalance
+        assert K is not None
+        tilt = tilt - np.linalg.lstsq(K, r, rcond=RANK_TOLERANCE)[0]
+    return np.full(objective.q, np.nan)

@@ -1,10 +1,10 @@
-"""The members of a stack climbing their duals: the quick way along a path of strengths where rows are sparse.
+"""Dual coordinate ascent for the folds of a cross-validation, along a path of strengths where rows are sparse.
 
-Each member climbs by itself, one thread each, from the weights that it is given. What it is judged by costs no product
-and no copy of the rows held out: a visit of a row that has no weight changes nothing, and if the dual probabilities of
-that row are its label, then the divergence that the visit tells, `KL(Y || softmax(o))`, is its held-out loss (less the
-entropy of the label). A member is done when two looks in succession have hardly changed its mean, and its gap is small
-as well; then one pass over the rows proves the gap and reads the logits of the rows held out.
+Each member of the stack runs by itself on one thread, from the weights that it is given. Its held-out loss costs no
+product and no copy of the rows held out: a visit of a row without a weight changes nothing, and if the dual
+probabilities of that row are its label, then the divergence that the visit computes, `KL(Y || softmax(o))`, is its loss
+(less the entropy of the label). A member ends when its held-out loss has hardly changed between two evaluations and its
+gap is small as well; then one pass over the rows certifies the gap and reads the logits of the rows held out.
 """
 
 from __future__ import annotations
@@ -16,176 +16,205 @@ from functools import partial
 
 import numpy as np
 
-from softreg.optimize.dual.acceleration import BufferPool
-from softreg.optimize.dual.coordinate_ascent import budgets, lost, prove, starts
-from softreg.optimize.dual.state import DualIterate, begin
+from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.coordinate_ascent import certify_iterate, exceeds_budget, sweep_budgets, usable_starts
+from softreg.optimize.dual.state import DualIterate, initial_iterate
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import StackFit
-from softreg.rows import Array, Block, in_order
+from softreg.rows import Block, in_order
+from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
-LOOK, NEAR = 5.0, 0.5
-"""The estimated gaps from which on a member is looked at, and at which it may be done, in units of the change of a
-held-out loss that counts as none."""
-UNSEEN = 0.1
-"""The estimated gap at which a member may be done that is judged on rows it is trained on: no visit looks at those."""
-ENOUGH, EVERY = 2.0, 2
-"""How far its held-out loss may still be expected to go, in the same units, and sweeps from look to look: just after a
-move of the anchor all is in motion."""
-BY_CHANCE = 4.0
+EVALUATION_GAP, FINAL_GAP = 5.0, 0.5
+"""Estimated gaps at which held-out losses are evaluated, and at which a member may end, in units of the tolerance of
+the held-out loss."""
+FINAL_GAP_IN_SAMPLE = 0.1
+"""The second for a member whose evaluation rows are also training rows: its held-out loss is not evaluated."""
+MAX_REMAINING, SWEEPS_PER_EVALUATION = 2.0, 2
+"""How far the held-out loss may still move, in the same units, and sweeps from one evaluation to the next: just after a
+move of the anchor all weights are in motion."""
+CHANCE_FACTOR = 4.0
 """A mean over rows may stand still where gains and losses cancel by chance: it is taken to move by at least
-`BY_CHANCE / sqrt(rows)` of the mean movement of a row's loss."""
-SPAN, FASTEST, SLOWEST = 4, 0.25, 0.98
-"""The pace is that of so many sweeps: what a sweep leaves of the gap, at least and at most."""
-FINEST = 1e-6
-"""Where held-out losses are to be known better than this, in nats, steps in float32 are not enough."""
-NEVER = -80.0
+`CHANCE_FACTOR / sqrt(rows)` of the mean movement of a row's loss."""
+RATE_SWEEPS, MIN_RATE, MAX_RATE = 4, 0.25, 0.98
+"""The convergence rate is that of so many sweeps: the factor by which a sweep shrinks the gap, within this range."""
+MIN_TOLERANCE = 1e-6
+"""Tolerance of held-out losses in nats below which float32 steps are not accurate enough."""
+MIN_GAP = 1e-12
+"""Estimated gaps count as at least this: rounding errors may make them negative."""
+LOG_ZERO = -80.0
 """The logarithm of a probability that is 0 in float32 products, and whose exponential is still a normal number."""
+TINY = 1e-300
+"""Keeps a division by zero finite."""
 
 
-def climb_members(
+def run_sdca_on_folds(
     objective: Objective,
-    judge: Array,
-    count: Array,
-    start: tuple[Array, Array] | None,
-    settled: float,
+    held_out_by: IntArray,
+    count: Float64Array,
+    start: tuple[FloatArray, FloatArray] | None,
+    tolerance: float,
     seed: int = 0,
-    rooms: list[BufferPool] | None = None,
+    *,
+    pools: list[BufferPool] | None = None,
 ) -> StackFit | None:
-    """All members of a stack until their held-out losses have settled, or None where this is not the way.
+    """Run dual coordinate ascent for all members of a stack until their held-out losses have settled.
 
-    `judge` (L, n) names the member that each row judges in each layer, -1 for none, `count` (n,) how much it counts
-    there; `start` is weights (m, d, q) and bias (m, q), `settled` in nats. `rooms` are used and
-    added to: the same list for one strength after another spares memory and time.
+    Parameters
+    ----------
+    objective
+        The objective of m members.
+    held_out_by
+        The member that evaluates each row in each layer (L, n), -1 for none.
+    count
+        Weight (n,) of each row in a held-out loss.
+    start
+        Weights (m, d, q) and bias (m, q) of the user's columns.
+    tolerance
+        Change of a held-out loss in nats that does not matter.
+    seed
+        Seed of the order of the rows.
+    pools
+        Arrays that are used and added to: the same list for one strength after another saves memory and time.
+
+    Returns
+    -------
+    StackFit or None
+        None where the method does not apply or takes longer than L-BFGS would.
     """
     squares = objective.rows.row_squares()
-    most = budgets(objective, squares) if settled >= FINEST else None
-    if squares is None or most is None:
+    budgets = sweep_budgets(objective, squares) if tolerance >= MIN_TOLERANCE else None
+    if squares is None or budgets is None:
         return None
-    single = objective.rows.precise(dtype=np.float32)  # proofs in the precision of the steps: half the price
-    objective = Objective(single, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
-    climbing = _Climbing(objective, judge, count, settled, seed, squares, most, [] if rooms is None else rooms)
-    members = list(enumerate(starts(objective, start)))
-    todo = [partial(climbing.run_sdca, j, begun) for j, begun in members]
-    todo += [partial(climbing.prove, j) for j, _ in members]
-    if not all(list(in_order(lambda work: work(), todo))):
+    rows = objective.rows.precise(dtype=np.float32)  # certificates in the precision of the steps: half the cost
+    objective = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+    folds = _FoldRuns(objective, held_out_by, count, tolerance, seed, squares, budgets, [] if pools is None else pools)
+    members = list(enumerate(usable_starts(objective, start)))
+    tasks = [partial(folds.run, j, member_start) for j, member_start in members]
+    tasks += [partial(folds.certify, j) for j, _ in members]
+    if not all(list(in_order(lambda task: task(), tasks))):
         return None
-    value, gap, visits = np.array(climbing.told).T
-    passes = round(float(visits.max()) / single.n) + 1
-    return StackFit(climbing.W, climbing.b, value, gap, climbing.held, passes, settled=True)
+    passes = round(float(folds.visits.max()) / rows.n) + 1
+    return StackFit(folds.W, folds.b, folds.value, folds.gap, folds.held_out_logits, passes, settled=True)
 
 
-class _Climbing:
-    """What the members share, and where each writes what it has found."""
+class _FoldRuns:
+    """The runs of all members, what they share, and where each writes its result."""
 
     def __init__(
         self,
         objective: Objective,
-        judge: Array,
-        count: Array,
-        settled: float,
+        held_out_by: IntArray,
+        count: Float64Array,
+        tolerance: float,
         seed: int,
-        squares: Array,
-        most: list[float],
-        rooms: list[BufferPool],
+        squares: FloatArray,
+        budgets: list[float],
+        pools: list[BufferPool],
     ) -> None:
-        self.objective, self.judge, self.count, self.settled = objective, judge, count, settled
-        self.seed, self.squares, self.most, self.rooms = seed, squares, most, rooms
+        self.objective, self.held_out_by, self.count, self.tolerance = objective, held_out_by, count, tolerance
+        self.seed, self.squares, self.budgets, self.pools = seed, squares, budgets, pools
         rows, m, q = objective.rows, objective.m, objective.q
         self.labels = rows.map(lambda block: block.labels)
         self.W = np.empty((m, rows.d, q), np.float32)
         self.b = np.empty((m, q))
-        self.held = np.full((*judge.shape, q), np.nan, dtype=rows.dtype)
-        self.told = [(np.inf, np.inf, 0.0)] * m
-        self.climbs: list[Future[DualIterate | None]] = [Future() for _ in range(m)]
+        self.held_out_logits = np.full((*held_out_by.shape, q), np.nan, dtype=rows.dtype)
+        self.value, self.gap, self.visits = np.full(m, np.inf), np.full(m, np.inf), np.zeros(m)
+        self.iterates: list[Future[DualIterate | None]] = [Future() for _ in range(m)]
 
-    def run_sdca(self, j: int, start: tuple[Array, Array] | None) -> bool:
-        """DualIterate with one member; False where it is the wrong way after all."""
+    def run(self, j: int, start: tuple[FloatArray, FloatArray] | None) -> bool:
+        """Run one member; return False where it takes longer than L-BFGS would."""
         try:
-            with self._room() as room:
-                self.climbs[j].set_result(self._climb(j, start, room))
+            with self._pool() as pool:
+                self.iterates[j].set_result(self._sweep_until_settled(j, start, pool))
         except BaseException as error:
-            self.climbs[j].set_exception(error)  # for who waits to prove it
+            self.iterates[j].set_exception(error)  # the task that certifies this member waits for it
             raise
-        return self.climbs[j].result() is not None
+        return self.iterates[j].result() is not None
 
-    def _climb(self, j: int, start: tuple[Array, Array] | None, room: BufferPool) -> DualIterate | None:
+    def _sweep_until_settled(
+        self, j: int, start: tuple[FloatArray, FloatArray] | None, pool: BufferPool
+    ) -> DualIterate | None:
         objective = self.objective
-        one = begin(objective, j, self.labels, self.squares, self.seed, start, room, self.W[j])
-        look = _Look(one, np.flatnonzero((self.judge == j).any(axis=0)), self.labels, self.count)
+        iterate = initial_iterate(objective, j, self.labels, self.squares, self.seed, start, buffers=pool, W=self.W[j])
+        rows = np.flatnonzero((self.held_out_by == j).any(axis=0))
+        monitor = _HeldOutMonitor(iterate, rows, self.labels, self.count)
         while True:
-            one.sweep(objective.rows)
-            if lost(one, self.most[j] * objective.rows.n, self.settled):
+            iterate.sweep(objective.rows)
+            if exceeds_budget(iterate, self.budgets[j] * objective.rows.n, self.tolerance):
                 return None
-            gap = one.gaps[-1] / self.settled
-            if gap > LOOK or len(one.gaps) % EVERY:
+            gap = iterate.gaps[-1] / self.tolerance
+            if gap > EVALUATION_GAP or len(iterate.gaps) % SWEEPS_PER_EVALUATION:
                 continue
-            if look.left(objective) <= ENOUGH * self.settled and gap <= look.near:
-                one.momentum = None  # its arrays are another member's next
-                return one
+            if monitor.remaining(objective) <= MAX_REMAINING * self.tolerance and gap <= monitor.final_gap:
+                iterate.momentum = None  # its arrays are used by another member next
+                return iterate
 
-    def prove(self, j: int) -> bool:
-        """Prove where a member is, when its climb has ended, and read the logits of the rows that it is judged by.
+    def certify(self, j: int) -> bool:
+        """Certify a member when its run has ended, and read the logits of its held-out rows.
 
-        Proofs come after all climbs: with fewer threads than members, some would wait for the last climb.
+        Certificates come after all runs: with fewer threads than members, some would wait for the last run.
         """
-        one = self.climbs[j].result()
-        if one is None:
+        iterate = self.iterates[j].result()
+        if iterate is None:
             return False
 
-        def show(block: Block, log_p: Array) -> None:
-            mine = self.judge[:, block.start : block.stop] == j
-            for layer in np.flatnonzero(mine.any(axis=1)):
-                at = np.flatnonzero(mine[layer])
-                self.held[layer, block.start + at] = log_p[:, at].T
+        def keep_logits(block: Block, log_p: Float64Array) -> None:
+            held_out = self.held_out_by[:, block.start : block.stop] == j
+            for layer in np.flatnonzero(held_out.any(axis=1)):
+                index = np.flatnonzero(held_out[layer])
+                self.held_out_logits[layer, block.start + index] = log_p[:, index].T
 
-        with self._room() as room:
-            value, gap = prove(self.objective, j, one, show, room)
-        self.b[j], self.told[j] = one.bias, (value, gap, float(one.visits))
+        with self._pool() as pool:
+            certificate = certify_iterate(self.objective, j, iterate, inspect=keep_logits, buffers=pool)
+        self.b[j], self.visits[j] = iterate.bias, iterate.visits
+        self.value[j], self.gap[j] = certificate.value, certificate.gap
         return True
 
     @contextmanager
-    def _room(self) -> Iterator[BufferPool]:
-        """A room that no other member uses meanwhile."""
+    def _pool(self) -> Iterator[BufferPool]:
+        """Yield a buffer pool that no other member uses at the same time."""
         try:
-            room = self.rooms.pop()
+            pool = self.pools.pop()
         except IndexError:
-            room = BufferPool(self.objective.rows.d, self.objective.q)
-        yield room
-        self.rooms.append(room)
+            pool = BufferPool(self.objective.rows.d, self.objective.q)
+        yield pool
+        self.pools.append(pool)
 
 
-class _Look:
-    """The held-out loss of a member, from visits to the rows that judge it."""
+class _HeldOutMonitor:
+    """The held-out loss of a member, from visits to its held-out rows."""
 
-    def __init__(self, one: DualIterate, rows: Array, labels: Array, count: Array) -> None:
-        free = one.weights is not None and not one.weights[rows].any()  # a row may be judged and trained on as well
-        self.near = NEAR if free or len(rows) == 0 else UNSEEN
-        self.one, self.rows = one, rows if free else rows[:0]
-        self.count = count[self.rows]
+    def __init__(self, iterate: DualIterate, rows: IntArray, labels: Array, count: Float64Array) -> None:
+        out_of_sample = iterate.weights is not None and not iterate.weights[rows].any()
+        self.final_gap = FINAL_GAP if out_of_sample or len(rows) == 0 else FINAL_GAP_IN_SAMPLE
+        self.iterate, self.rows = iterate, rows if out_of_sample else rows[:0]
+        count = count[self.rows]
         if labels.ndim == 1:
-            self.given = np.full((len(self.rows), one.dual.log_alpha.shape[1]), NEVER, np.float32)
-            self.given[np.arange(len(self.rows)), labels[self.rows]] = 0.0
+            log_labels = np.full((len(self.rows), iterate.dual.log_alpha.shape[1]), LOG_ZERO, np.float32)
+            log_labels[np.arange(len(self.rows)), labels[self.rows]] = 0.0
         else:
-            self.given = np.log(np.maximum(labels[self.rows], np.exp(NEVER))).astype(np.float32)
-        one.dual.log_alpha[self.rows] = self.given
-        self.share = min(1.0, BY_CHANCE / np.sqrt(max(len(self.rows), 1)))
-        self.weight = self.count / max(float(self.count.sum()), 1e-300)
-        self.last, self.moved = np.full(len(self.rows), np.inf), 0.0
+            log_labels = np.log(np.maximum(labels[self.rows], np.exp(LOG_ZERO))).astype(np.float32)
+        iterate.dual.log_alpha[self.rows] = log_labels
+        self.chance = min(1.0, CHANCE_FACTOR / np.sqrt(max(len(self.rows), 1)))
+        self.weight = count / max(float(count.sum()), TINY)
+        self.losses, self.movement = np.full(len(self.rows), np.inf), 0.0
 
-    def left(self, objective: Objective) -> float:
-        """How far the mean loss may still go: its last change, going on at the pace of the gap; 0 for no rows.
+    def remaining(self, objective: Objective) -> float:
+        """Return how far the mean loss may still move: its last change, extrapolated at the rate of the gap.
 
-        The loss goes with the weights, whose distance from the best ones is as the root of the gap.
+        It is 0 without rows. The loss depends on the weights, whose distance from the optimum is as the root of the
+        gap.
         """
         if len(self.rows) == 0:
             return 0.0
-        objective.rows.dual_steps(self.rows, self.one.dual)
-        now = self.one.dual.divergence[self.rows]
-        change, self.last = now - self.last, now
-        if not np.isfinite(change).all():  # the first look, or steps that have overflowed
+        objective.rows.dual_steps(self.rows, self.iterate.dual)
+        losses = self.iterate.dual.divergence[self.rows]
+        change, self.losses = losses - self.losses, losses
+        if not np.isfinite(change).all():  # the first evaluation, or steps that have overflowed
             return np.inf
-        before, self.moved = self.moved, max(abs(change @ self.weight), self.share * (np.abs(change) @ self.weight))
-        gaps = np.maximum(self.one.gaps[-SPAN - 1 :], 1e-12)  # rounding may have made them negative
-        ratio = (gaps[-1] / gaps[0]) ** (1 / max(len(gaps) - 1, 1))
-        pace = np.sqrt(min(max(ratio, FASTEST), SLOWEST)) ** EVERY
-        return float(max(self.moved, pace * before) * pace / (1 - pace))
+        before = self.movement
+        self.movement = max(abs(change @ self.weight), self.chance * (np.abs(change) @ self.weight))
+        gaps = np.maximum(self.iterate.gaps[-RATE_SWEEPS - 1 :], MIN_GAP)
+        rate = (gaps[-1] / gaps[0]) ** (1 / max(len(gaps) - 1, 1))
+        shrink = np.sqrt(min(max(rate, MIN_RATE), MAX_RATE)) ** SWEEPS_PER_EVALUATION
+        return float(max(self.movement, shrink * before) * shrink / (1 - shrink))

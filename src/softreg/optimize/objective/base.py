@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from softreg.optimize.objective.class_moments import ClassMoments, Scatter, class_moments, scatter
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.objective.reductions import CountedReduction, DropMembers, Mass, MismatchedWeights
+from softreg.optimize.objective.stack_state import Point, StackState
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.rows import Array, Block, BlockLogits, Rows, Sums
-from softreg.rows.memory.host_logits import HostSoftmax
+from softreg.rows import Array, LogitStore, Rows, Sums
 
 
 class Stack:
-    """m models of q classes; `penalty` and the row weights tell them apart."""
+    """m models of q classes on the same rows, with a penalty and row weights of their own."""
+
+    keeps_logits = True
 
     def __init__(
         self, rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
     ) -> None:
         self.rows, self.q, self.penalty, self.coordinates = rows, n_classes, penalty, coordinates
         self.fit_intercept = fit_intercept
-        self.members = np.arange(len(penalty.l2))
+        self.members = np.arange(len(penalty))
         self.half_passes = 0
-        self._memories: dict[int, dict[str, Any]] = {}
-        self._check_weights()
-        self.mass = self._mass()
+        self.store = LogitStore()
+        self.here = self.point(np.broadcast_to(0.0, (self.m, n_classes, rows.d + 1)))
+        """The parameters whose logits are kept."""
+        if self.sum(MismatchedWeights(self.m))[0]:
+            raise ValueError(f"the row weights must be (1, n) or (m, n) for the m = {self.m} models of the penalty")
+        self.mass = np.broadcast_to(self.sum(Mass(self.m))[0], (self.m,)).astype(np.float64)
         self.ridge = self._ridge()
 
     @cached_property
@@ -55,74 +59,62 @@ class Stack:
         """Rows read so far, all passes together."""
         return self.half_passes * self.rows.n // 2
 
-    def _check_weights(self) -> None:
-        def part(block: Block) -> Sums:
-            V = block.weights
-            return (len(V) if V is not None and len(V) not in (1, self.m) else 0,)
+    def point(self, theta: Array) -> Point:
+        """Return these parameters (m, q, d + 1) under a version of their own."""
+        return Point(theta, self.coordinates)
 
-        if self.rows.sum(part)[0]:
-            raise ValueError(f"the row weights must be (1, n) or (m, n) for the m = {self.m} models of the penalty")
+    @property
+    def state(self) -> StackState:
+        """The stack at the parameters of now, for reductions."""
+        return self.state_at(self.here)
 
-    def _mass(self) -> Array:
-        def part(block: Block) -> Sums:
-            V = block.weights
-            return (np.full(self.m, block.stop - block.start) if V is None else V.sum(axis=1, dtype=np.float64),)
+    def state_at(self, point: Point) -> StackState:
+        """Return the stack at other parameters."""
+        return StackState(self.m, self.q, self.members, point, self.store, self.keeps_logits)
 
-        return np.broadcast_to(self.rows.sum(part)[0], (self.m,)).astype(np.float64)
+    def sum(self, reduction: CountedReduction[Sums]) -> Sums:
+        """Return the sum of a reduction over all blocks, and count its passes."""
+        self.half_passes += reduction.half_passes
+        return self.rows.sum(reduction)
+
+    def map(self, reduction: CountedReduction[Array]) -> Array:
+        """Return the results of a reduction on all blocks, concatenated, and count its passes."""
+        self.half_passes += reduction.half_passes
+        return self.rows.map(reduction)
 
     def _ridge(self) -> Array:
         """Curvature (m, d + 1) of the l2 part in the scaled coordinates, none for the bias."""
-        with np.errstate(over="ignore"):
-            ridge = self.penalty.l2[:, None] / self.coordinates.scale / self.coordinates.scale
-        ridge = np.minimum(ridge, 1e200)  # a tiny column: its weight is 0, whatever the number
+        ridge = self.penalty.quadratic_diagonal(self.coordinates.scale)
         return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
+
+    @property
+    def parameter_scale(self) -> Array:
+        """Scale (d + 1,) of each parameter; infinite for the bias, which has no penalty."""
+        return np.append(self.coordinates.scale, np.inf)
 
     @property
     def l1_scaled(self) -> Array:
         """The l1 strength (m, d + 1) of each parameter in the scaled coordinates, none for the bias."""
-        hold = self.penalty.l1[:, None] / self.coordinates.scale
+        hold = self.penalty.kink(self.coordinates.scale)
         return np.concatenate([hold, np.zeros((self.m, 1))], axis=1)
-
-    def weights(self, block: Block) -> Array | None:
-        """The block's row weights of the models still in the stack."""
-        V = block.weights
-        return V if V is None or len(V) == 1 or len(V) == self.m else V[self.members]
-
-    def softmax(self, block: Block) -> BlockLogits:
-        """What the stack asks of the block's logits: answered by the home of the rows, or in NumPy."""
-        own = block.softmax(self.m, self.q, self.members, self.memory(block))
-        return own or HostSoftmax(block, self.m, self.q, self.weights(block), self.rows.dtype, self.memory(block))
-
-    def memory(self, block: Block) -> dict[str, Any]:
-        """What this stack keeps for the rows of a block (logits, say); other stacks on the same rows keep their own."""
-        return self._memories.setdefault(block.start, {})
-
-    def each(self, act: Callable[[Block], object]) -> None:
-        """Do something with each block of rows."""
-
-        def part(block: Block) -> Sums:
-            act(block)
-            return (0.0,)
-
-        self.rows.sum(part)
 
     def user(self, theta: Array) -> tuple[Array, Array]:
         """Weights (m, q, d) and bias (m, q) for the user's columns."""
         return self.coordinates.to_user(theta)
 
     def drop_members(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay in the stack."""
+        """Keep only the models of this mask in the stack."""
         self.members, self.mass, self.ridge = self.members[keep], self.mass[keep], self.ridge[keep]
         self.penalty = self.penalty.keep(keep)
         if "moments" in self.__dict__:
             self.moments = self.moments.keep(keep)
-
-        self.each(lambda block: self.softmax(block).drop_members(keep))
+        before, self.here = self.here, self.point(self.here.theta[keep])
+        self.sum(DropMembers(self.state, keep, ((before.version, self.here.version),)))
 
     def increase_precision(self) -> None:
-        """From now on multiply more exactly, in the end in float64; the logits must be placed again."""
+        """Multiply more exactly from now on, in the end in float64; kept logits are computed again."""
         self.rows = self.rows.with_higher_precision()
-        self._memories.clear()
+        self.store.clear()
 
     @property
     def digits(self) -> float:

@@ -7,11 +7,14 @@ gradients need no more of them than there are rows (and few, where K is close to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from softreg.optimize.objective.base import Stack
+from softreg.optimize.objective.reductions import NOTHING
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 
@@ -30,35 +33,82 @@ def by_products(stack: Stack) -> bool:
     return stack.q > MANY_CLASSES and stack.rows.n <= ROWS_PER_CLASS * stack.q
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BiasDiagonal:
+    """Residual (m, q), and the sums of `V p` and `V p (1 - p)` (m, q), at kept logits plus a shift (m, q).
+
+    The probabilities of the rows are kept as `version` for `BiasProduct`.
+    """
+
+    state: StackState
+    shift: Array
+    version: int
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        P, V = _probabilities(self.state, self.shift, block), self.state.weights(block)
+        self.state.store.entry(block.start).arrays[self.version] = P
+        weighted = P if V is None else P * V[:, None]
+        bend = weighted.sum(axis=2) - np.einsum("mqb,mqb->mq", weighted, P)
+        predicted = weighted.sum(axis=2)
+        return predicted - loss.label_sums(block.labels, V, *self.shift.shape), predicted, bend
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BiasProduct:
+    """The sum of `V p p^T v` (m, q) for a vector v (m, q), from the probabilities that `BiasDiagonal` has kept."""
+
+    state: StackState
+    shift: Array
+    version: int
+    v: Array
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        P = self.state.store.entry(block.start).arrays.get(self.version)
+        P, V = _probabilities(self.state, self.shift, block) if P is None else P, self.state.weights(block)
+        mean = np.matmul(self.v[:, None], P)
+        weighted = mean if V is None else mean * V[:, None]
+        return (np.matmul(P, weighted.transpose(0, 2, 1))[..., 0],)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Discard:
+    """Free what is kept as `version`."""
+
+    state: StackState
+    version: int
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Free it for one block."""
+        self.state.store.entry(block.start).discard((self.version,))
+        return NOTHING
+
+
+def _probabilities(state: StackState, shift: Array, block: Block) -> Array:
+    return loss.probabilities(state.logits(block).astype(np.float64) + shift[:, :, None])[0]
+
+
 class BiasCurvature:
     """The mean residual `r` (m, q) at logits plus a shift (m, q), and the curvature K in the bias there as a map."""
 
-    def __init__(self, stack: Stack, logits: Callable[[Block], Array], shift: Array) -> None:
-        self.mass = stack.mass[:, None]
-        parts: dict[int, tuple[Array, Array | None]] = {}
-
-        def part(block: Block) -> Sums:
-            P, _ = loss.probabilities(logits(block).astype(np.float64) + shift[:, :, None])
-            V = stack.weights(block)
-            parts[block.start] = P, V
-            weighted = P if V is None else P * V[:, None]
-            bend = weighted.sum(axis=2) - np.einsum("mqb,mqb->mq", weighted, P)
-            predicted = weighted.sum(axis=2)
-            return predicted - loss.label_sums(block.labels, V, *shift.shape), predicted, bend
-
-        r, predicted, bend = stack.rows.sum(part)
-        self.parts = [parts[start] for start in sorted(parts)]
-        """Probabilities (m, q, b) and row weights of each block, in the order of the rows."""
+    def __init__(self, stack: Stack, shift: Array) -> None:
+        self.stack, self.mass = stack, stack.mass[:, None]
+        self.shift, self.version = shift.copy(), stack.point(stack.here.theta).version
+        r, predicted, bend = stack.sum(BiasDiagonal(stack.state, self.shift, self.version))
         self.r, self.predicted, self.bend = r / self.mass, predicted / self.mass, bend / self.mass
 
     def times(self, v: Array) -> Array:
-        """`K v` (m, q)."""
-        total = np.zeros_like(v)
-        for P, V in self.parts:
-            mean = np.matmul(v[:, None], P)
-            weighted = mean if V is None else mean * V[:, None]
-            total += np.matmul(P, weighted.transpose(0, 2, 1))[..., 0]
+        """Return `K v` (m, q)."""
+        (total,) = self.stack.sum(BiasProduct(self.stack.state, self.shift, self.version, v))
         return np.asarray(self.predicted * v - total / self.mass)
+
+    def close(self) -> None:
+        """Free the probabilities."""
+        self.stack.sum(Discard(self.stack.state, self.version))
 
     def step(self) -> tuple[Array, Array]:
         """Newton's step x (m, q) with `K x = -r`, and the largest entry (m,) of `K x + r`.

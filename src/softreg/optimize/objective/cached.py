@@ -11,85 +11,131 @@ import numpy as np
 
 from softreg.optimize.objective.base import Stack
 from softreg.optimize.objective.bias_newton import BiasCurvature, by_products
-from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Sums
+from softreg.optimize.objective.reductions import (
+    BiasNewton,
+    KeepLogits,
+    KeptGradient,
+    LogitDifference,
+    LossAlong,
+    LossGradient,
+    MixedEntropy,
+    ShiftBias,
+    TakeStep,
+)
+from softreg.optimize.objective.stack_state import Point
+from softreg.optimize.problem.penalty_protocol import Penalty
+from softreg.optimize.problem.standardization import Coordinates
+from softreg.probability.blocks import LabelConfidence
+from softreg.rows import Array, BackendArray, Block, Rows, Sums
 
 
 class Objective(Stack):
     """F_j(theta_j) for each model j of a stack."""
 
-    keeps_logits = True
     fresh = False
     """Whether the kept logits are a product with X, not a sum of many small steps."""
 
-    # --- sums over the rows -------------------------------------------------------------------------------------
+    def __init__(
+        self, rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
+    ) -> None:
+        super().__init__(rows, n_classes, penalty, coordinates, fit_intercept)
+        self.ahead: Point | None = None
+        """The point that is tried."""
+        self.direction: Point | None = None
+        """The direction whose logits are kept."""
+        self._spare: tuple[int, ...] = ()
+        """The version before the last accepted step, whose memory serves for the next one."""
 
-    def _prepared(self, theta: Array) -> tuple[Array, Array]:
-        """Weights and bias (m q,) of these parameters as blocks multiply them."""
+    # --- the point and the direction ----------------------------------------------------------------------------
+
+    def _prepared(self, theta: Array) -> tuple[BackendArray, Array]:
+        """Return weights and bias (m q,) of these parameters as blocks multiply them."""
         W, b = self.coordinates.to_stored(theta)
         return self.rows.prepare(W.reshape(b.size, -1)), b.reshape(-1).astype(self.rows.dtype)
 
     def place(self, theta: Array) -> None:
-        """Keep the logits of `theta` beside the rows (half a pass)."""
-        self._place(theta, "logits")
+        """Keep the logits of `theta` (half a pass)."""
+        before, self.here = self.here, self.point(theta)
+        self.sum(KeepLogits(self.state, *self._prepared(theta), (before.version,)))
         self.fresh = True
-
-    def _place(self, theta: Array, name: str) -> None:
-        prepared, bias = self._prepared(theta)
-        self.half_passes += 1
-        self.each(lambda block: self.softmax(block).place(prepared, bias, name))
 
     def evaluate(self, theta: Array) -> tuple[Array, Array]:
-        """Mean loss (m,) and its gradient (m, q, d + 1) at `theta`, whose logits are kept: one pass."""
+        """Return mean loss (m,) and its gradient (m, q, d + 1) at `theta`, whose logits are kept: one pass."""
+        before, self.here = self.here, self.point(theta)
         self.fresh = True
-        return self._pass(theta, "logits")
+        return self._pass(self.here, (before.version,))
 
     def try_step(self, theta: Array) -> tuple[Array, Array]:
-        """Mean loss and gradient at `theta` in one pass; the kept logits stay those of the point left behind, until
-        `land` says that this is the place to be, or `turn_back` that only the direction was right."""
-        return self._pass(theta, "ahead")
+        """Return mean loss and gradient at `theta`: one pass.
+
+        The logits of both points are kept until `accept` moves to `theta`, or `reject` makes the difference of both
+        the direction.
+        """
+        replaces = self._spare if self.ahead is None else (self.ahead.version,)
+        if not replaces and self.direction is not None:
+            replaces = (self.direction.version,)
+        self.ahead, self._spare = self.point(theta), ()
+        return self._pass(self.ahead, replaces)
 
     def accept(self) -> None:
-        """The point leapt to is the new one."""
-        self.each(lambda block: self.softmax(block).accept())
-        self.fresh = True
+        """Move to the point that was tried."""
+        assert self.ahead is not None, "try_step comes first"
+        self._spare, self.here, self.ahead, self.fresh = (self.here.version,), self.ahead, None, True
 
     def reject(self) -> None:
-        """Aim at the point leapt to: the difference of the logits is kept, no pass over X."""
-        self.each(lambda block: self.softmax(block).reject())
+        """Make the step to the point that was tried the direction: no pass over X."""
+        assert self.ahead is not None, "try_step comes first"
+        before = () if self.direction is None else (self.direction.version,)
+        self.direction = self.point(self.ahead.theta - self.here.theta)
+        self.sum(LogitDifference(self.state, self.ahead, self.direction.version, before))
+        self.ahead = None
 
-    def _pass(self, theta: Array, name: str) -> tuple[Array, Array]:
-        """Loss and gradient from one reading of each block; its logits are kept under this name."""
-        prepared, bias = self._prepared(theta)
-        self.half_passes += 2
-        value, r, G = self.rows.sum(lambda block: self.softmax(block).read(prepared, bias, name))
+    def _pass(self, point: Point, replaces: tuple[int, ...]) -> tuple[Array, Array]:
+        """Return loss and gradient from one reading of each block; the logits are kept."""
+        value, r, G = self.sum(LossGradient(self.state_at(point), *self._prepared(point.theta), replaces))
         return self._means(value, G, r, r)
 
     def set_direction(self, direction: Array) -> Array:
-        """Keep the logits' change for a unit step beside the rows (half a pass); returns value, slope and curvature
-        (3, m) of the objective's loss at step 1."""
-        self._place(direction, "step")
+        """Keep the logits' change for a unit step (half a pass).
+
+        Returns
+        -------
+        array of shape (3, m)
+            Value, slope and curvature of the loss at step 1.
+        """
+        before = () if self.direction is None else (self.direction.version,)
+        self.direction = self.point(direction)
+        self.sum(KeepLogits(self.state_at(self.direction), *self._prepared(direction), before))
         return self.eval_along(np.ones(self.m))
 
     def eval_along(self, t: Array) -> Array:
-        """Mean loss, slope and curvature (3, m) at steps t (m,) along the direction aimed at: no pass over X."""
-        return self._mean(self.rows.sum(lambda block: self.softmax(block).along(t)))
+        """Return mean loss, slope and curvature (3, m) at steps t (m,) along the direction: no pass over X."""
+        assert self.direction is not None, "set_direction or reject comes first"
+        return self._mean(self.sum(LossAlong(self.state, self.direction, t)))
 
     def _mean(self, sums: Sums) -> Array:
         return np.stack([total / self.mass for total in sums])
 
     def take_step(self, t: Array) -> None:
-        """Take steps t (m,) along the direction aimed at: the kept logits follow."""
-        self.each(lambda block: self.softmax(block).take_step(t))
-        self.fresh = False
+        """Move by steps t (m,) along the direction: the kept logits follow."""
+        assert self.direction is not None, "set_direction or reject comes first"
+        moved = self.point(self.here.theta + t[:, None, None] * self.direction.theta)
+        self.sum(TakeStep(self.state, self.direction, t, moved.version))
+        self.here, self.fresh = moved, False
+
+    def drop_members(self, keep: Array) -> None:
+        """Keep only the models of this mask in the stack."""
+        super().drop_members(keep)
+        self.ahead, self.direction, self._spare = None, None, ()
+
+    # --- sums over the rows -------------------------------------------------------------------------------------
 
     def gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
-        """Mean loss (m,) and its gradient (m, q, d + 1) at the kept logits (half a pass).
+        """Return mean loss (m,) and its gradient (m, q, d + 1) at the kept logits (half a pass).
 
         With a `shift` of the logits (m, q) the softmax is computed in float64, for the certificate.
         """
-        self.half_passes += 1
-        value, G, r, exact = self.rows.sum(lambda block: self.softmax(block).gradient(shift))
+        value, G, r, exact = self.sum(KeptGradient(self.state, shift))
         return self._means(value, G, r, exact)
 
     def _means(self, value: Array, G: Array, r: Array, exact: Array) -> tuple[Array, Array]:
@@ -127,29 +173,44 @@ class Objective(Stack):
         """The largest mean residual (m,) at a shift (m, q), Newton's step from there (m, q), and the largest residual
         (m,) of the linear system that gives it, 0 where that is solved by a factorisation."""
         if by_products(self):
-            curvature = BiasCurvature(self, self.logits, shift)
-            return np.abs(curvature.r).max(axis=1), *curvature.step()
-        r, K = self.rows.sum(lambda block: self.softmax(block).bias_sums(shift))
+            curvature = BiasCurvature(self, shift)
+            step = curvature.step()
+            curvature.close()
+            return np.abs(curvature.r).max(axis=1), *step
+        r, K = self.sum(BiasNewton(self.state, shift))
         r, K = r / self.mass[:, None], K / self.mass[:, None, None]
         ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / self.q + 1e-300  # the direction that softmax ignores
         change = -_solved(K + ties, r)
         return np.abs(r).max(axis=1), change, np.zeros(self.m)
 
     def shift_bias(self, shift: Array) -> None:
-        """Add a shift of the bias (m, q) to the kept logits."""
-        self.each(lambda block: self.softmax(block).shift_bias(shift))
+        """Add a shift (m, q) to the bias and to the kept logits."""
+        shifted = self.point(with_shifted_bias(self.here.theta, shift))
+        self.sum(ShiftBias(self.state, shift, shifted.version))
+        self.here = shifted
 
     def logits(self, block: Block) -> Array:
-        """The block's logits (m, q, b) at the parameters of now."""
-        return self.softmax(block).kept("logits")
+        """Return the block's logits (m, q, b)."""
+        return self.state.logits(block)
 
-    def surety(self, block: Block) -> loss.LabelConfidence:
-        """How sure the models are of these rows."""
-        return loss.LabelConfidence(*self.softmax(block).surety())
+    def weights(self, block: Block) -> Array | None:
+        """Return the block's row weights of the models in the stack."""
+        return self.state.weights(block)
+
+    def surety(self, block: Block) -> LabelConfidence:
+        """Return the confidence in the labels of a block."""
+        return self.state.confidence(block)
 
     def entropy(self, shift: Array, share: Array) -> Array:
-        """Mean entropy (m,) of `Y + share * (P - Y)` at the kept logits plus `shift`."""
-        return np.asarray(self.rows.sum(lambda block: self.softmax(block).entropy(shift, share))[0] / self.mass)
+        """Return the mean entropy (m,) of `Y + share * (P - Y)` at the kept logits plus `shift`."""
+        return np.asarray(self.sum(MixedEntropy(self.state, shift, share))[0] / self.mass)
+
+
+def with_shifted_bias(theta: Array, shift: Array) -> Array:
+    """Return a copy of parameters (m, q, d + 1) whose bias is shifted by (m, q)."""
+    shifted = theta.copy()
+    shifted[..., -1] += shift
+    return shifted
 
 
 def _solved(A: Array, b: Array) -> Array:

@@ -7,10 +7,11 @@ certificate where there are many classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from softreg.optimize.objective.stack_state import StackState
 from softreg.rows import Array, Block, Sums
 
 if TYPE_CHECKING:
@@ -19,6 +20,47 @@ if TYPE_CHECKING:
 
 PASSES, ROWS_A_COLUMN = 2, 20
 """The scatter may cost as much as about one pass, two products with X, and should have so many rows a column."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassSums:
+    """Sums of the labels (m, q) and of label times row (m, q, d), with the row weights of each model."""
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        V, labels, q = self.state.weights(block), block.labels, self.state.q
+        v = np.ones((1, len(labels))) if V is None else V
+        if labels.ndim == 1:
+            rates = np.stack([np.bincount(labels, weights=one, minlength=q) for one in v])
+            return rates, block.class_sums(v, q)
+        Y = (v[:, None] * labels.T).reshape(len(v) * q, -1)
+        sums = block.transposed_times(np.ascontiguousarray(Y, dtype=block.dtype))
+        return Y.sum(axis=1).reshape(len(v), q), np.ascontiguousarray(sums).reshape(len(v), q, -1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScatterSums:
+    """Sums of `z z^T` (d, d) for `z = (X - shift) / scale`, rows (q,) and row sums (q, d) of each class.
+
+    Row weights do not count.
+    """
+
+    shift: Array
+    scale: Array
+    q: int
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        labels = block.labels
+        codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        return (
+            block.scatter(self.shift, self.scale),
+            np.bincount(codes, minlength=self.q),
+            block.class_sums(np.ones((1, len(codes))), self.q)[0],
+        )
 
 
 @dataclass(frozen=True)
@@ -41,20 +83,9 @@ class ClassMoments:
 
 def class_moments(objective: Stack) -> ClassMoments:
     """The moments of the labels with the row weights of each model; label probabilities count in part."""
-    m, q = objective.m, objective.q
-
-    def part(block: Block) -> Sums:
-        V, labels = objective.weights(block), block.labels
-        v = np.ones((1, len(labels))) if V is None else V
-        if labels.ndim == 1:
-            rates = np.stack([np.bincount(labels, weights=one, minlength=q) for one in v])
-            return rates, block.class_sums(v, q)
-        Y = (v[:, None] * labels.T).reshape(len(v) * q, -1)
-        sums = block.transposed_times(np.ascontiguousarray(Y, dtype=objective.rows.dtype))
-        return Y.sum(axis=1).reshape(len(v), q), np.ascontiguousarray(sums).reshape(len(v), q, -1)
-
-    rates, sums = objective.rows.sum(part)
-    rates = np.broadcast_to(rates / objective.mass[:, None], (m, q))
+    m = objective.m
+    rates, sums = objective.sum(ClassSums(objective.state))
+    rates = np.broadcast_to(rates / objective.mass[:, None], (m, objective.q))
     mean = sums / objective.mass[:, None, None]
     return ClassMoments(rates, objective.coordinates.gradient(mean, rates))
 
@@ -78,18 +109,7 @@ def scatter(objective: Stack) -> Scatter:
     size = max(PASSES * q * rows.stored / rows.d**2, ROWS_A_COLUMN * rows.d)
     whole = size > rows.n / 2
     few = rows if whole else rows.sample(int(size), seed=0)
-    shift, scale = objective.coordinates.for_block()
-
-    def part(block: Block) -> Sums:
-        labels = block.labels
-        codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-        return (
-            block.scatter(shift, scale),
-            np.bincount(codes, minlength=q),
-            block.class_sums(np.ones((1, len(codes))), q)[0],
-        )
-
-    square, count, sums = few.sum(part)
+    square, count, sums = few.sum(ScatterSums(*objective.coordinates.for_block(), q))
     means = objective.coordinates.gradient(sums[None], count[None])[0] / np.maximum(count, 1)[:, None]
     total = 0.5 * (square + square.T) / few.n
     total[objective.coordinates.constant] = 0.0

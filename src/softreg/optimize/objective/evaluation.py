@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.hessian import Columns, assemble, pair_sums
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Sums
+from softreg.rows import Array, BackendArray, Block, Sums
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,71 @@ class Evaluation:
     value: Array
     G: Array
     H: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnSums:
+    """Loss (m,), gradient (m q, d + 1), and pair sums where `curved`, from the standardised columns of the rows."""
+
+    state: StackState
+    columns: Columns
+    theta: Array
+    curved: bool
+
+    @property
+    def half_passes(self) -> int:
+        """The Hessian takes about as long as another product with the rows."""
+        return 3 if self.curved else 2
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        flat = self.theta.reshape(-1, self.theta.shape[2])
+        ((_, Z),) = self.columns.runs(block)
+        V = self.state.weights(block)
+        o = (flat @ Z).reshape(*self.theta.shape[:2], -1)
+        P, lost = loss.losses(o, block.labels)
+        value = loss.weigh(lost, V)
+        bends = (pair_sums(self.columns, block, P, V),) if self.curved else ()
+        return value, loss.residual(P, block.labels, V).reshape(len(flat), -1) @ Z.T, *bends
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowSums:
+    """Loss (m,), residual (m q,), gradient (m q, d) for the stored numbers, and pair sums where `curved`.
+
+    `exact` takes the softmax of float32 logits in float64.
+    """
+
+    state: StackState
+    columns: Columns
+    prepared: BackendArray
+    bias: Array
+    curved: bool
+    exact: bool
+
+    @property
+    def half_passes(self) -> int:
+        """The Hessian takes about as long as another product with the rows."""
+        return 3 if self.curved else 2
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        m, q, dtype = self.state.m, self.state.q, block.dtype
+        V = self.state.weights(block)
+        o = np.empty((m * q, block.stop - block.start), dtype) if self.curved else None
+        sums = None if self.exact else block.loss_and_gradient(self.prepared, self.bias.astype(dtype), q, V, o)
+        if sums is not None:
+            if o is None:
+                return sums
+            P, _ = loss.probabilities(o.reshape(m, q, -1))
+            return *sums, pair_sums(self.columns, block, P, V)
+        bias = self.bias[:, None].astype(np.float64 if self.exact else dtype)
+        o = (block.times(self.prepared) + bias).reshape(m, q, -1)
+        P, lost = loss.losses(o, block.labels)
+        value = loss.weigh(lost, V)
+        bends = (pair_sums(self.columns, block, P, V),) if self.curved else ()
+        R = loss.residual(P, block.labels, V).reshape(m * q, -1)
+        return value, R.sum(axis=1), block.transposed_times(R.astype(dtype, copy=False)), *bends
 
 
 class PassEvaluator:
@@ -38,12 +103,14 @@ class PassEvaluator:
         of the rows may serve.
         """
         objective, (m, q, k) = self.objective, theta.shape
-        objective.half_passes += 3 if curved else 2
         if self.small:
-            sums = objective.rows.sum(self._from_columns(theta, curved))
+            sums = objective.sum(ColumnSums(objective.state, self.columns, theta, curved))
             value, G = sums[0], sums[1].reshape(m, q, k)
         else:
-            sums = objective.rows.sum(self._from_rows(theta, curved, careful))
+            W, b = objective.coordinates.to_stored(theta)
+            prepared = objective.rows.prepare(W.reshape(m * q, -1))
+            exact = careful and objective.rows.dtype != np.float64
+            sums = objective.sum(RowSums(objective.state, self.columns, prepared, b.reshape(-1), curved, exact))
             value, r = sums[0], sums[1].reshape(m, q)
             G = objective.coordinates.gradient(np.ascontiguousarray(sums[2]).reshape(m, q, -1), r)
             G = np.concatenate([G, r[..., None] if objective.fit_intercept else np.zeros((m, q, 1))], axis=2)
@@ -52,44 +119,3 @@ class PassEvaluator:
         G += pull
         value = value / objective.mass + np.einsum("mqk,mqk->m", pull, theta) / 2
         return Evaluation(value, G, assemble(objective, sums[-1]) if curved else None)
-
-    def _from_columns(self, theta: Array, curved: bool) -> Any:
-        """Loss (m,), gradient (m q, d + 1) and pair sums of a block from its standardised columns."""
-        objective, flat = self.objective, theta.reshape(-1, theta.shape[2])
-
-        def part(block: Block) -> Sums:
-            ((_, Z),) = self.columns.runs(block)
-            V = objective.weights(block)
-            o = (flat @ Z).reshape(*theta.shape[:2], -1)
-            P, lost = loss.losses(o, block.labels)
-            value = loss.weigh(lost, V)
-            bends = (pair_sums(self.columns, block, P, V),) if curved else ()
-            return value, loss.residual(P, block.labels, V).reshape(len(flat), -1) @ Z.T, *bends
-
-        return part
-
-    def _from_rows(self, theta: Array, curved: bool, careful: bool) -> Any:
-        """Loss (m,), residual (m q,), gradient (m q, d) for the stored numbers, and pair sums of a block."""
-        objective, (m, q, _) = self.objective, theta.shape
-        W, b = objective.coordinates.to_stored(theta)
-        prepared, bias = objective.rows.prepare(W.reshape(m * q, -1)), b.reshape(-1)
-        dtype = objective.rows.dtype
-        exact = careful and dtype != np.float64
-
-        def part(block: Block) -> Sums:
-            V = objective.weights(block)
-            o = np.empty((m * q, block.stop - block.start), dtype) if curved else None
-            sums = None if exact else block.loss_and_gradient(prepared, bias.astype(dtype), q, V, o)
-            if sums is not None:
-                if o is None:
-                    return sums
-                P, _ = loss.probabilities(o.reshape(m, q, -1))
-                return *sums, pair_sums(self.columns, block, P, V)
-            o = (block.times(prepared) + bias[:, None].astype(np.float64 if exact else dtype)).reshape(m, q, -1)
-            P, lost = loss.losses(o, block.labels)
-            value = loss.weigh(lost, V)
-            bends = (pair_sums(self.columns, block, P, V),) if curved else ()
-            R = loss.residual(P, block.labels, V).reshape(m * q, -1)
-            return value, R.sum(axis=1), block.transposed_times(R.astype(dtype, copy=False)), *bends
-
-        return part

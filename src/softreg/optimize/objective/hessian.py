@@ -12,15 +12,17 @@ them), so the matrices are put together for q - 1 orthonormal contrasts of the c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows
+from softreg.rows import Array, Block, Rows, Sums
 
 RUN = 2048
 """Rows at a time whose weighted copies stay in the cache (measured: half the time of whole blocks)."""
@@ -72,6 +74,9 @@ class Columns:
         self.shift, self.scale = objective.coordinates.for_block()
         self.one, self.dtype = float(objective.fit_intercept), dtype
         self.kept: dict[int, Array] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "kept": {}}  # columns do not travel; they are computed again
 
     def keeps(self, rows: Rows) -> bool:
         """Whether these rows are so few that their columns are kept, and serve in place of the stored numbers."""
@@ -127,25 +132,53 @@ def assemble(objective: Objective, sums: Array) -> Array:
     return np.asarray(H.reshape(m, a * size, a * size))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HessianSums:
+    """The pair sums (m, e, d + 1, d + 1) at the point of the state, softmax in float64."""
+
+    state: StackState
+    columns: Columns
+    half_passes: ClassVar[int] = 1
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        P, _ = loss.probabilities(self.state.logits(block).astype(np.float64))
+        return (pair_sums(self.columns, block, P, self.state.weights(block)),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FreeHessianSums:
+    """For each model the upper triangle (f, f) of the loss's Hessian among its free parameters.
+
+    `where` holds the free columns of each model and class, `ends` (q + 1,) of each model their offsets.
+    """
+
+    state: StackState
+    columns: Columns
+    where: tuple[list[Array], ...]
+    ends: tuple[Array, ...]
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        P, _ = loss.probabilities(self.state.logits(block).astype(np.float64))
+        V, sums = self.state.weights(block), [np.zeros((end[-1], end[-1])) for end in self.ends]
+        for run, Z in self.columns.runs(block):
+            for j, H in enumerate(sums):
+                v = None if V is None else V[j % len(V), run]
+                _add_classes(H, Z, P[j][:, run], v, self.where[j], self.ends[j])
+        return tuple(sums)
+
+
 def among(objective: Objective, columns: Columns, free: Array) -> list[Array]:
     """For each model the Hessian (f, f) of loss and l2 part among its free parameters, marked in `free` (m, q, d + 1).
 
     At the kept logits, class by class in the order of `np.nonzero(free[j])`.
     """
-    where = [[np.flatnonzero(of_class) for of_class in mine] for mine in free]
-    ends = [np.cumsum([0, *(len(w) for w in mine)]) for mine in where]
-
-    def part(block: Block) -> tuple[Array, ...]:
-        P, _ = loss.probabilities(objective.logits(block).astype(np.float64))
-        V, sums = objective.weights(block), [np.zeros((end[-1], end[-1])) for end in ends]
-        for run, Z in columns.runs(block):
-            for j, H in enumerate(sums):
-                v = None if V is None else V[j % len(V), run]
-                _add_classes(H, Z, P[j][:, run], v, where[j], ends[j])
-        return tuple(sums)
-
+    where = tuple([np.flatnonzero(of_class) for of_class in one] for one in free)
+    ends = tuple(np.cumsum([0, *(len(w) for w in one)]) for one in where)
     found = []
-    for j, H in enumerate(objective.rows.sum(part)):
+    for j, H in enumerate(objective.sum(FreeHessianSums(objective.state, columns, where, ends))):
         H = (np.triu(H) + np.triu(H, 1).T) / objective.mass[j]
         H[np.diag_indices_from(H)] += np.broadcast_to(objective.ridge[j], free[j].shape)[free[j]]
         found.append(H)

@@ -10,11 +10,17 @@ from functools import cached_property
 
 import numpy as np
 
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.objective.cached import Objective, with_shifted_bias
+from softreg.optimize.objective.reductions import (
+    LargestWeight,
+    RecomputedBiasNewton,
+    RecomputedLossAlong,
+    RecomputedLossGradient,
+)
+from softreg.optimize.objective.stack_state import Point
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, Rows
 
 FULL_BIAS = 4096
 """Up to this many classes the bias is balanced with the full curvature; beyond, with its diagonal."""
@@ -31,10 +37,10 @@ def objective_for(
 ) -> Objective:
     """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows, or
     where the rows themselves are more than memory holds."""
-    numbers = 2 * len(penalty.l2) * n_classes
+    numbers = 2 * len(penalty) * n_classes
     heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
     heavy |= not rows.fits_in_memory
-    plain = penalty.smooth and bool((penalty.l2 > 0).all())  # separation and l1 look at kept logits often
+    plain = {Trait.SMOOTH, Trait.STRONGLY_CONVEX} <= penalty.traits  # separation and l1 use the kept logits often
     return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 
 
@@ -47,89 +53,69 @@ class LeanObjective(Objective):
         self, rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
     ) -> None:
         super().__init__(rows, n_classes, penalty, coordinates, fit_intercept)
-        self.here = self.ahead = self.step = np.zeros((self.m, self.q, rows.d + 1))
         self.tension: tuple[Array, Array] | None = None
         """The curvature in the bias (m, q, q) when it was last balanced, and how far it was shifted then (m,)."""
+        self._shifted: tuple[Point, Array, Point] | None = None
+        """Where the gradient was last computed at a shifted bias: the point, the shift, and the point there."""
 
-    # --- where we are -------------------------------------------------------------------------------------------
+    # --- the point and the direction ----------------------------------------------------------------------------
 
     def place(self, theta: Array) -> None:
-        """Go to `theta`: nothing is computed."""
-        self.here, self.fresh = theta, True
-
-    def evaluate(self, theta: Array) -> tuple[Array, Array]:
-        """Mean loss (m,) and its gradient (m, q, d + 1) at `theta`: one pass."""
-        self.place(theta)
-        return self._pass(theta, "")
-
-    def try_step(self, theta: Array) -> tuple[Array, Array]:
-        """Mean loss and gradient at `theta`; `land` or `turn_back` tell whether to stay there."""
-        self.ahead = theta
-        return self._pass(theta, "")
+        """Move to `theta`: nothing is computed."""
+        self.here, self.fresh = self.point(theta), True
 
     def accept(self) -> None:
-        """The point leapt to is the new one."""
-        self.place(self.ahead)
+        """Move to the point that was tried."""
+        assert self.ahead is not None, "try_step comes first"
+        self.here, self.ahead, self.fresh = self.ahead, None, True
 
     def reject(self) -> None:
-        """Aim at the point leapt to."""
-        self.step = self.ahead - self.here
+        """Make the step to the point that was tried the direction."""
+        assert self.ahead is not None, "try_step comes first"
+        self.direction, self.ahead = self.point(self.ahead.theta - self.here.theta), None
 
     def set_direction(self, direction: Array) -> Array:
-        """Value, slope and curvature (3, m) of the loss at step 1 in this direction: one pass."""
-        self.step = direction
+        """Return value, slope and curvature (3, m) of the loss at step 1 in this direction: one pass."""
+        self.direction = self.point(direction)
         return self.eval_along(np.ones(self.m))
 
     def take_step(self, t: Array) -> None:
-        """Take steps t (m,) along the direction aimed at."""
-        self.place(self.here + t[:, None, None] * self.step)
+        """Move by steps t (m,) along the direction."""
+        assert self.direction is not None, "set_direction or reject comes first"
+        self.place(self.here.theta + t[:, None, None] * self.direction.theta)
 
     def shift_bias(self, shift: Array) -> None:
-        """Add a shift of the bias (m, q)."""
-        self.place(_tilted(self.here, shift))
+        """Add a shift (m, q) to the bias."""
+        self.here, self.fresh = self._at_shift(shift), True
+
+    def _at_shift(self, shift: Array) -> Point:
+        """Return the parameters with a shifted bias; the same point for the same shift."""
+        last = self._shifted
+        if last is None or last[0] is not self.here or last[1] is not shift:
+            last = self._shifted = (self.here, shift, self.point(with_shifted_bias(self.here.theta, shift)))
+        return last[2]
 
     def drop_members(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay in the stack."""
+        """Keep only the models of this mask in the stack."""
         super().drop_members(keep)
-        self.here, self.ahead, self.step = self.here[keep], self.ahead[keep], self.step[keep]
-        self.tension = None
+        self.tension = self._shifted = None
         self.__dict__.pop("spread", None)
 
     # --- sums over the rows -------------------------------------------------------------------------------------
 
-    def logits(self, block: Block) -> Array:
-        """The block's logits (m, q, b) at the parameters of now: half a pass in all."""
-        prepared, bias = self._prepared(self.here)
-        o = block.times(prepared)
-        o += bias[:, None]
-        return o.reshape(self.m, self.q, -1)
-
-    def surety(self, block: Block) -> loss.LabelConfidence:
-        """How sure the last pass has been of these rows."""
-        return loss.LabelConfidence(*self.softmax(block).lean_surety())
-
     def gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
-        """Mean loss (m,) and its gradient (m, q, d + 1) at the parameters of now, or with a shifted bias: one pass."""
-        return self._pass(self.here if shift is None else _tilted(self.here, shift), "")
+        """Return mean loss (m,) and its gradient (m, q, d + 1), with a shifted bias where one is given: one pass."""
+        return self._pass(self.here if shift is None else self._at_shift(shift), ())
 
     def eval_along(self, t: Array) -> Array:
-        """Mean loss, slope and curvature (3, m) at steps t (m,) along the direction aimed at: one pass."""
-        here = self._prepared(self.here + t[:, None, None] * self.step)
-        step = self._prepared(self.step)
-        self.half_passes += 2
+        """Return mean loss, slope and curvature (3, m) at steps t (m,) along the direction: one pass."""
+        assert self.direction is not None, "set_direction or reject comes first"
+        ahead = self._prepared(self.here.theta + t[:, None, None] * self.direction.theta)
+        return self._mean(self.sum(RecomputedLossAlong(self.state, ahead, self._prepared(self.direction.theta))))
 
-        return self._mean(self.rows.sum(lambda block: self.softmax(block).lean_along(here, step)))
-
-    def _pass(self, theta: Array, name: str) -> tuple[Array, Array]:
-        """Loss and gradient from one reading of each block; beside the rows stays how sure the model is of them."""
-        prepared, bias = self._prepared(theta)
-        self.half_passes += 2
-
-        def part(block: Block) -> Sums:
-            return self.softmax(block).lean_read(prepared, bias)
-
-        part.remembers = True  # type: ignore[attr-defined]  # for a journal, which does not hold that
-        value, r, G = self.rows.sum(part)
+    def _pass(self, point: Point, replaces: tuple[int, ...]) -> tuple[Array, Array]:
+        """Return loss and gradient from one reading of each block; the confidence in each label is kept."""
+        value, r, G = self.sum(RecomputedLossGradient(self.state_at(point), *self._prepared(point.theta)))
         return self._means(value, G, r, r)
 
     # --- the balanced bias --------------------------------------------------------------------------------------
@@ -159,11 +145,9 @@ class LeanObjective(Objective):
 
         For very many classes it is half a pass, and only the curvature's diagonal (m, q).
         """
-        prepared, bias = self._prepared(_tilted(self.here, shift))
         full = self.q <= FULL_BIAS
-        self.half_passes += 1 + full
-
-        r, K = self.rows.sum(lambda block: self.softmax(block).lean_bias(prepared, bias, full))
+        shifted = with_shifted_bias(self.here.theta, shift)
+        r, K = self.sum(RecomputedBiasNewton(self.state, *self._prepared(shifted), full))
         r /= self.mass[:, None]
         if not full:
             return r, np.maximum(K / self.mass[:, None], 1e-300)
@@ -195,12 +179,8 @@ class LeanObjective(Objective):
             top = np.linalg.eigvalsh(self.scatter.total * scale * scale[:, None])[-1]
         else:
             top = np.square(scale).sum()
-        heaviest = self.rows.map(lambda block: self._heaviest(block)).max(axis=0)
+        heaviest = self.map(LargestWeight(self.state)).max(axis=0)
         return np.asarray(heaviest * self.rows.n / self.mass * top)
-
-    def _heaviest(self, block: Block) -> Array:
-        V = self.weights(block)
-        return np.ones((1, self.m)) if V is None else np.broadcast_to(V.max(axis=1), (self.m,))[None]
 
 
 def _solve(K: Array, r: Array) -> Array:
@@ -210,9 +190,3 @@ def _solve(K: Array, r: Array) -> Array:
     ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / K.shape[1] + 1e-300
     flat = 1e-10 * ties * np.eye(K.shape[1])  # a class that is never predicted bends nothing
     return np.stack([np.linalg.solve(k, s) for k, s in zip(K + ties + flat, r, strict=True)])
-
-
-def _tilted(theta: Array, shift: Array) -> Array:
-    tilted = theta.copy()
-    tilted[..., -1] += shift
-    return tilted

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from softreg.optimize.problem.penalties import ElasticNet, elastic_net
+from softreg.optimize.problem.elastic_net import ElasticNet, elastic_net
 from softreg.rows import Array
 
 

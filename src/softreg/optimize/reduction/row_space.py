@@ -49,8 +49,8 @@ def row_space_pays(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
         (True, False)
     """
     n, d = rows.n, rows.d
-    few = n <= min(MOST_ROWS, max(FEW, ROWS_A_CLASS * n_classes * len(penalty.l2))) and d > WIDER * n
-    return few and n * d <= MOST_NUMBERS and bool((penalty.l2 > 0).all()) and penalty.smooth
+    few = n <= min(MOST_ROWS, max(FEW, ROWS_A_CLASS * n_classes * len(penalty))) and d > WIDER * n
+    return few and n * d <= MOST_NUMBERS and bool((penalty.strong_convexity > 0).all()) and penalty.is_smooth
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import Progress, Solution, StackFit, Status
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.reduction.screening import Screening, Weights
+from softreg.optimize.reduction.screening import Columns, Screening, Weights
 from softreg.optimize.solvers.loop import FINE
 from softreg.rows import Array, Rows
 
@@ -56,7 +56,7 @@ class Rounds:
         self.order, self.optimum, self.goal = order, optimum, LOOSE
         self.rounds: list[tuple[Solution, ...]] = []
 
-    def fit(self, rows: Rows, coordinates: Coordinates, start: Weights) -> StackFit:
+    def fit(self, rows: Rows, coordinates: Coordinates, columns: Columns, start: Weights) -> StackFit:
         """A round on some of the columns."""
         done = sum(round[0].passes for round in self.rounds)
 
@@ -65,7 +65,7 @@ class Rounds:
                 self.order.on_progress(replace(progress, passes=done + progress.passes))
 
         tol = max(self.goal, self.order.tol / 2)
-        order = replace(self.order, tol=tol, on_progress=tell)
+        order = replace(self.order, penalty=self.order.penalty.keep_columns(columns), tol=tol, on_progress=tell)
         found = self.optimum(rows, coordinates, order, start, True)
         self.rounds.append(found)
         W, b, value, gap = (np.stack([getattr(s, name) for s in found]) for name in ("W", "b", "value", "gap"))

@@ -19,24 +19,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.objective.reductions import NOTHING
+from softreg.optimize.objective.stack_state import StackState
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.result import StackFit
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.rows import Array, DenseRows, Rows, SparseRows
+from softreg.rows import Array, Block, DenseRows, Rows, SparseRows, Sums
 
 Columns = NDArray[np.intp]
 """Numbers of columns, increasing."""
 Weights = tuple[Array, Array]
 """W (m, d, q) and b (m, q) of the members of a stack."""
-Fit = Callable[[Rows, Coordinates, Weights], StackFit]
-"""What fits all members on some of the columns, from these weights on."""
+Fit = Callable[[Rows, Coordinates, Columns, Weights], StackFit]
+"""What fits all members on some of the columns, given their numbers, from these weights on."""
 Enough = Callable[[StackFit, Array, bool], bool | None]
 """Whether certified gaps (m,) with all columns are small enough, given the fit on some of them and whether others are
 pulled harder than l1 holds them; None where a fit with all columns has to go on."""
@@ -71,7 +73,7 @@ def can_screen(rows: Rows, penalty: Penalty) -> bool:
         [True, False]
     """
     home = type(rows) in (DenseRows, SparseRows) and rows.fits_in_memory
-    return home and rows.d >= LEAST and bool((penalty.l1 > 0).all())
+    return home and rows.d >= LEAST and Trait.SELECTS_COLUMNS in penalty.traits
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Screening:
 
         `rows` are the rows of the screening with the weights of all members, in the precision of the looks at them.
         """
-        m = len(penalty.l1)
+        m = len(penalty)
         W, b = (np.zeros((m, rows.d, self.q)), np.zeros((m, self.q))) if start is None else map(np.asarray, start)
         alive = (W != 0).any(axis=(0, 2))
         if self._share(alive) > SMALL_PART:
@@ -112,7 +114,7 @@ class Screening:
             if len(columns) < keep.sum():
                 columns = np.flatnonzero(keep)
                 few = taken(self.rows, columns)
-            found = fit(few, self.coordinates.some(columns), (W[:, columns], b))
+            found = fit(few, self.coordinates.some(columns), columns, (W[:, columns], b))
             look, over = self._look(rows, penalty, few, columns, found.W, found.b)
             if not (over > 1).any() and (look.gap > MORE * found.gap).any() and rows.dtype != np.float64:
                 rows = rows.with_higher_precision()  # rounding, as the fit must have found before
@@ -144,12 +146,12 @@ class Screening:
         if not self.pulls:
             columns = np.flatnonzero(alive)
             look, _ = self._look(rows, penalty, taken(self.rows, columns), columns, W, b)
-            force = np.abs(look.A).max(axis=(0, 1))
-            self.pulls.append((max(float(force.max()), float(penalty.l1.max())), force))
+            force = penalty.column_dual_norm(look.A).max(axis=0)
+            self.pulls.append((max(float(force.max()), float(penalty.threshold.max())), force))
         over, keep = np.zeros(rows.d), np.zeros(rows.d, dtype=bool)
-        for l1 in np.unique(penalty.l1):
-            s, force = min(self.pulls, key=lambda pull: (pull[0] < l1, abs(pull[0] - l1)))
-            over, keep = np.maximum(over, force / l1), keep | (force >= 2 * l1 - s)
+        for threshold in np.unique(penalty.threshold):
+            s, force = min(self.pulls, key=lambda pull: (pull[0] < threshold, abs(pull[0] - threshold)))
+            over, keep = np.maximum(over, force / threshold), keep | (force >= 2 * threshold - s)
         if rows.n > rows.d and self._share(over > 1) > PULLED:
             return np.ones(rows.d, dtype=bool)
         keep |= over == over.max()  # one at least
@@ -157,9 +159,10 @@ class Screening:
 
     def _remember(self, penalty: Penalty, A: Array) -> None:
         """Keep how hard the columns are pulled at these strengths."""
-        for l1 in np.unique(penalty.l1):
-            force = np.abs(A[penalty.l1 == l1]).max(axis=(0, 1))
-            self.pulls = [pull for pull in self.pulls if pull[0] != l1] + [(float(l1), force)]
+        norms = penalty.column_dual_norm(A)
+        for threshold in np.unique(penalty.threshold):
+            force = norms[penalty.threshold == threshold].max(axis=0)
+            self.pulls = [pull for pull in self.pulls if pull[0] != threshold] + [(float(threshold), force)]
 
     def _look(
         self, rows: Rows, penalty: Penalty, few: Rows, columns: Columns, W: Array, b: Array
@@ -169,17 +172,18 @@ class Screening:
         objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
         few = few if few.dtype == rows.dtype else few.with_higher_precision()
         W = np.ascontiguousarray(np.moveaxis(W, 1, 2))
-        _place(objective, few, self.coordinates.some(columns), W, b)
+        _place(objective, few, columns, W, b)
         shift, left = objective.balance()
         loss, G = objective.gradient(shift)
         A = G[..., :-1]
         A *= self.coordinates.scale
-        over = np.asarray((np.abs(A).max(axis=1) / penalty.l1[:, None]).max(axis=0))
+        over = np.asarray((penalty.column_dual_norm(A) / penalty.threshold[:, None]).max(axis=0))
         matters = over > 1  # else a weight of 0 leaves no gap
         matters[columns] = True
         wide = np.zeros((*W.shape[:2], int(matters.sum())))
         wide[..., np.isin(np.flatnonzero(matters), columns)] = W
-        gap = certificate.gap_of(objective, shift, loss, A[..., matters], wide)
+        few_penalty = penalty.keep_columns(np.flatnonzero(matters))
+        gap = certificate.gap_of(objective, few_penalty, shift, loss, A[..., matters], wide)
         gap = np.where(left <= certificate.BALANCED, gap, np.inf)
         over[columns] = 0.0
         return Look(A, loss + penalty.value(W), gap, b + shift), over
@@ -190,18 +194,35 @@ def diagonal_suffices(objective: Objective) -> bool:
     return objective.q * (objective.rows.d + 1) ** 2 > MOST_FACTORS * max(objective.rows.stored, SMALL_FACTORS)
 
 
-def _place(objective: Objective, few: Rows, coordinates: Coordinates, W: Array, b: Array) -> None:
+def _place(objective: Objective, few: Rows, columns: Columns, W: Array, b: Array) -> None:
     """Keep the logits of weights W (m, q, k) of a few columns beside the rows with all columns."""
     assert isinstance(few, DenseRows | SparseRows)
-    W, b = coordinates.to_stored(coordinates.from_user(W, b))
+    coordinates = objective.coordinates.some(columns)
+    of_columns = coordinates.from_user(W, b)
+    theta = np.zeros((*b.shape, objective.rows.d + 1))
+    theta[..., columns], theta[..., -1] = of_columns[..., :-1], of_columns[..., -1]
+    objective.here = objective.point(theta)
+    W, b = coordinates.to_stored(of_columns)
     prepared, bias = few.prepare(W.reshape(b.size, -1)), b.reshape(-1, 1).astype(few.dtype)
+    objective.sum(KeepLogitsOfColumns(objective.state, few, prepared, bias))
 
-    def part(block: Any) -> None:
-        o = few.cut(block.start, block.stop).times(prepared)
-        o += bias
-        objective.memory(block)["logits"] = o.reshape(*b.shape, -1)
 
-    objective.each(part)
+@dataclass(frozen=True, slots=True, eq=False)
+class KeepLogitsOfColumns:
+    """Keep the logits of weights of a few columns, whose rows `few` are at hand, as those of the point of the state."""
+
+    state: StackState
+    few: DenseRows | SparseRows
+    prepared: Array
+    bias: Array
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Keep the logits of one block."""
+        o = self.few.cut(block.start, block.stop).times(self.prepared)
+        o += self.bias
+        self.state.store.entry(block.start).arrays[self.state.point.version] = o.reshape(self.state.m, self.state.q, -1)
+        return NOTHING
 
 
 def taken(rows: Rows, columns: Columns) -> Rows:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.result import Status
 from softreg.optimize.solvers.final_newton import FinalNewton, affordable
 from softreg.optimize.solvers.final_proximal_newton import MOST_WEIGHTS, FinalProximal
-from softreg.optimize.solvers.loop import Outcome
+from softreg.optimize.solvers.members import StackResult
 
 SLOW = 300
 """A fit with an l1 part that has used up so many iterations, or more, takes its last steps all the same: near the end
 the descent crawls where columns of very different scale have no bias beside them."""
 
 
-def certify(objective: Objective, penalty: Penalty, outcome: Outcome, tol: float) -> None:
+def certify(objective: Objective, penalty: Penalty, outcome: StackResult, tol: float) -> None:
     """Prove the gaps of models that ended without a proof, by exact Newton steps; `outcome` is brought up to date.
 
     `penalty` is that of the whole stack. Models that separate classes are left as they are, those that have used up
     their iterations (but for an l1 part, see `SLOW`), and those with more parameters than a Hessian is taken for.
     """
     for j, status in enumerate(outcome.status):
-        slow = status is Status.STOPPED and outcome.n_iter[j] >= SLOW and penalty.l1[j] > 0
+        slow = status is Status.STOPPED and outcome.n_iter[j] >= SLOW and penalty.keep(np.array([j])).has_kink
         if status not in (Status.UNCERTIFIED, Status.STALLED) and not slow:
             continue
         last = _last(objective, penalty.keep(np.array([j])), j)
@@ -49,9 +49,10 @@ def certify(objective: Objective, penalty: Penalty, outcome: Outcome, tol: float
 
 def _last(objective: Objective, penalty: Penalty, member: int) -> FinalNewton | None:
     """What takes the last steps of this model; None where it is too large, or confined to some of its weights."""
-    l1, l2, d, q = float(penalty.l1[0]), float(penalty.l2[0]), objective.rows.d, objective.q
+    d, q = objective.rows.d, objective.q
     terms = (objective.rows, objective.coordinates, q, member)
-    if penalty.smooth:
-        return FinalNewton(*terms, l2, objective.fit_intercept) if affordable(objective.rows, q) else None
-    small = penalty.support is None and q * (d + 1) <= MOST_WEIGHTS
-    return FinalProximal(*terms, l1, l2, objective.fit_intercept) if small else None
+    if penalty.is_smooth:
+        quadratic = penalty.quadratic_diagonal(objective.coordinates.scale)[0]
+        return FinalNewton(*terms, quadratic, objective.fit_intercept) if affordable(objective.rows, q) else None
+    small = Trait.SEPARABLE in penalty.traits and penalty.support is None and q * (d + 1) <= MOST_WEIGHTS
+    return FinalProximal(*terms, penalty, objective.fit_intercept) if small else None

@@ -1,55 +1,80 @@
-"""A start for many classes: what the class means alone would say, as far along as a sample of rows says is best.
+"""A start for many classes: linear discriminant analysis, scaled to the minimum of the objective on a sample.
 
-With Gaussian classes about their means `c_k` and one scatter S, the logits are `c_k S^-1 z - c_k S^-1 c_k / 2 + log
-rate` (Fisher's discriminant). That is no optimum, but its direction is nearly right, and it costs no pass.
+With Gaussian classes about their means `c_k` and one within-class scatter S, the logits are `c_k S^-1 z - c_k S^-1 c_k
+/ 2 + log rate`. The direction of these parameters is nearly that of the optimum, and it costs no pass.
+
+References
+----------
+Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 4.3.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import cholesky
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
-from softreg.optimize.solvers.lbfgs import dot
-from softreg.optimize.solvers.line_search import search
-from softreg.rows import Array, Rows
+from softreg.optimize.solvers.lbfgs_memory import dot
+from softreg.optimize.solvers.line_search import PointOnLine, wolfe_search
+from softreg.rows import Rows
+from softreg.typing import Float64Array, FloatArray
 
-SHRINK = 0.1
-"""So much of a standardised column's variance is added to the scatter."""
-RARE = 0.1
-"""A class without rows starts as if it had this part of one."""
+SHRINKAGE = 0.1
+"""Part of a standardised column's variance that is added to the scatter."""
+PSEUDO_COUNT = 0.1
+"""Rows that a class without rows counts as."""
+NOISE = 1e-6
+"""Rounding error of the sample's objective, as a part of it."""
+CURVATURE = 0.02
+"""Curvature constant c2 of the line search: nearly exact, since it costs no pass."""
+TINY = 1e-300
+"""Keeps a division by zero finite where all class means are equal."""
 
 
-def from_class_means(objective: Objective, sample: Rows) -> Array:
-    """Parameters (m, q, d + 1) along the discriminant of the class means, as far as is best for the sample."""
+def from_class_means(objective: Objective, sample: Rows) -> FloatArray:
+    """Return start parameters along the linear discriminant, at the minimum of the sample's objective.
+
+    Parameters
+    ----------
+    objective
+        The objective of m models with q classes and d columns.
+    sample
+        Rows among those of the objective.
+
+    Returns
+    -------
+    FloatArray
+        Parameters (m, q, d + 1) in the solver's coordinates.
+    """
     rates, means = objective.moments.rates, objective.moments.means
-    S = objective.scatter.within + SHRINK * np.eye(objective.rows.d)
-    W = sl.cho_solve(sl.cho_factor(S, lower=True), means.reshape(-1, means.shape[-1]).T).T.reshape(means.shape)
+    S = objective.scatter.within + SHRINKAGE * np.eye(objective.rows.d)
+    W = cholesky(S, scaled=False).solve(means.reshape(-1, means.shape[-1]).T).T.reshape(means.shape)
     W[..., objective.coordinates.constant] = 0.0
     half = np.einsum("mqd,mqd->mq", W, means) / 2
     D = np.concatenate([W, -half[..., None] * objective.fit_intercept], axis=-1)
     D -= D.mean(axis=1, keepdims=True)
-    D /= np.sqrt(np.maximum(half.mean(axis=1), 1e-300))[:, None, None]
+    D /= np.sqrt(np.maximum(half.mean(axis=1), TINY))[:, None, None]
     theta = np.zeros_like(D)
     if objective.fit_intercept:
-        theta[..., -1] = np.log(np.maximum(rates, RARE / objective.mass[:, None]))
+        theta[..., -1] = np.log(np.maximum(rates, PSEUDO_COUNT / objective.mass[:, None]))
         theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
-    return np.asarray(theta + _steps(objective, sample, theta, D)[:, None, None] * D)
+    return np.asarray(theta + _step_lengths(objective, sample, theta, D)[:, None, None] * D)
 
 
-def _steps(objective: Objective, sample: Rows, theta: Array, D: Array) -> Array:
-    """The step lengths (m,) at which the sample's objective is least; 0 where D does not go down."""
-    few = LeanObjective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
-    few.members = objective.members.copy()
+def _step_lengths(objective: Objective, sample: Rows, theta: FloatArray, D: FloatArray) -> Float64Array:
+    """Return the step lengths (m,) along D that minimize the sample's objective; 0 where D does not descend."""
+    sampled = LeanObjective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+    sampled.members = objective.members.copy()
     ridge = objective.ridge[:, None, :]
     cross, square = dot(ridge * theta, D), dot(ridge * D, D)
-    few.place(theta)
-    few.step = D
+    sampled.place(theta)
+    sampled.direction = sampled.point(np.asarray(D, dtype=np.float64))
 
-    def eval_along(t: Array) -> Array:
-        return np.asarray(few.eval_along(t) + np.stack([t * cross + t**2 * square / 2, cross + t * square, square]))
+    def eval_along(t: Float64Array) -> PointOnLine:
+        ridge_part = np.stack([t * cross + t**2 * square / 2, cross + t * square, square])
+        return np.asarray(sampled.eval_along(t) + ridge_part)
 
-    start, slope, _ = eval_along(np.zeros(objective.m))
-    t = search(eval_along, start, slope, 1e-6 * np.abs(start), flat=0.02)
-    return np.where(slope < 0, t, 0.0)
+    value0, slope0, _ = eval_along(np.zeros(objective.m))
+    t = wolfe_search(eval_along, value0, slope0, NOISE * np.abs(value0), curvature=CURVATURE)
+    return np.where(slope0 < 0, t, 0.0)

@@ -1,41 +1,82 @@
-"""What the loop of descent asks of a solver: where to go, and what it has learned on the way."""
+"""The protocol of the methods that give search directions to the descent loop."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from softreg.optimize.objective.cached import Objective
-from softreg.rows import Array
+from softreg.typing import BoolArray, Float64Array, FloatArray
 
 
-class Strategy(Protocol):
-    """Where to go from here."""
+class DirectionMethod(Protocol):
+    """A method that computes search directions for a stack of m models with q classes and d columns."""
 
     has_certificate: bool
     """Whether `decrement_bound` can prove a gap."""
     target_gap: float
-    """A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
+    """Gap in nats down to which the loop goes on even where the tolerance is wider, because it takes a step or two."""
 
-    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
-        """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
+    def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
+        """Return a descent direction.
+
+        Parameters
+        ----------
+        objective
+            The objective, whose logits are those of `theta`.
+        theta
+            Parameters (m, q, d + 1) in the solver's coordinates; the bias is the last column.
+        G
+            Gradient (m, q, d + 1) of the smooth part of the objective.
+
+        Returns
+        -------
+        FloatArray
+            Direction (m, q, d + 1), the full step at length 1.
+        """
         ...
 
-    def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
-        """The direction, `D` or a better one, in which a model without a finite optimum would run away."""
+    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
+        """Return a candidate recession direction (m, q, d + 1), used to test for separation.
+
+        Parameters
+        ----------
+        objective, theta, G
+            As for `direction`.
+        D
+            The direction that `direction` returned at the same parameters.
+
+        Returns
+        -------
+        FloatArray
+            Direction (m, q, d + 1), D or one that follows the curvature alone.
+        """
         ...
 
-    def decrement_bound(self, objective: Objective, G: Array) -> Array:
-        """A certified gap (m,) from the curvature; inf where there is none."""
+    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
+        """Return a certified gap (m,) from the Newton decrement at the parameters of the last `direction`.
+
+        Parameters
+        ----------
+        objective
+            The objective.
+        G
+            Gradient (m, q, d + 1).
+
+        Returns
+        -------
+        Float64Array
+            Upper bounds (m,) in nats; inf where nothing is proved.
+        """
         ...
 
-    def update(self, step: Array, change: Array) -> None:
-        """Take note of a step and the change of the gradient along it."""
+    def update(self, step: FloatArray, change: FloatArray) -> None:
+        """Learn from a step (m, q, d + 1) and the change of the gradient along it."""
         ...
 
-    def drop_members(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay."""
+    def drop_members(self, keep: BoolArray) -> None:
+        """Keep only the members marked in `keep` (m,)."""
         ...
 
     def reset(self) -> None:
-        """What was learned no longer holds."""
+        """Discard what was learned from steps, after the precision of the sums has changed."""
         ...

@@ -20,14 +20,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
 
+from softreg.linalg import inverse_factored, solve_factored
 from softreg.optimize.certificate.column_basis import orthonormal
+from softreg.optimize.certificate.self_concordance import (
+    EPS,
+    ROUNDING_MATTERS,
+    residual_rounding,
+    self_concordant_gap,
+)
 from softreg.optimize.objective.hessian import Columns, contrasts, pairs
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.solvers.newton import DOUBTFUL, EPS, factorised, lost_residual, self_concordant_gap, solved
+from softreg.optimize.solvers.newton import factor_hessian
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
+from softreg.typing import Float64Array
 
 MOST_PARAMETERS = 4000
 """Up to so many parameters, (q - 1) x (d + 1), a Hessian is taken: it and its inverse hold 128 MB each then, and a
@@ -76,22 +83,21 @@ class Point:
 
 
 class FinalNewton:
-    """One model of a stack, by its place `member` among the row weights; `l2` is the strength of its penalty."""
+    """One model of a stack, by its place `member` among the row weights; `quadratic` (d,) is the curvature of its
+    penalty in the solver's coordinates."""
 
     def __init__(
-        self, rows: Rows, coordinates: Coordinates, q: int, member: int, l2: float, fit_intercept: bool
+        self, rows: Rows, coordinates: Coordinates, q: int, member: int, quadratic: Float64Array, fit_intercept: bool
     ) -> None:
         self.rows = rows if rows.dtype == np.float64 and not rows.reduced_precision else rows.precise(dtype=np.float64)
         self.coordinates, self.q, self.member, self.fit_intercept = coordinates, q, member, fit_intercept
-        with np.errstate(over="ignore"):
-            ridge = np.minimum(l2 / coordinates.scale / coordinates.scale, 1e200)
-        self.ridge = np.append(ridge, 0.0)
+        self.ridge = np.append(quadratic, 0.0)
         self.columns = Columns(self)
         self.mass = float(self.rows.sum(self._mass)[0])
         free = np.append(~coordinates.constant, fit_intercept)
         plain = np.eye(len(free))[free]
-        self.T = plain if l2 > 0 else self._basis(plain)
-        self.in_basis = self.ridge @ (self.T**2).T if l2 > 0 else np.zeros(len(self.T))
+        self.T = plain if quadratic.any() else self._basis(plain)
+        self.in_basis = self.ridge @ (self.T**2).T if quadratic.any() else np.zeros(len(self.T))
         work = self.rows.n * len(self.T) ** 2 * q * (q - 1) / 2
         self.share = min(1.0, MOST_WORK / max(1.0, work))
         self.hessians = 0
@@ -188,7 +194,8 @@ class FinalNewton:
         if not len(self.T) or self.rows.n * self.share < LEAST_ROWS * (self.q - 1) * len(self.T) * (self.share < 1):
             return best
         while self.hessians < STEPS:
-            L, exact = factorised(self.hessian(here.theta))
+            factor = factor_hessian(self.hessian(here.theta))
+            L, exact = factor.L, factor.exact
             R, drift = (self._leverage(L) if exact else np.inf), 0.0
             square = self._direction(L, here.G)[1]
             if square > SLOW * last and square / 2 <= tol:
@@ -196,7 +203,7 @@ class FinalNewton:
             last = square
             for _ in range(REUSED):
                 D, square = self._direction(L, here.G)
-                if R * R * EPS > DOUBTFUL and np.isfinite(R):
+                if R * R * EPS > ROUNDING_MATTERS and np.isfinite(R):
                     square = (np.sqrt(square) + self._rounding(L, here.theta)) ** 2
                 gap = self_concordant_gap(np.sqrt(square) * np.exp(drift / 2), R * np.exp(drift / 2))
                 certified = bool(np.isfinite(gap))
@@ -227,9 +234,7 @@ class FinalNewton:
     def _trace(self, L: Array) -> Array:
         """The sum (r, r) of the diagonal blocks of the inverse Hessian."""
         a, r = self.q - 1, len(self.T)
-        inverse, _ = sl.lapack.dpotri(L, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        return np.asarray(inverse.reshape(a, r, a, r).trace(axis1=0, axis2=2))
+        return np.asarray(inverse_factored(L).reshape(a, r, a, r).trace(axis1=0, axis2=2))
 
     def _rounding(self, L: Array, theta: Array) -> float:
         """A bound of the rounding error of the gradient at `theta`, in the norm of the inverse Hessian."""
@@ -240,7 +245,7 @@ class FinalNewton:
             for run, Z in self.columns.runs(block):
                 Y, P = self.T @ Z, loss.probabilities((theta @ Z)[None])[0][0]
                 leverage = np.einsum("ji,ji->i", trace @ Y, Y)
-                total += lost_residual(P, leverage, None if V is None else V[run])
+                total += residual_rounding(P, leverage, None if V is None else V[run])
             return (total,)
 
         return float(self.rows.sum(part)[0] / self.mass)
@@ -249,7 +254,7 @@ class FinalNewton:
         """Newton's step (q, d + 1), and the squared decrement."""
         C = contrasts(self.q)
         g = (C.T @ G).ravel()
-        d = solved(L, g)
+        d = solve_factored(L, g)
         step = -self.share * (C @ d.reshape(self.q - 1, -1)) @ self.T
         return step, max(0.0, float(g @ d))
 

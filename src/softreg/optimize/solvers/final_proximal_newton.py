@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from softreg.linalg import solve_factored
+from softreg.optimize.certificate.self_concordance import self_concordant_gap
 from softreg.optimize.objective.hessian import contrasts
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof
-from softreg.optimize.solvers.newton import factorised, self_concordant_gap, solved
+from softreg.optimize.solvers.newton import factor_hessian
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Rows, Sums
 
@@ -31,20 +34,19 @@ FLAT = 1e-12
 STEPS = 60
 ROUNDING, LEVEL = 1e-13, 5
 """Two values closer than this part of them cannot be told apart; so many steps that promise less are taken unseen."""
-LARGEST = 1e200
-"""Strengths in the solver's coordinates are no larger, so that tiny columns do not overflow."""
+LARGEST_KINK = 1e200
+"""Coefficients of |u| in the solver's coordinates are no larger, so that tiny columns do not overflow."""
 
 
 class FinalProximal(FinalNewton):
-    """One model of a stack with an l1 part; `l1` and `l2` are the strengths of its penalty."""
+    """One model of a stack with an l1 part; `penalty` is that of this model alone."""
 
     def __init__(
-        self, rows: Rows, coordinates: Coordinates, q: int, member: int, l1: float, l2: float, fit_intercept: bool
+        self, rows: Rows, coordinates: Coordinates, q: int, member: int, penalty: Penalty, fit_intercept: bool
     ) -> None:
-        super().__init__(rows, coordinates, q, member, 0.0, fit_intercept)
-        with np.errstate(over="ignore"):
-            self.ridge = np.append(np.minimum(l2 / coordinates.scale / coordinates.scale, LARGEST), 0.0)
-            self.hold = np.append(np.minimum(l1 / coordinates.scale, LARGEST), 0.0)
+        super().__init__(rows, coordinates, q, member, np.zeros(rows.d), fit_intercept)
+        self.ridge = np.append(penalty.quadratic_diagonal(coordinates.scale)[0], 0.0)
+        self.hold = np.append(np.minimum(penalty.kink(coordinates.scale)[0], LARGEST_KINK), 0.0)
         self.S = self._seen()
         self.A = np.kron(contrasts(q).T, self.S.T)
         """From parameters (q (d + 1),) to those of the basis."""
@@ -86,8 +88,8 @@ class FinalProximal(FinalNewton):
         best = Proof(theta, here.value, np.inf, False, 0)
         while self.hessians < STEPS and self.share == 1.0 and len(self.T):
             H = self.hessian(here.theta)
-            L, exact = factorised(H)
-            gap = self._gap(here, L) if exact else np.inf
+            factor = factor_hessian(H)
+            gap = self._gap(here, factor.L) if factor.exact else np.inf
             best = Proof(here.theta, here.value, gap, bool(np.isfinite(gap)), steps)
             if gap <= tol:
                 return best
@@ -106,7 +108,7 @@ class FinalProximal(FinalNewton):
         e[:, -1] -= e[:, -1].mean()  # a common shift of the bias changes nothing
         E = C.T @ e @ self.T.T
         unseen = (e - C @ E @ self.S.T)[:, :-1]
-        square = float(E.ravel() @ solved(L, E.ravel()))
+        square = float(E.ravel() @ solve_factored(L, E.ravel()))
         proved = self_concordant_gap(np.sqrt(max(0.0, square)), self._leverage(L))
         with np.errstate(all="ignore"):
             far = np.where(unseen != 0, np.abs(unseen) / self.hold[:-1], 0.0).max(initial=0.0)
@@ -151,7 +153,7 @@ def least(Q: Array, c: Array, hold: Array, x: Array) -> Array:
         active = (side != 0) | (hold == 0)
         if active.any():
             F = np.flatnonzero(active)
-            change = solved(factorised(Q[np.ix_(F, F)])[0], -(g[F] + hold[F] * side[F]))
+            change = factor_hessian(Q[np.ix_(F, F)]).solve(-(g[F] + hold[F] * side[F]))
             if (np.abs(change) * size[F]).max() > 1e-13 * (1 + (np.abs(x[F]) * size[F]).max()):
                 t = _lowest(Q, g, hold, x, F, change)
                 moved = x[F] + t * change

@@ -1,74 +1,34 @@
-"""Limited-memory BFGS for a stack of models, around a curvature sketch instead of the identity.
-
-Nocedal and Wright, Numerical Optimization, algorithm 7.4, with one recursion for all models of the stack.
-"""
+"""Limited-memory BFGS for a stack of models, preconditioned by a subsampled curvature instead of the identity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container, Sequence
 
 import numpy as np
-import scipy.linalg as sl
 
 from softreg.optimize.curvature.class_clusters import ClusterSketch
 from softreg.optimize.curvature.subsampled import Blocks, Curvature, Sketch
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.solvers.lbfgs_memory import LossPair, PairMemory, PathMemory, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import Newton
-from softreg.rows import Array
+from softreg.typing import BoolArray, Float64Array, FloatArray
 
-MEMORY = 10
-EXACT_PARAMETERS = 1000
-"""Up to so many, the question whether the likelihood has gone flat is put to the exact Hessian, not to a sketch."""
-FEW_NUMBERS = 20_000
-"""So few numbers of a stack are scaled and added in one go."""
-TINY = 1e-300
-"""A product of step and change below this says nothing of the curvature."""
+MAX_EXACT_PARAMETERS = 1000
+"""Parameters up to which the recession direction comes from the exact Hessian instead of a sample."""
 REVIEWS = range(4, 10**9, 8)
-"""Iterations at which the sketch is made anew if the rows' uncertainty has changed by more than `CHANGED` of it since.
+"""Iterations at which the preconditioner is computed again if it has changed by more than `MIN_CHANGE`.
 
-On MNIST that is so at iteration 4 alone; on pixels of very different size, where the weights have a long way to go, for
-as long as they are on it.
+On MNIST that is so at iteration 4 alone; for pixels of very different size, where the weights are far from the optimum
+for long, as long as they are.
 """
-CHANGED = 0.15
-
-
-def dot(a: Array, b: Array) -> Array:
-    """The inner product of each model's parameters, (m,), whatever the order in which they lie in memory."""
-    if len(a) == 1 and a[0].strides == b[0].strides:  # one long product: BLAS is quicker than einsum
-        return np.array([np.vdot(a[0].ravel(order="K"), b[0].ravel(order="K"))])
-    return np.asarray(np.einsum("mqd,mqd->m", a, b))
-
-
-def add_to(r: Array, share: Array, s: Array) -> None:
-    """`r += share * s` for each model, in place: with millions of weights, temporary arrays are what costs; with few,
-    calls are."""
-    if r.size < FEW_NUMBERS:
-        r += share[:, None, None] * s
-        return
-    for j, factor in enumerate(share):
-        to, what = r[j].ravel(order="K"), s[j].ravel(order="K")
-        if r[j].strides == s[j].strides and np.shares_memory(to, r):
-            sl.blas.daxpy(what, to, a=factor)
-        else:
-            r[j] += factor * s[j]
-
-
-def recursion(G: Array, pairs: list[tuple[Array, Array, Array]], inverse: Callable[[Array], Array]) -> Array:
-    """The two loops over steps, changes of the gradient and their products, around an approximate inverse."""
-    r, shares = np.array(G, order="K"), []
-    for s, y, sy in reversed(pairs):
-        share = np.divide(dot(s, r), sy, out=np.zeros_like(sy), where=sy > TINY)
-        add_to(r, -share, y)
-        shares.append(share)
-    r = inverse(r)
-    for (s, y, sy), share in zip(pairs, reversed(shares), strict=True):
-        back = np.divide(dot(y, r), sy, out=np.zeros_like(sy), where=sy > TINY)
-        add_to(r, share - back, s)
-    return r
+MIN_CHANGE = 0.15
+"""Relative change of the rows' class variances p (1 - p) from which a preconditioner is computed again."""
+MIN_COSINE = 1e-14
+"""Cosine between a step and the change of the gradient below which the pair is rounding, not curvature."""
 
 
 class LBFGS:
-    """Directions from the last steps and a sketched curvature."""
+    """Directions from the last correction pairs and a subsampled preconditioner."""
 
     has_certificate = False
     target_gap = np.inf
@@ -76,69 +36,91 @@ class LBFGS:
     def __init__(self, sketch: Sketch | ClusterSketch, reviews: Container[int] = REVIEWS) -> None:
         self.sketch, self.reviews = sketch, reviews
         self.curvature: Curvature | None = None
-        self.pairs: list[tuple[Array, Array, Array]] = []
-        self.turns = 0
+        self.memory = PairMemory()
+        self.iterations = 0
 
-    def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
-        """A descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
-        if self._outdated(objective, theta):
+    def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
+        """Return a descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
+        if self._is_outdated(objective, theta):
             self.curvature = None  # two at once would take twice the memory
             self.curvature = self.sketch.curvature(objective, theta, G)
-        self.turns += 1
-        D = -self._two_loops(G)
-        D -= D.mean(axis=1, keepdims=True)  # softmax ignores what all classes share, and the penalty does not like it
-        uphill = dot(G, D) >= 0
-        if uphill.any():
-            self.pairs.clear()
-            D[uphill] = -G[uphill]
+        self.iterations += 1
+        D = -two_loop_recursion(G, self.memory.pairs, self._scaled_inverse)
+        D -= D.mean(axis=1, keepdims=True)  # softmax ignores a common shift of all classes, and the penalty grows by it
+        ascends = dot(G, D) >= 0
+        if ascends.any():
+            self.memory.clear()
+            D[ascends] = -G[ascends]
         return D
 
-    def _outdated(self, objective: Objective, theta: Array) -> bool:
-        """Whether it is time for a new sketch."""
-        return self.turns == 0 or (self.turns in self.reviews and self.sketch.change(objective, theta) > CHANGED)
+    def _is_outdated(self, objective: Objective, theta: FloatArray) -> bool:
+        """Return whether the preconditioner is to be computed again."""
+        if self.iterations == 0:
+            return True
+        return self.iterations in self.reviews and self.sketch.change(objective, theta) > MIN_CHANGE
 
-    def _two_loops(self, G: Array) -> Array:
+    def _scaled_inverse(self, r: FloatArray) -> FloatArray:
+        """Return the preconditioner's inverse times r, scaled to the curvature along the last step."""
         assert self.curvature is not None
-        return recursion(G, self.pairs, self._inverse_scaled)
-
-    def _inverse_scaled(self, r: Array) -> Array:
-        """The sketch's inverse times r, scaled to what the last step has shown."""
-        assert self.curvature is not None
-        if not self.pairs:
+        if not self.memory.pairs:
             return self.curvature.solve(r)
-        _, y, sy = self.pairs[-1]
-        if isinstance(self.curvature, Blocks) and len(r) > 1:  # one alone is quicker solved for than two
+        pair = self.memory.pairs[-1]
+        y, sy = pair.change, pair.product
+        if isinstance(self.curvature, Blocks) and len(r) > 1:  # a single model is solved for faster than two
             r, image = np.split(self.curvature.solve(np.concatenate([r, y])), 2)
         else:
             r, image = self.curvature.solve(r), self.curvature.solve(y)
         r *= np.divide(sy, dot(y, image), out=np.ones_like(sy), where=sy > 0)[:, None, None]
         return r
 
-    def update(self, step: Array, change: Array) -> None:
-        """Remember a step (m, q, d + 1) and the change of the gradient along it."""
-        sy = dot(step, change)
-        safe = sy > 1e-14 * np.sqrt(dot(step, step) * dot(change, change))  # else rounding, not curvature
-        self.pairs.append((step, change, np.where(safe, sy, 0.0)))
-        del self.pairs[:-MEMORY]
+    def update(self, step: FloatArray, change: FloatArray) -> None:
+        """Add a step (m, q, d + 1) and the change of the gradient along it to the memory."""
+        self.memory.add(step, change, MIN_COSINE)
 
-    def drop_members(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay."""
-        self.pairs = [(s[keep], y[keep], sy[keep]) for s, y, sy in self.pairs]
+    def drop_members(self, keep: BoolArray) -> None:
+        """Keep only the members marked in `keep` (m,)."""
+        self.memory.drop_members(keep)
         if self.curvature is not None:
             self.curvature = self.curvature.keep(keep)
         self.sketch.drop_members(keep)
 
     def reset(self) -> None:
-        """Start afresh from the sketch: what was learned belongs to less exact sums."""
-        self.pairs.clear()
+        """Forget the correction pairs: they come from sums in lower precision."""
+        self.memory.clear()
 
-    def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
-        """The step that today's curvature alone would take: longest where the likelihood has gone flat."""
-        if (objective.q - 1) * G.shape[2] <= EXACT_PARAMETERS:
+    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
+        """Return the Newton step of the current curvature alone, longest where the likelihood is flat."""
+        if (objective.q - 1) * G.shape[2] <= MAX_EXACT_PARAMETERS:
             return Newton().direction(objective, theta, G)
         step = -self.sketch.curvature(objective, theta, G).solve(G)
         return np.asarray(step - step.mean(axis=1, keepdims=True))
 
-    def decrement_bound(self, objective: Objective, G: Array) -> Array:
-        """No proof comes from a sketch: inf."""
+    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
+        """Return inf (m,): a subsampled curvature proves nothing."""
         return np.full(objective.m, np.inf)
+
+
+class PathLBFGS(LBFGS):
+    """L-BFGS that starts from the correction pairs of the previous fit of a path, and returns its own for the next."""
+
+    def __init__(
+        self,
+        sketch: Sketch | ClusterSketch,
+        ridge: Float64Array,
+        pairs: Sequence[LossPair] = (),
+        reviews: Container[int] = REVIEWS,
+    ) -> None:
+        super().__init__(sketch, reviews)
+        self.path_memory = PathMemory(ridge)
+        self.memory.pairs = self.path_memory.initial_pairs(pairs)
+
+    def drop_members(self, keep: BoolArray) -> None:
+        """Keep only the members marked in `keep` (m,)."""
+        self.path_memory.store(self.memory.pairs, ~keep)
+        super().drop_members(keep)
+        self.path_memory.drop_members(keep)
+
+    def loss_pairs(self) -> list[LossPair]:
+        """Return the last pairs of each model, without the ridge's share of the change."""
+        self.path_memory.store(self.memory.pairs, np.ones(len(self.path_memory.positions), dtype=bool))
+        return self.path_memory.loss_pairs()

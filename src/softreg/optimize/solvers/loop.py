@@ -1,4 +1,4 @@
-"""The loop of the smooth solvers: direction, free line search, step, certificate; for a whole stack of models.
+"""The descent loop of the smooth solvers for a stack of models: direction, line search, step, certificate.
 
 A model whose gap is proved to be below the tolerance leaves the stack. The loop holds everything that Newton's method
 and L-BFGS share; they differ in their directions.
@@ -7,44 +7,50 @@ and L-BFGS share; they differ in their directions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.certificate.separation import find
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.problem.result import Progress, Separation, Status
-from softreg.optimize.solvers.direction import Strategy
-from softreg.optimize.solvers.lbfgs import dot
-from softreg.optimize.solvers.step import Line
-from softreg.rows import Array
+from softreg.optimize.problem.result import Progress, Status
+from softreg.optimize.solvers.direction import DirectionMethod
+from softreg.optimize.solvers.lbfgs_memory import dot
+from softreg.optimize.solvers.line_search import ObjectiveAlongDirection
+from softreg.optimize.solvers.members import Members, StackResult
+from softreg.typing import BoolArray, Float64Array, FloatArray
 
 FINE = 1e-7
-"""Below this tolerance an objective without kept logits is proved in float64; with them, it always is."""
-PATIENCE = 15
-"""Iterations without progress of the estimated gap after which rounding errors are taken to be the cause."""
-LITTLE_PATIENCE = 4
-"""The same for coarse products, of which that is to be expected."""
-COARSE = 1e-2
-"""Coarse products serve until the estimated gap is below this: their noise adds about a hundredth of it for a million
-rows and a thousand classes at a strength of 1e-6. No gap is ever proved with them."""
+"""Tolerance in nats below which an objective without kept logits is certified in float64; with them, it always is."""
+PATIENCE, MAX_PATIENCE = 15, 200
+"""Iterations without progress of the estimated gap after which the precision is raised, and after which the loop ends:
+rounding errors are the cause."""
+REDUCED_PATIENCE = 4
+"""The same as the first for products in reduced precision."""
+PROGRESS = 0.7
+"""Ratio of the estimated gap to its best value so far below which an iteration counts as progress."""
+REDUCED_PRECISION_GAP = 1e-2
+"""Estimated gap in nats at which reduced precision ends: its noise is about a hundredth of it for a million rows and a
+thousand classes at a strength of 1e-6. No gap is certified in reduced precision."""
+START_RATIO = 4
+"""Estimated gap of a start, in units of the target, up to which a certificate is tried at once: balancing the bias may
+close the rest."""
+RETRY_RATIO = 4
+"""A certificate is tried again when the estimated gap has fallen by this factor."""
+SEPARATION_PERIOD = 10
+"""Iterations between two tests for separation of models that have not converged."""
 
 
 @dataclass
-class Outcome:
-    """What became of each model of the stack, by its place in the full stack."""
+class DescentMembers(Members):
+    """The unfinished members of a descent."""
 
-    theta: Array
-    value: Array
-    gap: Array
-    bound: list[str]
-    status: list[Status]
-    n_iter: Array
-    separation: list[Separation | None]
-    history: list[Progress] = field(default_factory=list)
+    loss: Float64Array
+    """Mean loss (m,) at `theta`."""
+    certified_at: Float64Array
+    """Estimated gap (m,) at which a certificate was last tried; inf before."""
 
 
 class Descent:
@@ -53,250 +59,253 @@ class Descent:
     def __init__(
         self,
         objective: Objective,
-        strategy: Strategy,
-        theta: Array,
+        method: DirectionMethod,
+        theta: FloatArray,
         *,
         tol: float,
         max_iter: int,
         certify: bool = True,
-        on_progress: Callable[[Progress], Any] | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
-        self.objective, self.strategy = objective, strategy
+        self.objective, self.method = objective, method
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
-        self.target_gap = min(tol, strategy.target_gap)
-        self.on_progress, self.began = on_progress, perf_counter()
-        self.smooth = objective.penalty.smooth
-        theta = self._admissible(theta)
+        self.target_gap = min(tol, method.target_gap)
+        self.on_progress, self.start_time = on_progress, perf_counter()
+        self.smooth = objective.penalty.is_smooth
+        theta = self._admissible_start(theta)
         loss, G = objective.evaluate(theta)
         # in the memory order of the sums over the rows, whichever that is: mixed orders make all that follows slow
-        self.theta = np.positive(theta, out=np.empty_like(G))
-        m = len(theta)
-        self.out = Outcome(
-            theta=self.theta.copy(order="K"),
-            value=np.full(m, np.inf),
-            gap=np.full(m, np.inf),
-            bound=["estimate"] * m,
-            status=[Status.STOPPED] * m,
-            n_iter=np.zeros(m, dtype=np.int64),
-            separation=[None] * m,
-        )
-        self.tried, self.best, self.since = np.full(m, np.inf), np.inf, 0
-        self._arrive(loss, G)
+        theta = np.positive(theta, out=np.empty_like(G))
+        results = StackResult.unfinished(theta)
+        self.members = DescentMembers(objective, (method,), results, theta, G, loss, np.full(len(theta), np.inf))
+        self.best_gap, self.iterations_without_progress = np.inf, 0
+        self._set_loss(loss, G)
 
-    def _admissible(self, theta: Array) -> Array:
-        """The start without what no optimum has."""
+    def _admissible_start(self, theta: FloatArray) -> FloatArray:
+        """Return the start without the components that are zero at every optimum."""
         theta = theta.copy(order="K")
         if self.smooth:
-            theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores what all classes share
+            theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores a common shift of all classes
         if self.objective.penalty.support is not None:
             theta[..., :-1] *= self.objective.penalty.support
-        theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias holds what a constant would add
+        theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias takes the place of a constant column
         if not self.objective.fit_intercept:
             theta[..., -1] = 0.0
         return theta
 
-    def run(self) -> Outcome:
-        """On to the optimum of each model."""
-        for iteration in range(0 if self.certify and self._there() else self.max_iter + 1):
+    def run(self) -> StackResult:
+        """Run until all models are finished, and return their results."""
+        for iteration in range(0 if self.certify and self._start_is_optimal() else self.max_iter + 1):
             if not self._iterate(iteration):
                 break
-        return self.out
+        return self.members.results
 
-    def _there(self) -> bool:
-        """Whether the start answers all models; asked before the curvature is, which costs more."""
-        estimate = certificate.dual_estimate(self.objective, self.theta, self.G)
-        if (estimate <= 4 * self.target_gap).any():  # a balanced bias may make up for that
+    def _start_is_optimal(self) -> bool:
+        """Return True if every model already meets the gap tolerance (checked before building the preconditioner)."""
+        estimate = certificate.dual_estimate(self.objective, self.members.theta, self.members.gradient)
+        if (estimate <= START_RATIO * self.target_gap).any():
             self._report(estimate)
-            self._check(estimate, estimate)
-        return self.objective.m == 0
+            self._certify(estimate, estimate)
+        return len(self.members) == 0
 
-    def _arrive(self, loss: Array, G: Array) -> None:
-        """Mean loss and its gradient at the parameters of now."""
-        self.loss, self.G = loss, G + self.objective.ridge[:, None, :] * self.theta
+    def _set_loss(self, loss: Float64Array, loss_gradient: FloatArray) -> None:
+        """Set mean loss and gradient at the current parameters."""
+        members = self.members
+        members.loss, members.gradient = loss, loss_gradient + self.objective.ridge[:, None, :] * members.theta
 
-    def _value(self) -> Array:
-        return self.loss + self.objective.penalty.value(self.objective.user(self.theta)[0])
+    def _value(self) -> Float64Array:
+        """Return the objective (m,)."""
+        return self.members.loss + self.objective.penalty.value(self.objective.user(self.members.theta)[0])
 
     def _iterate(self, iteration: int) -> bool:
-        """One step of all models in the stack; False when none is left to improve."""
-        objective = self.objective
-        if (
-            objective.rows.reduced_precision
-            and (certificate.dual_estimate(objective, self.theta, self.G) <= COARSE).any()
-        ):
-            self._go_precise()
-        D = self.strategy.direction(objective, self.theta, self.G)
-        slope = dot(self.G, D) + self._l1_slope(D)
-        estimate = np.where(self.strategy.has_certificate | (objective.penalty.l2 == 0), -slope / 2, np.inf)
-        estimate = np.minimum(estimate, certificate.dual_estimate(objective, self.theta, self.G))
+        """Take one step of all members; return False when none is left to improve."""
+        objective, members = self.objective, self.members
+        if objective.rows.reduced_precision:
+            estimate = certificate.dual_estimate(objective, members.theta, members.gradient)
+            if (estimate <= REDUCED_PRECISION_GAP).any():
+                self._increase_precision()
+        D = self.method.direction(objective, members.theta, members.gradient)
+        slope = dot(members.gradient, D) + self._nonsmooth_slope(D)
+        by_decrement = self.method.has_certificate | (objective.penalty.strong_convexity == 0)
+        estimate = np.where(by_decrement, -slope / 2, np.inf)
+        estimate = np.minimum(estimate, certificate.dual_estimate(objective, members.theta, members.gradient))
         self._report(estimate)
-        if self._separated(iteration, D, estimate) and objective.m == 0:
+        if self._drop_separated(iteration, D, estimate) and not len(members):
             return False
-        if len(D) != objective.m:
+        if len(D) != len(members):
             return True
-        if (estimate <= np.minimum(self.target_gap, self.tried / 4)).any():
-            moved = self._check(estimate, -slope / 2)
-            if objective.m == 0:
+        if (estimate <= np.minimum(self.target_gap, members.certified_at / RETRY_RATIO)).any():
+            moved = self._certify(estimate, -slope / 2)
+            if not len(members):
                 return False
             if moved:
-                return True  # the models that stay have a new gradient: take a new direction
+                return True  # the members that stay have a new gradient: compute a new direction
         if iteration >= self.max_iter:
-            return self._finish(Status.STOPPED, -slope / 2)
-        before = self.G
-        t = self._advance(D, slope)
-        if self._stuck(t, estimate):
+            return self._stop(Status.STOPPED, -slope / 2)
+        gradient = members.gradient
+        t = self._take_step(D, slope)
+        if self._has_stalled(t, estimate):
             if objective.lacks_precision():
-                self._go_precise()
+                self._increase_precision()
                 return True
-            return self._finish(Status.STALLED, -slope / 2)
-        self.strategy.update(t[:, None, None] * D, self.G - before)
+            return self._stop(Status.STALLED, -slope / 2)
+        self.method.update(t[:, None, None] * D, members.gradient - gradient)
         if not self.smooth:
             self.remove_common_shift()
-        self.out.n_iter[objective.members] += 1
+        members.count_iteration()
         return True
 
     def remove_common_shift(self) -> None:
-        """Take from the weights of all classes what softmax does not see and the penalty is better without.
+        """Subtract the common shift c minimizing penalty(W - c), to which softmax is invariant.
 
-        Along this direction the loss is flat, so no curvature would ever lead there.
+        The loss is flat along this direction, so no curvature of it leads there.
         """
-        W, _ = self.objective.user(self.theta)
-        shift = self.objective.penalty.best_shift(W) * self.objective.coordinates.scale
-        self.theta[..., :-1] -= shift
-        self.G[..., :-1] -= self.objective.ridge[:, None, :-1] * shift
+        members = self.members
+        W, _ = self.objective.user(members.theta)
+        shift = self.objective.penalty.common_shift(W) * self.objective.coordinates.scale
+        members.theta[..., :-1] -= shift
+        members.gradient[..., :-1] -= self.objective.ridge[:, None, :-1] * shift
 
-    def _separated(self, iteration: int, D: Array, estimate: Array) -> bool:
-        """Let models without a finite optimum leave; looked for when they seem to have converged, or take long."""
-        free = self._unpenalised()
-        due = (estimate <= self.target_gap) | (iteration % 10 == 9)
-        if not self.certify or iteration == 0 or not (free & due).any():
+    def _drop_separated(self, iteration: int, D: FloatArray, estimate: Float64Array) -> bool:
+        """Drop models without a finite optimum; tested when they seem to have converged, or every ten iterations."""
+        members = self.members
+        due = (estimate <= self.target_gap) | (iteration % SEPARATION_PERIOD == SEPARATION_PERIOD - 1)
+        if not self.certify or iteration == 0 or not (self._unpenalised() & due).any():
             return False
-        telling = self.strategy.recession_direction(self.objective, self.theta, self.G, D)
-        self.objective.set_direction(telling)
-        found = find(self.objective, self.theta, telling)
-        gone = np.array([f is not None for f in found])
-        for j in np.flatnonzero(gone):
-            self.out.separation[self.objective.members[j]] = found[j]
+        direction = self.method.recession_direction(self.objective, members.theta, members.gradient, D)
+        self.objective.set_direction(direction)
+        found = find(self.objective, members.theta, direction)
+        separated = np.array([f is not None for f in found])
+        for j in np.flatnonzero(separated):
+            members.results.separation[members.positions[j]] = found[j]
         complete = np.array([f is not None and f.complete for f in found])  # the infimum is then 0, otherwise unknown
         bound = ["separation" if c else "estimate" for c in complete]
-        self._record(gone, np.where(complete, self.loss, estimate), bound, Status.SEPARATED)
-        return self._keep(~gone)
+        gap = np.where(complete, members.loss, estimate)
+        members.record(separated, Status.SEPARATED, value=self._value(), gap=gap, bound=bound)
+        return self._keep_members(~separated)
 
-    def _unpenalised(self) -> Array:
-        """Which models (m,) have no penalty at all."""
-        return np.asarray((self.objective.penalty.l2 == 0) & (self.objective.penalty.l1 == 0))
+    def _unpenalised(self) -> BoolArray:
+        """Return the models (m,) without a penalty."""
+        return self.objective.penalty.is_zero
 
-    def _l1_slope(self, D: Array) -> Array:
-        """How fast the l1 part grows along D, (m,); D does not cross zero before step 1."""
+    def _nonsmooth_slope(self, D: FloatArray) -> Float64Array:
+        """Return the derivative (m,) of the penalty without its quadratic part along D."""
         if self.smooth:
-            return np.zeros(self.objective.m)
-        side = np.where(self.theta != 0, np.sign(self.theta), np.sign(D))
-        return dot(self.objective.l1_scaled[:, None, :] * side, D)
+            return np.zeros(len(self.members))
+        penalty, scale = self.objective.penalty, self.objective.parameter_scale
+        return dot(penalty.directional_gradient(self.members.theta, D, scale), D)
 
-    def _advance(self, D: Array, slope: Array) -> Array:
-        """Go along D and return the step lengths (m,), 0 where none was found."""
-        longest = 1.0 if self.objective.penalty.l1.any() else np.inf
-        settle = bool(self._unpenalised().any())
-        line = Line(self.objective, self.theta, D, self.loss, slope, self._l1_slope(D), longest, settle)
-        t, loss, G = line.advance()
-        if t.any():
-            self.theta = self.theta + t[:, None, None] * D
-            self._arrive(loss, G)
-        return t
-
-    def _stuck(self, t: Array, estimate: Array) -> bool:
-        now = float(np.max(np.where(np.isfinite(estimate), estimate, self._value())))
-        if now < 0.7 * self.best:
-            self.best, self.since = now, 0
-        else:
-            self.since += 1
-        patience = LITTLE_PATIENCE if self.objective.rows.reduced_precision else PATIENCE
-        return (
-            bool((t == 0).all()) or (self.since >= patience and self.objective.lacks_precision()) or self.since >= 200
+    def _take_step(self, D: FloatArray, slope: Float64Array) -> Float64Array:
+        """Take a step along D, and return its lengths (m,), 0 where none was found."""
+        members = self.members
+        line = ObjectiveAlongDirection(
+            self.objective,
+            members.theta,
+            D,
+            value0=members.loss,
+            slope0=slope,
+            nonsmooth_slope=self._nonsmooth_slope(D),
+            max_step=1.0 if self.objective.penalty.has_kink else np.inf,
+            always_search=bool(self._unpenalised().any()),
         )
+        step = line.advance()
+        if step.length.any():
+            members.theta = members.theta + step.length[:, None, None] * D
+            self._set_loss(step.loss, step.loss_gradient)
+        return step.length
 
-    def _go_precise(self) -> None:
-        if not self.objective.rows.reduced_precision:  # what was learned in TF32 still serves in float32
-            self.strategy.reset()
+    def _has_stalled(self, t: Float64Array, estimate: Float64Array) -> bool:
+        """Return whether rounding errors prevent further progress."""
+        gap = float(np.max(np.where(np.isfinite(estimate), estimate, self._value())))
+        if gap < PROGRESS * self.best_gap:
+            self.best_gap, self.iterations_without_progress = gap, 0
+        else:
+            self.iterations_without_progress += 1
+        waited = self.iterations_without_progress
+        patience = REDUCED_PATIENCE if self.objective.rows.reduced_precision else PATIENCE
+        may_gain = waited >= patience and self.objective.lacks_precision()
+        return bool((t == 0).all()) or may_gain or waited >= MAX_PATIENCE
+
+    def _increase_precision(self) -> None:
+        """Continue with products in higher precision."""
+        if not self.objective.rows.reduced_precision:  # pairs learned in TF32 still serve in float32
+            self.method.reset()
         self.objective.increase_precision()
-        self.best, self.since = np.inf, 0
-        self._arrive(*self.objective.evaluate(self.theta))
+        self.best_gap, self.iterations_without_progress = np.inf, 0
+        self._set_loss(*self.objective.evaluate(self.members.theta))
 
-    def _check(self, estimate: Array, decrement: Array) -> bool:
-        """Prove the gaps; models below the tolerance leave. True where parameters have moved for those that stay."""
-        objective = self.objective
+    def _certify(self, estimate: Float64Array, decrement: Float64Array) -> bool:
+        """Certify the gaps and drop members below the tolerance; return whether the parameters of others have moved."""
+        objective, members = self.objective, self.members
         if not self.certify:
-            self._record(estimate <= self.target_gap, estimate, ["estimate"] * objective.m, Status.CONVERGED)
-            return self._keep(estimate > self.target_gap)
+            bound = ["estimate"] * len(members)
+            done = estimate <= self.target_gap
+            members.record(done, Status.CONVERGED, value=self._value(), gap=estimate, bound=bound)
+            return self._keep_members(~done)
         if self.target_gap < FINE and objective.lacks_precision() and not objective.keeps_logits:
-            self._go_precise()
+            self._increase_precision()
             return True
-        gap, bound = self._prove(decrement)
+        gap, bound = self._certified_gaps(decrement)
         done = gap <= self.tol
-        self.tried = np.where(estimate <= self.target_gap, estimate, self.tried)
-        self._end(done, gap, bound)
-        self._keep(~done)
+        members.certified_at = np.where(estimate <= self.target_gap, estimate, members.certified_at)
+        self._record_converged(done, gap, bound)
+        self._keep_members(~done)
         return True
 
-    def _end(self, which: Array, gap: Array, bound: list[str]) -> None:
-        """Record models whose gap is below the tolerance: by a proof, or by an estimate alone."""
-        guess = np.array([self.certify and name == "estimate" for name in bound])
-        self._record(which & ~guess, gap, bound, Status.CONVERGED)
-        self._record(which & guess, gap, bound, Status.UNCERTIFIED)
-
-    def _prove(self, decrement: Array, last: bool = False) -> tuple[Array, list[str]]:
-        """Certified gaps (m,) at parameters whose bias is balanced, and the name of each proof."""
-        objective = self.objective
-        if objective.rows.reduced_precision:
-            self._go_precise()
-        self.theta, self.loss, self.G, left = certificate.balance(objective, self.theta)
-        gap = certificate.dual_gap(objective, self.theta, self.loss, self.G)
-        gap = np.where(left <= certificate.BALANCED, gap, np.inf)
-        bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
-        if self.strategy.has_certificate and (gap > self.tol).any():
-            self.strategy.direction(objective, self.theta, self.G)
-            other = self.strategy.decrement_bound(objective, self.G)
-            bound = ["self-concordance" if o < g else b for o, g, b in zip(other, gap, bound, strict=True)]
-            gap = np.minimum(gap, other)
-        # without a penalty and without a Newton bound there is no proof: the preconditioned gradient norm decides
-        guess = np.isinf(gap) & self._unpenalised()
-        guess &= last or not self.strategy.has_certificate  # Newton's proof comes a step or two later
-        return np.where(guess, decrement, gap), bound
-
-    def _record(self, which: Array, gap: Array, bound: list[str], status: Status) -> None:
+    def _record_converged(self, which: BoolArray, gap: Float64Array, bound: list[str]) -> None:
+        """Record members whose gap is below the tolerance, by a proof or by an estimate alone."""
         value = self._value()
-        for j in np.flatnonzero(which):
-            place = self.objective.members[j]
-            self.out.theta[place], self.out.status[place] = self.theta[j], status
-            self.out.value[place], self.out.gap[place], self.out.bound[place] = value[j], gap[j], bound[j]
+        estimated = np.array([self.certify and name == "estimate" for name in bound])
+        self.members.record(which & ~estimated, Status.CONVERGED, value=value, gap=gap, bound=bound)
+        self.members.record(which & estimated, Status.UNCERTIFIED, value=value, gap=gap, bound=bound)
 
-    def _keep(self, keep: Array) -> bool:
-        if keep.all():
-            return False
-        self.objective.drop_members(keep)
-        self.strategy.drop_members(keep)
-        self.theta, self.G, self.loss = self.theta[keep], self.G[keep], self.loss[keep]
-        self.tried = self.tried[keep]
-        return True
+    def _certified_gaps(self, decrement: Float64Array, last: bool = False) -> tuple[Float64Array, list[str]]:
+        """Return certified gaps (m,) at parameters whose bias is balanced, and the name of each proof.
 
-    def _finish(self, status: Status, decrement: Array) -> bool:
-        """The iterations are used up, or rounding stops all progress: say how good each model is."""
-        gap, bound = self._prove(decrement, last=True) if self.certify else (decrement, ["estimate"] * self.objective.m)
+        Without a penalty and without Newton's bound there is no proof; then half the squared decrement (m,) stands in.
+        """
+        objective, members, method = self.objective, self.members, self.method
+        if objective.rows.reduced_precision:
+            self._increase_precision()
+        members.theta, members.loss, members.gradient, imbalance = certificate.balance(objective, members.theta)
+        gap = certificate.dual_gap(objective, members.theta, members.loss, members.gradient)
+        gap = np.where(imbalance <= certificate.BALANCED, gap, np.inf)
+        bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
+        if method.has_certificate and (gap > self.tol).any():
+            method.direction(objective, members.theta, members.gradient)
+            by_decrement = method.decrement_bound(objective, members.gradient)
+            bound = ["self-concordance" if o < g else b for o, g, b in zip(by_decrement, gap, bound, strict=True)]
+            gap = np.minimum(gap, by_decrement)
+        unproved = np.isinf(gap) & self._unpenalised()
+        unproved &= last or not method.has_certificate  # Newton's proof comes a step or two later
+        return np.where(unproved, decrement, gap), bound
+
+    def _keep_members(self, keep: BoolArray) -> bool:
+        """Drop the members not marked in `keep` (m,); return whether there were any."""
+        return self.members.drop(keep)
+
+    def _stop(self, status: Status, decrement: Float64Array) -> bool:
+        """Record all members with this status where their gap is above the tolerance; return False."""
+        if self.certify:
+            gap, bound = self._certified_gaps(decrement, last=True)
+        else:
+            gap, bound = decrement, ["estimate"] * len(self.members)
         done = gap <= self.tol
-        self._end(done, gap, bound)
-        self._record(~done, gap, bound, status)
+        self._record_converged(done, gap, bound)
+        self.members.record(~done, status, value=self._value(), gap=gap, bound=bound)
         self._report(gap)
         return False
 
-    def _report(self, gap: Array) -> None:
+    def _report(self, gap: Float64Array) -> None:
+        """Add an entry to the history and call `on_progress`."""
         finite = gap[np.isfinite(gap)]
         progress = Progress(
             self.objective.passes,
             float(self._value().max()),
             float(finite.max()) if len(finite) else float("inf"),
-            perf_counter() - self.began,
+            perf_counter() - self.start_time,
             self.objective.rows_read,
         )
-        self.out.history.append(progress)
+        self.members.results.history.append(progress)
         if self.on_progress is not None:
             self.on_progress(progress)

@@ -1,9 +1,9 @@
-"""Newton's method from the answers for nested samples of the rows."""
+"""Newton's method started from the optima of nested samples of the rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,107 +12,164 @@ from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.problem.result import Progress
 from softreg.optimize.solvers.lbfgs import LBFGS
-from softreg.optimize.solvers.loop import Descent, Outcome
+from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.one_pass_newton import OnePassNewton
-from softreg.rows import Array
+from softreg.typing import FloatArray
 
-Listener = Callable[[Progress], Any] | None
+ProgressListener = Callable[[Progress], object] | None
 
-SURE = 0.04
-"""A sample's Hessian serves for all rows where the square of its likely error, `4 p / n` for p parameters, is below."""
-LEAST, LEAST_A_PARAMETER, GROWTH = 1000, 20, 16
-"""Newton's method begins with a sample of at least so many rows; each further one is at most so many times as large."""
-WORTH = 4
-"""Rows so many times as many as in the first sample are worth one."""
+MAX_HESSIAN_ERROR = 0.04
+"""A sample's Hessian serves for all rows where the square of its expected relative error is below this."""
+SQUARED_ERROR = 4.0
+"""That square is `4 p / n` for p parameters and n rows in the sample."""
+MIN_ROWS, MIN_ROWS_PER_PARAMETER = 1000, 20
+"""The smallest sample has at least so many rows."""
+GROWTH = 16
+"""Each further sample has at most so many times the rows of the one within."""
+MIN_RATIO = 4
+"""Rows that are so many times those of the smallest sample are worth a sample."""
 LBFGS_ROWS = 100_000
-"""A sketch for L-BFGS where Newton's method does not get there: rows of its sample."""
-CALM = 10.0
-"""Rows that speak for weights of zero in each sample of Newton's method."""
+"""Rows of the sample that preconditions L-BFGS where Newton's method does not reach the optimum."""
+PSEUDO_COUNT = 10.0
+"""Extra ridge `PSEUDO_COUNT / n` on the weights, so that near-constant columns do not diverge in a sample."""
+SAMPLE_GAP_SHARE = 4
+"""A sample is solved to its expected statistical gap divided by this."""
+MAX_SAMPLE_ITERATIONS = 40
+"""Newton steps on one sample."""
 
 
-def newton(
+@dataclass(frozen=True)
+class SampledStart:
+    """Parameters from samples of the rows, and Cholesky factors of their Hessian where these serve for all rows."""
+
+    theta: FloatArray
+    factors: Sequence[FloatArray] | None = None
+
+
+def nested_newton(
     objective: Objective,
-    theta: Array,
+    theta: FloatArray,
+    *,
     tol: float,
     max_iter: int,
     seed: int,
     cold: bool,
-    on_progress: Listener,
-) -> Outcome:
-    """Newton's method with a reading a step, from the answer for a sample; `Descent` where that does not get there."""
-    factors = None
-    if cold:
-        theta, factors = _sampled(objective, theta, seed)
-    strides = OnePassNewton(objective, theta, tol=tol, max_iter=max_iter, factors=factors, on_progress=on_progress)
-    found = strides.run()
-    if found is not None:
-        return found
-    taken = strides.out.n_iter
-    left = max_iter - int(taken.max())
-    goes_on = _by_line_search if objective.rows.fits_in_memory else _without_logits
-    rest = goes_on(objective, strides, tol, left, seed, on_progress)
-    rest.n_iter = rest.n_iter + taken
-    rest.history[:0] = strides.out.history
+    on_progress: ProgressListener,
+) -> StackResult:
+    """Minimize by Newton's method with one pass per step, or by `Descent` where that does not reach the optimum.
+
+    Parameters
+    ----------
+    objective
+        A strictly convex objective of few parameters.
+    theta
+        Start (m, q, d + 1) in the solver's coordinates.
+    tol
+        Gap in nats to be certified.
+    max_iter
+        Iterations, both methods together.
+    seed
+        Seed of the samples.
+    cold
+        Whether `theta` carries no information, so that samples give the start.
+    on_progress
+        Called after each step.
+
+    Returns
+    -------
+    StackResult
+        Results of all models.
+    """
+    start = _start_from_samples(objective, theta, seed) if cold else SampledStart(theta)
+    first = OnePassNewton(
+        objective, start.theta, tol=tol, max_iter=max_iter, factors=start.factors, on_progress=on_progress
+    )
+    result = first.run()
+    if result is not None:
+        return result
+    steps = first.members.results.n_iter
+    remaining = max_iter - int(steps.max())
+    continue_fit = _with_line_search if objective.rows.fits_in_memory else _without_logits
+    rest = continue_fit(objective, first, tol=tol, max_iter=remaining, seed=seed, on_progress=on_progress)
+    rest.n_iter = rest.n_iter + steps
+    rest.history[:0] = first.members.results.history
     return rest
 
 
-def _by_line_search(
-    objective: Objective, strides: OnePassNewton, tol: float, max_iter: int, seed: int, on_progress: Listener
-) -> Outcome:
-    """Newton's method with steps of the right length, along logits that are kept."""
-    again = Objective(objective.rows, objective.q, strides.penalty, objective.coordinates, objective.fit_intercept)
+def _with_line_search(
+    objective: Objective,
+    first: OnePassNewton,
+    *,
+    tol: float,
+    max_iter: int,
+    seed: int,
+    on_progress: ProgressListener,
+) -> StackResult:
+    """Continue by Newton's method with a line search along kept logits."""
+    again = Objective(objective.rows, objective.q, first.penalty, objective.coordinates, objective.fit_intercept)
     again.half_passes = objective.half_passes
-    rest = Descent(again, Newton(), strides.reached(), tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+    theta = first.current_theta()
+    rest = Descent(again, Newton(), theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
     objective.half_passes = again.half_passes
     return rest
 
 
 def _without_logits(
-    objective: Objective, strides: OnePassNewton, tol: float, max_iter: int, seed: int, on_progress: Listener
-) -> Outcome:
-    """For rows that are more than memory holds: once more with products in float64, then L-BFGS."""
-    rows, theta = objective.rows.precise(dtype=np.float64), strides.reached()
-    terms = (objective.q, strides.penalty, objective.coordinates, objective.fit_intercept)
-    again = Objective(rows, *terms)
+    objective: Objective,
+    first: OnePassNewton,
+    *,
+    tol: float,
+    max_iter: int,
+    seed: int,
+    on_progress: ProgressListener,
+) -> StackResult:
+    """Continue where rows do not fit in memory: by the same method with products in float64, then by L-BFGS."""
+    rows, theta = objective.rows.precise(dtype=np.float64), first.current_theta()
+    problem = (objective.q, first.penalty, objective.coordinates, objective.fit_intercept)
+    again = Objective(rows, *problem)
     again.half_passes = objective.half_passes
     history: list[Progress] = []
-    rest: Outcome | None = None
+    rest: StackResult | None = None
     if objective.lacks_precision():
-        fine = OnePassNewton(again, theta, tol=tol, max_iter=max_iter, on_progress=on_progress)
-        rest, theta, history = fine.run(), fine.reached(), fine.out.history
+        second = OnePassNewton(again, theta, tol=tol, max_iter=max_iter, on_progress=on_progress)
+        rest, theta, history = second.run(), second.current_theta(), second.members.results.history
     if rest is None:
-        lean = LeanObjective(rows, *terms)
+        lean = LeanObjective(rows, *problem)
         lean.half_passes = again.half_passes
-        strategy = LBFGS(Sketch(rows.sample(LBFGS_ROWS, seed)))
-        rest = Descent(lean, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+        method = LBFGS(Sketch(rows.sample(LBFGS_ROWS, seed)))
+        rest = Descent(lean, method, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
         rest.history[:0] = history
         again.half_passes = lean.half_passes
     objective.half_passes = again.half_passes
     return rest
 
 
-def _sampled(objective: Objective, theta: Array, seed: int) -> tuple[Array, list[Array] | None]:
-    """The answer for a sample of the rows, and factors of its Hessian where they are good enough for all rows.
+def _start_from_samples(objective: Objective, theta: FloatArray, seed: int) -> SampledStart:
+    """Return the optimum of nested samples of the rows.
 
-    Samples are nested, each several times as large as the one within: the first, small one bears the steps from afar,
-    and each of the others needs one or two.
+    Each sample has several times the rows of the one within: the smallest takes the steps far from the optimum, and
+    each of the others needs one or two.
     """
-    parameters = (objective.q - 1) * (objective.rows.d + 1)
-    least = max(LEAST, LEAST_A_PARAMETER * parameters)
-    if objective.rows.n < WORTH * least:
-        return theta, None
-    levels = int(np.ceil(np.log(objective.rows.n / least) / np.log(GROWTH)))
-    homes, ratio = [objective.rows], (objective.rows.n / least) ** (1 / levels)
+    n_parameters = (objective.q - 1) * (objective.rows.d + 1)
+    smallest = max(MIN_ROWS, MIN_ROWS_PER_PARAMETER * n_parameters)
+    if objective.rows.n < MIN_RATIO * smallest:
+        return SampledStart(theta)
+    levels = int(np.ceil(np.log(objective.rows.n / smallest) / np.log(GROWTH)))
+    samples, ratio = [objective.rows], (objective.rows.n / smallest) ** (1 / levels)
     for level in range(1, levels + 1):
-        homes.append(homes[-1].sample(int(objective.rows.n / ratio**level), seed))
-    factors: list[Array] | None = None
-    for rows in homes[:0:-1]:
-        few = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
-        few.ridge[:, :-1] += CALM / rows.n  # columns that hardly vary in the sample must not run away
-        chance = parameters / (2 * rows.n)  # what a sample's optimum is above that of all rows, about
-        found = OnePassNewton(few, theta, tol=1.0, max_iter=40).approach(chance / 4)
+        samples.append(samples[-1].sample(int(objective.rows.n / ratio**level), seed))
+    factors: Sequence[FloatArray] | None = None
+    error = np.inf
+    for rows in samples[:0:-1]:
+        sampled = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+        sampled.ridge[:, :-1] += PSEUDO_COUNT / rows.n
+        statistical_gap = n_parameters / (2 * rows.n)  # expected excess of a sample's optimum on all rows
+        error = SQUARED_ERROR * n_parameters / rows.n
+        newton = OnePassNewton(sampled, theta, tol=1.0, max_iter=MAX_SAMPLE_ITERATIONS)
+        found = newton.approach(statistical_gap / SAMPLE_GAP_SHARE)
         if found is None:
-            return theta, None
-        theta, factors = found
-    return theta, factors if factors is not None and 8 * chance < SURE else None
+            return SampledStart(theta)
+        theta, factors = found.theta, found.factors
+    return SampledStart(theta, factors if error < MAX_HESSIAN_ERROR else None)

@@ -1,238 +1,292 @@
-"""Newton's method with one reading of the rows a step: for few parameters and a strictly convex penalty.
+"""Newton's method with one pass over the rows per step, for few parameters and a strictly convex penalty.
 
-A reading gives the mean loss, its gradient and, where it is wanted, the Hessian at once. Full steps are tried as they
-are; a shorter one is read afresh, which near the optimum never happens. A Hessian serves for several steps where the
-gap is small already: each such step costs a gradient alone and still shrinks the gap by a large factor. The same holds
-for the Hessian of a large sample, so tall data need no Hessian of their own.
+A pass gives the mean loss, its gradient and, where it is wanted, the Hessian. Full steps are tried as they are; a
+shorter one takes a pass of its own, which near the optimum never happens. Where the gap is small, a Hessian serves for
+several steps: each then costs a gradient alone and still shrinks the gap by a large factor. The same holds for the
+Hessian of a large sample, so tall data need no Hessian of their own.
 
-Whatever does not go smoothly (rounding, weights that run away, a Hessian that is not definite) is left to `Descent`,
-which starts from where this came to.
+What the method cannot solve (rounding errors, diverging weights, a Hessian that is not definite) is left to `Descent`,
+which starts from the parameters reached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
+from softreg.linalg import solve_factored
 from softreg.optimize.certificate import duality as certificate
+from softreg.optimize.certificate.self_concordance import decrement_gaps
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
+from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.result import Progress, Status
-from softreg.optimize.solvers.lbfgs import MEMORY, dot, recursion
-from softreg.optimize.solvers.loop import Outcome
-from softreg.optimize.solvers.newton import factorised, proved_by_decrement, solved
-from softreg.rows import Array
+from softreg.optimize.solvers.lbfgs_memory import PairMemory, dot, two_loop_recursion
+from softreg.optimize.solvers.members import Members, StackResult
+from softreg.optimize.solvers.newton import factor_hessian
+from softreg.typing import Float64Array, FloatArray
 
-GOAL = 1e-13
-"""A gap worth reaching even where the tolerance is wider, because it costs a step or two."""
-NEAR, NEARER = 1e-4, 1e-7
-"""Below this gap a Hessian serves for the next steps as well; the second is for so few rows that theirs cost little."""
-SQUARED = 16
-"""After a step with a Hessian of its own a small gap g is about `4 g^2`; not to hope for too much, four times that."""
-CAREFUL = 1e-9
-"""From this gap on the softmax of float32 rows is taken in float64: the next reading may be the last."""
+TARGET_GAP = 1e-13
+"""Gap in nats down to which steps are taken even where the tolerance is wider, because it costs a step or two."""
+REUSE_GAP, REUSE_GAP_FEW_ROWS = 1e-4, 1e-7
+"""Gaps in nats below which a Hessian serves for the next steps as well; the second where rows are so few that a Hessian
+costs little."""
+QUADRATIC_RATE = 16
+"""After a step with a Hessian of its own a small gap g is about `4 g^2`; this is four times that, to be safe."""
+FLOAT64_SOFTMAX_GAP = 1e-9
+"""Gap in nats from which the softmax of float32 rows is computed in float64: the next pass may be the last."""
 SHRINK = 1 / 8
-"""An old Hessian is given up when a step does not shrink the gap to this part."""
+"""A reused Hessian is computed again when a step does not shrink the gap to this part."""
 DECREASE = 1e-4
-"""A step must gain at least this share of what the slope promises."""
-EVEN = 1e-10
-"""Mean prediction and class rates differ by no more at the end, so that predictions are that exact as well."""
-STEPS = 40
-"""After so many steps something is wrong with the problem, and `Descent` looks into it."""
+"""Sufficient-decrease constant of the Armijo condition."""
+BALANCED = 1e-10
+"""Largest difference between mean prediction and class rate at which float64 rows are certified."""
+MAX_STEPS = 40
+"""Steps after which the problem is left to `Descent`."""
+MAX_HALVINGS = 6
+"""Step lengths that are tried in one step."""
+SHORTEST_CUT, LONGEST_CUT = 0.1, 0.5
+"""A step that does not decrease the objective enough is cut to a part between these."""
+MIN_COSINE = 1e-10
+"""Cosine between a step and the change of the gradient below which the pair is rounding, not curvature."""
+NOISE_FLOAT32, NOISE_FLOAT64 = 1e-7, 1e-14
+"""Relative rounding error of the objective for rows in either precision."""
+MIN_VALUE_SCALE = 1e-3
+"""Objective in nats below which rounding errors are taken relative to this value."""
+STALL_RATIO = 4
+"""The estimate has stalled when a step does not shrink it by this factor."""
+TINY = 1e-300
+"""Keeps a division by zero finite."""
+
+
+@dataclass
+class NewtonMembers(Members):
+    """The unfinished members at their current iterates, with the next direction."""
+
+    value: Float64Array
+    """Objective (m,)."""
+    hessian: Float64Array | None
+    """Hessians (m, p, p) at `theta`; None where the pass gave none."""
+    factors: list[FloatArray]
+    """Cholesky factor (p, p) of a Hessian of each member, at `theta` or before."""
+    D: FloatArray
+    """Newton's direction (m, q, d + 1)."""
+    slope: Float64Array
+    """Derivative (m,) of the objective along D."""
+    estimate: Float64Array
+    """Half the squared Newton decrement (m,), an estimate of the gap."""
+    last_estimate: Float64Array
+    """The same before the last step; inf at the start."""
+
+
+@dataclass(frozen=True)
+class ApproximateOptimum:
+    """Parameters near the optimum without a proof, and factors of the Hessians near there."""
+
+    theta: FloatArray
+    factors: list[FloatArray]
 
 
 class OnePassNewton:
-    """One run over a stack: `run` gives what became of it, or None where `theta` is as far as this method goes."""
+    """One run of Newton's method over a stack.
+
+    `run` returns the results, or None where the method ends before the optimum; `current_theta` then says how far it
+    came.
+    """
 
     def __init__(
         self,
         objective: Objective,
-        theta: Array,
+        theta: FloatArray,
         *,
         tol: float,
         max_iter: int,
-        factors: list[Array] | None = None,
-        on_progress: Callable[[Progress], Any] | None = None,
+        factors: Sequence[FloatArray] | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
-        self.objective, self.theta = objective, theta - theta.mean(axis=1, keepdims=True)
-        self.theta[..., :-1][..., objective.coordinates.constant] = 0.0
+        self.objective = objective
+        theta = theta - theta.mean(axis=1, keepdims=True)
+        theta[..., :-1][..., objective.coordinates.constant] = 0.0
         if not objective.fit_intercept:
-            self.theta[..., -1] = 0.0
-        self.tol, self.target_gap, self.max_iter = tol, min(tol, GOAL), max_iter
-        self.on_progress, self.began = on_progress, perf_counter()
+            theta[..., -1] = 0.0
+        self.tol, self.target_gap, self.max_iter = tol, min(tol, TARGET_GAP), max_iter
+        self.on_progress, self.start_time = on_progress, perf_counter()
         self.penalty = objective.penalty
-        self.factors, self.fresh = factors or [], False
-        self.pairs: list[tuple[Array, Array, Array]] = []
-        m = objective.m
-        self.before = np.full(m, np.inf)
-        self.out = Outcome(
-            theta=self.theta.copy(),
-            value=np.full(m, np.inf),
-            gap=np.full(m, np.inf),
-            bound=["estimate"] * m,
-            status=[Status.STOPPED] * m,
-            n_iter=np.zeros(m, dtype=np.int64),
-            separation=[None] * m,
-        )
         self.single = objective.rows.dtype != np.float64
-        self.reader = PassEvaluator(objective)
-        self.now = self.reader.read(self.theta, factors is None, careful=False)
+        self.evaluator = PassEvaluator(objective)
+        self.memory = PairMemory()
+        """Correction pairs since the Hessian in use was computed."""
+        self.fresh = False
+        """Whether the factors are those of the Hessian at the current parameters."""
+        now = self.evaluator.read(theta, factors is None, careful=False)
+        unknown = np.full(objective.m, np.inf)
+        self.members = NewtonMembers(
+            objective,
+            (self.memory,),
+            StackResult.unfinished(theta),
+            theta=theta,
+            gradient=now.G,
+            value=now.value,
+            hessian=now.H,
+            factors=list(factors or []),
+            D=np.zeros_like(theta),
+            slope=-unknown,
+            estimate=unknown,
+            last_estimate=unknown,
+        )
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
-    def run(self) -> Outcome | None:
-        """On to the proved optimum of each model; None where this method comes to its end before."""
-        for _ in range(min(STEPS, self.max_iter) + 1):
-            if not self._aim() or not self._settle():
+    def run(self) -> StackResult | None:
+        """Return the results with proved gaps, or None where the method ends before."""
+        members = self.members
+        for _ in range(min(MAX_STEPS, self.max_iter) + 1):
+            if not self._compute_direction() or not self._drop_certified():
                 return None
-            if self.objective.m == 0:
-                return self.out
-            if self.out.n_iter[self.objective.members].max() >= self.max_iter or not self._step():
+            if not len(members):
+                return members.results
+            if members.n_iter.max() >= self.max_iter or not self._step():
                 return None
         return None
 
-    def approach(self, gap: float) -> tuple[Array, list[Array]] | None:
-        """Parameters about `gap` or less above the minimum, with factors of the Hessian near there; no proof."""
-        for _ in range(STEPS):
-            if not self._aim():
+    def approach(self, gap: float) -> ApproximateOptimum | None:
+        """Return parameters about `gap` nats or less above the minimum, without a proof; None where it fails."""
+        members = self.members
+        for _ in range(MAX_STEPS):
+            if not self._compute_direction():
                 return None
-            if (np.minimum(self.estimate, SQUARED * self.estimate**2) <= gap).all():
-                return self.theta + self.D, self.factors
+            if (np.minimum(members.estimate, QUADRATIC_RATE * members.estimate**2) <= gap).all():
+                return ApproximateOptimum(members.theta + members.D, members.factors)
             if not self._step():
                 return None
         return None
 
-    def reached(self) -> Array:
-        """The parameters (m, q, d + 1) of all models, those that left the stack among them."""
-        theta = self.out.theta.copy()
-        theta[self.objective.members] = self.theta
-        return theta
+    def current_theta(self) -> FloatArray:
+        """Return the parameters (m, q, d + 1) of all models, finished ones among them."""
+        return self.members.current_theta()
 
-    def _aim(self) -> bool:
-        """Newton's direction for each model, and half the squared decrement, an estimate of the gap; False where the
-        Hessian has no factor or the numbers are not finite."""
-        if self.now.H is not None:
-            found = [factorised(H) for H in self.now.H]
-            if not all(exact for _, exact in found):
+    def _compute_direction(self) -> bool:
+        """Compute Newton's direction of each member and the estimated gap; return whether that succeeded."""
+        members = self.members
+        if members.hessian is not None:
+            factors = [factor_hessian(H) for H in members.hessian]
+            if not all(factor.exact for factor in factors):
                 return False
-            self.factors, self.fresh = [L for L, _ in found], True
-            self.pairs = []
-        self.D = -(recursion(self.now.G, self.pairs, self._inverse) if self.pairs else self._inverse(self.now.G))
-        self.slope = dot(self.now.G, self.D)
-        self.estimate = -self.slope / 2
-        if self.single and (self.estimate <= self.target_gap).all():
-            self._aim_at_balance()
+            members.factors, self.fresh = [factor.L for factor in factors], True
+            self.memory.clear()
+        pairs, G = self.memory.pairs, members.gradient
+        members.D = -(two_loop_recursion(G, pairs, self._inverse) if pairs else self._inverse(G))
+        members.slope = dot(G, members.D)
+        members.estimate = -members.slope / 2
+        if self.single and (members.estimate <= self.target_gap).all():
+            self._restrict_to_bias()
         self._report()
-        return bool(np.isfinite(self.estimate).all())
+        return bool(np.isfinite(members.estimate).all())
 
-    def _inverse(self, G: Array) -> Array:
-        """The inverse Hessians times G, in the space of contrasts."""
+    def _inverse(self, G: FloatArray) -> FloatArray:
+        """Return the inverse Hessians times G, in the space of contrasts."""
         T = contrasts(self.objective.q)
-        g = T.T @ G
-        d = np.stack([solved(L, one.ravel()) for L, one in zip(self.factors, g, strict=True)])
-        return np.asarray(T @ d.reshape(g.shape))
+        reduced = T.T @ G
+        d = np.stack([solve_factored(L, g.ravel()) for L, g in zip(self.members.factors, reduced, strict=True)])
+        return np.asarray(T @ d.reshape(reduced.shape))
 
-    def _aim_at_balance(self) -> None:
-        """A step of the bias alone: float32 weights cannot follow finer steps, and the bias is added in float64."""
-        T, self.D = contrasts(self.objective.q), np.zeros_like(self.D)
-        for j, L in enumerate(self.factors):
-            bias = L[self.theta.shape[2] - 1 :: self.theta.shape[2]]
-            self.D[j, :, -1] = -T @ np.linalg.solve(bias @ bias.T, T.T @ self.now.G[j, :, -1])
+    def _restrict_to_bias(self) -> None:
+        """Replace the direction by that of the bias alone.
+
+        float32 weights cannot follow steps that are finer, and the bias is added in float64.
+        """
+        members, T = self.members, contrasts(self.objective.q)
+        members.D = np.zeros_like(members.D)
+        size = members.theta.shape[2]
+        for j, L in enumerate(members.factors):
+            bias = L[size - 1 :: size]
+            members.D[j, :, -1] = -T @ np.linalg.solve(bias @ bias.T, T.T @ members.gradient[j, :, -1])
+
+    def _evaluate(self, with_hessian: bool) -> None:
+        """Evaluate the objective at the current parameters by a pass, with the softmax in float64."""
+        members = self.members
+        now = self.evaluator.read(members.theta, with_hessian)
+        members.value, members.gradient, members.hessian = now.value, now.G, now.H
 
     def _step(self) -> bool:
-        """A step of each model, as long as it gains; False where none does."""
-        estimate = self.estimate
-        if not self.fresh and (estimate > np.maximum(SHRINK * self.before, self.target_gap)).any():
-            self.now, self.before = self.reader.read(self.theta, True), np.full_like(self.before, np.inf)
+        """Take a step that decreases the objective of each member; return False where there is none."""
+        members = self.members
+        estimate = members.estimate
+        if not self.fresh and (estimate > np.maximum(SHRINK * members.last_estimate, self.target_gap)).any():
+            self._evaluate(with_hessian=True)
+            members.last_estimate = np.full_like(estimate, np.inf)
             return True
-        self.before = estimate
-        curved = self.fresh and bool((estimate > (NEARER if self.reader.small else NEAR)).any())
-        digits = 1e-7 if self.single else 1e-14
-        noise = digits * np.maximum(1e-3, np.abs(self.now.value))
-        careful, t = bool((estimate <= CAREFUL).any()), np.ones(len(estimate))
-        for _ in range(6):
-            theta = self.theta + t[:, None, None] * self.D
-            there = self.reader.read(theta, curved, careful)
-            change = there.value - self.now.value
-            short = ~(change <= DECREASE * t * self.slope + noise)
-            if not short.any():
-                if not curved:
-                    self._learn(theta - self.theta, there.G - self.now.G)
-                self.theta, self.now, self.fresh = theta, there, curved
-                self.out.n_iter[self.objective.members] += 1
+        members.last_estimate = estimate
+        reuse_gap = REUSE_GAP_FEW_ROWS if self.evaluator.small else REUSE_GAP
+        with_hessian = self.fresh and bool((estimate > reuse_gap).any())
+        noise = (NOISE_FLOAT32 if self.single else NOISE_FLOAT64) * np.maximum(MIN_VALUE_SCALE, np.abs(members.value))
+        careful, t = bool((estimate <= FLOAT64_SOFTMAX_GAP).any()), np.ones(len(estimate))
+        for _ in range(MAX_HALVINGS):
+            theta = members.theta + t[:, None, None] * members.D
+            there = self.evaluator.read(theta, with_hessian, careful)
+            change = there.value - members.value
+            too_long = ~(change <= DECREASE * t * members.slope + noise)
+            if not too_long.any():
+                if not with_hessian:  # correction pairs improve a reused Hessian, as in L-BFGS
+                    self.memory.add(theta - members.theta, there.G - members.gradient, MIN_COSINE)
+                members.theta, self.fresh = theta, with_hessian
+                members.value, members.gradient, members.hessian = there.value, there.G, there.H
+                members.count_iteration()
                 return True
-            least = -self.slope * t * t / (2 * np.maximum(change - t * self.slope, 1e-300))  # of the parabola
-            t = np.where(short, np.clip(np.nan_to_num(least), 0.1 * t, 0.5 * t), t)
+            parabola = -members.slope * t * t / (2 * np.maximum(change - t * members.slope, TINY))  # its minimum
+            cut = np.clip(np.nan_to_num(parabola), SHORTEST_CUT * t, LONGEST_CUT * t)
+            t = np.where(too_long, cut, t)
         return False
 
-    def _learn(self, step: Array, change: Array) -> None:
-        """Remember a step and the change of the gradient along it: they mend an old Hessian, as in L-BFGS."""
-        sy = dot(step, change)
-        size = np.sqrt(dot(step, step) * dot(change, change))
-        self.pairs.append((step, change, np.where(sy > 1e-10 * size, sy, 0.0)))
-        del self.pairs[:-MEMORY]
-
     def _report(self) -> None:
+        """Add an entry to the history and call `on_progress`."""
         progress = Progress(
             self.objective.passes,
-            float(self.now.value.max()),
-            float(self.estimate.max()),
-            perf_counter() - self.began,
+            float(self.members.value.max()),
+            float(self.members.estimate.max()),
+            perf_counter() - self.start_time,
             self.objective.rows_read,
         )
-        self.out.history.append(progress)
+        self.members.results.history.append(progress)
         if self.on_progress is not None:
             self.on_progress(progress)
 
     # --- the certificate ----------------------------------------------------------------------------------------
 
-    def _settle(self) -> bool:
-        """Let models leave whose gap is proved; False where a proof is due and this method has none."""
-        estimate = self.estimate
-        stalled = (estimate <= self.tol) & (estimate > self.before / 4) & (estimate > self.target_gap)
+    def _drop_certified(self) -> bool:
+        """Drop members whose gap is proved; return False where a proof is due and this method has none."""
+        members = self.members
+        estimate = members.estimate
+        stalled = (estimate <= self.tol) & (estimate > members.last_estimate / STALL_RATIO)
+        stalled &= estimate > self.target_gap
         due = (estimate <= self.target_gap) | stalled
         if not due.any():
             return True
-        gap = certificate.dual_estimate(self.objective, self.theta, self.now.G)
-        left = np.abs(self.now.G[..., -1]).max(axis=1)
-        balanced = left <= (certificate.BALANCED if self.single else EVEN)
-        gap, bound = np.where(balanced, gap, np.inf), np.full(len(gap), "duality", dtype=object)
+        gap = certificate.dual_estimate(self.objective, members.theta, members.gradient)
+        imbalance = np.abs(members.gradient[..., -1]).max(axis=1)
+        balanced = imbalance <= (certificate.BALANCED if self.single else BALANCED)
+        gap, bound = np.where(balanced, gap, np.inf), ["duality"] * len(gap)
         if (due & balanced & ~(gap <= self.tol)).any():
-            other = self._by_decrement()
-            bound[other < gap] = "self-concordance"
-            gap = np.minimum(gap, other)
+            by_decrement = self._decrement_gaps()
+            bound = ["self-concordance" if o < g else "duality" for o, g in zip(by_decrement, gap, strict=True)]
+            gap = np.minimum(gap, by_decrement)
         proved = due & (gap <= self.tol)
         if (stalled & ~proved).any():
             return False
-        if proved.any():
-            self._leave(proved, gap, bound)
+        members.record(proved, Status.CONVERGED, value=members.value, gap=gap, bound=bound)
+        members.drop(~proved)
         return True
 
-    def _by_decrement(self) -> Array:
-        """Gaps proved by the Newton decrement, from the exact Hessian here."""
+    def _decrement_gaps(self) -> Float64Array:
+        """Return gaps (m,) proved by the Newton decrement, from the exact Hessian at the current parameters."""
+        unproved = np.full(len(self.members), np.inf)
         if self.single:
-            return np.full(self.objective.m, np.inf)
+            return unproved
         if not self.fresh:
-            self.now = self.reader.read(self.theta, True)
-            if not self._aim():
-                return np.full(self.objective.m, np.inf)
-        return proved_by_decrement(self.objective, self.factors, -self.slope)
-
-    def _leave(self, which: Array, gap: Array, bound: Array) -> None:
-        out, keep = self.out, ~which
-        for j in np.flatnonzero(which):
-            place = self.objective.members[j]
-            out.theta[place], out.status[place] = self.theta[j], Status.CONVERGED
-            out.value[place], out.gap[place], out.bound[place] = self.now.value[j], gap[j], str(bound[j])
-        self.objective.drop_members(keep)
-        now = self.now
-        self.now = Evaluation(now.value[keep], now.G[keep], None if now.H is None else now.H[keep])
-        self.theta, self.D, self.slope, self.estimate, self.before = (
-            a[keep] for a in (self.theta, self.D, self.slope, self.estimate, self.before)
-        )
-        self.pairs = [(s[keep], y[keep], sy[keep]) for s, y, sy in self.pairs]
-        self.factors = [L for L, stays in zip(self.factors, keep, strict=True) if stays]
+            self._evaluate(with_hessian=True)
+            if not self._compute_direction():
+                return unproved
+        return decrement_gaps(self.objective, self.members.factors, -self.members.slope)

@@ -12,11 +12,13 @@ from collections.abc import Container
 
 import numpy as np
 
+from softreg.linalg import solve_factored
 from softreg.optimize.curvature.subsampled import Diagonal, Sketch
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.hessian import Columns, among
-from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS, dot, recursion
-from softreg.optimize.solvers.newton import factorised, solved
+from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
+from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, dot, two_loop_recursion
+from softreg.optimize.solvers.newton import factor_hessian
 from softreg.rows import Array
 
 LONG = 20
@@ -43,18 +45,18 @@ class OrthantLBFGS(LBFGS):
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
-        if self._outdated(objective, theta):
+        if self._is_outdated(objective, theta):
             self.matrices = self.whole.matrices(objective, theta)
             self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
             self._cache.clear()
-        self.turns += 1
+        self.iterations += 1
         hold = objective.l1_scaled[:, None, :]
         side = np.where(theta != 0, np.sign(theta), -np.sign(G) * (np.abs(G) > hold))
         steepest = np.where((side != 0) | (hold == 0), G + hold * side, 0.0)
         if objective.penalty.support is not None:
             steepest[..., :-1] *= objective.penalty.support
         free = steepest != 0
-        if self.turns > LONG and exact_hessian_pays(objective, free):
+        if self.iterations > LONG and exact_hessian_pays(objective, free):
             way = _newton(objective, theta, steepest, free, side * (hold > 0))
         else:
             way = _within(theta, -self._solve_free(steepest, free), side, hold)
@@ -62,13 +64,13 @@ class OrthantLBFGS(LBFGS):
         if poor.any():  # each coordinate for itself: always downhill
             plain = _within(theta, -steepest / self._diagonal(objective), side, hold)
             way[poor] = plain[poor]
-            self.pairs.clear()
+            self.memory.clear()
         return way
 
     def _solve_free(self, r: Array, free: Array) -> Array:
         """The two loops among the free weights."""
-        pairs = [(s * free, y * free) for s, y, _ in self.pairs]
-        return recursion(r, [(s, y, dot(s, y)) for s, y in pairs], lambda v: self._inverse(v, free))
+        pairs = [CorrectionPair.of(pair.step * free, pair.change * free) for pair in self.memory.pairs]
+        return two_loop_recursion(r, pairs, lambda v: self._inverse(v, free))
 
     def _inverse(self, r: Array, free: Array) -> Array:
         if isinstance(self.matrices, Diagonal):
@@ -79,14 +81,14 @@ class OrthantLBFGS(LBFGS):
                 where = np.flatnonzero(free[j, k])
                 if len(where):
                     B = blocks[group[j]][k % len(blocks[group[j]])]
-                    out[j, k, where] = solved(self._factor(j, k, B, where), r[j, k, where])
+                    out[j, k, where] = solve_factored(self._factor(j, k, B, where), r[j, k, where])
         return out
 
     def _factor(self, j: int, k: int, B: Array, where: Array) -> Array:
         key = where.tobytes()
         known = self._cache.get((j, k))
         if known is None or known[0] != key:
-            known = self._cache[j, k] = (key, factorised(B[np.ix_(where, where)])[0])
+            known = self._cache[j, k] = (key, factor_hessian(B[np.ix_(where, where)]).L)
         return known[1]
 
     def _diagonal(self, objective: Objective) -> Array:
@@ -135,7 +137,7 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Arr
         while not held.all():
             step[held] = -t[held]
             rest = g[~held] + H[np.ix_(~held, held)] @ step[held]
-            step[~held] = -solved(factorised(H[np.ix_(~held, ~held)])[0], rest)
+            step[~held] = -factor_hessian(H[np.ix_(~held, ~held)]).solve(rest)
             crosses = ~held & (s != 0) & ((t + step) * s <= 0)
             if not crosses.any():
                 break

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from softreg.models.calibration.calibrator import what_columns_are
+from softreg.models.calibration.calibrator import classes_of_columns
 from softreg.probability import (
     accuracy,
     brier,
@@ -96,7 +96,7 @@ def audit(
     """
     P = check_probabilities(P)
     if classes is None:
-        classes = what_columns_are(codes, None, P.shape[-1]).labels
+        classes = classes_of_columns(codes, None, P.shape[-1]).labels
     codes, names = codes_among(codes, classes), tuple(str(label) for label in classes)
     codes, (n, q) = _checked_codes(P, codes, names), P.shape
     w = None if sample_weight is None else unit_weights(sample_weight, (n,))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softreg.rows.gpu.device_logits import TorchSoftmax
-from softreg.rows.logits import BlockLogits
-from softreg.rows.protocol import Array, MemoryBlock
+from softreg.rows.gpu.device_logits import DeviceLogits
+from softreg.rows.logits import BlockLogits, LogitEntry
+from softreg.rows.memory.base import MemoryBlock
+from softreg.typing import Array
 
 if TYPE_CHECKING:
     from softreg.rows.gpu.device_rows import TorchRows
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class TorchBlock(MemoryBlock):
-    """A run of rows of a tensor. What it keeps in its memory are tensors on the device, rows first."""
+    """A run of rows of a tensor."""
 
     rows: TorchRows
-    memory: dict[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def targets(self) -> Any:
@@ -46,10 +46,10 @@ class TorchBlock(MemoryBlock):
         for a, rows in self.rows.feed.chunks(self.start, self.stop, self.stop - self.start):
             yield slice(a, a + len(rows)), rows
 
-    def softmax(self, m: int, q: int, members: Array, memory: dict[str, Any] | None = None) -> BlockLogits | None:
-        """The logits of a stack, on the device."""
+    def logits(self, m: int, q: int, members: Array, entry: LogitEntry) -> BlockLogits:
+        """Return the logits of m models with q classes, as tensors on the device."""
         self.rows.columns = max(self.rows.columns, m * q)
-        return TorchSoftmax(self, m, q, members, self.memory if memory is None else memory)
+        return DeviceLogits(self, m, q, members, entry)
 
     def piece(self, start: int, stop: int) -> TorchBlock:
         """Rows `start` to `stop` of this block as a block of their own."""

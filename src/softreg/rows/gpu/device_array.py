@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from softreg.rows.gpu.interop import device_of, is_tensor, name_of, pytorch, to_torch
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 SHARE = 0.6
 """Of a device's free memory, so much may be filled with rows that are brought there; the rest is for logits."""

@@ -1,7 +1,7 @@
-"""What the solver asks of the logits of a block, on the device where its rows are multiplied.
+"""Logits of a block on the device where its rows are multiplied; `rows.logits.BlockLogits` describes each operation.
 
-Rows pass in chunks whose logits fit into the device's cache. Sums stay on the device until the block is through, so the
-host waits once a block; logits and all else that has one number a row never leave it.
+Rows pass in chunks whose logits fit into the device's cache. Sums stay on the device until the last chunk of the block,
+so the host waits once a block; logits, and all that has one number a row, stay on the device.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softreg.rows.gpu import device_loss as loss
-from softreg.rows.logits import CachedLogits
-from softreg.rows.protocol import Array, Sums
+from softreg.rows.logits import BackendArray, Confidence, LogitEntry, ParameterPoint, Sums
+from softreg.typing import Array
 
 if TYPE_CHECKING:
     from softreg.rows.gpu.block import TorchBlock
 
 
-class TorchSoftmax(CachedLogits):
-    """m models with q classes on a block; `members` are their places among the row weights."""
+class DeviceLogits:
+    """m models with q classes on a block; `members` are their positions among the row weights."""
 
-    def __init__(self, block: TorchBlock, m: int, q: int, members: Array, memory: dict[str, Any]) -> None:
+    def __init__(self, block: TorchBlock, m: int, q: int, members: Array, entry: LogitEntry) -> None:
         self.block, self.m, self.q, self.k = block, m, q, m * q
-        self.rows, self.memory, self.b = block.rows, memory, block.stop - block.start
+        self.rows, self.entry, self.b = block.rows, entry, block.stop - block.start
         self.V = block.device_weights(m, members)  # (b, m), (b, 1) or None
 
     # --- chunks -------------------------------------------------------------------------------------------------
@@ -60,21 +60,31 @@ class TorchSoftmax(CachedLogits):
                     whole += piece
         return tuple(np.asarray(whole.cpu().numpy()) for whole in totals)
 
-    # --- logits that are kept -----------------------------------------------------------------------------------
+    # --- kept logits --------------------------------------------------------------------------------------------
 
-    def place(self, prepared: Any, bias: Array, name: str) -> None:
-        """Keep the logits under this name."""
-        b, room = self._put(bias), self._room(name)
+    def keep(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> None:
+        """Keep the logits under this version."""
+        b, out = self._put(bias), self._array_for(version, replaces)
         for span, X, _, _ in self._with_rows():
-            self._logits(X, prepared, b, room[span])
+            self._logits(X, prepared, b, out[span])
 
-    def _room(self, name: str) -> Any:
-        """A tensor (b, m, q) for logits: the one of the last pass, where there is one."""
-        return self._place_for(name, (self.b, self.m, self.q), self.rows.kind, self.rows.empty)
+    def _array_for(self, version: int, replaces: tuple[int, ...]) -> BackendArray:
+        """Return a tensor (b, m, q) for logits, in the memory of those that it replaces where that fits."""
+        shape = (self.b, self.m, self.q)
+        return self.entry.array_for(version, replaces, shape, self.rows.kind, self.rows.empty)
 
-    def read(self, prepared: Any, bias: Array, name: str) -> Sums:
-        """Loss, residual and residual times rows; the logits are kept."""
-        room = self._room(name)
+    def _kept(self, point: ParameterPoint) -> BackendArray:
+        """Return the kept logits (b, m, q) of a point; those that are missing are computed again and kept."""
+        kept = self.entry.arrays.get(point.version)
+        if kept is None:
+            W, b = point.stored()
+            self.keep(self.rows.prepare(W), b, point.version, ())
+            kept = self.entry.arrays[point.version]
+        return kept
+
+    def loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> Sums:
+        """Return loss, residual and residual times rows; the logits are kept."""
+        room = self._array_for(version, replaces)
         b, kernel = self._put(bias), self.rows.fused(self.m, self.q)
         if kernel is not None:
             return self._added(self._fused(kernel, prepared, b, room))
@@ -107,9 +117,16 @@ class TorchSoftmax(CachedLogits):
     def _gradient(self, R: Any, X: Any) -> Any:
         return self.rows.transposed_product(R.reshape(-1, self.k), X)
 
-    def along(self, t: Array) -> Sums:
-        """Value, slope and curvature at steps t."""
-        o, step = self.memory["logits"], self.memory["step"]
+    def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
+        """Keep logits ahead minus logits here."""
+        self.entry.discard(replaces)
+        kept, step = self._kept(here), self._kept(ahead)
+        step -= kept
+        self.entry.rename(ahead.version, version)
+
+    def eval_along(self, point: ParameterPoint, direction: ParameterPoint, t: Array) -> Sums:
+        """Return value, slope and curvature at steps t."""
+        o, step = self._kept(point), self._kept(direction)
         far = self._put(t)[None, :, None]
 
         def part(span: slice, labels: Any, V: Any) -> tuple[Any, ...]:
@@ -117,28 +134,42 @@ class TorchSoftmax(CachedLogits):
 
         return self._added(part(*chunk) for chunk in self._without())
 
-    def take_step(self, t: Array) -> None:
-        """Take steps t."""
+    def take_step(self, point: ParameterPoint, direction: ParameterPoint, t: Array, version: int) -> None:
+        """Take steps t along the direction."""
+        o, step = self._kept(point), self._kept(direction)
         far = self._put(t)[None, :, None]
         for span, _, _ in self._without():
-            self.memory["logits"][span] += far * self.memory["step"][span]
+            o[span] += far * step[span]
+        self.entry.rename(point.version, version)
 
-    def shift_bias(self, shift: Array) -> None:
+    def shift_bias(self, point: ParameterPoint, shift: Array, version: int) -> None:
         """Add a shift to the logits."""
-        self.memory["logits"] += self._put(shift)
+        o = self.entry.rename(point.version, version)
+        if o is not None:
+            o += self._put(shift)
 
-    def drop_members(self, keep: Array) -> None:
-        """Keep what belongs to these models: they are the second axis of what has rows, the first of sums."""
+    def drop_members(self, keep: Array, renamed: tuple[tuple[int, int], ...]) -> None:
+        """Keep the models of this mask: the second axis of arrays with rows, the first of sums."""
         places = self._put(np.flatnonzero(keep), np.int64)
-        for name, kept in self.memory.items():
-            self.memory[name] = kept.index_select(0 if name in ("predicted", "doubt") else 1, places)
+        kept, confidence = self.entry.arrays, self.entry.confidence
+        self.entry.arrays = {new: kept[old].index_select(1, places) for old, new in renamed if old in kept}
+        versions = dict(renamed)
+        if confidence is not None and confidence.version in versions:
+            self.entry.confidence = Confidence(
+                versions[confidence.version],
+                confidence.p_label.index_select(1, places),
+                confidence.class_mass.index_select(0, places),
+                confidence.class_variance.index_select(0, places),
+            )
+        else:
+            self.entry.confidence = None
 
-    def gradient(self, shift: Array | None) -> Sums:
-        """Loss, residual times rows, and the residual twice."""
-        far = None if shift is None else self._put(shift, np.float64)
+    def gradient(self, point: ParameterPoint, shift: Array | None) -> Sums:
+        """Return loss, residual times rows, and the residual twice."""
+        kept, far = self._kept(point), None if shift is None else self._put(shift, np.float64)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
-            o = self.memory["logits"][span]
+            o = kept[span]
             value, P = loss.loss_and_probabilities(o if far is None else o.double() + far, labels, V)
             R = loss.residual(P, labels, V)
             flat = R.reshape(-1, self.k).to(self.rows.kind)
@@ -146,45 +177,43 @@ class TorchSoftmax(CachedLogits):
 
         return self._added(part(*chunk) for chunk in self._with_rows())
 
-    def bias_sums(self, shift: Array) -> Sums:
-        """Residual and curvature in the bias."""
-        return self._of_shifted(shift, loss.bias_sums)
+    def bias_sums(self, point: ParameterPoint, shift: Array) -> Sums:
+        """Return residual and curvature in the bias."""
+        return self._of_shifted(point, shift, loss.bias_sums)
 
-    def entropy(self, shift: Array, share: Array) -> Sums:
-        """Entropy of labels mixed with probabilities."""
+    def entropy(self, point: ParameterPoint, shift: Array, share: Array) -> Sums:
+        """Return the entropy of labels mixed with probabilities."""
         part = self._put(share, np.float64)
-        return self._of_shifted(shift, lambda o, labels, V: (loss.mixed_entropy(o, labels, V, part),))
+        return self._of_shifted(point, shift, lambda o, labels, V: (loss.mixed_entropy(o, labels, V, part),))
 
-    def _of_shifted(self, shift: Array, part: Callable[..., tuple[Any, ...]]) -> Sums:
-        far = self._put(shift, np.float64)
-        return self._added(
-            part(self.memory["logits"][span].double() + far, labels, V) for span, labels, V in self._without()
-        )
+    def _of_shifted(self, point: ParameterPoint, shift: Array, part: Callable[..., tuple[Any, ...]]) -> Sums:
+        kept, far = self._kept(point), self._put(shift, np.float64)
+        return self._added(part(kept[span].double() + far, labels, V) for span, labels, V in self._without())
 
-    def surety(self) -> tuple[Array, Array, Array]:
-        """How sure the models are of the labels."""
-        own = self.rows.empty((self.b, self.m))
+    def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
+        """Return probabilities of the labels, and mass and variance of each class."""
+        kept, own = self._kept(point), self.rows.empty((self.b, self.m))
 
         def part(span: slice, labels: Any, V: Any) -> tuple[Any, ...]:
-            own[span], predicted, doubt = loss.surety(self.memory["logits"][span].softmax(2), labels, V)
+            own[span], predicted, doubt = loss.surety(kept[span].softmax(2), labels, V)
             return predicted, doubt
 
         predicted, doubt = self._added(part(*chunk) for chunk in self._without())
         return own.T.cpu().numpy(), predicted, doubt
 
-    def kept(self, name: str) -> Array:
-        """The logits, brought to the host."""
-        return np.asarray(self.memory[name].permute(1, 2, 0).cpu().numpy())
+    def logits(self, point: ParameterPoint) -> Array:
+        """Return the logits, copied to the host."""
+        return np.asarray(self._kept(point).permute(1, 2, 0).cpu().numpy())
 
-    def picked(self, models: Array, rows: Array) -> Array:
-        """The logits of these rows, each of its model."""
+    def select(self, point: ParameterPoint, models: Array, rows: Array) -> Array:
+        """Return the logits of these rows, each of its model."""
         places = self._put(rows, np.int64), self._put(models, np.int64)
-        return np.asarray(self.memory["logits"][places].cpu().numpy())
+        return np.asarray(self._kept(point)[places].cpu().numpy())
 
-    # --- none that are kept -------------------------------------------------------------------------------------
+    # --- logits computed again on each call ---------------------------------------------------------------------
 
-    def lean_read(self, prepared: Any, bias: Array) -> Sums:
-        """Loss, residual and residual times rows; how sure the models are stays beside the rows."""
+    def recomputed_loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int) -> Sums:
+        """Return loss, residual and residual times rows; the confidence is kept."""
         b, own, residuals = self._put(bias), self._own(), self.rows.residuals(self.q)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
@@ -197,23 +226,31 @@ class TorchSoftmax(CachedLogits):
             return *self._sums(value, loss.residual(P, labels, V), X), predicted, doubt
 
         value, r, G, predicted, doubt = self._added(part(*chunk) for chunk in self._with_rows())
-        self.memory["predicted"] = self._put(predicted, np.float64)
-        self.memory["doubt"] = self._put(doubt, np.float64)
+        mass, variance = self._put(predicted, np.float64), self._put(doubt, np.float64)
+        self.entry.confidence = Confidence(version, own, mass, variance)
         return value, r, G
 
-    def _own(self) -> Any:
-        own = self.memory.get("own")
-        if own is None or tuple(own.shape) != (self.b, self.m) or own.dtype != self.rows.kind:
-            own = self.memory["own"] = self.rows.empty((self.b, self.m))
-        return own
+    def _own(self) -> BackendArray:
+        """Return a tensor (b, m) for the probabilities of the labels: that of the last reading where it fits."""
+        kept = self.entry.confidence
+        if kept is None or tuple(kept.p_label.shape) != (self.b, self.m) or kept.p_label.dtype != self.rows.kind:
+            return self.rows.empty((self.b, self.m))
+        self.entry.confidence = None
+        return kept.p_label
 
-    def lean_surety(self) -> tuple[Array, Array, Array]:
-        """How sure the last reading was."""
-        own, predicted, doubt = (self.memory[name].cpu().numpy() for name in ("own", "predicted", "doubt"))
-        return own.T, predicted, doubt
+    def recomputed_confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
+        """Return the confidence of the last reading, or of a reading of its own where that was elsewhere."""
+        kept = self.entry.confidence
+        if kept is None or kept.version != point.version:
+            W, b = point.stored()
+            self.recomputed_loss_and_gradient(self.rows.prepare(W), b, point.version)
+            kept = self.entry.confidence
+            assert kept is not None
+        own, mass, variance = (a.cpu().numpy() for a in (kept.p_label, kept.class_mass, kept.class_variance))
+        return own.T, mass, variance
 
-    def lean_along(self, here: tuple[Any, Array], step: tuple[Any, Array]) -> Sums:
-        """Value, slope and curvature along a direction."""
+    def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:
+        """Return value, slope and curvature along a direction."""
         there, change = self._put(here[1]), self._put(step[1])
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
@@ -221,8 +258,8 @@ class TorchSoftmax(CachedLogits):
 
         return self._added(part(*chunk) for chunk in self._with_rows())
 
-    def lean_bias(self, prepared: Any, bias: Array, full: bool) -> Sums:
-        """Residual, and what the curvature in the bias is made of."""
+    def recomputed_bias_sums(self, prepared: BackendArray, bias: Array, full: bool) -> Sums:
+        """Return the residual, and what the curvature in the bias is made of."""
         b = self._put(bias)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:

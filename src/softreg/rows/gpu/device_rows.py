@@ -18,8 +18,10 @@ from softreg.rows.gpu.block import TorchBlock
 from softreg.rows.gpu.device_array import OnDevice, no_room, products
 from softreg.rows.gpu.interop import name_of, pytorch, to_torch
 from softreg.rows.gpu.transfer import Feed
-from softreg.rows.protocol import Array, Sums, add_up
+from softreg.rows.logits import Sums
+from softreg.rows.protocol import Reduction, add_up, evaluation_of
 from softreg.rows.sampling import stratified
+from softreg.typing import Array
 
 CHUNK_BYTES = 32 << 20
 """The logits of a chunk take about so much: they stay in the second cache of a large GPU (50 to 60 MB)."""
@@ -71,15 +73,15 @@ class TorchRows:
 
     # --- the protocol -------------------------------------------------------------------------------------------
 
-    def sum(self, part: Callable[[TorchBlock], Sums]) -> Sums:
-        """`part(block)` added over all blocks in float64, in the order of the rows."""
+    def sum(self, reduction: Reduction[Sums] | Callable[[Any], Sums]) -> Sums:
+        """Return the results of all blocks, added in float64 in the order of the rows."""
         with self._watched():
-            return add_up(map(part, self.blocks))
+            return add_up(map(evaluation_of(reduction), self.blocks))
 
-    def map(self, part: Callable[[TorchBlock], Array]) -> Array:
-        """What `part` makes of each block, one after another."""
+    def map(self, reduction: Reduction[Array] | Callable[[Any], Array]) -> Array:
+        """Return the results of all blocks, concatenated."""
         with self._watched():
-            return np.concatenate([part(block) for block in self.blocks])
+            return np.concatenate(list(map(evaluation_of(reduction), self.blocks)))
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

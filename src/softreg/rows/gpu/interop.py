@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 CPU, CUDA, CUDA_HOST, ROCM, CUDA_MANAGED = 1, 2, 3, 10, 13
 """DLPack's names of devices."""

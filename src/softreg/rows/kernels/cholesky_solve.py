@@ -12,7 +12,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from softreg.rows.kernels import products as kernels
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 
 @dataclass(frozen=True)

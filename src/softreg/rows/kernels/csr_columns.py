@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from softreg.rows.kernels import products as kernels
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 
 def extremes(X: Any) -> tuple[Array, Array]:

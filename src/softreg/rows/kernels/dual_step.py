@@ -11,41 +11,18 @@ The bias belongs to a column of the constant `reach` beside X, whose weight is `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from softreg.rows.dual_variables import Dual
 from softreg.rows.kernels import products as kernels
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 ROUNDS, SETTLED = 40, 1e-4
 """Newton's method for one row: rounds at most, and a change of the probabilities that ends it (it is squared next)."""
 LONGEST = 3.0
 """The longest of Newton's steps in `log a`: the first may be far too long."""
-
-
-@dataclass(frozen=True)
-class Dual:
-    """The state of one model, in float32, changed in place by `dual_steps`."""
-
-    W: Array
-    """Weights (d, q)."""
-    bias: Array
-    """What of the bias (q,) is fixed for now."""
-    pull: Array
-    """Weights (q,) of the constant column."""
-    log_alpha: Array
-    """Logarithms of the dual probabilities, (n, q)."""
-    curvature: Array
-    """`rate * (||x||^2 + reach^2)` of each row, (n,)."""
-    weights: Array | None
-    """Row weights (n,), or None for ones."""
-    divergence: Array
-    """`KL(alpha || softmax(o))` of each row when it was last visited, (n,): its part of the duality gap."""
-    reach: float
-    rate: float
-    """`1 / (N strength)`."""
 
 
 def dual_steps(X: Any, order: Array, dual: Dual) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 INTERFACE = 5
 """What this file expects of the compiled module; one that was built from other sources is not used."""

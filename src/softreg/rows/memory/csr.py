@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from softreg.rows.dual_variables import Dual
 from softreg.rows.kernels import csr_columns as columns
 from softreg.rows.kernels import products as kernels
-from softreg.rows.kernels.dual_step import Dual, dual_steps, row_squares
-from softreg.rows.protocol import Array, MemoryBlock, MemoryRows, Sums, class_sums
+from softreg.rows.kernels.dual_step import dual_steps, row_squares
+from softreg.rows.logits import Sums
+from softreg.rows.memory.base import MemoryBlock, MemoryRows, class_sums
 from softreg.rows.sampling import drawn
+from softreg.typing import Array
 
 BLOCK_NONZEROS = 400_000
 BLOCK_NONZEROS_A_COLUMN = 20

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from softreg.rows.kernels import products as kernels
+from softreg.rows.logits import Sums
+from softreg.rows.memory.base import MemoryBlock, MemoryRows, class_sums
 from softreg.rows.parallel import in_order
-from softreg.rows.protocol import Array, MemoryBlock, MemoryRows, Sums, class_sums
 from softreg.rows.sampling import drawn
+from softreg.typing import Array
 
 BLOCK_BYTES = 16 << 20
 """A block of at most about this size: few enough blocks that Python has little to do, enough for many threads. An array

@@ -1,7 +1,4 @@
-"""What the solver asks of the logits of a block, in NumPy: for rows in the host's memory.
-
-A home of rows on a device does the same by itself (`rows.softmax.BlockLogits` says what each of these means).
-"""
+"""Logits of a block in the host's memory, in NumPy; `rows.logits.BlockLogits` describes each operation."""
 
 from __future__ import annotations
 
@@ -11,35 +8,51 @@ import numpy as np
 import scipy.linalg as sl
 
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Sums, runs
-from softreg.rows.logits import CachedLogits
+from softreg.rows.logits import BackendArray, Confidence, LogitEntry, ParameterPoint, Sums
+from softreg.rows.protocol import Block, runs
+from softreg.typing import Array
 
 RUN_BYTES = 4 << 20
-"""Where no logits are kept, the probabilities of a run of rows take about so much (for 1,000 classes, half or twice
-that is no faster)."""
+"""Size in bytes of the probabilities of a run of rows where no logits are kept (for 1,000 classes, half or twice that
+is no faster)."""
+RUN_ROWS = 64, 8192
+"""Least and largest number of rows in such a run."""
 
 
-class HostSoftmax(CachedLogits):
+class HostLogits:
     """m models with q classes on a block, with row weights V (m, b), (1, b) or None and products in `dtype`."""
 
-    def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any, memory: dict[str, Any]) -> None:
-        self.block, self.m, self.q, self.V, self.dtype = block, m, q, V, dtype
-        self.memory = memory
+    __slots__ = ("V", "block", "dtype", "entry", "m", "q")
 
-    # --- logits that are kept -----------------------------------------------------------------------------------
+    def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any, entry: LogitEntry) -> None:
+        self.block, self.m, self.q, self.V, self.dtype, self.entry = block, m, q, V, dtype, entry
 
-    def place(self, prepared: Array, bias: Array, name: str) -> None:
-        """Keep the logits under this name."""
-        self.memory[name] = self._logits(self.block, prepared, bias)
+    # --- kept logits --------------------------------------------------------------------------------------------
 
-    def _logits(self, block: Block, prepared: Array, bias: Array) -> Array:
+    def keep(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> None:
+        """Keep the logits under this version."""
+        self.entry.discard(replaces)
+        self.entry.arrays[version] = self._compute(self.block, prepared, bias)
+
+    def _compute(self, block: Block, prepared: BackendArray, bias: Array) -> Array:
         o = block.times(prepared)
         o += bias[:, None]
         return o.reshape(self.m, self.q, -1)
 
-    def read(self, prepared: Array, bias: Array, name: str) -> Sums:
-        """Loss, residual and residual times rows; the logits are kept."""
-        o, V, labels = self._room(name), self.V, self.block.labels
+    def _kept(self, point: ParameterPoint) -> Array:
+        """Return the kept logits (m, q, b) of a point; those that are missing are computed again and kept."""
+        kept: Array | None = self.entry.arrays.get(point.version)
+        if kept is None:
+            W, b = point.stored()
+            kept = self._compute(self.block, self.block.prepare(W), b.astype(self.dtype))
+            self.entry.arrays[point.version] = kept
+        return kept
+
+    def loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> Sums:
+        """Return loss, residual and residual times rows; the logits are kept."""
+        V, labels = self.V, self.block.labels
+        shape = (self.m, self.q, self.block.stop - self.block.start)
+        o = self.entry.array_for(version, replaces, shape, self.dtype, self._empty)
         sums = self.block.loss_and_gradient(prepared, bias, self.q, V, o.reshape(len(bias), -1))
         if sums is not None:
             return sums
@@ -48,34 +61,48 @@ class HostSoftmax(CachedLogits):
         flat = R.reshape(len(bias), -1).astype(self.dtype, copy=False)
         return value, flat.sum(axis=1, dtype=np.float64), self.block.transposed_times(flat)
 
-    def _room(self, name: str) -> Array:
-        """An array (m, q, b) beside the block for logits: the one of the last pass, where there is one."""
-        shape = (self.m, self.q, self.block.stop - self.block.start)
-        return np.asarray(self._place_for(name, shape, self.dtype, lambda shape: np.empty(shape, self.dtype)))
+    def _empty(self, shape: tuple[int, ...]) -> Array:
+        return np.empty(shape, self.dtype)
 
-    def along(self, t: Array) -> Sums:
-        """Value, slope and curvature at steps t."""
-        o, step = self.memory["logits"], self.memory["step"]
+    def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
+        """Keep logits ahead minus logits here."""
+        self.entry.discard(replaces)
+        kept, step = self._kept(here), self._kept(ahead)
+        step -= kept
+        self.entry.rename(ahead.version, version)
+
+    def eval_along(self, point: ParameterPoint, direction: ParameterPoint, t: Array) -> Sums:
+        """Return value, slope and curvature at steps t."""
+        o, step = self._kept(point), self._kept(direction)
         moved = o + t.astype(o.dtype)[:, None, None] * step
         return loss.along(moved, step, self.block.labels, self.V)
 
-    def take_step(self, t: Array) -> None:
-        """Take steps t."""
-        o = self.memory["logits"]
-        o += t.astype(o.dtype)[:, None, None] * self.memory["step"]
+    def take_step(self, point: ParameterPoint, direction: ParameterPoint, t: Array, version: int) -> None:
+        """Take steps t along the direction."""
+        o, step = self._kept(point), self._kept(direction)
+        o += t.astype(o.dtype)[:, None, None] * step
+        self.entry.rename(point.version, version)
 
-    def shift_bias(self, shift: Array) -> None:
+    def shift_bias(self, point: ParameterPoint, shift: Array, version: int) -> None:
         """Add a shift to the logits."""
-        self.memory["logits"] += shift.astype(self.dtype)[:, :, None]
+        o = self.entry.rename(point.version, version)
+        if o is not None:
+            o += shift.astype(self.dtype)[:, :, None]
 
-    def drop_members(self, keep: Array) -> None:
-        """Keep what belongs to these models."""
-        for name, kept in self.memory.items():
-            self.memory[name] = kept[keep]
+    def drop_members(self, keep: Array, renamed: tuple[tuple[int, int], ...]) -> None:
+        """Keep the models of this mask."""
+        kept, confidence = self.entry.arrays, self.entry.confidence
+        self.entry.arrays = {new: kept[old][keep] for old, new in renamed if old in kept}
+        versions = dict(renamed)
+        if confidence is not None and confidence.version in versions:
+            parts = (confidence.p_label[keep], confidence.class_mass[keep], confidence.class_variance[keep])
+            self.entry.confidence = Confidence(versions[confidence.version], *parts)
+        else:
+            self.entry.confidence = None
 
-    def gradient(self, shift: Array | None) -> Sums:
-        """Loss, residual times rows, and the residual twice."""
-        o = self.memory["logits"] if shift is None else self._shifted(shift)
+    def gradient(self, point: ParameterPoint, shift: Array | None) -> Sums:
+        """Return loss, residual times rows, and the residual twice."""
+        o = self._kept(point) if shift is None else self._shifted(point, shift)
         value, R = loss.loss_and_residual(o, self.block.labels, self.V)
         flat = R.reshape(self.m * self.q, -1).astype(self.dtype, copy=False)
         return (
@@ -85,67 +112,76 @@ class HostSoftmax(CachedLogits):
             R.sum(axis=2, dtype=np.float64),
         )
 
-    def _shifted(self, shift: Array) -> Array:
-        return np.asarray(self.memory["logits"].astype(np.float64) + shift[:, :, None])
+    def _shifted(self, point: ParameterPoint, shift: Array) -> Array:
+        return np.asarray(self._kept(point).astype(np.float64) + shift[:, :, None])
 
-    def bias_sums(self, shift: Array) -> Sums:
-        """Residual and curvature in the bias."""
-        return loss.bias_sums(self._shifted(shift), self.block.labels, self.V)
+    def bias_sums(self, point: ParameterPoint, shift: Array) -> Sums:
+        """Return residual and curvature in the bias."""
+        return loss.bias_sums(self._shifted(point, shift), self.block.labels, self.V)
 
-    def entropy(self, shift: Array, share: Array) -> Sums:
-        """Entropy of labels mixed with probabilities."""
-        return (loss.mixed_entropy(self._shifted(shift), self.block.labels, self.V, share),)
+    def entropy(self, point: ParameterPoint, shift: Array, share: Array) -> Sums:
+        """Return the entropy of labels mixed with probabilities."""
+        return (loss.mixed_entropy(self._shifted(point, shift), self.block.labels, self.V, share),)
 
-    def surety(self) -> tuple[Array, Array, Array]:
-        """How sure the models are of the labels."""
-        sure = loss.surety(loss.probabilities(self.memory["logits"])[0], self.block.labels, self.V)
+    def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
+        """Return probabilities of the labels, and mass and variance of each class."""
+        sure = loss.surety(loss.probabilities(self._kept(point))[0], self.block.labels, self.V)
         return sure.own, sure.predicted, sure.doubt
 
-    def kept(self, name: str) -> Array:
-        """The logits themselves."""
-        return np.asarray(self.memory[name])
+    def logits(self, point: ParameterPoint) -> Array:
+        """Return the logits."""
+        return self._kept(point)
 
-    def picked(self, models: Array, rows: Array) -> Array:
-        """The logits of these rows, each of its model."""
-        return np.asarray(self.memory["logits"][models, :, rows])
+    def select(self, point: ParameterPoint, models: Array, rows: Array) -> Array:
+        """Return the logits of these rows, each of its model."""
+        return np.asarray(self._kept(point)[models, :, rows])
 
-    # --- none that are kept -------------------------------------------------------------------------------------
+    # --- logits computed again on each call ---------------------------------------------------------------------
 
     def _runs(self) -> list[tuple[Block, Array | None]]:
-        """The block in runs whose probabilities stay in the cache, and the row weights of each."""
-        size = int(np.clip(RUN_BYTES // (self.m * self.q * np.dtype(self.dtype).itemsize), 64, 8192))
+        """Return the block in runs whose probabilities stay in the cache, and the row weights of each."""
+        size = int(np.clip(RUN_BYTES // (self.m * self.q * np.dtype(self.dtype).itemsize), *RUN_ROWS))
         first = self.block.start
         cut = runs(self.block, size)
         return [(run, None if self.V is None else self.V[:, run.start - first : run.stop - first]) for run in cut]
 
-    def lean_read(self, prepared: Array, bias: Array) -> Sums:
-        """Loss, residual and residual times rows, run by run; how sure the models are stays beside the rows."""
+    def recomputed_loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int) -> Sums:
+        """Return loss, residual and residual times rows, run by run; the confidence is kept."""
         parts, sure = [], []
         for run, V in self._runs():
-            value, r, P, seen = loss.consume(self._logits(run, prepared, bias), run.labels, V)
+            value, r, P, seen = loss.consume(self._compute(run, prepared, bias), run.labels, V)
             R = loss.residual(P, run.labels, V).reshape(len(bias), -1)
             parts.append((value, r, run.transposed_times(R)))
             sure.append(seen)
-        self.memory["own"] = np.concatenate([seen.own for seen in sure], axis=1)
-        self.memory["predicted"] = np.sum([seen.predicted for seen in sure], axis=0)
-        self.memory["doubt"] = np.sum([seen.doubt for seen in sure], axis=0)
+        self.entry.confidence = Confidence(
+            version,
+            np.concatenate([seen.own for seen in sure], axis=1),
+            np.sum([seen.predicted for seen in sure], axis=0),
+            np.sum([seen.doubt for seen in sure], axis=0),
+        )
         return added(parts)
 
-    def lean_surety(self) -> tuple[Array, Array, Array]:
-        """How sure the last reading was."""
-        return self.memory["own"], self.memory["predicted"], self.memory["doubt"]
+    def recomputed_confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
+        """Return the confidence of the last reading, or of a reading of its own where that was elsewhere."""
+        kept = self.entry.confidence
+        if kept is None or kept.version != point.version:
+            W, b = point.stored()
+            self.recomputed_loss_and_gradient(self.block.prepare(W), b.astype(self.dtype), point.version)
+            kept = self.entry.confidence
+            assert kept is not None
+        return kept.p_label, kept.class_mass, kept.class_variance
 
-    def lean_along(self, here: tuple[Array, Array], step: tuple[Array, Array]) -> Sums:
-        """Value, slope and curvature along a direction."""
+    def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:
+        """Return value, slope and curvature along a direction."""
         return added(
-            [loss.along(self._logits(run, *here), self._logits(run, *step), run.labels, V) for run, V in self._runs()]
+            [loss.along(self._compute(run, *here), self._compute(run, *step), run.labels, V) for run, V in self._runs()]
         )
 
-    def lean_bias(self, prepared: Array, bias: Array, full: bool) -> Sums:
-        """Residual, and what the curvature in the bias is made of."""
+    def recomputed_bias_sums(self, prepared: BackendArray, bias: Array, full: bool) -> Sums:
+        """Return the residual, and what the curvature in the bias is made of."""
         parts: list[Sums] = []
         for run, V in self._runs():
-            _, r, P, sure = loss.consume(self._logits(run, prepared, bias), run.labels, V)
+            _, r, P, sure = loss.consume(self._compute(run, prepared, bias), run.labels, V)
             if V is not None:
                 P *= np.sqrt(V)[:, None].astype(P.dtype)
             parts.append((r, np.stack([_half_square(p) for p in P]) if full else sure.doubt))
@@ -153,17 +189,18 @@ class HostSoftmax(CachedLogits):
 
 
 def _half_square(p: Array) -> Array:
-    """The lower half of `p p^T`, which is half the work."""
+    """Return the lower half of `p p^T`, which is half the work."""
     half: Array = sl.get_blas_funcs("syrk", (p,))(1.0, p.T, trans=1, lower=1)
     return half
 
 
 def added(parts: list[Sums]) -> Sums:
-    """The sums of the runs of a block, in order and in their own precision.
+    """Return the sums of the runs of a block, in order and in their own precision.
 
-    Example:
-        >>> added([(1, 2.0), (3, 4.0)])
-        (4, 6.0)
+    Examples
+    --------
+    >>> added([(1, 2.0), (3, 4.0)])
+    (4, 6.0)
     """
     total = list(parts[0])
     for part in parts[1:]:

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.rows.ondisk.scratch_file import Scratch, bytes_of
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 
 class FileArray:

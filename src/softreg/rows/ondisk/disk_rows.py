@@ -16,7 +16,7 @@ from softreg.rows.kernels.csr_columns import repeats
 from softreg.rows.memory.csr import SparseBlock, SparseRows
 from softreg.rows.memory.dense import DenseRows
 from softreg.rows.ondisk.arrays import FileArray, FileColumn, FileCSR
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 SMALL = 64 << 20
 """Rows of no more bytes than this are read back into memory, where more can be done with them."""

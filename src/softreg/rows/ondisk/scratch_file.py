@@ -9,7 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from softreg.rows.protocol import Array
+from softreg.typing import Array
 
 SPARE = 64 << 20
 """So many bytes of the disk are left to others."""

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.tables.columns.errors import TableError, shown
+from softreg.tables.columns.errors import TableError, quote
 
 _NAME, _PARAMETERS = b"ARROW:extension:name", b"ARROW:extension:metadata"
 _PERIOD, _INTERVAL, _UUID, _BOOL8 = "pandas.period", "pandas.interval", "arrow.uuid", "arrow.bool8"
@@ -26,7 +26,7 @@ _AS_TEXT = (_PERIOD, _INTERVAL, _UUID)
 
 
 @dataclass(frozen=True)
-class Extension:
+class ExtensionType:
     """The name, the serialized parameters and the storage type of an extension type."""
 
     name: str
@@ -34,7 +34,7 @@ class Extension:
     storage: pa.DataType
 
     @classmethod
-    def of(cls, kind: pa.DataType, metadata: dict[bytes, bytes] | None = None) -> Extension | None:
+    def of(cls, kind: pa.DataType, metadata: dict[bytes, bytes] | None = None) -> ExtensionType | None:
         """The extension of a type, or of the metadata of its field where the type is not registered."""
         if isinstance(kind, pa.BaseExtensionType):
             serialize = getattr(kind, "__arrow_ext_serialize__", None)
@@ -44,14 +44,14 @@ class Extension:
         return None
 
 
-def plain_type(kind: pa.DataType, extension: Extension | None = None) -> pa.DataType:
+def plain_type(kind: pa.DataType, extension: ExtensionType | None = None) -> pa.DataType:
     """The plain type that columns of a type are read as; an equal one where it is plain already.
 
     Example:
         >>> plain_type(pa.string_view()), plain_type(pa.list_view(pa.float16()))
         (DataType(large_string), ListType(list<item: float>))
     """
-    extension = Extension.of(kind) or extension
+    extension = ExtensionType.of(kind) or extension
     if extension is not None:
         if extension.name in _AS_TEXT:
             return pa.large_string()
@@ -83,7 +83,7 @@ def plain_type(kind: pa.DataType, extension: Extension | None = None) -> pa.Data
     return kind
 
 
-def plain_array(array: pa.Array, extension: Extension | None = None) -> pa.Array:
+def plain_array(array: pa.Array, extension: ExtensionType | None = None) -> pa.Array:
     """The values of an array in its plain type.
 
     Example:
@@ -91,7 +91,7 @@ def plain_array(array: pa.Array, extension: Extension | None = None) -> pa.Array
         DataType(large_string)
     """
     kind = array.type
-    extension = Extension.of(kind) or extension
+    extension = ExtensionType.of(kind) or extension
     goal = plain_type(kind, extension)
     if goal == kind and not _null_levels(array):
         return array
@@ -138,7 +138,7 @@ def plain_field(field: pa.Field) -> pa.Field:
         >>> plain_field(pa.field("x", pa.string_view()))
         pyarrow.Field<x: large_string>
     """
-    return pa.field(field.name, plain_type(field.type, Extension.of(field.type, field.metadata)))
+    return pa.field(field.name, plain_type(field.type, ExtensionType.of(field.type, field.metadata)))
 
 
 def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = None) -> pa.ChunkedArray:
@@ -151,7 +151,7 @@ def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = No
         >>> plain_column(pa.chunked_array([pa.array([1.5], pa.float16())]), "x").type
         DataType(float)
     """
-    extension = Extension.of(column.type, None if field is None else field.metadata)
+    extension = ExtensionType.of(column.type, None if field is None else field.metadata)
     goal = plain_type(column.type, extension)
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     if goal == column.type and not any(_null_levels(chunk) for chunk in chunks):
@@ -167,7 +167,7 @@ def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = No
         AttributeError,
         ImportError,
     ) as error:
-        raise unreadable(name, extension.name if extension else str(column.type), error) from error
+        raise unsupported_type_error(name, extension.name if extension else str(column.type), error) from error
 
 
 def plain_table(table: pa.Table) -> pa.Table:
@@ -185,14 +185,14 @@ def plain_table(table: pa.Table) -> pa.Table:
     return table
 
 
-def together(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+def common_arrow_type(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
     """The type that holds the values of columns of several plain types exactly, as far as there is one; or None.
 
     Whole numbers with and without a sign, and with decimals, are decimals; whole numbers and floats are float64, into
     which values beyond 2**53 are not cast.
 
     Example:
-        >>> together([pa.int64(), pa.uint64()]), together([pa.int64(), pa.string()])
+        >>> common_arrow_type([pa.int64(), pa.uint64()]), common_arrow_type([pa.int64(), pa.string()])
         (Decimal128Type(decimal128(20, 0)), None)
     """
     if all(kind == kinds[0] for kind in kinds):
@@ -224,20 +224,20 @@ def _decimal(whole: Sequence[pa.DataType], exact: Sequence[pa.DataType]) -> pa.D
     return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
 
 
-def unreadable(name: str, kind: pa.DataType | str, error: Exception | None = None) -> TableError:
+def unsupported_type_error(name: str, kind: pa.DataType | str, error: Exception | None = None) -> TableError:
     """The error for a column that cannot be read.
 
     Example:
-        >>> print(unreadable("x", "struct<a: int64>"))  # doctest: +ELLIPSIS
+        >>> print(unsupported_type_error("x", "struct<a: int64>"))  # doctest: +ELLIPSIS
         Column 'x' has the type struct<a: int64>; softreg understands columns of numbers, booleans, text, ...
     """
     if isinstance(kind, pa.StructType) and kind.num_fields == 1 and pa.types.is_null(kind.field(0).type):
         kind = kind.field(0).name  # as `plain_type` keeps it
     reason = " ".join(str(error).split()) if error is not None else ""
     return TableError(
-        f"Column {shown(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates, "
+        f"Column {quote(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates, "
         f"durations and lists of words or numbers{f' ({reason})' if reason else ''}. Turn it into columns of these, or "
-        f"leave it out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
+        f"leave it out: --drop {quote(name)} (drop=[{quote(name)}] in Python)."
     )
 
 

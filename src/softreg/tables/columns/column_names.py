@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.columns.row_index import named_fields
+from softreg.tables.columns.dataframe_index import name_index_fields
+from softreg.tables.columns.errors import TableError, quote, quote_list
 
-SIGNS = ("=", ": ")
+FEATURE_SEPARATORS = ("=", ": ")
 """What stands between the name of a column and a level, a tag or a term in the name of a feature."""
 
 
@@ -25,7 +25,7 @@ def check_names(names: list[str], where: str) -> None:
         half = re.search("[\ud800-\udfff]", name)
         if half:
             raise TableError(
-                f"Column {position} of {where} has a name that is no text: {shown(name)} holds U+{ord(half[0]):04X}, "
+                f"Column {position} of {where} has a name that is no text: {quote(name)} holds U+{ord(half[0]):04X}, "
                 "one half of a pair of characters, which no file can store. Rename the column."
             )
         if not name.strip():
@@ -37,7 +37,7 @@ def check_names(names: list[str], where: str) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         places = [
-            f"{shown(name)} (columns {' and '.join(str(i) for i, n in enumerate(names, 1) if n == name)})"
+            f"{quote(name)} (columns {' and '.join(str(i) for i, n in enumerate(names, 1) if n == name)})"
             for name in repeated
         ]
         raise TableError(
@@ -46,28 +46,28 @@ def check_names(names: list[str], where: str) -> None:
         )
 
 
-def column_names_of(header: Sequence[str]) -> tuple[list[str], list[str]]:
+def names_from_header(header: Sequence[str]) -> tuple[list[str], list[str]]:
     """The names of the columns of a text file by the fields of its header, and notes on those that were changed.
 
     Blanks around a name are removed. A column without a name is called by its place, as `column_3`; those at the
     beginning, which may be the index of a frame, as pandas calls them. Of equal names, later ones get a number.
 
     Example:
-        >>> column_names_of(["", " x", "x", ""])[0]
+        >>> names_from_header(["", " x", "x", ""])[0]
         ['Unnamed: 0', 'x', 'x_2', 'column_4']
     """
-    names = [name.strip() for name in named_fields(list(header))]
+    names = [name.strip() for name in name_index_fields(list(header))]
     notes = []
     padded = [name for name in header if name.strip() and name != name.strip()]
     if padded:
-        notes.append(f"Blanks around the names of columns were removed ({listed(padded, 3)}).")
+        notes.append(f"Blanks around the names of columns were removed ({quote_list(padded, 3)}).")
     taken = {name for name in names if name}
     empty = [place for place, name in enumerate(names) if not name]
     for place in empty:
         names[place] = _free_name(f"column_{place + 1}", taken)
         taken.add(names[place])
     if empty:
-        some = listed([names[place] for place in empty], 3)
+        some = quote_list([names[place] for place in empty], 3)
         notes.append(f"Columns without a name in the header are called by their places: {some}.")
     seen: set[str] = set()
     renamed = []
@@ -75,7 +75,7 @@ def column_names_of(header: Sequence[str]) -> tuple[list[str], list[str]]:
         if name in seen:
             names[place] = _free_name(name, taken)
             taken.add(names[place])
-            renamed.append(f"{shown(name)} in column {place + 1:,} is called {shown(names[place])}")
+            renamed.append(f"{quote(name)} in column {place + 1:,} is called {quote(names[place])}")
         seen.add(names[place])
     if renamed:
         more = f", and {len(renamed) - 3:,} more" if len(renamed) > 3 else ""
@@ -92,11 +92,11 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def unique_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def unique_feature_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """The names of features, given with the names of their columns; in those that are the same, parts are quoted.
 
     Example:
-        >>> unique_names([("a", "a=b=c"), ("a=b", "a=b=c"), ("a=b=c", "a=b=c"), ("size", "size")])
+        >>> unique_feature_names([("a", "a=b=c"), ("a=b", "a=b=c"), ("a=b=c", "a=b=c"), ("size", "size")])
         ("a='b=c'", "'a=b'=c", "'a=b=c'", 'size')
     """
     names = [name for _, name in features]
@@ -117,6 +117,6 @@ def unique_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]:
 def _quoted(column: str, feature: str) -> str:
     """The name of a feature, in which the column and what stands behind it are quoted where they hold a sign."""
     rest = feature.removeprefix(column)
-    sign = next((sign for sign in SIGNS if rest.startswith(sign)), "")
+    sign = next((sign for sign in FEATURE_SEPARATORS if rest.startswith(sign)), "")
     parts = (column, rest.removeprefix(sign))
-    return sign.join(repr(part) if any(sign in part for sign in SIGNS) else part for part in parts if part)
+    return sign.join(repr(part) if any(sign in part for sign in FEATURE_SEPARATORS) else part for part in parts if part)

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_arrays import flags
-from softreg.tables.columns.errors import shown
+from softreg.tables.columns.arrow_numpy import to_bool
+from softreg.tables.columns.errors import quote
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def day_first(levels: pa.Array) -> bool | None:
     return bool((first > 12).any())
 
 
-def tolerated(levels: pa.Array) -> NDArray[np.float64]:
+def invalid_date_tolerance(levels: pa.Array) -> NDArray[np.float64]:
     """For each text that looks like a date and is none, the share of rows up to which it is taken for a slip.
 
     A half where the year comes first in four digits or the month has its name; a hundredth where the year has four
@@ -80,7 +80,7 @@ def tolerated(levels: pa.Array) -> NDArray[np.float64]:
     laps or codes as well.
 
     Example:
-        >>> tolerated(pa.array(["2020-02-30", "31/02/2020", "12-34-56", "45:30", "0000-00-00"])).tolist()
+        >>> invalid_date_tolerance(pa.array(["2020-02-30", "31/02/2020", "12-34-56", "45:30", "0000-00-00"])).tolist()
         [0.5, 0.01, 0.0, 0.0, 0.0]
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
@@ -93,22 +93,22 @@ def tolerated(levels: pa.Array) -> NDArray[np.float64]:
     return np.where(sure, 0.5, np.where(last, 0.01, 0.0))
 
 
-def has_slashes(levels: pa.Array) -> bool:
+def has_day_month_dates(levels: pa.Array) -> bool:
     """Whether some text is a date of which the first number may be day or month.
 
     Example:
-        >>> has_slashes(pa.array(["2020-04-03", "3/4/2020"]))
+        >>> has_day_month_dates(pa.array(["2020-04-03", "3/4/2020"]))
         True
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
     return bool(pc.any(pc.match_substring_regex(text, _FORMS[1])).as_py())
 
 
-def ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
+def day_month_ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
     """Which texts are dates whose day and month may be exchanged: different numbers of at most 12, then the year.
 
     Example:
-        >>> ambiguous(pa.array(["02/11/2023", "02/02/2023", "31/12/2023", "2023-02-11"])).tolist()
+        >>> day_month_ambiguous(pa.array(["02/11/2023", "02/02/2023", "31/12/2023", "2023-02-11"])).tolist()
         [True, False, False, False]
     """
     found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1])
@@ -118,11 +118,11 @@ def ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
     return np.asarray((first != other) & (first <= 12) & (other <= 12))
 
 
-def zones_of(levels: pa.Array) -> list[str]:
+def utc_offsets(levels: pa.Array) -> list[str]:
     """The different offsets from UTC that texts with a time have, as "+09:00"; "" for those without one.
 
     Example:
-        >>> zones_of(pa.array(["2024-03-05T20:00:00+0900", "2024-03-05 11:00 UTC", "2024-03-05 11:00", "2024-03-05"]))
+        >>> utc_offsets(pa.array(["2024-03-05T20:00:00+0900", "2024-03-05 11:00 UTC", "2024-03-05 11:00"]))
         ['+09:00', '+00:00', '']
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
@@ -134,7 +134,7 @@ def zones_of(levels: pa.Array) -> list[str]:
     return list(dict.fromkeys("+00:00" if zone == "-00:00" else zone for zone in zones))
 
 
-def several_zones(name: str, zones: list[str]) -> str:
+def mixed_zones_message(name: str, zones: list[str]) -> str:
     """The warning of a column whose times are of several zones, or some of none ("")."""
     named = [zone for zone in zones if zone]
     some = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
@@ -142,7 +142,7 @@ def several_zones(name: str, zones: list[str]) -> str:
         f"without a time zone beside others with one ({some})" if "" in zones else f"of several time zones ({some})"
     )
     return (
-        f"column {shown(name)} has times {beside}; each is read by its own clock, without its offset from UTC, so that "
+        f"column {quote(name)} has times {beside}; each is read by its own clock, without its offset from UTC, so that "
         "20:00+09:00 and 20:00Z are the same hour. If instants are meant, convert all of them to UTC"
     )
 
@@ -211,13 +211,13 @@ def _days(year: Floats, month: Floats, day: Floats) -> Floats:
     return np.where(ok & (day <= length), days + day - 1, np.nan)
 
 
-def arrow_seconds(column: pa.ChunkedArray) -> Floats:
+def arrow_to_seconds(column: pa.ChunkedArray) -> Floats:
     """The same for an Arrow column of dates, times or durations, whatever their unit; nan where missing.
 
     Counts are divided by their unit in 64 bits, so that no moment is beyond a calendar's end.
 
     Example:
-        >>> arrow_seconds(pa.chunked_array([pa.array([1, None], pa.date32())])).tolist()
+        >>> arrow_to_seconds(pa.chunked_array([pa.array([1, None], pa.date32())])).tolist()
         [86400.0, nan]
     """
     kind = column.type
@@ -227,7 +227,7 @@ def arrow_seconds(column: pa.ChunkedArray) -> Floats:
         counts = pc.cast(pc.cast(column, pa.int32()), pa.int64())
     else:
         counts = pc.cast(pc.cast(column, pa.int32()) if pa.types.is_time32(kind) else column, pa.int64())
-    missing = flags(column.is_null())
+    missing = to_bool(column.is_null())
     whole = np.asarray(pc.fill_null(counts, 0).to_numpy(), dtype=np.int64)
     if pa.types.is_date32(kind):
         seconds = whole * DAY

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-LONGEST_SHOWN = 1000  # characters of a row that was left out, of which no more is kept
-LONGEST_NAME = 60  # characters; a longer name of a column is rather a value
+MAX_ROW_TEXT = 1000  # characters of a row that was left out, of which no more is kept
+MAX_COLUMN_NAME = 60  # characters; a longer name of a column is rather a value
 
 
 class TableError(ValueError):
@@ -48,9 +48,9 @@ class TableNote(TableWarning):
     """
 
 
-def give_notes(notes: Iterable[str]) -> None:
-    """Give each sentence as a `TableNote` at the line of the caller outside softreg, as `give_warnings` does."""
-    give_warnings(notes, TableNote)
+def emit_notes(notes: Iterable[str]) -> None:
+    """Give each sentence as a `TableNote` at the line of the caller outside softreg, as `emit_warnings` does."""
+    emit_warnings(notes, TableNote)
 
 
 _PASSED = ("softreg", "sklearn", "joblib")  # packages whose lines a warning does not point at
@@ -59,7 +59,7 @@ _VARIES = re.compile(r"('[^']*')|, such as .*|\(.*?\)|\d[\d,.]*|\bholds?\b|; (?:
 _given: set[tuple[str, int, str]] = set()  # file, line and kind of the warnings of searches and cross-validations
 
 
-def give_warnings(messages: Iterable[str], category: type[TableWarning] = TableWarning) -> None:
+def emit_warnings(messages: Iterable[str], category: type[TableWarning] = TableWarning) -> None:
     """Give each message as a warning at the line that called softreg, or scikit-learn with an estimator of softreg.
 
     Cross-validation and searches of scikit-learn fit and predict many times. Messages that differ in numbers, examples
@@ -78,34 +78,34 @@ def give_warnings(messages: Iterable[str], category: type[TableWarning] = TableW
             _given.add(key)
 
 
-def shown(value: object, limit: int = 60) -> str:
+def quote(value: object, limit: int = 60) -> str:
     """A value in quotes, cut after `limit` characters.
 
     Example:
-        >>> shown("a" * 99, limit=5)
+        >>> quote("a" * 99, limit=5)
         "'aaaaa…'"
     """
     text = str(value)
     return repr(text) if len(text) <= limit else repr(f"{text[:limit]}…")
 
 
-def listed(values: Iterable[object], limit: int = 6) -> str:
+def quote_list(values: Iterable[object], limit: int = 6) -> str:
     """Values in quotes with commas between; after `limit` of them, how many more there are.
 
     Example:
-        >>> listed(["a", "b", "c"], limit=2)
+        >>> quote_list(["a", "b", "c"], limit=2)
         "'a', 'b' and 1 more"
     """
     every = list(values)
-    head = ", ".join(shown(v) for v in every[:limit])
+    head = ", ".join(quote(v) for v in every[:limit])
     return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"
 
 
-def plural(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """A count and its noun.
 
     Example:
-        >>> plural(1, "row"), plural(1200, "row")
+        >>> pluralize(1, "row"), pluralize(1200, "row")
         ('1 row', '1,200 rows')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
@@ -144,21 +144,21 @@ def column_names(given: Names) -> tuple[str, ...]:
     return tuple(column_name(name, "the name of a column") for name in several)
 
 
-def no_such_column(name: str, names: Sequence[str], what: str = "column") -> TableError:
+def unknown_column_error(name: str, names: Sequence[str], what: str = "column") -> TableError:
     """The error for a column that is not there, with the names nearest to the one asked for.
 
     Example:
-        >>> print(no_such_column("agee", ["age", "job"]))
+        >>> print(unknown_column_error("agee", ["age", "job"]))
         There is no column 'agee'. Did you mean 'age'? The table has 2 columns: 'age', 'job'.
     """
     folded = {other.casefold().strip(): other for other in names}
     numbered = f"column_{name.strip()}"
     near = [folded[key] for key in get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
     near = [numbered] if numbered in names else near
-    guess = f" Did you mean {' or '.join(shown(n) for n in near)}?" if near else ""
-    every = f"{plural(len(names), 'column')}: {listed(names, 20)}"
+    guess = f" Did you mean {' or '.join(quote(n) for n in near)}?" if near else ""
+    every = f"{pluralize(len(names), 'column')}: {quote_list(names, 20)}"
     numbers = sum(n.strip().lstrip("+-").replace(".", "", 1).isdecimal() for n in names)
     doubt = ""
-    if 2 * numbers >= len(names) or any(len(n) > LONGEST_NAME for n in names):
+    if 2 * numbers >= len(names) or any(len(n) > MAX_COLUMN_NAME for n in names):
         doubt = " These read like a row of data; the first line of a CSV or TSV file must name the columns."
-    return TableError(f"There is no {what} {shown(name)}.{guess} The table has {every}.{doubt}")
+    return TableError(f"There is no {what} {quote(name)}.{guess} The table has {every}.{doubt}")

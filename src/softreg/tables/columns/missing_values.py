@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_arrays import flags, words
+from softreg.tables.columns.arrow_numpy import string_array, to_bool
 from softreg.tables.columns.arrow_types import is_text
 from softreg.value_keys import number_key
 
@@ -29,50 +29,50 @@ MISSING_SPELLINGS = (
 """Spellings of a missing value that are recognised among numbers and dates; compared without case and outer blanks."""
 
 
-def means_missing(levels: pa.Array, spellings: Sequence[str] = MISSING_SPELLINGS) -> NDArray[np.bool_]:
+def is_missing_spelling(levels: pa.Array, spellings: Sequence[str] = MISSING_SPELLINGS) -> NDArray[np.bool_]:
     """Return which texts (k,) are spellings of a missing value, such as NA or an empty field.
 
     Example:
-        >>> means_missing(pa.array(["NA", "nothing", " null", "#DIV/0!"]))
+        >>> is_missing_spelling(pa.array(["NA", "nothing", " null", "#DIV/0!"]))
         array([ True, False,  True,  True])
     """
     folded = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
-    return flags(pc.fill_null(pc.is_in(folded, value_set=value_set(tuple(spellings), folded.type)), True))
+    return to_bool(pc.fill_null(pc.is_in(folded, value_set=spelling_array(tuple(spellings), folded.type)), True))
 
 
 @cache
-def value_set(spellings: tuple[str, ...], kind: pa.DataType) -> pa.Array:
+def spelling_array(spellings: tuple[str, ...], kind: pa.DataType) -> pa.Array:
     """The spellings as an array of a type of text.
 
     Example:
-        >>> value_set(("na", "?"), pa.string()).to_pylist()
+        >>> spelling_array(("na", "?"), pa.string()).to_pylist()
         ['na', '?']
     """
-    return words(spellings).cast(kind)
+    return string_array(spellings).cast(kind)
 
 
-def with_missing(table: Rows, na: Sequence[str]) -> Rows:
+def replace_missing(table: Rows, na: Sequence[str]) -> Rows:
     """Return a table or batch in which the spellings `na` are null in every column.
 
     Text is compared without outer blanks, and a number in its usual spellings, with a decimal point or comma; cells of
     a type of numbers are compared by value.
 
     Example:
-        >>> with_missing(pa.table({"age": [31, -9], "town": ["Bonn", "-9 "]}), ["-9"]).to_pylist()
+        >>> replace_missing(pa.table({"age": [31, -9], "town": ["Bonn", "-9 "]}), ["-9"]).to_pylist()
         [{'age': 31, 'town': 'Bonn'}, {'age': None, 'town': None}]
     """
     if not na:
         return table
-    spelled = usual_spellings(na)
+    spelled = expand_spellings(na)
     columns = [_with_nulls(column, spelled) for column in table.columns]
     return type(table).from_arrays(columns, schema=table.schema)
 
 
-def usual_spellings(na: Sequence[str]) -> list[str]:
+def expand_spellings(na: Sequence[str]) -> list[str]:
     """The spellings without outer blanks, and of each that is a number those with other zeros behind the point.
 
     Example:
-        >>> usual_spellings([" NA", "-9.0"])
+        >>> expand_spellings([" NA", "-9.0"])
         ['NA', '-9.0', '-9', '-9.00', '-9,0', '-9,00']
     """
     found = []
@@ -90,11 +90,11 @@ def _with_nulls(column: pa.ChunkedArray | pa.Array, spelled: list[str]) -> pa.Ch
     """The column with null in place of each spelling."""
     kind = column.type
     if is_text(kind):
-        found = pc.is_in(pc.utf8_trim_whitespace(column), value_set=words(spelled).cast(kind))
+        found = pc.is_in(pc.utf8_trim_whitespace(column), value_set=string_array(spelled).cast(kind))
     elif pa.types.is_dictionary(kind) and is_text(kind.value_type):
         if isinstance(column, pa.ChunkedArray):
             return pa.chunked_array([_with_nulls(chunk, spelled) for chunk in column.chunks], type=kind)
-        gone = means_missing_exactly(column.dictionary, spelled)
+        gone = is_listed_spelling(column.dictionary, spelled)
         lost = pc.fill_null(pa.array(gone).take(column.indices), True) if gone.any() else None
         indices = column.indices if lost is None else pc.if_else(lost, pa.scalar(None, kind.index_type), column.indices)
         return pa.DictionaryArray.from_arrays(indices, column.dictionary, ordered=kind.ordered)
@@ -108,15 +108,15 @@ def _with_nulls(column: pa.ChunkedArray | pa.Array, spelled: list[str]) -> pa.Ch
     return pc.if_else(found, pa.scalar(None, kind), column) if pc.any(found).as_py() else column
 
 
-def means_missing_exactly(levels: pa.Array, spelled: Sequence[str]) -> NDArray[np.bool_]:
+def is_listed_spelling(levels: pa.Array, spelled: Sequence[str]) -> NDArray[np.bool_]:
     """Return which texts (k,) are one of these spellings, apart from outer blanks.
 
     Example:
-        >>> means_missing_exactly(pa.array(["NA ", "na"]), ["NA"])
+        >>> is_listed_spelling(pa.array(["NA ", "na"]), ["NA"])
         array([ True, False])
     """
-    found = pc.is_in(pc.utf8_trim_whitespace(levels), value_set=words(spelled).cast(levels.type))
-    return flags(pc.fill_null(found, False))
+    found = pc.is_in(pc.utf8_trim_whitespace(levels), value_set=string_array(spelled).cast(levels.type))
+    return to_bool(pc.fill_null(found, False))
 
 
 def _numbers(spelled: list[str], kind: pa.DataType) -> pa.Array:

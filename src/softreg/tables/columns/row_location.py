@@ -19,13 +19,13 @@ ABSENT = b"softreg.absent"
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
-def input_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
+def file_row_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
     """Numbers from 1 in the file of the rows at positions from 0 among those that were kept.
 
     `left_out` are the numbers of the rows that were not.
 
     Example:
-        >>> input_numbers([0, 1, 2], left_out=[2, 3]).tolist()
+        >>> file_row_numbers([0, 1, 2], left_out=[2, 3]).tolist()
         [1, 4, 5]
     """
     gone = np.unique(np.asarray(left_out, np.int64))
@@ -35,11 +35,11 @@ def input_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Where:
+class RowLocation:
     """The rows at hand are `rows` of a table (all where None), which begins behind row `first` of a file.
 
     Example:
-        >>> Where().row(16), Where(np.array([3, 1]), 1000, "a.csv").row(0)
+        >>> RowLocation().row(16), RowLocation(np.array([3, 1]), 1000, "a.csv").row(0)
         ('row 17', "row 1,004 of 'a.csv'")
     """
 
@@ -60,36 +60,36 @@ class Where:
         """The number of the row at a position, counted from 1."""
         place = int(position if self.rows is None else self.rows[position])
         gone = [number - self.first for number in self.left_out]
-        return self.first + (int(input_numbers(place, gone)) if gone else place + 1)
+        return self.first + (int(file_row_numbers(place, gone)) if gone else place + 1)
 
 
-EVERYWHERE = Where()
+WHOLE_TABLE = RowLocation()
 
 
-def where_of(table: pa.Table | pa.RecordBatch) -> Where:
+def read_location(table: pa.Table | pa.RecordBatch) -> RowLocation:
     """What a batch from a file says of itself; the beginning of a table for any other.
 
     Example:
-        >>> where_of(pa.table({"a": [1]}).replace_schema_metadata({FILE: b"a.csv", ROW: b"10"})).row(0)
+        >>> read_location(pa.table({"a": [1]}).replace_schema_metadata({FILE: b"a.csv", ROW: b"10"})).row(0)
         "row 11 of 'a.csv'"
     """
     told = table.schema.metadata or {}
     if ROW not in told:
-        return EVERYWHERE
+        return WHOLE_TABLE
     gone = tuple(int(number) for number in told.get(LEFT_OUT, b"").split())
-    return Where(None, int(told[ROW]), told.get(FILE, b"").decode(), left_out=gone)
+    return RowLocation(None, int(told[ROW]), told.get(FILE, b"").decode(), left_out=gone)
 
 
-def placed(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", before: int = 0) -> Rows:
+def with_location(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", before: int = 0) -> Rows:
     """A batch that says of itself where it is from: behind `kept` rows of its file, of which `left_out` were not kept.
 
     `file` is named in messages; `before` is the number of rows of the files ahead of this one.
 
     Example:
-        >>> numbers_of(placed(pa.record_batch({"a": [5, 6]}), 1, left_out=[1, 3])).tolist()
+        >>> input_row_numbers(with_location(pa.record_batch({"a": [5, 6]}), 1, left_out=[1, 3])).tolist()
         [4, 5]
     """
-    ends = input_numbers([kept, kept + max(1, batch.num_rows) - 1], left_out)
+    ends = file_row_numbers([kept, kept + max(1, batch.num_rows) - 1], left_out)
     inside = sorted({number for number in left_out if ends[0] < number < ends[1]})
     metadata = dict(batch.schema.metadata or {})
     metadata |= {ROW: str(ends[0] - 1).encode(), BEFORE: str(before).encode()}
@@ -100,38 +100,38 @@ def placed(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", b
     return batch.replace_schema_metadata(metadata)
 
 
-def numbers_of(batch: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
+def input_row_numbers(batch: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
     """The numbers from 1 of the rows of a batch, counted through all files and with the rows that were left out.
 
     Example:
-        >>> numbers_of(pa.table({"a": [7, 8]})).tolist()
+        >>> input_row_numbers(pa.table({"a": [7, 8]})).tolist()
         [1, 2]
     """
-    told, where = batch.schema.metadata or {}, where_of(batch)
+    told, where = batch.schema.metadata or {}, read_location(batch)
     gone = [number - where.first for number in where.left_out]
-    return int(told.get(BEFORE, 0)) + where.first + input_numbers(np.arange(batch.num_rows), gone)
+    return int(told.get(BEFORE, 0)) + where.first + file_row_numbers(np.arange(batch.num_rows), gone)
 
 
-def kept_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
+def filter_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
     """Some rows of a batch, which still says of itself where they are from.
 
     Example:
-        >>> numbers_of(kept_rows(pa.record_batch({"a": [5, 6, 7]}), np.array([False, True, True]))).tolist()
+        >>> input_row_numbers(filter_rows(pa.record_batch({"a": [5, 6, 7]}), np.array([False, True, True]))).tolist()
         [2, 3]
     """
     told: dict[bytes, bytes] = dict(batch.schema.metadata or {})
-    where: Where = where_of(batch)
-    numbers: NDArray[np.int64] = numbers_of(batch)[~keep] - int(told.get(BEFORE, 0))
+    where: RowLocation = read_location(batch)
+    numbers: NDArray[np.int64] = input_row_numbers(batch)[~keep] - int(told.get(BEFORE, 0))
     gone = sorted({*where.left_out, *numbers.tolist()})
     told |= {ROW: str(where.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
     return batch.filter(pa.array(keep)).replace_schema_metadata(told)
 
 
-def with_absent(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) -> pa.Schema:
+def mark_absent_columns(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) -> pa.Schema:
     """The schema, whose fields say which files lack the column.
 
     Example:
-        >>> absent_in(with_absent(pa.schema([("y", pa.int64())]), {"y": ["b.jsonl"]}).field("y"))
+        >>> files_without_column(mark_absent_columns(pa.schema([("y", pa.int64())]), {"y": ["b.jsonl"]}).field("y"))
         ['b.jsonl']
     """
     fields = []
@@ -142,7 +142,7 @@ def with_absent(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) -> pa.Sc
     return pa.schema(fields)
 
 
-def absent_in(field: pa.Field) -> list[str]:
-    """The files of which no line has the column, as `with_absent` noted them."""
+def files_without_column(field: pa.Field) -> list[str]:
+    """The files of which no line has the column, as `mark_absent_columns` noted them."""
     names: bytes = (field.metadata or {}).get(ABSENT, b"")
     return names.decode().splitlines()

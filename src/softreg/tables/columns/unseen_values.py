@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from softreg.tables.columns.errors import listed, plural, shown
+from softreg.tables.columns.errors import pluralize, quote, quote_list
 
-MOST_UNSEEN = 20
+MAX_LEVEL_COLUMNS = 20
 """Columns with unseen levels that have a sentence of their own; further ones are counted in one."""
-MOST = 5
+MAX_NUMBER_COLUMNS = 5
 """Columns of numbers with a sentence of their own; further ones are counted in one."""
-EXAMPLES = 3
+MAX_EXAMPLES = 3
 """Unseen levels of a column that a message names."""
 
 
@@ -32,7 +32,7 @@ class UnseenColumn:
 
 
 @dataclass
-class OutsideColumn:
+class OutOfRangeColumn:
     """Rows of one column of numbers far outside those of training, which lie in `span`."""
 
     span: tuple[float, ...]
@@ -41,14 +41,14 @@ class OutsideColumn:
 
 
 @dataclass
-class UnseenLevels:
+class UnseenValues:
     """Counts of rows with levels and numbers that training did not have, over all batches that an `Encoder` encodes.
 
     `rows` that were encoded; `columns`, a record for each column with unseen levels; `outside`, one for each column
     with numbers far outside those of training.
 
     Example:
-        >>> unseen = UnseenLevels(rows=1000)
+        >>> unseen = UnseenValues(rows=1000)
         >>> unseen.add("city", 120, ["Bonn", "Kiel"], feature="they have no feature of this column")
         >>> print(unseen.messages()[0])  # doctest: +ELLIPSIS
         column 'city': 120 of 1,000 rows (12%) hold a level not seen in training, such as 'Bonn', 'Kiel'; they ...
@@ -56,7 +56,7 @@ class UnseenLevels:
 
     rows: int = 0
     columns: dict[str, UnseenColumn] = field(default_factory=dict)
-    outside: dict[str, OutsideColumn] = field(default_factory=dict)
+    outside: dict[str, OutOfRangeColumn] = field(default_factory=dict)
 
     def add(
         self,
@@ -79,26 +79,26 @@ class UnseenLevels:
         column.rows += rows
         column.missing += missing
         for level in levels:
-            if len(column.examples) >= EXAMPLES:
+            if len(column.examples) >= MAX_EXAMPLES:
                 break
             if level not in column.examples:
                 column.examples.append(level)
 
     def add_outside(self, name: str, rows: int, examples: list[float], span: tuple[float, ...]) -> None:
         """Count `rows` of a batch whose number is far outside the `span` of training, with some `examples` of them."""
-        column = self.outside.setdefault(name, OutsideColumn(span))
+        column = self.outside.setdefault(name, OutOfRangeColumn(span))
         column.rows += rows
         column.examples += [x for x in dict.fromkeys(examples) if x not in column.examples]
-        del column.examples[EXAMPLES:]
+        del column.examples[MAX_EXAMPLES:]
 
     def messages(self) -> list[str]:
         """One sentence a column: how many rows, which share, examples, and the feature that they get."""
         found = list(self.columns.values())
-        messages = [self._message(column) for column in found[:MOST_UNSEEN]]
-        if others := list(dict.fromkeys(column.name for column in found[MOST_UNSEEN:])):
+        messages = [self._message(column) for column in found[:MAX_LEVEL_COLUMNS]]
+        if others := list(dict.fromkeys(column.name for column in found[MAX_LEVEL_COLUMNS:])):
             have = "has" if len(others) == 1 else "have"
             messages.append(
-                f"{plural(len(others), 'further column')}, {listed(others)}, {have} values not seen in training"
+                f"{pluralize(len(others), 'further column')}, {quote_list(others)}, {have} values not seen in training"
             )
         return [*messages, *self.outside_messages()]
 
@@ -106,21 +106,22 @@ class UnseenLevels:
         """Those of the columns of numbers.
 
         Example:
-            >>> counts = UnseenLevels(rows=1000)
+            >>> counts = UnseenValues(rows=1000)
             >>> counts.add_outside("price", 2, [99.0, 120.0], (0.0, 20.0))
             >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
             column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
         """
         found = list(self.outside.items())
         messages = [
-            f"column {shown(name)}: {self._share(one.rows, 'hold')} a number far outside those of training "
+            f"column {quote(name)}: {self._share(one.rows, 'hold')} a number far outside those of training "
             f"({one.span[0]:.6g} to {one.span[1]:.6g}), such as {', '.join(f'{x:.6g}' for x in one.examples)}; the "
             f"model takes {'it' if one.rows == 1 else 'each'} as the nearest of those"
-            for name, one in found[:MOST]
+            for name, one in found[:MAX_NUMBER_COLUMNS]
         ]
-        if others := [name for name, _ in found[MOST:]]:
+        if others := [name for name, _ in found[MAX_NUMBER_COLUMNS:]]:
             messages.append(
-                f"{plural(len(others), 'further column')}, {listed(others)}, {'has' if len(others) == 1 else 'have'} "
+                f"{pluralize(len(others), 'further column')}, {quote_list(others)}, "
+                f"{'has' if len(others) == 1 else 'have'} "
                 "numbers far outside those of training, too, which the model takes as the nearest of those"
             )
         return messages
@@ -133,12 +134,12 @@ class UnseenLevels:
                 if column.certain
                 else f"a {column.what} that training had rarely or not at all"
             )
-            some = ", ".join(shown(level) for level in column.examples)
+            some = ", ".join(quote(level) for level in column.examples)
             parts.append(f"{self._share(column.rows, 'hold')} {those}, such as {some}")
         if column.missing:
             parts.append(f"{self._share(column.missing, 'hold')} no value, while every training row had one")
-        return f"column {shown(column.name)}: {'; '.join(parts)}; {column.feature}"
+        return f"column {quote(column.name)}: {'; '.join(parts)}; {column.feature}"
 
     def _share(self, rows: int, verb: str) -> str:
         share = f"{100 * rows / max(1, self.rows):.3g}%"
-        return f"{rows:,} of {plural(self.rows, 'row')} ({share}) {verb}{'s' if rows == 1 else ''}"
+        return f"{rows:,} of {pluralize(self.rows, 'row')} ({share}) {verb}{'s' if rows == 1 else ''}"

@@ -8,11 +8,11 @@ MARK = b"softreg.untyped"
 """In the metadata of the field of a column whose text may stand for numbers or booleans."""
 
 
-def untyped(field: pa.Field) -> pa.Field:
+def mark_untyped(field: pa.Field) -> pa.Field:
     """The field, marked as text to which nobody gave a type.
 
     Example:
-        >>> is_untyped(untyped(pa.field("age", pa.string()))), is_untyped(pa.field("age", pa.string()))
+        >>> is_untyped(mark_untyped(pa.field("age", pa.string()))), is_untyped(pa.field("age", pa.string()))
         (True, False)
     """
     return field.with_metadata({**(field.metadata or {}), MARK: b""})

@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.tables.columns.errors import TableError
-from softreg.tables.delimited.byte_stream import PartStream
+from softreg.tables.delimited.chunked_stream import ChunkedStream
 from softreg.tables.delimited.encoding_detection import utf_16_order
 
 CHUNK = 1 << 22
 """Bytes that are decoded at a time."""
-NO_CHARACTER = "\U0010fffe"
+UNDECODABLE_MARK = "\U0010fffe"
 """What stands for an undecodable byte in text whose rows may be skipped; Unicode assigns it to no character."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = "softreg-escape"
@@ -56,15 +56,15 @@ def encoding_name(encoding: str) -> str:
     return "utf-8" if name == "utf-8-sig" else name
 
 
-def encoding_of(head: bytes, asked: str | None) -> tuple[str, str]:
+def declared_encoding(head: bytes, asked: str | None) -> tuple[str, str]:
     """The encoding of a file that begins with some bytes, and a note on it where it was guessed.
 
     It is the one asked for, or the one of the byte-order mark; without both UTF-16 where every second byte is zero,
     and UTF-8 otherwise.
 
     Example:
-        >>> encoding_of(b"a,b", None)[0], encoding_of(bytes([255, 254]), None)[0], encoding_of(b"a,b", "ASCII")[0]
-        ('utf-8', 'utf-16', 'ascii')
+        >>> declared_encoding(b"a,b", None)[0], declared_encoding(bytes([255, 254]), None)[0]
+        ('utf-8', 'utf-16')
     """
     if asked is None:
         marked = next((name for name in ("utf-32", "utf-16") if head.startswith(_MARKS[name])), None)
@@ -82,10 +82,10 @@ def encoding_of(head: bytes, asked: str | None) -> tuple[str, str]:
 
 
 @dataclass
-class DecodedStream(PartStream):
+class DecodedStream(ChunkedStream):
     """A binary stream in UTF-8 of a stream in another encoding; `read` raises nothing for what cannot be decoded.
 
-    Undecodable bytes become bytes that are no UTF-8, or, with `replace`, `NO_CHARACTER`.
+    Undecodable bytes become bytes that are no UTF-8, or, with `replace`, `UNDECODABLE_MARK`.
 
     Example:
         >>> DecodedStream(pa.BufferReader("né".encode("latin-1")), "latin-1").read().decode()
@@ -96,7 +96,7 @@ class DecodedStream(PartStream):
     encoding: str
     replace: bool = False
     replaced: bool = False
-    """Whether `NO_CHARACTER` stands in what was read."""
+    """Whether `UNDECODABLE_MARK` stands in what was read."""
     _decoder: codecs.IncrementalDecoder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +113,7 @@ class DecodedStream(PartStream):
             if not self.replace:
                 return text.encode("utf-8", "surrogatepass")
             self.replaced = True
-            return _SURROGATE.sub(NO_CHARACTER, text).encode()
+            return _SURROGATE.sub(UNDECODABLE_MARK, text).encode()
 
     def close(self) -> None:
         """Close the stream behind, too."""
@@ -161,7 +161,7 @@ def _line_ends(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def not_encoded(where: str, encoding: str, opened: Callable[[], Any]) -> TableError:
+def decoding_error(where: str, encoding: str, opened: Callable[[], Any]) -> TableError:
     """The error for text that is not in the encoding, with line and byte; `opened` gives the bytes of the file."""
     try:
         found = first_undecodable(opened(), encoding)

@@ -12,33 +12,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from softreg.tables.columns.errors import shown
+from softreg.tables.columns.errors import quote
 
-FEWEST = 0.75
+MIN_SCORE = 0.75
 """The score that an encoding must reach."""
 MARGIN = 0.05
 """How much higher it must be than that of another encoding that gives other characters."""
-MIXED = 0.9
+MIXED_LANGUAGE_WEIGHT = 0.9
 """Weight of the letters of several languages of a script, compared with those of one."""
-KOREAN = 0.97
+MIN_KOREAN_SHARE = 0.97
 """Share of Korean syllables from which on text is Korean rather than Chinese, which has the same bytes in part."""
-FEWEST_OTHERS = 2
+MIN_DIFFERING_CHARACTERS = 2
 """Different characters in which text is not Western European, at least, where these are letters of its languages."""
-OLD_MARGIN = 0.2
+LEGACY_MARGIN = 0.2
 """The margin between the encodings of old systems, in which the same bytes are other letters of the same languages."""
-FEWEST_ASIAN = 12
+MIN_ASIAN_CHARACTERS = 12
 """Characters from which on their frequency tells Chinese from Korean, or from Japanese without kana."""
-VOWELS = 0.2
+MIN_VOWEL_SHARE = 0.2
 """Share of vowels among letters that are not Latin, at least."""
-KANA = 0.1
+MIN_KANA_SHARE = 0.1
 """Share of kana in Japanese text, at least, where there are fewer characters."""
-SAMPLE = 1 << 16
+SAMPLE_BYTES = 1 << 16
 """Bytes of lines with other characters than ASCII, at most."""
 CHUNK = 1 << 22
 """Bytes that are searched for such lines at a time."""
-DAMAGED = 0.1
+MAX_UTF8_SHARE = 0.1
 """Share of these lines that are UTF-8, from which on the text is UTF-8 with wrong bytes."""
-_WIDE = 0.3
+_MIN_ZERO_SHARE = 0.3
 """Share of zeros among every second byte, at least, in UTF-16."""
 
 _SYMBOLS = frozenset("°£€¥§©®™µ²³¹¼½¾±×÷–—‘’“”„‚…•·«»¡¿ªº\xa0‰†‡¢¬№")
@@ -109,11 +109,11 @@ SINGLE_BYTE = ("cp1252", "mac_roman", "cp850", "cp1250")
 """Encodings of Latin letters in single bytes."""
 
 
-def score_of(sample: bytes, codec: str) -> float:
+def encoding_score(sample: bytes, codec: str) -> float:
     """The share of the characters beyond ASCII that are usual, in an encoding of `CANDIDATES`; 0 where it has not all.
 
     Example:
-        >>> score_of("Málaga".encode("mac_roman"), "mac_roman")
+        >>> encoding_score("Málaga".encode("mac_roman"), "mac_roman")
         1.0
     """
     try:
@@ -146,7 +146,7 @@ def utf_16_order(raw: bytes) -> str | None:
     """
     half = max(1, len(raw) // 2)
     even, odd = raw[::2].count(0) / half, raw[1::2].count(0) / half
-    if max(even, odd) < _WIDE or min(even, odd) > _WIDE / 10:
+    if max(even, odd) < _MIN_ZERO_SHARE or min(even, odd) > _MIN_ZERO_SHARE / 10:
         return None
     name = "utf-16-le" if odd > even else "utf-16-be"
     try:
@@ -156,43 +156,43 @@ def utf_16_order(raw: bytes) -> str | None:
     return name
 
 
-def telling_lines(stream: Any) -> list[bytes]:
-    """The first lines of a binary stream that hold bytes above 127, with their ends, up to `SAMPLE` bytes of them.
+def non_ascii_lines(stream: Any) -> list[bytes]:
+    """Return the first lines of a binary stream that hold bytes above 127, up to `SAMPLE_BYTES` bytes of them.
 
     Example:
         >>> import io
-        >>> telling_lines(io.BytesIO(b"a\\n\\xe9\\nb"))
+        >>> non_ascii_lines(io.BytesIO(b"a\\n\\xe9\\nb"))
         [b'\\xe9\\n']
     """
     lines: list[bytes] = []
     part, size = b"", 0
-    while size < SAMPLE and (chunk := bytes(stream.read(CHUNK))):
+    while size < SAMPLE_BYTES and (chunk := bytes(stream.read(CHUNK))):
         if chunk.isascii() and part.isascii():
             part = chunk[chunk.rfind(b"\n") + 1 :]
             continue
         *whole, part = (part + chunk).splitlines(keepends=True)
         for line in whole:
-            if size < SAMPLE and not line.isascii():
+            if size < SAMPLE_BYTES and not line.isascii():
                 lines.append(line)
                 size += len(line)
-    return lines if size >= SAMPLE or part.isascii() else [*lines, part]
+    return lines if size >= SAMPLE_BYTES or part.isascii() else [*lines, part]
 
 
-def detected(lines: list[bytes]) -> tuple[str, str] | None:
+def detect_from_lines(lines: list[bytes]) -> tuple[str, str] | None:
     """The encoding of lines of a text that is not UTF-8, with a note; None where the evidence does not decide.
 
     Example:
-        >>> detected(["1,Málaga".encode("latin-1")])[0]
+        >>> detect_from_lines(["1,Málaga".encode("latin-1")])[0]
         'cp1252'
     """
     valid = sum(is_utf8(line) for line in lines)
-    name = None if not lines or valid > DAMAGED * len(lines) else detect_encoding(b"".join(lines))
+    name = None if not lines or valid > MAX_UTF8_SHARE * len(lines) else detect_encoding(b"".join(lines))
     if name is None:
         return None
     text = b"".join(lines).decode(name)
     found = next((field.strip() for field in re.split(r"[,;\t|\n]", text) if not field.isascii()), "")
     return name, (
-        f"The text is not UTF-8 and is read as {NAMES.get(name, name)} (it holds {shown(found, 40)}); "
+        f"The text is not UTF-8 and is read as {NAMES.get(name, name)} (it holds {quote(found, 40)}); "
         "--encoding (encoding=) names another encoding."
     )
 
@@ -213,22 +213,24 @@ def detect_encoding(sample: bytes) -> str | None:
         except UnicodeDecodeError:
             continue
         found.append((_score(text, one), text, one.codec))
-    korean = next((text for score, text, codec in found if codec == "cp949" and score >= KOREAN), "")
-    if sum(map(str.isalpha, _others(korean))) >= FEWEST_ASIAN:
+    korean = next((text for score, text, codec in found if codec == "cp949" and score >= MIN_KOREAN_SHARE), "")
+    if sum(map(str.isalpha, _others(korean))) >= MIN_ASIAN_CHARACTERS:
         found = [entry for entry in found if entry[2] not in ("gb18030", "euc_jp")]
     if not found:
         return None
     best = max(found, key=lambda entry: entry[0])  # the first of equal ones
     western = next((entry for entry in found if entry[2] == "cp1252"), best)
-    if western[0] >= best[0] or (western[0] >= FEWEST and len(_differing(western[1], best[1])) < FEWEST_OTHERS):
+    if western[0] >= best[0] or (
+        western[0] >= MIN_SCORE and len(_differing(western[1], best[1])) < MIN_DIFFERING_CHARACTERS
+    ):
         best = western
     old = ("mac_roman", "cp850")
     clear = best[2] == "cp1252" or all(
-        best[0] - score >= (OLD_MARGIN if best[2] in old and codec in old else MARGIN)
+        best[0] - score >= (LEGACY_MARGIN if best[2] in old and codec in old else MARGIN)
         for score, text, codec in found
         if text != best[1]
     )
-    return best[2] if best[0] >= FEWEST and clear else None
+    return best[2] if best[0] >= MIN_SCORE and clear else None
 
 
 def _differing(text: str, other: str) -> set[str]:
@@ -249,7 +251,7 @@ def _score(text: str, candidate: Candidate) -> float:
     if not others:
         return 0.0
     if candidate.usual is not None:
-        few = len(others) < FEWEST_ASIAN and sum(map(_is_kana, others)) < KANA * len(others)
+        few = len(others) < MIN_ASIAN_CHARACTERS and sum(map(_is_kana, others)) < MIN_KANA_SHARE * len(others)
         if candidate.codec == "euc_jp" and few:
             return 0.0
         apart = [char for char, *beside in _placed(text) if not any(c.isascii() and c.islower() for c in beside)]
@@ -258,9 +260,11 @@ def _score(text: str, candidate: Candidate) -> float:
     symbols = sum(char in _SYMBOLS for char in fitting)
     letters = [char if char == "İ" else char.lower() for char in fitting if char not in _SYMBOLS]  # it has two others
     shares = [sum(letter in alphabet for letter in letters) for alphabet in candidate.alphabets]
-    together = MIXED * sum(letter in "".join(candidate.alphabets) for letter in letters)
+    together = MIXED_LANGUAGE_WEIGHT * sum(letter in "".join(candidate.alphabets) for letter in letters)
     share = (symbols + max(*shares, together)) / len(others)
-    few_vowels = candidate.vowels and sum(letter in candidate.vowels for letter in letters) < VOWELS * len(letters)
+    few_vowels = candidate.vowels and sum(letter in candidate.vowels for letter in letters) < MIN_VOWEL_SHARE * len(
+        letters
+    )
     return 0.5 * share if few_vowels else share
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from softreg.tables.columns.errors import listed, plural
+from softreg.tables.columns.errors import pluralize, quote_list
 
-MOST_FOOTNOTES = 20
+MAX_FOOTNOTES = 20
 """Lines that are left out as footnotes, at most."""
 _WORDS = frozenset(("total", "totals", "sum", "source", "sources", "end", "eof", "note", "notes", "average", "mean"))
 _RULE = re.compile(r"[-=*_~\s]{3,}")
@@ -79,7 +79,7 @@ def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimit
             if found:
                 return None
             rows, sentences = rows + 1, sentences + is_footnote(fields[:1], width)
-        elif len(found) == MOST_FOOTNOTES or not (
+        elif len(found) == MAX_FOOTNOTES or not (
             padded or _is_late_note(fields, width, delimiter, found, line - before)
         ):
             return None
@@ -111,6 +111,6 @@ def footnote_note(found: Footnotes) -> str:
     if not count:
         return ""
     return (
-        f"{plural(count, 'line')} at the end {'is' if count == 1 else 'are'} not read ({listed(found.lines, 3)}). With "
-        "--skip-rows 0 (skip_rows=0), all lines are read."
+        f"{pluralize(count, 'line')} at the end {'is' if count == 1 else 'are'} not read "
+        f"({quote_list(found.lines, 3)}). With --skip-rows 0 (skip_rows=0), all lines are read."
     )

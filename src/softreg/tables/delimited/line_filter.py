@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from softreg.tables.delimited.byte_stream import PartStream
+from softreg.tables.delimited.chunked_stream import ChunkedStream
 
 CHUNK = 1 << 22
 """Bytes that are filtered at a time."""
@@ -55,7 +55,7 @@ class LineFilter:
         mark = self.comment.encode()
         plain = not self.blanks and not self.unpad and self.last is None
         if plain and (not mark or mark not in raw):
-            self.line += line_count(raw)
+            self.line += count_line_ends(raw)
             self._open ^= self.quotes and raw.count(b'"') % 2 == 1
             return raw
         return b"".join(map(self._filtered, raw.splitlines(keepends=True)))
@@ -94,7 +94,7 @@ class LineFilter:
         if self.width < 2 or not behind.strip() or behind == mark:
             return False
         text = (_single_blanks(line) if self.blanks else line).decode("utf-8", "replace").strip("\r\n")
-        return len(fields_of(text, self.delimiter)) == self.width
+        return len(split_fields(text, self.delimiter)) == self.width
 
 
 def is_comment(line: bytes, mark: bytes) -> bool:
@@ -107,11 +107,11 @@ def is_comment(line: bytes, mark: bytes) -> bool:
     return line.lstrip(b" \t").startswith(mark)
 
 
-def fields_of(line: str, delimiter: str) -> list[str]:
+def split_fields(line: str, delimiter: str) -> list[str]:
     """The fields of a line; none where it is no line of CSV.
 
     Example:
-        >>> fields_of('a,"b,c"', ",")
+        >>> split_fields('a,"b,c"', ",")
         ['a', 'b,c']
     """
     try:
@@ -134,7 +134,7 @@ def _single_blanks(line: bytes) -> bytes:
 
 
 @dataclass
-class FilteredStream(PartStream):
+class FilteredStream(ChunkedStream):
     """A binary stream of UTF-8 text through a `LineFilter`.
 
     Example:
@@ -165,11 +165,11 @@ class FilteredStream(PartStream):
         self.raw.close()
 
 
-def line_count(raw: bytes) -> int:
+def count_line_ends(raw: bytes) -> int:
     """How many lines end in some bytes, each with a line feed, a carriage return or both.
 
     Example:
-        >>> line_count(b"a\\r\\nb\\n")
+        >>> count_line_ends(b"a\\r\\nb\\n")
         2
     """
     return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")

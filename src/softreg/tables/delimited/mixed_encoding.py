@@ -7,20 +7,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from softreg.tables.columns.errors import plural, shown
+from softreg.tables.columns.errors import pluralize, quote
 from softreg.tables.delimited.encoding_detection import (
-    FEWEST,
+    MIN_SCORE,
     NAMES,
     SINGLE_BYTE,
-    detected,
+    detect_from_lines,
+    encoding_score,
     is_utf8,
-    score_of,
-    telling_lines,
+    non_ascii_lines,
 )
 
 PREFIX = "softreg_mixed_"
 """Before the name of the encoding of the lines that are not UTF-8, in the name of the codec."""
-MOST = 0.1
+MAX_UNDECODABLE_SHARE = 0.1
 """Share of the lines that are not UTF-8, at most."""
 CHUNK = 1 << 22
 """Bytes that are read at a time."""
@@ -32,8 +32,8 @@ def find_encoding(opened: Callable[[], Any], *, skip: bool = False) -> tuple[str
     `opened` gives the bytes of the text from the beginning. With `skip`, lines that are not UTF-8 among others that are
     stay bytes that cannot be read, and are left out.
     """
-    lines = telling_lines(opened())
-    return detected(lines) or (None if skip else mixed_encoding(lines, opened))
+    lines = non_ascii_lines(opened())
+    return detect_from_lines(lines) or (None if skip else mixed_encoding(lines, opened))
 
 
 def mixed_encoding(lines: list[bytes], opened: Callable[[], Any]) -> tuple[str, str] | None:
@@ -48,17 +48,17 @@ def mixed_encoding(lines: list[bytes], opened: Callable[[], Any]) -> tuple[str, 
         'softreg_mixed_mac_roman'
     """
     odd = [line for line in lines if not is_utf8(line)]
-    if not odd or len(odd) > MOST * _count(opened()):
+    if not odd or len(odd) > MAX_UNDECODABLE_SHARE * _count(opened()):
         return None
     sample = b"".join(odd)
-    scores = {codec: score_of(sample, codec) for codec in SINGLE_BYTE}
+    scores = {codec: encoding_score(sample, codec) for codec in SINGLE_BYTE}
     best = max(scores, key=lambda codec: scores[codec])
-    codec = best if scores[best] >= FEWEST else "latin_1"
+    codec = best if scores[best] >= MIN_SCORE else "latin_1"
     name = PREFIX + codec
     example = codecs.decode(odd[0], name).strip()
     return name, (
-        f"{plural(len(odd), 'line')} of the text are not UTF-8 and are read as {NAMES.get(codec, codec)}, in which "
-        f"letters may be wrong (the first reads {shown(example, 60)}); --encoding (encoding=) names another encoding."
+        f"{pluralize(len(odd), 'line')} of the text are not UTF-8 and are read as {NAMES.get(codec, codec)}, in which "
+        f"letters may be wrong (the first reads {quote(example, 60)}); --encoding (encoding=) names another encoding."
     )
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from softreg.tables.columns.column_names import column_names_of
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.delimited.header_evidence import header_evidence
-from softreg.tables.delimited.line_filter import is_comment, line_count
-from softreg.tables.delimited.text_grid import Grid, best_grid, grid_of
+from softreg.tables.columns.column_names import names_from_header
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.delimited.delimiter_detection import FieldGrid, detect_delimiter, split_grid
+from softreg.tables.delimited.header_detection import header_evidence
+from softreg.tables.delimited.line_filter import count_line_ends, is_comment
 from softreg.tables.read_options import ReadOptions
 
 _ANNOUNCED = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t|])"?(\r\n|\r|\n)', re.IGNORECASE)
 _MARKS = (b"#", b"%")
 """Characters that comments begin with."""
-MOST_SHOWN = 3
+MAX_LINES_QUOTED = 3
 """Lines that a note quotes, at most."""
 
 
@@ -74,9 +74,9 @@ def find_layout(head: bytes, where: str, *, complete: bool, tabs: bool, options:
     titles = options.skip_rows is None
     if given is None:
         headed = options.header is not False
-        grid = best_grid(body, mark=ahead.mark, complete=complete, titles=titles, header=headed)
+        grid = detect_delimiter(body, mark=ahead.mark, complete=complete, titles=titles, header=headed)
     else:
-        grid = grid_of(body, given, mark=ahead.mark, complete=complete, titles=titles)
+        grid = split_grid(body, given, mark=ahead.mark, complete=complete, titles=titles)
     if named := _commented_header(grid, ahead, options):
         return _finished(grid, ahead, named, 0, where, options)
     if options.header is False or not grid.records:
@@ -102,7 +102,7 @@ def _lines_ahead(lines: list[bytes], announced: bool, options: ReadOptions) -> _
     return _Ahead(count, mark.decode(), tuple(comments))
 
 
-def _commented_header(grid: Grid, ahead: _Ahead, options: ReadOptions) -> list[str] | None:
+def _commented_header(grid: FieldGrid, ahead: _Ahead, options: ReadOptions) -> list[str] | None:
     """The names of the columns where they stand in the last comment ahead of the rows; None where they do not."""
     if options.header is not None or not ahead.comments or grid.header or len(grid.records) < 1 or grid.width < 2:
         return None
@@ -122,19 +122,21 @@ def _commented_header(grid: Grid, ahead: _Ahead, options: ReadOptions) -> list[s
 
 
 def _finished(
-    grid: Grid, ahead: _Ahead, header: list[str] | None, first: int, where: str, options: ReadOptions
+    grid: FieldGrid, ahead: _Ahead, header: list[str] | None, first: int, where: str, options: ReadOptions
 ) -> TextLayout:
     """The layout of a grid whose row `first` is the first of the table; without `header`, columns get numbers."""
     rows = [row for _, row in grid.records[first:] if len(row) == grid.columns]
     mark, notes = _notes_ahead(grid, ahead, header if first == 0 else None)
     if header is None:
         if rows and header_evidence(rows[0], rows[1:]).is_header:
-            notes.append(f"The first row reads like names ({listed(rows[0], MOST_SHOWN)}), but is read as a row.")
+            notes.append(
+                f"The first row reads like names ({quote_list(rows[0], MAX_LINES_QUOTED)}), but is read as a row."
+            )
         names = [f"column_{place}" for place in range(1, grid.columns + 1)]
     else:
         if options.header is None and first > 0:
             notes += _checked_header(header, rows, grid, where)
-        names, said = column_names_of([""] * grid.row_names + header[: grid.columns])
+        names, said = names_from_header([""] * grid.row_names + header[: grid.columns])
         notes += said
     return TextLayout(
         grid.delimiter,
@@ -149,13 +151,13 @@ def _finished(
     )
 
 
-def _notes_ahead(grid: Grid, ahead: _Ahead, commented: list[str] | None) -> tuple[str, list[str]]:
+def _notes_ahead(grid: FieldGrid, ahead: _Ahead, commented: list[str] | None) -> tuple[str, list[str]]:
     """The character of comments, and notes on the lines ahead of the rows; `commented` are names in a comment."""
     titles = [" ".join(row).strip() for _, row in grid.records[: grid.header]]
     skipped = [text for _, text in ahead.comments] + [title for title in titles if title]
     mark, notes = ahead.mark, []
     if commented is not None:
-        named = shown(skipped.pop())
+        named = quote(skipped.pop())
         notes.append(f"The columns are named by the line {named}; --header (header=True) takes the next one.")
         mark = "" if commented[0].strip() == mark and not skipped else mark
     if skipped:
@@ -163,7 +165,7 @@ def _notes_ahead(grid: Grid, ahead: _Ahead, commented: list[str] | None) -> tupl
     return mark, notes
 
 
-def _notes_on_rows(grid: Grid, options: ReadOptions) -> list[str]:
+def _notes_on_rows(grid: FieldGrid, options: ReadOptions) -> list[str]:
     """Notes on what separates the fields of the rows."""
     notes = []
     if grid.trailing:
@@ -180,40 +182,40 @@ def _notes_on_rows(grid: Grid, options: ReadOptions) -> list[str]:
     return notes
 
 
-def _first_line(grid: Grid, first: int) -> int:
+def _first_line(grid: FieldGrid, first: int) -> int:
     """The number of the line of a row, or of the one behind the header."""
     if first < len(grid.records):
         return grid.records[first][0]
     if not first:
         return 1
     line, fields = grid.records[first - 1]
-    return line + 1 + sum(line_count(field.encode("utf-8", "replace")) for field in fields)
+    return line + 1 + sum(count_line_ends(field.encode("utf-8", "replace")) for field in fields)
 
 
 def _skipped_note(lines: list[str], mark: str) -> str:
     """The note on lines ahead of the header."""
     more = f" Later lines that begin with {mark!r} are comments, too." if mark else ""
     return (
-        f"{plural(len(lines), 'line')} ahead of the header {'is' if len(lines) == 1 else 'are'} not read "
-        f"({listed(lines, MOST_SHOWN)}).{more} With --skip-rows 0 (skip_rows=0), all lines are read."
+        f"{pluralize(len(lines), 'line')} ahead of the header {'is' if len(lines) == 1 else 'are'} not read "
+        f"({quote_list(lines, MAX_LINES_QUOTED)}).{more} With --skip-rows 0 (skip_rows=0), all lines are read."
     )
 
 
-def _checked_header(header: list[str], rows: list[list[str]], grid: Grid, where: str) -> list[str]:
+def _checked_header(header: list[str], rows: list[list[str]], grid: FieldGrid, where: str) -> list[str]:
     """A note where names are numbers; raises `TableError` where the header reads like a row of data."""
     fields, width = header, grid.columns
     evidence = header_evidence(fields, [row[grid.row_names :] for row in rows])
     if evidence.is_data:
         raise TableError(
-            f"The first row of {where!r} reads like data, not like the names of the columns: {listed(fields)}. With "
-            f"--no-header (header=False in Python) it is a row and the columns are called "
+            f"The first row of {where!r} reads like data, not like the names of the columns: {quote_list(fields)}. "
+            f"With --no-header (header=False in Python) it is a row and the columns are called "
             f"{'column_1' if width == 1 else f'column_1 to column_{width}'}, as in --target column_{width}; with "
             "--header (header=True) it names the columns."
         )
     if evidence.numbers:
         numbers = [field for field in fields if field.strip()[:1].isdigit()]
         return [
-            f"The first row names the columns, some of them by numbers ({listed(numbers, MOST_SHOWN)}); with "
+            f"The first row names the columns, some of them by numbers ({quote_list(numbers, MAX_LINES_QUOTED)}); with "
             "--no-header (header=False) it is a row."
         ]
     return []

@@ -8,17 +8,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.dates import DAY, ambiguous, has_slashes, parse_dates
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
-from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, as_text, read_column, without_words
-from softreg.tables.encode.normal_scores import Moments
-from softreg.tables.encode.scalar_encoders import Entry
-from softreg.tables.schema.typed_values import Floats, retyped
+from softreg.tables.columns.column_values import (
+    Dates,
+    Levels,
+    Lists,
+    Numbers,
+    as_text,
+    drop_missing_spellings,
+    read_column,
+)
+from softreg.tables.columns.dates import DAY, day_month_ambiguous, has_day_month_dates, parse_dates
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
+from softreg.tables.encode.column_encoder import Entry
+from softreg.tables.encode.moments import Moments
+from softreg.tables.schema.typed_values import type_changed_error
+from softreg.typing import BoolArray, Float64Array
 
 TREND = "since"
 FARTHEST = 2.0**63
@@ -27,7 +35,7 @@ CYCLES = ("year", "month", "week", "day")
 
 
 @dataclass(frozen=True)
-class DateCode:
+class DateEncoder:
     """A date or time t: (t - mean) / scale, and sine and cosine of its place in the year, month, week and day.
 
     `parts` are those that varied in training. Missing is 0 in all of them and, if training saw it, an indicator. The
@@ -62,43 +70,43 @@ class DateCode:
         """Which parts are used."""
         return "as " + ", ".join("trend" if part == TREND else f"{part} cycle" for part in self.parts)
 
-    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """Trend and cycles; `TableError` for a value that is no date.
 
         Rows with dates of which day and month may be exchanged are counted in `unseen`, where training had none of
         the form.
         """
-        seconds, cells = seconds_of(self.name, column, where, self.day_first)
+        seconds, cells = require_dates(self.name, column, where, self.day_first)
         if unseen is not None and cells is not None and self.year_last is False:
             self._count(cells, unseen)
         missing = np.isnan(seconds)
         known = np.where(missing, self.mean, seconds)
-        values: list[Floats] = []
+        values: list[Float64Array] = []
         for part in self.parts:
             if part == TREND:
                 values.append((known - self.mean) / self.scale)
             else:
-                angle = 2 * np.pi * phase(part, known)
+                angle = 2 * np.pi * cycle_phase(part, known)
                 values += [np.sin(angle), np.cos(angle)]
         entries: list[Entry] = [(i, np.where(missing, 0.0, value)) for i, value in enumerate(values)]
         if self.missing:
             entries.append((np.where(missing, len(values), -1), np.ones(len(seconds))))
         return entries
 
-    def _count(self, cells: Levels, unseen: UnseenLevels) -> None:
+    def _count(self, cells: Levels, unseen: UnseenValues) -> None:
         """Count the rows whose date may be another one."""
-        doubtful = ambiguous(cells.levels)
+        doubtful = day_month_ambiguous(cells.levels)
         if doubtful.any():
             order = "day" if self.day_first else "month"
             unseen.add(
                 self.name,
                 int(np.append(doubtful, False)[cells.codes].sum()),
-                (cells.levels[int(at)].as_py() for at in np.flatnonzero(doubtful)[:EXAMPLES]),
+                (cells.levels[int(at)].as_py() for at in np.flatnonzero(doubtful)[:MAX_EXAMPLES]),
                 feature=f"its first number may be day or month and is read as the {order}. Write it like 2020-01-31",
                 what="date in a form",
             )
 
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are neither dates nor missing."""
         _, ok, _ = read_dates(self.name, column, self.day_first)
         return ~ok
@@ -112,7 +120,7 @@ class DateCode:
         }  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> DateCode:
+    def from_state(cls, state: Mapping[str, Any]) -> DateEncoder:
         """The code that `to_state` wrote."""
         parts = fields.texts(state, "parts")
         if not set(parts) <= {TREND, *CYCLES}:
@@ -125,8 +133,8 @@ class DateCode:
         return cls(name, parts, mean, scale, fields.flag(state, "missing"), fields.flag(state, "day_first"), last)
 
 
-class DateLearner:
-    """Learns a `DateCode` from batches of a column."""
+class DateFitter:
+    """Learns a `DateEncoder` from batches of a column."""
 
     def __init__(self, name: str, day_first: bool) -> None:
         self.name, self.day_first = name, day_first
@@ -134,30 +142,30 @@ class DateLearner:
         self.year_last = False
         self.spread = {cycle: [2.0, -1.0] for cycle in CYCLES}
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch."""
-        seconds, cells = seconds_of(self.name, column, where, self.day_first)
-        self.year_last = self.year_last or (cells is not None and has_slashes(cells.levels))
+        seconds, cells = require_dates(self.name, column, where, self.day_first)
+        self.year_last = self.year_last or (cells is not None and has_day_month_dates(cells.levels))
         self.moments.add(seconds)
         known = seconds[~np.isnan(seconds)]
         if len(known):
             for cycle, spread in self.spread.items():
-                place = phase(cycle, known)
+                place = cycle_phase(cycle, known)
                 spread[:] = min(spread[0], float(place.min())), max(spread[1], float(place.max()))
 
-    def code(self) -> DateCode:
+    def encoder(self) -> DateEncoder:
         """The code of what was seen."""
         varied = [cycle for cycle in CYCLES if self.spread[cycle][1] > self.spread[cycle][0]]
         moments, order = self.moments, (self.day_first, self.year_last)
         parts = (TREND, *varied)
-        return DateCode(self.name, parts, moments.mean, moments.deviation, moments.missing > 0, *order)
+        return DateEncoder(self.name, parts, moments.mean, moments.deviation, moments.missing > 0, *order)
 
 
-def phase(cycle: str, seconds: Floats) -> Floats:
+def cycle_phase(cycle: str, seconds: Float64Array) -> Float64Array:
     """The place within the cycle, in [0, 1).
 
     Example:
-        >>> phase("day", np.array([6 * 3600.0])), phase("year", np.array([0.0]))
+        >>> cycle_phase("day", np.array([6 * 3600.0])), cycle_phase("year", np.array([0.0]))
         (array([0.25]), array([0.]))
     """
     if cycle == "day":
@@ -169,11 +177,11 @@ def phase(cycle: str, seconds: Floats) -> Floats:
     first = days.astype(unit)
     begin = first.astype("datetime64[D]")
     length = ((first + 1).astype("datetime64[D]") - begin).astype(np.int64)
-    place: Floats = (days - begin).astype(np.int64) / length
+    place: Float64Array = (days - begin).astype(np.int64) / length
     return place
 
 
-def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Floats, NDArray[np.bool_], Levels | None]:
+def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Float64Array, BoolArray, Levels | None]:
     """Seconds since 1970, nan where missing; which cells are dates or missing at all; the texts, if they are such."""
     cells = read_column(column, name)
     if isinstance(cells, Dates) or pa.types.is_duration(column.type):  # models of before have durations as dates
@@ -184,13 +192,15 @@ def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Flo
         if isinstance(again, Levels) and not np.isnan(parse_dates(again.levels, day_first)).all():
             cells = again
     if not isinstance(cells, Levels) or (cells.storage == "boolean" and len(cells.levels)):
-        raise retyped(name, "dates", f"values of the type {column.type}")
-    cells = without_words(cells)
+        raise type_changed_error(name, "dates", f"values of the type {column.type}")
+    cells = drop_missing_spellings(cells)
     seconds = parse_dates(cells.levels, day_first)
     return np.append(seconds, np.nan)[cells.codes], np.append(~np.isnan(seconds), True)[cells.codes], cells
 
 
-def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool) -> tuple[Floats, Levels | None]:
+def require_dates(
+    name: str, column: pa.ChunkedArray, where: RowLocation, day_first: bool
+) -> tuple[Float64Array, Levels | None]:
     """Seconds since 1970, nan where missing, and the texts, if they are such.
 
     Raises `TableError` with row and value for what is no date.
@@ -200,7 +210,7 @@ def seconds_of(name: str, column: pa.ChunkedArray, where: Where, day_first: bool
         bad = int(np.argmin(ok))
         form = "day/month/year" if day_first else "month/day/year"
         raise TableError(
-            f"Column {shown(name)} held dates in training, but {where.row(bad)} has {shown(column[bad].as_py())}, "
+            f"Column {quote(name)} held dates in training, but {where.row(bad)} has {quote(column[bad].as_py())}, "
             f"which is none (with slashes, dates are read as {form}). Write it like 2020-01-31 or 2020-01-31 18:30, "
             "or leave the field empty if it is not known."
         )

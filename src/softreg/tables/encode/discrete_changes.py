@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models.inference.marginal_effects import REFERENCE, Change
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, NumberCode
+from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.typing import Float64Array
 
 
-def encoded_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
+def discrete_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
     """The discrete changes among the features of the encoded rows X (n, d), by place of the feature.
 
     A level of a category is compared with the most frequent level, whose own effect is 0; a boolean and a number that
@@ -23,34 +25,34 @@ def encoded_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
 
     Example:
         >>> import pyarrow as pa
-        >>> from softreg.tables.schema.schema import learn_schema
+        >>> from softreg.tables.schema.schema import infer_schema
         >>> table = pa.table({"job": ["cook", "smith", "cook"], "buys": ["y", "n", "y"]})
-        >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
-        >>> {j: change.words for j, change in encoded_changes(encoder, encoder.encode(table)).items()}
+        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
+        >>> {j: change.words for j, change in discrete_changes(encoder, encoder.encode(table)).items()}
         {0: 'the reference', 1: 'rather than cook'}
     """
     found: dict[int, Change] = {}
     start, count = 0, np.asarray(X.sum(axis=0)).ravel()
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         places = range(start, start + code.width)
         start += code.width
-        if isinstance(code, CategoryCode) and code.width > 1:
+        if isinstance(code, CategoryEncoder) and code.width > 1:
             base = places[int(np.argmax(count[places.start : places.stop]))]
             found |= level_changes(places, base, level_names(code)[base - places.start])
-        elif isinstance(code, BooleanCode):
+        elif isinstance(code, BooleanEncoder):
             more = {places[1]: 0.0} if code.missing else {}
             words = f"rather than {code.words[0]}"
             found[places[0]] = Change({places[0]: 0.0, **more}, {places[0]: 1.0, **more}, words)
-        elif isinstance(code, NumberCode) and not code.knots:
+        elif isinstance(code, NumberEncoder) and not code.knots:
             low, high = (0.0 - code.mean) / code.scale, (1.0 - code.mean) / code.scale
-            if holds_only(X, places[0], (low, high)):
+            if is_two_valued(X, places[0], (low, high)):
                 found[places[0]] = Change({places[0]: low}, {places[0]: high})
-        elif isinstance(code, NumberCode) and code.both:
+        elif isinstance(code, NumberEncoder) and code.both:
             found |= _change_of_both(code, places)
     return found
 
 
-def _change_of_both(code: NumberCode, places: Sequence[int]) -> dict[int, Change]:
+def _change_of_both(code: NumberEncoder, places: Sequence[int]) -> dict[int, Change]:
     """The change of a number with two features, from the last knot of score at most 0 to the first of at least 1."""
     scores = np.asarray(code.scores)
     a = max(int(np.searchsorted(scores, 0.0, side="right")) - 1, 0)
@@ -69,13 +71,13 @@ def level_changes(places: Sequence[int], base: int | None, name: str) -> dict[in
     }
 
 
-def level_names(code: CategoryCode) -> list[str]:
+def level_names(code: CategoryEncoder) -> list[str]:
     """The levels of a category as its features show them: those of rare and of missing values come last."""
     return [feature[len(code.name) + 1 :] for feature in code.features]
 
 
-def holds_only(X: Any, place: int, values: tuple[float, float]) -> bool:
+def is_two_valued(X: Any, place: int, values: tuple[float, float]) -> bool:
     """Whether a column of X holds these two values, and no other."""
-    column: NDArray[np.float64] = X[:, [place]].toarray().ravel() if sp.issparse(X) else X[:, place]
+    column: Float64Array = X[:, [place]].toarray().ravel() if sp.issparse(X) else X[:, place]
     is_low, is_high = column == values[0], column == values[1]
     return bool((is_low | is_high).all() and is_low.any() and is_high.any())

@@ -9,22 +9,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_arrays import words
+from softreg.tables.columns.arrow_numpy import string_array
 from softreg.tables.columns.arrow_types import plain_column
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.columns.values import Lists, read_column
-from softreg.tables.schema.typed_values import Floats, retyped
+from softreg.tables.columns.column_values import Lists, read_column
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables.encode.level_counts import LevelCounter
+from softreg.tables.schema.typed_values import type_changed_error
+from softreg.typing import BoolArray, Codes, Float64Array, Int64Array
 
 SEARCHED = 1000
 """Unknown tags of a batch among which different ones are looked for, to name a few."""
 
 
 @dataclass(frozen=True)
-class TagsCode:
+class TagsEncoder:
     """One feature a tag, 1 where the row has it; `pooled` rare tags share one, with those never seen."""
 
     name: str
@@ -47,13 +48,13 @@ class TagsCode:
         """How many tags there are."""
         return f"{len(self.levels):,} tags" + (f", {self.pooled:,} rare ones share a feature" if self.pooled else "")
 
-    def block(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> sp.csr_array:
+    def block(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> sp.csr_array:
         """Zeros and ones, (n, width) CSR; a tag given twice counts once.
 
         Rows with tags that training did not have are counted in `unseen`.
         """
-        row, tags = tags_of(self.name, column)
-        known = words(self.levels)
+        row, tags = read_tags(self.name, column)
+        known = string_array(self.levels)
         place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), -1), dtype=np.int64)
         if unseen is not None:
             self._count(row, tags, place, unseen)
@@ -65,7 +66,7 @@ class TagsCode:
         shape = (len(column), self.width)
         return sp.csr_array((np.ones(len(index)), index.astype(np.int32), start.astype(np.int32)), shape=shape)
 
-    def _count(self, row: NDArray[np.int64], tags: pa.Array, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+    def _count(self, row: Int64Array, tags: pa.Array, place: Codes, unseen: UnseenValues) -> None:
         """Count the rows with a tag that is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size:
@@ -85,7 +86,7 @@ class TagsCode:
 
 
 @dataclass(frozen=True)
-class VectorCode:
+class VectorEncoder:
     """A list of numbers of one length: (x - mean) / scale with a mean for each place and one scale for all.
 
     One scale keeps the angles between embeddings as they are. A missing vector is 0 and, if training saw one, marked.
@@ -108,9 +109,9 @@ class VectorCode:
         """The length of the vectors, and one more with the indicator."""
         return len(self.means) + self.missing
 
-    def block(self, column: pa.ChunkedArray, where: Where) -> Floats:
+    def block(self, column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
         """Standardised vectors, (n, width)."""
-        X, missing = vectors_of(self.name, column, len(self.means), where)
+        X, missing = read_vectors(self.name, column, len(self.means), where)
         Z = np.where(missing[:, None], 0.0, (X - np.array(self.means)) / self.scale)
         return np.column_stack([Z, missing]) if self.missing else Z
 
@@ -120,14 +121,14 @@ class VectorCode:
         return {**state, "scale": self.scale}
 
 
-class VectorLearner:
-    """Learns a `VectorCode` from batches of a column."""
+class VectorFitter:
+    """Learns a `VectorEncoder` from batches of a column."""
 
     def __init__(self, name: str) -> None:
         self.name, self.length = name, -1
         self.count = self.missing = 0
 
-    def add(self, column: pa.ChunkedArray, where: Where) -> None:
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Take one batch; all vectors must be of the length of the first."""
         if self.length < 0:
             known = pc.list_value_length(plain_column(column, self.name)).drop_null()
@@ -136,7 +137,7 @@ class VectorLearner:
                 return
             self.length = int(known[0].as_py())
             self.mean, self.squares = np.zeros(self.length), np.zeros(self.length)
-        X, missing = vectors_of(self.name, column, self.length, where)
+        X, missing = read_vectors(self.name, column, self.length, where)
         self.missing += int(missing.sum())
         X = X[~missing]
         if len(X):
@@ -146,19 +147,19 @@ class VectorLearner:
             self.mean += step * (len(X) / total)
             self.count = total
 
-    def code(self) -> VectorCode:
+    def encoder(self) -> VectorEncoder:
         """The code of what was seen."""
         scale = float(np.sqrt(self.squares.mean() / self.count)) if self.count and self.length else 1.0
         means = tuple(self.mean.tolist()) if self.count else ()
-        return VectorCode(self.name, means, scale or 1.0, self.missing > 0)
+        return VectorEncoder(self.name, means, scale or 1.0, self.missing > 0)
 
 
-def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+def read_tags(name: str, column: pa.ChunkedArray) -> tuple[Int64Array, pa.Array]:
     """Row and text of each tag; nulls are no tags."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=False)
     if not isinstance(cells, Lists) or cells.vectors:
-        raise retyped(name, "lists of words", f"values of the type {column.type}")
+        raise type_changed_error(name, "lists of words", f"values of the type {column.type}")
     rows, tags = [np.zeros(0, np.int64)], [pa.array([], pa.large_string())]
     first = 0
     for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
@@ -172,17 +173,17 @@ def tags_of(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.A
     return np.concatenate(rows), pa.concat_arrays(tags)
 
 
-def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) -> tuple[Floats, NDArray[np.bool_]]:
+def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLocation) -> tuple[Float64Array, BoolArray]:
     """The vectors (n, length), zero where missing, and which are missing; `TableError` for another length."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=True)
     if not isinstance(cells, Lists) or not (cells.vectors or column.null_count == len(column)):
-        raise retyped(name, "lists of numbers", f"values of the type {column.type}")
+        raise type_changed_error(name, "lists of numbers", f"values of the type {column.type}")
     sizes = np.asarray(pc.fill_null(pc.list_value_length(column), -1), dtype=np.int64)
     odd = np.flatnonzero((sizes != length) & (sizes >= 0))
     if odd.size:
         raise TableError(
-            f"Column {shown(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
+            f"Column {quote(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
             f"{sizes[odd[0]]:,}. A vector must have the same length in every row, or be missing."
         )
     X = np.zeros((len(column), length))
@@ -192,7 +193,23 @@ def vectors_of(name: str, column: pa.ChunkedArray, length: int, where: Where) ->
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if bad.size:
         raise TableError(
-            f"Column {shown(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
+            f"Column {quote(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
             "or leave the whole vector empty (null) if it is not known."
         )
     return X, sizes < 0
+
+
+class TagsFitter:
+    """The tags of a column of lists of words."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.levels = name, LevelCounter()
+
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+        """Take one batch."""
+        counted = read_tags(self.name, column)[1].value_counts()
+        self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))
+
+    def encoder(self) -> TagsEncoder:
+        """One feature a tag that is frequent enough."""
+        return TagsEncoder(self.name, *self.levels.best())

@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from softreg.splitmix import hashed
+from softreg.typing import BoolArray, Float64Array
 
 HEAVY = 6.0
 """Kurtosis from which a tail is heavy: that of the Laplace distribution. A normal one has 3."""
@@ -20,68 +21,8 @@ SAMPLE = 50_000
 SAMPLED_CELLS = 20_000_000
 
 
-class Moments:
-    """Mean and standard deviation of what was added, in units of a power of two so that no square overflows.
-
-    Example:
-        >>> moments = Moments()
-        >>> moments.add(np.array([1e300, np.nan])), moments.add(np.array([5e300]))
-        (None, None)
-        >>> moments.mean, moments.deviation
-        (3e+300, 2e+300)
-    """
-
-    def __init__(self) -> None:
-        self.count, self.missing, self.unit = 0, 0, 0.0
-        self._mean = self._squares = 0.0
-
-    def add(self, values: Floats) -> None:
-        """Add numbers; nan is missing."""
-        known = values[~np.isnan(values)]
-        self.missing += len(values) - len(known)
-        if not len(known):
-            return
-        unit = power_above(float(np.abs(known).max()))
-        if unit > self.unit:
-            shrink = self.unit / unit
-            self._mean, self._squares, self.unit = self._mean * shrink, self._squares * shrink**2, unit
-        known = known / self.unit if self.unit else known
-        origin = float(known[0])  # differences from it keep their digits where all values are large and near together
-        centred = known - origin
-        shift = float(centred.mean())
-        mean = origin + shift
-        squares = float(((centred - shift) ** 2).sum())
-        total = self.count + len(known)
-        step = mean - self._mean
-        self._squares += squares + step**2 * self.count * len(known) / total
-        self._mean += step * len(known) / total
-        self.count = total
-
-    @property
-    def mean(self) -> float:
-        """The mean, 0 of nothing."""
-        return self._mean * self.unit if self.unit else self._mean
-
-    @property
-    def deviation(self) -> float:
-        """The standard deviation, or 1 where it is 0."""
-        if not self.count:
-            return 1.0
-        return float(np.sqrt(self._squares / self.count) * self.unit) or 1.0
-
-
-def power_above(size: float) -> float:
-    """The least power of two that is not below `size`; 0 for 0.
-
-    Example:
-        >>> power_above(3.0)
-        4.0
-    """
-    return float(2.0 ** min(1023, np.ceil(np.log2(size)))) if size > 0 else 0.0
-
-
 @dataclass
-class RowSample:
+class NumericSample:
     """Rows of a stream, drawn by their numbers alone: the numbers of each column in the same rows.
 
     Of n rows about n / 2^k are kept, with the least k that makes them at most `size`.
@@ -91,13 +32,13 @@ class RowSample:
     rows: int = 0
     level: int = 0
     keys: list[NDArray[np.uint64]] = field(default_factory=list)
-    cells: dict[str, list[Floats]] = field(default_factory=dict)
+    cells: dict[str, list[Float64Array]] = field(default_factory=dict)
 
-    def add(self, columns: dict[str, Floats], n: int) -> None:
+    def add(self, columns: dict[str, Float64Array], n: int) -> None:
         """Take what is drawn from the next n rows."""
         if not columns:
             return
-        key = _drawn(self.rows, n)
+        key = hashed(np.arange(self.rows, self.rows + n))
         self.rows += n
         chosen = np.flatnonzero(self._kept(key))
         self.keys.append(key[chosen])
@@ -110,24 +51,15 @@ class RowSample:
             for name, parts in self.cells.items():
                 self.cells[name] = [part[keep] for part, keep in zip(parts, kept, strict=True)]
 
-    def column(self, name: str) -> Floats:
+    def column(self, name: str) -> Float64Array:
         """The sampled numbers of a column."""
         return np.concatenate(self.cells.get(name, [np.zeros(0)]))
 
-    def _kept(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    def _kept(self, key: NDArray[np.uint64]) -> BoolArray:
         return (key >> np.uint64(64 - self.level)) == 0 if self.level else np.ones(len(key), bool)
 
 
-def _drawn(first: int, n: int) -> NDArray[np.uint64]:
-    """A number for each row that looks drawn, from the number of the row (the finaliser of splitmix64)."""
-    key = (np.arange(first, first + n, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    drawn: NDArray[np.uint64] = key ^ (key >> np.uint64(31))
-    return drawn
-
-
-def normal_scores(values: Floats, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normal_scores(values: Float64Array, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Knots (x, z) of the increasing, piecewise linear map that makes these numbers nearly normal; () if none is due.
 
     It is due where it is asked for, or the kurtosis is above 6, of at least 50 numbers with more than five different
@@ -159,7 +91,7 @@ def normal_scores(values: Floats, asked: bool = False) -> tuple[tuple[float, ...
     return tuple(x.tolist()), tuple(z.tolist())
 
 
-def kurtosis(values: Floats) -> float:
+def kurtosis(values: Float64Array) -> float:
     """The fourth standardised moment, 3 for a normal distribution and 0 for a constant.
 
     Example:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
-from softreg.tables.schema.typed_values import Floats, numbers_of, read_numbers
-
-# The feature of each row (-1 for none), or one for all, and their values of shape (n,).
-Entry = tuple[NDArray[np.int64] | int, NDArray[np.float64]]
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
+from softreg.tables.encode.column_encoder import Entry, entries_with_missing
+from softreg.tables.encode.moments import Moments
+from softreg.tables.encode.normal_scores import NumericSample, normal_scores
+from softreg.tables.schema.typed_values import read_numbers, require_numbers
+from softreg.typing import BoolArray, Float64Array
 
 FAR = 1.0
 """Standard deviations beyond the range of training from which on a number is far outside, which is reported."""
@@ -51,7 +51,7 @@ class FormLoss:
 
 
 @dataclass(frozen=True)
-class NumberCode:
+class NumberEncoder:
     """A number x becomes z = (x - mean) / scale; missing is z = 0 and, if training saw it, an indicator.
 
     With `knots`, z is the normal score of x instead, the value at x of the piecewise linear map through (`knots`,
@@ -98,12 +98,12 @@ class NumberCode:
         more = ", ".join(f"{one.form.value} {round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f}" for one in others)
         return f"heavy tail, {words[self.form]}: held-out log loss {best.log_loss:.4f} nats; {more} (1 SE)"
 
-    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """Features of each row; `TableError` where a cell is no finite number.
 
         Rows with numbers far outside the range of training are counted in `unseen`.
         """
-        x = numbers_of(self.name, column, where)
+        x = require_numbers(self.name, column, where)
         if self.span:
             x = self._limited(x, unseen)
         values = []
@@ -111,9 +111,9 @@ class NumberCode:
             values.append(self._standardised(x, where))
         if self.knots:
             values.append(np.interp(x, self.knots, self.scores))
-        return filled(values, 0.0, self.missing)
+        return entries_with_missing(values, 0.0, self.missing)
 
-    def _limited(self, x: Floats, unseen: UnseenLevels | None) -> Floats:
+    def _limited(self, x: Float64Array, unseen: UnseenValues | None) -> Float64Array:
         """Numbers (n,) within the range of training; nan stays."""
         low, high = self.span
         if not ((x < low) | (x > high)).any():
@@ -121,32 +121,32 @@ class NumberCode:
         if unseen is not None:
             far = self._far(x)
             if far.any():
-                unseen.add_outside(self.name, int(far.sum()), x[far][:EXAMPLES].tolist(), self.span)
+                unseen.add_outside(self.name, int(far.sum()), x[far][:MAX_EXAMPLES].tolist(), self.span)
         return np.asarray(np.clip(x, low, high))
 
-    def _far(self, x: Floats) -> NDArray[np.bool_]:
+    def _far(self, x: Float64Array) -> BoolArray:
         if not self.span:
             return np.zeros(len(x), dtype=bool)
         with np.errstate(over="ignore"):
             return np.asarray((x < self.span[0] - FAR * self.scale) | (x > self.span[1] + FAR * self.scale))
 
-    def _standardised(self, x: Floats, where: Where) -> Floats:
+    def _standardised(self, x: Float64Array, where: RowLocation) -> Float64Array:
         with np.errstate(over="ignore"):
             z = (x - self.mean) / self.scale
         far = np.flatnonzero(np.isinf(z))
         if far.size:
             raise TableError(
-                f"Column {shown(self.name)} has {x[far[0]]:.6g} in {where.row(far[0])}, too far from "
+                f"Column {quote(self.name)} has {x[far[0]]:.6g} in {where.row(far[0])}, too far from "
                 f"the training rows (mean {self.mean:.6g}, standard deviation {self.scale:.6g}) to be "
                 "computed with; correct it."
             )
         return z
 
-    def outside(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def outside_range(self, column: pa.ChunkedArray) -> BoolArray:
         """Which rows hold a number more than a standard deviation outside the range of training."""
         return self._far(read_numbers(self.name, column)[0])
 
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are no numbers that can be computed with."""
         x, ok = read_numbers(self.name, column)
         near = np.clip(x, self.span[0], self.span[1]) if self.span else x
@@ -166,7 +166,7 @@ class NumberCode:
         }  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> NumberCode:
+    def from_state(cls, state: Mapping[str, Any]) -> NumberEncoder:
         """The code that `to_state` wrote; files of earlier versions have no `both`, `span` and `evidence`."""
         name, missing = fields.text(state, "name"), fields.flag(state, "missing")
         knots, scores, span = (fields.numbers(state, key, rising=True) for key in ("knots", "scores", "span"))
@@ -188,12 +188,27 @@ class NumberCode:
         return cls(name, mean, scale, missing, knots, scores, both, span, tuple(evidence))
 
 
-def filled(values: Floats | list[Floats], fill: float, indicator: bool) -> list[Entry]:
-    """Entries of the features (n,) of a column; missing ones are filled in and, where asked, marked by one more."""
-    columns = values if isinstance(values, list) else [values]
-    missing = np.isnan(columns[0])
-    some = missing.any()
-    entries: list[Entry] = [(i, np.where(missing, fill, one) if some else one) for i, one in enumerate(columns)]
-    if indicator:
-        entries.append((np.where(missing, len(columns), -1), np.ones(len(missing))))
-    return entries
+class NumberFitter:
+    """Mean, deviation and, of a sample of the rows, the shape of a column of numbers."""
+
+    def __init__(self, name: str, sample: NumericSample, form: Form | None = None) -> None:
+        self.name, self.sample, self.form = name, sample, form
+        self.moments = Moments()
+        self.least, self.greatest = np.inf, -np.inf
+        self.latest = np.zeros(0)
+
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+        """Take one batch."""
+        self.latest = require_numbers(self.name, column, where)
+        self.moments.add(self.latest)
+        if len(self.latest):
+            self.least = float(np.fmin(self.least, np.fmin.reduce(self.latest)))
+            self.greatest = float(np.fmax(self.greatest, np.fmax.reduce(self.latest)))
+
+    def encoder(self) -> NumberEncoder:
+        """In the form that was asked for, or else by normal scores where the tail is heavy, and standardised."""
+        asked = self.form in (Form.SCORES, Form.BOTH)
+        knots, scores = ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), asked)
+        moments, both = self.moments, self.form is Form.BOTH and bool(knots)
+        span = (self.least, self.greatest) if self.least <= self.greatest else ()
+        return NumberEncoder(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores, both, span)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from softreg.tables.columns.missing_values import with_missing
-from softreg.tables.columns.row_location import Where, where_of
+from softreg.tables.columns.missing_values import replace_missing
+from softreg.tables.columns.row_location import RowLocation, read_location
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.normal_scores import power_above
-from softreg.tables.encode.number_encoder import Form
-from softreg.tables.encode.scalar_encoders import BooleanCode, Code, NumberCode
-from softreg.tables.io.text_hints import TextHints
-from softreg.tables.schema.typed_values import booleans_of, numbers_of
+from softreg.tables.encode.moments import WeightedMoments, power_above
+from softreg.tables.encode.number_encoder import Form, NumberEncoder
+from softreg.tables.io.text_metadata import TextMetadata
+from softreg.tables.schema.typed_values import require_booleans, require_numbers
+from softreg.typing import Float64Array, Int64Array, RowNumbers
 
-Floats = NDArray[np.float64]
-Weighted = tuple[pa.Table | pa.RecordBatch, NDArray[np.int64] | None, Floats]
+WeightedBatch = tuple[pa.Table | pa.RecordBatch, Int64Array | None, Float64Array]
 """A batch, the numbers of its training rows (all where None), and how often each of these counts."""
 
 
 def weighted_encoder(
-    encoder: Encoder, table: pa.Table, rows: NDArray[np.int64] | None, weight: Floats | None
+    encoder: Encoder, table: pa.Table, rows: RowNumbers | None, weight: Float64Array | None
 ) -> Encoder:
     """The encoder whose standardised numbers and booleans have the weighted mean and standard deviation of the rows.
 
@@ -33,112 +33,64 @@ def weighted_encoder(
     where `weight` is None.
 
     Example:
-        >>> from softreg.tables import learn_schema
+        >>> from softreg.tables import infer_schema
         >>> table = pa.table({"age": [20.0, 40.0, 30.5], "buys": ["y", "n", "y"]})
-        >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
-        >>> weighted_encoder(encoder, table, None, np.array([1.0, 1.0, 0.0])).codes[0].mean
+        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
+        >>> weighted_encoder(encoder, table, None, np.array([1.0, 1.0, 0.0])).column_encoders[0].mean
         30.0
     """
-    return encoder if weight is None else encoder_of_weighted(encoder, [(table, rows, weight)])
+    return encoder if weight is None else with_weighted_moments(encoder, [(table, rows, weight)])
 
 
-def encoder_of_weighted(encoder: Encoder, batches: Iterable[Weighted]) -> Encoder:
+def with_weighted_moments(encoder: Encoder, batches: Iterable[WeightedBatch]) -> Encoder:
     """The same, from the batches of a table.
 
     Example:
-        >>> from softreg.tables import learn_schema
+        >>> from softreg.tables import infer_schema
         >>> table = pa.table({"pay": [1000.0, 3000.5] * 9, "buys": ["y", "n"] * 9})
-        >>> encoder = Encoder.learn(learn_schema(table, "buys"), table)
+        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
         >>> halves = [(table.slice(0, 9), None, np.ones(9)), (table.slice(9), None, np.ones(9))]
-        >>> encoder_of_weighted(encoder, halves).codes[0].mean
+        >>> with_weighted_moments(encoder, halves).column_encoders[0].mean
         2000.25
     """
-    codes = [code for code in encoder.codes if _is_weighted(code)]
-    moments = {code.name: WeightedMoments(_unit(code)) for code in codes}
+    codes = [code for code in encoder.column_encoders if _is_weighted(code)]
+    moments = {code.name: WeightedMoments(_scale_unit(code)) for code in codes}
     for table, rows, weight in batches if codes else ():
         for code in codes:
-            moments[code.name].add(_values(encoder, code, table, rows), weight)
+            moments[code.name].add(_read_values(encoder, code, table, rows), weight)
 
-    def weighted(code: Code) -> Code:
+    def weighted(code: ColumnEncoder) -> ColumnEncoder:
         found = moments.get(code.name)
-        if isinstance(code, NumberCode) and found is not None:
+        if isinstance(code, NumberEncoder) and found is not None:
             return replace(code, mean=found.mean, scale=found.deviation)
-        return replace(code, mean=found.mean) if isinstance(code, BooleanCode) and found is not None else code
+        return replace(code, mean=found.mean) if isinstance(code, BooleanEncoder) and found is not None else code
 
-    return replace(encoder, codes=tuple(weighted(code) for code in encoder.codes))
+    return replace(encoder, column_encoders=tuple(weighted(code) for code in encoder.column_encoders))
 
 
-def _is_weighted(code: Code) -> bool:
+def _is_weighted(code: ColumnEncoder) -> bool:
     """Whether a code has a mean of the rows."""
-    return isinstance(code, BooleanCode) or (isinstance(code, NumberCode) and code.form is not Form.SCORES)
+    return isinstance(code, BooleanEncoder) or (isinstance(code, NumberEncoder) and code.form is not Form.SCORES)
 
 
-def _unit(code: Code) -> float:
+def _scale_unit(code: ColumnEncoder) -> float:
     """The power of two in which no square of the training rows overflows."""
-    span = code.span if isinstance(code, NumberCode) else ()
+    span = code.span if isinstance(code, NumberEncoder) else ()
     return power_above(max(map(abs, span), default=0.0)) or 1.0
 
 
-def _values(encoder: Encoder, code: Code, table: pa.Table | pa.RecordBatch, rows: NDArray[np.int64] | None) -> Floats:
+def _read_values(
+    encoder: Encoder, code: ColumnEncoder, table: pa.Table | pa.RecordBatch, rows: RowNumbers | None
+) -> Float64Array:
     """The numbers of a column as the encoder reads them, nan where missing; 0 and 1 of booleans."""
-    where = where_of(table)
+    where = read_location(table)
     whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
     own = whole.select([whole.schema.get_field_index(code.name)])
     if rows is not None:
-        own, where = own.take(pa.array(rows)), Where(np.asarray(rows), where.first, where.file)
-    column, form = with_missing(own, encoder.na).column(0), encoder.formats.get(code.name)
+        own, where = own.take(pa.array(rows)), RowLocation(np.asarray(rows), where.first, where.file)
+    column, form = replace_missing(own, encoder.na).column(0), encoder.formats.get(code.name)
     if form is not None:
-        column = form.with_decimal(TextHints.of(table.schema).decimal).read(code.name, column, where)
-    if isinstance(code, BooleanCode):
-        return booleans_of(code.name, code.words, column, where)
-    return numbers_of(code.name, column, where)
-
-
-@dataclass
-class WeightedMoments:
-    """The weighted mean and standard deviation of values that are added in parts; a deviation of 0 is 1.
-
-    `unit` is a power of two that the values are divided by, so that no square overflows.
-
-    Example:
-        >>> found = WeightedMoments()
-        >>> found.add(np.array([1.0, np.nan]), np.array([2.0, 5.0]))
-        >>> found.add(np.array([4.0]), np.array([1.0]))
-        >>> found.mean, round(found.deviation, 6)
-        (2.0, 1.414214)
-
-    Source: Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (1983), of two parts.
-    """
-
-    unit: float = 1.0
-    centre: float = 0.0
-    variance: float = 0.0
-    mass: float = 0.0
-    """The sum of the weights, in units of the largest of them."""
-    largest: float = 0.0
-
-    def add(self, values: Floats, weight: Floats) -> None:
-        """Take values (n,), of which nan is missing and not counted, and their weights (n,)."""
-        known = ~np.isnan(values) & (weight > 0)
-        if not known.any():
-            return
-        largest = max(self.largest, float(weight[known].max()))
-        x, w = values[known] / self.unit, weight[known] / largest
-        origin = float(x[0])
-        centre = origin + float(np.average(x - origin, weights=w))
-        variance = float(np.average((x - centre) ** 2, weights=w))
-        before, here = self.mass * (self.largest / largest), float(w.sum())
-        share, apart = here / (before + here), centre - self.centre
-        self.centre = centre if before == 0 else self.centre + apart * share
-        self.variance = self.variance * (1 - share) + variance * share + apart**2 * share * (1 - share)
-        self.mass, self.largest = before + here, largest
-
-    @property
-    def mean(self) -> float:
-        """The weighted mean, 0 without values."""
-        return self.centre * self.unit
-
-    @property
-    def deviation(self) -> float:
-        """The weighted standard deviation, 1 where all values are equal."""
-        return float(np.sqrt(self.variance)) * self.unit or 1.0
+        column = form.with_decimal(TextMetadata.of(table.schema).decimal).read(code.name, column, where)
+    if isinstance(code, BooleanEncoder):
+        return require_booleans(code.name, code.words, column, where)
+    return require_numbers(code.name, column, where)

@@ -7,24 +7,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.inputs.sample_weights import in_bounds, sample_weights
-from softreg.tables.columns.errors import TableError, give_warnings, listed
-from softreg.tables.columns.unseen_values import UnseenLevels
-from softreg.tables.encode.discrete_changes import encoded_changes
+from softreg.tables.columns.errors import TableError, emit_warnings, quote_list
+from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.fit.training_table import codes_of_labels, with_labels
-from softreg.tables.io.array_input import is_array
+from softreg.tables.fit.training_table import label_codes, with_labels
+from softreg.tables.io.numpy_arrays import is_matrix
 from softreg.tables.io.open_table import as_table
-from softreg.tables.row_selection.labelled_rows import NO_RARE, UNLABELLED, RareClasses, pooled_labels
+from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
+from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.target_labels import labels
+from softreg.typing import Array, Float64Array, TextArray
 
 
 class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
@@ -36,12 +38,12 @@ class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
     """
 
 
-class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The part of `TableClassifier` that needs only what was fitted: predictions, explanations and statistics.
 
     Example:
         >>> from softreg import TableClassifier
-        >>> issubclass(TableClassifier, TableEstimator)
+        >>> issubclass(TableClassifier, BaseTableClassifier)
         True
     """
 
@@ -50,7 +52,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     schema_: Schema
     encoder_: Encoder
     model_: SoftmaxRegression
-    classes_: NDArray[Any]
+    classes_: Array
     label_type_: str = label_types.TEXT
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
@@ -58,7 +60,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_features_in_: int
     n_iter_: int
 
-    def predict_proba(self, data: Any) -> NDArray[np.float64]:
+    def predict_proba(self, data: Any) -> Float64Array:
         """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
 
         Columns unknown to the model are named in a `TableWarning` and not used; the target may be there. A
@@ -71,19 +73,19 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return np.zeros((0, len(self.classes_)))
         return np.asarray(self.model_.predict_proba(X))
 
-    def predict(self, data: Any) -> NDArray[Any]:
+    def predict(self, data: Any) -> Array:
         """The most likely label of each row (n,), in the type of `classes_`."""
         most_likely = self.predict_proba(data).argmax(axis=1)
         return np.asarray(self.classes_[most_likely])
 
-    def predict_log_proba(self, data: Any) -> NDArray[np.float64]:
+    def predict_log_proba(self, data: Any) -> Float64Array:
         """Logarithms of the probabilities (n, q) in nats; finite where a probability itself would round to 0."""
         X = self.encode(data)
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes_)))
         return np.asarray(self.model_.predict_log_proba(X))
 
-    def decision_function(self, data: Any) -> NDArray[np.float64]:
+    def decision_function(self, data: Any) -> Float64Array:
         """Logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
         X = self.encode(data)
         if X.shape[0] == 0:
@@ -103,9 +105,9 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"There is nothing to compare with: pass the labels, score(X, y), or a table with {target!r}."
             )
         codes = (
-            pooled_labels(table, target, classes, self.rare_, self.missing_target)
+            class_codes_with_rare(table, target, classes, self.rare_, self.missing_target)
             if y is None
-            else codes_of_labels(table.num_rows, y, target, classes)
+            else label_codes(table.num_rows, y, target, classes)
         )
         weight = np.ones(len(codes)) if sample_weight is None else sample_weights(sample_weight, len(codes))
         labelled = codes != UNLABELLED
@@ -117,10 +119,10 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
         table = self._table(data)
-        give_warnings(self.schema_.match(table))
-        unseen = UnseenLevels()
+        emit_warnings(self.schema_.match(table))
+        unseen = UnseenValues()
         X = self.encoder_.encode(table, unseen=unseen)
-        give_warnings(unseen.messages())
+        emit_warnings(unseen.messages())
         return X
 
     def describe(self) -> list[tuple[str, str, str]]:
@@ -163,13 +165,13 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y = texts[places]
         weight = None if sample_weight is None else sample_weights(sample_weight, table.num_rows)[places]
         cluster = None if clusters is None else np.asarray(clusters)[places]
-        X = self.encoder_.transform(table, chosen)
+        X = self.encoder_.encode(table, chosen)
         against = None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
         asked: dict[str, Any] = {"reference": against, "errors": errors, "clusters": cluster, "level": level}
         found = infer(self.model_, X, y, weight, **asked)
-        return replace(found, changes={**found.changes, **encoded_changes(self.encoder_, X)})
+        return replace(found, changes={**found.changes, **discrete_changes(self.encoder_, X)})
 
-    def label_texts(self, data: Any, y: Any = None) -> NDArray[np.str_]:
+    def label_texts(self, data: Any, y: Any = None) -> TextArray:
         """The labels (n,) as the text that they have in `model_.classes_`: those of y, or of the target in the table.
 
         A label that is no class keeps its own text; "" stands for a row that the fit left out, as it has no label or
@@ -181,7 +183,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif target not in table.column_names:
             raise TableError(f"There are no labels: pass y, or a table with the column {target!r}.")
         missing = "error" if y is not None else self.missing_target
-        codes = pooled_labels(table, target, self.model_.classes_.tolist(), self.rare_, missing)
+        codes = class_codes_with_rare(table, target, self.model_.classes_.tolist(), self.rare_, missing)
         texts = np.append(self.model_.classes_, "")[np.where(codes < 0, len(self.model_.classes_), codes)]
         strange = codes == -1
         if strange.any():
@@ -210,7 +212,7 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         used = {column.name for column in self.schema_.features}
         table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
-        if not is_array(data):
+        if not is_matrix(data):
             return table
         names = self._columns_in()
         if table.num_columns != len(names):
@@ -220,11 +222,11 @@ class TableEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         if names != table.column_names:
             said = "X does not have valid feature names, but the model was fitted with names; columns are taken in the"
-            give_warnings([f"{said} order of training: {listed(names)}"])
+            emit_warnings([f"{said} order of training: {quote_list(names)}"])
         return table.rename_columns(names)
 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
-        self.classes_ = label_types.in_dtype(label_types.typed_labels(model.classes_, kind), dtype)
+        self.classes_ = label_types.cast_labels(label_types.typed_labels(model.classes_, kind), dtype)
         self.model_, self.label_type_, self.n_iter_ = model, kind, int(model.n_iter_)
         names = self._columns_in()
         self.n_features_in_ = len(names)

@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from numpy.typing import NDArray
-
 from softreg.models import SoftmaxRegression
 from softreg.models.selection.state import path_from_state, path_state
 from softreg.models.selection.stored_parameters import describe, revive
 from softreg.tables.columns.errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
-from softreg.tables.fit.predictor import MODEL, schema_and_encoder
-from softreg.tables.row_selection.labelled_rows import NO_RARE, RareClasses
+from softreg.tables.fit.predictor import MODEL_PREFIX, schema_and_encoder
+from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.schema import label_types
-from softreg.tables.schema.kinds import ASKED
+from softreg.tables.schema.kinds import USER_KINDS
+from softreg.typing import Array
 
-REGRESSION = (
+REGRESSION_PARAMETERS = (
     "strength",
     "penalty",
     "l1_ratio",
@@ -29,11 +28,18 @@ REGRESSION = (
     "verbose",
 )
 """The parameters of `TableClassifier` that are those of its regression."""
-CHOICE = {"groups": None, "folds": None, "rule": "min", "time": None, "missing_target": "drop", "rare": "keep"}
+SELECTION_PARAMETERS = {
+    "groups": None,
+    "folds": None,
+    "rule": "min",
+    "time": None,
+    "missing_target": "drop",
+    "rare": "keep",
+}
 """The parameters of the choice of rows and of the strength, with their defaults."""
 
 
-def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays and strict JSON that hold a fitted `TableClassifier`."""
     arrays, regression = model.model_.to_state()
     state = {
@@ -45,7 +51,7 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         "labels": model.label_type_,
         "label_dtype": label_types.dtype_name(model.classes_, model.label_type_),
         "choice": {
-            **{name: getattr(model, name) for name in CHOICE},
+            **{name: getattr(model, name) for name in SELECTION_PARAMETERS},
             **{name: model._name(name) for name in ("groups", "time")},
             "numeric_form": forms_state(model.numeric_form),
             "scoring": describe(model.scoring),
@@ -54,29 +60,33 @@ def classifier_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_state(model.path_),
     }
-    return {MODEL + name: array for name, array in arrays.items()}, state
+    return {MODEL_PREFIX + name: array for name, array in arrays.items()}, state
 
 
-def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Any:
+def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Any:
     """The classifier, of the class `cls`, that `classifier_state` described.
 
     Raises `ValueError` for the state of anything else.
     """
     try:
         schema, encoder = schema_and_encoder(metadata)
-        own = {name.removeprefix(MODEL): array for name, array in arrays.items() if name.startswith(MODEL)}
+        own = {
+            name.removeprefix(MODEL_PREFIX): array for name, array in arrays.items() if name.startswith(MODEL_PREFIX)
+        }
         model = SoftmaxRegression.from_state(own, metadata["model"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this is not the state of a table model: {error}") from error
     if model.n_features_in_ != encoder.width:
         raise ValueError(f"weights of {model.n_features_in_} features do not fit {encoder.width} of the encoder")
     path = path_from_state(metadata["path"]) if metadata.get("path") else None
-    kept = {name: getattr(model, name) for name in REGRESSION}
+    kept = {name: getattr(model, name) for name in REGRESSION_PARAMETERS}
     kept["strength"] = "auto" if path is not None else model.strength
     asked = dict(metadata.get("asked", {}))
-    kinds: dict[str, Any] = {kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in ASKED}
+    kinds: dict[str, Any] = {
+        kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in USER_KINDS
+    }
     choice = metadata.get("choice", {})  # files of earlier versions have none
-    kept |= {name: choice.get(name, default) for name, default in CHOICE.items()}
+    kept |= {name: choice.get(name, default) for name, default in SELECTION_PARAMETERS.items()}
     kept["scoring"], features = revive(choice.get("scoring", "log_loss")), choice.get("features")
     kept["numeric_form"] = choice.get("numeric_form")
     kept["features"] = None if features is None else tuple(features)
@@ -85,5 +95,5 @@ def restored(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str
     rare = metadata.get("rare")
     self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
     kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions
-    self._take_model(model, kind, label_types.dtype_named(metadata.get("label_dtype")))
+    self._take_model(model, kind, label_types.dtype_from_name(metadata.get("label_dtype")))
     return self

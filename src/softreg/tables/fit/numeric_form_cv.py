@@ -7,51 +7,51 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.fold_stack import FoldStack, Settings, StackSolution
 from softreg.models.selection.scorers import row_scores
+from softreg.optimize import PENALTIES
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form
 from softreg.tables.fit.choose_strength import FIRST
+from softreg.typing import Codes, Float64Array, IntArray, TextArray
 
 STRENGTHS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 """Where the strength is not given, these are tried from the first on, until the loss turns."""
 SETTLED = 1e-5
 """How near the held-out losses are to be known, in nats."""
 
-Forms = dict[str, Form]
-Floats = NDArray[np.float64]
+NumericForms = dict[str, Form]
 
 
 @dataclass
-class FormTrial:
+class NumericFormCV:
     """The folds of the rows that choose, with both forms of all columns in X, and what is fitted to parts of it."""
 
     X: Any
-    labels: NDArray[np.int64]
+    labels: Codes
     stack: FoldStack
     places: dict[str, tuple[int, int]]
     """Of each column, the place of the linear feature and of the normal score."""
     strengths: tuple[float, ...]
     ratio: float
     begun: StackSolution | None = None
-    shares: Floats | None = None
+    shares: Float64Array | None = None
     """How often each row (n,) counts, 1 on average."""
 
     @classmethod
     def of(
         cls,
         X: Any,
-        y: NDArray[np.str_],
-        splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+        y: TextArray,
+        splits: Sequence[tuple[IntArray, IntArray]],
         settings: Mapping[str, Any],
         encoder: Encoder,
         columns: Sequence[str],
-        weight: Floats | None = None,
-    ) -> FormTrial:
+        weight: Float64Array | None = None,
+    ) -> NumericFormCV:
         """Of rows encoded by an encoder with both forms of these columns."""
         classes, labels = np.unique(y, return_inverse=True)
         train = np.stack([np.bincount(learn, minlength=len(y)).astype(np.float64) for learn, _ in splits])
@@ -60,20 +60,21 @@ class FormTrial:
         weights = settings["class_weight"]
         if isinstance(weights, Mapping):
             weights = {name: weight for name, weight in weights.items() if name in set(classes.tolist())}
-        stack = FoldStack(
-            X, labels, weight, folds, ClassWeights(classes, weights), Settings(True, "auto", SETTLED, 200, seed), False
-        )
+        penalty = settings["penalty"]
+        fits = Settings(True, "auto", SETTLED, 200, seed, penalty if penalty in PENALTIES else "l2")
+        stack = FoldStack(X, labels, weight, folds, ClassWeights(classes, weights), fits, False)
         places, start = {}, 0
-        for code in encoder.codes:
+        for code in encoder.column_encoders:
             if code.name in columns:
                 places[code.name] = (start, start + 1)
             start += code.width
-        strength, penalised = settings["strength"], settings["penalty"] in ("l2", "l1", "elasticnet")
+        strength, penalised = settings["strength"], penalty in PENALTIES
         tried = STRENGTHS if strength == "auto" else (float(strength) if penalised and strength > 0 else FIRST,)
-        ratio = {"l1": 1.0, "elasticnet": float(settings["l1_ratio"])}.get(str(settings["penalty"]), 0.0)
+        share = PENALTIES[penalty].share if penalised else 0.0
+        ratio = float(settings["l1_ratio"]) if share is None else share
         return cls(X, labels, stack, places, tried, ratio, shares=None if weight is None else weight / weight.mean())
 
-    def losses(self, forms: Forms, strength: float) -> NDArray[np.float64]:
+    def losses(self, forms: NumericForms, strength: float) -> Float64Array:
         """The held-out log loss of each row (n,), nan where no fold judges it; with these forms of the columns."""
         answer, kept = self._fit(forms, strength)
         held, layer = answer.held[0].astype(np.float64), self.stack.judge[0]
@@ -85,9 +86,7 @@ class FormTrial:
             found *= self.shares
         return np.where(np.isfinite(found), found, np.nan)  # a class that the fold never saw
 
-    def _limit(
-        self, held: NDArray[np.float64], layer: NDArray[np.intp], answer: StackSolution, kept: NDArray[np.intp]
-    ) -> None:
+    def _limit(self, held: Float64Array, layer: IntArray, answer: StackSolution, kept: IntArray) -> None:
         """Take numbers outside the range of a fold's training rows as its nearest end, as a prediction does.
 
         Corrects the held-out logits (n, q): a single number far outside would else decide the form of its column.
@@ -105,7 +104,7 @@ class FormTrial:
                 far = change.any(axis=1)
                 held[np.ix_(rows[far], cohort.classes)] += change[far] @ W[j][places]
 
-    def _fit(self, forms: Forms, strength: float) -> tuple[StackSolution, NDArray[np.intp]]:
+    def _fit(self, forms: NumericForms, strength: float) -> tuple[StackSolution, IntArray]:
         """The answer of all folds, and which columns of X it is of."""
         gone = {self.places[name][form is Form.LINEAR] for name, form in forms.items() if form is not Form.BOTH}
         kept = np.array([j for j in range(self.X.shape[1]) if j not in gone])
@@ -119,7 +118,7 @@ class FormTrial:
             self.begun = answer
         return answer, kept
 
-    def best_strength(self, forms: Forms) -> float:
+    def best_strength(self, forms: NumericForms) -> float:
         """The strength at which these forms have the least held-out loss, tried from the strongest on."""
         found: list[float] = []
         for strength in self.strengths:

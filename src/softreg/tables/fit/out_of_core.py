@@ -8,22 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import Coded
 from softreg.models.inputs.sample_weights import sample_weights
-from softreg.tables.columns.errors import TableError, give_notes, give_warnings
+from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.weighted_encoder import Weighted, encoder_of_weighted
-from softreg.tables.fit.choose_numeric_form import learn_encoder
-from softreg.tables.fit.choose_strength import Choice, choose_strength, fit_at
-from softreg.tables.fit.table_scan import Memory, Rows, Survey, chosen_rows, is_large, survey
-from softreg.tables.io.open_table import OpenTable, open_table, warn_of_notes
+from softreg.tables.encode.weighted_encoder import WeightedBatch, with_weighted_moments
+from softreg.tables.fit.choose_numeric_form import fit_encoder
+from softreg.tables.fit.choose_strength import choose_strength, fit_at_strength
+from softreg.tables.fit.cross_validation import CrossValidation
+from softreg.tables.fit.memory_mode import Memory, is_large
+from softreg.tables.fit.row_set import RowMask, row_mask
+from softreg.tables.fit.table_scan import TableScan, scan_table
+from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
-from softreg.tables.row_selection.labelled_rows import STANDARD, LabelRules
+from softreg.tables.row_selection.rare_classes import DEFAULT_LABEL_RULES, LabelRules
 from softreg.tables.schema.kinds import Kind
-from softreg.tables.schema.schema import Schema, learn_schema
+from softreg.tables.schema.schema import Schema, infer_schema
+from softreg.typing import Array, BoolArray, Float64Array
 
 CELLS = 1 << 24
 """Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
@@ -32,10 +35,10 @@ LEAST = 1000
 
 
 @dataclass(frozen=True)
-class EncodedRows:
+class EncodedBatches:
     """Batches (X, labels) or (X, labels, weights) of the training rows, encoded as read; each `iter` begins anew."""
 
-    found: Survey
+    found: TableScan
     encoder: Encoder
 
     @property
@@ -45,7 +48,7 @@ class EncodedRows:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         target = self.found.target
-        columns = [*(code.name for code in self.encoder.codes), target, *self.found.weight_names]
+        columns = [*(code.name for code in self.encoder.column_encoders), target, *self.found.weight_names]
         for batch, places, first in self.found.numbered(list(dict.fromkeys(columns))):
             X = self.encoder.encode(batch, places)
             values, codes = self.found.labels(batch)
@@ -53,16 +56,16 @@ class EncodedRows:
             yield (X, y) if weight is None else (X, y, weight)
 
 
-def weighted_rows(found: Survey, encoder: Encoder) -> Iterator[Weighted]:
+def weighted_batches(found: TableScan, encoder: Encoder) -> Iterator[WeightedBatch]:
     """Batches of a table, the numbers of their training rows, and the weights of these."""
-    columns = [*(code.name for code in encoder.codes), found.target, *found.weight_names]
+    columns = [*(code.name for code in encoder.column_encoders), found.target, *found.weight_names]
     for batch, places, first in found.numbered(list(dict.fromkeys(columns))):
         weight = found.row_weights(batch, first + places, places)
         if weight is not None:
             yield batch, places, weight
 
 
-def surveyed(
+def scan_if_large(
     data: Any,
     rows: Any,
     target: str | None,
@@ -72,16 +75,16 @@ def surveyed(
     *,
     y: Any = None,
     sample_weight: Any = None,
-    rules: LabelRules = STANDARD,
+    rules: LabelRules = DEFAULT_LABEL_RULES,
     sure: bool = False,
-) -> Survey | None:
+) -> TableScan | None:
     """The survey of a table that is to be trained on in batches; None for one that memory is to hold.
 
     `sample_weight` (n,) is one number for each row, or the name of a column; rows of the weight 0 are left out. `rules`
     say what is done with rows without a label and rare classes; `sure`, that the labels are classes. Raises
     `TableError` for labels `y` beside such a table, whose labels are a column of it.
     """
-    if isinstance(data, Survey):
+    if isinstance(data, TableScan):
         return data
     opened_here = is_source(data)
     if opened_here:
@@ -98,27 +101,27 @@ def surveyed(
             "place of y, or read the table as a whole: memory='high'."
         )
     if opened_here:
-        warn_of_notes(data)
-    chosen, weight = None if rows is None else chosen_rows(rows), None
+        emit_table_notes(data)
+    chosen, weight = None if rows is None else row_mask(rows), None
     weights = sample_weight if isinstance(sample_weight, str) else None
     if sample_weight is not None and weights is None:
         weight = sample_weights(sample_weight, len(np.atleast_1d(sample_weight)))
-        chosen = _counted(chosen, weight)
-    found = survey(data.ignoring(unused), target, chosen, seed=seed or 0, rules=rules, weights=weights, sure=sure)
+        chosen = _with_positive_weight(chosen, weight)
+    found = scan_table(data.ignoring(unused), target, chosen, seed=seed or 0, rules=rules, weights=weights, sure=sure)
     if weight is not None and len(weight) != found.rows:
         raise ValueError(
             f"sample_weight.shape == {weight.shape}, expected {(found.rows,)}: one weight for each of the "
             f"{found.rows:,} rows."
         )
     found.weight = weight
-    give_notes(found.notes)
+    emit_notes(found.notes)
     return found
 
 
-def _counted(chosen: Rows | None, weight: NDArray[np.float64]) -> Rows:
+def _with_positive_weight(chosen: RowMask | None, weight: Float64Array) -> RowMask:
     """The chosen rows whose weight is above zero."""
 
-    def asked(first: int, count: int) -> NDArray[np.bool_]:
+    def asked(first: int, count: int) -> BoolArray:
         mask = np.ones(count, dtype=bool) if chosen is None else chosen(first, count)
         own = weight[first : first + count] > 0
         mask[: len(own)] &= own
@@ -128,12 +131,12 @@ def _counted(chosen: Rows | None, weight: NDArray[np.float64]) -> Rows:
 
 
 def fit_in_batches(
-    found: Survey,
+    found: TableScan,
     settings: Mapping[str, Any],
     drop: Sequence[str],
     asked: Mapping[str, Kind],
     checkpoint: str | os.PathLike[str] | None,
-    choice: Choice,
+    choice: CrossValidation,
 ) -> tuple[Schema, Encoder, SoftmaxRegression, Path | None]:
     """Schema, encoder, model and the strengths tried, with the memory of a few batches and the sample.
 
@@ -145,27 +148,27 @@ def fit_in_batches(
     if found.sample is None:
         raise TableError("None of the rows is to be trained on.")
     try:
-        schema = learn_schema(found.sample, found.target, drop=drop, asked=asked, place=found.place)
+        schema = infer_schema(found.sample, found.target, drop=drop, kinds=asked, place=found.place)
     except TableError as error:
         raise found.located(error) from None
     values, codes = found.labels(found.sample)
     batches = found.source.batches([column.name for column in schema.features])
     y = np.array(values)[codes]
     weight = found.row_weights(found.sample, found.numbers)
-    encoder = learn_encoder(schema, batches, found.mask, y, settings, choice, sample=found.sample, weight=weight)
+    encoder = fit_encoder(schema, batches, found.mask, y, settings, choice, sample=found.sample, weight=weight)
     if weight is not None:
-        encoder = encoder_of_weighted(encoder, weighted_rows(found, encoder))
+        encoder = with_weighted_moments(encoder, weighted_batches(found, encoder))
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
     if settings["strength"] == "auto":
-        strength, path = _chosen(found, encoder, settings, names, choice)
+        strength, path = _choose_strength_on_sample(found, encoder, settings, names, choice)
         settings = {**settings, "strength": strength}
-    model = fit_at(settings, EncodedRows(found, encoder), None, names, checkpoint)
+    model = fit_at_strength(settings, EncodedBatches(found, encoder), None, names, checkpoint)
     return schema, encoder, model, path
 
 
-def _chosen(
-    found: Survey, encoder: Encoder, settings: Mapping[str, Any], names: NDArray[Any], choice: Choice
+def _choose_strength_on_sample(
+    found: TableScan, encoder: Encoder, settings: Mapping[str, Any], names: Array, choice: CrossValidation
 ) -> tuple[float, Path | None]:
     """The strength that is best on the sample."""
     assert found.sample is not None
@@ -180,7 +183,7 @@ def _chosen(
     y = y if rows is None else y[rows]
     weight = found.row_weights(found.sample, found.numbers if rows is None else found.numbers[rows], rows)
     if count < found.training:
-        give_warnings(
+        emit_warnings(
             [
                 f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
                 "for all of them"

@@ -4,40 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+
+from softreg.splitmix import as_uniform, hashed
+from softreg.typing import BoolArray, Float64Array, Int64Array, RowNumbers
 
 ROOM = 128 << 20
 """Bytes that a sample takes, at most: wide rows give fewer of them."""
 
 
-def uniform(numbers: NDArray[np.int64], seed: int, stream: int) -> NDArray[np.float64]:
+def uniform(numbers: RowNumbers, seed: int, stream: int) -> Float64Array:
     """A number in [0, 1) for each row number, which depends on nothing but that number, the seed and the stream.
 
     Example:
         >>> whole = uniform(np.arange(1000), seed=0, stream=1)
         >>> bool((whole[600:] == uniform(np.arange(600, 1000), 0, 1)).all()), bool(abs(whole.mean() - 0.5) < 0.05)
         (True, True)
-
-    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), the mixing of SplitMix64.
     """
     start = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
-    z = start + (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)  # modulo 2**64
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return np.asarray((z >> np.uint64(11)) * 2.0**-53)
+    return as_uniform(hashed(numbers, start))
 
 
-class RowKeeper:
+class RowSampler:
     """Rows spread over the whole table, as many as there is room for, in its order: those of least random numbers."""
 
     def __init__(self, rows: int, seed: int) -> None:
         self.rows, self.seed = rows, seed
         self.seen, self.below = 0, np.inf
         self.parts: list[pa.Table] = []
-        self.numbers: list[NDArray[np.int64]] = []
+        self.numbers: list[Int64Array] = []
 
-    def add(self, table: pa.Table, first: int, mask: NDArray[np.bool_]) -> None:
+    def add(self, table: pa.Table, first: int, mask: BoolArray) -> None:
         """Take the rows of a batch in the mask; its first row has the number `first`."""
         self.seen += int(mask.sum())
         places = np.flatnonzero(mask)
@@ -61,7 +57,7 @@ class RowKeeper:
             table, numbers = table.take(pa.array(kept)), numbers[kept]
         self.parts, self.numbers = [table.combine_chunks()], [numbers]
 
-    def kept(self) -> tuple[pa.Table | None, NDArray[np.int64]]:
+    def kept(self) -> tuple[pa.Table | None, Int64Array]:
         """The rows and their numbers; None where there was no row."""
         self._trim()
         return (self.parts[0], self.numbers[0]) if self.parts else (None, np.zeros(0, dtype=np.int64))

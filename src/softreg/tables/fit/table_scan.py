@@ -2,81 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
 
 from softreg.spelling import Known, one_spelling, text_array
-from softreg.tables.columns.errors import TableError, no_such_column
-from softreg.tables.columns.row_location import Where, where_of
-from softreg.tables.fit.row_sample import RowKeeper, uniform
-from softreg.tables.fit.row_set import RowSet
+from softreg.tables.columns.errors import TableError, unknown_column_error
+from softreg.tables.columns.row_location import RowLocation, read_location
+from softreg.tables.fit.row_sample import RowSampler, uniform
+from softreg.tables.fit.row_set import RowMask, RowSet
 from softreg.tables.io.open_table import OpenTable
-from softreg.tables.row_selection.labelled_rows import (
+from softreg.tables.row_selection.labelled_rows import check_labelled, similar_labels_note, unlabelled_note
+from softreg.tables.row_selection.rare_classes import (
+    DEFAULT_LABEL_RULES,
     NO_RARE,
-    STANDARD,
     LabelRules,
     RareClasses,
-    check_labelled,
     rare_classes,
-    similar_labels,
-    unlabelled_note,
 )
-from softreg.tables.row_selection.weight_column import check_some, weight_column
+from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 from softreg.tables.schema.target_labels import coded_labels
+from softreg.typing import BoolArray, Codes, Float64Array, Int64Array, RowNumbers
 
-LARGE = 512 << 20
-"""Bytes of files from which on a table is not read into memory as a whole; compressed files count four times."""
-PACKED = 4
 SAMPLE = 100_000
 """Rows that are kept to judge columns and strengths by, and as many of those held out, at most."""
 
 MOST_CLASSES = 100_000
 """Labels from which on they are looked at before the end of the table: they may be no classes."""
 
-Memory = Literal["auto", "low", "high"]
-Rows = Callable[[int, int], NDArray[np.bool_]]
-"""Which of `count` rows from row number `first` on are meant."""
-
-
-def is_large(table: OpenTable, memory: Memory = "auto") -> bool:
-    """Whether a table is to be trained on in batches: `memory` says so, or leaves it to the size of the files.
-
-    Raises `TableError` for another word.
-    """
-    if memory not in ("auto", "low", "high"):
-        raise TableError(f"memory is {memory!r}; expected 'auto', 'low' or 'high'.")
-    if memory != "auto":
-        return memory == "low"
-    sizes = (one.part.path.stat().st_size * (PACKED if one.part.packed else 1) for one in table.readers)
-    return sum(sizes) > LARGE
-
-
-def chosen_rows(rows: ArrayLike) -> Rows:
-    """Row numbers or a mask of all rows, as a question about any run of them."""
-    given = np.asarray(rows)
-    if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "biu":
-        raise ValueError(f"rows must be row numbers or a mask, but is {given.dtype} of shape {given.shape}")
-    numbers = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
-    if numbers.size and numbers[0] < 0:
-        raise ValueError(f"rows must be row numbers from 0, but reach from {numbers[0]}")
-
-    def asked(first: int, count: int) -> NDArray[np.bool_]:
-        mask = np.zeros(count, dtype=bool)
-        low, high = np.searchsorted(numbers, [first, first + count])
-        mask[numbers[low:high] - first] = True
-        return mask
-
-    return asked
-
 
 @dataclass
-class Survey:
+class TableScan:
     """What one reading of `source` found: rows, labels, samples; the rows to train on can be read again by it.
 
     `rows` of the table; `counts` of each label, among all rows; `training` rows and the `sample` of them, with its
@@ -87,10 +46,10 @@ class Survey:
 
     source: OpenTable
     target: str
-    chosen: Rows
+    chosen: RowMask
     drawn: bool = True
     """Whether the rows were drawn, not named."""
-    rules: LabelRules = STANDARD
+    rules: LabelRules = DEFAULT_LABEL_RULES
     sure: bool = False
     """Whether the labels are known to be classes, however many they are."""
     weights: str | None = None
@@ -107,16 +66,16 @@ class Survey:
     weighed: bool = False
     """Whether some weight is above 0."""
     rare: RareClasses = NO_RARE
-    files: list[tuple[int, Where]] = field(default_factory=list)
+    files: list[tuple[int, RowLocation]] = field(default_factory=list)
     sample: pa.Table | None = None
-    numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    numbers: RowNumbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     held: pa.Table | None = None
-    held_numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    held_numbers: RowNumbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
-    weight: NDArray[np.float64] | None = None
+    weight: Float64Array | None = None
     """How often each row of the table counts, where rows have weights."""
 
-    def mask(self, first: int, count: int) -> NDArray[np.bool_]:
+    def mask(self, first: int, count: int) -> BoolArray:
         """Which rows of a run are trained on."""
         mask = self.chosen(first, count)
         if self.drawn:
@@ -144,9 +103,9 @@ class Survey:
         """The classes to learn, sorted: rare labels may be of one class, or of none."""
         return sorted(set(self.rare.merged(sorted(self.counts)).values()))
 
-    def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], NDArray[np.int64]]:
+    def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], Int64Array]:
         """All classes, and the place among them of each row (n,) of a batch or sample of the table; -1 for none."""
-        values, codes = coded_labels(table, self.target, where_of(table), missing=self.rules.missing)
+        values, codes = coded_labels(table, self.target, read_location(table), missing=self.rules.missing)
         labels = list(self._known.known)
         merged = self.rare.merged(labels)
         place = {name: k for k, name in enumerate(self.classes)}
@@ -160,8 +119,8 @@ class Survey:
         return () if self.weights is None else (self.weights,)
 
     def row_weights(
-        self, table: pa.Table | pa.RecordBatch, numbers: NDArray[np.int64], places: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float64] | None:
+        self, table: pa.Table | pa.RecordBatch, numbers: RowNumbers, places: Codes | None = None
+    ) -> Float64Array | None:
         """The weights of some rows of a batch or sample of the table; None where rows have no weights.
 
         `numbers` are those of these rows in the whole table, and `places` those in the batch, all of it where None.
@@ -169,13 +128,13 @@ class Survey:
         if self.weights is None:
             return None if self.weight is None else self.weight[numbers]
         whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-        found = weight_column(whole, self.weights, self.target, where_of(table))
+        found = weight_column(whole, self.weights, self.target, read_location(table))
         return found if places is None else found[places]
 
     @property
     def notes(self) -> list[str]:
         """What was left out or merged, in sentences."""
-        notes = [self.rare.note, similar_labels(sorted(self.counts), self.target)]
+        notes = [self.rare.note, similar_labels_note(sorted(self.counts), self.target)]
         if self.unlabelled:
             notes.insert(0, unlabelled_note(self.unlabelled, self.rows, [], self.target))
         return [note for note in notes if note]
@@ -185,7 +144,7 @@ class Survey:
         self.merge_booleans()
         self.check()
         if self.weights is not None and self.rows:
-            check_some(np.array([float(self.weighed)]), self.weights)
+            check_any_weight(np.array([float(self.weighed)]), self.weights)
         self.rare = rare_classes(self.counts, self.target, self.rules) if self.rows else NO_RARE
         if self.rare.how != "drop" or not self.rare.labels:
             return
@@ -198,11 +157,11 @@ class Survey:
         self.sample, self.numbers = _without(self.sample, self.numbers, gone)
         self.held, self.held_numbers = _without(self.held, self.held_numbers, gone)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64]]]:
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array]]:
         """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
         yield from ((batch, places) for batch, places, _ in self.numbered(columns))
 
-    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, NDArray[np.int64], int]]:
+    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array, int]]:
         """The same with the number of the first row of each batch."""
         first = 0
         for batch in self.source.batches(columns):
@@ -241,9 +200,7 @@ class Survey:
                 check_labelled(counts, self.rows, self.target, sure=self.sure)
 
 
-def _without(
-    table: pa.Table | None, numbers: NDArray[np.int64], gone: NDArray[np.int64]
-) -> tuple[pa.Table | None, NDArray[np.int64]]:
+def _without(table: pa.Table | None, numbers: RowNumbers, gone: RowNumbers) -> tuple[pa.Table | None, Int64Array]:
     """A sample of rows without those of some numbers; None where no row is left."""
     keep = ~np.isin(numbers, gone)
     if table is None or keep.all():
@@ -251,17 +208,17 @@ def _without(
     return (table.filter(pa.array(keep)) if keep.any() else None), numbers[keep]
 
 
-def survey(
+def scan_table(
     source: OpenTable,
     target: str,
-    chosen: Rows | None = None,
+    chosen: RowMask | None = None,
     *,
     seed: int = 0,
     test_size: float = 0.0,
-    rules: LabelRules = STANDARD,
+    rules: LabelRules = DEFAULT_LABEL_RULES,
     weights: str | None = None,
     sure: bool = False,
-) -> Survey:
+) -> TableScan:
     """Read a table once: count its labels, and keep rows of it to judge by.
 
     `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and seed,
@@ -274,21 +231,21 @@ def survey(
     rules.check()
 
     if target not in source.names:
-        raise no_such_column(target, source.names, "target column")
+        raise unknown_column_error(target, source.names, "target column")
 
-    def share(first: int, count: int) -> NDArray[np.bool_]:
+    def share(first: int, count: int) -> BoolArray:
         return uniform(np.arange(first, first + count), seed, 1) >= test_size
 
     if weights is not None and weights not in source.names:
-        raise no_such_column(weights, source.names, "column of weights")
-    found = Survey(source, target, chosen or share, chosen is None, rules, sure, weights)
-    kept, held = RowKeeper(SAMPLE, seed), RowKeeper(SAMPLE, seed)
+        raise unknown_column_error(weights, source.names, "column of weights")
+    found = TableScan(source, target, chosen or share, chosen is None, rules, sure, weights)
+    kept, held = RowSampler(SAMPLE, seed), RowSampler(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
             continue
-        told = where_of(batch)
+        told = read_location(batch)
         table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
-        mask, rest = _count(found, table, told)
+        mask, rest = _count_batch(found, table, told)
         kept.add(table, found.rows, mask)
         held.add(table, found.rows, rest)
         found.rows += batch.num_rows
@@ -301,7 +258,7 @@ def survey(
     return found
 
 
-def _count(found: Survey, table: pa.Table, told: Where) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _count_batch(found: TableScan, table: pa.Table, told: RowLocation) -> tuple[BoolArray, BoolArray]:
     """Count the labels of a batch; gives the masks of the rows to train on, and of those held out."""
     first = found.rows
     if not found.files or told.file != found.files[-1][1].file:

@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import sample_weights
 from softreg.spelling import Known, coded, spelled
-from softreg.tables.columns.errors import TableError, give_notes, give_warnings, listed, shown
-from softreg.tables.io.array_input import label_column
+from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings, quote, quote_list
+from softreg.tables.io.numpy_arrays import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
 from softreg.tables.io.sources import is_source
-from softreg.tables.row_selection.labelled_rows import LabelledRows, LabelRules, labelled_rows, unlabelled_note
+from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows, unlabelled_note
+from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.row_numbers import row_numbers
-from softreg.tables.row_selection.weight_column import check_some, weight_column
+from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 from softreg.tables.schema.label_types import TEXT, label_type
-from softreg.tables.schema.target_labels import check_counts, known_labels
+from softreg.tables.schema.target_labels import check_class_counts, class_codes
+from softreg.typing import BoolArray, Codes, Float64Array, RowNumbers
 
 NAME = "y"
 """The name of the column of labels that were given without one."""
@@ -42,8 +43,8 @@ class TrainingTable:
 
     table: pa.Table
     target: str
-    rows: NDArray[np.int64] | None
-    weight: NDArray[np.float64] | None
+    rows: RowNumbers | None
+    weight: Float64Array | None
     label_dtype: np.dtype[Any] | None
     separate: bool = False
     """Whether the labels were given beside the features."""
@@ -51,11 +52,11 @@ class TrainingTable:
     """The column of weights, where the weights are those of a column."""
     named: bool = False
     """Whether the rows to train on were named."""
-    counted: NDArray[np.bool_] | None = None
+    counted: BoolArray | None = None
     """Rows of a weight above 0, (n,); None where all are."""
 
     @property
-    def row_weight(self) -> NDArray[np.float64] | None:
+    def row_weight(self) -> Float64Array | None:
         """The weights of the rows to train on."""
         return self.weight if self.weight is None or self.rows is None else self.weight[self.rows]
 
@@ -80,7 +81,7 @@ def training_table(
     name = sample_weight if isinstance(sample_weight, str) else None
     if name is not None:
         sample_weight = weight_column(table, name, target)
-        check_some(sample_weight, name)
+        check_any_weight(sample_weight, name)
     weight = sample_weights(sample_weight, table.num_rows)
     chosen = np.arange(table.num_rows) if chosen is None else chosen
     counted = chosen[weight[chosen] > 0]
@@ -92,7 +93,7 @@ def training_table(
     return TrainingTable(table, target, counted, weight, dtype, y is not None, name, rows is not None, weight > 0)
 
 
-def with_labels_only(given: TrainingTable, rules: LabelRules, *, sure: bool) -> tuple[TrainingTable, LabelledRows]:
+def select_labelled_rows(given: TrainingTable, rules: LabelRules, *, sure: bool) -> tuple[TrainingTable, LabelledRows]:
     """The same table, of whose rows those are trained on that have a class by the rules, and the classes of its rows.
 
     What was left out or merged is given as a `TableNote`. Raises `TableError` for labels that no classifier can learn
@@ -104,20 +105,22 @@ def with_labels_only(given: TrainingTable, rules: LabelRules, *, sure: bool) -> 
     chosen = found.rows(given.rows)
     y = found.y if chosen is None else found.y[chosen]
     if len(y) == 0:
-        raise TableError(f"None of the rows to train on has a label in {shown(given.target)}.")
+        raise TableError(f"None of the rows to train on has a label in {quote(given.target)}.")
     if (y == y[0]).all():  # of several classes, the training rows hold one
-        check_counts(y[:1], np.ones(1, np.int64), len(y), given.target)
+        check_class_counts(y[:1], np.ones(1, np.int64), len(y), given.target)
     if given.named:
         lost = np.intersect1d(found.unlabelled, given.rows if given.rows is not None else found.unlabelled)
         numbers = (lost + 1).tolist()
-        give_notes([unlabelled_note(len(lost), given.table.num_rows, numbers, given.target)] if len(lost) else [])
+        emit_notes([unlabelled_note(len(lost), given.table.num_rows, numbers, given.target)] if len(lost) else [])
         classes, counts = np.unique(y, return_counts=True)
         single = np.setdiff1d(classes[counts == 1], found.rare.labels).tolist()
         if single:
             which = "the class" if len(single) == 1 else "each of the classes"
-            give_notes([f"Of {which} {listed(single)} there is a single row to train on, which no fold is judged by."])
+            emit_notes(
+                [f"Of {which} {quote_list(single)} there is a single row to train on, which no fold is judged by."]
+            )
     elif not given.separate:
-        give_notes(found.notes())
+        emit_notes(found.notes())
     return replace(given, rows=chosen), found
 
 
@@ -132,23 +135,23 @@ def with_labels(table: pa.Table, y: Any, target: str | None) -> tuple[pa.Table, 
         >>> table.to_pydict(), name, dtype
         ({'x': [1.5, 2.5], 'y': [0, 1]}, 'y', dtype('int64'))
     """
-    column, dtype = _labels_for(table.num_rows, y)
+    column, dtype = _label_column(table.num_rows, y)
     name = target
     if name is None:
         own = getattr(y, "name", None)
         name = own if isinstance(own, str) and own else NAME
-        if name in table.column_names and not (own == name and _equal(table.column(name), column)):
-            name = _free(NAME, table.column_names)
+        if name in table.column_names and not (own == name and _same_values(table.column(name), column)):
+            name = _unused_name(NAME, table.column_names)
         elif name in table.column_names:
-            said = f"X has the column {shown(name)}, whose values are the labels y: it is the target and no feature."
-            give_warnings([said])
+            said = f"X has the column {quote(name)}, whose values are the labels y: it is the target and no feature."
+            emit_warnings([said])
     if name in table.column_names:
         place = table.column_names.index(name)
         return table.set_column(place, pa.field(name, column.type), column), name, dtype
     return table.append_column(pa.field(name, column.type), column), name, dtype
 
 
-def old_rows(data: Any, y: Any, target: str | None) -> bool:
+def is_rows_argument(data: Any, y: Any, target: str | None) -> bool:
     """Whether the second argument of `fit` has the meaning of earlier versions: the rows to train on.
 
     That is so for row numbers or a mask beside a table that has the column of labels, unless they are its labels, or
@@ -173,10 +176,10 @@ def old_rows(data: Any, y: Any, target: str | None) -> bool:
         return True
     if given.dtype.kind != "b" and len(np.unique(given)) == len(coded(table.column(target)).dictionary):
         return False
-    return not _equal(table.column(target), label_column(given)[0])
+    return not _same_values(table.column(target), label_column(given)[0])
 
 
-def _equal(column: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
+def _same_values(column: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
     """Whether two columns have the same values, by their text."""
     if len(column) != len(other):
         return False
@@ -187,13 +190,13 @@ def _equal(column: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
     return bool(a.dictionary.take(a.indices).equals(b.dictionary.take(b.indices)))
 
 
-def _free(name: str, names: Sequence[str]) -> str:
+def _unused_name(name: str, names: Sequence[str]) -> str:
     while name in names:
         name += "_"
     return name
 
 
-def codes_of_labels(n: int, y: Any, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
+def label_codes(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
     """The place among the classes (n,) of each of the labels y of n rows, -1 for one that is none.
 
     Booleans and the numbers 0 and 1 are the same labels, as NumPy compares them.
@@ -202,34 +205,34 @@ def codes_of_labels(n: int, y: Any, target: str, classes: Sequence[str]) -> NDAr
     is a class, or the other way round.
 
     Example:
-        >>> codes_of_labels(2, [True, False], "buys", ["false", "true"])
+        >>> label_codes(2, [True, False], "buys", ["false", "true"])
         array([1, 0])
-        >>> codes_of_labels(2, [True, False], "buys", ["0", "1"])
+        >>> label_codes(2, [True, False], "buys", ["0", "1"])
         array([1, 0])
     """
-    column, _ = _labels_for(n, y)
-    codes = known_labels(pa.table({target: column}), target, classes)
+    column, _ = _label_column(n, y)
+    codes = class_codes(pa.table({target: column}), target, classes)
     if n == 0 or (codes >= 0).any():
         return codes
     kind = label_type(column.type)
     if kind == "boolean" and "1" in classes:
-        return known_labels(pa.table({target: column.cast(pa.int8())}), target, classes)
+        return class_codes(pa.table({target: column.cast(pa.int8())}), target, classes)
     if kind in ("integer", "float32", "float64") and {one.lower() for one in classes} == {"false", "true"}:
         truth = pc.if_else(pc.equal(column, 1), pa.scalar("true"), pc.if_else(pc.equal(column, 0), "false", "no class"))
-        return known_labels(pa.table({target: truth}), target, classes)
+        return class_codes(pa.table({target: truth}), target, classes)
     written = Known(list(classes)).numeric or {one.lower() for one in classes} <= {"false", "true"}
     if (kind == TEXT) == written:
         raise TableError(
-            f"None of the {n:,} labels, such as {shown(spelled(column[0].as_py()))}, is a class of the model: "
-            f"{listed(classes)}. Give labels of the kind that the model was fitted to."
+            f"None of the {n:,} labels, such as {quote(spelled(column[0].as_py()))}, is a class of the model: "
+            f"{quote_list(classes)}. Give labels of the kind that the model was fitted to."
         )
     return codes
 
 
-def _labels_for(n: int, y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
+def _label_column(n: int, y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
     """The labels of n rows as a column, and their NumPy dtype."""
     if isinstance(y, str):
-        raise TableError(f"y is the text {shown(y)}; to name the column of labels, use target={shown(y)}.")
+        raise TableError(f"y is the text {quote(y)}; to name the column of labels, use target={quote(y)}.")
     column, dtype = label_column(y)
     if len(column) != n:
         raise TableError(

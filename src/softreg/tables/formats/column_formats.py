@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.spelling import coded
-from softreg.tables.columns.arrow_arrays import boolean_array, integers, words
-from softreg.tables.columns.arrow_arrays import numbers as number_array
+from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_int64
+from softreg.tables.columns.arrow_numpy import number_array as number_array
 from softreg.tables.columns.arrow_types import is_text
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.missing_values import MISSING_SPELLINGS, means_missing, means_missing_exactly
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
-from softreg.tables.columns.values import decoded, parse_numbers
-from softreg.tables.formats.number_formats import NumberFormat, Parts, ambiguous
+from softreg.tables.columns.column_values import decode_dictionary, parse_numbers
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_listed_spelling, is_missing_spelling
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
+from softreg.tables.formats.number_formats import NumberFormat, NumberParts, ambiguous_pattern
 
 Flags = NDArray[np.bool_]
 
@@ -35,7 +35,7 @@ class ColumnFormat:
 
     Example:
         >>> form = ColumnFormat(NumberFormat(",", grouped=True))
-        >>> form.read("price", pa.chunked_array([["1.234,5", "?"]]), Where()).to_pylist()
+        >>> form.read("price", pa.chunked_array([["1.234,5", "?"]]), RowLocation()).to_pylist()
         [1234.5, nan]
     """
 
@@ -45,14 +45,14 @@ class ColumnFormat:
     asked: bool = False
 
     def read(
-        self, name: str, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None
+        self, name: str, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None
     ) -> pa.ChunkedArray:
         """The column with numbers in place of text, or with nulls in place of spellings of a missing value.
 
         Spellings and formats that training did not have are counted in `unseen`. Raises `TableError` for text that is
         no number, or may be one of two numbers, with row and value.
         """
-        column = decoded(column) if pa.types.is_dictionary(column.type) else column
+        column = decode_dictionary(column) if pa.types.is_dictionary(column.type) else column
         if not is_text(column.type):
             return column
         if self.number is None:
@@ -66,9 +66,9 @@ class ColumnFormat:
 
     def bad(self, column: pa.ChunkedArray) -> Flags:
         """Which cells are text that is no number of this format."""
-        if self.number is None or not is_text(decoded(column).type):
+        if self.number is None or not is_text(decode_dictionary(column).type):
             return np.zeros(len(column), dtype=bool)
-        return ~self.numbers(decoded(column)).ok
+        return ~self.numbers(decode_dictionary(column)).ok
 
     def with_decimal(self, decimal: str | None) -> ColumnFormat:
         """The format with another decimal mark, which the user names; the same where None."""
@@ -96,20 +96,20 @@ class ColumnFormat:
         """The numbers of a column, by its distinct values."""
         assert self.number is not None
         encoded = coded(column)
-        levels, codes = encoded.dictionary, integers(encoded.indices)
+        levels, codes = encoded.dictionary, to_int64(encoded.indices)
         if not len(levels):
             return ParsedNumbers(np.full(len(codes), np.nan), codes < 0, np.zeros(len(codes), dtype=bool))
-        missing = means_missing(levels)
+        missing = is_missing_spelling(levels)
         if self.invalid:
-            missing |= means_missing_exactly(levels, self.invalid)
-        parts = Parts.of(levels)
+            missing |= is_listed_spelling(levels, self.invalid)
+        parts = NumberParts.of(levels)
         values, ok = self.number.parse_parts(parts)
         other = NumberFormat(self.number.other, percent=self.number.percent, currency=self.number.currency)
         elsewhere, foreign = other.parse_parts(parts)
-        foreign &= ~ok & ~parts.body_matches(ambiguous(",")) & ~parts.body_matches(ambiguous("."))
+        foreign &= ~ok & ~parts.body_matches(ambiguous_pattern(",")) & ~parts.body_matches(ambiguous_pattern("."))
         values = np.where(foreign, elsewhere, values)
         if foreign.any():  # values of another writer: a mark that may be either is no longer certain
-            ok &= ~parts.body_matches(ambiguous(self.number.decimal))
+            ok &= ~parts.body_matches(ambiguous_pattern(self.number.decimal))
         ok |= foreign | missing
         foreign |= ok & ~missing & self._differs(parts)
         values[missing] = np.nan
@@ -117,25 +117,25 @@ class ColumnFormat:
             np.append(values, np.nan)[codes], np.append(ok, True)[codes], np.append(foreign, False)[codes]
         )
 
-    def _differs(self, parts: Parts) -> Flags:
+    def _differs(self, parts: NumberParts) -> Flags:
         """Which numbers lack the percent sign of training, or have a sign of a currency that training had not."""
         assert self.number is not None
         if self.number.percent:
             return ~parts.percent & (parts.body_matches("[1-9]"))
         return parts.any_currency if not self.number.currency else np.zeros(len(parts.ok), dtype=bool)
 
-    def _without_spellings(self, name: str, column: pa.ChunkedArray, unseen: UnseenLevels | None) -> pa.ChunkedArray:
+    def _without_spellings(self, name: str, column: pa.ChunkedArray, unseen: UnseenValues | None) -> pa.ChunkedArray:
         """Text without spellings of a missing value."""
-        gone = means_missing(column)
+        gone = is_missing_spelling(column)
         if self.invalid:
-            gone |= means_missing_exactly(column, self.invalid)
+            gone |= is_listed_spelling(column, self.invalid)
         if not gone.any():
             return column
         if unseen is not None:
             self._count_missing(name, column.filter(boolean_array(gone)), unseen)
         return pc.if_else(boolean_array(gone), pa.scalar(None, column.type), column)
 
-    def _count(self, name: str, column: pa.ChunkedArray, found: ParsedNumbers, unseen: UnseenLevels) -> None:
+    def _count(self, name: str, column: pa.ChunkedArray, found: ParsedNumbers, unseen: UnseenValues) -> None:
         """Count spellings and formats that training did not have."""
         gone = np.isnan(found.values)
         if gone.any():
@@ -145,32 +145,32 @@ class ColumnFormat:
             unseen.add(
                 name,
                 int(rows.size),
-                (column[int(row)].as_py() for row in rows[:EXAMPLES]),
+                (column[int(row)].as_py() for row in rows[:MAX_EXAMPLES]),
                 feature=f"the first of them is read as {found.values[rows[0]]:.15g}",
                 what="number in a format",
             )
 
-    def _count_missing(self, name: str, texts: pa.ChunkedArray, unseen: UnseenLevels) -> None:
+    def _count_missing(self, name: str, texts: pa.ChunkedArray, unseen: UnseenValues) -> None:
         """Count the rows of spellings of a missing value that training did not have."""
-        known = words(["", *self.missing, *self.invalid]).cast(texts.type)
+        known = string_array(["", *self.missing, *self.invalid]).cast(texts.type)
         trimmed = pc.utf8_trim_whitespace(texts.drop_null())
         fresh = trimmed.filter(pc.invert(pc.is_in(trimmed, value_set=known)))
         if len(fresh):
             unseen.add(
                 name,
                 len(fresh),
-                (text.as_py() for text in pc.unique(fresh)[:EXAMPLES]),
+                (text.as_py() for text in pc.unique(fresh)[:MAX_EXAMPLES]),
                 feature="such rows are read as missing",
                 what="spelling of a missing value",
             )
 
-    def no_number(self, name: str, column: pa.ChunkedArray, row: int, where: Where) -> TableError:
+    def no_number(self, name: str, column: pa.ChunkedArray, row: int, where: RowLocation) -> TableError:
         """The error for the first cell that is no number."""
         assert self.number is not None
         text = str(column[row])
-        start = f"Column {shown(name)} held numbers in training, but {where.row(row)} has {shown(text)}"
-        missing = f"treat it as a missing value: --na {shown(text)} (na=[{shown(text)}] in Python)"
-        parts = Parts.of(words([text]))
+        start = f"Column {quote(name)} held numbers in training, but {where.row(row)} has {quote(text)}"
+        missing = f"treat it as a missing value: --na {quote(text)} (na=[{quote(text)}] in Python)"
+        parts = NumberParts.of(string_array([text]))
         readings = [NumberFormat(decimal, grouped=True, percent=True).parse_parts(parts) for decimal in ".,"]
         both = [f"{values[0]:.15g}" for values, ok in readings if ok[0]]
         if len(both) == 2 and both[0] != both[1]:
@@ -215,11 +215,12 @@ def formats_from_state(state: Mapping[str, Any], key: str) -> dict[str, ColumnFo
     return {name: ColumnFormat.from_state(fields.mapping(found, name)) for name in found}
 
 
-def spellings_in(levels: pa.Array, counts: NDArray[np.int64], which: Flags) -> dict[str, int]:
+def count_spellings(levels: pa.Array, counts: NDArray[np.int64], which: Flags) -> dict[str, int]:
     """The rows of each distinct text among some levels, without outer blanks and without the empty text.
 
     Example:
-        >>> spellings_in(pa.array(["NA", " NA", "1", ""]), np.array([2, 1, 5, 3]), np.array([True, True, False, True]))
+        >>> levels, counts = pa.array(["NA", " NA", "1", ""]), np.array([2, 1, 5, 3])
+        >>> count_spellings(levels, counts, np.array([True, True, False, True]))
         {'NA': 3}
     """
     found: dict[str, int] = {}

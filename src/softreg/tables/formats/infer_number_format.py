@@ -9,26 +9,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_arrays import boolean_array, flags
-from softreg.tables.columns.arrow_arrays import numbers as number_array
-from softreg.tables.columns.errors import shown
+from softreg.tables.columns.arrow_numpy import boolean_array, to_bool
+from softreg.tables.columns.arrow_numpy import number_array as number_array
+from softreg.tables.columns.column_values import parse_numbers
+from softreg.tables.columns.errors import quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
-from softreg.tables.columns.values import parse_numbers
-from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat, Parts
+from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat, NumberParts
 
 Flags = NDArray[np.bool_]
 
-LOOKED_AT = 1000
+MAX_LEVELS_INSPECTED = 1000
 """Distinct values that decide whether a column is looked at for a format of numbers."""
-PHONE_DIGITS = 9
+MIN_PHONE_DIGITS = 9
 """Digits from which on values of one length with blanks between are telephone numbers or codes."""
-LEAST_PAIRS = 3
+MIN_PAIRS = 3
 """Distinct values from which on pairs in rising order are lists of whole numbers."""
 _ADDRESS = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
 
 
 @dataclass(frozen=True)
-class NumberText:
+class InferredNumbers:
     """Levels (k,) of text as numbers: their `values`, nan where there is none; which are numbers or missing (`ok`).
 
     `unclear` says that point and comma may be exchanged as far as this column shows. `marks` names the marks of the
@@ -50,7 +50,7 @@ class NumberText:
         return self.ok & ~np.isnan(self.values)
 
 
-def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool = False) -> NumberText:
+def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool = False) -> InferredNumbers:
     """Return distinct texts as numbers of the format that fits most of them.
 
     `decimal` is the decimal mark, where it is known; `asked` says that the user wants numbers, so that values of
@@ -62,11 +62,11 @@ def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool =
         (array([1234.5,   12. ,    nan]), ('$',), "',' between thousands and '$'")
     """
     values, ok = parse_numbers(levels, MISSING_SPELLINGS)
-    plain = NumberText(values, ok, NumberFormat())
+    plain = InferredNumbers(values, ok, NumberFormat())
     if (ok.all() and decimal != ",") or not _worth_it(levels, ok, decimal):
         return plain
     missing = ok & np.isnan(values)
-    parts = Parts.of(levels)
+    parts = NumberParts.of(levels)
     evidence = DecimalEvidence.of(parts)
     point, comma = int(evidence.point.sum()), int(evidence.comma.sum())
     unclear = bool(evidence.unclear_comma.any() or evidence.unclear_point.any())
@@ -91,23 +91,23 @@ def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool =
     if special.any():
         at = int(np.argmax(special))
         example = (str(levels[at]), float(values[at]))
-    return NumberText(values, ok | missing, form, doubtful, marks, example)
+    return InferredNumbers(values, ok | missing, form, doubtful, marks, example)
 
 
 def _worth_it(levels: pa.Array, ok: Flags, decimal: str | None) -> bool:
     """Whether most of the first values that are no plain numbers look like numbers of another format."""
     if ok.all():
         return decimal == ","
-    others = levels.take(number_array(np.flatnonzero(~ok)[:LOOKED_AT]))
-    digits = flags(pc.match_substring_regex(others, "[0-9]"))
-    return bool(2 * digits.sum() >= len(digits) and 2 * Parts.of(others).ok.sum() >= len(digits))
+    others = levels.take(number_array(np.flatnonzero(~ok)[:MAX_LEVELS_INSPECTED]))
+    digits = to_bool(pc.match_substring_regex(others, "[0-9]"))
+    return bool(2 * digits.sum() >= len(digits) and 2 * NumberParts.of(others).ok.sum() >= len(digits))
 
 
-def _several(plain: NumberText, reason: str) -> NumberText:
-    return NumberText(plain.values, plain.ok, plain.format, several=reason)
+def _several(plain: InferredNumbers, reason: str) -> InferredNumbers:
+    return InferredNumbers(plain.values, plain.ok, plain.format, several=reason)
 
 
-def _format(parts: Parts, decimal: str) -> NumberFormat:
+def _format(parts: NumberParts, decimal: str) -> NumberFormat:
     """The format of the numbers with this decimal mark: the other mark, signs of currencies, percent signs."""
     other = r"\." if decimal == "," else ","
     grouped = bool((parts.ok & parts.body_matches(other)).any())
@@ -117,7 +117,7 @@ def _format(parts: Parts, decimal: str) -> NumberFormat:
     return NumberFormat(decimal, grouped, percent, tuple(signs), fraction)
 
 
-def _no_amounts(parts: Parts) -> str:
+def _no_amounts(parts: NumberParts) -> str:
     """Why values that have the form of numbers are telephone numbers, addresses or marked codes; "" where they are not.
 
     Parentheses and minus signs behind the digits are those of accounts only beside values without them.
@@ -131,7 +131,7 @@ def _no_amounts(parts: Parts) -> str:
     spaced = ok & parts.body_matches("^[0-9]+( [0-9]+)+$")
     if spaced.sum() == count:
         lengths = np.asarray(pc.binary_length(pc.replace_substring(parts.body, " ", "")))[ok]
-        if parts.plus[ok].all() or (count > 1 and lengths.min() == lengths.max() >= PHONE_DIGITS):
+        if parts.plus[ok].all() or (count > 1 and lengths.min() == lengths.max() >= MIN_PHONE_DIGITS):
             return "they look like telephone numbers or codes"
     if _are_pairs(parts):
         return "they look like lists of whole numbers"
@@ -143,28 +143,28 @@ def _no_amounts(parts: Parts) -> str:
     return ""
 
 
-def _are_pairs(parts: Parts) -> bool:
+def _are_pairs(parts: NumberParts) -> bool:
     """Whether values with a comma are several pairs of whole numbers in rising order, as 1,3 of a multiple choice."""
     pairs = pc.extract_regex(parts.body, "^(?P<low>[1-9][0-9]?),(?P<high>[1-9][0-9]?)$")
     marked = parts.ok & parts.body_matches("[.,]")
-    if marked.sum() < LEAST_PAIRS or not flags(pairs.is_valid())[marked].all():
+    if marked.sum() < MIN_PAIRS or not to_bool(pairs.is_valid())[marked].all():
         return False
     known = pairs.filter(boolean_array(marked))
     low, high = (pc.cast(pc.struct_field(known, part), pa.int64()) for part in ("low", "high"))
     return bool(pc.all(pc.less(low, high)).as_py())
 
 
-def _mixed_signs(parts: Parts, form: NumberFormat, levels: pa.Array, missing: Flags) -> str:
+def _mixed_signs(parts: NumberParts, form: NumberFormat, levels: pa.Array, missing: Flags) -> str:
     """Why numbers with signs are not of one unit; "" where they are."""
     if len(form.currency) > 1:
         return f"they are amounts in several currencies ({', '.join(form.currency[:4])})"
     without = parts.ok & ~missing & ~parts.percent & parts.body_matches("[1-9]")
     if form.percent and without.any():
-        return f"some have a percent sign, and {shown(levels[int(np.argmax(without))])} has none"
+        return f"some have a percent sign, and {quote(levels[int(np.argmax(without))])} has none"
     return ""
 
 
-def _marks(parts: Parts, form: NumberFormat, ok: Flags, unclear: bool) -> str:
+def _marks(parts: NumberParts, form: NumberFormat, ok: Flags, unclear: bool) -> str:
     """The marks of a format in words."""
     found = []
     if form.decimal == "," and (ok & parts.body_matches(",")).any():

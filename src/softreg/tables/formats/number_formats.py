@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.arrow_arrays import boolean_array, flags, floats, words
+from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_bool, to_float64
 
 Flags = NDArray[np.bool_]
 
@@ -27,7 +27,7 @@ _ANY = (
     rf"^(?P<open>\()? *(?P<sign>[+-])? *(?P<before>{_BEFORE}|%)? *(?P<inner>\()? *(?P<second>[+-])? *"
     rf"(?P<body>{_BODY}) *(?P<minus>-)?(?P<done>\))? *(?P<after>{_AFTER}|%)? *(?P<last>-)?(?P<close>\))?$"
 )
-_EMPTY = words([""])[0]
+_EMPTY = string_array([""])[0]
 _SPACES = "[\u00a0\u2000-\u200a\u202f\u205f\u3000]"
 _MINUS = "[\u2212\ufe63\uff0d\u2010\u2011]"
 _NO_CENTS = "([0-9][.,])[-\u2013\u2014]{1,2}"  # 12,- is twelve and no cents
@@ -70,15 +70,15 @@ class NumberFormat:
         with a decimal comma, is a number only where the format is `grouped`; and "1.234" with a decimal point only
         where values of training have a `fraction`.
         """
-        return self.parse_parts(Parts.of(levels))
+        return self.parse_parts(NumberParts.of(levels))
 
-    def parse_parts(self, parts: Parts) -> tuple[NDArray[np.float64], Flags]:
+    def parse_parts(self, parts: NumberParts) -> tuple[NDArray[np.float64], Flags]:
         """The same for texts that were taken apart."""
         ok = parts.ok & parts.body_matches(_body(self.decimal))
         if not self.grouped:
-            ok &= ~parts.body_matches(ambiguous(self.other))
+            ok &= ~parts.body_matches(ambiguous_pattern(self.other))
         if not self.fraction:
-            ok &= ~parts.body_matches(ambiguous(self.decimal))
+            ok &= ~parts.body_matches(ambiguous_pattern(self.decimal))
         if not self.percent:
             ok &= ~parts.percent
         if self.currency:
@@ -103,7 +103,7 @@ class NumberFormat:
 
 
 @dataclass(frozen=True)
-class Parts:
+class NumberParts:
     """The parts of texts (k,) that may be numbers: which are of the form at all, digits with marks, signs."""
 
     ok: Flags
@@ -116,7 +116,7 @@ class Parts:
     plus: Flags
 
     @classmethod
-    def of(cls, levels: pa.Array) -> Parts:
+    def of(cls, levels: pa.Array) -> NumberParts:
         """Take texts apart."""
         text = pc.utf8_trim_whitespace(levels.cast(pa.large_string()))
         if not pc.all(pc.string_is_ascii(text)).as_py():
@@ -128,34 +128,34 @@ class Parts:
             return pc.fill_null(pc.struct_field(found, name), "")
 
         def has(name: str) -> Flags:
-            return flags(pc.not_equal(part(name), ""))
+            return to_bool(pc.not_equal(part(name), ""))
 
         opened, closed = (has("open").astype(int) + has("inner"), has("close").astype(int) + has("done"))
         minus = has("minus").astype(int) + has("last")
         marks = pc.binary_join_element_wise(part("before"), part("after"), _EMPTY)
         signs = has("sign").astype(int) + has("second") + minus
-        ok = flags(found.is_valid()) & (opened == closed) & (opened <= 1) & (signs + opened <= 1)
+        ok = to_bool(found.is_valid()) & (opened == closed) & (opened <= 1) & (signs + opened <= 1)
         ok &= ~(has("before") & has("after"))
         negative = (
-            (opened > 0) | (minus > 0) | flags(pc.equal(part("sign"), "-")) | flags(pc.equal(part("second"), "-"))
+            (opened > 0) | (minus > 0) | to_bool(pc.equal(part("sign"), "-")) | to_bool(pc.equal(part("second"), "-"))
         )
-        percent = flags(pc.equal(marks, "%"))
-        plus = flags(pc.equal(part("sign"), "+"))
+        percent = to_bool(pc.equal(marks, "%"))
+        plus = to_bool(pc.equal(part("sign"), "+"))
         currency = pc.if_else(pc.equal(marks, "%"), _EMPTY, pc.utf8_upper(pc.utf8_rtrim(marks, ". ")))
         return cls(ok, pc.utf8_rtrim_whitespace(part("body")), negative, percent, currency, opened > 0, minus > 0, plus)
 
     @property
     def any_currency(self) -> Flags:
         """Which have a sign or code of a currency."""
-        return flags(pc.not_equal(self.currency, ""))
+        return to_bool(pc.not_equal(self.currency, ""))
 
     def has_currency(self, signs: tuple[str, ...]) -> Flags:
         """Which have one of these signs or codes."""
-        return flags(pc.is_in(self.currency, value_set=words(signs).cast(self.currency.type)))
+        return to_bool(pc.is_in(self.currency, value_set=string_array(signs).cast(self.currency.type)))
 
     def body_matches(self, pattern: str) -> Flags:
         """Whether the digits and marks of each match a pattern."""
-        return flags(pc.match_substring_regex(self.body, pattern))
+        return to_bool(pc.match_substring_regex(self.body, pattern))
 
     def values(self, decimal: str, ok: Flags) -> tuple[NDArray[np.float64], Flags]:
         """The numbers where `ok`, nan elsewhere, and `ok`."""
@@ -164,7 +164,7 @@ class Parts:
         text = pc.replace_substring_regex(self.body, f"[{',' if decimal == '.' else '.'}' ]", "")
         text = pc.replace_substring(text, ",", ".")
         digits = pc.if_else(boolean_array(ok), text, pa.nulls(1, text.type)[0])
-        numbers = floats(pc.cast(digits, pa.float64()))
+        numbers = to_float64(pc.cast(digits, pa.float64()))
         return np.where(self.negative, -numbers, numbers), ok
 
 
@@ -177,12 +177,12 @@ def _body(decimal: str) -> str:
     return rf"^(?:[0-9]+(?:{mark}[0-9]*)?{power}|{mark}[0-9]+{power}|(?:{grouped})(?:{mark}[0-9]*)?)$"
 
 
-def ambiguous(mark: str) -> str:
+def ambiguous_pattern(mark: str) -> str:
     """The pattern of digits such as 1,234: the mark may be the decimal one or stand between thousands.
 
     Example:
         >>> import re
-        >>> [bool(re.search(ambiguous(","), text)) for text in ("1,234", "0,234", "1,23", "1,234,567")]
+        >>> [bool(re.search(ambiguous_pattern(","), text)) for text in ("1,234", "0,234", "1,23", "1,234,567")]
         [True, False, False, False]
     """
     return rf"^[1-9][0-9]{{0,2}}\{mark}[0-9]{{3}}$"
@@ -200,7 +200,7 @@ class DecimalEvidence:
     """Such as 1.234."""
 
     @classmethod
-    def of(cls, parts: Parts) -> DecimalEvidence:
+    def of(cls, parts: NumberParts) -> DecimalEvidence:
         """The evidence in texts that were taken apart.
 
         Example:
@@ -213,6 +213,6 @@ class DecimalEvidence:
         return cls(
             point & ~comma,
             comma & ~point,
-            parts.ok & parts.body_matches(ambiguous(",")),
-            parts.ok & parts.body_matches(ambiguous(".")),
+            parts.ok & parts.body_matches(ambiguous_pattern(",")),
+            parts.ok & parts.body_matches(ambiguous_pattern(".")),
         )

@@ -9,9 +9,11 @@ PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson")
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data", ".psv")
-PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
+COMPRESSION_ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 """Compressions that are undone as a file is read, by ending."""
-ENDINGS = frozenset((*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *PACKED, ".zip", ".xz"))
+ENDINGS = frozenset(
+    (*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *COMPRESSION_ENDINGS, ".zip", ".xz")
+)
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _FORMS = {
     b"PAR1": "parquet",
@@ -22,7 +24,7 @@ _FORMS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "excel",  # the compound documents of .xls
 }
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-HEAD = 64
+SIGNATURE_BYTES = 64
 """Bytes of a file that show its format."""
 
 
@@ -34,7 +36,7 @@ def compression(path: Path, head: bytes) -> str | None:
         ('gzip', 'gzip')
     """
     found = next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), None)
-    return found or PACKED.get(path.suffix.lower())
+    return found or COMPRESSION_ENDINGS.get(path.suffix.lower())
 
 
 def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
@@ -54,7 +56,7 @@ def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
         if found or head.startswith(_ZIP):
             return found or ("excel" if _is_spreadsheet(path) else "zip")
     endings = [ending.lower() for ending in path.suffixes]
-    if packed and endings and endings[-1] in PACKED:
+    if packed and endings and endings[-1] in COMPRESSION_ENDINGS:
         endings.pop()
     ending = endings[-1] if endings else ""
     if ending in PARQUET_ENDINGS:

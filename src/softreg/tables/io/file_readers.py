@@ -11,38 +11,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.arrow_types import plain_column, plain_field
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_index import file_index, marked
-from softreg.tables.columns.untyped_text import is_untyped, untyped
-from softreg.tables.columns.values import decoded
-from softreg.tables.delimited import line_forms
-from softreg.tables.delimited.decoding import encoding_of
+from softreg.tables.columns.column_values import decode_dictionary
+from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
+from softreg.tables.delimited import line_rewriting
+from softreg.tables.delimited.decoding import declared_encoding
 from softreg.tables.delimited.encoding_detection import is_utf8
 from softreg.tables.delimited.mixed_encoding import find_encoding
-from softreg.tables.io.damage import checked, reading
-from softreg.tables.io.sources import Part, check_text, open_bytes, open_text, read_head
+from softreg.tables.io.damaged_files import damage_as_table_error, validated
+from softreg.tables.io.sources import SourceFile, check_text, open_bytes, open_text, read_head
 from softreg.tables.read_options import ReadOptions
 
-HEAD = 1 << 16
+HEAD_BYTES = 1 << 16
 """Bytes at the beginning of a text file by which its encoding is found."""
-ROWS = 65_536
+MAX_BATCH_ROWS = 65_536
 """Rows of a batch of a typed file, at most."""
-BUFFER = 1 << 20
+COLUMN_BUFFER_BYTES = 1 << 20
 """Bytes of a column of a Parquet file that are read at a time; a whole row group may be larger than memory."""
-EXACT = 2**53
+MAX_EXACT_INTEGER = 2**53
 """Whole numbers up to this are float64 numbers, each of its own."""
-LARGE = 1 << 26
+MIN_BUFFERED_BYTES = 1 << 26
 """Bytes of a Parquet file from which on it is read through that buffer. Smaller ones are read by columns of row groups:
 the buffer takes the memory that a damaged length of a page asks for."""
-CELLS = 4_000_000
+MAX_BATCH_CELLS = 4_000_000
 """Cells of such a batch, at most: rows of very many columns come in smaller batches."""
 
 
-class PartReader(Protocol):
+class FileReader(Protocol):
     """One file: `part`, the `schema` of its columns with those of its partition, `skipped` rows, and `notes` on how it
     is read."""
 
-    part: Part
+    part: SourceFile
     schema: pa.Schema
     skipped: list[tuple[int, str]]
     notes: list[str]
@@ -54,28 +54,28 @@ class PartReader(Protocol):
         """All rows."""
 
 
-def open_part(part: Part, options: ReadOptions) -> PartReader:
+def open_file(part: SourceFile, options: ReadOptions) -> FileReader:
     """Open one file; raises `TableError` where it is not of the form that its ending says."""
     if part.path.is_dir():
         raise TableError(f"{part.where!r} is a folder; name the CSV, TSV or Parquet file in it.")
     if not read_head(part, 64).strip(b"\xef\xbb\xbf\xff\xfe \t\r\n"):
         raise TableError(f"{part.where!r} is empty; expected a line of column names and rows below it.")
     if part.form == "parquet":
-        return ParquetPart(part)
+        return ParquetFileReader(part)
     if part.form == "arrow":
-        return ArrowPart(part)
+        return ArrowFileReader(part)
     options = replace(options, **part.written)
-    return TextPart(part, options)
+    return TextFileReader(part, options)
 
 
-def text_encoding(part: Part, asked: str | None, *, skip: bool = False) -> tuple[str, list[str]]:
+def text_encoding(part: SourceFile, asked: str | None, *, skip: bool = False) -> tuple[str, list[str]]:
     """The encoding of a text file, and notes on it; raises `TableError` where the file is no text.
 
     It is found by the first bytes, and where these are not UTF-8, by the characters of the lines that are not ASCII.
     """
-    head = read_head(part, HEAD)
+    head = read_head(part, HEAD_BYTES)
     try:
-        encoding, note = encoding_of(head, asked)
+        encoding, note = declared_encoding(head, asked)
     except TableError as error:
         raise TableError(f"{part.where!r}: {error}") from None
     check_text(part, head, wide=encoding.startswith(("utf-16", "utf-32")))
@@ -85,10 +85,10 @@ def text_encoding(part: Part, asked: str | None, *, skip: bool = False) -> tuple
 
 
 @dataclass
-class Typed:
+class BaseFileReader:
     """What files of text share: a reader behind, and the columns of the partition."""
 
-    part: Part
+    part: SourceFile
     skipped: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(init=False)
     schema: pa.Schema = field(init=False)
@@ -101,14 +101,14 @@ class Typed:
     def _with_keys(self, schema: pa.Schema) -> pa.Schema:
         """The plain types of the columns, those of an index marked, and the keys of the partition behind them."""
         names = schema.names  # raises where a damaged name is no text
-        index = file_index(schema)
+        index = index_from_metadata(schema)
         self.own = {field.name: field for field in schema}
         kept = [(plain_field(field), is_untyped(field)) for field in schema]
-        schema = pa.schema([untyped(field) if mark else field for field, mark in kept])
+        schema = pa.schema([mark_untyped(field) if mark else field for field, mark in kept])
         for name in self.part.keys:
             if name not in names:
-                schema = schema.append(untyped(pa.field(name, pa.string())))
-        return marked(schema, index)
+                schema = schema.append(mark_untyped(pa.field(name, pa.string())))
+        return mark_index(schema, index)
 
     def _fitted(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
         """The rows with the columns and types that are wanted; a column of type null is not looked at."""
@@ -128,19 +128,19 @@ class Typed:
         """A column in the type that holds the values of all files."""
         if column.type == wanted.type:
             return column
-        column = decoded(column)
+        column = decode_dictionary(column)
         try:
             cast = pc.cast(column, wanted.type)
             merged = pa.types.is_decimal(column.type) and pa.types.is_floating(wanted.type)
-            exact = not (merged and pc.any(pc.greater(pc.abs(cast), EXACT)).as_py())
+            exact = not (merged and pc.any(pc.greater(pc.abs(cast), MAX_EXACT_INTEGER)).as_py())
         except pa.ArrowException:
             exact = False
         if not exact:
             raise TableError(
-                f"Column {shown(wanted.name)} has the type {column.type} in {self.part.where!r} and another in other "
+                f"Column {quote(wanted.name)} has the type {column.type} in {self.part.where!r} and another in other "
                 f"files, so all are read as {wanted.type}, which does not hold every value of this file exactly. Write "
-                f"the column with one type in all files, or leave it out: --drop {shown(wanted.name)} "
-                f"(drop=[{shown(wanted.name)}] in Python)."
+                f"the column with one type in all files, or leave it out: --drop {quote(wanted.name)} "
+                f"(drop=[{quote(wanted.name)}] in Python)."
             )
         return cast
 
@@ -161,11 +161,11 @@ class Typed:
         return [one.name for one in wanted if one.name not in self.part.keys and not pa.types.is_null(one.type)]
 
 
-class TextPart(Typed):
+class TextFileReader(BaseFileReader):
     """A file of CSV, TSV or JSON lines."""
 
-    def __init__(self, part: Part, options: ReadOptions) -> None:
-        from softreg.tables.delimited.csv_text import Delimited
+    def __init__(self, part: SourceFile, options: ReadOptions) -> None:
+        from softreg.tables.delimited.csv_reader import CsvReader
         from softreg.tables.json_files.json_documents import JsonDocument
         from softreg.tables.json_files.json_lines import JsonLines
 
@@ -183,19 +183,19 @@ class TextPart(Typed):
             self.schema = self._with_keys(self.behind.schema)
             for name in self.behind.mixed:
                 place = self.schema.get_field_index(name)
-                self.schema = self.schema.set(place, untyped(self.schema.field(place)))
+                self.schema = self.schema.set(place, mark_untyped(self.schema.field(place)))
                 self.notes.append(
-                    f"Column {shown(name)} of {part.where!r} holds text beside values of other types, and all are read "
+                    f"Column {quote(name)} of {part.where!r} holds text beside values of other types, and all are read "
                     "as text; rows of text are left out with --bad-rows skip (bad_rows='skip' in Python)."
                 )
         else:
             opened, said = _plain_lines(opened, options)
             self.notes += said
-            self.behind = Delimited(opened, tabs=part.form == "tsv", options=options, **texts)
+            self.behind = CsvReader(opened, tabs=part.form == "tsv", options=options, **texts)
             schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
-            schema = pa.schema([untyped(one) for one in schema])
+            schema = pa.schema([mark_untyped(one) for one in schema])
             names = self.behind.names[:1] if self.behind.layout.row_names else []
-            self.schema = marked(schema, frozenset(names) | file_index(schema))
+            self.schema = mark_index(schema, frozenset(names) | index_from_metadata(schema))
             self.notes += self.behind.notes
         self.skipped = self.behind.skipped
 
@@ -209,63 +209,66 @@ def _plain_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
     if options.delimiter is not None:
         return opened, []
     try:
-        head = bytes(opened().read(line_forms.HEAD))
+        head = bytes(opened().read(line_rewriting.HEAD))
     except OSError:  # said where the text is read
         return opened, []
-    form = line_forms.line_form(head, complete=len(head) < line_forms.HEAD)
+    form = line_rewriting.find_line_rewrite(head, complete=len(head) < line_rewriting.HEAD)
     if form is None:
         return opened, []
-    return (lambda: line_forms.RewrittenLines(opened(), form.rewrite)), [form.note]
+    return (lambda: line_rewriting.RewrittenLines(opened(), form.rewrite)), [form.note]
 
 
-class ParquetPart(Typed):
+class ParquetFileReader(BaseFileReader):
     """A Parquet file, with the types that it carries."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: SourceFile) -> None:
         super().__init__(part)
         if read_head(part, 4) != b"PAR1":
             raise TableError(
                 f"{part.where!r} ends in {part.path.suffix} but is not a Parquet file; is it CSV? Then "
                 "rename it to .csv."
             )
-        with reading(part):
+        with damage_as_table_error(part):
             self.schema = self._with_keys(self._open().schema_arrow)
 
     def _open(self) -> Any:
         import pyarrow.parquet as pq
 
-        with reading(self.part):
+        with damage_as_table_error(self.part):
             source = pa.BufferReader(open_bytes(self.part).read()) if self.part.packed else str(self.part.path)
-            large = not self.part.packed and self.part.path.stat().st_size > LARGE
+            large = not self.part.packed and self.part.path.stat().st_size > MIN_BUFFERED_BYTES
             return pq.ParquetFile(
-                source, pre_buffer=False, buffer_size=BUFFER if large else 0, page_checksum_verification=True
+                source,
+                pre_buffer=False,
+                buffer_size=COLUMN_BUFFER_BYTES if large else 0,
+                page_checksum_verification=True,
             )
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         names = self._own(wanted)
-        rows = max(256, min(ROWS, CELLS // max(1, len(names))))
-        with reading(self.part), self._open() as file:
-            yield from map(checked, file.iter_batches(batch_size=rows, columns=names))
+        rows = max(256, min(MAX_BATCH_ROWS, MAX_BATCH_CELLS // max(1, len(names))))
+        with damage_as_table_error(self.part), self._open() as file:
+            yield from map(validated, file.iter_batches(batch_size=rows, columns=names))
 
     def read(self, wanted: pa.Schema) -> pa.Table:
         """All rows, the columns side by side."""
-        with reading(self.part), self._open() as file:
-            return self._fitted(checked(file.read(columns=self._own(wanted))), wanted)
+        with damage_as_table_error(self.part), self._open() as file:
+            return self._fitted(validated(file.read(columns=self._own(wanted))), wanted)
 
 
-class ArrowPart(Typed):
+class ArrowFileReader(BaseFileReader):
     """An Arrow IPC file or stream (Feather among them), with the types that it carries."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: SourceFile) -> None:
         super().__init__(part)
-        with reading(part):
+        with damage_as_table_error(part):
             self.schema = self._with_keys(self._open().schema)
 
     def _open(self) -> Any:
         import pyarrow.ipc as ipc
 
         head = read_head(self.part, 6)
-        with reading(self.part):
+        with damage_as_table_error(self.part):
             if self.part.packed and head == b"ARROW1":
                 return ipc.open_file(pa.BufferReader(open_bytes(self.part).read()))
             if head != b"ARROW1":
@@ -274,10 +277,10 @@ class ArrowPart(Typed):
 
     def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         names = self._own(wanted)
-        with reading(self.part), self._open() as file:
+        with damage_as_table_error(self.part), self._open() as file:
             count = getattr(file, "num_record_batches", None)
             batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
             for batch in batches:
-                good = checked(batch.select(names))
-                for start in range(0, good.num_rows, ROWS):
-                    yield good.slice(start, ROWS)
+                good = validated(batch.select(names))
+                for start in range(0, good.num_rows, MAX_BATCH_ROWS):
+                    yield good.slice(start, MAX_BATCH_ROWS)

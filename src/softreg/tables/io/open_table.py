@@ -11,23 +11,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_types import plain_table, together
+from softreg.tables.columns.arrow_types import common_arrow_type, plain_table
 from softreg.tables.columns.column_names import check_names
-from softreg.tables.columns.errors import TableError, give_notes, listed, shown
-from softreg.tables.columns.missing_values import with_missing
-from softreg.tables.columns.row_index import file_index, marked
-from softreg.tables.columns.row_location import input_numbers, placed, with_absent
-from softreg.tables.columns.untyped_text import is_untyped, untyped
-from softreg.tables.io.damage import check_buffers
+from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
+from softreg.tables.columns.errors import TableError, emit_notes, quote, quote_list
+from softreg.tables.columns.missing_values import replace_missing
+from softreg.tables.columns.row_location import file_row_numbers, mark_absent_columns, with_location
+from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
+from softreg.tables.io.damaged_files import check_buffers
 from softreg.tables.io.file_formats import PARQUET_ENDINGS
-from softreg.tables.io.file_readers import PartReader, open_part
-from softreg.tables.io.prefetch import ahead
-from softreg.tables.io.sources import find_parts, is_source
-from softreg.tables.io.text_hints import TextHints
+from softreg.tables.io.file_readers import FileReader, open_file
+from softreg.tables.io.prefetch import prefetch
+from softreg.tables.io.sources import find_source_files, is_source
+from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
 
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
-MOST_FILES = 2
+MAX_FILES_NAMED = 2
 """Files that a note names, at most."""
 
 
@@ -39,7 +39,7 @@ class OpenTable:
     it, text), where `bad_rows` is "skip".
     """
 
-    readers: list[PartReader]
+    readers: list[FileReader]
     names: list[str]
     schema: pa.Schema
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class OpenTable:
 
     def __repr__(self) -> str:
         files = f"{len(self.readers)} files, " if len(self.readers) > 1 else f"{self.readers[0].part.where!r}, "
-        return f"OpenTable({files}{len(self.names):,} columns: {listed(self.names, 6)})"
+        return f"OpenTable({files}{len(self.names):,} columns: {quote_list(self.names, 6)})"
 
     @property
     def notes(self) -> list[str]:
@@ -65,8 +65,8 @@ class OpenTable:
             return list(files)
         notes = []
         for note, where in files.items():
-            more = f" and {len(where) - MOST_FILES:,} more" if len(where) > MOST_FILES else ""
-            notes.append(f"{', '.join(map(repr, where[:MOST_FILES]))}{more}: {note}")
+            more = f" and {len(where) - MAX_FILES_NAMED:,} more" if len(where) > MAX_FILES_NAMED else ""
+            notes.append(f"{', '.join(map(repr, where[:MAX_FILES_NAMED]))}{more}: {note}")
         return notes
 
     @property
@@ -81,7 +81,7 @@ class OpenTable:
         for reader, count in zip(self.readers, self.counts, strict=True):
             gone += [before + number for number, _ in reader.skipped]
             before += count + len(reader.skipped)
-        return input_numbers(rows, gone)
+        return file_row_numbers(rows, gone)
 
     def ignoring(self, columns: Iterable[str]) -> OpenTable:
         """The same table, where columns that are not used need not be of one type in all files.
@@ -105,20 +105,20 @@ class OpenTable:
         schema, by which an `Encoder` names file and row of a bad cell. Memory is bounded by a few batches, whatever the
         size of the files. Raises `TableError` where a file is damaged or differs from the first.
         """
-        return ahead(lambda: self._batches(columns))
+        return prefetch(lambda: self._batches(columns))
 
     def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         self.skipped.clear()
         hints = self.schema.metadata
         wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns], hints)
-        na = TextHints.of(wanted).na
+        na = TextMetadata.of(wanted).na
         self._check(wanted.names)
         before = 0
         for reader in self.readers:
             kept, file = 0, reader.part.where if len(self.readers) > 1 else ""
             for batch in reader.batches(wanted):
-                yield placed(
-                    with_missing(batch, na), kept, [number for number, _ in reader.skipped], file=file, before=before
+                yield with_location(
+                    replace_missing(batch, na), kept, [number for number, _ in reader.skipped], file=file, before=before
                 )
                 kept += batch.num_rows
             before += kept + len(reader.skipped)
@@ -130,9 +130,9 @@ class OpenTable:
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts[:] = [table.num_rows for table in tables]
         self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
-        table = with_missing(pa.concat_tables(tables), TextHints.of(self.schema).na)
+        table = replace_missing(pa.concat_tables(tables), TextMetadata.of(self.schema).na)
         if table.num_rows == 0:
-            names = listed(table.column_names, 20)
+            names = quote_list(table.column_names, 20)
             raise TableError(
                 f"{self.readers[0].part.where!r} has columns ({names}) but no rows; there is nothing to work on."
             )
@@ -176,8 +176,8 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
     Source: RFC 4180 (the form of CSV files).
     """
     options = read_options(options, keywords)
-    parts = find_parts(source)
-    readers = [open_part(part, options) for part in parts]
+    parts = find_source_files(source)
+    readers = [open_file(part, options) for part in parts]
     first = readers[0]
     check_names(first.schema.names, repr(first.part.where))
     for reader in readers[1:]:
@@ -187,7 +187,9 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
             lack = [name for name in first.schema.names if name not in reader.schema.names]
             if {reader.part.form, first.part.form} == {"json"}:
                 continue  # a key that no line of a file has is missing in its rows
-            differ = "; ".join(f"{how} {listed(names)}" for how, names in (("has", extra), ("lacks", lack)) if names)
+            differ = "; ".join(
+                f"{how} {quote_list(names)}" for how, names in (("has", extra), ("lacks", lack)) if names
+            )
             raise TableError(
                 f"{reader.part.where!r} has other columns than {first.part.where!r}: it {differ}. Files that are read "
                 "as one table must have the same columns."
@@ -195,7 +197,7 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
     schema, clashes = _common(readers)
     layout = getattr(getattr(readers[0], "behind", None), "layout", None)
     delimiter = "" if layout is None else layout.delimiter
-    schema = TextHints.from_options(options, delimiter).noted(schema)
+    schema = TextMetadata.from_options(options, delimiter).noted(schema)
     return OpenTable(readers, schema.names, schema, clashes=clashes, options=options)
 
 
@@ -241,7 +243,7 @@ def as_table(
     options = read_options(options, keywords)
     if is_source(data):
         data = open_table(data, options=options)
-        warn_of_notes(data)
+        emit_table_notes(data)
     if isinstance(data, OpenTable):
         return data.ignoring(unused).read()
     if isinstance(data, pa.RecordBatch):
@@ -249,10 +251,10 @@ def as_table(
     if isinstance(data, pa.Table):
         check_names(data.column_names, "the table")
         return _with_hints(plain_table(check_buffers(data)), options)
-    from softreg.tables.io.array_input import array_table, is_array
-    from softreg.tables.io.frames import frame_to_arrow
+    from softreg.tables.io.dataframes import frame_to_arrow
+    from softreg.tables.io.numpy_arrays import array_table, is_matrix
 
-    table = array_table(data) if is_array(data) else frame_to_arrow(data, frozenset(unused))
+    table = array_table(data) if is_matrix(data) else frame_to_arrow(data, frozenset(unused))
     return _with_hints(table, options)
 
 
@@ -260,38 +262,38 @@ def _with_hints(table: pa.Table, options: ReadOptions) -> pa.Table:
     """A table of memory with what the options say of its text."""
     if options == ReadOptions():
         return table
-    schema = TextHints.from_options(options).noted(table.schema)
-    return with_missing(table, options.na).replace_schema_metadata(schema.metadata)
+    schema = TextMetadata.from_options(options).noted(table.schema)
+    return replace_missing(table, options.na).replace_schema_metadata(schema.metadata)
 
 
-def warn_of_notes(table: OpenTable) -> None:
+def emit_table_notes(table: OpenTable) -> None:
     """Give each choice that was made in reading a table as a `TableNote`."""
-    give_notes(table.notes)
+    emit_notes(table.notes)
 
 
-def _common(readers: list[PartReader]) -> tuple[pa.Schema, dict[str, str]]:
+def _common(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]]:
     """The schema that holds the values of all files, in the order of the first, and what has no type in it."""
-    index = frozenset[str]().union(*(file_index(reader.schema) for reader in readers))
+    index = frozenset[str]().union(*(index_from_metadata(reader.schema) for reader in readers))
     fields, clashes = [], {}
     absent = {}
     types = [dict(zip(reader.schema.names, reader.schema.types, strict=True)) for reader in readers]
     for name in dict.fromkeys(name for own in types for name in own):
         absent[name] = [reader.part.where for reader, own in zip(readers, types, strict=True) if name not in own]
         kinds = [own.get(name, pa.null()) for own in types]
-        kind = together(kinds)
+        kind = common_arrow_type(kinds)
         if kind is None:
             other = next(place for place, one in enumerate(kinds) if one != kinds[0])
             clashes[name] = (
-                f"Column {shown(name)} has the type {kinds[0]} in {readers[0].part.where!r} and {kinds[other]} in "
+                f"Column {quote(name)} has the type {kinds[0]} in {readers[0].part.where!r} and {kinds[other]} in "
                 f"{readers[other].part.where!r}. Files that are read as one table must have the same types: write the "
-                f"column with one type, or leave it out: --drop {shown(name)} (drop=[{shown(name)}] in Python)."
+                f"column with one type, or leave it out: --drop {quote(name)} (drop=[{quote(name)}] in Python)."
             )
         one = pa.field(name, pa.null() if kind is None else kind)
         texts = [reader.schema.field(name) for reader in readers if name in reader.schema.names]
-        fields.append(untyped(one) if all(map(is_untyped, texts)) else one)
-    return with_absent(marked(pa.schema(fields), index), absent), clashes
+        fields.append(mark_untyped(one) if all(map(is_untyped, texts)) else one)
+    return mark_absent_columns(mark_index(pa.schema(fields), index), absent), clashes
 
 
-def _type_in(reader: PartReader, name: str) -> pa.DataType:
+def _type_in(reader: FileReader, name: str) -> pa.DataType:
     """The type of a column in one file; null where the file does not have it."""
     return reader.schema.field(name).type if name in reader.schema.names else pa.null()

@@ -15,8 +15,8 @@ import pyarrow.csv as pa_csv
 from numpy.typing import ArrayLike
 
 from softreg.files import atomic_path
-from softreg.tables.columns import arrow_arrays as arrays
-from softreg.tables.columns.errors import TableError, shown
+from softreg.tables.columns import arrow_numpy as arrays
+from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.io.file_formats import PARQUET_ENDINGS
 
 LABEL, ROW = "prediction", "row"
@@ -46,10 +46,10 @@ def prediction_table(
     words = [str(word) for word in np.asarray(predicted).tolist()]
     if P.shape != (len(words), len(names)):
         raise ValueError(f"P is {P.shape}; expected {(len(words), len(names))}: a row a label, a column a class")
-    columns = [arrays.words(words), *map(arrays.numbers, P.T)]
+    columns = [arrays.string_array(words), *map(arrays.number_array, P.T)]
     if rows is None:
         return pa.table(columns, names=[_free(LABEL, names), *names])
-    numbers = arrays.numbers(np.asarray(rows, dtype=np.int64))
+    numbers = arrays.number_array(np.asarray(rows, dtype=np.int64))
     return pa.table([numbers, *columns], names=[_free(ROW, names), _free(LABEL, names), *names])
 
 
@@ -114,7 +114,7 @@ def writing_predictions(
     ending = path.suffix.lower()
     if ending not in (".csv", ".tsv", *PARQUET_ENDINGS, *ARROW_FILES):
         raise TableError(
-            f"Predictions cannot be written to {shown(path)}: its ending says neither CSV nor Parquet. Name "
+            f"Predictions cannot be written to {quote(path)}: its ending says neither CSV nor Parquet. Name "
             "it something.csv, something.tsv or something.parquet."
         )
     if not path.absolute().parent.is_dir():
@@ -142,7 +142,7 @@ def prediction_sink(
     for one in reversed(kept or []):
         schema = schema.insert(0, one.with_name(_free(one.name, schema.names)))
     before = rows + len(kept or [])
-    words = arrays.words([str(word) for word in np.asarray(classes).tolist()])
+    words = arrays.string_array([str(word) for word in np.asarray(classes).tolist()])
     writer: Any
     if ending in PARQUET_ENDINGS:
         import pyarrow.parquet as pq
@@ -163,9 +163,9 @@ def prediction_sink(
         if P.ndim != 2 or P.shape[1] != len(words):
             raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
         codes = P.argmax(axis=1) if predicted is None else predicted
-        columns = [words.take(arrays.numbers(codes)), *map(arrays.numbers, P.T)]
+        columns = [words.take(arrays.number_array(codes)), *map(arrays.number_array, P.T)]
         if rows:
-            columns.insert(0, arrays.numbers(np.asarray(numbers, dtype=np.int64)))
+            columns.insert(0, arrays.number_array(np.asarray(numbers, dtype=np.int64)))
         if kept is not None:
             columns = [*kept.columns, *columns]
         writer.write_table(pa.Table.from_arrays(columns, schema=schema))

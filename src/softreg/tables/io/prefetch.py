@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-AHEAD = 2  # batches that are read before they are asked for
+PREFETCH_DEPTH = 2  # batches that are read before they are asked for
 
 
-def ahead(source: Callable[[], Iterator[Any]], depth: int = AHEAD) -> Iterator[Any]:
+def prefetch(source: Callable[[], Iterator[Any]], depth: int = PREFETCH_DEPTH) -> Iterator[Any]:
     """The items of an iterator, of which a thread makes up to `depth` before they are asked for.
 
     Example:
-        >>> list(ahead(lambda: iter("abc")))
+        >>> list(prefetch(lambda: iter("abc")))
         ['a', 'b', 'c']
     """
     items: queue.Queue[tuple[str, Any]] = queue.Queue(depth)

@@ -13,22 +13,22 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.files import PipeCopy, is_pipe
-from softreg.tables.columns.errors import TableError, listed, plural
+from softreg.tables.columns.errors import TableError, pluralize, quote_list
 from softreg.tables.delimited.decoding import DecodedStream
-from softreg.tables.io.conversion import CONTAINERS, WRITTEN, from_standard_input
-from softreg.tables.io.file_formats import ENDINGS, HEAD, compression, file_format
+from softreg.tables.io.containers import COPY_OPTIONS, EXTRACTORS, from_standard_input
+from softreg.tables.io.file_formats import ENDINGS, SIGNATURE_BYTES, compression, file_format
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _MAGIC = {b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\xff\xd8\xff": "a JPEG picture"}
 STANDARD_INPUT = Path("-")
-INNER = "::"
+INNER_SEPARATOR = "::"
 """Stands between the path of a container and the name of a table in it."""
-MOST_NESTED = 3
+MAX_NESTING = 3
 """Containers in one another, at most."""
 
 
 @dataclass(frozen=True)
-class Part:
+class SourceFile:
     """One file of a source: its form ("csv", "tsv", "parquet", "arrow" or "json"), how it is compressed, and the values
     of its partition."""
 
@@ -56,7 +56,7 @@ class Part:
         """The name of the file for messages."""
         if self.file == STANDARD_INPUT:
             return "standard input"
-        return f"{self.file}{INNER}{self.inner}" if self.inner else str(self.file)
+        return f"{self.file}{INNER_SEPARATOR}{self.inner}" if self.inner else str(self.file)
 
 
 def is_source(data: Any) -> bool:
@@ -71,7 +71,7 @@ def is_source(data: Any) -> bool:
     return isinstance(data, str | os.PathLike)
 
 
-def find_parts(source: Any) -> list[Part]:
+def find_source_files(source: Any) -> list[SourceFile]:
     """The files that a source means, in the order of their names.
 
     A source is a file; a pattern with `*`, `?` or `[...]` (`**` for any depth) where no file has that very name; a
@@ -99,13 +99,13 @@ def find_parts(source: Any) -> list[Part]:
     return _alike([_named(name) for name in found])
 
 
-def _folder(folder: Path) -> list[Part]:
+def _folder(folder: Path) -> list[SourceFile]:
     """Every file below a folder, with its partition."""
     parts = []
     try:
         found = sorted(folder.rglob("*"))
     except FileNotFoundError as error:
-        raise gone(str(error.filename)) from None
+        raise missing_file_error(str(error.filename)) from None
     for path in found:
         inner = path.relative_to(folder).parts
         if not path.is_file() or any(name.startswith((".", "_")) for name in inner):
@@ -124,13 +124,13 @@ def _folder(folder: Path) -> list[Part]:
     return _alike(parts)
 
 
-def _alike(parts: Sequence[Part]) -> list[Part]:
+def _alike(parts: Sequence[SourceFile]) -> list[SourceFile]:
     """Raise `TableError` where the files of a source differ in form or in the keys of their partition."""
     forms = {part.form for part in parts}
     if len(forms) > 1:
-        some = listed([next(p for p in parts if p.form == form).where for form in sorted(forms)])
+        some = quote_list([next(p for p in parts if p.form == form).where for form in sorted(forms)])
         raise TableError(
-            f"The {plural(len(parts), 'file')} are of several forms ({', '.join(sorted(forms))}), such as {some}; "
+            f"The {pluralize(len(parts), 'file')} are of several forms ({', '.join(sorted(forms))}), such as {some}; "
             "files that are read as one table must be of one form."
         )
     keys = {tuple(part.keys) for part in parts}
@@ -142,7 +142,7 @@ def _alike(parts: Sequence[Part]) -> list[Part]:
     return list(parts)
 
 
-def _named(path: Path) -> Part:
+def _named(path: Path) -> SourceFile:
     """The file that a path names, or the table in a container; raises `TableError` where it is not there."""
     if path == STANDARD_INPUT and not path.exists():
         copy = from_standard_input()
@@ -157,11 +157,11 @@ def _named(path: Path) -> Part:
 
 def _inner(path: Path) -> tuple[Path, str]:
     """The path of a container and the name of a table in it, which is empty where the path is that of a file."""
-    container, sign, inner = str(path).partition(INNER)
+    container, sign, inner = str(path).partition(INNER_SEPARATOR)
     return (path, "") if path.exists() or not sign else (Path(container), inner)
 
 
-def _part(path: Path, inner: str = "", depth: int = 0) -> Part:
+def _part(path: Path, inner: str = "", depth: int = 0) -> SourceFile:
     """A file, opened as its first bytes and its ending say, or a copy of what it contains."""
     if is_pipe(path):
         copy = _copied(path)
@@ -169,22 +169,22 @@ def _part(path: Path, inner: str = "", depth: int = 0) -> Part:
     head = _head(path)
     packed = compression(path, head)
     form = file_format(path, head, packed)
-    if form not in CONTAINERS:
-        return Part(path, form, packed)
-    if depth == MOST_NESTED:
-        raise TableError(f"{str(path)!r} holds containers more than {MOST_NESTED} deep; unpack it.")
-    held, name, notes = CONTAINERS[form](path, inner)
+    if form not in EXTRACTORS:
+        return SourceFile(path, form, packed)
+    if depth == MAX_NESTING:
+        raise TableError(f"{str(path)!r} holds containers more than {MAX_NESTING} deep; unpack it.")
+    held, name, notes = EXTRACTORS[form](path, inner)
     part = _part(held.path, depth=depth + 1)
-    inner = name if not part.inner else f"{name}{INNER}{part.inner}" if name else part.inner
+    inner = name if not part.inner else f"{name}{INNER_SEPARATOR}{part.inner}" if name else part.inner
     part = replace(part, origin=path, inner=inner, copies=(held, *part.copies), notes=(*notes, *part.notes))
-    return replace(part, written=WRITTEN[form]) if form in WRITTEN else part
+    return replace(part, written=COPY_OPTIONS[form]) if form in COPY_OPTIONS else part
 
 
 def _head(path: Path) -> bytes:
     """The first bytes of a file, as they are stored; none where it cannot be read, which is said when it is opened."""
     try:
         with path.open("rb") as file:
-            return file.read(HEAD)
+            return file.read(SIGNATURE_BYTES)
     except OSError:
         return b""
 
@@ -208,8 +208,8 @@ def _check_there(path: Path) -> None:
         raise TableError(f"There is no file {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
     beside = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     near = get_close_matches(path.name, beside, n=3)
-    guess = f" Nearest by name: {listed(near)}." if near else ""
-    raise TableError(f"There is no file {str(path)!r}; its folder holds {plural(len(beside), 'file')}.{guess}")
+    guess = f" Nearest by name: {quote_list(near)}." if near else ""
+    raise TableError(f"There is no file {str(path)!r}; its folder holds {pluralize(len(beside), 'file')}.{guess}")
 
 
 def unquote(text: str) -> str:
@@ -223,20 +223,20 @@ def unquote(text: str) -> str:
     return b"".join(bytes([int(p, 16)]) if i % 2 else p for i, p in enumerate(parts)).decode("utf-8", "replace")
 
 
-def open_bytes(part: Part) -> pa.NativeFile:
+def open_bytes(part: SourceFile) -> pa.NativeFile:
     """The bytes of a file, unpacked; raises `TableError` where it cannot be opened."""
     try:
         if part.packed:
             return pa.input_stream(str(part.path), compression=part.packed)
         return pa.OSFile(str(part.path))
     except FileNotFoundError:
-        raise gone(part.where) from None
+        raise missing_file_error(part.where) from None
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
         raise TableError(f"{part.where!r} cannot be read: {reason}.") from None
 
 
-def gone(path: str) -> TableError:
+def missing_file_error(path: str) -> TableError:
     """The error for a file or folder that was there and is not there any more."""
     return TableError(
         f"{path!r} is no longer there: it was removed while the files were read. Run it again; in a folder where files "
@@ -244,7 +244,7 @@ def gone(path: str) -> TableError:
     )
 
 
-def open_text(part: Part, encoding: str) -> Any:
+def open_text(part: SourceFile, encoding: str) -> Any:
     """The bytes of a text file in UTF-8, as a binary stream; `encoding` is a standard name of `encoding_name`.
 
     Bytes that the encoding does not have become bytes that are no UTF-8.
@@ -253,23 +253,23 @@ def open_text(part: Part, encoding: str) -> Any:
     return raw if encoding == "utf-8" else DecodedStream(raw, encoding)
 
 
-def read_head(part: Part, size: int) -> bytes:
+def read_head(part: SourceFile, size: int) -> bytes:
     """The first bytes of a file, unpacked."""
     try:
         with open_bytes(part) as file:
             return bytes(file.read(size))
     except OSError as error:
-        raise damaged(part, error) from None
+        raise damaged_file_error(part, error) from None
 
 
-def damaged(part: Part, error: Exception) -> TableError:
+def damaged_file_error(part: SourceFile, error: Exception) -> TableError:
     """The error for a file that ends too early or holds what its form does not allow."""
     kind = {"parquet": "Parquet file", "arrow": "Arrow file"}.get(part.form, f"{part.packed or 'text'} file")
     reason = " ".join(str(error).split())
     return TableError(f"{part.where!r} is a damaged or truncated {kind} ({reason}); copy or write it again.")
 
 
-def check_text(part: Part, head: bytes, *, wide: bool) -> None:
+def check_text(part: SourceFile, head: bytes, *, wide: bool) -> None:
     """Raise `TableError` where the beginning of a file is no text that could be CSV or JSON.
 
     `wide` says that its characters have several bytes, some of which may be zero.

@@ -7,9 +7,9 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
-from softreg.tables.columns.errors import TableError, listed
+from softreg.tables.columns.errors import TableError, quote_list
 
-FEW = 2
+MAX_NARROW_COLUMNS = 2
 """Columns of a sheet up to which a row of one cell may be a row of the table."""
 
 
@@ -33,7 +33,7 @@ def sheet_rows(path: Path, inner: str) -> tuple[list[list[Any]], str, list[str]]
         with python_calamine.load_workbook(str(path)) as book:
             names = list(book.sheet_names)
             if inner and inner not in names:
-                raise TableError(f"{str(path)!r} has no sheet {inner!r}; it has {listed(names, 12)}.")
+                raise TableError(f"{str(path)!r} has no sheet {inner!r}; it has {quote_list(names, 12)}.")
             sheets = {name: _cells(book, name) for name in ([inner] if inner else names)}
     except python_calamine.PasswordError:
         raise TableError(f"{str(path)!r} is protected by a password; save it without, or as CSV.") from None
@@ -48,7 +48,7 @@ def sheet_rows(path: Path, inner: str) -> tuple[list[list[Any]], str, list[str]]
     name, notes = full[0], []
     if not inner and len(full) > 1:
         notes.append(
-            f"{str(path)!r} is read as its sheet {name!r}, of {listed(full, 12)}; another is named as "
+            f"{str(path)!r} is read as its sheet {name!r}, of {quote_list(full, 12)}; another is named as "
             f"{f'{path}::{full[1]}'!r}."
         )
     rows, more = _table(sheets[name], name)
@@ -69,7 +69,7 @@ def _table(rows: list[list[Any]], sheet: str) -> tuple[list[list[Any]], list[str
     used = [place for place in range(len(rows[0])) if any(row[place] != "" for row in rows)]
     rows = [[row[place] for place in used] for row in rows]
     begin, end = 0, len(rows)
-    if len(used) > FEW:
+    if len(used) > MAX_NARROW_COLUMNS:
         while begin < end - 1 and _count(rows[begin]) == 1:
             begin += 1
         while end > begin + 1 and _count(rows[end - 1]) == 1:
@@ -77,7 +77,7 @@ def _table(rows: list[list[Any]], sheet: str) -> tuple[list[list[Any]], list[str
     notes = []
     for what, some in (("above the header", rows[:begin]), ("below the table", rows[end:])):
         if some:
-            said = listed([next(str(cell) for cell in row if cell != "") for row in some], 3)
+            said = quote_list([next(str(cell) for cell in row if cell != "") for row in some], 3)
             notes.append(f"In the sheet {sheet!r}, lines of one cell {what} are left out: {said}.")
     rows = rows[begin:end]
     kept = [place for place in range(len(used)) if any(row[place] != "" for row in rows)]

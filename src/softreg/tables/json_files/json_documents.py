@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.delimited.byte_stream import PartStream
+from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.delimited.chunked_stream import ChunkedStream
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
-LARGEST = 1 << 28
+MAX_DOCUMENT_BYTES = 1 << 28
 """Bytes of an element of an array, or of a document that is no array, at most."""
 SPACE = " \t\r\n"
 _BREAKS = re.compile(r"[\r\n]+")  # between tokens only: within text of JSON, line breaks are escaped
@@ -54,11 +54,11 @@ class JsonDocument:
         return head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip(SPACE)
 
     def _document(self) -> Any:
-        raw = bytes(self.open().read(LARGEST + 1))
-        if len(raw) > LARGEST:
+        raw = bytes(self.open().read(MAX_DOCUMENT_BYTES + 1))
+        if len(raw) > MAX_DOCUMENT_BYTES:
             raise TableError(
-                f"{self.where!r} is one JSON object of more than {LARGEST >> 20} MB. Write it as JSON lines, an object "
-                "in each line, which are read in parts."
+                f"{self.where!r} is one JSON object of more than {MAX_DOCUMENT_BYTES >> 20} MB. Write it as JSON "
+                "lines, an object in each line, which are read in parts."
             )
         return json.loads(raw.decode("utf-8-sig"))
 
@@ -71,10 +71,10 @@ class JsonDocument:
         tables = [key for key, value in document.items() if _is_records(value)]
         if len(tables) == 1:
             self.form, self._key = "records", tables[0]
-            self.note = f"The rows of {self.where!r} are those of its key {shown(tables[0])}."
+            self.note = f"The rows of {self.where!r} are those of its key {quote(tables[0])}."
         elif len(tables) > 1:
             raise TableError(
-                f"{self.where!r} is one JSON object with several tables: {listed(tables)}. Write the one that is "
+                f"{self.where!r} is one JSON object with several tables: {quote_list(tables)}. Write the one that is "
                 "wanted to a file of its own."
             )
         elif _is_split(document):
@@ -117,10 +117,10 @@ class JsonDocument:
             yield _BREAKS.sub(" ", element)
         text.take("]")
         if text.next():
-            raise TableError(f"{self.where!r} goes on behind the end of its array: {shown(text.rest(), 40)}.")
+            raise TableError(f"{self.where!r} goes on behind the end of its array: {quote(text.rest(), 40)}.")
 
     def _broken(self, count: int, rest: str) -> TableError:
-        found = shown(rest, 80) if rest else "the file ends"
+        found = quote(rest, 80) if rest else "the file ends"
         return TableError(
             f"Row {count + 1:,} of {self.where!r}, a JSON array, cannot be read: {found}. Expected objects with commas "
             "between them and ']' behind the last. Correct it."
@@ -168,15 +168,15 @@ class _Text:
         if self._ended:
             return False
         held = self._held[self._at :]
-        if len(held) > LARGEST:
-            raise TableError(f"{self.where!r} holds a value of more than {LARGEST >> 20} MB, or is no JSON.")
+        if len(held) > MAX_DOCUMENT_BYTES:
+            raise TableError(f"{self.where!r} holds a value of more than {MAX_DOCUMENT_BYTES >> 20} MB, or is no JSON.")
         raw = bytes(self.stream.read(max(CHUNK, len(held))))  # twice as much each time, for values that are long
         self._ended = not raw
         self._held, self._at = held + self._decoder.decode(raw, self._ended), 0
         return True
 
 
-class LineStream(PartStream):
+class LineStream(ChunkedStream):
     """A binary stream of lines of text."""
 
     def __init__(self, lines: Iterator[str]) -> None:

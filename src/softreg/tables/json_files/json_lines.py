@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from softreg.tables.columns.errors import LONGEST_SHOWN, TableError, shown
-from softreg.tables.delimited.decoding import not_encoded
-from softreg.tables.json_files.json_columns import (
-    DEEPEST,
+from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
+from softreg.tables.delimited.decoding import decoding_error
+from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
+from softreg.tables.json_files.json_types import (
     MISSING,
     JsonType,
     TypeConflict,
@@ -24,24 +23,18 @@ from softreg.tables.json_files.json_columns import (
     to_arrow,
 )
 
-BLOCK = 1 << 22  # bytes parsed at a time, and more for a longer line
-LONGEST = 1 << 28
+BLOCK_BYTES = 1 << 22  # bytes parsed at a time, and more for a longer line
+MAX_LINE_BYTES = 1 << 28
 """Bytes of a line, at most."""
-HELD = 1 << 26
+MAX_CACHED_BYTES = 1 << 26
 """Bytes of parsed rows that are kept, so that files up to about this size are parsed once."""
-CELLS = 4_000_000
+MAX_BATCH_CELLS = 4_000_000
 """Cells of a batch, at most: rows of very many keys come in smaller batches."""
-MOST_COLUMNS = 50_000
+MAX_COLUMNS = 50_000
 """Different keys of a file, at most."""
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?')  # it matches wherever it begins, so one reading of a line is enough
-_BRACKET = re.compile(r"[\[{]|[\]}]")
 
 Row = tuple[int, int, dict[str, Any]]
 """The number of a row, that of its line, and its object."""
-
-
-class _Undecodable(ValueError):
-    """A line that is not in the encoding of the file."""
 
 
 @dataclass
@@ -84,12 +77,14 @@ class JsonLines:
         held: list[pa.RecordBatch] = []
         for rows in self._blocks():
             good = self._usable(rows, self._learn)
-            if sum(batch.nbytes for batch in held) < HELD:
+            if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES:
                 held += self._made(good)
         if not self.types:
             raise TableError(f"{self.where!r} holds no object with a key, so the table has no columns.")
         self.schema = self._schema()
-        if sum(batch.nbytes for batch in held) < HELD and all(batch.schema == self.schema for batch in held):
+        if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES and all(
+            batch.schema == self.schema for batch in held
+        ):
             self._held = held
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -111,7 +106,7 @@ class JsonLines:
 
     def _made(self, rows: list[Row]) -> Iterator[pa.RecordBatch]:
         """Batches of rows, with the columns that were learned so far."""
-        schema, most = self._schema(), max(1, CELLS // max(1, len(self.types)))
+        schema, most = self._schema(), max(1, MAX_BATCH_CELLS // max(1, len(self.types)))
         for start in range(0, len(rows), most):
             some = [row for _, _, row in rows[start : start + most]]
             values = _columns(some, self.types)
@@ -136,10 +131,8 @@ class JsonLines:
     def _learn(self, rows: Sequence[dict[str, Any]]) -> None:
         """Widen the types of the columns by some rows, or leave all of them as they are."""
         self.types |= self._with(rows)
-        if len(self.types) > MOST_COLUMNS:
-            raise TableError(
-                f"{self.where!r} holds more than {MOST_COLUMNS:,} different keys; a table has few columns."
-            )
+        if len(self.types) > MAX_COLUMNS:
+            raise TableError(f"{self.where!r} holds more than {MAX_COLUMNS:,} different keys; a table has few columns.")
 
     def _check(self, rows: Sequence[dict[str, Any]]) -> None:
         """Raise `TypeConflict` for rows of other types than were learned."""
@@ -156,11 +149,11 @@ class JsonLines:
                     raise TypeConflict("text beside values of other types")
                 wider[name] = kind
             except TypeConflict as conflict:
-                raise TypeConflict(f"column {shown(name)} holds {conflict}") from None
+                raise TypeConflict(f"column {quote(name)} holds {conflict}") from None
         return wider
 
     def _blocks(self) -> Iterator[list[Row]]:
-        """The objects of about `BLOCK` bytes of lines together."""
+        """The objects of about `BLOCK_BYTES` bytes of lines together."""
         number = line = 0
         for raw in self._raw_blocks():
             rows: list[Row] = []
@@ -175,25 +168,27 @@ class JsonLines:
                     continue
                 number += 1
                 try:
-                    row = _flat(text) if quick else None
+                    row = parse_flat_object(text) if quick else None
                     quick = row is not None
-                    rows.append((number, line, _parsed(text) if row is None else row))
+                    rows.append((number, line, parse_object(text) if row is None else row))
                 except (ValueError, RecursionError) as error:
                     self._refuse(number, line, text, error)
             yield rows
 
     def _raw_blocks(self) -> Iterator[bytes]:
-        """Whole lines of about `BLOCK` bytes together, without a byte-order mark."""
+        """Whole lines of about `BLOCK_BYTES` bytes together, without a byte-order mark."""
         held: list[bytes] = []
         size, begun = 0, False
         try:
             stream = self.open()
-            while raw := bytes(stream.read(BLOCK)):
+            while raw := bytes(stream.read(BLOCK_BYTES)):
                 raw, begun = raw if begun else raw.removeprefix(b"\xef\xbb\xbf"), True
                 end = raw.rfind(b"\n") + 1
                 size += len(raw)
-                if size > LONGEST:
-                    raise TableError(f"{self.where!r} holds a line of more than {LONGEST >> 20} MB, which is no row.")
+                if size > MAX_LINE_BYTES:
+                    raise TableError(
+                        f"{self.where!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, which is no row."
+                    )
                 if end:
                     yield b"".join([*held, raw[:end]])
                     held, size = [], len(raw) - end
@@ -206,8 +201,8 @@ class JsonLines:
 
     def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
         """Leave out a line that is no object of JSON, or raise the error for it."""
-        if isinstance(error, _Undecodable) and not self.skip:
-            raise not_encoded(self.where, self.encoding, self.raw or self.open) from None
+        if isinstance(error, UndecodableLine) and not self.skip:
+            raise decoding_error(self.where, self.encoding, self.raw or self.open) from None
         why = str(error)
         if isinstance(error, json.JSONDecodeError):
             why = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
@@ -218,10 +213,10 @@ class JsonLines:
 
     def _leave_out(self, row: int, line: int, text: str, why: str) -> None:
         if self.skip:
-            self.skipped.append((row, text[:LONGEST_SHOWN]))
+            self.skipped.append((row, text[:MAX_ROW_TEXT]))
             return
         raise TableError(
-            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {shown(text, 80)}. Expected an object "
+            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {quote(text, 80)}. Expected an object "
             f'like {{"a": 1}}, with values of the same type in all of them. Correct it, or leave such '
             f"{self.unit.lower()}s out with --bad-rows skip (bad_rows='skip' in Python)."
         ) from None
@@ -246,85 +241,3 @@ def _columns(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> Iterator[l
             yield list(map(itemgetter(name), rows))
         except KeyError:
             yield [row.get(name) for row in rows]
-
-
-def _flat(line: str | bytes) -> dict[str, Any] | None:
-    """The object in a line, if it has no more colons than keys and no escape "\\u"; None for any other line.
-
-    Each member has a colon of its own, so such an object holds no other object and names no key twice.
-    """
-    if isinstance(line, bytes):
-        return None
-    try:
-        value, end = _SCAN(line, 0)
-    except (StopIteration, ValueError, RecursionError):
-        return None
-    if end == len(line) and type(value) is dict and line.count(":") == len(value) and line.count("[") < DEEPEST:
-        return value
-    return None
-
-
-def _parsed(line: str | bytes) -> dict[str, Any]:
-    """The object in a line; raises `ValueError` with the reason where there is none that a table can hold."""
-    if isinstance(line, bytes):
-        try:
-            line = line.decode()
-        except UnicodeDecodeError as error:
-            raise _Undecodable(f"it is no UTF-8: byte 0x{line[error.start]:02x}") from None
-    if line.count("[") + line.count("{") > DEEPEST:
-        _check_depth(line)
-    if line[0] == "{":
-        value, end = _DECODER.raw_decode(line)
-        if end < len(line) and not line[end:].isspace():
-            raise json.JSONDecodeError("more than one object", line, end)
-    else:
-        value = _DECODER.decode(line)
-    if type(value) is not dict:
-        raise ValueError("it is no object")
-    if "\\u" in line:
-        _check_text(value)
-    return value
-
-
-def _check_depth(line: str) -> None:
-    """Raise `ValueError` where lists and objects stand too deep in one another for a parser that calls itself."""
-    depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", line)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > DEEPEST:
-            raise ValueError(f"lists and objects more than {DEEPEST} deep")
-
-
-def _check_text(value: Any) -> None:
-    """Raise `ValueError` for text that UTF-8 cannot write, or that holds the character zero."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise ValueError("the character U+0000, which text never holds")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"half of a pair of characters, U+{ord(value[error.start]):04X}") from None
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            _check_text(key)
-            _check_text(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_text(inner)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {shown(next(key for key in keys if keys.count(key) > 1))} stands there twice")
-    return found
-
-
-def _constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number of JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
-_SCAN: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder(parse_constant=_constant))["scan_once"]

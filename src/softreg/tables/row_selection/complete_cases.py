@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import coded
-from softreg.tables.columns.arrow_arrays import integers
-from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.row_selection.row_weights import RowWeights
+from softreg.tables.columns.arrow_numpy import to_int64
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
+from softreg.tables.row_selection.weight_column import RowWeights
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 MISSING = ("drop", "impute", "error")
 """What may be done with rows that have a missing value."""
-NAMED = 8
+MAX_NAMED = 8
 """Columns that are named in a message, at most."""
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class ExcludedRows:
     """Rows that are not used: how many lack a value in some column, by column, and how many have a weight of zero."""
 
     rows: int
@@ -33,8 +33,8 @@ class LeftOut:
     def counts(self) -> str:
         """The columns and how many rows lack a value there, most of them first."""
         order = sorted(self.by_column.items(), key=lambda pair: -pair[1])
-        named = ", ".join(f"{shown(name)} in {count:,}" for name, count in order[:NAMED])
-        return named + (f" and {len(order) - NAMED:,} more columns" if len(order) > NAMED else "")
+        named = ", ".join(f"{quote(name)} in {count:,}" for name, count in order[:MAX_NAMED])
+        return named + (f" and {len(order) - MAX_NAMED:,} more columns" if len(order) > MAX_NAMED else "")
 
     def notes(self, total: int, missing: str) -> tuple[str, ...]:
         """What was left out of `total` rows, in sentences."""
@@ -42,35 +42,37 @@ class LeftOut:
         if self.rows:
             way = "; leaving out such a column (--drop) or --missing impute keeps more rows"
             way = way if missing == "drop" else ""
-            said.append(f"{self.rows:,} of {plural(total, 'row')} left out, for they lack a value: {self.counts}{way}")
+            said.append(
+                f"{self.rows:,} of {pluralize(total, 'row')} left out, for they lack a value: {self.counts}{way}"
+            )
         if self.weightless:
-            said.append(f"{plural(self.weightless, 'row')} left out, for the weight is 0")
+            said.append(f"{pluralize(self.weightless, 'row')} left out, for the weight is 0")
         return tuple(said)
 
 
-def without_target(table: Any, target: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def rows_without_label(table: Any, target: str, rows: RowNumbers) -> BoolArray:
     """Which of these rows have no label: null, nan, or text that is empty or blank.
 
     Raises `TableError` where there is no such column. A type that has no text is left to `labels`, which refuses it.
     """
     if target not in table.column_names:
-        raise no_such_column(target, table.column_names, "target column")
+        raise unknown_column_error(target, table.column_names, "target column")
     try:
         encoded = coded(table.column(target))
     except TypeError:
         return np.zeros(len(rows), dtype=bool)
     absent = [is_missing(value) or not value.strip("\0 ").strip() for value in encoded.dictionary.to_pylist()]
-    return np.array([*absent, True])[integers(encoded.indices)][rows]
+    return np.array([*absent, True])[to_int64(encoded.indices)][rows]
 
 
-def with_label_and_weight(
-    table: Any, target: str, every: NDArray[np.int64], weighing: RowWeights | None, missing: str
-) -> tuple[NDArray[np.int64], LeftOut]:
+def rows_with_label_and_weight(
+    table: Any, target: str, every: RowNumbers, weighing: RowWeights | None, missing: str
+) -> tuple[Int64Array, ExcludedRows]:
     """The rows among `every` that have a label and a weight above 0, and how many have not.
 
     Raises `TableError` where no row is left, and, with missing="error", for a row without a label or a weight.
     """
-    gone = without_target(table, target, every)
+    gone = rows_without_label(table, target, every)
     gaps = {target: int(gone.sum())} if gone.any() else {}
     weightless = np.zeros(len(every), dtype=bool)
     if weighing is not None:
@@ -78,38 +80,38 @@ def with_label_and_weight(
         if np.isnan(v).any():
             gaps[weighing.name] = int(np.isnan(v).sum())
         gone, weightless = gone | np.isnan(v), v == 0
-    left = LeftOut(int(gone.sum()), gaps, int((weightless & ~gone).sum()))
+    left = ExcludedRows(int(gone.sum()), gaps, int((weightless & ~gone).sum()))
     if missing == "error":
         refuse_missing(left, len(every))
     used = every[~gone & ~weightless]
     if not len(used):
-        raise refuse_nothing_left(left, len(every))
+        raise no_complete_row_error(left, len(every))
     return used, left
 
 
-def lost_classes(table: Any, target: str, given: NDArray[np.int64], used: NDArray[np.int64]) -> list[str]:
+def lost_classes_notes(table: Any, target: str, given: RowNumbers, used: RowNumbers) -> list[str]:
     """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
     if len(given) == len(used):
         return []
-    codes = integers(coded(table.column(target)).indices)
+    codes = to_int64(coded(table.column(target)).indices)
     lost = np.setdiff1d(codes[given], codes[used])
     names = coded(table.column(target)).dictionary
-    which = listed(names[int(code)].as_py() for code in lost)
+    which = quote_list(names[int(code)].as_py() for code in lost)
     return [f"no row that has all values has the label {which}: the model lacks it"] if len(lost) else []
 
 
-def refuse_missing(left: LeftOut, total: int) -> None:
+def refuse_missing(left: ExcludedRows, total: int) -> None:
     """Raise `TableError` where missing="error" meets rows that lack a value."""
     if left.rows:
         raise TableError(
-            f"{left.rows:,} of {plural(total, 'row')} lack a value: {left.counts}. Leave them out with --missing drop, "
-            "or impute features with --missing impute (missing in Python)."
+            f"{left.rows:,} of {pluralize(total, 'row')} lack a value: {left.counts}. Leave them out with --missing "
+            "drop, or impute features with --missing impute (missing in Python)."
         )
 
 
-def refuse_nothing_left(left: LeftOut, total: int) -> TableError:
+def no_complete_row_error(left: ExcludedRows, total: int) -> TableError:
     """The error where no row is complete."""
     return TableError(
-        f"None of the {plural(total, 'row')} has a value in each column; rows without one: {left.counts}. Leave out "
+        f"None of the {pluralize(total, 'row')} has a value in each column; rows without one: {left.counts}. Leave out "
         "the columns that have few values (--drop), or impute them (--missing impute)."
     )

@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.spelling import coded
-from softreg.tables.columns.errors import TableError, no_such_column, plural, shown
+from softreg.tables.columns.errors import TableError, pluralize, quote, unknown_column_error
+from softreg.typing import Codes, Float64Array, RowNumbers
 
 
 def group_codes(
     table: pa.Table,
     name: str,
     target: str,
-    rows: NDArray[np.int64] | None = None,
+    rows: RowNumbers | None = None,
     *,
     what: str = "column of groups",
     advice: str = "Say what these rows belong to, or remove them.",
-) -> NDArray[np.int64]:
+) -> Codes:
     """The group of each row (n,) as a number from 0: rows of equal values in the column `name` are of one group.
 
     Values are equal where their text is, by `softreg.spelling`.
@@ -36,15 +37,15 @@ def group_codes(
         array([0, 1, 0])
     """
     if name not in table.column_names:
-        raise no_such_column(name, table.column_names, what)
+        raise unknown_column_error(name, table.column_names, what)
     if name == target:
-        raise TableError(f"{shown(name)} is the target; rows are grouped by another column, as that of a person.")
+        raise TableError(f"{quote(name)} is the target; rows are grouped by another column, as that of a person.")
     column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
     try:
         encoded = coded(column)
     except TypeError:
         raise TableError(
-            f"The {what} {shown(name)} has the type {column.type}; it must hold text, numbers or dates."
+            f"The {what} {quote(name)} has the type {column.type}; it must hold text, numbers or dates."
         ) from None
     absent = np.array([*(is_missing(value) for value in encoded.dictionary.to_pylist()), True])
     codes = np.asarray(pc.fill_null(encoded.indices, len(absent) - 1).to_numpy(), dtype=np.int64)
@@ -52,7 +53,7 @@ def group_codes(
     if len(blank):
         numbers = blank if rows is None else rows[blank]
         raise TableError(
-            f"The {what} {shown(name)} has no value in {plural(len(blank), 'row')}, row {numbers[0] + 1:,} the "
+            f"The {what} {quote(name)} has no value in {pluralize(len(blank), 'row')}, row {numbers[0] + 1:,} the "
             f"first (counted from 1, without the header). {advice}",
             numbers,
         )
@@ -60,8 +61,8 @@ def group_codes(
 
 
 def split_groups(
-    codes: NDArray[np.integer[Any]], groups: NDArray[np.int64], test_size: float = 0.2, seed: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    codes: NDArray[np.integer[Any]], groups: Codes, test_size: float = 0.2, seed: int = 0
+) -> tuple[RowNumbers, RowNumbers]:
     """Row numbers for training and for test, whole groups, each class in nearly the share `test_size` of both.
 
     Groups are looked at in an order drawn by `seed`, and each is held out that brings the rows held out of each class
@@ -80,7 +81,7 @@ def split_groups(
     total = counts.sum(axis=0)
     goal, held = test_size * total, np.zeros(len(total))
 
-    def far(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def far(rows: Float64Array) -> Float64Array:
         return np.asarray(((rows - goal) ** 2 / total).sum(axis=-1))
 
     order = np.random.default_rng(seed).permutation(len(counts))
@@ -93,7 +94,7 @@ def split_groups(
         free = [g for g in order if (counts[g] < total).all()]
         if not free:
             raise TableError(
-                f"The rows are in {plural(len(counts), 'group')}, each of which has all rows of some class, so none "
+                f"The rows are in {pluralize(len(counts), 'group')}, each of which has all rows of some class, so none "
                 "can be held out as a whole. Group by another column, or leave the groups out."
             )
         chosen = [min(free, key=lambda g: float(far(counts[g])))]

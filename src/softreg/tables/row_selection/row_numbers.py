@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from softreg.typing import Codes
 
 
-def row_numbers(rows: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+def row_numbers(rows: ArrayLike | None, n: int) -> Codes | None:
     """Row numbers from 0 as int64, from numbers or a mask; raises `ValueError` where they are neither.
 
     Example:

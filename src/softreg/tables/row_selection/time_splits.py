@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from softreg.tables.columns.column_values import Dates, Levels, Numbers, drop_missing_spellings, read_column, take_rows
 from softreg.tables.columns.dates import day_first, parse_dates
-from softreg.tables.columns.errors import TableError, no_such_column, plural, shown
-from softreg.tables.columns.values import Dates, Levels, Numbers, pick, read_column, without_words
+from softreg.tables.columns.errors import TableError, pluralize, quote, unknown_column_error
 from softreg.tables.schema.typed_values import read_numbers
+from softreg.typing import Codes, Float64Array
 
-Codes = NDArray[np.int64]
 TIME_AND_GROUPS = (
     "Rows are held out either by time or by groups: folds that follow each other in time cannot keep groups together. "
     "Leave one of the two out."
@@ -33,25 +32,25 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
         [1, 0, 1]
     """
     if name not in table.column_names:
-        raise no_such_column(name, table.column_names, "column of times")
+        raise unknown_column_error(name, table.column_names, "column of times")
     if name == target:
-        raise TableError(f"{shown(name)} is the target; rows are ordered by another column, of dates or numbers.")
+        raise TableError(f"{quote(name)} is the target; rows are ordered by another column, of dates or numbers.")
     column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
-    values = _moments(name, column)
+    values = _read_times(name, column)
     missing = np.flatnonzero(np.isnan(values))
     if len(missing):
         at = missing[0] if rows is None else rows[missing[0]]
         cell = column[int(missing[0])].as_py()
-        seen = "no value" if cell is None or not str(cell).strip() else f"{shown(cell)}, which is no date or number,"
+        seen = "no value" if cell is None or not str(cell).strip() else f"{quote(cell)}, which is no date or number,"
         raise TableError(
-            f"The column of times {shown(name)} has {seen} in row {at + 1:,} (counted from 1, without the header; "
-            f"{plural(len(missing), 'row')} in all). Correct it, or remove the rows: they have no place in time.",
+            f"The column of times {quote(name)} has {seen} in row {at + 1:,} (counted from 1, without the header; "
+            f"{pluralize(len(missing), 'row')} in all). Correct it, or remove the rows: they have no place in time.",
             missing if rows is None else rows[missing],
         )
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
-def _moments(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
+def _read_times(name: str, column: pa.ChunkedArray) -> Float64Array:
     """Seconds or numbers that order the values; nan where there is none."""
     cells = read_column(column, name)
     if isinstance(cells, Dates | Numbers):
@@ -60,16 +59,16 @@ def _moments(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
         numbers, read = read_numbers(name, column)
         if read.all():
             return np.where(np.isfinite(numbers), numbers, np.nan)
-        cells = without_words(cells)
+        cells = drop_missing_spellings(cells)
         seconds = parse_dates(cells.levels, day_first(cells.levels) is not False)
-        moments = np.append(seconds, np.nan)[pick(cells.codes, None)]
+        moments = np.append(seconds, np.nan)[take_rows(cells.codes, None)]
         numeric = np.where(np.isnan(numbers), False, read).sum()
         if np.isfinite(moments).sum() >= max(numeric, 1):
             return np.asarray(moments)
         if numeric:
             return np.where(read, numbers, np.nan)
     raise TableError(
-        f"The column of times {shown(name)} holds neither dates nor numbers (its type is {column.type}), so it gives "
+        f"The column of times {quote(name)} holds neither dates nor numbers (its type is {column.type}), so it gives "
         "the rows no order. Name a column of dates such as 2024-01-31, or of numbers that grow with time."
     )
 
@@ -109,7 +108,8 @@ def time_folds(moments: Codes, folds: int | None = None) -> list[tuple[Codes, Co
     wanted = min(FOLDS, len(known) - 1) if folds is None else folds
     if wanted < 1 or wanted > len(known) - 1:
         raise TableError(
-            f"{plural(max(wanted, 1), 'fold')} by time must have at least {max(wanted, 1) + 1:,} different times, and "
+            f"{pluralize(max(wanted, 1), 'fold')} by time must have at least {max(wanted, 1) + 1:,} different times, "
+            "and "
             f"the rows to train on have {len(known):,}. Use fewer folds, a finer column of times, or give the strength."
         )
     middle = (np.cumsum(counts) - counts / 2) / len(moments)  # of the rows of each time, in the order of time

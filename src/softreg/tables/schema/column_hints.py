@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_arrays import integers
-from softreg.tables.columns.errors import plural, shown
-from softreg.tables.schema.kinds import SMALL
+from softreg.tables.columns.arrow_numpy import to_int64
+from softreg.tables.columns.errors import pluralize, quote
+from softreg.tables.schema.kinds import FEW_LEVELS
+from softreg.typing import Codes, Float64Array, Int64Array
 
-MOST_SHOWN = 3
+MAX_SETS_SHOWN = 3
 """Sets of levels that differ in blanks or case only which a message names."""
-LEAST_SUBJECTS = 5
+MIN_SUBJECTS = 5
 """Distinct values from which on a column may name subjects."""
 ID_NAME = re.compile(r"(^|[\W_])(?i:id|uuid|guid|identifier)$|[a-z](Id|ID)$|^(?i:index|row_?id|rownames)$")
 _SUBJECT_NAME = re.compile(
@@ -28,35 +28,36 @@ _SUBJECT_NAME = re.compile(
 _TIME_NAME = re.compile(r"^(?i:t|trend|time|period|year|quarter|month|week|day|hour|date|wave|visit|step)$")
 
 
-def alike(name: str, levels: pa.Array, counts: NDArray[np.int64], what: str = "levels") -> str:
+def similar_levels_note(name: str, levels: pa.Array, counts: Int64Array, what: str = "levels") -> str:
     """Return a sentence on levels that differ only in blanks, case or Unicode form; "" where there are none.
 
     Example:
-        >>> print(alike("paid", pa.array(["Yes", "yes ", "no"]), np.array([12, 3, 20])))  # doctest: +ELLIPSIS
+        >>> levels, rows = pa.array(["Yes", "yes ", "no"]), np.array([12, 3, 20])
+        >>> print(similar_levels_note("paid", levels, rows))  # doctest: +ELLIPSIS
         column 'paid' has levels that differ only in blanks, case or Unicode form: 'Yes' (12 rows) and 'yes ' ...
     """
     present = np.flatnonzero(counts > 0)
     folded = pc.utf8_lower(pc.utf8_normalize(levels, "NFKC"))
     folded = pc.replace_substring_regex(pc.utf8_trim_whitespace(folded), r"\s+", " ").dictionary_encode()
-    keys = integers(folded.indices)[present]
+    keys = to_int64(folded.indices)[present]
     _, inverse, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     if not (sizes > 1).any():
         return ""
     rows = np.bincount(inverse, weights=counts[present]) * (sizes > 1)
     count, sets = int((sizes > 1).sum()), []
-    for key in np.argsort(-rows, kind="stable")[: min(count, MOST_SHOWN)].tolist():
+    for key in np.argsort(-rows, kind="stable")[: min(count, MAX_SETS_SHOWN)].tolist():
         members = present[inverse == key]
         members = members[np.argsort(-counts[members], kind="stable")][:4]
-        sets.append(" and ".join(f"{shown(levels[int(k)])} ({plural(int(counts[k]), 'row')})" for k in members))
-    some, more = "; ".join(sets), f"; and {count - MOST_SHOWN:,} more such sets" if count > MOST_SHOWN else ""
+        sets.append(" and ".join(f"{quote(levels[int(k)])} ({pluralize(int(counts[k]), 'row')})" for k in members))
+    some, more = "; ".join(sets), f"; and {count - MAX_SETS_SHOWN:,} more such sets" if count > MAX_SETS_SHOWN else ""
     return (
-        f"column {shown(name)} has {what} that differ only in blanks, case or Unicode form: {some}{more}; "
+        f"column {quote(name)} has {what} that differ only in blanks, case or Unicode form: {some}{more}; "
         "they are kept apart"
     )
 
 
-def like_subjects(
-    name: str, codes: NDArray[np.int64] | NDArray[np.float64], different: int, *, examples: Sequence[str] = (), use: str
+def subject_hint(
+    name: str, codes: Codes | Float64Array, different: int, *, examples: Sequence[str] = (), use: str
 ) -> str:
     """Return a hint at groups for a column whose values repeat and look like subjects; "" where they do not.
 
@@ -67,23 +68,25 @@ def like_subjects(
     or are codes with digits.
     """
     n = len(codes)
-    if different < LEAST_SUBJECTS or 2 * different > n:
+    if different < MIN_SUBJECTS or 2 * different > n:
         return ""
     coded = all(any(sign.isdecimal() for sign in text) for text in examples)  # true of numbers
-    named = bool(_SUBJECT_NAME.search(name) or ID_NAME.search(name)) and (coded or different > SMALL)
+    named = bool(_SUBJECT_NAME.search(name) or ID_NAME.search(name)) and (coded or different > FEW_LEVELS)
     counts_time = bool(_TIME_NAME.match(name))
-    runs = different > SMALL and coded and not counts_time and _in_runs(codes, different, counted=not examples)
+    runs = (
+        different > FEW_LEVELS and coded and not counts_time and _values_in_runs(codes, different, counted=not examples)
+    )
     if not named and not runs:
         return ""
     why = "its name says so" if named else "equal values stand in consecutive rows"
     return (
-        f"column {shown(name)} may name the subjects that rows belong to ({why}, and {n:,} rows have {different:,} "
+        f"column {quote(name)} may name the subjects that rows belong to ({why}, and {n:,} rows have {different:,} "
         f"different values); it is used as a {use}. Where rows of one value depend on each other, hold them out as a "
-        f"whole: --groups {shown(name)} (groups={shown(name)} in Python), which also makes it no feature"
+        f"whole: --groups {quote(name)} (groups={quote(name)} in Python), which also makes it no feature"
     )
 
 
-def _in_runs(codes: NDArray[np.int64] | NDArray[np.float64], different: int, *, counted: bool) -> bool:
+def _values_in_runs(codes: Codes | Float64Array, different: int, *, counted: bool) -> bool:
     """Whether equal values stand in consecutive rows; numbers must count the runs from 0 or 1."""
     if counted and not (codes[0] in (0, 1) and codes[-1] == codes[0] + different - 1):
         return False

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from softreg.tables.columns.arrow_types import is_text
-from softreg.tables.columns.values import Levels, decoded, read_column
-from softreg.tables.formats.number_formats import DecimalEvidence, Parts
+from softreg.tables.columns.column_values import Levels, decode_dictionary, read_column
+from softreg.tables.formats.number_formats import DecimalEvidence, NumberParts
 from softreg.tables.schema.kinds import Column, Kind
 
 
-def with_decimal_comma(columns: Sequence[Column], table: pa.Table, delimiter: str) -> dict[str, str]:
+def decimal_comma_columns(columns: Sequence[Column], table: pa.Table, delimiter: str) -> dict[str, str]:
     """Return which columns of text have a decimal comma although they show neither comma nor point, and why.
 
     Columns of which each value may be read either way, as 1,234, have the decimal mark of the other columns; where
@@ -20,9 +20,9 @@ def with_decimal_comma(columns: Sequence[Column], table: pa.Table, delimiter: st
     judged again because their decimal mark is a comma.
 
     Example:
-        >>> from softreg.tables.schema.infer_kind import judge
+        >>> from softreg.tables.schema.infer_kind import infer_column
         >>> table = pa.table({"a": ["1,5", "2,25"], "b": ["1.234", "2.500"]})
-        >>> with_decimal_comma([judge(name, table[name]) for name in "ab"], table, ",")
+        >>> decimal_comma_columns([infer_column(name, table[name]) for name in "ab"], table, ",")
         {'b': 'other columns have a decimal comma'}
     """
     numbers = [column for column in columns if column.kind is Kind.NUMBER and column.format is not None]
@@ -30,7 +30,7 @@ def with_decimal_comma(columns: Sequence[Column], table: pa.Table, delimiter: st
         return {}
     points = commas = 0
     unclear: list[tuple[str, bool]] = []
-    for name, found in _evidence(numbers, table):
+    for name, found in _decimal_evidence(numbers, table):
         point, comma = int(found.point.sum()), int(found.comma.sum())
         points, commas = points + (point > comma), commas + (comma > point)
         with_comma = bool(found.unclear_comma.any())
@@ -43,11 +43,11 @@ def with_decimal_comma(columns: Sequence[Column], table: pa.Table, delimiter: st
     return {}
 
 
-def _evidence(columns: Sequence[Column], table: pa.Table) -> Iterator[tuple[str, DecimalEvidence]]:
+def _decimal_evidence(columns: Sequence[Column], table: pa.Table) -> Iterator[tuple[str, DecimalEvidence]]:
     """What each column of text shows."""
     for column in columns:
-        if not is_text(decoded(table.column(column.name)).type):
+        if not is_text(decode_dictionary(table.column(column.name)).type):
             continue
         cells = read_column(table.column(column.name), column.name)
         if isinstance(cells, Levels):
-            yield column.name, DecimalEvidence.of(Parts.of(cells.levels))
+            yield column.name, DecimalEvidence.of(NumberParts.of(cells.levels))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from softreg.tables.columns.errors import TableError, no_such_column, shown
+from softreg.tables.columns.errors import TableError, quote, unknown_column_error
 
 
-def split_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
+def split_column_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
     """The columns that some texts name, each of which is a name or several with commas between.
 
     A text that is the name of a column stands for it, commas or not; of a list, the longest runs that are names are
     taken. What is no name of a column stays as it is.
 
     Example:
-        >>> split_names(["age,job", "Smith, John", "a,b"], ["age", "job", "Smith, John", "a,b", "a"])
+        >>> split_column_names(["age,job", "Smith, John", "a,b"], ["age", "job", "Smith, John", "a,b", "a"])
         ('age', 'job', 'Smith, John', 'a,b')
     """
     found: list[str] = []
@@ -34,7 +34,7 @@ def split_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(found))
 
 
-def left_out(
+def excluded_columns(
     names: Sequence[str],
     target: str,
     *,
@@ -50,20 +50,20 @@ def left_out(
     not have, that are the target, or that are dropped.
 
     Example:
-        >>> left_out(["age", "day", "job", "y"], "y", drop=["job"], features=None, beside=["day"])
+        >>> excluded_columns(["age", "day", "job", "y"], "y", drop=["job"], features=None, beside=["day"])
         ('job', 'day')
-        >>> left_out(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
+        >>> excluded_columns(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
         ('age', 'job')
     """
     wanted = set(features or ()) | set(asked)
     gone = [*drop, *(name for name in beside if name is not None and name not in wanted)]
     for name in features or ():
         if name not in names:
-            raise no_such_column(name, names, "feature column")
+            raise unknown_column_error(name, names, "feature column")
         if name == target:
-            raise TableError(f"Column {shown(name)} is the target; it cannot be a feature.")
+            raise TableError(f"Column {quote(name)} is the target; it cannot be a feature.")
         if name in drop:
-            raise TableError(f"Column {shown(name)} is among the features and among the columns to leave out.")
+            raise TableError(f"Column {quote(name)} is among the features and among the columns to leave out.")
     if features is not None:
         gone += [name for name in names if name not in wanted and name != target]
     return tuple(dict.fromkeys(gone))

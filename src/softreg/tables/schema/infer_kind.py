@@ -7,58 +7,66 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_types import plain_column
-from softreg.tables.columns.dates import are_dates, day_first, parse_dates
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.columns.missing_values import MISSING_SPELLINGS, means_missing
-from softreg.tables.columns.values import (
+from softreg.tables.columns.column_values import (
     Dates,
     Levels,
     Lists,
     Numbers,
     count_levels,
-    pick,
+    drop_missing_spellings,
     read_column,
-    without_words,
+    take_rows,
 )
-from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
+from softreg.tables.columns.dates import are_dates, day_first, parse_dates
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_missing_spelling
+from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.formats.number_formats import NumberFormat
-from softreg.tables.schema.column_hints import ID_NAME, alike, like_subjects
+from softreg.tables.schema.column_hints import ID_NAME, similar_levels_note, subject_hint
 from softreg.tables.schema.column_records import (
-    category,
-    constant,
-    dates,
-    like_dates,
-    lists,
-    no_dates,
-    numbers,
-    slipped_dates,
-    text_dates,
-    without,
+    category_column,
+    constant_column,
+    list_column,
+    missing_phrase,
+    numeric_column,
 )
-from softreg.tables.schema.kinds import BOOLEAN_WORDS, MAX_LEVELS, REPEATED, SMALL, Column, Kind
-from softreg.tables.schema.number_columns import TextRules, formatted, number_column, reads_like_numbers, zero_padded
-from softreg.tables.schema.typed_values import levels_of
+from softreg.tables.schema.date_columns import (
+    date_column,
+    find_non_dates,
+    invalid_dates_note,
+    text_date_column,
+    with_date_hint,
+)
+from softreg.tables.schema.kinds import BOOLEAN_WORDS, FEW_LEVELS, MAX_LEVELS, MIN_ROWS_PER_LEVEL, Column, Kind
+from softreg.tables.schema.number_columns import (
+    TextOptions,
+    reads_like_numbers,
+    text_number_column,
+    with_number_format,
+    zero_padded,
+)
+from softreg.tables.schema.typed_values import read_levels
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
-REPEATS = 3
+MIN_REPEATS = 3
 """Rows from which on a level of many repeats: it has a feature of its own (`learning.RARE`)."""
-OFTEN = 0.1
+MIN_REPEATED_SHARE = 0.1
 """Share of the rows with a level that repeats from which on a column of words with many levels is a category. Directors
 of films, of whom 417 differ in 609 rows and 28% of the rows repeat thrice: where they tell of the class, the held-out
 log loss is lower by 0.020 nats with them; where they do not, it is higher by 0.001."""
-BY_ITS_LOOKS = TextRules()
+DEFAULT_TEXT_OPTIONS = TextOptions()
 """Text is judged by what it shows alone."""
 
 
-def judge(
+def infer_column(
     name: str,
     column: pa.ChunkedArray,
-    rows: NDArray[np.int64] | None = None,
+    rows: RowNumbers | None = None,
     asked: Kind | None = None,
-    rules: TextRules = BY_ITS_LOOKS,
+    rules: TextOptions = DEFAULT_TEXT_OPTIONS,
 ) -> Column:
     """What a column is taken for, judged by the training rows `rows` (all where None); `asked` overrules rules 2 to 6.
 
@@ -74,7 +82,7 @@ def judge(
        number; but whole numbers that are all different are an identifier if they count the rows from 0 or 1, and so are
        those of a column named like one ("id", "customer_id", "rowId") where more than half are different; and digits of
        one length with leading zeros ("007") are codes, a category. Rare values that are no numbers are read as missing
-       (`number_column`);
+       (`text_number_column`);
     4. exactly the two words true and false, yes and no, t and f, or y and n, in any case: boolean;
     5. other text, and any dictionary type: a category, where the levels are at most 20, or at most half of the rows,
        or, if they are more than 1,000, at most a fifth of them, counting the rows that have a value; otherwise free
@@ -90,180 +98,186 @@ def judge(
     are strict, for a column of many numbers in which a few values are none.
 
     Example:
-        >>> judge("age", pa.chunked_array([["31", "NA", "58"]])).kind.value
+        >>> infer_column("age", pa.chunked_array([["31", "NA", "58"]])).kind.value
         'number'
-        >>> judge("code", pa.chunked_array([["007", "112", "007"]])).kind.value
+        >>> infer_column("code", pa.chunked_array([["007", "112", "007"]])).kind.value
         'category'
-        >>> judge("floor", pa.chunked_array([["1", "2", "1"]]), rules=TextRules(typed=True)).kind.value
+        >>> infer_column("floor", pa.chunked_array([["1", "2", "1"]]), rules=TextOptions(typed=True)).kind.value
         'category'
-        >>> judge("year", pa.chunked_array([[2019, 2020]]), asked=Kind.CATEGORY).levels
+        >>> infer_column("year", pa.chunked_array([[2019, 2020]]), asked=Kind.CATEGORY).levels
         ('2019', '2020')
     """
     column = plain_column(column, name)
     if asked is not None:
-        return judge_as(asked, name, column, rows, rules)
+        return column_of_kind(asked, name, column, rows, rules)
     cells = read_column(column, name)
     if isinstance(cells, Lists):
-        return lists(name, column, cells, rows)
+        return list_column(name, column, cells, rows)
     if isinstance(cells, Dates):
-        return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
+        return date_column(name, take_rows(cells.values, rows), f"{quote(cells.first)}, of type {column.type}")
     if isinstance(cells, Numbers):
-        found = _typed(numbers(name, cells.values, rows))
+        found = _with_plain_format(numeric_column(name, cells.values, rows))
         duration = pa.types.is_duration(column.type) and found.kind is Kind.NUMBER
         return replace(found, reason=f"durations in seconds, {found.reason}") if duration else found
-    return _judge_levels(name, cells, rows, rules)
+    return _infer_text_column(name, cells, rows, rules)
 
 
-def _typed(column: Column) -> Column:
+def _with_plain_format(column: Column) -> Column:
     """A column of a type of numbers: at prediction, text is read as plain numbers."""
     return replace(column, format=ColumnFormat(NumberFormat())) if column.kind is Kind.NUMBER else column
 
 
-def judge_as(
-    asked: Kind, name: str, column: pa.ChunkedArray, rows: NDArray[np.int64] | None, rules: TextRules = BY_ITS_LOOKS
+def column_of_kind(
+    asked: Kind, name: str, column: pa.ChunkedArray, rows: RowNumbers | None, rules: TextOptions = DEFAULT_TEXT_OPTIONS
 ) -> Column:
     """The column as the kind that the user asked for; `TableError` where it cannot be that."""
     cells = read_column(column, name)
     if isinstance(cells, Lists) or (isinstance(cells, Dates) and asked is not Kind.DATE):
-        raise _not_that(name, asked, f"it has the type {column.type}")
+        raise _wrong_kind_error(name, asked, f"it has the type {column.type}")
     if isinstance(cells, Numbers):
         if asked is Kind.NUMBER:
-            return _typed(numbers(name, cells.values, rows, sure=True))
-        cells = levels_of(name, column)
+            return _with_plain_format(numeric_column(name, cells.values, rows, sure=True))
+        cells = read_levels(name, column)
     if isinstance(cells, Dates):
-        return dates(name, pick(cells.values, rows), f"{shown(cells.first)}, of type {column.type}")
-    codes = pick(cells.codes, rows)
+        return date_column(name, take_rows(cells.values, rows), f"{quote(cells.first)}, of type {column.type}")
+    codes = take_rows(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
     seen = np.flatnonzero(counts)
     missing = int(len(codes) - counts.sum())
     if len(seen) == 0 or (len(seen) == 1 and not missing):
-        return constant(name, cells.levels[int(seen[0])].as_py() if len(seen) else None)
+        return constant_column(name, cells.levels[int(seen[0])].as_py() if len(seen) else None)
     if asked is Kind.TEXT:
         words = np.mean(np.asarray(pc.count_substring_regex(cells.levels, r"\S+"), dtype=np.float64))
         return Column(name, Kind.TEXT, f"as asked; {words:.0f} words each on average", (), missing)
     if asked is Kind.CATEGORY:
-        return category(name, tuple(sorted(cells.levels.take(pa.array(seen)).to_pylist())), missing, "as asked; ")
+        return category_column(
+            name, tuple(sorted(cells.levels.take(pa.array(seen)).to_pylist())), missing, "as asked; "
+        )
     if asked is Kind.NUMBER:
         text = infer_numbers(cells.levels, rules.decimal, asked=True)
-        _all_read(name, asked, cells, text.ok)
-        found = numbers(name, np.append(text.values, np.nan)[cells.codes], rows, sure=True)
+        _require_all(name, asked, cells, text.ok)
+        found = numeric_column(name, np.append(text.values, np.nan)[cells.codes], rows, sure=True)
         every = count_levels(cells.codes, len(cells.levels))
-        found = formatted(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
+        found = with_number_format(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
         return replace(found, format=replace(found.format or ColumnFormat(), asked=True))
-    dated = without_words(cells, MISSING_SPELLINGS)
-    _all_read(name, asked, dated, ~np.isnan(parse_dates(dated.levels, day_first(dated.levels) is not False)))
-    return _dates_of(name, cells, rows, "as asked; ")
+    dated = drop_missing_spellings(cells, MISSING_SPELLINGS)
+    _require_all(name, asked, dated, ~np.isnan(parse_dates(dated.levels, day_first(dated.levels) is not False)))
+    return _date_column_of_text(name, cells, rows, "as asked; ")
 
 
-def _dates_of(
+def _date_column_of_text(
     name: str,
     cells: Levels,
-    rows: NDArray[np.int64] | None,
+    rows: RowNumbers | None,
     how: str = "",
-    slips: NDArray[np.bool_] | None = None,
-    rules: TextRules = BY_ITS_LOOKS,
+    slips: BoolArray | None = None,
+    rules: TextOptions = DEFAULT_TEXT_OPTIONS,
 ) -> Column:
     """A column of text as dates, with the spellings of a missing value among them; `slips` are levels that are none."""
-    dated = without_words(cells, MISSING_SPELLINGS)
+    dated = drop_missing_spellings(cells, MISSING_SPELLINGS)
     counts = count_levels(cells.codes, len(cells.levels))
     invalid: list[str] = [] if slips is None else dated.levels.filter(pa.array(slips)).to_pylist()
     usable = dated
     if slips is not None and invalid:
         places = np.append(np.where(slips, -1, np.arange(len(dated.levels))), -1)
         usable = Levels(dated.levels, places[dated.codes], dated.storage)
-    found = text_dates(name, usable, rows, how)
-    missing = spellings_in(cells.levels, counts, means_missing(cells.levels))
+    found = text_date_column(name, usable, rows, how)
+    missing = count_spellings(cells.levels, counts, is_missing_spelling(cells.levels))
     if found.kind is not Kind.DATE:
         return found
-    notes = [*found.notes, *([slipped_dates(name, dated, slips, rules.place)] if invalid else [])]
+    notes = [*found.notes, *([invalid_dates_note(name, dated, slips, rules.place)] if invalid else [])]
     return replace(found, format=ColumnFormat(None, missing, tuple(invalid)), notes=tuple(notes))
 
 
-def _judge_levels(name: str, cells: Levels, rows: NDArray[np.int64] | None, rules: TextRules) -> Column:
+def _infer_text_column(name: str, cells: Levels, rows: RowNumbers | None, rules: TextOptions) -> Column:
     """Rules for text, dictionary types and booleans."""
-    codes = pick(cells.codes, rows)
+    codes = take_rows(cells.codes, rows)
     counts = count_levels(codes, len(cells.levels))
     seen = np.flatnonzero(counts)
     levels = cells.levels.take(pa.array(seen))
     missing = int(len(codes) - counts.sum())
     if len(seen) == 0 or (len(seen) == 1 and not missing):
-        return constant(name, levels[0].as_py() if len(seen) else None)
+        return constant_column(name, levels[0].as_py() if len(seen) else None)
     like = hint = ""
     if cells.storage == "text":
-        if are_dates(levels.filter(pa.array(~means_missing(levels)))):
-            like, slips = no_dates(name, without_words(cells, MISSING_SPELLINGS), strict=rules.strict)
+        if are_dates(levels.filter(pa.array(~is_missing_spelling(levels)))):
+            like, slips = find_non_dates(name, drop_missing_spellings(cells, MISSING_SPELLINGS), strict=rules.strict)
             if not like:
-                return _dates_of(name, cells, rows, slips=slips, rules=rules)
+                return _date_column_of_text(name, cells, rows, slips=slips, rules=rules)
         if rules.typed:
             text = infer_numbers(levels, rules.decimal)
             if reads_like_numbers(text, counts[seen]) and not zero_padded(levels):
-                found = _judge_category(name, levels, counts[seen], missing, "")
-                return _text_of_numbers(found, levels[int(np.argmax(text.known))])
+                found = _infer_category(name, levels, counts[seen], missing, "")
+                return _with_number_hint(found, levels[int(np.argmax(text.known))])
         else:
-            column, hint = number_column(name, cells, rows, counts, rules)
+            column, hint = text_number_column(name, cells, rows, counts, rules)
             if column is not None:
                 return column
     words = tuple(sorted({str(level).strip().casefold() for level in levels.to_pylist()})) if len(seen) <= 8 else ()
     if words in BOOLEAN_WORDS or (cells.storage == "boolean"):
         words = words if words in BOOLEAN_WORDS else BOOLEAN_WORDS[0]
-        return Column(name, Kind.BOOLEAN, " or ".join(reversed(words)) + without(missing, ","), words, missing)
-    found = _judge_category(name, levels, counts[seen], missing, hint)
+        return Column(name, Kind.BOOLEAN, " or ".join(reversed(words)) + missing_phrase(missing, ","), words, missing)
+    found = _infer_category(name, levels, counts[seen], missing, hint)
     if found.kind is Kind.CATEGORY and not hint:
-        subjects = like_subjects(name, codes[codes >= 0], len(seen), examples=levels[:20].to_pylist(), use="category")
-        notes = [note for note in (alike(name, levels, counts[seen]), subjects) if note]
+        subjects = subject_hint(name, codes[codes >= 0], len(seen), examples=levels[:20].to_pylist(), use="category")
+        notes = [note for note in (similar_levels_note(name, levels, counts[seen]), subjects) if note]
         found = replace(found, notes=(*found.notes, *notes))
-    return like_dates(found, like) if like else found
+    return with_date_hint(found, like) if like else found
 
 
-def _text_of_numbers(found: Column, value: pa.Scalar) -> Column:
+def _with_number_hint(found: Column, value: pa.Scalar) -> Column:
     """A column of the type text whose values read like numbers: words, with a hint at `number`."""
     left = found.kind is Kind.IDENTIFIER
     does = "looks like an identifier and is left out" if left else f"is used as a {found.kind.value}, as its type says"
     said = (
-        f"column {shown(found.name)} holds text that reads like numbers ({shown(value)}) and {does}; to use it as "
-        f"numbers: --number {shown(found.name)} (number=[{shown(found.name)}] in Python)"
+        f"column {quote(found.name)} holds text that reads like numbers ({quote(value)}) and {does}; to use it as "
+        f"numbers: --number {quote(found.name)} (number=[{quote(found.name)}] in Python)"
     )
     return replace(found, hint=said)
 
 
-def _judge_category(name: str, levels: pa.Array, counts: NDArray[np.int64], missing: int, hint: str) -> Column:
+def _infer_category(name: str, levels: pa.Array, counts: Int64Array, missing: int, hint: str) -> Column:
     """A category where the levels are few or most rows have one that repeats; otherwise free text or an identifier.
 
     Shares are those of the `counts` of rows that have a value: spellings of a missing one, such as NA, are levels, but
     the rows that have them say nothing about how often values repeat.
     """
-    valued = ~means_missing(levels)
+    valued = ~is_missing_spelling(levels)
     count, n = int(valued.sum()), int(counts[valued].sum())
     named = bool(ID_NAME.search(name)) and count == n and count > 1
-    few = count <= SMALL or count <= n / (2 if count <= MAX_LEVELS else REPEATED)
+    few = count <= FEW_LEVELS or count <= n / (2 if count <= MAX_LEVELS else MIN_ROWS_PER_LEVEL)
     if not named and few:
-        return category(name, tuple(sorted(levels.to_pylist())), missing, "", hint)
+        return category_column(name, tuple(sorted(levels.to_pylist())), missing, "", hint)
     words = np.mean(np.asarray(pc.count_substring_regex(levels, r"\S+"), dtype=np.float64))
-    often = int(counts[valued & (counts >= REPEATS)].sum())
-    if not named and words < 3 and count <= MAX_LEVELS and often >= n * OFTEN:
-        return category(name, tuple(sorted(levels.to_pylist())), missing, "", hint)
-    different = f"{count:,} different values in {plural(n, 'row')}{without(missing + int(counts.sum()) - n, ',')}"
+    often = int(counts[valued & (counts >= MIN_REPEATS)].sum())
+    if not named and words < 3 and count <= MAX_LEVELS and often >= n * MIN_REPEATED_SHARE:
+        return category_column(name, tuple(sorted(levels.to_pylist())), missing, "", hint)
+    different = (
+        f"{count:,} different values in {pluralize(n, 'row')}{missing_phrase(missing + int(counts.sum()) - n, ',')}"
+    )
     if words >= 3:
         return Column(name, Kind.TEXT, f"{different}, {words:.0f} words each on average", (), missing, hint)
     hint = f"{hint}; as an identifier ({different}) it is left out" if hint else ""
-    return Column(name, Kind.IDENTIFIER, f"{different}, such as {listed(levels[:2].to_pylist())}", (), missing, hint)
+    return Column(
+        name, Kind.IDENTIFIER, f"{different}, such as {quote_list(levels[:2].to_pylist())}", (), missing, hint
+    )
 
 
-def _all_read(name: str, asked: Kind, cells: Levels, ok: NDArray[np.bool_]) -> None:
+def _require_all(name: str, asked: Kind, cells: Levels, ok: BoolArray) -> None:
     """Raise `TableError` for the first level that is not what was asked for."""
     bad_rows = np.append(~ok, False)[cells.codes]
     if bad_rows.any():
         bad = int(cells.codes[np.argmax(bad_rows)])
-        value = shown(cells.levels[bad])
+        value = quote(cells.levels[bad])
         advice = f"Correct the value, treat it as a missing value (--na {value})" if asked is Kind.NUMBER else ""
-        error = _not_that(name, asked, f"row {cells.first_row(bad):,} has {shown(cells.levels[bad])}", advice)
+        error = _wrong_kind_error(name, asked, f"row {cells.first_row(bad):,} has {quote(cells.levels[bad])}", advice)
         error.rows = np.flatnonzero(bad_rows)
         raise error
 
 
-def _not_that(name: str, asked: Kind, seen: str, advice: str = "") -> TableError:
+def _wrong_kind_error(name: str, asked: Kind, seen: str, advice: str = "") -> TableError:
     advice = advice or "Leave it to softreg to judge the column, correct the value"
     return TableError(
-        f"Column {shown(name)} cannot be used as a {asked.value}, as asked: {seen}. {advice}, or leave the column out: "
-        f"--drop {shown(name)} (drop=[{shown(name)}] in Python)."
+        f"Column {quote(name)} cannot be used as a {asked.value}, as asked: {seen}. {advice}, or leave the column out: "
+        f"--drop {quote(name)} (drop=[{quote(name)}] in Python)."
     )

@@ -11,9 +11,9 @@ from softreg.models.serialization import fields
 from softreg.tables.columns.errors import Names, TableError, column_names
 from softreg.tables.formats.column_formats import ColumnFormat
 
-SMALL = 20  # a text column with at most this many levels is a category, however few rows there are
+FEW_LEVELS = 20  # a text column with at most this many levels is a category, however few rows there are
 MAX_LEVELS = 1000  # with more levels than this, a level must have REPEATED rows on average to make a category
-REPEATED = 5
+MIN_ROWS_PER_LEVEL = 5
 BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
 
 
@@ -39,21 +39,21 @@ class Kind(StrEnum):
     TARGET = "target"
 
 
-FEATURES = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY, Kind.DATE, Kind.TEXT, Kind.TAGS, Kind.VECTOR)
-ASKED = (Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.TEXT)  # what the user may say that a column is
+FEATURE_KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY, Kind.DATE, Kind.TEXT, Kind.TAGS, Kind.VECTOR)
+USER_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.TEXT)  # what the user may say that a column is
 
 
-def asked_kinds(names: Mapping[str, Names]) -> dict[str, Kind]:
+def requested_kinds(names: Mapping[str, Names]) -> dict[str, Kind]:
     """The kind that each column is to be taken for, by name, from the names of columns by kind.
 
     Raises `TableError` for a column that is named for two kinds.
 
     Example:
-        >>> asked_kinds({"text": ["message"], "category": "zip"})
+        >>> requested_kinds({"text": ["message"], "category": "zip"})
         {'zip': <Kind.CATEGORY: 'category'>, 'message': <Kind.TEXT: 'text'>}
     """
     asked: dict[str, Kind] = {}
-    for kind in ASKED:
+    for kind in USER_KINDS:
         for name in column_names(names.get(kind.value)):
             if asked.setdefault(name, kind) is not kind:
                 raise TableError(f"Column {name!r} is asked for as a {asked[name].value} and as a {kind.value}.")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.spelling import Known, spelled, text_array
 from softreg.tables.columns.untyped_text import is_untyped
+from softreg.typing import Array, IntArray, TextArray
 
 if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression
@@ -80,11 +80,11 @@ def field_label_type(field: pa.Field, labels: Sequence[str]) -> str:
     return TEXT
 
 
-def in_dtype(labels: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+def cast_labels(labels: Array, dtype: np.dtype[Any] | None) -> Array:
     """The labels (q,) in a NumPy dtype, where it holds the same values; as they are otherwise.
 
     Example:
-        >>> in_dtype(np.array([0, 1]), np.dtype("int8")).dtype, in_dtype(np.array(["a"]), np.dtype("int8")).dtype
+        >>> cast_labels(np.array([0, 1]), np.dtype("int8")).dtype, cast_labels(np.array(["a"]), np.dtype("int8")).dtype
         (dtype('int8'), dtype('<U1'))
     """
     if dtype is None or dtype == labels.dtype:
@@ -96,7 +96,7 @@ def in_dtype(labels: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
     return labels
 
 
-def dtype_name(labels: NDArray[Any], kind: str) -> str | None:
+def dtype_name(labels: Array, kind: str) -> str | None:
     """The name of the dtype that labels (q,) have beyond their type; None where it is that of `typed_labels`.
 
     Example:
@@ -107,7 +107,7 @@ def dtype_name(labels: NDArray[Any], kind: str) -> str | None:
     return None if same else labels.dtype.name
 
 
-def dtype_named(name: Any) -> np.dtype[Any] | None:
+def dtype_from_name(name: Any) -> np.dtype[Any] | None:
     """The dtype of labels with this name, as `dtype_name` gives it; raises `ValueError` for another."""
     if name is None:
         return None
@@ -116,7 +116,7 @@ def dtype_named(name: Any) -> np.dtype[Any] | None:
     return np.dtype(name)
 
 
-def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[Any]:
+def typed_labels(labels: Sequence[str] | TextArray, kind: str) -> Array:
     """The labels (q,) that stand as text, in their type.
 
     That is bool, int64 (uint64, or int, where larger), a float, Decimal, or datetime64 of a unit.
@@ -146,7 +146,7 @@ def typed_labels(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray
         raise ValueError(f"the labels {', '.join(map(repr, text[:6]))} are not of the type {kind}") from None
 
 
-def _integers(numbers: list[int]) -> NDArray[Any]:
+def _integers(numbers: list[int]) -> Array:
     """Exact integers in the first of int64, uint64 and Python's own that holds them all."""
     for dtype in (np.int64, np.uint64):
         if all(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max for number in numbers):
@@ -154,7 +154,7 @@ def _integers(numbers: list[int]) -> NDArray[Any]:
     return np.array(numbers, dtype=object)
 
 
-def class_order(labels: Sequence[str] | NDArray[np.str_], kind: str) -> NDArray[np.intp]:
+def class_order(labels: Sequence[str] | TextArray, kind: str) -> IntArray:
     """The order (q,) of the classes: numbers and times by their value, anything else as text.
 
     Example:
@@ -180,11 +180,11 @@ def class_name(label: Any, classes: Sequence[str]) -> str:
     return next((str(classes[place]) for place in places if place >= 0), text)
 
 
-def weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
+def class_weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
     """Class weights with the classes as text, whatever type their labels have; anything but a mapping as it is.
 
     Example:
-        >>> weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
+        >>> class_weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
         {'0': 1.0, '1': 5.0}
     """
     if not isinstance(weights, Mapping):
@@ -192,7 +192,7 @@ def weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence
     return {class_name(label, classes): weight for label, weight in weights.items()}
 
 
-def reorder_classes(model: SoftmaxRegression, order: NDArray[np.intp]) -> None:
+def reorder_classes(model: SoftmaxRegression, order: IntArray) -> None:
     """Put the classes of a fitted model in another order (q,): those that stood at these places."""
     if (order == np.arange(len(order))).all():
         return

@@ -8,21 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from softreg.tables.columns.errors import TableError, listed, plural, shown
-from softreg.tables.columns.values import Levels, count_levels
-from softreg.tables.formats.column_formats import ColumnFormat, spellings_in
-from softreg.tables.formats.infer_number_format import NumberText, infer_numbers
-from softreg.tables.formats.rare_values import RARE
-from softreg.tables.schema.column_records import numbers
-from softreg.tables.schema.kinds import MAX_LEVELS, REPEATED, SMALL, Column, Kind
+from softreg.tables.columns.column_values import Levels, count_levels
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
+from softreg.tables.formats.infer_number_format import InferredNumbers, infer_numbers
+from softreg.tables.formats.invalid_numbers import MAX_INVALID_SHARE
+from softreg.tables.schema.column_records import numeric_column
+from softreg.tables.schema.kinds import FEW_LEVELS, MAX_LEVELS, MIN_ROWS_PER_LEVEL, Column, Kind
+from softreg.typing import BoolArray, Int64Array, RowNumbers
 
-Flags = NDArray[np.bool_]
-
-FEW = 3
+MAX_INVALID_VALUES = 3
 """Different values that are no numbers up to which they are spellings of a missing value, in up to half of the rows."""
-LEAST_NUMBERS = 5
+MIN_DISTINCT_NUMBERS = 5
 """Different numbers from which on a column of words is said to be one of numbers but for a few values."""
 
 
@@ -32,7 +30,7 @@ def row_name(row: int) -> str:
 
 
 @dataclass(frozen=True)
-class TextRules:
+class TextOptions:
     """How text is judged: the `decimal` mark, if it is known, and `why`; whether rare words are errors (`strict`).
 
     With `strict`, rows whose value is no number among numbers are refused, so that they can be left out. Where the
@@ -48,15 +46,15 @@ class TextRules:
 
 
 @dataclass(frozen=True)
-class _Counts:
+class _LevelCounts:
     """Rows (k,) of each level: of training and of the whole table."""
 
-    training: NDArray[np.int64]
-    every: NDArray[np.int64]
+    training: Int64Array
+    every: RowNumbers
 
 
-def number_column(
-    name: str, cells: Levels, rows: NDArray[np.int64] | None, training: NDArray[np.int64], rules: TextRules
+def text_number_column(
+    name: str, cells: Levels, rows: RowNumbers | None, training: Int64Array, rules: TextOptions
 ) -> tuple[Column | None, str]:
     """Return a column of text as one of numbers; or None, and a hint why it is not, where it looks like numbers.
 
@@ -67,45 +65,47 @@ def number_column(
     Raises `TableError` for such values where the rules are strict.
     """
     size = len(cells.levels)
-    counts = _Counts(training, training if rows is None else count_levels(cells.codes, size))
+    counts = _LevelCounts(training, training if rows is None else count_levels(cells.codes, size))
     text = infer_numbers(cells.levels, rules.decimal)
     bad, known, seen = ~text.ok, text.known, counts.training > 0
     if not (known & seen).any():
-        return None, _several(name, text, counts)
+        return None, _several_formats_hint(name, text, counts)
     words = bad & seen
     if not words.any():
         if text.format.plain and zero_padded(cells.levels.filter(pa.array(seen))):
             return None, ""
-        invalid = bad if _are_slips(bad, known, counts.every) else np.zeros(size, dtype=bool)
+        invalid = bad if _are_invalid_entries(bad, known, counts.every) else np.zeros(size, dtype=bool)
         return _as_numbers(name, cells, rows, text, invalid, counts, rules), ""
-    if not _are_slips(words, known, counts.training):
-        return None, _several(name, text, counts) or _nearly_numbers(name, cells, words, known, counts, rules)
-    if _are_codes(cells.levels, words, known & seen) and _repeat(counts.training[seen]):
+    if not _are_invalid_entries(words, known, counts.training):
+        return None, _several_formats_hint(name, text, counts) or _almost_numeric_hint(
+            name, cells, words, known, counts, rules
+        )
+    if _are_codes(cells.levels, words, known & seen) and _have_repeats(counts.training[seen]):
         if zero_padded(cells.levels.filter(pa.array(known & seen))):
             return None, ""
-        return None, _said_words(name, cells, words, counts, rules)
+        return None, _codes_hint(name, cells, words, counts, rules)
     if rules.strict:
-        raise _no_number(name, cells, bad, counts)
-    invalid = bad if _are_slips(bad, known, counts.every) else words
+        raise _not_a_number_error(name, cells, bad, counts)
+    invalid = bad if _are_invalid_entries(bad, known, counts.every) else words
     return _as_numbers(name, cells, rows, text, invalid, counts, rules), ""
 
 
-def _are_slips(bad: Flags, known: Flags, counts: NDArray[np.int64]) -> bool:
+def _are_invalid_entries(bad: BoolArray, known: BoolArray, counts: Int64Array) -> bool:
     """Whether values that are no numbers are rare, or spellings of a missing value, among many different numbers."""
     words, numbers = int(counts[bad].sum()), int(counts[known].sum())
-    if (known & (counts > 0)).sum() <= SMALL or numbers < words:
+    if (known & (counts > 0)).sum() <= FEW_LEVELS or numbers < words:
         return False
-    return bool(words <= RARE * (words + numbers) or (bad & (counts > 0)).sum() <= FEW)
+    return bool(words <= MAX_INVALID_SHARE * (words + numbers) or (bad & (counts > 0)).sum() <= MAX_INVALID_VALUES)
 
 
-def reads_like_numbers(text: NumberText, counts: NDArray[np.int64]) -> bool:
+def reads_like_numbers(text: InferredNumbers, counts: Int64Array) -> bool:
     """Whether levels with these `counts` of rows are numbers, but for a few."""
     if text.ok.all():
         return bool(text.known.any())
-    return _are_slips(~text.ok, text.known, counts)
+    return _are_invalid_entries(~text.ok, text.known, counts)
 
 
-def _are_codes(levels: pa.Array, words: Flags, known: Flags) -> bool:
+def _are_codes(levels: pa.Array, words: BoolArray, known: BoolArray) -> bool:
     """Whether numbers are digits of one length of three or more, and the other values hold digits as well."""
     digits = levels.filter(pa.array(known))
     lengths = pc.unique(pc.utf8_length(pc.utf8_trim_whitespace(digits))).to_pylist()
@@ -114,31 +114,31 @@ def _are_codes(levels: pa.Array, words: Flags, known: Flags) -> bool:
     return plain and len(lengths) == 1 and lengths[0] >= 3 and bool(pc.any(others).as_py())
 
 
-def _repeat(counts: NDArray[np.int64]) -> bool:
+def _have_repeats(counts: Int64Array) -> bool:
     """Whether the levels of a column repeat often enough for a category."""
-    return bool(len(counts) <= counts.sum() / (2 if len(counts) <= MAX_LEVELS else REPEATED))
+    return bool(len(counts) <= counts.sum() / (2 if len(counts) <= MAX_LEVELS else MIN_ROWS_PER_LEVEL))
 
 
 def _as_numbers(
     name: str,
     cells: Levels,
-    rows: NDArray[np.int64] | None,
-    text: NumberText,
-    invalid: Flags,
-    counts: _Counts,
-    rules: TextRules,
+    rows: RowNumbers | None,
+    text: InferredNumbers,
+    invalid: BoolArray,
+    counts: _LevelCounts,
+    rules: TextOptions,
 ) -> Column:
     """The column of numbers, with its format and notes."""
-    found = numbers(name, np.append(text.values, np.nan)[cells.codes], rows)
-    return formatted(found, cells, text, invalid, counts.every, rules) if found.kind is Kind.NUMBER else found
+    found = numeric_column(name, np.append(text.values, np.nan)[cells.codes], rows)
+    return with_number_format(found, cells, text, invalid, counts.every, rules) if found.kind is Kind.NUMBER else found
 
 
-def formatted(
-    column: Column, cells: Levels, text: NumberText, invalid: Flags, counts: NDArray[np.int64], rules: TextRules
+def with_number_format(
+    column: Column, cells: Levels, text: InferredNumbers, invalid: BoolArray, counts: Int64Array, rules: TextOptions
 ) -> Column:
     """A column of numbers with the format that its text has, and the notes that say so; `counts` are rows of levels."""
-    missing = spellings_in(cells.levels, counts, text.ok & np.isnan(text.values))
-    spelled = tuple(spellings_in(cells.levels, counts, invalid))
+    missing = count_spellings(cells.levels, counts, text.ok & np.isnan(text.values))
+    spelled = tuple(count_spellings(cells.levels, counts, invalid))
     notes = list(column.notes)
     if text.marks and text.example is not None:
         notes.append(_format_note(column.name, text, rules))
@@ -147,62 +147,68 @@ def formatted(
     return replace(column, format=ColumnFormat(text.format, missing, spelled), notes=tuple(notes))
 
 
-def _format_note(name: str, text: NumberText, rules: TextRules) -> str:
+def _format_note(name: str, text: InferredNumbers, rules: TextOptions) -> str:
     """How the numbers of a column are written, by an example, and the option that changes it."""
     assert text.example is not None
     form = text.format
     value = f"{text.example[1]:.15g}{' (percent, not a share)' if form.percent else ''}"
-    said = f"column {shown(name)} is read as numbers with {text.marks}: {shown(text.example[0])} is {value}"
+    said = f"column {quote(name)} is read as numbers with {text.marks}: {quote(text.example[0])} is {value}"
     if rules.why:
         said += f", because {rules.why}"
     if text.unclear or rules.why:
         mark, other = ("comma", ",") if form.decimal == "." else ("point", ".")
         said += f"; where the {mark} is the decimal mark, say --decimal {other} (decimal={other!r} in Python)"
-    return f"{said}; where the values are words, --category {shown(name)}"
+    return f"{said}; where the values are words, --category {quote(name)}"
 
 
-def _invalid_note(name: str, cells: Levels, invalid: Flags, counts: NDArray[np.int64], rules: TextRules) -> str:
+def _invalid_note(name: str, cells: Levels, invalid: BoolArray, counts: Int64Array, rules: TextOptions) -> str:
     """Which values of a column of numbers are read as missing, and the options that change it."""
     said, _ = _rows_have(cells, invalid, counts, rules)
     return (
-        f"column {shown(name)} holds numbers, but {said}, which is read as missing; correct it, or take the column for "
-        f"words: --category {shown(name)} (category=[{shown(name)}] in Python)"
+        f"column {quote(name)} holds numbers, but {said}, which is read as missing; correct it, or take the column for "
+        f"words: --category {quote(name)} (category=[{quote(name)}] in Python)"
     )
 
 
-def _said_words(name: str, cells: Levels, words: Flags, counts: _Counts, rules: TextRules) -> str:
+def _codes_hint(name: str, cells: Levels, words: BoolArray, counts: _LevelCounts, rules: TextOptions) -> str:
     """The hint of a column of codes of which some are no numbers."""
     said, first = _rows_have(cells, words, counts.training, rules)
     return (
-        f"column {shown(name)} holds numbers of one length, but {said}, so its values are taken for words; where they "
-        f"are numbers, say --number {shown(name)} --na {shown(first)}, and --category {shown(name)} where they are "
+        f"column {quote(name)} holds numbers of one length, but {said}, so its values are taken for words; where they "
+        f"are numbers, say --number {quote(name)} --na {quote(first)}, and --category {quote(name)} where they are "
         "levels"
     )
 
 
-def _nearly_numbers(name: str, cells: Levels, words: Flags, known: Flags, counts: _Counts, rules: TextRules) -> str:
+def _almost_numeric_hint(
+    name: str, cells: Levels, words: BoolArray, known: BoolArray, counts: _LevelCounts, rules: TextOptions
+) -> str:
     """The hint of a column of few different numbers in which a rare value is none; "" of any other."""
-    rare = counts.training[words].sum() <= RARE * counts.training[words | known].sum()
-    if not rare or (known & (counts.training > 0)).sum() < LEAST_NUMBERS or _are_codes(cells.levels, words, known):
+    rare = counts.training[words].sum() <= MAX_INVALID_SHARE * counts.training[words | known].sum()
+    if (
+        not rare
+        or (known & (counts.training > 0)).sum() < MIN_DISTINCT_NUMBERS
+        or _are_codes(cells.levels, words, known)
+    ):
         return ""
     said, first = _rows_have(cells, words, counts.training, rules)
     return (
-        f"column {shown(name)} holds numbers, but {said}, so its values are taken for words; where they are numbers, "
-        f"say --number {shown(name)} --na {shown(first)}"
+        f"column {quote(name)} holds numbers, but {said}, so its values are taken for words; where they are numbers, "
+        f"say --number {quote(name)} --na {quote(first)}"
     )
 
 
-def _several(name: str, text: NumberText, counts: _Counts) -> str:
+def _several_formats_hint(name: str, text: InferredNumbers, counts: _LevelCounts) -> str:
     """The hint of a column of numbers that are not written in one format."""
     if not text.several:
         return ""
     return (
-        f"column {shown(name)} looks like numbers, but {text.several}, so its values are taken for words; where they "
-        f"are numbers of one unit, say --number {shown(name)}"
+        f"column {quote(name)} looks like numbers, but {text.several}, so its values are taken for words; where they "
+        f"are numbers of one unit, say --number {quote(name)}"
     )
 
 
-def _places(cells: Levels, which: Flags, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+def _places(cells: Levels, which: BoolArray, counts: Int64Array) -> tuple[Int64Array, list[str]]:
     """The rows, from 0, that hold some levels, and these levels in the order of their first rows."""
     at = np.append(which & (counts > 0), False)
     rows = np.flatnonzero(at[cells.codes])
@@ -210,21 +216,21 @@ def _places(cells: Levels, which: Flags, counts: NDArray[np.int64]) -> tuple[NDA
     return rows, list(values)
 
 
-def _rows_have(cells: Levels, which: Flags, counts: NDArray[np.int64], rules: TextRules) -> tuple[str, str]:
+def _rows_have(cells: Levels, which: BoolArray, counts: Int64Array, rules: TextOptions) -> tuple[str, str]:
     """Which rows have which of some levels, in words, and the first of these levels."""
     rows, values = _places(cells, which, counts)
     some = ", ".join(rules.place(row) for row in rows[:3].tolist())
     more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
-    return f"{some}{more} {'has' if len(rows) == 1 else 'have'} {listed(values, 3)}", values[0]
+    return f"{some}{more} {'has' if len(rows) == 1 else 'have'} {quote_list(values, 3)}", values[0]
 
 
-def _no_number(name: str, cells: Levels, bad: Flags, counts: _Counts) -> TableError:
+def _not_a_number_error(name: str, cells: Levels, bad: BoolArray, counts: _LevelCounts) -> TableError:
     """The error for rows whose value is no number among numbers."""
     rows, values = _places(cells, bad, counts.every)
     return TableError(
-        f"Column {shown(name)} holds numbers, but row {rows[0] + 1:,} has {shown(values[0])} "
-        f"({plural(len(rows), 'row')} are no numbers). Correct the value, or treat it as a missing value: "
-        f"--na {shown(values[0])}.",
+        f"Column {quote(name)} holds numbers, but row {rows[0] + 1:,} has {quote(values[0])} "
+        f"({pluralize(len(rows), 'row')} are no numbers). Correct the value, or treat it as a missing value: "
+        f"--na {quote(values[0])}.",
         rows,
     )
 

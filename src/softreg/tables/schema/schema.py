@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.serialization import fields
-from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.columns.row_index import index_columns
+from softreg.tables.columns.column_values import Levels, count_levels, read_column
+from softreg.tables.columns.dataframe_index import index_columns
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.columns.untyped_text import is_untyped
-from softreg.tables.columns.values import Levels, count_levels, read_column
-from softreg.tables.io.text_hints import TextHints
-from softreg.tables.schema.column_hints import alike
-from softreg.tables.schema.decimal_mark import with_decimal_comma
-from softreg.tables.schema.infer_kind import judge
-from softreg.tables.schema.kinds import FEATURES, Column, Kind
-from softreg.tables.schema.number_columns import TextRules, row_name
+from softreg.tables.io.text_metadata import TextMetadata
+from softreg.tables.schema.column_hints import similar_levels_note
+from softreg.tables.schema.decimal_mark import decimal_comma_columns
+from softreg.tables.schema.infer_kind import infer_column
+from softreg.tables.schema.kinds import FEATURE_KINDS, Column, Kind
+from softreg.tables.schema.number_columns import TextOptions, row_name
 from softreg.tables.schema.target_labels import labels
+from softreg.typing import RowNumbers
 
 _LEFT_OUT = {
     Kind.CONSTANT: ("holds one value in every training row", "hold one value each in every training row"),
@@ -36,7 +37,7 @@ class Schema:
 
     Example:
         >>> table = pa.table({"age": [31, 58, 31], "buys": ["no", "yes", "no"]})
-        >>> learn_schema(table, "buys").describe()
+        >>> infer_schema(table, "buys").describe()
         [('age', 'number', '31 to 58'), ('buys', 'target', 'what is predicted')]
     """
 
@@ -50,7 +51,7 @@ class Schema:
     @property
     def features(self) -> tuple[Column, ...]:
         """The columns that the model learns from."""
-        return tuple(column for column in self.columns if column.kind in FEATURES)
+        return tuple(column for column in self.columns if column.kind in FEATURE_KINDS)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -66,8 +67,8 @@ class Schema:
                 said.append(f"{len(those)} columns {many} and are left out: {some}{more}")
         index = [column.name for column in self.columns if column.kind is Kind.INDEX]
         if index:
-            named = f"column {shown(index[0])} is" if len(index) == 1 else f"columns {listed(index)} are"
-            which, name = "it" if len(index) == 1 else "one of them", shown(index[0])
+            named = f"column {quote(index[0])} is" if len(index) == 1 else f"columns {quote_list(index)} are"
+            which, name = "it" if len(index) == 1 else "one of them", quote(index[0])
             said.append(
                 f"{named} the {_INDEX} and left out; to use {which} as a feature, say what it is, as with "
                 f"--category {name} (category=[{name}] in Python); there are --number, --date and --text as well"
@@ -94,17 +95,17 @@ class Schema:
         known_names = {column.name for column in self.columns}
         extra = [name for name in columns if name not in known_names]
         if missing:
-            known = f" It has columns that the model does not know: {listed(extra)}; renamed?" if extra else ""
+            known = f" It has columns that the model does not know: {quote_list(extra)}; renamed?" if extra else ""
             few = "the column" if len(missing) == 1 else f"{len(missing):,} columns"
             raise TableError(
-                f"The table lacks {few} {listed(missing, 20)}, which the model was trained with.{known} "
+                f"The table lacks {few} {quote_list(missing, 20)}, which the model was trained with.{known} "
                 "Columns are matched by exact name; where a value is not known, keep the column and leave "
                 "its fields empty."
             )
         if not extra:
             return ()
-        many = plural(len(extra), "column")
-        return (f"{many} that the model was not trained with, not used: {listed(extra, 20)}",)
+        many = pluralize(len(extra), "column")
+        return (f"{many} that the model was not trained with, not used: {quote_list(extra, 20)}",)
 
     def to_state(self) -> dict[str, Any]:
         """The schema as strict JSON; `from_state` gives it back."""
@@ -120,71 +121,81 @@ class Schema:
         return cls(fields.text(state, "target"), columns, na, notes)
 
 
-def learn_schema(
+@accept_deprecated_arguments("infer_schema()")
+def infer_schema(
     table: pa.Table,
     target: str,
     *,
     drop: Sequence[str] = (),
-    rows: NDArray[np.int64] | None = None,
-    asked: Mapping[str, Kind] | None = None,
+    rows: RowNumbers | None = None,
+    kinds: Mapping[str, Kind] | None = None,
     strict: bool = False,
     place: Callable[[int], str] = row_name,
 ) -> Schema:
     """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
 
-    The rules are those of `softreg.tables.schema.infer_kind.judge`. Columns named in `drop` are left out unseen,
-    those in `asked` are what it says, and the row index of a data frame that was written with its columns is no
+    The rules are those of `softreg.tables.schema.infer_kind.infer_column`. Columns named in `drop` are left out unseen,
+    those in `kinds` are what it says, and the row index of a data frame that was written with its columns is no
     feature. Columns of one value are left out. Of text that may be read with a decimal point or a decimal comma, as
-    1,234, the other columns and the file decide (`with_decimal_comma`). With `strict`, rare values among numbers that
-    are none are an error; `place` names a row, from 0, in warnings.
+    1,234, the other columns and the file decide (`decimal_comma_columns`). With `strict`, rare values among numbers
+    that are none are an error; `place` names a row, from 0, in warnings.
 
     Raises `TableError`: no such column, an infinite number, a column that cannot be what was asked for, or no column
     left to learn from.
 
     Example:
         >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
-        >>> learn_schema(table, "left").warnings  # doctest: +ELLIPSIS
+        >>> infer_schema(table, "left").warnings  # doctest: +ELLIPSIS
         ("column 'id' looks like an identifier and is left out: its name says so, and every row has ...",)
     """
-    for name in drop:
-        if name not in table.column_names:
-            raise no_such_column(name, table.column_names, "column to drop")
-        if name == target:
-            raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
-    for name, kind in (asked := dict(asked or {})).items():
-        if name not in table.column_names:
-            raise no_such_column(name, table.column_names, f"column to use as a {kind.value}")
-        if name == target and kind is Kind.CATEGORY:
-            continue  # the labels are classes, however many they are
-        if name == target or name in drop:
-            raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
+    kinds = dict(kinds or {})
+    _check_named_columns(table, target, drop, kinds)
     columns = []
-    hints = TextHints.of(table.schema)
-    rules = TextRules(hints.decimal, strict=strict, place=place)
+    hints = TextMetadata.of(table.schema)
+    rules = TextOptions(hints.decimal, strict=strict, place=place)
     index = index_columns(table)
     for name in table.column_names:
         if name == target:
             columns.append(Column(name, Kind.TARGET, "what is predicted"))
         elif name in drop:
             columns.append(Column(name, Kind.DROPPED, "left out as asked"))
-        elif name in index and name not in asked:
+        elif name in index and name not in kinds:
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
-            columns.append(judge(name, table.column(name), rows, asked.get(name), _rules(rules, table, name)))
+            columns.append(
+                infer_column(name, table.column(name), rows, kinds.get(name), _text_options(rules, table, name))
+            )
     if hints.decimal is None:
-        why = with_decimal_comma(columns, table, hints.delimiter)
+        why = decimal_comma_columns(columns, table, hints.delimiter)
         for at, one in enumerate(columns):
             if one.name in why:
                 own = replace(rules, decimal=",", why=why[one.name])
-                columns[at] = judge(one.name, table.column(one.name), rows, asked.get(one.name), own)
+                columns[at] = infer_column(one.name, table.column(one.name), rows, kinds.get(one.name), own)
     schema = Schema(target, tuple(columns), hints.na, _label_notes(table, target))
     if not schema.features:
-        raise _nothing_left(target, [column for column in columns if column.kind is not Kind.TARGET])
+        raise _no_feature_error(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
 
 
+def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], kinds: Mapping[str, Kind]) -> None:
+    """Raise `TableError` for a column to drop, or with a requested kind, that is missing or is the target."""
+    for name in drop:
+        if name not in table.column_names:
+            raise unknown_column_error(name, table.column_names, "column to drop")
+        if name == target:
+            raise TableError(f"Column {name!r} is the target; it cannot be dropped.")
+    for name, kind in kinds.items():
+        if name not in table.column_names:
+            raise unknown_column_error(name, table.column_names, f"column to use as a {kind.value}")
+        if name == target and kind is Kind.CATEGORY:
+            continue  # the labels are classes, however many they are
+        if name == target or name in drop:
+            raise TableError(f"Column {name!r} is {'the target' if name == target else 'dropped'}; it cannot be used.")
+
+
+@accept_deprecated_arguments("without_bad_rows()")
 def without_bad_rows(
-    table: pa.Table, target: str, *, drop: Sequence[str] = (), asked: Mapping[str, Kind] | None = None
+    table: pa.Table, target: str, *, drop: Sequence[str] = (), kinds: Mapping[str, Kind] | None = None
 ) -> tuple[pa.Table, list[int]]:
     """The table without the rows that cannot be used, and their numbers from 1.
 
@@ -201,7 +212,7 @@ def without_bad_rows(
     while True:
         try:
             labels(table, target)
-            learn_schema(table, target, drop=drop, asked=asked, strict=True)
+            infer_schema(table, target, drop=drop, kinds=kinds, strict=True)
             break
         except TableError as error:
             if error.rows is None or len(error.rows) >= table.num_rows:
@@ -212,11 +223,11 @@ def without_bad_rows(
     return table, (np.setdiff1d(np.arange(n), left) + 1).tolist()
 
 
-def _nothing_left(target: str, others: Sequence[Column]) -> TableError:
+def _no_feature_error(target: str, others: Sequence[Column]) -> TableError:
     """The error for a table none of whose columns can be learned from."""
     if not others:
         return TableError(f"No column is left to learn {target!r} from: the table has no other column.")
-    taken = "; ".join(f"{shown(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
+    taken = "; ".join(f"{quote(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
     more = f"; and {len(others) - 8:,} more" if len(others) > 8 else ""
     hints = [column.hint for column in others[:8] if column.hint]
     if hints and len(hints) == len(others):
@@ -232,11 +243,11 @@ def _label_notes(table: pa.Table, target: str) -> tuple[str, ...]:
     cells = read_column(table.column(target), target) if target in table.column_names else None
     if not isinstance(cells, Levels) or cells.storage == "boolean":
         return ()
-    note = alike(target, cells.levels, count_levels(cells.codes, len(cells.levels)), "labels")
+    note = similar_levels_note(target, cells.levels, count_levels(cells.codes, len(cells.levels)), "labels")
     return (note,) if note else ()
 
 
-def _rules(rules: TextRules, table: pa.Table, name: str) -> TextRules:
+def _text_options(rules: TextOptions, table: pa.Table, name: str) -> TextOptions:
     return replace(rules, typed=not is_untyped(table.schema.field(name)))
 
 
@@ -249,10 +260,10 @@ def _missing_note(columns: Sequence[Column]) -> list[str]:
     for column in those[:6]:
         assert column.format is not None
         spelled = sorted(column.format.missing.items(), key=lambda one: -one[1])
-        counts = ", ".join(f"{shown(text)} in {plural(rows, 'row')}" for text, rows in spelled[:4])
-        parts.append(f"{shown(column.name)} ({counts}{' and others' if len(spelled) > 4 else ''})")
+        counts = ", ".join(f"{quote(text)} in {pluralize(rows, 'row')}" for text, rows in spelled[:4])
+        parts.append(f"{quote(column.name)} ({counts}{' and others' if len(spelled) > 4 else ''})")
     more = f"; and {len(those) - 6:,} more columns" if len(those) > 6 else ""
-    name = shown(those[0].name)
+    name = quote(those[0].name)
     return [
         f"read as missing values in columns of {'numbers' if _all_numbers(those) else 'numbers or dates'}: "
         f"{'; '.join(parts)}{more}; where such a value has a meaning of its own, take its column for words: --category "

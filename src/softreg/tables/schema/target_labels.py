@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.spelling import Known, coded, one_spelling, text_array
-from softreg.tables.columns.arrow_arrays import integers
-from softreg.tables.columns.errors import TableError, listed, no_such_column, plural, shown
-from softreg.tables.columns.row_location import Where, absent_in
-from softreg.tables.columns.values import parse_numbers
-from softreg.tables.schema.kinds import SMALL
+from softreg.tables.columns.arrow_numpy import to_int64
+from softreg.tables.columns.column_values import parse_numbers
+from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
+from softreg.tables.columns.row_location import RowLocation, files_without_column
+from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
+from softreg.typing import BoolArray, Codes, Int64Array, TextArray
 from softreg.value_keys import TRUTH, number_key, truth_key
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
@@ -25,7 +24,7 @@ WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 
 
 @accept_deprecated_arguments("labels()")
-def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
+def labels(table: pa.Table, target: str) -> TextArray:
     """The labels as text, exactly as written: "007" stays "007", "NA" and "None" are labels like others.
 
     Labels of an Arrow type other than text are spelled by `softreg.spelling`: true and false, 7 (and 7.0 as 7), 0.5,
@@ -48,8 +47,8 @@ def labels(table: pa.Table, target: str) -> NDArray[np.str_]:
 
 
 def coded_labels(
-    table: pa.Table, target: str, where: Where | None = None, *, missing: str = "error"
-) -> tuple[list[str], NDArray[np.int64]]:
+    table: pa.Table, target: str, where: RowLocation | None = None, *, missing: str = "error"
+) -> tuple[list[str], Int64Array]:
     """The different labels as text, each once, and which of them each row (n,) has; errors are those of `labels`.
 
     Of a batch of a file, errors name the first row by `where` it is. With `missing="drop"`, the code of a row without a
@@ -60,15 +59,15 @@ def coded_labels(
         (['1', '3'], array([0, 1, 0]))
     """
     if target not in table.column_names:
-        raise no_such_column(target, table.column_names, "target column")
+        raise unknown_column_error(target, table.column_names, "target column")
     column = table.column(target)
     try:
         encoded = coded(column)
     except TypeError:
         raise TableError(
-            f"The target {shown(target)} has the type {column.type}; labels are text, numbers or booleans."
+            f"The target {quote(target)} has the type {column.type}; labels are text, numbers or booleans."
         ) from None
-    values, codes = encoded.dictionary.to_pylist(), integers(encoded.indices)
+    values, codes = encoded.dictionary.to_pylist(), to_int64(encoded.indices)
     blank = np.array([not value.strip("\0 ").strip() for value in values] + [True])
     if missing == "drop":
         codes = np.where(blank[codes], -1, codes)
@@ -84,10 +83,10 @@ def coded_labels(
 def _check_labels_usable(
     table: pa.Table,
     target: str,
-    where: Where | None,
+    where: RowLocation | None,
     values: list[str],
-    codes: NDArray[np.int64],
-    refused: NDArray[np.bool_],
+    codes: Codes,
+    refused: BoolArray,
 ) -> None:
     """Raise `TableError` for rows whose value, or null (code -1, the last), is refused, and for text ending in NUL."""
     blank = refused[codes]
@@ -101,48 +100,48 @@ def _check_labels_usable(
         'missing_target="drop" (--missing-target drop) leaves them out.'
     )
     if not blank.any():
-        what = f"the label {shown(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
+        what = f"the label {quote(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
         way = "Arrays of text drop that character, and labels would be merged: remove it, or these rows."
     if where is not None:
         places = where.row(int(rows[0]) - 1)
     else:
         some = f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''}"
-        absent = absent_in(table.schema.field(target)) if blank.any() else []
+        absent = files_without_column(table.schema.field(target)) if blank.any() else []
         lines = f", and no line of {' or '.join(map(repr, absent[:3]))} has one" if absent else ""
-        places = f"{plural(len(rows), 'row')}{lines}: {some}"
+        places = f"{pluralize(len(rows), 'row')}{lines}: {some}"
     raise TableError(
-        f"The target {shown(target)} has {what} in {places} (counted from 1, without the header). {way}",
+        f"The target {quote(target)} has {what} in {places} (counted from 1, without the header). {way}",
         np.flatnonzero(blank | cut),
     )
 
 
-def known_labels(table: pa.Table, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
+def class_codes(table: pa.Table, target: str, classes: Sequence[str]) -> Codes:
     """The class of each row (n,) of a table: its place among `classes`, -1 where the label is no class.
 
     Labels are looked up by `softreg.spelling.Known`: as text, and then by the number or boolean that they stand for.
     Errors are those of `labels`.
 
     Example:
-        >>> known_labels(pa.table({"y": ["1.0", "2", "7"]}), "y", ["1", "2"])
+        >>> class_codes(pa.table({"y": ["1.0", "2", "7"]}), "y", ["1", "2"])
         array([ 0,  1, -1])
     """
     values, codes = coded_labels(table, target)
     typed = label_type(table.schema.field(target).type) != "text"
-    return np.asarray(label_places(values, classes, typed=typed)[codes])
+    return np.asarray(class_indices(values, classes, typed=typed)[codes])
 
 
-def label_places(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> NDArray[np.int64]:
+def class_indices(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> Codes:
     """The place of each label (k,) among the classes, -1 where it is none; 0 and 1 are false and true, where all are.
 
     Example:
-        >>> label_places(["1", "0"], ["False", "True"], typed=True)
+        >>> class_indices(["1", "0"], ["False", "True"], typed=True)
         array([1, 0])
     """
     found = Known(classes).find(text_array(values), typed=typed)
-    return _as_truth(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
+    return _boolean_indices(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
 
 
-def _as_truth(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+def _boolean_indices(values: Sequence[str], classes: Sequence[str]) -> Codes:
     """The places of 0 and 1 among the classes false and true, or the other way round; -1 for other labels."""
     digits = ("0", "1")
     for key_of, own, other_of, others in (
@@ -156,7 +155,7 @@ def _as_truth(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64
     return np.full(len(values), -1, dtype=np.int64)
 
 
-def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> None:
+def check_labels(y: TextArray, target: str, *, single: bool = False) -> None:
     """Refuse labels that no classifier can learn from.
 
     Raises `TableError`: one class only; more classes than 20 and than half of the rows (a tenth of the rows
@@ -168,26 +167,24 @@ def check_labels(y: NDArray[np.str_], target: str, *, single: bool = False) -> N
         softreg.tables.columns.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
     """
     classes, counts = np.unique(y, return_counts=True)
-    check_counts(classes, counts, len(y), target)
+    check_class_counts(classes, counts, len(y), target)
     if not single:
-        refuse_single(classes[counts == 1].tolist(), target)
+        refuse_single_row_classes(classes[counts == 1].tolist(), target)
 
 
-def check_counts(
-    classes: NDArray[np.str_], counts: NDArray[np.int64], n: int, target: str, *, sure: bool = False
-) -> None:
+def check_class_counts(classes: TextArray, counts: Int64Array, n: int, target: str, *, sure: bool = False) -> None:
     """Refuse one class only, and values that do not look like classes, by how often each occurs among n rows.
 
     Where it is `sure` that the values are classes, their number does not matter. Raises `TableError`.
     """
     if len(classes) == 1:
         raise TableError(
-            f"The target {shown(target)} has one class only: every row is {shown(classes[0])}. A classifier "
+            f"The target {quote(target)} has one class only: every row is {quote(classes[0])}. A classifier "
             "needs rows of at least two classes; is it the right column?"
         )
-    if sure or len(classes) <= SMALL:
+    if sure or len(classes) <= FEW_LEVELS:
         return
-    numeric = are_numbers(classes)
+    numeric = all_numbers(classes)
     fractions = numeric and not all(re.fullmatch(WHOLE, label) for label in classes.tolist())
     if not fractions and len(classes) <= n / (10 if numeric else 2):
         return
@@ -199,79 +196,29 @@ def check_counts(
             "pandas.cut and pandas.qcut), or choose another column."
         )
     raise TableError(
-        f"The target {shown(target)} has {len(classes):,} different values in {plural(n, 'row')}, "
-        f"such as {listed(classes[:3])}; it looks like {kind}, not like classes. {way} If the values are classes, say "
-        f"so: --category {shown(target)} (category={shown(target)} in Python)."
+        f"The target {quote(target)} has {len(classes):,} different values in {pluralize(n, 'row')}, "
+        f"such as {quote_list(classes[:3])}; it looks like {kind}, not like classes. {way} If the values are classes, "
+        f"say so: --category {quote(target)} (category={quote(target)} in Python)."
     )
 
 
-def are_numbers(classes: NDArray[np.str_] | Sequence[str]) -> bool:
+def all_numbers(classes: TextArray | Sequence[str]) -> bool:
     """Whether every label is a number.
 
     Example:
-        >>> are_numbers(["1", "2.5"]), are_numbers(["1", "two"])
+        >>> all_numbers(["1", "2.5"]), all_numbers(["1", "two"])
         (True, False)
     """
     return bool(parse_numbers(pa.array([str(label) for label in classes], pa.large_string()))[1].all())
 
 
-def refuse_single(single: Sequence[str], target: str) -> None:
+def refuse_single_row_classes(single: Sequence[str], target: str) -> None:
     """Raise `TableError` where there are classes of a single row, which are named."""
     if len(single):
         what = "the class" if len(single) == 1 else f"{len(single):,} classes"
         only = "a single row" if len(single) == 1 else "a single row each"
         raise TableError(
-            f"The target {shown(target)} has {only} for {what} {listed(single)}; a class needs at least two "
+            f"The target {quote(target)} has {only} for {what} {quote_list(single)}; a class needs at least two "
             "rows, one to learn from and one to test on. Add rows, or say what is done with such classes when a model "
             "is trained: --rare keep|pool|drop (rare= in Python)."
         )
-
-
-def split_rows(
-    codes: NDArray[np.integer[Any]], test_size: float | int = 0.2, seed: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row numbers for training and for test, each class in nearly the same share of both.
-
-    Of a class with n_c of n rows, n_c T / n rows go to the test part of T rows, rounded so that the sum is T
-    (largest remainders), and at least one row stays for training. `codes` (n,) are class codes; `test_size`
-    is a fraction of the rows in (0, 1) or a count of rows, 0 for no test part. The same arguments give the
-    same split.
-
-    Returns `(train, test)`, sorted row numbers from 0. Raises `ValueError` where the size is impossible.
-
-    Example:
-        >>> train, test = split_rows(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 0.25)
-        >>> len(train), np.array([0, 0, 0, 0, 1, 1, 1, 1])[test].tolist()
-        (6, [0, 1])
-    """
-    _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    n = int(counts.sum())
-    whole = isinstance(test_size, int | np.integer) and not isinstance(test_size, bool)
-    if not (whole and test_size >= 0) and not 0 < test_size < 1:
-        raise ValueError(
-            f"test_size is {test_size!r}; expected a fraction between 0 and 1, or a whole number of rows, "
-            "such as 0.2 or 500"
-        )
-    size = int(test_size) if whole else max(1, round(float(test_size) * n))
-    if size > (counts - 1).sum():
-        raise ValueError(
-            f"test_size={test_size!r} asks for {plural(size, 'test row')} of {n:,}, but one row of each "
-            f"class ({len(counts):,} in all) must stay for training; choose a smaller test part"
-        )
-    share = _shares(counts, size)
-    order = np.random.default_rng(seed).permutation(n)
-    order = order[np.argsort(inverse[order], kind="stable")]  # shuffled within classes, class after class
-    place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-    chosen = place < np.repeat(share, counts)
-    return np.sort(order[~chosen]), np.sort(order[chosen])
-
-
-def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """How many test rows each class gives: largest remainders, never the last row of a class."""
-    exact = counts * (size / counts.sum())
-    share: NDArray[np.int64] = np.floor(exact).astype(np.int64)  # below counts, as size is below n
-    while (left := size - int(share.sum())) > 0:
-        open_ = np.flatnonzero(share < counts - 1)
-        first = open_[np.argsort(share[open_] - exact[open_], kind="stable")][:left]
-        share[first] += 1
-    return share

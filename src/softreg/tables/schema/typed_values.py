@@ -5,41 +5,48 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.values import Dates, Levels, Lists, Numbers, levels_in, parse_numbers, read_column
+from softreg.tables.columns.column_values import (
+    Dates,
+    Levels,
+    Lists,
+    Numbers,
+    encode_levels,
+    parse_numbers,
+    read_column,
+)
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.schema.kinds import BOOLEAN_WORDS
+from softreg.typing import BoolArray, Float64Array
 
-Floats = NDArray[np.float64]
 ZEROS, ONES = ("0", "0.0"), ("1", "1.0")
 """Numbers that stand for false and true in a column of booleans."""
 TRUTH_WORDS = (BOOLEAN_WORDS[0], BOOLEAN_WORDS[2])
 """The words of columns in which they do."""
 
 
-def levels_of(name: str, column: pa.ChunkedArray) -> Levels:
+def read_levels(name: str, column: pa.ChunkedArray) -> Levels:
     """The levels of a column, as text by `softreg.spelling`: a whole number is its digits, as in a CSV file.
 
     Raises `TableError` for dates and lists.
 
     Example:
-        >>> levels_of("code", pa.chunked_array([[1.0, 2.0]])).levels.to_pylist()
+        >>> read_levels("code", pa.chunked_array([[1.0, 2.0]])).levels.to_pylist()
         ['1', '2']
     """
     cells = read_column(column, name)
     if isinstance(cells, Numbers):
-        return levels_in(column, "number")
+        return encode_levels(column, "number")
     if isinstance(cells, Dates):
-        raise retyped(name, "words", f"dates ({cells.first})")
+        raise type_changed_error(name, "words", f"dates ({cells.first})")
     if isinstance(cells, Lists):
-        raise retyped(name, "words", f"lists (type {column.type})")
+        raise type_changed_error(name, "words", f"lists (type {column.type})")
     return cells
 
 
-def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Floats, NDArray[np.bool_]]:
+def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Float64Array, BoolArray]:
     """The numbers of a column, nan where missing, and which cells are numbers or missing at all.
 
     Raises `TableError` for a column of dates, lists or booleans.
@@ -54,20 +61,20 @@ def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Floats, NDArray[np
     if isinstance(cells, Numbers):
         return cells.values, np.ones(len(cells.values), dtype=bool)
     if isinstance(cells, Dates):
-        raise retyped(name, "numbers", f"dates ({cells.first})")
+        raise type_changed_error(name, "numbers", f"dates ({cells.first})")
     if isinstance(cells, Lists):
-        raise retyped(name, "numbers", f"lists (type {column.type})")
+        raise type_changed_error(name, "numbers", f"lists (type {column.type})")
     if cells.storage == "boolean" and len(cells.levels):
-        raise retyped(name, "numbers", "booleans")
+        raise type_changed_error(name, "numbers", "booleans")
     parsed, ok = parse_numbers(cells.levels)
     return np.append(parsed, np.nan)[cells.codes], np.append(ok, True)[cells.codes]
 
 
-def inferred_numbers(name: str, column: pa.ChunkedArray) -> Floats:
+def read_inferred_numbers(name: str, column: pa.ChunkedArray) -> Float64Array:
     """The numbers of a column, nan where there is none, whose text is read in the format that it shows.
 
     Example:
-        >>> inferred_numbers("price", pa.chunked_array([["$1,200.50", "$7", "?"]]))
+        >>> read_inferred_numbers("price", pa.chunked_array([["$1,200.50", "$7", "?"]]))
         array([1200.5,    7. ,    nan])
     """
     cells = read_column(column, name)
@@ -77,11 +84,11 @@ def inferred_numbers(name: str, column: pa.ChunkedArray) -> Floats:
     return np.where(ok, values, np.nan)
 
 
-def numbers_of(name: str, column: pa.ChunkedArray, where: Where) -> Floats:
+def require_numbers(name: str, column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
     """The numbers of a column, nan where missing; `TableError` with row and value where a cell is none.
 
     Example:
-        >>> numbers_of("age", pa.chunked_array([["31", "?"]]), Where())  # doctest: +ELLIPSIS
+        >>> require_numbers("age", pa.chunked_array([["31", "?"]]), RowLocation())  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         softreg.tables.columns.errors.TableError: Column 'age' held numbers in training, but row 2 has '?'. ...
     """
@@ -89,68 +96,68 @@ def numbers_of(name: str, column: pa.ChunkedArray, where: Where) -> Floats:
     if not ok.all():
         bad = int(np.argmin(ok))
         raise TableError(
-            f"Column {shown(name)} held numbers in training, but {where.row(bad)} has "
-            f"{shown(column[bad].as_py())}. Correct it, or leave the field empty if the number is not known."
+            f"Column {quote(name)} held numbers in training, but {where.row(bad)} has "
+            f"{quote(column[bad].as_py())}. Correct it, or leave the field empty if the number is not known."
         )
     if np.isinf(values).any():
         bad = int(np.argmax(np.isinf(values)))
         raise TableError(
-            f"Column {shown(name)} has {values[bad]} in {where.row(bad)}; expected a finite number. Correct it, or "
+            f"Column {quote(name)} has {values[bad]} in {where.row(bad)}; expected a finite number. Correct it, or "
             "leave the field empty if the value is not known."
         )
     return values
 
 
-def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) -> tuple[Floats, Levels]:
+def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) -> tuple[Float64Array, Levels]:
     """0.0 for false, 1.0 for true, nan for missing, -1.0 for anything else, and the words that were read."""
     cells = read_column(column, name)
     expected = f"{words[1]} or {words[0]}"
     truth = words in TRUTH_WORDS
     if isinstance(cells, Numbers):
         if not truth:
-            raise retyped(name, expected, f"numbers (type {column.type})")
-        cells = levels_in(column, "number")
+            raise type_changed_error(name, expected, f"numbers (type {column.type})")
+        cells = encode_levels(column, "number")
     if isinstance(cells, Dates):
-        raise retyped(name, expected, f"dates ({cells.first})")
+        raise type_changed_error(name, expected, f"dates ({cells.first})")
     if isinstance(cells, Lists):
-        raise retyped(name, expected, f"lists (type {column.type})")
+        raise type_changed_error(name, expected, f"lists (type {column.type})")
     false, true = {words[0], BOOLEAN_WORDS[0][0]}, {words[1], BOOLEAN_WORDS[0][1]}
     if truth:
         false, true = false | set(ZEROS), true | set(ONES)
     folded = [str(level).strip().casefold() for level in cells.levels.to_pylist()]
     values = np.array([1.0 if w in true else 0.0 if w in false else -1.0 for w in folded] + [np.nan])
-    found: Floats = values[cells.codes]
+    found: Float64Array = values[cells.codes]
     return found, cells
 
 
-def booleans_of(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: Where) -> Floats:
+def require_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
     """0.0 for false, 1.0 for true, nan for missing; `TableError` with row and value for anything else.
 
     The words of training count, in any case, and so do true and false, and 1 and 0 where those words were true and
     false or t and f.
 
     Example:
-        >>> booleans_of("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), Where())
+        >>> require_booleans("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), RowLocation())
         array([ 1.,  0., nan])
     """
     values, cells = read_booleans(name, words, column)
     bad = np.flatnonzero(values < 0)
     if bad.size:
         raise TableError(
-            f"Column {shown(name)} held {words[1]} or {words[0]} in training, but {where.row(bad[0])} has "
-            f"{shown(cells.levels[int(cells.codes[bad[0]])])}. Correct it, or leave the field empty if it is not "
+            f"Column {quote(name)} held {words[1]} or {words[0]} in training, but {where.row(bad[0])} has "
+            f"{quote(cells.levels[int(cells.codes[bad[0]])])}. Correct it, or leave the field empty if it is not "
             "known."
         )
     return values
 
 
-def retyped(name: str, trained: str, here: str) -> TableError:
+def type_changed_error(name: str, trained: str, here: str) -> TableError:
     """The error for a column whose type is another than in training.
 
     Example:
-        >>> print(retyped("age", "numbers", "dates (2020-01-31)"))  # doctest: +ELLIPSIS
+        >>> print(type_changed_error("age", "numbers", "dates (2020-01-31)"))  # doctest: +ELLIPSIS
         Column 'age' held numbers in training, but holds dates (2020-01-31) here. ...
     """
     return TableError(
-        f"Column {shown(name)} held {trained} in training, but holds {here} here. Write it as it was in training."
+        f"Column {quote(name)} held {trained} in training, but holds {here} here. Write it as it was in training."
     )

@@ -8,38 +8,35 @@ too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import Change
-from softreg.models.likelihood.likelihood import Likelihood
-from softreg.rows import one_blas_thread
-from softreg.tables.columns.errors import TableError, listed, shown
+from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.category_encoder import CategoryEncoder
+from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.discrete_changes import level_changes, level_names
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.scalar_encoders import BooleanCode, CategoryCode, Code, NumberCode
+from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.typing import BoolArray, Float64Array, IntArray, RowNumbers
 
-MOST = 4_000
+MAX_FEATURES = 4_000
 """Features, at most."""
-NEAR = 1e-12
+INDICATOR_TOLERANCE = 1e-12
 """How far from 0 and 1 the numbers of a column may lie that holds nothing else: what rounding leaves is some 1e-16."""
-SHARE = 1e-6
-"""Standardised coefficient from which a column counts as part of the linear combination that gives another."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
     """The matrix X (n, d) of the rows that are fitted, the names of its columns, and what they belong to."""
 
-    X: Floats
-    complete: NDArray[np.bool_]
+    X: Float64Array
+    complete: BoolArray
     """Which of the rows given are in X: those without a missing value, or all where missing values are imputed."""
     names: list[str]
     places: dict[str, tuple[int, ...]]
@@ -59,7 +56,7 @@ class Design:
 def encoded_design(
     encoder: Encoder,
     table: Any,
-    rows: NDArray[np.int64],
+    rows: RowNumbers,
     *,
     missing: str,
     reference_levels: Mapping[str, str],
@@ -71,50 +68,50 @@ def encoded_design(
     booleans by column; the others have their most frequent level and false. Raises `TableError` for a column or level
     that is not there.
     """
-    X = encoder.transform(table, rows)
-    ranges = _ranges(encoder.codes)
-    _check_reference_columns(reference_levels, encoder.codes)
+    X = encoder.encode(table, rows)
+    ranges = _feature_ranges(encoder.column_encoders)
+    _check_reference_columns(reference_levels, encoder.column_encoders)
     keep, complete, gaps = np.ones(X.shape[1], dtype=bool), np.ones(len(rows), dtype=bool), dict[str, int]()
     if missing != "impute":
-        complete, gaps = _complete(X, encoder.codes, ranges)
+        complete, gaps = _complete_rows(X, encoder.column_encoders, ranges)
         for name in gaps:
             keep[ranges[name][-1]] = False
         X = X[complete]
     count = np.asarray(X.sum(axis=0)).ravel()
     scale, shift, names = np.ones(X.shape[1]), np.zeros(X.shape[1]), list(encoder.feature_names_out)
     reference, notes = dict[str, str](), list[str]()
-    for code in encoder.codes:
+    for code in encoder.column_encoders:
         here = ranges[code.name]
-        if isinstance(code, NumberCode):
+        if isinstance(code, NumberEncoder):
             scale[here[0]], shift[here[0]] = code.scale, code.mean
-        elif isinstance(code, BooleanCode) and reference_levels.get(code.name) == code.words[1]:
+        elif isinstance(code, BooleanEncoder) and reference_levels.get(code.name) == code.words[1]:
             scale[here[0]], shift[here[0]] = -1.0, 1.0
             names[here[0]] = names[here[0]].removesuffix(code.words[1]) + code.words[0]
             reference[code.name] = code.words[1]
-        elif isinstance(code, CategoryCode):
-            base = _base(code, count[here] * keep[here], reference_levels.get(code.name))
+        elif isinstance(code, CategoryEncoder):
+            base = _reference_index(code, count[here] * keep[here], reference_levels.get(code.name))
             reference[code.name] = level_names(code)[base]
             keep[here] &= count[here] > 0  # a level that no row has left has no coefficient
             keep[here[base]] = False
             if not keep[here].any():
-                notes.append(f"column {shown(code.name)} holds one level in the rows used, and has no coefficient")
-    places, changes = _places(encoder.codes, ranges, keep, reference)
+                notes.append(f"column {quote(code.name)} holds one level in the rows used, and has no coefficient")
+    places, changes = _column_indices(encoder.column_encoders, ranges, keep, reference)
     _check_width(int(keep.sum()), places)
     X = X[:, np.flatnonzero(keep)]
     X = (X.toarray() if sp.issparse(X) else X) * scale[keep] + shift[keep]
     kept = [name for name, keeps in zip(names, keep, strict=True) if keeps]
-    return Design(_exact(X), complete, kept, places, reference, gaps, tuple(notes), changes)
+    return Design(_exact_indicators(X), complete, kept, places, reference, gaps, tuple(notes), changes)
 
 
-def _ranges(codes: Sequence[Code]) -> dict[str, NDArray[np.intp]]:
+def _feature_ranges(codes: Sequence[ColumnEncoder]) -> dict[str, IntArray]:
     """The places of the features of each column."""
     ends = np.cumsum([code.width for code in codes])
     return {code.name: np.arange(end - code.width, end) for code, end in zip(codes, ends.tolist(), strict=True)}
 
 
-def _complete(
-    X: Any, codes: Sequence[Code], ranges: Mapping[str, NDArray[np.intp]]
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
+def _complete_rows(
+    X: Any, codes: Sequence[ColumnEncoder], ranges: Mapping[str, IntArray]
+) -> tuple[BoolArray, dict[str, int]]:
     """Which rows have a value in each column, and how many have none, by column: the last feature marks them."""
     complete, gaps = np.ones(X.shape[0], dtype=bool), dict[str, int]()
     for code in codes:
@@ -126,10 +123,10 @@ def _complete(
     return complete, gaps
 
 
-def _places(
-    codes: Sequence[Code],
-    ranges: Mapping[str, NDArray[np.intp]],
-    keep: NDArray[np.bool_],
+def _column_indices(
+    codes: Sequence[ColumnEncoder],
+    ranges: Mapping[str, IntArray],
+    keep: BoolArray,
     reference: Mapping[str, str],
 ) -> tuple[dict[str, tuple[int, ...]], dict[int, Change]]:
     """The columns of X of each column of the table, and their discrete changes."""
@@ -137,27 +134,27 @@ def _places(
     places, changes = dict[str, tuple[int, ...]](), dict[int, Change]()
     for code in codes:
         mine = places[code.name] = tuple(int(place[j]) for j in ranges[code.name] if keep[j])
-        if isinstance(code, CategoryCode):
+        if isinstance(code, CategoryEncoder):
             changes |= level_changes(mine, None, reference[code.name])
-        elif isinstance(code, BooleanCode):
+        elif isinstance(code, BooleanEncoder):
             rest = dict.fromkeys(mine[1:], 0.0)
             words = f"rather than {reference.get(code.name, code.words[0])}"
             changes[mine[0]] = Change({mine[0]: 0.0, **rest}, {mine[0]: 1.0, **rest}, words)
     return places, changes
 
 
-def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[Code]) -> None:
+def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[ColumnEncoder]) -> None:
     """Raise `TableError` for the reference level of a column that has no levels, or has no such level."""
     by_name = {code.name: code for code in codes}
     for name, level in asked.items():
         code = by_name.get(name)
-        if not isinstance(code, CategoryCode | BooleanCode):
+        if not isinstance(code, CategoryEncoder | BooleanEncoder):
             what = "is no feature of the model" if code is None else "is no category"
             raise TableError(
-                f"Column {shown(name)} {what}, so it has no reference level {shown(level)}. Take a column of numbers "
+                f"Column {quote(name)} {what}, so it has no reference level {quote(level)}. Take a column of numbers "
                 f"for a category with --category {name} (category=[{name!r}] in Python)."
             )
-        if isinstance(code, BooleanCode) and level not in code.words:
+        if isinstance(code, BooleanEncoder) and level not in code.words:
             raise no_such_level(name, level, code.words)
 
 
@@ -169,11 +166,12 @@ def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
         Column 'town' has no level 'Rome' to be the reference; its levels are 'Bonn', 'Kiel'.
     """
     return TableError(
-        f"Column {shown(name)} has no level {shown(level)} to be the reference; its levels are {listed(levels, 20)}."
+        f"Column {quote(name)} has no level {quote(level)} to be the reference; its levels are "
+        f"{quote_list(levels, 20)}."
     )
 
 
-def _base(code: CategoryCode, count: Floats, asked: str | None) -> int:
+def _reference_index(code: CategoryEncoder, count: Float64Array, asked: str | None) -> int:
     """The place of the reference level among the features of a category: the one asked for, or the most frequent."""
     names = level_names(code)
     if asked is None:
@@ -185,61 +183,20 @@ def _base(code: CategoryCode, count: Floats, asked: str | None) -> int:
 
 
 def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
-    if width > MOST:
+    if width > MAX_FEATURES:
         widest = max(places, key=lambda column: len(places[column]))
         raise TableError(
             f"The columns make {width:,} features, of which {len(places[widest]):,} are levels of "
-            f"{shown(widest)}; statistics keep the covariance of at most {MOST:,}. Leave such columns out (drop)."
+            f"{quote(widest)}; statistics keep the covariance of at most {MAX_FEATURES:,}. "
+            "Leave such columns out (drop)."
         )
 
 
-def _exact(X: Floats) -> Floats:
+def _exact_indicators(X: Float64Array) -> Float64Array:
     """X, in which columns of zeros and ones are that again: standardised and back, they may miss by a last digit."""
-    near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= NEAR
+    near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= INDICATOR_TOLERANCE
     X[:, near] = X[:, near] > 0.5
     return X
 
 
 # --- aliased columns --------------------------------------------------------------------------------------------------
-
-
-def without_aliased(
-    design: Design, codes: NDArray[np.int64], weight: Floats | None, q: int
-) -> tuple[Design, dict[int, tuple[str, ...]]]:
-    """The design without the columns that are linear combinations of those before them, and these, by place.
-
-    Each is given with the names of the columns that it is a combination of; () for a column that is constant beside an
-    intercept. R's `glm` leaves the same columns out. Names and places of the design remain those of all columns, except
-    in `X`, `names`, `places` and `changes`.
-    """
-    if not design.X.shape[1]:
-        return design, {}
-    with one_blas_thread():
-        lost = Likelihood(design.X, codes, weight, q, fit_intercept=design.intercept).dependent()
-    if not lost:
-        return design, {}
-    keep = np.setdiff1d(np.arange(design.X.shape[1]), lost)
-    explained = _combinations(design, keep, lost)
-    place = {int(j): new for new, j in enumerate(keep)}
-    changes = {place[j]: _moved(change, place) for j, change in design.changes.items() if j in place}
-    places = {name: tuple(place[j] for j in mine if j in place) for name, mine in design.places.items()}
-    names = [design.names[j] for j in keep]
-    return replace(design, X=design.X[:, keep], names=names, places=places, changes=changes), explained
-
-
-def _combinations(design: Design, keep: NDArray[np.intp], lost: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """Which of the columns that are kept give each of the others, by least squares on standardised columns."""
-    X = design.X - (design.X.mean(axis=0) if design.intercept else 0.0)
-    size = np.sqrt((X**2).mean(axis=0))
-    X = X / np.where(size > 0, size, 1.0)
-    weights = np.linalg.lstsq(X[:, keep], X[:, list(lost)], rcond=None)[0]
-    return {
-        j: tuple(design.names[k] for k, w in zip(keep, weights[:, i], strict=True) if abs(w) > SHARE)
-        for i, j in enumerate(lost)
-    }
-
-
-def _moved(change: Change, place: Mapping[int, int]) -> Change:
-    """A change of the columns that are kept, by their new places."""
-    before, after = ({place[j]: v for j, v in ends.items() if j in place} for ends in (change.before, change.after))
-    return replace(change, before=before, after=after)

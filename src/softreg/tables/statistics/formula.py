@@ -13,17 +13,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from softreg.tables.columns.errors import TableError, listed, no_such_column, shown
+from softreg.tables.columns.errors import TableError, quote, quote_list, unknown_column_error
 
 FUNCTIONS = (
     "log", "log10", "log2", "exp", "I", "bs", "cs", "cr", "cc", "poly", "center", "scale", "standardize", "C",
 )  # fmt: skip
 """Functions of formulaic that a formula may call."""
-NUMPY = ("log", "log1p", "log2", "log10", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tan", "tanh", "arctan")
+NUMPY_FUNCTIONS = (
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "exp",
+    "expm1",
+    "sqrt",
+    "abs",
+    "sin",
+    "cos",
+    "tan",
+    "tanh",
+    "arctan",
+)
 """Functions that a formula may call as np.log, and so on."""
-POWER = 20
+MAX_EXPONENT = 20
 """The largest exponent: a larger one overflows, or takes long."""
-LONGEST = 10_000
+MAX_LENGTH = 10_000
 """Characters of a formula, at most."""
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 _COLOUR = re.compile(r"\x1b?⧛?\[?\x1b?\[[0-9;]*m⧚?|[⧛⧚]")
@@ -50,8 +64,8 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
     """The formula, checked; `columns` are those of the table that may be used, and `.` stands for all of them.
 
     `target` is the column that is asked for as the target, None where the formula names it. Raises `TableError` for a
-    formula that cannot be parsed, that calls what is not in `FUNCTIONS` or `NUMPY`, that names a column which is not
-    there, or whose left side is not the target.
+    formula that cannot be parsed, that calls what is not in `FUNCTIONS` or `NUMPY_FUNCTIONS`, that names a column which
+    is not there, or whose left side is not the target.
 
     Example:
         >>> found = parse_formula("buys ~ log(age) * town", ["age", "town", "buys"])
@@ -68,32 +82,32 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
             "Formulas need the package formulaic, which is not installed: pip install 'softreg[formula]'. Without it, "
             "leave the formula out; all columns are then features (--drop leaves one out)."
         ) from None
-    if len(text) > LONGEST:
-        raise TableError(f"The formula has {len(text):,} characters, more than {LONGEST:,}.")
-    named = _left(text) or target
+    if len(text) > MAX_LENGTH:
+        raise TableError(f"The formula has {len(text):,} characters, more than {MAX_LENGTH:,}.")
+    named = _left_side(text) or target
     free = [name for name in columns if name != named]
     try:
         parsed = formulaic.Formula(text, _context={"__formulaic_variables_available__": free})
     except Exception as error:  # formulaic has errors of many types, none of which is about the table
         reason = " ".join(_COLOUR.sub("", str(error)).split())
-        raise TableError(f"The formula {shown(text, 200)} cannot be parsed: {reason}") from None
+        raise TableError(f"The formula {quote(text, 200)} cannot be parsed: {reason}") from None
     left, right = _sides(parsed, text)
     if left is not None and target is not None and left != target:
-        raise TableError(f"The formula's left side is {shown(left)}, but the target is {shown(target)}; leave one out.")
+        raise TableError(f"The formula's left side is {quote(left)}, but the target is {quote(target)}; leave one out.")
     seen = _Variables(columns)
     for factor in _factors(right):
         seen.take(factor)
     if left is not None and left not in columns:
-        raise no_such_column(left, columns, "target column")
+        raise unknown_column_error(left, columns, "target column")
     used = seen.used()
     if not used:
-        raise TableError(f"The formula {shown(text, 200)} has no column on its right side; name one, as in 'y ~ age'.")
+        raise TableError(f"The formula {quote(text, 200)} has no column on its right side; name one, as in 'y ~ age'.")
     if (left or target) in used:
-        raise TableError(f"The formula has the target {shown(left or target)} on its right side as well.")
+        raise TableError(f"The formula has the target {quote(left or target)} on its right side as well.")
     return Formula(text, left, right, used, frozenset(seen.categories), frozenset(seen.computed))
 
 
-def _left(text: str) -> str | None:
+def _left_side(text: str) -> str | None:
     """The left side as it is written, if it is a single name."""
     match = re.match(r"\s*(?:`([^`]+)`|([^\W\d][\w.]*))\s*~", text)
     return (match[1] or match[2]) if match else None
@@ -103,14 +117,14 @@ def _sides(parsed: Any, text: str) -> tuple[str | None, Any]:
     """The name on the left, None where there is none, and the terms on the right."""
     right = getattr(parsed, "rhs", parsed)
     if not hasattr(right, "get_model_matrix") or not hasattr(right, "__len__") or isinstance(right, tuple):
-        raise TableError(f"The formula {shown(text, 200)} has several parts; expected one right side, without |.")
+        raise TableError(f"The formula {quote(text, 200)} has several parts; expected one right side, without |.")
     if right is parsed:
         return None, right
     terms = list(parsed.lhs)
     factors = [factor for term in terms for factor in term.factors]
     if len(factors) != 1 or factors[0].eval_method.name != "LOOKUP":
         raise TableError(
-            f"The left side of the formula {shown(text, 200)} is not a single column; expected the name of the target, "
+            f"The left side of the formula {quote(text, 200)} is not a single column; expected the name of the target, "
             "as in 'y ~ age'."
         )
     return str(factors[0].expr), right
@@ -133,7 +147,9 @@ class _Variables:
         """The columns in the order of the formula, each once."""
         both = self.categories & self.computed
         if both:
-            raise TableError(f"The formula takes {listed(sorted(both))} for categories by C() and computes with them.")
+            raise TableError(
+                f"The formula takes {quote_list(sorted(both))} for categories by C() and computes with them."
+            )
         return tuple(dict.fromkeys(self.order))
 
     def take(self, factor: Any) -> None:
@@ -141,7 +157,7 @@ class _Variables:
         text, method = str(factor.expr), factor.eval_method.name
         if method == "LITERAL":
             if not re.fullmatch(r"[0-9.]+", text):
-                raise _refused(text)
+                raise _forbidden_error(text)
         elif method == "LOOKUP":
             self._column(text)
         else:
@@ -149,7 +165,7 @@ class _Variables:
 
     def _column(self, name: str) -> None:
         if name not in self.columns:
-            raise no_such_column(name, self.columns, "column of the formula")
+            raise unknown_column_error(name, self.columns, "column of the formula")
         self.order.append(name)
 
     def _expression(self, text: str) -> None:
@@ -163,18 +179,18 @@ class _Variables:
         try:
             tree = ast.parse(re.sub(r"`([^`]*)`", placeholder, text).strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise _refused(text) from None
+            raise _forbidden_error(text) from None
         match tree:
             case ast.Call(func=ast.Name(id="C"), args=[ast.Name(id=name)], keywords=[]):
                 self._column(quoted.get(name, name))
                 self.categories.add(quoted.get(name, name))
                 return
-        for name in _names(tree, text):
+        for name in _expression_columns(tree, text):
             self._column(quoted.get(name, name))
             self.computed.add(quoted.get(name, name))
 
 
-def _names(node: ast.expr, text: str) -> Iterator[str]:
+def _expression_columns(node: ast.expr, text: str) -> Iterator[str]:
     """The columns that an expression computes with; raises `TableError` for what is no such expression."""
     match node:
         case ast.Name(id=name):
@@ -182,23 +198,23 @@ def _names(node: ast.expr, text: str) -> Iterator[str]:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-            yield from _names(operand, text)
+            yield from _expression_columns(operand, text)
         case ast.BinOp(left=left, op=operator, right=right) if isinstance(operator, _OPERATORS):
-            inner = list(_names(left, text))
+            inner = list(_expression_columns(left, text))
             if isinstance(operator, ast.Pow):
                 if not inner or not _is_small(right):
-                    raise _refused(text)
+                    raise _forbidden_error(text)
             else:
-                inner += _names(right, text)
+                inner += _expression_columns(right, text)
             yield from inner
         case ast.Call(func=function, args=[first, *rest], keywords=keywords) if _may_call(function):
             if not all(_is_constant(value) for value in [*rest, *(k.value for k in keywords)]):
-                raise _refused(text)
+                raise _forbidden_error(text)
             if any(k.arg is None for k in keywords):
-                raise _refused(text)
-            yield from _names(first, text)
+                raise _forbidden_error(text)
+            yield from _expression_columns(first, text)
         case _:
-            raise _refused(text)
+            raise _forbidden_error(text)
 
 
 def _may_call(function: ast.expr) -> bool:
@@ -206,17 +222,17 @@ def _may_call(function: ast.expr) -> bool:
         case ast.Name(id=name):
             return name in FUNCTIONS and name != "C"
         case ast.Attribute(value=ast.Name(id="np"), attr=name):
-            return name in NUMPY
+            return name in NUMPY_FUNCTIONS
     return False
 
 
 def _is_small(node: ast.expr) -> bool:
-    """Whether an exponent is a number between -`POWER` and `POWER`."""
+    """Whether an exponent is a number between -`MAX_EXPONENT` and `MAX_EXPONENT`."""
     match node:
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
             return _is_small(inner)
         case ast.Constant(value=int() | float() as value):
-            return abs(value) <= POWER
+            return abs(value) <= MAX_EXPONENT
     return False
 
 
@@ -232,12 +248,17 @@ def _is_constant(node: ast.expr) -> bool:
     return False
 
 
-def _refused(text: str) -> TableError:
-    calls = ["I", "C", *(name for name in FUNCTIONS if name not in ("I", "C")), *(f"np.{name}" for name in NUMPY)]
+def _forbidden_error(text: str) -> TableError:
+    calls = [
+        "I",
+        "C",
+        *(name for name in FUNCTIONS if name not in ("I", "C")),
+        *(f"np.{name}" for name in NUMPY_FUNCTIONS),
+    ]
     return TableError(
-        f"The formula has {shown(text, 200)}; it may call only {', '.join(calls)}, each of a column or of an "
-        f"expression with + - * / and ** (exponents up to {POWER}), with constants as further arguments. C() takes a "
-        "single column; its reference level is chosen by --reference-level (reference_levels in Python)."
+        f"The formula has {quote(text, 200)}; it may call only {', '.join(calls)}, each of a column or of an "
+        f"expression with + - * / and ** (exponents up to {MAX_EXPONENT}), with constants as further arguments. "
+        "C() takes a single column; its reference level is chosen by --reference-level (reference_levels in Python)."
     )
 
 

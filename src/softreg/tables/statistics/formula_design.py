@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import PER_UNIT
-from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.values import parse_numbers
+from softreg.tables.columns.column_values import parse_numbers
+from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
-from softreg.tables.schema.typed_values import booleans_of, levels_of, numbers_of
-from softreg.tables.statistics.design_matrix import Design, Floats, no_such_level
+from softreg.tables.schema.typed_values import read_levels, require_booleans, require_numbers
+from softreg.tables.statistics.design_matrix import Design, no_such_level
 from softreg.tables.statistics.formula import Formula, marginal_terms
+from softreg.typing import BoolArray, Float64Array, Int64Array, IntArray, RowNumbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY)
 
 
 def formula_design(
-    formula: Formula, schema: Schema, table: Any, rows: NDArray[np.int64], reference_levels: Mapping[str, str]
+    formula: Formula, schema: Schema, table: Any, rows: RowNumbers, reference_levels: Mapping[str, str]
 ) -> Design:
     """The design of a formula for the rows that have a value in each of its variables.
 
@@ -45,7 +45,7 @@ def formula_design(
     for name, level in reference_levels.items():
         if name not in formula.variables or columns[name].kind is Kind.NUMBER:
             raise TableError(
-                f"Column {shown(name)} is no category of the formula, so it has no reference level {shown(level)}. "
+                f"Column {quote(name)} is no category of the formula, so it has no reference level {quote(level)}. "
                 f"Write C({name}) in the formula to take a column of numbers for a category."
             )
     complete = np.ones(len(rows), dtype=bool)
@@ -54,10 +54,10 @@ def formula_design(
         complete &= ~variable.missing
         if variable.missing.any():
             gaps[variable.name] = int(variable.missing.sum())
-    frame, reference = _frame(variables, complete, reference_levels)
+    frame, reference = _data_frame(variables, complete, reference_levels)
     if not len(frame):
         return Design(np.zeros((0, 0)), complete, [], {}, {}, gaps)
-    matrix = _evaluated(formula.right, frame, formula.text)
+    matrix = _evaluate(formula.right, frame, formula.text)
     X, names = np.asarray(matrix, dtype=np.float64), [str(name) for name in matrix.columns]
     spec = matrix.model_spec
     first = [part.start for term, part in spec.term_slices.items() if str(term) == "1"]
@@ -67,7 +67,7 @@ def formula_design(
         X=np.ascontiguousarray(X[:, keep]),
         complete=complete,
         names=[names[j] for j in keep],
-        places=_places(spec, formula.variables, {int(j): new for new, j in enumerate(keep)}),
+        places=_column_indices(spec, formula.variables, {int(j): new for new, j in enumerate(keep)}),
         reference_levels={name: base for name, base in reference.items() if not _has_own_column(name, base, names)},
         missing=gaps,
         counterfactuals=lambda: _counterfactuals(spec, frame, keep, reference, formula.text),
@@ -80,37 +80,35 @@ class _Variable:
     """A column of a formula: numbers, or codes (n,) of its levels, and which rows have none."""
 
     name: str
-    values: Floats | NDArray[np.int64]
-    missing: NDArray[np.bool_]
+    values: Float64Array | Int64Array
+    missing: BoolArray
     levels: tuple[str, ...] | None = None
     """None for numbers."""
     ordered: bool = False
     """Whether the first level is the reference unless another is asked for, as false of booleans."""
 
 
-def _variable(
-    name: str, formula: Formula, column: Column | None, table: pa.Table, rows: NDArray[np.int64]
-) -> _Variable:
+def _variable(name: str, formula: Formula, column: Column | None, table: pa.Table, rows: RowNumbers) -> _Variable:
     if column is None or column.kind not in KINDS:
         kind = "no feature (one value, an identifier or an index)" if column is None else f"a {column.kind.value}"
         raise TableError(
-            f"Column {shown(name)} of the formula was taken for {kind}; formulas take numbers, booleans and "
+            f"Column {quote(name)} of the formula was taken for {kind}; formulas take numbers, booleans and "
             f"categories. Say what it is with --number {name} or --category {name} (number=, category= in Python)."
         )
     if name in formula.in_expressions and column.kind is not Kind.NUMBER:
         raise TableError(
-            f"The formula computes with {shown(name)}, which is a {column.kind.value}; functions take numbers. Write "
+            f"The formula computes with {quote(name)}, which is a {column.kind.value}; functions take numbers. Write "
             f"the bare name, or say --number {name} (number= in Python) if it is one."
         )
-    cells, where = table.column(name).take(pa.array(rows)), Where(rows)
+    cells, where = table.column(name).take(pa.array(rows)), RowLocation(rows)
     if column.kind is Kind.NUMBER:
-        x = numbers_of(name, cells, where)
+        x = require_numbers(name, cells, where)
         return _Variable(name, x, np.isnan(x))
     if column.kind is Kind.BOOLEAN:
         words = (column.levels[0], column.levels[1])
-        x = booleans_of(name, words, cells, where)
+        x = require_booleans(name, words, cells, where)
         return _Variable(name, np.where(np.isnan(x), -1, x).astype(np.int64), np.isnan(x), words, ordered=True)
-    found = levels_of(name, cells)
+    found = read_levels(name, cells)
     levels = found.levels.to_pylist()
     numbers, are_numbers = parse_numbers(found.levels)
     order = sorted(range(len(levels)), key=numbers.__getitem__ if are_numbers.all() else levels.__getitem__)
@@ -118,8 +116,8 @@ def _variable(
     return _Variable(name, place[found.codes], found.codes < 0, tuple(levels[k] for k in order))
 
 
-def _frame(
-    variables: list[_Variable], complete: NDArray[np.bool_], reference_levels: Mapping[str, str]
+def _data_frame(
+    variables: list[_Variable], complete: BoolArray, reference_levels: Mapping[str, str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The complete rows as a data frame whose categories begin with their reference level, and these levels."""
     import pandas as pd
@@ -150,7 +148,7 @@ def _has_own_column(name: str, level: str, names: list[str]) -> bool:
     return any(own & set(column.split(":")) for column in names)
 
 
-def _evaluated(right: Any, frame: pd.DataFrame, text: str) -> Any:
+def _evaluate(right: Any, frame: pd.DataFrame, text: str) -> Any:
     """The matrix of a checked formula or of its specification; no names but those of formulaic and of the columns."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -158,23 +156,23 @@ def _evaluated(right: Any, frame: pd.DataFrame, text: str) -> Any:
             return right.get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
     except Exception as error:  # of many types: wrong arguments of a function, a spline with too few values
         reason = " ".join(str(error).split())
-        raise TableError(f"The formula {shown(text, 200)} cannot be evaluated: {reason}") from None
+        raise TableError(f"The formula {quote(text, 200)} cannot be evaluated: {reason}") from None
 
 
-def _check_finite(X: Floats, names: list[str], rows: NDArray[np.int64]) -> None:
+def _check_finite(X: Float64Array, names: list[str], rows: RowNumbers) -> None:
     bad = ~np.isfinite(X)
     if bad.any():
         row, place = (int(k) for k in np.argwhere(bad)[0])
         others = sorted({names[j] for j in np.flatnonzero(bad.any(axis=0))} - {names[place]})
-        more = f"; so are {listed(others)}" if others else ""
+        more = f"; so are {quote_list(others)}" if others else ""
         advice = " log1p or a shift, as in log(x + 1), takes zeros as well." if "log" in names[place] else ""
         raise TableError(
-            f"The column {shown(names[place])} of the formula is {X[row, place]:g} in row {rows[row] + 1:,} (in "
+            f"The column {quote(names[place])} of the formula is {X[row, place]:g} in row {rows[row] + 1:,} (in "
             f"{int(bad.any(axis=1).sum()):,} rows in all{more}); expected finite numbers.{advice}"
         )
 
 
-def _places(spec: Any, variables: tuple[str, ...], place: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
+def _column_indices(spec: Any, variables: tuple[str, ...], place: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
     """The columns of X of each variable, in all its terms, and of each interaction that no other term contains."""
     used = {term: frozenset(spec.term_variables[term]) & frozenset(variables) for term in spec.term_slices}
     parts = {term: [place[j] for j in range(s.start, s.stop) if j in place] for term, s in spec.term_slices.items()}
@@ -190,14 +188,14 @@ def _places(spec: Any, variables: tuple[str, ...], place: Mapping[int, int]) -> 
 
 
 def _counterfactuals(
-    spec: Any, frame: pd.DataFrame, keep: NDArray[np.intp], reference: Mapping[str, str], text: str
+    spec: Any, frame: pd.DataFrame, keep: IntArray, reference: Mapping[str, str], text: str
 ) -> Iterator[Counterfactual]:
     """The matrices before and after a change of each variable: per unit for numbers, level by level for the others."""
     import pandas as pd
 
-    def matrix(name: str, values: Any) -> Floats:
+    def matrix(name: str, values: Any) -> Float64Array:
         changed = frame.assign(**{name: values})
-        return np.asarray(_evaluated(spec, changed, text), dtype=np.float64)[:, keep]
+        return np.asarray(_evaluate(spec, changed, text), dtype=np.float64)[:, keep]
 
     for name in frame.columns:
         if name in reference:

@@ -15,8 +15,8 @@ from softreg.models.inference.counterfactual_effects import counterfactual_effec
 from softreg.models.inference.estimates import ChiSquared, Estimates, as_text
 from softreg.models.inference.inference import INTERCEPT
 from softreg.models.inference.summary import Summary
-from softreg.tables.row_selection.complete_cases import LeftOut
-from softreg.tables.row_selection.row_weights import RowWeights
+from softreg.tables.row_selection.complete_cases import ExcludedRows
+from softreg.tables.row_selection.weight_column import RowWeights
 from softreg.tables.statistics.design_matrix import Design
 
 PROFILE_WORK = 1e11
@@ -46,7 +46,7 @@ class TableStatistics:
     places: Mapping[str, tuple[int, ...]] = field(repr=False)
     aliased: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = field(repr=False)
-    left_out: LeftOut
+    left_out: ExcludedRows
     total: int
     """Rows that were given, used or not."""
     weights: RowWeights | None = field(repr=False)

@@ -8,36 +8,44 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg.models import Inference, SoftmaxRegression, infer
 from softreg.models.inference.fitted_rows import SeparationError
 from softreg.optimize import Status
-from softreg.tables.columns.errors import Names, TableError, column_names, give_warnings, listed, no_such_column, shown
+from softreg.tables.columns.errors import (
+    Names,
+    TableError,
+    column_names,
+    emit_warnings,
+    quote,
+    quote_list,
+    unknown_column_error,
+)
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.io.open_table import as_table
 from softreg.tables.row_selection.complete_cases import (
+    MAX_NAMED,
     MISSING,
-    NAMED,
-    LeftOut,
-    lost_classes,
+    ExcludedRows,
+    lost_classes_notes,
+    no_complete_row_error,
     refuse_missing,
-    refuse_nothing_left,
-    with_label_and_weight,
+    rows_with_label_and_weight,
 )
 from softreg.tables.row_selection.group_splits import group_codes
 from softreg.tables.row_selection.row_numbers import row_numbers
-from softreg.tables.row_selection.row_weights import RowWeights, row_weights_of
-from softreg.tables.schema.kinds import Kind, asked_kinds
-from softreg.tables.schema.schema import learn_schema
+from softreg.tables.row_selection.weight_column import RowWeights, read_row_weights
+from softreg.tables.schema.kinds import Kind, requested_kinds
+from softreg.tables.schema.schema import infer_schema
 from softreg.tables.schema.target_labels import check_labels, labels
-from softreg.tables.statistics.design_matrix import Design, encoded_design, without_aliased
+from softreg.tables.statistics.aliased_columns import without_aliased
+from softreg.tables.statistics.design_matrix import Design, encoded_design
 from softreg.tables.statistics.formula import Formula, parse_formula
 from softreg.tables.statistics.formula_design import formula_design
 from softreg.tables.statistics.statistics_result import TableStatistics
-
-Rows = NDArray[np.int64]
+from softreg.typing import Float64Array, RowNumbers, TextArray
 
 
 def table_statistics(
@@ -75,7 +83,7 @@ def table_statistics(
         drop: columns to leave out. `text`, `category`, `number`, `date`: columns to take for that kind.
         missing: "drop" leaves out the rows that have a missing value in some column, "impute" replaces missing values
             of features by the mean with an indicator column (of a category: a level of its own), "error" refuses them.
-            Rows without a label or a weight are left out with "impute" as well.
+            RowNumbers without a label or a weight are left out with "impute" as well.
         weights: a column of weights. `weight_kind`: "frequency", a weight w stands for w identical rows; "sampling", w
             is the inverse of the probability that the row was sampled, with robust errors; None takes whole numbers for
             frequencies, others for sampling weights.
@@ -108,17 +116,19 @@ def table_statistics(
     """
     _check_choices(missing, penalty, formula)
     dropped = column_names(drop)
-    asked = asked_kinds({"text": text, "category": category, "number": number, "date": date})
+    asked = requested_kinds({"text": text, "category": category, "number": number, "date": date})
     table = as_table(data, unused=set(dropped) - {clusters, target, weights})
     apart = {*dropped, *(name for name in (clusters, weights) if name is not None)}
-    request = _requested(_Request(table, target or "", None, asked, apart, missing, reference_levels or {}), formula)
+    request = _resolve_request(
+        _Request(table, target or "", None, asked, apart, missing, reference_levels or {}), formula
+    )
     for name in [] if clusters is None or clusters in table.column_names else [clusters]:
-        raise no_such_column(name, table.column_names, "column of clusters")
+        raise unknown_column_error(name, table.column_names, "column of clusters")
     every = row_numbers(rows, table.num_rows)
     every = np.arange(table.num_rows) if every is None else every
-    weighing = None if weights is None else row_weights_of(table, weights, request.target, every, weight_kind)
-    usable = _usable(request, every, weighing)
-    groups = None if clusters is None else _clusters(table, clusters, request.target, usable.rows)
+    weighing = None if weights is None else read_row_weights(table, weights, request.target, every, weight_kind)
+    usable = _usable_rows(request, every, weighing)
+    groups = None if clusters is None else _cluster_codes(table, clusters, request.target, usable.rows)
     settings = {"reference": reference, "errors": errors, "clusters": groups, "level": level}
     return _statistics(request, usable, weighing, penalty, settings)
 
@@ -154,13 +164,13 @@ class _Usable:
     """The design of the rows that can be used, their numbers, and what was left out of `total` rows."""
 
     design: Design
-    rows: Rows
+    rows: RowNumbers
     total: int
-    left: LeftOut
+    left: ExcludedRows
     notes: tuple[str, ...]
 
 
-def _requested(request: _Request, formula: str | None) -> _Request:
+def _resolve_request(request: _Request, formula: str | None) -> _Request:
     """The request with its formula, the target that this may name, and reference levels as text."""
     levels = {str(name): str(value) for name, value in request.reference_levels.items()}
     request = replace(request, reference_levels=levels)
@@ -176,9 +186,9 @@ def _requested(request: _Request, formula: str | None) -> _Request:
     return request
 
 
-def _usable(request: _Request, every: Rows, weighing: RowWeights | None) -> _Usable:
+def _usable_rows(request: _Request, every: RowNumbers, weighing: RowWeights | None) -> _Usable:
     """The rows that can be used, with their design."""
-    used, early = with_label_and_weight(request.table, request.target, every, weighing, request.missing)
+    used, early = rows_with_label_and_weight(request.table, request.target, every, weighing, request.missing)
     design, notes = _design(request, used)
     by_column = {**early.by_column, **design.missing}
     left = replace(early, rows=early.rows + int((~design.complete).sum()), by_column=by_column)
@@ -186,28 +196,28 @@ def _usable(request: _Request, every: Rows, weighing: RowWeights | None) -> _Usa
         refuse_missing(left, len(every))
     given, used = used, used[design.complete]
     if not len(used):
-        raise refuse_nothing_left(left, len(every))
-    said = lost_classes(request.table, request.target, given, used)
+        raise no_complete_row_error(left, len(every))
+    said = lost_classes_notes(request.table, request.target, given, used)
     said += [] if weighing is None else [weighing.note(used)]
     everything = (*left.notes(len(every), request.missing), *said, *notes, *design.notes)
     return _Usable(design, used, len(every), left, everything)
 
 
-def _design(request: _Request, used: Rows) -> tuple[Design, list[str]]:
+def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
     """The design of these rows (and which of them are complete), and what was made of the columns."""
     table, target = request.table, request.target
     variables = None if request.formula is None else request.formula.variables
     unused = {name for name in table.column_names if variables is not None and name not in variables}
     drop = [name for name in table.column_names if name in (request.apart | unused) - {target}]
     drop += sorted((request.apart & {target}) | (request.apart - set(table.column_names)))  # refused there, by name
-    schema = learn_schema(table, target, drop=drop, rows=used, asked=dict(request.asked))
+    schema = infer_schema(table, target, drop=drop, rows=used, kinds=dict(request.asked))
     notes = list(schema.warnings)
     if request.formula is not None:
         return formula_design(request.formula, schema, table, used, request.reference_levels), notes
-    encoder = Encoder.learn(schema, table, used).in_units()
+    encoder = Encoder.fit(schema, table, used).with_standardized_numbers()
     levels = request.reference_levels
     design = encoded_design(encoder, table, used, missing=request.missing, reference_levels=levels)
-    notes += [f"column {shown(name)}: {remark}" for name, remark in encoder.remarks.items()]
+    notes += [f"column {quote(name)}: {remark}" for name, remark in encoder.remarks.items()]
     return design, notes
 
 
@@ -240,7 +250,7 @@ def _statistics(
     )
 
 
-def _labels(table: Any, target: str, used: Rows, left: LeftOut) -> NDArray[np.str_]:
+def _labels(table: Any, target: str, used: RowNumbers, left: ExcludedRows) -> TextArray:
     """The labels of the rows that are used, checked."""
     y = labels(table.select([target]).take(used), target)
     try:
@@ -256,7 +266,7 @@ def _labels(table: Any, target: str, used: Rows, left: LeftOut) -> NDArray[np.st
 
 
 def _fitted(
-    design: Design, y: NDArray[np.str_], w: NDArray[np.float64] | None, penalty: Any, settings: dict[str, Any]
+    design: Design, y: TextArray, w: Float64Array | None, penalty: Any, settings: dict[str, Any]
 ) -> tuple[Inference, tuple[str, ...]]:
     """The inference of a fit, and a note where separated classes have made it Firth's."""
     if penalty == "firth":
@@ -274,12 +284,12 @@ def _fitted(
             f"the classes are separated ({error.by}), so that the likelihood has no maximum at finite coefficients: "
             "estimates are Firth's bias-reduced ones; --penalty none (penalty=None in Python) refuses such a table"
         )
-        give_warnings([note[:1].upper() + note[1:] + "."])
+        emit_warnings([note[:1].upper() + note[1:] + "."])
         return found, (note,)
 
 
 def _inference(
-    design: Design, y: NDArray[np.str_], w: NDArray[np.float64] | None, penalty: Any, settings: dict[str, Any]
+    design: Design, y: TextArray, w: Float64Array | None, penalty: Any, settings: dict[str, Any]
 ) -> Inference:
     """The fit with its inference; raises `SeparationError` for separated classes."""
     model = SoftmaxRegression(penalty=penalty, tol=1e-8, fit_intercept=design.intercept)
@@ -295,23 +305,23 @@ def _inference(
 def _separated_by(model: Any, names: list[str]) -> str:
     """Which classes are separated, and by which columns."""
     found = model.solution_.separation
-    a, b = (shown(model.classes_[k]) for k in found.classes)
+    a, b = (quote(model.classes_[k]) for k in found.classes)
     how = "completely" if found.complete else "quasi-completely"
-    return f"{a} and {b} {how}, by {listed(names[j] for j in found.features)}"
+    return f"{a} and {b} {how}, by {quote_list(names[j] for j in found.features)}"
 
 
 def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Why columns have no coefficient: one sentence for each of the first ones."""
     notes = [
-        f"{shown(name)} has no coefficient (NA): "
-        + (f"it is a linear combination of {listed(others)}" if others else "it is constant in the rows used")
+        f"{quote(name)} has no coefficient (NA): "
+        + (f"it is a linear combination of {quote_list(others)}" if others else "it is constant in the rows used")
         for name, others in aliased.items()
     ]
-    more = [f"{len(notes) - NAMED:,} more columns have no coefficient (NA), for the rows do not determine it"]
-    return notes if len(notes) <= NAMED + 1 else notes[:NAMED] + more
+    more = [f"{len(notes) - MAX_NAMED:,} more columns have no coefficient (NA), for the rows do not determine it"]
+    return notes if len(notes) <= MAX_NAMED + 1 else notes[:MAX_NAMED] + more
 
 
-def _clusters(table: Any, name: str, target: str, rows: Rows) -> Rows:
+def _cluster_codes(table: Any, name: str, target: str, rows: RowNumbers) -> RowNumbers:
     """The cluster of each row, as a number; raises `TableError` for a row without one."""
     what, advice = "column of clusters", "Give these rows clusters of their own, or remove them."
     return group_codes(table, name, target, rows, what=what, advice=advice)

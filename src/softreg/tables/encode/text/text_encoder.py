@@ -10,20 +10,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.rows import in_order
-from softreg.tables.columns.arrow_arrays import numbers
-from softreg.tables.columns.values import as_text
-from softreg.tables.encode.text.tokenizer import U64, Terms, code_points, pairs, run_hashes, words
-from softreg.tables.encode.text.vocabulary import TermCounter, pieces, terms
+from softreg.tables.columns.arrow_numpy import number_array
+from softreg.tables.columns.column_values import as_text
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.encode.text.tokenizer import (
+    U64,
+    Terms,
+    bigrams,
+    character_ngram_hashes,
+    code_points,
+    tokenize_words,
+)
+from softreg.tables.encode.text.vocabulary import VocabularyCounter, extract_terms, text_blocks
+from softreg.typing import Float64Array
 
 KINDS = ("word", "pair", "run")
 
 
 @dataclass(frozen=True)
-class TextCode:
+class TextEncoder:
     """Free text: one feature a term, of the value (1 + log(count in the text)) * log((1 + n) / (1 + n_term)) + 1.
 
     Words and pairs of words of a row together have length 1, and so have its runs of characters. `terms` are those of
@@ -38,10 +46,10 @@ class TextCode:
     terms: dict[str, tuple[str, ...]]
     counts: dict[str, tuple[int, ...]]
     _hashes: dict[str, U64] = field(init=False, repr=False, compare=False)
-    _weights: dict[str, NDArray[np.float64]] = field(init=False, repr=False, compare=False)
+    _weights: dict[str, Float64Array] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        hashes = {kind: _hashed(kind, self.terms[kind]) for kind in self.terms}
+        hashes = {kind: _term_hashes(kind, self.terms[kind]) for kind in self.terms}
         idf = {
             kind: np.log((1 + self.documents) / (1 + np.array(counts, dtype=np.float64))) + 1
             for kind, counts in self.counts.items()
@@ -50,7 +58,7 @@ class TextCode:
         object.__setattr__(self, "_weights", idf)
 
     @classmethod
-    def learned(cls, name: str, counter: TermCounter) -> TextCode:
+    def from_counts(cls, name: str, counter: VocabularyCounter) -> TextEncoder:
         """The code of the terms that were counted."""
         best = counter.best()
         terms = {kind: tuple(found) for kind, (found, _) in best.items()}
@@ -78,13 +86,13 @@ class TextCode:
     def block(self, column: pa.ChunkedArray, where: Any = None) -> sp.csr_array:
         """TF-IDF of each text, (n, width) CSR."""
         texts = as_text(column, self.name)
-        parts = list(in_order(self._piece, pieces(texts)))
+        parts = list(in_order(self._piece, text_blocks(texts)))
         if not parts:
             return sp.csr_array((len(texts), self.width))
         return sp.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
 
     def _piece(self, texts: pa.Array) -> sp.csr_array:
-        found = terms(code_points(texts), with_runs="run" in self.terms)
+        found = extract_terms(code_points(texts), with_runs="run" in self.terms)
         groups = [[kind for kind in group if kind in self.terms] for group in (KINDS[:2], KINDS[2:])]
         blocks = [self._group({kind: found[kind] for kind in group}, len(texts)) for group in groups if group]
         return sp.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
@@ -94,7 +102,7 @@ class TextCode:
         keys, width = [], sum(len(self.terms[kind]) for kind in found)
         first = 0
         for kind, here in found.items():
-            place = pc.index_in(numbers(here.hash), value_set=numbers(self._hashes[kind]))
+            place = pc.index_in(number_array(here.hash), value_set=number_array(self._hashes[kind]))
             known = np.flatnonzero(np.asarray(place.is_valid()))
             column = np.asarray(place.drop_null()).astype(np.int64) + first
             keys.append(here.row[known] * width + column)
@@ -122,7 +130,7 @@ class TextCode:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> TextCode:
+    def from_state(cls, state: Mapping[str, Any]) -> TextEncoder:
         """The code that `to_state` wrote."""
         name, documents = fields.text(state, "name"), fields.count(state, "documents")
         kinds = [kind for kind in KINDS if kind in fields.mapping(state, "terms")]
@@ -135,14 +143,29 @@ class TextCode:
         return cls(name, documents, found, counts)
 
 
-def _hashed(kind: str, found: tuple[str, ...]) -> U64:
+def _term_hashes(kind: str, found: tuple[str, ...]) -> U64:
     """The hash of each term, by the way in which it is found in a text."""
     if not found:
         return np.zeros(0, np.uint64)
     if kind == "run":
-        return run_hashes(found)
-    single = words(code_points(pa.array(found, pa.large_string())))
-    hashes = single.hash if kind == "word" else pairs(single).hash
+        return character_ngram_hashes(found)
+    single = tokenize_words(code_points(pa.array(found, pa.large_string())))
+    hashes = single.hash if kind == "word" else bigrams(single).hash
     if len(hashes) != len(found):
         raise ValueError(f"the terms of a text are no {kind}s")
     return hashes
+
+
+class TextFitter:
+    """The terms of a column of texts."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.counter = name, VocabularyCounter()
+
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+        """Take one batch."""
+        self.counter.add(as_text(column, self.name))
+
+    def encoder(self) -> TextEncoder:
+        """The terms that are frequent enough."""
+        return TextEncoder.from_counts(self.name, self.counter)

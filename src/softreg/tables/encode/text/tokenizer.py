@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.typing import Int64Array
+
 U64 = NDArray[np.uint64]
-Ints = NDArray[np.int64]
 
 _POWER = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -33,10 +34,10 @@ class Terms:
     """Terms in the order of their texts: the text `row` of each, its hash, and where it stands in `points`."""
 
     points: NDArray[np.uint32]
-    row: Ints
+    row: Int64Array
     hash: U64
-    start: Ints
-    stop: Ints
+    start: Int64Array
+    stop: Int64Array
 
 
 def code_points(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.uint32]:
@@ -48,17 +49,17 @@ def code_points(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.uint32]:
     return np.frombuffer(f"\0{joined}\0".lower().encode("utf-32-le", "replace"), np.uint32)
 
 
-def words(points: NDArray[np.uint32]) -> Terms:
+def tokenize_words(points: NDArray[np.uint32]) -> Terms:
     """Words: runs of letters, digits, marks and underscores; a Chinese or Japanese character or a picture is its own.
 
     Example:
-        >>> found = words(code_points(pa.array(["Don't stop", "2nd é"])))
+        >>> found = tokenize_words(code_points(pa.array(["Don't stop", "2nd é"])))
         >>> ["".join(map(chr, found.points[a:b])) for a, b in zip(found.start, found.stop)]
         ['don', 't', 'stop', '2nd', 'é']
         >>> found.row.tolist()
         [0, 0, 0, 1, 1]
     """
-    kind = _classes()[np.minimum(points, 0x40000)]
+    kind = _character_classes()[np.minimum(points, 0x40000)]
     change = kind[1:] != kind[:-1]
     if (kind == 2).any():
         change |= kind[1:] == 2
@@ -69,33 +70,33 @@ def words(points: NDArray[np.uint32]) -> Terms:
     total = np.zeros(len(points) + 1, np.uint64)
     np.cumsum((points.astype(np.uint64) + np.uint64(1)) * _powers(_POWER, len(points)), out=total[1:])
     inverse = _powers(pow(_POWER, -1, 2**64), len(points))
-    hashed = mixed((total[stop] - total[start]) * inverse[start])
+    hashed = mix_bits((total[stop] - total[start]) * inverse[start])
     row = np.searchsorted(np.flatnonzero(points == 0)[1:], start)
     return Terms(points, row.astype(np.int64), hashed, start, stop)
 
 
-def pairs(single: Terms) -> Terms:
+def bigrams(single: Terms) -> Terms:
     """Two words that follow one another in a text, as terms.
 
     Example:
-        >>> found = pairs(words(code_points(pa.array(["not so good", "so"]))))
+        >>> found = bigrams(tokenize_words(code_points(pa.array(["not so good", "so"]))))
         >>> ["".join(map(chr, found.points[a:b])) for a, b in zip(found.start, found.stop)]
         ['not so', 'so good']
     """
     same = np.flatnonzero(single.row[1:] == single.row[:-1])
-    hashed = mixed(single.hash[same] * np.uint64(_POWER) + single.hash[same + 1])
+    hashed = mix_bits(single.hash[same] * np.uint64(_POWER) + single.hash[same + 1])
     return Terms(single.points, single.row[same], hashed, single.start[same], single.stop[same + 1])
 
 
-def runs(points: NDArray[np.uint32]) -> Terms:
+def character_ngrams(points: NDArray[np.uint32]) -> Terms:
     """Runs of 2 to 5 characters, blanks and signs among them; several blanks count as one.
 
     Example:
-        >>> found = runs(code_points(pa.array(["abc"])))
+        >>> found = character_ngrams(code_points(pa.array(["abc"])))
         >>> ["".join(map(chr, found.points[a:b])) for a, b in zip(found.start, found.stop)]
         [' a', 'ab', 'bc', 'c ', ' ab', 'abc', 'bc ', ' abc', 'abc ', ' abc ']
     """
-    points = _single_blanks(points)
+    points = _collapse_blanks(points)
     row = np.cumsum(points == 0) - 1
     shown = np.where(points == 0, np.uint32(32), points)
     value = shown.astype(np.uint64) + np.uint64(1)
@@ -109,16 +110,18 @@ def runs(points: NDArray[np.uint32]) -> Terms:
         last = row[length - 1 :] - (points[length - 1 :] == 0)
         end_row = row[: len(hashed)]
         start = np.flatnonzero(last == end_row)
-        found.append((end_row[start], mixed(hashed[start] + np.uint64(_GRAM * length % 2**64)), start, start + length))
+        found.append(
+            (end_row[start], mix_bits(hashed[start] + np.uint64(_GRAM * length % 2**64)), start, start + length)
+        )
     parts = [np.concatenate(part) for part in zip(*found, strict=True)] if found else [np.zeros(0, np.int64)] * 4
     return Terms(shown, parts[0], parts[1].astype(np.uint64), parts[2], parts[3])
 
 
-def run_hashes(found: Sequence[str]) -> U64:
-    """The hashes that `runs` gives to these runs of characters.
+def character_ngram_hashes(found: Sequence[str]) -> U64:
+    """The hashes that `character_ngrams` gives to these runs of characters.
 
     Example:
-        >>> bool(run_hashes(["bc "])[0] in runs(code_points(pa.array(["abc"]))).hash)
+        >>> bool(character_ngram_hashes(["bc "])[0] in character_ngrams(code_points(pa.array(["abc"]))).hash)
         True
     """
     result = np.zeros(len(found), np.uint64)
@@ -130,25 +133,25 @@ def run_hashes(found: Sequence[str]) -> U64:
         hashed = value[:, 0].copy()
         for i in range(1, length):
             hashed = hashed * np.uint64(_POWER) + value[:, i]
-        result[those] = mixed(hashed + np.uint64(_GRAM * length % 2**64))
+        result[those] = mix_bits(hashed + np.uint64(_GRAM * length % 2**64))
     return result
 
 
-def mixed(hashed: U64) -> U64:
+def mix_bits(hashed: U64) -> U64:
     """The hash with its bits stirred, so that what differs little differs everywhere."""
     hashed = (hashed ^ (hashed >> np.uint64(31))) * _MIX[0]
     result: U64 = (hashed ^ (hashed >> np.uint64(29))) * _MIX[1]
     return result
 
 
-def spelled(points: NDArray[np.uint32], length: Ints) -> list[str]:
+def terms_as_text(points: NDArray[np.uint32], length: Int64Array) -> list[str]:
     """Terms as text, from their code points one after another and the length of each."""
     text = points.astype("<u4").tobytes().decode("utf-32-le", "replace")
     ends = np.cumsum(length).tolist()
     return [text[a:b] for a, b in zip([0, *ends][:-1], ends, strict=True)]
 
 
-def gathered(points: NDArray[np.uint32], start: Ints, stop: Ints) -> NDArray[np.uint32]:
+def gather_code_points(points: NDArray[np.uint32], start: Int64Array, stop: Int64Array) -> NDArray[np.uint32]:
     """The code points of some terms, one after another."""
     length = stop - start
     ends = np.cumsum(length)
@@ -157,7 +160,7 @@ def gathered(points: NDArray[np.uint32], start: Ints, stop: Ints) -> NDArray[np.
     return taken
 
 
-def _single_blanks(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def _collapse_blanks(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """White space as single blanks, none at the ends of a text."""
     blank = (points == 32) | ((points >= 9) & (points <= 13)) | (points == 0xA0)
     edge = (points == 0) | blank
@@ -170,7 +173,7 @@ def _single_blanks(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 @cache
-def _classes() -> NDArray[np.uint8]:
+def _character_classes() -> NDArray[np.uint8]:
     """For each code point: 1 where it belongs to words, 2 where it is one by itself, 0 otherwise."""
     letters = "".join(unicodedata.category(chr(point))[0] for point in range(0x20000))
     table = np.zeros(0x40001, np.uint8)

@@ -11,7 +11,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.rows import in_order
-from softreg.tables.encode.text.tokenizer import U64, Ints, Terms, code_points, gathered, pairs, runs, spelled, words
+from softreg.tables.encode.text.tokenizer import (
+    U64,
+    Terms,
+    bigrams,
+    character_ngrams,
+    code_points,
+    gather_code_points,
+    terms_as_text,
+    tokenize_words,
+)
+from softreg.typing import Int64Array
 
 CAP = 100_000
 """Words, pairs and runs that are kept, each, at most: the most frequent ones."""
@@ -28,18 +38,18 @@ ROOM = 4_000_000
 
 
 @dataclass
-class Counter:
+class DocumentFrequencies:
     """In how many texts each term stands; what is added is merged now and then, and the rarest forgotten."""
 
     room: int = ROOM
     hash: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
-    count: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    length: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    count: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    length: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
     points: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
-    waiting: list[tuple[U64, Ints, Ints, NDArray[np.uint32]]] = field(default_factory=list)
+    waiting: list[tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]] = field(default_factory=list)
     size: int = 0
 
-    def add(self, found: tuple[U64, Ints, Ints, NDArray[np.uint32]]) -> None:
+    def add(self, found: tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]) -> None:
         """Take the counts of one piece of text: hash, texts, length and code points of each of its terms."""
         self.waiting.append(found)
         self.size += len(found[0])
@@ -59,9 +69,9 @@ class Counter:
         if len(keep) > self.room:  # half of the room is left to newcomers
             keep = np.sort(np.lexsort((different, -total))[: self.room // 2])
         self.hash, self.count, self.length = different[keep], total[keep], length[first][keep]
-        self.points = gathered(points, begin[keep], begin[keep] + self.length)
+        self.points = gather_code_points(points, begin[keep], begin[keep] + self.length)
 
-    def best(self, kind: str, cap: int = CAP) -> tuple[list[str], Ints]:
+    def best(self, kind: str, cap: int = CAP) -> tuple[list[str], Int64Array]:
         """The most frequent terms as text, in alphabetical order, and the texts that have them."""
         self.merge()
         keep = np.flatnonzero(self.count >= LEAST[kind])
@@ -69,17 +79,17 @@ class Counter:
             keep = keep[np.lexsort((self.hash[keep], -self.count[keep]))[:cap]]
         begin = (np.cumsum(self.length) - self.length)[keep]
         length = self.length[keep]
-        texts = spelled(gathered(self.points, begin, begin + length), length)
-        texts = texts if kind != "pair" else plainly(texts)
+        texts = terms_as_text(gather_code_points(self.points, begin, begin + length), length)
+        texts = texts if kind != "pair" else join_bigrams(texts)
         order = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
         return [texts[i] for i in order], self.count[keep][order]
 
 
-class TermCounter:
+class VocabularyCounter:
     """Counts the words, pairs of words and runs of characters of a column of texts, batch after batch.
 
     Example:
-        >>> counter = TermCounter()
+        >>> counter = VocabularyCounter()
         >>> counter.add(pa.chunked_array([["so good", "not so good", "bad"]]))
         >>> counter.documents, counter.best()["word"]
         (3, (['good', 'so'], array([2, 2])))
@@ -88,36 +98,36 @@ class TermCounter:
     def __init__(self) -> None:
         self.documents = 0
         self.size = 0
-        self.counters = {kind: Counter() for kind in LEAST}
+        self.counters = {kind: DocumentFrequencies() for kind in LEAST}
 
     def add(self, texts: pa.Array | pa.ChunkedArray) -> None:
         """Count the terms of some texts; a null is an empty text."""
         self.size += int(pc.sum(pc.binary_length(texts)).as_py() or 0)
         if self.size > RUN_BUDGET:
             self.counters.pop("run", None)
-        for counted in in_order(self._count, pieces(texts)):
+        for counted in in_order(self._count, text_blocks(texts)):
             for kind, counter in self.counters.items():
                 counter.add(counted[kind])
         self.documents += len(texts)
 
-    def best(self) -> dict[str, tuple[list[str], Ints]]:
+    def best(self) -> dict[str, tuple[list[str], Int64Array]]:
         """The terms that are worth a column of X, by kind."""
         return {kind: counter.best(kind) for kind, counter in self.counters.items()}
 
-    def _count(self, texts: pa.Array) -> dict[str, tuple[U64, Ints, Ints, NDArray[np.uint32]]]:
+    def _count(self, texts: pa.Array) -> dict[str, tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]]:
         points = code_points(texts)
-        kinds = terms(points, with_runs="run" in self.counters)
-        return {kind: _texts_with(found, len(texts)) for kind, found in kinds.items()}
+        kinds = extract_terms(points, with_runs="run" in self.counters)
+        return {kind: _document_counts(found, len(texts)) for kind, found in kinds.items()}
 
 
-def terms(points: NDArray[np.uint32], *, with_runs: bool) -> dict[str, Terms]:
+def extract_terms(points: NDArray[np.uint32], *, with_runs: bool) -> dict[str, Terms]:
     """The terms of some texts by kind: "word", "pair" and, where asked for, "run"."""
-    single = words(points)
-    found = {"word": single, "pair": pairs(single)}
-    return {**found, "run": runs(points)} if with_runs else found
+    single = tokenize_words(points)
+    found = {"word": single, "pair": bigrams(single)}
+    return {**found, "run": character_ngrams(points)} if with_runs else found
 
 
-def pieces(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+def text_blocks(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
     """Texts cut into arrays of about a million bytes."""
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     for chunk in chunks:
@@ -129,14 +139,14 @@ def pieces(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
             yield chunk[a:b]
 
 
-def plainly(found: list[str]) -> list[str]:
+def join_bigrams(found: list[str]) -> list[str]:
     """Pairs of words with one blank for whatever stood between the two.
 
     Example:
-        >>> plainly(["so -- good", "don't"])
+        >>> join_bigrams(["so -- good", "don't"])
         ['so good', 'don t']
     """
-    single = words(code_points(pa.array(found, pa.large_string())))
+    single = tokenize_words(code_points(pa.array(found, pa.large_string())))
     begin = np.searchsorted(single.row, np.arange(len(found)))
     offset = np.flatnonzero(single.points == 0)[:-1] + 1
     spans = (
@@ -145,17 +155,17 @@ def plainly(found: list[str]) -> list[str]:
     return [t[a:b] + (" " if b < c else "") + t[c:d] for t, a, b, c, d in zip(found, *spans.tolist(), strict=True)]
 
 
-def _texts_with(found: Terms, texts: int) -> tuple[U64, Ints, Ints, NDArray[np.uint32]]:
+def _document_counts(found: Terms, texts: int) -> tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]:
     """Hash, number of texts, length and code points of each different term."""
     different, place, first = _distinct(found.hash)
     key = np.sort(found.row * len(different) + place)
     once = key[np.concatenate([[True], key[1:] != key[:-1]])] if len(key) else key
     count = np.bincount(once % max(1, len(different)), minlength=len(different))
     start, stop = found.start[first], found.stop[first]
-    return different, count, stop - start, gathered(found.points, start, stop)
+    return different, count, stop - start, gather_code_points(found.points, start, stop)
 
 
-def _distinct(hashed: U64) -> tuple[U64, Ints, Ints]:
+def _distinct(hashed: U64) -> tuple[U64, Int64Array, Int64Array]:
     """Different hashes in the order in which they come, the place of each in that list, and where each comes first."""
     encoded = pa.array(hashed).dictionary_encode()
     different, place = np.asarray(encoded.dictionary), np.asarray(encoded.indices).astype(np.int64)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.optimize.curvature.subsampled import Sketch
-from softreg.optimize.solvers.remembered import RememberedLBFGS
+from softreg.optimize.solvers.lbfgs import PathLBFGS
+from softreg.optimize.solvers.lbfgs_memory import LossPair, two_loop_recursion
 from softreg.rows import as_rows
 
 
 def strategy(ridge, pairs=()):
     rows = as_rows(np.zeros((4, 2)), np.array([0, 1, 2, 0]))
-    return RememberedLBFGS(Sketch(rows), ridge, pairs)
+    return PathLBFGS(Sketch(rows), ridge, pairs)
 
 
 def test_pairs_are_those_of_the_loss_whatever_the_ridge():
@@ -19,11 +20,11 @@ def test_pairs_are_those_of_the_loss_whatever_the_ridge():
     s, y = random.normal(size=(2, 2, 3, 3))
     first = strategy(np.full((2, 3), 0.5))
     first.update(s, y)
-    (pair,) = first.handed_on()
-    np.testing.assert_allclose(pair[1], np.where((s * y).sum(axis=(1, 2), keepdims=True) > 0, y - 0.5 * s, 0.0))
-    second = strategy(np.full((2, 3), 0.1), [(s, y - 0.5 * s)])
-    np.testing.assert_allclose(second.pairs[0][1], y - 0.4 * s)
-    np.testing.assert_allclose(second.pairs[0][2], (s * (y - 0.4 * s)).sum(axis=(1, 2)))
+    (pair,) = first.loss_pairs()
+    np.testing.assert_allclose(pair.change, np.where((s * y).sum(axis=(1, 2), keepdims=True) > 0, y - 0.5 * s, 0.0))
+    second = strategy(np.full((2, 3), 0.1), [LossPair(s, y - 0.5 * s)])
+    np.testing.assert_allclose(second.memory.pairs[0].change, y - 0.4 * s)
+    np.testing.assert_allclose(second.memory.pairs[0].product, (s * (y - 0.4 * s)).sum(axis=(1, 2)))
 
 
 def test_members_that_have_left_are_remembered_in_their_place():
@@ -35,9 +36,9 @@ def test_members_that_have_left_are_remembered_in_their_place():
     fit.update(steps[1][[0, 2]], steps[1][[0, 2]])
     fit.drop_members(np.array([False, True]))
     fit.update(steps[2][[2]], steps[2][[2]])
-    pairs = fit.handed_on()
+    pairs = fit.loss_pairs()
     assert len(pairs) == 3
-    last, before, first = (pair[0] for pair in reversed(pairs))
+    last, before, first = (pair.step for pair in reversed(pairs))
     np.testing.assert_array_equal(last, [steps[1][0], steps[0][1], steps[2][2]])
     np.testing.assert_array_equal(before, [steps[0][0], np.zeros((2, 3)), steps[1][2]])
     np.testing.assert_array_equal(first, [np.zeros((2, 3)), np.zeros((2, 3)), steps[0][2]])
@@ -53,13 +54,13 @@ def test_a_pair_without_a_member_changes_no_direction():
             return 2.0 * G
 
     s[1] = 0.0
-    fit = strategy(np.zeros((2, 3)), [(s, 3.0 * s)])
+    fit = strategy(np.zeros((2, 3)), [LossPair(s, 3.0 * s)])
     fit.curvature = Plain()
-    np.testing.assert_allclose(fit._two_loops(G)[1], 2.0 * G[1])
-    assert not np.allclose(fit._two_loops(G)[0], 2.0 * G[0])
+    np.testing.assert_allclose(two_loop_recursion(G, fit.memory.pairs, fit._scaled_inverse)[1], 2.0 * G[1])
+    assert not np.allclose(two_loop_recursion(G, fit.memory.pairs, fit._scaled_inverse)[0], 2.0 * G[0])
 
 
 def test_pairs_serve_the_same_models_several_times_over_and_no_others():
     s = np.ones((2, 1, 3))
-    assert strategy(np.zeros((4, 3)), [(s, s)]).pairs[0][0].shape == (4, 1, 3)
-    assert strategy(np.zeros((3, 3)), [(s, s)]).pairs == []
+    assert strategy(np.zeros((4, 3)), [LossPair(s, s)]).memory.pairs[0].step.shape == (4, 1, 3)
+    assert strategy(np.zeros((3, 3)), [LossPair(s, s)]).memory.pairs == []

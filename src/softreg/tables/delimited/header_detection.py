@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-FEWEST_INCREASING = 5
+MIN_INCREASING = 5
 """Names that are numbers in increasing order, at least, where they stand at unequal distances."""
-FEWEST_EQUIDISTANT = 3
+MIN_EQUIDISTANT = 3
 """Names that are numbers at equal distances, as years are, at least; one less where other names are words."""
-VALUES = 0.9
+MIN_VALUE_SHARE = 0.9
 """Share of numbers and dates in a column of them, at least."""
-FEWEST_REPEATED = 3
+MIN_REPEATED = 3
 """Columns of words with the first field among them, from which on a single word above numbers counts less."""
-MOST_CELLS = 5000
+MAX_CELLS = 5000
 """Fields that the first line is compared with, about."""
-FEWEST_ROWS = 20
+MIN_ROWS = 20
 """Rows that it is compared with, at least."""
 _NUMBER = re.compile(r"[-+]?[$€£]?\s?(\d[\d.,' \u00a0\u202f]*|[.,]\d+)(e[-+]?\d+)?\s?[%€$]?", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}\S*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
@@ -50,7 +50,7 @@ class HeaderEvidence:
     def is_data(self) -> bool:
         """Whether the first line reads like a row of data."""
         if self.words != self.values:
-            unlike = self.words == 1 and self.new == 0 and self.repeated >= FEWEST_REPEATED  # a word for "missing"
+            unlike = self.words == 1 and self.new == 0 and self.repeated >= MIN_REPEATED  # a word for "missing"
             return self.values > self.words or unlike
         return self.repeated > self.new
 
@@ -72,12 +72,12 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
         >>> header_evidence(["country", "2000", "2001", "2002"], [["Peru", "1.5", "1.6", "1.9"]]).is_data
         False
     """
-    rows = rows[: max(FEWEST_ROWS, MOST_CELLS // max(1, len(first)))]
+    rows = rows[: max(MIN_ROWS, MAX_CELLS // max(1, len(first)))]
     votes = []
     for place, field in enumerate(first):
         values = [row[place] for row in rows if place < len(row)]
         votes.append(_vote(field.strip(), [value.strip() for value in values]))
-    fewest = FEWEST_EQUIDISTANT - ("words" in votes or "new" in votes)
+    fewest = MIN_EQUIDISTANT - ("words" in votes or "new" in votes)
     if _is_sequence(first, fewest) and (_is_apart(first, rows) or not all(_is_sequence(r, fewest) for r in rows[:3])):
         votes = ["" if _is_number(field) else vote for field, vote in zip(first, votes, strict=True)]
     counts = {kind: votes.count(kind) for kind in ("words", "values", "new", "repeated")}
@@ -91,7 +91,7 @@ def _vote(field: str, values: list[str]) -> str:
         return ""
     if not field:
         return "words" if _counts(values) else ""
-    if sum(map(is_value, given)) >= VALUES * len(given):
+    if sum(map(is_value, given)) >= MIN_VALUE_SHARE * len(given):
         if is_value(field):
             return "values"
         return "" if is_missing(field) else "words"
@@ -155,4 +155,4 @@ def _is_sequence(fields: Sequence[str], fewest: int) -> bool:
     if not steps or min(steps) <= 0:
         return False
     equal = max(steps) - min(steps) <= 1e-9 * abs(max(numbers))
-    return len(numbers) >= (fewest if equal else FEWEST_INCREASING)
+    return len(numbers) >= (fewest if equal else MIN_INCREASING)

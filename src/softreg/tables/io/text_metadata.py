@@ -13,11 +13,11 @@ _KEY = b"softreg.text"
 
 
 @dataclass(frozen=True)
-class TextHints:
+class TextMetadata:
     """Spellings `na` of a missing value, which are null already; the `decimal` mark, if named; the file's `delimiter`.
 
     Example:
-        >>> hints = TextHints(na=("-9",), delimiter=";")
+        >>> hints = TextMetadata(na=("-9",), delimiter=";")
         >>> TextHints.of(hints.noted(pa.schema([("age", pa.string())]))) == hints
         True
     """
@@ -27,18 +27,18 @@ class TextHints:
     delimiter: str = ""
 
     @classmethod
-    def from_options(cls, options: ReadOptions, delimiter: str = "") -> TextHints:
+    def from_options(cls, options: ReadOptions, delimiter: str = "") -> TextMetadata:
         """The hints of options by which a table is read."""
         return cls(tuple(options.na), options.decimal, delimiter)
 
     def noted(self, schema: pa.Schema) -> pa.Schema:
         """The schema whose metadata say what is known; the same where nothing is."""
-        if self in (TextHints(), TextHints(delimiter=self.delimiter)) and self.delimiter != ";":
+        if self in (TextMetadata(), TextMetadata(delimiter=self.delimiter)) and self.delimiter != ";":
             return schema
         return schema.with_metadata({**(schema.metadata or {}), _KEY: json.dumps(asdict(self)).encode()})
 
     @classmethod
-    def of(cls, schema: pa.Schema) -> TextHints:
+    def of(cls, schema: pa.Schema) -> TextMetadata:
         """What the metadata of a schema say."""
         state = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
         return cls(tuple(state.get("na", ())), state.get("decimal"), state.get("delimiter", ""))

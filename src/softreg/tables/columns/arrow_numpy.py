@@ -18,22 +18,22 @@ from softreg.spelling import text_array
 _TYPES = {"float64": pa.float64(), "int64": pa.int64(), "uint64": pa.uint64()}
 
 
-def numbers(values: NDArray[Any]) -> pa.Array:
+def number_array(values: NDArray[Any]) -> pa.Array:
     """An array of float64, int64 or uint64; the bytes are shared where they lie in order.
 
     Example:
-        >>> numbers(np.array([1.5, 2.0])).to_pylist()
+        >>> number_array(np.array([1.5, 2.0])).to_pylist()
         [1.5, 2.0]
     """
     values = np.ascontiguousarray(values)
     return pa.Array.from_buffers(_TYPES[values.dtype.name], len(values), [None, pa.py_buffer(values)])
 
 
-def words(values: Sequence[str]) -> pa.Array:
+def string_array(values: Sequence[str]) -> pa.Array:
     """An array of text.
 
     Example:
-        >>> words(["no", "", "é"]).to_pylist()
+        >>> string_array(["no", "", "é"]).to_pylist()
         ['no', '', 'é']
     """
     return text_array(values)
@@ -50,11 +50,11 @@ def boolean_array(values: NDArray[np.bool_]) -> pa.Array:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
 
 
-def floats(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
+def to_float64(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
     """A float64 column as NumPy's, nan where it is null.
 
     Example:
-        >>> floats(pa.chunked_array([[1.5, None], [2.0]]))
+        >>> to_float64(pa.chunked_array([[1.5, None], [2.0]]))
         array([1.5, nan, 2. ])
     """
     parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
@@ -63,15 +63,15 @@ def floats(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
         if len(part):
             data = part.buffers()[1]
             values = np.frombuffer(data, np.float64, len(part), part.offset * 8)
-            found.append(np.where(flags(part.is_valid()), values, np.nan) if part.null_count else values)
+            found.append(np.where(to_bool(part.is_valid()), values, np.nan) if part.null_count else values)
     return np.concatenate(found)
 
 
-def flags(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
+def to_bool(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     """A boolean column without nulls as NumPy's.
 
     Example:
-        >>> flags(pa.chunked_array([[True, False], [True]]).slice(1))
+        >>> to_bool(pa.chunked_array([[True, False], [True]]).slice(1))
         array([False,  True])
     """
     parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
@@ -84,15 +84,15 @@ def flags(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     return np.concatenate(found)
 
 
-def integers(column: pa.Array, missing: int = -1) -> NDArray[np.int64]:
+def to_int64(column: pa.Array, missing: int = -1) -> NDArray[np.int64]:
     """An array of whole numbers of up to 64 bits as NumPy's, `missing` where it is null.
 
     Example:
-        >>> integers(pa.array([3, None], pa.int32()))
+        >>> to_int64(pa.array([3, None], pa.int32()))
         array([ 3, -1])
     """
     if not len(column):
         return np.zeros(0, np.int64)
     dtype = np.dtype(f"{'u' if str(column.type).startswith('u') else ''}int{column.type.bit_width}")
     values = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize).astype(np.int64)
-    return np.where(flags(column.is_valid()), values, missing) if column.null_count else values
+    return np.where(to_bool(column.is_valid()), values, missing) if column.null_count else values

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-EXACT = 1 << 53
+MAX_EXACT_INTEGER = 1 << 53
 """Whole numbers up to here are float64 numbers, each its own."""
-DEEPEST = 32
+MAX_DEPTH = 32
 """Lists and objects within one another, at most."""
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 _UINT64 = (1 << 64) - 1
@@ -84,10 +84,10 @@ def infer_type(values: Sequence[Any], depth: int = 0) -> JsonType:
     Example:
         >>> infer_type([[], 1])
         Traceback (most recent call last):
-        softreg.tables.json_files.json_columns.TypeConflict: lists beside whole numbers
+        softreg.tables.json_files.json_types.TypeConflict: lists beside whole numbers
     """
-    if depth > DEEPEST:
-        raise TypeConflict(f"lists and objects more than {DEEPEST} deep")
+    if depth > MAX_DEPTH:
+        raise TypeConflict(f"lists and objects more than {MAX_DEPTH} deep")
     found = MISSING
     kinds = set(map(type, values))
     for kind in sorted(kinds - {type(None)}, key=lambda kind: _KINDS[kind], reverse=True):
@@ -102,7 +102,7 @@ def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
         low, high = min(values), max(values)
         if max(high, -low) >= 10**_DIGITS:
             raise TypeConflict(f"a whole number of more than {_DIGITS} digits")
-        odd = [v for v in values if not _is_float(v)] if max(high, -low) > EXACT else []
+        odd = [v for v in values if not _is_float(v)] if max(high, -low) > MAX_EXACT_INTEGER else []
         return JsonType("whole number", low, high, min(odd, default=None))
     if kind is float:
         if not (math.isfinite(min(values)) and math.isfinite(max(values))):

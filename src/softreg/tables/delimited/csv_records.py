@@ -12,10 +12,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from softreg.models.inputs.csv_quotes import any_field_size
-from softreg.tables.columns.errors import TableError, plural, shown
-from softreg.tables.delimited.decoding import not_encoded
+from softreg.tables.columns.errors import TableError, pluralize, quote
+from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.delimited.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
-from softreg.tables.delimited.line_filter import FilteredStream, LineFilter, fields_of, line_count
+from softreg.tables.delimited.line_filter import FilteredStream, LineFilter, count_line_ends, split_fields
 from softreg.tables.delimited.text_layout import TextLayout, find_layout
 from softreg.tables.read_options import BLANKS, ReadOptions
 
@@ -23,20 +23,20 @@ CHUNK = 1 << 22
 """Bytes that are searched for quotes at a time."""
 HEAD = 1 << 16
 """Bytes by which the layout of a file is found; more where they hold few lines."""
-FEWEST_LINES = 20
+MIN_HEAD_LINES = 20
 """Lines that they hold, at least, in a file of so many."""
-LONGEST_HEAD = 1 << 24
+MAX_HEAD = 1 << 24
 """Bytes by which it is found, at most, unless a line is longer."""
 TAIL = 1 << 13
 """Bytes at the end of a file that may be footnotes."""
 
 
 @dataclass
-class CsvLines:
+class CsvRecords:
     """The lines of a delimited text file; `open` gives its bytes in UTF-8, from the beginning.
 
     Example:
-        >>> lines = CsvLines(lambda: pa.BufferReader(b"Title\\n\\na,b\\n1,2\\n"), "small.csv")
+        >>> lines = CsvRecords(lambda: pa.BufferReader(b"Title\\n\\na,b\\n1,2\\n"), "small.csv")
         >>> lines.find_layout()
         >>> lines.layout.names, list(lines.records())
         (('a', 'b'), [(4, ['1', '2'])])
@@ -64,7 +64,7 @@ class CsvLines:
         with self.reading():
             head, complete = _head(self.open())
         self.layout = find_layout(head, self.where, complete=complete, tabs=self.tabs, options=self.options)
-        self.rowless = complete and line_count(head) < self.layout.first_row - 1
+        self.rowless = complete and count_line_ends(head) < self.layout.first_row - 1
         if self.layout.quotes and self.layout.delimiter == "\t" and not self._pairs_up():
             self.layout = replace(self.layout, quotes=False)
         self.notes += self.layout.notes
@@ -139,7 +139,7 @@ class CsvLines:
             blanks=layout.delimiter == BLANKS, quotes=layout.quotes, delimiter=layout.delimiter, unpad=layout.unpad
         )
         last = lines_filter.apply(lines[-1]) if lines else b""
-        fields = fields_of(last.decode("utf-8", "replace"), layout.delimiter)
+        fields = split_fields(last.decode("utf-8", "replace"), layout.delimiter)
         return bool(lines) and (len(fields) != layout.width or is_padded_footnote(fields, layout.width))
 
     @contextmanager
@@ -185,9 +185,9 @@ class CsvLines:
         expected, delimiter = self.layout.width, self.layout.delimiter
         for row, (line, fields) in enumerate(self.records(), start=1):
             if len(fields) != expected:
-                text = shown(delimiter.join(fields), 80)
+                text = quote(delimiter.join(fields), 80)
                 much = "many" if len(fields) > expected else "few"
-                hint = f"a field with {shown(delimiter)} in it must stand in double quotes."
+                hint = f"a field with {quote(delimiter)} in it must stand in double quotes."
                 if much == "few":
                     hint = "leave a field empty where its value is not known, but keep its delimiter."
                 if "\n" in text or any("\n" in field for field in fields):
@@ -196,21 +196,21 @@ class CsvLines:
                     hint += " --bad-rows skip (bad_rows='skip') leaves such rows out."
                 return TableError(
                     f"Row {row:,} of {self.where!r} (line {line:,}) has too {much} fields: "
-                    f"{plural(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
+                    f"{pluralize(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
                     f"{hint}"
                 )
-        return TableError(f"{self.where!r} is not a table in CSV form: {shown(' '.join(str(error).split()), 200)}.")
+        return TableError(f"{self.where!r} is not a table in CSV form: {quote(' '.join(str(error).split()), 200)}.")
 
     def not_encoded(self) -> TableError:
         """The error for bytes that are not in the encoding, with line and byte."""
-        return not_encoded(self.where, self.encoding, self.raw or self.open)
+        return decoding_error(self.where, self.encoding, self.raw or self.open)
 
 
 def _head(stream: Any) -> tuple[bytes, bool]:
     """The first lines of a stream, and whether they are all."""
     head = bytes(stream.read(HEAD))
     complete = len(head) < HEAD
-    while not complete and line_count(head) < FEWEST_LINES and len(head) < LONGEST_HEAD:
+    while not complete and count_line_ends(head) < MIN_HEAD_LINES and len(head) < MAX_HEAD:
         more = bytes(stream.read(len(head)))
         complete = not more
         head += more

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from softreg.tables.columns.arrow_types import plain_table
 from softreg.tables.columns.column_names import check_names
-from softreg.tables.columns.dates import several_zones
-from softreg.tables.columns.errors import TableError, give_warnings, shown
+from softreg.tables.columns.dates import mixed_zones_message
+from softreg.tables.columns.errors import TableError, emit_warnings, quote
 
 _SEEN = 4
 """Types of values that a message names, at most."""
@@ -135,7 +135,7 @@ def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -
     if len(zones) < 2:
         return array
     if used:
-        give_warnings([several_zones(name, list(zones))])
+        emit_warnings([mixed_zones_message(name, list(zones))])
     naive = [value.replace(tzinfo=None) if getattr(value, "tzinfo", None) is not None else value for value in series]
     return pa.Array.from_pandas(type(series)(naive, dtype=object))
 
@@ -157,7 +157,7 @@ def _objects(series: Any, name: str, error: Exception) -> Any:
 
 def _no_column(name: str, kind: str, reason: str) -> TableError:
     return TableError(
-        f"Column {shown(name)} of the frame has the type {kind} and cannot be read: {reason}. A column holds either "
+        f"Column {quote(name)} of the frame has the type {kind} and cannot be read: {reason}. A column holds either "
         "numbers, or booleans, or text, or dates, or lists of words or numbers; convert it (for instance with "
-        f"astype(str)), or leave it out: drop=[{shown(name)}]."
+        f"astype(str)), or leave it out: drop=[{quote(name)}]."
     )

@@ -5,90 +5,31 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from softreg.spelling import Known
-from softreg.tables.columns.arrow_arrays import floats
-from softreg.tables.columns.arrow_arrays import numbers as integer_array
-from softreg.tables.columns.errors import TableError, listed, shown
-from softreg.tables.columns.row_location import Where
-from softreg.tables.columns.unseen_values import EXAMPLES, UnseenLevels
-from softreg.tables.columns.values import Levels, decoded
-from softreg.tables.encode.number_encoder import Entry, NumberCode, filled
+from softreg.spelling import Known, one_spelling
+from softreg.tables.columns.arrow_numpy import number_array as integer_array
+from softreg.tables.columns.arrow_numpy import to_float64
+from softreg.tables.columns.column_values import Levels, decode_dictionary
+from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
+from softreg.tables.encode.column_encoder import Entry
+from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.label_types import TEXT, label_type
-from softreg.tables.schema.typed_values import booleans_of, levels_of, read_booleans
-
-__all__ = ["BooleanCode", "CategoryCode", "Code", "Entry", "NumberCode", "filled"]
+from softreg.tables.schema.typed_values import read_levels
+from softreg.typing import BoolArray, Codes
 
 _EXACT = {"halffloat": 2.0**11, "float": 2.0**24, "double": 2.0**53}
 """Up to which whole numbers Arrow's types of floats hold each of them."""
 
 
-class Code(Protocol):
-    """How one column becomes features: either `entries` (a few of them a row) or a `block` of a matrix."""
-
-    @property
-    def name(self) -> str:
-        """The name of the column."""
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the features, in order."""
-
-    @property
-    def width(self) -> int:
-        """How many features there are."""
-
-    @property
-    def remark(self) -> str:
-        """What was learned, in a few words; "" where the schema says it all."""
-
-    def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
-
-
 @dataclass(frozen=True)
-class BooleanCode:
-    """False is 0, true 1; missing is the share of true in training and, if training saw it, an indicator."""
-
-    name: str
-    words: tuple[str, str]
-    mean: float
-    missing: bool
-    remark: str = ""
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """`name=yes`, by the word for true, and the indicator's name."""
-        first = f"{self.name}={self.words[1]}"
-        return (first, f"{self.name}=missing") if self.missing else (first,)
-
-    @property
-    def width(self) -> int:
-        """One, or two with the indicator."""
-        return 1 + self.missing
-
-    def entries(self, column: pa.ChunkedArray, where: Where) -> list[Entry]:
-        """Zeros and ones; `TableError` for a word that is neither the one for false nor the one for true."""
-        return filled(booleans_of(self.name, self.words, column, where), self.mean, self.missing)
-
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
-        """Which cells are neither."""
-        return read_booleans(self.name, self.words, column)[0] < 0
-
-    def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
-        words = list(self.words)
-        return {"code": "boolean", "name": self.name, "words": words, "mean": self.mean, "missing": self.missing}
-
-
-@dataclass(frozen=True)
-class CategoryCode:
+class CategoryEncoder:
     """One feature a level seen in training, 1 where the row has it.
 
     `pooled` levels that are too rare for a feature of their own share one, which stands for levels never seen as well;
@@ -130,46 +71,46 @@ class CategoryCode:
     def _known(self) -> Known:
         return Known(self.levels)
 
-    def entries(self, column: pa.ChunkedArray, where: Where, unseen: UnseenLevels | None = None) -> list[Entry]:
+    def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """One entry a row; rows of levels that training did not have are counted in `unseen`.
 
         Raises `TableError` where a column of another type has none of the levels, and for a float that may be rounded.
         """
-        rounded = self.bad(column)
+        rounded = self.invalid_cells(column)
         if rounded.any():
             bad = int(np.argmax(rounded))
-            cell = decoded(column)[bad]
+            cell = decode_dictionary(column)[bad]
             raise TableError(
-                f"Column {shown(self.name)} held integers in training that the type {cell.type} rounds, and "
+                f"Column {quote(self.name)} held integers in training that the type {cell.type} rounds, and "
                 f"{where.row(bad)} has {cell.as_py():.17g}, of which the last digits may be lost. Write the column as "
                 "integers or as text, as in training."
             )
         rare = len(self.levels) if self.pooled else -1
         none = len(self.levels) + (self.pooled > 0) if self.missing else rare
-        cells = levels_of(self.name, column)
+        cells = read_levels(self.name, column)
         place = self._known.find(cells.levels, typed=self.numbers or label_type(column.type) != TEXT)
         codes = cells.codes
         strange = cells.storage == "boolean" or (cells.storage == "number" and not self._known.numeric)
         strange = strange and bool(self.levels)
         if strange and (codes >= 0).any() and (place[codes[codes >= 0]] < 0).all():
             raise TableError(
-                f"Column {shown(self.name)} has the type {column.type} here, and none of its values "
-                f"({listed(cells.levels[:3].to_pylist())}) was seen in training, where it held words such as "
-                f"{listed(self.levels[:3])}. Write it as it was in training."
+                f"Column {quote(self.name)} has the type {column.type} here, and none of its values "
+                f"({quote_list(cells.levels[:3].to_pylist())}) was seen in training, where it held words such as "
+                f"{quote_list(self.levels[:3])}. Write it as it was in training."
             )
         if unseen is not None:
             self._count(cells, place, unseen)
         return [(np.append(np.where(place < 0, rare, place), none)[codes], np.ones(len(codes)))]
 
-    def bad(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Which cells are floats so large that integers are rounded to them, where training had such integers."""
-        column = decoded(column)
+        column = decode_dictionary(column)
         exact = _EXACT.get(str(column.type))
         if exact is None or not any(_is_rounded(level, column.type) for level in (*self.levels, *self.rare)):
             return np.zeros(len(column), dtype=bool)
-        return np.abs(floats(pc.cast(column, pa.float64()))) >= exact
+        return np.abs(to_float64(pc.cast(column, pa.float64()))) >= exact
 
-    def _count(self, cells: Levels, place: NDArray[np.int64], unseen: UnseenLevels) -> None:
+    def _count(self, cells: Levels, place: Codes, unseen: UnseenValues) -> None:
         """Count the rows whose level is none of training."""
         lost = np.flatnonzero(place < 0)
         if lost.size and self.rare:
@@ -185,7 +126,7 @@ class CategoryCode:
             unseen.add(
                 self.name,
                 int(counts[1:][lost].sum()),
-                (cells.levels[int(at)].as_py() for at in lost[:EXAMPLES]),
+                (cells.levels[int(at)].as_py() for at in lost[:MAX_EXAMPLES]),
                 missing=missing,
                 feature=f"such rows get {gets}",
                 certain=not self.pooled or bool(self.rare),
@@ -217,3 +158,29 @@ def _is_rounded(level: str, kind: pa.DataType) -> bool:
     with np.errstate(over="ignore"):
         near = float(kind.to_pandas_dtype()(int(level)))
     return not math.isfinite(near) or int(near) != int(level)
+
+
+class CategoryFitter:
+    """The levels of a category."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.levels = LevelCounter()
+        self.missing = 0
+        self.numbers = False
+
+    def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
+        """Take one batch."""
+        cells = read_levels(self.name, column)
+        self.numbers = label_type(column.type) != TEXT
+        counts = np.bincount(cells.codes + 1, minlength=len(cells.levels) + 1)
+        self.missing += int(counts[0])
+        self.levels.add(cells.levels.to_pylist(), counts[1:])
+
+    def encoder(self) -> CategoryEncoder:
+        """One feature a level that is frequent enough; 1 and 1.0, or true and True, of several writers are one."""
+        seen = list(self.levels.counts)
+        self.levels.merge(one_spelling(seen, numbers=True))
+        levels, pooled = self.levels.best()
+        rare = self.levels.rare(levels) if pooled else ()
+        return CategoryEncoder(self.name, levels, self.missing > 0, pooled, rare, self.numbers)

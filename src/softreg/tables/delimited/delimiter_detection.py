@@ -13,20 +13,20 @@ from typing import Any, Literal
 
 from softreg.models.inputs.csv_quotes import any_field_size
 from softreg.tables.delimited.footnotes import is_footnote
-from softreg.tables.delimited.header_evidence import header_evidence, is_missing, is_value
+from softreg.tables.delimited.header_detection import header_evidence, is_missing, is_value
 from softreg.tables.delimited.line_filter import LineFilter
 from softreg.tables.read_options import BLANKS
 
 DELIMITERS = (",", "\t", ";", "|")
-MOST_TITLES = 20
+MAX_TITLES = 20
 """Lines of a title ahead of the header, at most."""
-FEWEST_COMPARED = 3
+MIN_COMPARED = 3
 """Rows from which on several delimiters are compared by the fields that they give."""
-MOST_COMPARED = 200
+MAX_COMPARED = 200
 """Rows that are compared, at most."""
-EVEN = 0.9
+MIN_EVEN_SHARE = 0.9
 """Share of rows with as many fields as the header, at least, where lines ahead of it are a title."""
-HALF = 0.5
+MIN_SPLIT_SHARE = 0.5
 """Share of rows from which on a delimiter that does not split all rows is the one of the file."""
 _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
 
@@ -40,7 +40,7 @@ Record = tuple[int, list[str]]
 
 
 @dataclass(frozen=True)
-class Grid:
+class FieldGrid:
     """Rows of fields, the first of them `header`."""
 
     delimiter: str
@@ -75,8 +75,8 @@ class Grid:
     @property
     def broken(self) -> bool:
         """Whether quotes stand next to other delimiters within the fields of half of the rows."""
-        rows = [fields for _, fields in self.records[:MOST_COMPARED]]
-        return sum(any(map(_BROKEN.search, fields)) for fields in rows) > HALF * len(rows)
+        rows = [fields for _, fields in self.records[:MAX_COMPARED]]
+        return sum(any(map(_BROKEN.search, fields)) for fields in rows) > MIN_SPLIT_SHARE * len(rows)
 
     @property
     def doubt(self) -> int:
@@ -93,7 +93,9 @@ class Grid:
         return records[0][1] if records else []
 
 
-def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, padded: bool = False) -> Grid:
+def split_grid(
+    body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, padded: bool = False
+) -> FieldGrid:
     """The grid that a delimiter gives; `body` may end within a row where it is not `complete`.
 
     In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not. A quote
@@ -101,11 +103,11 @@ def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: b
     all rows have them.
 
     Example:
-        >>> grid_of(b"Title\\n\\na,b\\n1,2\\n", ",", mark="", complete=True, titles=True).header
+        >>> split_grid(b"Title\\n\\na,b\\n1,2\\n", ",", mark="", complete=True, titles=True).header
         1
     """
 
-    def grid(quotes: bool = True, unpad: str = "") -> Grid:
+    def grid(quotes: bool = True, unpad: str = "") -> FieldGrid:
         return _grid(
             body, LineFilter(mark, delimiter == BLANKS, quotes, delimiter=delimiter, unpad=unpad), complete, titles
         )
@@ -122,7 +124,7 @@ def grid_of(body: bytes, delimiter: str, *, mark: str, complete: bool, titles: b
     return found
 
 
-def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool, header: bool = True) -> Grid:
+def detect_delimiter(body: bytes, *, mark: str, complete: bool, titles: bool, header: bool = True) -> FieldGrid:
     """The grid of the delimiter that gives even rows.
 
     Where several do, it is one with the header in the first line, then the one whose fields hold the others least, then
@@ -130,38 +132,40 @@ def best_grid(body: bytes, *, mark: str, complete: bool, titles: bool, header: b
     the width of the header is taken. Where there is no `header`, the first row may read like data.
 
     Example:
-        >>> best_grid(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
+        >>> detect_delimiter(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
         ';'
     """
     settings: dict[str, Any] = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
-    grids = [grid_of(body, one, **settings) for one in DELIMITERS if one.encode() in body]
+    grids = [split_grid(body, one, **settings) for one in DELIMITERS if one.encode() in body]
     sound = [grid for grid in grids if not grid.broken]
-    grids = sound if any(grid.share >= HALF and grid.width > 1 for grid in sound) else grids
+    grids = sound if any(grid.share >= MIN_SPLIT_SHARE and grid.width > 1 for grid in sound) else grids
     even = [grid for grid in grids if grid.even]
     several = [
-        grid for grid in grids if grid.width > 1 and (grid.share >= HALF or len(grid.records[grid.header][1]) > 1)
+        grid
+        for grid in grids
+        if grid.width > 1 and (grid.share >= MIN_SPLIT_SHARE or len(grid.records[grid.header][1]) > 1)
     ]
     if even:
         foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
         most = 2 if header else 1
         best = min(even, key=lambda grid: (min(grid.doubt, most), foreign[grid.delimiter], grid.row_names, -grid.width))
     else:
-        best = max(several, key=lambda grid: round(grid.share, 1), default=grid_of(body, ",", **settings))
+        best = max(several, key=lambda grid: round(grid.share, 1), default=split_grid(body, ",", **settings))
     if any(" " in field.strip() for field in best.sample):
-        blanks = grid_of(body, BLANKS, **settings)
+        blanks = split_grid(body, BLANKS, **settings)
         if _prefers_blanks(blanks, best):
             return blanks
     return best
 
 
-def _prefers_blanks(blanks: Grid, best: Grid) -> bool:
+def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
     """Whether runs of blanks separate the fields rather than the best delimiter."""
     rows = [fields for _, fields in blanks.records[blanks.header + 1 :] if len(fields) == blanks.width]
     quoted = any('" "' in field for field in best.sample)
-    if blanks.share < (HALF if quoted else EVEN) or blanks.width < 2 or not rows:
+    if blanks.share < (MIN_SPLIT_SHARE if quoted else MIN_EVEN_SHARE) or blanks.width < 2 or not rows:
         return False
     if best.width == 1 or not best.even:
-        return (best.share < EVEN or best.width == 1) and (quoted or _has_numbers(rows))
+        return (best.share < MIN_EVEN_SHARE or best.width == 1) and (quoted or _has_numbers(rows))
     if quoted or any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
         return blanks.even and blanks.doubt <= best.doubt
     if (blanks.doubt, blanks.row_names) < (best.doubt, best.row_names):
@@ -171,7 +175,7 @@ def _prefers_blanks(blanks: Grid, best: Grid) -> bool:
     return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
 
 
-def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Grid:
+def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> FieldGrid:
     delimiter, quotes, unpad = lines.delimiter, lines.quotes, lines.unpad
     records = _records(body, lines)
     if not complete and len(records) > 1:
@@ -179,7 +183,7 @@ def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Grid:
     records = [record for place, record in enumerate(records) if not (place and _is_rule(record[1]))]
     counts = [len(fields) for _, fields in records]
     if len(counts) < 2:
-        return Grid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
+        return FieldGrid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
     end = len(records)
     while complete and end > 2 and is_footnote(records[end - 1][1], _usual_width(counts), blanks=delimiter == BLANKS):
         end -= 1
@@ -194,7 +198,7 @@ def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Grid:
     fitting = sum(len(fields) == width for _, fields in rows)
     own = len(first) == width - row_names
     share = (fitting + own) / (len(rows) + 1)
-    return Grid(delimiter, records, header, width + trailing, share, row_names, trailing, quotes, unpad)
+    return FieldGrid(delimiter, records, header, width + trailing, share, row_names, trailing, quotes, unpad)
 
 
 def _records(body: bytes, lines: LineFilter) -> list[Record]:
@@ -255,9 +259,9 @@ def _header_place(records: Sequence[Record], width: int) -> int:
     if len(shorter) == width - 1 and (not any(ends) or _are_row_names(records[place:], shorter, width)):
         place -= 1  # rows end in a delimiter, or begin with their names
     whole = [fields for _, fields in records[place + 1 :] if len(fields) == width]
-    if place > MOST_TITLES or any(len(fields) > width for _, fields in records[:place]):
+    if place > MAX_TITLES or any(len(fields) > width for _, fields in records[:place]):
         return 0
-    if not whole or len(whole) < EVEN * (len(records) - place - 1):
+    if not whole or len(whole) < MIN_EVEN_SHARE * (len(records) - place - 1):
         return 0
     blank = place > 0 and records[place][0] - records[place - 1][0] > 1
     evidence = header_evidence(records[place][1], whole)
@@ -268,7 +272,7 @@ def _header_place(records: Sequence[Record], width: int) -> int:
 
 def _below_padded_titles(records: Sequence[Record]) -> int:
     """The place of the header below lines of which few fields are filled: one, or half of them above a header."""
-    for place, (_, fields) in enumerate(records[: MOST_TITLES + 1]):
+    for place, (_, fields) in enumerate(records[: MAX_TITLES + 1]):
         filled = sum(bool(field.strip()) for field in fields)
         if place >= len(records) - 2:
             return 0
@@ -287,16 +291,16 @@ def _is_rule(fields: Sequence[str]) -> bool:
     return any(fields) and all(_RULE.fullmatch(field) for field in fields)
 
 
-def _all_padded(grid: Grid) -> bool:
+def _all_padded(grid: FieldGrid) -> bool:
     """Whether a blank follows each delimiter of the rows below the header, unless the field there is empty."""
     fields = [field for _, row in grid.records[grid.header + 1 :] for field in row[1:] if field]
     return len(fields) > 1 and all(field[0] == " " for field in fields)
 
 
-def _foreign(grid: Grid, others: Sequence[Grid]) -> float:
+def _foreign(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
     """The share of fields that hold another delimiter and are no numbers, rounded; 0 for few rows."""
-    rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MOST_COMPARED]
-    if len(rows) + 1 < FEWEST_COMPARED:
+    rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MAX_COMPARED]
+    if len(rows) + 1 < MIN_COMPARED:
         return 0.0
     signs = [other.delimiter for other in others if other is not grid]
     fields = [field for row in rows for field in row]
@@ -308,6 +312,6 @@ def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
     """Whether some column has mostly numbers."""
     for column in zip(*rows, strict=True):
         given = [value for value in column if not is_missing(value)]
-        if given and sum(map(is_value, given)) >= EVEN * len(given):
+        if given and sum(map(is_value, given)) >= MIN_EVEN_SHARE * len(given):
             return True
     return False

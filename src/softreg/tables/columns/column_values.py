@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.spelling import coded, texts
-from softreg.tables.columns.arrow_arrays import flags, floats, integers
-from softreg.tables.columns.arrow_types import is_text, plain_column, unreadable
-from softreg.tables.columns.dates import arrow_seconds
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.missing_values import MISSING_NUMBERS, means_missing, value_set
+from softreg.tables.columns.arrow_numpy import to_bool, to_float64, to_int64
+from softreg.tables.columns.arrow_types import is_text, plain_column, unsupported_type_error
+from softreg.tables.columns.dates import arrow_to_seconds
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.missing_values import MISSING_NUMBERS, is_missing_spelling, spelling_array
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
@@ -60,10 +60,10 @@ class Lists:
     vectors: bool
 
 
-Cells = Numbers | Levels | Dates | Lists
+ColumnValues = Numbers | Levels | Dates | Lists
 
 
-def read_column(column: pa.ChunkedArray, name: str) -> Cells:
+def read_column(column: pa.ChunkedArray, name: str) -> ColumnValues:
     """The normal form of one column; a null, and text that is empty or blank, is missing. Durations are seconds.
 
     Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists), and for values that Arrow
@@ -77,29 +77,29 @@ def read_column(column: pa.ChunkedArray, name: str) -> Cells:
     try:
         cells = _cells(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise unreadable(name, column.type, error) from error
+        raise unsupported_type_error(name, column.type, error) from error
     if cells is None:
-        raise unreadable(name, column.type)
+        raise unsupported_type_error(name, column.type)
     return cells
 
 
-def _cells(column: pa.ChunkedArray) -> Cells | None:
+def _cells(column: pa.ChunkedArray) -> ColumnValues | None:
     """The normal form of a column of a plain type; None where no feature can have the type."""
     kind = column.type
     if pa.types.is_dictionary(kind) and not _is_binary(kind.value_type):
-        return levels_in(column, "category")
+        return encode_levels(column, "category")
     if is_text(kind):
-        return levels_in(column, "text")
+        return encode_levels(column, "text")
     if pa.types.is_boolean(kind):
-        return levels_in(column, "boolean")
+        return encode_levels(column, "boolean")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return Numbers(floats(pc.cast(column, pa.float64(), safe=False)))
+        return Numbers(to_float64(pc.cast(column, pa.float64(), safe=False)))
     if pa.types.is_duration(kind):
-        return Numbers(arrow_seconds(column))
+        return Numbers(arrow_to_seconds(column))
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
         known = column.drop_null()
         first = str(pc.cast(known[:1], pa.string())[0]) if len(known) else ""
-        return Dates(re.sub(r"\.0+(?!\d)", "", first), arrow_seconds(column))
+        return Dates(re.sub(r"\.0+(?!\d)", "", first), arrow_to_seconds(column))
     if pa.types.is_null(kind):
         return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
@@ -115,11 +115,11 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def decode_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The values of a dictionary column, row by row; any other column as it is.
 
     Example:
-        >>> decoded(pa.chunked_array([pa.array([1.5, 1.5]).dictionary_encode()])).to_pylist()
+        >>> decode_dictionary(pa.chunked_array([pa.array([1.5, 1.5]).dictionary_encode()])).to_pylist()
         [1.5, 1.5]
     """
     if not pa.types.is_dictionary(column.type):
@@ -128,19 +128,19 @@ def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(parts, type=column.type.value_type)
 
 
-def levels_in(column: pa.ChunkedArray, storage: str) -> Levels:
+def encode_levels(column: pa.ChunkedArray, storage: str) -> Levels:
     """The distinct values of a column as text, by `softreg.spelling`, and their codes; blank text becomes missing.
 
     Raises `TypeError` for a type that has no text.
 
     Example:
-        >>> cells = levels_in(pa.chunked_array([[2.0, None, 1e10]]), "number")
+        >>> cells = encode_levels(pa.chunked_array([[2.0, None, 1e10]]), "number")
         >>> cells.levels.to_pylist(), cells.codes.tolist()
         (['2', '10000000000'], [0, -1, 1])
     """
     encoded = coded(column)
-    levels, codes = encoded.dictionary, integers(encoded.indices)
-    blank = integers(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
+    levels, codes = encoded.dictionary, to_int64(encoded.indices)
+    blank = to_int64(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
     if blank.any():
         codes = np.append(np.where(blank, -1, np.arange(len(levels))), -1)[codes]
     return Levels(levels, codes, storage)
@@ -155,23 +155,23 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         >>> as_text(pa.chunked_array([[7, None]]), "code").to_pylist()
         ['7', None]
     """
-    column = decoded(plain_column(column, name))
+    column = decode_dictionary(plain_column(column, name))
     if is_text(column.type):
         return column
     try:
         return pa.chunked_array([texts(column)])
     except TypeError:
         raise TableError(
-            f"Column {shown(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
-            f"{shown(name)} (drop=[{shown(name)}] in Python)."
+            f"Column {quote(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
+            f"{quote(name)} (drop=[{quote(name)}] in Python)."
         ) from None
 
 
-def cell_texts(column: pa.ChunkedArray) -> list[str]:
+def display_texts(column: pa.ChunkedArray) -> list[str]:
     """The cells of a column of any type for a person to read, "" where missing.
 
     Example:
-        >>> cell_texts(pa.chunked_array([[{"a": 1}, None]]))
+        >>> display_texts(pa.chunked_array([[{"a": 1}, None]]))
         ["{'a': 1}", '']
     """
     try:
@@ -200,13 +200,13 @@ def parse_numbers(
         (array([1.5, nan]), array([ True,  True, False]))
     """
     try:  # most columns hold nothing but numbers
-        values = floats(pc.cast(levels, pa.float64()))
+        values = to_float64(pc.cast(levels, pa.float64()))
         if not np.isnan(values).any():
             return values, np.ones(len(values), dtype=bool)
     except pa.ArrowInvalid:
         pass
     text = pc.utf8_trim_whitespace(levels)
-    missing = pc.is_in(pc.utf8_lower(text), value_set=value_set(tuple(spellings), text.type))
+    missing = pc.is_in(pc.utf8_lower(text), value_set=spelling_array(tuple(spellings), text.type))
     null = pa.nulls(1, text.type)[0]
     written = pc.if_else(missing, null, text)
     try:
@@ -214,18 +214,18 @@ def parse_numbers(
     except pa.ArrowInvalid:  # some text is no number: ask which before casting
         number = pc.match_substring_regex(written, _NUMBER)
         numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
-    values = floats(numbers)
-    return values, flags(missing) | ~np.isnan(values)
+    values = to_float64(numbers)
+    return values, to_bool(missing) | ~np.isnan(values)
 
 
-def without_words(cells: Levels, spellings: Sequence[str] = MISSING_NUMBERS) -> Levels:
+def drop_missing_spellings(cells: Levels, spellings: Sequence[str] = MISSING_NUMBERS) -> Levels:
     """The same column, where spellings of a missing value, such as NA, are missing: so it is among dates.
 
     Example:
-        >>> without_words(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
+        >>> drop_missing_spellings(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
         array([-1,  0])
     """
-    gone = means_missing(cells.levels, spellings)
+    gone = is_missing_spelling(cells.levels, spellings)
     if not gone.any():
         return cells
     return Levels(cells.levels, np.append(np.where(gone, -1, np.arange(len(gone))), -1)[cells.codes], cells.storage)
@@ -241,11 +241,11 @@ def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.bincount(codes + 1, minlength=size + 1)[1:]
 
 
-def pick(values: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
+def take_rows(values: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
     """The values of some rows; all of them where `rows` is None.
 
     Example:
-        >>> pick(np.array([5, 6, 7]), np.array([2, 0]))
+        >>> take_rows(np.array([5, 6, 7]), np.array([2, 0]))
         array([7, 5])
     """
     return values if rows is None else values[rows]

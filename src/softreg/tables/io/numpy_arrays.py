@@ -9,19 +9,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.tables.columns.errors import TableError, shown
-from softreg.tables.columns.untyped_text import untyped
+from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.untyped_text import mark_untyped
 
 _PLAIN = {"b": None, "i": None, "u": None, "f": None, "M": None, "m": None}
 _TYPES = 4
 """Types of values that a message names, at most."""
 
 
-def is_array(data: Any) -> bool:
+def is_matrix(data: Any) -> bool:
     """Whether data are a matrix: a NumPy array, an object that NumPy converts, or a list of rows.
 
     Example:
-        >>> is_array(np.zeros((2, 2))), is_array([[1, "a"], [2, "b"]]), is_array(["a.csv", "b.csv"])
+        >>> is_matrix(np.zeros((2, 2))), is_matrix([[1, "a"], [2, "b"]]), is_matrix(["a.csv", "b.csv"])
         (True, True, False)
     """
     if isinstance(data, (list, tuple)):
@@ -52,7 +52,7 @@ def array_table(X: Any) -> pa.Table:
         )
     X = np.asarray(X, dtype=object) if _is_mixed(X) else np.ma.asanyarray(X) if np.ma.isMA(X) else np.asarray(X)
     if X.dtype.names:
-        return pa.table({name: column_of(X[name], name) for name in X.dtype.names})
+        return pa.table({name: array_column(X[name], name) for name in X.dtype.names})
     if X.dtype.kind == "c":
         raise TableError("Complex data not supported: a column holds numbers, booleans, text or dates.")
     if X.ndim != 2:
@@ -60,20 +60,20 @@ def array_table(X: Any) -> pa.Table:
         raise TableError(f"Expected 2D array, got {X.ndim}D array instead (shape {X.shape}). {way}")
     if X.shape[1] == 0:
         raise TableError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
-    arrays = [column_of(X[:, j], str(j)) for j in range(X.shape[1])]
+    arrays = [array_column(X[:, j], str(j)) for j in range(X.shape[1])]
     fields = [pa.field(str(j), array.type) for j, array in enumerate(arrays)]
     if X.dtype.kind == "U":
-        fields = [untyped(field) for field in fields]
+        fields = [mark_untyped(field) for field in fields]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def column_of(values: NDArray[Any], name: str) -> pa.Array:
+def array_column(values: NDArray[Any], name: str) -> pa.Array:
     """An array (n,) as Arrow's; missing are masked values, None, nan and NA. `name` is the column in messages.
 
     Raises `TableError` for values of several types, or of a type that no column has.
 
     Example:
-        >>> column_of(np.array([True, None], dtype=object), "x").to_pylist()
+        >>> array_column(np.array([True, None], dtype=object), "x").to_pylist()
         [True, None]
     """
     mask = np.ma.getmaskarray(values) if np.ma.isMA(values) else None
@@ -97,7 +97,7 @@ def column_of(values: NDArray[Any], name: str) -> pa.Array:
         kinds = sorted({type(value).__name__ for value in plain.tolist()})
         more = f" and {len(kinds) - _TYPES} more" if len(kinds) > _TYPES else ""
         raise TableError(
-            f"Column {shown(name)} holds values of the type {', '.join(kinds[:_TYPES])}{more} and cannot be read: "
+            f"Column {quote(name)} holds values of the type {', '.join(kinds[:_TYPES])}{more} and cannot be read: "
             f"{' '.join(str(error).split())}. A column holds either numbers, or booleans, or text, or dates."
         ) from error
 
@@ -122,7 +122,7 @@ def label_column(y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
     """
     import narwhals as nw
 
-    from softreg.tables.io.frames import series_to_arrow
+    from softreg.tables.io.dataframes import series_to_arrow
 
     if nw.dependencies.is_into_dataframe(y):
         frame = nw.from_native(y, eager_only=True)
@@ -142,7 +142,7 @@ def label_column(y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
         values = values.ravel()
     if values.ndim != 1:
         raise TableError(f"y should be a 1d array of labels, got an array of shape {values.shape} instead.")
-    return pa.chunked_array([column_of(values, "y")]), values.dtype
+    return pa.chunked_array([array_column(values, "y")]), values.dtype
 
 
 def _is_sparse(data: Any) -> bool:

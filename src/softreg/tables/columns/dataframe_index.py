@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from softreg.tables.columns.column_values import as_text
 from softreg.tables.columns.errors import TableError
-from softreg.tables.columns.values import as_text
 
 MARK = b"softreg.index"
 """In the metadata of the field of a column that its file names as an index."""
@@ -21,11 +21,11 @@ UNNAMED = "Unnamed: {}"
 """What pandas calls a column whose field in the header is empty, by its place from 0."""
 
 
-def file_index(schema: pa.Schema) -> frozenset[str]:
+def index_from_metadata(schema: pa.Schema) -> frozenset[str]:
     """The columns that the metadata of a Parquet or Arrow file, or of an Arrow table, name as the index of a frame.
 
     Example:
-        >>> sorted(file_index(pa.schema([("__index_level_0__", pa.int64()), ("age", pa.int64())])))
+        >>> sorted(index_from_metadata(pa.schema([("__index_level_0__", pa.int64()), ("age", pa.int64())])))
         ['__index_level_0__']
     """
     named = {field.name for field in schema if MARK in (field.metadata or {}) or _LEVEL.fullmatch(field.name)}
@@ -37,7 +37,7 @@ def file_index(schema: pa.Schema) -> frozenset[str]:
     return frozenset(named & set(schema.names))
 
 
-def marked(schema: pa.Schema, index: frozenset[str]) -> pa.Schema:
+def mark_index(schema: pa.Schema, index: frozenset[str]) -> pa.Schema:
     """The schema whose index columns are marked as such, so that tables read by it keep the mark."""
     mark = {MARK: b""}
     return pa.schema(
@@ -45,13 +45,13 @@ def marked(schema: pa.Schema, index: frozenset[str]) -> pa.Schema:
     )
 
 
-def named_fields(names: list[str]) -> list[str]:
+def name_index_fields(names: list[str]) -> list[str]:
     """The names of a header's fields, those of empty ones at its beginning as pandas gives them.
 
     `DataFrame.to_csv` writes the index first, without a name.
 
     Example:
-        >>> named_fields(["", "age", ""])
+        >>> name_index_fields(["", "age", ""])
         ['Unnamed: 0', 'age', '']
     """
     named = list(names)
@@ -75,7 +75,7 @@ def index_columns(table: pa.Table) -> frozenset[str]:
         >>> sorted(index_columns(pa.table({"Unnamed: 0": [0, 1, 0, 1], "age": [20, 31, 20, 40]})))
         ['Unnamed: 0']
     """
-    named = file_index(table.schema)
+    named = index_from_metadata(table.schema)
     first = []
     for place, name in enumerate(table.column_names):
         if name != UNNAMED.format(place):

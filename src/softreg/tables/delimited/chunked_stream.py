@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class PartStream:
+class ChunkedStream:
     """A readable binary stream over the parts that `more` gives; a subclass sets `ended` with the last of them.
 
     Example:
-        >>> class Twice(PartStream):
+        >>> class Twice(ChunkedStream):
         ...     def more(self) -> bytes:
         ...         self.ended = True
         ...         return b"ab"

@@ -18,7 +18,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from softreg.files import TemporaryCopy
-from softreg.tables.columns.errors import TableError, listed, plural
+from softreg.tables.columns.errors import TableError, pluralize, quote_list
 from softreg.tables.io.file_formats import ENDINGS
 from softreg.tables.io.spreadsheets import sheet_rows
 
@@ -26,7 +26,7 @@ EXTRA_ENDINGS = (".xlsx", ".xls", ".ods", ".db", ".sqlite", ".sqlite3")
 """Endings of members of an archive that are tables, besides `ENDINGS`."""
 DOCUMENTS = (".txt",)
 """Endings of members that are tables only where no other member is."""
-ROWS = 10_000
+ROWS_PER_FETCH = 10_000
 """Rows of a database that are written at a time."""
 
 Converted = tuple[TemporaryCopy, str, list[str]]
@@ -98,8 +98,8 @@ def _member(path: Path, archive: zipfile.ZipFile, inner: str) -> tuple[str, list
     if not rest:
         return likely[0], []
     return likely[0], [
-        f"{str(path)!r} is read as the table {likely[0]!r}, of {plural(len(tables), 'file')} of tables in it; another "
-        f"is named as {f'{path}::{rest[0]}'!r}."
+        f"{str(path)!r} is read as the table {likely[0]!r}, of {pluralize(len(tables), 'file')} of tables in it; "
+        f"another is named as {f'{path}::{rest[0]}'!r}."
     ]
 
 
@@ -136,7 +136,7 @@ def from_database(path: Path, inner: str) -> Converted:
 
             def rows() -> Iterable[Sequence[Any]]:
                 yield columns
-                while some := cursor.fetchmany(ROWS):
+                while some := cursor.fetchmany(ROWS_PER_FETCH):
                     for row in some:
                         binary.update(place for place, value in enumerate(row) if isinstance(value, bytes))
                         yield row
@@ -207,12 +207,12 @@ def _chosen(path: Path, names: Sequence[str], inner: str, what: str) -> str:
     same = [name for name in names if name == inner] or [name for name in names if name.lower() == inner.lower()]
     if len(same) == 1:
         return same[0]
-    raise TableError(f"{str(path)!r} has no {what} {inner!r}; it has {listed(names, 12)}.")
+    raise TableError(f"{str(path)!r} has no {what} {inner!r}; it has {quote_list(names, 12)}.")
 
 
 def _several(path: Path, names: Sequence[str], what: str) -> TableError:
     return TableError(
-        f"{str(path)!r} holds several {what}: {listed(names, 12)}. Name one of them as {f'{path}::{names[0]}'!r}."
+        f"{str(path)!r} holds several {what}: {quote_list(names, 12)}. Name one of them as {f'{path}::{names[0]}'!r}."
     )
 
 
@@ -226,7 +226,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-CONTAINERS: dict[str, Callable[[Path, str], Converted]] = {
+EXTRACTORS: dict[str, Callable[[Path, str], Converted]] = {
     "excel": from_spreadsheet,
     "feather": from_feather,
     "sqlite": from_database,
@@ -234,7 +234,7 @@ CONTAINERS: dict[str, Callable[[Path, str], Converted]] = {
     "zip": from_zip,
 }
 """What copies a table out of a container of each format."""
-WRITTEN: dict[str, dict[str, Any]] = {
+COPY_OPTIONS: dict[str, dict[str, Any]] = {
     "excel": {"encoding": None, "delimiter": ","},
     "sqlite": {"encoding": None, "delimiter": ",", "header": True, "skip_rows": 0},
 }

@@ -11,17 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from softreg.tables.columns.arrow_arrays import flags
-from softreg.tables.columns.errors import LONGEST_SHOWN, TableError, give_notes, shown
-from softreg.tables.columns.row_location import input_numbers
-from softreg.tables.columns.untyped_text import untyped
-from softreg.tables.delimited.csv_lines import CsvLines
-from softreg.tables.delimited.decoding import NO_CHARACTER, ArrowSource, DecodedStream
+from softreg.tables.columns.arrow_numpy import to_bool
+from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, emit_notes, quote
+from softreg.tables.columns.row_location import file_row_numbers
+from softreg.tables.columns.untyped_text import mark_untyped
+from softreg.tables.delimited.csv_records import CsvRecords
+from softreg.tables.delimited.decoding import UNDECODABLE_MARK, ArrowSource, DecodedStream
 from softreg.tables.delimited.mixed_encoding import find_encoding
 from softreg.tables.read_options import ReadOptions
 
-BLOCK = 1 << 22  # bytes parsed at a time
-LONGEST_ROW = 1 << 30  # bytes; blocks grow up to this where a row does not fit
+BLOCK_BYTES = 1 << 22  # bytes parsed at a time
+MAX_ROW_BYTES = 1 << 30  # bytes; blocks grow up to this where a row does not fit
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -30,7 +30,7 @@ class _OtherEncoding(Exception):
 
 
 @dataclass
-class Delimited(CsvLines):
+class CsvReader(CsvRecords):
     """A file of rows of text; `open` gives its bytes in UTF-8, from the beginning.
 
     What its lines are is found by its beginning (`find_layout`), as far as `options` do not say it. Lines at its end
@@ -40,7 +40,7 @@ class Delimited(CsvLines):
 
     Example:
         >>> raw = b'name,note\\r\\n"Ann, B.",007\\r\\n'
-        >>> file = Delimited(lambda: pa.BufferReader(raw), "small.csv")
+        >>> file = CsvReader(lambda: pa.BufferReader(raw), "small.csv")
         >>> [batch.to_pylist() for batch in file.batches()]
         [[{'name': 'Ann, B.', 'note': '007'}]]
     """
@@ -70,7 +70,7 @@ class Delimited(CsvLines):
         Raises `TableError` naming the line of a row with too many or too few fields, of a quote that is never
         closed, or of bytes that are not in the encoding.
         """
-        block, given = BLOCK, 0
+        block, given = BLOCK_BYTES, 0
         while True:
             self.skipped.clear()
             begun, seen = given, 0
@@ -83,7 +83,7 @@ class Delimited(CsvLines):
                         yield fresh
                 return
             except pa.ArrowInvalid as error:
-                if block < LONGEST_ROW and any(words in str(error) for words in ("straddl", "Could not skip")):
+                if block < MAX_ROW_BYTES and any(words in str(error) for words in ("straddl", "Could not skip")):
                     self._check_quotes()
                     block *= 16
                 elif "UTF8" in str(error):
@@ -141,16 +141,16 @@ class Delimited(CsvLines):
             line, text = self.filter.doubtful
             raise TableError(
                 f"Line {line:,} of {self.where!r} begins like the comments ahead of the header and has as many fields "
-                f"as a row: {shown(text, 80)}. Put its first field in double quotes if it is a row, or delete it."
+                f"as a row: {quote(text, 80)}. Put its first field in double quotes if it is a row, or delete it."
             )
         columns = batch.columns
         if self.layout.trailing:
-            filled = flags(pc.not_equal(columns[-1], ""))
+            filled = to_bool(pc.not_equal(columns[-1], ""))
             if filled.any():
-                row = input_numbers(before + np.flatnonzero(filled)[:1], self._short)[0]
+                row = file_row_numbers(before + np.flatnonzero(filled)[:1], self._short)[0]
                 raise TableError(
                     f"Row {row:,} of {self.where!r} has a value behind the last column "
-                    f"({shown(columns[-1][int(np.flatnonzero(filled)[0])])}), where the first rows end in a delimiter. "
+                    f"({quote(columns[-1][int(np.flatnonzero(filled)[0])])}), where the first rows end in a delimiter. "
                     "Name that column in the header, or remove the value."
                 )
             columns = columns[:-1]
@@ -165,16 +165,16 @@ class Delimited(CsvLines):
         return "skip"
 
     def _note(self, number: int, text: str) -> None:
-        self.skipped.append((number, text[:LONGEST_SHOWN].replace(NO_CHARACTER, "\ufffd")))
+        self.skipped.append((number, text[:MAX_ROW_TEXT].replace(UNDECODABLE_MARK, "\ufffd")))
 
     def _decodable(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
         """The rows of a batch without bytes that are not in the encoding; `before` are the rows ahead of it."""
         bad = np.zeros(batch.num_rows, np.bool_)
         for column in batch.columns:
-            bad |= flags(pc.match_substring(column, NO_CHARACTER))
+            bad |= to_bool(pc.match_substring(column, UNDECODABLE_MARK))
         if not bad.any():
             return batch
-        numbers = input_numbers(before + np.flatnonzero(bad), self._short)
+        numbers = file_row_numbers(before + np.flatnonzero(bad), self._short)
         for number, row in zip(numbers.tolist(), batch.filter(pa.array(bad)).to_pylist(), strict=True):
             self._note(number, self.layout.delimiter.join(row.values()))
         return batch.filter(pa.array(~bad))
@@ -195,20 +195,20 @@ class Delimited(CsvLines):
     def _warn(self, note: str) -> None:
         """Say a choice that is made only when the rows are read."""
         self.notes.append(note)
-        give_notes([f"{self.where!r}: {note}"])
+        emit_notes([f"{self.where!r}: {note}"])
 
 
 def parse_delimited(raw: bytes, where: str, *, tabs: bool = False, header: bool | None = None) -> pa.Table:
     """The table of text that CSV or TSV bytes hold: first line the names, every value exactly as written.
 
-    Raises `TableError` as `Delimited` does; `where` is the name of the file in these messages.
+    Raises `TableError` as `CsvReader` does; `where` is the name of the file in these messages.
 
     Example:
         >>> parse_delimited(b'name,note\\r\\n"Ann, B.",007\\r\\n', "small.csv").to_pylist()
         [{'name': 'Ann, B.', 'note': '007'}]
     """
-    file = Delimited(lambda: pa.BufferReader(raw), where, tabs, options=ReadOptions(header=header))
-    schema = pa.schema([untyped(pa.field(name, pa.string())) for name in file.names])
+    file = CsvReader(lambda: pa.BufferReader(raw), where, tabs, options=ReadOptions(header=header))
+    schema = pa.schema([mark_untyped(pa.field(name, pa.string())) for name in file.names])
     return pa.Table.from_batches(file.batches(), schema)
 
 

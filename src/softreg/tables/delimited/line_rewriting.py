@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from softreg.tables.delimited.byte_stream import PartStream
+from softreg.tables.delimited.chunked_stream import ChunkedStream
 
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
@@ -20,18 +20,18 @@ Rewrite = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True)
-class LineForm:
+class LineRewrite:
     """How each line is rewritten, and a note that says so."""
 
     rewrite: Rewrite
     note: str
 
 
-def line_form(head: bytes, *, complete: bool) -> LineForm | None:
+def find_line_rewrite(head: bytes, *, complete: bool) -> LineRewrite | None:
     """The form of the lines of a text in UTF-8 that begins with `head`; None where they are plain.
 
     Example:
-        >>> line_form(b"1::F::10\\n2::M::16\\n", complete=True).rewrite(b"1::F::10\\n")
+        >>> find_line_rewrite(b"1::F::10\\n2::M::16\\n", complete=True).rewrite(b"1::F::10\\n")
         b'1\\tF\\t10\\n'
     """
     lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()
@@ -41,10 +41,10 @@ def line_form(head: bytes, *, complete: bool) -> LineForm | None:
     if all(_is_quoted(line) for line in lines[1:]) and b'""' in head:
         count = _fields(lines[0])
         if count > 1 and all(_fields(_unquoted(line)) == count and _fields(line) == 1 for line in lines[1:]):
-            return LineForm(_unquoted, "Each row was quoted as a whole; the quotes around it are removed.")
+            return LineRewrite(_unquoted, "Each row was quoted as a whole; the quotes around it are removed.")
     others = any(_even(lines, sign) for sign in DELIMITERS)
     if _even(lines, PAIR) and not others and b"\t" not in head and not any(b":::" in line for line in lines):
-        return LineForm(_separated, "The fields are separated by '::'; --delimiter (delimiter=) names another.")
+        return LineRewrite(_separated, "The fields are separated by '::'; --delimiter (delimiter=) names another.")
     return None
 
 
@@ -82,7 +82,7 @@ def _fields(line: bytes) -> int:
 
 
 @dataclass
-class RewrittenLines(PartStream):
+class RewrittenLines(ChunkedStream):
     """A binary stream of text in UTF-8 whose lines are rewritten as they are read."""
 
     raw: Any

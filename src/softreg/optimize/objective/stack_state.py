@@ -1,0 +1,61 @@
+"""A stack of models at one point, as reductions see it: which models, which parameters, and where logits are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+
+from softreg.optimize.problem.standardization import Coordinates
+from softreg.probability.blocks import LabelConfidence
+from softreg.rows import Array, Block, BlockLogits, LogitStore, member_weights
+
+_versions = count()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """Parameters `theta` (m, q, d + 1) of a stack in the coordinates of the solver, under a version of their own."""
+
+    theta: Array
+    coordinates: Coordinates
+    version: int = field(default_factory=lambda: next(_versions))
+
+    def stored(self) -> tuple[Array, Array]:
+        """Return weights (m q, d) and bias (m q,) for the numbers that blocks multiply."""
+        W, b = self.coordinates.to_stored(self.theta)
+        return W.reshape(b.size, -1), b.reshape(-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackState:
+    """m models of q classes, at the positions `members` (m,) among the row weights, with parameters `point`."""
+
+    m: int
+    q: int
+    members: Array
+    point: Point
+    store: LogitStore
+    keeps_logits: bool
+
+    def weights(self, block: Block) -> Array | None:
+        """Return the block's row weights (m, b) or (1, b) of these models, or None for ones."""
+        return member_weights(block.weights, self.m, self.members)
+
+    def on(self, block: Block) -> BlockLogits:
+        """Return the operations on the logits of the block."""
+        return block.logits(self.m, self.q, self.members, self.store.entry(block.start))
+
+    def logits(self, block: Block) -> Array:
+        """Return the block's logits (m, q, b)."""
+        if self.keeps_logits:
+            return self.on(block).logits(self.point)
+        W, b = self.point.stored()
+        o = block.times(block.prepare(W))
+        o += b.astype(block.dtype)[:, None]
+        return o.reshape(self.m, self.q, -1)
+
+    def confidence(self, block: Block) -> LabelConfidence:
+        """Return the probability of each label of the block, and mass and variance of each class."""
+        on = self.on(block)
+        found = on.confidence(self.point) if self.keeps_logits else on.recomputed_confidence(self.point)
+        return LabelConfidence(*found)

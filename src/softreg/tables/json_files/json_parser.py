@@ -1,0 +1,101 @@
+"""Parser of one JSON object in a line, with reasons for lines that a table cannot hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from softreg.tables.columns.errors import quote
+from softreg.tables.json_files.json_types import MAX_DEPTH
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?')
+"""A JSON string. The pattern matches from every quote, so one pass over a line is enough."""
+_BRACKET = re.compile(r"[\[{]|[\]}]")
+
+
+class UndecodableLine(ValueError):
+    """Error of a line that is not in the encoding of the file."""
+
+
+def parse_flat_object(line: str | bytes) -> dict[str, Any] | None:
+    """The object in a line, if it has no more colons than keys and no escape "\\u"; None for any other line.
+
+    Each member has a colon of its own, so such an object holds no other object and names no key twice.
+    """
+    if isinstance(line, bytes):
+        return None
+    try:
+        value, end = _SCAN(line, 0)
+    except (StopIteration, ValueError, RecursionError):
+        return None
+    if end == len(line) and type(value) is dict and line.count(":") == len(value) and line.count("[") < MAX_DEPTH:
+        return value
+    return None
+
+
+def parse_object(line: str | bytes) -> dict[str, Any]:
+    """The object in a line; raises `ValueError` with the reason where there is none that a table can hold."""
+    if isinstance(line, bytes):
+        try:
+            line = line.decode()
+        except UnicodeDecodeError as error:
+            raise UndecodableLine(f"it is no UTF-8: byte 0x{line[error.start]:02x}") from None
+    if line.count("[") + line.count("{") > MAX_DEPTH:
+        _check_depth(line)
+    if line[0] == "{":
+        value, end = _DECODER.raw_decode(line)
+        if end < len(line) and not line[end:].isspace():
+            raise json.JSONDecodeError("more than one object", line, end)
+    else:
+        value = _DECODER.decode(line)
+    if type(value) is not dict:
+        raise ValueError("it is no object")
+    if "\\u" in line:
+        _check_text(value)
+    return value
+
+
+def _check_depth(line: str) -> None:
+    """Raise `ValueError` where lists and objects stand too deep in one another for a parser that calls itself."""
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", line)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"lists and objects more than {MAX_DEPTH} deep")
+
+
+def _check_text(value: Any) -> None:
+    """Raise `ValueError` for text that UTF-8 cannot write, or that holds the character zero."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("the character U+0000, which text never holds")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half of a pair of characters, U+{ord(value[error.start]):04X}") from None
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key)
+            _check_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_text(inner)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {quote(next(key for key in keys if keys.count(key) > 1))} stands there twice")
+    return found
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+_SCAN: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder(parse_constant=_refuse_constant))["scan_once"]

@@ -1,0 +1,61 @@
+"""Columns of a design matrix that are linear combinations of others (aliased columns)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from softreg.models.inference.marginal_effects import Change
+from softreg.models.likelihood.likelihood import Likelihood
+from softreg.rows import one_blas_thread
+from softreg.tables.statistics.design_matrix import (
+    Design,
+)
+from softreg.typing import Codes, Float64Array, IntArray
+
+MIN_COEFFICIENT = 1e-6
+"""Standardised coefficient from which a column counts as part of the linear combination that gives another."""
+
+
+def without_aliased(
+    design: Design, codes: Codes, weight: Float64Array | None, q: int
+) -> tuple[Design, dict[int, tuple[str, ...]]]:
+    """The design without the columns that are linear combinations of those before them, and these, by place.
+
+    Each is given with the names of the columns that it is a combination of; () for a column that is constant beside an
+    intercept. R's `glm` leaves the same columns out. Names and places of the design remain those of all columns, except
+    in `X`, `names`, `places` and `changes`.
+    """
+    if not design.X.shape[1]:
+        return design, {}
+    with one_blas_thread():
+        lost = Likelihood(design.X, codes, weight, q, fit_intercept=design.intercept).dependent()
+    if not lost:
+        return design, {}
+    keep = np.setdiff1d(np.arange(design.X.shape[1]), lost)
+    explained = _combinations(design, keep, lost)
+    place = {int(j): new for new, j in enumerate(keep)}
+    changes = {place[j]: _reindexed_change(change, place) for j, change in design.changes.items() if j in place}
+    places = {name: tuple(place[j] for j in mine if j in place) for name, mine in design.places.items()}
+    names = [design.names[j] for j in keep]
+    return replace(design, X=design.X[:, keep], names=names, places=places, changes=changes), explained
+
+
+def _combinations(design: Design, keep: IntArray, lost: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Which of the columns that are kept give each of the others, by least squares on standardised columns."""
+    X = design.X - (design.X.mean(axis=0) if design.intercept else 0.0)
+    size = np.sqrt((X**2).mean(axis=0))
+    X = X / np.where(size > 0, size, 1.0)
+    weights = np.linalg.lstsq(X[:, keep], X[:, list(lost)], rcond=None)[0]
+    return {
+        j: tuple(design.names[k] for k, w in zip(keep, weights[:, i], strict=True) if abs(w) > MIN_COEFFICIENT)
+        for i, j in enumerate(lost)
+    }
+
+
+def _reindexed_change(change: Change, place: Mapping[int, int]) -> Change:
+    """A change of the columns that are kept, by their new places."""
+    before, after = ({place[j]: v for j, v in ends.items() if j in place} for ends in (change.before, change.after))
+    return replace(change, before=before, after=after)
