@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from softreg.cli import main
 from softreg.cli.console.text_layout import format_interval
-from softreg.cli.reporting.build_report import column_informations
+from softreg.cli.reporting.column_information import column_informations
 from softreg.models import Added
 from softreg.probability import Interval, check_calibration, column_information
 from softreg.report import ReportData, audit, render_report
@@ -159,8 +159,8 @@ def test_fault_3_the_report_of_train_uses_the_training_rows(tmp_path: Path) -> N
 
 def test_fault_3_columns_without_information_get_no_sentence() -> None:
     found = audit([[0.9, 0.1], [0.1, 0.9]] * 20, [0, 1] * 20, ["no", "yes"])
-    assert "Which columns matter "
-        "most?" not in dict(answers(ReportData("t", found, information=[("a", 0.0), ("b", 0.0)])))
+    data = ReportData("t", found, information=[("a", 0.0), ("b", 0.0)])
+    assert "Which columns matter most?" not in dict(answers(data))
 
 
 @pytest.mark.parametrize("eps", [0.001, 0.01, 0.3])

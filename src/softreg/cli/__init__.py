@@ -86,7 +86,9 @@ def train(
     from softreg.cli.commands.train import train_table
     from softreg.cli.options.train_request import TrainRequest
 
-    train_table(TrainRequest(asked={"text": text, "category": category, "number": number, "date": date}, **options))
+    train_table(
+        TrainRequest(column_kinds={"text": text, "category": category, "number": number, "date": date}, **options)
+    )
 
 
 @main.command(short_help="Predict class probabilities and the most likely label of each row of DATA.")

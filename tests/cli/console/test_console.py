@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from softreg import one_hot
 from softreg.cli.console.command_errors import ErrorReportingGroup
-from softreg.cli.console.progress_bars import ProgressFraction, show_fit_progress
-from softreg.cli.console.text_layout import align_columns, format_labels
-from softreg.cli.console.result_table import certificate_text, format_result
 from softreg.cli.console.evaluation_result import collect_result
+from softreg.cli.console.progress_bars import ProgressFraction, show_fit_progress
+from softreg.cli.console.result_table import certificate_text, format_result
+from softreg.cli.console.text_layout import align_columns, format_labels
 from softreg.optimize import Progress, Solution, Status
 from softreg.report import audit
 from softreg.report.page.calibration_assessment import assess_calibration
@@ -96,7 +96,8 @@ def test_figures_worked_by_hand() -> None:
         "accuracy_low": found.calibration.accuracy.low, "accuracy_high": found.calibration.accuracy.high,
         "majority_accuracy": 2 / 3,
         "auc": 0.25, "auc_low": found.auc.low, "auc_high": found.auc.high,
-        "brier": (0.125 + 0.5 + 1.125) / 3, "brier_low": found.calibration.brier.low, "brier_high": found.calibration.brier.high,
+        "brier": (0.125 + 0.5 + 1.125) / 3,
+        "brier_low": found.calibration.brier.low, "brier_high": found.calibration.brier.high,
         "effective_rows": 3.0, "calibration": "too few rows to tell", "calibration_error": size.value,
         "calibration_error_low": size.low, "calibration_error_high": size.high,
         "calibration_gap": found.calibration.gap.value, "calibration_p": found.calibration.check.p_value,

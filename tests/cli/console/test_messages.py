@@ -14,8 +14,8 @@ import pytest
 
 from softreg.cli.console import progress_bars
 from softreg.cli.console.command_errors import _os_error_text
-from softreg.cli.console.text_layout import align_columns, format_labels
 from softreg.cli.console.progress_bars import show_fit_progress
+from softreg.cli.console.text_layout import align_columns, format_labels
 from softreg.files import atomic_path
 from softreg.optimize import Progress
 
@@ -108,8 +108,8 @@ def test_a_full_disk_is_told_in_words_with_the_file(tmp_path: Path) -> None:
         fill()
     assert _os_error_text(caught.value) == f"{str(tmp_path / 'p.csv')!r} cannot be used: No space left on device."
     assert list(tmp_path.iterdir()) == []
-    assert _os_error_text(OSError(errno.ENOSPC, "anything")) == "The result could not be written: No space "
-        "left on device."
+    unnamed = OSError(errno.ENOSPC, "anything")
+    assert _os_error_text(unnamed) == "The result could not be written: No space left on device."
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

@@ -1,4 +1,4 @@
-"""Gains of the most likely rows, and the sentences on calibration: by hand, and on models that are right, sure or odd."""
+"""Gains of the most likely rows, and sentences on calibration: by hand, and on models right, overconfident or odd."""
 
 from __future__ import annotations
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import collect_result, print_result
@@ -30,8 +30,18 @@ from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
 from softreg.tables.columns.errors import pluralize
 from softreg.tables.row_selection.rare_classes import NO_RARE
+from softreg.typing import Codes, FloatArray
 
-NEW = "; intervals and test assume rows that the model was not fitted to"
+ASSUMPTION = "; intervals and test assume rows that the model was not fitted to"
+
+
+@dataclass(frozen=True, eq=False)
+class _LabelledTable:
+    """Rows with labels, their numbers (n,) in the input, and the codes (n,) of their classes."""
+
+    table: pa.Table
+    numbers: Codes
+    codes: Codes
 
 
 def evaluate_table(
@@ -45,84 +55,88 @@ def evaluate_table(
     as_json: bool,
     missing_target: str = "drop",
 ) -> None:
-    """Predict the rows of `data` and compare with their labels."""
+    """Predict the rows of `data` and compare the predictions with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
     model, source = load_model(model_path), open_source(data, reading)
     target = resolve_column(_target(model, target), source.names)
     refuse_inputs(report, "--report", [model_path, *source.paths])
-    table, rows, codes = _labelled(model, source, target, reading, missing_target)
+    labelled = _labelled_table(model, source, target, reading, missing_target)
+    table, codes = labelled.table, labelled.codes
     start = time.perf_counter()
     P = model.probabilities(table)
     seconds = time.perf_counter() - start
-    found, regression = audit(P, codes, model.classes), model.regression
-    cost = cost_matrix(costs, found.classes)
+    evaluation = audit(P, codes, model.classes)
+    cost = cost_matrix(costs, evaluation.classes)
     point = None if cost is None else operating_point(P, codes, cost)
-    size = {"rows": table.num_rows, "columns": model.columns}
-    figures = collect_result(found, model.solution, **size, strength=regression.strength, seconds=seconds)
+    result = collect_result(
+        evaluation,
+        model.solution,
+        rows=table.num_rows,
+        columns=model.columns,
+        strength=model.regression.strength,
+        seconds=seconds,
+    )
     if report is not None:
         write_page(
             report,
             f"{target} from {data.name}",
             f"{table.num_rows:,} rows, predicted by the model in {model_path.name}",
-            found,
-            regression,
-            numbers=rows,
+            evaluation,
+            model.regression,
+            numbers=labelled.numbers,
             feature_names=model.features,
             table=table,
             point=point,
-            **_of_table_model(model, table, codes, P),
+            **_column_content(model, table, codes, P),
             provenance=provenance([model_path, *source.paths]),
         )
-    text = format_result(
-        figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", prefix=""
-    )
-    text = text if point is None else f"{text}\n{format_costs(point, found.classes)}"
-    print_result(figures, text, as_json=as_json)
-    print_model_warnings(found)
+    rows, columns = f"of {data.name}{ASSUMPTION}", "used by the model"
+    text = format_result(result, evaluation, model.solution, rows=rows, columns=columns, prefix="")
+    text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
+    print_result(result, text, as_json=as_json)
+    print_model_warnings(evaluation)
     if report is not None:
         print_message(f"Report: {report}")
 
 
-def _of_table_model(
-    model: LoadedModel, table: pa.Table, codes: NDArray[np.int64], P: NDArray[np.floating[Any]]
-) -> dict[str, Any]:
-    """What the page says of the columns of a table model; nothing for a regression that was saved from Python."""
+def _column_content(model: LoadedModel, table: pa.Table, codes: Codes, P: FloatArray) -> dict[str, Any]:
+    """Return the content of the report on the columns of a table model; empty for a regression saved from Python."""
     if model.table_model is None:
         return {}
     return {
         "columns": model.table_model.describe(),
-        "why": row_explainer(model.table_model, table, np.arange(table.num_rows)),
-        "learned": analyse_rows(model.table_model, table, codes, P),
+        "explain_rows": row_explainer(model.table_model, table, np.arange(table.num_rows)),
+        "analysis": analyse_rows(model.table_model, table, codes, P),
     }
 
 
-def _labelled(
+def _labelled_table(
     model: LoadedModel, source: OpenTable, target: str, reading: ReadOptions, missing: str
-) -> tuple[pa.Table, NDArray[np.int64], NDArray[np.int64]]:
-    """The rows with their labels, their numbers in the input, and their classes; columns not used are not looked at."""
+) -> _LabelledTable:
+    """Read the rows with labels that are classes of the model, and only the columns that the model uses."""
     encoder, rare = None, NO_RARE
     if model.table_model is not None:
         encoder, rare = model.table_model.encoder_, model.table_model.rare_
         used = {column.name for column in model.table_model.schema_.features}
         source = source.ignoring(set(source.names) - used - {target})
-    table, rows = read_evaluation_table(source, target, encoder, reading, missing)
-    codes = known_codes(table, target, model.classes, rare, missing=missing, numbers=rows)
+    table, numbers = read_evaluation_table(source, target, encoder, reading, missing)
+    codes = known_codes(table, target, model.classes, rare, missing=missing, numbers=numbers)
     known = codes >= 0
     if known.all():
-        return table, rows, codes
-    print_note(f"{plural(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
+        return _LabelledTable(table, numbers, codes)
+    print_note(f"{pluralize(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
     if not known.any():
-        raise CommandError("No row has a label that the model knows, so there is nothing to evaluate.")
-    return table.filter(pa.array(known)), rows[known], codes[known]
+        raise CommandError("No row has a label that is a class of the model, so there is nothing to evaluate.")
+    return _LabelledTable(table.filter(pa.array(known)), numbers[known], codes[known])
 
 
-def _target(model: LoadedModel, asked: str | None) -> str:
-    """The column of labels: the model knows it, or the command line says it."""
+def _target(model: LoadedModel, option: str | None) -> str:
+    """Return the column of labels: of the option --target, or of the model."""
     if model.schema is not None:
-        return asked or model.schema.target
-    if asked is None:
+        return option or model.schema.target
+    if option is None:
         raise CommandError(
-            f"The model in {str(model.path)!r} was saved from Python and does not know the name of the "
-            "column of labels; say it: --target COLUMN."
+            f"The model in {str(model.path)!r} was saved from Python and has no name of the column of labels; name it: "
+            "--target COLUMN."
         )
-    return asked
+    return option

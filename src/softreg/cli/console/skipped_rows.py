@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softreg.cli.console.messages import print_message
-from softreg.tables.columns.errors import plural
+from softreg.tables.columns.errors import pluralize
 
 MAX_LISTED = 10
 """Rows that a message lists one by one."""
@@ -18,10 +18,10 @@ def print_skipped_rows(skipped: list[tuple[str, int, str]], left_out: list[int],
         )
         more = f"; and {len(skipped) - MAX_LISTED:,} more" if len(skipped) > MAX_LISTED else ""
         were = "was" if len(skipped) == 1 else "were"
-        print_message(f"{plural(len(skipped), 'row')} could not be read and {were} left out: {some}{more}")
+        print_message(f"{pluralize(len(skipped), 'row')} could not be read and {were} left out: {some}{more}")
     if left_out:
         some = ", ".join(f"{row:,}" for row in left_out[:MAX_LISTED])
         more = f" and {len(left_out) - MAX_LISTED:,} more" if len(left_out) > MAX_LISTED else ""
         hold, were = ("holds", "was") if len(left_out) == 1 else ("hold", "were")
-        count = plural(len(left_out), "row")
+        count = pluralize(len(left_out), "row")
         print_message(f"{count} {hold} a value that is not of its column's kind and {were} left out: {some}{more}")

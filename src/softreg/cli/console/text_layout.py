@@ -56,7 +56,7 @@ def align_columns(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Replace control characters in text from a file by escape sequences, so that it cannot control the terminal.
+    r"""Replace control characters in text from a file by escape sequences, so that it cannot control the terminal.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def escape_controls(text: str) -> str:
 
     Examples
     --------
-    >>> print(escape_controls("two\\nlines, \\x1b[31mred"))
-    two\\nlines, \\x1b[31mred
+    >>> print(escape_controls("two\nlines, \x1b[31mred"))
+    two\nlines, \x1b[31mred
     """
     return "".join(
         c.encode("unicode_escape").decode() if unicodedata.category(c) in CONTROL_CATEGORIES else c for c in text

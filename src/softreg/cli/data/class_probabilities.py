@@ -14,7 +14,7 @@ from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.text_layout import format_labels, truncate_label
 from softreg.tables import labels
 from softreg.tables.io.prediction_writer import LABEL
-from softreg.tables.schema.target_labels import known_labels
+from softreg.tables.schema.target_labels import class_codes
 from softreg.typing import Float64Array, TextArray
 from softreg.value_keys import names_by_kind
 
@@ -59,7 +59,7 @@ def labels_by_column(table: pa.Table, target: str) -> TextArray:
     observed, unmatched = labels(table, target).astype(object), np.ones(table.num_rows, dtype=bool)
     names = [name for name in table.column_names if name != target]
     for candidates in (names, *names_by_kind(names)):
-        codes = known_labels(table, target, candidates)
+        codes = class_codes(table, target, candidates)
         matched = unmatched & (codes >= 0)
         observed[matched] = np.array(candidates, dtype=object)[codes[matched]]
         unmatched &= ~matched

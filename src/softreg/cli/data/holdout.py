@@ -19,7 +19,7 @@ from softreg.tables.fit.memory_mode import is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
 from softreg.tables.row_selection.time_splits import split_by_time, time_codes
-from softreg.tables.row_selection.weight_column import check_some, weight_column
+from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 from softreg.typing import Array, BoolArray, Codes, Float64Array, TextArray
 
 
@@ -59,17 +59,21 @@ def label_rows(request: TrainRequest, table: pa.Table, numbers: Codes) -> Labell
     counted = None
     if request.weights is not None:
         weights = weight_column(table, request.weights, request.target)
-        check_some(weights, request.weights)
+        check_any_weight(weights, request.weights)
         counted = weights > 0
         if not counted.all():
-            print_note(f"{plural(int((~counted).sum()), 'row')} of the weight 0 in {request.weights!r} are left out.")
+            print_note(
+                f"{pluralize(int((~counted).sum()), 'row')} of the weight 0 in {request.weights!r} are left out."
+            )
     labelled = labelled_rows(table, request.target, request.rules, sure=request.target_is_category, counted=counted)
     for note in labelled.notes(numbers):
         print_note(note)
     return labelled
 
 
-def split_table(request: TrainRequest, table: pa.Table, labelled: LabelledRows, numbers: Codes) -> tuple[Codes, HeldOutRows]:
+def split_table(
+    request: TrainRequest, table: pa.Table, labelled: LabelledRows, numbers: Codes
+) -> tuple[Codes, HeldOutRows]:
     """Return the indices of the training rows, and the held-out rows of the same table."""
     used = np.flatnonzero(labelled.used)
     codes = Classes(labelled.y[used]).encode(labelled.y[used])
@@ -83,11 +87,13 @@ def split_table(request: TrainRequest, table: pa.Table, labelled: LabelledRows, 
         train, test = split_groups(codes, groups, request.share, request.seed)
     else:
         train, test = split_rows(codes, request.share, request.seed)
-    only_in_training = np.setdiff1d(np.unique(labelled.y[used]), [*np.unique(labelled.y[used][test]), *labelled.rare.labels]).tolist()
+    only_in_training = np.setdiff1d(
+        np.unique(labelled.y[used]), [*np.unique(labelled.y[used][test]), *labelled.rare.labels]
+    ).tolist()
     if only_in_training:
         count = len(only_in_training)
         what = "the class" if count == 1 else f"{count:,} classes,"
-        print_note(f"No held-out row is of {what} {listed(only_in_training)}, which is not evaluated.")
+        print_note(f"No held-out row is of {what} {quote_list(only_in_training)}, which is not evaluated.")
     description = f"{len(train):,} to train on, {len(test):,} held out{holdout_rule(request)}"
     held_out = used[test]
     held = HeldOutRows(
@@ -115,12 +121,14 @@ def _rows_of_known_classes(y: TextArray, train: Codes, test: Codes, time: str) -
         return train, test
     new = np.unique(y[test][~known]).tolist()
     print_note(
-        f"{plural(int((~known).sum()), 'row')} held out by {time!r} have a class that no training row has ({listed(new)}) "
+        f"{pluralize(int((~known).sum()), 'row')} held out by {time!r} have a class that no training row has "
+        f"({quote_list(new)}) "
         "and are not evaluated."
     )
     if not known.any():
         raise CommandError(
-            f"The classes of all rows held out by {time!r} ({listed(new)}) occur in no earlier row, so there is nothing to "
+            f"The classes of all rows held out by {time!r} ({quote_list(new)}) occur in no earlier row, so "
+            f"there is nothing to "
             "evaluate; choose a larger --test-size, or another --time."
         )
     return train, test[known]
@@ -131,7 +139,7 @@ def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, tra
     assert request.test is not None
     source = open_source(request.test, request.reading)
     if is_large(source, request.memory):
-        scan = survey(source, request.target, _no_rows, rules=request.rules, sure=True, weights=request.weights)
+        scan = scan_table(source, request.target, _no_rows, rules=request.rules, sure=True, weights=request.weights)
         for note in scan.notes:
             print_note(note)
         return _sampled(scan, f"{trained_on:,} to train on, {scan.tested:,} in {request.test.name}")
@@ -149,30 +157,33 @@ def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, tra
     used = codes >= 0
     if not used.all():
         print_note(
-            f"{plural(int((~used).sum()), 'row')} of {request.test.name!r} have no label, or one that training left out, "
+            f"{pluralize(int((~used).sum()), 'row')} of {request.test.name!r} have no label, or one that "
+            f"training left out, "
             "and are not evaluated."
         )
     weights = None if request.weights is None else weight_column(table, request.weights, request.target)
     used &= True if weights is None else weights > 0
     rows = np.flatnonzero(used)
     if len(rows) == 0:
-        raise CommandError(f"No row of {str(request.test)!r} has a label and a positive weight, so there is nothing to evaluate.")
+        raise CommandError(
+            f"No row of {str(request.test)!r} has a label and a positive weight, so there is nothing to evaluate."
+        )
     groups = None if request.groups is None else group_codes(table, request.groups, request.target, rows)
     description = f"{trained_on:,} to train on, {len(rows):,} in {request.test.name}"
-    return HeldOutRows(table, rows, numbers[rows], groups, None if weights is None else weights[rows], description, False)
+    return HeldOutRows(
+        table, rows, numbers[rows], groups, None if weights is None else weights[rows], description, False
+    )
 
 
-def survey_rows(scan: Survey) -> HeldOutRows:
+def scanned_rows(scan: TableScan) -> HeldOutRows:
     """Return the sample of the held-out rows of a table that is read in batches."""
     return _sampled(scan, f"{scan.training:,} to train on, {scan.tested:,} held out")
 
 
-def _sampled(scan: Survey, description: str) -> HeldOutRows:
+def _sampled(scan: TableScan, description: str) -> HeldOutRows:
     """Return the sample of held-out rows of a scan."""
     if scan.held is None:
-        raise CommandError(
-            f"None of the {scan.rows:,} rows is held out for evaluation; choose a larger --test-size."
-        )
+        raise CommandError(f"None of the {scan.rows:,} rows is held out for evaluation; choose a larger --test-size.")
     rows = np.arange(scan.held.num_rows)
     if len(rows) < scan.tested:
         description += f", {len(rows):,} of these evaluated"

@@ -55,7 +55,7 @@ def known_codes(
     CommandError
         If a label is not a class of the model.
     """
-    codes = pooled_labels(table, target, classes, rare, missing)
+    codes = class_codes_with_rare(table, target, classes, rare, missing)
     unknown = np.flatnonzero(codes == -1)
     if unknown.size:
         label = labels(table.slice(int(unknown[0]), 1), target)[0]

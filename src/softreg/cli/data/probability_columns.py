@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.data.class_probabilities import SUM_TOLERANCE
 from softreg.cli.options.column_arguments import select_columns
-from softreg.tables.columns.errors import listed, shown
+from softreg.tables.columns.errors import quote, quote_list
 from softreg.typing import Float64Array
 from softreg.value_keys import names_by_kind
 
@@ -92,7 +92,10 @@ def class_columns(
         clash = [name for name in new.values() if name in table.column_names]
         table = table.drop_columns(clash) if clash and target not in clash else table
         table = table.rename_columns([new.get(name, name) for name in table.column_names])
-        return table, f"Columns {listed(new)} are read as the probabilities of the classes {listed(new.values())}."
+        return (
+            table,
+            f"Columns {quote_list(new)} are read as the probabilities of the classes {quote_list(new.values())}.",
+        )
     scores = [name for name in shares if name.lower() not in NOT_SCORES]
     if len(occurring) <= BINARY and len(scores) > 1:
         scores = [name for name in scores if not _has_only_0_and_1(table.column(name))] or scores
@@ -115,15 +118,15 @@ def _from_score(
         raise CommandError(f"--score {score}: expected a column of probabilities, numbers from 0 to 1 in every row.")
     if len(occurring) > BINARY:
         raise CommandError(
-            f"--score {score} is the probability of one of two classes, but column {shown(target)} holds "
-            f"{len(occurring):,} labels: {listed(occurring)}. Each of them needs a column of its own."
+            f"--score {score} is the probability of one of two classes, but column {quote(target)} holds "
+            f"{len(occurring):,} labels: {quote_list(occurring)}. Each of them needs a column of its own."
         )
     label, other = _label_pair(occurring, positive or named_label(score, occurring), target)
     columns = [name for name in table.column_names if name in (score, target) or name not in (label, other)]
     table = table.select([name for name in columns if name != score])
     for name in sorted((label, other)) if other in occurring else (other, label):
         table = table.append_column(name, pa.array(p if name == label else 1 - p))
-    note = f"Column {shown(score)} is read as the probability of the class {shown(label)}"
+    note = f"Column {quote(score)} is read as the probability of the class {quote(label)}"
     return table, f"{note}; --positive names another." if positive is None else f"{note}."
 
 
@@ -160,14 +163,17 @@ def _label_pair(occurring: Sequence[str], positive: str | None, target: str) -> 
     if positive is not None:
         others = [label for label in occurring if label != positive]
         if len(others) == BINARY:
-            raise CommandError(f"--positive {positive}: column {shown(target)} holds the labels {listed(occurring)}.")
+            raise CommandError(
+                f"--positive {positive}: column {quote(target)} holds the labels {quote_list(occurring)}."
+            )
         return positive, others[0] if others else f"{NEGATION}{positive}"
     by_word = {label.strip().lower(): label for label in occurring}
     for no, yes in POSITIVE:
         if by_word.keys() == {no, yes}:
             return by_word[yes], by_word[no]
     raise CommandError(
-        f"One column holds probabilities, but of which label? Column {shown(target)} holds {listed(occurring)}: add "
+        f"One column holds probabilities, but of which label? Column {quote(target)} holds "
+        f"{quote_list(occurring)}: add "
         f"--positive {occurring[-1]}."
     )
 

@@ -83,7 +83,7 @@ def read_training_table(
     if unlabelled.any() and not unlabelled.all():
         _print_unlabelled(numbers, unlabelled, target, missing)
         table, numbers = table.filter(pa.array(~unlabelled)), numbers[~unlabelled]
-    table, left_out = without_bad_rows(table, target, drop=drop, asked=asked_kinds(asked))
+    table, left_out = without_bad_rows(table, target, drop=drop, kinds=requested_kinds(asked))
     removed = np.array(left_out, np.int64) - 1
     print_skipped_rows(source.skipped, numbers[removed].tolist(), files=len(source.readers))
     return table, np.delete(numbers, removed)
@@ -96,7 +96,8 @@ def _print_unlabelled(numbers: Codes, unlabelled: BoolArray, target: str, missin
         some = ", ".join(f"{number:,}" for number in rows[:MAX_LISTED])
         more = f" and {len(rows) - MAX_LISTED:,} more" if len(rows) > MAX_LISTED else ""
         raise CommandError(
-            f"The target {target!r} has no label in {plural(len(rows), 'row')}: {some}{more} (counted from 1, without "
+            f"The target {target!r} has no label in {pluralize(len(rows), 'row')}: {some}{more} (counted from "
+            f"1, without "
             "the header). Give each row its label, or leave such rows out: --missing-target drop."
         )
     print_note(unlabelled_note(len(rows), len(unlabelled), rows, target, option=missing is not None))
@@ -141,7 +142,7 @@ def read_evaluation_table(
     if missing == "error" and not skip:
         return table, numbers
     unlabelled = coded_labels(table, target, missing="drop")[1] < 0
-    bad = encoder.bad(table) if encoder is not None and skip else np.zeros(table.num_rows, dtype=bool)
+    bad = encoder.invalid_rows(table) if encoder is not None and skip else np.zeros(table.num_rows, dtype=bool)
     removed = unlabelled | bad
     if removed.all():
         other = ", or holds a value that is not of its column's kind" if skip else ""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.tables.columns.errors import listed
-from softreg.tables.schema.feature_columns import split_names
+from softreg.tables.columns.errors import quote_list
+from softreg.tables.schema.feature_columns import split_column_names
 
 
 def select_columns(given: Sequence[str], names: Sequence[str], option: str) -> list[str]:
@@ -44,7 +44,7 @@ def select_columns(given: Sequence[str], names: Sequence[str], option: str) -> l
                 near = get_close_matches(name, names, n=3)
                 raise CommandError(
                     f"{option}: there is no column {name!r}. "
-                    + (f"Similar names: {listed(near)}." if near else f"The columns are {listed(names, 20)}.")
+                    + (f"Similar names: {quote_list(near)}." if near else f"The columns are {quote_list(names, 20)}.")
                 )
             columns.append(name)
     return list(dict.fromkeys(columns))

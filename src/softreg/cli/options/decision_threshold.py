@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.tables.columns.errors import listed
+from softreg.tables.columns.errors import quote_list
 from softreg.typing import FloatArray, IntArray
 
 BINARY = 2
@@ -61,10 +61,10 @@ class ThresholdRule:
         if not sign and len(names) != BINARY:
             raise CommandError(
                 f"--threshold {text}: with {len(names):,} classes, name the class: --threshold LABEL=P. "
-                f"The classes are {listed(names)}."
+                f"The classes are {quote_list(names)}."
             )
         if sign and label not in names:
-            raise CommandError(f"--threshold {text}: there is no class {label!r}; the classes are {listed(names)}.")
+            raise CommandError(f"--threshold {text}: there is no class {label!r}; the classes are {quote_list(names)}.")
         try:
             threshold = float(number)
         except ValueError:

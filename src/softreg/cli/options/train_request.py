@@ -12,8 +12,8 @@ from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME
 from softreg.tables import ReadOptions
-from softreg.tables.fit.table_scan import Memory
-from softreg.tables.row_selection.labelled_rows import LabelRules
+from softreg.tables.fit.memory_mode import Memory
+from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
 from softreg.tables.schema.feature_columns import split_column_names
 
@@ -49,7 +49,7 @@ class TrainRequest:
     seed: int
     features: tuple[str, ...]
     drop: tuple[str, ...]
-    asked: Mapping[str, Sequence[str]]
+    column_kinds: Mapping[str, Sequence[str]]
     """Columns of a given kind: text, category, number or date."""
     forms: Mapping[str, str]
     """Form of numeric columns: linear, scores or both."""
@@ -68,7 +68,7 @@ class TrainRequest:
     @property
     def target_is_category(self) -> bool:
         """Whether --category names the target, so that its labels are classes, whatever their number."""
-        return self.target in self.asked["category"]
+        return self.target in self.column_kinds["category"]
 
     @property
     def share(self) -> float:
@@ -76,15 +76,15 @@ class TrainRequest:
         return 0.0 if self.test is not None else TEST_SIZE if self.test_size is None else self.test_size
 
     def with_columns(self, names: Sequence[str]) -> TrainRequest:
-        """Return the request with names of columns resolved: lists with commas split, blanks around the target removed."""
-        asked = {kind: split_names(given, names) for kind, given in self.asked.items()}
+        """Return the request with the names of columns of the table, and lists with commas split."""
+        column_kinds = {kind: split_column_names(given, names) for kind, given in self.column_kinds.items()}
         target = resolve_column(self.target, names)
         return replace(
             self,
             target=target,
             features=split_column_names(self.features, names),
             drop=split_column_names(self.drop, names),
-            asked=asked,
+            column_kinds=column_kinds,
         )
 
 
@@ -104,9 +104,7 @@ def check_request(request: TrainRequest) -> None:
     _check_checkpoint(request)
     _check_selection(request)
     if request.test is not None and request.test_size is not None:
-        raise CommandError(
-            "--test names the rows to evaluate on, and --test-size holds rows out; use one of them."
-        )
+        raise CommandError("--test names the rows to evaluate on, and --test-size holds rows out; use one of them.")
     if request.time is not None and request.groups is not None:
         raise CommandError(f"--time and --groups exclude each other. {TIME_AND_GROUPS}")
     if request.weights is not None and request.weights in (request.target, request.groups, request.time):
@@ -125,7 +123,8 @@ def _check_checkpoint(request: TrainRequest) -> None:
         raise CommandError(f"--checkpoint {str(request.checkpoint)!r} is a file; name a folder.")
     if request.resume and not (request.checkpoint / NAME).exists():
         raise CommandError(
-            f"There is no fit to resume in {str(request.checkpoint)!r}: none was started there, or it has finished. Omit "
+            f"There is no fit to resume in {str(request.checkpoint)!r}: none was started there, or it has "
+            f"finished. Omit "
             "--resume to start one."
         )
 
@@ -135,15 +134,18 @@ def _check_selection(request: TrainRequest) -> None:
     for name, given in (("--folds", request.folds), ("--rule", request.rule), ("--scoring", request.scoring)):
         if given is not None and request.strength is not None:
             raise CommandError(
-                f"{name} concerns the selection of the strength, which --strength {request.strength:g} fixes; use one of them."
+                f"{name} concerns the selection of the strength, which --strength {request.strength:g} fixes; "
+                f"use one of them."
             )
         if given is not None and request.penalty == "none":
-            raise CommandError(f"{name} concerns the selection of the strength, and --penalty none has none; use one of them.")
+            raise CommandError(
+                f"{name} concerns the selection of the strength, and --penalty none has none; use one of them."
+            )
     if request.penalty == "none" and request.strength:
-        raise CommandError(
-            f"--penalty none has no strength, but --strength is {request.strength:g}; use one of them."
-        )
+        raise CommandError(f"--penalty none has no strength, but --strength is {request.strength:g}; use one of them.")
     if request.l1_ratio is not None and request.penalty != "elasticnet":
-        raise CommandError("--l1-ratio is the share of L1 in --penalty elasticnet and has no meaning for another penalty.")
+        raise CommandError(
+            "--l1-ratio is the share of L1 in --penalty elasticnet and has no meaning for another penalty."
+        )
     if request.scoring is not None:
         find_scorer(request.scoring)
