@@ -51,6 +51,7 @@ class Replacement:
 
 DEPRECATED: dict[str, dict[str, Replacement]] = {
     # names of packages
+    "softreg.tables": {"learn_schema": Replacement("infer_schema", since="0.2")},
     "softreg.report": {
         "Trust": Replacement("CalibrationAudit", since="0.2"),
         "WHY": Replacement("CONTRIBUTIONS", since="0.2"),
@@ -74,6 +75,8 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
         name: Replacement(None, since="0.2", reason="the interval is computed by `score_interval`, not drawn")
         for name in ("draws", "seed")
     },
+    "infer_schema()": {"asked": Replacement("kinds", since="0.2")},
+    "without_bad_rows()": {"asked": Replacement("kinds", since="0.2")},
     "reliability_curve()": {"happened": Replacement("outcome", since="0.2")},
     "labels()": {"whole": Replacement(None, since="0.2", reason="equal numbers have the same text, 1.0 as 1")},
 }

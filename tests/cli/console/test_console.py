@@ -52,10 +52,10 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_bar_counts_digits_and_never_goes_back() -> None:
     share = ProgressFraction(tol=1e-6)
-    seen = [share.won(gap) for gap in (math.inf, 1.0, 1e-3, 1e-1, 1e-6, 0.0)]
+    seen = [share.update(gap) for gap in (math.inf, 1.0, 1e-3, 1e-1, 1e-6, 0.0)]
     assert seen == pytest.approx([0, 0, 0.5, 0.5, 1, 1])
-    assert ProgressFraction(tol=1e-6).won(1e-9) == 1.0  # converged at once
-    assert ProgressFraction(tol=0.0).won(1e-3) == 0.0  # no tolerance, no way to measure
+    assert ProgressFraction(tol=1e-6).update(1e-9) == 1.0  # converged at once
+    assert ProgressFraction(tol=0.0).update(1e-3) == 0.0  # no tolerance, no way to measure
 
 
 def test_columns_are_aligned() -> None:
@@ -106,7 +106,7 @@ def test_figures_worked_by_hand() -> None:
     }  # fmt: skip
     assert list(plain) == list(expected)
     assert plain == pytest.approx(expected)
-    text = format_result(figures, found, SOLUTION, rows="", columns="", what="held-out")
+    text = format_result(figures, found, SOLUTION, rows="", columns="", prefix="held-out")
     assert f"{loss:.4f} nats" in text
     assert "66.67%" in text
     assert "always 'cat'" in text
@@ -131,7 +131,7 @@ def test_figures_worked_by_hand() -> None:
 def test_the_result_table_says_what_is_proved(solution: Solution | None, told: str) -> None:
     found = audit([[0.75, 0.25], [0.5, 0.5]], [0, 1], ["cat", "dog"])
     figures = collect_result(found, solution, rows=2, columns=1, strength=1e-4, seconds=0.5)
-    text = format_result(figures, found, solution, rows="", columns="", what="held-out")
+    text = format_result(figures, found, solution, rows="", columns="", prefix="held-out")
     assert told in text
     assert re.search(r"entropy of labels +0\.6931 nats += 1\.0000 bits", text)
 
@@ -149,7 +149,7 @@ def test_the_result_table_says_what_is_proved(solution: Solution | None, told: s
 def test_the_result_table_says_what_the_columns_explain(P: list[list[float]], codes: list[int], told: str) -> None:
     found = audit(P, codes, ["cat", "dog"])
     figures = collect_result(found, SOLUTION, rows=2, columns=1, strength=1e-4, seconds=0.5)
-    assert told in format_result(figures, found, SOLUTION, rows="", columns="", what="")
+    assert told in format_result(figures, found, SOLUTION, rows="", columns="", prefix="")
 
 
 def test_json_writes_null_for_what_is_infinite() -> None:
@@ -162,8 +162,8 @@ def test_json_writes_null_for_what_is_infinite() -> None:
 
 
 def test_many_labels_are_cut() -> None:
-    assert format_labels(tuple("abcdefghij"), room=22) == "a, b, c, d, e, f, g, h and 2 more"
-    assert format_labels(["word " * 20, "y"], room=30) == "word word word word word word word word… and 1 more"
+    assert format_labels(tuple("abcdefghij"), width=22) == "a, b, c, d, e, f, g, h and 2 more"
+    assert format_labels(["word " * 20, "y"], width=30) == "word word word word word word word word… and 1 more"
 
 
 def test_the_boundary_lets_the_end_of_a_pipe_through() -> None:

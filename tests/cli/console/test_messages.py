@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from softreg.cli.console import progress_bars
 from softreg.cli.console.command_errors import _os_error_text
 from softreg.cli.console.progress_bars import show_fit_progress
-from softreg.cli.console.text_layout import align_columns, format_labels
+from softreg.cli.console.text_layout import MIN_SHOWN_GAP, align_columns, format_labels
 from softreg.files import atomic_path
 from softreg.optimize import Progress
 
@@ -80,8 +79,8 @@ def test_no_figure_claims_more_digits_than_arithmetic_has(
     assert "gap 1.0e-12 nats" in capsys.readouterr().err
     model = table.with_name("m.softreg")
     done = run("train", table, "--target", "buys", "--json", "--quiet", "--strength", "0.1", "--model", model)
-    assert json.loads(done.stdout)["gap"] >= progress_bars.MIN_SHOWN_GAP
-    assert json.loads(run("inspect", model, "--json").stdout)["gap"] >= progress_bars.MIN_SHOWN_GAP
+    assert json.loads(done.stdout)["gap"] >= MIN_SHOWN_GAP
+    assert json.loads(run("inspect", model, "--json").stdout)["gap"] >= MIN_SHOWN_GAP
 
 
 def test_what_moves_the_cursor_is_shown_as_an_escape(run: Any, tmp_path: Path) -> None:

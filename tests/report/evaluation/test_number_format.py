@@ -41,7 +41,7 @@ def test_answers_of_a_good_a_useless_and_an_impossible_model() -> None:
     good = dict(answers(ReportData("t", found, certificate="It is certified.")))
     assert (
         good["How well does it predict?"]
-        == "The most likely class is the right one in 100% of 2 rows; always predicting “ham” would be right in 50.0%."
+        == "The most likely class is correct for 100% of 2 rows; always predicting “ham” is correct for 50.0%."
     )
     assert good["Did the fit converge?"] == "It is certified."
     assert "Which columns matter most?" not in good
@@ -60,10 +60,10 @@ def test_a_column_that_tells_most_is_asked_about() -> None:
         return dict(answers(ReportData("t", found, **more)))["Which columns matter most?"]  # type: ignore[arg-type]
 
     assert rests_on(information=columns).startswith(
-        "“duration” alone has 0.400 nats of information (the model explains 0.588); what its removal would cost is not"
+        "“duration” alone has 0.400 nats of information (the model explains 0.588); the cost of its removal is not"
     )
     assert rests_on(information=columns, added=[Added("duration", 0.3, 0.01)]) == (
-        "Removing “duration” costs most: the log loss rises by 0.300 nats per row (95% interval 0.28 to 0.32), from "
+        "Removing “duration” costs most: the log loss increases by 0.300 nats per row (95% interval 0.28 to 0.32), from "
         "0.105 to 0.405; the model explains 0.588 nats. Check that “duration” is known when predictions are made: a "
         "column that is recorded afterwards makes all figures here better than those of new rows."
     )
@@ -71,7 +71,7 @@ def test_a_column_that_tells_most_is_asked_about() -> None:
         information=columns, added=[Added("duration", 0.1, 0.01)]
     )
     assert rests_on(information=[("a", 0.1), ("b", 0.15), ("c", -0.1)]) == (
-        "Of most information, each alone, are “b” and “a”."
+        "Most informative, each alone, are “b” and “a”."
     )
 
 

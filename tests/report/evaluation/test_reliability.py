@@ -63,7 +63,7 @@ def test_certain_and_wrong_lies_outside() -> None:
 
 
 def test_bad_probabilities_are_named() -> None:
-    with pytest.raises(ValueError, match=r"row 1 holds 1\.5"):
+    with pytest.raises(ValueError, match=r"row 1 has 1\.5"):
         reliability_curve([0.5, 1.5], [0, 1])
     with pytest.raises(ValueError, match="row 0 holds nan"):
         reliability_curve([np.nan], [0])

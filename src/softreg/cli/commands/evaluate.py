@@ -68,14 +68,8 @@ def evaluate_table(
     evaluation = audit(P, codes, model.classes)
     cost = cost_matrix(costs, evaluation.classes)
     point = None if cost is None else operating_point(P, codes, cost)
-    result = collect_result(
-        evaluation,
-        model.solution,
-        rows=table.num_rows,
-        columns=model.columns,
-        strength=model.regression.strength,
-        seconds=seconds,
-    )
+    size = {"rows": table.num_rows, "columns": model.columns}
+    result = collect_result(evaluation, model.solution, **size, strength=model.regression.strength, seconds=seconds)
     if report is not None:
         write_page(
             report,
@@ -87,7 +81,7 @@ def evaluate_table(
             feature_names=model.features,
             table=table,
             point=point,
-            **_column_content(model, table, codes, P),
+            **_column_content(model, labelled, P),
             provenance=provenance([model_path, *source.paths]),
         )
     rows, columns = f"of {data.name}{ASSUMPTION}", "used by the model"
@@ -99,14 +93,14 @@ def evaluate_table(
         print_message(f"Report: {report}")
 
 
-def _column_content(model: LoadedModel, table: pa.Table, codes: Codes, P: FloatArray) -> dict[str, Any]:
+def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray) -> dict[str, Any]:
     """Return the content of the report on the columns of a table model; empty for a regression saved from Python."""
     if model.table_model is None:
         return {}
     return {
         "columns": model.table_model.describe(),
-        "explain_rows": row_explainer(model.table_model, table, np.arange(table.num_rows)),
-        "analysis": analyse_rows(model.table_model, table, codes, P),
+        "explain_rows": row_explainer(model.table_model, rows.table, np.arange(rows.table.num_rows)),
+        "analysis": analyse_rows(model.table_model, rows.table, rows.codes, P),
     }
 
 

@@ -136,7 +136,7 @@ def _performance_sentences(audit: Audit) -> list[str]:
 
 
 def calibration_sentences(audit: Audit) -> list[str]:
-    """Describe the calibration: conclusion, p-value, size or power, and what to do.
+    """Describe the calibration: conclusion, p-value, size or power, recalibration, assumptions.
 
     Parameters
     ----------
@@ -174,10 +174,10 @@ def calibration_sentences(audit: Audit) -> list[str]:
         sentences = [
             f"{first}: {size}.",
             *_location_sentences(audit.reliability[-1]),
-            *([] if assessment.conclusion == SMALL else _consequence_sentences(audit)),
             _recalibration_sentence(audit),
+            *([] if assessment.conclusion == SMALL else _consequence_sentences(audit)),
         ]
-    return sentences
+    return [*sentences, *assumptions(audit)]
 
 
 def _no_error_sentences(audit: Audit, assessment: CalibrationAssessment, first: str, p: str) -> list[str]:
