@@ -62,7 +62,7 @@ def test_fault_1_an_output_that_is_an_input_is_refused(
         output.symlink_to(data)
     source = {"folder": str(folder), "pattern": f"{folder}/*{ending}"}.get(how, str(data))
     filled = [part.format(data=source, model=model) for part in command.split()]
-    assert "is a file that the command reads, which would be lost; name another" in refused(*filled, option, output)
+    assert "is an input file of the command and would be overwritten" in refused(*filled, option, output)
     assert data.read_bytes() == before
 
 
@@ -70,7 +70,7 @@ def test_fault_1_the_model_that_is_read_is_kept(table: Path, tmp_path: Path) -> 
     model, page = tmp_path / "m.softreg", tmp_path / "m.html"
     assert run("train", table, "--target", "y", "--strength", "0.1", "--model", model, "--quiet").exit_code == 0
     shutil.move(model, page)
-    assert "which would be lost" in refused("evaluate", page, table, "--report", page)
+    assert "would be overwritten" in refused("evaluate", page, table, "--report", page)
     other = tmp_path / "other.csv"
     assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0
     assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0
@@ -85,8 +85,8 @@ def audited(tmp_path: Path, *costs: str) -> Result:
 
 
 def test_fault_8_gains_of_right_decisions_are_costs_below_0_and_those_of_wrong_ones_are_refused(tmp_path: Path) -> None:
-    assert "cost a row" in audited(tmp_path, "yes:yes=-40", "yes:no=0").stdout
-    assert "cost a row" in audited(tmp_path, "yes:yes=2", "yes:no=60").stdout
+    assert "cost per row" in audited(tmp_path, "yes:yes=-40", "yes:no=0").stdout
+    assert "cost per row" in audited(tmp_path, "yes:yes=2", "yes:no=60").stdout
     for costs in (("yes:no=-1",), ("yes:yes=-2", "yes:no=-3")):
         done = audited(tmp_path, *costs)
         assert done.exit_code == 2

@@ -55,7 +55,7 @@ def test_fault_f9_what_it_rests_on_is_what_removal_costs() -> None:
     data = ReportData("t", found, information=told, added=[Added("depth", 0.033, 0.005), Added("table", 0.3, 0.02)])
     said = dict(answers(data))["Which columns matter most?"]
     assert said.startswith(
-        "Removing “table” costs most: the log loss rises by 0.300 nats per row (95% interval 0.26 to 0.34)"
+        "Removing “table” costs most: the log loss increases by 0.300 nats per row (95% interval 0.26 to 0.34)"
     )
     assert "“depth” has most information alone" in said
     assert "its removal costs only 0.0330 nats" in said
@@ -68,7 +68,7 @@ def test_fault_f9_a_column_that_tells_more_than_the_model_is_a_sign_of_a_bend() 
     found = audit(P, y, ["no", "yes"])
     data = ReportData("t", found, information=[("depth", 0.6)], added=[Added("depth", 0.01, 0.001)])
     said = dict(answers(data))["Which columns matter most?"]
-    assert "a sign that its relation to the label is not a straight line" in said
+    assert "a sign of a relation that is not linear" in said
 
 
 def test_fault_f16_a_leak_is_warned_of_on_the_console_and_on_the_page(tmp_path: Path) -> None:
@@ -219,13 +219,13 @@ def test_the_page_of_a_table(tmp_path: Path) -> None:
         rows.append(f"{'' if random.random() < 0.1 else f'{100 * x:.1f}'},{colour},{['no', 'yes'][int(y)]}")
     page, _ = trained(tmp_path, "size,colour,y", rows, "--seed", "7")
     text = " ".join(re.sub(r"<[^>]*>", " ", page.partition("</style>")[2]).split())
-    assert "A straight line is rejected for “size”" in text
-    assert "Not a straight line (p &lt; 0.001)" in text
+    assert "Linearity is rejected for “size”" in text
+    assert "Linearity is rejected (p &lt; 0.001)" in text
     assert re.search(r"size \d+ \d+\.\d%", text)  # missing values
     assert re.search(r"size \+100? \d", text)  # the odds ratio of a round number of units
     assert "1 (reference)" in text
     assert "rather than" in text
-    assert " bits" not in text.partition("How to read this")[0]
+    assert " bits" not in text.partition("Glossary Nat")[0]
     digest = hashlib.sha256((tmp_path / "data.csv").read_bytes()).hexdigest()
     for line in ("Version softreg", "Command softreg train", "--seed 7", "Seed 7", f"SHA-256 {digest} data.csv"):
         assert line in text, line

@@ -208,8 +208,8 @@ def test_fault_8_units_and_mostly() -> None:
         return dict(answers(data))["Which columns matter most?"]
 
     said = rests_on(0.25, 0.3)
-    assert said.startswith("Removing “a” costs most: the log loss rises by 0.300 nats per row (95% interval 0.28 to ")
-    assert "0.32), from 0.105 to 0.405; the model explains 0.588 nats." in said
+    assert said.startswith("Removing “a” costs most: the log loss increases by 0.300 nats per row (95% interval 0.28")
+    assert "to 0.32), from 0.105 to 0.405; the model explains 0.588 nats." in said
     assert "“a” alone has 0.650 nats of information, more than the 0.588 nats" in rests_on(0.65, 0.3)
 
 

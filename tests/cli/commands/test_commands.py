@@ -334,7 +334,7 @@ def test_statistics_need_a_cluster_of_each_row_and_profile_firth(run: Any, table
 def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path: Path) -> None:
     assert "no class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
     both = run("statistics", table, "--target", "buys", "--intervals", "profile", "--errors", "robust")
-    assert "assumes that the model holds" in both.stderr
+    assert "assumes a correct model" in both.stderr
     done = run("statistics", table, "--target", "buys", "--output", tmp_path / "coefficients.xlsx")
     assert done.exit_code == 2
     assert ".csv" in done.stderr
@@ -345,11 +345,11 @@ def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tm
     page = (tmp_path / "r.html").read_text()
     for words in (
         "Which columns matter most?",
-        "why predicted",
+        "largest contributions",
         "plan +",
         "<b>Cost of removal</b>",
         "Marginal effects",
-        "Code length of the",
+        "code length of the",
     ):
         assert words in page
 

@@ -63,9 +63,9 @@ def test_a_column_that_tells_most_is_asked_about() -> None:
         "“duration” alone has 0.400 nats of information (the model explains 0.588); the cost of its removal is not"
     )
     assert rests_on(information=columns, added=[Added("duration", 0.3, 0.01)]) == (
-        "Removing “duration” costs most: the log loss increases by 0.300 nats per row (95% interval 0.28 to 0.32), from "
-        "0.105 to 0.405; the model explains 0.588 nats. Check that “duration” is known when predictions are made: a "
-        "column that is recorded afterwards makes all figures here better than those of new rows."
+        "Removing “duration” costs most: the log loss increases by 0.300 nats per row (95% interval 0.28 to 0.32), "
+        "from 0.105 to 0.405; the model explains 0.588 nats. Check that “duration” is known when predictions are made: "
+        "a column that is recorded afterwards makes all figures here better than those of new rows."
     )
     assert "“duration” has most information alone (0.400 nats), but its removal costs only 0.1000 nats" in rests_on(
         information=columns, added=[Added("duration", 0.1, 0.01)]

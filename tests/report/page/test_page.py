@@ -136,7 +136,7 @@ def test_what_is_not_given_is_left_out() -> None:
     page = Page(html)
     assert not {"coefficients", "surprise", "columns"} & set(page.values("id"))
     assert "the history of the fit was not recorded" in html
-    assert "Please note" not in html
+    assert "<h2>Warnings</h2>" not in html
 
 
 def test_hostile_names_are_text() -> None:

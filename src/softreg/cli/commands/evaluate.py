@@ -62,9 +62,7 @@ def evaluate_table(
     refuse_inputs(report, "--report", [model_path, *source.paths])
     labelled = _labelled_table(model, source, target, reading, missing_target)
     table, codes = labelled.table, labelled.codes
-    start = time.perf_counter()
-    P = model.probabilities(table)
-    seconds = time.perf_counter() - start
+    P, seconds = _predict(model, table)
     evaluation = audit(P, codes, model.classes)
     cost = cost_matrix(costs, evaluation.classes)
     point = None if cost is None else operating_point(P, codes, cost)
@@ -84,13 +82,20 @@ def evaluate_table(
             **_column_content(model, labelled, P),
             provenance=provenance([model_path, *source.paths]),
         )
-    rows, columns = f"of {data.name}{ASSUMPTION}", "used by the model"
-    text = format_result(result, evaluation, model.solution, rows=rows, columns=columns, prefix="")
+    remarks = {"rows": f"of {data.name}{ASSUMPTION}", "columns": "used by the model"}
+    text = format_result(result, evaluation, model.solution, **remarks, prefix="")
     text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
     print_result(result, text, as_json=as_json)
     print_model_warnings(evaluation)
     if report is not None:
         print_message(f"Report: {report}")
+
+
+def _predict(model: LoadedModel, table: pa.Table) -> tuple[FloatArray, float]:
+    """Return the probabilities of the rows of a table, and the seconds of their computation."""
+    start = time.perf_counter()
+    P = model.probabilities(table)
+    return P, time.perf_counter() - start
 
 
 def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray) -> dict[str, Any]:

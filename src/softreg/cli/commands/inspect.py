@@ -107,7 +107,7 @@ def _search_text(search: dict[str, Any] | None) -> str:
         return ""
     method = f"{search['folds']:,}-fold cross-validation" if search["folds"] > 1 else "held-out rows"
     passes = f", with {search['passes']:,} passes over the data" if search["passes"] else ""
-    return f", selected of {search['strengths']:,} by {method} (rule {search['rule']}){passes}"
+    return f", chosen from {search['strengths']:,} by {method} (rule {search['rule']}){passes}"
 
 
 def _modified(path: Path) -> str:

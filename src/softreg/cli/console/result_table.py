@@ -174,7 +174,7 @@ def _search_text(result: EvaluationResult) -> str:
     if search is None or search["seconds"] is None:
         return ""
     passes = f"{search['passes']:,} passes over the data for {search['strengths']:,} strengths"
-    return f"of which {search['seconds']:.2f} to select the strength, with {passes}"
+    return f"of which {search['seconds']:.2f} to choose the strength, with {passes}"
 
 
 def certificate_text(solution: Solution | None) -> str:
@@ -201,7 +201,7 @@ def strength_selection(path: Path | None, rule: str = "min") -> str:
     error = f" ± {path.error[at]:.4f} (1 SE)" if math.isfinite(path.error[at]) else ""
     method = f"by {folds}-fold cross-validation" if folds > 1 else "on held-out training rows"
     score = path.scoring.replace("_", " ")
-    text = f"selected {method}: {score} {path.mean[at]:.4f}{error}"
+    text = f"chosen {method}: {score} {path.mean[at]:.4f}{error}"
     best = int(path.mean.argmax() if path.more_is_better else path.mean.argmin())
     if rule == "1se" and best != at:
         text += f", within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
