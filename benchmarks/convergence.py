@@ -5,8 +5,8 @@ python benchmarks/convergence.py    writes docs/convergence.svg and prints the p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import matplotlib
 import numpy as np
@@ -14,26 +14,18 @@ from foundation import DATA, MNIST_OPTIMUM
 from matplotlib.figure import Figure
 
 from softreg.optimize import l2, minimise
-from softreg.optimize import minimisation as solve
-from softreg.optimize.curvature import subsampled as precondition
+from softreg.optimize.plan import LIMITS
 from softreg.rows import as_rows
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "convergence.svg"
 
 
-def start_at_zero(objective, name, sample, theta, tol):
-    """In place of the warm start from a sample."""
-    return theta
-
-
 def fits(X, y):
     """Name and fit of each way to the optimum: the last is softreg's own, in the others something is switched off."""
-    cold = mock.patch.object(solve, "_warm", start_at_zero)
-    diagonal = mock.patch.object(precondition, "MAX_FEATURES", 0)
-    with cold, diagonal:
-        yield "diagonal of the curvature, from zero", minimise(as_rows(X, y), 10, l2(1e-4))[0]
-    with cold:
-        yield "sketched curvature, from zero", minimise(as_rows(X, y), 10, l2(1e-4))[0]
+    cold = replace(LIMITS, warm_start_rows=len(X))
+    diagonal = minimise(as_rows(X, y), 10, l2(1e-4), solver="lbfgs-diagonal", limits=cold)
+    yield "diagonal of the curvature, from zero", diagonal[0]
+    yield "sketched curvature, from zero", minimise(as_rows(X, y), 10, l2(1e-4), limits=cold)[0]
     yield "sketched curvature, from a tenth's answer", minimise(as_rows(X, y), 10, l2(1e-4))[0]
 
 

@@ -132,7 +132,7 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
 
     import numpy as np
 
-    from softreg.optimize.objective.recomputed import objective_for
+    from softreg.optimize.plan.strategies import objective_for
     from softreg.optimize.problem.penalties import l2
     from softreg.optimize.problem.standardization import standardise
     from softreg.rows import OnDevice
@@ -171,7 +171,7 @@ def streamed(shape: Shape, X: Any, y: Any, device: Any) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from softreg.optimize.objective.recomputed import objective_for
+    from softreg.optimize.plan.strategies import objective_for
     from softreg.optimize.problem.penalties import l2
     from softreg.optimize.problem.standardization import Coordinates
     from softreg.rows import OnDevice

@@ -49,7 +49,7 @@ ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {
-    "rows": "parallel dual_variables logits protocol sampling checkpoint kernels memory ondisk gpu",
+    "rows": "parallel dual_variables logits protocol reductions sampling checkpoint kernels memory ondisk gpu",
     "optimize": (
         "problem objective certificate curvature dual solvers sgd reduction firth plan minimisation "
         "heldout_stopping path"

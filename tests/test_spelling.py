@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softreg.spelling import Known, coded, one_spelling, spelled, text_array, texts
+from softreg.spelling import TextIndex, encode_as_text, text_array, to_text, unify_spellings, value_text
 
 DAY, TEN = datetime.datetime(2020, 1, 31), datetime.datetime(2020, 1, 31, 10)
 
@@ -46,30 +46,30 @@ DAY, TEN = datetime.datetime(2020, 1, 31), datetime.datetime(2020, 1, 31, 10)
     ],
 )
 def test_values_of_every_type_have_one_text(column: Any, expected: list[str | None]) -> None:
-    assert texts(column).to_pylist() == expected
-    assert coded(column).to_pylist() == expected
-    assert texts(column.slice(1)).to_pylist() == expected[1:]
+    assert to_text(column).to_pylist() == expected
+    assert encode_as_text(column).to_pylist() == expected
+    assert to_text(column.slice(1)).to_pylist() == expected[1:]
     try:
         encoded = column.dictionary_encode()
     except pa.ArrowNotImplementedError:
         return
     if isinstance(column, pa.Array) and not pa.types.is_float16(column.type):  # PyArrow encodes their bits
-        assert texts(encoded).to_pylist() == expected
+        assert to_text(encoded).to_pylist() == expected
 
 
 def test_a_dictionary_has_each_text_once() -> None:
     twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 3], pa.int8()), pa.array([0.0, -0.0, None, 1.0]))
-    found = coded(twice)
+    found = encode_as_text(twice)
     assert found.to_pylist() == ["0", "0", None, "1"]
     assert len(set(found.dictionary.to_pylist())) == len(found.dictionary)
     parts = pa.chunked_array([pa.array(["a", "b"]).dictionary_encode(), pa.array(["b", "c"]).dictionary_encode()])
-    assert coded(parts).to_pylist() == ["a", "b", "b", "c"]
+    assert encode_as_text(parts).to_pylist() == ["a", "b", "b", "c"]
 
 
 @pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([{"a": 1}]), pa.array([pa.MonthDayNano([1, 2, 3])])])
 def test_other_types_have_none(column: Any) -> None:
     with pytest.raises(TypeError, match="have no text"):
-        coded(column)
+        encode_as_text(column)
 
 
 @given(st.integers(-(2**53), 2**53))
@@ -77,47 +77,47 @@ def test_equal_numbers_have_equal_text(number: int) -> None:
     expected = str(number)
     decimal = pa.array([Decimal(number)], pa.decimal128(20, 0)).cast(pa.decimal128(30, 5))
     for column in (pa.array([number], pa.int64()), pa.array([float(number)]), decimal):
-        assert texts(column).to_pylist() == [expected]
+        assert to_text(column).to_pylist() == [expected]
     values = (number, np.int64(number), float(number), np.float64(number), Decimal(number), Decimal(f"{number}.00"))
-    assert {spelled(value) for value in values} == {expected}
+    assert {value_text(value) for value in values} == {expected}
     written = text_array([f"{number}.0", f"{number:+}", repr(float(number))])
-    assert Known([expected, "0.5"] if number else [expected]).find(written).tolist() == [0, 0, 0]
+    assert TextIndex([expected, "0.5"] if number else [expected]).find(written).tolist() == [0, 0, 0]
 
 
 @given(st.floats(allow_nan=False), st.sampled_from([np.float64, np.float32]))
 def test_the_text_of_a_float_gives_it_back(value: float, dtype: Any) -> None:
     with np.errstate(over="ignore"):
         number = dtype(value)
-    text = texts(pa.array(np.array([number])))[0].as_py()
+    text = to_text(pa.array(np.array([number])))[0].as_py()
     assert dtype(text) == number
-    assert spelled(number) == text
+    assert value_text(number) == text
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**9), max_value=10**9))
 def test_the_text_of_a_decimal_gives_it_back(value: Decimal) -> None:
-    assert Decimal(spelled(value)) == value
-    assert texts(pa.array([value], pa.decimal128(20, 4)))[0].as_py() == spelled(value)
+    assert Decimal(value_text(value)) == value
+    assert to_text(pa.array([value], pa.decimal128(20, 4)))[0].as_py() == value_text(value)
 
 
 def test_known_texts_are_found_by_value() -> None:
-    codes = Known(["1", "2", "10000000000"])
+    codes = TextIndex(["1", "2", "10000000000"])
     asked = pa.array(["1", "2.0", "1e10", "+2", "01", "1.5", "x", None, "1e999999999"])
     assert codes.find(asked).tolist() == [0, 1, 2, 1, -1, -1, -1, -1, -1]
-    assert Known(["007", "7"]).find(pa.array(["7.0", "07"])).tolist() == [-1, -1]  # codes, which are no numbers
-    assert Known(["1.1", "1.2"]).find(pa.array(["1.10"])).tolist() == [-1]  # versions
-    assert Known(["0.50", "1.0"]).find(pa.array(["0.5", "1"]), typed=True).tolist() == [0, 1]
-    assert Known(["1", "1.0"]).find(pa.array(["1e0"])).tolist() == [-1]  # it could be either
-    assert Known(["True", "False"]).find(pa.array(["true", "FALSE", "yes"])).tolist() == [0, 1, -1]
-    assert Known(["2020-01-31 00:00:00.000"]).find(pa.array(["2020-01-31"])).tolist() == [0]
-    assert Known([]).find(pa.array(["a"])).tolist() == [-1]
+    assert TextIndex(["007", "7"]).find(pa.array(["7.0", "07"])).tolist() == [-1, -1]  # codes, which are no numbers
+    assert TextIndex(["1.1", "1.2"]).find(pa.array(["1.10"])).tolist() == [-1]  # versions
+    assert TextIndex(["0.50", "1.0"]).find(pa.array(["0.5", "1"]), typed=True).tolist() == [0, 1]
+    assert TextIndex(["1", "1.0"]).find(pa.array(["1e0"])).tolist() == [-1]  # it could be either
+    assert TextIndex(["True", "False"]).find(pa.array(["true", "FALSE", "yes"])).tolist() == [0, 1, -1]
+    assert TextIndex(["2020-01-31 00:00:00.000"]).find(pa.array(["2020-01-31"])).tolist() == [0]
+    assert TextIndex([]).find(pa.array(["a"])).tolist() == [-1]
 
 
 def test_several_writers_of_the_same_values() -> None:
-    assert one_spelling(["True", "False"]) == {}
-    assert one_spelling(["TRUE", "true"]) == {"TRUE": "true", "true": "true"}
-    assert one_spelling(["True", "true", "maybe"]) == {}
-    assert one_spelling(["1", "1.0"]) == {}
-    assert one_spelling(["1", "1.0"], numbers=True) == {"1": "1", "1.0": "1"}
-    assert one_spelling(["1.1", "1.10", "1.2"], numbers=True) == {}
-    assert one_spelling(["1", "01"], numbers=True) == {}
-    assert one_spelling([]) == {}
+    assert unify_spellings(["True", "False"]) == {}
+    assert unify_spellings(["TRUE", "true"]) == {"TRUE": "true", "true": "true"}
+    assert unify_spellings(["True", "true", "maybe"]) == {}
+    assert unify_spellings(["1", "1.0"]) == {}
+    assert unify_spellings(["1", "1.0"], numbers=True) == {"1": "1", "1.0": "1"}
+    assert unify_spellings(["1.1", "1.10", "1.2"], numbers=True) == {}
+    assert unify_spellings(["1", "01"], numbers=True) == {}
+    assert unify_spellings([]) == {}

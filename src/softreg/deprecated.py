@@ -51,6 +51,7 @@ class Replacement:
 
 DEPRECATED: dict[str, dict[str, Replacement]] = {
     # names of packages
+    "softreg.models": {"Stored": Replacement("StoredModel", since="0.2")},
     "softreg.tables": {"learn_schema": Replacement("infer_schema", since="0.2")},
     "softreg.report": {
         "Trust": Replacement("CalibrationAudit", since="0.2"),

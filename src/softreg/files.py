@@ -1,4 +1,4 @@
-"""Write a file so that it is either there, whole, or not there at all; read a pipe more than once."""
+"""Atomic writing of files, and temporary copies of pipes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,40 @@ from shutil import copyfileobj, rmtree
 from typing import IO
 from weakref import finalize
 
-MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
-"""First bytes of files of types, and the ending that names their form."""
+FORMAT_BY_MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
+"""First bytes of a file, and the suffix of its format."""
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on a clean exit it takes the name `path`, otherwise it is removed.
+    """Provide a temporary path that replaces `path` on a clean exit, and is removed otherwise.
 
-    The temporary file lies in the same folder, so that the final rename is atomic, and is flushed to disk
-    before it takes the name. Any exception, Ctrl-C among them, leaves what stood at `path` before untouched.
+    The temporary file is in the same folder, so that the final rename is atomic, and is flushed to disk before it.
+    After an exception, such as Ctrl-C, the previous file at `path` is unchanged.
 
-    Raises `FileNotFoundError` where the folder does not exist, with the folder's name; any other `OSError`, such as
-    that of a full disk, names `path`.
+    Parameters
+    ----------
+    path : path
+        The file to write.
+
+    Yields
+    ------
+    Path
+        Temporary path to write to.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    OSError
+        If the file cannot be written, for example because the disk is full; the error names `path`.
+
+    Examples
+    --------
+    >>> with atomic_path("note.txt") as draft:
+    ...     _ = draft.write_text("complete")
+    >>> Path("note.txt").read_text()
+    'complete'
     """
     target = Path(path)
     if not target.parent.is_dir():
@@ -39,35 +60,41 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(draft, 0o666 & ~mask)  # mkstemp makes private files; a result is as readable as any other
+        os.chmod(draft, 0o666 & ~mask)  # mkstemp creates private files; results get the usual permissions
         os.replace(draft, target)
     except OSError as error:
         if error.errno is None or error.filename not in (None, name, draft):
-            raise  # it tells of another file, or in words of our own
+            raise  # about another file, or with a message of softreg
         raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
     finally:
         draft.unlink(missing_ok=True)
 
 
 def is_pipe(path: Path) -> bool:
-    """Whether a path can be read only once: a named pipe, `/dev/stdin`, or what a shell makes of `<(command)`.
-
-    Example:
-        >>> is_pipe(Path(os.curdir))
-        False
-    """
+    """Return True if a path can be read only once: a named pipe, `/dev/stdin`, or `<(command)` of a shell."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 class TemporaryCopy:
-    """A temporary file at `path`, named `name`, with what the function `write` wrote; it is removed with this object.
+    """Temporary file that is removed together with this object.
 
-    Raises what `write` raises; nothing is left then.
+    Parameters
+    ----------
+    name : str
+        Name of the file.
+    write : callable
+        Writes to the binary file; after an error nothing remains.
 
-    Example:
-        >>> copy = TemporaryCopy("a.csv", lambda file: file.write(b"x\\n1\\n"))
-        >>> copy.path.name, copy.path.read_bytes()
-        ('a.csv', b'x\\n1\\n')
+    Attributes
+    ----------
+    path : Path
+        The file.
+
+    Examples
+    --------
+    >>> copy = TemporaryCopy("a.csv", lambda file: file.write(b"x,1"))
+    >>> copy.path.name, copy.path.read_bytes()
+    ('a.csv', b'x,1')
     """
 
     path: Path
@@ -81,15 +108,28 @@ class TemporaryCopy:
 
 
 class PipeCopy:
-    """What came through a pipe, in a temporary file at `path`, which is removed with this object.
+    """Contents of a pipe in a temporary file that is removed together with this object.
 
-    The file has the name of the pipe. Where that has none of the known `endings`, the first bytes decide: Parquet,
-    Arrow, or else CSV. Raises `OSError` where the pipe cannot be read or the disk is full; nothing is left then.
+    The file has the name of the pipe. If that has no known suffix, one is added by the first bytes: Parquet, Arrow, or
+    else CSV.
 
-    Example:
-        >>> copy = PipeCopy(Path(os.devnull), {".csv"})
-        >>> copy.path.name, copy.path.read_bytes()
-        ('null.csv', b'')
+    Parameters
+    ----------
+    pipe : Path
+        The pipe.
+    endings : container of str
+        Known suffixes.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+
+    Examples
+    --------
+    >>> copy = PipeCopy(Path(os.devnull), {".csv"})
+    >>> copy.path.name, copy.path.read_bytes()
+    ('null.csv', b'')
     """
 
     path: Path
@@ -101,6 +141,6 @@ class PipeCopy:
         with pipe.open("rb") as source, copy.open("wb") as target:
             copyfileobj(source, target)
         with copy.open("rb") as written:
-            head = written.read(max(map(len, MAGIC)))
-        ending = next((ending for magic, ending in MAGIC.items() if head.startswith(magic)), ".csv")
+            head = written.read(max(map(len, FORMAT_BY_MAGIC)))
+        ending = next((ending for magic, ending in FORMAT_BY_MAGIC.items() if head.startswith(magic)), ".csv")
         self.path = copy.rename(folder / f"{pipe.name}{'' if pipe.suffix.lower() in endings else ending}")

@@ -40,6 +40,11 @@ class Cholesky:
     def solve(self, b: Array) -> Array:
         """Return `H^-1 b` for b (k,) or (k, r).
 
+        Returns
+        -------
+        Array
+            Array of the shape of b.
+
         Examples
         --------
         >>> cholesky(np.array([[4.0, 2.0], [2.0, 2.0]])).solve(np.array([2.0, 2.0])).round(12)
@@ -57,6 +62,11 @@ class Cholesky:
 
     def log_det(self) -> float:
         """Return `log det H`.
+
+        Returns
+        -------
+        float
+            The log-determinant.
 
         Examples
         --------
@@ -157,6 +167,16 @@ def _first_factor(
     """Return the factor with the first jitter that gives one; `matrix()` is overwritten, and formed again if needed.
 
     The diagonal becomes `1 + jitter` where `unit` is true, otherwise the jitter is added to it.
+
+    Returns
+    -------
+    Cholesky
+        The factor.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If no jitter gives a factor.
     """
     for added in jitter:
         A = matrix()
@@ -176,6 +196,11 @@ def _first_factor(
 def solve_factored(L: Array, b: Array) -> Array:
     """Return `(L L^T)^-1 b` for a lower triangle L (k, k) and b (k,) or (k, r).
 
+    Returns
+    -------
+    Array
+        Array of the shape of b.
+
     Examples
     --------
     >>> solve_factored(np.array([[2.0, 0.0], [1.0, 1.0]], order="F"), np.ones(2))
@@ -187,6 +212,11 @@ def solve_factored(L: Array, b: Array) -> Array:
 
 def inverse_factored(L: Array) -> Array:
     """Return `(L L^T)^-1` (k, k) for a lower triangle L.
+
+    Returns
+    -------
+    Array
+        The symmetric inverse.
 
     Examples
     --------
@@ -200,6 +230,11 @@ def inverse_factored(L: Array) -> Array:
 
 def invert_lower(L: Array) -> Array:
     """Return `L^-1` (k, k) for a lower triangle L, float32 or float64.
+
+    Returns
+    -------
+    Array
+        A lower triangle.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`softreg.load`: give back what was saved, whatever kind of model it is."""
+"""`softreg.load`: the class that reads each kind of model file."""
 
 from __future__ import annotations
 
@@ -10,23 +10,39 @@ from softreg.models.serialization.model_file import ModelFileError, read_model
 
 __all__ = ["load"]
 
-LONGEST = 250
-"""Characters of a message about the parts of a file, which the file can fill with any text."""
+MAX_CHARACTERS = 250
+"""Length of a message about the contents of a file, which may hold any text."""
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """The model that was saved at `path`: a `SoftmaxRegression`, `SoftmaxRegressionCV` or
-    `TableClassifier`.
+    """Load a model file.
 
-    The file holds numbers and JSON only; loading runs no code from it. Raises `FileNotFoundError` where there is no
-    file and `ModelFileError` (a `ValueError`) where it is truncated, altered or not a model.
+    The file holds numbers and JSON only; loading runs no code from it.
 
-    Example:
-        >>> import numpy as np, softreg
-        >>> model = softreg.SoftmaxRegression().fit(np.array([[0.0], [1.0], [2.0]]), ["a", "b", "b"])
-        >>> model.save("three.softreg")
-        >>> softreg.load("three.softreg").classes_.tolist()
-        ['a', 'b']
+    Parameters
+    ----------
+    path : path
+        File that the method `save` of a model wrote.
+
+    Returns
+    -------
+    SoftmaxRegression, SoftmaxRegressionCV or TableClassifier
+        The fitted model.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ModelFileError
+        If the file is truncated, altered or not a model. It is a `ValueError`.
+
+    Examples
+    --------
+    >>> import numpy as np, softreg
+    >>> model = softreg.SoftmaxRegression().fit(np.array([[0.0], [1.0], [2.0]]), ["a", "b", "b"])
+    >>> model.save("three.softreg")
+    >>> softreg.load("three.softreg").classes_.tolist()
+    ['a', 'b']
     """
     stored = read_model(path)
     try:
@@ -43,15 +59,15 @@ def load(path: str | os.PathLike[str]) -> Any:
 
             return TableClassifier.from_state(stored.arrays, stored.metadata)
     except KeyError as error:
-        raise ModelFileError(f"{Path(path).name!r} lacks {error}, a part that a model needs") from error
+        raise ModelFileError(f"{Path(path).name!r} lacks {error}, which a model needs") from error
     except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
-        raise ModelFileError(f"{Path(path).name!r} holds parts that make no model: {_short(error)}") from error
+        raise ModelFileError(f"{Path(path).name!r} holds an invalid model: {_one_line(error)}") from error
     raise ModelFileError(
         f"{Path(path).name!r} holds a model of the unknown kind {stored.kind!r:.100}; a newer softreg may read it"
     )
 
 
-def _short(error: BaseException) -> str:
-    """What an error says, in one line that is not longer than a sentence."""
-    words = " ".join(str(error).split())
-    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+def _one_line(error: BaseException) -> str:
+    """Return the message of an error in one line of limited length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"

@@ -23,6 +23,11 @@ MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 def hashed(numbers: Array, start: Array | int = 0) -> UInt64Array:
     """Return the output (n,) of SplitMix64 that started from `start`, at these positions of its sequence.
 
+    Returns
+    -------
+    UInt64Array
+        One word for each number.
+
     Examples
     --------
     >>> hex(int(hashed(np.arange(1))[0]))
@@ -40,6 +45,11 @@ def absorbed(state: UInt64Array, word: UInt64Array) -> UInt64Array:
 
 def as_uniform(bits: UInt64Array) -> Float64Array:
     """Return numbers in [0, 1) from the upper 53 bits of each word.
+
+    Returns
+    -------
+    Float64Array
+        Numbers (n,).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Types of arrays that signatures name; a leaf that every package may import.
+"""Types of arrays for signatures; a leaf that every package may import.
 
 Each alias states what the numbers of an array are. Shapes stand in docstrings: `X` (n, d), logits (n, q), stacks
 (m, q, d + 1).
@@ -37,3 +37,6 @@ Int64Array: TypeAlias = NDArray[np.int64]
 
 RowNumbers: TypeAlias = NDArray[np.int64]
 """Numbers of rows of a table, from 0."""
+
+Matrix: TypeAlias = Any
+"""Rows (n, d) as a NumPy array or a SciPy CSR matrix, which has no types of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.optimize import Progress, Solution, Status, elastic_net, l2, minimise
-from softreg.optimize import minimisation as solve
+from softreg.optimize.problem.limits import LIMITS
 from softreg.probability import entropy, softmax
 from softreg.rows import as_rows
 from softreg.rows.memory import csr as sparse
@@ -269,12 +270,12 @@ def test_a_warm_start_ends_where_a_cold_one_does(solver: str, ratio: float, prob
     assert again.n_iter <= 2
 
 
-def test_many_rows_start_from_a_sample(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_start_from_a_sample(problem: Problem) -> None:
     X, y = problem(n=3000, d=6)
     (plain,) = fit(X, y, 3, l2(1e-3), solver="lbfgs", tol=1e-9)
-    monkeypatch.setattr(solve, "SMALL", 1000)
+    limits = replace(LIMITS, warm_start_rows=1000, sample_rows=250)
     for seed in (0, 1):
-        (warm,) = fit(X, y, 3, l2(1e-3), solver="lbfgs", tol=1e-9, seed=seed)
+        (warm,) = fit(X, y, 3, l2(1e-3), solver="lbfgs", tol=1e-9, seed=seed, limits=limits)
         assert warm.converged
         assert warm.value == pytest.approx(plain.value, abs=2e-9)
         assert warm.passes < plain.passes
@@ -382,7 +383,7 @@ def test_unknown_solvers_and_solvers_that_do_not_fit(problem: Problem) -> None:
     X, y = problem(n=20)
     with pytest.raises(ValueError, match="'sgd' is not one of auto, newton, lbfgs"):
         fit(X, y, 3, l2(0.1), solver="sgd")
-    with pytest.raises(ValueError, match="needs a smooth penalty"):
+    with pytest.raises(ValueError, match="needs a differentiable penalty"):
         fit(X, y, 3, elastic_net(0.1, 0.5), solver="newton")
 
 

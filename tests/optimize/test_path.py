@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -9,6 +11,7 @@ import scipy.sparse as sp
 from softreg.optimize import elastic_net, l2, minimise, path
 from softreg.optimize.heldout_stopping import left_to_move
 from softreg.optimize.path import StackPath
+from softreg.optimize.problem.limits import LIMITS
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
 
@@ -116,9 +119,9 @@ def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatc
     reduce = path.reduce
     monkeypatch.setattr(path, "reduce", lambda *args: factored.append(1) or reduce(*args))
     found = []
-    for pays in (path.row_space_pays, lambda *_: False):
-        monkeypatch.setattr(path, "row_space_pays", pays)
-        stack, start = path.StackPath(as_rows(X, y, V), 3, judge, np.ones(40), fit_intercept=intercept), None
+    for limits in (LIMITS, replace(LIMITS, row_space_most_rows=0)):
+        rows, start = as_rows(X, y, V), None
+        stack = path.StackPath(rows, 3, judge, np.ones(40), fit_intercept=intercept, limits=limits)
         for strength in (10.0, 1.0):
             fit = stack.fit(l2(np.full(6, strength)), start, settled=0.0, copies=2)
             start = fit.W, fit.b
@@ -133,14 +136,14 @@ def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatc
 @pytest.mark.parametrize("ratio", [0.0, 0.5])
 def test_many_rows_with_a_drawn_sketch_settle_at_the_losses_of_exact_fits(ratio, monkeypatch):
     """More rows than a sketch takes whole: a weak penalty, where a fold that stops early would show."""
-    monkeypatch.setattr("softreg.optimize.path.SMALL", 400)
-    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.MOST_CHEAP", 0)
-    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.ROWS_A_COLUMN", 20)
+    limits = replace(LIMITS, warm_start_rows=400, sample_rows=100)
+    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.MAX_INEXPENSIVE_ROWS", 0)
+    monkeypatch.setattr("softreg.optimize.curvature.importance_sampled.DRAWN_PER_COLUMN", 20)
     stack = Problem(n=1200, d=30, q=5)
-    path, start = stack.path(solver="lbfgs"), None
-    assert not path.few
+    path, start = stack.path(solver="lbfgs", limits=limits), None
     for strength in (1e-2, 1e-4, 1e-6):
         fit = path.fit(elastic_net(np.full(stack.m, strength), ratio), start, settled=1e-5)
+        assert path.sketch is not None
         exact = minimise(
             as_rows(stack.X, stack.y, stack.V), stack.q, elastic_net(np.full(stack.m, strength), ratio), tol=1e-9
         )

@@ -152,12 +152,14 @@ def test_what_is_written_over_the_logits(kind: str, weighted: str) -> None:
     o, Y, V = stack(), labels(kind), weights(weighted)
     P, v = softmax(o, axis=1), np.ones((M, B)) if V is None else V
     expected, R = blocks.loss_and_residual(o.copy(), Y, V)
-    value, r, found, sure = blocks.consume(o, Y, V)
+    value, r, found, confidence = blocks.consume(o, Y, V)
     assert found is o
     np.testing.assert_allclose(found, P, rtol=1e-13)
     np.testing.assert_allclose(value, expected, rtol=1e-13)
     np.testing.assert_allclose(r, R.sum(axis=2), atol=1e-13)
     codes = Y if kind == "hard" else Y.argmax(axis=1)
-    np.testing.assert_allclose(sure.own, P[:, codes, np.arange(B)], rtol=1e-13)
-    np.testing.assert_allclose(sure.predicted, (P * v[:, None]).sum(axis=2), rtol=1e-13)
-    np.testing.assert_allclose(sure.doubt, (P * (1 - P) * v[:, None]).sum(axis=2), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(confidence.p_label, P[:, codes, np.arange(B)], rtol=1e-13)
+    np.testing.assert_allclose(confidence.class_mass, (P * v[:, None]).sum(axis=2), rtol=1e-13)
+    np.testing.assert_allclose(
+        confidence.class_variance, (P * (1 - P) * v[:, None]).sum(axis=2), rtol=1e-12, atol=1e-15
+    )

@@ -302,7 +302,7 @@ def test_a_model_of_the_first_format_is_read(
         for name in ("knots", "scores", "pooled"):
             code.pop(name, None)
     del metadata["asked"]
-    monkeypatch.setattr(storage, "FORMAT", 1)
+    monkeypatch.setattr(storage, "FORMAT_VERSION", 1)
     storage.write_model(tmp_path / "m", "table", arrays, metadata)
     monkeypatch.undo()
     again = softreg.load(tmp_path / "m")

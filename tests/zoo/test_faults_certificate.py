@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from softreg import SoftmaxRegression
 from softreg.cli.console.result_table import certificate_text
 from softreg.optimize import Status, l2, minimise
-from softreg.optimize.curvature.subsampled import Sketch
+from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import final_newton
@@ -118,7 +118,7 @@ def test_fault_b6_a_second_objective_on_the_same_rows_does_not_disturb_the_first
 
 def test_fault_b5_a_block_that_is_not_positive_definite_has_a_factor() -> None:
     B = np.array([[1.0, 2.0], [2.0, 1.0]])  # what rounding makes of a block on columns of very different scale
-    strategy = OrthantLBFGS(Sketch(as_rows(np.zeros((2, 2)), np.array([0, 1]))))
+    strategy = OrthantLBFGS(SubsampledCurvature(as_rows(np.zeros((2, 2)), np.array([0, 1]))))
     L = strategy._factor(0, 0, B, np.arange(2))
     assert np.isfinite(L).all()
     assert (np.diag(L) > 0).all()

@@ -14,7 +14,7 @@ import pytest
 from sklearn.base import clone
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, load
-from softreg.models.serialization.label_state import read_labels
+from softreg.models.serialization.label_state import labels_from_json
 from softreg.rows.gpu.interop import pytorch
 
 X = np.array([[0.0, 1], [1, 0], [2, 1], [3, 0], [1, 1], [2, 2]])
@@ -76,7 +76,7 @@ def test_fault_a15_labels_that_no_file_keeps_are_refused_when_saved(kind: str, t
     model = SoftmaxRegression().fit(X, REFUSED[kind])
     assert model.score(X, REFUSED[kind]) >= 0.5
     with pytest.raises(
-        ValueError, match=f"of the type {kind}, which a model file cannot keep. Fit the model with text"
+        ValueError, match=f"of the type {kind}, which a model file cannot store. Fit the model with text"
     ):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
@@ -106,7 +106,7 @@ HOSTILE = [
 @pytest.mark.parametrize("told", HOSTILE, ids=str)
 def test_fault_a15_state_that_describes_no_labels_is_refused(told: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        read_labels(told)
+        labels_from_json(told)
 
 
 def test_fault_e6_without_pytorch_the_extra_is_named_and_no_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_fault_a6_a_fold_without_a_class() -> None:
     rare = np.flatnonzero(y == 2)
     test = [np.concatenate([rare, np.arange(0, 600, 7)]), np.setdiff1d(np.arange(1, 600, 7), rare)]
     folds = [(np.setdiff1d(np.arange(600), t), np.unique(t)) for t in test]
-    with pytest.warns(UserWarning, match=r"some folds hold back all rows of a class \(2\)"):
+    with pytest.warns(UserWarning, match=r"some folds hold out all rows of a class \(2\)"):
         search = SoftmaxRegressionCV([1e-2], cv=folds, class_weight="balanced").fit(X, y)
     judged = [(train, rows[y[rows] != 2] if k == 0 else rows) for k, (train, rows) in enumerate(folds)]
     assert search.scores_[0] == pytest.approx(scores_by_hand(X, y, judged, "balanced"), abs=1e-4)

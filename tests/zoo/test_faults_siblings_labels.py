@@ -18,10 +18,10 @@ import softreg
 from softreg import SoftmaxRegression, TableClassifier, open_rows
 from softreg.cli import main
 from softreg.models import label_audit
-from softreg.models.inputs.csv_quotes import QuoteWatch
+from softreg.models.inputs.csv_quotes import QuoteCounter
 from softreg.probability import operating_point
 from softreg.report import audit
-from softreg.spelling import spelled
+from softreg.spelling import value_text
 from softreg.tables import labels
 
 # --- labels of dates ---
@@ -71,9 +71,9 @@ def test_the_command_line_writes_labels_of_dates_as_text(tmp_path: Path) -> None
 
 
 def test_dates_of_numpy_of_any_unit_have_a_text() -> None:
-    texts = [spelled(np.datetime64(text)) for text in ("2020", "2020-02", "2020-02-03", "2020-02-03T04:05")]
+    texts = [value_text(np.datetime64(text)) for text in ("2020", "2020-02", "2020-02-03", "2020-02-03T04:05")]
     assert texts == ["2020-01-01", "2020-02-01", "2020-02-03", "2020-02-03 04:05:00"]
-    assert spelled(np.timedelta64(2, "h")) == "7200"
+    assert value_text(np.timedelta64(2, "h")) == "7200"
 
 
 # --- quotes left open ---
@@ -119,11 +119,11 @@ def test_the_watch_counts_quotes_of_lines_in_blocks_of_any_size(
     tmp_path: Path, size: int, text: str, odd: bool
 ) -> None:
     (tmp_path / "t.csv").write_text(text)
-    watch = QuoteWatch(tmp_path / "t.csv")
+    watch = QuoteCounter(tmp_path / "t.csv")
     while watch.read(size):
         pass
     watch.close()
-    assert watch.odd == odd
+    assert watch.has_odd_line == odd
 
 
 # --- old names ---

@@ -240,7 +240,7 @@ def test_fault_f13_standard_input(raw: bytes, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
     table = open_table("-")
     assert table.read()["code"].to_pylist()[0] == "007"
-    assert table.readers[0].part.where == "standard input"
+    assert table.readers[0].source.display_name == "standard input"
 
 
 def test_a_model_from_a_sheet_predicts_rows_of_a_database(tmp_path: Path) -> None:

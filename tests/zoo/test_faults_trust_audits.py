@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from softreg import Calibrator, PredictionSets, label_audit
 from softreg.cli import main
-from softreg.models.inputs.labels import read
+from softreg.models.inputs.labels import parse_labels
 from softreg.probability import (
     check_calibration,
     column_information,
@@ -99,7 +99,7 @@ def uses(P: object, y: np.ndarray, q: int) -> list[Callable[[], object]]:
         lambda: check_calibration(P, y),
         lambda: encode_labels(y, P),
         lambda: label_probabilities(P, smoothing=0.1),
-        lambda: read(np.asarray(P)),  # soft labels, as `SoftmaxRegression.fit` reads them
+        lambda: parse_labels(np.asarray(P)),  # soft labels, as `SoftmaxRegression.fit` reads them
     ]
 
 

@@ -20,7 +20,7 @@ from safetensors.numpy import save
 import softreg
 from softreg.cli import main
 from softreg.models.serialization import model_file as storage
-from softreg.models.serialization.model_file import ModelFileError, Stored, read_model
+from softreg.models.serialization.model_file import ModelFileError, StoredModel, read_model
 from softreg.tables.fit.predictor import TablePredictor
 
 MUTATIONS = int(os.environ.get("SOFTREG_MUTATIONS", "40"))
@@ -72,7 +72,7 @@ def models() -> dict[str, Any]:
     }
 
 
-def mutated(stored: storage.Stored, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
+def mutated(stored: storage.StoredModel, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     """Give `count` edited files of one model, each with what was done to it."""
     choose = random.Random(seed)
     while count:
@@ -91,7 +91,7 @@ def mutated(stored: storage.Stored, count: int, seed: int) -> Iterator[tuple[str
 def packed(kind: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
     """The bytes of a model file with a right checksum."""
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    note = {"format": storage.FORMAT, "kind": kind, "metadata": metadata, "softreg": "0"}
+    note = {"format": storage.FORMAT_VERSION, "kind": kind, "metadata": metadata, "softreg": "0"}
     note["checksum"] = storage._checksum(plain, storage._canonical(note))
     return save(plain, metadata={"softreg": storage._canonical(note)})
 
@@ -166,7 +166,7 @@ Edit = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stored]:
+def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredModel]:
     """A file of every kind of model, as read."""
     folder, found = tmp_path_factory.mktemp("models"), {}
     with warnings.catch_warnings():

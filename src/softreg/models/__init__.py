@@ -1,4 +1,9 @@
-"""What a Python user imports: estimators, their statistics and their files."""
+"""Estimators, their statistics, what follows a fit, and the model file: what a Python user imports.
+
+It may import `optimize`, `rows` and `probability`. Its packages, in the order in which they import each other, are
+`inputs`, `serialization`, `likelihood`, `estimators`, `selection`, `calibration` and `inference`; a new public name is
+also added to `_DEFINED_IN` here.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from softreg.models.likelihood.separation_lp import Separated, separation
     from softreg.models.selection.estimator import SoftmaxRegressionCV
     from softreg.models.selection.regularization_path import Path, PathPoint
-    from softreg.models.serialization.model_file import ModelFileError, Stored, read_model, write_model
+    from softreg.models.serialization.model_file import ModelFileError, StoredModel, read_model, write_model
 
 _DEFINED_IN = {
     "Added": "calibration.code_length",
@@ -43,7 +48,7 @@ _DEFINED_IN = {
     "Separated": "likelihood.separation_lp",
     "SoftmaxRegression": "estimators.regression",
     "SoftmaxRegressionCV": "selection.estimator",
-    "Stored": "serialization.model_file",
+    "StoredModel": "serialization.model_file",
     "Trial": "calibration.calibrator",
     "added_information": "calibration.code_length",
     "added_on_rows": "calibration.code_length",
@@ -75,7 +80,7 @@ __all__ = [
     "Separated",
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
-    "Stored",
+    "StoredModel",
     "Trial",
     "added_information",
     "added_on_rows",

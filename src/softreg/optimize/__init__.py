@@ -1,6 +1,7 @@
 """Finds the optimum of a stack of models, with proof; knows neither files nor estimators."""
 
-from softreg.optimize.minimisation import SOLVERS, minimise
+from softreg.optimize.minimisation import minimise
+from softreg.optimize.plan.rules import SOLVERS
 from softreg.optimize.problem.penalties import PENALTIES, ElasticNet, Penalty, elastic_net, l2, make_penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
 

@@ -9,11 +9,13 @@ objective says little of it: where a penalty is weak, a gap of 1e-6 nats has bee
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.result import Status
 from softreg.optimize.solvers.loop import Descent
 from softreg.probability import blocks as loss
@@ -38,6 +40,43 @@ five folds, ten strengths from 1e-2 to 1e-6: all 50 scores of MNIST are then wit
 of digits and 48 of 8,000 images of MNIST are within 1e-4.)"""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOutLoss:
+    """Summed loss (m,) of the rows that judge each model, and its change; for kept logits in this process.
+
+    `judge` (L, n) names the member that each row judges in each layer, `place` its position in the stack or -1, and
+    `count` (n,) the weight of each row. The rows' `losses` (L, n) and `logits` (L, n, q) are brought up to date.
+    """
+
+    state: StackState
+    place: Array
+    judge: Array
+    count: Array
+    losses: Array
+    logits: Array
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        m = self.state.m
+        total, moved = np.zeros((2, m))
+        on = self.state.on(block)
+        for layer, judge in enumerate(self.judge):
+            at = self.place[judge[block.start : block.stop]]
+            chosen = np.flatnonzero(at >= 0)
+            if len(chosen) == 0:
+                continue
+            o, at, rows = on.select(self.state.point, at[chosen], chosen), at[chosen], block.start + chosen
+            self.logits[layer, rows] = o
+            o = np.ascontiguousarray(o.T)[None]
+            lost = loss.losses(o, block.labels[chosen])[1][0]
+            change = np.abs(lost - self.losses[layer, rows])
+            total += np.bincount(at, lost * self.count[rows], m)
+            moved += np.bincount(at, change * self.count[rows], m)
+            self.losses[layer, rows] = lost
+        return total, moved
+
+
 class Watch:
     """The mean held-out loss (m,) of each member after each step, how far it has moved, and the logits behind it."""
 
@@ -53,27 +92,10 @@ class Watch:
         place = np.full(self.members + 1, -1)  # the last entry stands for "nobody"
         place[objective.members] = np.arange(objective.m)
 
-        def part(block: Block) -> Sums:
-            total, moved = np.zeros((2, objective.m))
-            state = objective.state
-            on = state.on(block)
-            for layer, judge in enumerate(self.judge):
-                at = place[judge[block.start : block.stop]]
-                mine = np.flatnonzero(at >= 0)
-                if len(mine) == 0:
-                    continue
-                o, at, rows = on.select(state.point, at[mine], mine), at[mine], block.start + mine
-                self.logits[layer, rows] = o
-                o = np.ascontiguousarray(o.T)[None]
-                lost = loss.losses(o, block.labels[mine])[1][0]
-                change = np.abs(lost - self.losses[layer, rows])
-                total += np.bincount(at, lost * self.count[rows], objective.m)
-                moved += np.bincount(at, change * self.count[rows], objective.m)
-                self.losses[layer, rows] = lost
-            return total, moved
-
+        reduction = HeldOutLoss(objective.state, place, self.judge, self.count, self.losses, self.logits)
+        sums = objective.sum(reduction)
         mass = self.mass[objective.members]
-        told = [np.divide(a, mass, out=np.full(objective.m, np.nan), where=mass > 0) for a in objective.rows.sum(part)]
+        told = [np.divide(a, mass, out=np.full(objective.m, np.nan), where=mass > 0) for a in sums]
         return told[0], told[1]
 
 

@@ -1,54 +1,39 @@
-"""From rows to the optimum: coordinates, choice of solver, warm start, descent."""
+"""Minimises an objective by the plan that the rules choose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.subsampled import MAX_CLASSES, DiagonalSketch, Sketch, needs_diagonal
 from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import objective_for
+from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.plan.conditions import first_sample
+from softreg.optimize.plan.dual_cost import dual_budgets
+from softreg.optimize.plan.facts import Facts, facts_of
+from softreg.optimize.plan.rules import FAMILIES, SOLVERS, choose
+from softreg.optimize.plan.strategies import sampled, strategy_for, warm_start
+from softreg.optimize.problem.limits import LIMITS, Limits
+from softreg.optimize.problem.options import FitOptions
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
+from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import Coordinates, standardise
-from softreg.optimize.reduction.row_space import reduce, row_space_pays
-from softreg.optimize.reduction.screened_fit import Order, on_few_columns
-from softreg.optimize.reduction.screening import Weights, can_screen, diagonal_suffices
+from softreg.optimize.reduction.row_space import reduce
+from softreg.optimize.reduction.screened_fit import Rounds, Verdict
+from softreg.optimize.reduction.screening import Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.certify import certify
 from softreg.optimize.solvers.class_mean_start import from_class_means
-from softreg.optimize.solvers.direction import DirectionMethod
-from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
-from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.loop import FINE, Descent
 from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.nested_newton import nested_newton
-from softreg.optimize.solvers.newton import Newton
-from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
 
-SOLVERS = ("auto", "newton", "lbfgs")
-NEWTON_PARAMETERS = 125
-"""Up to this many parameters, (q - 1) x (d + 1), an exact Hessian a step is cheaper than the steps that it saves."""
-NEWTON_CLASSES = 12
-"""Above this many classes the Hessian has too many blocks: one for each pair of contrasts."""
-TALL_PARAMETERS, TALL = 500, 1000
-"""With up to so many parameters and from so many rows a parameter on, Newton's method takes the Hessian of a sample."""
-SAMPLE_SHARE = 10
-"""The sample for warm starts and sketches is this part of the rows."""
-WARM_STEPS = 12
-"""Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
-REVIEWS_MANY = (1, 2, 4, 7, 12, 20, 40)
-"""Iterations at which the clusters are taken anew: all that they need is known from the pass, so often is cheap."""
-START_ROWS = 5000
-"""So many rows (at least five of each class) tell how far to go in the direction of the class means."""
-MANY_FEATURES = 2048
-"""Up to this many columns, and to the root of rows times classes, the scatter within classes is made diagonal. That
-takes 0.03 s for 512 columns and 1.3 s for 2,048, as much as some twenty passes where the second limit holds."""
-SMALL = 20_000
-"""Up to this many rows there is no warm start from a sample."""
+CLASS_MEAN_ROWS = 5000
+"""Rows (at least five of each class) on which the length of the class-mean start is chosen."""
 
 
 def minimise(
@@ -60,216 +45,242 @@ def minimise(
     solver: str = "auto",
     tol: float = 1e-6,
     max_iter: int = 1000,
-    start: tuple[Array, Array] | None = None,
+    start: Weights | None = None,
     seed: int = 0,
     on_progress: Callable[[Progress], Any] | None = None,
+    limits: Limits = LIMITS,
 ) -> tuple[Solution, ...]:
-    """The minimum of mean cross-entropy + penalty for each model of a stack, with a certificate.
+    """Minimise mean cross-entropy + penalty for each model of a stack, with a certificate.
 
     Model j minimises `(1 / N_j) sum_i V_ij CE(Y_i, softmax(x_i W_j + b_j)) + penalty_j(W_j)` over W_j (d, q) and b_j
-    (q,). Row weights V and labels come with `rows`; there are as many models as `penalty` has strengths. `tol` is in
-    nats: a fit has converged when its value is proved to be within `tol` of the minimum. `start` is weights (m, d, q)
-    and bias (m, q) to begin with.
+    (q,), where `N_j = sum_i V_ij`.
 
-    Example:
-        >>> import numpy as np
-        >>> from softreg.rows import as_rows
-        >>> from softreg.optimize import l2
-        >>> rows = as_rows(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]))
-        >>> fit, = minimise(rows, 2, l2(0.1))
-        >>> fit.status.value, fit.gap <= 1e-6
-        ('converged', True)
+    Parameters
+    ----------
+    rows : Rows
+        Features (n, d) with their labels and row weights V (m, n).
+    n_classes : int
+        The number of classes q.
+    penalty : Penalty
+        One strength for each of the m models.
+    fit_intercept : bool
+        Whether there is a bias; it is not penalised.
+    solver : str
+        One of `SOLVERS`: "auto", "newton" or "lbfgs" choose by the rules of `optimize.plan`, the name of a rule forces
+        its plan.
+    tol : float
+        Nats. A fit has converged when its value is proved to be within `tol` of the minimum.
+    max_iter : int
+        Iterations at most.
+    start : tuple of ndarray, optional
+        Weights (m, d, q) and bias (m, q) to begin with.
+    seed : int
+        Seed of row samples; the minimum does not depend on it.
+    on_progress : callable, optional
+        Receives a `Progress` record after each iteration.
+    limits : Limits
+        Thresholds of the rules.
+
+    Returns
+    -------
+    tuple of Solution
+        One for each model, in the user's columns.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, `solver` is unknown or cannot minimise this objective, or the weights overflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softreg.rows import as_rows
+    >>> from softreg.optimize import l2
+    >>> rows = as_rows(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]))
+    >>> fit, = minimise(rows, 2, l2(0.1))
+    >>> fit.status.value, fit.gap <= 1e-6, fit.plan.name
+    ('converged', True, 'one-pass-newton')
     """
     if solver not in SOLVERS:
         raise ValueError(f"solver={solver!r} is not one of {', '.join(SOLVERS)}")
     if rows.n == 0:
         raise ValueError("there are no rows to fit to; at least one row is needed")
+    options = FitOptions(n_classes, penalty, fit_intercept, solver, tol, max_iter, seed, on_progress, limits)
     with one_blas_thread():
-        free = bool(penalty.is_zero.any())
-        rows, coordinates = standardise(rows, centred=fit_intercept, robust=free)
-        if free:
-            coordinates.refuse_faint()
-        if row_space_pays(rows, n_classes, penalty):
-            small = reduce(rows, coordinates)
-            found = minimise(
-                small.rows,
-                n_classes,
-                penalty,
-                fit_intercept=fit_intercept,
-                solver=solver,
-                tol=tol,
-                max_iter=max_iter,
-                start=None if start is None else small.start(*start),
-                seed=seed,
-                on_progress=on_progress,
-            )
-            return tuple(small.back(solution) for solution in found)
-        order = Order(n_classes, penalty, fit_intercept, solver, tol, max_iter, seed, on_progress)
-        if can_screen(rows, penalty):
-            few, start = on_few_columns(rows, coordinates, order, start, optimum)
-            if few is not None:
-                return few
-        return optimum(rows, coordinates, order, start)
+        return _minimise_rows(rows, options, start)
 
 
-def optimum(
-    rows: Rows, coordinates: Coordinates, order: Order, start: Weights | None, few: bool = False
+def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tuple[Solution, ...]:
+    """Standardise the rows and minimise."""
+    unpenalised = bool(options.penalty.is_zero.any())
+    rows, coordinates = standardise(rows, centred=options.fit_intercept, robust=unpenalised)
+    if unpenalised:
+        coordinates.refuse_faint()
+    facts = facts_of(rows, options.n_classes, options.penalty, started=start is not None, tolerance=options.tol)
+    plan = choose(facts, options.solver, options.limits)
+    if plan.transform is Transform.ROW_SPACE:
+        return _in_row_space(rows, coordinates, plan, options, start)
+    if plan.transform is Transform.WORKING_SET:
+        return _on_working_sets(rows, coordinates, plan, options, start)
+    return _by_plan(rows, coordinates, facts, plan, options, start)
+
+
+def _in_row_space(
+    rows: Rows, coordinates: Coordinates, plan: Plan, options: FitOptions, start: Weights | None
 ) -> tuple[Solution, ...]:
-    """The minimum for rows in these coordinates; `few` says that they are some of the columns of others."""
-    rows, name = _with_solver(rows, order.n_classes, order.penalty, order.solver)
-    make = objective_for if name == "lbfgs" else Objective  # Newton's method looks at kept logits often
-    objective = make(rows, order.n_classes, order.penalty, coordinates, order.fit_intercept)
-    theta = _start(objective, coordinates, start)
-    if few and diagonal_suffices(objective):
-        strategy = OrthantLBFGS(DiagonalSketch(rows))
-        more: dict[str, Any] = {"tol": order.tol, "max_iter": order.max_iter, "on_progress": order.on_progress}
-        outcome = Descent(objective, strategy, theta, **more).run()
-    else:
-        rest = (order.tol, order.max_iter, order.seed, start is None, order.on_progress)
-        outcome = _descend(objective, theta, name, *rest)
-    certify(objective, order.penalty, outcome, order.tol)
-    return tuple(_solution(objective, coordinates, outcome, j) for j in range(len(theta)))
+    """Minimise in as many dimensions as there are rows."""
+    reduction = reduce(rows, coordinates)
+    reduced_start = None if start is None else reduction.start(*start)
+    solutions = _minimise_rows(reduction.rows, _of_transformed(options), reduced_start)
+    return tuple(_with_transform(plan, reduction.back(solution)) for solution in solutions)
 
 
-def _with_solver(rows: Rows, n_classes: int, penalty: Penalty, solver: str) -> tuple[Rows, str]:
-    """The solver of one fit, and the rows as it wants them."""
-    name = choose(rows, n_classes, penalty, solver)
-    if solver == "auto" and is_tall(rows, n_classes, penalty):
-        name = "newton"
-    if name == "newton" and rows.reduced_precision:  # few steps, each of which brings many digits
+def _on_working_sets(
+    rows: Rows, coordinates: Coordinates, plan: Plan, options: FitOptions, start: Weights | None
+) -> tuple[Solution, ...]:
+    """Minimise on working sets of the columns; with all columns where too many are active."""
+    options = _of_transformed(options)
+    exact = rows if options.tol >= FINE or rows.dtype == np.float64 else rows.with_higher_precision()
+    screening = Screening(rows, coordinates, options.n_classes, options.fit_intercept)
+    search, rounds = WorkingSetSearch(screening, exact, options.penalty, start), Rounds(options)
+    while search.is_small:
+        some = search.rows
+        round_options = rounds.next_options(search.columns)
+        fit = rounds.add(_optimum(some, search.coordinates, round_options, search.start, working_set=True))
+        check = search.check(fit)
+        verdict = rounds.judge(fit, check)
+        if verdict is Verdict.CONVERGED:
+            solutions = rounds.finished(search.finish(fit, check))
+            return tuple(_with_transform(plan, solution) for solution in solutions)
+        if verdict is Verdict.ALL_COLUMNS:
+            break
+        search.grow(check)
+    solutions = _optimum(rows, coordinates, options, search.start_for_all)
+    return tuple(_with_transform(plan, solution) for solution in solutions)
+
+
+def _optimum(
+    rows: Rows, coordinates: Coordinates, options: FitOptions, start: Weights | None, working_set: bool = False
+) -> tuple[Solution, ...]:
+    """Minimise with an l1 part on all columns of the rows, which may be a working set of those of others."""
+    facts = facts_of(
+        rows,
+        options.n_classes,
+        options.penalty,
+        started=start is not None,
+        working_set=working_set,
+        tolerance=options.tol,
+    )
+    facts = replace(facts, column_access=False)
+    return _by_plan(rows, coordinates, facts, choose(facts, options.solver, options.limits), options, start)
+
+
+def _of_transformed(options: FitOptions) -> FitOptions:
+    """Return the options of the transformed problem: a plan that was forced is the transform's."""
+    return options if options.solver in FAMILIES else replace(options, solver="auto")
+
+
+def _with_transform(plan: Plan, solution: Solution) -> Solution:
+    """Return the solution with the plan of the transform, which is solved by the plan that the solution has."""
+    inner = solution.plan
+    assert inner is not None
+    why = f"{plan.why} The transformed problem by {inner.name}: {inner.why}"
+    return replace(solution, plan=replace(inner, name=plan.name, transform=plan.transform, why=why))
+
+
+def _by_plan(
+    rows: Rows, coordinates: Coordinates, facts: Facts, plan: Plan, options: FitOptions, start: Weights | None
+) -> tuple[Solution, ...]:
+    """Minimise on these rows by a plan without a transform."""
+    exact = plan.curvature is CurvatureModel.EXACT
+    if exact and rows.reduced_precision:  # few iterations, each of which adds many digits
         rows = rows.with_higher_precision()
-    return rows, name
+    kind = LeanObjective if plan.logits is Logits.RECOMPUTED else Objective
+    objective = kind(rows, options.n_classes, options.penalty, coordinates, options.fit_intercept)
+    theta = _start(objective, coordinates, start)
+    if plan.method is Method.ONE_PASS_NEWTON:
+        first = first_sample(facts, options.limits) if plan.start is Start.NESTED_SAMPLES else None
+        outcome = nested_newton(
+            objective,
+            theta,
+            tol=options.tol,
+            max_iter=options.max_iter,
+            seed=options.seed,
+            first_sample=first,
+            on_progress=options.on_progress,
+        )
+    elif plan.method is Method.DUAL_ASCENT:
+        outcome = _dual_ascent(objective, theta, facts, options)
+    else:
+        outcome = _descend(objective, theta, plan, options)
+    certify(objective, options.penalty, outcome, options.tol)
+    return tuple(_solution(objective, coordinates, outcome, plan, j) for j in range(len(theta)))
 
 
-def choose(rows: Rows, n_classes: int, penalty: Penalty, solver: str = "auto") -> str:
-    """The solver for this shape: Newton for few parameters and smooth penalties, else L-BFGS.
-
-    Example:
-        >>> import numpy as np
-        >>> from softreg.rows import as_rows
-        >>> from softreg.optimize import l2
-        >>> choose(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
-        'newton'
-    """
-    if not penalty.is_smooth:
-        if solver == "newton":
-            raise ValueError("solver='newton' needs a smooth penalty; an l1 part needs solver='lbfgs' or 'auto'")
-        return "lbfgs"
-    if solver != "auto":
-        return solver
-    few = n_classes <= NEWTON_CLASSES and (n_classes - 1) * (rows.d + 1) <= NEWTON_PARAMETERS
-    return "newton" if few else "lbfgs"
-
-
-def is_tall(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
-    """Whether there are so many rows that the Hessian of a sample does for all: a step then costs one reading.
-
-    Example:
-        >>> import numpy as np
-        >>> from softreg.rows import as_rows
-        >>> from softreg.optimize import l2
-        >>> is_tall(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
-        False
-    """
-    parameters = (n_classes - 1) * (rows.d + 1)
-    small = n_classes <= NEWTON_CLASSES and parameters <= TALL_PARAMETERS
-    return small and rows.n >= TALL * parameters and bool((penalty.strong_convexity > 0).all()) and penalty.is_smooth
-
-
-def _start(objective: Objective, coordinates: Coordinates, start: tuple[Array, Array] | None) -> Array:
+def _start(objective: Objective, coordinates: Coordinates, start: Weights | None) -> Array:
+    """Return the given parameters in the solver's coordinates, or zeros."""
     if start is None:
         return np.zeros((objective.m, objective.q, objective.rows.d + 1))
     W, b = start
     return coordinates.from_user(np.moveaxis(np.asarray(W, dtype=np.float64), 1, 2), np.asarray(b, dtype=np.float64))
 
 
-def sampled(rows: Rows, seed: int) -> Rows:
-    """A tenth of the rows, or some thousands where that is more; few rows as they are."""
-    return (
-        rows
-        if rows.n <= SMALL // 4 and rows.fits_in_memory
-        else rows.sample(max(SMALL // 4, rows.n // SAMPLE_SHARE), seed)
-    )
+def _dual_ascent(objective: Objective, theta: Array, facts: Facts, options: FitOptions) -> StackResult:
+    """Minimise by dual coordinate ascent; where that costs too much or proves too little, go on by the next rule."""
+    forced = options.solver not in FAMILIES
+    budgets = None if forced else dual_budgets(facts, options.limits)
+    begin = _weights(objective, theta) if facts.started else None
+    result = run_sdca(objective, options.tol, options.seed, options.on_progress, begin, budgets)
+    if result is not None and (result.gap <= options.tol).all():
+        return _certified(result)
+    theta = theta if result is None else result.theta
+    rest = replace(facts, row_square_mean=None, started=facts.started or result is not None)
+    return _descend(objective, theta, choose(rest, "lbfgs", options.limits), options)
 
 
-def _descend(
-    objective: Objective,
-    theta: Array,
-    name: str,
-    tol: float,
-    max_iter: int,
-    seed: int,
-    cold: bool,
-    on_progress: Callable[[Progress], Any] | None,
-) -> StackResult:
-    if name == "lbfgs" and many_classes(objective):
-        if cold:
-            theta = from_class_means(objective, objective.rows.sample(START_ROWS, seed))
-        clusters = LBFGS(ClusterSketch(), REVIEWS_MANY)
-        return Descent(objective, clusters, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
-    if name == "newton" and (objective.penalty.strong_convexity > 0).all():
-        return nested_newton(
-            objective, theta, tol=tol, max_iter=max_iter, seed=seed, cold=cold, on_progress=on_progress
-        )
-    if name == "lbfgs":
-        begin = None if cold else _weights(objective, theta)
-        summit = run_sdca(objective, tol, seed, on_progress, begin)
-        if summit is not None and (summit.gap <= tol).all():
-            return _climbed(summit)
-        cold, theta = (cold, theta) if summit is None else (False, summit.theta)
-    big = cold and objective.rows.n > SMALL
-    sample = (
-        sampled(objective.rows, seed)
-        if big or (name == "lbfgs" and not needs_diagonal(objective.rows))
-        else objective.rows
-    )
-    if big:
-        theta = warm(objective, name, sample, theta, tol)
-    strategy = _strategy(objective, name, sample, REVIEWS)
-    return Descent(objective, strategy, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
+def _descend(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> StackResult:
+    """Minimise by line searches along the directions of the plan."""
+    sample, limits = objective.rows, options.limits
+    if plan.start is Start.SAMPLE or plan.curvature is CurvatureModel.SAMPLED:
+        sample = sampled(objective.rows, options.seed, limits)
+    if plan.start is Start.SAMPLE:
+        theta = warm_start(objective, plan, sample, theta, options.tol, limits)
+    elif plan.start is Start.CLASS_MEANS:
+        theta = from_class_means(objective, objective.rows.sample(CLASS_MEAN_ROWS, options.seed))
+    strategy = strategy_for(plan, sample)
+    return Descent(
+        objective,
+        strategy,
+        theta,
+        tol=options.tol,
+        max_iter=options.max_iter,
+        on_progress=options.on_progress,
+    ).run()
 
 
-def _weights(objective: Objective, theta: Array) -> tuple[Array, Array]:
-    """Weights (m, d, q) and bias (m, q) of the user's columns."""
+def _weights(objective: Objective, theta: Array) -> Weights:
+    """Return weights (m, d, q) and bias (m, q) of the user's columns."""
     W, b = objective.user(theta)
     return np.moveaxis(W, 1, 2), b
 
 
-def _climbed(summit: DualResult) -> StackResult:
-    m = len(summit.gap)
+def _certified(result: DualResult) -> StackResult:
+    """Return a result of dual ascent whose gaps are proved."""
+    m = len(result.gap)
     return StackResult(
-        theta=summit.theta,
-        value=summit.value,
-        gap=summit.gap,
+        theta=result.theta,
+        value=result.value,
+        gap=result.gap,
         bound=["duality"] * m,
         status=[Status.CONVERGED] * m,
-        n_iter=summit.sweeps,
+        n_iter=result.sweeps,
         separation=[None] * m,
-        history=list(summit.history),
+        history=list(result.history),
     )
 
 
-def _strategy(objective: Objective, name: str, sample: Rows, reviews: Container[int]) -> DirectionMethod:
-    if name == "newton":
-        return Newton()
-    return (LBFGS if objective.penalty.is_smooth else OrthantLBFGS)(Sketch(sample), reviews)
-
-
-def many_classes(objective: Objective) -> bool:
-    """Whether classes are too many for a factor of the curvature each, and columns few enough for a common basis."""
-    n, d, q = objective.rows.n, objective.rows.d, objective.q
-    return q > MAX_CLASSES and d <= MANY_FEATURES and d**2 <= n * q and objective.penalty.is_smooth
-
-
-def warm(objective: Objective, name: str, sample: Rows, theta: Array, tol: float = 0.0) -> Array:
-    """The answer for a sample of the rows: a start that costs a tenth of a pass a step."""
-    few = objective_for(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
-    few.members = objective.members.copy()
-    strategy = _strategy(objective, name, sample, ())  # a new sketch costs more than it saves here
-    return Descent(few, strategy, theta, tol=max(tol, 1e-3), max_iter=WARM_STEPS, certify=False).run().theta
-
-
-def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResult, j: int) -> Solution:
+def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResult, plan: Plan, j: int) -> Solution:
+    """Return the solution of model j in the user's columns."""
     with np.errstate(over="ignore", invalid="ignore"):
         W, b = coordinates.to_user(outcome.theta[j : j + 1])
     _refuse_overflow(W[0], b[0], coordinates)
@@ -284,6 +295,7 @@ def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResu
         n_iter=int(outcome.n_iter[j]),
         history=tuple(outcome.history),
         separation=outcome.separation[j],
+        plan=plan,
     )
 
 

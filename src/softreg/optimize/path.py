@@ -8,26 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.importance_sampled import DoubtSketch, can_importance_sample
-from softreg.optimize.curvature.subsampled import DiagonalSketch, Sketch
+from softreg.optimize.curvature.importance_sampled import ImportanceSampledCurvature
+from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.heldout_stopping import Watch, WatchedDescent
-from softreg.optimize.minimisation import REVIEWS_MANY, SAMPLE_SHARE, SMALL, choose, many_classes, sampled, warm
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.plan.conditions import sample_size
+from softreg.optimize.plan.dual_cost import dual_budgets
+from softreg.optimize.plan.facts import Facts, Purpose, facts_of
+from softreg.optimize.plan.rules import FAMILIES, choose
+from softreg.optimize.plan.strategies import DIRECTIONS, sampled, strategy_for, warm_start
+from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import StackFit, Status
-from softreg.optimize.problem.standardization import Coordinates, standardise
-from softreg.optimize.reduction.row_space import Reduction, reduce, row_space_pays
-from softreg.optimize.reduction.screening import MORE, Screening, can_screen, diagonal_suffices
+from softreg.optimize.problem.solver_plan import CurvatureModel, Method, Plan, Start, Transform
+from softreg.optimize.problem.standardization import standardise
+from softreg.optimize.reduction.row_space import Reduction, reduce
+from softreg.optimize.reduction.screening import MAX_GAP_GROWTH, Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.direction import DirectionMethod
-from softreg.optimize.solvers.lbfgs import LBFGS, PathLBFGS
+from softreg.optimize.solvers.lbfgs import REVIEWS, PathLBFGS
 from softreg.optimize.solvers.lbfgs_memory import LossPair
-from softreg.optimize.solvers.newton import Newton
-from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows, one_blas_thread
-from softreg.typing import IntArray
 
 PROOF, EXACT = 1e-12, 1e-10
 """Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
@@ -60,28 +62,23 @@ class StackPath:
         fit_intercept: bool = True,
         solver: str = "auto",
         seed: int = 0,
+        limits: Limits = LIMITS,
     ) -> None:
         self.q, self.judge, self.count = n_classes, judge, count
-        self.fit_intercept, self.solver, self.seed = fit_intercept, solver, seed
+        self.fit_intercept, self.solver, self.seed, self.limits = fit_intercept, solver, seed, limits
         self.small: tuple[Reduction, StackPath] | None = None
         self.pools: list[BufferPool] = []
         with one_blas_thread():
             self.rows, self.coordinates = standardise(rows, centred=fit_intercept)
             self.hard, self.pairs = False, list[LossPair]()
-            self._ready()
+            self.sample: Rows | None = None
+            self.sketch: ImportanceSampledCurvature | None = None
             self.screening: Screening | None = Screening(self.rows, self.coordinates, n_classes, fit_intercept)
-
-    def _ready(self) -> None:
-        """What sketches of the curvature of these rows are made of."""
-        few = max(SMALL // 4, self.rows.n // SAMPLE_SHARE)
-        drawn, self.few = can_importance_sample(self.rows, self.q), self.rows.n <= few
-        self.sample = self.rows if self.few or drawn else self.rows.sample(few, self.seed)
-        self.sketch = DoubtSketch() if drawn and not self.few else None
 
     def fit(
         self,
         penalty: Penalty,
-        start: tuple[Array, Array] | None,
+        start: Weights | None,
         *,
         settled: float,
         max_iter: int = 1000,
@@ -93,96 +90,154 @@ class StackPath:
         instead. With `copies` the penalty has that many times m strengths, each m of them for the m members.
         """
         with one_blas_thread():
-            if row_space_pays(self.rows, self.q, penalty):
-                return self._reduced(penalty, start, settled, max_iter, copies)
-            if self.screening is not None and can_screen(self.rows, penalty):
-                found, start = self._screened(self.screening, penalty, start, settled, max_iter, copies)
+            facts = self._facts(penalty, start, settled)
+            plan = choose(facts, self.solver, self.limits)
+            if plan.transform is Transform.ROW_SPACE:
+                return self._in_row_space(penalty, start, settled, max_iter, copies)
+            if plan.transform is Transform.WORKING_SET:
+                found, start = self._on_working_sets(penalty, start, settled, max_iter, copies)
                 if found is not None:
                     return found
-            rows = _tiled(self.rows, copies)
-            sample = rows if self.sample is self.rows else _tiled(self.sample, copies)
-            if rows.reduced_precision and choose(rows, self.q, penalty, self.solver) == "newton":
-                rows = rows.with_higher_precision()
-            objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
-            judges = self._judges(copies, objective.m // copies)
-            if choose(objective.rows, self.q, penalty, self.solver) == "lbfgs":
-                climbed = run_sdca_on_folds(objective, judges, self.count, start, settled, self.seed, pools=self.pools)
-                if climbed is not None:
-                    return climbed
-            watch = Watch(judges, self.count, self.q, objective)
-            strategy, theta = self._strategy(objective, sample), self._begin(objective, start, copies)
-            tol = PROOF if settled else EXACT
-            descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=tol, max_iter=max_iter)
-            outcome = descent.run()
-            W, b = self.coordinates.to_user(outcome.theta)
-            self.hard = objective.passes > EASY
-            self.pairs = strategy.loss_pairs() if isinstance(strategy, PathLBFGS) else []
-            done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
-            return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
+                facts = replace(self._facts(penalty, start, settled), column_access=False)
+                plan = choose(facts, self._inner_solver(), self.limits)
+            return self._by_plan(facts, plan, penalty, start, settled, max_iter, copies)
 
-    def _reduced(
-        self, penalty: Penalty, start: tuple[Array, Array] | None, settled: float, max_iter: int, copies: int
+    def _facts(self, penalty: Penalty, start: Weights | None, settled: float) -> Facts:
+        """Return the facts about the stack at this penalty."""
+        return facts_of(
+            self.rows,
+            self.q,
+            penalty,
+            started=start is not None,
+            working_set=self.screening is None,
+            purpose=Purpose.PATH,
+            tolerance=settled,
+        )
+
+    def _inner_solver(self) -> str:
+        """Return the solver of a transformed problem: a plan that was forced is the transform's."""
+        return self.solver if self.solver in FAMILIES else "auto"
+
+    def _by_plan(
+        self,
+        facts: Facts,
+        plan: Plan,
+        penalty: Penalty,
+        start: Weights | None,
+        settled: float,
+        max_iter: int,
+        copies: int,
+    ) -> StackFit:
+        """The members by a plan without a transform."""
+        rows = _tiled(self.rows, copies)
+        if rows.reduced_precision and plan.curvature is CurvatureModel.EXACT:
+            rows = rows.with_higher_precision()
+        objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
+        judges = self._judges(copies, objective.m // copies)
+        if plan.method is Method.DUAL_ASCENT:
+            budgets = dual_budgets(facts, self.limits) if self.solver in FAMILIES else None
+            fit = run_sdca_on_folds(
+                objective, judges, self.count, start, settled, self.seed, pools=self.pools, budgets=budgets
+            )
+            if fit is not None:
+                return fit
+            plan = choose(replace(facts, row_square_mean=None), "lbfgs", self.limits)
+        watch = Watch(judges, self.count, self.q, objective)
+        strategy, theta = self._strategy(objective, plan, copies), self._begin(objective, plan, start, copies)
+        tol = PROOF if settled else EXACT
+        descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=tol, max_iter=max_iter)
+        outcome = descent.run()
+        W, b = self.coordinates.to_user(outcome.theta)
+        self.hard = objective.passes > EASY
+        self.pairs = strategy.loss_pairs() if isinstance(strategy, PathLBFGS) else []
+        done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
+        return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
+
+    def _in_row_space(
+        self, penalty: Penalty, start: Weights | None, settled: float, max_iter: int, copies: int
     ) -> StackFit:
         """The same in as many dimensions as there are rows; they are factored once for the whole path."""
         if self.small is None:
             small = reduce(self.rows, self.coordinates)
-            more = {"fit_intercept": self.fit_intercept, "solver": self.solver, "seed": self.seed}
-            self.small = small, StackPath(small.rows, self.q, self.judge, self.count, **more)  # type: ignore[arg-type]
+            path = StackPath(
+                small.rows,
+                self.q,
+                self.judge,
+                self.count,
+                fit_intercept=self.fit_intercept,
+                solver=self._inner_solver(),
+                seed=self.seed,
+                limits=self.limits,
+            )
+            self.small = small, path
         reduction, path = self.small
         begin = None if start is None else reduction.start(*start)
         found = path.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
         W, b = reduction.weights(found.W, found.b)
         return replace(found, W=W, b=b)
 
-    def _screened(
+    def _on_working_sets(
         self,
-        screening: Screening,
         penalty: Penalty,
-        start: tuple[Array, Array] | None,
+        start: Weights | None,
         settled: float,
         max_iter: int,
         copies: int,
-    ) -> tuple[StackFit | None, tuple[Array, Array] | None]:
-        """The same on the columns that matter; None where those are too many, and a start for all."""
-
-        def fit(rows: Rows, coordinates: Coordinates, columns: IntArray, begin: tuple[Array, Array]) -> StackFit:
-            few = copy.copy(self)
-            few.screening, few.rows, few.coordinates = None, rows, coordinates
-            few._ready()
-            found = few.fit(penalty.keep_columns(columns), begin, settled=settled, max_iter=max_iter, copies=copies)
-            self.hard = few.hard
-            return found
-
-        def enough(found: StackFit, gap: Array, pulled: bool) -> bool:
-            return not pulled or bool((gap <= np.maximum(MORE * found.gap, PROOF)).all())
-
+    ) -> tuple[StackFit | None, Weights | None]:
+        """Return the fit on working sets, or None where these grow too large, and the start of a fit on all columns."""
+        assert self.screening is not None
         rows = _tiled(self.rows, copies)
         rows = rows if settled or rows.dtype == np.float64 else rows.with_higher_precision()
-        return screening.fit(rows, penalty, start, fit, enough)
+        search = WorkingSetSearch(self.screening, rows, penalty, start)
+        while search.is_small:
+            path = copy.copy(self)
+            path.screening, path.rows, path.coordinates = None, search.rows, search.coordinates
+            path.sample = path.sketch = None
+            path.solver = self._inner_solver()
+            of_columns = penalty.keep_columns(search.columns)
+            fit = path.fit(of_columns, search.start, settled=settled, max_iter=max_iter, copies=copies)
+            self.hard = path.hard
+            check = search.check(fit)
+            if not check.violated or (check.gap <= np.maximum(MAX_GAP_GROWTH * fit.gap, PROOF)).all():
+                return search.finish(fit, check), None
+            search.grow(check)
+        return None, search.start_for_all
 
-    def _strategy(self, objective: Objective, sample: Rows) -> DirectionMethod:
-        if choose(objective.rows, self.q, objective.penalty, self.solver) == "newton":
-            return Newton()
-        if many_classes(objective):
-            return LBFGS(ClusterSketch(), REVIEWS_MANY)
-        if self.screening is None and diagonal_suffices(objective):
-            return OrthantLBFGS(DiagonalSketch(sample))
-        if self.sketch is not None:
-            self.sketch.hard = self.hard
-        sketch = self.sketch or Sketch(sample)
-        if not objective.penalty.is_smooth:
-            return OrthantLBFGS(sketch)
-        return PathLBFGS(sketch, objective.ridge, self.pairs)
+    def _strategy(self, objective: Objective, plan: Plan, copies: int) -> DirectionMethod:
+        """Return the directions of the plan; sketches of the curvature and pairs are those of the strength before."""
+        if plan.curvature not in (CurvatureModel.SAMPLED, CurvatureModel.IMPORTANCE_SAMPLED):
+            if plan.curvature is CurvatureModel.DIAGONAL and plan.method is Method.LBFGS:
+                return PathLBFGS(DiagonalCurvature(objective.rows), objective.ridge, self.pairs)
+            return strategy_for(plan, objective.rows)
+        if plan.curvature is CurvatureModel.IMPORTANCE_SAMPLED:
+            self.sketch = self.sketch or ImportanceSampledCurvature()
+            self.sketch.use_more_rows(self.hard)
+            sketch: SubsampledCurvature = self.sketch
+        else:
+            sketch = SubsampledCurvature(self._sample(objective, copies))
+        if plan.method is Method.LBFGS:
+            return PathLBFGS(sketch, objective.ridge, self.pairs)
+        return DIRECTIONS[plan.method](sketch, REVIEWS)
 
-    def _begin(self, objective: Objective, start: tuple[Array, Array] | None, copies: int) -> Array:
-        if start is None:
-            theta = np.zeros((objective.m, objective.q, objective.rows.d + 1))
-            newton = choose(objective.rows, self.q, objective.penalty, self.solver) == "newton"
-            if newton or objective.rows.n <= SMALL or many_classes(objective):
-                return theta
-            return warm(objective, "lbfgs", _tiled(sampled(self.rows, self.seed), copies), theta)
-        W, b = start
-        return self.coordinates.from_user(np.moveaxis(W, 1, 2), b)
+    def _sample(self, objective: Objective, copies: int) -> Rows:
+        """Return the rows from which the curvature is computed: a sample that is drawn once for the whole path."""
+        size = sample_size(self.rows.n, self.limits)
+        if self.rows.n <= size:
+            return objective.rows
+        if self.sample is None:
+            self.sample = self.rows.sample(size, self.seed)
+        return _tiled(self.sample, copies)
+
+    def _begin(self, objective: Objective, plan: Plan, start: Weights | None, copies: int) -> Array:
+        """Return the given parameters, those of a sample, or zeros."""
+        if start is not None:
+            W, b = start
+            return self.coordinates.from_user(np.moveaxis(W, 1, 2), b)
+        theta = np.zeros((objective.m, objective.q, objective.rows.d + 1))
+        if plan.start is not Start.SAMPLE:
+            return theta
+        sample = _tiled(sampled(self.rows, self.seed, self.limits), copies)
+        return warm_start(objective, plan, sample, theta, limits=self.limits)
 
     def _judges(self, copies: int, m: int) -> Array:
         """The judged member of each row, for all copies of the members: (copies x L, n)."""

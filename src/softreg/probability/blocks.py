@@ -41,7 +41,7 @@ def losses(o: Array, labels: Array, out: Array | None = None) -> tuple[Array, Ar
     """Return softmax (m, q, b) and cross-entropy (m, b) in nats; `out`, which may be `o`, receives the softmax.
 
     The mass of a row is 1 for its largest logit and the rest, whose logarithm is `log1p(rest)`: a row of which the
-    model is sure keeps the digits of its loss, `exp(-20)` say, in float32 too.
+    model is confidence keeps the digits of its loss, `exp(-20)` say, in float32 too.
 
     Returns
     -------
@@ -120,28 +120,28 @@ def loss_and_residual(o: Array, labels: Array, V: Array | None) -> tuple[Array, 
 
 @dataclass(frozen=True)
 class LabelConfidence:
-    """How sure a model is of some rows, and of each class."""
+    """Probabilities of the labels, and sums over the rows for each class."""
 
-    own: Array
+    p_label: Array
     """The probability (m, b) of each row's label (of the most likely one, where labels are probabilities)."""
-    predicted: Array
+    class_mass: Array
     """Summed probability `V p` of each class (m, q), in float64."""
-    doubt: Array
+    class_variance: Array
     """Summed `V p (1 - p)` of each class (m, q), in float64."""
 
 
-def surety(P: Array, labels: Array, V: Array | None) -> LabelConfidence:
-    """Return how sure the probabilities P (m, q, b) are.
+def label_confidence(P: Array, labels: Array, V: Array | None) -> LabelConfidence:
+    """Return the probabilities of the labels and the sums for each class, from P (m, q, b).
 
     Returns
     -------
     LabelConfidence
-        How sure the probabilities P (m, q, b) are.
+        Probabilities and sums.
 
     Examples
     --------
-    >>> surety(np.array([[[0.9], [0.1]]]), np.array([0]), None)
-    LabelConfidence(own=array([[0.9]]), predicted=array([[0.9, 0.1]]), doubt=array([[0.09, 0.09]]))
+    >>> label_confidence(np.array([[[0.9], [0.1]]]), np.array([0]), None)
+    LabelConfidence(p_label=array([[0.9]]), class_mass=array([[0.9, 0.1]]), class_variance=array([[0.09, 0.09]]))
     """
     codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
     own = P[:, codes, np.arange(len(codes))]
@@ -166,13 +166,13 @@ def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Arr
 
     Examples
     --------
-    >>> loss, r, P, sure = consume(np.zeros((1, 2, 1)), np.array([1]), None)
-    >>> loss.round(4), r, P.ravel(), sure.doubt
+    >>> loss, r, P, confidence = consume(np.zeros((1, 2, 1)), np.array([1]), None)
+    >>> loss.round(4), r, P.ravel(), confidence.class_variance
     (array([0.6931]), array([[ 0.5, -0.5]]), array([0.5, 0.5]), array([[0.25, 0.25]]))
     """
     P, lost = losses(o, labels, out=o)
-    sure = surety(P, labels, V)
-    return weigh(lost, V), sure.predicted - label_sums(labels, V, *P.shape[:2]), P, sure
+    confidence = label_confidence(P, labels, V)
+    return weigh(lost, V), confidence.class_mass - label_sums(labels, V, *P.shape[:2]), P, confidence
 
 
 def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:

@@ -74,7 +74,7 @@ class TableClassifier(BaseTableClassifier):
         folds, rule: of that choice: shuffled, stratified folds of the training rows (at most five where None), and
             "min", the best held-out score, or "1se", the strongest penalty within one standard error of it.
         scoring: the score of that choice, as of `softreg.SoftmaxRegressionCV`.
-        penalty, l1_ratio, class_weight, tol, max_iter, random_state: as of `softreg.SoftmaxRegression`.
+        penalty, l1_ratio, class_weight, solver, tol, max_iter, random_state: as of `softreg.SoftmaxRegression`.
         verbose: as there; a callable receives a `PathPoint` for each strength tried, and `softreg.optimize.Progress`
             records of a fit in batches.
 
@@ -117,6 +117,7 @@ class TableClassifier(BaseTableClassifier):
         penalty: str | None = "l2",
         l1_ratio: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
+        solver: str = "auto",
         tol: float = 1e-6,
         max_iter: int = 1000,
         random_state: int | None = None,
@@ -136,8 +137,7 @@ class TableClassifier(BaseTableClassifier):
         self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.class_weight = class_weight
-        self.tol = tol
-        self.max_iter = max_iter
+        self.solver, self.tol, self.max_iter = solver, tol, max_iter
         self.random_state = random_state
         self.verbose = verbose
 

@@ -1,4 +1,4 @@
-"""How a table is read: the options that every reader of files and every command takes."""
+"""Options of reading a table, shared by every reader of files and every command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DELIMITERS = {"tab": "\t", "\\t": "\t", "space": BLANKS, "spaces": BLANKS, "com
 
 
 class ReadKeywords(TypedDict, total=False):
-    """The fields of `ReadOptions` as keyword arguments."""
+    """Fields of `ReadOptions` as keyword arguments."""
 
     encoding: str | None
     bad_rows: Literal["error", "skip"]
@@ -27,13 +27,34 @@ class ReadKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options for reading a table; None leaves a choice to what the file shows.
+    """Options of reading a table. None lets the reader infer the value from the file.
 
-    Raises `TableError` for a value that an option does not take.
+    Parameters
+    ----------
+    encoding : str, optional
+        Encoding of text files.
+    bad_rows : {"error", "skip"}, default="error"
+        Whether a row that cannot be read raises an error or is left out.
+    delimiter : str, optional
+        Character between the fields of a text file. "tab" is a tab; "space" and " " are runs of blanks.
+    decimal : {".", ","}, optional
+        Decimal separator of numbers in text.
+    skip_rows : int, optional
+        Number of lines before the header that are skipped.
+    header : bool, optional
+        Whether the first line names the columns. Without a header they are named `column_1`, `column_2`, ...
+    na : str or sequence of str, default=()
+        Spellings of a missing value in every column, in addition to the empty field.
 
-    Example:
-        >>> ReadOptions(encoding="latin-1").bad_rows
-        'error'
+    Raises
+    ------
+    TableError
+        If an option has an invalid value.
+
+    Examples
+    --------
+    >>> ReadOptions(encoding="latin-1").bad_rows
+    'error'
     """
 
     encoding: str | None = None
@@ -65,7 +86,7 @@ class ReadOptions:
 
 
 def _delimiter(given: str | None) -> str | None:
-    """The character that a delimiter is given by; raises `TableError` where it is none."""
+    """Return the character that names a delimiter, such as "tab"; raise `TableError` if it is not a valid delimiter."""
     character = None if given is None else _DELIMITERS.get(given.casefold(), given)
     if character is not None and (
         len(character) != 1 or character in '"\r\n\0' or character.isalnum() or not character.isascii()
@@ -78,11 +99,28 @@ def _delimiter(given: str | None) -> str | None:
 
 
 def read_options(options: ReadOptions | None, keywords: Any) -> ReadOptions:
-    """The options given as a record, or else as keywords; raises `TypeError` for unknown keywords and for both at once.
+    """Return the options, given as a record or as keywords.
 
-    Example:
-        >>> read_options(None, {"delimiter": "|"}).delimiter
-        '|'
+    Parameters
+    ----------
+    options : ReadOptions or None
+        Options as a record.
+    keywords : dict
+        Fields of `ReadOptions`; empty if `options` is given.
+
+    Returns
+    -------
+    ReadOptions
+
+    Raises
+    ------
+    TypeError
+        If a keyword is unknown, or if options and keywords are both given.
+
+    Examples
+    --------
+    >>> read_options(None, {"delimiter": "|"}).delimiter
+    '|'
     """
     unknown = sorted(set(keywords) - {field.name for field in fields(ReadOptions)})
     if unknown:

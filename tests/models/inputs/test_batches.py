@@ -21,7 +21,7 @@ import pytest
 import scipy.sparse as sp
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, infer
-from softreg.models.inputs.batches import Coded
+from softreg.models.inputs.batches import EncodedLabels
 from softreg.rows.memory import dense
 from softreg.rows.ondisk import disk_rows as stream
 from softreg.rows.ondisk import scratch_file as scratch
@@ -114,7 +114,7 @@ def frames() -> Iterator[Any]:
         frames(),
         lambda: ([X[i:j].tolist(), list(Y[i:j])] for i, j in CUTS if j > i),
         lambda: ((X[i:j], pa.array(Y[i:j])) for i, j in CUTS),
-        lambda: ((X[i:j], Coded(["cat", "cow", "bee", "ant"], CODES[i:j])) for i, j in CUTS),
+        lambda: ((X[i:j], EncodedLabels(["cat", "cow", "bee", "ant"], CODES[i:j])) for i, j in CUTS),
     ],
     ids=["polars", "generator", "lists", "arrow", "dictionary"],
 )  # fmt: skip
@@ -155,7 +155,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "columns": ([(X, Y), (X[:, :2], Y)], "batch 1.*2 features"),
     "dtype": ([(X.astype(np.float32), Y), (X, Y)], "dense float64, the first one was dense float32"),
     "sparse": ([(X, Y), (SPARSE, Y)], "sparse float64, the first one was dense"),
-    "no labels": ([(X,)], "brings no labels"),
+    "no labels": ([(X,)], "has no labels"),
     "lengths": ([(X, Y[:5])], "inconsistent numbers"),
     "weights": ([(X, Y), (X, Y, np.ones(N))], "some batches have weights"),
     "negative": ([(X, Y, -np.ones(N))], "weight of row 0 is -1"),
@@ -184,13 +184,13 @@ def test_an_iterator_is_gone_through_only_once() -> None:
 
 
 def test_what_takes_no_batches_says_so() -> None:
-    with pytest.raises(ValueError, match="gives batches of rows"):
+    with pytest.raises(ValueError, match="yields batches of rows"):
         SoftmaxRegressionCV().fit(frames(), Y)
     with pytest.raises(ValueError, match="needs all rows in memory"):
         SoftmaxRegression(penalty="firth").fit(frames)
-    with pytest.raises(ValueError, match="batches bring their labels"):
+    with pytest.raises(ValueError, match="batches hold their labels"):
         SoftmaxRegression().fit(frames, Y)
-    with pytest.raises(ValueError, match="gives batches of rows"):
+    with pytest.raises(ValueError, match="yields batches of rows"):
         infer(SoftmaxRegression().fit(X, Y), frames, Y)
 
 
@@ -311,8 +311,8 @@ def test_the_score_of_batches() -> None:
     model, w = SoftmaxRegression(1e-3).fit(X, Y), np.arange(N) % 3.0
     assert model.score(cut(X, Y)) == pytest.approx(model.score(X, Y))
     assert model.score(cut(X, Y, w)) == pytest.approx(model.score(X, Y, w))
-    assert model.score(lambda: [(X, Coded(["cat", "cow", "bee", "ant"], CODES))]) == model.score(X, Y)
-    with pytest.raises(ValueError, match="brings no labels"):
+    assert model.score(lambda: [(X, EncodedLabels(["cat", "cow", "bee", "ant"], CODES))]) == model.score(X, Y)
+    with pytest.raises(ValueError, match="has no labels"):
         model.score(lambda: [X])
 
 

@@ -13,8 +13,8 @@ import scipy.sparse as sp
 import softreg
 from softreg import SoftmaxRegression
 from softreg.models import ModelFileError, read_model, write_model
-from softreg.models.inputs.features import check_finite
-from softreg.models.inputs.sample_weights import in_bounds
+from softreg.models.inputs.finite_values import check_finite
+from softreg.models.inputs.sample_weights import rescale_extreme_weights
 from softreg.models.serialization import model_file as storage
 
 
@@ -145,9 +145,9 @@ def test_scores_of_labels_that_cannot_be_right(problem, model):
 
 def test_weights_are_scaled_only_where_they_must_be():
     ordinary = np.array([0.0, 1e-50, 1e50])
-    assert in_bounds(ordinary) is ordinary
+    assert rescale_extreme_weights(ordinary) is ordinary
     for factor in (2.0**-1000, 2.0**1000):
-        scaled = in_bounds(np.array([0.0, 1.0, 1.5]) * factor)
+        scaled = rescale_extreme_weights(np.array([0.0, 1.0, 1.5]) * factor)
         assert scaled.tolist() == [0.0, 0.5, 0.75]
 
 
@@ -222,7 +222,7 @@ def test_a_note_that_says_the_same_in_other_words_is_refused(model, tmp_path):
 
 
 def test_a_header_that_could_not_be_read_again_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "_LONGEST", 1000)
+    monkeypatch.setattr(storage, "_MAX_HEADER_BYTES", 1000)
     with pytest.raises(ModelFileError, match="longer than"):
         write_model(tmp_path / "m", "regression", {}, {"text": "x" * 1000})
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ import pytest
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, infer
-from softreg.models.inputs.row_keys import read_keys
+from softreg.models.inputs.row_keys import read_row_keys
 
 KEYS = ["b", "a", "b", "c"]
 FORMS = {
@@ -33,7 +33,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_codes_are_in_sorted_order(form: str) -> None:
-    found = read_keys(FORMS[form](KEYS), 4, "groups", "")
+    found = read_row_keys(FORMS[form](KEYS), 4, "groups", "")
     assert found.codes.tolist() == [1, 0, 1, 2]
     assert (found.count, found.sortable) == (3, True)
 
@@ -42,7 +42,7 @@ def test_codes_are_in_sorted_order(form: str) -> None:
 @pytest.mark.parametrize("missing", [None, "", "  "])
 def test_fault_a8_a_missing_key_of_text_is_refused_by_row(form: str, missing: Any) -> None:
     with pytest.raises(ValueError, match=r"groups has no value in row 2 .*; 1 of 4 rows is without one\). Name it\."):
-        read_keys(FORMS[form](["b", "a", missing, "c"]), 4, "groups", "Name it.")
+        read_row_keys(FORMS[form](["b", "a", missing, "c"]), 4, "groups", "Name it.")
 
 
 MISSING = [
@@ -68,23 +68,23 @@ MISSING = [
 @pytest.mark.parametrize("keys", MISSING, ids=lambda keys: type(keys).__name__)
 def test_fault_a8_a_missing_key_of_any_kind_is_refused_by_row(keys: Any) -> None:
     with pytest.raises(ValueError, match="groups has no value in row 2"):
-        read_keys(keys, 4, "groups", "")
+        read_row_keys(keys, 4, "groups", "")
 
 
 def test_kinds_that_cannot_be_sorted_together_are_kept_apart() -> None:
-    found = read_keys([1, "1", 2, "1"], 4, "groups", "")
+    found = read_row_keys([1, "1", 2, "1"], 4, "groups", "")
     assert found.codes.tolist() == [0, 1, 2, 1]
     assert not found.sortable
-    assert read_keys([0.0, -0.0, 1.0], 3, "groups", "").codes.tolist() == [0, 0, 1]
-    assert read_keys([2**60, 2**60 + 1, None][:2], 2, "groups", "").count == 2
+    assert read_row_keys([0.0, -0.0, 1.0], 3, "groups", "").codes.tolist() == [0, 0, 1]
+    assert read_row_keys([2**60, 2**60 + 1, None][:2], 2, "groups", "").count == 2
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"), [([1, 2], r"the shape \(2,\)"), ([[1], [2], [3]], "the shape"), ([{}, 1, 2], "single value")]
+    ("keys", "said"), [([1, 2], r"the shape \(2,\)"), ([[1], [2], [3]], "the shape"), ([{}, 1, 2], "cannot be a key")]
 )
 def test_what_is_no_list_of_keys_is_refused(keys: Any, said: str) -> None:
     with pytest.raises(ValueError, match=f"groups h.*{said}"):
-        read_keys(keys, 3, "groups", "")
+        read_row_keys(keys, 3, "groups", "")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg import SoftmaxRegression, infer, separation
-from softreg.models.inputs.parameters import separation_message
+from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Status
 
 

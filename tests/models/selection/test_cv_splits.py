@@ -104,14 +104,14 @@ def test_a_number_of_folds_keeps_groups_together(problem):
         ("loo", GROUPS, "cv='loo' leaves out single rows"),
         (GroupKFold(9), GROUPS, "number of groups: 7"),
         (GroupKFold(3), None, "groups"),
-        (PredefinedSplit(np.arange(100) % 3), None, "cv tells the folds of 100 rows, but X has 300"),
+        (PredefinedSplit(np.arange(100) % 3), None, "cv gives the folds of 100 rows, but X has 300"),
         (PredefinedSplit(np.full(300, -1)), None, "cv gives no folds"),
         ([], None, "cv gives no folds; an iterator gives its folds once only"),
-        ([1, 2], None, "fold 0 of cv is no pair but 1"),
+        ([1, 2], None, "fold 0 of cv is not a pair but 1"),
         ([(ROWS, ROWS, ROWS)], None, "fold 0 of cv is no pair"),
         ([(ROWS[:50] > 3, ROWS < 3)], None, "train rows of fold 0 of cv are bool of shape"),
         ({"train": ROWS}, None, "cv={'train'"),
-        (KFold, None, "cv is the class KFold; hand in one of it"),
+        (KFold, None, "cv is the class KFold; pass an instance of it"),
         (True, None, "cv=True"),
         (0, None, "n_splits=0"),
         (2.5, None, "2.5"),
@@ -127,7 +127,7 @@ def test_a_generator_gives_its_folds_once(problem):
     model = SoftmaxRegressionCV(STRENGTHS, cv=((third != k, third == k) for k in range(3)))
     same = SoftmaxRegressionCV(STRENGTHS, cv=PredefinedSplit(ROWS % 3)).fit(problem.X, problem.y)
     np.testing.assert_array_equal(model.fit(problem.X, problem.y).scores_, same.scores_)
-    with pytest.raises(ValueError, match="hand in a list"):
+    with pytest.raises(ValueError, match="pass a list"):
         model.fit(problem.X, problem.y)
 
 

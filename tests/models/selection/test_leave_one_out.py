@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, log_softmax, softmax
-from softreg.models.selection import leave_one_out as module
+from softreg.models.selection import leave_one_out as leave_one_out_module
 from softreg.models.selection.leave_one_out import leave_one_out
 
 
@@ -30,7 +30,9 @@ def approximate(X, y, strength, weight=None, l1_ratio=0.0, **settings):
     model = SoftmaxRegression(strength, tol=1e-12, l1_ratio=l1_ratio, **settings).fit(X, y, weight)
     parts = model.coef_.T, model.intercept_
     l1, l2 = strength * l1_ratio, strength * (1 - l1_ratio)
-    return log_softmax(leave_one_out(X, y, weight, parts, l1, l2, model.fit_intercept)), model
+    return log_softmax(
+        leave_one_out(X, y, weight, weights=parts, l1=l1, l2=l2, fit_intercept=model.fit_intercept)
+    ), model
 
 
 def loss(log_p, y):
@@ -70,7 +72,7 @@ def test_an_elastic_net_moves_the_weights_that_are_not_zero(problem):
 
 def test_blocks_of_classes_where_there_are_many_parameters(problem, monkeypatch):
     whole, model = approximate(problem.X, problem.codes, 1e-2)
-    monkeypatch.setattr(module, "MOST_PARAMETERS", 3)
+    monkeypatch.setattr(leave_one_out_module, "MAX_PARAMETERS", 3)
     blocks, _ = approximate(problem.X, problem.codes, 1e-2)
     seen = loss(model.predict_log_proba(problem.X), problem.codes).mean()
     gain = loss(whole, problem.codes).mean() - seen

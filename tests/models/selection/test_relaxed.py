@@ -18,9 +18,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, bootstrap
-from softreg.models.selection import regularization_path as path
-from softreg.models.selection import relaxed as relaxing
-from softreg.models.selection.state import path_from_state, path_state
+from softreg.models.selection import relaxed as relaxed_module
+from softreg.models.selection.regularization_path import PathPoint, choose_point
+from softreg.models.selection.state import path_from_json, path_to_json
 
 STRENGTHS = [5e-2, 2e-2, 5e-3]
 
@@ -181,7 +181,7 @@ def test_few_columns_are_fitted_alone_and_all_say_the_same(few_true, monkeypatch
     model = SoftmaxRegressionCV(STRENGTHS[:2], penalty="elasticnet", l1_ratio=0.9, relaxed=[0.5, 0.0], cv=3)
     narrow = clone(model).fit(X, y)
     assert 4 * (narrow.coef_ != 0).any(axis=0).sum() <= 120
-    monkeypatch.setattr(relaxing, "FEW", 1000)
+    monkeypatch.setattr(relaxed_module, "COPY_FACTOR", 1000)
     whole = clone(model).fit(X, y)
     np.testing.assert_allclose(narrow.scores_, whole.scores_, atol=1e-5)
     np.testing.assert_allclose(narrow.coef_, whole.coef_, atol=1e-3)
@@ -229,7 +229,7 @@ def point(strength, relaxed, mean, error=0.1):
     fields = dict.fromkeys(("scores", "fold_losses"), np.zeros(2))
     numbers = dict.fromkeys(("gap", "objective", "penalty", "log_loss"), 0.0)
     own = {"strength": strength, "l1_ratio": 0.5, "relaxed": relaxed, "mean": mean, "error": error}
-    return path.PathPoint(**own, **fields, **numbers, nonzero=1, passes=1, settled=True)
+    return PathPoint(**own, **fields, **numbers, nonzero=1, passes=1, settled=True)
 
 
 def test_one_standard_error_takes_the_strongest_penalty_of_any_share():
@@ -237,9 +237,9 @@ def test_one_standard_error_takes_the_strongest_penalty_of_any_share():
         point(1.0, 1.0, 0.9), point(1.0, 0.5, 0.8), point(0.1, 1.0, 0.55), point(0.1, 0.5, 0.52), point(0.1, 0.0, 0.7),
         point(0.01, 1.0, 0.5), point(0.01, 0.5, 0.6),
     ]  # fmt: skip
-    assert path.choose(points, "min", False) is points[5]
-    assert path.choose(points, "1se", False) is points[3]
-    assert path.choose([*points, point(1.0, 0.0, 0.58)], "1se", False).strength == 1.0
+    assert choose_point(points, "min", False) is points[5]
+    assert choose_point(points, "1se", False) is points[3]
+    assert choose_point([*points, point(1.0, 0.0, 0.58)], "1se", False).strength == 1.0
 
 
 # --- how it is kept, told and refused -------------------------------------------------------------------------------
@@ -266,9 +266,9 @@ def test_files_of_before_are_read(problem):
     assert back.relaxed_ == 1.0
     assert back.relaxed == 1.0
     np.testing.assert_array_equal(back.path_.relaxed, [1.0, 1.0])
-    told = path_state(model.path_)
+    told = path_to_json(model.path_)
     del told["relaxed"]
-    assert len(path_from_state(told)) == 2
+    assert len(path_from_json(told)) == 2
 
 
 @pytest.mark.parametrize(
@@ -281,8 +281,8 @@ def test_files_of_before_are_read(problem):
         ({"relaxed": [True]}, "relaxed holds True"),
         ({"relaxed": "all"}, "relaxed='all' must be a number or a list"),
         ({"relaxed": []}, "relaxed="),
-        ({"relaxed": [1, 0], "penalty": "l1", "l1_ratio": 1}, "Leave a trace of it: relaxed=0.01"),
-        ({"relaxed": 0, "l1_ratio": [0.5, 1.0]}, "whose l2 part stays"),
+        ({"relaxed": [1, 0], "penalty": "l1", "l1_ratio": 1}, "Keep a small share: relaxed=0.01"),
+        ({"relaxed": 0, "l1_ratio": [0.5, 1.0]}, "whose l2 part remains"),
     ],
 )
 def test_shares_that_cannot_be(problem, parameters, told):

@@ -106,7 +106,7 @@ def test_text_that_no_file_can_hold_is_refused_when_written(problem, tmp_path):
 def test_labels_of_other_packages_are_refused_when_written_and_nothing_is_left(problem, tmp_path):
     periods = pd.Series(pd.PeriodIndex(["2020", "2021", "2022"], freq="Y")[problem.codes])
     model = SoftmaxRegression().fit(problem.X, periods)
-    with pytest.raises(ValueError, match=r"of the type Period, which a model file cannot keep"):
+    with pytest.raises(ValueError, match=r"of the type Period, which a model file cannot store"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
@@ -245,7 +245,7 @@ def test_bytes_swapped_for_others_of_the_same_kind_are_refused(stored, tmp_path)
 
 def test_a_newer_format_is_refused_by_name(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "FORMAT", storage.FORMAT + 1)
+        patch.setattr(storage, "FORMAT_VERSION", storage.FORMAT_VERSION + 1)
         model.save(tmp_path / "m")
     with pytest.raises(ModelFileError, match=r"newer softreg \(format 3\); this one reads up to 2"):
         softreg.load(tmp_path / "m")
@@ -254,7 +254,7 @@ def test_a_newer_format_is_refused_by_name(model, tmp_path, monkeypatch):
 @pytest.mark.parametrize("version", [0, -1, "one", 1.5, None, True])
 def test_a_format_that_never_was_is_refused(model, tmp_path, monkeypatch, version):
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "FORMAT", version)
+        patch.setattr(storage, "FORMAT_VERSION", version)
         model.save(tmp_path / "m")
     with pytest.raises(ModelFileError):
         softreg.load(tmp_path / "m")

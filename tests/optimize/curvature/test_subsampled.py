@@ -1,8 +1,9 @@
-"""Curvature sketches change the way to the optimum, never the optimum; their blocks are blocks of the Hessian."""
+"""Preconditioners change the number of iterations, never the optimum; their blocks are blocks of the Hessian."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.optimize import elastic_net, l2, minimise
-from softreg.optimize.curvature import importance_sampled as doubt
-from softreg.optimize.curvature import subsampled as precondition
-from softreg.optimize.curvature.importance_sampled import DoubtSketch
-from softreg.optimize.curvature.subsampled import Blocks, Diagonal, Sketch
+from softreg.optimize.curvature import importance_sampled as importance
+from softreg.optimize.curvature import subsampled
+from softreg.optimize.curvature.importance_sampled import ImportanceSampledCurvature
+from softreg.optimize.curvature.preconditioners import BlockPreconditioner, DiagonalPreconditioner
+from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.problem.limits import LIMITS
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers.newton import Newton
 from softreg.probability import softmax
@@ -28,15 +31,16 @@ Problem = Callable[..., tuple[Array, Array]]
 @pytest.mark.parametrize("home", [np.asarray, np.float32, sp.csr_array])
 @pytest.mark.parametrize(("features", "classes"), [(3, 32), (4096, 2), (4096, 32)])
 @pytest.mark.parametrize("ratio", [0.0, 0.5])
-def test_every_sketch_leads_to_the_same_optimum(
+def test_every_preconditioner_leads_to_the_same_optimum(
     home: Any, features: int, classes: int, ratio: float, problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, y = problem(n=400, d=6, q=4)
     penalty = elastic_net(np.array([1e-2, 1e-3]), ratio)
     plain = minimise(as_rows(X, y), 4, penalty, solver="newton" if ratio == 0 else "lbfgs", tol=1e-9)
-    monkeypatch.setattr(precondition, "MAX_FEATURES", features)
-    monkeypatch.setattr(precondition, "MAX_CLASSES", classes)
-    for one, other in zip(plain, minimise(as_rows(home(X), y), 4, penalty, solver="lbfgs", tol=1e-8), strict=True):
+    limits = replace(LIMITS, diagonal_columns=features)
+    monkeypatch.setattr(subsampled, "MAX_CLASSES", classes)
+    found = minimise(as_rows(home(X), y), 4, penalty, solver="lbfgs", tol=1e-8, limits=limits)
+    for one, other in zip(plain, found, strict=True):
         assert other.converged
         assert other.value == pytest.approx(one.value, abs=1e-7)
         assert other.passes < 120
@@ -55,15 +59,16 @@ def test_the_first_direction_is_newtons_for_two_classes(home: Any, weighted: boo
     objective.place(at)
     G = objective.gradient()[1] + objective.ridge[:, None, :] * at
     exact = Newton().direction(objective, at, G)
-    sketched = -Sketch(rows).curvature(objective, at).solve(G)
-    np.testing.assert_allclose(sketched - sketched.mean(axis=1, keepdims=True), exact, rtol=2e-3, atol=1e-6)
+    step = -SubsampledCurvature(rows).preconditioner(objective, at).solve(G)
+    np.testing.assert_allclose(step - step.mean(axis=1, keepdims=True), exact, rtol=2e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize(("features", "kind"), [(4096, Blocks), (3, Diagonal)])
-def test_a_sketch_is_positive_definite(
-    features: int, kind: type, problem: Problem, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("curvature", "kind"), [(SubsampledCurvature, BlockPreconditioner), (DiagonalCurvature, DiagonalPreconditioner)]
+)
+def test_a_preconditioner_is_positive_definite(
+    curvature: type[SubsampledCurvature], kind: type, problem: Problem
 ) -> None:
-    monkeypatch.setattr(precondition, "MAX_FEATURES", features)
     X, y = problem(n=50, d=8)
     X[:, 3] = X[:, 2]
     X[:, 4] = 1.0
@@ -71,22 +76,21 @@ def test_a_sketch_is_positive_definite(
     objective = Objective(rows, 3, l2(np.array([0.0, 1.0])), coordinates)
     at = np.random.default_rng(1).normal(size=(2, 3, 9)) * 10
     objective.place(at)
-    curvature = Sketch(rows).curvature(objective, at)
-    assert isinstance(curvature, kind)
+    preconditioner = curvature(rows).preconditioner(objective, at)
+    assert isinstance(preconditioner, kind)
     for seed in range(5):
         G = np.random.default_rng(seed).normal(size=(2, 3, 9))
         G[..., 4] = 0.0
-        assert (np.einsum("mqd,mqd->m", G, curvature.solve(G)) > 0).all()
-    few = curvature.keep(np.array([False, True]))
-    np.testing.assert_allclose(few.solve(G[1:]), curvature.solve(G)[1:], rtol=1e-6)
+        assert (np.einsum("mqd,mqd->m", G, preconditioner.solve(G)) > 0).all()
+    few = preconditioner.keep(np.array([False, True]))
+    np.testing.assert_allclose(few.solve(G[1:]), preconditioner.solve(G)[1:], rtol=1e-6)
 
 
 @pytest.mark.parametrize("home", [np.asarray, np.float32, sp.csr_array])
 def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
     home: Any, problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precondition, "MAX_FEATURES", 2)
-    monkeypatch.setattr(precondition, "EVEN", 0.0)
+    monkeypatch.setattr(subsampled, "EVEN_SHARE", 0.0)
     X, y = problem(n=70, d=4, q=2)
     X[X < 0.3] = 0.0
     V = np.random.default_rng(0).uniform(0, 2, (1, len(y)))
@@ -95,8 +99,8 @@ def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
     at = np.random.default_rng(1).normal(size=(1, 2, 5))
     at -= at.mean(axis=1, keepdims=True)
     objective.place(at)
-    found = Sketch(rows).curvature(objective, at)
-    assert isinstance(found, Diagonal)
+    found = DiagonalCurvature(rows).preconditioner(objective, at)
+    assert isinstance(found, DiagonalPreconditioner)
     # for two classes the contrast's Hessian is 2 p (1 - p) z z^T, which is what a class's block is scaled to
     Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((70, 1))], axis=1)
     p = softmax(Z @ at[0].T)[:, 0]
@@ -104,7 +108,7 @@ def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
     np.testing.assert_allclose(found.diagonal[0], [by_hand, by_hand], rtol=1e-4)
 
 
-def doubted(home: Any, X: Array, y: Array, penalty: Any, V: Array | None = None) -> tuple[Objective, Array]:
+def kept_objective(home: Any, X: Array, y: Array, penalty: Any, V: Array | None = None) -> tuple[Objective, Array]:
     """A stack at random parameters, whose logits are kept."""
     rows, coordinates = standardise(as_rows(home(X), y, V), centred=True)
     q = int(y.max()) + 1
@@ -119,8 +123,9 @@ def test_drawn_blocks_of_all_rows_are_those_of_the_hessian(home: Any, problem: P
     """Where all rows are cheap, none is drawn by lot: a block is the mean of p (1 - p) z z^T q / (q - 1)."""
     X, y = problem(n=90, d=4, q=3)
     V = np.random.default_rng(0).uniform(0, 2, (1, 90))
-    objective, at = doubted(home, X, y, l2(0.01), V)
-    (blocks,), group = DoubtSketch()._grams(objective, at)
+    objective, at = kept_objective(home, X, y, l2(0.01), V)
+    groups = ImportanceSampledCurvature()._block_groups(objective, at)
+    (blocks,), group = groups.grams, groups.group
     assert group.tolist() == [0]
     coordinates = objective.coordinates
     Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((90, 1))], axis=1)
@@ -132,70 +137,71 @@ def test_drawn_blocks_of_all_rows_are_those_of_the_hessian(home: Any, problem: P
 
 def test_drawn_blocks_are_right_in_the_mean(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few rows drawn, those in doubt first, sum to about what all rows do; members of one strength share a block."""
-    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
-    monkeypatch.setattr(doubt, "MORE_ROWS", 400)
+    monkeypatch.setattr(importance, "MAX_INEXPENSIVE_ROWS", 0)
+    monkeypatch.setattr(importance, "DRAWN_PER_COLUMN_IF_SLOW", 400)
     X, y = problem(n=12_000, d=4, q=3)
-    objective, at = doubted(np.asarray, X, y, l2(np.array([0.1, 0.1, 0.01])))
-    sketch = DoubtSketch()
-    sketch.hard = True
-    few, group = sketch._grams(objective, at)
+    objective, at = kept_objective(np.asarray, X, y, l2(np.array([0.1, 0.1, 0.01])))
+    curvature = ImportanceSampledCurvature()
+    curvature.use_more_rows(True)
+    groups = curvature._block_groups(objective, at)
+    few, group = groups.grams, groups.group
     assert group.tolist() == [1, 1, 0]
     few = [[one() for one in some] for some in few]
-    monkeypatch.setattr(doubt, "MORE_ROWS", 10**6)
-    for some, every in zip(few, sketch._grams(objective, at)[0], strict=True):
+    monkeypatch.setattr(importance, "DRAWN_PER_COLUMN_IF_SLOW", 10**6)
+    for some, every in zip(few, curvature._block_groups(objective, at).grams, strict=True):
         for one, whole in zip(some, every, strict=True):
             drawn, exact = one.as_float64(), whole().as_float64()
             assert 0 < np.abs(drawn - exact).max() < 0.1 * exact.diagonal().max()
 
 
 def test_draws_at_nearly_the_same_weights_add_up(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sketch is the mean of its own rows and those before, as far as the same rows are in doubt."""
-    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
-    monkeypatch.setattr(doubt, "ROWS_A_COLUMN", 40)
+    """A curvature is the mean of its own rows and those before, as far as the same rows are in doubt."""
+    monkeypatch.setattr(importance, "MAX_INEXPENSIVE_ROWS", 0)
+    monkeypatch.setattr(importance, "DRAWN_PER_COLUMN", 40)
     X, y = problem(n=12_000, d=4, q=3)
-    objective, at = doubted(np.asarray, X, y, l2(0.1))
+    objective, at = kept_objective(np.asarray, X, y, l2(0.1))
     exact = _whole_blocks(objective, at, monkeypatch)
-    sketch, errors = DoubtSketch(), []
+    curvature, errors = ImportanceSampledCurvature(), []
     for _ in range(30):
-        (blocks,), _ = sketch._grams(objective, at)
+        (blocks,) = curvature._block_groups(objective, at).grams
         errors.append(max(np.abs(one().as_float64() - e).max() for one, e in zip(blocks, exact, strict=True)))
     assert errors[-1] < 0.4 * errors[0]
     other = -3 * at
     objective.evaluate(other)
     moved = _whole_blocks(objective, other, monkeypatch)
-    (blocks,), _ = sketch._grams(objective, other)
-    (fresh,), _ = DoubtSketch()._grams(objective, other)
+    (blocks,) = curvature._block_groups(objective, other).grams
+    (fresh,) = ImportanceSampledCurvature()._block_groups(objective, other).grams
     far = [max(np.abs(one().as_float64() - e).max() for one, e in zip(b, moved, strict=True)) for b in (blocks, fresh)]
     assert far[0] < 2 * far[1]
 
 
 def _whole_blocks(objective: Objective, at: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     with monkeypatch.context() as all_rows:
-        all_rows.setattr(doubt, "ROWS_A_COLUMN", 10**6)
-        (blocks,), _ = DoubtSketch()._grams(objective, at)
+        all_rows.setattr(importance, "DRAWN_PER_COLUMN", 10**6)
+        (blocks,) = ImportanceSampledCurvature()._block_groups(objective, at).grams
         return [block().as_float64() for block in blocks]
 
 
 def test_a_column_that_no_drawn_row_shows_is_filled_in(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doubt, "MOST_CHEAP", 0)
-    monkeypatch.setattr(doubt, "ROWS_A_COLUMN", 10)
+    monkeypatch.setattr(importance, "MAX_INEXPENSIVE_ROWS", 0)
+    monkeypatch.setattr(importance, "DRAWN_PER_COLUMN", 10)
     X, y = problem(n=5_000, d=3, q=3)
     X[:, 2] = 0.0
     X[7, 2] = 1.0
-    objective, at = doubted(np.asarray, X, y, l2(1e-9))
-    (blocks,), _ = DoubtSketch()._grams(objective, at)
+    objective, at = kept_objective(np.asarray, X, y, l2(1e-9))
+    (blocks,) = ImportanceSampledCurvature()._block_groups(objective, at).grams
     H = blocks[0]().as_float64()
     assert H[2, 2] > 0.3 * H[0, 0]
 
 
 def test_a_drawn_sketch_tells_change_and_keeps_it_by_strength(problem: Problem) -> None:
     X, y = problem(n=300, d=4, q=3)
-    objective, at = doubted(np.asarray, X, y, l2(np.array([0.1, 0.01])))
-    sketch = DoubtSketch()
-    sketch.curvature(objective, at)
-    assert sketch.change(objective, at) == 0.0
+    objective, at = kept_objective(np.asarray, X, y, l2(np.array([0.1, 0.01])))
+    curvature = ImportanceSampledCurvature()
+    curvature.preconditioner(objective, at)
+    assert curvature.relative_change(objective, at) == 0.0
     objective.drop_members(np.array([False, True]))
-    sketch.drop_members(np.array([False, True]))
-    assert sketch.change(objective, at[1:]) == 0.0
+    curvature.drop_members(np.array([False, True]))
+    assert curvature.relative_change(objective, at[1:]) == 0.0
     objective.place(3 * at[1:])
-    assert sketch.change(objective, 3 * at[1:]) > 0.1
+    assert curvature.relative_change(objective, 3 * at[1:]) > 0.1

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax, xlogy
 
-from softreg.optimize import Solution, elastic_net, l2, minimise
+from softreg.optimize import Penalty, Solution, elastic_net, l2, minimisation, minimise
 from softreg.optimize.dual import acceleration as momentum
 from softreg.optimize.dual import coordinate_ascent as dual
 from softreg.optimize.dual import state as ascent
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.plan import choose, facts_of
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
@@ -211,22 +212,26 @@ def test_fits_begin_with_the_climb_and_are_certified() -> None:
     np.testing.assert_allclose(softmax(X @ fit.W + fit.b, axis=1), softmax(X @ exact.W + exact.b, axis=1), atol=1e-2)
 
 
-def test_where_it_is_not_the_way() -> None:
+def test_problems_that_the_rules_leave_to_other_methods() -> None:
     X, y = documents()
+
+    def name(X: Any, penalty: Penalty) -> str:
+        return choose(facts_of(as_rows(X, y), 4, penalty)).name
+
     for penalty in (elastic_net(1e-3, 0.5), l2(0.0)):
-        assert dual.run_sdca(objective_of(X, y, None, penalty), 1e-3) is None
-    assert dual.run_sdca(objective_of(X.toarray(), y, None, l2(1e-3)), 1e-3) is None
+        assert name(X, penalty) != "dual-ascent"
+    assert name(X.toarray(), l2(1e-3)) != "dual-ascent"
     same = sp.csr_array(np.outer(np.where(y > 1, 1.0, -1.0), np.ones(300)))  # all rows share all columns
-    assert dual.run_sdca(objective_of(same, y, None, l2(1e-6)), 1e-3) is None
+    assert name(same, l2(1e-6)) != "dual-ascent"
 
 
 @needs_kernels
 def test_a_climb_that_would_take_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = documents()
     objective = objective_of(X, y, None, l2(1e-3))
-    monkeypatch.setattr(dual, "_sweep_budget", lambda *_: 7.0)
-    assert dual.run_sdca(objective, 1e-7) is None
+    assert dual.run_sdca(objective, 1e-7, budgets=[7.0]) is None
     assert 4 < objective.passes < 9
+    monkeypatch.setattr(minimisation, "dual_budgets", lambda *_: [7.0])
     (fit,) = minimise(as_rows(X, y), 4, l2(1e-3), tol=1e-7)
     assert fit.certified
 

@@ -246,7 +246,7 @@ def test_logits_that_are_missing_are_computed_again(keeps: bool) -> None:
     at, way, t = theta(), theta(seed=5), np.array([0.3, 1.7])
 
     def answers() -> list[Array]:
-        confidence = [objective.state.confidence(block).own for block in rows.blocks]  # type: ignore[attr-defined]
+        confidence = [objective.state.confidence(block).p_label for block in rows.blocks]  # type: ignore[attr-defined]
         return [*objective.gradient(), objective.eval_along(t), *confidence]
 
     objective.evaluate(at)

@@ -108,8 +108,15 @@ def test_all_that_a_solver_asks_is_answered_alike(
         o.accept()
     same([o.gradient() for o in both])
     same([o.rows.map(lambda block, o=o: np.moveaxis(o.logits(block), 2, 0)) for o in both])
-    same([o.rows.sum(lambda block, o=o: (o.surety(block).predicted, o.surety(block).doubt)) for o in both])
-    same([o.rows.map(lambda block, o=o: o.surety(block).own.T) for o in both])
+    same(
+        [
+            o.rows.sum(
+                lambda block, o=o: (o.label_confidence(block).class_mass, o.label_confidence(block).class_variance)
+            )
+            for o in both
+        ]
+    )
+    same([o.rows.map(lambda block, o=o: o.label_confidence(block).p_label.T) for o in both])
     same([o.balance() for o in both])
     for o in both:
         o.shift_bias(np.arange(M * Q).reshape(M, Q) / 10)
@@ -193,7 +200,9 @@ def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest
     assert used[True] > 3
     assert used[False] > 3
     assert found.passes <= exact.passes + 6
-    monkeypatch.setattr(descent, "COARSE", 0.0)  # then the proof itself, or a lack of progress, asks for more digits
+    monkeypatch.setattr(
+        descent, "REDUCED_PRECISION_GAP", 0.0
+    )  # then the proof itself, or a lack of progress, asks for more digits
     (late,) = minimise(rows, Q, l2(1e-3), solver="lbfgs")
     assert late.status is Status.CONVERGED
     assert abs(late.value - exact.value) < 2e-6

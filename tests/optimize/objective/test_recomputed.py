@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from softreg.optimize import l2, minimise
-from softreg.optimize import minimisation as solve
 from softreg.optimize.certificate import duality as certificate
-from softreg.optimize.curvature.class_clusters import FLOOR, ClusterSketch
-from softreg.optimize.objective import recomputed as lean
+from softreg.optimize.curvature.class_clusters import SCATTER_RIDGE, ClassClusterCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.plan.strategies import objective_for
+from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.rows import as_rows
@@ -55,17 +56,22 @@ def somewhere(seed: int = 3) -> Array:
     return np.random.default_rng(seed).normal(size=(2, Q, D + 1))
 
 
+CLUSTERS = replace(LIMITS, cluster_classes=2)
+"""Limits with which a few classes are fitted as many are."""
+RECOMPUTED = replace(CLUSTERS, kept_logits_bytes=-1)
+"""The same, without kept logits."""
+
+
 @pytest.fixture
-def always_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the way for many classes for a few as well, in runs of some rows."""
-    monkeypatch.setattr(solve, "MAX_CLASSES", 2)
+def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of some rows."""
     monkeypatch.setattr(host, "RUN_BYTES", 1)
 
 
-@pytest.fixture(params=[True, False], ids=["lean", "kept"])
-def few_or_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, always_many: None) -> None:
-    if request.param:
-        monkeypatch.setattr(lean, "ROOM", -1)
+@pytest.fixture(params=[RECOMPUTED, CLUSTERS], ids=["recomputed", "kept"])
+def limits(request: pytest.FixtureRequest, short_runs: None) -> Limits:
+    found: Limits = request.param
+    return found
 
 
 # --- the objective ------------------------------------------------------------------------------------------------
@@ -96,9 +102,9 @@ def test_without_kept_logits_all_is_the_same(
     same(kept.gradient(), without.gradient())
     for block, other in zip(kept.rows.blocks, without.rows.blocks, strict=True):  # type: ignore[attr-defined]
         np.testing.assert_allclose(kept.logits(block), without.logits(other), rtol=1e-10)
-        for name in ("own", "predicted", "doubt"):
+        for name in ("p_label", "class_mass", "class_variance"):
             np.testing.assert_allclose(
-                getattr(kept.surety(block), name), getattr(without.surety(other), name), rtol=1e-9
+                getattr(kept.label_confidence(block), name), getattr(without.label_confidence(other), name), rtol=1e-9
             )
     same(kept.try_step(there), without.try_step(there))
     for objective in (kept, without):
@@ -110,15 +116,16 @@ def test_without_kept_logits_all_is_the_same(
     same(kept.gradient(), without.gradient())
 
 
-def test_large_logits_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_logits_are_not_kept() -> None:
     X, y = rows_and_labels()
     rows, coordinates = standardise(as_rows(X, y), centred=True)
 
     def kind(strength: float, q: int = Q) -> type:
-        return type(lean.objective_for(rows, q, l2(strength), coordinates))
+        return type(objective_for(rows, q, l2(strength), coordinates, limits=limits))
 
+    limits = LIMITS
     assert kind(1.0) is Objective  # in a corner of the memory
-    monkeypatch.setattr(lean, "ROOM", 0)
+    limits = replace(LIMITS, kept_logits_bytes=0)
     assert kind(1.0) is LeanObjective
     assert kind(0.0) is Objective  # separation is looked for in kept logits
     assert kind(1.0, 2) is Objective  # two copies of two logits are no more than four columns
@@ -127,13 +134,15 @@ def test_large_logits_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- the optimum --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("few_or_many")
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("soft", [True, False])
 @pytest.mark.parametrize("home", [np.asarray, sp.csr_array])
-def test_the_same_optimum(home: Any, soft: bool, fit_intercept: bool, exact: Exact, objective_value: Value) -> None:
+def test_the_same_optimum(
+    home: Any, soft: bool, fit_intercept: bool, limits: Limits, exact: Exact, objective_value: Value
+) -> None:
     X, labels = rows_and_labels(soft=soft)
-    (fit,) = minimise(as_rows(home(X), labels), Q, l2(1e-3), solver="lbfgs", tol=1e-10, fit_intercept=fit_intercept)
+    options: dict[str, Any] = {"solver": "lbfgs", "tol": 1e-10, "limits": limits}
+    (fit,) = minimise(as_rows(home(X), labels), Q, l2(1e-3), fit_intercept=fit_intercept, **options)
     W, _, least = exact(X, labels, Q, 1e-3, fit_intercept=fit_intercept)
     assert fit.converged
     assert fit.bound == "duality"
@@ -142,42 +151,39 @@ def test_the_same_optimum(home: Any, soft: bool, fit_intercept: bool, exact: Exa
     np.testing.assert_allclose(fit.W, W - W.mean(axis=1, keepdims=True), atol=2e-3)
 
 
-@pytest.mark.usefixtures("few_or_many")
-def test_a_stack_with_weights(exact: Exact) -> None:
+def test_a_stack_with_weights(limits: Limits, exact: Exact) -> None:
     X, y = rows_and_labels()
     V = np.random.default_rng(0).uniform(0, 2, (2, N))
     strengths = np.array([1e-2, 1e-4])
-    for fit, v, strength in zip(
-        minimise(as_rows(X, y, V), Q, l2(strengths), solver="lbfgs", tol=1e-9), V, strengths, strict=True
-    ):
+    fits = minimise(as_rows(X, y, V), Q, l2(strengths), solver="lbfgs", tol=1e-9, limits=limits)
+    for fit, v, strength in zip(fits, V, strengths, strict=True):
         assert fit.converged
         assert fit.value == pytest.approx(exact(X, y, Q, strength, v)[2], abs=1e-8)
 
 
-@pytest.mark.usefixtures("few_or_many")
-def test_single_precision_and_a_class_without_rows(exact: Exact, objective_value: Value) -> None:
+def test_single_precision_and_a_class_without_rows(limits: Limits, exact: Exact, objective_value: Value) -> None:
     X, y = rows_and_labels()
-    (fit,) = minimise(as_rows(X.astype(np.float32), y), Q, l2(1e-3), solver="lbfgs", tol=1e-6)
+    options: dict[str, Any] = {"solver": "lbfgs", "limits": limits}
+    (fit,) = minimise(as_rows(X.astype(np.float32), y), Q, l2(1e-3), tol=1e-6, **options)
     assert fit.converged
     least = exact(X.astype(np.float32), y, Q, 1e-3)[2]
     assert 0 <= fit.value - least + 1e-7 <= 1.2e-6
-    (fit,) = minimise(as_rows(X.astype(np.float32), y), Q, l2(1e-3), solver="lbfgs", tol=1e-10)
+    (fit,) = minimise(as_rows(X.astype(np.float32), y), Q, l2(1e-3), tol=1e-10, **options)
     assert fit.converged
     assert objective_value(X.astype(np.float32), y, fit.W, fit.b, 1e-3) <= least + 1e-10
-    (fit,) = minimise(as_rows(X, y), Q + 1, l2(1e-3), solver="lbfgs", tol=1e-6, max_iter=60)
+    (fit,) = minimise(as_rows(X, y), Q + 1, l2(1e-3), tol=1e-6, max_iter=60, **options)
     assert fit.value == pytest.approx(exact(X, y, Q, 1e-3)[2], abs=1e-4)
 
 
-@pytest.mark.usefixtures("always_many")
+@pytest.mark.usefixtures("short_runs")
 def test_no_number_of_threads_changes_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lean, "ROOM", -1)
     random = np.random.default_rng(0)
     X = random.normal(size=(3000, 16)).astype(np.float32)
     y = (X[:, :8] + random.gumbel(size=(3000, 8))).argmax(axis=1)
     found = []
     for threads in ("1", "3"):
         monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
-        found.append(minimise(as_rows(X, y), 8, l2(1e-3), solver="lbfgs", tol=1e-7)[0])
+        found.append(minimise(as_rows(X, y), 8, l2(1e-3), solver="lbfgs", tol=1e-7, limits=RECOMPUTED)[0])
     assert np.array_equal(found[0].W, found[1].W)
     assert found[0].gap == found[1].gap
 
@@ -226,7 +232,7 @@ def test_a_bias_far_from_balance_is_brought_home() -> None:
 
 
 def test_the_diagonal_balances_where_classes_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lean, "FULL_BIAS", 2)
+    monkeypatch.setattr("softreg.optimize.objective.recomputed.FULL_BIAS", 2)
     _, objective = pair()
     objective.evaluate(somewhere())
     theta, loss, G, _ = certificate.balance(objective, somewhere())
@@ -247,9 +253,10 @@ def test_clusters_invert_what_they_say(lean_one: bool, weighted: bool, fit_inter
     theta = somewhere()
     _, G = objective.evaluate(theta)
     G = G + objective.ridge[:, None, :] * theta
-    sketch = ClusterSketch()
-    curvature = sketch.curvature(objective, theta, G)
-    u, doubt, centres = sketch._doubts(objective, theta, G)
+    curvature = ClassClusterCurvature()
+    preconditioner = curvature.preconditioner(objective, theta, G)
+    clusters = curvature._clusters(objective, theta, G)
+    u, parts, centres = clusters.variance, clusters.parts, clusters.centres
     Z = np.concatenate([block.standardised(*objective.coordinates.for_block()) for block in objective.rows.blocks])  # type: ignore[attr-defined]
     y = np.asarray(rows_and_labels()[1])
     V = np.ones((2, N)) if not weighted else np.random.default_rng(1).uniform(0, 2, (2, N))
@@ -258,25 +265,25 @@ def test_clusters_invert_what_they_say(lean_one: bool, weighted: bool, fit_inter
     w = V[:, :, None] * P * (1 - P) / V.sum(axis=1)[:, None, None]
     np.testing.assert_allclose(u, w.sum(axis=1), rtol=1e-9)
     own = np.eye(Q)[y]
-    np.testing.assert_allclose(doubt[0], (w * own).sum(axis=1), rtol=1e-9)
-    near = np.einsum("mnq,nd->mqd", w * own, Z) / doubt[0][..., None]
+    np.testing.assert_allclose(parts[0], (w * own).sum(axis=1), rtol=1e-9)
+    near = np.einsum("mnq,nd->mqd", w * own, Z) / parts[0][..., None]
     np.testing.assert_allclose(centres[0], near, rtol=1e-7, atol=1e-9)
     others = V[:, :, None] * P * (1 - own)
     far = np.einsum("mnq,nd->mqd", others, Z) / others.sum(axis=1)[..., None]
     np.testing.assert_allclose(centres[1], far, rtol=1e-7, atol=1e-9)
     means = np.stack([Z[y == k].mean(axis=0) for k in range(Q)])
     S = (Z - means[y]).T @ (Z - means[y]) / N
-    solved = curvature.solve(G)
+    solved = preconditioner.solve(G)
     for j in range(2):
         for k in range(Q):
             H = np.zeros((D + 1, D + 1))
-            H[:D, :D] = u[j, k] * S + np.diag(objective.ridge[j, :D] + [1, 0.1][j] * 10 * FLOOR / Q)
+            H[:D, :D] = u[j, k] * S + np.diag(objective.ridge[j, :D] + [1, 0.1][j] * 10 * SCATTER_RIDGE / Q)
             H[D, D] = 1e-3 * u[j, k]
-            for mass, centre in zip(doubt[:, j, k], centres[:, j, k], strict=True):
+            for mass, centre in zip(parts[:, j, k], centres[:, j, k], strict=True):
                 c = np.r_[centre, float(fit_intercept)]
                 H += mass * np.outer(c, c)
             np.testing.assert_allclose(H @ solved[j, k], G[j, k], rtol=1e-7, atol=1e-9)
-    kept = curvature.keep(np.array([False, True])).solve(G[1:])
+    kept = preconditioner.keep(np.array([False, True])).solve(G[1:])
     np.testing.assert_array_equal(kept, solved[1:])
 
 

@@ -13,10 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from softreg.optimize import ElasticNet, Solution, elastic_net, minimise
-from softreg.optimize.dual.coordinate_ascent import sweep_budgets
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.plan import choose, facts_of
 from softreg.optimize.problem.relaxed import relaxed_net
-from softreg.optimize.problem.standardization import standardise
 from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
 
@@ -162,8 +160,7 @@ def test_sparse_rows_that_would_climb_their_dual() -> None:
     S[:200, :2] = True
     ridge = elastic_net(1e-3, 0.0)
     for penalty, climbs in ((ridge, True), (replace(ridge, support=S.T[None]), False)):
-        objective = Objective(rows, 3, penalty, standardise(rows, centred=True)[1])
-        assert (sweep_budgets(objective, rows.row_squares()) is not None) == climbs
+        assert (choose(facts_of(rows, 3, penalty)).name == "dual-ascent") == climbs
     found = fit(sp.csr_array(X), codes, S, 0.0, 1e-3, tol=1e-6)
     assert (found.W[~S] == 0).all()
     assert found.value == pytest.approx(confined(X[:, :200], np.eye(3)[codes], S[:200], 0.0, 1e-3), abs=1e-6)

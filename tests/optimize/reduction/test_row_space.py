@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.optimize import Penalty, elastic_net, l2, minimise
-from softreg.optimize import minimisation as solve
+from softreg.optimize.plan import LIMITS, choose, facts_of
 from softreg.optimize.problem.standardization import standardise
-from softreg.optimize.reduction.row_space import reduce, row_space_pays
+from softreg.optimize.reduction.row_space import reduce
 from softreg.rows import as_rows
 
 Array = NDArray[Any]
@@ -44,19 +45,19 @@ HOMES: list[Callable[[Array], Any]] = [
 @pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("kind", ["plain", "weighted", "soft", "stack"])
-def test_the_answer_is_that_of_all_columns(
-    home: Callable[[Array], Any], fit_intercept: bool, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_answer_is_that_of_all_columns(home: Callable[[Array], Any], fit_intercept: bool, kind: str) -> None:
     X, y = wide()
     random = np.random.default_rng(1)
     labels: Array = random.dirichlet(np.ones(3), size=30) if kind == "soft" else y
     V = random.uniform(0.1, 2, (1 if kind == "weighted" else 2, 30)) if kind in ("weighted", "stack") else None
     strengths = np.array([0.3, 0.02]) if kind == "stack" else np.array([0.05])
     rows = as_rows(home(X), labels, V)
-    assert row_space_pays(rows, 3, l2(strengths))
     small = minimise(rows, 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12)
-    monkeypatch.setattr(solve, "row_space_pays", lambda *_: False)
-    whole = minimise(as_rows(home(X), labels, V), 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12)
+    assert small[0].plan is not None
+    assert small[0].plan.name == "row-space"
+    columns = replace(LIMITS, row_space_most_rows=0)
+    rows = as_rows(home(X), labels, V)
+    whole = minimise(rows, 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12, limits=columns)
     dense = home(X).toarray() if sp.issparse(home(X)) else np.asarray(home(X), dtype=np.float64)
     for a, b in zip(small, whole, strict=True):
         assert a.status == b.status == "converged"
@@ -116,4 +117,5 @@ def test_a_start_is_taken_over() -> None:
 )
 def test_where_it_does_not_pay_or_does_not_hold(shape: tuple[int, int], penalty: Penalty) -> None:
     X = sp.csr_array(shape) if shape[0] > 1000 else np.zeros(shape)
-    assert not row_space_pays(as_rows(X, np.zeros(shape[0], dtype=int)), 3, penalty)
+    facts = facts_of(as_rows(X, np.zeros(shape[0], dtype=int)), 3, penalty)
+    assert choose(facts).name != "row-space"

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from softreg.optimize import elastic_net, l2, minimise
-from softreg.optimize.sgd.train import State, begin, cosine, epoch, inverse_sqrt, observe, train
+from softreg.optimize.sgd.running_moments import SGDState, begin, update_moments
+from softreg.optimize.sgd.train import cosine, epoch, inverse_sqrt, train
 from softreg.probability import cross_entropy_with_logits, softmax
 from softreg.rows import as_rows
 
@@ -183,7 +184,7 @@ def test_weights_count_as_repeated_rows() -> None:
     X, y = problem(200)
     V = np.random.default_rng(3).integers(0, 4, 200).astype(float)
     again = np.repeat(np.arange(200), V.astype(int))
-    weighed, repeated = observe(begin(4, 3), X, V), observe(begin(4, 3), X[again], np.ones(len(again)))
+    weighed, repeated = update_moments(begin(4, 3), X, V), update_moments(begin(4, 3), X[again], np.ones(len(again)))
     np.testing.assert_allclose(weighed.mean, repeated.mean, atol=1e-14)
     np.testing.assert_allclose(weighed.spread, repeated.spread, rtol=1e-13)
     (best,) = minimise(as_rows(X[again], y[again]), 3, l2(0.01))
@@ -224,11 +225,11 @@ def test_the_same_seed_gives_the_same_bits_and_another_others() -> None:
 def test_a_state_is_never_changed_in_place_and_can_be_stored() -> None:
     X, y = problem()
     state, _ = epoch(begin(4, 3), X, y)
-    kept = {f.name: np.copy(getattr(state, f.name)) for f in fields(State)}
+    kept = {f.name: np.copy(getattr(state, f.name)) for f in fields(SGDState)}
     epoch(state, X * 1000, y)
     for name, was in kept.items():
         np.testing.assert_array_equal(getattr(state, name), was)
-    again = State(**{name: was if was.ndim else was.item() for name, was in kept.items()})
+    again = SGDState(**{name: was if was.ndim else was.item() for name, was in kept.items()})
     np.testing.assert_array_equal(epoch(again, X, y)[0].W, epoch(state, X, y)[0].W)
 
 
@@ -247,7 +248,7 @@ def test_running_moments_are_the_moments() -> None:
     X = np.random.default_rng(4).normal(size=(1000, 3)) * [1, 1e-8, 1e8] + [1e4, 0, 1e8]
     state = begin(3, 2)
     for a in range(0, 1000, 7):
-        state = observe(state, X[a : a + 7], np.ones(len(X[a : a + 7])))
+        state = update_moments(state, X[a : a + 7], np.ones(len(X[a : a + 7])))
     np.testing.assert_allclose(state.mean, X.mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(state.spread, X.std(axis=0), rtol=1e-10)
 
@@ -289,7 +290,7 @@ def test_no_number_makes_nan(sparse: bool, fit_intercept: bool, batch_size: int,
             assert np.isfinite(lost)
         state, lost = epoch(begin(2, 3), home, y, **settings)
     for each in (fit.state, state):
-        assert all(np.isfinite(getattr(each, f.name)).all() for f in fields(State))
+        assert all(np.isfinite(getattr(each, f.name)).all() for f in fields(SGDState))
     assert np.isfinite(fit.loss_curve).all()
 
 
@@ -344,7 +345,7 @@ def test_a_column_that_wakes_up_late_is_learned() -> None:
         ({"n_classes": None}, "codes need n_classes"),
         ({"n_classes": 2}, r"row \d+ has the code 2, but the model has classes 0 to 1"),
         ({"V": np.ones(3)}, r"weights of shape \(3,\) do not fit"),
-        ({"X": np.ones((0, 4)), "Y": np.ones(0, dtype=int)}, "no rows to learn from"),
+        ({"X": np.ones((0, 4)), "Y": np.ones(0, dtype=int)}, "no rows to train on"),
         ({"Y": np.zeros(3, dtype=int)}, r"labels of shape \(3,\)"),
     ],
 )
@@ -355,5 +356,5 @@ def test_bad_calls_are_told(change: dict[str, Any], told: str) -> None:
 
 
 def test_a_state_knows_its_columns() -> None:
-    with pytest.raises(ValueError, match="X has 3 columns, but the model was begun with 4"):
+    with pytest.raises(ValueError, match="X has 3 columns, but the model started with 4"):
         epoch(begin(4, 3), np.ones((2, 3)), np.array([0, 1]))

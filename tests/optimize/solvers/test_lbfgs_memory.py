@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import Sketch
+from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.solvers.lbfgs import PathLBFGS
 from softreg.optimize.solvers.lbfgs_memory import LossPair, two_loop_recursion
 from softreg.rows import as_rows
@@ -12,7 +12,7 @@ from softreg.rows import as_rows
 
 def strategy(ridge, pairs=()):
     rows = as_rows(np.zeros((4, 2)), np.array([0, 1, 2, 0]))
-    return PathLBFGS(Sketch(rows), ridge, pairs)
+    return PathLBFGS(SubsampledCurvature(rows), ridge, pairs)
 
 
 def test_pairs_are_those_of_the_loss_whatever_the_ridge():
@@ -55,7 +55,7 @@ def test_a_pair_without_a_member_changes_no_direction():
 
     s[1] = 0.0
     fit = strategy(np.zeros((2, 3)), [LossPair(s, 3.0 * s)])
-    fit.curvature = Plain()
+    fit.preconditioner = Plain()
     np.testing.assert_allclose(two_loop_recursion(G, fit.memory.pairs, fit._scaled_inverse)[1], 2.0 * G[1])
     assert not np.allclose(two_loop_recursion(G, fit.memory.pairs, fit._scaled_inverse)[0], 2.0 * G[0])
 

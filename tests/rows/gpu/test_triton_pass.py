@@ -87,7 +87,7 @@ else:
         own, R = torch.full((b, m), float("nan"), device=DEVICE), torch.empty_like(o)
         found = triton_residual.read(o, R, labels, V, own if sure else None)
         value, P = torch_loss.loss_and_probabilities(o.double(), labels, V)
-        expected = torch_loss.surety(P, labels, V)
+        expected = torch_loss.label_confidence(P, labels, V)
         residual = torch_loss.residual(P, labels, V)
         torch.testing.assert_close(R.double(), residual, rtol=0, atol=1e-6)
         torch.testing.assert_close(found[0], value, rtol=1e-6, atol=1e-5)

@@ -88,7 +88,7 @@ def test_a_classifier_infers_from_its_own_rows() -> None:
     found, by_hand = model.infer(table, rows), infer(model.model_, X[rows], y[rows], categories=[towns])
     assert found.effects().estimate == pytest.approx(by_hand.effects().estimate)
     assert found.columns[1:] == model.feature_names_out_
-    with pytest.raises(ValueError, match="hand in the rows"):
+    with pytest.raises(ValueError, match="pass the rows"):
         model.infer(table)
     with pytest.raises(TableError, match="not fitted"):
         TableClassifier("takes").infer(table)

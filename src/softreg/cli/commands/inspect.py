@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,13 @@ def _as_record(model: LoadedModel) -> dict[str, Any]:
 def _fit_record(solution: Solution | None) -> dict[str, Any]:
     """Return the fields of the JSON object on the fit; null for a model trained by `partial_fit`."""
     if solution is None:
-        return {"status": None, "gap": None, "bound": None, "passes": None}
+        return {"status": None, "gap": None, "bound": None, "passes": None, "plan": None}
     return {
         "status": solution.status.value,
         "gap": max(float(solution.gap), MIN_SHOWN_GAP) if math.isfinite(solution.gap) else None,
         "bound": solution.bound,
         "passes": int(solution.passes),
+        "plan": asdict(solution.plan) if solution.plan else None,
     }
 
 
@@ -85,12 +87,21 @@ def _model_lines(model: LoadedModel) -> list[tuple[str, str]]:
 
 
 def _fit_lines(model: LoadedModel) -> list[tuple[str, str]]:
-    """Return the lines on penalty, certificate and passes of the fit."""
+    """Return the lines on penalty, certificate, solver and passes of the fit."""
     return [
         ("strength", _strength_text(model.regression) + _search_text(model.search)),
         ("certificate", certificate_text(model.solution)),
+        ("solver", _plan_text(model.solution)),
         ("passes over the data", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
+
+
+def _plan_text(solution: Solution | None) -> str:
+    """Return the plan by which a model was fitted, and why it was chosen."""
+    if solution is None or solution.plan is None:
+        return "-" if solution is None else "not recorded"
+    plan = solution.plan
+    return f"{plan.name} ({plan.method}); {plan.why}"
 
 
 def _strength_text(regression: SoftmaxRegression) -> str:

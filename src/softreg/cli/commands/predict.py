@@ -19,7 +19,7 @@ from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.options.column_arguments import select_columns
 from softreg.cli.options.decision_threshold import ThresholdRule
-from softreg.models.serialization.model_file import Stored, read_model
+from softreg.models.serialization.model_file import StoredModel, read_model
 from softreg.tables.columns.errors import TableWarning
 from softreg.tables.columns.row_location import input_row_numbers
 from softreg.tables.columns.unseen_values import UnseenValues
@@ -175,6 +175,6 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
     return _Predictor(model.classes, model.schema.target if model.schema else None, regression)
 
 
-def _stored(path: Path) -> Stored | None:
+def _stored(path: Path) -> StoredModel | None:
     """Return the content of a model file; None if the path is not a file, for which `load_model` raises the error."""
     return read_model(path) if path.is_file() else None

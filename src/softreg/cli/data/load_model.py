@@ -16,7 +16,7 @@ from softreg.cli.console.evaluation_result import search_record
 from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
 from softreg.optimize import Solution
 from softreg.persistence import load
-from softreg.spelling import spelled
+from softreg.spelling import value_text
 from softreg.tables import Schema, TableClassifier
 from softreg.typing import Float64Array, FloatArray
 
@@ -50,7 +50,7 @@ class LoadedModel:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Classes as text."""
-        return tuple(spelled(label) for label in self.regression.classes_)
+        return tuple(value_text(label) for label in self.regression.classes_)
 
     @property
     def features(self) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.calibration.calibrator import check_labelled, probability_matrix
 from softreg.models.calibration.temperature import Codes, Floats
-from softreg.models.inputs.sample_weights import in_bounds, sample_weights
+from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
 from softreg.probability import Classes
 from softreg.probability.labels import check_codes
 from softreg.probability.simplex import precision_of
@@ -181,7 +181,7 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         if len(codes) != len(inside):
             raise ValueError(f"P has {len(inside)} rows and y has {len(codes)} labels; each row needs one label.")
         covered = inside[np.arange(len(codes)), codes] & (codes >= 0)
-        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(covered)))
+        weight = None if sample_weight is None else rescale_extreme_weights(sample_weights(sample_weight, len(covered)))
         return float(np.average(covered, weights=weight))
 
     def _scores(self, P: Floats, half: bool) -> Floats:

@@ -1,4 +1,4 @@
-"""What every fitted model can do: logits, probabilities, classes and accuracy of new rows."""
+"""Base class of fitted linear classifiers: logits, probabilities, classes and accuracy of new rows."""
 
 from __future__ import annotations
 
@@ -6,186 +6,263 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs import tensors as devices
-from softreg.models.inputs.batches import batches, first_parts
-from softreg.models.inputs.features import check_finite, features, in_batches
-from softreg.models.inputs.sample_weights import in_bounds, sample_weights
-from softreg.optimize import Solution, Status
+from softreg.models.estimators.convergence_messages import convergence_message
+from softreg.models.inputs.batches import iter_batches, iter_features
+from softreg.models.inputs.features import is_batch_source, validate_features
+from softreg.models.inputs.finite_values import check_finite
+from softreg.models.inputs.labels import check_lengths, hard_codes
+from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
+from softreg.models.inputs.tensors import check_no_overflow, classes_like, tensor_scores
+from softreg.optimize import Solution
 from softreg.probability import Classes, log_softmax, softmax
-from softreg.rows import Array, scores
+from softreg.rows import scores
 from softreg.rows.gpu.interop import is_tensor, like, to_numpy
+from softreg.typing import Array, Float64Array
 
-DIGITS = 1000.0
-"""float32 products serve where no logit of the rows looked at is a sum `|x| |w| + |b|` of more than this: each term is
-rounded to 6e-8 of its size. (For images of MNIST it is 110 at a strength of 1e-4 and 500 at 1e-6; columns that almost
-depend on each other, or lie far from zero, have weights with sums of 1e4 to 1e8.)"""
-LOOKED_AT = 128
-"""Rows, evenly spread, that decide it."""
+MAX_FLOAT32_TERMS = 1000.0
+"""float32 products are used if no sampled logit is a sum `|x| |w| + |b|` above this: each term is rounded to 6e-8 of
+its size. (For images of MNIST the sum is 110 at a strength of 1e-4 and 500 at 1e-6; nearly collinear columns, or
+columns far from zero, have weights with sums of 1e4 to 1e8.)"""
+SAMPLED_ROWS = 128
+"""Evenly spaced rows on which that is decided."""
+THREADED_SIZE = 1 << 16
+"""Numbers of X from which compiled kernels and threads are used; a single product is faster for fewer."""
+CONVERTED_ROWS = 8192
+"""float32 rows that are converted to float64 at a time."""
 
-MANY = 1 << 16
-"""From so many numbers on, rows are worth compiled kernels and threads; fewer are answered sooner by one product."""
 
+class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Base class of classifiers with linear logits, whatever fitted their weights.
 
-class Predictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A model with `coef_` (q, d), `intercept_` (q,) and `classes_` (q,), however they were found."""
+    Attributes
+    ----------
+    coef_ : ndarray of shape (q, d)
+        Weights.
+    intercept_ : ndarray of shape (q,)
+        Bias of each class.
+    classes_ : ndarray of shape (q,)
+        The classes.
+    """
 
     coef_: Array
     intercept_: Array
-    classes_: NDArray[Any]
+    classes_: Array
     tol: float
 
-    _column_names: NDArray[Any] | None = None
-    """Names of the columns for messages, where X carries none: a table model sets them."""
+    _column_names: Array | None = None
+    """Names of the columns for messages where X has none; a table model sets them."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def _take(self, solution: Solution) -> None:
+    def _set_solution(self, solution: Solution) -> None:
+        """Set the fitted attributes that come from a solution."""
         self.coef_ = np.ascontiguousarray(solution.W.T)
         self.intercept_ = solution.b
         self.n_iter_ = max(1, solution.n_iter)
         self.solution_ = solution
         self._mini_batch_state = None
 
-    def _say(self, solution: Solution) -> None:
-        if solution.status in (Status.CONVERGED, Status.STATIONARY):
-            return
-        if solution.separation is not None:
-            message = checks.separation_message(
-                solution.separation, self.classes_, getattr(self, "feature_names_in_", self._column_names)
-            )
-        elif solution.status is Status.UNCERTIFIED:
-            message = (
-                f"{solution.status.value}: the objective is estimated to be within {solution.gap:.1e} nats of its "
-                f"minimum, but not proved. {self._way_to_a_proof()}"
-            )
-        else:
-            message = (
-                f"{solution.status.value} after {solution.passes} passes: the objective is "
-                f"{'proved' if solution.certified else 'estimated'} to be within {solution.gap:.1e} nats of its "
-                f"minimum, not within tol={self.tol:g}. {self._way_to_the_minimum(solution)}"
-            )
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
-
-    @staticmethod
-    def _way_to_the_minimum(solution: Solution) -> str:
-        """What to do about a fit that ended too early."""
-        if solution.status is Status.STALLED:
-            return (
-                "No step lowers it further in the precision of float64: raise strength, bring the columns to one scale "
-                "(StandardScaler), or raise tol if that is near enough."
-            )
-        return "Raise max_iter, or tol if that is near enough."
-
-    def _way_to_a_proof(self) -> str:
-        """What to do about a fit without a proof."""
-        from softreg.optimize.solvers import final_newton  # predictions do not need the solvers
-
-        parameters, most = (len(self.classes_) - 1) * (self.coef_.shape[1] + 1), final_newton.MOST_PARAMETERS
-        if parameters > most:
-            return (
-                f"Without a penalty a proof needs the exact Hessian, which is not computed for more than "
-                f"{most:,} parameters (here {parameters:,}): add an L2 penalty (penalty='l2', strength=1e-6, "
-                "say), or use fewer columns."
-            )
-        return (
-            "The Hessian is singular to rounding, as it is where classes are nearly separated or one column almost "
-            "determines another: add an L2 penalty (penalty='l2', strength=1e-6, say), or leave such columns out."
-        )
+    def _warn_unless_converged(self, solution: Solution) -> None:
+        """Give a `ConvergenceWarning` for a solution that is not within the tolerance of its minimum."""
+        names = getattr(self, "feature_names_in_", self._column_names)
+        message = convergence_message(solution, self.classes_, names, self.tol)
+        if message is not None:
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
     def _scores(self, X: Any, probabilities: bool = False) -> Any:
-        """Logits (n, q), or their softmax: of many rows by threads, in one reading of X."""
+        """Return logits (n, q) or their softmax; many rows are computed by threads in one pass over X."""
         check_is_fitted(self, "coef_")
         if is_tensor(X):
-            return devices.scores(self, X, probabilities)
-        if in_batches(X):
-            return np.concatenate([self._scores(part, probabilities) for part in first_parts(X)])
-        X = features(self, X, reset=False, finite=False)
-        if isinstance(X, np.ndarray) and X.size >= MANY and (X.dtype == np.float64 or self._single_serves(X)):
-            # a number of X that is not finite shows in all logits of its row, and then there is no answer yet
+            return tensor_scores(self, X, probabilities)
+        if is_batch_source(X):
+            return np.concatenate([self._scores(part, probabilities) for part in iter_features(X)])
+        X = validate_features(self, X, reset=False, finite=False)
+        is_large = isinstance(X, np.ndarray) and X.size >= THREADED_SIZE
+        if is_large and (X.dtype == np.float64 or self._float32_suffices(X)):
             with np.errstate(over="ignore"):
                 W = self.coef_.astype(X.dtype, copy=False)
-            found = scores(W, self.intercept_, X, probabilities)
+            found = scores(W, self.intercept_, X, probabilities)  # None if a logit is not finite
             if found is not None:
                 return found
         check_finite(X)
         o = self._logits(X)
         return np.asarray(softmax(o)) if probabilities else o
 
-    def _single_serves(self, X: Any) -> bool:
-        """Whether float32 products of rows X (n, d), dense or CSR, keep the digits of the logits."""
-        some = np.linspace(0, X.shape[0] - 1, min(LOOKED_AT, X.shape[0])).astype(np.intp)
+    def _float32_suffices(self, X: Any) -> bool:
+        """Return True if float32 products of rows X (n, d), dense or CSR, keep the digits of the logits."""
+        sample = np.linspace(0, X.shape[0] - 1, min(SAMPLED_ROWS, X.shape[0])).astype(np.intp)
         with np.errstate(over="ignore", invalid="ignore"):
-            terms = abs(X[some]).astype(np.float64) @ np.abs(self.coef_.T) + np.abs(self.intercept_)
-        return bool((terms <= DIGITS).all())
+            terms = abs(X[sample]).astype(np.float64) @ np.abs(self.coef_.T) + np.abs(self.intercept_)
+        return bool((terms <= MAX_FLOAT32_TERMS).all())
 
-    def _logits(self, X: Any) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is named below
-            if X.dtype == np.float32 and X.shape[0] * X.shape[1] >= MANY and self._single_serves(X):
+    def _logits(self, X: Any) -> Float64Array:
+        """Return `X W + b` (n, q) of finite rows; raise `ValueError` for a row whose logits overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if X.dtype == np.float32 and X.shape[0] * X.shape[1] >= THREADED_SIZE and self._float32_suffices(X):
                 o = np.asarray(X @ self.coef_.T.astype(np.float32) + self.intercept_, dtype=np.float64)
                 if np.isfinite(o).all():
                     return o
-            if X.dtype == np.float32 and isinstance(X, np.ndarray):  # a few rows at a time, no float64 copy of all
-                runs = [X[a : a + 8192].astype(np.float64) @ self.coef_.T for a in range(0, len(X), 8192)]
-                o = np.concatenate(runs) + self.intercept_
+            if X.dtype == np.float32 and isinstance(X, np.ndarray):
+                W, starts = self.coef_.T, range(0, len(X), CONVERTED_ROWS)
+                parts = [X[a : a + CONVERTED_ROWS].astype(np.float64) @ W for a in starts]
+                o = np.concatenate(parts) + self.intercept_
             else:
                 o = np.asarray(X @ self.coef_.T + self.intercept_)
-        devices.refuse_overflow(np.isfinite(o).all(axis=1), lambda row: float(abs(X[[row]]).max()))
+        check_no_overflow(np.isfinite(o).all(axis=1), lambda row: float(abs(X[[row]]).max()))
         return o
 
     def decision_function(self, X: Any) -> Any:
-        """Logits `X W + b`, (n, q); for two classes the log-odds (n,) of the second, as scikit-learn's tools expect."""
+        """Return the logits `X W + b`.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, frame, tensor or batches, of n rows
+            Features.
+
+        Returns
+        -------
+        ndarray or tensor of shape (n, q) or (n,)
+            Logits; for two classes the log-odds (n,) of the second, as scikit-learn's tools expect.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> (model.decision_function([[0.0], [3.0]]) > 0).tolist()
+        [False, True]
+        """
         o = self._scores(X)
         return like(o if len(self.classes_) > 2 else o[:, 1] - o[:, 0], X)
 
     def predict_proba(self, X: Any) -> Any:
-        """Class probabilities `softmax(X W + b)`, (n, q) in the order of `classes_`; each row sums to 1.
+        """Return the class probabilities `softmax(X W + b)`.
 
-        Of tensors (PyTorch, CuPy, JAX) the answer is such a tensor, on the same device, in float64 where X is that and
-        in float32 otherwise; so are the logits, and the classes where these are numbers.
+        Parameters
+        ----------
+        X : array, sparse matrix, frame, tensor or batches, of n rows
+            Features.
+
+        Returns
+        -------
+        ndarray or tensor of shape (n, q)
+            Probabilities in the order of `classes_`; each row sums to 1. For a tensor of PyTorch, CuPy or JAX, a tensor
+            on the same device, float64 if X is float64 and float32 otherwise.
+
+        Raises
+        ------
+        ValueError
+            If X has another number or other names of features, a number that is not finite, or a logit overflows.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.predict_proba([[1.5]]).round(6).tolist()
+        [[0.5, 0.5]]
         """
         return like(self._scores(X, probabilities=True), X)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Logarithms of the probabilities in nats, (n, q); finite where the logits are, however tiny p is."""
+        """Return the logarithms of the class probabilities, finite wherever the logits are.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, frame, tensor or batches, of n rows
+            Features.
+
+        Returns
+        -------
+        ndarray or tensor of shape (n, q)
+            Log-probabilities in nats.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> bool(model.predict_log_proba([[1e6]])[0, 0] < -1e5)
+        True
+        """
         o = self._scores(X)
         return like(log_softmax(o) if isinstance(o, np.ndarray) else o.log_softmax(1), X)
 
     def predict(self, X: Any) -> Any:
-        """The most probable class of each row, (n,)."""
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, frame, tensor or batches, of n rows
+            Features.
+
+        Returns
+        -------
+        ndarray or tensor of shape (n,)
+            Classes; a tensor for tensors if the classes are numbers.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.predict([[0.0], [3.0]]).tolist()
+        ['a', 'b']
+        """
         codes = self._scores(X).argmax(axis=1)
-        return devices.labels_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
+        return classes_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy: the share of rows whose label is the most probable one (of label probabilities, the heaviest).
+        """Return the accuracy: the share of rows whose label is the most probable class.
 
-        A label that is no class of the model counts as wrong. Columns of a frame of label probabilities are matched by
-        name. Batches bring their labels, and weights where they have them: X alone is given.
+        Parameters
+        ----------
+        X : array, sparse matrix, frame, tensor or batches, of n rows
+            Features. Batches hold their labels and weights, so y and `sample_weight` are left out.
+        y : array of shape (n,) or (n, q)
+            Labels, or label probabilities, of which the most probable class counts. A label that is not a class of the
+            model counts as an error.
+        sample_weight : array of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Weighted share of correct rows, between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of rows differ, or a batch has no labels.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]
+        >>> SoftmaxRegression(0.1).fit(X, y).score(X, y)
+        1.0
         """
-        if in_batches(X):
-            return self._score_of_batches(X)
+        if is_batch_source(X):
+            return self._score_batches(X)
         predicted = to_numpy(self._scores(X).argmax(axis=1))
-        actual = targets.codes_among(y, Classes.of(self.classes_))
-        checks.check_lengths(predicted, actual)
-        weight = None if sample_weight is None else in_bounds(sample_weights(sample_weight, len(actual)))
+        actual = hard_codes(y, Classes.of(self.classes_))
+        check_lengths(predicted, actual)
+        weight = None if sample_weight is None else rescale_extreme_weights(sample_weights(sample_weight, len(actual)))
         return float(np.average(predicted == actual, weights=weight))
 
-    def _score_of_batches(self, source: Any) -> float:
-        known, right, total = Classes.of(self.classes_), 0.0, 0.0
-        for X, *rest in batches(source):
+    def _score_batches(self, source: Any) -> float:
+        """Return the accuracy on batches (X, y) or (X, y, weight); raise `ValueError` for one without labels."""
+        known, correct, total = Classes.of(self.classes_), 0.0, 0.0
+        for X, *rest in iter_batches(source):
             if not rest:
-                raise ValueError("a batch to score is (X, y) or (X, y, weight), but this one brings no labels.")
-            predicted, actual = self._scores(X).argmax(axis=1), targets.codes_among(rest[0], known)
-            checks.check_lengths(predicted, actual)
-            weight = np.ones(len(actual)) if len(rest) < 2 else sample_weights(rest[1], len(actual), some=False)
-            right, total = right + float(weight @ (predicted == actual)), total + float(weight.sum())
-        return right / total if total else float("nan")
+                raise ValueError("a batch to score is (X, y) or (X, y, weight), but this one has no labels.")
+            predicted, actual = self._scores(X).argmax(axis=1), hard_codes(rest[0], known)
+            check_lengths(predicted, actual)
+            weight = (
+                np.ones(len(actual)) if len(rest) < 2 else sample_weights(rest[1], len(actual), allow_all_zero=True)
+            )
+            correct, total = correct + float(weight @ (predicted == actual)), total + float(weight.sum())
+        return correct / total if total else float("nan")

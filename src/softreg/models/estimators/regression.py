@@ -1,4 +1,4 @@
-"""SoftmaxRegression: the estimator that a Python user imports."""
+"""SoftmaxRegression: the estimator with a penalty of given strength."""
 
 from __future__ import annotations
 
@@ -10,60 +10,92 @@ from contextlib import closing
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.estimators import mini_batch as learning
-from softreg.models.estimators.base import Predictor
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs import training_rows as training
+from softreg.models.estimators.base import LinearClassifier
+from softreg.models.estimators.mini_batch import partial_fit
+from softreg.models.inputs.features import copy_feature_attributes
+from softreg.models.inputs.parameters import check_parameters
+from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
 from softreg.models.likelihood import firth
-from softreg.models.likelihood.separation_lp import settle
-from softreg.models.serialization import regression_state as state
+from softreg.models.likelihood.separation_lp import check_separation
 from softreg.models.serialization.model_file import write_model
+from softreg.models.serialization.regression_state import read_parameters, regression_to_state, restore_checked
 from softreg.optimize import Progress, Solution, make_penalty, minimise
-from softreg.rows import Array
+from softreg.typing import Array
 
 
-class SoftmaxRegression(Predictor):
-    """Softmax regression (multinomial logistic regression, maximum entropy), to its certified optimum.
+class SoftmaxRegression(LinearClassifier):
+    """Softmax regression (multinomial logistic regression) with a certified optimum.
 
     Minimises over weights W (d, q) and bias b (q,)
 
         (1 / N) sum_i v_i CE(y_i, softmax(x_i W + b)) + strength * (l1_ratio ||W||_1 + (1 - l1_ratio) / 2 ||W||^2)
 
-    with N = sum_i v_i, the sum of the row weights, and CE the cross-entropy in nats. Two classes are treated like more.
+    where N = sum_i v_i is the sum of the row weights and CE the cross-entropy in nats. Two classes have a weight vector
+    each, like more classes.
 
-    Parameters:
-        strength: penalty strength, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
-        penalty: "l2", "l1", "elasticnet" or None; 0 < l1_ratio < 1 belongs to "elasticnet". "firth" reduces the bias of
-            small samples and needs no strength: the likelihood times Jeffreys' prior, finite for separated classes too.
-        fit_intercept: whether there is a bias; it is not penalised, so shifts of the features change no probability.
-        class_weight: None, "balanced", or a dict from class to weight.
-        solver: "auto", "newton" or "lbfgs"; the optimum is the same.
-        tol: nats; the fit has converged when its objective is proved to be within `tol` of the minimum.
-        max_iter: steps before the fit stops with a `ConvergenceWarning` that names the gap.
-        warm_start: whether the next `fit` starts from the last answer; the optimum is the same.
-        random_state: seed of the row sample for the warm start; the optimum does not depend on it beyond `tol`.
-        verbose: 1 prints progress to stderr; a callable receives `softreg.optimize.Progress` records.
-        device: None computes where X is; "cuda", "cuda:1" or "cpu" lets PyTorch compute there (`softreg[torch]`). Host
-            arrays too large for a GPU's memory stream through it.
+    Parameters
+    ----------
+    strength : float
+        Strength of the penalty, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
+    penalty : {"l2", "l1", "elasticnet", "firth"} or None
+        Penalty. "firth" multiplies the likelihood by Jeffreys' prior, which reduces the small-sample bias and keeps
+        weights finite if classes are separated; it ignores `strength`.
+    l1_ratio : float
+        Share of the l1 part in the penalty "elasticnet", between 0 and 1.
+    fit_intercept : bool
+        Whether there is a bias. It is not penalized, so shifts of the features change no probability.
+    class_weight : dict, "balanced" or None
+        Weights of the classes.
+    solver : str
+        "auto" chooses by the shape of the data, "newton" and "lbfgs" within a family of methods, the name of a plan
+        forces it (docs/solvers.md lists them). The optimum does not depend on it.
+    tol : float
+        Tolerance in nats: the fit has converged when its objective is certified to be within `tol` of the minimum.
+    max_iter : int
+        Iterations after which the fit stops with a `ConvergenceWarning` that states the gap.
+    warm_start : bool
+        Whether `fit` starts from the weights of the last fit. The optimum does not depend on it.
+    random_state : int, RandomState or None
+        Seed of the row sample from which a fit starts. The optimum does not depend on it beyond `tol`.
+    verbose : int or callable
+        1 prints progress to stderr; a callable receives `softreg.optimize.Progress` records.
+    device : None, str or torch.device
+        None computes where X is; "cuda", "cuda:1" or "cpu" computes there with PyTorch (`softreg[torch]`). Host arrays
+        that exceed the memory of a GPU are streamed to it.
 
-    After fit:
-        classes_ (q,), coef_ (q, d), intercept_ (q,) for two classes as well, n_iter_, n_features_in_,
-        feature_names_in_ (from frames), solution_ (value, gap, bound, passes, status, history).
+    Attributes
+    ----------
+    classes_ : ndarray of shape (q,)
+        The classes.
+    coef_ : ndarray of shape (q, d)
+        Weights, for two classes as well.
+    intercept_ : ndarray of shape (q,)
+        Bias of each class.
+    solution_ : Solution
+        Result of the solver: value, gap, bound, passes, status, history, and the plan by which it was found.
+    n_iter_ : int
+        Iterations.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (d,)
+        Names of the features, if X was a frame.
 
-    Example:
-        >>> from sklearn.datasets import load_iris
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = SoftmaxRegression(strength=1e-3).fit(X, y)
-        >>> model.solution_.status.value, model.solution_.gap <= 1e-6
-        ('converged', True)
-        >>> model.predict_proba(X[:1]).round(3)
-        array([[0.996, 0.004, 0.   ]])
+    References
+    ----------
+    Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 4.4.
 
-    Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 4.4.
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxRegression(strength=1e-3).fit(X, y)
+    >>> model.solution_.status.value, model.solution_.gap <= 1e-6
+    ('converged', True)
+    >>> model.predict_proba(X[:1]).round(3)
+    array([[0.996, 0.004, 0.   ]])
     """
 
     def __init__(
@@ -100,41 +132,68 @@ class SoftmaxRegression(Predictor):
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, *, checkpoint: str | os.PathLike[str] | None = None
     ) -> SoftmaxRegression:
-        """Fit to features X (n, d) and labels y, which are hard (n,) or label probabilities (n, q).
+        """Fit the model to features and labels.
 
-        X is an array, a SciPy sparse matrix or array, a frame of pandas, polars or pyarrow, or a tensor of PyTorch,
-        CuPy or JAX, on a GPU or not; what is fitted stays NumPy, so it predicts from any of them. `sample_weight` (n,)
-        counts rows: a weight of 2 is the row given twice, 0 is a row left out. Returns the fitted estimator.
+        Parameters
+        ----------
+        X : array, sparse matrix, frame or tensor of shape (n, d), or batches
+            Features: an array or memory map, a sparse matrix of SciPy, a frame of pandas, polars or pyarrow, or a
+            tensor of PyTorch, CuPy or JAX. Fitted attributes are NumPy arrays in each case. Batches `(X, y)` or
+            `(X, y, weight)` come from `softreg.open_rows`, an iterable, or a callable that returns one; they are read
+            once, into a temporary file that is deleted when the fit ends.
+        y : array of shape (n,) or (n, q)
+            Hard labels or label probabilities; None for batches.
+        sample_weight : array of shape (n,), optional
+            Weights of the rows: a weight of 2 is the same as the row twice, 0 the same as no row.
+        checkpoint : path, optional
+            Folder from which the same call with the same rows resumes an interrupted fit, with the same result.
 
-        X may be more than memory holds: a memory map, or, without y, batches `(X, y)` or `(X, y, weight)` from
-        `softreg.open_rows`, an iterable or a callable that returns one. Batches are read once, into a file that is gone
-        when the fit ends, however it does. `checkpoint` names a folder from which the same call, with the
-        same rows, resumes an interrupted fit; the result is the same.
+        Returns
+        -------
+        SoftmaxRegression
+            The fitted estimator.
 
-        Raises `ValueError` for input that cannot be learned from, naming column, row and value, and `OSError` where the
-        disk is full; warns with `ConvergenceWarning` where the certificate was not reached, and names the classes where
-        no optimum exists.
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range or the rows cannot be used for training; the message names column, row
+            and value.
+        OSError
+            If the disk is full.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the certificate was not reached, or no finite optimum exists; then the message names the classes.
+
+        Examples
+        --------
+        >>> model = SoftmaxRegression(0.01).fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> model.classes_.tolist(), model.coef_.shape
+        (['no', 'yes'], (2, 1))
         """
-        l1_share = checks.check_parameters(self)
-        seen = copy.copy(self)  # takes note of the columns; the model itself changes only when all has gone well
-        with closing(training.gathered(seen, X, y, sample_weight, self._progress())) as data:
-            solution = self._solve(seen, data, l1_share, checkpoint)
-        checks.take_columns(self, seen)
+        l1_share = check_parameters(self)
+        validator = copy.copy(self)  # receives the attributes of the features, so that an error leaves self as it is
+        with closing(gather_training_rows(validator, X, y, sample_weight, self._on_progress())) as data:
+            names = getattr(validator, "feature_names_in_", self._column_names)
+            solution = self._solve(data, l1_share, names, checkpoint)
+        copy_feature_attributes(self, validator)
         self.classes_ = data.classes
-        self._take(solution)
-        self._say(solution)
+        self._set_solution(solution)
+        self._warn_unless_converged(solution)
         return self
 
-    def _solve(self, seen: Any, data: Any, l1_share: float, checkpoint: Any) -> Solution:
-        """The optimum for rows in their home."""
-        start = self._start(data.classes, data.rows.d)
+    def _solve(
+        self, data: TrainingRows, l1_share: float, names: Array | None, checkpoint: str | os.PathLike[str] | None
+    ) -> Solution:
+        """Return the optimum for these rows, whose features have these names."""
+        start = self._warm_start_weights(data.classes, data.rows.d)
         if self.penalty == "firth":
-            X, labels, counts = data.arrays("penalty='firth'")
-            names = getattr(seen, "feature_names_in_", self._column_names)
-            return firth.fit(self, X, labels, counts, len(data.classes), names, start)
+            host = data.in_memory("penalty='firth'")
+            return firth.fit(self, host.X, host.labels, host.counts, len(data.classes), names, start)
         strength = 0.0 if self.penalty is None else self.strength
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        with training.journal(seen, data, start, seed, checkpoint) as rows:
+        with checkpointed_rows(self, data, start=start, seed=seed, checkpoint=checkpoint) as rows:
             (solution,) = minimise(
                 rows,
                 len(data.classes),
@@ -145,63 +204,139 @@ class SoftmaxRegression(Predictor):
                 max_iter=self.max_iter,
                 start=start,
                 seed=seed,
-                on_progress=self._progress(),
+                on_progress=self._on_progress(),
             )
         if strength > 0 or data.labels is None:
             return solution
-        X, labels, _ = data.arrays("penalty=None")
-        names = getattr(seen, "feature_names_in_", self._column_names)
-        return settle(solution, X, labels, data.classes, names, self.fit_intercept)
+        host = data.in_memory("penalty=None")
+        return check_separation(solution, host.X, host.labels, data.classes, names, self.fit_intercept)
 
-    def _start(self, classes: NDArray[Any], d: int) -> tuple[Array, Array] | None:
-        """Last weights, where they are wanted and fit."""
+    def _warm_start_weights(self, classes: Array, d: int) -> tuple[Array, Array] | None:
+        """Return W (1, d, q) and b (1, q) of the last fit, if `warm_start` is set and classes and columns match."""
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
         if self.coef_.shape != (len(classes), d) or not np.array_equal(self.classes_, classes):
             return None
         return self.coef_.T[None], self.intercept_[None]
 
-    def _progress(self) -> Callable[[Progress], Any] | None:
+    def _on_progress(self) -> Callable[[Progress], Any] | None:
+        """Return the function that receives progress records."""
         if callable(self.verbose):
             return self.verbose
-        if not self.verbose:
-            return None
-
-        def line(now: Progress) -> None:
-            if now.passes == 0 and now.rows and not np.isfinite(now.value):
-                print(f"read {now.rows:,} rows   {now.rows / max(now.seconds, 1e-9):,.0f} a second", file=sys.stderr)
-                return
-            print(
-                f"pass {now.passes:4d}   objective {now.value:.8f}   gap {now.gap:.1e}   {now.seconds:.1f} s",
-                file=sys.stderr,
-            )
-
-        return line
+        return _print_progress if self.verbose else None
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SoftmaxRegression:
-        """One pass of mini-batch gradient steps over the rows given: for data that come in pieces.
+        """Run one pass of mini-batch gradient steps over the rows, for data that arrive in pieces.
 
-        The first call names all `classes` that will ever be seen (without, those of y are taken). It approaches the
-        optimum of `fit` and does not certify it: `solution_` is not set. Raises `ValueError` for an unseen class.
+        The weights approach the optimum of `fit` without a certificate: `solution_` is not set.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or frame of shape (n, d)
+            Features.
+        y : array of shape (n,) or (n, q)
+            Labels or label probabilities.
+        classes : sequence, optional
+            All classes that will occur, in the first call; by default the classes of y.
+        sample_weight : array of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        SoftmaxRegression
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a label is not among the classes, or rows or parameters cannot be used.
+
+        Examples
+        --------
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
+        >>> model = SoftmaxRegression(0.01).partial_fit(X[:2], y[:2], classes=[0, 1]).partial_fit(X[2:], y[2:])
+        >>> model.classes_.tolist()
+        [0, 1]
         """
-        learning.partial_fit(self, X, y, classes, sample_weight)
+        partial_fit(self, X, y, classes, sample_weight)
         return self
 
-    # --- keeping ------------------------------------------------------------------------------------------------
+    # --- storing ------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one file, whole or not at all; `softreg.load` gives it back."""
+        """Write the fitted model to one file, completely or not at all; `softreg.load` reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Examples
+        --------
+        >>> model = SoftmaxRegression(0.01).fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> model.save("model.softreg")
+        """
         arrays, metadata = self.to_state()
         write_model(path, "regression", arrays, metadata)
 
-    def to_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Arrays and strict JSON that hold the fitted model; `from_state` gives it back."""
+    def to_state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return the fitted model as arrays and strict JSON, from which `from_state` restores it.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Weights, bias and numeric classes.
+        metadata : dict
+            Everything else.
+
+        Examples
+        --------
+        >>> model = SoftmaxRegression(0.01).fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> arrays, metadata = model.to_state()
+        >>> SoftmaxRegression.from_state(arrays, metadata).classes_.tolist()
+        ['no', 'yes']
+        """
         check_is_fitted(self, "coef_")
-        return state.to_state(self)
+        return regression_to_state(self)
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> SoftmaxRegression:
-        """The model that `to_state` described; raises `ValueError` for the state of anything else."""
-        model = cls(**state.parameters(metadata))
-        state.restore(model, arrays, metadata)
+    def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> SoftmaxRegression:
+        """Return the model that `to_state` described.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            Arrays of the state.
+        metadata : mapping
+            Metadata of the state.
+
+        Returns
+        -------
+        SoftmaxRegression
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If the state is not that of a `SoftmaxRegression`.
+
+        Examples
+        --------
+        >>> model = SoftmaxRegression(0.01).fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+        >>> SoftmaxRegression.from_state(*model.to_state()).strength
+        0.01
+        """
+        model = cls(**read_parameters(metadata))
+        restore_checked(model, arrays, metadata)
         return model
+
+
+def _print_progress(now: Progress) -> None:
+    """Print a line of progress to stderr."""
+    if now.passes == 0 and now.rows and not np.isfinite(now.value):
+        print(f"read {now.rows:,} rows   {now.rows / max(now.seconds, 1e-9):,.0f} a second", file=sys.stderr)
+        return
+    print(
+        f"pass {now.passes:4d}   objective {now.value:.8f}   gap {now.gap:.1e}   {now.seconds:.1f} s",
+        file=sys.stderr,
+    )

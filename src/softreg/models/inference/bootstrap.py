@@ -13,14 +13,21 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.estimators.base import Predictor
+from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.regression import SoftmaxRegression
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
-from softreg.models.inputs.sample_weights import ClassWeights, class_mass, row_weights, sample_weights
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_classes, check_lengths, encode_known_labels
+from softreg.models.inputs.parameters import check_parameters
+from softreg.models.inputs.sample_weights import (
+    ClassWeights,
+    class_mass,
+    drop_zero_weight_rows,
+    row_weights,
+    sample_weights,
+)
 from softreg.models.likelihood import firth
 from softreg.models.selection.estimator import SoftmaxRegressionCV
+from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.optimize import Solution
 from softreg.probability import Classes, softmax
@@ -72,7 +79,7 @@ class Bootstrap:
 
     def proba_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper ends (n, q) of the interval that holds the share `level` of the resampled probabilities."""
-        X = features(self.model, X if self.table is None else self.table.encode(X), reset=False)
+        X = validate_features(self.model, X if self.table is None else self.table.encode(X), reset=False)
         W, b = np.moveaxis(self.coef, 1, 2), self.intercept  # (B, d, q), (B, q)
         ends = []
         for a in range(0, X.shape[0], RUN):
@@ -91,7 +98,7 @@ def _interval(values: Array, level: float) -> tuple[Array, Array]:
 
 
 def bootstrap(
-    model: Predictor | Any,
+    model: LinearClassifier | Any,
     X: Any,
     y: Any = None,
     n_resamples: int = 200,
@@ -108,22 +115,35 @@ def bootstrap(
 
     Parameters
     ----------
-    model : Predictor or Any
-        Fitted, a `SoftmaxRegression` or `SoftmaxRegressionCV`, whose chosen strength is kept; where that is relaxed,
-        each resample chooses its own weights and fits those again. X, y, sample_weight: the rows that it was fitted to.
-        Or a `TableClassifier` and its table X, which has the labels where y is None; its encoding is kept as it is.
-        Resamples that lose a class are drawn again, so very rare classes look surer than they are.
+    model : SoftmaxRegression, SoftmaxRegressionCV or TableClassifier
+        A fitted model. The chosen strength of `SoftmaxRegressionCV` is kept; with the relaxed elastic net, each
+        resample selects its own columns and fits them again. The encoding of a `TableClassifier` is kept.
+    X : array, sparse matrix, data frame or table
+        The rows of the fit.
+    y : array_like, optional
+        The labels of the fit; of a `TableClassifier`, its table contains them if y is None.
+    n_resamples : int, default 200
+        Number of resamples. Resamples without a row of some class are drawn again, so intervals for very rare classes
+        are too narrow.
+    sample_weight : array_like of shape (n,), optional
+        The sample weights of the fit, which must be counts.
+    random_state : int, Generator or None
+        Seed of the resamples.
 
     Returns
     -------
     Bootstrap
-        A `Bootstrap`.
+        The weights of all resamples, with intervals for coefficients and probabilities.
 
     Raises
     ------
     ValueError
-        For labels that are no classes of the model, for a class without rows, and for sample weights that are no counts
-        (see above); warns with `ConvergenceWarning` where resamples have not converged.
+        If a label is not a class of the model, a class has no row, or sample weights are not counts.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If resamples have not converged.
 
     References
     ----------
@@ -146,20 +166,21 @@ def bootstrap(
     if isinstance(n_resamples, bool) or not isinstance(n_resamples, (int, np.integer)) or n_resamples < 1:
         raise ValueError(f"n_resamples={n_resamples!r} must be a whole number of at least 1.")
     classes = Classes.of(regression.classes_)
-    X = features(copy.copy(regression), X, reset=False)
-    labels = targets.labels_among(y, classes)
-    checks.check_lengths(X, labels)
+    X = validate_features(copy.copy(regression), X, reset=False)
+    labels = encode_known_labels(y, classes)
+    check_lengths(X, labels)
     weight = row_weights(sample_weight, X.shape[0], classes.labels, labels, regression.class_weight)
-    checks.check_classes(classes.labels, labels, weight)
+    check_classes(classes.labels, labels, weight)
     kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
     rows = (np.ones(X.shape[0]) if sample_weight is None else sample_weights(sample_weight, X.shape[0]))[kept]
-    X, labels, _ = checks.rows_that_count(X, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    X, labels = positive.X, positive.labels
     counts = _counts(labels, rows, n_resamples, classes.labels, random_state)
     per_class = ClassWeights(classes.labels, regression.class_weight)
     fits: list[Solution] = []
     size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
     for a in range(0, n_resamples, size):
-        V = per_class.applied(counts[a : a + size], labels)
+        V = per_class.apply(counts[a : a + size], labels)
         fits += _fit(regression, X, labels, V, getattr(model, "relaxed_", 1.0))
     _warn(fits, regression.tol)
     coef = np.stack([f.W.T for f in fits])
@@ -217,23 +238,23 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
     if model.penalty == "firth":
         return [_fit_firth(model, X, labels, v, resample) for resample, v in enumerate(V)]
     m = len(V)
-    ratio = checks.check_parameters(model)
+    ratio = check_parameters(model)
     strength = 0.0 if model.penalty is None else model.strength
     start = np.repeat(model.coef_.T[None], m, axis=0), np.repeat(model.intercept_[None], m, axis=0)
-    nets, fits = minimise_relaxed(
+    result = minimise_relaxed(
         X,
         labels,
         V,
         len(model.classes_),
-        (strength, ratio, relaxed),
-        start,
+        PenaltySpec(strength, ratio, relaxed),
+        start=start,
         penalty=model.penalty,
         fit_intercept=model.fit_intercept,
         solver=model.solver,
         tol=model.tol,
         max_iter=model.max_iter,
     )
-    pairs = zip(nets, fits, strict=True)
+    pairs = zip(result.elastic_nets, result.relaxed, strict=True)
     return [
         fit if net.within_tolerance else replace(fit, gap=max(fit.gap, net.gap), status=net.status)
         for net, fit in pairs

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.inference.estimates import as_html, as_text, number
-from softreg.models.inputs.features import features
+from softreg.models.inputs.features import validate_features
 from softreg.rows import Array
 
 ROUNDING = 1e-12
@@ -145,15 +145,15 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
         X, baseline = model.encode(X), None if baseline is None else model.encode(baseline)
         model, labels = model.model_, model.classes_
     check_is_fitted(model, "coef_")
-    rows = _dense(features(model, X, reset=False))
+    rows = _dense(validate_features(model, X, reset=False))
     if baseline is None:
         if len(rows) < 2:
             raise ValueError("one row is its own mean: hand in baseline=X_train, the rows to compare it with.")
         mean = rows.mean(axis=0)
     elif np.ndim(baseline) == 1 and not isinstance(baseline, list):
-        mean = _dense(features(model, np.asarray(baseline)[None, :], reset=False))[0]
+        mean = _dense(validate_features(model, np.asarray(baseline)[None, :], reset=False))[0]
     else:
-        mean = np.asarray(features(model, baseline, reset=False).mean(axis=0), dtype=np.float64).ravel()
+        mean = np.asarray(validate_features(model, baseline, reset=False).mean(axis=0), dtype=np.float64).ravel()
     if labels is not None:
         mean = np.where(np.abs(mean) < ROUNDING, 0.0, mean)
     o = rows @ model.coef_.T + model.intercept_

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.models.inference.fitted_rows import Fitted
+from softreg.models.inference.fitted_rows import FittedRows
 from softreg.models.likelihood.likelihood import Likelihood, solve
 from softreg.optimize.objective.hessian import contrasts
 from softreg.probability.label_arrays import spell
@@ -24,7 +24,7 @@ from softreg.rows import Array
 ERRORS = ("model", "robust", "posterior")
 
 
-def check_errors(model: Any, fitted: Fitted, kind: str, clusters: Any) -> None:
+def check_errors(model: Any, fitted: FittedRows, kind: str, clusters: Any) -> None:
     """Raise `ValueError` for a kind of errors that would be wrong for this model."""
     if kind not in ERRORS:
         raise ValueError(f"errors={spell(kind)} is not one of {', '.join(ERRORS)}.")
@@ -42,7 +42,7 @@ def check_errors(model: Any, fitted: Fitted, kind: str, clusters: Any) -> None:
 
 
 def covariance(
-    fitted: Fitted, likelihood: Likelihood, theta: Array, hessian: Array | None, kind: str
+    fitted: FittedRows, likelihood: Likelihood, theta: Array, hessian: Array | None, kind: str
 ) -> tuple[Array, float]:
     """Return the covariance (q, d + 1, q, d + 1) in the solver's coordinates, and the degrees of freedom."""
     assert hessian is not None
@@ -50,13 +50,13 @@ def covariance(
     inverse = solve(H, np.eye(p))
     information = H - np.diag(ridge)
     if kind == "robust":
-        C = inverse @ likelihood.meat(theta, fitted.counts, fitted.clusters) @ inverse
+        C = inverse @ likelihood.score_products(theta, fitted.counts, fitted.clusters) @ inverse
     elif kind == "posterior" or not ridge.any():
         C = inverse
     else:
         C = inverse @ information @ inverse
     df = float(np.einsum("ij,ji->", information, inverse)) if ridge.any() else float(p)
-    a, k, places = likelihood.q - 1, likelihood.d + 1, likelihood.places
+    a, k, places = likelihood.q - 1, likelihood.d + 1, likelihood.identified
     whole = np.zeros((a, k, a, k))
     each = np.arange(a)
     whole[np.ix_(each, places, each, places)] = C.reshape(a, len(places), a, len(places)) / likelihood.mass

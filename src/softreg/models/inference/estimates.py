@@ -1,4 +1,4 @@
-"""A grid of estimates with their errors, a line for each class and column of X, as numbers and as text."""
+"""Estimates with standard errors and intervals for each class and column, as numbers and as text tables."""
 
 from __future__ import annotations
 
@@ -13,18 +13,32 @@ from scipy.special import chdtrc, ndtr, ndtri
 from softreg.rows import Array
 
 WIDTH = 80
-"""Characters of a line of a table, the width of a terminal."""
+"""Characters of a line of a table."""
 SHORT = 18
-"""Characters that names have at least, however wide the numbers are."""
+"""Least number of characters for names."""
+SMALLEST_P = 0.001
+"""p-values below this are written as an inequality."""
+FIXED = (1e-3, 1e5)
+"""Magnitudes between these are written with four decimals, others with four significant digits."""
 
 
 @dataclass(frozen=True)
 class ChiSquared:
-    """A test whose statistic has, under the null hypothesis and in large samples, a chi-squared distribution.
+    """A test whose statistic has asymptotically a chi-squared distribution under the null hypothesis.
 
-    Example:
-        >>> ChiSquared("likelihood ratio", 3.841, 1).p_value.round(3)
-        np.float64(0.05)
+    Attributes
+    ----------
+    kind : str
+        "Wald", "likelihood ratio" or "penalised likelihood ratio".
+    statistic : float
+        The statistic.
+    df : int
+        Degrees of freedom.
+
+    Examples
+    --------
+    >>> ChiSquared("likelihood ratio", 3.841, 1).p_value.round(3)
+    np.float64(0.05)
     """
 
     kind: str
@@ -33,19 +47,34 @@ class ChiSquared:
 
     @property
     def p_value(self) -> float:
-        """The probability of at least this `statistic` under the null hypothesis, with `df` degrees of freedom."""
+        """Probability of a statistic at least this large under the null hypothesis."""
         return chdtrc(self.df, self.statistic)  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.statistic:.4g} on {self.df} df, {told(self.p_value)}"
+        return f"{self.kind}: {self.statistic:.4g} on {self.df} df, {p_value_text(self.p_value)}"
 
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Estimates (c, k) of c classes and k columns with standard errors and an interval at `level`.
+    """Estimates (c, k) of c classes and k columns with standard errors and intervals.
 
-    `z` is the estimate over its standard error (with profile intervals, the signed root of the likelihood ratio for
-    zero), and None under an L2 penalty, whose estimates are biased towards zero. What the rows do not determine is nan.
+    Attributes
+    ----------
+    what : str
+        The quantity: "estimate", "odds_ratio", "relative_risk_ratio" or "effect".
+    classes : tuple
+        The c classes.
+    columns : tuple of str
+        The k columns.
+    estimate, std_error, lower, upper : ndarray of shape (c, k)
+        Estimates, standard errors and limits of the intervals; nan for parameters that are not identified.
+    level : float
+        Confidence level.
+    z : ndarray of shape (c, k) or None
+        Estimate divided by standard error (with profile intervals, the signed root of the likelihood ratio); None
+        with an L2 penalty, whose estimates are biased towards zero.
+    changes : tuple of str or None
+        Of effects, the change of each column that the estimate refers to.
     """
 
     what: str
@@ -58,11 +87,10 @@ class Estimates:
     level: float
     z: Array | None = None
     changes: tuple[str, ...] | None = None
-    """Of effects, the change of each column (k) that the estimate belongs to; None for other estimates."""
 
     @property
     def p_value(self) -> Array | None:
-        """Two-sided p-values (c, k) of tests of zero, `2 (1 - Phi(|z|))`; None where there is no `z`."""
+        """Two-sided p-values (c, k) of tests of zero, `2 (1 - Phi(|z|))`; None without `z`."""
         return None if self.z is None else np.asarray(2 * ndtr(-np.abs(self.z)))
 
     def frame(self) -> dict[str, Any]:
@@ -70,8 +98,8 @@ class Estimates:
 
         Returns
         -------
-        dict[str, Any]
-            Columns of equal length, a line for each class and column.
+        dict of str to list or ndarray
+            Accepted by `pandas.DataFrame`, `polars.DataFrame` and `pyarrow.table`.
         """
         c, k = self.estimate.shape
         out: dict[str, Any] = {
@@ -87,14 +115,14 @@ class Estimates:
 
     @property
     def _lines(self) -> Sequence[str]:
-        """The names of the lines: the columns, and of effects what changes."""
+        """Names of the lines of the table: the columns and, of effects, the change."""
         if self.changes is None:
             return self.columns
         pairs = zip(self.columns, self.changes, strict=True)
         return [f"{name}{'' if change.startswith('rather') else ','} {change}" for name, change in pairs]
 
     def table(self) -> tuple[list[str], list[list[list[str]]]]:
-        """Return the head, and for each class its lines, as text."""
+        """Return the header and, for each class, its lines, as text."""
         percent = f"{100 * self.level:g}%"
         what = "ratio" if self.what == "relative_risk_ratio" else self.what.replace("_", " ")
         head = ["", what, "std error"]
@@ -108,7 +136,7 @@ class Estimates:
                 if self.z is not None and p is not None:
                     line += [
                         f"{self.z[i, j]:.3f}".replace("nan", "NA"),
-                        told(p[i, j]).removeprefix("p = ").removeprefix("p "),
+                        p_value_text(p[i, j]).removeprefix("p = ").removeprefix("p "),
                     ]
                 lines.append([*line, number(self.lower[i, j]), number(self.upper[i, j])])
             parts.append(lines)
@@ -130,12 +158,12 @@ def normal(
     level: float,
     tested: bool = True,
 ) -> Estimates:
-    """Return estimates with Wald's intervals `estimate -+ z_(level) std_error`.
+    """Return estimates with Wald intervals, `estimate -+ z_(level) std_error`.
 
     Returns
     -------
     Estimates
-        Estimates with Wald's intervals `estimate -+ z_(level) std_error`.
+        Estimates with z unless `tested` is False.
 
     Examples
     --------
@@ -149,12 +177,12 @@ def normal(
 
 
 def ratios(coefficients: Estimates, intercept: str, what: str) -> Estimates:
-    """Return the exponentials of coefficients other than that of the column `intercept`; errors by the delta method.
+    """Return exponentiated coefficients without the intercept, with standard errors by the delta method.
 
     Returns
     -------
     Estimates
-        The exponentials of coefficients other than that of the column `intercept`; errors by the delta method.
+        Ratios (c, k).
 
     Examples
     --------
@@ -173,50 +201,50 @@ def ratios(coefficients: Estimates, intercept: str, what: str) -> Estimates:
 
 
 def number(value: float) -> str:
-    """Four significant digits or decimals; NA for what the rows do not determine (nan)."""
+    """Return a number as text with four decimals or significant digits; NA for nan."""
     if np.isnan(value):
         return "NA"
-    return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e5 else f"{value:.4f}"
+    return f"{value:.4g}" if abs(value) < FIXED[0] or abs(value) >= FIXED[1] else f"{value:.4f}"
 
 
-def told(p: float) -> str:
+def p_value_text(p: float) -> str:
     """Return a p-value as text.
 
     Returns
     -------
     str
-        A p-value as text.
+        "p = ..." or "p < 0.001"; "NA" for nan.
 
     Examples
     --------
-    >>> told(0.0312), told(1e-9)
+    >>> p_value_text(0.0312), p_value_text(1e-9)
     ('p = 0.031', 'p < 0.001')
     """
     if np.isnan(p):
         return "NA"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p < {SMALLEST_P}" if p < SMALLEST_P else f"p = {p:.3f}"
 
 
 def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> list[str]:
-    """Return lines of an aligned table: the first column to the left, numbers to the right, a title above each part.
+    """Format an aligned text table: names on the left, numbers on the right, a title above each part.
 
-    A name that is too long for a table of `WIDTH` characters stands on a line of its own, above its numbers.
+    A name that does not fit a table of `WIDTH` characters has a line of its own above its numbers.
 
     Returns
     -------
-    list[str]
-        Lines of an aligned table: the first column to the left, numbers to the right, a title above each part.
+    list of str
+        Lines.
     """
     lines = [head, *(line for part in parts for line in part)]
-    wide = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    rest = sum(w + 2 for w in wide[1:])
-    wide[0] = min(wide[0] + 2, max(SHORT, WIDTH - rest))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    rest = sum(w + 2 for w in widths[1:])
+    widths[0] = min(widths[0] + 2, max(SHORT, WIDTH - rest))
 
     def aligned(line: Sequence[str], indent: str = "  ") -> str:
         name = indent + line[0]
-        own = f"{name}\n" if len(name) > wide[0] else ""
-        cells = "".join("  " + cell.rjust(w) for cell, w in zip(line[1:], wide[1:], strict=True))
-        return own + (("" if own else name).ljust(wide[0]) + cells).rstrip()
+        own = f"{name}\n" if len(name) > widths[0] else ""
+        cells = "".join("  " + cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))
+        return own + (("" if own else name).ljust(widths[0]) + cells).rstrip()
 
     out = [aligned(head)]
     for title, part in zip(titles, parts, strict=True):
@@ -225,7 +253,7 @@ def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], title
 
 
 def as_html(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> str:
-    """Return the same as one HTML table; names are escaped."""
+    """Format an HTML table; names are escaped."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = []
     for title, part in zip(titles, parts, strict=True):

@@ -1,4 +1,4 @@
-"""How well a likelihood fits: pseudo-R² and information criteria."""
+"""Measures of fit: pseudo-R² and information criteria."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from softreg.models.inference.fitted_rows import Fitted
+    from softreg.models.inference.fitted_rows import FittedRows
+
+if TYPE_CHECKING:
+    pass
 
 
 class FitMeasures:
     """Measures of a fit with `log_likelihood`, `df` parameters and `n` rows."""
 
     if TYPE_CHECKING:
-        fitted: Fitted
+        fitted: FittedRows
         log_likelihood: float
         df: float
 
         @property
         def n(self) -> float:
-            """Rows, counted by their weights."""
+            """Number of rows, counted by their weights."""
 
     @cached_property
     def null_log_likelihood(self) -> float:
-        """The log-likelihood of the intercept-only model (without a bias: of equal probabilities)."""
+        """Log-likelihood of the intercept-only model (of equal probabilities without an intercept)."""
         return self.fitted.null_log_likelihood
 
     @property
     def mcfadden(self) -> float:
-        """McFadden's pseudo-R², `1 - log L / log L_0`: the share of the labels' entropy that is explained here."""
+        """McFadden's pseudo-R², `1 - log L / log L_0`: the explained share of the entropy of the labels."""
         return 1 - self.log_likelihood / self.null_log_likelihood
 
     @property
@@ -40,7 +43,7 @@ class FitMeasures:
 
     @property
     def nagelkerke(self) -> float:
-        """Nagelkerke's pseudo-R²: Cox and Snell's over the largest that it can be, `1 - L_0^(2 / n)`."""
+        """Nagelkerke's pseudo-R²: Cox and Snell's divided by its maximum, `1 - L_0^(2 / n)`."""
         return float(self.cox_snell / -np.expm1(2 * self.null_log_likelihood / self.n))
 
     @property

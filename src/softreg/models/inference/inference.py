@@ -1,6 +1,7 @@
-"""What a fitted model says about the population that its rows came from: errors, intervals, tests, odds, effects.
+"""Statistical inference for fitted models: standard errors, intervals, tests, odds ratios and marginal effects.
 
-Agresti, Categorical Data Analysis (2013), chapter 8; Greene, Econometric Analysis (2012), sections 17.3 and 18.2.
+References: Agresti, Categorical Data Analysis (2013), chapter 8; Greene, Econometric Analysis (2012), sections 17.3 and
+18.2.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from softreg.models.inference import marginal_effects as marginal
+from softreg.models.inference import marginal_effects
 from softreg.models.inference.covariance import check_errors, covariance
 from softreg.models.inference.estimates import ChiSquared, Estimates, normal, ratios
 from softreg.models.inference.fit_measures import FitMeasures
-from softreg.models.inference.fitted_rows import WEIGHTS, Fitted
+from softreg.models.inference.fitted_rows import WEIGHTS, FittedRows
 from softreg.models.inference.profile_likelihood import profiled
 from softreg.models.inference.summary import Summary
 from softreg.models.inference.wald_test import wald_test
@@ -25,7 +26,7 @@ from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
 
 INTERCEPT = "(intercept)"
-"""The name of the intercept among the columns."""
+"""Name of the intercept among the columns."""
 
 
 def infer(
@@ -41,72 +42,86 @@ def infer(
     level: float = 0.95,
     weights: str = "frequency",
 ) -> Inference:
-    """Return errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
+    """Compute standard errors, intervals and tests of a fitted model.
 
-    X (n, d), y and `sample_weight` are those of `fit`. `weights`: "frequency", a sample weight w stands for w identical
-    rows (as `freq_weights` of statsmodels and `fweight` of Stata), or "sampling", w is the inverse of the probability
-    that the row was sampled (as `pweight` of Stata and `svyglm` of R): estimates are the same, errors are robust ones,
-    and there is no likelihood; scale such weights to a mean of 1. The coefficients of each class are relative to the
-    class `reference` (None: the first). `errors`: "model", model-based standard errors, which assume that the
-    probabilities have the form of softmax regression; "robust", the sandwich: standard errors of the best-fitting
-    weights (those of least expected cross-entropy) whether or not they have that form, for independent rows and large
-    samples; "posterior" reads an L2 penalty as a prior; None takes "robust" where there are `clusters` (n,), labels of
-    groups whose rows depend on each other and whose number must be large, class weights or sampling weights, else
-    "model". `categories`: for each category that is coded as columns of zeros and ones, the names or places of its
-    columns; `effects` then compares levels with each other.
+    The maximum of the likelihood is refined by Newton steps to about nine digits of a standard error.
 
-    `model` may be a `TableClassifier` and X its table, which has the labels where y is None: see its method `infer`.
-
-    The maximum is polished by Newton steps until it is exact to about nine digits of a standard error; where it is not
-    near the model's weights, these are other rows, and `ValueError` says so. It is raised as well for a model with an
-    l1 part (what it chose makes the usual errors wrong), separated classes, and columns that others determine, all by
-    name.
+    Parameters
+    ----------
+    model : SoftmaxRegression, SoftmaxRegressionCV or TableClassifier
+        The fitted model. For a `TableClassifier`, X is its table, which contains the labels if `y` is None; see its
+        method `infer`.
+    X : array, sparse matrix or data frame of shape (n, d)
+        The rows of the fit.
+    y : array_like, optional
+        The labels of the fit.
+    sample_weight : array_like of shape (n,), optional
+        The sample weights of the fit.
+    reference : label, optional
+        The class that the others are compared with; the first one by default.
+    errors : {"model", "robust", "posterior"}, optional
+        Kind of standard errors. "model" assumes that the probabilities have the form of softmax regression. "robust" is
+        the sandwich estimator: standard errors of the weights of least expected cross-entropy, whether or not the
+        probabilities have that form, for independent rows and large samples. "posterior" interprets an L2 penalty as a
+        Gaussian prior. The default is "robust" with clusters, class weights or sampling weights, and "model" otherwise.
+    clusters : array_like of shape (n,), optional
+        Group of each row. Rows of a group may depend on each other; the number of groups must be large.
+    categories : sequence of sequences, default ()
+        For each category that is encoded as 0/1 columns, the names or positions of its columns; `effects` then compares
+        levels with each other.
+    level : float, default 0.95
+        Confidence level of the intervals.
+    weights : {"frequency", "sampling"}, default "frequency"
+        Meaning of `sample_weight`: the number of identical rows (`freq_weights` of statsmodels, `fweight` of Stata), or
+        the inverse of the sampling probability (`pweight` of Stata, `svyglm` of R). With sampling weights the estimates
+        are the same, standard errors are robust, and there is no likelihood; scale them to a mean of 1.
 
     Returns
     -------
     Inference
-        Errors, intervals and tests of a fitted `SoftmaxRegression`, from the rows that it was fitted to.
+        Estimates, standard errors, intervals and tests.
 
     Raises
     ------
     ValueError
-        If the rows are not those of the fit, the fit has an l1 part, or columns are collinear without a penalty.
+        If the rows are not those of the fit, the model has an l1 part (standard errors that ignore the selection of
+        columns are too small), the classes are separated, or columns are collinear.
 
     Examples
     --------
     >>> from softreg import SoftmaxRegression
     >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
-    >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
-    >>> found.coefficients.estimate.round(3), found.coefficients.std_error.round(3)
+    >>> result = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
+    >>> result.coefficients.estimate.round(3), result.coefficients.std_error.round(3)
     (array([[-4.249,  1.214]]), array([[3.388, 0.913]]))
     """
     if not 0 < level < 1:
-        raise ValueError(f"level={spell(level)} must lie between 0 and 1, as 0.95 does.")
-    if hasattr(model, "encode"):  # a table classifier encodes the table itself
+        raise ValueError(f"level={spell(level)} must be between 0 and 1, such as 0.95.")
+    if hasattr(model, "encode"):  # a TableClassifier
         if len(categories):
-            raise ValueError("categories belong to a matrix X; a TableClassifier knows those of its table.")
-        asked = {"reference": reference, "errors": errors, "clusters": clusters, "level": level}
-        return cast(Inference, model.infer(X, y=y, sample_weight=sample_weight, **asked))
-    model = getattr(model, "best_estimator_", model)  # of a search, such as SoftmaxRegressionCV, the chosen model
+            raise ValueError("`categories` applies to a matrix X; a TableClassifier has the categories of its table.")
+        options = {"reference": reference, "errors": errors, "clusters": clusters, "level": level}
+        return cast(Inference, model.infer(X, y=y, sample_weight=sample_weight, **options))
+    model = getattr(model, "best_estimator_", model)  # the refitted model of SoftmaxRegressionCV
     if weights not in WEIGHTS:
         raise ValueError(f"weights={spell(weights)} is neither 'frequency' nor 'sampling'.")
-    fitted = Fitted.of(model, X, y, sample_weight, clusters, weights=weights)
+    fitted = FittedRows.of(model, X, y, sample_weight, clusters, weights=weights)
     kind = errors or ("robust" if clusters is not None or fitted.pseudo else "model")
     check_errors(model, fitted, kind, clusters)
     with one_blas_thread():
-        likelihood, theta, reading = fitted.maximum()
-        C, df = covariance(fitted, likelihood, theta, reading.H, kind)
-    place = 0 if reference is None else fitted.place(reference)
+        likelihood, theta, evaluation = fitted.maximum()
+        C, df = covariance(fitted, likelihood, theta, evaluation.H, kind)
+    code = 0 if reference is None else fitted.class_code(reference)
     A = likelihood.to_user()
     return Inference(
         fitted=fitted,
         likelihood=likelihood,
-        reference=place,
+        reference=code,
         errors=("clustered" if clusters is not None else kind),
         level=level,
         df=df,
-        log_likelihood=-likelihood.loss(theta, reading) * likelihood.mass,
-        changes=marginal.find_changes(fitted.X, [fitted.columns_among(columns) for columns in categories]),
+        log_likelihood=-likelihood.loss(theta, evaluation) * likelihood.mass,
+        changes=marginal_effects.find_changes(fitted.X, [fitted.columns_among(columns) for columns in categories]),
         _theta=theta,
         _C=C,
         _A=A,
@@ -115,20 +130,32 @@ def infer(
 
 @dataclass(frozen=True, eq=False)
 class Inference(FitMeasures):
-    """The statistics of a fitted model; see `infer`. `relative_to` changes the reference class, `summary` shows all."""
+    """Statistics of a fitted model, as `infer` computes them.
 
-    fitted: Fitted = field(repr=False)
+    Attributes
+    ----------
+    reference : int or None
+        Code of the class that the others are compared with; None for the mean of all classes.
+    errors : str
+        Kind of standard errors: "model", "robust", "clustered" or "posterior".
+    level : float
+        Confidence level of the intervals.
+    df : float
+        Number of free parameters; with a penalty the effective number, ``tr(I H^-1)``.
+    log_likelihood : float
+        ``sum_i v_i log p(y_i | x_i)`` in nats, without the penalty.
+    changes : mapping of int to Change
+        Columns, by position, whose effects are those of a discrete change.
+    """
+
+    fitted: FittedRows = field(repr=False)
     likelihood: Likelihood = field(repr=False)
     reference: int | None
-    """Code of the class that the others are compared with; None: the mean of all classes."""
     errors: str
     level: float
     df: float
-    """Parameters that are free; under a penalty the effective number, `tr(I H^-1)`."""
     log_likelihood: float
-    """`sum_i v_i log p(y_i | x_i)` in nats, without the penalty."""
-    changes: Mapping[int, marginal.Change] = field(repr=False)
-    """The columns, by place, whose effects are those of a discrete change, and which."""
+    changes: Mapping[int, marginal_effects.Change] = field(repr=False)
     _theta: Array = field(repr=False)
     _C: Array = field(repr=False)
     _A: Array = field(repr=False)
@@ -136,21 +163,21 @@ class Inference(FitMeasures):
     # --- the weights ----------------------------------------------------------------------------------------------
 
     def relative_to(self, label: Any) -> Inference:
-        """Return the same with the class `label` as reference: weights are differences of log-odds against it."""
-        return replace(self, reference=self.fitted.place(label))
+        """Return the statistics with the class `label` as reference."""
+        return replace(self, reference=self.fitted.class_code(label))
 
     def relative_to_mean(self) -> Inference:
-        """Return the same with each class compared with the mean of all: q rows, whose coefficients sum to zero."""
+        """Return the statistics of each class relative to the mean of all classes; coefficients sum to zero."""
         return replace(self, reference=None)
 
     @property
     def classes(self) -> tuple[Any, ...]:
-        """The classes that have a line of weights: all but the reference."""
+        """Classes with coefficients: all but the reference."""
         return tuple(label for k, label in enumerate(self.fitted.labels) if k != self.reference)
 
     @cached_property
     def _contrast(self) -> Array:
-        """(c, q): what is taken of the weights of the classes."""
+        """Contrasts of the classes (c, q)."""
         q = self.likelihood.q
         if self.reference is None:
             return np.eye(q) - 1 / q
@@ -158,7 +185,7 @@ class Inference(FitMeasures):
 
     @cached_property
     def covariance(self) -> Array:
-        """The covariance of the estimates, (c k, c k), class by class, the bias first in each."""
+        """Covariance of the estimates (c k, c k), class by class, the intercept first in each."""
         first = np.einsum("cq,ji,qirs->cjrs", self._contrast, self._A, self._C, optimize=True)
         C = np.einsum("cjrs,er,fs->cjef", first, self._contrast, self._A, optimize=True)
         C = C[:, self._from :, :, self._from :]
@@ -171,7 +198,7 @@ class Inference(FitMeasures):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the parameters of a class: the bias, if there is one, then the columns."""
+        """Names of the parameters of a class: the intercept, if there is one, then the columns."""
         return (INTERCEPT, *self.fitted.names)[self._from :]
 
     @cached_property
@@ -182,21 +209,28 @@ class Inference(FitMeasures):
         return normal("estimate", self.classes, self.columns, estimate, error, self.level, self.fitted.strength == 0)
 
     def profile(self, columns: Sequence[Any] | Any | None = None) -> Estimates:
-        """Return the same with intervals and tests by the profile likelihood (for "firth", the penalised one).
+        """Return coefficients with intervals and tests by the profile likelihood.
 
-        An interval holds the values that a likelihood-ratio test does not reject; z is the signed root of its statistic
-        for zero. It takes some fits for each number; `columns` names those wanted, all where None. An end may be
-        infinite.
+        With Firth's penalty it is the penalised likelihood.
+
+        An interval contains the values that a likelihood-ratio test does not reject; z is the signed root of the
+        statistic of the test of zero. Each limit takes several fits. The model is assumed to hold, whatever the kind of
+        standard errors.
+
+        Parameters
+        ----------
+        columns : sequence or single name or position, optional
+            The columns; all by default.
 
         Returns
         -------
         Estimates
-            The same with intervals and tests by the profile likelihood (for "firth", the penalised one).
+            Estimates (c, k); a limit may be infinite.
 
         Raises
         ------
         ValueError
-            As `likelihood_ratio` does. Whatever the errors chosen, it assumes that the model holds.
+            As `likelihood_ratio` raises.
         """
         self.fitted.refuse_tests("a profile likelihood")
         self.fitted.refuse_pseudo_likelihood("profile likelihood")
@@ -207,74 +241,80 @@ class Inference(FitMeasures):
 
     @cached_property
     def odds_ratios(self) -> Estimates:
-        """`exp(coefficient)`: the factor by which the odds against the reference class change per unit of a column.
+        """Exponentials of the coefficients: odds ratios for two classes, relative-risk ratios for more.
 
-        With two classes these are odds ratios; with more they are relative-risk ratios: the factor by which the ratio
-        p(class) / p(reference) changes. Ends of the interval are those of the coefficients, exponentiated; the standard
-        error is the delta method's; z tests a ratio of 1.
+        An entry is the factor by which p(class) / p(reference) changes per unit of the column. Intervals are the
+        exponentiated intervals of the coefficients, standard errors are those of the delta method, and z tests a ratio
+        of 1.
 
         Returns
         -------
         Estimates
-            `exp(coefficient)`: the factor by which the odds of a class against the reference change per unit of a
-            column.
+            Ratios (c, d), without the intercept.
         """
         return self.ratios_of(self.coefficients)
 
     def ratios_of(self, coefficients: Estimates) -> Estimates:
-        """Return the same of these coefficients, as those of `profile()`."""
+        """Return the ratios of given coefficients, such as those of `profile()`."""
         return ratios(coefficients, INTERCEPT, "odds_ratio" if self.likelihood.q == 2 else "relative_risk_ratio")
 
     def effects(self) -> Estimates:
-        """Return average marginal effects (q, d): by how much a class's mean probability changes with each column.
+        """Return average marginal effects: the change of the mean probability of each class with each column.
 
-        Of a number, per unit of the column: the mean over the rows of the derivative `dp_k / dx_j = p_k (w_kj - sum_l
-        p_l w_lj)`. Of a column of zeros and ones, the mean over the rows of the difference of the probabilities, 1
-        rather than 0, the other columns as they are; of a level of one of the `categories`, this level rather than the
-        one that they are compared with. Errors are those of the delta method. A class has an effect whatever the
-        reference; the effects of all classes sum to zero. `frame()` says in the column `change` what an effect is the
-        effect of.
+        For a number, the mean over the rows of the derivative `dp_k / dx_j = p_k (w_kj - sum_l p_l w_lj)`, per unit of
+        the column. For a 0/1 column, the mean over the rows of the difference between the probabilities at 1 and at 0,
+        other columns unchanged; for a level of one of the `categories`, the difference between this level and the
+        reference level. Standard errors are those of the delta method. Effects do not depend on the reference class and
+        sum to zero over the classes.
 
         Returns
         -------
         Estimates
-            Average marginal effects (q, d): by how much a class's mean probability changes with each column.
+            Effects (q, d); `frame()` describes the change in the column `change`.
         """
         with one_blas_thread():
-            estimate, J = marginal.effects(self.likelihood, self._theta, self.changes)
+            estimate, J = marginal_effects.effects(self.likelihood, self._theta, self.changes)
         error = np.sqrt(np.maximum(np.einsum("kjci,cids,kjds->kj", J, self._C, J, optimize=True), 0.0))
         tested = self.fitted.strength == 0
         names = tuple(self.fitted.names)
-        words = [self.changes[j].words if j in self.changes else marginal.PER_UNIT for j in range(len(names))]
-        found = normal("effect", tuple(self.fitted.labels), names, estimate, error, self.level, tested)
-        return replace(found, changes=tuple(words))
+        descriptions = [
+            self.changes[j].words if j in self.changes else marginal_effects.PER_UNIT for j in range(len(names))
+        ]
+        effects = normal("effect", tuple(self.fitted.labels), names, estimate, error, self.level, tested)
+        return replace(effects, changes=tuple(descriptions))
 
     # --- the whole ------------------------------------------------------------------------------------------------
 
     @property
     def n(self) -> float:
-        """Rows, counted by their weights."""
+        """Number of rows, counted by their weights."""
         return self.likelihood.mass
 
     # --- tests ----------------------------------------------------------------------------------------------------
 
     def likelihood_ratio(self, drop: Sequence[Any] | Any = None, *, nested: Inference | None = None) -> ChiSquared:
-        """Twice the log-likelihood that is lost without the columns `drop`, names or places, as a chi-squared test.
+        """Test columns by the likelihood ratio: twice the difference of the log-likelihoods.
 
-        Without arguments all columns are dropped (only the class rates are left). `nested` is another fit to the same
-        rows, of which this one is an extension.
+        The model is assumed to hold, whatever the kind of standard errors. With Firth's penalty it is the ratio of
+        penalised likelihoods: weights are fixed at zero, and the penalty uses the whole information matrix.
+
+        Parameters
+        ----------
+        drop : sequence or single name or position, optional
+            Columns of the null hypothesis; all by default.
+        nested : Inference, optional
+            A fit of a nested model to the same rows, instead of `drop`.
 
         Returns
         -------
         ChiSquared
-            Twice the log-likelihood that is lost without the columns `drop`, names or places, as a chi-squared test.
+            Statistic, degrees of freedom and p-value.
 
         Raises
         ------
         ValueError
-            Under an L2 penalty and with class weights, whose likelihood has no such distribution. Whatever the errors
-            chosen, this test assumes that the model holds. For penalty="firth" it is the ratio of penalised
-            likelihoods: weights are held at zero, and the penalty takes the whole information.
+            With an L2 penalty, class weights or sampling weights, whose statistic has no known distribution, and if
+            `nested` is not nested.
         """
         self.fitted.refuse_tests("a likelihood ratio")
         self.fitted.refuse_pseudo_likelihood("likelihood ratio")
@@ -282,9 +322,9 @@ class Inference(FitMeasures):
             return self._against(nested)
         chosen = list(range(self.likelihood.d)) if drop is None else self.fitted.columns_among(drop)
         with one_blas_thread():
-            lost = self.fitted.lost(chosen, self._theta, self.log_likelihood)
+            decrease = self.fitted.log_likelihood_decrease(chosen, self._theta, self.log_likelihood)
         kind = "penalised likelihood ratio" if self.fitted.firth else "likelihood ratio"
-        return ChiSquared(kind, max(2 * lost, 0.0), (self.likelihood.q - 1) * len(chosen))
+        return ChiSquared(kind, max(2 * decrease, 0.0), (self.likelihood.q - 1) * len(chosen))
 
     def _against(self, nested: Inference) -> ChiSquared:
         if self.fitted.firth:
@@ -294,22 +334,27 @@ class Inference(FitMeasures):
                 f"a nested model has the same rows and fewer parameters: here are {self.n:g} rows and {self.df:g} "
                 f"parameters, there {nested.n:g} and {nested.df:g}."
             )
-        lost = 2 * (self.log_likelihood - nested.log_likelihood)
-        return ChiSquared("likelihood ratio", max(lost, 0.0), round(self.df - nested.df))
+        statistic = 2 * (self.log_likelihood - nested.log_likelihood)
+        return ChiSquared("likelihood ratio", max(statistic, 0.0), round(self.df - nested.df))
 
     def wald(self, columns: Sequence[Any] | Any = None) -> ChiSquared:
-        """Test with Wald's statistic that the columns (all if None) have zero weights in every class.
+        """Test by Wald's statistic that the columns (all if None) have zero weights in every class.
+
+        Parameters
+        ----------
+        columns : sequence or single name or position, optional
+            The columns; all by default.
 
         Returns
         -------
         ChiSquared
-            Wald's test that these columns (all, where None) matter for no class.
+            Statistic, degrees of freedom and p-value.
 
         Raises
         ------
         ValueError
-            Under an L2 penalty, which pulls the weights to zero, and where the covariance is singular: where clusters
-            are no more than the weights tested.
+            With an L2 penalty, whose estimates are biased towards zero, and if the covariance is singular (no more
+            clusters than weights).
         """
         self.fitted.refuse_tests("a test of zero")
         every = range(self.likelihood.d)
@@ -317,25 +362,30 @@ class Inference(FitMeasures):
 
     @property
     def test_kind(self) -> str:
-        """The kind of test that belongs to the errors: "Wald" for robust ones, else "likelihood ratio"."""
+        """Default kind of test: "Wald" with robust standard errors, otherwise "likelihood ratio"."""
         return "Wald" if self.errors in ("robust", "clustered") else "likelihood ratio"
 
     def overall(self) -> ChiSquared:
-        """Return a test that no column matters for any class, of the kind that belongs to the errors (`test_kind`)."""
+        """Test that all columns have zero weights in every class, by the kind `test_kind`."""
         return self.wald() if self.test_kind == "Wald" else self.likelihood_ratio()
 
     def column_tests(self, kind: str | None = None) -> dict[str, Any]:
         """Test each column for all classes at once; the results are columns of equal length.
 
+        Parameters
+        ----------
+        kind : {"likelihood ratio", "Wald"}, optional
+            Kind of test; `test_kind` by default.
+
         Returns
         -------
-        dict[str, Any]
-            A test of each column for all classes, of this kind (None.
+        dict of str to list or ndarray
+            Column, statistic, df and p_value.
 
         Raises
         ------
         ValueError
-            If `kind` is not a kind of test that this fit has.
+            If `kind` is neither of the two, or the test is not available.
         """
         kind = self.test_kind if kind is None else kind
         if kind not in ("likelihood ratio", "Wald"):
@@ -351,16 +401,21 @@ class Inference(FitMeasures):
 
     @property
     def interval_kind(self) -> str:
-        """The default kind of intervals: "profile" for Firth's penalty with model-based errors, else "Wald"."""
+        """Default kind of intervals: "profile" for Firth's penalty with model-based errors, otherwise "Wald"."""
         return "profile" if self.fitted.firth and self.test_kind != "Wald" else "Wald"
 
     def summary(self, intervals: str | None = None) -> Summary:
         """Return a summary of the fit with `.text`, `.html()` and `.frame()`.
 
+        Parameters
+        ----------
+        intervals : {"Wald", "profile"}, optional
+            Kind of intervals; `interval_kind` by default.
+
         Returns
         -------
         Summary
-            All of it to read: `print(...)`, `.html()`, `.frame()`. `intervals`.
+            The summary.
 
         Raises
         ------

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from softreg.models.likelihood.likelihood import Likelihood
+from softreg.models.likelihood.likelihood import Likelihood, RowsAt
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 
@@ -128,23 +128,23 @@ def effects(likelihood: Likelihood, theta: Array, changes: Mapping[int, Change])
     return estimate, J
 
 
-def _differences(likelihood: Likelihood, theta: Array, changes: Sequence[Change]) -> tuple[Array, Array]:
-    """Return the mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
+@dataclass(frozen=True, slots=True, eq=False)
+class DifferenceSums:
+    """The sum of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
 
-    `dp_k / dtheta_cm = p_k (delta_kc - p_c) z_m`, at either value of the columns that change.
-
-    Returns
-    -------
-    tuple[ndarray, ndarray]
-        The mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
+    `ends` holds of each change the places of its columns, and their values before and after.
     """
-    q, ends = likelihood.q, [_ends(likelihood, change) for change in changes]
 
-    def part(block: Block) -> Sums:
-        total, J = np.zeros((len(ends), q)), np.zeros((len(ends), q, q, likelihood.d + 1))
-        for _, Z, _, V in likelihood.runs(block, theta):
+    at: RowsAt
+    ends: tuple[tuple[Array, Array, Array], ...]
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        theta, (q, size) = self.at.theta, self.at.theta.shape
+        total, J = np.zeros((len(self.ends), q)), np.zeros((len(self.ends), q, q, size))
+        for _, Z, _, V in self.at.runs(block):
             o = theta @ Z
-            for i, (places, *values) in enumerate(ends):
+            for i, (places, *values) in enumerate(self.ends):
                 P0, P1 = (_moved(o, theta, Z, places, one) for one in values)
                 w0, w1 = (P if V is None else P * V for P in (P0, P1))
                 total[i] += (w1 - w0).sum(axis=1)
@@ -158,7 +158,57 @@ def _differences(likelihood: Likelihood, theta: Array, changes: Sequence[Change]
                     J[i, k] += own
         return total, J
 
-    total, J = likelihood.objective.rows.sum(part)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbabilityMoments:
+    """Sums of `p_k z`, `p_k p_c z` and `p_k p_c p_l z`, stacked to (q + q^2 + q^3, d + 1)."""
+
+    at: RowsAt
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        q, size = self.at.theta.shape
+        sums = np.zeros((q + q * q + q**3, size))
+        for _, Z, P, V in self.at.runs(block):
+            weighted = P if V is None else P * V
+            sums[:q] += weighted @ Z.T
+            for k in range(q):  # one class at a time: q^3 numbers a row would not fit for many
+                two = weighted[k] * P
+                sums[q + q * k : q + q * k + q] += two @ Z.T
+                at = q + q * q + q * q * k
+                sums[at : at + q * q] += (two[:, None] * P).reshape(q * q, -1) @ Z.T
+        return (sums,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbabilityProducts:
+    """Sums of `p_k` (q,) and `p_k p_c` (q, q)."""
+
+    at: RowsAt
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        q = len(self.at.theta)
+        p, pp = np.zeros(q), np.zeros((q, q))
+        for _, _, P, V in self.at.runs(block):
+            weighted = P if V is None else P * V
+            p, pp = p + weighted.sum(axis=1), pp + weighted @ P.T
+        return p, pp
+
+
+def _differences(likelihood: Likelihood, theta: Array, changes: Sequence[Change]) -> tuple[Array, Array]:
+    """Return the mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
+
+    `dp_k / dtheta_cm = p_k (delta_kc - p_c) z_m`, at either value of the columns that change.
+
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        The mean over the rows of `p_k(after) - p_k(before)`, (c, q), and its derivatives (c, q, q, d + 1).
+    """
+    ends = [_ends(likelihood, change) for change in changes]
+
+    total, J = likelihood.objective.rows.sum(DifferenceSums(likelihood.at(theta), tuple(ends)))
     return total / likelihood.mass, J / likelihood.mass
 
 
@@ -199,19 +249,7 @@ def _moments(likelihood: Likelihood, theta: Array) -> tuple[Array, Array, Array]
     """Means over the rows of `p_k z` (q, d + 1), `p_k p_c z` (q, q, d + 1) and `p_k p_c p_l z` (q, q, q, d + 1)."""
     q, size = likelihood.q, likelihood.d + 1
 
-    def part(block: Block) -> Sums:
-        sums = np.zeros((q + q * q + q**3, size))
-        for _, Z, P, V in likelihood.runs(block, theta):
-            weighted = P if V is None else P * V
-            sums[:q] += weighted @ Z.T
-            for k in range(q):  # one class at a time: q^3 numbers a row would not fit for many
-                two = weighted[k] * P
-                sums[q + q * k : q + q * k + q] += two @ Z.T
-                at = q + q * q + q * q * k
-                sums[at : at + q * q] += (two[:, None] * P).reshape(q * q, -1) @ Z.T
-        return (sums,)
-
-    sums = likelihood.objective.rows.sum(part)[0] / likelihood.mass
+    sums = likelihood.objective.rows.sum(ProbabilityMoments(likelihood.at(theta)))[0] / likelihood.mass
     one, two, three = np.split(sums, [q, q + q * q])
     return one, two.reshape(q, q, size), three.reshape(q, q, q, size)
 
@@ -219,12 +257,5 @@ def _moments(likelihood: Likelihood, theta: Array) -> tuple[Array, Array, Array]
 def _plain(likelihood: Likelihood, theta: Array) -> tuple[Array, Array]:
     """Means of `p_k` and `p_k p_c` where there is no bias whose column of ones would give them."""
 
-    def part(block: Block) -> Sums:
-        p, pp = np.zeros(likelihood.q), np.zeros((likelihood.q,) * 2)
-        for _, _, P, V in likelihood.runs(block, theta):
-            weighted = P if V is None else P * V
-            p, pp = p + weighted.sum(axis=1), pp + weighted @ P.T
-        return p, pp
-
-    p, pp = likelihood.objective.rows.sum(part)
+    p, pp = likelihood.objective.rows.sum(ProbabilityProducts(likelihood.at(theta)))
     return p / likelihood.mass, pp / likelihood.mass

@@ -59,9 +59,9 @@ def surface(likelihood: Likelihood, *, firth: bool) -> Surface:
         return at_penalised
 
     def at(theta: Array) -> Point:
-        reading = likelihood.read(theta)
+        reading = likelihood.evaluate(theta)
         assert reading.H is not None
-        g = (contrasts(likelihood.q).T @ reading.G[0])[:, likelihood.places].ravel()
+        g = (contrasts(likelihood.q).T @ reading.G[0])[:, likelihood.identified].ravel()
         return Point(theta, float(reading.value[0]) * mass, g * mass, likelihood.reduced(reading.H) * mass)
 
     return at
@@ -72,7 +72,7 @@ class Profile:
 
     def __init__(self, likelihood: Likelihood, at: Surface, best: Point, direction: Array) -> None:
         self._at, self._best = at, best
-        self._T, self._places = contrasts(likelihood.q), likelihood.places
+        self._T, self._places = contrasts(likelihood.q), likelihood.identified
         self._direction = direction
         self._c = (self._T.T @ direction)[:, self._places].ravel()
         self.estimate = float((direction * best.theta).sum())

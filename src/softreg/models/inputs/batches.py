@@ -1,4 +1,4 @@
-"""Rows that come in batches: read once into a cache on the disk, then fitted like any others."""
+"""Rows that arrive in batches: collected once into a cache on the disk, then fitted like rows in memory."""
 
 from __future__ import annotations
 
@@ -9,25 +9,43 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
-from softreg.models.inputs.sample_weights import class_weights, in_bounds, sample_weights
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.sample_weights import class_weights, rescale_extreme_weights, sample_weights
 from softreg.optimize import Progress
 from softreg.probability import Classes
-from softreg.rows import Array, Rows, RowWriter
-from softreg.spelling import one_spelling
+from softreg.rows import Rows, RowWriter
+from softreg.spelling import unify_spellings
+from softreg.typing import Array, Float64Array, IntArray
 
-ROWS = 1 << 16
-"""Rows of an array that are one batch."""
+BATCH_ROWS = 1 << 16
+"""Rows of an array or a file in one batch."""
+REPORT_INTERVAL = 0.2
+"""Seconds between two progress reports while batches are read."""
 
 
-def batches(source: Any) -> Iterator[tuple[Any, ...]]:
-    """The batches of a source, each (X,), (X, y) or (X, y, weight); raises `ValueError` for anything else."""
-    given = iter(source()) if callable(source) and not hasattr(source, "__iter__") else iter(source)
-    for number, batch in enumerate(given):
+def iter_batches(source: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the non-empty batches of a source as tuples (X,), (X, y) or (X, y, weight).
+
+    Parameters
+    ----------
+    source : iterable or callable
+        Batches, or a function that returns an iterable of them.
+
+    Yields
+    ------
+    tuple
+        The parts of a batch.
+
+    Raises
+    ------
+    ValueError
+        If a batch has no or more than three parts.
+    """
+    batches = iter(source()) if callable(source) and not hasattr(source, "__iter__") else iter(source)
+    for number, batch in enumerate(batches):
         parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
         if not 1 <= len(parts) <= 3:
             raise ValueError(
@@ -37,33 +55,48 @@ def batches(source: Any) -> Iterator[tuple[Any, ...]]:
             yield parts
 
 
-def first_parts(source: Any) -> Iterator[Any]:
-    """The features X of each batch: what there is to predict."""
-    return (batch[0] for batch in batches(source))
+def iter_features(source: Any) -> Iterator[Any]:
+    """Yield the features X of each batch, without labels and weights."""
+    return (batch[0] for batch in iter_batches(source))
 
 
 @dataclass(frozen=True)
 class ArrayBatches:
-    """Arrays a run of rows at a time: mapped files that would not fit into memory in another form."""
+    """Batches of consecutive rows of arrays, for memory maps that would not fit into memory in another dtype.
 
-    X: Any
-    y: Any
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Features.
+    y : ndarray of shape (n,) or (n, q)
+        Codes of the classes or label probabilities.
+    weight : ndarray of shape (n,), optional
+        Row weights.
+    """
+
+    X: Array
+    y: Array
     weight: Array | None = None
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        for a in range(0, len(self.X), ROWS):
-            X = self.X[a : a + ROWS]
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        for a in range(0, len(self.X), BATCH_ROWS):
+            X = self.X[a : a + BATCH_ROWS]
             if X.dtype.kind in "biuf" and X.dtype.itemsize <= 2:
-                X = X.astype(np.float32)  # which holds all of these numbers
-            weight = () if self.weight is None else (self.weight[a : a + ROWS],)
-            yield np.asarray(X), self.y[a : a + ROWS], *weight
+                X = X.astype(np.float32)  # exact for all of these dtypes
+            weight = () if self.weight is None else (self.weight[a : a + BATCH_ROWS],)
+            yield np.asarray(X), self.y[a : a + BATCH_ROWS], *weight
 
 
 @dataclass(frozen=True)
-class Coded:
-    """Hard labels as places in a list of labels, each of which is there once: as a file with a dictionary has them.
+class EncodedLabels:
+    """Hard labels as codes among distinct values, as in a dictionary column of a file.
 
-    The code of a row without a label is -1.
+    Parameters
+    ----------
+    values : list
+        The distinct labels.
+    codes : ndarray of int, shape (n,)
+        Position of each row's label in `values`; -1 for a row without a label.
     """
 
     values: list[Any]
@@ -72,12 +105,25 @@ class Coded:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
-        """The label of each row."""
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        """Return the label of each row."""
         return np.array([*self.values, None], dtype=object)[self.codes].astype(dtype or object)
 
-    def known(self) -> tuple[NDArray[Any], Array]:
-        """The classes that occur, and the code of each row among them; `ValueError` for a row without a label."""
+    def classes_and_codes(self) -> tuple[Array, Array]:
+        """Return the classes that occur, and the code of each row among them.
+
+        Returns
+        -------
+        classes : ndarray of shape (q,)
+            The labels that occur, sorted.
+        codes : ndarray of int, shape (n,)
+            Position of each row's label in `classes`.
+
+        Raises
+        ------
+        ValueError
+            If a row has no label.
+        """
         missing = np.flatnonzero(np.asarray(self.codes) < 0)
         if missing.size:
             raise ValueError(
@@ -89,128 +135,176 @@ class Coded:
         return classes.labels, classes.encode([self.values[k] for k in used])[codes]
 
 
-class Gathering:
-    """Batches on their way into the cache, and what is learned of them there: classes, weights, names of columns."""
+class BatchCollector:
+    """Writes batches to a cache on the disk, and collects their classes, class masses and weights on the way.
 
-    def __init__(self, seen: Any, listener: Callable[[Progress], Any] | None = None) -> None:
-        self.seen, self.listener, self.began = seen, listener, perf_counter()
+    Parameters
+    ----------
+    estimator : estimator
+        Receives the number and names of the features.
+    on_progress : callable, optional
+        Called with `Progress` records while batches are read.
+    """
+
+    def __init__(self, estimator: BaseEstimator, on_progress: Callable[[Progress], Any] | None = None) -> None:
+        self.estimator, self.on_progress, self._began = estimator, on_progress, perf_counter()
         self.writer = RowWriter()
-        self.codes: dict[Any, int] = {}
-        self.kinds: list[NDArray[Any]] = []
-        self.names: NDArray[Any] | None = None
-        """Classes of label probabilities."""
-        self.mass = np.zeros(0)
-        self.least, self.most = np.inf, 0.0
-        self.dtype: Any = None
-        self.told = -np.inf
-        self.from_file = False
-        """Whether labels are those of files, where true and True of two writers are one class."""
+        self._codes: dict[Any, int] = {}
+        """Code of each hard label, in order of first appearance."""
+        self._label_arrays: list[Array] = []
+        """The classes of each batch that brought a new one."""
+        self._probability_classes: Array | None = None
+        """Classes of label probabilities; None for hard labels."""
+        self._class_mass: Float64Array = np.zeros(0)
+        self._min_weight, self._max_weight = np.inf, 0.0
+        self._format: tuple[bool, Any] | None = None
+        """Whether the first batch was sparse, and its dtype."""
+        self._reported = -np.inf
+        self._from_file = False
+        """Whether labels come from files, where true and True of two programs are one class."""
 
-    def read(self, source: Any) -> None:
-        """All batches; errors name the batch and the row at which it begins."""
-        start, total = 0, getattr(source, "n_rows", None)
-        for number, batch in enumerate(batches(source)):
+    def collect(self, source: Any) -> None:
+        """Read all batches of a source.
+
+        Parameters
+        ----------
+        source : iterable or callable
+            Batches (X, y) or (X, y, weight), or a function that returns an iterable of them.
+
+        Raises
+        ------
+        ValueError
+            If a batch cannot be used (the message names the batch and its first row), or if there is none.
+        TypeError
+            If a batch holds objects that are not numbers.
+        """
+        first_row, total = 0, getattr(source, "n_rows", None)
+        for number, batch in enumerate(iter_batches(source)):
             try:
-                start += self._take(batch, first=number == 0)
+                first_row += self._append(batch, first=number == 0)
             except (ValueError, TypeError) as error:
-                where = f"batch {number}, whose first row is row {start} of all" if number else "the first batch"
+                where = f"batch {number}, whose first row is row {first_row} of all" if number else "the first batch"
                 raise (ValueError if isinstance(error, ValueError) else TypeError)(f"in {where}: {error}") from error
-            self._tell(start, total)
-        if start == 0:
+            self._report_progress(first_row, total)
+        if first_row == 0:
             raise ValueError(
-                "the source gave no batch of rows. One that can be gone through only once (an iterator, a generator) "
-                "is empty the second time: hand in a new one, or a callable that makes one."
+                "the source yields no batch of rows. An iterator or a generator can be read only once and is empty the "
+                "second time: pass a new one, or a callable that returns one."
             )
 
-    def _take(self, batch: tuple[Any, ...], first: bool) -> int:
-        """Write one batch; returns its number of rows."""
+    def _append(self, batch: tuple[Any, ...], first: bool) -> int:
+        """Write one batch and return its number of rows."""
         if len(batch) < 2:
-            raise ValueError("a batch to learn from is (X, y) or (X, y, weight), but this one brings no labels.")
-        X = features(self.seen, batch[0], reset=first)
+            raise ValueError("a batch for training is (X, y) or (X, y, weight), but this one has no labels.")
+        X = validate_features(self.estimator, batch[0], reset=first)
         n = X.shape[0]
-        labels = self._labels(batch[1])
-        checks.check_lengths(X, labels)
-        weight = sample_weights(batch[2], n, some=False) if len(batch) == 3 and batch[2] is not None else None
+        labels = self._encode(batch[1])
+        check_lengths(X, labels)
+        weight = sample_weights(batch[2], n, allow_all_zero=True) if len(batch) == 3 and batch[2] is not None else None
         if (weight is None) != (self.writer.weights is None) and not first:
             raise ValueError("some batches have weights and others have none; give each a weight a row, or none.")
-        kind = (sp.issparse(X), X.dtype)
-        self.dtype = self.dtype or kind
-        if kind[0] != self.dtype[0] or not np.can_cast(X.dtype, self.dtype[1]):
+        batch_format = (sp.issparse(X), X.dtype)
+        self._format = self._format or batch_format
+        if batch_format[0] != self._format[0] or not np.can_cast(X.dtype, self._format[1]):
             raise ValueError(
-                f"the batch is {_words(kind)}, the first one was {_words(self.dtype)}; give all as one kind."
+                f"the batch is {_format_text(*batch_format)}, the first one was {_format_text(*self._format)}; all "
+                "batches need the same format."
             )
         if weight is not None and not weight.all():
-            keep = weight > 0
-            X, labels, weight = X[keep], labels[keep], weight[keep]
-        self._weigh(labels, weight)
+            positive = weight > 0
+            X, labels, weight = X[positive], labels[positive], weight[positive]
+        self._add_weights(labels, weight)
         if sp.issparse(X):
             X = sp.csr_array(X)
-        self.writer.append(X.astype(self.dtype[1], copy=False), labels, weight)
+        self.writer.append(X.astype(self._format[1], copy=False), labels, weight)
         return int(n)
 
-    def _labels(self, y: Any) -> Array:
-        """Codes in the order in which classes turn up, or label probabilities."""
-        self.from_file |= isinstance(y, Coded)
-        found, labels = y.known() if isinstance(y, Coded) else targets.known_labels(y)
+    def _encode(self, y: Any) -> Array:
+        """Return codes (n,) in order of first appearance, or label probabilities (n, q)."""
+        self._from_file |= isinstance(y, EncodedLabels)
+        classes, labels = y.classes_and_codes() if isinstance(y, EncodedLabels) else classes_and_labels(y)
         if labels.ndim == 2:
-            if self.names is None and not self.codes:
-                self.names = found
-            if self.names is None or not np.array_equal(found, self.names):
+            if self._probability_classes is None and not self._codes:
+                self._probability_classes = classes
+            if self._probability_classes is None or not np.array_equal(classes, self._probability_classes):
                 raise ValueError("batches differ in their classes: label probabilities need the same columns in each.")
             return labels
-        if self.names is not None:
+        if self._probability_classes is not None:
             raise ValueError("this batch has hard labels, those before had label probabilities; give one kind.")
-        plain = list(found) if found.dtype.kind in "Mm" else found.tolist()
-        if any(label not in self.codes for label in plain):
-            self.kinds.append(found)
-        return np.array([self.codes.setdefault(label, len(self.codes)) for label in plain])[labels]
+        keys = list(classes) if classes.dtype.kind in "Mm" else classes.tolist()
+        if any(label not in self._codes for label in keys):
+            self._label_arrays.append(classes)
+        return np.array([self._codes.setdefault(label, len(self._codes)) for label in keys])[labels]
 
-    def _weigh(self, labels: Array, weight: Array | None) -> None:
+    def _add_weights(self, labels: Array, weight: Array | None) -> None:
+        """Add the weights of these rows to the mass of each class and to the range of weights."""
         ones = np.ones(len(labels)) if weight is None else weight
-        hard = labels.ndim == 1
-        mass = np.bincount(labels, weights=ones, minlength=len(self.codes)).astype(float) if hard else ones @ labels
-        mass[: len(self.mass)] += self.mass
-        self.mass = mass
-        self.least, self.most = min(self.least, ones.min(initial=np.inf)), max(self.most, ones.max(initial=0.0))
+        if labels.ndim == 1:
+            mass = np.bincount(labels, weights=ones, minlength=len(self._codes)).astype(float)
+        else:
+            mass = ones @ labels
+        mass[: len(self._class_mass)] += self._class_mass
+        self._class_mass = mass
+        self._min_weight = min(self._min_weight, ones.min(initial=np.inf))
+        self._max_weight = max(self._max_weight, ones.max(initial=0.0))
 
-    def _tell(self, rows: int, total: int | None) -> None:
-        seconds = perf_counter() - self.began
-        if self.listener is not None and (seconds > self.told + 0.2 or rows == total):
-            self.told = seconds
-            self.listener(Progress(0, np.nan, np.inf, seconds, rows, total))
+    def _report_progress(self, rows: int, total: int | None) -> None:
+        """Call `on_progress` with the number of rows read, at most once in `REPORT_INTERVAL`."""
+        seconds = perf_counter() - self._began
+        if self.on_progress is not None and (seconds > self._reported + REPORT_INTERVAL or rows == total):
+            self._reported = seconds
+            self.on_progress(Progress(0, np.nan, np.inf, seconds, rows, total))
 
-    def home(self, class_weight: Any) -> tuple[Rows, NDArray[Any]]:
-        """The rows in their home, and the classes."""
-        if self.most == 0:
+    def finish(self, class_weight: Any) -> tuple[Rows, Array]:
+        """Return the rows in the cache and their classes.
+
+        Parameters
+        ----------
+        class_weight : None, "balanced" or dict
+            Weights of the classes.
+
+        Returns
+        -------
+        rows : Rows
+            Rows on the disk, with weights scaled into the range of floats.
+        classes : ndarray of shape (q,)
+            The classes, sorted.
+
+        Raises
+        ------
+        ValueError
+            If all weights are zero, or a class has no weight.
+        """
+        if self._max_weight == 0:
             raise ValueError("all sample weights are zero, so there is nothing to fit; leave the weights out.")
-        classes, codes = self._classes()
+        classes, codes = self._sorted_classes()
         mass = np.zeros(len(classes))
-        np.add.at(mass, codes, np.pad(self.mass, (0, len(codes) - len(self.mass))))
-        checks.check_classes(classes, np.arange(len(classes)), mass)
+        np.add.at(mass, codes, np.pad(self._class_mass, (0, len(codes) - len(self._class_mass))))
+        check_classes(classes, np.arange(len(classes)), mass)
         factor = None
-        scale = float((in_bounds(np.array([self.most])) / self.most)[0])
+        scale = float((rescale_extreme_weights(np.array([self._max_weight])) / self._max_weight)[0])
         if class_weight is not None:
             factor = class_weights(class_weight, classes, np.arange(len(classes)), mass * scale)
-            checks.check_classes(classes, np.arange(len(classes)), mass * factor)
-        hard = self.names is None
-        home = self.writer.finish(
-            codes if hard else None, factor, scale, weighted=self.least < self.most or factor is not None
-        )
-        return home, classes
+            check_classes(classes, np.arange(len(classes)), mass * factor)
+        weighted = self._min_weight < self._max_weight or factor is not None
+        hard = self._probability_classes is None
+        rows = self.writer.finish(codes if hard else None, factor, scale, weighted=weighted)
+        return rows, classes
 
-    def _classes(self) -> tuple[NDArray[Any], Array]:
-        """The classes in order, and which of them each code stands for."""
-        if self.names is not None:
-            return self.names, np.arange(len(self.names))
-        text = all(isinstance(label, str) for label in self.codes)
-        same = one_spelling(list(self.codes)) if text and self.from_file else {}
-        if same:
-            known = Classes(list(same.values()))
-            return known.labels, known.encode([same[label] for label in self.codes])
-        one_kind = len({found.dtype.kind for found in self.kinds}) == 1
-        known = Classes(np.concatenate(self.kinds) if one_kind else list(self.codes))
-        return known.labels, known.encode(list(self.codes))
+    def _sorted_classes(self) -> tuple[Array, IntArray]:
+        """Return the sorted classes (q,), and the class of each code."""
+        if self._probability_classes is not None:
+            return self._probability_classes, np.arange(len(self._probability_classes))
+        is_text = all(isinstance(label, str) for label in self._codes)
+        spellings = unify_spellings(list(self._codes)) if is_text and self._from_file else {}
+        if spellings:
+            classes = Classes(list(spellings.values()))
+            return classes.labels, classes.encode([spellings[label] for label in self._codes])
+        one_kind = len({labels.dtype.kind for labels in self._label_arrays}) == 1
+        classes = Classes(np.concatenate(self._label_arrays) if one_kind else list(self._codes))
+        return classes.labels, classes.encode(list(self._codes))
 
 
-def _words(kind: tuple[bool, Any]) -> str:
-    return f"{'sparse' if kind[0] else 'dense'} {kind[1]}"
+def _format_text(is_sparse: bool, dtype: Any) -> str:
+    """Return "sparse float32" or the like."""
+    return f"{'sparse' if is_sparse else 'dense'} {dtype}"

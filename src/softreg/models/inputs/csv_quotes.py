@@ -1,4 +1,4 @@
-"""Quotes of CSV that are opened and not closed: rows below one would be read as a part of a label, or be lost."""
+"""Unclosed quotes in CSV: a parser would read the rows after one as a part of a field, or lose them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 
-class QuoteWatch:
-    """The bytes of a file as Arrow reads them; `odd` says whether some line had an odd number of quotes.
+class QuoteCounter:
+    r"""Binary file object that counts the quotes of each line while Arrow reads the file.
 
-    Such a line is a part of a quoted field with a line break, or opens a quote that is never closed.
+    A line with an odd number of quotes is a part of a quoted field with a line break, or opens a quote that is never
+    closed.
 
-    Example:
-        >>> watch = QuoteWatch(Path(__file__))
-        >>> watch.look(b'1,"a"\\n2,"b\\n'), watch.odd
-        (None, True)
-        >>> watch.close()
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Attributes
+    ----------
+    has_odd_line : bool
+        Whether some line read so far has an odd number of quotes.
+
+    Examples
+    --------
+    >>> counter = QuoteCounter(Path(__file__))
+    >>> counter.count(b'1,"a"\n2,"b\n'), counter.has_odd_line
+    (None, True)
+    >>> counter.close()
     """
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("rb")
-        self.odd = False
-        self.rest = 0
-        """Quotes of the line that the latest bytes have begun."""
+        self.has_odd_line = False
+        self._pending = 0
+        """Quotes in the line that the latest bytes begin."""
 
     @property
     def closed(self) -> bool:
@@ -39,52 +50,65 @@ class QuoteWatch:
         self.file.close()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; at the end of the file, its last line is complete."""
+        """Return the next bytes; at the end of the file, its last line counts as complete."""
         raw = self.file.read(size)
         if raw:
-            self.look(raw)
+            self.count(raw)
         else:
-            self.odd |= self.rest % 2 == 1
+            self.has_odd_line |= self._pending % 2 == 1
         return raw
 
-    def look(self, raw: bytes) -> None:
+    def count(self, raw: bytes) -> None:
         """Count the quotes of each line in these bytes."""
-        if self.odd or (b'"' not in raw and not self.rest % 2):
+        if self.has_odd_line or (b'"' not in raw and not self._pending % 2):
             return
         codes = np.frombuffer(raw, np.uint8)
-        ends = np.flatnonzero(codes == ord("\n"))
-        lines = np.searchsorted(ends, np.flatnonzero(codes == ord('"')))
-        counts = np.bincount(lines, minlength=len(ends) + 1)
-        counts[0] += self.rest
-        self.odd |= bool((counts[:-1] % 2).any())
-        self.rest = int(counts[-1])
+        line_ends = np.flatnonzero(codes == ord("\n"))
+        line_of_quote = np.searchsorted(line_ends, np.flatnonzero(codes == ord('"')))
+        counts = np.bincount(line_of_quote, minlength=len(line_ends) + 1)
+        counts[0] += self._pending
+        self.has_odd_line |= bool((counts[:-1] % 2).any())
+        self._pending = int(counts[-1])
 
 
 def check_quotes(path: Path, delimiter: str) -> None:
-    """Read a CSV file strictly; raises `ValueError` that names the line of a quote that is not closed.
+    r"""Parse a CSV file strictly, to find a quote that is not closed.
 
-    Example:
-        >>> _ = Path("open.csv").write_text('x,y\\n1,a\\n2,"b\\n3,a\\n')
-        >>> check_quotes(Path("open.csv"), ",")  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        ValueError: The row in line 3 of 'open.csv' opens a quote that is not closed as CSV asks (unexpected end of ...
+    Parameters
+    ----------
+    path : Path
+        The file.
+    delimiter : str
+        The character between fields.
+
+    Raises
+    ------
+    ValueError
+        If a quote is not closed; the message names the line that opens it.
+
+    Examples
+    --------
+    >>> _ = Path("open.csv").write_text('x,y\n1,a\n2,"b\n3,a\n')
+    >>> check_quotes(Path("open.csv"), ",")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: The row in line 3 of 'open.csv' opens a quote that is not closed as CSV requires (unexpected end of ...
     """
     line = 1
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text, any_field_size():
-        reader: Any = csv.reader(text, delimiter=delimiter, strict=True)
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text, unlimited_field_size():
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             for _ in reader:
                 line = reader.line_num + 1
         except csv.Error as error:
             raise ValueError(
-                f"The row in line {line:,} of {path.name!r} opens a quote that is not closed as CSV asks ({error}), so "
-                'rows would be swallowed. Close it, or write a quote inside a quoted field twice ("").'
+                f"The row in line {line:,} of {path.name!r} opens a quote that is not closed as CSV requires "
+                f'({error}), so rows would be lost. Close it, or write a quote inside a quoted field twice ("").'
             ) from None
 
 
 @contextmanager
-def any_field_size() -> Iterator[None]:
-    """Lift the csv module's limit on the size of a field for a while."""
+def unlimited_field_size() -> Iterator[None]:
+    """Lift the csv module's limit on the size of a field within the context."""
     limit = csv.field_size_limit(2**31 - 1)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Labels as users hand them in: hard ones of any kind, or label probabilities whose columns may have names."""
+"""Validation of labels: hard ones of any type, or label probabilities whose columns may be named by classes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,39 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.exceptions import DataConversionWarning
 
-from softreg.models.inputs.features import frame_array
+from softreg.models.inputs.frames import frame_to_array
 from softreg.probability import Classes, check_probabilities
-from softreg.probability.label_arrays import exact_text, kind_of
-from softreg.rows import Array
+from softreg.probability.label_arrays import exact_text, kind_of, spell
 from softreg.rows.gpu.interop import is_tensor, to_numpy
+from softreg.typing import Array, Float64Array, IntArray
 
 
-def known_labels(y: Any) -> tuple[NDArray[Any], Array]:
-    """The classes (q,) and what the solver takes as labels: codes (n,) or label probabilities (n, q).
+def classes_and_labels(y: Any) -> tuple[Array, Array]:
+    """Return the classes, and the labels in the form that solvers take.
 
-    Hard labels may be text, integers, booleans, categorical or nullable series, or objects; the classes are sorted. A
-    matrix (n, q) is taken as label probabilities of the classes 0 .. q - 1, a frame as those of its columns.
+    Parameters
+    ----------
+    y : array, list, series or frame
+        Hard labels (n,): text, integers, booleans, dates, categorical or nullable series, or objects. Or label
+        probabilities (n, q): a matrix, of the classes 0 .. q - 1, or a frame, of the classes that name its columns.
+
+    Returns
+    -------
+    classes : ndarray of shape (q,)
+        The classes; sorted for hard labels.
+    labels : ndarray of shape (n,) or (n, q)
+        Codes of the classes or label probabilities.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing or not a value that labels can have; the message names the row.
     """
-    values, names = read(y)
-    if is_soft(values):
-        return np.arange(values.shape[1]) if names is None else names, values
+    values, columns = parse_labels(y)
+    if are_probabilities(values):
+        return np.arange(values.shape[1]) if columns is None else columns, values
     try:
         classes = Classes(values)
     except ValueError as error:
@@ -37,36 +51,70 @@ def known_labels(y: Any) -> tuple[NDArray[Any], Array]:
     return classes.labels, classes.encode(values)
 
 
-def labels_among(y: Any, known: Classes, names: NDArray[Any] | None = None) -> Array:
-    """Codes (n,) of hard labels among the known classes, or label probabilities (n, q) in the order of the classes.
+def encode_known_labels(y: Any, known: Classes, names: Array | None = None) -> Array:
+    """Return labels in the form that solvers take, for classes that are known already.
 
-    Columns of a frame are matched by name; those of a matrix are named by `names`, or are the classes in their order.
-    Raises `ValueError` for a label or a column that is no class.
+    Parameters
+    ----------
+    y : array, list, series or frame
+        Hard labels (n,) or label probabilities (n, q).
+    known : Classes
+        The classes.
+    names : ndarray of shape (q,), optional
+        Class of each column of a matrix of label probabilities; by default the known classes in their order. The
+        columns of a frame are matched by name.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (n, q)
+        Codes of the known classes, or label probabilities in their order.
+
+    Raises
+    ------
+    ValueError
+        If a label or a column is not a known class.
     """
-    values, columns = read(y)
-    if not is_soft(values):
+    values, columns = parse_labels(y)
+    if not are_probabilities(values):
         return known.encode(values)
-    return in_order(values, names if columns is None else columns, known)
+    return reorder_columns(values, names if columns is None else columns, known)
 
 
-def codes_among(y: Any, known: Classes) -> Array:
-    """Codes (n,) of labels, -1 for one that is no known class; of label probabilities, the heaviest.
+def hard_codes(y: Any, known: Classes) -> IntArray:
+    """Return codes of labels; of label probabilities, the code of the most probable class.
 
-    Raises `ValueError` where all labels are text and no class is, or the other way round: that is a mistake.
+    Parameters
+    ----------
+    y : array, list, series or frame
+        Hard labels (n,) or label probabilities (n, q).
+    known : Classes
+        The classes.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The codes; -1 for a label that is not a known class.
+
+    Raises
+    ------
+    ValueError
+        If labels are text and classes are not, or the other way round.
     """
-    values, columns = read(y)
-    if is_soft(values):
-        return np.asarray(in_order(values, columns, known).argmax(axis=1))
+    values, columns = parse_labels(y)
+    if are_probabilities(values):
+        return np.asarray(reorder_columns(values, columns, known).argmax(axis=1))
     codes = known.find(values)
     if len(codes) and (codes < 0).all():
-        here, there = kind_of(values[0]), kind_of(known.labels[0])
-        if (here == "text") != (there == "text"):
-            raise ValueError(f"the labels y are {here} and the classes {there}, so none can be right; use one kind.")
+        label_kind, class_kind = kind_of(values[0]), kind_of(known.labels[0])
+        if (label_kind == "text") != (class_kind == "text"):
+            raise ValueError(
+                f"the labels y are {label_kind} and the classes {class_kind}, so none can be right; use one kind."
+            )
     return codes
 
 
-def in_order(P: Array, names: NDArray[Any] | None, known: Classes) -> Array:
-    """Label probabilities (n, q) with their columns in the order of the known classes."""
+def reorder_columns(P: Float64Array, names: Array | None, known: Classes) -> Float64Array:
+    """Return label probabilities (n, q) with columns in the order of the known classes; raise for other columns."""
     if P.shape[1] != len(known):
         raise ValueError(f"y has {P.shape[1]} columns of label probabilities; there are {len(known)} classes.")
     if names is None:
@@ -77,25 +125,44 @@ def in_order(P: Array, names: NDArray[Any] | None, known: Classes) -> Array:
         raise ValueError(f"the columns of y are named by classes, but {error}") from None
 
 
-def is_soft(values: Any) -> bool:
-    """Whether labels that `read` gave are label probabilities."""
+def are_probabilities(values: Any) -> bool:
+    """Return True if the values that `parse_labels` returned are label probabilities."""
     return isinstance(values, np.ndarray) and values.ndim == 2
 
 
-def read(y: Any) -> tuple[Any, NDArray[Any] | None]:
-    """Hard labels, one-dimensional, or checked label probabilities (n, q) and the names of their columns, if any."""
+def parse_labels(y: Any) -> tuple[Any, Array | None]:
+    """Return hard labels or checked label probabilities, and the classes that name their columns.
+
+    Parameters
+    ----------
+    y : array, list, series or frame
+        Labels as a caller passed them.
+
+    Returns
+    -------
+    values : ndarray or list
+        Hard labels (n,) or label probabilities (n, q). A list of hard labels stays one, so that `Classes` can check
+        values that NumPy would convert.
+    columns : ndarray of shape (q,) or None
+        Names of the columns of a frame of label probabilities.
+
+    Raises
+    ------
+    ValueError
+        If y is sparse, masked, of another shape, or holds rows that are not probability distributions.
+    """
     if nw.dependencies.is_into_dataframe(y):
         frame = nw.from_native(y, eager_only=True)
         if len(frame.columns) > 1:
-            return check_probabilities(frame_array(frame, "y"), name="y"), Classes.of(frame.columns).labels
+            return check_probabilities(frame_to_array(frame, "y"), name="y"), Classes.of(frame.columns).labels
         y = frame.get_column(frame.columns[0]).to_native()
     if sp.issparse(y):
         raise ValueError(
-            "Sparse y is not supported: hand in one label a row, or a dense matrix of label probabilities."
+            "Sparse y is not supported: pass one label for each row, or a dense matrix of label probabilities."
         )
     values = label_values(y)
     if not isinstance(values, np.ndarray):
-        return values, None  # a list stays one, for `Classes` to see what NumPy would convert
+        return values, None
     if values.ndim != 2 or values.shape[1] < 2:
         return _one_column(values), None
     if values.dtype.kind not in "biuf":
@@ -107,9 +174,27 @@ def read(y: Any) -> tuple[Any, NDArray[Any] | None]:
 
 
 def label_values(y: Any) -> Any:
-    """Labels as an array, from a series of pandas, polars or pyarrow or an array; a list of single values stays one."""
+    """Return labels as an array; a list or tuple of single values stays as it is.
+
+    Parameters
+    ----------
+    y : array, tensor, list, or series of pandas, polars or pyarrow
+        One value for each row.
+
+    Returns
+    -------
+    ndarray, list or tuple
+        The values.
+
+    Raises
+    ------
+    ValueError
+        If y is None.
+    """
     if y is None:
-        raise ValueError("This estimator requires y to be passed, but the target y is None: hand in one label a row.")
+        raise ValueError(
+            "This estimator requires y to be passed, but the target y is None: pass one label for each row."
+        )
     if isinstance(y, np.ndarray):
         return y
     if is_tensor(y):
@@ -119,13 +204,13 @@ def label_values(y: Any) -> Any:
         return np.asarray(y) if nested else y
     if nw.dependencies.is_into_series(y):
         return exact_text(y, np.asarray(nw.from_native(y, series_only=True).to_numpy()))
-    if type(y).__module__.split(".")[0] == "pyarrow":  # a pyarrow Array, which is no series for narwhals
+    if type(y).__module__.split(".")[0] == "pyarrow":  # a pyarrow Array, which narwhals does not take for a series
         return np.asarray(y.to_pylist(), dtype=object) if y.null_count else np.asarray(y.to_numpy(zero_copy_only=False))
     return np.asarray(y)
 
 
-def _one_column(values: NDArray[Any]) -> NDArray[Any]:
-    """Labels (n,) from (n,) or, with scikit-learn's warning, (n, 1)."""
+def _one_column(values: Array) -> Array:
+    """Return labels (n,) from (n,) or, with scikit-learn's warning, from (n, 1)."""
     if values.ndim == 2 and values.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
@@ -137,3 +222,41 @@ def _one_column(values: NDArray[Any]) -> NDArray[Any]:
     if values.ndim != 1:
         raise ValueError(f"y should be a 1d array of labels, got an array of shape {values.shape} instead.")
     return values
+
+
+def check_lengths(X: Any, labels: Array) -> None:
+    """Raise `ValueError` if features and labels have different numbers of rows."""
+    if X.shape[0] != len(labels):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}")
+
+
+def check_classes(classes: Array, labels: Array, weight: Array | None) -> None:
+    """Check that there are two classes at least, each with a positive weight.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (q,)
+        The classes.
+    labels : ndarray of shape (n,) or (n, q)
+        Codes of the classes or label probabilities.
+    weight : ndarray of shape (n,) or None
+        Weights of the rows.
+
+    Raises
+    ------
+    ValueError
+        If there is one class only, or one without weight: its bias would diverge to minus infinity.
+    """
+    if len(classes) < 2:
+        raise ValueError(
+            "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{spell(classes[0])}. A classifier needs two classes."
+        )
+    ones = np.ones(len(labels)) if weight is None else weight
+    mass = np.bincount(labels, weights=ones, minlength=len(classes)) if labels.ndim == 1 else ones @ labels
+    if (mass == 0).any():
+        absent = classes[int((mass == 0).argmax())]
+        raise ValueError(
+            f"the class {spell(absent)} has no row with a weight above zero, so its probability cannot be estimated; "
+            "leave it out, or give it rows."
+        )

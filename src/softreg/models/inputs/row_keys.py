@@ -1,7 +1,6 @@
-"""Keys that say which rows belong together (groups of folds, clusters of errors): one check, and codes.
+"""Keys of rows that belong together: groups of cross-validation and clusters of standard errors.
 
-A key that is missing says nothing about where a row belongs. Taken for a value, it would put all such rows into one
-group, so it is refused, and the error names the row.
+A missing key is an error that names the row; as a value, it would put all such rows into one group.
 """
 
 from __future__ import annotations
@@ -11,67 +10,110 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.inputs.labels import label_values
 from softreg.probability.label_arrays import MISSING, spell
+from softreg.typing import Array, BoolArray, IntArray
 
 
 @dataclass(frozen=True)
-class Keys:
-    """The keys of n rows: as they were given (n,), and as codes (n,) from 0 to `count` - 1 in sorted order.
+class RowKeys:
+    """The keys of n rows, as values and as codes.
 
-    Keys of kinds that cannot be sorted together, as text and numbers, have codes in the order of their first row.
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        The keys.
+    codes : ndarray of int, shape (n,)
+        Codes from 0 to `count` - 1 in the sorted order of the keys, or in the order of first appearance where keys
+        cannot be sorted, such as text and numbers.
+    count : int
+        Number of distinct keys.
+    sortable : bool
+        Whether the keys could be sorted.
     """
 
-    values: NDArray[Any]
-    codes: NDArray[np.intp]
+    values: Array
+    codes: IntArray
     count: int
     sortable: bool
 
 
-def read_keys(keys: Any, n: int, name: str, advice: str, needed: NDArray[np.bool_] | None = None) -> Keys:
-    """One key for each of n rows, from an array, a list or a series; rows of equal keys belong together.
+def read_row_keys(keys: Any, n: int, name: str, advice: str, needed: BoolArray | None = None) -> RowKeys:
+    """Return the validated keys of n rows; rows of equal keys belong together.
 
-    keys: (n,) of any kind. name: what the argument is called in messages. advice: what a row without a key needs, a
-    sentence. needed: (n,) whether a row counts; others may have no key. Raises `ValueError` for another length, and for
-    a missing key of a row that counts: None, nan, NaT, NA, a masked entry, and text that is empty or blank.
+    Parameters
+    ----------
+    keys : array, list or series of shape (n,)
+        Keys of any type.
+    n : int
+        Number of rows.
+    name : str
+        Name of the argument, for messages.
+    advice : str
+        Sentence of the message about what to do with a row without a key.
+    needed : ndarray of bool, shape (n,), optional
+        Rows that need a key; by default all.
 
-    Example:
-        >>> read_keys(["b", "a", "b"], 3, "groups", "").codes
-        array([1, 0, 1])
-        >>> read_keys(["b", None, "b"], 3, "groups", "Name its group.")
-        Traceback (most recent call last):
-        ...
-        ValueError: groups has no value in row 1 (it holds None; 1 of 3 rows is without one). Name its group.
+    Returns
+    -------
+    RowKeys
+        The keys and their codes.
+
+    Raises
+    ------
+    ValueError
+        If the length differs, or if the key of a row that needs one is missing: None, nan, NaT, NA, a masked entry, or
+        blank text.
+
+    Examples
+    --------
+    >>> read_row_keys(["b", "a", "b"], 3, "groups", "").codes
+    array([1, 0, 1])
+    >>> read_row_keys(["b", None, "b"], 3, "groups", "Name its group.")
+    Traceback (most recent call last):
+    ...
+    ValueError: groups has no value in row 1 (it holds None; 1 of 3 rows is without one). Name its group.
     """
-    values = _array(keys)
+    values = _keys_to_array(keys)
     if values.shape != (n,):
         raise ValueError(f"{name} has the shape {values.shape}; expected one value for each of the {n} rows, ({n},).")
-    found: Sequence[Any]
+    distinct: Sequence[Any]
     if values.dtype.kind == "O":
-        found, codes, sortable = _distinct_objects(values, name)
+        objects = _distinct_objects(values, name)
+        distinct, codes, sortable = objects.values, objects.codes, objects.sortable
     else:
-        distinct, codes = np.unique(values, return_inverse=True)
-        found, sortable = list(distinct), True
-    missing = np.array([is_missing(key) for key in found], dtype=bool)[codes] if n else np.zeros(0, dtype=bool)
+        unique, codes = np.unique(values, return_inverse=True)
+        distinct, sortable = list(unique), True
+    missing = np.array([is_missing(key) for key in distinct], dtype=bool)[codes] if n else np.zeros(0, dtype=bool)
     if needed is not None:
         missing &= needed
     if missing.any():
         row, count = int(missing.argmax()), int(missing.sum())
         raise ValueError(
-            f"{name} has no value in row {row} (it holds {_shown(values[row])}; {count} of {n} rows "
+            f"{name} has no value in row {row} (it holds {_key_text(values[row])}; {count} of {n} rows "
             f"{'is' if count == 1 else 'are'} without one). {advice}"
         )
-    return Keys(values, codes, len(found), sortable)
+    return RowKeys(values, codes, len(distinct), sortable)
 
 
 def is_missing(key: Any) -> bool:
-    """Whether a key is no value: None, nan, NaT, NA, or text that is empty or blank.
+    """Return True if a key is missing: None, nan, NaT, NA, or text that is empty or blank.
 
-    Example:
-        >>> [is_missing(key) for key in (None, float("nan"), np.datetime64("NaT"), " ", 0, "0", False)]
-        [True, True, True, True, False, False, False]
+    Parameters
+    ----------
+    key : object
+        One key.
+
+    Returns
+    -------
+    bool
+        Whether it is missing.
+
+    Examples
+    --------
+    >>> [is_missing(key) for key in (None, float("nan"), np.datetime64("NaT"), " ", 0, "0", False)]
+    [True, True, True, True, False, False, False]
     """
     if type(key).__name__ in MISSING:
         return True
@@ -79,12 +121,12 @@ def is_missing(key: Any) -> bool:
         return not key.strip()
     try:
         return bool(key != key)
-    except (TypeError, ValueError):  # what cannot be compared is a value
+    except (TypeError, ValueError):  # a value that cannot be compared with itself
         return False
 
 
-def _array(keys: Any) -> NDArray[Any]:
-    """Keys as an array in which nothing was converted: a list of text and numbers stays one of objects."""
+def _keys_to_array(keys: Any) -> Array:
+    """Return keys as an array without conversions: a list of text and numbers becomes an array of objects."""
     if isinstance(keys, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(keys)
         if not masked.any():
@@ -99,22 +141,32 @@ def _array(keys: Any) -> NDArray[Any]:
     return values.astype(object) if values.dtype.kind == "T" else values
 
 
-def _distinct_objects(values: NDArray[Any], name: str) -> tuple[Sequence[Any], NDArray[np.intp], bool]:
-    """The distinct objects, the code of each row among them, and whether they could be sorted."""
+@dataclass(frozen=True)
+class _DistinctObjects:
+    """Distinct objects, the code of each row among them, and whether they could be sorted."""
+
+    values: Sequence[Any]
+    codes: IntArray
+    sortable: bool
+
+
+def _distinct_objects(values: Array, name: str) -> _DistinctObjects:
+    """Return the distinct objects of an array (n,), sorted if possible; raise `ValueError` for an unhashable one."""
     first: dict[Any, int] = {}
     try:
         codes = np.array([first.setdefault(key, len(first)) for key in values.tolist()], dtype=np.intp)
     except TypeError as error:
-        raise ValueError(f"{name} holds what is no single value ({error}); use text, numbers or dates.") from None
-    found = list(first)
+        raise ValueError(f"{name} holds a value that cannot be a key ({error}); use text, numbers or dates.") from None
+    distinct = list(first)
     try:
-        order = sorted(range(len(found)), key=found.__getitem__)
-    except (TypeError, ArithmeticError):  # the latter of a decimal that is no number
-        return found, codes, False
-    place = np.empty(len(found), dtype=np.intp)
-    place[order] = np.arange(len(found))
-    return [found[k] for k in order], place[codes], True
+        order = sorted(range(len(distinct)), key=distinct.__getitem__)
+    except (TypeError, ArithmeticError):  # the latter for the decimal NaN
+        return _DistinctObjects(distinct, codes, False)
+    rank = np.empty(len(distinct), dtype=np.intp)
+    rank[order] = np.arange(len(distinct))
+    return _DistinctObjects([distinct[k] for k in order], rank[codes], True)
 
 
-def _shown(key: Any) -> str:
+def _key_text(key: Any) -> str:
+    """Return a key as messages show it."""
     return str(key) if type(key).__name__ in MISSING else spell(key)

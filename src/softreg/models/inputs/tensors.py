@@ -1,113 +1,155 @@
-"""Tensors of PyTorch, CuPy, JAX and others as features, rows on a device, and answers in the kind that came in."""
+"""Tensors of PyTorch, CuPy, JAX and others: training features on a device, and predictions in the caller's kind."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from softreg.models.inputs.features import features, refuse_number
-from softreg.rows import Array, OnDevice
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.finite_values import raise_nonfinite
+from softreg.rows import OnDevice
 from softreg.rows.gpu.device_array import KINDS, bring, find_device, where_it_is
 from softreg.rows.gpu.interop import is_tensor, is_torch, like, name_of, on_host, pytorch, to_numpy, to_torch
+from softreg.typing import Array
 
-LOOKED_AT = 128
-"""Rows of a tensor that tell whether float32 products keep the digits of its logits."""
+SAMPLED_ROWS = 128
+"""Rows of a tensor that decide whether float32 products keep the digits of its logits."""
 CHUNK = 1 << 22
-"""Numbers of X at a time that are looked at, or predicted from."""
+"""Numbers of X that are checked or multiplied at a time."""
+CUDA_CHUNKS = 256
+"""Chunks that a GPU checks between two synchronizations with the host."""
 SMALL_KINDS = ("float16", "bfloat16", "uint8")
-"""Numbers that NumPy lacks, or that would take a larger copy to be multiplied there."""
+"""Dtypes that NumPy lacks, or whose conversion on the host would take a larger copy."""
 
 
-def rows_features(estimator: Any, X: Any, device: Any) -> Any:
-    """Features for a fit: what `features` gives for the host, or X on the device that computes.
+def training_features(estimator: BaseEstimator, X: Any, device: Any) -> Any:
+    """Return validated features for a fit, on the host or on the device that computes.
 
-    `device` None computes where X is: a tensor on a GPU there, host arrays and tensors of float32 and float64 in the
-    host's memory by softreg's own kernels, without a copy. Raises `ValueError` for what cannot go to a device, for a
-    device that is not there, and for numbers that are not finite; `ImportError` where PyTorch is missing.
+    Parameters
+    ----------
+    estimator : estimator
+        Receives the number and names of the features.
+    X : array, sparse matrix, frame or tensor of shape (n, d)
+        Features.
+    device : None, str or torch.device
+        Device that computes. None computes where X is: tensors on a GPU there, host arrays and tensors of float32 and
+        float64 by softreg's own kernels, without a copy.
+
+    Returns
+    -------
+    ndarray, csr_array or OnDevice of shape (n, d)
+        The features.
+
+    Raises
+    ------
+    ValueError
+        If X is sparse and a device is given, if the device does not exist, or if a number is not finite.
+    ImportError
+        If PyTorch is needed and not installed.
     """
     if device is None:
-        if not _stays(X):
-            return features(estimator, X, reset=True)
-        there = where_it_is(_of_shape(estimator, X, reset=True))
+        if not _is_torch_product(X):
+            return validate_features(estimator, X, reset=True)
+        on_device = where_it_is(_validate_shape(estimator, X, reset=True))
     else:
         place = find_device(device)
         if not is_tensor(X) and not (isinstance(X, np.ndarray) and X.dtype.name in KINDS and X.dtype.isnative):
-            X = features(estimator, X, reset=True, finite=False)
+            X = validate_features(estimator, X, reset=True, finite=False)
         if sp.issparse(X):
             raise ValueError(
                 f"X is sparse, and device={str(device)!r} multiplies dense rows only: leave device out, which fits "
-                "sparse rows as they are, or hand in X.toarray() where that fits into memory."
+                "sparse rows as they are, or pass X.toarray() where that fits into memory."
             )
-        there = bring(_of_shape(estimator, X, reset=True), place)
-    check_tensor(there.tensor)
-    return there
+        on_device = bring(_validate_shape(estimator, X, reset=True), place)
+    check_tensor(on_device.tensor)
+    return on_device
 
 
-def _stays(X: Any) -> bool:
-    """Whether X is a tensor that is multiplied by PyTorch where it lies."""
+def _is_torch_product(X: Any) -> bool:
+    """Return True if X is a tensor that PyTorch multiplies on the tensor's device."""
     return is_tensor(X) and (not on_host(X) or (is_torch(X) and name_of(X) in SMALL_KINDS))
 
 
-def _of_shape(estimator: Any, X: Any, reset: bool) -> Any:
-    """X, after scikit-learn has seen its shape; it would not know the tensor."""
+def _validate_shape(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
+    """Return X after scikit-learn's validation of its shape, done on an array without memory of the same shape."""
     if len(X.shape) != 2:
         raise ValueError(
             f"Expected 2D array: X is a tensor of shape {tuple(X.shape)}, and rows of features have two axes, (n, d). "
             "Reshape your data, with X.reshape(-1, 1) for a single feature or X.reshape(1, -1) for a single row."
         )
-    shape = np.broadcast_to(np.float32(0), tuple(X.shape))  # of one number, without memory
+    shape = np.broadcast_to(np.float32(0), tuple(X.shape))
     validate_data(estimator, shape, reset=reset, dtype=None, ensure_all_finite=False)
     return X
 
 
 def check_tensor(X: Any) -> None:
-    """Raise `ValueError` that names column and row of the first number of a tensor (n, d) that is not finite."""
+    """Raise `ValueError` for the first number of a tensor (n, d) that is not finite, with its column and row."""
     torch = pytorch("a tensor")
     if not X.is_floating_point():
         return
     size = max(1, CHUNK // max(1, X.shape[1]))
-    if X.device.type == "cuda":  # the host waits once, not after each chunk
-        size *= 256
+    if X.device.type == "cuda":
+        size *= CUDA_CHUNKS
     for a in range(0, len(X), size):
         chunk = X[a : a + size]
         if torch.isfinite(chunk.sum(dtype=torch.float64 if X.dtype == torch.float64 else torch.float32)):
             continue
-        bad = ~torch.isfinite(chunk)
-        if bad.any():
-            row, column = (int(i) for i in bad.nonzero()[0])
-            refuse_number(float(chunk[row, column]), a + row, f"column {column}")
+        nonfinite = ~torch.isfinite(chunk)
+        if nonfinite.any():
+            row, column = (int(i) for i in nonfinite.nonzero()[0])
+            raise_nonfinite(float(chunk[row, column]), a + row, f"column {column}")
 
 
-# --- answers ----------------------------------------------------------------------------------------------------
+# --- predictions ------------------------------------------------------------------------------------------------
 
 
-def scores(model: Any, X: Any, probabilities: bool) -> Any:
-    """Logits (n, q) of a tensor's rows, or their softmax: a tensor of PyTorch where X lies, or a NumPy array.
+def tensor_scores(model: Any, X: Any, probabilities: bool) -> Any:
+    """Return the logits of a tensor's rows, or their softmax.
 
-    float64 where X is that, float32 otherwise, as users of tensors expect.
+    Parameters
+    ----------
+    model : LinearClassifier
+        A fitted model.
+    X : tensor of shape (n, d)
+        Features.
+    probabilities : bool
+        Whether to return the softmax of the logits.
+
+    Returns
+    -------
+    torch.Tensor or ndarray of shape (n, q)
+        A tensor on the device of X where PyTorch computes it, an array otherwise; float64 if X is float64, and float32
+        otherwise.
+
+    Raises
+    ------
+    ValueError
+        If a number of X is not finite, or a logit overflows.
     """
-    if not _stays(X):
-        answer = model._scores(to_numpy(X), probabilities)
-        return answer.astype(np.float32) if _is_single(X) else answer
-    tensor = _of_shape(model, to_torch(X), reset=False)
+    if not _is_torch_product(X):
+        scores = model._scores(to_numpy(X), probabilities)
+        return scores.astype(np.float32) if name_of(X) in ("float32", *SMALL_KINDS) else scores
+    tensor = _validate_shape(model, to_torch(X), reset=False)
     torch = pytorch("a tensor")
     kind = torch.float32 if name_of(tensor) != "float64" else torch.float64
-    some = tensor[:: max(1, len(tensor) // LOOKED_AT)]
-    wide = kind if model._single_serves(to_numpy(some)) else torch.float64
+    sample = tensor[:: max(1, len(tensor) // SAMPLED_ROWS)]
+    product_kind = kind if model._float32_suffices(to_numpy(sample)) else torch.float64
     with torch.no_grad():
-        o = _logits(model, tensor, wide)
+        o = _logits(model, tensor, product_kind)
         if not torch.isfinite(o).all():
             check_tensor(tensor)
             o = _logits(model, tensor, torch.float64)
-            refuse_overflow(torch.isfinite(o).all(1), lambda row: float(tensor[row].abs().max()))
+            check_no_overflow(torch.isfinite(o).all(1), lambda row: float(tensor[row].abs().max()))
         return (o.softmax(1) if probabilities else o).to(kind)
 
 
 def _logits(model: Any, X: Any, kind: Any) -> Any:
-    """`X W + b`, (n, q), a chunk of rows at a time: X may be of a smaller kind."""
+    """Return `X W + b`, (n, q), by chunks of rows where X has to be converted to the dtype `kind`."""
     torch = pytorch("a tensor")
     W, b = (torch.from_numpy(np.ascontiguousarray(a)).to(X.device, kind) for a in (model.coef_.T, model.intercept_))
     if X.dtype == kind:
@@ -116,8 +158,8 @@ def _logits(model: Any, X: Any, kind: Any) -> Any:
     return torch.cat([torch.addmm(b, X[a : a + size].to(kind), W) for a in range(0, len(X), size)])
 
 
-def refuse_overflow(finite: Any, largest: Any) -> None:
-    """Raise `ValueError` for the first row whose logits are not finite."""
+def check_no_overflow(finite: Any, largest: Callable[[int], float]) -> None:
+    """Raise `ValueError` for the first row whose logits are not finite, with the largest number of that row."""
     if not bool(finite.all()):
         row = int(to_numpy(finite).argmin())
         raise ValueError(
@@ -126,16 +168,12 @@ def refuse_overflow(finite: Any, largest: Any) -> None:
         )
 
 
-def _is_single(X: Any) -> bool:
-    return name_of(X) in ("float32", *SMALL_KINDS)
+def classes_like(classes: Array, codes: Any, X: Any) -> Any:
+    """Return the classes of these codes as an array of the kind of X; text as a NumPy array."""
+    labels = classes[to_numpy(codes)]
+    return like(labels, X) if classes.dtype.kind in "bif" else np.asarray(labels)
 
 
-def labels_like(classes: Array, codes: Any, X: Any) -> Any:
-    """The classes of these codes: an array of X's kind where they are numbers, of NumPy where they are text."""
-    chosen = classes[to_numpy(codes)]
-    return like(chosen, X) if classes.dtype.kind in "bif" else np.asarray(chosen)
-
-
-def host_rows(X: Any) -> Any:
-    """Features in the host's memory, for what is not done on a device."""
+def to_host(X: Any) -> Any:
+    """Return features in the memory of the host."""
     return X.numpy() if isinstance(X, OnDevice) else X

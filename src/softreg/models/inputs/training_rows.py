@@ -1,10 +1,10 @@
-"""What a fit is given, as rows in their home: checked, with classes and weights."""
+"""Training rows: what `fit` receives as rows in a backend, validated, with classes and weights."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,119 +12,210 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.batches import ArrayBatches, Gathering
-from softreg.models.inputs.features import in_batches
-from softreg.models.inputs.sample_weights import row_weights, sample_weights
-from softreg.models.inputs.tensors import host_rows, rows_features
+from softreg.models.inputs.batches import ArrayBatches, BatchCollector
+from softreg.models.inputs.features import is_batch_source
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.sample_weights import drop_zero_weight_rows, row_weights, sample_weights
+from softreg.models.inputs.tensors import to_host, training_features
 from softreg.optimize import Progress
-from softreg.rows import Array, JournalRows, Log, Rows, RowWriter, as_rows, is_large_memmap, kernels_in_use
+from softreg.rows import JournalRows, Log, Rows, RowWriter, as_rows, is_large_memmap, kernels_in_use
+from softreg.typing import Array
 from softreg.version import __version__
 
 Listener = Callable[[Progress], Any] | None
+"""Receives progress records."""
 
 
 @dataclass(frozen=True)
-class Training:
-    """Rows that count, in their home, and the classes of their labels."""
+class InMemoryRows:
+    """Features, labels and weights of rows in the memory of the host.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n, d)
+        Features.
+    labels : ndarray of shape (n,) or (n, q)
+        Codes of the classes or label probabilities.
+    counts : ndarray of shape (n,) or None
+        Weights of the rows; None if all are 1.
+    """
+
+    X: Any
+    labels: Array
+    counts: Array | None
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows with positive weights in a backend, and the classes of their labels.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows.
+    classes : ndarray of shape (q,)
+        The classes.
+    X : ndarray, csr_array or OnDevice of shape (n, d), optional
+        Features; None if the rows came in batches.
+    labels : ndarray of shape (n,) or (n, q), optional
+        Codes of the classes or label probabilities; None if the rows came in batches.
+    counts : ndarray of shape (n,), optional
+        Weights of the rows before they were scaled; None if all are 1.
+    writer : RowWriter, optional
+        Cache on the disk, for rows that came in batches.
+    """
 
     rows: Rows
-    classes: NDArray[Any]
+    classes: Array
     X: Any = None
     labels: Array | None = None
     counts: Array | None = None
-    """Weights (n,) of the rows, before they are scaled; None where all are 1."""
     writer: RowWriter | None = None
 
     def close(self) -> None:
-        """Give back what the rows take on the disk."""
+        """Delete the cache on the disk."""
         if self.writer is not None:
             self.writer.close()
 
-    def arrays(self, what: str) -> tuple[Any, Array, Array | None]:
-        """X, labels and weights as arrays; raises `ValueError` where the rows came in batches."""
+    def in_memory(self, what: str) -> InMemoryRows:
+        """Return these rows in the memory of the host.
+
+        Parameters
+        ----------
+        what : str
+            What needs the rows in memory, for the message.
+
+        Returns
+        -------
+        InMemoryRows
+            The rows.
+
+        Raises
+        ------
+        ValueError
+            If the rows came in batches.
+        """
         if self.labels is None:
-            raise ValueError(f"{what} needs all rows in memory at once; hand in arrays, or choose penalty='l2'.")
-        return host_rows(self.X), self.labels, self.counts
+            raise ValueError(f"{what} needs all rows in memory at once; pass arrays, or choose penalty='l2'.")
+        return InMemoryRows(to_host(self.X), self.labels, self.counts)
 
 
-def gathered(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> Training:
-    """The rows that a fit is given; `seen`, a copy of the model, takes note of their columns.
+def gather_training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> TrainingRows:
+    """Return the rows for a fit.
 
-    Raises `ValueError` for input that cannot be learned from.
+    Parameters
+    ----------
+    estimator : estimator
+        A copy of the model, which receives the number and names of the features.
+    X, y, sample_weight
+        Arguments of `fit`.
+    listener : callable or None
+        Receives progress records while batches are read.
+
+    Returns
+    -------
+    TrainingRows
+        The rows.
+
+    Raises
+    ------
+    ValueError
+        If the rows cannot be used for training.
     """
-    if in_batches(X):
+    if is_batch_source(X):
         if y is not None or sample_weight is not None:
             raise ValueError(
-                "batches bring their labels and weights, (X, y) or (X, y, weight); leave y and weights out."
+                "batches hold their labels and weights, (X, y) or (X, y, weight); leave y and sample_weight out."
             )
-        if seen.device is not None:
-            raise ValueError("batches are multiplied on the host; leave device out, or hand in X as one array.")
-        return _from_batches(seen, X, listener)
-    if seen.device is None and _too_large_to_copy(X, sample_weight):
-        return _from_file(seen, X, y, sample_weight, listener)
-    X = rows_features(seen, X, seen.device)
-    classes, labels = targets.known_labels(y)
-    checks.check_lengths(X, labels)
-    weight = row_weights(sample_weight, X.shape[0], classes, labels, seen.class_weight)
+        if estimator.device is not None:
+            raise ValueError("batches are multiplied on the host; leave device out, or pass X as one array.")
+        return _collect(BatchCollector(estimator, listener), X, estimator.class_weight)
+    if estimator.device is None and _copy_exceeds_memory(X, sample_weight):
+        return _collect_memmap(estimator, X, y, sample_weight, listener)
+    X = training_features(estimator, X, estimator.device)
+    classes, labels = classes_and_labels(y)
+    check_lengths(X, labels)
+    weight = row_weights(sample_weight, X.shape[0], classes, labels, estimator.class_weight)
     counts = weight if weight is None else weight[weight > 0]
-    X, labels, weight = checks.rows_that_count(X, labels, weight)
-    checks.check_classes(classes, labels, weight)
-    rows = as_rows(X, labels, None if weight is None else weight[None, :])
-    return Training(rows, classes, X, labels, counts)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    check_classes(classes, positive.labels, positive.weight)
+    V = None if positive.weight is None else positive.weight[None, :]
+    rows = as_rows(positive.X, positive.labels, V)
+    return TrainingRows(rows, classes, positive.X, positive.labels, counts)
 
 
-def _too_large_to_copy(X: Any, sample_weight: Any) -> bool:
-    """Whether X is a mapped array of which a fit in memory would need a copy: in another dtype, or of fewer rows."""
+def _copy_exceeds_memory(X: Any, sample_weight: Any) -> bool:
+    """Return True if X is a large memory map that a fit in memory would copy: another dtype, or rows of weight zero."""
     if not (is_large_memmap(X) and X.ndim == 2):
         return False
-    some_zero = sample_weight is not None and not sample_weights(sample_weight, len(X)).all()
-    return X.dtype not in (np.float32, np.float64) or some_zero
+    has_zeros = sample_weight is not None and not sample_weights(sample_weight, len(X)).all()
+    return X.dtype not in (np.float32, np.float64) or has_zeros
 
 
-def _from_batches(seen: Any, source: Any, listener: Listener) -> Training:
-    return _cached(Gathering(seen, listener), source, seen.class_weight)
-
-
-def _cached(gathering: Gathering, source: Any, class_weight: Any) -> Training:
-    """All rows of the source in their home; after an error nothing is left on the disk."""
+def _collect(collector: BatchCollector, source: Any, class_weight: Any) -> TrainingRows:
+    """Return all rows of a source in a cache on the disk, which is deleted after an error."""
     try:
-        gathering.read(source)
-        return Training(*gathering.home(class_weight), writer=gathering.writer)
+        collector.collect(source)
+        return TrainingRows(*collector.finish(class_weight), writer=collector.writer)
     except BaseException:
-        gathering.writer.close()
+        collector.writer.close()
         raise
 
 
-def _from_file(seen: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> Training:
-    """A mapped array that memory may not hold in another dtype, or without the rows that do not count."""
-    classes, labels = targets.known_labels(y)
-    checks.check_lengths(X, labels)
-    weight = row_weights(sample_weight, len(X), classes, labels, seen.class_weight)
-    return replace(_cached(Gathering(seen, listener), ArrayBatches(X, labels, weight), None), classes=classes)
+def _collect_memmap(estimator: BaseEstimator, X: Array, y: Any, sample_weight: Any, listener: Listener) -> TrainingRows:
+    """Return the rows of a memory map in a cache on the disk, in a float dtype and without rows of weight zero."""
+    classes, labels = classes_and_labels(y)
+    check_lengths(X, labels)
+    weight = row_weights(sample_weight, len(X), classes, labels, estimator.class_weight)
+    batches = ArrayBatches(X, labels, weight)
+    return replace(_collect(BatchCollector(estimator, listener), batches, None), classes=classes)
 
 
 @contextmanager
-def journal(
-    model: Any, data: Training, start: Any, seed: int, checkpoint: str | os.PathLike[str] | None
+def checkpointed_rows(
+    model: Any,
+    data: TrainingRows,
+    *,
+    start: Sequence[Array] | None,
+    seed: int,
+    checkpoint: str | os.PathLike[str] | None,
 ) -> Iterator[Rows]:
-    """The rows, with a journal of their sums in the folder `checkpoint`, which is gone after a fit that has ended.
+    """Provide the rows with a journal of their sums, from which an interrupted fit resumes.
 
-    Raises `ValueError` for a fit that keeps more beside its rows than their sums, and where the folder holds the
-    journal of another fit.
+    Parameters
+    ----------
+    model : estimator
+        The model that is fitted.
+    data : TrainingRows
+        Its rows.
+    start : pair of ndarray or None
+        Weights and bias of the warm start.
+    seed : int
+        Seed of the row sample.
+    checkpoint : path or None
+        Folder of the journal, which is deleted after a completed fit; None for no journal.
+
+    Yields
+    ------
+    Rows
+        The rows.
+
+    Raises
+    ------
+    ValueError
+        If the fit keeps more state than sums over rows, or if the folder holds the journal of another fit.
     """
     if checkpoint is None:
         yield data.rows
         return
     if data.rows.reduced_precision or model.device is not None:
         raise ValueError("a fit with a checkpoint computes on the host; leave device out.")
-    share = {"l2": 0.0, "l1": 1.0, "elasticnet": model.l1_ratio}.get(model.penalty)
-    if share != 0.0 or model.strength == 0:
+    l1_ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": model.l1_ratio}.get(model.penalty)
+    if l1_ratio != 0.0 or model.strength == 0:
         raise ValueError("a fit with a checkpoint needs penalty='l2' and a strength above 0.")
-    log = Log(Path(checkpoint), _told(model, data, start, seed))
+    log = Log(Path(checkpoint), _fit_description(model, data, start, seed))
     finished = False
     try:
         yield JournalRows(data.rows, log)
@@ -133,14 +224,14 @@ def journal(
         log.close(finished)
 
 
-def _told(model: Any, data: Training, start: Any, seed: int) -> dict[str, Any]:
-    """All that a fit depends on beside the rows themselves, as strict JSON."""
+def _fit_description(model: Any, data: TrainingRows, start: Sequence[Array] | None, seed: int) -> dict[str, Any]:
+    """Return everything that the result of a fit depends on apart from the rows themselves, as strict JSON."""
     digest = hashlib.sha256(repr(data.classes.tolist()).encode())
     for array in start or ():
         digest.update(np.ascontiguousarray(array).tobytes())
-    told = {name: getattr(model, name) for name in ("strength", "fit_intercept", "solver", "tol", "max_iter")}
+    parameters = {name: getattr(model, name) for name in ("strength", "fit_intercept", "solver", "tol", "max_iter")}
+    parameters |= {"class_weight": repr(model.class_weight), "kernels": kernels_in_use().level or "numpy"}
+    parameters = {name: value.item() if isinstance(value, np.generic) else value for name, value in parameters.items()}
     shape = {"rows": data.rows.n, "columns": data.rows.d, "dtype": str(data.rows.dtype), "classes": len(data.classes)}
-    numbers = {"softreg": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
-    told |= {"class_weight": repr(model.class_weight), "kernels": kernels_in_use().level or "numpy"}
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in told.items()}
-    return {**plain, **shape, **numbers, "seed": seed, "labels and start": digest.hexdigest()}
+    versions = {"softreg": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
+    return {**parameters, **shape, **versions, "seed": seed, "labels and start": digest.hexdigest()}

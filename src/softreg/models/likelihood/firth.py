@@ -1,4 +1,4 @@
-"""Firth's bias-reduced fit behind `SoftmaxRegression(penalty="firth")`."""
+"""The fit with Firth's penalty of `SoftmaxRegression(penalty="firth")`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def fit(
     Returns
     -------
     Solution
-        The fit of rows that count.
+        The minimiser of the penalised objective.
+
+    Raises
+    ------
+    ValueError
+        Naming collinear columns, for which the penalty is infinite.
     """
     with one_blas_thread():
         likelihood = Likelihood(X, labels, weight, q, fit_intercept=bool(model.fit_intercept))

@@ -1,13 +1,14 @@
-"""The likelihood of softmax regression on given rows: its maximum to the last digit, its curvature, its scores.
+"""The likelihood of softmax regression on given rows: its exact maximum, Hessian and score products.
 
-All is computed in the solver's coordinates `z = (x - shift) / scale`, where nothing is lost to an odd origin or unit of
-a column, and for q - 1 orthonormal contrasts of the classes, of which the data determine every one. What is handed out
-is in the user's coordinates, bias first: parameters (q, d + 1), whose weights sum to zero over the classes.
+Computations use the solver's standardised columns `z = (x - shift) / scale` and q - 1 orthonormal contrasts of the
+classes, in which the information matrix is well scaled and positive definite. Results are in the user's coordinates,
+intercept first: parameters (q, d + 1), whose weights sum to zero over the classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from softreg.linalg import cholesky
 from softreg.optimize import l2
 from softreg.optimize.certificate.collinearity import dependent
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.standardization import standardise
@@ -23,19 +25,106 @@ from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums, as_rows
 
 MOST = 4_000
-"""More parameters than this are refused: their covariance alone would take more than a gigabyte."""
-
-
+"""Largest number of parameters: a covariance of more takes gigabytes with its intermediate results."""
 EXACT = 1e-9
-"""Standard errors by which a polished maximum may miss the exact one."""
+"""Largest distance of the refined maximum from the exact one, in standard errors."""
+ROUNDED = 1e-6
+"""The same where rounding prevents more."""
 STEPS = 25
-"""Newton steps; near an optimum three are enough, and where classes are separated none are."""
+"""Largest number of Newton steps; three are usual near an optimum."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsAt:
+    """The rows of one model at parameters theta (q, d + 1), a run at a time."""
+
+    columns: Columns
+    theta: Array
+
+    def runs(self, block: Block) -> Iterator[tuple[slice, Array, Array, Array | None]]:
+        """Yield places, columns (d + 1, b) with the bias last, probabilities (q, b) and weights (b,) of each run.
+
+        Yields
+        ------
+        tuple
+            Places, columns, probabilities, and weights or None.
+        """
+        V = member_row_weights(block, 0)
+        for run, Z in self.columns.runs(block):
+            P, _ = loss.probabilities((self.theta @ Z)[None])
+            yield run, Z, P[0], None if V is None else V[run]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreProducts:
+    """Products (p, p) of the rows' scores around their mean (p,), summed; `counts` (n,) is the frequency of each row.
+
+    `T` (q, q - 1) are the contrasts of the classes, `identified` the columns that are identified.
+    """
+
+    at: RowsAt
+    T: Array
+    identified: Array
+    mean: Array
+    counts: Array | None
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        total = np.zeros((len(self.mean), len(self.mean)))
+        for here, S in _scores(self, block):
+            often = np.ones(len(S)) if self.counts is None else self.counts[here]
+            total += (S / often[:, None]).T @ S
+        return (total,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterScores:
+    """The rows' scores around their mean, added to `sums` (G, p) of the clusters with codes (n,); one block at a time.
+
+    The blocks must be evaluated in turn, in this process: a cluster may have rows in several of them.
+    """
+
+    at: RowsAt
+    T: Array
+    identified: Array
+    mean: Array
+    clusters: Array
+    sums: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Add the scores of one block."""
+        for here, S in _scores(self, block):
+            np.add.at(self.sums, self.clusters[here], S)
+        return (0.0,)
+
+
+def _scores(of: ScoreProducts | ClusterScores, block: Block) -> Iterator[tuple[slice, Array]]:
+    """Yield places and scores (b, p) of the rows of a block, around their mean."""
+    for run, Z, P, V in of.at.runs(block):
+        chosen = block.labels[run]
+        R = of.T.T @ loss.residual(P[None], chosen, None)[0]
+        S = np.einsum("ab,kb->bak", R, Z[of.identified]).reshape(len(chosen), -1)
+        S = (S if V is None else S * V[:, None]) - of.mean * (1.0 if V is None else V[:, None])
+        yield slice(block.start + run.start, block.start + run.stop), S
 
 
 class Likelihood:
-    """Rows, labels and weights, and what statistics ask of the model on them.
+    """The likelihood of rows, labels and weights.
 
-    `X` (n, d) dense or CSR, `labels` codes (n,) or label probabilities (n, q), `weight` (n,) counts of rows or None.
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n, d)
+        Features.
+    labels : ndarray
+        Codes (n,) or label probabilities (n, q).
+    weight : ndarray of shape (n,) or None
+        Counts of rows.
+    q : int
+        Number of classes.
+    strength : float, default 0.0
+        Strength of an L2 penalty.
+    fit_intercept : bool, default True
+        Whether there is an intercept.
     """
 
     def __init__(
@@ -45,7 +134,7 @@ class Likelihood:
         self.q, self.bias = q, fit_intercept
         if (q - 1) * (self.d + 1) > MOST:
             raise ValueError(
-                f"{q - 1} x {self.d + 1} parameters are more than the {MOST:,} whose covariance can be kept; choose "
+                f"{q - 1} x {self.d + 1} parameters are more than {MOST:,}, the limit for their covariance; select "
                 "fewer columns."
             )
         rows = as_rows(X.astype(np.float64), labels, None if weight is None else weight[None, :])
@@ -58,17 +147,17 @@ class Likelihood:
     # --- parameters ---------------------------------------------------------------------------------------------
 
     @property
-    def places(self) -> Array:
-        """Where the parameters that exist stand among the d + 1 of the solver: no bias, no column that never varies."""
+    def identified(self) -> Array:
+        """Positions of the identified parameters among the d + 1 of the solver (no constant column)."""
         return np.flatnonzero(np.append(~self.coordinates.constant, self.bias))
 
     def from_user(self, coef: Array, intercept: Array) -> Array:
-        """Parameters (q, d + 1) in the solver's coordinates, of mean zero over the classes."""
+        """Return parameters (q, d + 1) in the solver's coordinates, with mean zero over the classes."""
         theta = self.coordinates.from_user(coef[None], intercept[None])[0]
         return np.asarray(theta - theta.mean(axis=0))
 
     def to_user(self) -> Array:
-        """Return the matrix (d + 1, d + 1) that turns one class's parameters into the user's, bias first."""
+        """Return the matrix (d + 1, d + 1) that maps the parameters of a class to the user's, intercept first."""
         d, (shift, scale) = self.d, (self.coordinates.shift, self.coordinates.scale)
         A = np.zeros((d + 1, d + 1))
         A[1:, :d] = np.diag(1 / scale)
@@ -80,113 +169,122 @@ class Likelihood:
         return dependent(self.objective)
 
     def refuse_dependent(self, names: Sequence[Any]) -> None:
-        """Raise `ValueError` that names the columns whose weights the rows do not determine."""
-        lost = self.dependent()
-        if lost:
-            some = ", ".join(repr(str(names[j])) for j in lost[:5]) + (" and others" if len(lost) > 5 else "")
+        """Raise `ValueError` naming the columns whose weights are not identified."""
+        collinear = self.dependent()
+        if collinear:
+            listed = ", ".join(repr(str(names[j])) for j in collinear[:5])
+            listed += " and others" if len(collinear) > 5 else ""
             raise ValueError(
-                f"{some}: constant, or a combination of the other columns, so the rows do not determine the weights. "
-                "Leave such columns out (one level of each category among them), or use an L2 penalty."
+                f"{listed}: constant, or a linear combination of the other columns, so the weights are not identified. "
+                "Leave such columns out (also one level of each category), or use an L2 penalty."
             )
 
-    # --- the maximum and its curvature --------------------------------------------------------------------------
+    # --- the maximum and the Hessian ----------------------------------------------------------------------------
 
-    def read(self, theta: Array) -> Evaluation:
-        """Return mean loss plus penalty at `theta` (q, d + 1), its gradient and Hessian."""
+    def evaluate(self, theta: Array) -> Evaluation:
+        """Return the mean objective at `theta` (q, d + 1), its gradient and Hessian."""
         return self._reader.read(theta[None], curved=True)
 
-    def loss(self, theta: Array, reading: Evaluation) -> float:
-        """Return the mean cross-entropy of a reading, without the penalty."""
-        return float(reading.value[0] - (self.objective.ridge[0] * theta**2).sum() / 2)
+    def loss(self, theta: Array, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy without the penalty."""
+        return float(evaluation.value[0] - (self.objective.ridge[0] * theta**2).sum() / 2)
 
     def reduced(self, H: Array) -> Array:
-        """Return a Hessian (1, p, p) of the solver for the parameters that exist only."""
+        """Return the Hessian (1, p, p) of the solver restricted to identified parameters."""
         a, k = self.q - 1, self.d + 1
-        keep = (np.arange(a)[:, None] * k + self.places).ravel()
+        keep = (np.arange(a)[:, None] * k + self.identified).ravel()
         return np.asarray(H[0][np.ix_(keep, keep)])
 
-    def newton(self, reading: Evaluation) -> tuple[Array, float]:
-        """Return the Newton step (q, d + 1) and the decrease of the mean objective that it promises."""
-        g = (contrasts(self.q).T @ reading.G[0])[:, self.places].ravel()
-        assert reading.H is not None
-        step = -solve(self.reduced(reading.H), g)
+    def newton(self, evaluation: Evaluation) -> tuple[Array, float]:
+        """Return the Newton step (q, d + 1) and the predicted decrease of the mean objective."""
+        g = (contrasts(self.q).T @ evaluation.G[0])[:, self.identified].ravel()
+        assert evaluation.H is not None
+        step = -solve(self.reduced(evaluation.H), g)
         whole = np.zeros((self.q - 1, self.d + 1))
-        whole[:, self.places] = step.reshape(self.q - 1, -1)
+        whole[:, self.identified] = step.reshape(self.q - 1, -1)
         return contrasts(self.q) @ whole, float(-(g @ step) / 2)
 
-    def polish(self, theta: Array, near: float) -> tuple[Array, Evaluation, float | None]:
+    def refine(self, theta: Array, near: float) -> tuple[Array, Evaluation, float | None]:
         """Take Newton steps from `theta` until the estimates are exact to `EXACT` standard errors.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (q, d + 1)
+            Start, in the solver's coordinates.
+        near : float
+            Largest predicted decrease at the start, in nats a row.
 
         Returns
         -------
-        tuple[ndarray, Evaluation, float or None]
-            Newton steps from `theta` until it is exact to `EXACT` standard errors.
+        theta : ndarray of shape (q, d + 1)
+            The maximum, or the start if it is farther than `near` from it.
+        evaluation : Evaluation
+            Value, gradient and Hessian there.
+        gap : float or None
+            None at the maximum; otherwise the predicted decrease at the start.
+
+        Raises
+        ------
+        LinAlgError
+            If the steps do not converge.
         """
-        reading = self.read(theta)
-        for turn in range(STEPS):
-            step, gap = self.newton(reading)
-            if turn == 0 and not gap <= near:
-                return theta, reading, gap
+        evaluation = self.evaluate(theta)
+        for iteration in range(STEPS):
+            step, gap = self.newton(evaluation)
+            if iteration == 0 and not gap <= near:
+                return theta, evaluation, gap
             if 2 * gap * self.mass <= EXACT**2:
-                return theta, reading, None
+                return theta, evaluation, None
             theta = theta + step
-            reading = self.read(theta)
-        if 2 * gap * self.mass <= (1e3 * EXACT) ** 2:  # rounding keeps it from more
-            return theta, reading, None
-        raise np.linalg.LinAlgError("Newton's steps do not settle")
+            evaluation = self.evaluate(theta)
+        if 2 * gap * self.mass <= ROUNDED**2:
+            return theta, evaluation, None
+        raise np.linalg.LinAlgError("Newton's method does not converge")
 
     def ridge(self) -> Array:
-        """Return the penalty's part of the reduced Hessian, its diagonal (p,)."""
-        return np.tile(self.objective.ridge[0][self.places], self.q - 1)
+        """Return the diagonal (p,) that the penalty adds to the reduced Hessian."""
+        return np.tile(self.objective.ridge[0][self.identified], self.q - 1)
 
     # --- sums over the rows -------------------------------------------------------------------------------------
 
-    def runs(self, block: Block, theta: Array) -> Iterator[tuple[slice, Array, Array, Array | None]]:
-        """Of a few rows at a time: which, columns (d + 1, b) with the bias last, probabilities (q, b), weights (b,)."""
-        V = self.objective.weights(block)
-        for run, Z in self._columns.runs(block):
-            P, _ = loss.probabilities((theta @ Z)[None])
-            yield run, Z, P[0], None if V is None else V[0, run]
+    def at(self, theta: Array) -> RowsAt:
+        """Return the rows at parameters theta (q, d + 1), for reductions."""
+        return RowsAt(self._columns, theta)
 
-    def meat(self, theta: Array, counts: Array | None, clusters: Array | None) -> Array:
-        """Products (p, p) of the rows' scores around their mean, summed over rows or clusters, divided by the mass.
+    def score_products(self, theta: Array, counts: Array | None, clusters: Array | None) -> Array:
+        """Return the products (p, p) of centred scores, summed over rows or clusters, divided by the mass.
 
-        A score is the gradient of a row's weighted loss. `counts` (n,) says how often each row is there (None: once);
-        `clusters` (n,) are codes 0 .. G - 1.
+        A score is the gradient of the weighted loss of a row.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (q, d + 1)
+            Parameters.
+        counts : ndarray of shape (n,) or None
+            Number of copies of each row.
+        clusters : ndarray of shape (n,) or None
+            Codes 0 .. G - 1 of the clusters.
 
         Returns
         -------
-        ndarray
-            Products (p, p) of the rows' scores around their mean, summed over rows or clusters, divided by the mass.
+        ndarray of shape (p, p)
+            The middle matrix of the sandwich estimator.
         """
-        T, places, mass = contrasts(self.q), self.places, self.objective.mass[0]
-        reading = self.read(theta)
-        mean = ((T.T @ (reading.G[0] - self.objective.ridge[0] * theta))[:, places]).ravel()
-        sums = np.zeros((0 if clusters is None else int(clusters.max()) + 1, len(mean)))
-
-        def part(block: Block) -> Sums:
-            total = np.zeros((len(mean), len(mean)))
-            for run, Z, P, V in self.runs(block, theta):
-                chosen = block.labels[run]
-                R = T.T @ loss.residual(P[None], chosen, None)[0]
-                S = np.einsum("ab,kb->bak", R, Z[places]).reshape(len(chosen), -1)
-                S = (S if V is None else S * V[:, None]) - mean * (1.0 if V is None else V[:, None])
-                here = slice(block.start + run.start, block.start + run.stop)
-                often = np.ones(len(S)) if counts is None else counts[here]
-                if clusters is not None:
-                    np.add.at(sums, clusters[here], S)
-                else:
-                    total += (S / often[:, None]).T @ S
-            return (total,)
-
+        T, identified, mass = contrasts(self.q), self.identified, self.objective.mass[0]
+        evaluation = self.evaluate(theta)
+        mean = ((T.T @ (evaluation.G[0] - self.objective.ridge[0] * theta))[:, identified]).ravel()
+        at = self.at(theta)
         if clusters is None:
-            return np.asarray(self.objective.rows.sum(part)[0] / mass)
+            products = ScoreProducts(at, T, identified, mean, counts)
+            return np.asarray(self.objective.rows.sum(products)[0] / mass)
+        sums = np.zeros((int(clusters.max()) + 1, len(mean)))
+        scores = ClusterScores(at, T, identified, mean, clusters, sums)
         for block in self.objective.rows.blocks:  # type: ignore[attr-defined]  # in turn: clusters cross the blocks
-            part(block)
+            scores.evaluate(block)
         groups = len(np.unique(clusters))
         return np.asarray(sums.T @ sums / mass * (groups / (groups - 1)))
 
 
 def solve(H: Array, g: Array) -> Array:
-    """`H^-1 g` of a symmetric positive definite H, scaled to a unit diagonal first; raises `LinAlgError` else."""
+    """Return `H^-1 g` for a symmetric positive definite H; raise `LinAlgError` otherwise."""
     return cholesky(H).solve(g)

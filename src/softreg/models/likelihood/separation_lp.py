@@ -1,4 +1,4 @@
-"""Whether an optimum without a penalty exists at all: decided before any fit, by a linear programme."""
+"""Separation of classes, decided by linear programmes before a fit."""
 
 from __future__ import annotations
 
@@ -10,39 +10,52 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from softreg.models.inputs import labels as targets
-from softreg.models.inputs import parameters as checks
-from softreg.models.inputs.features import features
-from softreg.models.inputs.sample_weights import sample_weights
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.sample_weights import drop_zero_weight_rows, sample_weights
+from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Solution, Status
 from softreg.optimize.problem.result import Separation
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import Array, as_rows
+from softreg.rows.reductions import Standardised
 
 MOST = 5_000_000
-"""Numbers in the programme's matrix, about 2 n (q - 1) (d + 1), that take some ten seconds; more are refused."""
+"""Largest number of entries of the constraint matrix, 2 n (q - 1) (d + 1); as many take about ten seconds."""
 QUICK = 200_000
-"""As many take half a second at most; a fit whose logits are small never waits for it."""
+"""Entries of the matrix up to which a fit is checked; as many take half a second at most."""
 LARGE = 30.0
-"""Spread of a row's logits from which a fit without a penalty is asked about."""
+"""Range of the logits of a row from which a fit without a penalty is checked."""
 OUTLIER = 100.0
 """Largest standardised value from which a row counts as an outlier."""
 CLEAR = 1e-6
-"""A margin that counts, of a direction whose largest weight is 1; the programme's own tolerance is 1e-7."""
+"""Least positive margin of a direction whose largest weight is 1; the tolerance of the solver is 1e-7."""
+NEGLIGIBLE = 1e-6
+"""Weights below this share of the largest one name no column."""
 
 
 @dataclass(frozen=True)
 class Separated(Separation):
-    """Separated classes by name, as `separation` finds them; `str` says it in the words of a fit that met them."""
+    """Separated classes by name, as `separation` returns them; `str` is the message of a fit.
+
+    Attributes
+    ----------
+    labels : tuple
+        The two classes that the direction separates most.
+    columns : tuple of str
+        Columns with the largest difference of weights between them, largest first.
+    pairs : tuple of tuple
+        All pairs of classes with a row of positive margin.
+    rows : int
+        Number of rows with a positive margin against at least one class.
+    words : str
+        The message.
+    """
 
     labels: tuple[Any, Any]
-    """The two classes that the direction tells apart most."""
     columns: tuple[str, ...]
-    """The columns by which it does, heaviest first."""
     pairs: tuple[tuple[Any, Any], ...]
-    """All pairs of classes between which some row is decided for certain."""
     rows: int
-    """How many rows are decided for certain, against one class at least."""
     words: str
 
     def __str__(self) -> str:
@@ -50,29 +63,37 @@ class Separated(Separation):
 
 
 def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool = True) -> Separated | None:
-    """Complete or quasi-complete separation of the classes by the columns; None where a finite optimum exists.
+    """Find complete or quasi-complete separation of the classes by the columns.
 
-    Without a penalty there is an optimum unless some weights B (q, d + 1) favour the given label of every row or leave
-    it as it is, `(b_y - b_c) . (x, 1) >= 0` for all rows and classes c, and do favour some. The linear programme
+    Without a penalty a finite optimum exists unless some weights B (q, d + 1) give every row a non-negative margin
+    ``(b_y - b_c) . (x, 1) >= 0`` against all classes c, and a positive one to some row. The linear programme::
 
-    maximise sum_ic (b_yi - b_c) . (x_i, 1) subject to all of them >= 0, -1 <= B <= 1
+        maximise sum_ic (b_yi - b_c) . (x_i, 1)   subject to all margins >= 0, -1 <= B <= 1
 
-    finds such weights or proves that there are none. Directions may be added up, so repeating it for the rows that are
-    left finds all that are ever decided: separation is complete where these are all rows. A last programme takes the
-    direction of least weight, which names the columns.
+    finds such weights or proves that there are none. It is repeated for the remaining rows, since sums of such weights
+    have the property too: separation is complete if all rows have positive margins. A last programme minimises the
+    absolute sum of the weights, which names the columns.
 
-    X (n, d) and y are those of `SoftmaxRegression.fit`; of a label in doubt, the classes of positive probability hold
-    each other back.
+    Parameters
+    ----------
+    X : array, sparse matrix or data frame of shape (n, d)
+        Features, as for `SoftmaxRegression.fit`.
+    y : array_like of shape (n,) or (n, q)
+        Labels. For label probabilities, margins between classes of positive probability must be zero.
+    sample_weight : array_like of shape (n,), optional
+        Weights; rows of weight 0 are ignored.
+    fit_intercept : bool, default True
+        Whether the model has an intercept.
 
     Returns
     -------
     Separated or None
-        Complete or quasi-complete separation of the classes by the columns; None where a finite optimum exists.
+        The separated classes, or None if a finite optimum exists.
 
     Raises
     ------
     ValueError
-        For input that cannot be learned from, or too large for the programme.
+        If the input is not valid for a fit or too large for the programme.
 
     References
     ----------
@@ -81,42 +102,42 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
 
     Examples
     --------
-    >>> found = separation([[1.0], [2.0], [3.0], [4.0]], ["no", "no", "yes", "yes"])
-    >>> found.complete, found.labels, found.columns
+    >>> separated = separation([[1.0], [2.0], [3.0], [4.0]], ["no", "no", "yes", "yes"])
+    >>> separated.complete, separated.labels, separated.columns
     (True, ('no', 'yes'), ('column 0',))
     >>> separation([[1.0], [3.0], [2.0], [4.0]], ["no", "no", "yes", "yes"]) is None
     True
     """
     seen = _Columns()
-    X = features(seen, X, reset=True)
-    classes, labels = targets.known_labels(y)
-    checks.check_lengths(X, labels)
+    X = validate_features(seen, X, reset=True)
+    classes, labels = classes_and_labels(y)
+    check_lengths(X, labels)
     weight = None if sample_weight is None else sample_weights(sample_weight, X.shape[0])
-    X, labels, weight = checks.rows_that_count(X, labels, weight)
-    checks.check_classes(classes, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight)
+    X, labels, weight = positive.X, positive.labels, positive.weight
+    check_classes(classes, labels, weight)
     q = len(classes)
     if 2 * X.shape[0] * (q - 1) * (X.shape[1] + fit_intercept) > MOST:
         raise ValueError(
             f"{X.shape[0]:,} rows, {q} classes and {X.shape[1]:,} columns are too many for the linear programme "
-            f"(2 n (q - 1) (d + 1) <= {MOST:,}). A fit with penalty=None looks for separated classes on its way."
+            f"(2 n (q - 1) (d + 1) <= {MOST:,}). A fit with penalty=None detects most cases of separation."
         )
     return _decide(X, labels, classes, getattr(seen, "feature_names_in_", None), fit_intercept)
 
 
-def settle(
+def check_separation(
     solution: Solution, X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool
 ) -> Solution:
-    """Return a fit without a penalty, judged by the linear programme where it may have met separated classes.
+    """Check a fit without a penalty for separation by the linear programme.
 
-    A fit notices most of them on its way, but where only few rows are decided for certain, their part of the loss sinks
-    below the rounding of the others', and the fit ends as if it had converged. The logits are large then, so large ones
-    are asked about here; a finite optimum may have them too, and stays as it is. Input too large for a quick answer is
-    left alone.
+    A fit detects most cases itself. If only few rows are separated, their share of the loss is below the rounding of
+    the total, and the fit seems to converge with large logits. Fits with large logits are therefore checked here, if
+    the programme is small.
 
     Returns
     -------
     Solution
-        A fit without a penalty, judged by the linear programme where it may have met separated classes.
+        The fit, with status separated where the programme finds separation.
     """
     size = 2 * X.shape[0] * (len(classes) - 1) * (X.shape[1] + fit_intercept)
     if size > QUICK or solution.status is Status.STOPPED:
@@ -126,12 +147,12 @@ def settle(
         if not (logits.max(axis=1) - logits.min(axis=1)).max() > LARGE:
             return solution
     try:
-        found = _decide(X, labels, classes, names, fit_intercept)
-    except ValueError:  # the programme found no end: what the fit says stands
+        separated = _decide(X, labels, classes, names, fit_intercept)
+    except ValueError:  # the programme did not converge
         return solution
-    if found is None:
+    if separated is None:
         return _contradicted(solution)
-    plain = Separation(found.classes, found.features, found.complete)
+    plain = Separation(separated.classes, separated.features, separated.complete)
     bound = solution.bound if solution.status is Status.SEPARATED else "estimate"
     return replace(solution, status=Status.SEPARATED, separation=plain, bound=bound)
 
@@ -144,7 +165,7 @@ def _contradicted(solution: Solution) -> Solution:
 
 
 def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool) -> Separated | None:
-    """Return what `separation` says of checked input."""
+    """Run the linear programmes on checked input."""
     q, k = len(classes), X.shape[1] + fit_intercept
     Z = _standardised(X, fit_intercept)
     own = labels if labels.ndim == 1 else labels.argmax(axis=1)
@@ -158,7 +179,7 @@ def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_interc
 
 
 class _Columns(BaseEstimator):  # type: ignore[misc]
-    """Takes note of the columns that `features` sees."""
+    """Holds the column names that `validate_features` records."""
 
 
 def _standardised(X: Any, bias: bool) -> Array:
@@ -166,7 +187,7 @@ def _standardised(X: Any, bias: bool) -> Array:
     rows, coordinates = standardise(rows, centred=bias, robust=True)
     coordinates.refuse_faint()
     shift, scale = coordinates.for_block()
-    Z = rows.map(lambda block: block.standardised(shift, scale))
+    Z = rows.map(Standardised(shift, scale))
     return np.column_stack([Z, np.ones(len(Z))]) if bias else Z
 
 
@@ -183,7 +204,7 @@ def _margins(Z: Array, own: Array, q: int) -> tuple[Any, Array, Array]:
                 rows.append(here)
                 others.append(np.full(len(here), c))
     A = sp.vstack(parts, format="csr")
-    size = np.asarray(abs(A).max(axis=1).todense()).ravel()  # the margin of an outlier counts relative to its row
+    size = np.asarray(abs(A).max(axis=1).todense()).ravel()  # margins of outliers are relative to their size
     A = sp.diags_array(1 / np.where(size > OUTLIER, size, 1.0)) @ A
     return A.tocsc(), np.concatenate(rows), np.concatenate(others)
 
@@ -192,8 +213,8 @@ def _decided(A: Any, tied: Array) -> tuple[Array | None, Array]:
     """Return a direction that decides as many margins as any direction does, and which these are."""
     total, decided = np.zeros(A.shape[1]), np.zeros(A.shape[0], dtype=bool)
     while not (decided | tied).all():
-        goal = np.asarray(A[~decided & ~tied].sum(axis=0)).ravel()
-        b = _programme(-goal, A, tied, np.zeros(A.shape[0]), [(-1.0, 1.0)])
+        total_margin = np.asarray(A[~decided & ~tied].sum(axis=0)).ravel()
+        b = _programme(-total_margin, A, tied, np.zeros(A.shape[0]), [(-1.0, 1.0)])
         new = (A @ b > CLEAR) & ~decided
         if not new.any():
             break
@@ -213,14 +234,14 @@ def _lightest(A: Any, tied: Array, decided: Array, fallback: Array) -> Array:
 
 
 def _programme(cost: Array, A: Any, tied: Array, least: Array, bounds: Any) -> Array:
-    """Least cost with `A b >= least`, and `A b = 0` where tied."""
-    from scipy.optimize import linprog  # a second of imports, for those who ask
+    """Minimise the cost subject to `A b >= least`, and `A b = 0` where tied."""
+    from scipy.optimize import linprog  # imported here: it takes a second
 
     equal = {"A_eq": A[tied], "b_eq": np.zeros(int(tied.sum()))} if tied.any() else {}
-    done = linprog(cost, A_ub=-A[~tied], b_ub=-least[~tied], bounds=bounds * A.shape[1], method="highs", **equal)
-    if done.status != 0:
-        raise ValueError(f"the linear programme that looks for separated classes found no end: {done.message}")
-    return np.asarray(done.x)
+    result = linprog(cost, A_ub=-A[~tied], b_ub=-least[~tied], bounds=bounds * A.shape[1], method="highs", **equal)
+    if result.status != 0:
+        raise ValueError(f"the linear programme for separated classes did not converge: {result.message}")
+    return np.asarray(result.x)
 
 
 def _named(
@@ -229,17 +250,17 @@ def _named(
     apart = np.abs(W[:, None] - W[None]).sum(axis=2)
     a, b = sorted(int(k) for k in np.unravel_index(apart.argmax(), apart.shape))
     weight = np.abs(W[a] - W[b])
-    heaviest = tuple(int(j) for j in np.argsort(-weight, kind="stable")[:3] if weight[j] > 1e-6 * weight.max())
+    heaviest = tuple(int(j) for j in np.argsort(-weight, kind="stable")[:3] if weight[j] > NEGLIGIBLE * weight.max())
     plain = Separation((a, b), heaviest, bool(decided.all()))
     pairs = sorted({(min(p), max(p)) for p in zip(own[decided].tolist(), other[decided].tolist(), strict=True)})
-    said = classes.tolist()
+    names_of_classes = classes.tolist()
     return Separated(
         plain.classes,
         plain.features,
         plain.complete,
-        labels=(said[a], said[b]),
+        labels=(names_of_classes[a], names_of_classes[b]),
         columns=tuple(f"column {j}" if names is None else str(names[j]) for j in heaviest),
-        pairs=tuple((said[i], said[j]) for i, j in pairs),
+        pairs=tuple((names_of_classes[i], names_of_classes[j]) for i, j in pairs),
         rows=len(np.unique(row[decided])),
-        words=checks.separation_message(plain, classes, names),
+        words=separation_message(plain, classes, names),
     )

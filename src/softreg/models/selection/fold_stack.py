@@ -1,4 +1,4 @@
-"""All folds and all rows as one stack of models: fitted together, judged on the rows held out from each."""
+"""The models of all folds as one stack, fitted together and evaluated on the rows held out from each."""
 
 from __future__ import annotations
 
@@ -8,36 +8,42 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.inputs.sample_weights import ClassWeights, class_mass
 from softreg.models.selection.cv_splits import Folds
+from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.optimize import Penalty, make_penalty
 from softreg.optimize.path import StackPath
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.optimize.problem.result import StackFit
-from softreg.rows import Array, as_rows
+from softreg.rows import as_rows
+from softreg.typing import Array, BoolArray, Float64Array, IntArray
 
 Weights = tuple[Array, Array]
-"""W (m, d, q) and b (m, q) of some members of the stack."""
-Place = tuple[float, float, float]
-"""A strength, an l1_ratio, and the share of the l1 part that is left once it has chosen the weights (1: all of it)."""
-
-
-def strengths(place: Place) -> tuple[float, float]:
-    """Those of the l1 part and of the l2 part.
-
-    Example:
-        >>> strengths((1.0, 0.5, 0.1))
-        (0.05, 0.5)
-    """
-    strength, l1_ratio, relaxed = place
-    return strength * l1_ratio * relaxed, strength * (1 - l1_ratio)
+"""W (m, d, q) and b (m, q) of members of the stack, or W (d, q) and b (q,) of one model."""
+MASS_TOLERANCE = 1e-9
+"""A row belongs to some classes if its label probabilities add up to 1 among them, within this."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What every fit of a path has in common; `settled` is how near held-out losses are to be known, in nats."""
+class StackSettings:
+    """Parameters that all fits of a path share.
+
+    Parameters
+    ----------
+    fit_intercept : bool
+        Whether there is a bias.
+    solver : str
+        Name of the solver.
+    settled : float
+        Accuracy to which the held-out losses of the folds are computed, in nats.
+    max_iter : int
+        Iterations after which a fit stops.
+    seed : int
+        Seed of row samples.
+    penalty : str
+        Name of the penalty.
+    """
 
     fit_intercept: bool
     solver: str
@@ -49,29 +55,50 @@ class Settings:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Members whose training rows show the same classes; almost always there is one cohort, with all classes.
+    """Members whose training rows have the same classes; usually there is one cohort, with all classes.
 
-    `classes` are the places of these classes, `folds` the fold of each member, -1 for the model of all rows. What a
-    class that a fold never saw gets of its probability is 0, so that fold is fitted without it. `judge` (L, n) is the
-    member that each row judges, -1 for none.
+    The probability of a class without training rows is 0, so a fold is fitted without such classes.
+
+    Parameters
+    ----------
+    path : StackPath
+        Solver of the members.
+    classes : ndarray of int
+        Codes of the classes.
+    folds : ndarray of int, shape (m,)
+        Fold of each member; -1 for the model of all rows.
+    member_of_row : ndarray of int, shape (L, n)
+        Member that is tested on each row; -1 for none.
     """
 
     path: StackPath
-    classes: NDArray[np.intp]
-    folds: NDArray[np.intp]
-    judge: NDArray[np.intp]
+    classes: IntArray
+    folds: IntArray
+    member_of_row: IntArray
 
 
 @dataclass(frozen=True)
 class StackSolution:
-    """The weights of all members at one strength and l1_ratio, cohort by cohort.
+    """The members of the stack at one penalty.
 
-    `value` is the mean objective of the members, `gap` their largest certified gap, in nats; `held` (L, n, q) the
-    logits of the rows held out, nan where no fold judges a row, -inf for classes that a fold never saw.
+    Parameters
+    ----------
+    weights : tuple of (W, b)
+        Weights of the members of each cohort.
+    held_out_logits : ndarray of shape (L, n, q)
+        Logits of the held-out rows; nan where no fold tests a row, -inf for classes without training rows.
+    value : float
+        Mean objective of the members, in nats.
+    gap : float
+        Largest certified gap of the members, in nats.
+    passes : int
+        Passes over the rows.
+    settled : bool
+        Whether the held-out losses reached their accuracy.
     """
 
     weights: tuple[Weights, ...]
-    held: Array
+    held_out_logits: Array
     value: float
     gap: float
     passes: int
@@ -79,13 +106,34 @@ class StackSolution:
 
 
 class FoldStack:
-    """K folds and, where it is `whole`, the model of all rows; the first member of the first cohort is the latter.
+    """The models of K folds and, if `whole`, the model of all rows, as one stack that shares each pass over X.
 
-    Without it each pass costs 1 / (K + 1) less, and the mean of the folds is where the final fit begins (MNIST, 5
-    folds: it then takes 10 passes in place of 19).
+    The model of all rows is the first member of the first cohort. Without it each pass costs 1 / (K + 1) less, and the
+    mean of the folds is where the final fit starts (MNIST, 5 folds: 10 passes instead of 19).
 
-    `weight` (n,) are sample weights, None where all are 1; class weights are computed on the training rows of each
-    member. `mass` (K + 1, q) is the sample weight of each class among the training rows, without class weights.
+    Parameters
+    ----------
+    X : ndarray, csr_array or OnDevice of shape (n, d)
+        Features.
+    labels : ndarray of shape (n,) or (n, q)
+        Codes of the classes or label probabilities.
+    weight : ndarray of shape (n,) or None
+        Sample weights; None if all are 1.
+    folds : Folds or None
+        The folds; None for leave-one-out, which needs the model of all rows only.
+    class_weights : ClassWeights
+        Class weights, which are computed from the training rows of each member.
+    settings : StackSettings
+        Parameters of the fits.
+    whole : bool
+        Whether the model of all rows is a member.
+
+    Attributes
+    ----------
+    class_mass : ndarray of shape (K + 1, q)
+        Sample weight of each class among all rows and among the training rows of each fold, without class weights.
+    fold_of_row, layer_of_fold : ndarray of int
+        See `Folds.layers`.
     """
 
     def __init__(
@@ -93,145 +141,161 @@ class FoldStack:
         X: Any,
         labels: Array,
         weight: Array | None,
+        *,
         folds: Folds | None,
         class_weights: ClassWeights,
-        settings: Settings,
+        settings: StackSettings,
         whole: bool,
     ) -> None:
-        q, self.class_weights = len(class_weights.classes), class_weights
-        self.q, self.settings, self.folds, self.whole = q, settings, folds, whole or folds is None
-        self.judge: NDArray[np.intp]
-        self.layer: NDArray[np.intp]
-        none = np.zeros((0, X.shape[0]), dtype=np.intp)
-        self.judge, self.layer = (none, none[:, 0]) if folds is None else folds.layers()
+        self.q, self.class_weights = len(class_weights.classes), class_weights
+        self.settings, self.folds, self.whole = settings, folds, whole or folds is None
+        no_layers = np.zeros((0, X.shape[0]), dtype=np.intp)
+        self.fold_of_row: IntArray
+        self.layer_of_fold: IntArray
+        self.fold_of_row, self.layer_of_fold = (no_layers, no_layers[:, 0]) if folds is None else folds.layers()
         self.count = np.ones(X.shape[0]) if weight is None else weight
         V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
-        self.mass = class_mass(V, labels, q)
-        self.V = class_weights.applied(V, labels)
+        self.class_mass = class_mass(V, labels, self.q)
+        self.V = class_weights.apply(V, labels)
         self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
-        self.cohorts = self._cohorts()
+        self.cohorts = self._make_cohorts()
 
-    def on(self, X: Any) -> FoldStack:
-        """The same folds of the same rows on other columns."""
+    def with_features(self, X: Any) -> FoldStack:
+        """Return the same folds of the same rows with other features X (n, d')."""
         other = copy.copy(self)
         other.rows = as_rows(X, self.labels, self.V[:1])
-        other.cohorts = other._cohorts()
+        other.cohorts = other._make_cohorts()
         return other
 
-    def _cohorts(self) -> list[Cohort]:
-        seen = self.mass > 0
-        patterns = {tuple(s) for s in seen[0 if self.whole else 1 :]}
-        return [self._cohort(np.array(p), seen) for p in sorted(patterns, reverse=True)]
+    def _make_cohorts(self) -> list[Cohort]:
+        """Return a cohort for each set of classes that the training rows of some member have."""
+        has_class = self.class_mass > 0
+        patterns = {tuple(row) for row in has_class[0 if self.whole else 1 :]}
+        return [self._make_cohort(np.array(pattern), has_class) for pattern in sorted(patterns, reverse=True)]
 
-    def _cohort(self, pattern: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Cohort:
-        """The members whose training rows show just these classes."""
-        classes, mine = np.flatnonzero(pattern), np.flatnonzero((seen == pattern).all(axis=1))
-        mine = mine if self.whole else mine[mine > 0]
-        member = np.full(len(seen), -1)  # the fold of each row, plus one -> its place in the cohort; 0: no fold
-        member[mine] = np.arange(len(mine))
-        if 0 in mine:
-            member[0] = -1
-        judge = member[self.judge + 1]
-        labels, known = _among(self.labels, classes, self.q)
-        s, rows = self.settings, self.rows.labelled(labels, self.V[mine])
-        count = self.count * known  # what a fold cannot know does not say when it has settled
-        path = StackPath(rows, len(classes), judge, count, fit_intercept=s.fit_intercept, solver=s.solver, seed=s.seed)
-        return Cohort(path, classes, mine - 1, judge)
+    def _make_cohort(self, pattern: BoolArray, has_class: BoolArray) -> Cohort:
+        """Return the members whose training rows have exactly the classes of a pattern (q,)."""
+        classes, lines = np.flatnonzero(pattern), np.flatnonzero((has_class == pattern).all(axis=1))
+        lines = lines if self.whole else lines[lines > 0]  # line 0 is the model of all rows, line k + 1 is fold k
+        member_of_line = np.full(len(has_class), -1)
+        member_of_line[lines] = np.arange(len(lines))
+        if 0 in lines:
+            member_of_line[0] = -1  # index 0 stands for "no fold" below
+        member_of_row = member_of_line[self.fold_of_row + 1]
+        labels, known = _restrict_labels(self.labels, classes, self.q)
+        settings = self.settings
+        path = StackPath(
+            self.rows.labelled(labels, self.V[lines]),
+            len(classes),
+            member_of_row,
+            self.count * known,  # rows of other classes do not count in the held-out loss
+            fit_intercept=settings.fit_intercept,
+            solver=settings.solver,
+            seed=settings.seed,
+        )
+        return Cohort(path, classes, lines - 1, member_of_row)
 
-    def fit(self, places: Sequence[tuple[float, float]], start: Sequence[StackSolution] | None) -> list[StackSolution]:
-        """Every member at each (strength, l1_ratio), all as one stack; `start` holds an answer to begin with."""
+    def fit(self, specs: Sequence[PenaltySpec], start: Sequence[StackSolution] | None) -> list[StackSolution]:
+        """Return every member at each penalty, fitted as one stack; `start` holds a solution for each penalty."""
+        points = np.array([(spec.strength, spec.l1_ratio) for spec in specs], dtype=np.float64)
 
         def penalty(m: int, begin: Weights | None) -> Penalty:
-            return make_penalty(self.settings.penalty, *np.repeat(np.array(places, dtype=np.float64), m, axis=0).T)
+            return make_penalty(self.settings.penalty, *np.repeat(points, m, axis=0).T)
 
-        return self._fit(len(places), penalty, start)
+        return self._fit(len(specs), penalty, start)
 
-    def relax(self, places: Sequence[Place], nets: Sequence[StackSolution]) -> list[StackSolution]:
-        """Every member again at each place with less of the l1 part, confined to the weights that it has in `nets`."""
+    def fit_relaxed(self, specs: Sequence[PenaltySpec], nets: Sequence[StackSolution]) -> list[StackSolution]:
+        """Return every member at each relaxed penalty, restricted to its support in the elastic nets `nets`."""
+        points = np.array([(spec.strength, spec.l1_ratio, spec.relaxed) for spec in specs], dtype=np.float64)
 
         def penalty(m: int, begin: Weights | None) -> Penalty:
             assert begin is not None
-            strength, ratio, share = np.repeat(np.array(places, dtype=np.float64), m, axis=0).T
-            return relaxed_net(strength, ratio, share, begin[0])
+            strength, l1_ratio, relaxed = np.repeat(points, m, axis=0).T
+            return relaxed_net(strength, l1_ratio, relaxed, begin[0])
 
-        return self._fit(len(places), penalty, nets)
+        return self._fit(len(specs), penalty, nets)
 
     def _fit(
-        self, size: int, penalty: Callable[[int, Weights | None], Penalty], start: Sequence[StackSolution] | None
+        self, copies: int, penalty: Callable[[int, Weights | None], Penalty], start: Sequence[StackSolution] | None
     ) -> list[StackSolution]:
-        """Every member at so many places; `penalty` is told how many members a cohort has, and where they begin."""
-        fits, s = [], self.settings
+        """Return every member for so many penalties; `penalty` gets the number of members and their start."""
+        fits, settings = [], self.settings
         for c, cohort in enumerate(self.cohorts):
             begin = None
             if start is not None:
-                W, b = (np.concatenate([a.weights[c][i] for a in start]) for i in (0, 1))
+                W, b = (np.concatenate([solution.weights[c][i] for solution in start]) for i in (0, 1))
                 begin = W, b
             cost = penalty(len(cohort.folds), begin)
-            fits.append(cohort.path.fit(cost, begin, settled=s.settled, max_iter=s.max_iter, copies=size))
-        return [self._answer(fits, at) for at in range(size)]
+            fits.append(
+                cohort.path.fit(cost, begin, settled=settings.settled, max_iter=settings.max_iter, copies=copies)
+            )
+        return [self._solution(fits, at) for at in range(copies)]
 
-    def _answer(self, fits: Sequence[StackFit], at: int) -> StackSolution:
-        """What the cohorts have found at one of the places."""
-        parts, values, held, layers = [], [], [], len(self.judge)
+    def _solution(self, fits: Sequence[StackFit], at: int) -> StackSolution:
+        """Return the results of all cohorts at one of the penalties."""
+        weights, values, gaps, logits, layers = [], [], [], [], len(self.fold_of_row)
         for cohort, fit in zip(self.cohorts, fits, strict=True):
             m = len(cohort.folds)
-            mine = slice(at * m, (at + 1) * m)
-            parts.append((fit.W[mine], fit.b[mine], fit.gap[mine]))
-            values.append(fit.value[mine])
-            held.append(fit.held[at * layers : (at + 1) * layers])
+            members = slice(at * m, (at + 1) * m)
+            weights.append((fit.W[members], fit.b[members]))
+            values.append(fit.value[members])
+            gaps.append(float(fit.gap[members].max()))
+            logits.append(fit.held[at * layers : (at + 1) * layers])
         return StackSolution(
-            tuple((W, b) for W, b, _ in parts),
-            self._together(held),
-            float(np.mean(np.concatenate(values))),
-            max(float(gap.max()) for _, _, gap in parts),
-            sum(fit.passes for fit in fits),
-            all(fit.settled for fit in fits),
+            weights=tuple(weights),
+            held_out_logits=self._merge_logits(logits),
+            value=float(np.mean(np.concatenate(values))),
+            gap=max(gaps),
+            passes=sum(fit.passes for fit in fits),
+            settled=all(fit.settled for fit in fits),
         )
 
-    def _together(self, held: Sequence[Array]) -> Array:
-        """The held-out logits (L, n, q) of all cohorts in one array."""
+    def _merge_logits(self, logits: Sequence[Array]) -> Array:
+        """Return the held-out logits (L, n, q) of all cohorts in one array."""
         if len(self.cohorts) == 1:
-            return held[0]
-        out = np.full((*self.judge.shape, self.q), np.nan, dtype=held[0].dtype)
-        for cohort, found in zip(self.cohorts, held, strict=True):
-            mine = cohort.judge >= 0
-            wide = np.full((int(mine.sum()), self.q), -np.inf, dtype=found.dtype)  # of what it never saw: never
-            wide[:, cohort.classes] = found[mine]
-            out[mine] = wide
-        return out
+            return logits[0]
+        merged = np.full((*self.fold_of_row.shape, self.q), np.nan, dtype=logits[0].dtype)
+        for cohort, part in zip(self.cohorts, logits, strict=True):
+            tested = cohort.member_of_row >= 0
+            all_classes = np.full((int(tested.sum()), self.q), -np.inf, dtype=part.dtype)
+            all_classes[:, cohort.classes] = part[tested]
+            merged[tested] = all_classes
+        return merged
 
-    def of_all_rows(self, answer: StackSolution) -> Weights:
-        """W (d, q) and b (q,) of the model of all rows, or the mean of the folds, each class's of those that saw it."""
+    def full_weights(self, solution: StackSolution) -> Weights:
+        """Return W (d, q) and b (q,) of the model of all rows, or else the mean of the folds that have each class."""
         if self.whole:
-            W, b = answer.weights[0]
-            return W[0].copy(), b[0].copy()  # views would keep the weights of all members
-        d, dtype = answer.weights[0][0].shape[1], answer.weights[0][0].dtype
+            W, b = solution.weights[0]
+            return W[0].copy(), b[0].copy()  # views would keep the weights of all members in memory
+        d, dtype = solution.weights[0][0].shape[1], solution.weights[0][0].dtype
         W, b, count = np.zeros((d, self.q), dtype), np.zeros(self.q), np.zeros(self.q)
-        for cohort, (V, c) in zip(self.cohorts, answer.weights, strict=True):
-            for one, bias in zip(V, c, strict=True):
-                W[:, cohort.classes] += one
-                b[cohort.classes] += bias
+        for cohort, (member_W, member_b) in zip(self.cohorts, solution.weights, strict=True):
+            for V, c in zip(member_W, member_b, strict=True):
+                W[:, cohort.classes] += V
+                b[cohort.classes] += c
                 count[cohort.classes] += 1
         return W / np.maximum(count, 1).astype(dtype), b / np.maximum(count, 1)
 
-    def spread(self, weights: Weights) -> StackSolution:
-        """A start for every member from the weights W (d, q) and b (q,) of the model of all rows."""
+    def start_from(self, weights: Weights) -> StackSolution:
+        """Return a start for every member from W (d, q) and b (q,) of the model of all rows."""
         W, b = weights
         parts = []
         for cohort in self.cohorts:
-            m, some = len(cohort.folds), cohort.classes
-            parts.append((np.repeat(W[None][:, :, some], m, axis=0), np.repeat(b[None][:, some], m, axis=0)))
-        return StackSolution(tuple(parts), np.zeros(0), np.inf, np.inf, 0, False)
+            m, classes = len(cohort.folds), cohort.classes
+            parts.append((np.repeat(W[None][:, :, classes], m, axis=0), np.repeat(b[None][:, classes], m, axis=0)))
+        return StackSolution(
+            weights=tuple(parts), held_out_logits=np.zeros(0), value=np.inf, gap=np.inf, passes=0, settled=False
+        )
 
 
-def _among(labels: Array, classes: NDArray[np.intp], q: int) -> tuple[Array, Array]:
-    """Labels among some classes, and which rows have one; a row of another has weight 0 wherever this is used."""
+def _restrict_labels(labels: Array, classes: IntArray, q: int) -> tuple[Array, Float64Array]:
+    """Return labels among some classes, and 1.0 for each row that has one; other rows have weight 0 in such a fit."""
     if len(classes) == q:
         return labels, np.ones(len(labels))
     if labels.ndim == 2:
-        some = np.ascontiguousarray(labels[:, classes])
-        return some, np.asarray(some.sum(axis=1) > 1 - 1e-9, dtype=np.float64)
-    place = np.full(q, -1, dtype=labels.dtype)
-    place[classes] = np.arange(len(classes))
-    found = place[labels]
-    return np.maximum(found, 0), np.asarray(found >= 0, dtype=np.float64)
+        among = np.ascontiguousarray(labels[:, classes])
+        return among, np.asarray(among.sum(axis=1) > 1 - MASS_TOLERANCE, dtype=np.float64)
+    code = np.full(q, -1, dtype=labels.dtype)
+    code[classes] = np.arange(len(classes))
+    codes = code[labels]
+    return np.maximum(codes, 0), np.asarray(codes >= 0, dtype=np.float64)

@@ -1,21 +1,21 @@
-"""Approximate leave-one-out: what each row's logits would be had the model not seen it, by one Newton step.
+"""Approximate leave-one-out cross-validation: logits of each row by the model without it, from one Newton step.
 
 At the optimum of all rows, with Hessian H of the objective (bias included), the gradient of the objective without row i
-is `-(v / N) (x (p - Y)^T + strength-part)`, so one Newton step, with the row's own curvature taken from H by Woodbury's
-formula, moves the row's logits by
+is `-(v / N) (x (p - Y)^T + gradient of the penalty)`. One Newton step, with the row's own curvature subtracted from H
+by Woodbury's formula, changes the row's logits by
 
     (v / N) (I - (v / N) L C)^-1 (L (p - Y) + u),   C = diag(p) - p p^T,   L = x^T H^-1 x  (q, q),
 
-where u is what the smaller N does to the penalty's share: `x^T H^-1` times the penalty's gradient. Where an l1 part has
-chosen the weights, only those that are not zero take part.
+where u, `x^T H^-1` times the gradient of the penalty, is the effect of the smaller N on the share of the penalty. With
+an l1 part, only weights that are not zero are free parameters.
 
 With class weights "balanced" the objective is the mean over the classes of the mean loss of their rows, so the fit
 without a row of class k, whose rows weigh m_k, has other class weights: its gradient is
-`v / (q (m_k - v)) (g_k - x (p - Y)^T)`, with g_k the mean gradient of the rows of class k. This is what takes the place
-of the factor v / N and of the penalty's gradient then.
+`v / (q (m_k - v)) (g_k - x (p - Y)^T)`, with g_k the mean gradient of the rows of class k. These replace the factor
+v / N and the gradient of the penalty.
 
 Rad and Maleki (2020), A scalable estimate of the out-of-sample prediction error via approximate leave-one-out
-cross-validation; for the linear model with squared error it is the classic exact formula (Allen 1974, PRESS).
+cross-validation; for the linear model with squared error it is the exact PRESS formula (Allen 1974).
 """
 
 from __future__ import annotations
@@ -29,19 +29,23 @@ import numpy as np
 from softreg.linalg import cholesky
 from softreg.models.selection.fold_stack import Weights
 from softreg.probability import softmax
-from softreg.rows import Array
+from softreg.typing import Array, BoolArray, Float64Array
 
-MOST_PARAMETERS = 6_000
-"""Above so many parameters that take part, the Hessian (288 MB then) is replaced by its block of each class."""
-RUN, NUMBERS = 1024, 4_000_000
-"""Rows at a time, and numbers of their matrices of q x q."""
+MAX_PARAMETERS = 6_000
+"""Free parameters up to which the whole Hessian is used (288 MB); above, only its diagonal block of each class."""
+RUN_ROWS = 1024
+"""Rows that are processed at a time, at most."""
+RUN_NUMBERS = 4_000_000
+"""Numbers of the q x q matrices of the rows that are processed at a time, at most."""
+ROUNDING = 1e-12
+"""A remainder of a class mass below this share of the mass is rounding error."""
 
 
 def check_size(d: int) -> None:
-    """Raise `ValueError` for more columns than a block of the Hessian can have."""
-    if d >= MOST_PARAMETERS:
+    """Raise `ValueError` for more columns than a diagonal block of the Hessian may have."""
+    if d >= MAX_PARAMETERS:
         raise ValueError(
-            f"cv='loo' needs the curvature between all columns, and X has {d:,}, more than {MOST_PARAMETERS - 1:,}; "
+            f"cv='loo' needs the curvature between all columns, and X has {d:,}, more than {MAX_PARAMETERS - 1:,}; "
             "use folds: cv=5."
         )
 
@@ -50,24 +54,45 @@ def leave_one_out(
     X: Any,
     labels: Array,
     V: Array,
+    *,
     weights: Weights,
     l1: float,
     l2: float,
     fit_intercept: bool,
-    free: Array | None = None,
+    free: BoolArray | None = None,
     balanced: Array | None = None,
-) -> Array:
-    """The logits (n, q) of each row as predicted without it; W (d, q) and b (q,) are the optimum of all rows.
+) -> Float64Array:
+    """Return the approximate logits of each row by the model that is fitted without it.
 
-    X: (n, d), dense or CSR. labels: codes (n,) or label probabilities (n, q). V: row weights (n,), class weights
-    included. free: the weights (d, q) that take part; None stands for those that are not 0 where there is an l1 part,
-    and for all without. balanced: the sample weights (n,) where the class weights are "balanced", which are computed
-    again without each row; None for class weights that do not depend on the rows.
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n, d)
+        Features.
+    labels : ndarray of shape (n,) or (n, q)
+        Codes of the classes or label probabilities.
+    V : ndarray of shape (n,)
+        Row weights, class weights included.
+    weights : pair of ndarray
+        W (d, q) and b (q,), the optimum of all rows.
+    l1, l2 : float
+        Strengths of the l1 and the l2 part of the penalty.
+    fit_intercept : bool
+        Whether there is a bias.
+    free : ndarray of bool, shape (d, q), optional
+        Weights that are free parameters; by default all, and with an l1 part those that are not 0.
+    balanced : ndarray of shape (n,), optional
+        Sample weights, if class weights are "balanced", which are computed again without each row.
+
+    Returns
+    -------
+    ndarray of shape (n, q)
+        The logits.
     """
-    return _Leaver(X, labels, V, weights, l1, l2, fit_intercept, free).logits(balanced)
+    step = _LeaveOneOutStep(X, labels, V, weights=weights, l1=l1, l2=l2, fit_intercept=fit_intercept, free=free)
+    return step.logits(balanced)
 
 
-class _Leaver:
+class _LeaveOneOutStep:
     """The Hessian at the optimum and its inverse, for all classes together or class by class."""
 
     def __init__(
@@ -75,11 +100,12 @@ class _Leaver:
         X: Any,
         labels: Array,
         V: Array,
+        *,
         weights: Weights,
         l1: float,
         l2: float,
         fit_intercept: bool,
-        free: Array | None,
+        free: BoolArray | None,
     ) -> None:
         self.X, self.V, self.N = X, V, float(V.sum())
         self.W, self.b = weights
@@ -87,42 +113,40 @@ class _Leaver:
         self.Y = np.eye(self.q)[labels] if labels.ndim == 1 else labels
         self.l1, self.l2, self.fit_intercept = l1, l2, fit_intercept
         mean = np.asarray((X.T @ V) / self.N).ravel()
-        self.shift = mean if fit_intercept else np.zeros(self.d)  # a well-scaled Hessian; the bias takes what it moves
-        part = np.ones((self.q, self.d + 1), dtype=bool)
-        part[:, :-1] = free.T if free is not None else (self.W.T != 0) if l1 > 0 else True
-        part[:, -1] = fit_intercept
-        self.part = part
+        self.shift = mean if fit_intercept else np.zeros(self.d)  # centred features make the Hessian well scaled
+        self.free = np.ones((self.q, self.d + 1), dtype=bool)
+        self.free[:, :-1] = free.T if free is not None else (self.W.T != 0) if l1 > 0 else True
+        self.free[:, -1] = fit_intercept
 
     def logits(self, balanced: Array | None = None) -> Array:
-        """The logits (n, q) of each row without itself; `balanced` as in `leave_one_out`."""
+        """Return the logits (n, q) of each row by the model without it; `balanced` as in `leave_one_out`."""
         shares, gradients = self._removal() if balanced is None else self._balanced_removal(balanced)
         U = np.zeros(gradients.shape)
         leverage: Callable[[Array], Array]
-        if self.part.sum() <= MOST_PARAMETERS:
-            inverse = self._whole()
-            U[:, self.part] = gradients[:, self.part] @ inverse
+        if self.free.sum() <= MAX_PARAMETERS:
+            inverse = self._inverse_hessian()
+            U[:, self.free] = gradients[:, self.free] @ inverse
             leverage = partial(self._leverage_whole, inverse=inverse)
         else:
-            blocks = self._blocks()
-            for k, (mine, own) in enumerate(blocks):
-                U[:, k, mine] = gradients[:, k, mine] @ own
+            blocks = self._inverse_blocks()
+            for k, (free, inverse) in enumerate(blocks):
+                U[:, k, free] = gradients[:, k, free] @ inverse
             leverage = partial(self._leverage_blocks, blocks=blocks)
-        return np.concatenate([self._moved(rows, leverage, shares[rows], U) for rows in self._runs()])
+        return np.concatenate([self._logits_without(rows, leverage, shares[rows], U) for rows in self._runs()])
 
     def _removal(self) -> tuple[Array, Array]:
-        """By how much each row counts (n, 1), and the gradient (1, q, d + 1) of the loss of all rows at the optimum:
-        minus that of the penalty."""
-        pull = self.l2 * self.W.T + self.l1 * np.sign(self.W.T)
-        return (self.V / self.N)[:, None], -np.concatenate([pull, np.zeros((self.q, 1))], axis=1)[None]
+        """Return the share of each row (n, 1) and the gradient (1, q, d + 1) of the loss, minus that of the penalty."""
+        penalty_gradient = self.l2 * self.W.T + self.l1 * np.sign(self.W.T)
+        return (self.V / self.N)[:, None], -np.concatenate([penalty_gradient, np.zeros((self.q, 1))], axis=1)[None]
 
     def _balanced_removal(self, v: Array) -> tuple[Array, Array]:
-        """`v Y_k / (q (m_k - v Y_k))` of each row and class (n, q), 0 where a class has no other row, and the mean
-        gradient (q, q, d + 1) of the rows of each class."""
+        """Return shares (n, q) of rows in their classes, and mean gradients (q, q, d + 1) of the classes."""
+        # The share is `v Y_k / (q (m_k - v Y_k))`, and 0 if a class has no other row.
         own = self.Y * v[:, None]
         mass = own.sum(axis=0)
-        left = mass - own
-        alone = left <= 1e-12 * mass
-        shares = np.where(alone, 0.0, own / np.where(alone, 1.0, left)) / self.q
+        remaining = mass - own
+        alone = remaining <= ROUNDING * mass
+        shares = np.where(alone, 0.0, own / np.where(alone, 1.0, remaining)) / self.q
         gradients = np.zeros((self.q, self.q, self.d + 1))
         for rows in self._runs():
             Z = self._rows(rows)
@@ -131,36 +155,37 @@ class _Leaver:
                 gradients[k] += (R * own[rows, k, None]).T @ Z
         return shares, gradients / np.where(mass > 0, mass, 1.0)[:, None, None]
 
-    def _moved(self, rows: slice, leverage: Any, shares: Array, U: Array) -> Array:
-        """The logits of a run of rows, each without itself."""
+    def _logits_without(self, rows: slice, leverage: Callable[[Array], Array], shares: Array, U: Array) -> Float64Array:
+        """Return the logits of a run of rows, each by the model without it."""
         Z = self._rows(rows)
         o = Z @ self._centred()
         P = softmax(o)
         C = P[:, :, None] * np.eye(self.q) - P[:, :, None] * P[:, None, :]
         L = leverage(Z)
-        pulled = sum(shares[:, g, None] * (Z @ u.T) for g, u in enumerate(U))
-        right = shares.sum(axis=1)[:, None] * np.einsum("bij,bj->bi", L, P - self.Y[rows]) - pulled
+        mean_terms = sum(shares[:, g, None] * (Z @ u.T) for g, u in enumerate(U))
+        right = shares.sum(axis=1)[:, None] * np.einsum("bij,bj->bi", L, P - self.Y[rows]) - mean_terms
         step = np.linalg.solve(np.eye(self.q) - (self.V[rows] / self.N)[:, None, None] * (L @ C), right[:, :, None])
         return np.asarray(o + step[:, :, 0])
 
     def _centred(self) -> Array:
-        """Weights and bias (d + 1, q) for rows from which the mean was taken."""
+        """Return weights and bias (d + 1, q) for centred rows."""
         return np.concatenate([self.W, (self.b + self.shift @ self.W)[None]])
 
     def _runs(self) -> list[slice]:
-        n, size = len(self.V), max(1, min(RUN, NUMBERS // self.q**2))
+        """Return runs of rows that are processed at a time."""
+        n, size = len(self.V), max(1, min(RUN_ROWS, RUN_NUMBERS // self.q**2))
         return [slice(a, min(a + size, n)) for a in range(0, n, size)]
 
     def _rows(self, rows: slice) -> Array:
-        """Rows in float64, centred, with a one for the bias."""
+        """Return rows in float64, centred, with a one for the bias."""
         x = self.X[rows]
         x = (x if isinstance(x, np.ndarray) else x.toarray()).astype(np.float64) - self.shift
         return np.concatenate([x, np.full((len(x), 1), float(self.fit_intercept))], axis=1)
 
     # --- all classes together -----------------------------------------------------------------------------------
 
-    def _whole(self) -> Array:
-        """The inverse of the Hessian (p, p) of the p parameters that take part."""
+    def _inverse_hessian(self) -> Array:
+        """Return the inverse of the Hessian (p, p) of the p free parameters."""
         k, q = self.d + 1, self.q
         H = np.zeros((q, k, q, k))
         for rows in self._runs():
@@ -173,58 +198,58 @@ class _Leaver:
                     H[r, :, c] += half
                     if c < r:
                         H[c, :, r] += half
-        mine = self.part.ravel()
-        A = H.reshape(q * k, q * k)[np.ix_(mine, mine)]
+        free = self.free.ravel()
+        A = H.reshape(q * k, q * k)[np.ix_(free, free)]
         del H
-        weights = np.broadcast_to(np.arange(k) < self.d, (q, k)).ravel()[mine]
+        weights = np.broadcast_to(np.arange(k) < self.d, (q, k)).ravel()[free]
         A[np.diag_indices_from(A)] += self.l2 * weights
-        ties = ~weights  # the biases share a direction that softmax ignores: any curvature along it will do
-        A[np.ix_(ties, ties)] += 1.0 / q
+        biases = (
+            ~weights
+        )  # softmax is invariant to a common shift of them: any curvature along it gives the same logits
+        A[np.ix_(biases, biases)] += 1.0 / q
         return _inverse(A)
 
     def _leverage_whole(self, Z: Array, inverse: Array) -> Array:
-        """`x^T H^-1 x` for each pair of classes, (b, q, q)."""
+        """Return `x^T H^-1 x` for each pair of classes, (b, q, q)."""
         q = self.q
-        starts = np.concatenate([[0], np.cumsum(self.part.sum(axis=1))])
+        starts = np.concatenate([[0], np.cumsum(self.free.sum(axis=1))])
         L = np.zeros((len(Z), q, q))
         for r in range(q):
-            mine = inverse[starts[r] : starts[r + 1]]
-            half = Z[:, self.part[r]] @ mine  # (b, p)
+            half = Z[:, self.free[r]] @ inverse[starts[r] : starts[r + 1]]  # (b, p)
             for c in range(r + 1):
-                L[:, r, c] = L[:, c, r] = np.einsum("bj,bj->b", half[:, starts[c] : starts[c + 1]], Z[:, self.part[c]])
+                L[:, r, c] = L[:, c, r] = np.einsum("bj,bj->b", half[:, starts[c] : starts[c + 1]], Z[:, self.free[c]])
         return L
 
     # --- class by class -----------------------------------------------------------------------------------------
 
-    def _blocks(self) -> list[tuple[Array, Array]]:
-        """Each class's own block of the Hessian, inverted, and its parameters that take part.
-
-        Scaled by q / (q - 1): the coupling of the classes takes away the direction that softmax ignores.
-        """
+    def _inverse_blocks(self) -> list[tuple[BoolArray, Array]]:
+        """Return the free parameters of each class and the inverse of its diagonal block of the Hessian."""
+        # The blocks are scaled by q / (q - 1), for the coupling of the classes: softmax is invariant to common shifts.
         out, q = [], self.q
-        sums = [np.zeros((int(m.sum()),) * 2) for m in self.part]
+        sums = [np.zeros((int(m.sum()),) * 2) for m in self.free]
         for rows in self._runs():
             Z = self._rows(rows)
             P, v = softmax(Z @ self._centred()), self.V[rows] / self.N * (q / (q - 1))
-            for k, mine in enumerate(self.part):
-                Zk = Z[:, mine]
+            for k, free in enumerate(self.free):
+                Zk = Z[:, free]
                 sums[k] += Zk.T @ (Zk * (v * P[:, k] * (1 - P[:, k]))[:, None])
-        for k, mine in enumerate(self.part):
+        for k, free in enumerate(self.free):
             H = sums[k]
-            H[np.diag_indices_from(H)] += self.l2 * (np.flatnonzero(mine) < self.d)
-            out.append((mine, _inverse(H)))
+            H[np.diag_indices_from(H)] += self.l2 * (np.flatnonzero(free) < self.d)
+            out.append((free, _inverse(H)))
         return out
 
-    def _leverage_blocks(self, Z: Array, blocks: list[tuple[Array, Array]]) -> Array:
+    def _leverage_blocks(self, Z: Array, blocks: list[tuple[BoolArray, Array]]) -> Array:
+        """Return `x^T H_k^-1 x` for each class k on the diagonal of (b, q, q)."""
         L = np.zeros((len(Z), self.q, self.q))
-        for k, (mine, inverse) in enumerate(blocks):
-            Zk = Z[:, mine]
+        for k, (free, inverse) in enumerate(blocks):
+            Zk = Z[:, free]
             L[:, k, k] = np.einsum("bj,bj->b", Zk @ inverse, Zk)
         return L
 
 
 def _inverse(A: Array) -> Array:
-    """The inverse of a positive definite matrix; a little is added to the diagonal where rounding needs it."""
+    """Return the inverse of a positive definite matrix, with jitter on its diagonal if rounding requires it."""
     try:
         return cholesky(A, jitter=(0.0, 1e-12, 1e-9, 1e-6), unit_where_zero=True).inverse()
     except np.linalg.LinAlgError:

@@ -1,4 +1,4 @@
-"""The path over strengths: where it begins, how it goes on, when it ends, and which point is chosen."""
+"""The path of strengths: where it starts, how it proceeds, when it ends, and which point is chosen."""
 
 from __future__ import annotations
 
@@ -8,40 +8,75 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.optimize import make_penalty
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Block, Rows, Sums
+from softreg.typing import Array, Float64Array
 
-TRIVIAL = 0.01
+START_SHARE = 0.01
 """At the first strength of an automatic path the weights explain at most this share of the entropy of the labels."""
-WORTH = 1e-3
-"""A strength is worth a fit if the training loss can fall by this share of the entropy of the labels until there."""
-CLEAR = 2e-3
-"""The loss has clearly turned if it is above its minimum by one standard error and this share of the entropy."""
-LONGEST = 1e-12
+MIN_GAIN = 1e-3
+"""A strength is fitted only if the training loss can decrease by this share of the entropy until there."""
+CLEAR_RISE = 2e-3
+"""The held-out loss has turned if it is above its minimum by one standard error and this share of the entropy."""
+MIN_STRENGTH_RATIO = 1e-12
 """An automatic path ends at this share of its first strength."""
-FINE = 10**0.25 * 1.001
-"""Around the chosen strength, neighbours of an automatic path differ by no more than this factor."""
+MAX_STEP = 0.1
+"""The next strength is at most this share of the last one."""
+REFINED_RATIO = 10**0.25 * 1.001
+"""Neighbours of the chosen strength on an automatic path differ by no more than this factor."""
 
 
 @dataclass(frozen=True, eq=False)
 class PathPoint:
-    """What cross-validation found at one strength.
+    """Results of cross-validation at one penalty.
 
-    `scores` (K,) of the folds; `mean` over folds, weighted by their rows, and its standard `error`; `log_loss`, the
-    mean held-out log loss in nats, whatever the scoring; `gap`, the largest certified gap of the members of the stack,
-    in nats; `nonzero` weights of the model of all rows (of the folds' mean, for an l2 penalty); `objective` and
-    `penalty`, the mean training objective of the members and what of that is penalty, in nats; `passes` over the rows,
-    which points that were fitted together share; `settled`, whether the folds' losses were known well enough before
-    `max_iter`; `relaxed`, the share of the l1 part that was left for the fit on the chosen weights, 1 for the elastic
-    net itself.
+    Parameters
+    ----------
+    strength : float
+        Strength of the penalty.
+    l1_ratio : float
+        Share of the l1 part.
+    scores : ndarray of shape (K,)
+        Score of each fold.
+    mean : float
+        Mean score of the folds, weighted by their rows.
+    error : float
+        Standard error of the mean.
+    log_loss : float
+        Mean held-out log loss in nats, whatever the scoring.
+    fold_losses : ndarray of shape (K,)
+        Held-out log loss of each fold, in nats.
+    gap : float
+        Largest certified gap of the members of the stack, in nats.
+    nonzero : int
+        Weights that are not 0 in the model of all rows, or in the mean of the folds for an l2 penalty.
+    objective : float
+        Mean training objective of the members, in nats.
+    penalty : float
+        Part of the objective that is the penalty, in nats.
+    passes : int
+        Passes over the rows; points that were fitted together share them.
+    settled : bool
+        Whether the held-out losses of the folds reached their accuracy before `max_iter`.
+    relaxed : float
+        Share of the l1 part in the fit on the support; 1 for the elastic net itself.
+
+    Examples
+    --------
+    >>> import softreg
+    >>> X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
+    >>> points = []
+    >>> _ = softreg.SoftmaxRegressionCV([1.0, 0.1], cv=2, verbose=points.append).fit(X, y)
+    >>> [(point.strength, len(point.scores)) for point in points]
+    [(1.0, 2), (0.1, 2)]
     """
 
     strength: float
     l1_ratio: float
-    scores: Array
+    scores: Float64Array
     mean: float
     error: float
     log_loss: float
-    fold_losses: Array
+    fold_losses: Float64Array
     gap: float
     nonzero: int
     objective: float
@@ -53,12 +88,40 @@ class PathPoint:
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """The points of a path as arrays, from the strongest penalty to the weakest.
+    """The S points of a path as arrays, from the strongest penalty to the weakest.
 
-    strength, l1_ratio, relaxed, mean, error, log_loss, gap, nonzero: (S,); scores: (S, K). `chosen` is the place of the
-    chosen point. `passes` over the rows and `seconds` are those of the whole search, without the final fit (points
-    fitted together share their passes); 0 and nan where they are not known. `as_dict()` makes a data frame:
-    `pandas.DataFrame(path.as_dict())`.
+    Parameters
+    ----------
+    scoring : str
+        Name of the score.
+    more_is_better : bool
+        Whether a larger score is better.
+    chosen : int
+        Index of the chosen point.
+    strength, l1_ratio, relaxed : ndarray of shape (S,)
+        The penalty of each point.
+    scores : ndarray of shape (S, K)
+        Score of each fold.
+    mean, error : ndarray of shape (S,)
+        Mean score of the folds, weighted by their rows, and its standard error.
+    log_loss : ndarray of shape (S,)
+        Mean held-out log loss in nats.
+    gap : ndarray of shape (S,)
+        Largest certified gap of the folds, in nats.
+    nonzero : ndarray of int, shape (S,)
+        Weights that are not 0.
+    passes : int
+        Passes over the rows of the whole search, without the final fit; 0 if not known.
+    seconds : float
+        Time of the search; nan if not known.
+
+    Examples
+    --------
+    >>> import softreg
+    >>> X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
+    >>> path = softreg.SoftmaxRegressionCV([1.0, 0.1], cv=2).fit(X, y).path_
+    >>> len(path), path.scores.shape, path.strength.tolist()
+    (2, (2, 2), [1.0, 0.1])
     """
 
     scoring: str
@@ -80,61 +143,124 @@ class Path:
         return len(self.strength)
 
     def as_dict(self) -> dict[str, Array]:
-        """Its columns by name, without the scores of single folds."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        """Return the columns by name, without the scores of single folds, for `pandas.DataFrame(path.as_dict())`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Arrays of shape (S,).
+
+        Examples
+        --------
+        >>> import softreg
+        >>> X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
+        >>> list(softreg.SoftmaxRegressionCV([1.0, 0.1], cv=2).fit(X, y).path_.as_dict())[:3]
+        ['strength', 'l1_ratio', 'relaxed']
+        """
+        return {name: getattr(self, name) for name in PATH_COLUMNS}
 
 
-COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
+PATH_COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", "gap", "nonzero")
+"""Columns of a path that have one number for each point."""
 
 
 def make_path(
-    points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more: bool, *, passes: int, seconds: float
+    points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more_is_better: bool, *, passes: int, seconds: float
 ) -> Path:
-    """The path of these points, strongest penalty first; `passes` and `seconds` that the search took."""
-    order = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio, -p.relaxed))
-    columns = {name: np.array([getattr(p, name) for p in order]) for name in (*COLUMNS, "scores")}
-    return Path(scoring, more, order.index(chosen), **columns, passes=passes, seconds=seconds)
+    """Return the path of these points, strongest penalty first, with the passes and seconds of the search."""
+    ordered = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio, -p.relaxed))
+    columns = {name: np.array([getattr(p, name) for p in ordered]) for name in (*PATH_COLUMNS, "scores")}
+    return Path(scoring, more_is_better, ordered.index(chosen), **columns, passes=passes, seconds=seconds)
 
 
-# --- where it begins ------------------------------------------------------------------------------------------------
+# --- the first strength -------------------------------------------------------------------------------------------
 
 
-def pull(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
-    """The gradient (q, d) of the mean loss at weights of zero, and the loss there: the entropy of the labels."""
+@dataclass(frozen=True, slots=True)
+class ClassMass:
+    """The summed label of each class (q,), with the row weights of the first model."""
 
-    def mass(block: Block) -> Sums:
+    q: int
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
         V = np.ones((1, block.stop - block.start)) if block.weights is None else block.weights
         hard = block.labels.ndim == 1
-        return (np.bincount(block.labels, weights=V[0], minlength=q) if hard else V[0] @ block.labels,)
+        return (np.bincount(block.labels, weights=V[0], minlength=self.q) if hard else V[0] @ block.labels,)
 
-    (total,) = rows.sum(mass)
-    given = total / total.sum()
-    rates = given if fit_intercept else np.full(q, 1 / q)
 
-    def part(block: Block) -> Sums:
-        Y = np.eye(q)[block.labels] if block.labels.ndim == 1 else block.labels
-        R = (rates - Y).T
+@dataclass(frozen=True, slots=True, eq=False)
+class NullGradient:
+    """The summed gradient (q, d) of the loss where every row has the probabilities `rates` (q,)."""
+
+    rates: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        Y = np.eye(len(self.rates))[block.labels] if block.labels.ndim == 1 else block.labels
+        R = (self.rates - Y).T
         R = R if block.weights is None else R * block.weights[0]
-        return (block.transposed_times(np.ascontiguousarray(R, dtype=rows.dtype)),)
+        return (block.transposed_times(np.ascontiguousarray(R, dtype=block.dtype)),)
 
-    (G,) = rows.sum(part)
-    return np.asarray(G / total.sum()), float(-(given[given > 0] * np.log(rates[given > 0])).sum())
+
+def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
+    """Return the gradient and the value of the mean loss at weights of zero.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows, with their weights.
+    q : int
+        Number of classes.
+    fit_intercept : bool
+        Whether the bias predicts the class rates; without it all classes are equally probable.
+
+    Returns
+    -------
+    A : ndarray of shape (q, d)
+        Gradient with respect to the weights.
+    entropy : float
+        The loss of the intercept-only model: the entropy of the labels, in nats.
+    """
+
+    (total,) = rows.sum(ClassMass(q))
+    observed = total / total.sum()
+    rates = observed if fit_intercept else np.full(q, 1 / q)
+    (G,) = rows.sum(NullGradient(rates))
+    return np.asarray(G / total.sum()), float(-(observed[observed > 0] * np.log(rates[observed > 0])).sum())
 
 
 def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet") -> float:
-    """The least power of ten at which weights can explain no more than 1% of the entropy of the labels.
+    """Return the least power of ten at which the weights explain no more than 1% of the entropy of the labels.
 
-    By duality they gain at most the conjugate of the penalty at the gradient A (q, d) of the loss at weights of zero.
+    By duality they decrease the loss by at most the conjugate of the penalty at the gradient A.
 
-    Example:
-        >>> print(largest_strength(np.array([[1.0]]), 0.7, 0.0), largest_strength(np.array([[1.0]]), 0.7, 1.0))
-        100.0 1.0
+    Parameters
+    ----------
+    A : ndarray of shape (q, d)
+        Gradient of the loss at weights of zero.
+    entropy : float
+        Entropy of the labels, in nats.
+    l1_ratio : float
+        Share of the l1 part.
+    penalty : str
+        Name of the penalty.
+
+    Returns
+    -------
+    float
+        The first strength of a path.
+
+    Examples
+    --------
+    >>> print(largest_strength(np.array([[1.0]]), 0.7, 0.0), largest_strength(np.array([[1.0]]), 0.7, 1.0))
+    100.0 1.0
     """
     if not A.any():
         return 1.0
 
     def explains(k: int) -> bool:
-        return float(make_penalty(penalty, 10.0**k, l1_ratio).conjugate(A[None])[0]) > TRIVIAL * entropy
+        return float(make_penalty(penalty, 10.0**k, l1_ratio).conjugate(A[None])[0]) > START_SHARE * entropy
 
     k = 0
     while explains(k):
@@ -144,66 +270,84 @@ def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "
     return float(10.0**k)
 
 
-# --- how it goes on -------------------------------------------------------------------------------------------------
+# --- the next strengths -------------------------------------------------------------------------------------------
 
 
 def next_strength(point: PathPoint, entropy: float) -> float:
-    """The next strength worth a fit: a tenth, or less where the penalty is so small that a tenth would change nothing.
-
-    Until strength s' the training loss can fall by no more than `penalty * (s / s' - 1)` below its value at s (duality,
-    for an l2 penalty; a rule of thumb for l1).
-    """
-    share = point.penalty / (WORTH * entropy) if entropy > 0 else 0.0
+    """Return the next strength to fit: a tenth, or less if the training loss can hardly decrease until a tenth."""
+    # Down to strength s' the training loss can decrease by at most `penalty * (s / s' - 1)` below its value at s
+    # (by duality, for an l2 penalty; a rule of thumb for l1).
+    share = point.penalty / (MIN_GAIN * entropy) if entropy > 0 else 0.0
     if point.l1_ratio > 0 and point.nonzero == 0:
-        share = 1.0  # l1 still holds all weights at 0
-    return rounded(point.strength * min(0.1, share))
+        share = 1.0  # the l1 part still sets all weights to 0
+    return rounded(point.strength * min(MAX_STEP, share))
 
 
 def rounded(strength: float) -> float:
-    """A strength that a person can read and write again: six digits.
-
-    Example:
-        >>> rounded(0.1 * 0.001)
-        0.0001
-    """
+    """Return a strength rounded to six digits, so that it can be read and typed."""
     return float(f"{strength:.6g}")
 
 
 def has_ended(points: Sequence[PathPoint], entropy: float) -> bool:
-    """Whether weaker penalties than the last point's promise nothing: the loss has turned, or nothing is left of it.
+    """Return True if the path can end at the last point: the held-out loss has turned, or the training loss is 0.
 
-    It has turned where it is clearly above its minimum: by the standard error of the difference between folds, or
-    where it has also risen since the point before.
+    The held-out loss has turned if it is above its minimum by more than the standard error of the difference between
+    folds, or if it also increased since the point before.
+
+    Parameters
+    ----------
+    points : sequence of PathPoint
+        Points of one l1_ratio, strongest first.
+    entropy : float
+        Entropy of the labels, in nats.
+
+    Returns
+    -------
+    bool
+        Whether the path has ended.
     """
     last = points[-1]
-    if last.objective <= WORTH * entropy or next_strength(last, entropy) < LONGEST * points[0].strength:
+    if last.objective <= MIN_GAIN * entropy or next_strength(last, entropy) < MIN_STRENGTH_RATIO * points[0].strength:
         return True
     best = min(points, key=lambda p: p.log_loss)
     if best is last:
         return False
     margin = last.log_loss - best.log_loss
     rising = points[-2] is not best and last.log_loss > points[-2].log_loss
-    return margin > CLEAR * entropy and (rising or margin > _paired_error(last, best))
+    return margin > CLEAR_RISE * entropy and (rising or margin > _paired_error(last, best))
 
 
 def _paired_error(a: PathPoint, b: PathPoint) -> float:
-    """The standard error of the mean difference of the folds' log losses; nan for a single fold."""
+    """Return the standard error of the mean difference of the folds' log losses; nan for a single fold."""
     with np.errstate(invalid="ignore"):
         difference = a.fold_losses - b.fold_losses
-    return standard_error(difference, np.ones(len(difference)))[1]
+    return mean_and_error(difference, np.ones(len(difference)))[1]
 
 
-def standard_error(values: Array, weights: Array) -> tuple[float, float]:
-    """Weighted mean of the folds' values and its standard error; folds without a value (nan) count nowhere.
+def mean_and_error(values: Array, weights: Array) -> tuple[float, float]:
+    """Return the weighted mean of the folds' values and its standard error.
 
-    `sqrt(sum w (v - mean)^2 / sum w / (K - 1))`; nan for a single fold.
+    The standard error is `sqrt(sum w (v - mean)^2 / sum w / (K - 1))`.
 
-    Example:
-        >>> standard_error(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
-        (2.0, 1.0)
+    Parameters
+    ----------
+    values : ndarray of shape (K,)
+        A value for each fold; folds with nan are left out.
+    weights : ndarray of shape (K,)
+        Weight of the rows of each fold.
+
+    Returns
+    -------
+    mean, error : float
+        Mean and standard error; the latter is nan for a single fold.
+
+    Examples
+    --------
+    >>> mean_and_error(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
+    (2.0, 1.0)
     """
-    told = (weights > 0) & ~np.isnan(values)
-    v, w = values[told], weights[told]
+    valid = (weights > 0) & ~np.isnan(values)
+    v, w = values[valid], weights[valid]
     if len(v) == 0:
         return float("nan"), float("nan")
     mean = float(np.average(v, weights=w))
@@ -212,37 +356,53 @@ def standard_error(values: Array, weights: Array) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((v - mean) ** 2, weights=w) / (len(v) - 1)))
 
 
-def between(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
-    """Strengths half-way (geometrically) to the neighbours of the chosen point that are far from it."""
-    mine = sorted({p.strength for p in points if p.l1_ratio == chosen.l1_ratio})
-    at = mine.index(chosen.strength)
-    near = mine[max(0, at - 1) : at] + mine[at + 1 : at + 2]
-    far = [s for s in near if max(s, chosen.strength) / min(s, chosen.strength) > FINE]
+def refining_strengths(points: Sequence[PathPoint], chosen: PathPoint) -> list[float]:
+    """Return the geometric means of the chosen strength and those of its neighbours that are far from it."""
+    curve = sorted({p.strength for p in points if p.l1_ratio == chosen.l1_ratio})
+    at = curve.index(chosen.strength)
+    neighbours = curve[max(0, at - 1) : at] + curve[at + 1 : at + 2]
+    far = [s for s in neighbours if max(s, chosen.strength) / min(s, chosen.strength) > REFINED_RATIO]
     return sorted((rounded(np.sqrt(s * chosen.strength)) for s in far), reverse=True)
 
 
-# --- which point is chosen ------------------------------------------------------------------------------------------
+# --- the choice ---------------------------------------------------------------------------------------------------
 
 
-def choose(points: Sequence[PathPoint], rule: str, more: bool) -> PathPoint:
-    """The point with the best mean score, or by rule "1se" the strongest penalty within one standard error of it.
+def choose_point(points: Sequence[PathPoint], rule: str, more_is_better: bool) -> PathPoint:
+    """Return the chosen point of a path.
 
-    Of equals, the strongest penalty; of several shares of the l1 part there, the one with the best mean. A point whose
-    scorer gave nan for a fold that others have a score of is not compared with them. Raises `ValueError` where no mean
-    is a finite number, or "1se" has one fold only.
+    Parameters
+    ----------
+    points : sequence of PathPoint
+        The points. One whose score is nan for a fold that other points have a score of is not a candidate.
+    rule : {"min", "1se"}
+        "min" is the best mean score, of equal ones the strongest penalty; "1se" the strongest penalty within one
+        standard error of it, and of several relaxed shares there the one with the best mean.
+    more_is_better : bool
+        Whether a larger score is better.
+
+    Returns
+    -------
+    PathPoint
+        The chosen point.
+
+    Raises
+    ------
+    ValueError
+        If no mean score is finite, or "1se" has one fold only.
     """
-    sign = -1.0 if more else 1.0
-    judged = ~np.isnan([p.scores for p in points]).all(axis=0)
-    told = [p for p in points if np.isfinite(p.mean) and not np.isnan(p.scores[judged]).any()]
-    if not told:
+    sign = -1.0 if more_is_better else 1.0
+    scored = ~np.isnan([p.scores for p in points]).all(axis=0)
+    candidates = [p for p in points if np.isfinite(p.mean) and not np.isnan(p.scores[scored]).any()]
+    if not candidates:
         raise ValueError(
             f"no strength has a finite mean score (the first one's is {points[0].mean}), so none can be chosen; look "
-            "at the scoring, and at folds that are judged on labels for which their training rows leave no probability."
+            "at the scoring, and at folds whose test rows have labels that their training rows give probability 0."
         )
-    best = min(told, key=lambda p: (sign * p.mean, -p.strength, -p.relaxed))
+    best = min(candidates, key=lambda p: (sign * p.mean, -p.strength, -p.relaxed))
     if rule == "min":
         return best
     if not np.isfinite(best.error):
         raise ValueError("rule='1se' needs the standard error over at least two folds; use more folds, or rule='min'.")
-    near = [p for p in told if p.l1_ratio == best.l1_ratio and sign * p.mean <= sign * best.mean + best.error]
+    near = [p for p in candidates if p.l1_ratio == best.l1_ratio and sign * p.mean <= sign * best.mean + best.error]
     return max(near, key=lambda p: (p.strength, -sign * p.mean, p.relaxed))

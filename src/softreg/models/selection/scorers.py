@@ -1,4 +1,4 @@
-"""Scores of held-out rows, by name or by a scorer of scikit-learn."""
+"""Scores of held-out rows: those computed from logits, and scorers of scikit-learn."""
 
 from __future__ import annotations
 
@@ -7,36 +7,49 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.probability import mean_auc
-from softreg.rows import Array
+from softreg.typing import Array, Float64Array
 
-OWN = ("log_loss", "brier", "accuracy", "neg_log_loss")
-"""Scores computed from the logits that the stack has anyway: less is better for the first two. The last is that of
-scikit-learn, which fails for held-out rows among which some class does not occur. "roc_auc" is ours, too."""
+OWN_SCORES = ("log_loss", "brier", "accuracy", "neg_log_loss")
+"""Scores computed from the logits of the stack; less is better for the first two. scikit-learn's own "neg_log_loss"
+fails if a class does not occur among the held-out rows. "roc_auc" is also computed here, from the model of a fold."""
 
 
 def find_scorer(scoring: Any) -> Callable[..., float] | str:
-    """One of our names, or a scorer `(estimator, X, y) -> float`, more being better.
+    """Return the scorer for the parameter `scoring`.
 
-    Raises `ValueError` for an unknown name.
+    Parameters
+    ----------
+    scoring : str or callable
+        Name of a score, or a scorer `(estimator, X, y) -> float`, for which more is better.
 
-    Example:
-        >>> find_scorer("brier")
-        'brier'
+    Returns
+    -------
+    str or callable
+        A name of `OWN_SCORES`, or a scorer.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the value is not callable.
+
+    Examples
+    --------
+    >>> find_scorer("brier")
+    'brier'
     """
     if isinstance(scoring, str):
-        if scoring in OWN:
+        if scoring in OWN_SCORES:
             return scoring
         if scoring == "roc_auc":
             return mean_auc_score
-        from sklearn.metrics import get_scorer, get_scorer_names  # not at the top: most who fit need none
+        from sklearn.metrics import get_scorer, get_scorer_names  # not at the top: few fits need a scorer
 
         if scoring in get_scorer_names():
             return get_scorer(scoring)  # type: ignore[no-any-return]
         raise ValueError(
-            f"scoring={scoring!r} is not one of {', '.join(OWN)}, nor a name of a scorer of scikit-learn "
+            f"scoring={scoring!r} is not one of {', '.join(OWN_SCORES)}, nor a name of a scorer of scikit-learn "
             "(sklearn.metrics.get_scorer_names())."
         )
     if not callable(scoring):
@@ -44,28 +57,55 @@ def find_scorer(scoring: Any) -> Callable[..., float] | str:
     return scoring  # type: ignore[no-any-return]
 
 
-def mean_auc_score(estimator: Any, X: Any, y: NDArray[Any], sample_weight: Array | None = None) -> float:
-    """Area under the ROC curve of held-out rows, of several classes the mean of each against the rest.
+def mean_auc_score(estimator: Any, X: Any, y: Array, sample_weight: Array | None = None) -> float:
+    """Return the area under the ROC curve; for several classes the mean of each class against the rest.
 
-    Classes that no held-out row has, or all have, are left out of the mean; nan where none is left.
+    Parameters
+    ----------
+    estimator : SoftmaxRegression
+        Model of a fold.
+    X : array of shape (n, d)
+        Features of the held-out rows.
+    y : ndarray of shape (n,)
+        Hard labels.
+    sample_weight : ndarray of shape (n,), optional
+        Sample weights.
+
+    Returns
+    -------
+    float
+        The mean over the classes that some but not all rows have; nan if there is none.
     """
     P, known = estimator.predict_proba(X), estimator.classes_
     return mean_auc(P, np.searchsorted(known, y), sample_weight)
 
 
 def more_is_better(scorer: Callable[..., float] | str) -> bool:
-    """Whether a larger score is a better one."""
+    """Return True if a larger score is better."""
     return scorer not in ("log_loss", "brier")
 
 
-def row_scores(name: str, o: Array, labels: Array) -> Array:
-    """The score (b,) of each row from its logits o (b, q) and its label, a code or label probabilities.
+def row_scores(name: str, o: Array, labels: Array) -> Float64Array:
+    """Return the score of each row.
 
-    Logits of -inf are classes that the model does not know; the log loss of such a label is inf.
+    Parameters
+    ----------
+    name : str
+        One of `OWN_SCORES`.
+    o : ndarray of shape (b, q)
+        Logits; -inf for classes without training rows, whose log loss is inf.
+    labels : ndarray of shape (b,) or (b, q)
+        Codes of the classes or label probabilities.
 
-    Example:
-        >>> row_scores("log_loss", np.array([[0.0, 0.0, -np.inf]]), np.array([1])).round(4)
-        array([0.6931])
+    Returns
+    -------
+    ndarray of shape (b,)
+        The scores; log loss in nats.
+
+    Examples
+    --------
+    >>> row_scores("log_loss", np.array([[0.0, 0.0, -np.inf]]), np.array([1])).round(4)
+    array([0.6931])
     """
     hard = labels.ndim == 1
     if name == "neg_log_loss":
@@ -89,14 +129,35 @@ def row_scores(name: str, o: Array, labels: Array) -> Array:
     return np.asarray(np.square(P).sum(axis=1))
 
 
-def call(scorer: Callable[..., float], model: Any, X: Any, y: NDArray[Any], weight: Array | None) -> float:
-    """The value of a scorer, with sample weights where there are any and it takes them.
+def call_scorer(scorer: Callable[..., float], model: Any, X: Any, y: Array, weight: Array | None) -> float:
+    """Return the value of a scorer, with sample weights if it accepts them.
 
-    Raises `ValueError` where the scorer cannot be called, or its value is no number. What else it raises goes on.
+    Parameters
+    ----------
+    scorer : callable
+        `scorer(estimator, X, y)`.
+    model : SoftmaxRegression
+        Model of a fold.
+    X : array of shape (n, d)
+        Features of the held-out rows.
+    y : ndarray of shape (n,)
+        Hard labels.
+    weight : ndarray of shape (n,) or None
+        Sample weights.
+
+    Returns
+    -------
+    float
+        The score.
+
+    Raises
+    ------
+    ValueError
+        If the scorer raises `TypeError` or `ValueError`, or its value is not a number.
     """
-    more = {} if weight is None or not _takes_weights(scorer) else {"sample_weight": weight}
+    keywords = {} if weight is None or not _takes_weights(scorer) else {"sample_weight": weight}
     try:
-        value = scorer(model, X, y, **more)
+        value = scorer(model, X, y, **keywords)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the scorer {scorer_name(scorer)} failed on {len(y)} held-out rows: {error}. It is called as "
@@ -112,12 +173,23 @@ def call(scorer: Callable[..., float], model: Any, X: Any, y: NDArray[Any], weig
 
 
 def scorer_name(scoring: Any) -> str:
-    """How a scorer is called: its name, that of its function, or that of its metric.
+    """Return the name of a scorer: the name itself, or that of its metric or function.
 
-    Example:
-        >>> from sklearn.metrics import get_scorer
-        >>> scorer_name("brier"), scorer_name(get_scorer("accuracy"))
-        ('brier', 'accuracy_score')
+    Parameters
+    ----------
+    scoring : str or callable
+        A name or a scorer.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import get_scorer
+    >>> scorer_name("brier"), scorer_name(get_scorer("accuracy"))
+    ('brier', 'accuracy_score')
     """
     if isinstance(scoring, str):
         return scoring
@@ -126,7 +198,7 @@ def scorer_name(scoring: Any) -> str:
 
 
 def _takes_weights(scorer: Callable[..., float]) -> bool:
-    """Whether the scorer, or the metric behind it, has a parameter for sample weights."""
+    """Return True if the scorer or its metric has a parameter `sample_weight`."""
     metric = getattr(scorer, "_score_func", scorer)
     try:
         return "sample_weight" in inspect.signature(metric).parameters

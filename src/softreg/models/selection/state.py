@@ -4,80 +4,110 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from softreg.models.inputs import parameters as checks
-from softreg.models.selection.regularization_path import COLUMNS, Path
-from softreg.models.selection.stored_parameters import describe, revive
-from softreg.models.serialization import regression_state as state
+from softreg.models.estimators.base import LinearClassifier
+from softreg.models.inputs.parameters import check_cv_parameters
+from softreg.models.selection.regularization_path import PATH_COLUMNS, Path
+from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
+from softreg.models.serialization.regression_state import (
+    PARAMETERS,
+    read_parameters,
+    regression_to_state,
+    set_fitted_attributes,
+)
 from softreg.probability.label_arrays import is_real
+from softreg.typing import Array, Float64Array
 
-_OWN = ("strengths", "rule", "relaxed")
-_TOLD = ("cv", "scoring")
-_SHARED = tuple(name for name in state.PARAMETERS if name not in ("strength", "warm_start"))
-_ARRAYS = (*COLUMNS, "scores")
+Model = TypeVar("Model", bound=LinearClassifier)
+
+_PLAIN = ("strengths", "rule", "relaxed")
+"""Parameters that `SoftmaxRegression` does not have, and JSON can hold."""
+_DESCRIBED = ("cv", "scoring")
+"""Parameters that JSON may not be able to hold."""
+_SHARED = tuple(name for name in PARAMETERS if name not in ("strength", "warm_start"))
+_ARRAYS = (*PATH_COLUMNS, "scores")
 
 
-def path_state(path: Path) -> dict[str, Any]:
-    """A path as strict JSON; what is infinite or missing is null."""
-    columns = {name: _plain(getattr(path, name)) for name in _ARRAYS}
+def path_to_json(path: Path) -> dict[str, Any]:
+    """Return a path as strict JSON; infinite and missing numbers are null."""
+    columns = {name: _nested_lists(getattr(path, name)) for name in _ARRAYS}
     seconds = path.seconds if math.isfinite(path.seconds) else None
     search = {"passes": path.passes, "seconds": seconds}
     return {"scoring": path.scoring, "more_is_better": path.more_is_better, "chosen": path.chosen, **columns, **search}
 
 
-def path_from_state(told: Mapping[str, Any]) -> Path:
-    """The path that `path_state` described; raises `ValueError` where its parts do not fit together."""
-    told = {"relaxed": [1.0] * len(told["strength"]), **told}  # files of before there was such a thing
-    arrays = {name: _array(told[name]) for name in _ARRAYS}
-    size, chosen = len(arrays["strength"]), told["chosen"]
+def path_from_json(stored: Mapping[str, Any]) -> Path:
+    """Return the path that `path_to_json` described.
+
+    Parameters
+    ----------
+    stored : mapping
+        Strict JSON.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If the parts of the path contradict each other.
+    """
+    stored = {"relaxed": [1.0] * len(stored["strength"]), **stored}  # older files have no relaxed fits
+    arrays = {name: _array(stored[name]) for name in _ARRAYS}
+    size, chosen = len(arrays["strength"]), stored["chosen"]
     if not all(len(a) == size and a.ndim == (2 if name == "scores" else 1) for name, a in arrays.items()):
         raise ValueError("the columns of the path differ in length")
     if not isinstance(chosen, int) or isinstance(chosen, bool) or not 0 <= chosen < size:
         raise ValueError(f"the chosen point {chosen!r} is none of the {size} of the path")
     arrays["nonzero"] = arrays["nonzero"].astype(np.int64)
-    passes, seconds = told.get("passes", 0), told.get("seconds")  # older files have neither
+    passes, seconds = stored.get("passes", 0), stored.get("seconds")  # older files have neither
     if not is_real(passes) or not (seconds is None or is_real(seconds)):
         raise ValueError(f"passes {passes!r} and seconds {seconds!r} of the path are not numbers")
-    scoring, more = str(told["scoring"]), bool(told["more_is_better"])
-    known = math.nan if seconds is None else float(seconds)
-    return Path(scoring=scoring, more_is_better=more, chosen=chosen, passes=int(passes), seconds=known, **arrays)
+    return Path(
+        scoring=str(stored["scoring"]),
+        more_is_better=bool(stored["more_is_better"]),
+        chosen=chosen,
+        passes=int(passes),
+        seconds=math.nan if seconds is None else float(seconds),
+        **arrays,
+    )
 
 
-def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and strict JSON of a fitted model."""
-    arrays, metadata = state.to_state(model.best_estimator_)
-    checks.check_selection(model)
-    own = {name: _parameter(getattr(model, name)) for name in _OWN}
-    own |= {name: describe(getattr(model, name)) for name in _TOLD}
-    shared = {name: metadata["parameters"][name] for name in _SHARED}
-    metadata["parameters"] = {**shared, **own, "l1_ratio": _parameter(model.l1_ratio)}
-    return arrays, {**metadata, "path": path_state(model.path_)}
+def selection_to_state(model: LinearClassifier) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return a fitted model as arrays and strict JSON."""
+    arrays, metadata = regression_to_state(model.best_estimator_)
+    check_cv_parameters(model)
+    parameters = {name: metadata["parameters"][name] for name in _SHARED}
+    parameters |= {name: _plain_parameter(getattr(model, name)) for name in (*_PLAIN, "l1_ratio")}
+    parameters |= {name: parameter_to_json(getattr(model, name)) for name in _DESCRIBED}
+    return arrays, {**metadata, "parameters": parameters, "path": path_to_json(model.path_)}
 
 
-def restore(cls: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Any:
-    """A fitted model of class `cls`."""
-    found = dict(metadata["parameters"])
-    own = {name: found.pop(name) for name in _OWN if name != "relaxed" or name in found}
-    own |= {name: revive(found.pop(name)) for name in _TOLD}
-    if own["scoring"] is None:  # of a file of before callables were told
+def selection_from_state(cls: type[Model], arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Model:
+    """Return the fitted model of class `cls` that `selection_to_state` described."""
+    stored = dict(metadata["parameters"])
+    own = {name: stored.pop(name) for name in _PLAIN if name != "relaxed" or name in stored}
+    own |= {name: parameter_from_json(stored.pop(name)) for name in _DESCRIBED}
+    if own["scoring"] is None:  # older files do not describe callables
         del own["scoring"]
-    model = cls(**state.parameters({"parameters": found}), **own)
-    state.fill(model, arrays, metadata)
-    model.path_ = path_from_state(metadata["path"])
-    model.scores_ = model.path_.scores
-    model.strength_ = float(model.path_.strength[model.path_.chosen])
-    model.l1_ratio_ = float(model.path_.l1_ratio[model.path_.chosen])
-    model.relaxed_ = float(model.path_.relaxed[model.path_.chosen])
-    checks.check_selection(model)
+    model = cls(**read_parameters({"parameters": stored}), **own)
+    set_fitted_attributes(model, arrays, metadata)
+    path = model.path_ = path_from_json(metadata["path"])
+    model.scores_ = path.scores
+    model.strength_ = float(path.strength[path.chosen])
+    model.l1_ratio_ = float(path.l1_ratio[path.chosen])
+    model.relaxed_ = float(path.relaxed[path.chosen])
+    check_cv_parameters(model)
     return model
 
 
-def _parameter(value: Any) -> Any:
-    """A parameter as JSON: numbers, texts and lists."""
+def _plain_parameter(value: Any) -> Any:
+    """Return a parameter as JSON: numbers, texts and lists of numbers; None for anything else."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, np.generic):
@@ -87,15 +117,15 @@ def _parameter(value: Any) -> Any:
     return value if value is None or isinstance(value, (int, float, str)) else None
 
 
-def _plain(values: NDArray[Any]) -> Any:
-    """Nested lists of numbers, None for what is not finite."""
+def _nested_lists(values: Array) -> list[Any]:
+    """Return nested lists of numbers, None for numbers that are not finite."""
     if values.ndim > 1:
-        return [_plain(row) for row in values]
+        return [_nested_lists(row) for row in values]
     return [v if math.isfinite(v) else None for v in values.tolist()]
 
 
-def _array(values: Any) -> NDArray[Any]:
-    """Numbers (S,) or (S, K) from nested lists, nan for None."""
+def _array(values: list[Any]) -> Float64Array:
+    """Return numbers (S,) or (S, K) from nested lists, nan for None."""
     rows = [[np.nan if v is None else v for v in row] if isinstance(row, list) else row for row in values]
     array = np.array([np.nan if v is None else v for v in rows] if not any(isinstance(r, list) for r in rows) else rows)
     if array.dtype.kind not in "if":

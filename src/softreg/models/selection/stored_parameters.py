@@ -1,4 +1,4 @@
-"""What of `cv` and `scoring` a model file keeps: numbers, names and scikit-learn's splitters, and no code."""
+"""The parameters `cv` and `scoring` in a model file: numbers, names and splitters of scikit-learn, but no code."""
 
 from __future__ import annotations
 
@@ -15,86 +15,114 @@ SPLITTERS = (
     "RepeatedKFold", "RepeatedStratifiedKFold", "ShuffleSplit", "StratifiedGroupKFold", "StratifiedKFold",
     "StratifiedShuffleSplit", "TimeSeriesSplit",
 )  # fmt: skip
-"""Splitters of scikit-learn that are kept by name and numbers; those that hold rows are not: rows are not kept."""
-LONGEST = 200
-"""Characters of what is not kept that are told of it."""
+"""Splitters of scikit-learn that are stored by name and parameters; splitters that hold row numbers are not stored."""
+MAX_CHARACTERS = 200
+"""Length of the description of a parameter that is not stored."""
 
 
 @dataclass(frozen=True)
 class NotStored:
-    """In the place of a parameter that a model file could not keep: how it was written when the model was saved.
+    """Placeholder for a parameter that a model file cannot store; `fit` raises an error until it is set again.
 
-    The model predicts as ever; `fit` says that the parameter has to be set anew.
+    Parameters
+    ----------
+    description : str
+        Text of the parameter when the model was saved.
     """
 
-    told: str
+    description: str
 
     def __repr__(self) -> str:
-        return f"NotStored({self.told!r})"
+        return f"NotStored({self.description!r})"
 
 
-def describe(value: Any) -> Any:
-    """A `cv` or `scoring` as strict JSON: a number or text as it is, a splitter's name and numbers, or what it was.
+def parameter_to_json(value: Any) -> Any:
+    """Return a `cv` or `scoring` as strict JSON.
 
-    Example:
-        >>> from sklearn.model_selection import KFold
-        >>> print(describe(KFold(3)))
-        {'splitter': 'KFold', 'parameters': {'n_splits': 3, 'random_state': None, 'shuffle': False}}
-        >>> print(describe(max))
-        {'not_stored': '<built-in function max>'}
+    Parameters
+    ----------
+    value : object
+        The parameter.
+
+    Returns
+    -------
+    object
+        A number or text as it is, the name and parameters of a splitter, or a description of anything else.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold
+    >>> print(parameter_to_json(KFold(3)))
+    {'splitter': 'KFold', 'parameters': {'n_splits': 3, 'random_state': None, 'shuffle': False}}
+    >>> print(parameter_to_json(max))
+    {'not_stored': '<built-in function max>'}
     """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, NotStored):
-        return {"not_stored": value.told}
+        return {"not_stored": value.description}
     kind = type(value)
     if kind.__name__ in SPLITTERS and kind.__module__.startswith("sklearn.model_selection."):
-        found = {name: _given(value, name) for name in inspect.signature(kind).parameters}
-        if all(v is None or isinstance(v, (bool, int, float)) for v in found.values()):
-            return {"splitter": kind.__name__, "parameters": dict(sorted(found.items()))}
-    return {"not_stored": _spelled(value)}
+        parameters = {name: _constructor_argument(value, name) for name in inspect.signature(kind).parameters}
+        if all(v is None or isinstance(v, (bool, int, float)) for v in parameters.values()):
+            return {"splitter": kind.__name__, "parameters": dict(sorted(parameters.items()))}
+    return {"not_stored": _description(value)}
 
 
-def revive(told: Any) -> Any:
-    """What `describe` described; only splitters of the list above are ever made.
+def parameter_from_json(stored: Any) -> Any:
+    """Return the parameter that `parameter_to_json` described; only splitters in `SPLITTERS` are created.
 
-    Raises `ValueError` for anything else.
+    Parameters
+    ----------
+    stored : object
+        Strict JSON.
+
+    Returns
+    -------
+    object
+        The parameter, or a `NotStored`.
+
+    Raises
+    ------
+    ValueError
+        If the JSON does not describe a parameter.
     """
-    if told is None or isinstance(told, (int, float, str)):
-        return told
-    if isinstance(told, Mapping) and set(told) == {"not_stored"}:
-        return NotStored(str(told["not_stored"]))
-    if not isinstance(told, Mapping) or set(told) != {"splitter", "parameters"} or told["splitter"] not in SPLITTERS:
-        raise ValueError(f"{told!r:.200} describes no splitter of a known kind")
-    import sklearn.model_selection  # not at the top: who loads a model to predict rarely needs it
+    if stored is None or isinstance(stored, (int, float, str)):
+        return stored
+    if isinstance(stored, Mapping) and set(stored) == {"not_stored"}:
+        return NotStored(str(stored["not_stored"]))
+    is_splitter = isinstance(stored, Mapping) and set(stored) == {"splitter", "parameters"}
+    if not is_splitter or stored["splitter"] not in SPLITTERS:
+        raise ValueError(f"{stored!r:.200} describes no splitter of a known kind")
+    import sklearn.model_selection  # not at the top: prediction does not need it
 
     try:
-        return getattr(sklearn.model_selection, told["splitter"])(**told["parameters"])
+        return getattr(sklearn.model_selection, stored["splitter"])(**stored["parameters"])
     except TypeError as error:
-        raise ValueError(f"the splitter {told['splitter']} cannot be made: {error}") from error
+        raise ValueError(f"the splitter {stored['splitter']} cannot be created: {error}") from error
 
 
-def check_stored(name: str, value: Any) -> None:
-    """Raise `ValueError` for a parameter that the model file did not keep."""
+def check_was_stored(name: str, value: Any) -> None:
+    """Raise `ValueError` for a parameter that the model file did not store."""
     if isinstance(value, NotStored):
         raise ValueError(
-            f"{name} was {value.told} when this model was saved, and a model file keeps no code and no rows. To fit "
-            f"again, set it anew: model.set_params({name}=...)."
+            f"{name} was {value.description} when this model was saved, and a model file stores no code and no rows. "
+            f"To fit again, set it: model.set_params({name}=...)."
         )
 
 
-def _given(splitter: Any, name: str) -> Any:
-    """The argument that a splitter was made with; repeated ones keep those of the splitter that they repeat apart."""
+def _constructor_argument(splitter: Any, name: str) -> Any:
+    """Return an argument of the constructor; repeated splitters keep those of the inner splitter in `cvargs`."""
     inner = getattr(splitter, "cvargs", {})
     value = inner[name] if name in inner else getattr(splitter, name, splitter)
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _spelled(value: Any) -> str:
-    """What a parameter looks like, in one line."""
+def _description(value: Any) -> str:
+    """Return the text of a parameter in one line, without addresses."""
     if isinstance(value, (list, tuple)):
         return f"a {type(value).__name__} of {len(value)}"
-    words = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(repr(value).split()))  # addresses mean nothing in a file
-    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(repr(value).split()))
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"

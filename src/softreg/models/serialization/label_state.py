@@ -1,4 +1,4 @@
-"""Labels of every kind that a model file keeps, as strict JSON, and back: the same values of the same type."""
+"""Labels as strict JSON and back, with their values and types."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.probability import Classes
 from softreg.probability.label_arrays import spell
+from softreg.typing import Array
 
 DATES = re.compile(r"(datetime64|timedelta64)\[\d*(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]")
-"""Names of NumPy's dtypes of dates and durations, whose labels are kept as 64-bit integers."""
+"""Names of NumPy's dtypes of dates and durations, whose labels are stored as 64-bit integers."""
+MAX_INTEGER = 2**63
+"""Bound of the integers that int64 represents."""
 
 _OBJECTS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "date": (datetime.date, lambda v: v.isoformat(), datetime.date.fromisoformat),
@@ -22,17 +24,31 @@ _OBJECTS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "time": (datetime.time, lambda v: v.isoformat(), datetime.time.fromisoformat),
     "bytes": (bytes, lambda v: v.decode("latin-1"), lambda v: v.encode("latin-1")),
 }
-"""Of labels that are objects: the type, and how a value is written as text and read again."""
+"""Types of labels that are objects, and the functions that write a value as text and read it."""
 
 
-def describe_labels(labels: NDArray[Any]) -> dict[str, Any]:
-    """Labels (q,) that are no numbers as strict JSON.
+def labels_to_json(labels: Array) -> dict[str, Any]:
+    """Return labels that are not numbers as strict JSON.
 
-    Raises `ValueError` that names a label of a type that could not be read again, as objects of other packages.
+    Parameters
+    ----------
+    labels : ndarray of shape (q,)
+        The classes.
 
-    Example:
-        >>> print(describe_labels(np.array(["2020-01-01", "2021-01-01"], dtype="M8[D]")))
-        {'dtype': 'datetime64[D]', 'values': [18262, 18628]}
+    Returns
+    -------
+    dict
+        Name of the dtype, and the values.
+
+    Raises
+    ------
+    ValueError
+        If a label has a type that could not be read, such as an object of another package.
+
+    Examples
+    --------
+    >>> print(labels_to_json(np.array(["2020-01-01", "2021-01-01"], dtype="M8[D]")))
+    {'dtype': 'datetime64[D]', 'values': [18262, 18628]}
     """
     kind = labels.dtype.kind
     if kind in "Mm":
@@ -45,23 +61,39 @@ def describe_labels(labels: NDArray[Any]) -> dict[str, Any]:
     name = _object_kind(labels)
     if name is None:
         known = (str, int, bool, *(kind for kind, _, _ in _OBJECTS.values()))
-        odd = next((label for label in labels.tolist() if type(label) not in known), labels[0])
+        invalid = next((label for label in labels.tolist() if type(label) not in known), labels[0])
         raise ValueError(
-            f"the label {spell(odd)} is of the type {type(odd).__name__}, which a model file cannot keep. Fit the "
-            "model with text, integers, booleans, or dates of NumPy (datetime64) or Python; str(label) makes "
+            f"the label {spell(invalid)} is of the type {type(invalid).__name__}, which a model file cannot store. Fit "
+            "the model with text, integers, booleans, or dates of NumPy (datetime64) or Python; str(label) makes "
             "text of any label."
         )
     write = _OBJECTS[name][1] if name in _OBJECTS else lambda v: v
     return {"dtype": name, "values": [write(v) for v in labels.tolist()]}
 
 
-def read_labels(told: Mapping[str, Any]) -> NDArray[Any]:
-    """The labels that `describe_labels` described; raises `ValueError` for what describes none."""
-    name, values = str(told["dtype"]), told["values"]
+def labels_from_json(stored: Mapping[str, Any]) -> Array:
+    """Return the labels that `labels_to_json` described.
+
+    Parameters
+    ----------
+    stored : mapping
+        Strict JSON.
+
+    Returns
+    -------
+    ndarray of shape (q,)
+        The classes.
+
+    Raises
+    ------
+    ValueError
+        If the JSON does not describe distinct labels.
+    """
+    name, values = str(stored["dtype"]), stored["values"]
     if not isinstance(values, list) or not all(isinstance(v, (str, int)) for v in values):
         raise ValueError("the classes are not text or integers")
-    whole = all(isinstance(v, int) and not isinstance(v, bool) and abs(v) < 2**63 for v in values)
-    if DATES.fullmatch(name) and whole:
+    integers = all(isinstance(v, int) and not isinstance(v, bool) and abs(v) < MAX_INTEGER for v in values)
+    if DATES.fullmatch(name) and integers:
         labels = np.array(values, dtype=np.int64).view(name)
     elif name == "str":
         labels = np.array(values, dtype=np.str_)
@@ -73,24 +105,22 @@ def read_labels(told: Mapping[str, Any]) -> NDArray[Any]:
         read = _OBJECTS[name][2]
         labels = np.array(list(map(read, values)), dtype=object)
     else:
-        raise ValueError(
-            f"{name!r} is no kind of classes that is known; a newer version of softreg may have written it"
-        )
+        raise ValueError(f"{name!r} is not a known kind of classes; a newer version of softreg may have written it")
     Classes.of(labels)
     return labels
 
 
-def _object_kind(labels: NDArray[Any]) -> str | None:
-    """The name of the kind of labels that are objects; None where they cannot be written."""
+def _object_kind(labels: Array) -> str | None:
+    """Return the kind of labels that are objects, or None if they cannot be stored."""
     values = labels.tolist()
     if all(isinstance(v, (str, int, bool)) for v in values):
         return "object"
     for name, (kind, _, _) in _OBJECTS.items():
-        if all(type(v) is kind and _is_plain(v) for v in values):
+        if all(type(v) is kind and _has_fixed_offset(v) for v in values):
             return name
     return None
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a time has no time zone, or one of a fixed offset: the rules of others are not written."""
+def _has_fixed_offset(value: Any) -> bool:
+    """Return True unless a time has a time zone with rules, which ISO 8601 cannot express."""
     return getattr(value, "tzinfo", None) is None or type(value.tzinfo) is datetime.timezone

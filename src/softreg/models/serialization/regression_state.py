@@ -1,29 +1,32 @@
-"""The fitted model as arrays and strict JSON, and back."""
+"""A fitted `SoftmaxRegression` as arrays and strict JSON, and back."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.parameters import check_parameters
-from softreg.models.serialization.label_state import describe_labels, read_labels
+from softreg.models.serialization.label_state import labels_from_json, labels_to_json
 from softreg.optimize import Progress, Solution, Status
+from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.probability import Classes
 from softreg.probability.label_arrays import is_real
-from softreg.rows import Array
+from softreg.typing import Array
 
 PARAMETERS = (
     "strength", "penalty", "l1_ratio", "fit_intercept", "class_weight", "solver", "tol", "max_iter", "warm_start",
     "random_state",
 )  # fmt: skip
+"""Parameters of `SoftmaxRegression` that are stored."""
 
 
-def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and strict JSON of a fitted model; raises `ValueError` for parameters that could not be read again."""
+def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return a fitted model as arrays and strict JSON; raise `ValueError` for parameters that could not be read."""
     check_parameters(model)
     arrays = {"coef": model.coef_, "intercept": model.intercept_}
     labels = model.classes_
@@ -32,56 +35,59 @@ def to_state(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     names = getattr(model, "feature_names_in_", None)
     solution = getattr(model, "solution_", None)
     metadata: dict[str, Any] = {
-        "parameters": {name: _plain(getattr(model, name)) for name in PARAMETERS},
-        "classes": None if "classes" in arrays else describe_labels(labels),
+        "parameters": {name: _plain_parameter(getattr(model, name)) for name in PARAMETERS},
+        "classes": None if "classes" in arrays else labels_to_json(labels),
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
-        "solution": None if solution is None else _describe(solution),
+        "solution": None if solution is None else _solution_to_json(solution),
     }
     return arrays, metadata
 
 
-def _plain(value: Any) -> Any:
+def _plain_parameter(value: Any) -> Any:
+    """Return a parameter as strict JSON; None for a random generator, whose state is not stored."""
     if isinstance(value, Mapping):
-        return {"items": [[_plain(k), float(v)] for k, v in value.items()]}
+        return {"items": [[_plain_parameter(k), float(v)] for k, v in value.items()]}
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return None  # a random generator: its state is not part of the model
+    return None
 
 
-def _describe(s: Solution) -> dict[str, Any]:
+def _solution_to_json(s: Solution) -> dict[str, Any]:
+    """Return a solution without its weights as strict JSON."""
     return {
         "value": s.value, "gap": s.gap if math.isfinite(s.gap) else None, "bound": s.bound, "status": s.status.value,
         "passes": s.passes, "n_iter": s.n_iter,
         "history": [[h.passes, h.value, h.gap if math.isfinite(h.gap) else None, h.seconds] for h in s.history],
+        "plan": None if s.plan is None else asdict(s.plan),
     }  # fmt: skip
 
 
-def parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The constructor's arguments from `to_state`'s metadata; names that are not parameters are refused."""
+def read_parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the constructor from metadata; raise `ValueError` for an unknown parameter."""
     found = dict(metadata["parameters"])
-    strange = set(found) - set(PARAMETERS)
-    if strange:
-        raise ValueError(f"unknown parameters {sorted(strange)}")
+    unknown = set(found) - set(PARAMETERS)
+    if unknown:
+        raise ValueError(f"unknown parameters {sorted(unknown)}")
     weight = found.get("class_weight")
     if isinstance(weight, Mapping):
         found["class_weight"] = dict(weight["items"])
     return found
 
 
-def restore(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
-    """Set what `fit` sets, after checking that the parts belong together and the parameters are in their range."""
+def restore_checked(model: BaseEstimator, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+    """Set the fitted attributes, after checking the parameters and that the parts of the state match."""
     check_parameters(model)
-    fill(model, arrays, metadata)
+    set_fitted_attributes(model, arrays, metadata)
 
 
-def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
-    """Set what `fit` sets, after checking that the parts belong together."""
+def set_fitted_attributes(model: BaseEstimator, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+    """Set the fitted attributes; raise `ValueError` where the parts of the state do not match."""
     coef, intercept, classes = np.array(arrays["coef"]), np.array(arrays["intercept"]), _classes(arrays, metadata)
-    fits = coef.ndim == 2 and coef.size > 0 and intercept.shape == (len(coef),) == classes.shape
-    if not fits or len(classes) < 2:
+    match = coef.ndim == 2 and coef.size > 0 and intercept.shape == (len(coef),) == classes.shape
+    if not match or len(classes) < 2:
         raise ValueError(
             f"weights {coef.shape}, bias {intercept.shape} and classes {classes.shape} do not fit together"
         )
@@ -101,44 +107,69 @@ def fill(model: Any, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, 
         model.solution_ = _solution(metadata["solution"], coef, intercept, firth=model.penalty == "firth")
 
 
-def _classes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> NDArray[Any]:
-    """The classes in the dtype that they had, after checking that they are labels, each given once."""
-    told = metadata["classes"]
-    if told is not None:
-        return read_labels(told)
+def _classes(arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Array:
+    """Return the classes in their dtype, after checking that they are distinct labels."""
+    stored = metadata["classes"]
+    if stored is not None:
+        return labels_from_json(stored)
     classes = np.array(arrays["classes"])
     Classes.of(classes)
     return classes
 
 
-def _solution(told: Mapping[str, Any], coef: Array, intercept: Array, *, firth: bool) -> Solution:
-    status = Status(told["status"])
-    if status is Status.CONVERGED and told["bound"] == "estimate":  # as earlier versions called a fit without a proof
+def _solution(stored: Mapping[str, Any], coef: Array, intercept: Array, *, firth: bool) -> Solution:
+    """Return the solution with these weights."""
+    status = Status(stored["status"])
+    if status is Status.CONVERGED and stored["bound"] == "estimate":  # so in earlier versions, without a certificate
         status = Status.STATIONARY if firth else Status.UNCERTIFIED
     return Solution(
         W=np.ascontiguousarray(coef.T),
         b=intercept,
-        value=_number(told["value"]),
-        gap=_gap(told["gap"]),
-        bound=str(told["bound"]),
+        value=_number(stored["value"]),
+        gap=_gap(stored["gap"]),
+        bound=str(stored["bound"]),
         status=status,
-        passes=_count(told["passes"], "passes"),
-        n_iter=_count(told["n_iter"], "n_iter"),
-        history=tuple(Progress(_count(p, "passes"), _number(v), _gap(g), _number(t)) for p, v, g, t in told["history"]),
+        passes=_count(stored["passes"], "passes"),
+        n_iter=_count(stored["n_iter"], "n_iter"),
+        history=tuple(
+            Progress(_count(p, "passes"), _number(v), _gap(g), _number(t)) for p, v, g, t in stored["history"]
+        ),
+        plan=_plan(stored.get("plan")),
+    )
+
+
+def _plan(state: Mapping[str, str] | None) -> Plan | None:
+    """Return the plan of a fit; None for a file of an earlier version, which does not hold it."""
+    if state is None:
+        return None
+    if not all(isinstance(state[name], str) for name in ("name", "fallback", "why")):
+        raise ValueError("the plan of the solver is not text")
+    return Plan(
+        name=state["name"],
+        transform=Transform(state["transform"]),
+        logits=Logits(state["logits"]),
+        start=Start(state["start"]),
+        method=Method(state["method"]),
+        curvature=CurvatureModel(state["curvature"]),
+        fallback=state["fallback"],
+        why=state["why"],
     )
 
 
 def _count(value: Any, name: str) -> int:
+    """Return an integer >= 0."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{name} is {value!r}, not a number of times")
+        raise ValueError(f"{name} is {value!r}, not a count")
     return value
 
 
 def _number(value: Any) -> float:
+    """Return a finite number."""
     if not is_real(value) or not math.isfinite(value):
-        raise ValueError(f"{value!r} stands where a number belongs")
+        raise ValueError(f"{value!r} is not a finite number")
     return float(value)
 
 
 def _gap(value: Any) -> float:
+    """Return a gap, infinite for null."""
     return math.inf if value is None else _number(value)

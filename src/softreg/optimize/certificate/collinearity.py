@@ -6,8 +6,9 @@ import numpy as np
 import scipy.linalg as sl
 
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.column_reductions import ColumnProducts
 from softreg.optimize.objective.hessian import Columns
-from softreg.rows import Array, Block, Sums
+from softreg.rows import Array
 
 SAME = 1e-11
 """A column of which those before it explain all but this share counts as a combination of them."""
@@ -51,16 +52,7 @@ def dependent(objective: Objective) -> tuple[int, ...]:
 
 def _gram(objective: Objective) -> Array:
     """`sum_i V_i z_i z_i^T` with a one for the bias, (d + 1, d + 1), of the first model's weights."""
-    columns = Columns(objective)
-
-    def part(block: Block) -> Sums:
-        V = objective.weights(block)
-        total = np.zeros((len(columns.shift) + 1,) * 2)
-        for run, Z in columns.runs(block):
-            total += (Z if V is None else Z * V[0, run]) @ Z.T
-        return (total,)
-
-    gram: Array = objective.rows.sum(part)[0]
+    gram: Array = objective.sum(ColumnProducts(Columns(objective), int(objective.members[0])))[0]
     gram[:-1, :-1][objective.coordinates.constant] = 0.0
     gram[:-1, :-1][:, objective.coordinates.constant] = 0.0
     return gram

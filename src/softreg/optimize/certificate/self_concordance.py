@@ -15,11 +15,16 @@ Bach (2010), Self-concordant analysis for logistic regression.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from softreg.linalg import solve_factored
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.column_reductions import LargestLeverage, member_row_weights
 from softreg.optimize.objective.hessian import Columns
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 
@@ -73,28 +78,52 @@ def _trace(objective: Objective, factor: Array) -> Array:
 
 def _range_bound(objective: Objective, trace: Array) -> float:
     """R with `range of a row's change of logits <= R ||v||_H`: from the leverage of the rows."""
-    objective.half_passes += 1
-    columns = Columns(objective)
-
-    def part(block: Block) -> Array:
-        return np.array([max(np.einsum("ji,ji->i", trace @ Z, Z).max() for _, Z in columns.runs(block))])
-
-    return float(np.sqrt(2 * max(0.0, objective.rows.map(part).max())))
+    return float(np.sqrt(2 * max(0.0, objective.map(LargestLeverage(Columns(objective), trace)).max())))
 
 
 def _rounding(objective: Objective, trace: Array, j: int) -> float:
     """A bound of the rounding error of model j's gradient, in the norm of the inverse Hessian."""
-    columns = Columns(objective)
+    return float(objective.sum(KeptRounding(objective.state, Columns(objective), trace, j))[0] / objective.mass[j])
 
-    def part(block: Block) -> Sums:
-        P, _ = loss.probabilities(objective.logits(block).astype(np.float64))
-        V, total = objective.weights(block), 0.0
-        for run, Z in columns.runs(block):
-            leverage = np.einsum("ji,ji->i", trace @ Z, Z)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptRounding:
+    """The sum of `residual_rounding` of one model j at the point of the state; `trace` gives the leverage of a row."""
+
+    state: StackState
+    columns: Columns
+    trace: Array
+    j: int
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        P, _ = loss.probabilities(self.state.logits(block).astype(np.float64))
+        V, total, j = self.state.weights(block), 0.0, self.j
+        for run, Z in self.columns.runs(block):
+            leverage = np.einsum("ji,ji->i", self.trace @ Z, Z)
             total += residual_rounding(P[j][:, run], leverage, None if V is None else V[j % len(V), run])
         return (total,)
 
-    return float(objective.rows.sum(part)[0] / objective.mass[j])
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberRounding:
+    """The sum of `residual_rounding` of one model at parameters theta (q, d + 1), in the basis y = T z."""
+
+    columns: Columns
+    member: int
+    theta: Array
+    T: Array
+    trace: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sum of one block."""
+        V, total = member_row_weights(block, self.member), 0.0
+        for run, Z in self.columns.runs(block):
+            Y, P = self.T @ Z, loss.probabilities((self.theta @ Z)[None])[0][0]
+            leverage = np.einsum("ji,ji->i", self.trace @ Y, Y)
+            total += residual_rounding(P, leverage, None if V is None else V[run])
+        return (total,)
 
 
 def residual_rounding(P: Array, leverage: Array, v: Array | None) -> float:

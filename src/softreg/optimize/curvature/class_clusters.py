@@ -1,139 +1,199 @@
-"""The curvature for many classes: two clusters of rows for each class, and one scatter about them that all share.
+"""A preconditioner for many classes: two clusters of rows for each class, and one within-class scatter for all.
 
-A class's block of the Hessian is the mean of `p (1 - p) [z; 1] [z; 1]^T`. The rows in doubt are of two kinds, those of
-the class itself and those of others that the model takes for it. With mean `c_1` and `c_2` and summed doubt `u_1` and
-`u_2` of the two kinds, and the scatter S within classes,
+A class's block of the Hessian is the mean of `p (1 - p) [z; 1] [z; 1]^T`. The rows with a large class variance
+`p (1 - p)` are of two kinds: those of the class itself, and those of others to which the model gives some probability
+of the class. With means `c_1` and `c_2` and summed variances `u_1` and `u_2` of the two kinds, and the scatter S within
+classes,
 
     block = (u_1 + u_2) S + u_1 [c_1; 1] [c_1; 1]^T + u_2 [c_2; 1] [c_2; 1]^T + ridge.
 
 In the coordinates in which S and the ridge are diagonal, its inverse is a division and a correction of rank two. No
-factor a class is kept, and all it takes is what a pass has told anyway.
+factor per class is kept, and all sums are by-products of a pass.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg as sl
 
 from softreg.optimize.objective.cached import Objective
-from softreg.rows import Array, Block, Sums
+from softreg.optimize.objective.stack_state import StackState
+from softreg.rows import Block, Sums
+from softreg.typing import BoolArray, Float64Array, FloatArray
 
-LEAST = 1e-3
-"""No class's curvature is taken to be less than this part of the average."""
-FLOOR = 1e-5
-"""Of the scatter, so much over the number of classes is added to the ridge, so that none of it is taken to be flat."""
+MIN_CURVATURE = 1e-3
+"""Curvature of a class, at least, as a part of the average."""
+SCATTER_RIDGE = 1e-5
+"""Added to the ridge, divided by the number of classes, so that no direction has no curvature."""
+MAX_RIDGE = 1e200
+"""Ridge of a column in tiny units, at most."""
+MIN_CLUSTER_MASS = 1e-12
+"""Share of the rows below which a cluster has no centre."""
+TINY = 1e-300
+"""Keeps a division by zero finite."""
 
 
 @dataclass(frozen=True)
-class Clusters:
-    """Blocks (m, q) of the curvature: `basis` (d, d) makes scatter and ridge diagonal, and `flat` (m, q, d) is one over
-    them. `far` (2, m, q, d + 1) are the clusters' vectors in that basis, `core` (m, q, 2, 2) is the inverse of the
-    correction, `bias` (m, q) one over the small curvature that the bias has without clusters."""
+class ClusterPreconditioner:
+    """The inverse of one block per class, as a diagonal with a correction of rank two."""
 
-    basis: Array
-    flat: Array
-    far: Array
-    core: Array
-    bias: Array
+    basis: FloatArray
+    """Basis (d, d) in which scatter and ridge are diagonal."""
+    inverse_diagonal: FloatArray
+    """One over that diagonal, (m, q, d)."""
+    centres: FloatArray
+    """Centres (2, m, q, d + 1) of the clusters in that basis, times the root of their variance."""
+    core: Float64Array
+    """Inverse (m, q, 2, 2) of the matrix of the correction."""
+    inverse_bias: FloatArray
+    """One over the small curvature (m, q) of the bias without clusters."""
 
-    def solve(self, G: Array) -> Array:
-        """The inverse of each class's block times its gradient (m, q, d + 1)."""
+    def solve(self, G: FloatArray) -> FloatArray:
+        """Return the inverse of each class's block times its gradient (m, q, d + 1)."""
         out = np.empty_like(G)
         for j in range(len(G)):
             g = np.empty(G.shape[1:], dtype=self.basis.dtype)
-            g[:, :-1] = self.flat[j] * (G[j, :, :-1].astype(self.basis.dtype) @ self.basis)
-            g[:, -1] = self.bias[j] * G[j, :, -1]
-            weight = np.stack([np.einsum("qd,qd->q", far, g) for far in self.far[:, j]], axis=-1)
+            g[:, :-1] = self.inverse_diagonal[j] * (G[j, :, :-1].astype(self.basis.dtype) @ self.basis)
+            g[:, -1] = self.inverse_bias[j] * G[j, :, -1]
+            weight = np.stack([np.einsum("qd,qd->q", centre, g) for centre in self.centres[:, j]], axis=-1)
             weight = np.einsum("qab,qb->qa", self.core[j], weight).astype(g.dtype)
-            for far, share in zip(self.far[:, j], weight.T, strict=True):
-                g[:, :-1] -= self.flat[j] * far[:, :-1] * share[:, None]
-                g[:, -1] -= self.bias[j] * far[:, -1] * share
+            for centre, share in zip(self.centres[:, j], weight.T, strict=True):
+                g[:, :-1] -= self.inverse_diagonal[j] * centre[:, :-1] * share[:, None]
+                g[:, -1] -= self.inverse_bias[j] * centre[:, -1] * share
             out[j, :, :-1] = g[:, :-1] @ self.basis.T
             out[j, :, -1] = g[:, -1]
         return out
 
-    def keep(self, members: Array) -> Clusters:
-        """The curvature of some models of the stack."""
+    def keep(self, members: BoolArray) -> ClusterPreconditioner:
+        """Return the preconditioner of some models of the stack."""
         return replace(
-            self, flat=self.flat[members], far=self.far[:, members], core=self.core[members], bias=self.bias[members]
+            self,
+            inverse_diagonal=self.inverse_diagonal[members],
+            centres=self.centres[:, members],
+            core=self.core[members],
+            inverse_bias=self.inverse_bias[members],
         )
 
 
-class ClusterSketch:
-    """How to make the curvature of what the last pass has told."""
+@dataclass(frozen=True)
+class ScatterBasis:
+    """The within-class scatter relative to the ridge, diagonalized."""
+
+    eigenvalues: Float64Array
+    """Eigenvalues (d,)."""
+    vectors: Float64Array
+    """Basis (d, d) in which scatter and ridge are diagonal."""
+
+
+@dataclass(frozen=True)
+class ClassClusters:
+    """The two clusters of each class."""
+
+    variance: Float64Array
+    """Mean class variance (m, q)."""
+    parts: Float64Array
+    """Its parts (2, m, q) from rows of the class and of others."""
+    centres: Float64Array
+    """Centres (2, m, q, d) of both clusters."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelClusterSums:
+    """Sums for the clusters of each class: variance and mass (m, q), and those of the rows with its label.
+
+    The latter are the sums of the weights `V p (1 - p)` and `V p` of the label, (2 m, q), and of weight times row,
+    (2 m, q, d).
+    """
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        confidence, q = self.state.confidence(block), self.state.q
+        p = confidence.p_label
+        V, labels = self.state.weights(block), block.labels
+        weighted = p if V is None else p * V
+        w = np.concatenate([weighted * (1 - p), weighted])
+        codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        mass = np.stack([np.bincount(codes, weights=of_model, minlength=q) for of_model in w])
+        return confidence.class_variance, confidence.class_mass, mass, block.class_sums(w, q)
+
+
+class ClassClusterCurvature:
+    """Computes preconditioners from sums over the last pass."""
 
     def __init__(self) -> None:
-        self.basis: tuple[Array, Array] | None = None
+        self.basis: ScatterBasis | None = None
 
-    def change(self, objective: Objective, theta: Array) -> float:
-        """inf: clusters are so cheap that they are taken anew whenever it may be time."""
+    def relative_change(self, objective: Objective, theta: FloatArray) -> float:
+        """Return inf: the clusters cost so little that they are computed at each review."""
         return np.inf
 
-    def drop_members(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay: nothing is kept of them here."""
+    def drop_members(self, keep: BoolArray) -> None:
+        """Do nothing: nothing is kept for single members."""
 
-    def curvature(self, objective: Objective, theta: Array, G: Array) -> Clusters:
-        """The curvature at `theta`, where the last pass was and where the gradient is G (m, q, d + 1)."""
+    def preconditioner(self, objective: Objective, theta: FloatArray, G: FloatArray) -> ClusterPreconditioner:
+        """Return the preconditioner at `theta`, where the last pass was and where the gradient is G (m, q, d + 1)."""
         if self.basis is None:
-            self.basis = self._basis(objective)
-        spread, T = self.basis
-        u, doubt, centres = self._doubts(objective, theta, G)
-        least = LEAST * u.mean(axis=1, keepdims=True) + 1e-300
-        u = np.maximum(u, least)
+            self.basis = self._scatter_basis(objective)
+        T = self.basis.vectors
+        clusters = self._clusters(objective, theta, G)
+        u = clusters.variance
+        u = np.maximum(u, MIN_CURVATURE * u.mean(axis=1, keepdims=True) + TINY)
         ridge = objective.penalty.strong_convexity
-        share = ridge / ridge.min() if ridge.min() > 0 else np.ones_like(ridge)
-        flat = 1 / (u[..., None] * spread + share[:, None, None])
-        bias = 1 / (LEAST * u)
-        far = np.concatenate([centres @ T, np.full((*centres.shape[:-1], 1), objective.fit_intercept)], axis=-1)
-        far *= np.sqrt(doubt)[..., None]
-        inner = np.einsum("amqd,mqd,bmqd->mqab", far[..., :-1], flat, far[..., :-1], optimize=True)
-        inner += np.einsum("amq,mq,bmq->mqab", far[..., -1], bias, far[..., -1])
+        relative_ridge = ridge / ridge.min() if ridge.min() > 0 else np.ones_like(ridge)
+        inverse_diagonal = 1 / (u[..., None] * self.basis.eigenvalues + relative_ridge[:, None, None])
+        inverse_bias = 1 / (MIN_CURVATURE * u)
+        ones = np.full((*clusters.centres.shape[:-1], 1), objective.fit_intercept)
+        centres = np.concatenate([clusters.centres @ T, ones], axis=-1)
+        centres *= np.sqrt(clusters.parts)[..., None]
+        weights = centres[..., :-1]
+        inner = np.einsum("amqd,mqd,bmqd->mqab", weights, inverse_diagonal, weights, optimize=True)
+        inner += np.einsum("amq,mq,bmq->mqab", centres[..., -1], inverse_bias, centres[..., -1])
         core = np.linalg.inv(inner + np.eye(2))
         dtype = objective.rows.dtype
-        return Clusters(T.astype(dtype), flat.astype(dtype), far.astype(dtype), core, bias.astype(dtype))
+        return ClusterPreconditioner(
+            T.astype(dtype), inverse_diagonal.astype(dtype), centres.astype(dtype), core, inverse_bias.astype(dtype)
+        )
 
-    def _basis(self, objective: Objective) -> tuple[Array, Array]:
-        """Eigenvalues (d,) of the scatter relative to the ridge, and the basis (d, d) in which both are diagonal."""
+    def _scatter_basis(self, objective: Objective) -> ScatterBasis:
         with np.errstate(over="ignore"):
             ridge = objective.penalty.strong_convexity.min() / objective.coordinates.scale**2
-        root = 1 / np.sqrt(np.minimum(ridge, 1e200) + FLOOR / objective.q)
+        root = 1 / np.sqrt(np.minimum(ridge, MAX_RIDGE) + SCATTER_RIDGE / objective.q)
         S = objective.scatter.within * root * root[:, None]
-        spread, vectors = sl.eigh(S, driver="evd", overwrite_a=True)
-        return np.maximum(spread, 0.0), root[:, None] * vectors
+        eigenvalues, vectors = sl.eigh(S, driver="evd", overwrite_a=True)
+        return ScatterBasis(np.maximum(eigenvalues, 0.0), root[:, None] * vectors)
 
-    def _doubts(self, objective: Objective, theta: Array, G: Array) -> tuple[Array, Array, Array]:
-        """Mean doubt of each class (m, q), its two parts (2, m, q), and the centres of both clusters (2, m, q, d).
+    def _clusters(self, objective: Objective, theta: FloatArray, G: FloatArray) -> ClassClusters:
+        """Return the clusters of each class.
 
-        Rows of other classes count with p in place of p (1 - p): their sum is then the gradient's, with no product.
+        Rows of other classes count with p in place of p (1 - p): their sum is then the gradient's, without a product.
+
+        Returns
+        -------
+        ClassClusters
+            Variances and centres.
         """
         m, q = objective.m, objective.q
-
-        def part(block: Block) -> Sums:
-            sure = objective.surety(block)
-            own = sure.own
-            V, labels = objective.weights(block), block.labels
-            weighted = own if V is None else own * V
-            w = np.concatenate([weighted * (1 - own), weighted])
-            codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-            mass = np.stack([np.bincount(codes, weights=one, minlength=q) for one in w])
-            return sure.doubt, sure.predicted, mass, block.class_sums(w, q)
-
-        doubt, predicted, mass, sums = objective.rows.sum(part)
-        per = objective.mass[:, None]
-        near, mine = mass.reshape(2, m, q) / per
-        near_sum, mine_sum = (
-            objective.coordinates.gradient(s / per[..., None], r)
-            for s, r in zip(sums.reshape(2, m, q, -1), (near, mine), strict=True)
+        variance, class_mass, mass, sums = objective.sum(LabelClusterSums(objective.state))
+        per_row = objective.mass[:, None]
+        own, labelled = mass.reshape(2, m, q) / per_row
+        own_sum, labelled_sum = (
+            objective.coordinates.gradient(s / per_row[..., None], r)
+            for s, r in zip(sums.reshape(2, m, q, -1), (own, labelled), strict=True)
         )
-        u = np.maximum(doubt / per, 0.0)
-        near = np.minimum(near, u)
-        all_sum = G[..., :-1] - objective.ridge[:, None, :-1] * theta[..., :-1] + objective.moments.sums
-        centres = np.stack([_ratio(near_sum, near), _ratio(all_sum - mine_sum, predicted / per - mine)])
-        return u, np.stack([near, u - near]), centres
+        u = np.maximum(variance / per_row, 0.0)
+        own = np.minimum(own, u)
+        predicted_sum = G[..., :-1] - objective.ridge[:, None, :-1] * theta[..., :-1] + objective.moments.sums
+        others = _ratio(predicted_sum - labelled_sum, class_mass / per_row - labelled)
+        return ClassClusters(u, np.stack([own, u - own]), np.stack([_ratio(own_sum, own), others]))
 
 
-def _ratio(sums: Array, mass: Array) -> Array:
+def _ratio(sums: Float64Array, mass: Float64Array) -> Float64Array:
+    """Return `sums / mass` (m, q, d), 0 where the mass is."""
     safe = np.maximum(mass, 0.0)[..., None]
-    return np.divide(sums, safe, out=np.zeros_like(sums), where=safe > 1e-12)
+    return np.divide(sums, safe, out=np.zeros_like(sums), where=safe > MIN_CLUSTER_MASS)

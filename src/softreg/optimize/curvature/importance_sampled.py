@@ -1,162 +1,213 @@
-"""A sketch of the curvature from rows drawn among all, each class's own: those of which its models are least sure.
+"""A preconditioner from rows drawn for each class with probabilities proportional to the class variance p (1 - p).
 
-A uniform sample has few rows in doubt where the penalty is weak, because most rows are then sure. On MNIST at strength
-1e-6 a stack of folds needs more than 75 steps with blocks from a uniform sample of 6,000 rows, and 13 with blocks of
-6,280 rows drawn class by class. The chances come from the logits that the rows keep, so looking at all rows multiplies
-nothing; only the rows drawn are copied, a few at a time.
+A uniform sample has few rows of large variance where the penalty is weak, because most rows then have variances near 0.
+On MNIST at strength 1e-6 a stack of folds takes more than 75 steps with blocks from a uniform sample of 6,000 rows, and
+13 with blocks of 6,280 rows drawn class by class. The probabilities come from the kept logits, so computing them takes
+no product; only the rows drawn are copied, a few at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
-from softreg.optimize.curvature.cholesky import Gram
+from softreg.optimize.curvature.cholesky import Gram, GramFactory
 from softreg.optimize.curvature.subsampled import (
-    CHEAP_BLOCK,
-    MAX_CLASSES,
-    Sketch,
+    ADDED_DIAGONAL,
+    INEXPENSIVE_PRODUCTS,
+    BlockGroups,
+    Draw,
+    SubsampledCurvature,
     distinct,
-    drawn,
-    needs_diagonal,
+    draw_rows,
     row_weights,
 )
 from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows
+from softreg.rows import Block
+from softreg.typing import Array, BoolArray, Float64Array, FloatArray
 
-ROWS_A_COLUMN, MORE_ROWS, MOST_CHEAP = 3, 6, 20_000
-"""A block is summed over so many rows a column (over more where the fit is hard), or, where columns are few, over as
-many rows as are cheap."""
-KEPT = 128 << 20
-"""Blocks that take no more bytes are kept, so that the next sketch is the mean of its own rows and of those before, as
-far as these are still in doubt: along a path of strengths that is worth more rows, at no price. (MNIST, 10 strengths:
-as many steps with 3 rows a column and their mean as with 4 rows a column alone.)"""
-PIECE = 1 << 21
-"""Rows are copied this many bytes at a time: they are then still in the cache when they are multiplied."""
-TINY = 1e-30
-"""The weight of a row that no member counts."""
-RARE = 1e-3
-"""A column that varies by less than this part among the rows drawn was missed by them."""
-
-
-def can_importance_sample(rows: Rows, n_classes: int) -> bool:
-    """Whether such blocks serve these rows: neither so many columns nor so many classes that others do."""
-    return n_classes <= MAX_CLASSES and not needs_diagonal(rows)
+DRAWN_PER_COLUMN, DRAWN_PER_COLUMN_IF_SLOW, MAX_INEXPENSIVE_ROWS = 3, 6, 20_000
+"""A block is summed over so many rows per column (over more where fits take many steps), or, where columns are few,
+over as many rows as are inexpensive."""
+KEPT_BYTES = 128 << 20
+"""Blocks that take no more bytes are kept, so that the next preconditioner averages its own rows and those before, as
+far as the variances have not moved: along a path of strengths that has the effect of more rows at no cost. (MNIST, 10
+strengths: as many steps with 3 rows per column and their average as with 4 rows per column alone.)"""
+COPIED_BYTES = 1 << 21
+"""Bytes of rows that are copied at a time, so that they are still in the cache when they are multiplied."""
+MIN_MASS = 1e-30
+"""Weight of a row that no member counts."""
+UNSEEN_SPREAD = 1e-3
+"""Variance of a column among the rows drawn below which they have missed it."""
+TINY = 1e-300
+"""Keeps a division by zero finite."""
 
 
-class DoubtSketch(Sketch):
-    """Blocks `mean of p (1 - p) z z^T` from rows drawn for each class, for stacks whose objective keeps its logits.
+class ImportanceSampledCurvature(SubsampledCurvature):
+    """Computes blocks `mean of p (1 - p) z z^T` from rows drawn for each class, where logits are kept.
 
-    The members of a stack share their blocks, by strength: a row counts as in the mean of their weights.
+    The members of a stack with one strength share their blocks: a row counts as in the mean of their weights.
     """
 
     def __init__(self) -> None:
-        self.hard = False
-        """Whether fits take many steps: then more rows pay."""
-        self._doubts: dict[float, Array] = {}
-        self._before: list[Drawn | None] = []
+        self._more_rows = False
+        self._mean_variances: dict[float, Float64Array] = {}
+        self._previous: list[BlockEstimate | None] = []
         self._draws = 0
 
-    def change(self, objective: Objective, theta: Array) -> float:
-        """How far the uncertainty of the rows is from that of the last sketch, as a part of it."""
-        now = self._doubt(objective)
-        moved = sum(float(np.abs(now[s] - self._doubts[s]).sum()) for s in now)
-        return moved / max(sum(float(self._doubts[s].sum()) for s in now), 1e-300)
+    def use_more_rows(self, more: bool) -> None:
+        """Draw more rows from now on: where fits take many steps, a better preconditioner saves time."""
+        self._more_rows = more
 
-    def drop_members(self, keep: Array) -> None:
-        """Blocks are those of the mean of a stack: nothing to forget."""
+    def relative_change(self, objective: Objective, theta: FloatArray) -> float:
+        """Return how much the class variances have changed since the last preconditioner."""
+        now, last = self._variances_by_strength(objective), self._mean_variances
+        changed = sum(float(np.abs(now[s] - last[s]).sum()) for s in now)
+        return changed / max(sum(float(last[s].sum()) for s in now), TINY)
 
-    def _doubt(self, objective: Objective) -> dict[float, Array]:
-        """`p (1 - p) q / (q - 1)` of each class and row (q, n), the mean over the members of each strength, with their
-        row weights: the fold that a row is held out from is less sure of it, and does not bend there."""
+    def drop_members(self, keep: BoolArray) -> None:
+        """Do nothing: blocks are those of the mean of a stack."""
+
+    def _variances_by_strength(self, objective: Objective) -> dict[float, Float64Array]:
+        """Return `p (1 - p) q / (q - 1)` (q, n), for each strength the mean over its members by their row weights.
+
+        Row weights matter because the fold that a row is held out from has a smaller p there, and no curvature.
+
+        Returns
+        -------
+        dict
+            Variances by strength.
+        """
         strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         share = objective.q / max(1, objective.q - 1)
+        by_row = objective.map(RowVariance(objective.state, group, len(strengths), share))
+        variances = np.moveaxis(by_row, 0, 2)
+        return dict(zip(strengths.tolist(), variances, strict=True))
 
-        def part(block: Block) -> Array:
-            P, _ = loss.probabilities(objective.logits(block))
-            P -= P * P
-            V = row_weights(block, objective).astype(P.dtype)
-            mass = np.stack([V[group == g].sum(axis=0) for g in range(len(strengths))])
-            V *= share / np.maximum(mass, TINY)[group]
-            means = [np.einsum("mqb,mb->qb", P[group == g], V[group == g]) for g in range(len(strengths))]
-            return np.moveaxis(np.stack(means), 2, 0)
-
-        doubt = np.moveaxis(objective.rows.map(part), 0, 2)
-        return dict(zip(strengths.tolist(), doubt, strict=True))
-
-    def _grams(self, objective: Objective, theta: Array) -> tuple[list[list[Callable[[], Gram]]], Array]:
-        """For each group of models with one strength the blocks of all classes, and the group of each model."""
-        self._doubts = self._doubt(objective)
-        weight = objective.rows.map(lambda block: row_weights(block, objective).mean(axis=0))
+    def _block_groups(self, objective: Objective, theta: FloatArray) -> BlockGroups:
+        self._mean_variances = self._variances_by_strength(objective)
+        weight = objective.map(MeanRowWeights(objective.state))
         weight /= weight.sum()
         strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
         ridges = [objective.ridge[group == g][0] for g in range(len(strengths))]
-        shares = [self._doubts[s] * weight for s in strengths.tolist()]
-        return [self._drawn_blocks(objective, *pair) for pair in zip(shares, ridges, strict=True)], group
+        shares = [self._mean_variances[s] * weight for s in strengths.tolist()]
+        grams = [self._drawn_blocks(objective, *pair) for pair in zip(shares, ridges, strict=True)]
+        return BlockGroups(grams, group)
 
-    def _drawn_blocks(self, objective: Objective, shares: Array, ridge: Array) -> list[Callable[[], Gram]]:
-        """The blocks of one group of models from the shares (q, n) of all rows."""
+    def _drawn_blocks(self, objective: Objective, shares: Float64Array, ridge: Float64Array) -> list[GramFactory]:
+        """Return the blocks of one group of models from the shares (q, n) of all rows."""
         shares = distinct(shares)
         k = objective.rows.d + 1
-        size = max((MORE_ROWS if self.hard else ROWS_A_COLUMN) * k, min(int(CHEAP_BLOCK / k**2), MOST_CHEAP))
+        per_column = DRAWN_PER_COLUMN_IF_SLOW if self._more_rows else DRAWN_PER_COLUMN
+        size = max(per_column * k, min(int(INEXPENSIVE_PRODUCTS / k**2), MAX_INEXPENSIVE_ROWS))
         self._draws += 1
-        lots: Array = np.random.default_rng(self._draws).random((shares.shape[1],))
-        kept = len(shares) * k * k * objective.rows.dtype.itemsize <= KEPT and size < shares.shape[1]
-        if len(self._before) != len(shares):
-            self._before = [None] * len(shares)
+        uniforms: Float64Array = np.random.default_rng(self._draws).random((shares.shape[1],))
+        kept = len(shares) * k * k * objective.rows.dtype.itemsize <= KEPT_BYTES and size < shares.shape[1]
+        if len(self._previous) != len(shares):
+            self._previous = [None] * len(shares)
 
-        def block(place: int) -> Gram:
-            share, total = shares[place], float(shares[place].sum())
-            rows, weight = drawn(share, size, lots)
-            now = Drawn(*_gram(objective, rows, weight / max(total, 1e-300)), share / max(total, 1e-300), 1.0)
+        def block(position: int) -> Gram:
+            share, total = shares[position], float(shares[position].sum())
+            draw = draw_rows(share, size, uniforms)
+            H, spread = _weighted_gram(objective, Draw(draw.rows, draw.weight / max(total, TINY)))
+            now = BlockEstimate(H, spread, share / max(total, TINY), 1.0)
             if kept:
-                now = self._before[place] = now.and_before(self._before[place])
-            missed = np.where(now.spread < RARE, 1.0, 0.0)  # a column varies by 1: what no row has shown is filled in
+                now = self._previous[position] = now.averaged_with(self._previous[position])
+            missed = np.where(now.spread < UNSEEN_SPREAD, 1.0, 0.0)  # a column has variance 1, which is filled in
             missed[-1] = 0.0
-            return Gram(now.H * objective.rows.dtype.type(total), ridge + total * (missed + 1e-7) + 1e-300)
+            diagonal = ridge + total * (missed + ADDED_DIAGONAL) + TINY
+            return Gram(now.H * objective.rows.dtype.type(total), diagonal)
 
-        return [partial(block, place) for place in range(len(shares))]
+        return [partial(block, position) for position in range(len(shares))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowVariance:
+    """`share p (1 - p)` of each row, group of models and class, (n, groups, q): a mean by row weights over a group."""
+
+    state: StackState
+    group: Array
+    groups: int
+    share: float
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the variances of the rows of one block."""
+        group, groups = self.group, range(self.groups)
+        P, _ = loss.probabilities(self.state.logits(block))
+        P -= P * P
+        V = row_weights(block, self.state).astype(P.dtype)
+        mass = np.stack([V[group == g].sum(axis=0) for g in groups])
+        V *= self.share / np.maximum(mass, MIN_MASS)[group]
+        means = [np.einsum("mqb,mb->qb", P[group == g], V[group == g]) for g in groups]
+        return np.moveaxis(np.stack(means), 2, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanRowWeights:
+    """The mean row weight (n,) of the models."""
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the weights of one block."""
+        return np.asarray(row_weights(block, self.state).mean(axis=0))
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What rows drawn for a class have shown: `mean of z z^T` (k, k) with their doubt as weights, the mean of `z**2`
-    (k,), how the doubt was spread over all rows (n,), and for how many draws this stands."""
+class BlockEstimate:
+    """The block of one class, estimated from rows that were drawn for it."""
 
-    H: Array
-    spread: Array
-    share: Array
-    worth: float
+    H: FloatArray
+    """Mean of `z z^T` (k, k), weighted by the class variance."""
+    spread: Float64Array
+    """Mean of `z**2` (k,) over the rows drawn."""
+    share: Float64Array
+    """Share (n,) of each row in the class variance."""
+    draws: float
+    """How many independent draws have the variance of this estimate."""
 
-    def and_before(self, before: Drawn | None) -> Drawn:
-        """The mean of this draw and the ones before, which count less the more the doubt has moved to other rows: as
-        much as their variance (1 / worth of one draw's) and the square of that movement together allow."""
-        if before is None:
+    def averaged_with(self, previous: BlockEstimate | None) -> BlockEstimate:
+        """Return the weighted mean of this draw and those before.
+
+        Their weight is the inverse of their mean squared error in units of one draw's: the variance, 1 / draws, and the
+        square of how far the class variance has moved to other rows, whose unit is about 1 / DRAWN_PER_COLUMN.
+
+        Returns
+        -------
+        BlockEstimate
+            The mean.
+        """
+        if previous is None:
             return self
-        moved = float(np.abs(self.share - before.share).sum())
-        old = 1 / (1 / before.worth + ROWS_A_COLUMN * moved**2)  # of one draw: about 1 / ROWS_A_COLUMN of the block
-        new, rest = 1 / (1 + old), old / (1 + old)
+        moved = float(np.abs(self.share - previous.share).sum())
+        weight = 1 / (1 / previous.draws + DRAWN_PER_COLUMN * moved**2)
+        new, old = 1 / (1 + weight), weight / (1 + weight)
         H = self.H * self.H.dtype.type(new)
-        H += before.H * self.H.dtype.type(rest)
-        return Drawn(H, new * self.spread + rest * before.spread, self.share, 1 + old)
+        H += previous.H * self.H.dtype.type(old)
+        return BlockEstimate(H, new * self.spread + old * previous.spread, self.share, 1 + weight)
 
 
-def _gram(objective: Objective, rows: Array, weight: Array) -> tuple[Array, Array]:
-    """Sum of `weight z z^T` (k, k) over these rows and the mean of `z**2` (k,); z ends with a one for the bias."""
+def _weighted_gram(objective: Objective, draw: Draw) -> tuple[FloatArray, Float64Array]:
+    """Return the sum of `weight z z^T` (k, k) over the rows drawn and the mean of `z**2` (k,); z ends with a one."""
     shift, scale = objective.coordinates.for_block()
     k, dtype = objective.rows.d + 1, objective.rows.dtype
-    step = max(1, PIECE // (k * dtype.itemsize))
-    room, H, more, squares = np.empty((min(step, len(rows)), k), dtype), *np.zeros((2, k, k), dtype), np.zeros(k)
-    for a in range(0, len(rows), step):
-        some = rows[a : a + step]
-        Z = room[: len(some)]
-        objective.rows.standardise(some, shift, scale, Z[:, :-1])
+    step = max(1, COPIED_BYTES // (k * dtype.itemsize))
+    buffer = np.empty((min(step, len(draw.rows)), k), dtype)
+    H, product = np.zeros((2, k, k), dtype)
+    squares = np.zeros(k)
+    for a in range(0, len(draw.rows), step):
+        rows = draw.rows[a : a + step]
+        Z = buffer[: len(rows)]
+        objective.rows.standardise(rows, shift, scale, Z[:, :-1])
         Z[:, -1] = objective.fit_intercept
         squares += np.einsum("ij,ij->j", Z, Z)
-        Z *= np.sqrt(weight[a : a + step]).astype(dtype)[:, None]
-        H += np.matmul(Z.T, Z, out=more)  # NumPy lets the other threads go on meanwhile, SciPy's BLAS does not
-    return H, squares / max(1, len(rows))
+        Z *= np.sqrt(draw.weight[a : a + step]).astype(dtype)[:, None]
+        H += np.matmul(Z.T, Z, out=product)  # NumPy releases the interpreter for the other threads, SciPy's BLAS not
+    return H, squares / max(1, len(draw.rows))

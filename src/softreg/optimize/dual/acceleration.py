@@ -25,6 +25,11 @@ def row_runs(W: FloatArray) -> Iterator[slice]:
 def inner_product(V: FloatArray, W: FloatArray) -> float:
     """Return `<V, W>` of arrays (d, q), in float64.
 
+    Returns
+    -------
+    float
+        The sum of the products.
+
     Examples
     --------
     >>> inner_product(np.ones((3, 2)), np.full((3, 2), 0.5))

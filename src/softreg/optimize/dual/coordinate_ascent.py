@@ -26,25 +26,23 @@ Hestenes (1969), Multiplier and gradient methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import needs_diagonal, sketch_time
 from softreg.optimize.dual.acceleration import inner_product
 from softreg.optimize.dual.buffer_pool import BufferPool
-from softreg.optimize.dual.state import MAX_PLAIN_CURVATURE, DualIterate, initial_iterate, weights_of_model
+from softreg.optimize.dual.dual_reductions import DualBias, DualGap, HeldOutRows
+from softreg.optimize.dual.state import DualIterate, initial_iterate
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import Progress
-from softreg.probability import blocks as loss
-from softreg.rows import Block, Sums, in_order
+from softreg.rows import in_order
+from softreg.rows.reductions import Labels
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
-MAX_CURVATURE = 100 * MAX_PLAIN_CURVATURE
-"""Mean curvature of a row's step beyond which L-BFGS takes few iterations, where it has a factor of the curvature."""
 PATIENCE, ACCELERATED_PATIENCE = 6, 24
 """Sweeps after which the rate of convergence is compared with the budget."""
 FLOAT32_GAP = 1e-7
@@ -57,20 +55,8 @@ TARGET_SHRINK = 4.0
 """Factor between the targets."""
 MAX_START_PENALTY = 4.0
 """Penalty of a start, in units of `log q`, above which weights of 0 are the better start."""
-MIN_ADVANTAGE = 1.5
-"""The expected sweeps times this must be below the budget."""
 TINY = 1e-300
 """Keeps a logarithm and a division by zero finite."""
-
-# Nanoseconds on one thread, measured on text, one-hot columns and pixels at strengths from 1e-2 to 1e-7.
-VISIT_PER_NUMBER_AND_CLASS, VISIT_PER_ROW, VISIT_PER_CLASS = 0.25, 150.0, 8.0
-"""A visit of a row: for each stored number and class, for itself, and for each class."""
-ITERATION_PER_NUMBER_AND_CLASS, ITERATION_PER_ROW_AND_CLASS, ITERATION_PER_PARAMETER = 0.3, 2.5, 70.0
-"""An iteration of L-BFGS: for each stored number and class, each row and class, and each parameter."""
-LBFGS_BASE, LBFGS_SLOPE = 5.0, 15.0
-"""Iterations of L-BFGS at mean curvature c: `LBFGS_BASE + LBFGS_SLOPE sqrt(c)`."""
-SWEEPS_BASE, SWEEPS_SLOPE = 6.0, 1.2
-"""Sweeps at mean curvature c: `SWEEPS_BASE + SWEEPS_SLOPE c`, with the root of what exceeds `MAX_PLAIN_CURVATURE`."""
 
 # The tilt of the dual probabilities.
 MAX_TILT_STEPS = 20
@@ -112,13 +98,14 @@ def run_sdca(
     seed: int = 0,
     on_progress: Callable[[Progress], object] | None = None,
     start: tuple[FloatArray, FloatArray] | None = None,
+    budgets: Sequence[float] | None = None,
 ) -> DualResult | None:
     """Run dual coordinate ascent for all models of a stack.
 
     Parameters
     ----------
     objective
-        The objective; its penalty must be smooth and strictly convex.
+        The objective; its penalty must be smooth and strictly convex, its rows accessible one by one.
     tol
         Gap in nats to be certified.
     seed
@@ -127,18 +114,18 @@ def run_sdca(
         Called after each certificate.
     start
         Weights (m, d, q) and bias (m, q) of the user's columns.
+    budgets
+        Sweeps that each model may take; any number if None.
 
     Returns
     -------
     DualResult or None
-        Parameters near the optimum, whose gaps may exceed `tol`; None where the method does not apply (see
-        `sweep_budgets`) or takes longer than L-BFGS would.
+        Parameters near the optimum, whose gaps may exceed `tol`; None where the sweeps would exceed the budgets.
     """
     start_time, squares = perf_counter(), objective.rows.row_squares()
-    budgets = sweep_budgets(objective, squares)
-    if squares is None or budgets is None:
-        return None
-    labels, n = objective.rows.map(lambda block: block.labels), objective.rows.n
+    assert squares is not None
+    max_sweeps = [np.inf] * objective.m if budgets is None else list(budgets)
+    labels, n = objective.rows.map(Labels()), objective.rows.n
     iterates = [
         initial_iterate(objective, j, labels, squares, seed, s) for j, s in enumerate(usable_starts(objective, start))
     ]
@@ -146,7 +133,7 @@ def run_sdca(
     value, gap = np.full((2, objective.m), np.inf)
     for target in max(tol / 2, FLOAT32_GAP) / TARGET_SHRINK ** np.arange(MAX_CERTIFICATES):
         unfinished = np.flatnonzero(gap > tol)
-        work = [(iterates[j], budgets[j]) for j in unfinished]
+        work = [(iterates[j], max_sweeps[j]) for j in unfinished]
         if not all(list(in_order(partial(_sweep_to_gap, objective, target), work))):
             objective.half_passes += round(2 * max(iterate.visits for iterate in iterates) / n)
             return None
@@ -172,51 +159,17 @@ def usable_starts(
     """Return the start of each model, None for those that are worse than weights of 0.
 
     The penalty at an optimum is at most the loss at weights of 0, which is at most `log q`.
+
+    Returns
+    -------
+    list
+        Weights (d, q) and bias (q,) of each model, or None.
     """
     if start is None:
         return [None] * objective.m
     penalty = objective.penalty.value(np.moveaxis(start[0], 1, 2))
     usable = penalty < MAX_START_PENALTY * np.log(objective.q)
     return [(start[0][j], start[1][j]) if usable[j] else None for j in range(objective.m)]
-
-
-def sweep_budgets(objective: Objective, squares: FloatArray | None) -> list[float] | None:
-    """Return how many sweeps take as long as L-BFGS for each model, or None where the method does not apply.
-
-    It does not apply where the penalty has no l2 part or a kink, where single rows are not accessible or their steps
-    are not compiled, and where sweeps are expected to take longer than L-BFGS.
-    """
-    penalty = objective.penalty
-    if squares is None or not penalty.is_smooth or not (penalty.strong_convexity > 0).all():
-        return None
-    budgets = [_sweep_budget(objective, j, squares) for j in range(objective.m)]
-    return budgets if min(budgets) > 0 else None
-
-
-def _sweep_budget(objective: Objective, j: int, squares: FloatArray) -> float:
-    """Return how many sweeps take as long as L-BFGS for model j; 0 where more are expected.
-
-    An iteration of L-BFGS reads and writes about seventy times as many numbers as there are parameters, and shares its
-    passes among threads. It needs a preconditioner, which all models of one strength share. A factor of the curvature
-    replaces most iterations where the mean curvature is above `MAX_CURVATURE`: only the time of the preconditioner is
-    counted there.
-    """
-    rows, q = objective.rows, objective.q
-    strengths = objective.penalty.strong_convexity
-    c = float(squares.mean() / (strengths[j] * rows.n))
-    visits = VISIT_PER_NUMBER_AND_CLASS * rows.stored * q + rows.n * (VISIT_PER_ROW + VISIT_PER_CLASS * q)
-    iteration = (
-        ITERATION_PER_NUMBER_AND_CLASS * rows.stored * q
-        + ITERATION_PER_ROW_AND_CLASS * rows.n * q
-        + ITERATION_PER_PARAMETER * rows.d * q
-    )
-    has_factor = c > MAX_CURVATURE and not needs_diagonal(rows)
-    n_iter = 0.0 if has_factor else LBFGS_BASE + LBFGS_SLOPE * np.sqrt(c)
-    sharing = np.count_nonzero(strengths == strengths[j])
-    budget = (n_iter * iteration + sketch_time(rows, q) / sharing) / visits
-    excess = max(c - MAX_PLAIN_CURVATURE, 0.0)
-    sweeps = SWEEPS_BASE + SWEEPS_SLOPE * min(c, MAX_PLAIN_CURVATURE) + SWEEPS_SLOPE * np.sqrt(excess)
-    return float(budget) if MIN_ADVANTAGE * sweeps < budget else 0.0
 
 
 def _sweep_to_gap(objective: Objective, target: float, work: tuple[DualIterate, float]) -> bool:
@@ -253,7 +206,7 @@ def certify_iterate(
     j: int,
     iterate: DualIterate,
     *,
-    inspect: Callable[[Block, Float64Array], None] | None = None,
+    held_out: HeldOutRows | None = None,
     buffers: BufferPool | None = None,
 ) -> Certificate:
     """Certify the gap of one model at its dual variables, by one pass over the rows.
@@ -266,8 +219,8 @@ def certify_iterate(
         Index of the model.
     iterate
         Its dual variables.
-    inspect
-        Called with each block and its log-probabilities (q, b).
+    held_out
+        Rows whose log-probabilities are written; None for none.
     buffers
         Arrays to use; None uses those of the iterate.
 
@@ -281,19 +234,8 @@ def certify_iterate(
     prepared, tilt = rows.prepare(iterate.dual.W.T), _balancing_tilt(objective, j, iterate)
     R = np.empty((objective.q, rows.n), rows.dtype)
 
-    def part(block: Block) -> Sums:
-        o = (block.times(prepared) + b[:, None])[None]
-        log_p = o - loss.probabilities(o)[1][:, None]
-        if inspect is not None:
-            inspect(block, log_p[0])
-        log_a = _log_alpha(iterate, block, tilt)[None]
-        A, V = np.exp(log_a), weights_of_model(objective.weights(block), j)
-        divergence = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
-        cross_entropy = loss.weigh(-loss.given(log_p, block.labels), V)
-        R[:, block.start : block.stop] = loss.residual(A, block.labels, V)[0]
-        return cross_entropy, divergence
-
-    (cross_entropy,), (divergence,) = rows.sum(part)
+    sums = DualGap(objective.state, j, prepared, b, iterate.dual.log_alpha, tilt, R, held_out)
+    (cross_entropy,), (divergence,) = rows.sum(sums)
     slack = (buffers or iterate.buffers).slack(rows.dtype)  # N strength (W - W(alpha)): rounding and momentum
     np.multiply(iterate.dual.W, rows.dtype.type(iterate.mass * strength), out=slack)
     rows.add_transposed(R, slack)
@@ -302,32 +244,24 @@ def certify_iterate(
     return Certificate(float(value), float(gap) if np.isfinite(gap) else np.inf)
 
 
-def _log_alpha(iterate: DualIterate, block: Block, tilt: Float64Array) -> Float64Array:
-    """Return the logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and normalized."""
-    log_a = iterate.dual.log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
-    log_a += tilt[:, None]
-    return np.asarray(log_a - loss.probabilities(log_a[None])[1])
-
-
 def _balancing_tilt(objective: Objective, j: int, iterate: DualIterate) -> Float64Array:
     """Return the tilt (q,) at which the mean of the dual probabilities is that of the labels, by Newton's method.
 
     It is nan where the method does not converge, which proves nothing.
+
+    Returns
+    -------
+    Float64Array
+        The tilt (q,).
     """
     tilt, smallest = np.zeros(objective.q), np.inf
     K: Array | None = None
     if not objective.fit_intercept:
         return tilt
 
-    def part(block: Block, with_curvature: bool) -> Sums:
-        V, o = weights_of_model(objective.weights(block), j), _log_alpha(iterate, block, tilt)[None]
-        if with_curvature:
-            r, K = loss.bias_sums(o, block.labels, V)
-            return r[0], K[0]
-        return (loss.residual(np.exp(o), block.labels, V)[0].sum(axis=1),)
-
     for _ in range(MAX_TILT_STEPS):
-        r, *curvature = objective.rows.sum(partial(part, with_curvature=K is None))
+        sums = DualBias(objective.state, j, iterate.dual.log_alpha, tilt, K is None)
+        r, *curvature = objective.rows.sum(sums)
         K = curvature[0] if curvature else K
         imbalance = float(np.abs(r).max())
         if imbalance <= BALANCED * iterate.mass:

@@ -9,7 +9,7 @@ gap is small as well; then one pass over the rows certifies the gap and reads th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -17,11 +17,13 @@ from functools import partial
 import numpy as np
 
 from softreg.optimize.dual.buffer_pool import BufferPool
-from softreg.optimize.dual.coordinate_ascent import certify_iterate, exceeds_budget, sweep_budgets, usable_starts
+from softreg.optimize.dual.coordinate_ascent import certify_iterate, exceeds_budget, usable_starts
+from softreg.optimize.dual.dual_reductions import HeldOutRows
 from softreg.optimize.dual.state import DualIterate, initial_iterate
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.problem.result import StackFit
-from softreg.rows import Block, in_order
+from softreg.rows import in_order
+from softreg.rows.reductions import Labels
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 EVALUATION_GAP, FINAL_GAP = 5.0, 0.5
@@ -37,8 +39,6 @@ CHANCE_FACTOR = 4.0
 `CHANCE_FACTOR / sqrt(rows)` of the mean movement of a row's loss."""
 RATE_SWEEPS, MIN_RATE, MAX_RATE = 4, 0.25, 0.98
 """The convergence rate is that of so many sweeps: the factor by which a sweep shrinks the gap, within this range."""
-MIN_TOLERANCE = 1e-6
-"""Tolerance of held-out losses in nats below which float32 steps are not accurate enough."""
 MIN_GAP = 1e-12
 """Estimated gaps count as at least this: rounding errors may make them negative."""
 LOG_ZERO = -80.0
@@ -56,6 +56,7 @@ def run_sdca_on_folds(
     seed: int = 0,
     *,
     pools: list[BufferPool] | None = None,
+    budgets: Sequence[float] | None = None,
 ) -> StackFit | None:
     """Run dual coordinate ascent for all members of a stack until their held-out losses have settled.
 
@@ -75,19 +76,22 @@ def run_sdca_on_folds(
         Seed of the order of the rows.
     pools
         Arrays that are used and added to: the same list for one strength after another saves memory and time.
+    budgets
+        Sweeps that each member may take; any number if None.
 
     Returns
     -------
     StackFit or None
-        None where the method does not apply or takes longer than L-BFGS would.
+        None where the sweeps would exceed the budgets.
     """
     squares = objective.rows.row_squares()
-    budgets = sweep_budgets(objective, squares) if tolerance >= MIN_TOLERANCE else None
-    if squares is None or budgets is None:
-        return None
+    assert squares is not None
+    max_sweeps = [np.inf] * objective.m if budgets is None else list(budgets)
     rows = objective.rows.precise(dtype=np.float32)  # certificates in the precision of the steps: half the cost
     objective = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
-    folds = _FoldRuns(objective, held_out_by, count, tolerance, seed, squares, budgets, [] if pools is None else pools)
+    folds = _FoldRuns(
+        objective, held_out_by, count, tolerance, seed, squares, max_sweeps, [] if pools is None else pools
+    )
     members = list(enumerate(usable_starts(objective, start)))
     tasks = [partial(folds.run, j, member_start) for j, member_start in members]
     tasks += [partial(folds.certify, j) for j, _ in members]
@@ -114,7 +118,7 @@ class _FoldRuns:
         self.objective, self.held_out_by, self.count, self.tolerance = objective, held_out_by, count, tolerance
         self.seed, self.squares, self.budgets, self.pools = seed, squares, budgets, pools
         rows, m, q = objective.rows, objective.m, objective.q
-        self.labels = rows.map(lambda block: block.labels)
+        self.labels = rows.map(Labels())
         self.W = np.empty((m, rows.d, q), np.float32)
         self.b = np.empty((m, q))
         self.held_out_logits = np.full((*held_out_by.shape, q), np.nan, dtype=rows.dtype)
@@ -153,19 +157,19 @@ class _FoldRuns:
         """Certify a member when its run has ended, and read the logits of its held-out rows.
 
         Certificates come after all runs: with fewer threads than members, some would wait for the last run.
+
+        Returns
+        -------
+        bool
+            Whether the run of the member has ended within its budget.
         """
         iterate = self.iterates[j].result()
         if iterate is None:
             return False
 
-        def keep_logits(block: Block, log_p: Float64Array) -> None:
-            held_out = self.held_out_by[:, block.start : block.stop] == j
-            for layer in np.flatnonzero(held_out.any(axis=1)):
-                index = np.flatnonzero(held_out[layer])
-                self.held_out_logits[layer, block.start + index] = log_p[:, index].T
-
+        held_out = HeldOutRows(self.held_out_by, j, self.held_out_logits)
         with self._pool() as pool:
-            certificate = certify_iterate(self.objective, j, iterate, inspect=keep_logits, buffers=pool)
+            certificate = certify_iterate(self.objective, j, iterate, held_out=held_out, buffers=pool)
         self.b[j], self.visits[j] = iterate.bias, iterate.visits
         self.value[j], self.gap[j] = certificate.value, certificate.gap
         return True
@@ -204,6 +208,11 @@ class _HeldOutMonitor:
 
         It is 0 without rows. The loss depends on the weights, whose distance from the optimum is as the root of the
         gap.
+
+        Returns
+        -------
+        float
+            Movement in nats.
         """
         if len(self.rows) == 0:
             return 0.0

@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 
 from softreg.optimize.dual.acceleration import Momentum, inner_product, row_runs
 from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.dual_reductions import LogProbabilities, WeightsOfModel
 from softreg.optimize.objective.cached import Objective
 from softreg.probability import blocks as loss
-from softreg.rows import Block, Dual, Rows
+from softreg.rows import Dual, Rows
+from softreg.rows.reductions import HasNoWeights
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 BIAS_COLUMN_SHARE = 0.05
@@ -197,6 +199,11 @@ def _start_from_rates(
     """Return probabilities on the segment from the labels to the class rates, at the largest dual objective.
 
     As all rows move together, the weights, which are written to W, grow in proportion to the share.
+
+    Returns
+    -------
+    DualStart
+        Bias, mismatch and dual probabilities.
     """
     mass, strength, q = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]), objective.q
     rates = _class_rates(labels, weights, q)
@@ -225,17 +232,17 @@ def _start_from_weights(
     """Return the probabilities predicted by weights V and bias b, mixed with the labels at the largest dual objective.
 
     The weights of these dual probabilities are written to W.
+
+    Returns
+    -------
+    DualStart
+        Bias, mismatch and dual probabilities.
     """
     V, b = start[0], np.asarray(start[1], dtype=np.float64)
     mass, total = float(objective.mass[j]), float(objective.penalty.strong_convexity[j]) + kappa
     prepared = objective.rows.prepare(V.T)
 
-    def part(block: Block) -> FloatArray:
-        o = block.times(prepared)
-        o += b[:, None]
-        return np.ascontiguousarray((o - loss.probabilities(o[None])[1]).T, dtype=np.float32)
-
-    log_p = objective.rows.map(part)
+    log_p = objective.rows.map(LogProbabilities(prepared, b))
     P = np.exp(log_p.T, order="C")
     mean = P.mean(axis=1, dtype=np.float64) if weights is None else P @ weights / weights.sum()
     _write_residual_sums(objective, labels, weights, P, W)
@@ -251,17 +258,9 @@ def _start_from_weights(
 def row_weights(objective: Objective, j: int) -> Float64Array | None:
     """Return the row weights (n,) of one model, None where all are 1."""
 
-    def part(block: Block) -> Float64Array:
-        V = objective.weights(block)
-        return np.ones(block.stop - block.start) if V is None else np.asarray(V[j % len(V)], dtype=np.float64)
-
-    unweighted = objective.rows.map(lambda block: np.array([block.weights is None]))
-    return None if unweighted.all() else objective.rows.map(part)
-
-
-def weights_of_model(V: Array | None, j: int) -> Array | None:
-    """Return the weights (1, b) of model j among those of a stack."""
-    return None if V is None else V[[j % len(V)]]
+    if objective.rows.map(HasNoWeights()).all():
+        return None
+    return objective.rows.map(WeightsOfModel(objective.state, j))
 
 
 def _class_rates(labels: Array, weights: Float64Array | None, q: int) -> Float64Array:
@@ -301,6 +300,11 @@ def _best_share_of_prediction(
     """Return the share s that maximizes the mean of `H((1 - s) Y + s p)`, less `s linear + s^2 square / 2`.
 
     The mean is over about `START_ROWS` rows.
+
+    Returns
+    -------
+    float
+        The share, above 0 and at most 1.
     """
     rows = np.arange(0, len(log_p), max(1, len(log_p) // START_ROWS))
     v = np.ones(len(rows)) if weights is None else weights[rows]

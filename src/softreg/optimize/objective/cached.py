@@ -197,7 +197,7 @@ class Objective(Stack):
         """Return the block's row weights of the models in the stack."""
         return self.state.weights(block)
 
-    def surety(self, block: Block) -> LabelConfidence:
+    def label_confidence(self, block: Block) -> LabelConfidence:
         """Return the confidence in the labels of a block."""
         return self.state.confidence(block)
 

@@ -18,7 +18,7 @@ from softreg.optimize.objective.reductions import (
     RecomputedLossGradient,
 )
 from softreg.optimize.objective.stack_state import Point
-from softreg.optimize.problem.penalty_protocol import Penalty, Trait
+from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Rows
 
@@ -28,20 +28,6 @@ SMALL_SHIFT = 0.01
 """A Newton step of the bias shorter than this leaves so little that no other is needed."""
 EIGEN_FEATURES = 2048
 """Up to this many columns the largest variance in any direction is computed; beyond, the sum of all stands for it."""
-ROOM = 64 << 20
-"""Logits of no more than so many bytes are kept in any case."""
-
-
-def objective_for(
-    rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
-) -> Objective:
-    """The objective that keeps its logits, or the lean one where two copies of them would be larger than the rows, or
-    where the rows themselves are more than memory holds."""
-    numbers = 2 * len(penalty) * n_classes
-    heavy = numbers > rows.stored / max(1, rows.n) and numbers * rows.n * rows.dtype.itemsize > ROOM
-    heavy |= not rows.fits_in_memory
-    plain = {Trait.SMOOTH, Trait.STRONGLY_CONVEX} <= penalty.traits  # separation and l1 use the kept logits often
-    return (LeanObjective if heavy and plain else Objective)(rows, n_classes, penalty, coordinates, fit_intercept)
 
 
 class LeanObjective(Objective):

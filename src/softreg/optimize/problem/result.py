@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from softreg.optimize.problem.solver_plan import Plan
 from softreg.rows import Array
 
 
@@ -76,6 +77,8 @@ class Solution:
     history: tuple[Progress, ...] = ()
     separation: Separation | None = None
     """Where there is no finite optimum: which classes, and which features tell them apart."""
+    plan: Plan | None = None
+    """How the minimum was found and why that way; None where it is unknown, as in files of earlier versions."""
 
     @property
     def converged(self) -> bool:

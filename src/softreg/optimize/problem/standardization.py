@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, Rows
+from softreg.rows.reductions import ColumnExtremes, ColumnMoments, Standardised
 
 # Beyond these ratios of mean to spread, products with the stored numbers lose digits that the probabilities need.
 FAR_SINGLE, FAR_DOUBLE = 30.0, 1e6
@@ -118,10 +119,7 @@ def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, 
     if not centred:
         half, middle = np.maximum(half, np.maximum(np.abs(low), np.abs(high))), np.zeros_like(middle)
 
-    def part(block: Block) -> Sums:
-        return block.moments(middle, half)
-
-    first, second = rows.sum(part)
+    first, second = rows.sum(ColumnMoments(middle, half))
     mean = first / rows.n
     spread = np.sqrt(np.maximum(second / rows.n - (mean**2 if centred else 0.0), 0.0))
     same = (low == high) if centred else (low == 0) & (high == 0)
@@ -146,7 +144,7 @@ def _without_outliers(rows: Rows, suspects: Array, shift: Array, scale: Array, c
     if not len(suspects) or min(rows.n, SAMPLE) * rows.d > MOST_SAMPLED:
         return shift, scale
     sample = rows if rows.n <= SAMPLE else rows.sample(SAMPLE, 0)
-    X = sample.map(lambda block: block.standardised(np.zeros(rows.d), np.ones(rows.d))).astype(np.float64)
+    X = sample.map(Standardised(np.zeros(rows.d), np.ones(rows.d))).astype(np.float64)
     shift, scale = shift.copy(), scale.copy()
     for j in suspects:
         bulk = _bulk(X[:, j])
@@ -210,5 +208,5 @@ def _rescaled(rows: Rows, coordinates: Coordinates) -> tuple[Rows, Coordinates]:
 
 
 def _extremes(rows: Rows) -> tuple[Array, Array]:
-    lows_and_highs = rows.map(lambda block: np.stack([np.stack(block.extremes())]))
+    lows_and_highs = rows.map(ColumnExtremes())
     return lows_and_highs[:, 0].min(axis=0).astype(np.float64), lows_and_highs[:, 1].max(axis=0).astype(np.float64)

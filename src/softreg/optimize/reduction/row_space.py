@@ -19,38 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import Solution
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows
-
-FEW, ROWS_A_CLASS = 128, 20
-"""Up to so many rows, or so many a class and model, the factorisation costs less than what it saves.
-
-Measured, whole and reduced: 50 x 500 with two classes 7.6 and 2.7 ms, 100 x 1,000 with ten 18 and 10 ms, 60 x 20,000
-with two 76 and 31 ms; but 200 x 2,000 with three 24 and 29 ms, 400 x 4,000 with ten 87 and 134 ms.
-"""
-MOST_ROWS = 2000
-"""Above this many rows the matrix R, and the curvature in so many dimensions, would be the larger cost."""
-WIDER = 1.5
-"""There must be so many columns a row, or little is gained."""
-MOST_NUMBERS = 1 << 22
-"""The factorisation works on a float64 copy of the rows, which may have so many numbers (32 MB)."""
-
-
-def row_space_pays(rows: Rows, n_classes: int, penalty: Penalty) -> bool:
-    """Whether the problem is smaller in the space of its rows.
-
-    Example:
-        >>> from softreg.optimize.problem.penalties import l2
-        >>> from softreg.rows import as_rows
-        >>> X, y = np.zeros((5, 100)), np.array([0, 1, 0, 1, 0])
-        >>> row_space_pays(as_rows(X, y), 2, l2(0.1)), row_space_pays(as_rows(X.T, np.zeros(100, int)), 2, l2(0.1))
-        (True, False)
-    """
-    n, d = rows.n, rows.d
-    few = n <= min(MOST_ROWS, max(FEW, ROWS_A_CLASS * n_classes * len(penalty))) and d > WIDER * n
-    return few and n * d <= MOST_NUMBERS and bool((penalty.strong_convexity > 0).all()) and penalty.is_smooth
+from softreg.rows.reductions import Labels, RowWeights
 
 
 @dataclass(frozen=True)
@@ -92,21 +64,26 @@ class Reduction:
         return np.ascontiguousarray(out)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CentredRows:
+    """The rows (n, d) less the shift of the coordinates, subtracted in float64."""
+
+    coordinates: Coordinates
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the rows of one block."""
+        d = len(self.coordinates.shift)
+        stored = block.standardised(np.zeros(d), np.ones(d)).astype(np.float64)
+        return stored * self.coordinates.scale if self.coordinates.explicit else stored - self.coordinates.shift
+
+
 def reduce(rows: Rows, coordinates: Coordinates) -> Reduction:
     """The rows in their own space, from a QR factorisation of the transposed, shifted rows."""
-    zero, one = np.zeros(rows.d), np.ones(rows.d)
-
-    def part(block: Block) -> Array:
-        stored = block.standardised(zero, one).astype(np.float64)  # the shift is taken off in float64
-        return stored * coordinates.scale if coordinates.explicit else stored - coordinates.shift
-
-    C = rows.map(part)
+    C = rows.map(CentredRows(coordinates))
     (reflectors, tau), R = sl.qr(C.T, mode="raw", overwrite_a=True, check_finite=False)
     few = np.ascontiguousarray(R[: rows.n].T)
-    labels = rows.map(lambda block: block.labels)
-    weights = rows.map(
-        lambda block: np.ones((block.stop - block.start, 1)) if block.weights is None else block.weights.T
-    )
+    labels = rows.map(Labels())
+    weights = rows.map(RowWeights())
     plain = (weights == 1).all()
     home = DenseRows(few, labels, None if plain else np.ascontiguousarray(weights.T))
     return Reduction(home, reflectors, tau, coordinates.shift)

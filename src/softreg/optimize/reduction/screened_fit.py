@@ -1,99 +1,81 @@
-"""A single fit with an l1 part, made on the columns that matter in rounds that come nearer and nearer."""
+"""The rounds of a single fit on working sets of columns, each nearer to the minimum than the one before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from enum import Enum
 
 import numpy as np
 
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.options import FitOptions
 from softreg.optimize.problem.result import Progress, Solution, StackFit, Status
-from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.reduction.screening import Columns, Screening, Weights
-from softreg.optimize.solvers.loop import FINE
-from softreg.rows import Array, Rows
+from softreg.optimize.reduction.screening import ColumnCheck, Columns
 
-LOOSE, CLOSER = 1e-2, 1e-2
-"""A round on some of the columns comes as near as this, in nats, or as this part of the last gap with all columns."""
+FIRST_GAP, GAP_SHARE = 1e-2, 1e-2
+"""A round comes within this of the minimum, in nats, or within this share of the last gap on all columns."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """What a fit is asked for; see `minimise`."""
+class Verdict(Enum):
+    """What follows from a round."""
 
-    n_classes: int
-    penalty: Penalty
-    fit_intercept: bool
-    solver: str
-    tol: float
-    max_iter: int
-    seed: int
-    on_progress: Callable[[Progress], Any] | None
-
-
-Optimum = Callable[[Rows, Coordinates, Order, Weights, bool], tuple[Solution, ...]]
-"""What minimises on rows in these coordinates from these weights on; True says that they are some of the columns."""
-
-
-def on_few_columns(
-    rows: Rows, coordinates: Coordinates, order: Order, start: Weights | None, optimum: Optimum
-) -> tuple[tuple[Solution, ...] | None, Weights | None]:
-    """The minimum, or None where the columns that matter are too many, and where a fit with all may begin."""
-    rounds = Rounds(order, optimum)
-    screening = Screening(rows, coordinates, order.n_classes, order.fit_intercept)
-    exact = rows if order.tol >= FINE or rows.dtype == np.float64 else rows.with_higher_precision()
-    found, start = screening.fit(exact, order.penalty, start, rounds.fit, rounds.enough)
-    return (None if found is None else rounds.solutions(found)), start
+    CONVERGED = "the gap on all columns is proved"
+    GROW = "more columns, or a closer fit, are needed"
+    ALL_COLUMNS = "the columns are complete, and their fit is not proved: the fit goes on with all columns"
 
 
 class Rounds:
-    """The rounds of a screened fit: each comes so near the minimum as is worth it, in `max_iter` steps at most, and the
-    last one to `tol`."""
+    """The rounds of a fit: each as close as is useful, in `max_iter` iterations at most, the last one to `tol`."""
 
-    def __init__(self, order: Order, optimum: Optimum) -> None:
-        self.order, self.optimum, self.goal = order, optimum, LOOSE
-        self.rounds: list[tuple[Solution, ...]] = []
+    def __init__(self, options: FitOptions) -> None:
+        self.options, self.target_gap = options, FIRST_GAP
+        self.solutions: list[tuple[Solution, ...]] = []
+        """The solutions of the rounds so far."""
 
-    def fit(self, rows: Rows, coordinates: Coordinates, columns: Columns, start: Weights) -> StackFit:
-        """A round on some of the columns."""
-        done = sum(round[0].passes for round in self.rounds)
+    def next_options(self, columns: Columns) -> FitOptions:
+        """Return the options of the next round, on these columns."""
+        passes = sum(solutions[0].passes for solutions in self.solutions)
+        listener = self.options.on_progress
 
-        def tell(progress: Progress) -> None:
-            if self.order.on_progress is not None:
-                self.order.on_progress(replace(progress, passes=done + progress.passes))
+        def report(progress: Progress) -> None:
+            if listener is not None:
+                listener(replace(progress, passes=passes + progress.passes))
 
-        tol = max(self.goal, self.order.tol / 2)
-        order = replace(self.order, penalty=self.order.penalty.keep_columns(columns), tol=tol, on_progress=tell)
-        found = self.optimum(rows, coordinates, order, start, True)
-        self.rounds.append(found)
-        W, b, value, gap = (np.stack([getattr(s, name) for s in found]) for name in ("W", "b", "value", "gap"))
-        return StackFit(W, b, value, gap, np.zeros(0), found[0].passes, all(s.converged for s in found))
+        tol = max(self.target_gap, self.options.tol / 2)
+        penalty = self.options.penalty.keep_columns(columns)
+        return replace(self.options, penalty=penalty, tol=tol, on_progress=report)
 
-    def enough(self, found: StackFit, gap: Array, pulled: bool) -> bool | None:
-        """Whether all is proved; None where these columns are all that matter, and their fit came to no proof."""
-        tight = self.goal <= self.order.tol / 2
-        self.goal = min(self.goal, CLOSER * float(gap.max()))
-        if (gap <= self.order.tol).all():
-            return True
-        return None if not pulled and (tight or not found.settled) else False
+    def add(self, solutions: tuple[Solution, ...]) -> StackFit:
+        """Add the solutions of a round, and return them as a stack."""
+        self.solutions.append(solutions)
+        W, b = np.stack([s.W for s in solutions]), np.stack([s.b for s in solutions])
+        value, gap = np.array([s.value for s in solutions]), np.array([s.gap for s in solutions])
+        converged = all(s.converged for s in solutions)
+        return StackFit(W, b, value, gap, np.zeros(0), solutions[0].passes, converged)
 
-    def solutions(self, found: StackFit) -> tuple[Solution, ...]:
-        """What all columns say of the last round."""
-        return tuple(self._solution(found, j) for j in range(len(found.gap)))
+    def judge(self, fit: StackFit, check: ColumnCheck) -> Verdict:
+        """Return what follows from a round and its check, and set the target of the next one."""
+        last = self.target_gap <= self.options.tol / 2
+        self.target_gap = min(self.target_gap, GAP_SHARE * float(check.gap.max()))
+        if (check.gap <= self.options.tol).all():
+            return Verdict.CONVERGED
+        stuck = not check.violated and (last or not fit.settled)
+        return Verdict.ALL_COLUMNS if stuck else Verdict.GROW
 
-    def _solution(self, found: StackFit, j: int) -> Solution:
-        mine, gap = [round[j] for round in self.rounds], float(found.gap[j])
+    def finished(self, fit: StackFit) -> tuple[Solution, ...]:
+        """Return the solutions of the last round with the weights, objective and gap of all columns."""
+        return tuple(self._finished(fit, j) for j in range(len(fit.gap)))
+
+    def _finished(self, fit: StackFit, j: int) -> Solution:
+        of_member = [solutions[j] for solutions in self.solutions]
         return replace(
-            mine[-1],
-            W=found.W[j],
-            b=found.b[j],
-            value=float(found.value[j]),
-            gap=gap,
+            of_member[-1],
+            W=fit.W[j],
+            b=fit.b[j],
+            value=float(fit.value[j]),
+            gap=float(fit.gap[j]),
             bound="duality",
             status=Status.CONVERGED,
-            passes=found.passes,
-            n_iter=sum(s.n_iter for s in mine),
-            history=tuple(progress for s in mine for progress in s.history),
+            passes=fit.passes,
+            n_iter=sum(s.n_iter for s in of_member),
+            history=tuple(progress for s in of_member for progress in s.history),
         )

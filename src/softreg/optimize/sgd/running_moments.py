@@ -1,63 +1,95 @@
-"""Running standardised coordinates for rows that arrive batch by batch, and the state that mini-batch training keeps.
+"""Standardized coordinates from running moments of batches, and the state of mini-batch training.
 
+References
+----------
 Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, for the moments of merged batches.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from softreg.rows import Array
+from softreg.typing import BoolArray, Float64Array, Matrix
 
-GROWTH = 100.0
-"""A column that grows this many times wider within a batch is learned anew: its old weight would rule every logit."""
-NARROWEST = 1e-280
-"""A column with less spread counts as constant: its weights would overflow."""
+MAX_GROWTH = 100.0
+"""Growth of a column's size within a batch above which its weights are reduced: they would dominate every logit."""
+MIN_SPREAD = 1e-280
+"""Standard deviation below which a column counts as constant: its weights would overflow."""
 
 
 @dataclass(frozen=True)
-class State:
-    """Where a model stands between batches: all that must be kept to go on."""
+class SGDState:
+    """The state of a model between batches: everything that the next batch needs."""
 
-    W: Array
+    W: Float64Array
     """Weights (d, q) of the user's columns."""
-    b: Array
+    b: Float64Array
     """Bias (q,)."""
-    mean: Array
-    """Mean (d,) of each column, over the rows seen so far by weight."""
-    spread: Array
-    """Standard deviation (d,) of each column, likewise; 0 for a column that has not varied."""
+    mean: Float64Array
+    """Weighted mean (d,) of each column over the rows so far."""
+    spread: Float64Array
+    """Weighted standard deviation (d,) of each column; 0 for a constant column."""
     weight: float = 0.0
-    """Sum of the weights of the rows seen."""
+    """Sum of the weights of the rows so far."""
     rows: int = 0
-    """How many rows were seen."""
+    """Rows so far."""
     steps: int = 0
-    """How many batches the weights have been moved by."""
+    """Batches that have changed the weights."""
 
 
-def begin(d: int, q: int) -> State:
-    """The state before any row was seen: all weights 0, every class equally probable.
+def begin(d: int, q: int) -> SGDState:
+    """Return the state before the first row: weights of 0, equal class probabilities.
 
-    Example:
-        >>> begin(2, 3).W.shape
-        (2, 3)
+    Parameters
+    ----------
+    d
+        Number of columns.
+    q
+        Number of classes.
+
+    Returns
+    -------
+    SGDState
+        The initial state.
+
+    Examples
+    --------
+    >>> begin(2, 3).W.shape
+    (2, 3)
     """
-    return State(np.zeros((d, q)), np.zeros(q), np.zeros(d), np.zeros(d))
+    return SGDState(np.zeros((d, q)), np.zeros(q), np.zeros(d), np.zeros(d))
 
 
-def observe(state: State, X: Any, V: Array, fit_intercept: bool = True) -> State:
-    """The state with these rows' moments merged in; the weights change only where a column bursts its old bounds.
+def update_moments(state: SGDState, X: Matrix, V: Float64Array, fit_intercept: bool = True) -> SGDState:
+    """Return the state with the moments of a batch merged in.
 
-    Sums are taken relative to the mean so far and in units of each column's size, so neither huge numbers nor many
-    rows overflow or cancel, and a column that never varies has spread exactly 0.
+    Sums are relative to the mean so far and in units of each column's size, so neither large numbers nor many rows
+    overflow or cancel, and a constant column has spread exactly 0. The weights of a column that grows by more than
+    `MAX_GROWTH` are reduced.
 
-    Example:
-        >>> observe(begin(1, 2), np.array([[1e200], [3e200]]), np.ones(2)).spread
-        array([1.e+200])
+    Parameters
+    ----------
+    state
+        The state before the batch.
+    X
+        Rows (n, d), dense or CSR.
+    V
+        Row weights (n,).
+    fit_intercept
+        Whether the bias makes up for reduced weights.
+
+    Returns
+    -------
+    SGDState
+        The state after the batch.
+
+    Examples
+    --------
+    >>> update_moments(begin(1, 2), np.array([[1e200], [3e200]]), np.ones(2)).spread
+    array([1.e+200])
     """
     mass = float(V.sum())
     if mass == 0:
@@ -71,48 +103,61 @@ def observe(state: State, X: Any, V: Array, fit_intercept: bool = True) -> State
         spread = np.hypot(np.hypot(state.spread * np.sqrt(1 - share), spread * np.sqrt(share)), between)
     old, new = np.hypot(state.spread, state.mean), np.hypot(spread, mean)
     W, b = state.W, state.b
-    if (burst := (old > 0) & (new / GROWTH > old)).any():  # weights from elsewhere may meet columns never seen
-        W = np.where(burst, old / (np.where(burst, new, GROWTH) / GROWTH), 1.0)[:, None] * W
+    if (grown := (old > 0) & (new / MAX_GROWTH > old)).any():  # a column without moments may have a weight of the user
+        W = np.where(grown, old / (np.where(grown, new, MAX_GROWTH) / MAX_GROWTH), 1.0)[:, None] * W
         b = b + state.mean @ (state.W - W) if fit_intercept else b
-    return State(W, b, mean, spread, state.weight + mass, state.rows + len(V), state.steps)
+    return SGDState(W, b, mean, spread, state.weight + mass, state.rows + len(V), state.steps)
 
 
-def _batch_moments(X: Any, share: Array, origin: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation (d,) of the columns, by sums relative to `origin`; the rows' shares sum to 1."""
+def _batch_moments(X: Matrix, share: Float64Array, origin: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Return mean and standard deviation (d,) of the columns, by sums relative to `origin`; shares (n,) sum to 1."""
     size = abs(X).max(axis=0)
     size = size.toarray().ravel() if sp.issparse(size) else size
     unit = np.ldexp(1.0, np.frexp(np.maximum(size, np.abs(origin)))[1] - 1)  # a power of two: dividing by it is exact
     zero = -origin / unit
     if not sp.issparse(X):
-        away = X.astype(np.float64) / unit + zero
-        first = share @ away
-        second = share @ (away - first) ** 2
+        centred = X.astype(np.float64) / unit + zero
+        first = share @ centred
+        second = share @ (centred - first) ** 2
         return unit * (first - zero), unit * np.sqrt(second)
     d, columns, share = X.shape[1], X.indices, np.repeat(share, np.diff(X.indptr))
-    full = np.bincount(columns, minlength=d) == X.shape[0]
-    rest = np.where(full, 0.0, np.maximum(0.0, 1.0 - np.bincount(columns, weights=share, minlength=d)))
-    away = X.data.astype(np.float64) / unit[columns] + zero[columns]
-    first = np.bincount(columns, weights=share * away, minlength=d) + rest * zero
+    without_zeros = np.bincount(columns, minlength=d) == X.shape[0]
+    rest = np.where(without_zeros, 0.0, np.maximum(0.0, 1.0 - np.bincount(columns, weights=share, minlength=d)))
+    centred = X.data.astype(np.float64) / unit[columns] + zero[columns]
+    first = np.bincount(columns, weights=share * centred, minlength=d) + rest * zero
     second = (
-        np.bincount(columns, weights=share * (away - first[columns]) ** 2, minlength=d) + rest * (zero - first) ** 2
+        np.bincount(columns, weights=share * (centred - first[columns]) ** 2, minlength=d) + rest * (zero - first) ** 2
     )
     return unit * (first - zero), unit * np.sqrt(second)
 
 
-def _first_row(X: Any) -> Array:
+def _first_row(X: Matrix) -> Float64Array:
     row = X[[0]].toarray()[0] if sp.issparse(X) else X[0]
     return np.asarray(row, dtype=np.float64)
 
 
-def coordinates(state: State, fit_intercept: bool) -> tuple[Array, Array, Array]:
-    """Centre and scale of the standardised columns, and which of them vary; without a bias nothing is centred."""
+@dataclass(frozen=True)
+class RunningCoordinates:
+    """Standardized columns `(x - centre) / scale`."""
+
+    centre: Float64Array
+    """Centre (d,) of each column; 0 without a bias."""
+    scale: Float64Array
+    """Scale (d,) of each column; 1 for a constant column."""
+    varies: BoolArray
+    """Mask (d,) of the columns that are not constant."""
+
+
+def coordinates(state: SGDState, fit_intercept: bool) -> RunningCoordinates:
+    """Return the standardized coordinates of the rows so far."""
     size = state.spread if fit_intercept else np.hypot(state.spread, state.mean)
-    varies = size > NARROWEST
-    return state.mean if fit_intercept else np.zeros_like(size), np.where(varies, size, 1.0), varies
+    varies = size > MIN_SPREAD
+    centre = state.mean if fit_intercept else np.zeros_like(size)
+    return RunningCoordinates(centre, np.where(varies, size, 1.0), varies)
 
 
-def standardised(X: Any, centre: Array, scale: Array) -> tuple[Any, Array]:
-    """`(X - centre) / scale` as a matrix Z and an offset (d,) to subtract from each row: CSR stays CSR."""
+def standardized(X: Matrix, centre: Float64Array, scale: Float64Array) -> tuple[Matrix, Float64Array]:
+    """Return `(X - centre) / scale` as a matrix Z, CSR for CSR, and an offset (d,) to subtract from each row."""
     if not sp.issparse(X):
         # halves: the difference of two huge numbers could overflow
         return (X.astype(np.float64) / 2 - centre / 2) / (scale / 2), np.zeros_like(centre)

@@ -17,7 +17,6 @@ the proof rests on as many as are affordable, and is looser by the share that th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -26,14 +25,22 @@ from softreg.optimize.certificate.column_basis import orthonormal
 from softreg.optimize.certificate.self_concordance import (
     EPS,
     ROUNDING_MATTERS,
-    residual_rounding,
+    MemberRounding,
     self_concordant_gap,
+)
+from softreg.optimize.objective.column_reductions import (
+    FEW_CLASSES,
+    ColumnProducts,
+    LargestLeverage,
+    LogitRange,
+    MemberHessian,
+    MemberLossGradient,
+    MemberMass,
 )
 from softreg.optimize.objective.hessian import Columns, contrasts, pairs
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.newton import factor_hessian
-from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, Rows
 from softreg.typing import Float64Array
 
 MOST_PARAMETERS = 4000
@@ -44,10 +51,6 @@ MOST_WORK = 2e11
 summed over as many rows as this allows."""
 LEAST_ROWS = 5
 """A Hessian of some of the rows needs so many rows a parameter; with fewer nothing is proved."""
-FEW_CLASSES = 12
-"""Up to this many classes the Hessian is put together pair by pair of classes."""
-TOGETHER = 1 << 20
-"""Numbers that a product for several pairs at once may take."""
 STEPS = 30
 """Hessians at most; from where L-BFGS ends one is nearly always enough, and where classes are separated none is."""
 REUSED = 4
@@ -93,7 +96,7 @@ class FinalNewton:
         self.coordinates, self.q, self.member, self.fit_intercept = coordinates, q, member, fit_intercept
         self.ridge = np.append(quadratic, 0.0)
         self.columns = Columns(self)
-        self.mass = float(self.rows.sum(self._mass)[0])
+        self.mass = float(self.rows.sum(MemberMass(member))[0])
         free = np.append(~coordinates.constant, fit_intercept)
         plain = np.eye(len(free))[free]
         self.T = plain if quadratic.any() else self._basis(plain)
@@ -102,15 +105,6 @@ class FinalNewton:
         self.share = min(1.0, MOST_WORK / max(1.0, work))
         self.hessians = 0
 
-    def _mass(self, block: Block) -> Sums:
-        V = self._weights(block)
-        return (float(block.stop - block.start) if V is None else V.sum(dtype=np.float64),)
-
-    def _weights(self, block: Block) -> Array | None:
-        """The block's row weights (b,) of this model."""
-        V = block.weights
-        return V if V is None else V[self.member if len(V) > 1 else 0]
-
     def _basis(self, plain: Array) -> Array:
         """An orthonormal basis of the columns; none where their squares overflow: then there are no steps."""
         with np.errstate(all="ignore"):
@@ -118,31 +112,14 @@ class FinalNewton:
         return orthonormal(self._products, plain) if finite else plain[:0]
 
     def _products(self, T: Array) -> Array:
-        def part(block: Block) -> Sums:
-            V, total = self._weights(block), np.zeros((len(T), len(T)))
-            for run, Z in self.columns.runs(block):
-                Y = T @ Z
-                total += (Y if V is None else Y * V[run]) @ Y.T
-            return (total,)
-
-        return np.asarray(self.rows.sum(part)[0] / self.mass)
+        return np.asarray(self.rows.sum(ColumnProducts(self.columns, self.member, T))[0] / self.mass)
 
     # --- the objective ------------------------------------------------------------------------------------------
 
     def at(self, theta: Array, before: Array | None = None) -> Point:
         """Value and gradient at `theta`, and how far the logits are from those of `before`: one pass."""
         change = None if before is None else theta - before
-
-        def part(block: Block) -> Sums:
-            V, value, G = self._weights(block), 0.0, np.zeros((self.q, len(self.T)))
-            for run, Z in self.columns.runs(block):
-                v = None if V is None else V[None, run]
-                lost, R = loss.loss_and_residual((theta @ Z)[None], block.labels[run], v)
-                value += float(lost[0])
-                G += R[0] @ (self.T @ Z).T
-            return value, G
-
-        value, G = self.rows.sum(part)
+        value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta, self.T))
         pull = self.ridge * theta
         moved = 0.0 if change is None else self._range(change)
         total = float(value) / self.mass + float((pull * theta).sum()) / 2
@@ -150,38 +127,16 @@ class FinalNewton:
 
     def _range(self, change: Array) -> float:
         """The largest range of a row's logits for these parameters."""
-
-        def part(block: Block) -> Array:
-            most = 0.0
-            for _, Z in self.columns.runs(block):
-                o = change @ Z
-                most = max(most, float((o.max(axis=0) - o.min(axis=0)).max()))
-            return np.array([most])
-
-        return float(self.rows.map(part).max())
+        return float(self.rows.map(LogitRange(self.columns, change)).max())
 
     def hessian(self, theta: Array) -> Array:
         """The Hessian (p, p) of the objective in the basis for contrasts of the classes, or a lower bound of it."""
         q, r = self.q, len(self.T)
         self.hessians += 1
-
-        def part(block: Block) -> Sums:
-            V, sums = self._weights(block), np.zeros((q * (q - 1) // 2, r, r))
-            for run, Z in self._some(block):
-                P = loss.probabilities((theta @ Z)[None])[0][0]
-                _add_pairs(sums, P if V is None else P * np.sqrt(V[run]), self.T @ Z)
-            return (sums,)
-
-        H = _of_contrasts(self.rows.sum(part)[0] / self.mass, q)
+        sums = self.rows.sum(MemberHessian(self.columns, self.member, theta, self.T, self.share))[0]
+        H = _of_contrasts(sums / self.mass, q)
         np.einsum("aiai->ai", H)[...] += self.in_basis
         return H.reshape((q - 1) * r, -1)
-
-    def _some(self, block: Block) -> Any:
-        """The runs that a Hessian is summed over."""
-        if self.share == 1.0:
-            return self.columns.runs(block)
-        few = block.piece(0, max(1, int(self.share * (block.stop - block.start))))
-        return self.columns.runs(few)
 
     # --- the steps ----------------------------------------------------------------------------------------------
 
@@ -221,15 +176,7 @@ class FinalNewton:
     def _leverage(self, L: Array) -> float:
         """R with `range of a row's change of logits <= R ||v||_H`."""
         trace = self._trace(L)
-
-        def part(block: Block) -> Array:
-            most = 0.0
-            for _, Z in self.columns.runs(block):
-                Y = self.T @ Z
-                most = max(most, float(np.einsum("ji,ji->i", trace @ Y, Y).max()))
-            return np.array([most])
-
-        return float(np.sqrt(2 * max(0.0, self.rows.map(part).max())))
+        return float(np.sqrt(2 * max(0.0, self.rows.map(LargestLeverage(self.columns, trace, self.T)).max())))
 
     def _trace(self, L: Array) -> Array:
         """The sum (r, r) of the diagonal blocks of the inverse Hessian."""
@@ -239,16 +186,7 @@ class FinalNewton:
     def _rounding(self, L: Array, theta: Array) -> float:
         """A bound of the rounding error of the gradient at `theta`, in the norm of the inverse Hessian."""
         trace = self._trace(L)
-
-        def part(block: Block) -> Sums:
-            V, total = self._weights(block), 0.0
-            for run, Z in self.columns.runs(block):
-                Y, P = self.T @ Z, loss.probabilities((theta @ Z)[None])[0][0]
-                leverage = np.einsum("ji,ji->i", trace @ Y, Y)
-                total += residual_rounding(P, leverage, None if V is None else V[run])
-            return (total,)
-
-        return float(self.rows.sum(part)[0] / self.mass)
+        return float(self.rows.sum(MemberRounding(self.columns, self.member, theta, self.T, trace))[0] / self.mass)
 
     def _direction(self, L: Array, G: Array) -> tuple[Array, float]:
         """Newton's step (q, d + 1), and the squared decrement."""
@@ -270,23 +208,6 @@ class FinalNewton:
             least = slope * t * t / (2 * max(change + t * slope, 1e-300)) if np.isfinite(change) else 0.0
             t = min(max(least, 0.1 * t), 0.5 * t)
         return None
-
-
-def _add_pairs(sums: Array, P: Array, Y: Array) -> None:
-    """Add `sum_i p_ik p_il y_i y_i^T` for each pair of classes k < l to sums (e, r, r); P (q, b) and Y (r, b)."""
-    first, q = 0, len(P)
-    for k in range(q - 1):
-        last = first + q - 1 - k
-        if q <= FEW_CLASSES:
-            for e in range(first, last):
-                half = Y * np.sqrt(P[k] * P[k + 1 + e - first])
-                sums[e] += half @ half.T
-        else:
-            step = max(1, TOGETHER // Y.size)
-            for a in range(first, last, step):
-                others = P[k + 1 + a - first : k + 1 + min(a + step, last) - first]
-                sums[a : a + len(others)] += (others[:, None] * (Y * P[k])) @ Y.T
-        first = last
 
 
 def _of_contrasts(sums: Array, q: int) -> Array:

@@ -19,13 +19,13 @@ import numpy as np
 
 from softreg.linalg import solve_factored
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
+from softreg.optimize.objective.column_reductions import ColumnCrossProducts, MemberLossGradient
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof
 from softreg.optimize.solvers.newton import factor_hessian
-from softreg.probability import blocks as loss
-from softreg.rows import Array, Block, Rows, Sums
+from softreg.rows import Array, Rows
 
 MOST_WEIGHTS = 1000
 """Up to so many parameters, q x (d + 1), these steps are taken: a step factors matrices of that size many times."""
@@ -53,29 +53,11 @@ class FinalProximal(FinalNewton):
 
     def _seen(self) -> Array:
         """S (d + 1, r) with `z = S y` for all rows."""
-
-        def part(block: Block) -> Sums:
-            V, total = self._weights(block), np.zeros((len(self.hold), len(self.T)))
-            for run, Z in self.columns.runs(block):
-                Y = self.T @ Z
-                total += Z @ (Y if V is None else Y * V[run]).T
-            return (total,)
-
-        return np.asarray(self.rows.sum(part)[0] / self.mass)
+        return np.asarray(self.rows.sum(ColumnCrossProducts(self.columns, self.member, self.T))[0] / self.mass)
 
     def at(self, theta: Array, before: Array | None = None) -> Point:
         """The objective, and the gradient (q, d + 1) of loss and l2 part: one pass."""
-
-        def part(block: Block) -> Sums:
-            V, value, G = self._weights(block), 0.0, np.zeros(theta.shape)
-            for run, Z in self.columns.runs(block):
-                v = None if V is None else V[None, run]
-                lost, R = loss.loss_and_residual((theta @ Z)[None], block.labels[run], v)
-                value += float(lost[0])
-                G += R[0] @ Z.T
-            return value, G
-
-        value, G = self.rows.sum(part)
+        value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta))
         pull = self.ridge * theta
         penalty = float((pull * theta).sum()) / 2 + float((self.hold * np.abs(theta)).sum())
         return Point(theta, float(value) / self.mass + penalty, G / self.mass + pull, 0.0)

@@ -6,8 +6,9 @@ from collections.abc import Container, Sequence
 
 import numpy as np
 
-from softreg.optimize.curvature.class_clusters import ClusterSketch
-from softreg.optimize.curvature.subsampled import Blocks, Curvature, Sketch
+from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
+from softreg.optimize.curvature.preconditioners import BlockPreconditioner, Preconditioner
+from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.solvers.lbfgs_memory import LossPair, PairMemory, PathMemory, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import Newton
@@ -33,17 +34,19 @@ class LBFGS:
     has_certificate = False
     target_gap = np.inf
 
-    def __init__(self, sketch: Sketch | ClusterSketch, reviews: Container[int] = REVIEWS) -> None:
-        self.sketch, self.reviews = sketch, reviews
-        self.curvature: Curvature | None = None
+    def __init__(
+        self, curvature: SubsampledCurvature | ClassClusterCurvature, reviews: Container[int] = REVIEWS
+    ) -> None:
+        self.curvature, self.reviews = curvature, reviews
+        self.preconditioner: Preconditioner | None = None
         self.memory = PairMemory()
         self.iterations = 0
 
     def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
         """Return a descent direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
         if self._is_outdated(objective, theta):
-            self.curvature = None  # two at once would take twice the memory
-            self.curvature = self.sketch.curvature(objective, theta, G)
+            self.preconditioner = None  # two at once would take twice the memory
+            self.preconditioner = self.curvature.preconditioner(objective, theta, G)
         self.iterations += 1
         D = -two_loop_recursion(G, self.memory.pairs, self._scaled_inverse)
         D -= D.mean(axis=1, keepdims=True)  # softmax ignores a common shift of all classes, and the penalty grows by it
@@ -57,19 +60,20 @@ class LBFGS:
         """Return whether the preconditioner is to be computed again."""
         if self.iterations == 0:
             return True
-        return self.iterations in self.reviews and self.sketch.change(objective, theta) > MIN_CHANGE
+        return self.iterations in self.reviews and self.curvature.relative_change(objective, theta) > MIN_CHANGE
 
     def _scaled_inverse(self, r: FloatArray) -> FloatArray:
         """Return the preconditioner's inverse times r, scaled to the curvature along the last step."""
-        assert self.curvature is not None
+        assert self.preconditioner is not None
         if not self.memory.pairs:
-            return self.curvature.solve(r)
+            return self.preconditioner.solve(r)
         pair = self.memory.pairs[-1]
         y, sy = pair.change, pair.product
-        if isinstance(self.curvature, Blocks) and len(r) > 1:  # a single model is solved for faster than two
-            r, image = np.split(self.curvature.solve(np.concatenate([r, y])), 2)
+        # one solve for both reads the factors once; for a single model two solves are faster
+        if isinstance(self.preconditioner, BlockPreconditioner) and len(r) > 1:
+            r, image = np.split(self.preconditioner.solve(np.concatenate([r, y])), 2)
         else:
-            r, image = self.curvature.solve(r), self.curvature.solve(y)
+            r, image = self.preconditioner.solve(r), self.preconditioner.solve(y)
         r *= np.divide(sy, dot(y, image), out=np.ones_like(sy), where=sy > 0)[:, None, None]
         return r
 
@@ -80,9 +84,9 @@ class LBFGS:
     def drop_members(self, keep: BoolArray) -> None:
         """Keep only the members marked in `keep` (m,)."""
         self.memory.drop_members(keep)
-        if self.curvature is not None:
-            self.curvature = self.curvature.keep(keep)
-        self.sketch.drop_members(keep)
+        if self.preconditioner is not None:
+            self.preconditioner = self.preconditioner.keep(keep)
+        self.curvature.drop_members(keep)
 
     def reset(self) -> None:
         """Forget the correction pairs: they come from sums in lower precision."""
@@ -92,7 +96,7 @@ class LBFGS:
         """Return the Newton step of the current curvature alone, longest where the likelihood is flat."""
         if (objective.q - 1) * G.shape[2] <= MAX_EXACT_PARAMETERS:
             return Newton().direction(objective, theta, G)
-        step = -self.sketch.curvature(objective, theta, G).solve(G)
+        step = -self.curvature.preconditioner(objective, theta, G).solve(G)
         return np.asarray(step - step.mean(axis=1, keepdims=True))
 
     def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
@@ -105,12 +109,12 @@ class PathLBFGS(LBFGS):
 
     def __init__(
         self,
-        sketch: Sketch | ClusterSketch,
+        curvature: SubsampledCurvature | ClassClusterCurvature,
         ridge: Float64Array,
         pairs: Sequence[LossPair] = (),
         reviews: Container[int] = REVIEWS,
     ) -> None:
-        super().__init__(sketch, reviews)
+        super().__init__(curvature, reviews)
         self.path_memory = PathMemory(ridge)
         self.memory.pairs = self.path_memory.initial_pairs(pairs)
 

@@ -221,6 +221,11 @@ class ObjectiveAlongDirection:
 
         The full step is tried first. Where it does not satisfy the conditions, its logits give those of the direction,
         and all other lengths cost nothing.
+
+        Returns
+        -------
+        Step
+            The step, of length 0 for models for which none was found.
         """
         objective, curvature = self.objective, CURVATURE if self.always_search else FULL_STEP_CURVATURE
         conditions = (self.value0, self.slope0, self.noise, self.step_limit)

@@ -263,6 +263,13 @@ class Descent:
         """Return certified gaps (m,) at parameters whose bias is balanced, and the name of each proof.
 
         Without a penalty and without Newton's bound there is no proof; then half the squared decrement (m,) stands in.
+
+        Returns
+        -------
+        gap : Float64Array
+            Gaps (m,) in nats.
+        bound : list of str
+            Name of each proof, "estimate" without one.
         """
         objective, members, method = self.objective, self.members, self.method
         if objective.rows.reduced_precision:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import Sketch
+from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.problem.result import Progress
@@ -24,12 +24,8 @@ MAX_HESSIAN_ERROR = 0.04
 """A sample's Hessian serves for all rows where the square of its expected relative error is below this."""
 SQUARED_ERROR = 4.0
 """That square is `4 p / n` for p parameters and n rows in the sample."""
-MIN_ROWS, MIN_ROWS_PER_PARAMETER = 1000, 20
-"""The smallest sample has at least so many rows."""
 GROWTH = 16
 """Each further sample has at most so many times the rows of the one within."""
-MIN_RATIO = 4
-"""Rows that are so many times those of the smallest sample are worth a sample."""
 LBFGS_ROWS = 100_000
 """Rows of the sample that preconditions L-BFGS where Newton's method does not reach the optimum."""
 PSEUDO_COUNT = 10.0
@@ -55,7 +51,7 @@ def nested_newton(
     tol: float,
     max_iter: int,
     seed: int,
-    cold: bool,
+    first_sample: int | None,
     on_progress: ProgressListener,
 ) -> StackResult:
     """Minimize by Newton's method with one pass per step, or by `Descent` where that does not reach the optimum.
@@ -72,8 +68,8 @@ def nested_newton(
         Iterations, both methods together.
     seed
         Seed of the samples.
-    cold
-        Whether `theta` carries no information, so that samples give the start.
+    first_sample
+        Rows of the smallest of nested samples, whose optima give the start; None to start at `theta`.
     on_progress
         Called after each step.
 
@@ -82,7 +78,9 @@ def nested_newton(
     StackResult
         Results of all models.
     """
-    start = _start_from_samples(objective, theta, seed) if cold else SampledStart(theta)
+    start = SampledStart(theta)
+    if first_sample is not None:
+        start = _start_from_samples(objective, theta, first_sample, seed)
     first = OnePassNewton(
         objective, start.theta, tol=tol, max_iter=max_iter, factors=start.factors, on_progress=on_progress
     )
@@ -138,7 +136,7 @@ def _without_logits(
     if rest is None:
         lean = LeanObjective(rows, *problem)
         lean.half_passes = again.half_passes
-        method = LBFGS(Sketch(rows.sample(LBFGS_ROWS, seed)))
+        method = LBFGS(SubsampledCurvature(rows.sample(LBFGS_ROWS, seed)))
         rest = Descent(lean, method, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()
         rest.history[:0] = history
         again.half_passes = lean.half_passes
@@ -146,16 +144,18 @@ def _without_logits(
     return rest
 
 
-def _start_from_samples(objective: Objective, theta: FloatArray, seed: int) -> SampledStart:
+def _start_from_samples(objective: Objective, theta: FloatArray, smallest: int, seed: int) -> SampledStart:
     """Return the optimum of nested samples of the rows.
 
     Each sample has several times the rows of the one within: the smallest takes the steps far from the optimum, and
     each of the others needs one or two.
+
+    Returns
+    -------
+    SampledStart
+        Parameters, and factors of the Hessian where the largest sample's serves for all rows.
     """
     n_parameters = (objective.q - 1) * (objective.rows.d + 1)
-    smallest = max(MIN_ROWS, MIN_ROWS_PER_PARAMETER * n_parameters)
-    if objective.rows.n < MIN_RATIO * smallest:
-        return SampledStart(theta)
     levels = int(np.ceil(np.log(objective.rows.n / smallest) / np.log(GROWTH)))
     samples, ratio = [objective.rows], (objective.rows.n / smallest) ** (1 / levels)
     for level in range(1, levels + 1):

@@ -7,9 +7,7 @@ import numpy as np
 from softreg.linalg import Cholesky, cholesky
 from softreg.optimize.certificate.self_concordance import decrement_gaps
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.hessian import Columns, assemble, contrasts, pair_sums
-from softreg.probability import blocks as loss
-from softreg.rows import Block, Sums
+from softreg.optimize.objective.hessian import Columns, HessianSums, assemble, contrasts
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
 JITTER = (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3, np.inf)
@@ -37,19 +35,17 @@ class Newton:
 
     def _hessian(self, objective: Objective) -> Float64Array:
         """Return the Hessians (m, p, p) for p = (q - 1) (d + 1) parameters, at the kept logits."""
-        objective.half_passes += 1
-        columns = Columns(objective)
-
-        def part(block: Block) -> Sums:
-            P, _ = loss.probabilities(objective.logits(block).astype(np.float64))
-            return (pair_sums(columns, block, P, objective.weights(block)),)
-
-        return assemble(objective, objective.rows.sum(part)[0])
+        return assemble(objective, objective.sum(HessianSums(objective.state, Columns(objective)))[0])
 
     def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
         """Return the certified gap (m,) at gradient `G`, right after `direction` at the same parameters.
 
         It is inf where the Hessian had no factor without jitter.
+
+        Returns
+        -------
+        Float64Array
+            Gaps (m,) in nats.
         """
         reduced = np.einsum("qa,mqd->mad", contrasts(objective.q), G)
         square = np.array([g.ravel() @ f.solve(g.ravel()) for f, g in zip(self.factors, reduced, strict=True)])
@@ -75,5 +71,10 @@ def factor_hessian(H: Float64Array) -> Cholesky:
     """Return the Cholesky factor of an exact Hessian, with jitter where rounding has made it indefinite.
 
     The scale of a constant column without a penalty is 1: its weight stays 0.
+
+    Returns
+    -------
+    Cholesky
+        The factor in the units of H.
     """
     return cholesky(H, jitter=JITTER, min_pivot=MIN_PIVOT, unit_where_zero=True).merged()

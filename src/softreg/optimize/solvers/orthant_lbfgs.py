@@ -13,7 +13,8 @@ from collections.abc import Container
 import numpy as np
 
 from softreg.linalg import solve_factored
-from softreg.optimize.curvature.subsampled import Diagonal, Sketch
+from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
+from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.hessian import Columns, among
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
@@ -37,17 +38,17 @@ WIDEST = 8192
 class OrthantLBFGS(LBFGS):
     """Directions that keep each weight on its side of zero."""
 
-    def __init__(self, sketch: Sketch, reviews: Container[int] = REVIEWS) -> None:
-        super().__init__(sketch, reviews)
-        self.whole = sketch
-        self.matrices: Diagonal | tuple[tuple[Array, ...], Array] = ((), np.zeros(0, dtype=np.int64))
+    def __init__(self, curvature: SubsampledCurvature, reviews: Container[int] = REVIEWS) -> None:
+        super().__init__(curvature, reviews)
+        self.subsampled = curvature
+        self.hessian: DiagonalPreconditioner | HessianBlocks | None = None
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
         """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
         if self._is_outdated(objective, theta):
-            self.matrices = self.whole.matrices(objective, theta)
-            self.curvature = self.matrices if isinstance(self.matrices, Diagonal) else None
+            self.hessian = self.subsampled.hessian(objective, theta)
+            self.preconditioner = self.hessian if isinstance(self.hessian, DiagonalPreconditioner) else None
             self._cache.clear()
         self.iterations += 1
         hold = objective.l1_scaled[:, None, :]
@@ -73,14 +74,15 @@ class OrthantLBFGS(LBFGS):
         return two_loop_recursion(r, pairs, lambda v: self._inverse(v, free))
 
     def _inverse(self, r: Array, free: Array) -> Array:
-        if isinstance(self.matrices, Diagonal):
-            return np.where(free, self.matrices.solve(r), 0.0)
-        out, (blocks, group) = np.zeros_like(r), self.matrices
+        if isinstance(self.hessian, DiagonalPreconditioner):
+            return np.where(free, self.hessian.solve(r), 0.0)
+        assert self.hessian is not None
+        out = np.zeros_like(r)
         for j in range(len(r)):
             for k in range(r.shape[1]):
                 where = np.flatnonzero(free[j, k])
                 if len(where):
-                    B = blocks[group[j]][k % len(blocks[group[j]])]
+                    B = self.hessian.of_class(j, k)
                     out[j, k, where] = solve_factored(self._factor(j, k, B, where), r[j, k, where])
         return out
 
@@ -92,15 +94,13 @@ class OrthantLBFGS(LBFGS):
         return known[1]
 
     def _diagonal(self, objective: Objective) -> Array:
-        if isinstance(self.matrices, Diagonal):
-            return self.matrices.diagonal
-        blocks, group = self.matrices
-        rows = [np.broadcast_to(np.stack([np.diag(B) for B in blocks[g]]), self._shape(objective)) for g in group]
-        return np.stack(rows)
-
-    @staticmethod
-    def _shape(objective: Objective) -> tuple[int, int]:
-        return objective.q, objective.rows.d + 1
+        """Return the diagonal (m, q, d + 1) of the subsampled Hessian."""
+        if isinstance(self.hessian, DiagonalPreconditioner):
+            return self.hessian.diagonal
+        assert self.hessian is not None
+        shape = objective.q, objective.rows.d + 1
+        diagonals = [np.stack([np.diag(B) for B in blocks]) for blocks in self.hessian.blocks]
+        return np.stack([np.broadcast_to(diagonals[g], shape) for g in self.hessian.group])
 
     def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """What the curvature alone would take, where all weights may move; otherwise the direction itself."""
@@ -110,11 +110,8 @@ class OrthantLBFGS(LBFGS):
         """Only the models marked in `keep` stay."""
         super().drop_members(keep)
         self._cache.clear()
-        if not isinstance(self.matrices, Diagonal):
-            blocks, group = self.matrices
-            self.matrices = (blocks, group[keep] if blocks else group)  # none before the first direction
-        else:
-            self.matrices = self.matrices.keep(keep)
+        if self.hessian is not None:
+            self.hessian = self.hessian.keep(keep)
 
 
 def exact_hessian_pays(objective: Objective, free: Array) -> bool:

@@ -192,14 +192,14 @@ class DeviceLogits:
 
     def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
         """Return probabilities of the labels, and mass and variance of each class."""
-        kept, own = self._kept(point), self.rows.empty((self.b, self.m))
+        kept, p_label = self._kept(point), self.rows.empty((self.b, self.m))
 
         def part(span: slice, labels: Any, V: Any) -> tuple[Any, ...]:
-            own[span], predicted, doubt = loss.surety(kept[span].softmax(2), labels, V)
-            return predicted, doubt
+            p_label[span], predicted, class_variance = loss.label_confidence(kept[span].softmax(2), labels, V)
+            return predicted, class_variance
 
-        predicted, doubt = self._added(part(*chunk) for chunk in self._without())
-        return own.T.cpu().numpy(), predicted, doubt
+        predicted, class_variance = self._added(part(*chunk) for chunk in self._without())
+        return p_label.T.cpu().numpy(), predicted, class_variance
 
     def logits(self, point: ParameterPoint) -> Array:
         """Return the logits, copied to the host."""
@@ -214,20 +214,20 @@ class DeviceLogits:
 
     def recomputed_loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int) -> Sums:
         """Return loss, residual and residual times rows; the confidence is kept."""
-        b, own, residuals = self._put(bias), self._own(), self.rows.residuals(self.q)
+        b, p_label, residuals = self._put(bias), self._own(), self.rows.residuals(self.q)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
             if residuals is not None:
                 o = self._logits(X, prepared, b)
-                value, r, predicted, doubt = residuals(o, o, labels, V, own[span])
-                return value, r, self._gradient(o, X), predicted, doubt
+                value, r, predicted, class_variance = residuals(o, o, labels, V, p_label[span])
+                return value, r, self._gradient(o, X), predicted, class_variance
             value, P = loss.loss_and_probabilities(self._logits(X, prepared, b), labels, V)
-            own[span], predicted, doubt = loss.surety(P, labels, V)
-            return *self._sums(value, loss.residual(P, labels, V), X), predicted, doubt
+            p_label[span], predicted, class_variance = loss.label_confidence(P, labels, V)
+            return *self._sums(value, loss.residual(P, labels, V), X), predicted, class_variance
 
-        value, r, G, predicted, doubt = self._added(part(*chunk) for chunk in self._with_rows())
-        mass, variance = self._put(predicted, np.float64), self._put(doubt, np.float64)
-        self.entry.confidence = Confidence(version, own, mass, variance)
+        value, r, G, predicted, class_variance = self._added(part(*chunk) for chunk in self._with_rows())
+        mass, variance = self._put(predicted, np.float64), self._put(class_variance, np.float64)
+        self.entry.confidence = Confidence(version, p_label, mass, variance)
         return value, r, G
 
     def _own(self) -> BackendArray:
@@ -239,15 +239,15 @@ class DeviceLogits:
         return kept.p_label
 
     def recomputed_confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
-        """Return the confidence of the last reading, or of a reading of its own where that was elsewhere."""
+        """Return the confidence of the last reading, or of a reading of its p_label where that was elsewhere."""
         kept = self.entry.confidence
         if kept is None or kept.version != point.version:
             W, b = point.stored()
             self.recomputed_loss_and_gradient(self.rows.prepare(W), b, point.version)
             kept = self.entry.confidence
             assert kept is not None
-        own, mass, variance = (a.cpu().numpy() for a in (kept.p_label, kept.class_mass, kept.class_variance))
-        return own.T, mass, variance
+        p_label, mass, variance = (a.cpu().numpy() for a in (kept.p_label, kept.class_mass, kept.class_variance))
+        return p_label.T, mass, variance
 
     def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:
         """Return value, slope and curvature along a direction."""
@@ -264,8 +264,8 @@ class DeviceLogits:
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
             P = self._logits(X, prepared, b).softmax(2)
-            _, _, doubt = loss.surety(P, labels, V)
-            K = loss.squares(P if V is None else P * V[..., None].to(P.dtype), P) if full else doubt
+            _, _, class_variance = loss.label_confidence(P, labels, V)
+            K = loss.squares(P if V is None else P * V[..., None].to(P.dtype), P) if full else class_variance
             return loss.total(loss.residual(P, labels, V)), K
 
         return self._added(part(*chunk) for chunk in self._with_rows())

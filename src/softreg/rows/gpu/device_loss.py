@@ -55,7 +55,7 @@ def loss_and_probabilities(o: Any, labels: Any, V: Any) -> tuple[Any, Any]:
     return weigh(log_mass[..., 0] - below, V), P / mass
 
 
-def surety(P: Any, labels: Any, V: Any) -> tuple[Any, Any, Any]:
+def label_confidence(P: Any, labels: Any, V: Any) -> tuple[Any, Any, Any]:
     """Probability of the label (b, m), summed `V p` and `V p (1 - p)` of each class (m, q)."""
     codes = labels if labels.ndim == 1 else labels.argmax(1)
     own = P.gather(2, _places(P, codes))[..., 0]

@@ -125,8 +125,8 @@ class HostLogits:
 
     def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
         """Return probabilities of the labels, and mass and variance of each class."""
-        sure = loss.surety(loss.probabilities(self._kept(point))[0], self.block.labels, self.V)
-        return sure.own, sure.predicted, sure.doubt
+        confidence = loss.label_confidence(loss.probabilities(self._kept(point))[0], self.block.labels, self.V)
+        return confidence.p_label, confidence.class_mass, confidence.class_variance
 
     def logits(self, point: ParameterPoint) -> Array:
         """Return the logits."""
@@ -147,17 +147,17 @@ class HostLogits:
 
     def recomputed_loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int) -> Sums:
         """Return loss, residual and residual times rows, run by run; the confidence is kept."""
-        parts, sure = [], []
+        parts, confidence = [], []
         for run, V in self._runs():
             value, r, P, seen = loss.consume(self._compute(run, prepared, bias), run.labels, V)
             R = loss.residual(P, run.labels, V).reshape(len(bias), -1)
             parts.append((value, r, run.transposed_times(R)))
-            sure.append(seen)
+            confidence.append(seen)
         self.entry.confidence = Confidence(
             version,
-            np.concatenate([seen.own for seen in sure], axis=1),
-            np.sum([seen.predicted for seen in sure], axis=0),
-            np.sum([seen.doubt for seen in sure], axis=0),
+            np.concatenate([seen.p_label for seen in confidence], axis=1),
+            np.sum([seen.class_mass for seen in confidence], axis=0),
+            np.sum([seen.class_variance for seen in confidence], axis=0),
         )
         return added(parts)
 
@@ -181,10 +181,10 @@ class HostLogits:
         """Return the residual, and what the curvature in the bias is made of."""
         parts: list[Sums] = []
         for run, V in self._runs():
-            _, r, P, sure = loss.consume(self._compute(run, prepared, bias), run.labels, V)
+            _, r, P, confidence = loss.consume(self._compute(run, prepared, bias), run.labels, V)
             if V is not None:
                 P *= np.sqrt(V)[:, None].astype(P.dtype)
-            parts.append((r, np.stack([_half_square(p) for p in P]) if full else sure.doubt))
+            parts.append((r, np.stack([_half_square(p) for p in P]) if full else confidence.class_variance))
         return added(parts)
 
 

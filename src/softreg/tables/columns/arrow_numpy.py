@@ -1,7 +1,7 @@
-"""NumPy arrays and lists of text as Arrow arrays, from their bytes alone.
+"""Conversion between NumPy and Arrow arrays through their buffers.
 
-`pyarrow.array` does the same, and imports pandas, where that is installed, to ask whether the values are of its types:
-that takes longer than a prediction of a small file.
+`pyarrow.array` imports pandas where it is installed, to test the type of the values; that takes longer than the
+prediction of a small file.
 """
 
 from __future__ import annotations
@@ -19,43 +19,64 @@ _TYPES = {"float64": pa.float64(), "int64": pa.int64(), "uint64": pa.uint64()}
 
 
 def number_array(values: NDArray[Any]) -> pa.Array:
-    """An array of float64, int64 or uint64; the bytes are shared where they lie in order.
+    """Return a float64, int64 or uint64 array as an Arrow array; contiguous memory is shared, not copied.
 
-    Example:
-        >>> number_array(np.array([1.5, 2.0])).to_pylist()
-        [1.5, 2.0]
+    Returns
+    -------
+    pa.Array (n,)
+
+    Examples
+    --------
+    >>> number_array(np.array([1.5, 2.0])).to_pylist()
+    [1.5, 2.0]
     """
     values = np.ascontiguousarray(values)
     return pa.Array.from_buffers(_TYPES[values.dtype.name], len(values), [None, pa.py_buffer(values)])
 
 
 def string_array(values: Sequence[str]) -> pa.Array:
-    """An array of text.
+    """Return text as an Arrow string array.
 
-    Example:
-        >>> string_array(["no", "", "é"]).to_pylist()
-        ['no', '', 'é']
+    Returns
+    -------
+    pa.Array (n,)
+
+    Examples
+    --------
+    >>> string_array(["no", "", "é"]).to_pylist()
+    ['no', '', 'é']
     """
     return text_array(values)
 
 
 def boolean_array(values: NDArray[np.bool_]) -> pa.Array:
-    """An array of booleans.
+    """Return a boolean array as an Arrow array.
 
-    Example:
-        >>> boolean_array(np.array([True, False])).to_pylist()
-        [True, False]
+    Returns
+    -------
+    pa.Array (n,)
+
+    Examples
+    --------
+    >>> boolean_array(np.array([True, False])).to_pylist()
+    [True, False]
     """
     bits = np.packbits(values, bitorder="little")
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
 
 
 def to_float64(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
-    """A float64 column as NumPy's, nan where it is null.
+    """Return a float64 column as a NumPy array.
 
-    Example:
-        >>> to_float64(pa.chunked_array([[1.5, None], [2.0]]))
-        array([1.5, nan, 2. ])
+    Returns
+    -------
+    float64 array (n,)
+        NaN where the column is null.
+
+    Examples
+    --------
+    >>> to_float64(pa.chunked_array([[1.5, None], [2.0]]))
+    array([1.5, nan, 2. ])
     """
     parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     found = [np.zeros(0)]
@@ -68,11 +89,16 @@ def to_float64(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def to_bool(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
-    """A boolean column without nulls as NumPy's.
+    """Return a boolean column without nulls as a NumPy array.
 
-    Example:
-        >>> to_bool(pa.chunked_array([[True, False], [True]]).slice(1))
-        array([False,  True])
+    Returns
+    -------
+    bool array (n,)
+
+    Examples
+    --------
+    >>> to_bool(pa.chunked_array([[True, False], [True]]).slice(1))
+    array([False,  True])
     """
     parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     found = [np.zeros(0, np.bool_)]
@@ -85,11 +111,23 @@ def to_bool(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def to_int64(column: pa.Array, missing: int = -1) -> NDArray[np.int64]:
-    """An array of whole numbers of up to 64 bits as NumPy's, `missing` where it is null.
+    """Return an integer array of at most 64 bits as a NumPy array.
 
-    Example:
-        >>> to_int64(pa.array([3, None], pa.int32()))
-        array([ 3, -1])
+    Parameters
+    ----------
+    column : pa.Array
+        Integers, signed or unsigned.
+    missing : int, default=-1
+        Value of nulls.
+
+    Returns
+    -------
+    int64 array (n,)
+
+    Examples
+    --------
+    >>> to_int64(pa.array([3, None], pa.int32()))
+    array([ 3, -1])
     """
     if not len(column):
         return np.zeros(0, np.int64)

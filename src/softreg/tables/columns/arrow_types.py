@@ -1,9 +1,9 @@
-"""Arrow types reduced to those that columns are read from.
+"""Normalization of Arrow types to those that columns are read from.
 
-Arrow has several layouts of one value: text as offsets or as views, lists as offsets or as views, a column as runs, a
-number in 16 bits, an extension type around a storage type. Compute functions do not take all of them. Here each column
-gets the plain layout of the same values, once, where a table comes in. Types that no feature can have (structs, maps,
-unions, bytes, calendar intervals) stay as they are, or keep their place without their values, and are refused where
+Arrow has several layouts of one value: text as offsets or as views, lists as offsets or as views, run-end encoded
+columns, 16-bit numbers, extension types with a storage type. Compute functions do not support all of them. Each
+column is converted once, when a table is read, to the plain layout of the same values. Types that no feature can have
+(structs, maps, unions, bytes, calendar intervals) stay as they are, or become null columns, and raise an error where
 such a column is used.
 """
 
@@ -34,8 +34,8 @@ class ExtensionType:
     storage: pa.DataType
 
     @classmethod
-    def of(cls, kind: pa.DataType, metadata: dict[bytes, bytes] | None = None) -> ExtensionType | None:
-        """The extension of a type, or of the metadata of its field where the type is not registered."""
+    def from_type(cls, kind: pa.DataType, metadata: dict[bytes, bytes] | None = None) -> ExtensionType | None:
+        """Return the extension of a type, or of the field's metadata if the extension type is not registered."""
         if isinstance(kind, pa.BaseExtensionType):
             serialize = getattr(kind, "__arrow_ext_serialize__", None)
             return cls(kind.extension_name, _text(serialize()) if serialize else "", kind.storage_type)
@@ -45,13 +45,26 @@ class ExtensionType:
 
 
 def plain_type(kind: pa.DataType, extension: ExtensionType | None = None) -> pa.DataType:
-    """The plain type that columns of a type are read as; an equal one where it is plain already.
+    """Return the plain type to which columns of a type are converted.
 
-    Example:
-        >>> plain_type(pa.string_view()), plain_type(pa.list_view(pa.float16()))
-        (DataType(large_string), ListType(list<item: float>))
+    Parameters
+    ----------
+    kind : pa.DataType
+        Type of the column.
+    extension : ExtensionType, optional
+        Extension that the metadata of the field names.
+
+    Returns
+    -------
+    pa.DataType
+        An equal type if `kind` is plain already.
+
+    Examples
+    --------
+    >>> plain_type(pa.string_view()), plain_type(pa.list_view(pa.float16()))
+    (DataType(large_string), ListType(list<item: float>))
     """
-    extension = ExtensionType.of(kind) or extension
+    extension = ExtensionType.from_type(kind) or extension
     if extension is not None:
         if extension.name in _AS_TEXT:
             return pa.large_string()
@@ -84,14 +97,20 @@ def plain_type(kind: pa.DataType, extension: ExtensionType | None = None) -> pa.
 
 
 def plain_array(array: pa.Array, extension: ExtensionType | None = None) -> pa.Array:
-    """The values of an array in its plain type.
+    """Convert an array to its plain type.
 
-    Example:
-        >>> plain_array(pa.array(["a", None], pa.string_view())).type
-        DataType(large_string)
+    Returns
+    -------
+    pa.Array (n,)
+        The same array if it is plain already.
+
+    Examples
+    --------
+    >>> plain_array(pa.array(["a", None], pa.string_view())).type
+    DataType(large_string)
     """
     kind = array.type
-    extension = ExtensionType.of(kind) or extension
+    extension = ExtensionType.from_type(kind) or extension
     goal = plain_type(kind, extension)
     if goal == kind and not _null_levels(array):
         return array
@@ -119,7 +138,7 @@ def plain_array(array: pa.Array, extension: ExtensionType | None = None) -> pa.A
 
 
 def _plain_list(array: pa.Array, goal: pa.DataType) -> pa.Array:
-    """Lists by offsets, of plain values; a list that is null has no values."""
+    """Convert lists to offset layout with plain values; a null list has no values."""
     lengths = np.asarray(pc.fill_null(pc.list_value_length(array), 0), dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     large = pa.types.is_large_list(goal)
@@ -132,26 +151,48 @@ def _plain_list(array: pa.Array, goal: pa.DataType) -> pa.Array:
 
 
 def plain_field(field: pa.Field) -> pa.Field:
-    """The field of the plain column, without metadata.
+    """Return the field of the plain column, without metadata.
 
-    Example:
-        >>> plain_field(pa.field("x", pa.string_view()))
-        pyarrow.Field<x: large_string>
+    Returns
+    -------
+    pa.Field
+
+    Examples
+    --------
+    >>> plain_field(pa.field("x", pa.string_view()))
+    pyarrow.Field<x: large_string>
     """
-    return pa.field(field.name, plain_type(field.type, ExtensionType.of(field.type, field.metadata)))
+    return pa.field(field.name, plain_type(field.type, ExtensionType.from_type(field.type, field.metadata)))
 
 
 def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = None) -> pa.ChunkedArray:
-    """A column in its plain type; the same column where it has one.
+    """Convert a column to its plain type.
 
-    `field` is that of the file, whose metadata name an extension type that is not registered. Raises `TableError`
-    where the values cannot be converted.
+    Parameters
+    ----------
+    column : pa.ChunkedArray (n,)
+        Values of the column.
+    name : str
+        Name of the column, for errors.
+    field : pa.Field, optional
+        Field of the file, whose metadata name an extension type that is not registered.
 
-    Example:
-        >>> plain_column(pa.chunked_array([pa.array([1.5], pa.float16())]), "x").type
-        DataType(float)
+    Returns
+    -------
+    pa.ChunkedArray (n,)
+        The same column if it is plain already.
+
+    Raises
+    ------
+    TableError
+        If the values cannot be converted.
+
+    Examples
+    --------
+    >>> plain_column(pa.chunked_array([pa.array([1.5], pa.float16())]), "x").type
+    DataType(float)
     """
-    extension = ExtensionType.of(column.type, None if field is None else field.metadata)
+    extension = ExtensionType.from_type(column.type, None if field is None else field.metadata)
     goal = plain_type(column.type, extension)
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     if goal == column.type and not any(_null_levels(chunk) for chunk in chunks):
@@ -167,15 +208,23 @@ def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = No
         AttributeError,
         ImportError,
     ) as error:
-        raise unsupported_type_error(name, extension.name if extension else str(column.type), error) from error
+        raise TableError(
+            unsupported_type_message(name, extension.name if extension else str(column.type), error)
+        ) from error
 
 
 def plain_table(table: pa.Table) -> pa.Table:
-    """A table of plain columns; the same table where it is one.
+    """Convert all columns of a table to their plain types.
 
-    Example:
-        >>> plain_table(pa.table({"x": pa.array(["a"], pa.string_view())})).schema.types
-        [DataType(large_string)]
+    Returns
+    -------
+    pa.Table
+        The same table if it is plain already.
+
+    Examples
+    --------
+    >>> plain_table(pa.table({"x": pa.array(["a"], pa.string_view())})).schema.types
+    [DataType(large_string)]
     """
     for place, field in enumerate(table.schema):
         column = table.column(place)
@@ -186,14 +235,25 @@ def plain_table(table: pa.Table) -> pa.Table:
 
 
 def common_arrow_type(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
-    """The type that holds the values of columns of several plain types exactly, as far as there is one; or None.
+    """Return the type that holds the values of columns of several plain types exactly.
 
-    Whole numbers with and without a sign, and with decimals, are decimals; whole numbers and floats are float64, into
-    which values beyond 2**53 are not cast.
+    Signed and unsigned integers, and integers beside decimals, become decimals. Integers beside floats become
+    float64; values beyond 2**53 are not cast to it.
 
-    Example:
-        >>> common_arrow_type([pa.int64(), pa.uint64()]), common_arrow_type([pa.int64(), pa.string()])
-        (Decimal128Type(decimal128(20, 0)), None)
+    Parameters
+    ----------
+    kinds : sequence of pa.DataType
+        Plain types, one for each column.
+
+    Returns
+    -------
+    pa.DataType or None
+        None if no type holds all values.
+
+    Examples
+    --------
+    >>> common_arrow_type([pa.int64(), pa.uint64()]), common_arrow_type([pa.int64(), pa.string()])
+    (Decimal128Type(decimal128(20, 0)), None)
     """
     if all(kind == kinds[0] for kind in kinds):
         return kinds[0]
@@ -215,7 +275,7 @@ def common_arrow_type(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
 
 
 def _decimal(whole: Sequence[pa.DataType], exact: Sequence[pa.DataType]) -> pa.DataType:
-    """The decimal type of all whole numbers and decimals of these types."""
+    """Return the decimal type that holds all integers and decimals of these types."""
     scale = max([kind.scale for kind in exact], default=0)
     digits = [kind.precision - kind.scale for kind in exact] + [20 if kind.bit_width == 64 else 10 for kind in whole]
     precision = max(digits) + scale
@@ -224,17 +284,22 @@ def _decimal(whole: Sequence[pa.DataType], exact: Sequence[pa.DataType]) -> pa.D
     return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
 
 
-def unsupported_type_error(name: str, kind: pa.DataType | str, error: Exception | None = None) -> TableError:
-    """The error for a column that cannot be read.
+def unsupported_type_message(name: str, kind: pa.DataType | str, error: Exception | None = None) -> str:
+    """Return the error message for a column whose type is not supported.
 
-    Example:
-        >>> print(unsupported_type_error("x", "struct<a: int64>"))  # doctest: +ELLIPSIS
-        Column 'x' has the type struct<a: int64>; softreg understands columns of numbers, booleans, text, ...
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(unsupported_type_message("x", "struct<a: int64>"))  # doctest: +ELLIPSIS
+    Column 'x' has the type struct<a: int64>; softreg understands columns of numbers, booleans, text, ...
     """
     if isinstance(kind, pa.StructType) and kind.num_fields == 1 and pa.types.is_null(kind.field(0).type):
         kind = kind.field(0).name  # as `plain_type` keeps it
     reason = " ".join(str(error).split()) if error is not None else ""
-    return TableError(
+    return (
         f"Column {quote(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates, "
         f"durations and lists of words or numbers{f' ({reason})' if reason else ''}. Turn it into columns of these, or "
         f"leave it out: --drop {quote(name)} (drop=[{quote(name)}] in Python)."
@@ -242,7 +307,7 @@ def unsupported_type_error(name: str, kind: pa.DataType | str, error: Exception 
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a plain type is text."""
+    """Return True if a plain type is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
@@ -251,13 +316,13 @@ def _text(raw: bytes) -> str:
 
 
 def _may_be_level(kind: pa.DataType) -> bool:
-    """Whether a dictionary of these values is a category; dates and lists are decoded."""
+    """Return True if a dictionary of these values is a category; dates and lists are decoded."""
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return bool(is_text(kind) or pa.types.is_boolean(kind) or number)
 
 
 def _null_levels(array: pa.Array) -> bool:
-    """Whether an array is a dictionary of which a level is null."""
+    """Return True if an array is a dictionary with a null level."""
     return bool(pa.types.is_dictionary(array.type) and array.dictionary.null_count)
 
 
@@ -271,12 +336,12 @@ def _is_view(kind: pa.DataType) -> bool:
 
 
 def _has_rows(kind: pa.DataType) -> bool:
-    """Whether Arrow can take rows of a type that is nested in another."""
+    """Return True if Arrow can take rows of a type nested in another."""
     return bool(plain_type(kind) == kind or pa.types.is_float16(kind) or pa.types.is_decimal(kind))
 
 
 def _interval_text(array: pa.Array, parameters: str) -> pa.Array:
-    """Intervals as pandas writes them: (0.0, 1.5]."""
+    """Return intervals as pandas writes them: (0.0, 1.5]."""
     closed = json.loads(parameters or "{}").get("closed", "right")
     low, high = (_distinct_text(pc.struct_field(array, side), str) for side in ("left", "right"))
     marks = ("[" if closed in ("left", "both") else "("), ", ", ("]" if closed in ("right", "both") else ")"), ""
@@ -285,7 +350,7 @@ def _interval_text(array: pa.Array, parameters: str) -> pa.Array:
 
 
 def _period_text(array: pa.Array, parameters: str) -> pa.Array:
-    """Periods as pandas writes them: 2020-01; their numbers have no meaning without its calendar."""
+    """Return periods as pandas writes them: 2020-01. Their ordinals need the calendar of pandas."""
     import pandas as pd
 
     frequency = json.loads(parameters)["freq"]
@@ -293,14 +358,14 @@ def _period_text(array: pa.Array, parameters: str) -> pa.Array:
 
 
 def _uuid_text(array: pa.Array, parameters: str) -> pa.Array:
-    """UUIDs in their usual form of 36 characters."""
+    """Return UUIDs in their usual form of 36 characters."""
     from uuid import UUID
 
     return _distinct_text(array, lambda raw: str(UUID(bytes=raw)))
 
 
 def _distinct_text(array: pa.Array, write: Callable[[Any], str]) -> pa.Array:
-    """The text of each value, made once for each distinct one."""
+    """Return the text of each value; each distinct value is converted once."""
     coded = array.dictionary_encode()
     return pa.array([write(value) for value in coded.dictionary.to_pylist()], pa.large_string()).take(coded.indices)
 

@@ -1,4 +1,4 @@
-"""The names of the columns of a table: every column has one, and no two have the same."""
+"""Names of the columns of a table: every column has a name, and names are unique."""
 
 from __future__ import annotations
 
@@ -13,24 +13,37 @@ FEATURE_SEPARATORS = ("=", ": ")
 """What stands between the name of a column and a level, a tag or a term in the name of a feature."""
 
 
-def check_names(names: list[str], where: str) -> None:
-    """Raise `TableError` where a column has no name, one that is no text, or one that it shares with another.
+def check_names(names: list[str], source: str) -> None:
+    """Check that every column has a unique name of valid text.
 
-    Example:
-        >>> check_names(["a", "b", "a"], "small.csv")  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        softreg.tables.columns.errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
+    Parameters
+    ----------
+    names : list of str
+        Names of the columns.
+    source : str
+        Name of the file or table, for errors.
+
+    Raises
+    ------
+    TableError
+        If a name is blank, is not valid Unicode, or occurs twice.
+
+    Examples
+    --------
+    >>> check_names(["a", "b", "a"], "small.csv")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    softreg.tables.columns.errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
     """
     for position, name in enumerate(names, start=1):
         half = re.search("[\ud800-\udfff]", name)
         if half:
             raise TableError(
-                f"Column {position} of {where} has a name that is no text: {quote(name)} holds U+{ord(half[0]):04X}, "
+                f"Column {position} of {source} has a name that is no text: {quote(name)} holds U+{ord(half[0]):04X}, "
                 "one half of a pair of characters, which no file can store. Rename the column."
             )
         if not name.strip():
             raise TableError(
-                f"Column {position} of {where} has no name: the header's field is blank. Give it a name; if "
+                f"Column {position} of {source} has no name: the header's field is blank. Give it a name; if "
                 "it is a row index written by pandas, write the file again with index=False; if the header "
                 "line ends in a delimiter, remove that."
             )
@@ -41,20 +54,34 @@ def check_names(names: list[str], where: str) -> None:
             for name in repeated
         ]
         raise TableError(
-            f"{where} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
+            f"{source} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
             "each needs its own: rename them."
         )
 
 
 def names_from_header(header: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names of the columns of a text file by the fields of its header, and notes on those that were changed.
+    """Return the column names of a text file from the fields of its header.
 
-    Blanks around a name are removed. A column without a name is called by its place, as `column_3`; those at the
-    beginning, which may be the index of a frame, as pandas calls them. Of equal names, later ones get a number.
+    Blanks around a name are removed. A column without a name is named by its position, such as `column_3`; unnamed
+    columns at the beginning, which may be the index of a data frame, are named as pandas names them. A repeated name
+    gets a number.
 
-    Example:
-        >>> names_from_header(["", " x", "x", ""])[0]
-        ['Unnamed: 0', 'x', 'x_2', 'column_4']
+    Parameters
+    ----------
+    header : sequence of str
+        Fields of the header line.
+
+    Returns
+    -------
+    names : list of str
+        Unique names.
+    notes : list of str
+        One sentence for each kind of change.
+
+    Examples
+    --------
+    >>> names_from_header(["", " x", "x", ""])[0]
+    ['Unnamed: 0', 'x', 'x_2', 'column_4']
     """
     names = [name.strip() for name in name_index_fields(list(header))]
     notes = []
@@ -84,7 +111,7 @@ def names_from_header(header: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """The name, with the first number from 2 on behind it that no column has, where it is taken."""
+    """Return the name, followed by the first free number from 2 on if it is taken."""
     number, free = 1, name
     while free in taken:
         number += 1
@@ -93,11 +120,22 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def unique_feature_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """The names of features, given with the names of their columns; in those that are the same, parts are quoted.
+    """Return unique names of features; the parts of names that coincide are quoted.
 
-    Example:
-        >>> unique_feature_names([("a", "a=b=c"), ("a=b", "a=b=c"), ("a=b=c", "a=b=c"), ("size", "size")])
-        ("a='b=c'", "'a=b'=c", "'a=b=c'", 'size')
+    Parameters
+    ----------
+    features : sequence of (str, str)
+        Name of the column and name of the feature.
+
+    Returns
+    -------
+    tuple of str
+        Unique names, in the order of `features`.
+
+    Examples
+    --------
+    >>> unique_feature_names([("a", "a=b=c"), ("a=b", "a=b=c"), ("a=b=c", "a=b=c"), ("size", "size")])
+    ("a='b=c'", "'a=b'=c", "'a=b=c'", 'size')
     """
     names = [name for _, name in features]
     if len(set(names)) == len(names):
@@ -115,7 +153,7 @@ def unique_feature_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]
 
 
 def _quoted(column: str, feature: str) -> str:
-    """The name of a feature, in which the column and what stands behind it are quoted where they hold a sign."""
+    """Return the name of a feature with the column and the level quoted if they contain a separator."""
     rest = feature.removeprefix(column)
     sign = next((sign for sign in FEATURE_SEPARATORS if rest.startswith(sign)), "")
     parts = (column, rest.removeprefix(sign))

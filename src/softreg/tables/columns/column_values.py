@@ -1,4 +1,4 @@
-"""Columns in normal form: numbers as float64, everything else as distinct levels and a code a row."""
+"""Normalized values of a column: float64 numbers, or distinct levels with a code for each row."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.spelling import coded, texts
+from softreg.spelling import encode_as_text, to_text
 from softreg.tables.columns.arrow_numpy import to_bool, to_float64, to_int64
-from softreg.tables.columns.arrow_types import is_text, plain_column, unsupported_type_error
+from softreg.tables.columns.arrow_types import is_text, plain_column, unsupported_type_message
 from softreg.tables.columns.dates import arrow_to_seconds
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.missing_values import MISSING_NUMBERS, is_missing_spelling, spelling_array
@@ -24,16 +24,16 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
 @dataclass(frozen=True)
 class Numbers:
-    """A column of an Arrow number type: `values` (n,) float64, nan where missing."""
+    """Values of a numeric column, float64 (n,); NaN where missing."""
 
     values: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Levels:
-    """A column of text: the distinct values `levels` and the `codes` (n,) of the rows, -1 where missing.
+    """Values of a text column: distinct values `levels` (k,) and integer `codes` (n,), -1 where missing.
 
-    `storage` says what the column was before: "text", "category" (a dictionary type), "boolean" or "number".
+    `storage` is the original type: "text", "category" (a dictionary type), "boolean" or "number".
     """
 
     levels: pa.Array
@@ -41,13 +41,13 @@ class Levels:
     storage: str
 
     def first_row(self, level: int) -> int:
-        """The first row that holds a level, counted from 1."""
+        """Return the number of the first row with a level, counted from 1."""
         return int(np.argmax(self.codes == level)) + 1
 
 
 @dataclass(frozen=True)
 class Dates:
-    """A column of an Arrow type of time: `values` (n,) seconds, nan where missing, and its `first` value as text."""
+    """Values of a date or time column in seconds (n,), NaN where missing, and its `first` value as text."""
 
     first: str
     values: NDArray[np.float64]
@@ -55,7 +55,7 @@ class Dates:
 
 @dataclass(frozen=True)
 class Lists:
-    """A column of lists of text (`vectors` false) or of numbers."""
+    """Marker of a column of lists of text (`vectors` False) or of numbers (`vectors` True)."""
 
     vectors: bool
 
@@ -64,27 +64,44 @@ ColumnValues = Numbers | Levels | Dates | Lists
 
 
 def read_column(column: pa.ChunkedArray, name: str) -> ColumnValues:
-    """The normal form of one column; a null, and text that is empty or blank, is missing. Durations are seconds.
+    """Return the normalized values of one column.
 
-    Raises `TableError` for a type that no feature can have (structs, bytes, lists of lists), and for values that Arrow
-    cannot convert, as times of a zone that its database does not have.
+    A null and blank text are missing. Durations are in seconds.
 
-    Example:
-        >>> read_column(pa.chunked_array([["b", "", "a", "b"]]), "colour").codes
-        array([ 0, -1,  2,  0])
+    Parameters
+    ----------
+    column : pa.ChunkedArray (n,)
+        Values of any type.
+    name : str
+        Name of the column, for errors.
+
+    Returns
+    -------
+    Numbers, Levels, Dates or Lists
+
+    Raises
+    ------
+    TableError
+        If the type is not supported (structs, bytes, lists of lists), or if Arrow cannot convert the values, such as
+        times of an unknown zone.
+
+    Examples
+    --------
+    >>> read_column(pa.chunked_array([["b", "", "a", "b"]]), "colour").codes
+    array([ 0, -1,  2,  0])
     """
     column = plain_column(column, name)
     try:
         cells = _cells(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise unsupported_type_error(name, column.type, error) from error
+        raise TableError(unsupported_type_message(name, column.type, error)) from error
     if cells is None:
-        raise unsupported_type_error(name, column.type)
+        raise TableError(unsupported_type_message(name, column.type))
     return cells
 
 
 def _cells(column: pa.ChunkedArray) -> ColumnValues | None:
-    """The normal form of a column of a plain type; None where no feature can have the type."""
+    """Return the normalized values of a column of a plain type; None if the type is not supported."""
     kind = column.type
     if pa.types.is_dictionary(kind) and not _is_binary(kind.value_type):
         return encode_levels(column, "category")
@@ -116,11 +133,16 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def decode_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values of a dictionary column, row by row; any other column as it is.
+    """Return the values of a dictionary column row by row; any other column unchanged.
 
-    Example:
-        >>> decode_dictionary(pa.chunked_array([pa.array([1.5, 1.5]).dictionary_encode()])).to_pylist()
-        [1.5, 1.5]
+    Returns
+    -------
+    pa.ChunkedArray (n,)
+
+    Examples
+    --------
+    >>> decode_dictionary(pa.chunked_array([pa.array([1.5, 1.5]).dictionary_encode()])).to_pylist()
+    [1.5, 1.5]
     """
     if not pa.types.is_dictionary(column.type):
         return column
@@ -129,16 +151,26 @@ def decode_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def encode_levels(column: pa.ChunkedArray, storage: str) -> Levels:
-    """The distinct values of a column as text, by `softreg.spelling`, and their codes; blank text becomes missing.
+    """Return the distinct values of a column as text (see `softreg.spelling`) and their codes; blank text is missing.
 
-    Raises `TypeError` for a type that has no text.
+    Parameters
+    ----------
+    column : pa.ChunkedArray (n,)
+        Values of a type that can be written as text; otherwise `TypeError`.
+    storage : str
+        Original type, see `Levels`.
 
-    Example:
-        >>> cells = encode_levels(pa.chunked_array([[2.0, None, 1e10]]), "number")
-        >>> cells.levels.to_pylist(), cells.codes.tolist()
-        (['2', '10000000000'], [0, -1, 1])
+    Returns
+    -------
+    Levels
+
+    Examples
+    --------
+    >>> cells = encode_levels(pa.chunked_array([[2.0, None, 1e10]]), "number")
+    >>> cells.levels.to_pylist(), cells.codes.tolist()
+    (['2', '10000000000'], [0, -1, 1])
     """
-    encoded = coded(column)
+    encoded = encode_as_text(column)
     levels, codes = encoded.dictionary, to_int64(encoded.indices)
     blank = to_int64(pc.binary_length(pc.utf8_trim_whitespace(levels)), 0) == 0
     if blank.any():
@@ -147,19 +179,34 @@ def encode_levels(column: pa.ChunkedArray, storage: str) -> Levels:
 
 
 def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """The cells as text, null where missing; other types than text are spelled by `softreg.spelling`.
+    """Return a column as text, null where missing; other types are written by `softreg.spelling`.
 
-    Raises `TableError` for a type that cannot be written as text.
+    Parameters
+    ----------
+    column : pa.ChunkedArray (n,)
+        Values of any type.
+    name : str
+        Name of the column, for errors.
 
-    Example:
-        >>> as_text(pa.chunked_array([[7, None]]), "code").to_pylist()
-        ['7', None]
+    Returns
+    -------
+    pa.ChunkedArray (n,)
+
+    Raises
+    ------
+    TableError
+        If the type cannot be written as text.
+
+    Examples
+    --------
+    >>> as_text(pa.chunked_array([[7, None]]), "code").to_pylist()
+    ['7', None]
     """
     column = decode_dictionary(plain_column(column, name))
     if is_text(column.type):
         return column
     try:
-        return pa.chunked_array([texts(column)])
+        return pa.chunked_array([to_text(column)])
     except TypeError:
         raise TableError(
             f"Column {quote(name)} has the type {column.type}, which cannot be read as text. Leave it out: --drop "
@@ -168,11 +215,16 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def display_texts(column: pa.ChunkedArray) -> list[str]:
-    """The cells of a column of any type for a person to read, "" where missing.
+    """Return the values of a column of any type as text for display, "" where missing.
 
-    Example:
-        >>> display_texts(pa.chunked_array([[{"a": 1}, None]]))
-        ["{'a': 1}", '']
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> display_texts(pa.chunked_array([[{"a": 1}, None]]))
+    ["{'a': 1}", '']
     """
     try:
         return ["" if value is None else str(value) for value in column.to_pylist()]
@@ -186,18 +238,30 @@ def display_texts(column: pa.ChunkedArray) -> list[str]:
 def parse_numbers(
     levels: pa.Array, spellings: Sequence[str] = MISSING_NUMBERS
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The number that each text stands for, and whether it stands for one.
+    """Parse texts as numbers.
 
-    A number is written as 12, -1.5, .5 or 1e-3 (outer blanks are ignored); the `spellings` (empty, NA, N/A, #N/A, NaN,
-    null and None), in upper or lower case, stand for a missing number, nan. Overflow gives inf, as does "inf"
-    itself.
+    A number is written as 12, -1.5, .5 or 1e-3; surrounding blanks are ignored. Overflow gives infinity, as does
+    "inf".
 
-    Returns `values` (k,) and `ok` (k,), false where the text is no number ("1,5", "1 000", "abc").
+    Parameters
+    ----------
+    levels : pa.Array (k,)
+        Distinct texts.
+    spellings : sequence of str
+        Spellings of a missing number, compared without case.
 
-    Example:
-        >>> values, ok = parse_numbers(pa.array(["1.5", "NA", "1,5"]))
-        >>> values[:2], ok
-        (array([1.5, nan]), array([ True,  True, False]))
+    Returns
+    -------
+    values : float64 array (k,)
+        NaN for a missing number.
+    ok : bool array (k,)
+        False if the text is neither a number nor missing ("1,5", "1 000", "abc").
+
+    Examples
+    --------
+    >>> values, ok = parse_numbers(pa.array(["1.5", "NA", "1,5"]))
+    >>> values[:2], ok
+    (array([1.5, nan]), array([ True,  True, False]))
     """
     try:  # most columns hold nothing but numbers
         values = to_float64(pc.cast(levels, pa.float64()))
@@ -219,11 +283,16 @@ def parse_numbers(
 
 
 def drop_missing_spellings(cells: Levels, spellings: Sequence[str] = MISSING_NUMBERS) -> Levels:
-    """The same column, where spellings of a missing value, such as NA, are missing: so it is among dates.
+    """Return the column with spellings of a missing value, such as NA, coded as missing.
 
-    Example:
-        >>> drop_missing_spellings(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
-        array([-1,  0])
+    Returns
+    -------
+    Levels
+
+    Examples
+    --------
+    >>> drop_missing_spellings(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
+    array([-1,  0])
     """
     gone = is_missing_spelling(cells.levels, spellings)
     if not gone.any():
@@ -232,20 +301,30 @@ def drop_missing_spellings(cells: Levels, spellings: Sequence[str] = MISSING_NUM
 
 
 def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """How often each of `size` levels is seen; missing rows (-1) are not counted.
+    """Count the rows of each of `size` levels; missing rows (-1) are not counted.
 
-    Example:
-        >>> count_levels(np.array([0, -1, 2, 2]), 3)
-        array([1, 0, 2])
+    Returns
+    -------
+    int64 array (size,)
+
+    Examples
+    --------
+    >>> count_levels(np.array([0, -1, 2, 2]), 3)
+    array([1, 0, 2])
     """
     return np.bincount(codes + 1, minlength=size + 1)[1:]
 
 
 def take_rows(values: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
-    """The values of some rows; all of them where `rows` is None.
+    """Return the values of some rows; all values if `rows` is None.
 
-    Example:
-        >>> take_rows(np.array([5, 6, 7]), np.array([2, 0]))
-        array([7, 5])
+    Returns
+    -------
+    array (m,)
+
+    Examples
+    --------
+    >>> take_rows(np.array([5, 6, 7]), np.array([2, 0]))
+    array([7, 5])
     """
     return values if rows is None else values[rows]

@@ -1,4 +1,4 @@
-"""Which columns of a table are the row index of a data frame, written beside its columns: no features."""
+"""Columns that are the row index of a data frame, stored beside its columns; they are not features."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ UNNAMED = "Unnamed: {}"
 
 
 def index_from_metadata(schema: pa.Schema) -> frozenset[str]:
-    """The columns that the metadata of a Parquet or Arrow file, or of an Arrow table, name as the index of a frame.
+    """Return the index columns that the metadata of a Parquet file, an Arrow file or an Arrow table name.
 
-    Example:
-        >>> sorted(index_from_metadata(pa.schema([("__index_level_0__", pa.int64()), ("age", pa.int64())])))
-        ['__index_level_0__']
+    Returns
+    -------
+    frozenset of str
+
+    Examples
+    --------
+    >>> sorted(index_from_metadata(pa.schema([("__index_level_0__", pa.int64()), ("age", pa.int64())])))
+    ['__index_level_0__']
     """
     named = {field.name for field in schema if MARK in (field.metadata or {}) or _LEVEL.fullmatch(field.name)}
     try:
@@ -38,7 +43,7 @@ def index_from_metadata(schema: pa.Schema) -> frozenset[str]:
 
 
 def mark_index(schema: pa.Schema, index: frozenset[str]) -> pa.Schema:
-    """The schema whose index columns are marked as such, so that tables read by it keep the mark."""
+    """Return the schema with index columns marked in the metadata of their fields."""
     mark = {MARK: b""}
     return pa.schema(
         [field.with_metadata({**(field.metadata or {}), **mark}) if field.name in index else field for field in schema]
@@ -46,13 +51,18 @@ def mark_index(schema: pa.Schema, index: frozenset[str]) -> pa.Schema:
 
 
 def name_index_fields(names: list[str]) -> list[str]:
-    """The names of a header's fields, those of empty ones at its beginning as pandas gives them.
+    """Return the fields of a header; empty ones at the beginning get the name that pandas gives them.
 
     `DataFrame.to_csv` writes the index first, without a name.
 
-    Example:
-        >>> name_index_fields(["", "age", ""])
-        ['Unnamed: 0', 'age', '']
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> name_index_fields(["", "age", ""])
+    ['Unnamed: 0', 'age', '']
     """
     named = list(names)
     for place, name in enumerate(names):
@@ -63,17 +73,22 @@ def name_index_fields(names: list[str]) -> list[str]:
 
 
 def index_columns(table: pa.Table) -> frozenset[str]:
-    """The columns of a table that are an index: those that its file says, and those without a name that number rows.
+    """Return the index columns of a table: those named by its metadata, and unnamed ones that number the rows.
 
-    Columns `Unnamed: 0`, `Unnamed: 1` and so on at the beginning of a table are an index where they hold whole numbers
-    only, or more than half of its rows differ in them. A filtered index has gaps, that of a sample no order, and that
-    of frames one below the other has each number several times.
+    Columns `Unnamed: 0`, `Unnamed: 1`, ... at the beginning of a table are an index if they contain integers only, or
+    if they differ in more than half of the rows. A filtered index has gaps, the index of a sample is not sorted, and
+    the index of concatenated frames repeats its numbers.
 
-    Example:
-        >>> sorted(index_columns(pa.table({"Unnamed: 0": ["4", "7", "12"], "age": ["20", "31", "20"]})))
-        ['Unnamed: 0']
-        >>> sorted(index_columns(pa.table({"Unnamed: 0": [0, 1, 0, 1], "age": [20, 31, 20, 40]})))
-        ['Unnamed: 0']
+    Returns
+    -------
+    frozenset of str
+
+    Examples
+    --------
+    >>> sorted(index_columns(pa.table({"Unnamed: 0": ["4", "7", "12"], "age": ["20", "31", "20"]})))
+    ['Unnamed: 0']
+    >>> sorted(index_columns(pa.table({"Unnamed: 0": [0, 1, 0, 1], "age": [20, 31, 20, 40]})))
+    ['Unnamed: 0']
     """
     named = index_from_metadata(table.schema)
     first = []
@@ -95,6 +110,6 @@ def index_columns(table: pa.Table) -> frozenset[str]:
 
 
 def _whole(levels: pa.Array) -> bool:
-    """Whether texts are whole numbers; 7.0 is one, as pandas writes an index that had a missing value."""
+    """Return True if texts are integers; 7.0 is one, as pandas writes an index that had a missing value."""
     valued = levels.filter(pc.match_substring_regex(levels, r"\S"))
     return len(valued) > 0 and bool(pc.all(pc.match_substring_regex(valued, _WHOLE)).as_py())

@@ -1,4 +1,4 @@
-"""Dates and times in any common form to seconds since 1970, by the clock on the wall where they were written."""
+"""Parsing of dates and times in common formats to seconds since 1970, in local time without the UTC offset."""
 
 from __future__ import annotations
 
@@ -36,11 +36,16 @@ _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def are_dates(levels: pa.Array) -> bool:
-    """Whether every text is a date or a time; the first alone decides most columns.
+    """Return True if every text is a date or a time; the first text alone decides most columns.
 
-    Example:
-        >>> are_dates(pa.array(["2020-02-30", "1 Mar 2020"])), are_dates(pa.array(["12:30", "late"]))
-        (True, False)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> are_dates(pa.array(["2020-02-30", "1 Mar 2020"])), are_dates(pa.array(["12:30", "late"]))
+    (True, False)
     """
     if len(levels) == 0:
         return False
@@ -57,11 +62,23 @@ def are_dates(levels: pa.Array) -> bool:
 
 
 def day_first(levels: pa.Array) -> bool | None:
-    """Whether 3/4/2020 is in April: what the texts say where one of the two numbers is above 12, None if none does.
+    """Infer the order of day and month in dates such as 3/4/2020.
 
-    Example:
-        >>> day_first(pa.array(["03/04/2020", "31/12/2019"])), day_first(pa.array(["03/04/2020"]))
-        (True, None)
+    Parameters
+    ----------
+    levels : pa.Array (k,)
+        Distinct texts.
+
+    Returns
+    -------
+    bool or None
+        True if the day comes first, False if the month does: one of the two numbers exceeds 12 in some text. None if
+        no text decides, or if texts contradict each other.
+
+    Examples
+    --------
+    >>> day_first(pa.array(["03/04/2020", "31/12/2019"])), day_first(pa.array(["03/04/2020"]))
+    (True, None)
     """
     found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1]).drop_null()
     if len(found) == 0:
@@ -73,15 +90,26 @@ def day_first(levels: pa.Array) -> bool | None:
 
 
 def invalid_date_tolerance(levels: pa.Array) -> NDArray[np.float64]:
-    """For each text that looks like a date and is none, the share of rows up to which it is taken for a slip.
+    """Return the share of rows up to which each invalid date is treated as a typing error.
 
-    A half where the year comes first in four digits or the month has its name; a hundredth where the year has four
-    digits and comes last; nothing for times, years of two digits and zeros such as 0000-00-00, which may be versions,
-    laps or codes as well.
+    The share is 0.5 if the year comes first in four digits or the month is named, 0.01 if a year of four digits comes
+    last, and 0 for times, years of two digits and zeros such as 0000-00-00, which may be versions, lap times or
+    codes.
 
-    Example:
-        >>> invalid_date_tolerance(pa.array(["2020-02-30", "31/02/2020", "12-34-56", "45:30", "0000-00-00"])).tolist()
-        [0.5, 0.01, 0.0, 0.0, 0.0]
+    Parameters
+    ----------
+    levels : pa.Array (k,)
+        Texts in a date format that are not valid dates.
+
+    Returns
+    -------
+    float64 array (k,)
+        Share of rows, in [0, 1].
+
+    Examples
+    --------
+    >>> invalid_date_tolerance(pa.array(["2020-02-30", "31/02/2020", "12-34-56", "45:30", "0000-00-00"])).tolist()
+    [0.5, 0.01, 0.0, 0.0, 0.0]
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
 
@@ -94,22 +122,38 @@ def invalid_date_tolerance(levels: pa.Array) -> NDArray[np.float64]:
 
 
 def has_day_month_dates(levels: pa.Array) -> bool:
-    """Whether some text is a date of which the first number may be day or month.
+    """Return True if some text is a date whose first number may be the day or the month.
 
-    Example:
-        >>> has_day_month_dates(pa.array(["2020-04-03", "3/4/2020"]))
-        True
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> has_day_month_dates(pa.array(["2020-04-03", "3/4/2020"]))
+    True
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
     return bool(pc.any(pc.match_substring_regex(text, _FORMS[1])).as_py())
 
 
 def day_month_ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
-    """Which texts are dates whose day and month may be exchanged: different numbers of at most 12, then the year.
+    """Find dates whose day and month may be exchanged.
 
-    Example:
-        >>> day_month_ambiguous(pa.array(["02/11/2023", "02/02/2023", "31/12/2023", "2023-02-11"])).tolist()
-        [True, False, False, False]
+    Parameters
+    ----------
+    levels : pa.Array (k,)
+        Distinct texts.
+
+    Returns
+    -------
+    bool array (k,)
+        True for two different numbers of at most 12, followed by the year.
+
+    Examples
+    --------
+    >>> day_month_ambiguous(pa.array(["02/11/2023", "02/02/2023", "31/12/2023", "2023-02-11"])).tolist()
+    [True, False, False, False]
     """
     found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1])
     first, other = (
@@ -119,11 +163,17 @@ def day_month_ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
 
 
 def utc_offsets(levels: pa.Array) -> list[str]:
-    """The different offsets from UTC that texts with a time have, as "+09:00"; "" for those without one.
+    """Return the distinct UTC offsets of texts with a time.
 
-    Example:
-        >>> utc_offsets(pa.array(["2024-03-05T20:00:00+0900", "2024-03-05 11:00 UTC", "2024-03-05 11:00"]))
-        ['+09:00', '+00:00', '']
+    Returns
+    -------
+    list of str
+        Offsets such as "+09:00"; "" for a time without an offset.
+
+    Examples
+    --------
+    >>> utc_offsets(pa.array(["2024-03-05T20:00:00+0900", "2024-03-05 11:00 UTC", "2024-03-05 11:00"]))
+    ['+09:00', '+00:00', '']
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
     found = pc.struct_field(pc.extract_regex(text, _ZONE).drop_null(), "zone")
@@ -135,7 +185,7 @@ def utc_offsets(levels: pa.Array) -> list[str]:
 
 
 def mixed_zones_message(name: str, zones: list[str]) -> str:
-    """The warning of a column whose times are of several zones, or some of none ("")."""
+    """Return the warning for a column whose times have several UTC offsets, or an offset in some rows only."""
     named = [zone for zone in zones if zone]
     some = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
     beside = (
@@ -148,13 +198,27 @@ def mixed_zones_message(name: str, zones: list[str]) -> str:
 
 
 def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
-    """Seconds since 1970-01-01 00:00 on the same clock for each text; nan where it is no date and no time.
+    """Parse dates and times to seconds since 1970-01-01 00:00 in local time.
 
-    An offset from UTC is not subtracted: 08:00+09:00 is morning as 08:00+01:00 is. A time alone is one of 1970-01-01.
+    The UTC offset is not subtracted, so that 08:00+09:00 and 08:00+01:00 are the same time of day. A time without a
+    date is on 1970-01-01.
 
-    Example:
-        >>> (parse_dates(pa.array(["1970-01-02T00:00:01Z", "3/1/70 1:00 pm", "30 Feb 2020"]), True) / 86400).tolist()
-        [1.000011574074074, 2.5416666666666665, nan]
+    Parameters
+    ----------
+    levels : pa.Array (k,)
+        Texts.
+    day_is_first : bool
+        If True, 3/4/2020 is 3 April.
+
+    Returns
+    -------
+    float64 array (k,)
+        Seconds; NaN if the text is not a date or time.
+
+    Examples
+    --------
+    >>> (parse_dates(pa.array(["1970-01-02T00:00:01Z", "3/1/70 1:00 pm", "30 Feb 2020"]), True) / 86400).tolist()
+    [1.000011574074074, 2.5416666666666665, nan]
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
     result = np.full(len(levels), np.nan)
@@ -170,7 +234,7 @@ def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
 
 
 def _seconds(found: pa.StructArray, day_is_first: bool) -> Floats:
-    """Seconds from the parts of dates that one form found."""
+    """Return seconds from the parts of dates that one format extracted."""
     names = [field.name for field in found.type]
 
     def part(name: str) -> Floats:
@@ -202,7 +266,7 @@ def _seconds(found: pa.StructArray, day_is_first: bool) -> Floats:
 
 
 def _days(year: Floats, month: Floats, day: Floats) -> Floats:
-    """Days since 1970-01-01; nan where the calendar has no such day."""
+    """Return days since 1970-01-01; NaN if the calendar has no such day."""
     ok = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
     month_number = np.where(ok, (year - 1970) * 12 + month - 1, 0).astype(np.int64)
     first = month_number.astype("datetime64[M]")
@@ -212,13 +276,24 @@ def _days(year: Floats, month: Floats, day: Floats) -> Floats:
 
 
 def arrow_to_seconds(column: pa.ChunkedArray) -> Floats:
-    """The same for an Arrow column of dates, times or durations, whatever their unit; nan where missing.
+    """Convert an Arrow column of dates, times or durations to seconds.
 
-    Counts are divided by their unit in 64 bits, so that no moment is beyond a calendar's end.
+    Integer counts are divided by their unit in 64 bits, so that no date is out of the range of a calendar.
 
-    Example:
-        >>> arrow_to_seconds(pa.chunked_array([pa.array([1, None], pa.date32())])).tolist()
-        [86400.0, nan]
+    Parameters
+    ----------
+    column : pa.ChunkedArray (n,)
+        Dates, times, timestamps or durations of any unit.
+
+    Returns
+    -------
+    float64 array (n,)
+        Seconds since 1970-01-01 00:00 in local time, or seconds of the duration; NaN if missing.
+
+    Examples
+    --------
+    >>> arrow_to_seconds(pa.chunked_array([pa.array([1, None], pa.date32())])).tolist()
+    [86400.0, nan]
     """
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:

@@ -1,4 +1,4 @@
-"""What a complaint about a table is called, and the few phrases that complaints share."""
+"""Errors and warnings about tables, and the phrases that their messages share."""
 
 from __future__ import annotations
 
@@ -14,15 +14,26 @@ MAX_COLUMN_NAME = 60  # characters; a longer name of a column is rather a value
 
 
 class TableError(ValueError):
-    """Every complaint about a file or a table: one paragraph with column, row, value seen and the way out.
+    """Error about a file or a table: names the column, the row, the value and a remedy.
 
-    Rows are counted from 1 and the header is not counted, so "row 1" is the first row of data.
+    Rows are numbered from 1 without the header: "row 1" is the first row of data.
 
-    `rows` are the numbers from 0 of the rows that the complaint is about, where the rest could be used without them.
+    Parameters
+    ----------
+    message : str
+        One paragraph.
+    rows : sequence of int, optional
+        Positions from 0 of the rows at fault, if the other rows could be used without them.
 
-    Example:
-        >>> issubclass(TableError, ValueError)
-        True
+    Attributes
+    ----------
+    rows : sequence of int or None
+        The positions given.
+
+    Examples
+    --------
+    >>> issubclass(TableError, ValueError)
+    True
     """
 
     def __init__(self, message: str, rows: Any = None) -> None:
@@ -31,25 +42,27 @@ class TableError(ValueError):
 
 
 class TableWarning(UserWarning):
-    """Said where a table is used differently from what its owner may expect, as when a column is left out.
+    """Warning that a table is used in a way that its owner may not expect, such as a column left out.
 
-    Example:
-        >>> import warnings
-        >>> warnings.simplefilter("ignore", TableWarning)
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", TableWarning)
     """
 
 
 class TableNote(TableWarning):
-    """Says which of several readings of a file was chosen, and the option that chooses another.
+    """Warning that states which of several interpretations of a file was chosen, and the option for another one.
 
-    Example:
-        >>> issubclass(TableNote, TableWarning)
-        True
+    Examples
+    --------
+    >>> issubclass(TableNote, TableWarning)
+    True
     """
 
 
 def emit_notes(notes: Iterable[str]) -> None:
-    """Give each sentence as a `TableNote` at the line of the caller outside softreg, as `emit_warnings` does."""
+    """Issue each sentence as a `TableNote` at the caller's line outside softreg; see `emit_warnings`."""
     emit_warnings(notes, TableNote)
 
 
@@ -60,10 +73,17 @@ _given: set[tuple[str, int, str]] = set()  # file, line and kind of the warnings
 
 
 def emit_warnings(messages: Iterable[str], category: type[TableWarning] = TableWarning) -> None:
-    """Give each message as a warning at the line that called softreg, or scikit-learn with an estimator of softreg.
+    """Issue each message as a warning at the line that called softreg, or scikit-learn with an estimator of softreg.
 
-    Cross-validation and searches of scikit-learn fit and predict many times. Messages that differ in numbers, examples
-    and reasons only are given once for each line that calls them.
+    Cross-validation and searches of scikit-learn fit and predict many times. Messages that differ only in numbers,
+    examples and reasons are issued once for each calling line.
+
+    Parameters
+    ----------
+    messages : iterable of str
+        Texts of the warnings.
+    category : type, default=TableWarning
+        Class of the warnings.
     """
     frame, level, many = sys._getframe(1), 2, False
     while frame.f_back is not None and (name := str(frame.f_globals.get("__name__", ""))).split(".")[0] in _PASSED:
@@ -79,22 +99,32 @@ def emit_warnings(messages: Iterable[str], category: type[TableWarning] = TableW
 
 
 def quote(value: object, limit: int = 60) -> str:
-    """A value in quotes, cut after `limit` characters.
+    """Return a value in quotes, truncated after `limit` characters.
 
-    Example:
-        >>> quote("a" * 99, limit=5)
-        "'aaaaa…'"
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> quote("a" * 99, limit=5)
+    "'aaaaa…'"
     """
     text = str(value)
     return repr(text) if len(text) <= limit else repr(f"{text[:limit]}…")
 
 
 def quote_list(values: Iterable[object], limit: int = 6) -> str:
-    """Values in quotes with commas between; after `limit` of them, how many more there are.
+    """Return values in quotes, separated by commas; after `limit` values, the number of further ones.
 
-    Example:
-        >>> quote_list(["a", "b", "c"], limit=2)
-        "'a', 'b' and 1 more"
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> quote_list(["a", "b", "c"], limit=2)
+    "'a', 'b' and 1 more"
     """
     every = list(values)
     head = ", ".join(quote(v) for v in every[:limit])
@@ -102,23 +132,43 @@ def quote_list(values: Iterable[object], limit: int = 6) -> str:
 
 
 def pluralize(count: int, noun: str) -> str:
-    """A count and its noun.
+    """Return a count with its noun in singular or plural.
 
-    Example:
-        >>> pluralize(1, "row"), pluralize(1200, "row")
-        ('1 row', '1,200 rows')
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> pluralize(1, "row"), pluralize(1200, "row")
+    ('1 row', '1,200 rows')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def column_name(given: object, what: str) -> str:
-    """The name of a column as text, as tables have them: frames may name columns by numbers.
+    """Return the name of a column as text; data frames may name columns by numbers.
 
-    Raises `TableError` where None stands for the name; `what` says what it was to name.
+    Parameters
+    ----------
+    given : object
+        Name, or None.
+    what : str
+        What the name stands for, for the error.
 
-    Example:
-        >>> column_name(1, "target"), column_name("age", "target")
-        ('1', 'age')
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TableError
+        If the name is None.
+
+    Examples
+    --------
+    >>> column_name(1, "target"), column_name("age", "target")
+    ('1', 'age')
     """
     if given is None:
         raise TableError(f"{what} is None; expected the name of a column.")
@@ -130,13 +180,26 @@ Names = Sequence[str | int] | str | int | None
 
 
 def column_names(given: Names) -> tuple[str, ...]:
-    """Names of columns as text; a single name stands for a list of one, None for none.
+    """Return names of columns as text.
 
-    Raises `TableError` where None stands among the names.
+    Parameters
+    ----------
+    given : Names
+        A sequence of names, a single name, or None for no names.
 
-    Example:
-        >>> column_names(0), column_names(["age", 1]), column_names(None)
-        (('0',), ('age', '1'), ())
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    TableError
+        If a name is None.
+
+    Examples
+    --------
+    >>> column_names(0), column_names(["age", 1]), column_names(None)
+    (('0',), ('age', '1'), ())
     """
     if given is None:
         return ()
@@ -145,11 +208,16 @@ def column_names(given: Names) -> tuple[str, ...]:
 
 
 def unknown_column_error(name: str, names: Sequence[str], what: str = "column") -> TableError:
-    """The error for a column that is not there, with the names nearest to the one asked for.
+    """Return the error for a column that the table does not have, with the most similar names.
 
-    Example:
-        >>> print(unknown_column_error("agee", ["age", "job"]))
-        There is no column 'agee'. Did you mean 'age'? The table has 2 columns: 'age', 'job'.
+    Returns
+    -------
+    TableError
+
+    Examples
+    --------
+    >>> print(unknown_column_error("agee", ["age", "job"]))
+    There is no column 'agee'. Did you mean 'age'? The table has 2 columns: 'age', 'job'.
     """
     folded = {other.casefold().strip(): other for other in names}
     numbered = f"column_{name.strip()}"

@@ -30,11 +30,18 @@ MISSING_SPELLINGS = (
 
 
 def is_missing_spelling(levels: pa.Array, spellings: Sequence[str] = MISSING_SPELLINGS) -> NDArray[np.bool_]:
-    """Return which texts (k,) are spellings of a missing value, such as NA or an empty field.
+    """Find texts that are spellings of a missing value, such as NA or an empty field.
 
-    Example:
-        >>> is_missing_spelling(pa.array(["NA", "nothing", " null", "#DIV/0!"]))
-        array([ True, False,  True,  True])
+    Case and surrounding blanks are ignored; a null is missing.
+
+    Returns
+    -------
+    bool array (k,)
+
+    Examples
+    --------
+    >>> is_missing_spelling(pa.array(["NA", "nothing", " null", "#DIV/0!"]))
+    array([ True, False,  True,  True])
     """
     folded = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
     return to_bool(pc.fill_null(pc.is_in(folded, value_set=spelling_array(tuple(spellings), folded.type)), True))
@@ -42,24 +49,42 @@ def is_missing_spelling(levels: pa.Array, spellings: Sequence[str] = MISSING_SPE
 
 @cache
 def spelling_array(spellings: tuple[str, ...], kind: pa.DataType) -> pa.Array:
-    """The spellings as an array of a type of text.
+    """Return the spellings as an Arrow array of a text type.
 
-    Example:
-        >>> spelling_array(("na", "?"), pa.string()).to_pylist()
-        ['na', '?']
+    Returns
+    -------
+    pa.Array (k,)
+
+    Examples
+    --------
+    >>> spelling_array(("na", "?"), pa.string()).to_pylist()
+    ['na', '?']
     """
     return string_array(spellings).cast(kind)
 
 
 def replace_missing(table: Rows, na: Sequence[str]) -> Rows:
-    """Return a table or batch in which the spellings `na` are null in every column.
+    """Replace the spellings `na` by null in every column of a table or batch.
 
-    Text is compared without outer blanks, and a number in its usual spellings, with a decimal point or comma; cells of
-    a type of numbers are compared by value.
+    Text is compared without surrounding blanks; a number is recognized in its usual spellings, with a decimal point
+    or comma. Numeric columns are compared by value.
 
-    Example:
-        >>> replace_missing(pa.table({"age": [31, -9], "town": ["Bonn", "-9 "]}), ["-9"]).to_pylist()
-        [{'age': 31, 'town': 'Bonn'}, {'age': None, 'town': None}]
+    Parameters
+    ----------
+    table : pa.Table or pa.RecordBatch
+        The rows.
+    na : sequence of str
+        Spellings of a missing value.
+
+    Returns
+    -------
+    pa.Table or pa.RecordBatch
+        The same object if `na` is empty.
+
+    Examples
+    --------
+    >>> replace_missing(pa.table({"age": [31, -9], "town": ["Bonn", "-9 "]}), ["-9"]).to_pylist()
+    [{'age': 31, 'town': 'Bonn'}, {'age': None, 'town': None}]
     """
     if not na:
         return table
@@ -69,11 +94,16 @@ def replace_missing(table: Rows, na: Sequence[str]) -> Rows:
 
 
 def expand_spellings(na: Sequence[str]) -> list[str]:
-    """The spellings without outer blanks, and of each that is a number those with other zeros behind the point.
+    """Return the spellings without surrounding blanks, and for each number its variants with other trailing zeros.
 
-    Example:
-        >>> expand_spellings([" NA", "-9.0"])
-        ['NA', '-9.0', '-9', '-9.00', '-9,0', '-9,00']
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> expand_spellings([" NA", "-9.0"])
+    ['NA', '-9.0', '-9', '-9.00', '-9,0', '-9,00']
     """
     found = []
     for text in (spelling.strip() for spelling in na):
@@ -87,7 +117,7 @@ def expand_spellings(na: Sequence[str]) -> list[str]:
 
 
 def _with_nulls(column: pa.ChunkedArray | pa.Array, spelled: list[str]) -> pa.ChunkedArray | pa.Array:
-    """The column with null in place of each spelling."""
+    """Return the column with null in place of each spelling."""
     kind = column.type
     if is_text(kind):
         found = pc.is_in(pc.utf8_trim_whitespace(column), value_set=string_array(spelled).cast(kind))
@@ -109,18 +139,23 @@ def _with_nulls(column: pa.ChunkedArray | pa.Array, spelled: list[str]) -> pa.Ch
 
 
 def is_listed_spelling(levels: pa.Array, spelled: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which texts (k,) are one of these spellings, apart from outer blanks.
+    """Find texts that equal one of the spellings, apart from surrounding blanks.
 
-    Example:
-        >>> is_listed_spelling(pa.array(["NA ", "na"]), ["NA"])
-        array([ True, False])
+    Returns
+    -------
+    bool array (k,)
+
+    Examples
+    --------
+    >>> is_listed_spelling(pa.array(["NA ", "na"]), ["NA"])
+    array([ True, False])
     """
     found = pc.is_in(pc.utf8_trim_whitespace(levels), value_set=string_array(spelled).cast(levels.type))
     return to_bool(pc.fill_null(found, False))
 
 
 def _numbers(spelled: list[str], kind: pa.DataType) -> pa.Array:
-    """The spellings that are numbers of an Arrow type, in that type."""
+    """Return the spellings that are numbers of an Arrow type, in that type."""
     values = []
     for text in spelled:
         try:

@@ -1,4 +1,4 @@
-"""Where the rows at hand stand in the table or the file, for messages."""
+"""Locations of rows in a table or a file, for messages."""
 
 from __future__ import annotations
 
@@ -20,13 +20,24 @@ Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
 def file_row_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
-    """Numbers from 1 in the file of the rows at positions from 0 among those that were kept.
+    """Return the row numbers in a file of rows given by their position among the rows that were kept.
 
-    `left_out` are the numbers of the rows that were not.
+    Parameters
+    ----------
+    positions : int or int array (m,)
+        Positions from 0 among the rows kept.
+    left_out : sequence of int
+        Numbers from 1 of the rows that were left out.
 
-    Example:
-        >>> file_row_numbers([0, 1, 2], left_out=[2, 3]).tolist()
-        [1, 4, 5]
+    Returns
+    -------
+    int64 array (m,)
+        Row numbers from 1.
+
+    Examples
+    --------
+    >>> file_row_numbers([0, 1, 2], left_out=[2, 3]).tolist()
+    [1, 4, 5]
     """
     gone = np.unique(np.asarray(left_out, np.int64))
     kept_before = gone - 1 - np.arange(len(gone))  # rows kept ahead of each that was not
@@ -36,11 +47,25 @@ def file_row_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class RowLocation:
-    """The rows at hand are `rows` of a table (all where None), which begins behind row `first` of a file.
+    """Location of rows in a table or file: `rows` of a table (all if None) that begins after row `first` of a file.
 
-    Example:
-        >>> RowLocation().row(16), RowLocation(np.array([3, 1]), 1000, "a.csv").row(0)
-        ('row 17', "row 1,004 of 'a.csv'")
+    Attributes
+    ----------
+    rows : int64 array (n,) or None
+        Positions in the table.
+    first : int
+        Number of rows of the file before the table.
+    file : str
+        Name of the file; "" if there is one only.
+    files : tuple of (int, str)
+        For rows of several files, the position of the first row of each and its name.
+    left_out : tuple of int
+        Numbers of rows between these that could not be read.
+
+    Examples
+    --------
+    >>> RowLocation().row(16), RowLocation(np.array([3, 1]), 1000, "a.csv").row(0)
+    ('row 17', "row 1,004 of 'a.csv'")
     """
 
     rows: NDArray[np.int64] | None = None
@@ -52,12 +77,12 @@ class RowLocation:
     """Numbers of rows between these that were left out, as they could not be read."""
 
     def row(self, position: Any) -> str:
-        """The row at a position, counted from 1, in words."""
+        """Describe the row at a position in words, counted from 1."""
         file = next((name for first, name in reversed(self.files) if first <= position), self.file)
         return f"row {self.number(position):,}" + (f" of {file!r}" if file else "")
 
     def number(self, position: Any) -> int:
-        """The number of the row at a position, counted from 1."""
+        """Return the number of the row at a position, counted from 1."""
         place = int(position if self.rows is None else self.rows[position])
         gone = [number - self.first for number in self.left_out]
         return self.first + (int(file_row_numbers(place, gone)) if gone else place + 1)
@@ -67,11 +92,16 @@ WHOLE_TABLE = RowLocation()
 
 
 def read_location(table: pa.Table | pa.RecordBatch) -> RowLocation:
-    """What a batch from a file says of itself; the beginning of a table for any other.
+    """Return the location stored in the metadata of a batch; `WHOLE_TABLE` if there is none.
 
-    Example:
-        >>> read_location(pa.table({"a": [1]}).replace_schema_metadata({FILE: b"a.csv", ROW: b"10"})).row(0)
-        "row 11 of 'a.csv'"
+    Returns
+    -------
+    RowLocation
+
+    Examples
+    --------
+    >>> read_location(pa.table({"a": [1]}).replace_schema_metadata({FILE: b"a.csv", ROW: b"10"})).row(0)
+    "row 11 of 'a.csv'"
     """
     told = table.schema.metadata or {}
     if ROW not in told:
@@ -81,13 +111,29 @@ def read_location(table: pa.Table | pa.RecordBatch) -> RowLocation:
 
 
 def with_location(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", before: int = 0) -> Rows:
-    """A batch that says of itself where it is from: behind `kept` rows of its file, of which `left_out` were not kept.
+    """Store the location of a batch in the metadata of its schema.
 
-    `file` is named in messages; `before` is the number of rows of the files ahead of this one.
+    Parameters
+    ----------
+    batch : pa.Table or pa.RecordBatch
+        The rows.
+    kept : int
+        Number of rows of the file before the batch that were kept.
+    left_out : sequence of int
+        Numbers from 1 of the rows of the file that were left out so far.
+    file : str, default=""
+        Name of the file in messages.
+    before : int, default=0
+        Number of rows of the files before this one.
 
-    Example:
-        >>> input_row_numbers(with_location(pa.record_batch({"a": [5, 6]}), 1, left_out=[1, 3])).tolist()
-        [4, 5]
+    Returns
+    -------
+    pa.Table or pa.RecordBatch
+
+    Examples
+    --------
+    >>> input_row_numbers(with_location(pa.record_batch({"a": [5, 6]}), 1, left_out=[1, 3])).tolist()
+    [4, 5]
     """
     ends = file_row_numbers([kept, kept + max(1, batch.num_rows) - 1], left_out)
     inside = sorted({number for number in left_out if ends[0] < number < ends[1]})
@@ -101,38 +147,60 @@ def with_location(batch: Rows, kept: int, left_out: Sequence[int], *, file: str 
 
 
 def input_row_numbers(batch: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
-    """The numbers from 1 of the rows of a batch, counted through all files and with the rows that were left out.
+    """Return the row numbers of a batch, counted from 1 through all files, rows left out included.
 
-    Example:
-        >>> input_row_numbers(pa.table({"a": [7, 8]})).tolist()
-        [1, 2]
+    Returns
+    -------
+    int64 array (n,)
+
+    Examples
+    --------
+    >>> input_row_numbers(pa.table({"a": [7, 8]})).tolist()
+    [1, 2]
     """
-    told, where = batch.schema.metadata or {}, read_location(batch)
-    gone = [number - where.first for number in where.left_out]
-    return int(told.get(BEFORE, 0)) + where.first + file_row_numbers(np.arange(batch.num_rows), gone)
+    told, location = batch.schema.metadata or {}, read_location(batch)
+    gone = [number - location.first for number in location.left_out]
+    return int(told.get(BEFORE, 0)) + location.first + file_row_numbers(np.arange(batch.num_rows), gone)
 
 
 def filter_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
-    """Some rows of a batch, which still says of itself where they are from.
+    """Return some rows of a batch with their location.
 
-    Example:
-        >>> input_row_numbers(filter_rows(pa.record_batch({"a": [5, 6, 7]}), np.array([False, True, True]))).tolist()
-        [2, 3]
+    Parameters
+    ----------
+    batch : pa.Table or pa.RecordBatch
+        The rows.
+    keep : bool array (n,)
+        True for the rows to keep.
+
+    Returns
+    -------
+    pa.Table or pa.RecordBatch
+
+    Examples
+    --------
+    >>> input_row_numbers(filter_rows(pa.record_batch({"a": [5, 6, 7]}), np.array([False, True, True]))).tolist()
+    [2, 3]
     """
     told: dict[bytes, bytes] = dict(batch.schema.metadata or {})
-    where: RowLocation = read_location(batch)
+    location: RowLocation = read_location(batch)
     numbers: NDArray[np.int64] = input_row_numbers(batch)[~keep] - int(told.get(BEFORE, 0))
-    gone = sorted({*where.left_out, *numbers.tolist()})
-    told |= {ROW: str(where.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
+    gone = sorted({*location.left_out, *numbers.tolist()})
+    told |= {ROW: str(location.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
     return batch.filter(pa.array(keep)).replace_schema_metadata(told)
 
 
 def mark_absent_columns(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) -> pa.Schema:
-    """The schema, whose fields say which files lack the column.
+    """Store in each field of a schema the names of the files that lack the column.
 
-    Example:
-        >>> files_without_column(mark_absent_columns(pa.schema([("y", pa.int64())]), {"y": ["b.jsonl"]}).field("y"))
-        ['b.jsonl']
+    Returns
+    -------
+    pa.Schema
+
+    Examples
+    --------
+    >>> files_without_column(mark_absent_columns(pa.schema([("y", pa.int64())]), {"y": ["b.jsonl"]}).field("y"))
+    ['b.jsonl']
     """
     fields = []
     for field in schema:
@@ -143,6 +211,6 @@ def mark_absent_columns(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) 
 
 
 def files_without_column(field: pa.Field) -> list[str]:
-    """The files of which no line has the column, as `mark_absent_columns` noted them."""
+    """Return the names of the files that lack the column, as `mark_absent_columns` stored them."""
     names: bytes = (field.metadata or {}).get(ABSENT, b"")
     return names.decode().splitlines()

@@ -1,4 +1,4 @@
-"""Levels of categories, and tags, that occur at prediction and did not occur in training: counted and reported."""
+"""Values at prediction time that the training data did not have: levels, tags, spellings and numbers out of range."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_EXAMPLES = 3
 
 @dataclass
 class UnseenColumn:
-    """Rows of one column whose level is not known: `rows` with a value, `missing` ones without, and some `examples`."""
+    """Rows of one column with an unseen value: `rows` with a value, `missing` ones without, and some `examples`."""
 
     feature: str
     """Which feature these rows get, in words."""
@@ -33,7 +33,7 @@ class UnseenColumn:
 
 @dataclass
 class OutOfRangeColumn:
-    """Rows of one column of numbers far outside those of training, which lie in `span`."""
+    """Rows of one numeric column far outside the range `span` of the training data."""
 
     span: tuple[float, ...]
     rows: int = 0
@@ -42,16 +42,23 @@ class OutOfRangeColumn:
 
 @dataclass
 class UnseenValues:
-    """Counts of rows with levels and numbers that training did not have, over all batches that an `Encoder` encodes.
+    """Counts of rows with values that the training data did not have, over all batches that an `Encoder` encodes.
 
-    `rows` that were encoded; `columns`, a record for each column with unseen levels; `outside`, one for each column
-    with numbers far outside those of training.
+    Attributes
+    ----------
+    rows : int
+        Number of rows encoded.
+    columns : dict of str to UnseenColumn
+        Columns with unseen levels.
+    outside : dict of str to OutOfRangeColumn
+        Numeric columns with values far outside the training range.
 
-    Example:
-        >>> unseen = UnseenValues(rows=1000)
-        >>> unseen.add("city", 120, ["Bonn", "Kiel"], feature="they have no feature of this column")
-        >>> print(unseen.messages()[0])  # doctest: +ELLIPSIS
-        column 'city': 120 of 1,000 rows (12%) hold a level not seen in training, such as 'Bonn', 'Kiel'; they ...
+    Examples
+    --------
+    >>> unseen = UnseenValues(rows=1000)
+    >>> unseen.add("city", 120, ["Bonn", "Kiel"], feature="they have no feature of this column")
+    >>> print(unseen.messages()[0])  # doctest: +ELLIPSIS
+    column 'city': 120 of 1,000 rows (12%) hold a level not seen in training, such as 'Bonn', 'Kiel'; they ...
     """
 
     rows: int = 0
@@ -69,10 +76,24 @@ class UnseenValues:
         certain: bool = True,
         what: str = "level",
     ) -> None:
-        """Count `rows` of a batch whose level is one of `levels`, and those without a value, where training had none.
+        """Count rows of a batch with an unseen value in one column.
 
-        `feature` says in words which feature they get; `certain` is false where rare levels of training are not kept,
-        so that the levels may be among them. `what` is "level" or "tag", of which a row has several.
+        Parameters
+        ----------
+        name : str
+            Name of the column.
+        rows : int
+            Number of rows whose value is one of `levels`.
+        levels : iterable of str
+            The unseen values.
+        missing : int, default=0
+            Number of rows without a value, if no training row lacked one.
+        feature : str
+            Feature that such rows get, in words.
+        certain : bool, default=True
+            False if rare levels of the training data are not stored, so that `levels` may be among them.
+        what : str, default="level"
+            Kind of value: "level", "tag" (a row has several), or a phrase.
         """
         key = name if what in ("level", "tag") else f"{name}: {what}"
         column = self.columns.setdefault(key, UnseenColumn(feature, certain, name, what=what))
@@ -85,14 +106,14 @@ class UnseenValues:
                 column.examples.append(level)
 
     def add_outside(self, name: str, rows: int, examples: list[float], span: tuple[float, ...]) -> None:
-        """Count `rows` of a batch whose number is far outside the `span` of training, with some `examples` of them."""
+        """Count rows of a batch whose number is far outside the training range `span`, with some examples."""
         column = self.outside.setdefault(name, OutOfRangeColumn(span))
         column.rows += rows
         column.examples += [x for x in dict.fromkeys(examples) if x not in column.examples]
         del column.examples[MAX_EXAMPLES:]
 
     def messages(self) -> list[str]:
-        """One sentence a column: how many rows, which share, examples, and the feature that they get."""
+        """Return one sentence for each column: number and share of rows, examples, the feature that they get."""
         found = list(self.columns.values())
         messages = [self._message(column) for column in found[:MAX_LEVEL_COLUMNS]]
         if others := list(dict.fromkeys(column.name for column in found[MAX_LEVEL_COLUMNS:])):
@@ -103,13 +124,18 @@ class UnseenValues:
         return [*messages, *self.outside_messages()]
 
     def outside_messages(self) -> list[str]:
-        """Those of the columns of numbers.
+        """Return the sentences about numeric columns.
 
-        Example:
-            >>> counts = UnseenValues(rows=1000)
-            >>> counts.add_outside("price", 2, [99.0, 120.0], (0.0, 20.0))
-            >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
-            column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
+        Returns
+        -------
+        list of str
+
+        Examples
+        --------
+        >>> counts = UnseenValues(rows=1000)
+        >>> counts.add_outside("price", 2, [99.0, 120.0], (0.0, 20.0))
+        >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
+        column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
         """
         found = list(self.outside.items())
         messages = [

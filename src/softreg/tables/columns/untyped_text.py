@@ -1,4 +1,4 @@
-"""Columns of text whose values were given no type: those of a CSV file, from which numbers are read."""
+"""Text columns without a declared type, such as those of a CSV file, from which numbers are parsed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,32 @@ MARK = b"softreg.untyped"
 
 
 def mark_untyped(field: pa.Field) -> pa.Field:
-    """The field, marked as text to which nobody gave a type.
+    """Return the field, marked as text without a declared type.
 
-    Example:
-        >>> is_untyped(mark_untyped(pa.field("age", pa.string()))), is_untyped(pa.field("age", pa.string()))
-        (True, False)
+    Returns
+    -------
+    pa.Field
+
+    Examples
+    --------
+    >>> is_untyped(mark_untyped(pa.field("age", pa.string()))), is_untyped(pa.field("age", pa.string()))
+    (True, False)
     """
     return field.with_metadata({**(field.metadata or {}), MARK: b""})
 
 
 def is_untyped(field: pa.Field) -> bool:
-    """Whether the text of a column has no type: a CSV file holds nothing but text.
+    """Return True if the text of a column has no declared type, as in a CSV file.
 
-    Text in a data frame, an Arrow table, a Parquet file or JSON lines has the type text, which whoever wrote it chose.
+    Text in a data frame, an Arrow table, a Parquet file or JSON lines was declared as text.
 
-    Example:
-        >>> is_untyped(pa.field("code", pa.string()))
-        False
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_untyped(pa.field("code", pa.string()))
+    False
     """
     return MARK in (field.metadata or {})

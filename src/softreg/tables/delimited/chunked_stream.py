@@ -1,58 +1,65 @@
-"""A binary stream whose bytes come part by part: what readers of text ask of every stream."""
+"""Base class of binary streams whose bytes are produced in chunks."""
 
 from __future__ import annotations
 
 
 class ChunkedStream:
-    """A readable binary stream over the parts that `more` gives; a subclass sets `ended` with the last of them.
+    """Readable binary stream over the chunks that `next_chunk` returns; a subclass sets `ended` with the last one.
 
-    Example:
-        >>> class Twice(ChunkedStream):
-        ...     def more(self) -> bytes:
-        ...         self.ended = True
-        ...         return b"ab"
-        >>> stream = Twice()
-        >>> stream.read(1), stream.read()
-        (b'a', b'b')
+    Examples
+    --------
+    >>> class Twice(ChunkedStream):
+    ...     def next_chunk(self) -> bytes:
+    ...         self.ended = True
+    ...         return b"ab"
+    >>> stream = Twice()
+    >>> stream.read(1), stream.read()
+    (b'a', b'b')
     """
 
     ended: bool = False
     """Whether there is no further part."""
     closed: bool = False
-    _held: bytes = b""
+    _buffer: bytes = b""
 
-    def more(self) -> bytes:
-        """The next part, which may be empty."""
+    def next_chunk(self) -> bytes:
+        """Return the next chunk, which may be empty.
+
+        Raises
+        ------
+        NotImplementedError
+            In the base class.
+        """
         raise NotImplementedError
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; all that remain where it is negative."""
-        parts, count = [self._held], len(self._held)
+        """Return up to `size` bytes; all remaining bytes if it is negative."""
+        parts, count = [self._buffer], len(self._buffer)
         while not self.ended and (size < 0 or count < size):
-            parts.append(self.more())
+            parts.append(self.next_chunk())
             count += len(parts[-1])
         whole = b"".join(parts)
         size = len(whole) if size < 0 else size
-        self._held = whole[size:]
+        self._buffer = whole[size:]
         return whole[:size]
 
     read1 = read
 
     def flush(self) -> None:
-        """Nothing is written, so nothing is held."""
+        """Do nothing, as nothing is written."""
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def writable(self) -> bool:
-        """No."""
+        """Return False."""
         return False
 
     def seekable(self) -> bool:
-        """No."""
+        """Return False."""
         return False
 
     def close(self) -> None:
-        """End the stream."""
+        """Close the stream."""
         self.closed = True

@@ -1,4 +1,4 @@
-"""CSV and TSV to batches of text, with errors that name the line."""
+"""Reader of CSV and TSV files to Arrow batches of text, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _OtherEncoding(Exception):
-    """The file turned out to have another encoding, so it is read again."""
+    """Signal that the file has another encoding than assumed, and is read again."""
 
 
 @dataclass
 class CsvReader(CsvRecords):
-    """A file of rows of text; `open` gives its bytes in UTF-8, from the beginning.
+    r"""Delimited text file as batches of text; `open` returns its bytes in UTF-8 from the beginning.
 
-    What its lines are is found by its beginning (`find_layout`), as far as `options` do not say it. Lines at its end
-    that are no rows are footnotes. Where `bad_rows` is "skip", rows with too many or too few fields, or with bytes that
-    are not in the encoding, are left out and kept in `skipped` (row, text); otherwise the first is an error. In a
-    tab-separated file whose quotes do not pair up, quotes are plain characters.
+    The layout of the lines is inferred from the beginning of the file (`find_layout`) where `options` do not specify
+    it. Lines at the end that are not rows are footnotes. With `bad_rows="skip"`, rows with a wrong number of fields,
+    or with bytes that are not in the encoding, are left out and kept in `skipped` as (row, text); otherwise the first
+    of them raises an error. In a tab-separated file with unbalanced quotes, quotes are ordinary characters.
 
-    Example:
-        >>> raw = b'name,note\\r\\n"Ann, B.",007\\r\\n'
-        >>> file = CsvReader(lambda: pa.BufferReader(raw), "small.csv")
-        >>> [batch.to_pylist() for batch in file.batches()]
-        [[{'name': 'Ann, B.', 'note': '007'}]]
+    Examples
+    --------
+    >>> raw = b'name,note\r\n"Ann, B.",007\r\n'
+    >>> file = CsvReader(lambda: pa.BufferReader(raw), "small.csv")
+    >>> [batch.to_pylist() for batch in file.batches()]
+    [[{'name': 'Ann, B.', 'note': '007'}]]
     """
 
     skipped: list[tuple[int, str]] = field(default_factory=list)
@@ -65,10 +66,17 @@ class CsvReader(CsvRecords):
         return self.options.bad_rows == "skip"
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows in batches, every value exactly as written; from the beginning at each call.
+        """Yield the rows in batches of text exactly as written, from the beginning at each call.
 
-        Raises `TableError` naming the line of a row with too many or too few fields, of a quote that is never
-        closed, or of bytes that are not in the encoding.
+        Yields
+        ------
+        pa.RecordBatch
+            Rows, all columns of type string.
+
+        Raises
+        ------
+        TableError
+            If a row has a wrong number of fields, a quote is not closed, or bytes are not in the encoding.
         """
         block, given = BLOCK_BYTES, 0
         while True:
@@ -97,11 +105,22 @@ class CsvReader(CsvRecords):
                 continue
 
     def _check_quotes(self) -> None:
+        """Check once that every quote is closed."""
         self.check_quotes()
         self._checked = True
 
     def _parsed(self, block: int) -> Iterator[pa.RecordBatch]:
-        """Batches of one reading with blocks of so many bytes."""
+        """Yield the batches of one pass with blocks of `block` bytes.
+
+        Yields
+        ------
+        pa.RecordBatch
+
+        Raises
+        ------
+        _OtherEncoding
+            If later bytes show another encoding.
+        """
         layout = self.layout
         names = [f"f{i}" for i in range(layout.width)]
         convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
@@ -133,14 +152,22 @@ class CsvReader(CsvRecords):
                 seen += batch.num_rows
 
     def _columns(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
-        """A batch with the names of the columns; raises `TableError` for what the layout does not allow.
+        """Return a batch with the names of the columns; `before` is the number of rows before it.
 
-        `before` are the rows ahead of it.
+        Returns
+        -------
+        pa.RecordBatch
+
+        Raises
+        ------
+        TableError
+            If a line may be a comment or a row, or if a value follows the last column.
         """
         if self.filter is not None and self.filter.doubtful is not None:
             line, text = self.filter.doubtful
             raise TableError(
-                f"Line {line:,} of {self.where!r} begins like the comments ahead of the header and has as many fields "
+                f"Line {line:,} of {self.display_name!r} begins like the comments ahead of the header and has as many "
+                "fields "
                 f"as a row: {quote(text, 80)}. Put its first field in double quotes if it is a row, or delete it."
             )
         columns = batch.columns
@@ -149,7 +176,7 @@ class CsvReader(CsvRecords):
             if filled.any():
                 row = file_row_numbers(before + np.flatnonzero(filled)[:1], self._short)[0]
                 raise TableError(
-                    f"Row {row:,} of {self.where!r} has a value behind the last column "
+                    f"Row {row:,} of {self.display_name!r} has a value behind the last column "
                     f"({quote(columns[-1][int(np.flatnonzero(filled)[0])])}), where the first rows end in a delimiter. "
                     "Name that column in the header, or remove the value."
                 )
@@ -158,7 +185,7 @@ class CsvReader(CsvRecords):
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def _leave_out(self, row: pa_csv.InvalidRow) -> str:
-        """Note a row of the wrong length."""
+        """Record a row with a wrong number of fields."""
         number = (row.number or 1) - self.layout.first_row + 1
         self._short.append(number)
         self._note(number, row.text)
@@ -168,7 +195,7 @@ class CsvReader(CsvRecords):
         self.skipped.append((number, text[:MAX_ROW_TEXT].replace(UNDECODABLE_MARK, "\ufffd")))
 
     def _decodable(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
-        """The rows of a batch without bytes that are not in the encoding; `before` are the rows ahead of it."""
+        """Return the rows without undecodable bytes; `before` is the number of rows before the batch."""
         bad = np.zeros(batch.num_rows, np.bool_)
         for column in batch.columns:
             bad |= to_bool(pc.match_substring(column, UNDECODABLE_MARK))
@@ -180,7 +207,7 @@ class CsvReader(CsvRecords):
         return batch.filter(pa.array(~bad))
 
     def _redetect(self) -> bool:
-        """Find another encoding where only bytes behind the first ones are not in UTF-8; say whether it was found."""
+        """Detect another encoding if only later bytes are not UTF-8; return True if one was found."""
         if self.options.encoding is not None or self.encoding != "utf-8" or self.raw is None:
             return False
         with self.reading():
@@ -193,21 +220,35 @@ class CsvReader(CsvRecords):
         return True
 
     def _warn(self, note: str) -> None:
-        """Say a choice that is made only when the rows are read."""
+        """Issue a note on a choice that is made while the rows are read."""
         self.notes.append(note)
-        emit_notes([f"{self.where!r}: {note}"])
+        emit_notes([f"{self.display_name!r}: {note}"])
 
 
-def parse_delimited(raw: bytes, where: str, *, tabs: bool = False, header: bool | None = None) -> pa.Table:
-    """The table of text that CSV or TSV bytes hold: first line the names, every value exactly as written.
+def parse_delimited(raw: bytes, display_name: str, *, tabs: bool = False, header: bool | None = None) -> pa.Table:
+    r"""Parse the bytes of a CSV or TSV file as a table of text, every value exactly as written.
 
-    Raises `TableError` as `CsvReader` does; `where` is the name of the file in these messages.
+    Parameters
+    ----------
+    raw : bytes
+        Content of the file.
+    display_name : str
+        Name of the file, for errors.
+    tabs : bool, default=False
+        True if fields are separated by tabs.
+    header : bool, optional
+        Whether the first line names the columns.
 
-    Example:
-        >>> parse_delimited(b'name,note\\r\\n"Ann, B.",007\\r\\n', "small.csv").to_pylist()
-        [{'name': 'Ann, B.', 'note': '007'}]
+    Returns
+    -------
+    pa.Table
+
+    Examples
+    --------
+    >>> parse_delimited(b'name,note\r\n"Ann, B.",007\r\n', "small.csv").to_pylist()
+    [{'name': 'Ann, B.', 'note': '007'}]
     """
-    file = CsvReader(lambda: pa.BufferReader(raw), where, tabs, options=ReadOptions(header=header))
+    file = CsvReader(lambda: pa.BufferReader(raw), display_name, tabs, options=ReadOptions(header=header))
     schema = pa.schema([mark_untyped(pa.field(name, pa.string())) for name in file.names])
     return pa.Table.from_batches(file.batches(), schema)
 

@@ -1,4 +1,4 @@
-"""The lines of a delimited text file as rows of fields, by Python's csv module, with errors that name the line."""
+"""Lines of a delimited text file as records of fields, parsed by the `csv` module, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from softreg.models.inputs.csv_quotes import any_field_size
+from softreg.models.inputs.csv_quotes import unlimited_field_size
 from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.delimited.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
@@ -33,17 +33,18 @@ TAIL = 1 << 13
 
 @dataclass
 class CsvRecords:
-    """The lines of a delimited text file; `open` gives its bytes in UTF-8, from the beginning.
+    r"""Lines of a delimited text file; `open` returns its bytes in UTF-8 from the beginning.
 
-    Example:
-        >>> lines = CsvRecords(lambda: pa.BufferReader(b"Title\\n\\na,b\\n1,2\\n"), "small.csv")
-        >>> lines.find_layout()
-        >>> lines.layout.names, list(lines.records())
-        (('a', 'b'), [(4, ['1', '2'])])
+    Examples
+    --------
+    >>> lines = CsvRecords(lambda: pa.BufferReader(b"Title\n\na,b\n1,2\n"), "small.csv")
+    >>> lines.find_layout()
+    >>> lines.layout.names, list(lines.records())
+    (('a', 'b'), [(4, ['1', '2'])])
     """
 
     open: Callable[[], Any]
-    where: str
+    display_name: str
     tabs: bool = False
     encoding: str = "utf-8"
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -60,10 +61,10 @@ class CsvRecords:
     """The number of the line at which the footnotes begin."""
 
     def find_layout(self) -> None:
-        """Find what the lines are, by those at the beginning and at the end."""
+        """Infer the layout from the lines at the beginning and at the end of the file."""
         with self.reading():
             head, complete = _head(self.open())
-        self.layout = find_layout(head, self.where, complete=complete, tabs=self.tabs, options=self.options)
+        self.layout = find_layout(head, self.display_name, complete=complete, tabs=self.tabs, options=self.options)
         self.rowless = complete and count_line_ends(head) < self.layout.first_row - 1
         if self.layout.quotes and self.layout.delimiter == "\t" and not self._pairs_up():
             self.layout = replace(self.layout, quotes=False)
@@ -72,7 +73,25 @@ class CsvRecords:
             self.notes.append(note)
 
     def records(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
-        """First line and fields of each row that is not a blank line, read by the csv module."""
+        """Yield the first line number and the fields of each row that is not blank, parsed by the `csv` module.
+
+        Parameters
+        ----------
+        strict : bool, default=False
+            Raise an error for malformed quotes.
+
+        Yields
+        ------
+        line : int
+            Number of the first line, from 1.
+        fields : list of str
+            Fields of the row.
+
+        Raises
+        ------
+        TableError
+            If a quote is not closed.
+        """
         text = io.TextIOWrapper(self.stream(), encoding="utf-8-sig", errors="surrogateescape", newline="")
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.layout.quotes else csv.QUOTE_NONE
         reader = csv.reader(text, delimiter=self.layout.delimiter, quoting=quoting, strict=strict)
@@ -80,7 +99,7 @@ class CsvRecords:
         for _ in range(ahead):
             text.readline()
         line = ahead + 1
-        with any_field_size():
+        with unlimited_field_size():
             try:
                 for fields in reader:
                     if fields:
@@ -88,13 +107,13 @@ class CsvRecords:
                     line = reader.line_num + 1 + ahead
             except csv.Error as error:
                 raise TableError(
-                    f"The row in line {line:,} of {self.where!r} opens a quote that is not closed as CSV asks "
+                    f"The row in line {line:,} of {self.display_name!r} opens a quote that is not closed as CSV asks "
                     f"({error}), so rows would be swallowed. "
                     'Close it, or write a quote inside a quoted field twice ("").'
                 ) from None
 
     def stream(self) -> Any:
-        """The bytes in UTF-8, with a filter where lines are no rows or runs of blanks separate the fields."""
+        """Return the bytes in UTF-8, filtered if lines are not rows or runs of blanks separate the fields."""
         layout = self.layout
         self.filter = None
         if not (layout.comment or layout.delimiter == BLANKS or layout.unpad or self.last):
@@ -112,9 +131,12 @@ class CsvRecords:
         return FilteredStream(self.open(), self.filter)
 
     def find_footnotes(self) -> str | None:
-        """Look for lines at the end that are no rows, to leave them out, and give the note on them.
+        """Find lines at the end that are not rows, so that they are left out.
 
-        The note is empty where they are blank; None where there are no such lines.
+        Returns
+        -------
+        str or None
+            Note on the footnotes; "" if they are blank, None if there are none.
         """
         if self.options.skip_rows is not None or self.layout.width < 2:
             return None
@@ -126,7 +148,7 @@ class CsvRecords:
         return footnote_note(found)
 
     def _odd_end(self, head: bytes, complete: bool) -> bool:
-        """Whether the last line of the file may be a footnote, as far as it is read without the lines before it."""
+        """Return True if the last line of the file, read without the lines before it, may be a footnote."""
         if not complete:
             stream = self.open()
             if not (isinstance(stream, pa.NativeFile) and stream.seekable()):
@@ -144,7 +166,17 @@ class CsvRecords:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn what a broken file raises into a `TableError` that names the line."""
+        """Convert errors of a damaged file to a `TableError` that names the line.
+
+        Yields
+        ------
+        None
+
+        Raises
+        ------
+        TableError
+            For undecodable bytes and errors of the operating system.
+        """
         try:
             yield
         except UnicodeError:
@@ -152,17 +184,17 @@ class CsvRecords:
         except OSError as error:
             reason = " ".join(str(error).split())
             raise TableError(
-                f"{self.where!r} is a damaged or truncated file ({reason}); copy or write it again."
+                f"{self.display_name!r} is a damaged or truncated file ({reason}); copy or write it again."
             ) from None
 
     def check_quotes(self) -> None:
-        """Raise `TableError` where some quote is not closed, by a strict reading of the whole file."""
+        """Raise `TableError` if a quote is not closed, by a strict parse of the whole file."""
         with self.reading():
             for _ in self.records(strict=True):
                 pass
 
     def _pairs_up(self) -> bool:
-        """Whether the quotes of a tab-separated file are quotes: each closed, and every row of the right length."""
+        """Return True if the quotes of a tab-separated file are balanced and all rows have the right width."""
         with self.reading():
             stream, held = self.open(), False
             while not held and (raw := stream.read(CHUNK)):
@@ -179,7 +211,7 @@ class CsvRecords:
         return self.options.bad_rows == "skip" or all(is_footnote(fields, self.layout.width) for fields in odd)
 
     def wrong(self, error: Exception) -> TableError:
-        """The error for what Arrow refused, with the line: a row of the wrong length, or bytes that are no text."""
+        """Return the error for a row that Arrow rejected, with its line: a wrong number of fields, or invalid text."""
         if "UTF8" in str(error):
             return self.not_encoded()
         expected, delimiter = self.layout.width, self.layout.delimiter
@@ -195,19 +227,21 @@ class CsvRecords:
                 else:
                     hint += " --bad-rows skip (bad_rows='skip') leaves such rows out."
                 return TableError(
-                    f"Row {row:,} of {self.where!r} (line {line:,}) has too {much} fields: "
+                    f"Row {row:,} of {self.display_name!r} (line {line:,}) has too {much} fields: "
                     f"{pluralize(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
                     f"{hint}"
                 )
-        return TableError(f"{self.where!r} is not a table in CSV form: {quote(' '.join(str(error).split()), 200)}.")
+        return TableError(
+            f"{self.display_name!r} is not a table in CSV form: {quote(' '.join(str(error).split()), 200)}."
+        )
 
     def not_encoded(self) -> TableError:
-        """The error for bytes that are not in the encoding, with line and byte."""
-        return decoding_error(self.where, self.encoding, self.raw or self.open)
+        """Return the error for bytes that are not in the encoding, with line and byte."""
+        return decoding_error(self.display_name, self.encoding, self.raw or self.open)
 
 
 def _head(stream: Any) -> tuple[bytes, bool]:
-    """The first lines of a stream, and whether they are all."""
+    """Return the first lines of a stream, and whether they are all lines."""
     head = bytes(stream.read(HEAD))
     complete = len(head) < HEAD
     while not complete and count_line_ends(head) < MIN_HEAD_LINES and len(head) < MAX_HEAD:

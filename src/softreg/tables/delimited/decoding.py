@@ -1,4 +1,4 @@
-"""Text files in any encoding as UTF-8, and the first byte that an encoding does not have."""
+"""Conversion of text files in any encoding to UTF-8, and the first undecodable byte."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MARKS = {"utf-16": (b"\xff\xfe", b"\xfe\xff"), "utf-32": (b"\xff\xfe\0\0", b"\0
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """A lone surrogate, U+DC00 plus the byte, in place of bytes that cannot be decoded."""
+    """Return a lone surrogate, U+DC00 plus the byte, in place of undecodable bytes."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return chr(0xDC00 + error.object[error.start]), error.end
@@ -36,11 +36,21 @@ codecs.register_error(_ESCAPES, _escape)
 
 
 def encoding_name(encoding: str) -> str:
-    """The standard name of an encoding; raises `TableError` where Python has none of that name for text.
+    """Return the standard name of an encoding.
 
-    Example:
-        >>> encoding_name("Latin-1"), encoding_name("UTF8")
-        ('iso8859-1', 'utf-8')
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TableError
+        If Python has no text encoding of this name.
+
+    Examples
+    --------
+    >>> encoding_name("Latin-1"), encoding_name("UTF8")
+    ('iso8859-1', 'utf-8')
     """
     try:
         name = codecs.lookup(encoding).name
@@ -57,14 +67,34 @@ def encoding_name(encoding: str) -> str:
 
 
 def declared_encoding(head: bytes, asked: str | None) -> tuple[str, str]:
-    """The encoding of a file that begins with some bytes, and a note on it where it was guessed.
+    """Return the encoding of a file that begins with some bytes.
 
-    It is the one asked for, or the one of the byte-order mark; without both UTF-16 where every second byte is zero,
-    and UTF-8 otherwise.
+    It is the requested encoding, or the one of the byte-order mark; without both, UTF-16 if every second byte is
+    zero, and UTF-8 otherwise.
 
-    Example:
-        >>> declared_encoding(b"a,b", None)[0], declared_encoding(bytes([255, 254]), None)[0]
-        ('utf-8', 'utf-16')
+    Parameters
+    ----------
+    head : bytes
+        Beginning of the file.
+    asked : str or None
+        Encoding that the user requested.
+
+    Returns
+    -------
+    encoding : str
+        Standard name.
+    note : str
+        Note if the encoding was inferred; else "".
+
+    Raises
+    ------
+    TableError
+        If the requested encoding does not exist, or needs a byte-order mark that is absent.
+
+    Examples
+    --------
+    >>> declared_encoding(b"a,b", None)[0], declared_encoding(bytes([255, 254]), None)[0]
+    ('utf-8', 'utf-16')
     """
     if asked is None:
         marked = next((name for name in ("utf-32", "utf-16") if head.startswith(_MARKS[name])), None)
@@ -83,13 +113,14 @@ def declared_encoding(head: bytes, asked: str | None) -> tuple[str, str]:
 
 @dataclass
 class DecodedStream(ChunkedStream):
-    """A binary stream in UTF-8 of a stream in another encoding; `read` raises nothing for what cannot be decoded.
+    """Binary UTF-8 stream over a stream in another encoding.
 
-    Undecodable bytes become bytes that are no UTF-8, or, with `replace`, `UNDECODABLE_MARK`.
+    Undecodable bytes raise no error: they become bytes that are not UTF-8, or `UNDECODABLE_MARK` with `replace`.
 
-    Example:
-        >>> DecodedStream(pa.BufferReader("né".encode("latin-1")), "latin-1").read().decode()
-        'né'
+    Examples
+    --------
+    >>> DecodedStream(pa.BufferReader("né".encode("latin-1")), "latin-1").read().decode()
+    'né'
     """
 
     raw: Any
@@ -102,8 +133,8 @@ class DecodedStream(ChunkedStream):
     def __post_init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder(self.encoding)(_ESCAPES)
 
-    def more(self) -> bytes:
-        """The text of the next bytes."""
+    def next_chunk(self) -> bytes:
+        """Return the next bytes as UTF-8."""
         found = bytes(self.raw.read(CHUNK))
         self.ended = not found
         text = _decoded(self._decoder, found)
@@ -116,17 +147,30 @@ class DecodedStream(ChunkedStream):
             return _SURROGATE.sub(UNDECODABLE_MARK, text).encode()
 
     def close(self) -> None:
-        """Close the stream behind, too."""
+        """Close this stream and the underlying one."""
         super().close()
         self.raw.close()
 
 
 def first_undecodable(raw: Any, encoding: str) -> tuple[int, str] | None:
-    """The line and the first byte of a binary stream that are not in the encoding; None where all of it is.
+    r"""Find the first byte of a binary stream that is not in the encoding.
 
-    Example:
-        >>> first_undecodable(pa.BufferReader("a\\né".encode("latin-1")), "utf-8")
-        (2, 'the byte 0xe9')
+    Parameters
+    ----------
+    raw : binary file
+        Stream, read to its end.
+    encoding : str
+        Name of the encoding.
+
+    Returns
+    -------
+    (int, str) or None
+        Line number from 1 and a description of the byte; None if all bytes are decodable.
+
+    Examples
+    --------
+    >>> first_undecodable(pa.BufferReader("a\né".encode("latin-1")), "utf-8")
+    (2, 'the byte 0xe9')
     """
     decoder = codecs.getincrementaldecoder(encoding)(_ESCAPES)
     line, returned = 1, False
@@ -148,7 +192,7 @@ def first_undecodable(raw: Any, encoding: str) -> tuple[int, str] | None:
 
 
 def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
-    """The text of the next bytes, the last ones where there are none."""
+    """Return the text of the next bytes; an empty chunk ends the text."""
     try:
         return decoder.decode(chunk, final=not chunk)
     except UnicodeError:  # some encodings refuse without asking what to put in place
@@ -157,18 +201,20 @@ def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
 
 
 def _line_ends(text: str) -> int:
-    """How many lines end in a text, each with a line feed, a carriage return or both."""
+    """Count the line ends in a text: line feed, carriage return, or both."""
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def decoding_error(where: str, encoding: str, opened: Callable[[], Any]) -> TableError:
-    """The error for text that is not in the encoding, with line and byte; `opened` gives the bytes of the file."""
+def decoding_error(display_name: str, encoding: str, opened: Callable[[], Any]) -> TableError:
+    """Return the error for text that is not in the encoding; `opened` returns the bytes of the file."""
     try:
         found = first_undecodable(opened(), encoding)
     except OSError:
         found = None
     line, what = found or (1, "a byte that cannot be read")
-    start = f"{where!r} is not text in {'UTF-8' if encoding == 'utf-8' else encoding}: line {line:,} holds {what}"
+    start = (
+        f"{display_name!r} is not text in {'UTF-8' if encoding == 'utf-8' else encoding}: line {line:,} holds {what}"
+    )
     if encoding != "utf-8":
         return TableError(
             f"{start}, which this encoding does not have there. Name the right one with --encoding (encoding= in "
@@ -183,14 +229,16 @@ def decoding_error(where: str, encoding: str, opened: Callable[[], Any]) -> Tabl
 
 @dataclass
 class ArrowSource:
-    """A stream as Arrow reads it, in a thread of its own: an error ends the stream and is kept in `error`.
+    """Adapter of a stream for Arrow's reader threads: an error ends the stream and is kept in `error`.
 
-    Arrow prints what a Python object raises in its threads, or loses it; whoever reads looks at `error` at the end.
+    Arrow prints or loses exceptions that a Python object raises in its threads, so that the caller tests `error` at
+    the end.
 
-    Example:
-        >>> source = ArrowSource(pa.BufferReader(b"abc"))
-        >>> source.open().read(2), source.error
-        (b'ab', None)
+    Examples
+    --------
+    >>> source = ArrowSource(pa.BufferReader(b"abc"))
+    >>> source.open().read(2), source.error
+    (b'ab', None)
     """
 
     stream: Any
@@ -198,11 +246,11 @@ class ArrowSource:
     closed: bool = False
 
     def open(self) -> pa.NativeFile:
-        """The stream as a file of Arrow's."""
+        """Return the stream as an Arrow file."""
         return pa.PythonFile(self, mode="r")
 
     def read(self, size: int) -> bytes:
-        """The next bytes, none after an error."""
+        """Return the next bytes; none after an error."""
         if self.error is not None:
             return b""
         try:
@@ -213,7 +261,19 @@ class ArrowSource:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Raise the error of the stream at the end, in place of what Arrow makes of a stream that ends too early."""
+        """Raise the error of the stream at the end, in place of Arrow's error about a truncated stream.
+
+        Yields
+        ------
+        None
+
+        Raises
+        ------
+        OSError
+            The error of the stream.
+        pyarrow.ArrowException
+            An error of Arrow, if the stream has none.
+        """
         try:
             yield
         except pa.ArrowException:
@@ -224,6 +284,6 @@ class ArrowSource:
             raise self.error
 
     def close(self) -> None:
-        """Close the stream behind."""
+        """Close the underlying stream."""
         self.closed = True
         self.stream.close()

@@ -1,4 +1,4 @@
-"""The first lines of a text file, split at a delimiter, and the delimiter that splits them into even rows."""
+"""Detection of the delimiter of a text file: the one that splits its first lines into rows of equal length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from softreg.models.inputs.csv_quotes import any_field_size
+from softreg.models.inputs.csv_quotes import unlimited_field_size
 from softreg.tables.delimited.footnotes import is_footnote
 from softreg.tables.delimited.header_detection import header_evidence, is_missing, is_value
 from softreg.tables.delimited.line_filter import LineFilter
@@ -30,10 +30,10 @@ MIN_SPLIT_SHARE = 0.5
 """Share of rows from which on a delimiter that does not split all rows is the one of the file."""
 _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
 
-_BROKEN = re.compile(r'"[,;|\t]|[,;|\t]"')
+_MISPLACED_QUOTE = re.compile(r'"[,;|\t]|[,;|\t]"')
 _PADDED_QUOTE = re.compile(r'[ \t]+"')
 _SEVERAL_NUMBERS = re.compile(r"\s*(?!\d{1,3}( \d{3})+([.,]\d+)?\s*$)[-+]?[.\d][^\s:]*(\s+[-+]?[.\d][^\s:]*){2,}\s*")
-_RULE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
+_RULED_LINE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
 
 Record = tuple[int, list[str]]
 """The number of a line, and the fields of the row that begins there."""
@@ -41,7 +41,29 @@ Record = tuple[int, list[str]]
 
 @dataclass(frozen=True)
 class FieldGrid:
-    """Rows of fields, the first of them `header`."""
+    """First lines of a text file split at one delimiter, with the position of the header.
+
+    Attributes
+    ----------
+    delimiter : str
+        Delimiter.
+    records : list of Record
+        Rows that are not blank.
+    header : int
+        Index of the header in `records`.
+    width : int
+        Number of fields of a row.
+    share : float
+        Share of the rows from the header on that have this width.
+    row_names : bool
+        True if the first column holds row names and has no field in the header.
+    trailing : bool
+        True if each row ends in a delimiter.
+    quotes : bool
+        True if quotes delimit fields.
+    unpad : str
+        Removal of blanks after a delimiter, see `LineFilter`.
+    """
 
     delimiter: str
     records: list[Record]
@@ -63,53 +85,75 @@ class FieldGrid:
 
     @property
     def columns(self) -> int:
-        """The number of columns: the fields of a row without an empty one behind its last delimiter."""
+        """Number of columns, without the empty field after a trailing delimiter."""
         return self.width - self.trailing
 
     @property
     def sample(self) -> list[str]:
-        """The fields of the first row below the header, or of the header."""
+        """Fields of the first row below the header, or of the header."""
         rows = self.records[self.header :][:2]
         return rows[-1][1] if rows else []
 
     @property
-    def broken(self) -> bool:
-        """Whether quotes stand next to other delimiters within the fields of half of the rows."""
+    def quotes_misplaced(self) -> bool:
+        """Whether quotes stand beside other delimiters within the fields of half of the rows."""
         rows = [fields for _, fields in self.records[:MAX_COMPARED]]
-        return sum(any(map(_BROKEN.search, fields)) for fields in rows) > MIN_SPLIT_SHARE * len(rows)
+        return sum(any(map(_MISPLACED_QUOTE.search, fields)) for fields in rows) > MIN_SPLIT_SHARE * len(rows)
 
     @property
-    def doubt(self) -> int:
-        """0 where the first line is the header, 1 where one below a title is, 2 where that one reads like data."""
+    def header_rank(self) -> int:
+        """0 if the first line is the header, 1 if a line below a title is, 2 if that line reads like data."""
         if not self.header:
             return 0
         rows = [fields for _, fields in self.records[self.header + 1 :]]
         return 1 + header_evidence(self.records[self.header][1], rows).is_data
 
     def split(self, line: str) -> list[str]:
-        """The fields of a line."""
+        """Return the fields of a line."""
         lines = LineFilter("", self.delimiter == BLANKS, self.quotes, delimiter=self.delimiter, unpad=self.unpad)
         records = _records(line.encode(), lines)
         return records[0][1] if records else []
 
 
 def split_grid(
-    body: bytes, delimiter: str, *, mark: str, complete: bool, titles: bool, padded: bool = False
+    body: bytes, delimiter: str, *, comment: str, complete: bool, allow_titles: bool, allow_padding: bool = False
 ) -> FieldGrid:
-    """The grid that a delimiter gives; `body` may end within a row where it is not `complete`.
+    r"""Split the first lines of a text at a delimiter.
 
-    In text separated by tabs, quotes are plain characters where that gives even rows and quoting does not. A quote
-    behind a delimiter and a blank quotes a field, too. With `padded`, blanks behind the delimiter belong to it where
-    all rows have them.
+    In tab-separated text, quotes are ordinary characters if that gives rows of equal length and quoting does not. A
+    quote after a delimiter and a blank quotes a field, too.
 
-    Example:
-        >>> split_grid(b"Title\\n\\na,b\\n1,2\\n", ",", mark="", complete=True, titles=True).header
-        1
+    Parameters
+    ----------
+    body : bytes
+        First lines in UTF-8.
+    delimiter : str
+        Delimiter.
+    comment : str
+        Character that begins a comment; "" for none.
+    complete : bool
+        False if `body` may end within a row.
+    allow_titles : bool
+        Whether lines of fewer fields before the header are titles.
+    allow_padding : bool, default=False
+        Whether blanks after the delimiter belong to it if all rows have them.
+
+    Returns
+    -------
+    FieldGrid
+
+    Examples
+    --------
+    >>> split_grid(b"Title\n\na,b\n1,2\n", ",", comment="", complete=True, allow_titles=True).header
+    1
     """
 
     def grid(quotes: bool = True, unpad: str = "") -> FieldGrid:
-        return _grid(
-            body, LineFilter(mark, delimiter == BLANKS, quotes, delimiter=delimiter, unpad=unpad), complete, titles
+        return _build_grid(
+            body,
+            LineFilter(comment, delimiter == BLANKS, quotes, delimiter=delimiter, unpad=unpad),
+            complete,
+            allow_titles,
         )
 
     found = grid()
@@ -117,40 +161,67 @@ def split_grid(
         plain = grid(quotes=False)
         found = plain if plain.even else found
     if delimiter in (",", ";", "|"):
-        if padded and _all_padded(found):
+        if allow_padding and _all_padded(found):
             return grid(unpad="all")
         if b'"' in body and any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
             return grid(unpad="quote")
     return found
 
 
-def detect_delimiter(body: bytes, *, mark: str, complete: bool, titles: bool, header: bool = True) -> FieldGrid:
-    """The grid of the delimiter that gives even rows.
+def detect_delimiter(
+    body: bytes, *, comment: str, complete: bool, allow_titles: bool, header: bool = True
+) -> FieldGrid:
+    r"""Return the split by the delimiter that gives rows of equal length.
 
-    Where several do, it is one with the header in the first line, then the one whose fields hold the others least, then
-    the one that gives most fields. Where none does, runs of blanks are tried, and the delimiter that gives most rows
-    the width of the header is taken. Where there is no `header`, the first row may read like data.
+    If several delimiters do, those with the header in the first line are preferred, then the one whose fields contain
+    the other delimiters least, then the one with most fields. If none does, runs of blanks are tried, and then the
+    delimiter that gives most rows the width of the header.
 
-    Example:
-        >>> detect_delimiter(b"1,5;2,5\\n3,5;4,5\\n0,1;0,2\\n", mark="", complete=True, titles=True).delimiter
-        ';'
+    Parameters
+    ----------
+    body : bytes
+        First lines in UTF-8.
+    comment : str
+        Character that begins a comment; "" for none.
+    complete : bool
+        False if `body` may end within a row.
+    allow_titles : bool
+        Whether lines of fewer fields before the header are titles.
+    header : bool, default=True
+        False if the file has no header; the first row may then read like data.
+
+    Returns
+    -------
+    FieldGrid
+
+    Examples
+    --------
+    >>> detect_delimiter(b"1,5;2,5\n3,5;4,5\n0,1;0,2\n", comment="", complete=True, allow_titles=True).delimiter
+    ';'
     """
-    settings: dict[str, Any] = {"mark": mark, "complete": complete, "titles": titles, "padded": True}
+    settings: dict[str, Any] = {
+        "comment": comment,
+        "complete": complete,
+        "allow_titles": allow_titles,
+        "allow_padding": True,
+    }
     grids = [split_grid(body, one, **settings) for one in DELIMITERS if one.encode() in body]
-    sound = [grid for grid in grids if not grid.broken]
-    grids = sound if any(grid.share >= MIN_SPLIT_SHARE and grid.width > 1 for grid in sound) else grids
+    well_quoted = [grid for grid in grids if not grid.quotes_misplaced]
+    grids = well_quoted if any(grid.share >= MIN_SPLIT_SHARE and grid.width > 1 for grid in well_quoted) else grids
     even = [grid for grid in grids if grid.even]
-    several = [
+    multi_column = [
         grid
         for grid in grids
         if grid.width > 1 and (grid.share >= MIN_SPLIT_SHARE or len(grid.records[grid.header][1]) > 1)
     ]
     if even:
-        foreign = {grid.delimiter: _foreign(grid, even) for grid in even}
+        foreign = {grid.delimiter: _foreign_delimiter_share(grid, even) for grid in even}
         most = 2 if header else 1
-        best = min(even, key=lambda grid: (min(grid.doubt, most), foreign[grid.delimiter], grid.row_names, -grid.width))
+        best = min(
+            even, key=lambda grid: (min(grid.header_rank, most), foreign[grid.delimiter], grid.row_names, -grid.width)
+        )
     else:
-        best = max(several, key=lambda grid: round(grid.share, 1), default=split_grid(body, ",", **settings))
+        best = max(multi_column, key=lambda grid: round(grid.share, 1), default=split_grid(body, ",", **settings))
     if any(" " in field.strip() for field in best.sample):
         blanks = split_grid(body, BLANKS, **settings)
         if _prefers_blanks(blanks, best):
@@ -159,7 +230,7 @@ def detect_delimiter(body: bytes, *, mark: str, complete: bool, titles: bool, he
 
 
 def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
-    """Whether runs of blanks separate the fields rather than the best delimiter."""
+    """Return True if runs of blanks separate the fields rather than the best delimiter."""
     rows = [fields for _, fields in blanks.records[blanks.header + 1 :] if len(fields) == blanks.width]
     quoted = any('" "' in field for field in best.sample)
     if blanks.share < (MIN_SPLIT_SHARE if quoted else MIN_EVEN_SHARE) or blanks.width < 2 or not rows:
@@ -167,28 +238,29 @@ def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
     if best.width == 1 or not best.even:
         return (best.share < MIN_EVEN_SHARE or best.width == 1) and (quoted or _has_numbers(rows))
     if quoted or any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
-        return blanks.even and blanks.doubt <= best.doubt
-    if (blanks.doubt, blanks.row_names) < (best.doubt, best.row_names):
+        return blanks.even and blanks.header_rank <= best.header_rank
+    if (blanks.header_rank, blanks.row_names) < (best.header_rank, best.row_names):
         evidence = header_evidence(blanks.records[blanks.header][1], rows)
         return blanks.even and (evidence.is_header or evidence.is_data)
     signs = [field for fields in rows for field in fields if best.delimiter in field]
     return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
 
 
-def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> FieldGrid:
+def _build_grid(body: bytes, lines: LineFilter, complete: bool, allow_titles: bool) -> FieldGrid:
+    """Return the grid of a text that `lines` filters and splits."""
     delimiter, quotes, unpad = lines.delimiter, lines.quotes, lines.unpad
     records = _records(body, lines)
     if not complete and len(records) > 1:
         records = records[:-1]
-    records = [record for place, record in enumerate(records) if not (place and _is_rule(record[1]))]
+    records = [record for place, record in enumerate(records) if not (place and _is_ruled_line(record[1]))]
     counts = [len(fields) for _, fields in records]
     if len(counts) < 2:
         return FieldGrid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
     end = len(records)
     while complete and end > 2 and is_footnote(records[end - 1][1], _usual_width(counts), blanks=delimiter == BLANKS):
         end -= 1
-    header = _header_place(records[:end], _usual_width(counts)) if titles else 0
-    whole = records[:header] + _without_ends(records[header:], _usual_width(counts))
+    header = _find_header(records[:end], _usual_width(counts)) if allow_titles else 0
+    whole = records[:header] + _drop_trailing_fields(records[header:], _usual_width(counts))
     trailing, records = whole != records, whole
     width = _usual_width(counts) - trailing
     rows, first = records[header + 1 :], records[header][1]
@@ -202,12 +274,12 @@ def _grid(body: bytes, lines: LineFilter, complete: bool, titles: bool) -> Field
 
 
 def _records(body: bytes, lines: LineFilter) -> list[Record]:
-    """The rows of some lines that are not blank."""
+    """Return the rows of some lines that are not blank."""
     text = io.StringIO(lines.apply(body).decode("utf-8", "surrogateescape").removeprefix("\ufeff"), newline="")
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if lines.quotes else csv.QUOTE_NONE
     reader = csv.reader(text, delimiter=lines.delimiter, quoting=quoting)
     records, line = [], 1
-    with any_field_size():
+    with unlimited_field_size():
         for fields in reader:
             if fields:
                 records.append((line, fields))
@@ -216,13 +288,13 @@ def _records(body: bytes, lines: LineFilter) -> list[Record]:
 
 
 def _usual_width(counts: Sequence[int]) -> int:
-    """The number of fields that most rows of several fields have; 1 where none has several."""
-    several = Counter(count for count in counts[1:] if count > 1) or Counter(counts)
-    return max(several, key=lambda count: (several[count], count))
+    """Return the most frequent number of fields among rows of several fields; 1 if no row has several."""
+    multi_column = Counter(count for count in counts[1:] if count > 1) or Counter(counts)
+    return max(multi_column, key=lambda count: (multi_column[count], count))
 
 
-def _without_ends(records: list[Record], width: int) -> list[Record]:
-    """The rows without the empty field behind a delimiter at their ends, where all below the header have one."""
+def _drop_trailing_fields(records: list[Record], width: int) -> list[Record]:
+    """Return the rows without the empty field after a trailing delimiter, if all rows below the header have one."""
     ends = [fields[-1].strip() for _, fields in records[1:] if len(fields) == width]
     header = records[0][1]
     open_end = len(header) == width - 1 or not header[-1].strip()
@@ -234,8 +306,15 @@ def _without_ends(records: list[Record], width: int) -> list[Record]:
 
 
 def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) -> bool:
-    """Whether a first column that the header does not name has names of the rows: all different and no numbers, the
-    numbers 1, 2, 3 or 0, 1, 2, or, of some rows of a table, whole numbers that rise."""
+    """Return True if a first column without a name in the header holds row names.
+
+    Row names are distinct texts that are not numbers, the numbers 1, 2, 3, ... or 0, 1, 2, ..., or, for some rows of
+    a table, increasing integers.
+
+    Returns
+    -------
+    bool
+    """
     whole = [fields for _, fields in rows if len(fields) == width]
     names = [fields[0].strip() for fields in whole]
     if len(names) < 2 or header_evidence(whole[0][1:], [fields[1:] for fields in whole[1:]]).is_header:
@@ -249,11 +328,11 @@ def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) ->
     return len(set(names)) == len(names) and not any(map(is_value, names)) and told.is_header
 
 
-def _header_place(records: Sequence[Record], width: int) -> int:
-    """The place of the header below lines of fewer fields; 0 where these may be rows."""
+def _find_header(records: Sequence[Record], width: int) -> int:
+    """Return the index of the header below lines of fewer fields; 0 if these may be rows."""
     place = next(place for place, (_, fields) in enumerate(records) if len(fields) == width)
     if place == 0:
-        return _below_padded_titles(records) if width > 2 else 0
+        return _header_below_padded_titles(records) if width > 2 else 0
     shorter = records[place - 1][1]
     ends = [fields[-1].strip() for _, fields in records[place:] if len(fields) == width]
     if len(shorter) == width - 1 and (not any(ends) or _are_row_names(records[place:], shorter, width)):
@@ -270,8 +349,8 @@ def _header_place(records: Sequence[Record], width: int) -> int:
     return place if told or (blank and 2 * most <= width + 1) else 0
 
 
-def _below_padded_titles(records: Sequence[Record]) -> int:
-    """The place of the header below lines of which few fields are filled: one, or half of them above a header."""
+def _header_below_padded_titles(records: Sequence[Record]) -> int:
+    """Return the index of the header below lines with few filled fields: one, or half of the fields above a header."""
     for place, (_, fields) in enumerate(records[: MAX_TITLES + 1]):
         filled = sum(bool(field.strip()) for field in fields)
         if place >= len(records) - 2:
@@ -286,19 +365,19 @@ def _below_padded_titles(records: Sequence[Record]) -> int:
     return 0
 
 
-def _is_rule(fields: Sequence[str]) -> bool:
-    """Whether a row is the line that some programs draw below the header."""
-    return any(fields) and all(_RULE.fullmatch(field) for field in fields)
+def _is_ruled_line(fields: Sequence[str]) -> bool:
+    """Return True if a row is the line that some programs draw below the header."""
+    return any(fields) and all(_RULED_LINE.fullmatch(field) for field in fields)
 
 
 def _all_padded(grid: FieldGrid) -> bool:
-    """Whether a blank follows each delimiter of the rows below the header, unless the field there is empty."""
+    """Return True if a blank follows each delimiter of the rows below the header, unless the field is empty."""
     fields = [field for _, row in grid.records[grid.header + 1 :] for field in row[1:] if field]
     return len(fields) > 1 and all(field[0] == " " for field in fields)
 
 
-def _foreign(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
-    """The share of fields that hold another delimiter and are no numbers, rounded; 0 for few rows."""
+def _foreign_delimiter_share(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
+    """Return the rounded share of fields that contain another delimiter and are not numbers; 0 for few rows."""
     rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MAX_COMPARED]
     if len(rows) + 1 < MIN_COMPARED:
         return 0.0
@@ -309,7 +388,7 @@ def _foreign(grid: FieldGrid, others: Sequence[FieldGrid]) -> float:
 
 
 def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether some column has mostly numbers."""
+    """Return True if some column has mostly numbers."""
     for column in zip(*rows, strict=True):
         given = [value for value in column if not is_missing(value)]
         if given and sum(map(is_value, given)) >= MIN_EVEN_SHARE * len(given):

@@ -1,7 +1,7 @@
-"""The encoding of a text file that is neither asked for nor told by a byte-order mark, from the characters it gives.
+"""Detection of the encoding of a text file from its characters, without a byte-order mark.
 
-Each candidate decodes the lines that hold other characters than ASCII. Its score is the share of these characters that
-text holds: letters of one language, next to letters of the same script, in the usual case, and common symbols.
+Each candidate decodes the lines that contain non-ASCII characters. Its score is the share of these characters that
+are plausible: letters of one language, beside letters of the same script, in the usual case, and common symbols.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _HEBREW = ("אבגדהוזחטיךכלםמןנסעףפץצקרשת",)
 
 @dataclass(frozen=True)
 class Candidate:
-    """An encoding with the alphabets of its languages, or with what tells its usual characters."""
+    """Encoding with the alphabets of its languages, or with a predicate of its common characters."""
 
     codec: str
     alphabets: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Candidate:
 
 
 def _coded(char: str, codec: str, *leads: tuple[int, int]) -> bool:
-    """Whether the first of the two bytes of a character in an encoding lies in one of these ranges."""
+    """Return True if the lead byte of a two-byte character in an encoding lies in one of these ranges."""
     try:
         raw = char.encode(codec)
     except UnicodeEncodeError:
@@ -110,11 +110,17 @@ SINGLE_BYTE = ("cp1252", "mac_roman", "cp850", "cp1250")
 
 
 def encoding_score(sample: bytes, codec: str) -> float:
-    """The share of the characters beyond ASCII that are usual, in an encoding of `CANDIDATES`; 0 where it has not all.
+    """Return the share of non-ASCII characters that are plausible in an encoding of `CANDIDATES`.
 
-    Example:
-        >>> encoding_score("Málaga".encode("mac_roman"), "mac_roman")
-        1.0
+    Returns
+    -------
+    float
+        In [0, 1]; 0 if the sample cannot be decoded.
+
+    Examples
+    --------
+    >>> encoding_score("Málaga".encode("mac_roman"), "mac_roman")
+    1.0
     """
     try:
         text = sample.decode(codec)
@@ -124,11 +130,16 @@ def encoding_score(sample: bytes, codec: str) -> float:
 
 
 def is_utf8(raw: bytes) -> bool:
-    """Whether bytes are UTF-8; a character that is cut off at the end does not count.
+    """Return True if bytes are UTF-8; a character truncated at the end is accepted.
 
-    Example:
-        >>> is_utf8("né".encode()), is_utf8("né,".encode("latin-1"))
-        (True, False)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_utf8("né".encode()), is_utf8("né,".encode("latin-1"))
+    (True, False)
     """
     try:
         codecs.getincrementaldecoder("utf-8")().decode(raw)  # not final: the last character may be incomplete
@@ -138,11 +149,17 @@ def is_utf8(raw: bytes) -> bool:
 
 
 def utf_16_order(raw: bytes) -> str | None:
-    """`utf-16-le` or `utf-16-be` where every second byte of a text is mostly zero and the others are not; else None.
+    """Detect UTF-16 without a byte-order mark: every second byte is mostly zero and the others are not.
 
-    Example:
-        >>> utf_16_order("a,b".encode("utf-16-le")), utf_16_order(b"a,b")
-        ('utf-16-le', None)
+    Returns
+    -------
+    str or None
+        "utf-16-le", "utf-16-be" or None.
+
+    Examples
+    --------
+    >>> utf_16_order("a,b".encode("utf-16-le")), utf_16_order(b"a,b")
+    ('utf-16-le', None)
     """
     half = max(1, len(raw) // 2)
     even, odd = raw[::2].count(0) / half, raw[1::2].count(0) / half
@@ -157,12 +174,18 @@ def utf_16_order(raw: bytes) -> str | None:
 
 
 def non_ascii_lines(stream: Any) -> list[bytes]:
-    """Return the first lines of a binary stream that hold bytes above 127, up to `SAMPLE_BYTES` bytes of them.
+    r"""Return the first lines of a binary stream that contain bytes above 127, up to `SAMPLE_BYTES` of them.
 
-    Example:
-        >>> import io
-        >>> non_ascii_lines(io.BytesIO(b"a\\n\\xe9\\nb"))
-        [b'\\xe9\\n']
+    Returns
+    -------
+    list of bytes
+        Lines with their line ends.
+
+    Examples
+    --------
+    >>> import io
+    >>> non_ascii_lines(io.BytesIO(b"a\n\xe9\nb"))
+    [b'\xe9\n']
     """
     lines: list[bytes] = []
     part, size = b"", 0
@@ -179,11 +202,17 @@ def non_ascii_lines(stream: Any) -> list[bytes]:
 
 
 def detect_from_lines(lines: list[bytes]) -> tuple[str, str] | None:
-    """The encoding of lines of a text that is not UTF-8, with a note; None where the evidence does not decide.
+    """Detect the encoding of the non-ASCII lines of a text that is not UTF-8.
 
-    Example:
-        >>> detect_from_lines(["1,Málaga".encode("latin-1")])[0]
-        'cp1252'
+    Returns
+    -------
+    (str, str) or None
+        Encoding and a note on it; None if the evidence is not decisive.
+
+    Examples
+    --------
+    >>> detect_from_lines(["1,Málaga".encode("latin-1")])[0]
+    'cp1252'
     """
     valid = sum(is_utf8(line) for line in lines)
     name = None if not lines or valid > MAX_UTF8_SHARE * len(lines) else detect_encoding(b"".join(lines))
@@ -198,13 +227,24 @@ def detect_from_lines(lines: list[bytes]) -> tuple[str, str] | None:
 
 
 def detect_encoding(sample: bytes) -> str | None:
-    """The encoding of lines that are not UTF-8, as a name of Python's; None where the evidence does not decide.
+    r"""Detect the encoding of lines that are not UTF-8.
 
-    Western European text (windows-1252) is preferred where others explain the characters as well.
+    Western European text (windows-1252) is preferred if other encodings explain the characters as well.
 
-    Example:
-        >>> detect_encoding("Málaga\\nCórdoba".encode("latin-1")), detect_encoding("Москва".encode("cp1251"))
-        ('cp1252', 'cp1251')
+    Parameters
+    ----------
+    sample : bytes
+        Lines with non-ASCII characters.
+
+    Returns
+    -------
+    str or None
+        Name of the codec; None if the evidence is not decisive.
+
+    Examples
+    --------
+    >>> detect_encoding("Málaga\nCórdoba".encode("latin-1")), detect_encoding("Москва".encode("cp1251"))
+    ('cp1252', 'cp1251')
     """
     found: list[tuple[float, str, str]] = []
     for one in CANDIDATES:
@@ -234,19 +274,19 @@ def detect_encoding(sample: bytes) -> str | None:
 
 
 def _differing(text: str, other: str) -> set[str]:
-    """The characters of a text in whose places another decoding of the same bytes has others."""
+    """Return the characters of `other` that differ from `text`, another decoding of the same bytes."""
     if len(text) != len(other):
         return set(_others(other))
     return {char for char, instead in zip(other, text, strict=True) if char != instead}
 
 
 def _others(text: str) -> str:
-    """The characters of a text that are not ASCII."""
+    """Return the non-ASCII characters of a text."""
     return "".join(char for char in text if not char.isascii())
 
 
 def _score(text: str, candidate: Candidate) -> float:
-    """The share of the characters beyond ASCII that are usual."""
+    """Return the share of non-ASCII characters that are plausible."""
     others = _others(text)
     if not others:
         return 0.0
@@ -269,13 +309,13 @@ def _score(text: str, candidate: Candidate) -> float:
 
 
 def _placed(text: str) -> list[tuple[str, str, str]]:
-    """Each character that is not ASCII, with those before and after it."""
+    """Return each non-ASCII character with the characters before and after it."""
     padded = f" {text} "
     return [(c, padded[i], padded[i + 2]) for i, c in enumerate(text) if not c.isascii()]
 
 
 def _fits(char: str, before: str, after: str, script: str) -> bool:
-    """Whether a character may stand between these two."""
+    """Return True if a character may stand between these two."""
     if char in _SYMBOLS:
         return char in _APOSTROPHES or not (before.isalpha() and after.isalpha())
     if not char.isalpha() or (char.isupper() and before.islower()):

@@ -1,4 +1,4 @@
-"""Lines at the end of a text file that are no rows, such as the source of the figures."""
+"""Lines at the end of a text file that are not rows, such as the source of the data."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 @dataclass(frozen=True)
 class Footnotes:
-    """The line, from 1, at which the footnotes begin, and their text."""
+    """Number from 1 of the line at which the footnotes begin, and their text."""
 
     line: int
     lines: tuple[str, ...]
 
 
 def is_footnote(fields: list[str], width: int, *, blanks: bool = False) -> bool:
-    """Whether a row at the end of a table of `width` columns is no row of it: one field with several words, or blank.
+    """Return True if a row at the end of a table is a footnote: blank, or one field of several words.
 
-    A single word, which may be what is left of a row that was cut off, is one only where it is usual. Where `blanks`
-    separate the fields, a sentence is several fields; it has a colon or stands in parentheses.
+    A single word, which may be the rest of a truncated row, is a footnote only if it is a usual one such as "Total".
+    If `blanks` separate the fields, a sentence is several fields; it has a colon or parentheses.
 
-    Example:
-        >>> is_footnote(["Source: own survey"], 4), is_footnote(["5.1"], 4), is_footnote(["Total"], 4)
-        (True, False, True)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_footnote(["Source: own survey"], 4), is_footnote(["5.1"], 4), is_footnote(["Total"], 4)
+    (True, False, True)
     """
     filled = [field.strip() for field in fields if field.strip()]
     if blanks and len(filled) > 1:
@@ -50,25 +55,45 @@ def is_footnote(fields: list[str], width: int, *, blanks: bool = False) -> bool:
 
 
 def is_padded_footnote(fields: list[str], width: int) -> bool:
-    """Whether a row has all fields, of which only the first is filled, with what could be a footnote.
+    """Return True if a row has all fields, of which only the first is filled, with text that may be a footnote.
 
-    Example:
-        >>> is_padded_footnote(["Page 1 of 1", "", ""], 3), is_padded_footnote(["red", "", ""], 3)
-        (True, False)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_padded_footnote(["Page 1 of 1", "", ""], 3), is_padded_footnote(["red", "", ""], 3)
+    (True, False)
     """
     return len(fields) == width > 2 and not any(map(str.strip, fields[1:])) and is_footnote(fields[:1], width)
 
 
 def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimiter: str) -> Footnotes | None:
-    """The footnotes of a table; None where it has none, or where another row has not `width` fields.
+    """Find the footnotes of a table.
 
-    `records` are the lines, from 1, and the fields of the rows. A line behind a footnote or a blank line may have
-    several fields, fewer than the rows, if it is a sentence. A row of which only the first field is filled is a
-    footnote where no other row ahead of it is like that, and where that column does not hold sentences.
+    A line after a footnote or a blank line may have several fields, fewer than the rows, if it is a sentence. A row
+    with only the first field filled is a footnote if no row before it is like that, and if that column does not
+    contain sentences.
 
-    Example:
-        >>> find_footnotes([(2, ["1", "2", "3"]), (3, ["Source: x"])], 3, ",")
-        Footnotes(line=3, lines=('Source: x',))
+    Parameters
+    ----------
+    records : iterable of (int, list of str)
+        Line number from 1 and fields of each row.
+    width : int
+        Number of columns.
+    delimiter : str
+        Delimiter of the fields.
+
+    Returns
+    -------
+    Footnotes or None
+        None if there are no footnotes, or if another row has not `width` fields.
+
+    Examples
+    --------
+    >>> find_footnotes([(2, ["1", "2", "3"]), (3, ["Source: x"])], 3, ",")
+    Footnotes(line=3, lines=('Source: x',))
     """
     found: list[tuple[int, str]] = []
     before = rows = sentences = 0
@@ -93,7 +118,7 @@ def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimit
 
 
 def _is_late_note(fields: list[str], width: int, delimiter: str, found: list[tuple[int, str]], gap: int) -> bool:
-    """Whether a row of fewer fields is a footnote: one field, or a sentence behind a footnote or a blank line."""
+    """Return True if a row of fewer fields is a footnote: one field, or a sentence after a footnote or a blank line."""
     if any("\n" in field or "\r" in field for field in fields):
         return False  # a quote that is not closed
     several = len(fields) < width and len(" ".join(fields).split()) > 3 and not fields[0].strip()[:1].isdigit()
@@ -101,11 +126,16 @@ def _is_late_note(fields: list[str], width: int, delimiter: str, found: list[tup
 
 
 def footnote_note(found: Footnotes) -> str:
-    """The note on footnotes that are left out; nothing where they are blank.
+    """Return the note on footnotes that are left out; "" if they are blank.
 
-    Example:
-        >>> print(footnote_note(Footnotes(3, ("Source: x",))))
-        1 line at the end is not read ('Source: x'). With --skip-rows 0 (skip_rows=0), all lines are read.
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(footnote_note(Footnotes(3, ("Source: x",))))
+    1 line at the end is not read ('Source: x'). With --skip-rows 0 (skip_rows=0), all lines are read.
     """
     count = len(found.lines)
     if not count:

@@ -1,4 +1,4 @@
-"""Whether the first line of a text file names the columns or is a row of data."""
+"""Decision whether the first line of a text file names the columns or is a row of data."""
 
 from __future__ import annotations
 
@@ -26,13 +26,27 @@ _MISSING = frozenset(("", "?", "-", ".", "--", "na", "n/a", "#n/a", "nan", "null
 
 @dataclass(frozen=True)
 class HeaderEvidence:
-    """How many columns say that the first line is a header, and how many that it is a row of data.
+    """Numbers of columns that indicate that the first line is a header, or a row of data.
 
-    Example:
-        >>> header_evidence(["age", "job"], [["31", "cook"], ["45", "cook"]]).is_data
-        False
-        >>> header_evidence(["31", "cook"], [["31", "cook"], ["45", "cook"]]).is_data
-        True
+    Attributes
+    ----------
+    words : int
+        Columns of numbers or dates below a word.
+    values : int
+        Columns of numbers or dates below a number or date.
+    new : int
+        Columns of repeated words below a word that does not occur in them.
+    repeated : int
+        Columns of words below one of these words.
+    numbers : bool
+        True if some fields of the first line are numbers.
+
+    Examples
+    --------
+    >>> header_evidence(["age", "job"], [["31", "cook"], ["45", "cook"]]).is_data
+    False
+    >>> header_evidence(["31", "cook"], [["31", "cook"], ["45", "cook"]]).is_data
+    True
     """
 
     words: int
@@ -61,16 +75,28 @@ class HeaderEvidence:
 
 
 def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> HeaderEvidence:
-    """The evidence of the columns, each of which compares its field of the first line with those of the rows.
+    """Compare the fields of the first line with the columns below them.
 
-    A column of numbers or dates speaks for data where the first field is one too, and for a header where it is a word;
-    these decide. Otherwise a column of words speaks for data where the first field occurs among them, and for a header
-    where it does not although most of them occur several times. Numbers of the first line that increase in equal steps,
-    as years do, are names.
+    A column of numbers or dates indicates data if the first field is one too, and a header if it is a word; such
+    columns decide. Otherwise a column of words indicates data if the first field occurs among them, and a header if
+    it does not although most of them occur several times. Numbers of the first line that increase in equal steps,
+    such as years, are names.
 
-    Example:
-        >>> header_evidence(["country", "2000", "2001", "2002"], [["Peru", "1.5", "1.6", "1.9"]]).is_data
-        False
+    Parameters
+    ----------
+    first : sequence of str
+        Fields of the first line.
+    rows : sequence of sequence of str
+        Fields of the rows below.
+
+    Returns
+    -------
+    HeaderEvidence
+
+    Examples
+    --------
+    >>> header_evidence(["country", "2000", "2001", "2002"], [["Peru", "1.5", "1.6", "1.9"]]).is_data
+    False
     """
     rows = rows[: max(MIN_ROWS, MAX_CELLS // max(1, len(first)))]
     votes = []
@@ -85,7 +111,7 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
 
 
 def _vote(field: str, values: list[str]) -> str:
-    """What a column says, by the name of the count; nothing where it does not tell."""
+    """Return the `HeaderEvidence` count that a column increases; "" if it decides nothing."""
     given = [value for value in values if not is_missing(value)]
     if not given:
         return ""
@@ -102,21 +128,31 @@ def _vote(field: str, values: list[str]) -> str:
 
 
 def is_value(text: str) -> bool:
-    """Whether text is a number or a date.
+    """Return True if text is a number or a date.
 
-    Example:
-        >>> is_value("1,5"), is_value("2020-02-03"), is_value("a1")
-        (True, True, False)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_value("1,5"), is_value("2020-02-03"), is_value("a1")
+    (True, True, False)
     """
     return bool(_NUMBER.fullmatch(text) or _DATE.fullmatch(text))
 
 
 def is_missing(text: str) -> bool:
-    """Whether text is a usual spelling of a missing value.
+    """Return True if text is a usual spelling of a missing value.
 
-    Example:
-        >>> is_missing(""), is_missing("N/A"), is_missing("0")
-        (True, True, False)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_missing(""), is_missing("N/A"), is_missing("0")
+    (True, True, False)
     """
     return text.strip().casefold() in _MISSING
 
@@ -126,19 +162,19 @@ def _is_number(text: str) -> bool:
 
 
 def _counts(values: list[str]) -> bool:
-    """Whether values are 0, 1, 2 and so on, or 1, 2, 3."""
+    """Return True if values are 0, 1, 2, ... or 1, 2, 3, ..."""
     return any(values == [str(start + i) for i in range(len(values))] for start in (0, 1))
 
 
 def _is_apart(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the numbers of the first line lie outside the range of those of the rows."""
+    """Return True if the numbers of the first line lie outside the range of those of the rows."""
     own = _numbers(first)
     others = [number for row in rows for number in _numbers(row)]
     return bool(own and others) and (min(own) > max(others) or max(own) < min(others))
 
 
 def _numbers(fields: Sequence[str]) -> list[float]:
-    """The fields that are numbers as Python writes them."""
+    """Return the fields that Python parses as numbers."""
     numbers = []
     for field in fields:
         try:
@@ -149,7 +185,7 @@ def _numbers(fields: Sequence[str]) -> list[float]:
 
 
 def _is_sequence(fields: Sequence[str], fewest: int) -> bool:
-    """Whether the numbers among some fields increase as names do: `fewest` in equal steps, or many of them in any."""
+    """Return True if the numbers among the fields increase: `fewest` of them in equal steps, or more in any steps."""
     numbers = _numbers(fields)
     steps = [later - earlier for earlier, later in pairwise(numbers)]
     if not steps or min(steps) <= 0:

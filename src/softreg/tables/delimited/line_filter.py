@@ -1,4 +1,4 @@
-"""Text files with lines that are no rows, or with runs of blanks between the fields, as plain delimited text."""
+"""Filter of text lines: comments, footnotes and runs of blanks become plain delimited text."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ _QUOTED_OR_BLANKS = re.compile(rb'("(?:[^"]|"")*")|[ \t]+')
 
 @dataclass
 class LineFilter:
-    """Lines of UTF-8 text, of which comments and the lines from `last` on are made empty.
+    r"""Filter of UTF-8 lines: comments and footnotes become empty lines, blanks are normalized.
 
-    With `unpad`, blanks behind a delimiter are removed. With `blanks`, each run of blanks and tabs outside quotes
-    becomes one blank, and none is left at the ends of a line. The number of lines stays the same. A line within a
-    quoted field is no comment. A line that begins with the character of comments and could be a row, as `#ff0000,red`
-    in a table of two columns, stays and is kept in `doubtful`.
+    A line within a quoted field is not a comment. A line that begins with the comment character and could be a row,
+    such as `#ff0000,red` in a table of two columns, is kept and recorded in `doubtful`.
 
-    Example:
-        >>> LineFilter(comment="#").apply(b'a,b\\n# c\\n"d\\n#e",1\\n')
-        b'a,b\\n\\n"d\\n#e",1\\n'
-        >>> LineFilter(blanks=True).apply(b' 1.5   "a  b"\\n')
-        b'1.5 "a  b"\\n'
+    Examples
+    --------
+    >>> LineFilter(comment="#").apply(b'a,b\n# c\n"d\n#e",1\n')
+    b'a,b\n\n"d\n#e",1\n'
+    >>> LineFilter(blanks=True).apply(b' 1.5   "a  b"\n')
+    b'1.5 "a  b"\n'
     """
 
     comment: str = ""
@@ -50,15 +49,15 @@ class LineFilter:
     _open: bool = False
     """Whether a quoted field goes on in the next line."""
 
-    def apply(self, raw: bytes) -> bytes:
-        """The lines of some bytes that end with a line, or with the text."""
+    def apply(self, stream: bytes) -> bytes:
+        """Return the filtered lines of some bytes, which end with a line or with the text."""
         mark = self.comment.encode()
         plain = not self.blanks and not self.unpad and self.last is None
-        if plain and (not mark or mark not in raw):
-            self.line += count_line_ends(raw)
-            self._open ^= self.quotes and raw.count(b'"') % 2 == 1
-            return raw
-        return b"".join(map(self._filtered, raw.splitlines(keepends=True)))
+        if plain and (not mark or mark not in stream):
+            self.line += count_line_ends(stream)
+            self._open ^= self.quotes and stream.count(b'"') % 2 == 1
+            return stream
+        return b"".join(map(self._filtered, stream.splitlines(keepends=True)))
 
     def _filtered(self, line: bytes) -> bytes:
         self.line += 1
@@ -81,14 +80,14 @@ class LineFilter:
         return _single_blanks(whole) if self.blanks else self._unpadded(line)
 
     def _unpadded(self, line: bytes) -> bytes:
-        """A line without blanks behind its delimiters."""
+        """Return a line without blanks after its delimiters."""
         ahead = b'(?=")' if self.unpad == "quote" else b""
         sign = re.escape(self.delimiter.encode())
         pattern = b'("(?:[^"]|"")*")|(' + sign + b")[ \t]+" + ahead
         return re.sub(pattern, lambda found: found[1] or found[2], line)
 
     def _may_be_row(self, line: bytes) -> bool:
-        """Whether a comment has as many fields as a row, and no blank behind the character of comments."""
+        """Return True if a comment has as many fields as a row, and no blank after the comment character."""
         mark = self.comment.encode()
         behind = line.lstrip(b" \t").removeprefix(mark)[:1]
         if self.width < 2 or not behind.strip() or behind == mark:
@@ -98,21 +97,31 @@ class LineFilter:
 
 
 def is_comment(line: bytes, mark: bytes) -> bool:
-    """Whether a line begins with the character of comments.
+    """Return True if a line begins with the comment character.
 
-    Example:
-        >>> is_comment(b"  # a", b"#"), is_comment(b"a # b", b"#")
-        (True, False)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_comment(b"  # a", b"#"), is_comment(b"a # b", b"#")
+    (True, False)
     """
     return line.lstrip(b" \t").startswith(mark)
 
 
 def split_fields(line: str, delimiter: str) -> list[str]:
-    """The fields of a line; none where it is no line of CSV.
+    """Return the fields of a line; an empty list if it is not valid CSV.
 
-    Example:
-        >>> split_fields('a,"b,c"', ",")
-        ['a', 'b,c']
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> split_fields('a,"b,c"', ",")
+    ['a', 'b,c']
     """
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
@@ -125,7 +134,7 @@ def _line_end(line: bytes) -> bytes:
 
 
 def _single_blanks(line: bytes) -> bytes:
-    """A line in which each run of blanks outside quotes is one blank, and none is left at its ends."""
+    """Return a line with single blanks outside quotes, and none at its ends."""
     end = _line_end(line)
     if b'"' not in line:
         return b" ".join(line.split()) + end
@@ -135,41 +144,47 @@ def _single_blanks(line: bytes) -> bytes:
 
 @dataclass
 class FilteredStream(ChunkedStream):
-    """A binary stream of UTF-8 text through a `LineFilter`.
+    r"""Binary stream of UTF-8 text filtered by a `LineFilter`.
 
-    Example:
-        >>> import io
-        >>> FilteredStream(io.BytesIO(b"a\\n#b\\nc"), LineFilter(comment="#")).read()
-        b'a\\n\\nc'
+    Examples
+    --------
+    >>> import io
+    >>> FilteredStream(io.BytesIO(b"a\n#b\nc"), LineFilter(comment="#")).read()
+    b'a\n\nc'
     """
 
-    raw: Any
+    stream: Any
     filter: LineFilter
-    _part: bytes = b""
+    _remainder: bytes = b""
     """The beginning of a line that is not read to its end."""
 
-    def more(self) -> bytes:
-        """The next lines, filtered."""
-        found = bytes(self.raw.read(CHUNK))
+    def next_chunk(self) -> bytes:
+        """Return the next lines, filtered."""
+        found = bytes(self.stream.read(CHUNK))
         self.ended = not found
-        text = self._part + found
+        text = self._remainder + found
         cut = len(text)
         if found:
             cut = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
-        self._part = text[cut:]
+        self._remainder = text[cut:]
         return self.filter.apply(text[:cut])
 
     def close(self) -> None:
-        """Close the stream behind, too."""
+        """Close this stream and the underlying one."""
         super().close()
-        self.raw.close()
+        self.stream.close()
 
 
-def count_line_ends(raw: bytes) -> int:
-    """How many lines end in some bytes, each with a line feed, a carriage return or both.
+def count_line_ends(stream: bytes) -> int:
+    r"""Count the line ends in some bytes: line feed, carriage return, or both.
 
-    Example:
-        >>> count_line_ends(b"a\\r\\nb\\n")
-        2
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_line_ends(b"a\r\nb\n")
+    2
     """
-    return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
+    return stream.count(b"\n") + stream.count(b"\r") - stream.count(b"\r\n")

@@ -1,4 +1,4 @@
-"""Lines of text that are no CSV as they stand: rows that were quoted as a whole, and fields separated by "::"."""
+"""Rewriting of lines that are not CSV as they stand: rows quoted as a whole, and fields separated by "::"."""
 
 from __future__ import annotations
 
@@ -21,18 +21,31 @@ Rewrite = Callable[[bytes], bytes]
 
 @dataclass(frozen=True)
 class LineRewrite:
-    """How each line is rewritten, and a note that says so."""
+    """Function that rewrites each line, and a note about it."""
 
     rewrite: Rewrite
     note: str
 
 
 def find_line_rewrite(head: bytes, *, complete: bool) -> LineRewrite | None:
-    """The form of the lines of a text in UTF-8 that begins with `head`; None where they are plain.
+    r"""Find how the lines of a UTF-8 text that begins with `head` must be rewritten.
 
-    Example:
-        >>> find_line_rewrite(b"1::F::10\\n2::M::16\\n", complete=True).rewrite(b"1::F::10\\n")
-        b'1\\tF\\t10\\n'
+    Parameters
+    ----------
+    head : bytes
+        Beginning of the text.
+    complete : bool
+        True if `head` is the whole text.
+
+    Returns
+    -------
+    LineRewrite or None
+        None if the lines are plain.
+
+    Examples
+    --------
+    >>> find_line_rewrite(b"1::F::10\n2::M::16\n", complete=True).rewrite(b"1::F::10\n")
+    b'1\tF\t10\n'
     """
     lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()
     lines = [line for line in (lines if complete else lines[:-1]) if line.strip()]
@@ -49,7 +62,7 @@ def find_line_rewrite(head: bytes, *, complete: bool) -> LineRewrite | None:
 
 
 def _even(lines: list[bytes], sign: bytes) -> bool:
-    """Whether each line holds a sign, and as often as the others."""
+    """Return True if each line contains a delimiter equally often, at least once."""
     counts = {line.count(sign) for line in lines}
     return len(counts) == 1 and counts != {0}
 
@@ -60,7 +73,7 @@ def _is_quoted(line: bytes) -> bool:
 
 
 def _unquoted(line: bytes) -> bytes:
-    """A line without the quotes around it, if it has any."""
+    """Return a line without surrounding quotes."""
     plain = line.rstrip(b"\r\n")
     return plain[1:-1].replace(b'""', b'"') + line[len(plain) :] if _is_quoted(line) else line
 
@@ -70,7 +83,7 @@ def _separated(line: bytes) -> bytes:
 
 
 def _fields(line: bytes) -> int:
-    """The fields of a line by the delimiter that gives most of them."""
+    """Return the largest number of fields that a delimiter gives for a line."""
     text = line.decode("utf-8", "replace")
     counts = []
     for delimiter in DELIMITERS:
@@ -83,22 +96,22 @@ def _fields(line: bytes) -> int:
 
 @dataclass
 class RewrittenLines(ChunkedStream):
-    """A binary stream of text in UTF-8 whose lines are rewritten as they are read."""
+    """Binary stream of UTF-8 text whose lines are rewritten as they are read."""
 
-    raw: Any
+    stream: Any
     rewrite: Rewrite
-    _part: bytes = b""
+    _remainder: bytes = b""
 
-    def more(self) -> bytes:
-        """The next lines, rewritten."""
-        chunk = bytes(self.raw.read(CHUNK))
+    def next_chunk(self) -> bytes:
+        """Return the next lines, rewritten."""
+        chunk = bytes(self.stream.read(CHUNK))
         self.ended = not chunk
-        text = self._part + chunk
+        text = self._remainder + chunk
         end = len(text) if self.ended else text.rfind(b"\n") + 1
-        self._part = text[end:]
+        self._remainder = text[end:]
         return b"".join(map(self.rewrite, text[:end].splitlines(keepends=True)))
 
     def close(self) -> None:
-        """Close the stream behind, too."""
+        """Close this stream and the underlying one."""
         super().close()
-        self.raw.close()
+        self.stream.close()

@@ -1,4 +1,4 @@
-"""Text whose lines are in UTF-8 and few of which are not: each line is decoded on its own."""
+"""Text in UTF-8 with a few lines in another encoding: each line is decoded separately."""
 
 from __future__ import annotations
 
@@ -27,25 +27,45 @@ CHUNK = 1 << 22
 
 
 def find_encoding(opened: Callable[[], Any], *, skip: bool = False) -> tuple[str, str] | None:
-    """The encoding of a text that is not UTF-8 as a whole, and a note on it; None where the evidence does not decide.
+    """Detect the encoding of a text that is not UTF-8 as a whole.
 
-    `opened` gives the bytes of the text from the beginning. With `skip`, lines that are not UTF-8 among others that are
-    stay bytes that cannot be read, and are left out.
+    Parameters
+    ----------
+    opened : callable
+        Returns the bytes of the text from the beginning.
+    skip : bool, default=False
+        Leave out undecodable lines among UTF-8 lines, instead of guessing their encoding.
+
+    Returns
+    -------
+    (str, str) or None
+        Encoding and a note on it; None if the evidence is not decisive.
     """
     lines = non_ascii_lines(opened())
     return detect_from_lines(lines) or (None if skip else mixed_encoding(lines, opened))
 
 
 def mixed_encoding(lines: list[bytes], opened: Callable[[], Any]) -> tuple[str, str] | None:
-    """The codec that decodes lines of UTF-8 as such and others by an encoding of single bytes, with a note.
+    r"""Return the codec that decodes UTF-8 lines as such and other lines in a single-byte encoding, with a note.
 
-    None where more than a tenth of the lines are not UTF-8: a whole text is not read on a guess.
+    Parameters
+    ----------
+    lines : list of bytes
+        Lines with non-ASCII bytes.
+    opened : callable
+        Returns the bytes of the text from the beginning.
 
-    Example:
-        >>> import io
-        >>> text = b"a\\n" * 50 + b"Ca\\x96on\\n"
-        >>> mixed_encoding([b"Ca\\x96on\\n"], lambda: io.BytesIO(text))[0]
-        'softreg_mixed_mac_roman'
+    Returns
+    -------
+    (str, str) or None
+        None if more than `MAX_UNDECODABLE_SHARE` of the lines are not UTF-8.
+
+    Examples
+    --------
+    >>> import io
+    >>> text = b"a\n" * 50 + b"Ca\x96on\n"
+    >>> mixed_encoding([b"Ca\x96on\n"], lambda: io.BytesIO(text))[0]
+    'softreg_mixed_mac_roman'
     """
     odd = [line for line in lines if not is_utf8(line)]
     if not odd or len(odd) > MAX_UNDECODABLE_SHARE * _count(opened()):
@@ -70,21 +90,21 @@ def _count(stream: Any) -> int:
 
 
 class _Decoder(codecs.IncrementalDecoder):
-    """Decodes line by line; `other` is the encoding of lines that are not UTF-8."""
+    """Decoder of single lines; `other` is the encoding of lines that are not UTF-8."""
 
     def __init__(self, errors: str = "strict", other: str = "latin_1") -> None:
         super().__init__(errors)
         self.other, self._held = other, b""
 
     def decode(self, data: Any, final: bool = False) -> str:
-        """The text of the lines that are complete; of all where the text ends."""
+        """Return the text of the complete lines; of all bytes if `final`."""
         raw = self._held + bytes(data)
         end = len(raw) if final else raw.rfind(b"\n") + 1
         self._held = raw[end:]
         return "".join(_decoded(line, self.other) for line in raw[:end].splitlines(keepends=True))
 
     def reset(self) -> None:
-        """Forget what is held."""
+        """Discard the buffered bytes."""
         self._held = b""
 
 
@@ -98,7 +118,7 @@ def _decoded(line: bytes, other: str) -> str:
 
 
 def _find_codec(name: str) -> codecs.CodecInfo | None:
-    """The codec of this name, as `codecs.register` asks for it."""
+    """Return the codec of this name, for `codecs.register`."""
     if not name.startswith(PREFIX):
         return None
     decoder = partial(_Decoder, other=name.removeprefix(PREFIX))

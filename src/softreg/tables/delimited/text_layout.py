@@ -1,4 +1,4 @@
-"""How the lines of a delimited text file are laid out: titles and comments, header, delimiter, rows."""
+"""Layout of a delimited text file: titles and comments, header, delimiter, rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from softreg.tables.delimited.header_detection import header_evidence
 from softreg.tables.delimited.line_filter import count_line_ends, is_comment
 from softreg.tables.read_options import ReadOptions
 
-_ANNOUNCED = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t|])"?(\r\n|\r|\n)', re.IGNORECASE)
+_SEP_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t|])"?(\r\n|\r|\n)', re.IGNORECASE)
 _MARKS = (b"#", b"%")
 """Characters that comments begin with."""
 MAX_LINES_QUOTED = 3
@@ -21,7 +21,7 @@ MAX_LINES_QUOTED = 3
 
 @dataclass(frozen=True)
 class TextLayout:
-    """Where the rows of a delimited text file begin, what separates their fields, and what the columns are called."""
+    """Layout of a delimited text file: first row, delimiter and column names."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -41,77 +41,102 @@ class TextLayout:
 
     @property
     def width(self) -> int:
-        """The number of fields of a row."""
+        """Number of fields of a row."""
         return len(self.names) + self.trailing
 
 
 @dataclass(frozen=True)
-class _Ahead:
-    """Lines ahead of the header: how many, and the comments among them with their numbers from 0."""
+class _Preamble:
+    """Lines before the header: their number, the comment character, and the comments with their positions from 0."""
 
     count: int
-    mark: str = ""
+    comment: str = ""
     comments: tuple[tuple[int, str], ...] = ()
 
 
-def find_layout(head: bytes, where: str, *, complete: bool, tabs: bool, options: ReadOptions) -> TextLayout:
-    """The layout of a file that begins with the lines `head`, in UTF-8; `complete` says that these are all lines.
+def find_layout(head: bytes, display_name: str, *, complete: bool, tabs: bool, options: ReadOptions) -> TextLayout:
+    r"""Infer the layout of a text file from its first lines.
 
-    A first line `sep=;` decides on the delimiter, and in files whose ending says so (`tabs`) it is a tab. Otherwise it
-    is the one that gives all rows as many fields as the header. Comments (`#`, `%`) and lines of fewer fields ahead of
-    the header are no rows. Raises `TableError` where the first row reads like data, and no option says what it is.
+    A first line such as `sep=;` sets the delimiter, and in files with the ending .tsv (`tabs`) it is a tab. Otherwise
+    it is the one that gives all rows as many fields as the header. Comments (`#`, `%`) and lines of fewer fields
+    before the header are not rows.
 
-    Example:
-        >>> layout = find_layout(b"# 2020\\na;b\\n1;2\\n", "a.csv", complete=True, tabs=False, options=ReadOptions())
-        >>> layout.delimiter, layout.names, layout.first_row
-        (';', ('a', 'b'), 3)
+    Parameters
+    ----------
+    head : bytes
+        First lines in UTF-8.
+    display_name : str
+        Name of the file, for errors.
+    complete : bool
+        True if these are all lines.
+    tabs : bool
+        True if the ending of the file states that tabs separate the fields.
+    options : ReadOptions
+        Options that override the inference.
+
+    Returns
+    -------
+    TextLayout
+
+    Raises
+    ------
+    TableError
+        If the first row reads like data and no option states whether it is a header.
+
+    Examples
+    --------
+    >>> layout = find_layout(b"# 2020\na;b\n1;2\n", "a.csv", complete=True, tabs=False, options=ReadOptions())
+    >>> layout.delimiter, layout.names, layout.first_row
+    (';', ('a', 'b'), 3)
     """
     lines = head.splitlines(keepends=True)
-    announced = _ANNOUNCED.match(head)
-    ahead = _lines_ahead(lines, bool(announced), options)
-    body = b"".join(lines[ahead.count :])
-    given = options.delimiter or (announced[1].decode() if announced else "\t" if tabs else None)
-    titles = options.skip_rows is None
+    sep_line = _SEP_LINE.match(head)
+    preamble = _read_preamble(lines, bool(sep_line), options)
+    body = b"".join(lines[preamble.count :])
+    given = options.delimiter or (sep_line[1].decode() if sep_line else "\t" if tabs else None)
+    allow_titles = options.skip_rows is None
     if given is None:
         headed = options.header is not False
-        grid = detect_delimiter(body, mark=ahead.mark, complete=complete, titles=titles, header=headed)
+        grid = detect_delimiter(
+            body, comment=preamble.comment, complete=complete, allow_titles=allow_titles, header=headed
+        )
     else:
-        grid = split_grid(body, given, mark=ahead.mark, complete=complete, titles=titles)
-    if named := _commented_header(grid, ahead, options):
-        return _finished(grid, ahead, named, 0, where, options)
+        grid = split_grid(body, given, comment=preamble.comment, complete=complete, allow_titles=allow_titles)
+    if named := _commented_header(grid, preamble, options):
+        return _build_layout(grid, preamble, named, 0, display_name, options)
     if options.header is False or not grid.records:
-        return _finished(grid, ahead, None, grid.header, where, options)
-    return _finished(grid, ahead, grid.records[grid.header][1], grid.header + 1, where, options)
+        return _build_layout(grid, preamble, None, grid.header, display_name, options)
+    return _build_layout(grid, preamble, grid.records[grid.header][1], grid.header + 1, display_name, options)
 
 
-def _lines_ahead(lines: list[bytes], announced: bool, options: ReadOptions) -> _Ahead:
-    """The lines to skip, then blank ones and comments, unless the option says how many to skip."""
-    start = count = max(options.skip_rows or 0, int(announced))
-    mark, comments = b"", []
+def _read_preamble(lines: list[bytes], sep_line: bool, options: ReadOptions) -> _Preamble:
+    """Return the lines to skip, blank lines and comments before the header; only the former if `skip_rows` is given."""
+    start = count = max(options.skip_rows or 0, int(sep_line))
+    comment, comments = b"", []
     while count < len(lines):
         line = lines[count].removeprefix(b"\xef\xbb\xbf")
         if line.strip():
             found = next((one for one in _MARKS if is_comment(line, one)), b"")
-            if options.skip_rows is not None or not found or found != (mark or found):
+            if options.skip_rows is not None or not found or found != (comment or found):
                 break
-            mark = found
+            comment = found
             comments.append((count, line.decode("utf-8", "replace").strip()))
         count += 1
     if count == len(lines):  # the only lines with text are comments
-        return _Ahead(start)
-    return _Ahead(count, mark.decode(), tuple(comments))
+        return _Preamble(start)
+    return _Preamble(count, comment.decode(), tuple(comments))
 
 
-def _commented_header(grid: FieldGrid, ahead: _Ahead, options: ReadOptions) -> list[str] | None:
-    """The names of the columns where they stand in the last comment ahead of the rows; None where they do not."""
-    if options.header is not None or not ahead.comments or grid.header or len(grid.records) < 1 or grid.width < 2:
+def _commented_header(grid: FieldGrid, preamble: _Preamble, options: ReadOptions) -> list[str] | None:
+    """Return the column names if the last comment before the rows holds them; else None."""
+    if options.header is not None or not preamble.comments or grid.header or len(grid.records) < 1 or grid.width < 2:
         return None
-    if ahead.comments[-1][0] != ahead.count - 1:
+    if preamble.comments[-1][0] != preamble.count - 1:
         return None
-    line = ahead.comments[-1][1]
+    line = preamble.comments[-1][1]
     fields = grid.split(line)
-    if fields[:1] != [ahead.mark] or len(fields) != grid.columns:
-        fields = grid.split(line.lstrip(f"{ahead.mark} \t"))
+    if fields[:1] != [preamble.comment] or len(fields) != grid.columns:
+        fields = grid.split(line.lstrip(f"{preamble.comment} \t"))
     if len(fields) != grid.columns:
         return None
     rows = [row for _, row in grid.records]
@@ -121,12 +146,12 @@ def _commented_header(grid: FieldGrid, ahead: _Ahead, options: ReadOptions) -> l
     return fields
 
 
-def _finished(
-    grid: FieldGrid, ahead: _Ahead, header: list[str] | None, first: int, where: str, options: ReadOptions
+def _build_layout(
+    grid: FieldGrid, preamble: _Preamble, header: list[str] | None, first: int, display_name: str, options: ReadOptions
 ) -> TextLayout:
-    """The layout of a grid whose row `first` is the first of the table; without `header`, columns get numbers."""
+    """Return the layout of a grid whose row `first` is the first one; without `header`, columns are numbered."""
     rows = [row for _, row in grid.records[first:] if len(row) == grid.columns]
-    mark, notes = _notes_ahead(grid, ahead, header if first == 0 else None)
+    comment, notes = _preamble_notes(grid, preamble, header if first == 0 else None)
     if header is None:
         if rows and header_evidence(rows[0], rows[1:]).is_header:
             notes.append(
@@ -135,38 +160,38 @@ def _finished(
         names = [f"column_{place}" for place in range(1, grid.columns + 1)]
     else:
         if options.header is None and first > 0:
-            notes += _checked_header(header, rows, grid, where)
-        names, said = names_from_header([""] * grid.row_names + header[: grid.columns])
-        notes += said
+            notes += _checked_header(header, rows, grid, display_name)
+        names, name_notes = names_from_header([""] * grid.row_names + header[: grid.columns])
+        notes += name_notes
     return TextLayout(
         grid.delimiter,
         tuple(names),
-        ahead.count + _first_line(grid, first),
-        mark,
+        preamble.count + _first_line(grid, first),
+        comment,
         grid.quotes,
         grid.unpad,
         grid.row_names,
         grid.trailing,
-        tuple(notes + _notes_on_rows(grid, options)),
+        tuple(notes + _row_notes(grid, options)),
     )
 
 
-def _notes_ahead(grid: FieldGrid, ahead: _Ahead, commented: list[str] | None) -> tuple[str, list[str]]:
-    """The character of comments, and notes on the lines ahead of the rows; `commented` are names in a comment."""
+def _preamble_notes(grid: FieldGrid, preamble: _Preamble, commented: list[str] | None) -> tuple[str, list[str]]:
+    """Return the comment character and notes on the lines before the rows; `commented` are names in a comment."""
     titles = [" ".join(row).strip() for _, row in grid.records[: grid.header]]
-    skipped = [text for _, text in ahead.comments] + [title for title in titles if title]
-    mark, notes = ahead.mark, []
+    skipped = [text for _, text in preamble.comments] + [title for title in titles if title]
+    comment, notes = preamble.comment, []
     if commented is not None:
         named = quote(skipped.pop())
         notes.append(f"The columns are named by the line {named}; --header (header=True) takes the next one.")
-        mark = "" if commented[0].strip() == mark and not skipped else mark
+        comment = "" if commented[0].strip() == comment and not skipped else comment
     if skipped:
-        notes.append(_skipped_note(skipped, mark))
-    return mark, notes
+        notes.append(_skipped_note(skipped, comment))
+    return comment, notes
 
 
-def _notes_on_rows(grid: FieldGrid, options: ReadOptions) -> list[str]:
-    """Notes on what separates the fields of the rows."""
+def _row_notes(grid: FieldGrid, options: ReadOptions) -> list[str]:
+    """Return notes on the separators of the rows."""
     notes = []
     if grid.trailing:
         notes.append("Each row ends in a delimiter; the empty field behind it is not a column.")
@@ -183,7 +208,7 @@ def _notes_on_rows(grid: FieldGrid, options: ReadOptions) -> list[str]:
 
 
 def _first_line(grid: FieldGrid, first: int) -> int:
-    """The number of the line of a row, or of the one behind the header."""
+    """Return the line number of a row, or of the one after the header."""
     if first < len(grid.records):
         return grid.records[first][0]
     if not first:
@@ -192,23 +217,23 @@ def _first_line(grid: FieldGrid, first: int) -> int:
     return line + 1 + sum(count_line_ends(field.encode("utf-8", "replace")) for field in fields)
 
 
-def _skipped_note(lines: list[str], mark: str) -> str:
-    """The note on lines ahead of the header."""
-    more = f" Later lines that begin with {mark!r} are comments, too." if mark else ""
+def _skipped_note(lines: list[str], comment: str) -> str:
+    """Return the note on lines before the header."""
+    more = f" Later lines that begin with {comment!r} are comments, too." if comment else ""
     return (
         f"{pluralize(len(lines), 'line')} ahead of the header {'is' if len(lines) == 1 else 'are'} not read "
         f"({quote_list(lines, MAX_LINES_QUOTED)}).{more} With --skip-rows 0 (skip_rows=0), all lines are read."
     )
 
 
-def _checked_header(header: list[str], rows: list[list[str]], grid: FieldGrid, where: str) -> list[str]:
-    """A note where names are numbers; raises `TableError` where the header reads like a row of data."""
+def _checked_header(header: list[str], rows: list[list[str]], grid: FieldGrid, display_name: str) -> list[str]:
+    """Return a note if names are numbers; raise `TableError` if the header reads like a row of data."""
     fields, width = header, grid.columns
     evidence = header_evidence(fields, [row[grid.row_names :] for row in rows])
     if evidence.is_data:
         raise TableError(
-            f"The first row of {where!r} reads like data, not like the names of the columns: {quote_list(fields)}. "
-            f"With --no-header (header=False in Python) it is a row and the columns are called "
+            f"The first row of {display_name!r} reads like data, not like the names of the columns: "
+            f"{quote_list(fields)}. With --no-header (header=False in Python) it is a row and the columns are called "
             f"{'column_1' if width == 1 else f'column_1 to column_{width}'}, as in --target column_{width}; with "
             "--header (header=True) it names the columns."
         )

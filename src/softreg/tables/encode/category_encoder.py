@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.spelling import Known, one_spelling
+from softreg.spelling import TextIndex, unify_spellings
 from softreg.tables.columns.arrow_numpy import number_array as integer_array
 from softreg.tables.columns.arrow_numpy import to_float64
 from softreg.tables.columns.column_values import Levels, decode_dictionary
@@ -68,8 +68,8 @@ class CategoryEncoder:
         return f"({word})" if word in self.levels else word
 
     @cached_property
-    def _known(self) -> Known:
-        return Known(self.levels)
+    def _known(self) -> TextIndex:
+        return TextIndex(self.levels)
 
     def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
         """One entry a row; rows of levels that training did not have are counted in `unseen`.
@@ -133,8 +133,8 @@ class CategoryEncoder:
             )
 
     @cached_property
-    def _rare(self) -> Known:
-        return Known(self.rare)
+    def _rare(self) -> TextIndex:
+        return TextIndex(self.rare)
 
     def to_state(self) -> dict[str, Any]:
         """The code as strict JSON."""
@@ -180,7 +180,7 @@ class CategoryFitter:
     def encoder(self) -> CategoryEncoder:
         """One feature a level that is frequent enough; 1 and 1.0, or true and True, of several writers are one."""
         seen = list(self.levels.counts)
-        self.levels.merge(one_spelling(seen, numbers=True))
+        self.levels.merge(unify_spellings(seen, numbers=True))
         levels, pooled = self.levels.best()
         rare = self.levels.rare(levels) if pooled else ()
         return CategoryEncoder(self.name, levels, self.missing > 0, pooled, rare, self.numbers)

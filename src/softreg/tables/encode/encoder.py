@@ -99,7 +99,7 @@ class Encoder(DeprecatedAttributes):
             known = {one.name: one.latest for one in fitters if isinstance(one, NumberFitter)}
             sample.add(known, table.num_rows)
         codes = tuple(fitter.encoder() for fitter in fitters)
-        formats = {reader.name: form for reader in readers if (form := reader.learned()) is not None}
+        formats = {reader.name: form for reader in readers if (form := reader.fitted_format()) is not None}
         return cls(codes, _is_sparse(codes), formats, schema.na)
 
     @classmethod
@@ -192,7 +192,7 @@ class Encoder(DeprecatedAttributes):
             )
             form = self._format(code.name, table)
             if form is not None:
-                found |= (wrong := form.bad(column))
+                found |= (wrong := form.invalid_cells(column))
                 column = form.read(code.name, column.filter(boolean_array(~wrong)), RowLocation())
             if check is not None and form is not None:
                 found[~wrong] |= check(column)
@@ -211,7 +211,7 @@ class Encoder(DeprecatedAttributes):
     def _format(self, name: str, table: pa.Table) -> ColumnFormat | None:
         """How the text of a column is read, with the decimal mark that was named for this table."""
         form = self.formats.get(name)
-        return None if form is None else form.with_decimal(TextMetadata.of(table.schema).decimal)
+        return None if form is None else form.with_decimal(TextMetadata.from_schema(table.schema).decimal)
 
     def _dense(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> Float64Array:
         X = np.zeros((table.num_rows, self.width))

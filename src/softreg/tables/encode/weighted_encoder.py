@@ -90,7 +90,7 @@ def _read_values(
         own, where = own.take(pa.array(rows)), RowLocation(np.asarray(rows), where.first, where.file)
     column, form = replace_missing(own, encoder.na).column(0), encoder.formats.get(code.name)
     if form is not None:
-        column = form.with_decimal(TextMetadata.of(table.schema).decimal).read(code.name, column, where)
+        column = form.with_decimal(TextMetadata.from_schema(table.schema).decimal).read(code.name, column, where)
     if isinstance(code, BooleanEncoder):
         return require_booleans(code.name, code.words, column, where)
     return require_numbers(code.name, column, where)

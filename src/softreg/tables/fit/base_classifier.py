@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from softreg.models import Inference, Path, SoftmaxRegression, infer
-from softreg.models.inputs.sample_weights import in_bounds, sample_weights
+from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
 from softreg.tables.columns.errors import TableError, emit_warnings, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.discrete_changes import discrete_changes
@@ -114,7 +114,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not labelled.any():
             raise TableError(f"No row has a label in {target!r}, so that there is nothing to compare with.")
         hit = self.predict_proba(table).argmax(axis=1) == codes
-        return float(np.average(hit[labelled], weights=in_bounds(weight[labelled])))
+        return float(np.average(hit[labelled], weights=rescale_extreme_weights(weight[labelled])))
 
     def encode(self, data: Any) -> Any:
         """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from softreg.models import SoftmaxRegression
-from softreg.models.selection.state import path_from_state, path_state
-from softreg.models.selection.stored_parameters import describe, revive
+from softreg.models.selection.state import path_from_json, path_to_json
+from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
 from softreg.tables.columns.errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
 from softreg.tables.fit.predictor import MODEL_PREFIX, schema_and_encoder
@@ -22,6 +22,7 @@ REGRESSION_PARAMETERS = (
     "penalty",
     "l1_ratio",
     "class_weight",
+    "solver",
     "tol",
     "max_iter",
     "random_state",
@@ -54,11 +55,11 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
             **{name: getattr(model, name) for name in SELECTION_PARAMETERS},
             **{name: model._name(name) for name in ("groups", "time")},
             "numeric_form": forms_state(model.numeric_form),
-            "scoring": describe(model.scoring),
+            "scoring": parameter_to_json(model.scoring),
             "features": None if model.features is None else list(column_names(model.features)),
         },
         "rare": asdict(model.rare_),
-        "path": None if model.path_ is None else path_state(model.path_),
+        "path": None if model.path_ is None else path_to_json(model.path_),
     }
     return {MODEL_PREFIX + name: array for name, array in arrays.items()}, state
 
@@ -78,7 +79,7 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
         raise ValueError(f"this is not the state of a table model: {error}") from error
     if model.n_features_in_ != encoder.width:
         raise ValueError(f"weights of {model.n_features_in_} features do not fit {encoder.width} of the encoder")
-    path = path_from_state(metadata["path"]) if metadata.get("path") else None
+    path = path_from_json(metadata["path"]) if metadata.get("path") else None
     kept = {name: getattr(model, name) for name in REGRESSION_PARAMETERS}
     kept["strength"] = "auto" if path is not None else model.strength
     asked = dict(metadata.get("asked", {}))
@@ -87,7 +88,7 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     }
     choice = metadata.get("choice", {})  # files of earlier versions have none
     kept |= {name: choice.get(name, default) for name, default in SELECTION_PARAMETERS.items()}
-    kept["scoring"], features = revive(choice.get("scoring", "log_loss")), choice.get("features")
+    kept["scoring"], features = parameter_from_json(choice.get("scoring", "log_loss")), choice.get("features")
     kept["numeric_form"] = choice.get("numeric_form")
     kept["features"] = None if features is None else tuple(features)
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)

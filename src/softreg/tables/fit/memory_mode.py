@@ -24,5 +24,5 @@ def is_large(table: OpenTable, memory: Memory = "auto") -> bool:
         raise TableError(f"memory is {memory!r}; expected 'auto', 'low' or 'high'.")
     if memory != "auto":
         return memory == "low"
-    sizes = (one.part.path.stat().st_size * (PACKED if one.part.packed else 1) for one in table.readers)
+    sizes = (one.source.path.stat().st_size * (PACKED if one.source.compression else 1) for one in table.readers)
     return sum(sizes) > LARGE

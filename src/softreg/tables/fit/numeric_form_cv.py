@@ -10,7 +10,8 @@ import numpy as np
 
 from softreg.models.inputs.sample_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
-from softreg.models.selection.fold_stack import FoldStack, Settings, StackSolution
+from softreg.models.selection.fold_stack import FoldStack, StackSettings, StackSolution
+from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.scorers import row_scores
 from softreg.optimize import PENALTIES
 from softreg.tables.encode.encoder import Encoder
@@ -61,8 +62,10 @@ class NumericFormCV:
         if isinstance(weights, Mapping):
             weights = {name: weight for name, weight in weights.items() if name in set(classes.tolist())}
         penalty = settings["penalty"]
-        fits = Settings(True, "auto", SETTLED, 200, seed, penalty if penalty in PENALTIES else "l2")
-        stack = FoldStack(X, labels, weight, folds, ClassWeights(classes, weights), fits, False)
+        fits = StackSettings(True, "auto", SETTLED, 200, seed, penalty if penalty in PENALTIES else "l2")
+        stack = FoldStack(
+            X, labels, weight, folds=folds, class_weights=ClassWeights(classes, weights), settings=fits, whole=False
+        )
         places, start = {}, 0
         for code in encoder.column_encoders:
             if code.name in columns:
@@ -77,7 +80,7 @@ class NumericFormCV:
     def losses(self, forms: NumericForms, strength: float) -> Float64Array:
         """The held-out log loss of each row (n,), nan where no fold judges it; with these forms of the columns."""
         answer, kept = self._fit(forms, strength)
-        held, layer = answer.held[0].astype(np.float64), self.stack.judge[0]
+        held, layer = answer.held_out_logits[0].astype(np.float64), self.stack.fold_of_row[0]
         self._limit(held, layer, answer, kept)
         found = np.full(len(self.labels), np.nan)
         told = layer >= 0
@@ -109,11 +112,11 @@ class NumericFormCV:
         gone = {self.places[name][form is Form.LINEAR] for name, form in forms.items() if form is not Form.BOTH}
         kept = np.array([j for j in range(self.X.shape[1]) if j not in gone])
         whole, start = len(kept) == self.X.shape[1], None
-        stack = self.stack if whole else self.stack.on(self.X[:, kept])
+        stack = self.stack if whole else self.stack.with_features(self.X[:, kept])
         if self.begun is not None:
             weights = tuple((np.ascontiguousarray(W[:, kept]), b) for W, b in self.begun.weights)
             start = [replace(self.begun, weights=weights)]
-        (answer,) = stack.fit([(strength, self.ratio)], start)
+        (answer,) = stack.fit([PenaltySpec(strength, self.ratio)], start)
         if whole:
             self.begun = answer
         return answer, kept

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from softreg.models import Path, SoftmaxRegression
-from softreg.models.inputs.batches import Coded
+from softreg.models.inputs.batches import EncodedLabels
 from softreg.models.inputs.sample_weights import sample_weights
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
@@ -52,7 +52,7 @@ class EncodedBatches:
         for batch, places, first in self.found.numbered(list(dict.fromkeys(columns))):
             X = self.encoder.encode(batch, places)
             values, codes = self.found.labels(batch)
-            y, weight = Coded(values, codes[places]), self.found.row_weights(batch, first + places, places)
+            y, weight = EncodedLabels(values, codes[places]), self.found.row_weights(batch, first + places, places)
             yield (X, y) if weight is None else (X, y, weight)
 
 

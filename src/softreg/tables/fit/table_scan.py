@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import Known, one_spelling, text_array
+from softreg.spelling import TextIndex, text_array, unify_spellings
 from softreg.tables.columns.errors import TableError, unknown_column_error
 from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.fit.row_sample import RowSampler, uniform
@@ -85,7 +85,7 @@ class TableScan:
 
     def merge_booleans(self) -> None:
         """Give booleans one spelling where several writers wrote them, as true and True."""
-        same = one_spelling(list(self.counts))
+        same = unify_spellings(list(self.counts))
         if same:
             for counts in (self.counts, self.trained):
                 merged: dict[str, int] = {}
@@ -95,8 +95,8 @@ class TableScan:
                 counts.update(merged)
 
     @cached_property
-    def _known(self) -> Known:
-        return Known(sorted(self.counts))
+    def _known(self) -> TextIndex:
+        return TextIndex(sorted(self.counts))
 
     @cached_property
     def classes(self) -> list[str]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.models.inputs.sample_weights import sample_weights
-from softreg.spelling import Known, coded, spelled
+from softreg.spelling import TextIndex, encode_as_text, value_text
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings, quote, quote_list
 from softreg.tables.io.numpy_arrays import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
@@ -174,7 +174,7 @@ def is_rows_argument(data: Any, y: Any, target: str | None) -> bool:
         return target in names
     if len(given) != table.num_rows:
         return True
-    if given.dtype.kind != "b" and len(np.unique(given)) == len(coded(table.column(target)).dictionary):
+    if given.dtype.kind != "b" and len(np.unique(given)) == len(encode_as_text(table.column(target)).dictionary):
         return False
     return not _same_values(table.column(target), label_column(given)[0])
 
@@ -184,7 +184,7 @@ def _same_values(column: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
     if len(column) != len(other):
         return False
     try:
-        a, b = coded(column), coded(other)
+        a, b = encode_as_text(column), encode_as_text(other)
     except TypeError:
         return False
     return bool(a.dictionary.take(a.indices).equals(b.dictionary.take(b.indices)))
@@ -220,10 +220,10 @@ def label_codes(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
     if kind in ("integer", "float32", "float64") and {one.lower() for one in classes} == {"false", "true"}:
         truth = pc.if_else(pc.equal(column, 1), pa.scalar("true"), pc.if_else(pc.equal(column, 0), "false", "no class"))
         return class_codes(pa.table({target: truth}), target, classes)
-    written = Known(list(classes)).numeric or {one.lower() for one in classes} <= {"false", "true"}
+    written = TextIndex(list(classes)).numeric or {one.lower() for one in classes} <= {"false", "true"}
     if (kind == TEXT) == written:
         raise TableError(
-            f"None of the {n:,} labels, such as {quote(spelled(column[0].as_py()))}, is a class of the model: "
+            f"None of the {n:,} labels, such as {quote(value_text(column[0].as_py()))}, is a class of the model: "
             f"{quote_list(classes)}. Give labels of the kind that the model was fitted to."
         )
     return codes

@@ -1,4 +1,4 @@
-"""Whether the text of a column stands for numbers, and in which format they are written."""
+"""Inference of whether the text of a column is numeric, and of the format of its numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from softreg.tables.columns.errors import quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
 from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat, NumberParts
 
-Flags = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 MAX_LEVELS_INSPECTED = 1000
 """Distinct values that decide whether a column is looked at for a format of numbers."""
@@ -29,63 +29,88 @@ _ADDRESS = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
 
 @dataclass(frozen=True)
 class InferredNumbers:
-    """Levels (k,) of text as numbers: their `values`, nan where there is none; which are numbers or missing (`ok`).
+    """Levels (k,) of text interpreted as numbers.
 
-    `unclear` says that point and comma may be exchanged as far as this column shows. `marks` names the marks of the
-    format in words, and `example` a value that has them with its number. `several` says why values that look like
-    numbers are not of one format.
+    Attributes
+    ----------
+    values : float64 array (k,)
+        Numbers; NaN if missing or not a number.
+    ok : bool array (k,)
+        True for numbers and missing values.
+    format : NumberFormat
+        Format of the numbers.
+    ambiguous : bool
+        True if point and comma could be exchanged in every value.
+    marks : str
+        Marks of the format, in words.
+    example : (str, float) or None
+        A value that contains such marks, and its number.
+    conflict : str
+        Reason why values that look numeric have no common format; "" if they have one.
     """
 
     values: NDArray[np.float64]
-    ok: Flags
+    ok: BoolArray
     format: NumberFormat
-    unclear: bool = False
+    ambiguous: bool = False
     marks: str = ""
     example: tuple[str, float] | None = None
-    several: str = ""
+    conflict: str = ""
 
     @property
-    def known(self) -> Flags:
-        """Which levels are numbers."""
+    def known(self) -> BoolArray:
+        """Mask (k,) of the levels that are numbers."""
         return self.ok & ~np.isnan(self.values)
 
 
-def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool = False) -> InferredNumbers:
-    """Return distinct texts as numbers of the format that fits most of them.
+def infer_numbers(levels: pa.Array, decimal: str | None = None, *, requested: bool = False) -> InferredNumbers:
+    """Parse distinct texts with the number format that fits most of them.
 
-    `decimal` is the decimal mark, where it is known; `asked` says that the user wants numbers, so that values of
-    several currencies, or with and without a percent sign, are numbers as well.
+    Parameters
+    ----------
+    levels : pa.Array (k,)
+        Distinct texts.
+    decimal : {".", ","}, optional
+        Decimal mark, if known.
+    requested : bool, default=False
+        True if the user declares the column numeric. Values in several currencies, or with and without a percent
+        sign, are then numbers too.
 
-    Example:
-        >>> found = infer_numbers(pa.array(["$1,234.50", "$12.00", "?"]))
-        >>> found.values, found.format.currency, found.marks
-        (array([1234.5,   12. ,    nan]), ('$',), "',' between thousands and '$'")
+    Returns
+    -------
+    InferredNumbers
+
+    Examples
+    --------
+    >>> found = infer_numbers(pa.array(["$1,234.50", "$12.00", "?"]))
+    >>> found.values, found.format.currency, found.marks
+    (array([1234.5,   12. ,    nan]), ('$',), "',' between thousands and '$'")
     """
     values, ok = parse_numbers(levels, MISSING_SPELLINGS)
     plain = InferredNumbers(values, ok, NumberFormat())
-    if (ok.all() and decimal != ",") or not _worth_it(levels, ok, decimal):
+    if (ok.all() and decimal != ",") or not _looks_numeric(levels, ok, decimal):
         return plain
     missing = ok & np.isnan(values)
-    parts = NumberParts.of(levels)
-    evidence = DecimalEvidence.of(parts)
+    parts = NumberParts.from_text(levels)
+    evidence = DecimalEvidence.from_parts(parts)
     point, comma = int(evidence.point.sum()), int(evidence.comma.sum())
-    unclear = bool(evidence.unclear_comma.any() or evidence.unclear_point.any())
+    ambiguous = bool(evidence.unclear_comma.any() or evidence.unclear_point.any())
     if decimal is None and not point and not comma and evidence.unclear_comma.any() and evidence.unclear_point.any():
-        return _several(plain, "the comma and the point may each be the decimal mark")
+        return _conflicting(plain, "the comma and the point may each be the decimal mark")
     mark = decimal or ("," if comma > point else ".")
-    if not asked and (reason := _no_amounts(parts)):
-        return _several(plain, reason)
-    form = _format(parts, mark)
-    if not asked and (reason := _mixed_signs(parts, form, levels, missing)):
-        return _several(plain, reason)
+    if not requested and (reason := _non_amount_reason(parts)):
+        return _conflicting(plain, reason)
+    form = _infer_format(parts, mark)
+    if not requested and (reason := _mixed_unit_reason(parts, form, levels, missing)):
+        return _conflicting(plain, reason)
     if len(form.currency) > 1:
         form = replace(form, currency=())
     values, ok = form.parse_parts(parts)
     if (plain.ok & ~missing & ~ok).any() and decimal is not None:  # 1.5 is no number with a decimal comma
         return plain
     values[missing] = np.nan
-    doubtful = unclear and not point and not comma and decimal is None
-    marks = _marks(parts, form, ok, unclear and mark == ".")
+    doubtful = ambiguous and not point and not comma and decimal is None
+    marks = _describe_marks(parts, form, ok, ambiguous and mark == ".")
     special = ok & ~missing & (~plain.ok | (values != plain.values))
     example = None
     if special.any():
@@ -94,21 +119,21 @@ def infer_numbers(levels: pa.Array, decimal: str | None = None, *, asked: bool =
     return InferredNumbers(values, ok | missing, form, doubtful, marks, example)
 
 
-def _worth_it(levels: pa.Array, ok: Flags, decimal: str | None) -> bool:
-    """Whether most of the first values that are no plain numbers look like numbers of another format."""
+def _looks_numeric(levels: pa.Array, ok: BoolArray, decimal: str | None) -> bool:
+    """Return True if most of the first values that are not plain numbers look like numbers in another format."""
     if ok.all():
         return decimal == ","
     others = levels.take(number_array(np.flatnonzero(~ok)[:MAX_LEVELS_INSPECTED]))
     digits = to_bool(pc.match_substring_regex(others, "[0-9]"))
-    return bool(2 * digits.sum() >= len(digits) and 2 * NumberParts.of(others).ok.sum() >= len(digits))
+    return bool(2 * digits.sum() >= len(digits) and 2 * NumberParts.from_text(others).ok.sum() >= len(digits))
 
 
-def _several(plain: InferredNumbers, reason: str) -> InferredNumbers:
-    return InferredNumbers(plain.values, plain.ok, plain.format, several=reason)
+def _conflicting(plain: InferredNumbers, reason: str) -> InferredNumbers:
+    return InferredNumbers(plain.values, plain.ok, plain.format, conflict=reason)
 
 
-def _format(parts: NumberParts, decimal: str) -> NumberFormat:
-    """The format of the numbers with this decimal mark: the other mark, signs of currencies, percent signs."""
+def _infer_format(parts: NumberParts, decimal: str) -> NumberFormat:
+    """Return the format of the numbers with this decimal mark: grouping mark, currency, percent sign."""
     other = r"\." if decimal == "," else ","
     grouped = bool((parts.ok & parts.body_matches(other)).any())
     signs = sorted(sign for sign in pc.unique(parts.currency).to_pylist() if sign)
@@ -117,10 +142,14 @@ def _format(parts: NumberParts, decimal: str) -> NumberFormat:
     return NumberFormat(decimal, grouped, percent, tuple(signs), fraction)
 
 
-def _no_amounts(parts: NumberParts) -> str:
-    """Why values that have the form of numbers are telephone numbers, addresses or marked codes; "" where they are not.
+def _non_amount_reason(parts: NumberParts) -> str:
+    """Return why values in the form of numbers are telephone numbers, addresses or codes; "" if they are amounts.
 
-    Parentheses and minus signs behind the digits are those of accounts only beside values without them.
+    Parentheses and trailing minus signs are accounting notation only beside values without them.
+
+    Returns
+    -------
+    str
     """
     ok = parts.ok
     count = int(ok.sum())
@@ -144,7 +173,7 @@ def _no_amounts(parts: NumberParts) -> str:
 
 
 def _are_pairs(parts: NumberParts) -> bool:
-    """Whether values with a comma are several pairs of whole numbers in rising order, as 1,3 of a multiple choice."""
+    """Return True if values with a comma are pairs of increasing integers, such as 1,3 of a multiple choice."""
     pairs = pc.extract_regex(parts.body, "^(?P<low>[1-9][0-9]?),(?P<high>[1-9][0-9]?)$")
     marked = parts.ok & parts.body_matches("[.,]")
     if marked.sum() < MIN_PAIRS or not to_bool(pairs.is_valid())[marked].all():
@@ -154,8 +183,8 @@ def _are_pairs(parts: NumberParts) -> bool:
     return bool(pc.all(pc.less(low, high)).as_py())
 
 
-def _mixed_signs(parts: NumberParts, form: NumberFormat, levels: pa.Array, missing: Flags) -> str:
-    """Why numbers with signs are not of one unit; "" where they are."""
+def _mixed_unit_reason(parts: NumberParts, form: NumberFormat, levels: pa.Array, missing: BoolArray) -> str:
+    """Return why numbers with signs have different units; "" if they have one unit."""
     if len(form.currency) > 1:
         return f"they are amounts in several currencies ({', '.join(form.currency[:4])})"
     without = parts.ok & ~missing & ~parts.percent & parts.body_matches("[1-9]")
@@ -164,8 +193,8 @@ def _mixed_signs(parts: NumberParts, form: NumberFormat, levels: pa.Array, missi
     return ""
 
 
-def _marks(parts: NumberParts, form: NumberFormat, ok: Flags, unclear: bool) -> str:
-    """The marks of a format in words."""
+def _describe_marks(parts: NumberParts, form: NumberFormat, ok: BoolArray, ambiguous: bool) -> str:
+    """Return the marks of a format in words."""
     found = []
     if form.decimal == "," and (ok & parts.body_matches(",")).any():
         found.append("a decimal comma")

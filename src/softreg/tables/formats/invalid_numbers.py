@@ -1,4 +1,4 @@
-"""Reading a column by its format while an encoder learns: rare values that are no numbers are missing, and noted."""
+"""Detection of rare invalid values in a numeric text column while an encoder is fitted."""
 
 from __future__ import annotations
 
@@ -23,15 +23,27 @@ MAX_INVALID_VALUES = 1000
 
 @dataclass
 class FormatReader:
-    """Reads batches of one column by the format that a sample of its rows has, and finds values that are no numbers.
+    """Reader of batches of one column in the format inferred from a sample; collects values that are not numbers.
 
-    Example:
-        >>> from softreg.tables.formats.number_formats import NumberFormat
-        >>> reader = FormatReader("age", ColumnFormat(NumberFormat()))
-        >>> reader.read(pa.chunked_array([[str(i) for i in range(200)] + ["12o"]]), RowLocation())[-1].as_py()
-        nan
-        >>> reader.rows, list(reader.invalid)
-        (201, ['12o'])
+    Attributes
+    ----------
+    rows : int
+        Number of rows with a value.
+    invalid : dict of str to int
+        Values that are not numbers, with their number of rows.
+    error : TableError or None
+        Error for the first of them.
+    first : str
+        Location of the first of them.
+
+    Examples
+    --------
+    >>> from softreg.tables.formats.number_formats import NumberFormat
+    >>> reader = FormatReader("age", ColumnFormat(NumberFormat()))
+    >>> reader.read(pa.chunked_array([[str(i) for i in range(200)] + ["12o"]]), RowLocation())[-1].as_py()
+    nan
+    >>> reader.rows, list(reader.invalid)
+    (201, ['12o'])
     """
 
     name: str
@@ -43,10 +55,28 @@ class FormatReader:
     """The error for the first of them."""
     first: str = ""
 
-    def read(self, column: pa.ChunkedArray, where: RowLocation) -> pa.ChunkedArray:
-        """One batch of the column, whose text is read by the format."""
+    def read(self, column: pa.ChunkedArray, location: RowLocation) -> pa.ChunkedArray:
+        """Return one batch of the column with its text parsed.
+
+        Parameters
+        ----------
+        column : pa.ChunkedArray (n,)
+            Values of the batch.
+        location : RowLocation
+            Location of the batch, for errors.
+
+        Returns
+        -------
+        pa.ChunkedArray (n,)
+
+        Raises
+        ------
+        TableError
+            If there are more than `MAX_INVALID_VALUES` different invalid values, or if the column was declared
+            numeric.
+        """
         if self.format is None or self.format.number is None or not is_text(decode_dictionary(column).type):
-            return column if self.format is None else self.format.read(self.name, column, where)
+            return column if self.format is None else self.format.read(self.name, column, location)
         column = decode_dictionary(column)
         found = self.format.numbers(column)
         self.rows += int((~np.isnan(found.values)).sum())
@@ -55,18 +85,28 @@ class FormatReader:
             self.rows += int(bad.sum())
             row = int(np.argmax(bad))
             if self.error is None:
-                self.error, self.first = self.format.no_number(self.name, column, row, where), where.row(row)
+                self.error, self.first = (
+                    self.format.not_a_number_error(self.name, column, row, location),
+                    location.row(row),
+                )
             for entry in column.filter(boolean_array(bad)).value_counts().to_pylist():
                 self.invalid[entry["values"]] = self.invalid.get(entry["values"], 0) + entry["counts"]
-            if len(self.invalid) > MAX_INVALID_VALUES or self.format.asked:
+            if len(self.invalid) > MAX_INVALID_VALUES or self.format.requested:
                 raise self.error
             found.values[bad] = np.nan
         return pa.chunked_array([number_array(found.values)])
 
-    def learned(self) -> ColumnFormat | None:
-        """The format with the values that are read as missing.
+    def fitted_format(self) -> ColumnFormat | None:
+        """Return the format, with the invalid values that are treated as missing; warn about them.
 
-        Gives a `TableWarning` that names them; raises `TableError` where they are not rare.
+        Returns
+        -------
+        ColumnFormat or None
+
+        Raises
+        ------
+        TableError
+            If the invalid values are not rare (`MAX_INVALID_SHARE`).
         """
         if self.format is None or self.error is None:
             return self.format

@@ -1,4 +1,4 @@
-"""Numbers written with marks: decimal comma, thousands marks, signs of currencies, percent signs, accounting signs."""
+"""Number formats: decimal comma, thousands separators, currency signs, percent signs, accounting notation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_bool, to_float64
 
-Flags = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 _CODES = (
     "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|BRL|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|MXN|ARS|CLP|COP|"
@@ -36,15 +36,25 @@ _QUOTES = "[\u2019\u02bc\u00b4`]"
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How the numbers of a column are written.
+    """Notation of the numbers of a column.
 
-    `decimal` is the mark ahead of the fraction, and `fraction` says whether values of training have it; `grouped` says
-    whether the other one of point and comma stands between thousands in training; `percent`, whether values have a
-    percent sign; `currency`, the signs or codes of a currency.
+    Attributes
+    ----------
+    decimal : {".", ","}
+        Decimal mark.
+    grouped : bool
+        True if the other one of point and comma separates thousands in the training data.
+    percent : bool
+        True if values have a percent sign.
+    currency : tuple of str
+        Signs or codes of the currency.
+    fraction : bool
+        True if values of the training data have a decimal mark.
 
-    Example:
-        >>> NumberFormat(",", grouped=True).parse(pa.array(["1.234,5", "12", "x"]))
-        (array([1234.5,   12. ,    nan]), array([ True,  True, False]))
+    Examples
+    --------
+    >>> NumberFormat(",", grouped=True).parse(pa.array(["1.234,5", "12", "x"]))
+    (array([1234.5,   12. ,    nan]), array([ True,  True, False]))
     """
 
     decimal: str = "."
@@ -55,7 +65,7 @@ class NumberFormat:
 
     @property
     def plain(self) -> bool:
-        """Whether numbers are written as 1234.5, without another mark."""
+        """Whether numbers are written as 1234.5, without other marks."""
         return self == NumberFormat()
 
     @property
@@ -63,17 +73,29 @@ class NumberFormat:
         """The one of point and comma that is not the decimal mark."""
         return "," if self.decimal == "." else "."
 
-    def parse(self, levels: pa.Array) -> tuple[NDArray[np.float64], Flags]:
-        """Return the numbers (k,) that texts stand for, and which are numbers of this format.
+    def parse(self, levels: pa.Array) -> tuple[NDArray[np.float64], BoolArray]:
+        """Parse texts as numbers of this format.
 
-        Blanks and apostrophes between thousands are read in every format. "1,234" with a decimal point, or "1.234"
-        with a decimal comma, is a number only where the format is `grouped`; and "1.234" with a decimal point only
-        where values of training have a `fraction`.
+        Blanks and apostrophes between thousands are accepted in every format. "1,234" with a decimal point, or
+        "1.234" with a decimal comma, is a number only if the format is `grouped`; "1.234" with a decimal point only
+        if values of the training data have a `fraction`.
+
+        Parameters
+        ----------
+        levels : pa.Array (k,)
+            Distinct texts.
+
+        Returns
+        -------
+        values : float64 array (k,)
+            Numbers; NaN if the text is not a number of this format.
+        ok : bool array (k,)
+            True for numbers of this format.
         """
-        return self.parse_parts(NumberParts.of(levels))
+        return self.parse_parts(NumberParts.from_text(levels))
 
-    def parse_parts(self, parts: NumberParts) -> tuple[NDArray[np.float64], Flags]:
-        """The same for texts that were taken apart."""
+    def parse_parts(self, parts: NumberParts) -> tuple[NDArray[np.float64], BoolArray]:
+        """Parse texts that were split by `NumberParts.from_text`; see `parse`."""
         ok = parts.ok & parts.body_matches(_body(self.decimal))
         if not self.grouped:
             ok &= ~parts.body_matches(ambiguous_pattern(self.other))
@@ -86,7 +108,7 @@ class NumberFormat:
         return parts.values(self.decimal, ok)
 
     def to_state(self) -> dict[str, Any]:
-        """The format as strict JSON."""
+        """Return the format as strict JSON."""
         return {
             "decimal": self.decimal, "grouped": self.grouped, "percent": self.percent, "currency": list(self.currency),
             "fraction": self.fraction,
@@ -94,7 +116,7 @@ class NumberFormat:
 
     @classmethod
     def from_state(cls, state: Any) -> NumberFormat:
-        """The format that `to_state` wrote; raises `ValueError` for another state."""
+        """Return the format that `to_state` wrote; raise `ValueError` for an invalid state."""
         decimal = fields.text(state, "decimal")
         if decimal not in (".", ","):
             raise ValueError(f"the decimal mark is {decimal!r}, and neither a point nor a comma")
@@ -104,20 +126,23 @@ class NumberFormat:
 
 @dataclass(frozen=True)
 class NumberParts:
-    """The parts of texts (k,) that may be numbers: which are of the form at all, digits with marks, signs."""
+    """Texts (k,) split into the parts of a number: digits with marks (`body`), signs, currency, parentheses.
 
-    ok: Flags
+    `ok` is True for texts that have the form of a number.
+    """
+
+    ok: BoolArray
     body: pa.Array
-    negative: Flags
-    percent: Flags
+    negative: BoolArray
+    percent: BoolArray
     currency: pa.Array
-    parentheses: Flags
-    trailing_minus: Flags
-    plus: Flags
+    parentheses: BoolArray
+    trailing_minus: BoolArray
+    plus: BoolArray
 
     @classmethod
-    def of(cls, levels: pa.Array) -> NumberParts:
-        """Take texts apart."""
+    def from_text(cls, levels: pa.Array) -> NumberParts:
+        """Split texts (k,) into the parts of a number."""
         text = pc.utf8_trim_whitespace(levels.cast(pa.large_string()))
         if not pc.all(pc.string_is_ascii(text)).as_py():
             for marks, plain in ((_SPACES, " "), (_MINUS, "-"), (_QUOTES, "'"), ("\uff05", "%")):
@@ -127,7 +152,7 @@ class NumberParts:
         def part(name: str) -> pa.Array:
             return pc.fill_null(pc.struct_field(found, name), "")
 
-        def has(name: str) -> Flags:
+        def has(name: str) -> BoolArray:
             return to_bool(pc.not_equal(part(name), ""))
 
         opened, closed = (has("open").astype(int) + has("inner"), has("close").astype(int) + has("done"))
@@ -145,20 +170,20 @@ class NumberParts:
         return cls(ok, pc.utf8_rtrim_whitespace(part("body")), negative, percent, currency, opened > 0, minus > 0, plus)
 
     @property
-    def any_currency(self) -> Flags:
-        """Which have a sign or code of a currency."""
+    def any_currency(self) -> BoolArray:
+        """Mask of texts with a currency sign or code."""
         return to_bool(pc.not_equal(self.currency, ""))
 
-    def has_currency(self, signs: tuple[str, ...]) -> Flags:
-        """Which have one of these signs or codes."""
+    def has_currency(self, signs: tuple[str, ...]) -> BoolArray:
+        """Return a mask of texts with one of these currency signs or codes."""
         return to_bool(pc.is_in(self.currency, value_set=string_array(signs).cast(self.currency.type)))
 
-    def body_matches(self, pattern: str) -> Flags:
-        """Whether the digits and marks of each match a pattern."""
+    def body_matches(self, pattern: str) -> BoolArray:
+        """Return a mask of texts whose digits and marks match a pattern."""
         return to_bool(pc.match_substring_regex(self.body, pattern))
 
-    def values(self, decimal: str, ok: Flags) -> tuple[NDArray[np.float64], Flags]:
-        """The numbers where `ok`, nan elsewhere, and `ok`."""
+    def values(self, decimal: str, ok: BoolArray) -> tuple[NDArray[np.float64], BoolArray]:
+        """Return the numbers where `ok`, NaN elsewhere; and `ok`."""
         if not ok.any():
             return np.full(len(ok), np.nan), ok
         text = pc.replace_substring_regex(self.body, f"[{',' if decimal == '.' else '.'}' ]", "")
@@ -169,7 +194,7 @@ class NumberParts:
 
 
 def _body(decimal: str) -> str:
-    """The pattern of digits with this decimal mark and any mark between thousands."""
+    """Return the pattern of digits with this decimal mark and any thousands separator."""
     mark, group = (r"\.", ",") if decimal == "." else (",", r"\.")
     lakhs = r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}" if decimal == "." else ""  # 12,34,567 in South Asia
     grouped = rf"[1-9][0-9]{{0,2}}(?:(?:{group}[0-9]{{3}})+|(?: [0-9]{{3}})+|(?:'[0-9]{{3}})+){lakhs}"
@@ -178,35 +203,45 @@ def _body(decimal: str) -> str:
 
 
 def ambiguous_pattern(mark: str) -> str:
-    """The pattern of digits such as 1,234: the mark may be the decimal one or stand between thousands.
+    """Return the pattern of digits such as 1,234, whose mark may be the decimal mark or a thousands separator.
 
-    Example:
-        >>> import re
-        >>> [bool(re.search(ambiguous_pattern(","), text)) for text in ("1,234", "0,234", "1,23", "1,234,567")]
-        [True, False, False, False]
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import re
+    >>> [bool(re.search(ambiguous_pattern(","), text)) for text in ("1,234", "0,234", "1,23", "1,234,567")]
+    [True, False, False, False]
     """
     return rf"^[1-9][0-9]{{0,2}}\{mark}[0-9]{{3}}$"
 
 
 @dataclass(frozen=True)
 class DecimalEvidence:
-    """Which texts (k,) show that the decimal mark is a point, or a comma, and which may be read either way."""
+    """Masks (k,) of texts that show a decimal point, a decimal comma, or may be read either way."""
 
-    point: Flags
-    comma: Flags
-    unclear_comma: Flags = field(repr=False)
+    point: BoolArray
+    comma: BoolArray
+    unclear_comma: BoolArray = field(repr=False)
     """Such as 1,234."""
-    unclear_point: Flags = field(repr=False)
+    unclear_point: BoolArray = field(repr=False)
     """Such as 1.234."""
 
     @classmethod
-    def of(cls, parts: NumberParts) -> DecimalEvidence:
-        """The evidence in texts that were taken apart.
+    def from_parts(cls, parts: NumberParts) -> DecimalEvidence:
+        """Return the evidence in texts that were split into parts.
 
-        Example:
-            >>> found = DecimalEvidence.of(Parts.of(pa.array(["1.5", "1.234,5", "1,234", "12"])))
-            >>> found.point.tolist(), found.comma.tolist()
-            ([True, False, False, False], [False, True, False, False])
+        Returns
+        -------
+        DecimalEvidence
+
+        Examples
+        --------
+        >>> found = DecimalEvidence.from_parts(NumberParts.from_text(pa.array(["1.5", "1.234,5", "1,234", "12"])))
+        >>> found.point.tolist(), found.comma.tolist()
+        ([True, False, False, False], [False, True, False, False])
         """
         marked = parts.ok & parts.body_matches("[.,]")
         point, comma = (marked & parts.body_matches(_body(decimal)) for decimal in ".,")

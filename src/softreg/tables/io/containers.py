@@ -1,4 +1,4 @@
-"""Files that are not read where they lie: each is written, once, to a temporary file of text or of one member."""
+"""Tables in containers (zip, xz, spreadsheets, databases): each is copied once to a temporary file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copyfileobj
 from typing import IO, Any
@@ -29,12 +30,28 @@ DOCUMENTS = (".txt",)
 ROWS_PER_FETCH = 10_000
 """Rows of a database that are written at a time."""
 
-Converted = tuple[TemporaryCopy, str, list[str]]
-"""The copy, the name of the member, sheet or table that it holds, and notes on what was chosen."""
+
+@dataclass(frozen=True)
+class ExtractedTable:
+    """Temporary copy of a table in a container.
+
+    Attributes
+    ----------
+    copy : TemporaryCopy
+        The copy, which is deleted with this record.
+    name : str
+        Name of the member, sheet or table; "" if the container holds one file.
+    notes : list of str
+        Choices made.
+    """
+
+    copy: TemporaryCopy
+    name: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
-def from_standard_input() -> TemporaryCopy:
-    """A copy of standard input, whose first bytes decide its format."""
+def copy_standard_input() -> TemporaryCopy:
+    """Return a copy of standard input, whose first bytes determine its format."""
 
     def write(file: IO[bytes]) -> None:
         copyfileobj(sys.stdin.buffer, file)
@@ -46,8 +63,25 @@ def from_standard_input() -> TemporaryCopy:
     return copy
 
 
-def from_xz(path: Path, inner: str) -> Converted:
-    """A copy of what a file compressed with xz holds; raises `TableError` where it is damaged."""
+def from_xz(path: Path, inner: str) -> ExtractedTable:
+    """Extract a file compressed with xz.
+
+    Parameters
+    ----------
+    path : Path
+        Compressed file.
+    inner : str
+        Must be empty.
+
+    Returns
+    -------
+    ExtractedTable
+
+    Raises
+    ------
+    TableError
+        If the file is damaged, or `inner` is not empty.
+    """
     if inner:
         raise TableError(f"{str(path)!r} is one compressed file, in which {inner!r} cannot be chosen; unpack it.")
 
@@ -56,15 +90,29 @@ def from_xz(path: Path, inner: str) -> Converted:
             copyfileobj(source, file)
 
     try:
-        return TemporaryCopy(path.stem if path.suffix.lower() == ".xz" else path.name, write), "", []
+        return ExtractedTable(TemporaryCopy(path.stem if path.suffix.lower() == ".xz" else path.name, write))
     except (lzma.LZMAError, EOFError, OSError) as error:
-        raise _damaged(path, "xz file", error) from None
+        raise TableError(_damaged_message(path, "xz file", error)) from None
 
 
-def from_zip(path: Path, inner: str) -> Converted:
-    """A copy of the member `inner` of a zip archive, of its only table where the name is empty.
+def from_zip(path: Path, inner: str) -> ExtractedTable:
+    """Extract a member of a zip archive.
 
-    Raises `TableError` for no such member, several tables, a password, or a damaged archive.
+    Parameters
+    ----------
+    path : Path
+        Archive.
+    inner : str
+        Name of the member; "" for its only table.
+
+    Returns
+    -------
+    ExtractedTable
+
+    Raises
+    ------
+    TableError
+        If there is no such member, there are several tables, a password is needed, or the archive is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -74,16 +122,17 @@ def from_zip(path: Path, inner: str) -> Converted:
                 with archive.open(name) as source:
                     copyfileobj(source, file)
 
-            return TemporaryCopy(Path(name).name, write), name, notes
+            return ExtractedTable(TemporaryCopy(Path(name).name, write), name, notes)
     except RuntimeError:  # what zipfile raises for a member that is encrypted
         raise TableError(
             f"{str(path)!r} is protected by a password; unpack it, and use the file that it holds."
         ) from None
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError) as error:
-        raise _damaged(path, "zip archive", error) from None
+        raise TableError(_damaged_message(path, "zip archive", error)) from None
 
 
 def _member(path: Path, archive: zipfile.ZipFile, inner: str) -> tuple[str, list[str]]:
+    """Return the name of the member to extract, and notes on the choice."""
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if inner:
         return _chosen(path, names, inner, "member"), []
@@ -93,7 +142,7 @@ def _member(path: Path, archive: zipfile.ZipFile, inner: str) -> tuple[str, list
     if not likely:
         raise TableError(f"{str(path)!r} is a zip archive without a file in it.")
     if len(likely) > 1:
-        raise _several(path, likely, "tables")
+        raise TableError(_several_message(path, likely, "tables"))
     rest = [name for name in tables if name != likely[0]]
     if not rest:
         return likely[0], []
@@ -103,17 +152,32 @@ def _member(path: Path, archive: zipfile.ZipFile, inner: str) -> tuple[str, list
     ]
 
 
-def from_spreadsheet(path: Path, inner: str) -> Converted:
-    """A copy, as CSV, of the sheet `inner` of a workbook, of the first that has cells where the name is empty."""
-    rows, sheet, notes = sheet_rows(path, inner)
-    return TemporaryCopy("sheet.csv", lambda file: _write_csv(file, rows)), sheet, notes
+def from_spreadsheet(path: Path, inner: str) -> ExtractedTable:
+    """Extract a sheet of a workbook as CSV: the sheet `inner`, or the first with cells if `inner` is empty."""
+    sheet = sheet_rows(path, inner)
+    return ExtractedTable(
+        TemporaryCopy("sheet.csv", lambda file: _write_csv(file, sheet.rows)), sheet.name, sheet.notes
+    )
 
 
-def from_database(path: Path, inner: str) -> Converted:
-    """A copy, as CSV, of the table or view `inner` of an SQLite database, of its only one where the name is empty.
+def from_database(path: Path, inner: str) -> ExtractedTable:
+    """Extract a table or view of an SQLite database as CSV; binary values are read as missing.
 
-    Raises `TableError` for no such table, several of them, or a damaged database. Bytes are read as
-    missing values.
+    Parameters
+    ----------
+    path : Path
+        Database.
+    inner : str
+        Name of the table or view; "" for its only one.
+
+    Returns
+    -------
+    ExtractedTable
+
+    Raises
+    ------
+    TableError
+        If there is no such table, there are several, or the database is damaged.
     """
     _check_pages(path)
     try:
@@ -126,7 +190,7 @@ def from_database(path: Path, inner: str) -> Converted:
             if not names:
                 raise TableError(f"{str(path)!r} is an SQLite database without a table.")
             if not inner and len(names) > 1:
-                raise _several(path, names, "tables")
+                raise TableError(_several_message(path, names, "tables"))
             name = _chosen(path, names, inner, "table") if inner else names[0]
             quoted = '"' + name.replace('"', '""') + '"'
             cursor = connection.execute(f"SELECT * FROM {quoted}")  # a name that the database itself gave
@@ -146,15 +210,15 @@ def from_database(path: Path, inner: str) -> Converted:
                 f"Column {columns[place]!r} of {str(path)!r} holds bytes, which are read as missing values."
                 for place in sorted(binary)
             ]
-            return copy, name, notes
+            return ExtractedTable(copy, name, notes)
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise _damaged(path, "SQLite database", error) from None
+        raise TableError(_damaged_message(path, "SQLite database", error)) from None
 
 
 def _check_pages(path: Path) -> None:
-    """Raise `TableError` where a database has fewer pages than its header says, whose rows SQLite may leave out."""
+    """Raise `TableError` if a database has fewer pages than its header states, whose rows SQLite may leave out."""
     with path.open("rb") as file:
         header = file.read(100)
     size = int.from_bytes(header[16:18], "big")
@@ -164,8 +228,8 @@ def _check_pages(path: Path) -> None:
         raise TableError(f"{str(path)!r} is a damaged or truncated SQLite database; copy or write it again.")
 
 
-def from_feather(path: Path, inner: str) -> Converted:
-    """A copy, as an Arrow file, of a Feather file of the first version; raises `TableError` where it is damaged."""
+def from_feather(path: Path, inner: str) -> ExtractedTable:
+    """Extract a Feather file of version 1 as an Arrow file; raise `TableError` if it is damaged."""
     from pyarrow import feather, ipc
 
     try:
@@ -175,9 +239,9 @@ def from_feather(path: Path, inner: str) -> Converted:
             with ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)
 
-        return TemporaryCopy("table.arrow", write), "", []
+        return ExtractedTable(TemporaryCopy("table.arrow", write))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(path, "Feather file", error) from None
+        raise TableError(_damaged_message(path, "Feather file", error)) from None
 
 
 def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:
@@ -194,7 +258,7 @@ def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _plain(value: Any) -> str:
-    """A cell as text."""
+    """Return a cell as text."""
     if value is None or isinstance(value, bytes):
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -203,21 +267,21 @@ def _plain(value: Any) -> str:
 
 
 def _chosen(path: Path, names: Sequence[str], inner: str, what: str) -> str:
-    """The name that was asked for, exactly or in another case; raises `TableError` where there is none."""
+    """Return the requested name, exact or in another case; raise `TableError` if there is none."""
     same = [name for name in names if name == inner] or [name for name in names if name.lower() == inner.lower()]
     if len(same) == 1:
         return same[0]
     raise TableError(f"{str(path)!r} has no {what} {inner!r}; it has {quote_list(names, 12)}.")
 
 
-def _several(path: Path, names: Sequence[str], what: str) -> TableError:
-    return TableError(
+def _several_message(path: Path, names: Sequence[str], what: str) -> str:
+    return (
         f"{str(path)!r} holds several {what}: {quote_list(names, 12)}. Name one of them as {f'{path}::{names[0]}'!r}."
     )
 
 
-def _damaged(path: Path, what: str, error: Exception) -> TableError:
-    return TableError(f"{str(path)!r} is a damaged or truncated {what} ({_reason(error)}); copy or write it again.")
+def _damaged_message(path: Path, what: str, error: Exception) -> str:
+    return f"{str(path)!r} is a damaged or truncated {what} ({_reason(error)}); copy or write it again."
 
 
 def _reason(error: Exception) -> str:
@@ -226,7 +290,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-EXTRACTORS: dict[str, Callable[[Path, str], Converted]] = {
+EXTRACTORS: dict[str, Callable[[Path, str], ExtractedTable]] = {
     "excel": from_spreadsheet,
     "feather": from_feather,
     "sqlite": from_database,

@@ -1,4 +1,4 @@
-"""Damaged Parquet and Arrow files: one error for what they raise, and a check of what they give before it is used."""
+"""Damaged Parquet and Arrow files: one error for the exceptions they raise, and validation of their data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from softreg.tables.columns.errors import TableError, quote
-from softreg.tables.io.sources import SourceFile, damaged_file_error
+from softreg.tables.io.sources import SourceFile, damaged_file_message
 
 MAX_BATCH_ROWS = 1 << 31
 """Rows of a batch of an Arrow file, at most; a damaged length may say any number."""
@@ -17,31 +17,61 @@ Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
 @contextmanager
-def damage_as_table_error(part: SourceFile) -> Iterator[None]:
-    """Raise the `TableError` of a damaged file for whatever Arrow raises while it reads one.
+def damage_as_table_error(source: SourceFile) -> Iterator[None]:
+    """Convert any exception of Arrow while it reads a file to a `TableError` about a damaged file.
 
-    Damaged lengths, names and types make it raise more than its own errors: `OverflowError`, `MemoryError`,
+    Damaged lengths, names and types raise more than Arrow's own exceptions: `OverflowError`, `MemoryError`,
     `UnicodeDecodeError`, `KeyError` and others.
 
-    Example:
-        >>> from pathlib import Path
-        >>> with damage_as_table_error(SourceFile(Path("a.parquet"), "parquet")):  # doctest: +ELLIPSIS
-        ...     raise OverflowError("length 9e18")
-        Traceback (most recent call last):
-        softreg.tables.columns.errors.TableError: 'a.parquet' is a damaged or truncated Parquet file (length 9e18); ...
+    Parameters
+    ----------
+    source : SourceFile
+        File that is read.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    TableError
+        If an exception was raised.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> with damage_as_table_error(SourceFile(Path("a.parquet"), "parquet")):  # doctest: +ELLIPSIS
+    ...     raise OverflowError("length 9e18")
+    Traceback (most recent call last):
+    softreg.tables.columns.errors.TableError: 'a.parquet' is a damaged or truncated Parquet file (length 9e18); ...
     """
     try:
         yield
     except TableError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
-        raise damaged_file_error(part, error) from error
+        raise TableError(damaged_file_message(source, error)) from error
 
 
 def validated(rows: Rows) -> Rows:
-    """The rows, of which every offset, index and text is valid; raises `ArrowInvalid` where one is not.
+    """Return rows whose offsets, indices and texts are valid.
 
-    Arrow reads lengths and offsets as they stand in the file; code that uses a wrong one may end the process.
+    Arrow uses lengths and offsets as stored in the file; an invalid one may end the process.
+
+    Parameters
+    ----------
+    rows : pa.Table or pa.RecordBatch
+        Rows of a file.
+
+    Returns
+    -------
+    pa.Table or pa.RecordBatch
+        The same object.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If some buffer is invalid.
     """
     if rows.num_rows > MAX_BATCH_ROWS:
         raise pa.ArrowInvalid(f"a batch of {rows.num_rows:,} rows")
@@ -50,11 +80,22 @@ def validated(rows: Rows) -> Rows:
 
 
 def check_buffers(table: pa.Table) -> pa.Table:
-    """The table of a caller, whose arrays are valid; raises `TableError` for a column of damaged buffers.
+    """Return a table of the caller whose arrays are valid.
 
-    Example:
-        >>> check_buffers(pa.table({"a": [1, 2]})).num_rows
-        2
+    Returns
+    -------
+    pa.Table
+        The same object.
+
+    Raises
+    ------
+    TableError
+        If a column has damaged buffers.
+
+    Examples
+    --------
+    >>> check_buffers(pa.table({"a": [1, 2]})).num_rows
+    2
     """
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:

@@ -1,4 +1,4 @@
-"""Data frames of pandas, polars and others as Arrow tables, column by column."""
+"""Data frames of pandas, polars and other libraries as Arrow tables, column by column."""
 
 from __future__ import annotations
 
@@ -17,15 +17,31 @@ _SEEN = 4
 
 
 def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
-    """Any frame that narwhals knows as an Arrow table of plain types, without the index that pandas adds.
+    """Convert a data frame to an Arrow table of plain types, without the pandas index.
 
-    Columns in `unused` that cannot be converted are nulls. Raises `TableError` that names the column otherwise, for two
-    columns of one name, and for what is no frame.
+    Parameters
+    ----------
+    data : data frame
+        Any frame that narwhals supports.
+    unused : frozenset of str, default=frozenset()
+        Columns that are not used; those that cannot be converted become null.
 
-    Example:
-        >>> import pandas as pd
-        >>> frame_to_arrow(pd.DataFrame({"size": pd.cut([1.0, 9.0], [0, 5, 10])})).to_pydict()
-        {'size': ['(0, 5]', '(5, 10]']}
+    Returns
+    -------
+    pa.Table
+
+    Raises
+    ------
+    TableError
+        If a column cannot be converted, two columns have one name, or `data` is not a frame.
+    narwhals.exceptions.DuplicateError
+        If narwhals finds duplicates that are not names of columns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame_to_arrow(pd.DataFrame({"size": pd.cut([1.0, 9.0], [0, 5, 10])})).to_pydict()
+    {'size': ['(0, 5]', '(5, 10]']}
     """
     import narwhals as nw
 
@@ -54,16 +70,27 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
 
 
 def series_to_arrow(series: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
-    """A series of pandas, polars or Arrow (or an index or a categorical of pandas) as an Arrow column of its values.
+    """Convert a series of pandas, polars or Arrow (or a pandas index or categorical) to an Arrow column.
 
-    Also returns the NumPy dtype of the values where pandas has one: that of the categories for a categorical, of the
-    numbers or booleans for a nullable type, None otherwise.
+    Parameters
+    ----------
+    series : series
+        Values.
 
-    Example:
-        >>> import pandas as pd
-        >>> column, dtype = series_to_arrow(pd.Series([2, 1], index=[7, 8], dtype="int8"))
-        >>> column.to_pylist(), dtype
-        ([2, 1], dtype('int8'))
+    Returns
+    -------
+    column : pa.ChunkedArray (n,)
+        Values.
+    dtype : np.dtype or None
+        NumPy dtype of the values in pandas: of the categories of a categorical, or of the numbers or booleans of a
+        nullable type; else None.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> column, dtype = series_to_arrow(pd.Series([2, 1], index=[7, 8], dtype="int8"))
+    >>> column.to_pylist(), dtype
+    ([2, 1], dtype('int8'))
     """
     import narwhals as nw
 
@@ -82,12 +109,12 @@ def series_to_arrow(series: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]
 
 
 def _plain(column: Any, name: str) -> pa.ChunkedArray:
-    """The column in its plain type."""
+    """Return the column in its plain type."""
     return plain_table(pa.table({name: column})).column(0)
 
 
 def _arrow_column(frame: Any, own: Any, name: str, *, used: bool) -> Any:
-    """A column of a narwhals frame as Arrow's; `own` is its name there, and `used` whether its values matter."""
+    """Return a column of a narwhals frame in Arrow; `own` is its name there, and `used` whether its values matter."""
     import narwhals as nw
 
     series = frame[own] if isinstance(own, str) else frame.get_column(own)
@@ -103,7 +130,7 @@ def _arrow_column(frame: Any, own: Any, name: str, *, used: bool) -> Any:
 
 
 def _pandas_column(series: Any, name: str, *, used: bool) -> Any:
-    """A pandas series as Arrow's: sparse ones dense, categories with their names, objects by what they hold."""
+    """Return a pandas series in Arrow: sparse as dense, categories with their names, objects by their values."""
     import pandas as pd
 
     if isinstance(series.dtype, pd.SparseDtype):
@@ -126,9 +153,13 @@ def _pandas_column(series: Any, name: str, *, used: bool) -> Any:
 
 
 def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -> pa.Array:
-    """Times as Python objects; where their zones differ, each by its own clock: Arrow takes the zone of the first.
+    """Return Python datetimes in local time if their time zones differ; Arrow would use the zone of the first.
 
-    Warns of such a column where it is `used`.
+    If the column is `used`, a warning is issued.
+
+    Returns
+    -------
+    pa.Array (n,)
     """
     present = [value for value in series[series.notna()] if hasattr(value, "tzinfo")]
     zones = dict.fromkeys("" if value.tzinfo is None else str(value.tzinfo) for value in present)
@@ -141,7 +172,7 @@ def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -
 
 
 def _objects(series: Any, name: str, error: Exception) -> Any:
-    """A column of Python objects that Arrow has no type for: as the text of each, where they are of one kind."""
+    """Return Python objects without an Arrow type as text, if all have one type; raise `TableError` otherwise."""
     import pandas as pd
 
     present = series.notna()

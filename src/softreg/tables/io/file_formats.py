@@ -1,4 +1,4 @@
-"""The format of a file, judged by its first bytes and then by the ending of its name."""
+"""Format of a file from its first bytes, and from the ending of its name."""
 
 from __future__ import annotations
 
@@ -28,35 +28,55 @@ SIGNATURE_BYTES = 64
 """Bytes of a file that show its format."""
 
 
-def compression(path: Path, head: bytes) -> str | None:
-    """How a file that begins with `head` is compressed: "gzip", "zstd" or "bz2", or None.
+def detect_compression(path: Path, head: bytes) -> str | None:
+    r"""Return the compression of a file that begins with `head`.
 
-    Example:
-        >>> compression(Path("a.csv"), b"\\x1f\\x8b\\x08"), compression(Path("a.csv.gz"), b"a,b")
-        ('gzip', 'gzip')
+    Returns
+    -------
+    str or None
+        "gzip", "zstd", "bz2" or None.
+
+    Examples
+    --------
+    >>> detect_compression(Path("a.csv"), b"\x1f\x8b\x08"), detect_compression(Path("a.csv.gz"), b"a,b")
+    ('gzip', 'gzip')
     """
     found = next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), None)
     return found or COMPRESSION_ENDINGS.get(path.suffix.lower())
 
 
-def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
-    """The format of a file: "parquet", "arrow", "json", "tsv", "csv", "excel", "sqlite", "feather",
-    "zip" or "xz".
+def file_format(path: Path, head: bytes, compression: str | None = None) -> str:
+    """Return the format of a file.
 
-    `head` holds its first bytes, which decide where they are those of a binary format. Otherwise the ending decides, of
-    the name without that of the compression where the file is `packed`. A file of another ending that begins as a JSON
-    object or an array of objects does is JSON, and any other is CSV.
+    The first bytes decide if they are those of a binary format. Otherwise the ending does, without the ending of the
+    compression. A file with another ending that begins like a JSON object or an array of objects is JSON, and any
+    other is CSV.
 
-    Example:
-        >>> file_format(Path("a.csv"), b"PAR1"), file_format(Path("a.data"), b"1,2")
-        ('parquet', 'csv')
+    Parameters
+    ----------
+    path : Path
+        File.
+    head : bytes
+        First bytes, as stored.
+    compression : str, optional
+        Compression of the file.
+
+    Returns
+    -------
+    str
+        "parquet", "arrow", "json", "tsv", "csv", "excel", "sqlite", "feather", "zip" or "xz".
+
+    Examples
+    --------
+    >>> file_format(Path("a.csv"), b"PAR1"), file_format(Path("a.data"), b"1,2")
+    ('parquet', 'csv')
     """
-    if not packed:
+    if not compression:
         found = next((form for magic, form in _FORMS.items() if head.startswith(magic)), None)
         if found or head.startswith(_ZIP):
             return found or ("excel" if _is_spreadsheet(path) else "zip")
     endings = [ending.lower() for ending in path.suffixes]
-    if packed and endings and endings[-1] in COMPRESSION_ENDINGS:
+    if compression and endings and endings[-1] in COMPRESSION_ENDINGS:
         endings.pop()
     ending = endings[-1] if endings else ""
     if ending in PARQUET_ENDINGS:
@@ -68,13 +88,13 @@ def file_format(path: Path, head: bytes, packed: str | None = None) -> str:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     after = start[1:].lstrip()
     is_json = start[:1] in (b"{", b"[") and after[:1] == (b'"' if start[:1] == b"{" else b"{")
-    if is_json and not packed:
+    if is_json and not compression:
         return "json"
     return "tsv" if ending in (".tsv", ".tab") else "csv"
 
 
 def _is_spreadsheet(path: Path) -> bool:
-    """Whether a zip archive is an Excel workbook or an OpenDocument spreadsheet."""
+    """Return True if a zip archive is an Excel workbook or an OpenDocument spreadsheet."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())

@@ -1,4 +1,4 @@
-"""One file of a source, opened: its columns, and its rows batch by batch."""
+"""Readers of single files: schema and batches of CSV, JSON, Parquet and Arrow files."""
 
 from __future__ import annotations
 
@@ -39,93 +39,143 @@ MAX_BATCH_CELLS = 4_000_000
 
 
 class FileReader(Protocol):
-    """One file: `part`, the `schema` of its columns with those of its partition, `skipped` rows, and `notes` on how it
-    is read."""
+    """Reader of one file.
 
-    part: SourceFile
+    Attributes
+    ----------
+    source : SourceFile
+        The file.
+    schema : pa.Schema
+        Columns, with those of the partition.
+    skipped : list of (int, str)
+        Number and text of rows that could not be read.
+    notes : list of str
+        Choices made in reading.
+    """
+
+    source: SourceFile
     schema: pa.Schema
     skipped: list[tuple[int, str]]
     notes: list[str]
 
     def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows in batches of these columns and types."""
+        """Yield the rows in batches with these columns and types."""
 
     def read(self, wanted: pa.Schema) -> pa.Table:
-        """All rows."""
+        """Return all rows."""
 
 
-def open_file(part: SourceFile, options: ReadOptions) -> FileReader:
-    """Open one file; raises `TableError` where it is not of the form that its ending says."""
-    if part.path.is_dir():
-        raise TableError(f"{part.where!r} is a folder; name the CSV, TSV or Parquet file in it.")
-    if not read_head(part, 64).strip(b"\xef\xbb\xbf\xff\xfe \t\r\n"):
-        raise TableError(f"{part.where!r} is empty; expected a line of column names and rows below it.")
-    if part.form == "parquet":
-        return ParquetFileReader(part)
-    if part.form == "arrow":
-        return ArrowFileReader(part)
-    options = replace(options, **part.written)
-    return TextFileReader(part, options)
+def open_file(source: SourceFile, options: ReadOptions) -> FileReader:
+    """Open one file.
 
+    Parameters
+    ----------
+    source : SourceFile
+        File of known format.
+    options : ReadOptions
+        Options of reading.
 
-def text_encoding(part: SourceFile, asked: str | None, *, skip: bool = False) -> tuple[str, list[str]]:
-    """The encoding of a text file, and notes on it; raises `TableError` where the file is no text.
+    Returns
+    -------
+    FileReader
 
-    It is found by the first bytes, and where these are not UTF-8, by the characters of the lines that are not ASCII.
+    Raises
+    ------
+    TableError
+        If the file is a folder, is empty, or does not have the format of its ending.
     """
-    head = read_head(part, HEAD_BYTES)
+    if source.path.is_dir():
+        raise TableError(f"{source.display_name!r} is a folder; name the CSV, TSV or Parquet file in it.")
+    if not read_head(source, 64).strip(b"\xef\xbb\xbf\xff\xfe \t\r\n"):
+        raise TableError(f"{source.display_name!r} is empty; expected a line of column names and rows below it.")
+    if source.format == "parquet":
+        return ParquetFileReader(source)
+    if source.format == "arrow":
+        return ArrowFileReader(source)
+    options = replace(options, **source.read_options)
+    return TextFileReader(source, options)
+
+
+def text_encoding(source: SourceFile, asked: str | None, *, skip: bool = False) -> tuple[str, list[str]]:
+    """Return the encoding of a text file, and notes on it.
+
+    The encoding is inferred from the first bytes, and if these are not UTF-8, from the lines with non-ASCII
+    characters.
+
+    Parameters
+    ----------
+    source : SourceFile
+        File.
+    asked : str or None
+        Encoding that the user requested.
+    skip : bool, default=False
+        True if undecodable rows are left out.
+
+    Returns
+    -------
+    encoding : str
+        Standard name.
+    notes : list of str
+        Notes.
+
+    Raises
+    ------
+    TableError
+        If the file is not text, or the requested encoding does not exist.
+    """
+    head = read_head(source, HEAD_BYTES)
     try:
         encoding, note = declared_encoding(head, asked)
     except TableError as error:
-        raise TableError(f"{part.where!r}: {error}") from None
-    check_text(part, head, wide=encoding.startswith(("utf-16", "utf-32")))
+        raise TableError(f"{source.display_name!r}: {error}") from None
+    check_text(source, head, wide=encoding.startswith(("utf-16", "utf-32")))
     if asked is None and encoding == "utf-8" and not is_utf8(head):
-        encoding, note = find_encoding(partial(open_bytes, part), skip=skip) or (encoding, note)
+        encoding, note = find_encoding(partial(open_bytes, source), skip=skip) or (encoding, note)
     return encoding, [note] if note else []
 
 
 @dataclass
 class BaseFileReader:
-    """What files of text share: a reader behind, and the columns of the partition."""
+    """Base of the readers: columns of the partition, and conversion to the types of all files."""
 
-    part: SourceFile
+    source: SourceFile
     skipped: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(init=False)
     schema: pa.Schema = field(init=False)
-    own: dict[str, pa.Field] = field(init=False)
+    file_fields: dict[str, pa.Field] = field(init=False)
     """The fields of the file itself, by name."""
 
     def __post_init__(self) -> None:
-        self.notes = list(self.part.notes)
+        self.notes = list(self.source.notes)
 
-    def _with_keys(self, schema: pa.Schema) -> pa.Schema:
-        """The plain types of the columns, those of an index marked, and the keys of the partition behind them."""
+    def _plain_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema of plain types, with index columns marked and the partition columns appended."""
         names = schema.names  # raises where a damaged name is no text
         index = index_from_metadata(schema)
-        self.own = {field.name: field for field in schema}
+        self.file_fields = {field.name: field for field in schema}
         kept = [(plain_field(field), is_untyped(field)) for field in schema]
         schema = pa.schema([mark_untyped(field) if mark else field for field, mark in kept])
-        for name in self.part.keys:
+        for name in self.source.keys:
             if name not in names:
                 schema = schema.append(mark_untyped(pa.field(name, pa.string())))
         return mark_index(schema, index)
 
-    def _fitted(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
-        """The rows with the columns and types that are wanted; a column of type null is not looked at."""
+    def _conform(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
+        """Return the rows with the requested columns and types; a column of type null is not read."""
         columns = []
         for one in wanted:
-            if pa.types.is_null(one.type) or not (one.name in self.own or one.name in self.part.keys):
+            if pa.types.is_null(one.type) or not (one.name in self.file_fields or one.name in self.source.keys):
                 columns.append(pa.nulls(batch.num_rows, one.type))
-            elif one.name in self.part.keys:
-                columns.append(pa.repeat(pa.scalar(self.part.keys[one.name], pa.string()), batch.num_rows))
+            elif one.name in self.source.keys:
+                columns.append(pa.repeat(pa.scalar(self.source.keys[one.name], pa.string()), batch.num_rows))
             else:
                 column = batch.column(one.name)
                 column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-                columns.append(self._cast(plain_column(column, one.name, self.own[one.name]), one))
+                columns.append(self._cast(plain_column(column, one.name, self.file_fields[one.name]), one))
         return pa.Table.from_arrays(columns, schema=wanted)
 
     def _cast(self, column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
-        """A column in the type that holds the values of all files."""
+        """Return a column in the type that holds the values of all files; raise `TableError` if it is not exact."""
         if column.type == wanted.type:
             return column
         column = decode_dictionary(column)
@@ -137,7 +187,8 @@ class BaseFileReader:
             exact = False
         if not exact:
             raise TableError(
-                f"Column {quote(wanted.name)} has the type {column.type} in {self.part.where!r} and another in other "
+                f"Column {quote(wanted.name)} has the type {column.type} in {self.source.display_name!r} and another "
+                "in other "
                 f"files, so all are read as {wanted.type}, which does not hold every value of this file exactly. Write "
                 f"the column with one type in all files, or leave it out: --drop {quote(wanted.name)} "
                 f"(drop=[{quote(wanted.name)}] in Python)."
@@ -145,67 +196,72 @@ class BaseFileReader:
         return cast
 
     def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows in batches of these columns and types."""
-        for batch in self._raw(wanted):
-            yield from self._fitted(batch, wanted).to_batches()
+        """Yield the rows in batches with these columns and types."""
+        for batch in self._read_batches(wanted):
+            yield from self._conform(batch, wanted).to_batches()
 
     def read(self, wanted: pa.Schema) -> pa.Table:
-        """All rows."""
+        """Return all rows."""
         return pa.Table.from_batches(self.batches(wanted), wanted)
 
-    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
         raise NotImplementedError
 
-    def _own(self, wanted: pa.Schema) -> list[str]:
-        """The columns to read from the file itself."""
-        return [one.name for one in wanted if one.name not in self.part.keys and not pa.types.is_null(one.type)]
+    def _file_columns(self, wanted: pa.Schema) -> list[str]:
+        """Return the names of the columns to read from the file itself."""
+        return [one.name for one in wanted if one.name not in self.source.keys and not pa.types.is_null(one.type)]
 
 
 class TextFileReader(BaseFileReader):
-    """A file of CSV, TSV or JSON lines."""
+    """Reader of a CSV, TSV or JSON file."""
 
-    def __init__(self, part: SourceFile, options: ReadOptions) -> None:
+    def __init__(self, source: SourceFile, options: ReadOptions) -> None:
         from softreg.tables.delimited.csv_reader import CsvReader
         from softreg.tables.json_files.json_documents import JsonDocument
         from softreg.tables.json_files.json_lines import JsonLines
 
-        super().__init__(part)
-        encoding, said = text_encoding(part, options.encoding, skip=options.bad_rows == "skip")
-        self.notes += said
-        texts: dict[str, Any] = {"where": part.where, "encoding": encoding, "raw": partial(open_bytes, part)}
-        opened = partial(open_text, part, encoding)
-        self.behind: Any
-        if part.form == "json":
-            document = JsonDocument(opened, part.where)
-            unit = "Line" if document.form == "lines" else "Row"
-            self.behind = JsonLines(document.lines, unit=unit, skip=options.bad_rows == "skip", **texts)
+        super().__init__(source)
+        encoding, encoding_notes = text_encoding(source, options.encoding, skip=options.bad_rows == "skip")
+        self.notes += encoding_notes
+        texts: dict[str, Any] = {
+            "display_name": source.display_name,
+            "encoding": encoding,
+            "raw": partial(open_bytes, source),
+        }
+        opened = partial(open_text, source, encoding)
+        self.reader: Any
+        if source.format == "json":
+            document = JsonDocument(opened, source.display_name)
+            unit = "Line" if document.layout == "lines" else "Row"
+            self.reader = JsonLines(document.lines, unit=unit, skip=options.bad_rows == "skip", **texts)
             self.notes += [document.note] * bool(document.note)
-            self.schema = self._with_keys(self.behind.schema)
-            for name in self.behind.mixed:
+            self.schema = self._plain_schema(self.reader.schema)
+            for name in self.reader.mixed:
                 place = self.schema.get_field_index(name)
                 self.schema = self.schema.set(place, mark_untyped(self.schema.field(place)))
                 self.notes.append(
-                    f"Column {quote(name)} of {part.where!r} holds text beside values of other types, and all are read "
+                    f"Column {quote(name)} of {source.display_name!r} holds text beside values of other types, and "
+                    "all are read "
                     "as text; rows of text are left out with --bad-rows skip (bad_rows='skip' in Python)."
                 )
         else:
-            opened, said = _plain_lines(opened, options)
-            self.notes += said
-            self.behind = CsvReader(opened, tabs=part.form == "tsv", options=options, **texts)
-            schema = self._with_keys(pa.schema([pa.field(name, pa.string()) for name in self.behind.names]))
+            opened, rewrite_notes = _rewrite_lines(opened, options)
+            self.notes += rewrite_notes
+            self.reader = CsvReader(opened, tabs=source.format == "tsv", options=options, **texts)
+            schema = self._plain_schema(pa.schema([pa.field(name, pa.string()) for name in self.reader.names]))
             schema = pa.schema([mark_untyped(one) for one in schema])
-            names = self.behind.names[:1] if self.behind.layout.row_names else []
+            names = self.reader.names[:1] if self.reader.layout.row_names else []
             self.schema = mark_index(schema, frozenset(names) | index_from_metadata(schema))
-            self.notes += self.behind.notes
-        self.skipped = self.behind.skipped
+            self.notes += self.reader.notes
+        self.skipped = self.reader.skipped
 
-    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        batches: Iterator[pa.RecordBatch] = self.behind.batches()
+    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        batches: Iterator[pa.RecordBatch] = self.reader.batches()
         return batches
 
 
-def _plain_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
-    """What opens the text, its lines rewritten where they are no CSV as they stand, and notes on that."""
+def _rewrite_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
+    """Return the function that opens the text, with lines rewritten if needed, and notes about it."""
     if options.delimiter is not None:
         return opened, []
     try:
@@ -219,24 +275,26 @@ def _plain_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
 
 
 class ParquetFileReader(BaseFileReader):
-    """A Parquet file, with the types that it carries."""
+    """Reader of a Parquet file, with its types."""
 
-    def __init__(self, part: SourceFile) -> None:
-        super().__init__(part)
-        if read_head(part, 4) != b"PAR1":
+    def __init__(self, source: SourceFile) -> None:
+        super().__init__(source)
+        if read_head(source, 4) != b"PAR1":
             raise TableError(
-                f"{part.where!r} ends in {part.path.suffix} but is not a Parquet file; is it CSV? Then "
+                f"{source.display_name!r} ends in {source.path.suffix} but is not a Parquet file; is it CSV? Then "
                 "rename it to .csv."
             )
-        with damage_as_table_error(part):
-            self.schema = self._with_keys(self._open().schema_arrow)
+        with damage_as_table_error(source):
+            self.schema = self._plain_schema(self._open().schema_arrow)
 
     def _open(self) -> Any:
         import pyarrow.parquet as pq
 
-        with damage_as_table_error(self.part):
-            source = pa.BufferReader(open_bytes(self.part).read()) if self.part.packed else str(self.part.path)
-            large = not self.part.packed and self.part.path.stat().st_size > MIN_BUFFERED_BYTES
+        with damage_as_table_error(self.source):
+            source = (
+                pa.BufferReader(open_bytes(self.source).read()) if self.source.compression else str(self.source.path)
+            )
+            large = not self.source.compression and self.source.path.stat().st_size > MIN_BUFFERED_BYTES
             return pq.ParquetFile(
                 source,
                 pre_buffer=False,
@@ -244,40 +302,40 @@ class ParquetFileReader(BaseFileReader):
                 page_checksum_verification=True,
             )
 
-    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        names = self._own(wanted)
+    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        names = self._file_columns(wanted)
         rows = max(256, min(MAX_BATCH_ROWS, MAX_BATCH_CELLS // max(1, len(names))))
-        with damage_as_table_error(self.part), self._open() as file:
+        with damage_as_table_error(self.source), self._open() as file:
             yield from map(validated, file.iter_batches(batch_size=rows, columns=names))
 
     def read(self, wanted: pa.Schema) -> pa.Table:
-        """All rows, the columns side by side."""
-        with damage_as_table_error(self.part), self._open() as file:
-            return self._fitted(validated(file.read(columns=self._own(wanted))), wanted)
+        """Return all rows, read by column."""
+        with damage_as_table_error(self.source), self._open() as file:
+            return self._conform(validated(file.read(columns=self._file_columns(wanted))), wanted)
 
 
 class ArrowFileReader(BaseFileReader):
-    """An Arrow IPC file or stream (Feather among them), with the types that it carries."""
+    """Reader of an Arrow IPC file or stream (including Feather), with its types."""
 
-    def __init__(self, part: SourceFile) -> None:
-        super().__init__(part)
-        with damage_as_table_error(part):
-            self.schema = self._with_keys(self._open().schema)
+    def __init__(self, source: SourceFile) -> None:
+        super().__init__(source)
+        with damage_as_table_error(source):
+            self.schema = self._plain_schema(self._open().schema)
 
     def _open(self) -> Any:
         import pyarrow.ipc as ipc
 
-        head = read_head(self.part, 6)
-        with damage_as_table_error(self.part):
-            if self.part.packed and head == b"ARROW1":
-                return ipc.open_file(pa.BufferReader(open_bytes(self.part).read()))
+        head = read_head(self.source, 6)
+        with damage_as_table_error(self.source):
+            if self.source.compression and head == b"ARROW1":
+                return ipc.open_file(pa.BufferReader(open_bytes(self.source).read()))
             if head != b"ARROW1":
-                return ipc.open_stream(open_bytes(self.part))
-            return ipc.open_file(pa.memory_map(str(self.part.path)))
+                return ipc.open_stream(open_bytes(self.source))
+            return ipc.open_file(pa.memory_map(str(self.source.path)))
 
-    def _raw(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        names = self._own(wanted)
-        with damage_as_table_error(self.part), self._open() as file:
+    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        names = self._file_columns(wanted)
+        with damage_as_table_error(self.source), self._open() as file:
             count = getattr(file, "num_record_batches", None)
             batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
             for batch in batches:

@@ -1,4 +1,4 @@
-"""Two-dimensional arrays as Arrow tables, and labels of any kind as Arrow columns."""
+"""Two-dimensional arrays as Arrow tables, and label arrays as Arrow columns."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.untyped_text import mark_untyped
+from softreg.typing import Array
 
-_PLAIN = {"b": None, "i": None, "u": None, "f": None, "M": None, "m": None}
-_TYPES = 4
+_MAX_TYPES_NAMED = 4
 """Types of values that a message names, at most."""
 
 
 def is_matrix(data: Any) -> bool:
-    """Whether data are a matrix: a NumPy array, an object that NumPy converts, or a list of rows.
+    """Return True if data are a NumPy array, an object that NumPy converts, or a list of rows.
 
-    Example:
-        >>> is_matrix(np.zeros((2, 2))), is_matrix([[1, "a"], [2, "b"]]), is_matrix(["a.csv", "b.csv"])
-        (True, True, False)
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_matrix(np.zeros((2, 2))), is_matrix([[1, "a"], [2, "b"]]), is_matrix(["a.csv", "b.csv"])
+    (True, True, False)
     """
     if isinstance(data, (list, tuple)):
         return bool(data) and isinstance(data[0], (list, tuple, np.ndarray, int, float))
@@ -32,18 +36,31 @@ def is_matrix(data: Any) -> bool:
 
 
 def array_table(X: Any) -> pa.Table:
-    """The Arrow table of a matrix X (n, d), whose columns are named by their numbers: "0", "1" and so on.
+    """Return the Arrow table of a matrix, whose columns are named "0", "1", ...
 
-    A column of an array of objects has the type that holds its values. An array of text may have come from values of
-    several types, which NumPy makes text, so its columns are judged as those of a CSV file. The columns of a structured
-    array have the names of its fields.
+    A column of an object array has the type that holds its values. A text array may have been made by NumPy from
+    values of several types, so its columns are interpreted as those of a CSV file. The columns of a structured array
+    have the names of its fields.
 
-    Raises `TableError` for a matrix without rows or columns, for sparse and complex ones, for another number of
-    dimensions, and for a column of objects of several types.
+    Parameters
+    ----------
+    X : array-like (n, d)
+        Rows.
 
-    Example:
-        >>> array_table(np.array([[1, "a"], [2, "b"]], dtype=object)).to_pydict()
-        {'0': [1, 2], '1': ['a', 'b']}
+    Returns
+    -------
+    pa.Table
+
+    Raises
+    ------
+    TableError
+        If X has no rows or columns, is sparse or complex, or has another number of dimensions, or if a column
+        contains objects of several types.
+
+    Examples
+    --------
+    >>> array_table(np.array([[1, "a"], [2, "b"]], dtype=object)).to_pydict()
+    {'0': [1, 2], '1': ['a', 'b']}
     """
     if _is_sparse(X):
         raise TableError(
@@ -67,58 +84,95 @@ def array_table(X: Any) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def array_column(values: NDArray[Any], name: str) -> pa.Array:
-    """An array (n,) as Arrow's; missing are masked values, None, nan and NA. `name` is the column in messages.
+def array_column(values: Array, name: str) -> pa.Array:
+    """Convert an array to Arrow; masked values, None, NaN and NA are missing.
 
-    Raises `TableError` for values of several types, or of a type that no column has.
+    Parameters
+    ----------
+    values : array (n,)
+        Values of one type.
+    name : str
+        Name of the column, for errors.
 
-    Example:
-        >>> array_column(np.array([True, None], dtype=object), "x").to_pylist()
-        [True, None]
+    Returns
+    -------
+    pa.Array (n,)
+
+    Raises
+    ------
+    TableError
+        If values have several types, or a type that no column has.
+
+    Examples
+    --------
+    >>> array_column(np.array([True, None], dtype=object), "x").to_pylist()
+    [True, None]
     """
     mask = np.ma.getmaskarray(values) if np.ma.isMA(values) else None
     plain = np.asarray(values)
     plain = plain.astype(object) if plain.dtype.kind == "T" else plain  # NumPy's own strings of any length
     try:
-        if plain.dtype.kind in "Mm":
-            unit = np.datetime_data(plain.dtype)[0]
-            known = unit in ("s", "ms", "us", "ns") or (unit == "D" and plain.dtype.kind == "M")
-            days = plain.dtype.kind == "M" and unit in ("Y", "M", "W")
-            plain = plain if known else plain.astype(f"{plain.dtype.kind}8[{'D' if days else 's'}]")
-        elif plain.dtype.kind == "f" and plain.dtype.itemsize not in (4, 8):
-            plain = plain.astype(np.float32 if plain.dtype.itemsize < 4 else np.float64)
-        elif plain.dtype.kind == "U":
+        if plain.dtype.kind == "U":
             return pa.array(plain.tolist(), pa.string(), mask=mask)
-        elif plain.dtype.kind not in "biufO":
-            raise TypeError(f"{plain.dtype} is not understood")
-        plain = plain.astype(plain.dtype.newbyteorder("="), copy=False)
+        plain = _supported_values(plain)
         return pa.array(np.ascontiguousarray(plain), mask=mask, from_pandas=plain.dtype.kind == "O")
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         kinds = sorted({type(value).__name__ for value in plain.tolist()})
-        more = f" and {len(kinds) - _TYPES} more" if len(kinds) > _TYPES else ""
+        more = f" and {len(kinds) - _MAX_TYPES_NAMED} more" if len(kinds) > _MAX_TYPES_NAMED else ""
         raise TableError(
-            f"Column {quote(name)} holds values of the type {', '.join(kinds[:_TYPES])}{more} and cannot be read: "
-            f"{' '.join(str(error).split())}. A column holds either numbers, or booleans, or text, or dates."
+            f"Column {quote(name)} holds values of the type {', '.join(kinds[:_MAX_TYPES_NAMED])}{more} and cannot be "
+            f"read: {' '.join(str(error).split())}. A column holds either numbers, or booleans, or text, or dates."
         ) from error
 
 
+def _supported_values(values: Array) -> Array:
+    """Return values in native byte order and a dtype that Arrow reads; raise `TypeError` if there is none."""
+    kind = values.dtype.kind
+    if kind in "Mm":
+        unit = np.datetime_data(values.dtype)[0]
+        known = unit in ("s", "ms", "us", "ns") or (unit == "D" and kind == "M")
+        days = kind == "M" and unit in ("Y", "M", "W")
+        values = values if known else values.astype(f"{kind}8[{'D' if days else 's'}]")
+    elif kind == "f" and values.dtype.itemsize not in (4, 8):
+        values = values.astype(np.float32 if values.dtype.itemsize < 4 else np.float64)
+    elif kind not in "biufO":
+        raise TypeError(f"{values.dtype} is not understood")
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
 def label_column(y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
-    """Labels y (n,) as an Arrow column, and the NumPy dtype that they have; None where they have none.
+    """Return labels as an Arrow column, and their NumPy dtype.
 
-    Labels are taken by their position: the index of a pandas series is ignored.
+    Labels are taken by position: the index of a pandas series is ignored.
 
-    Parameters: `y`, an array, a list, a series of pandas or polars, an Arrow array, or a frame of one column, of text,
-    integers, booleans, dates, categories or numbers. Raises `TableError` for anything else.
+    Parameters
+    ----------
+    y : array-like (n,)
+        Array, list, series of pandas or polars, Arrow array, or frame of one column, of text, integers, booleans,
+        dates, categories or numbers.
 
-    Example:
-        >>> label_column([3, 1])
-        (<pyarrow.lib.ChunkedArray object at ...>
-        [
-          [
-            3,
-            1
-          ]
-        ], dtype('int64'))
+    Returns
+    -------
+    column : pa.ChunkedArray (n,)
+        Labels.
+    dtype : np.dtype or None
+        NumPy dtype of the labels; None if they have none.
+
+    Raises
+    ------
+    TableError
+        If y has several columns or dimensions, or an unsupported type.
+
+    Examples
+    --------
+    >>> label_column([3, 1])
+    (<pyarrow.lib.ChunkedArray object at ...>
+    [
+      [
+        3,
+        1
+      ]
+    ], dtype('int64'))
     """
     import narwhals as nw
 
@@ -137,8 +191,8 @@ def label_column(y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
     if values.ndim == 2 and values.shape[1] == 1:
         from sklearn.exceptions import DataConversionWarning
 
-        said = "A column-vector y was passed when a 1d array was expected; its single column is used."
-        warnings.warn(said, DataConversionWarning, stacklevel=4)
+        message = "A column-vector y was passed when a 1d array was expected; its single column is used."
+        warnings.warn(message, DataConversionWarning, stacklevel=4)
         values = values.ravel()
     if values.ndim != 1:
         raise TableError(f"y should be a 1d array of labels, got an array of shape {values.shape} instead.")
@@ -152,7 +206,7 @@ def _is_sparse(data: Any) -> bool:
 
 
 def _is_mixed(values: Any) -> bool:
-    """Whether values are a list that NumPy would make text of, though not all of it is text."""
+    """Return True if values are a list of text and other values, all of which NumPy would convert to text."""
     if not isinstance(values, (list, tuple)):
         return False
     found = np.asarray(values, dtype=object)

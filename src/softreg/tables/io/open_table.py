@@ -1,4 +1,4 @@
-"""From files or a frame to Arrow tables and batches in which no value was changed."""
+"""Files, data frames and arrays as Arrow tables and batches, without changing a value."""
 
 from __future__ import annotations
 
@@ -33,10 +33,22 @@ MAX_FILES_NAMED = 2
 
 @dataclass
 class OpenTable:
-    """A table in files, to be read batch by batch as often as one likes.
+    """Table in files that can be read in batches repeatedly; made by `open_table`.
 
-    `names` of its columns; `skipped` rows of the latest reading that could not be read, as (file, number of the row in
-    it, text), where `bad_rows` is "skip".
+    Attributes
+    ----------
+    names : list of str
+        Names of the columns.
+    schema : pa.Schema
+        Columns and types that hold the values of all files.
+    skipped : list of (str, int, str)
+        File, row number and text of rows of the last pass that could not be read, with `bad_rows="skip"`.
+    counts : list of int
+        Number of rows of each file in the table that `read` returned.
+    type_conflicts : dict of str to str
+        Errors of columns for which no type holds the values of all files; such columns have type null.
+    options : ReadOptions
+        Options of reading.
     """
 
     readers: list[FileReader]
@@ -45,37 +57,50 @@ class OpenTable:
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     """Rows of each file in the table that `read` gave."""
-    clashes: dict[str, str] = field(default_factory=dict)
+    type_conflicts: dict[str, str] = field(default_factory=dict)
     """What is wrong with columns of which no type holds the values of all files; they are of type null."""
     options: ReadOptions = field(default_factory=ReadOptions)
     """How the files are read."""
 
     def __repr__(self) -> str:
-        files = f"{len(self.readers)} files, " if len(self.readers) > 1 else f"{self.readers[0].part.where!r}, "
+        files = (
+            f"{len(self.readers)} files, " if len(self.readers) > 1 else f"{self.readers[0].source.display_name!r}, "
+        )
         return f"OpenTable({files}{len(self.names):,} columns: {quote_list(self.names, 6)})"
 
     @property
     def notes(self) -> list[str]:
-        """Sentences, each of which says one choice made in reading and the option that changes it."""
+        """Sentences on the choices made in reading, each with the option that changes it."""
         files: dict[str, list[str]] = {}
         for reader in self.readers:
             for note in reader.notes:
-                files.setdefault(note, []).append(reader.part.where)
+                files.setdefault(note, []).append(reader.source.display_name)
         if len(self.readers) == 1:
             return list(files)
         notes = []
-        for note, where in files.items():
-            more = f" and {len(where) - MAX_FILES_NAMED:,} more" if len(where) > MAX_FILES_NAMED else ""
-            notes.append(f"{', '.join(map(repr, where[:MAX_FILES_NAMED]))}{more}: {note}")
+        for note, names in files.items():
+            more = f" and {len(names) - MAX_FILES_NAMED:,} more" if len(names) > MAX_FILES_NAMED else ""
+            notes.append(f"{', '.join(map(repr, names[:MAX_FILES_NAMED]))}{more}: {note}")
         return notes
 
     @property
     def paths(self) -> list[Path]:
         """The files that are read."""
-        return [reader.part.file for reader in self.readers]
+        return [reader.source.file for reader in self.readers]
 
     def input_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers from 1, in all files and with skipped rows, of rows (from 0) of the table that `read` gave."""
+        """Return the row numbers in the input of rows of the table that `read` returned.
+
+        Parameters
+        ----------
+        rows : int64 array (m,)
+            Positions from 0 in the table.
+
+        Returns
+        -------
+        int64 array (m,)
+            Numbers from 1, counted through all files with the skipped rows.
+        """
         gone: list[int] = []
         before = 0
         for reader, count in zip(self.readers, self.counts, strict=True):
@@ -84,9 +109,16 @@ class OpenTable:
         return file_row_numbers(rows, gone)
 
     def ignoring(self, columns: Iterable[str]) -> OpenTable:
-        """The same table, where columns that are not used need not be of one type in all files.
+        """Return the table without the requirement that some unused columns have one type in all files.
 
-        Those that are not are read as nulls. Others are read as they are.
+        Parameters
+        ----------
+        columns : iterable of str
+            Columns that are not used. Those that differ in type are read as nulls, others unchanged.
+
+        Returns
+        -------
+        OpenTable
         """
         names = set(columns) & set(self.names)
         kinds = {name: self.schema.field(name).type for name in names}
@@ -95,15 +127,28 @@ class OpenTable:
             return self
         fields = [pa.field(one.name, pa.null()) if one.name in differ else one for one in self.schema]
         schema = pa.schema(fields, self.schema.metadata)
-        clashes = {name: said for name, said in self.clashes.items() if name not in differ}
-        return replace(self, schema=schema, clashes=clashes)
+        type_conflicts = {name: message for name, message in self.type_conflicts.items() if name not in differ}
+        return replace(self, schema=schema, type_conflicts=type_conflicts)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows in batches, from the beginning at each call; the next ones are read meanwhile.
+        """Return an iterator over the rows in batches, from the beginning at each call; a thread reads ahead.
 
-        `columns` are those that are wanted, all where None. Where a batch comes from stands in the metadata of its
-        schema, by which an `Encoder` names file and row of a bad cell. Memory is bounded by a few batches, whatever the
-        size of the files. Raises `TableError` where a file is damaged or differs from the first.
+        Memory is bounded by a few batches, independently of the size of the files. The metadata of the schema of a
+        batch hold its location, with which an `Encoder` names the file and the row of an invalid cell.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Columns to read; all if None.
+
+        Returns
+        -------
+        iterator of pa.RecordBatch
+
+        Raises
+        ------
+        TableError
+            While iterating, if a file is damaged or differs from the first.
         """
         return prefetch(lambda: self._batches(columns))
 
@@ -111,109 +156,159 @@ class OpenTable:
         self.skipped.clear()
         hints = self.schema.metadata
         wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns], hints)
-        na = TextMetadata.of(wanted).na
+        na = TextMetadata.from_schema(wanted).na
         self._check(wanted.names)
         before = 0
         for reader in self.readers:
-            kept, file = 0, reader.part.where if len(self.readers) > 1 else ""
+            kept, file = 0, reader.source.display_name if len(self.readers) > 1 else ""
             for batch in reader.batches(wanted):
                 yield with_location(
                     replace_missing(batch, na), kept, [number for number, _ in reader.skipped], file=file, before=before
                 )
                 kept += batch.num_rows
             before += kept + len(reader.skipped)
-            self.skipped += [(reader.part.where, number, text) for number, text in sorted(reader.skipped)]
+            self.skipped += [(reader.source.display_name, number, text) for number, text in sorted(reader.skipped)]
 
     def read(self) -> pa.Table:
-        """The whole table in memory; raises `TableError` where it has no rows."""
+        """Read the whole table into memory.
+
+        Returns
+        -------
+        pa.Table
+
+        Raises
+        ------
+        TableError
+            If the table has no rows, a file is damaged, or a column has no common type.
+        """
         self._check(self.names)
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts[:] = [table.num_rows for table in tables]
-        self.skipped[:] = [(r.part.where, number, text) for r in self.readers for number, text in sorted(r.skipped)]
-        table = replace_missing(pa.concat_tables(tables), TextMetadata.of(self.schema).na)
+        self.skipped[:] = [
+            (r.source.display_name, number, text) for r in self.readers for number, text in sorted(r.skipped)
+        ]
+        table = replace_missing(pa.concat_tables(tables), TextMetadata.from_schema(self.schema).na)
         if table.num_rows == 0:
             names = quote_list(table.column_names, 20)
             raise TableError(
-                f"{self.readers[0].part.where!r} has columns ({names}) but no rows; there is nothing to work on."
+                f"{self.readers[0].source.display_name!r} has columns ({names}) but no rows; there is nothing to work "
+                "on."
             )
         return table
 
     def _check(self, columns: Sequence[str]) -> None:
-        """Raise `TableError` for the first of these columns that has no type."""
+        """Raise `TableError` for the first of these columns that has no common type."""
         for name in columns:
-            if name in self.clashes:
-                raise TableError(self.clashes[name])
+            if name in self.type_conflicts:
+                raise TableError(self.type_conflicts[name])
 
 
 def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> OpenTable:
-    """Open a file, a pattern such as "logs/*.csv.gz", a folder of partitions or a list of files, to read it in batches.
+    r"""Open a table in one or several files, to read it in batches.
 
-    Endings decide: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose types are
-    kept; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line; `.tsv` is separated by tabs; anything else is text
-    separated by commas, tabs, semicolons, `|` or runs of blanks: by the one that gives all rows as many fields as the
-    header, or that a first line such as `sep=;` names. With `.gz`, `.zst` or `.bz2` behind it, a file is unpacked as it
-    is read. Every column of a text file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field
-    is ""); what it means is decided later, by the schema. Byte-order marks, Windows line ends, quoted fields with
-    commas or line breaks in them and blank lines are understood; comments and titles ahead of the header and footnotes
-    are left out; text that is not UTF-8 is read in the encoding that its letters show. `notes` says each such choice.
-    In a tab-separated file whose quotes do not pair up, quotes are plain characters. Several files are one table, if
-    they have the same columns; in JSON lines, a key that no line of a file has is missing in all of its rows. Folders
-    named `key=value` make a column `key` of text.
+    The source is a file, a pattern such as "logs/*.csv.gz", a folder of partitions or a list of files. The ending
+    decides on the format: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose
+    types are kept; `.jsonl`, `.ndjson` and `.json` hold a JSON object in each line; `.tsv` is separated by tabs;
+    other files are text separated by commas, tabs, semicolons, `|` or runs of blanks: by the one that gives all rows
+    as many fields as the header, or that a first line such as `sep=;` names. Files that end in `.gz`, `.zst` or
+    `.bz2` are decompressed while they are read.
 
-    `options` is a `ReadOptions`, whose fields may be given as keywords instead. `bad_rows="skip"` leaves out rows that
-    cannot be read: of too many or too few fields, with bytes that are not in the encoding, or that are no JSON object
-    with values of the types before.
+    Every column of a text file is text exactly as written ("007" stays "007", "NA" stays "NA"; an empty field is "");
+    the schema interprets it later. Byte-order marks, Windows line ends, quoted fields with commas or line breaks and
+    blank lines are supported; comments and titles before the header and footnotes are left out; text that is not
+    UTF-8 is read in the encoding detected from its letters. `notes` lists each such choice. In a tab-separated file
+    with unbalanced quotes, quotes are ordinary characters.
 
-    Raises `TableError`: no such file, empty, not text, not in the encoding, a first row that reads like data, a row
-    with too many or too few fields, a quote that is never closed, a damaged file, files that differ.
+    Several files are one table if they have the same columns; in JSON lines, a key that no line of a file has is
+    missing in all its rows. Folders named `key=value` add a text column `key`.
 
-    Example:
-        >>> from pathlib import Path
-        >>> _ = Path("small.csv").write_text("code,colour\\n007,NA\\n")
-        >>> [batch.to_pylist() for batch in open_table("small.csv").batches()]
-        [[{'code': '007', 'colour': 'NA'}]]
+    Parameters
+    ----------
+    source : str, os.PathLike or list
+        File, pattern, folder or list of files; `container::name` is a table in a container, `-` standard input.
+    options : ReadOptions, optional
+        Options of reading.
+    **keywords
+        Fields of `ReadOptions`, instead of `options`. `bad_rows="skip"` leaves out rows with a wrong number of
+        fields, with undecodable bytes, or that are not JSON objects with values of the types before.
 
-    Source: RFC 4180 (the form of CSV files).
+    Returns
+    -------
+    OpenTable
+
+    Raises
+    ------
+    TableError
+        If there is no such file, it is empty, is not text or is not in the encoding, the first row reads like data, a
+        row has a wrong number of fields, a quote is not closed, a file is damaged, or files differ.
+
+    References
+    ----------
+    RFC 4180, Common Format and MIME Type for Comma-Separated Values (CSV) Files.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("small.csv").write_text("code,colour\n007,NA\n")
+    >>> [batch.to_pylist() for batch in open_table("small.csv").batches()]
+    [[{'code': '007', 'colour': 'NA'}]]
     """
     options = read_options(options, keywords)
-    parts = find_source_files(source)
-    readers = [open_file(part, options) for part in parts]
+    sources = find_source_files(source)
+    readers = [open_file(source, options) for source in sources]
     first = readers[0]
-    check_names(first.schema.names, repr(first.part.where))
+    check_names(first.schema.names, repr(first.source.display_name))
     for reader in readers[1:]:
-        check_names(reader.schema.names, repr(reader.part.where))
+        check_names(reader.schema.names, repr(reader.source.display_name))
         if set(reader.schema.names) != set(first.schema.names):
             extra = [name for name in reader.schema.names if name not in first.schema.names]
             lack = [name for name in first.schema.names if name not in reader.schema.names]
-            if {reader.part.form, first.part.form} == {"json"}:
+            if {reader.source.format, first.source.format} == {"json"}:
                 continue  # a key that no line of a file has is missing in its rows
             differ = "; ".join(
                 f"{how} {quote_list(names)}" for how, names in (("has", extra), ("lacks", lack)) if names
             )
             raise TableError(
-                f"{reader.part.where!r} has other columns than {first.part.where!r}: it {differ}. Files that are read "
-                "as one table must have the same columns."
+                f"{reader.source.display_name!r} has other columns than {first.source.display_name!r}: it {differ}. "
+                "Files that are read as one table must have the same columns."
             )
-    schema, clashes = _common(readers)
-    layout = getattr(getattr(readers[0], "behind", None), "layout", None)
+    schema, type_conflicts = _common_schema(readers)
+    layout = getattr(getattr(readers[0], "reader", None), "layout", None)
     delimiter = "" if layout is None else layout.delimiter
-    schema = TextMetadata.from_options(options, delimiter).noted(schema)
-    return OpenTable(readers, schema.names, schema, clashes=clashes, options=options)
+    schema = TextMetadata.from_options(options, delimiter).add_to(schema)
+    return OpenTable(readers, schema.names, schema, type_conflicts=type_conflicts, options=options)
 
 
 def read_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> pa.Table:
-    """Read a source into memory without changing a value; sources, options and errors are those of `open_table`.
+    r"""Read a source into memory without changing a value; choices made in reading are issued as `TableNote`.
 
-    Choices made in reading are given as `TableNote`. Raises `TableError` where there are no rows, too.
+    Parameters
+    ----------
+    source : str, os.PathLike or list
+        Source, see `open_table`.
+    options : ReadOptions, optional
+        Options of reading.
+    **keywords
+        Fields of `ReadOptions`, instead of `options`.
 
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> from pathlib import Path
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "small.csv"
-        ...     _ = path.write_text("code,colour\\n007,NA\\n")
-        ...     read_table(path).to_pylist()
-        [{'code': '007', 'colour': 'NA'}]
+    Returns
+    -------
+    pa.Table
+
+    Raises
+    ------
+    TableError
+        For the errors of `open_table`, and if there are no rows.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "small.csv"
+    ...     _ = path.write_text("code,colour\n007,NA\n")
+    ...     read_table(path).to_pylist()
+    [{'code': '007', 'colour': 'NA'}]
     """
     return as_table(source, options=read_options(options, keywords))
 
@@ -225,20 +320,37 @@ def as_table(
     unused: Iterable[str] = (),
     **keywords: Unpack[ReadKeywords],
 ) -> pa.Table:
-    """An Arrow table from a path, a list of paths, a pyarrow table, a frame that narwhals knows (pandas, polars) or an
-    array (n, d), whose columns are named by their numbers.
+    """Convert a source, a data frame or an array to an Arrow table.
 
-    The index of a pandas frame is not a column. Column names become text. Intervals and periods of pandas become their
-    names, sparse columns dense ones, and Arrow's views, runs and half-precision numbers the plain types of their
-    values. Columns `unused`, as those that are to be dropped, may hold anything: where they cannot be converted, they
-    are nulls.
+    The index of a pandas frame is not a column. Names of columns become text. Pandas intervals and periods become
+    text, sparse columns dense, and Arrow views, run-end encoded columns and half-precision numbers the plain types of
+    their values.
 
-    Raises `TableError`: two columns of one name, a column whose values are not of one type, or data that are neither a
-    path nor a frame.
+    Parameters
+    ----------
+    data : source, pa.Table, data frame or array (n, d)
+        Path, list of paths, `OpenTable`, Arrow table, frame that narwhals supports (pandas, polars), or matrix, whose
+        columns are named by their numbers.
+    options : ReadOptions, optional
+        Options of reading.
+    unused : iterable of str, default=()
+        Columns that are not used; those that cannot be converted become null.
+    **keywords
+        Fields of `ReadOptions`, instead of `options`.
 
-    Example:
-        >>> as_table(pa.table({"age": [30, 41]})).column_names
-        ['age']
+    Returns
+    -------
+    pa.Table
+
+    Raises
+    ------
+    TableError
+        If two columns have one name, values of a column have several types, or data are neither a path nor a table.
+
+    Examples
+    --------
+    >>> as_table(pa.table({"age": [30, 41]})).column_names
+    ['age']
     """
     options = read_options(options, keywords)
     if is_source(data):
@@ -259,41 +371,45 @@ def as_table(
 
 
 def _with_hints(table: pa.Table, options: ReadOptions) -> pa.Table:
-    """A table of memory with what the options say of its text."""
+    """Return an in-memory table with the options that concern its text."""
     if options == ReadOptions():
         return table
-    schema = TextMetadata.from_options(options).noted(table.schema)
+    schema = TextMetadata.from_options(options).add_to(table.schema)
     return replace_missing(table, options.na).replace_schema_metadata(schema.metadata)
 
 
 def emit_table_notes(table: OpenTable) -> None:
-    """Give each choice that was made in reading a table as a `TableNote`."""
+    """Issue each choice made in reading a table as a `TableNote`."""
     emit_notes(table.notes)
 
 
-def _common(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]]:
-    """The schema that holds the values of all files, in the order of the first, and what has no type in it."""
+def _common_schema(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]]:
+    """Return the schema that holds the values of all files, and the errors of columns without a common type."""
     index = frozenset[str]().union(*(index_from_metadata(reader.schema) for reader in readers))
-    fields, clashes = [], {}
+    fields, type_conflicts = [], {}
     absent = {}
     types = [dict(zip(reader.schema.names, reader.schema.types, strict=True)) for reader in readers]
     for name in dict.fromkeys(name for own in types for name in own):
-        absent[name] = [reader.part.where for reader, own in zip(readers, types, strict=True) if name not in own]
+        absent[name] = [
+            reader.source.display_name for reader, own in zip(readers, types, strict=True) if name not in own
+        ]
         kinds = [own.get(name, pa.null()) for own in types]
         kind = common_arrow_type(kinds)
         if kind is None:
             other = next(place for place, one in enumerate(kinds) if one != kinds[0])
-            clashes[name] = (
-                f"Column {quote(name)} has the type {kinds[0]} in {readers[0].part.where!r} and {kinds[other]} in "
-                f"{readers[other].part.where!r}. Files that are read as one table must have the same types: write the "
+            type_conflicts[name] = (
+                f"Column {quote(name)} has the type {kinds[0]} in {readers[0].source.display_name!r} and "
+                f"{kinds[other]} in "
+                f"{readers[other].source.display_name!r}. Files that are read as one table must have the same types: "
+                "write the "
                 f"column with one type, or leave it out: --drop {quote(name)} (drop=[{quote(name)}] in Python)."
             )
         one = pa.field(name, pa.null() if kind is None else kind)
         texts = [reader.schema.field(name) for reader in readers if name in reader.schema.names]
         fields.append(mark_untyped(one) if all(map(is_untyped, texts)) else one)
-    return mark_absent_columns(mark_index(pa.schema(fields), index), absent), clashes
+    return mark_absent_columns(mark_index(pa.schema(fields), index), absent), type_conflicts
 
 
 def _type_in(reader: FileReader, name: str) -> pa.DataType:
-    """The type of a column in one file; null where the file does not have it."""
+    """Return the type of a column in one file; null if the file does not have it."""
     return reader.schema.field(name).type if name in reader.schema.names else pa.null()

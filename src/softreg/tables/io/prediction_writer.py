@@ -1,4 +1,4 @@
-"""Predictions to a file or to bytes: a column for the label, and one for each class."""
+"""Predictions as a table, a file or CSV bytes: one column for the label and one for each class."""
 
 from __future__ import annotations
 
@@ -29,17 +29,35 @@ def prediction_table(
     predicted: Sequence[str] | ArrayLike,
     rows: ArrayLike | None = None,
 ) -> pa.Table:
-    """A table of predictions: first the label predicted, then the probability of each class under its name.
+    """Return a table of predictions: the predicted label, then the probability of each class under its name.
 
-    The first column is called `prediction`; if a class has that name, an underscore is added to the column's
-    (`prediction_`), and another while that, too, is a class. `P` is (n, q), `predicted` (n,). With `rows` (n,), the
-    numbers of the rows in the input, a column `row` of them comes first, by the same rule for its name.
+    The first column is named `prediction`; if a class has that name, underscores are appended until it is unique.
 
-    Raises `ValueError` where the shapes do not fit together.
+    Parameters
+    ----------
+    classes : array-like (q,)
+        Class names.
+    P : array-like (n, q)
+        Class probabilities.
+    predicted : array-like (n,)
+        Predicted labels.
+    rows : array-like (n,), optional
+        Row numbers in the input; they become a first column `row`, renamed by the same rule.
 
-    Example:
-        >>> prediction_table(["no", "yes"], [[0.75, 0.25]], ["no"]).to_pylist()
-        [{'prediction': 'no', 'no': 0.75, 'yes': 0.25}]
+    Returns
+    -------
+    pa.Table (n, q + 1)
+        One more column with `rows`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match.
+
+    Examples
+    --------
+    >>> prediction_table(["no", "yes"], [[0.75, 0.25]], ["no"]).to_pylist()
+    [{'prediction': 'no', 'no': 0.75, 'yes': 0.25}]
     """
     names = [str(name) for name in np.asarray(classes).tolist()]
     P = np.asarray(P, dtype=np.float64)
@@ -54,7 +72,7 @@ def prediction_table(
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
-    """The name, with as many underscores behind it as make it differ from the names of the classes."""
+    """Return the name with as many underscores appended as it needs to differ from the class names."""
     while name in taken:
         name += "_"
     return name
@@ -66,13 +84,29 @@ def predictions_csv(
     predicted: Sequence[str] | ArrayLike,
     delimiter: str = ",",
 ) -> bytes:
-    """The table of predictions as CSV in UTF-8; probabilities are written so that they are read back exactly.
+    """Return the table of predictions as CSV in UTF-8; probabilities are read back exactly.
 
-    Example:
-        >>> print(predictions_csv(["no", "yes"], [[0.75, 0.25]], ["no"]).decode())
-        "prediction","no","yes"
-        "no",0.75,0.25
-        <BLANKLINE>
+    Parameters
+    ----------
+    classes : array-like (q,)
+        Class names.
+    P : array-like (n, q)
+        Class probabilities.
+    predicted : array-like (n,)
+        Predicted labels.
+    delimiter : str, default=","
+        Delimiter of the fields.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> print(predictions_csv(["no", "yes"], [[0.75, 0.25]], ["no"]).decode())
+    "prediction","no","yes"
+    "no",0.75,0.25
+    <BLANKLINE>
     """
     sink = io.BytesIO()
     options = pa_csv.WriteOptions(delimiter=delimiter)
@@ -88,27 +122,44 @@ def writing_predictions(
     rows: bool = False,
     kept: pa.Schema | None = None,
 ) -> Iterator[Callable[..., None]]:
-    """Give a function that writes the probabilities (n, q) of the next rows, with the most likely label of each.
+    """Open a file of predictions and yield a function that writes the predictions of the next rows.
 
-    With `rows`, the function takes the numbers (n,) of the rows in the input, too, which become a first column `row`.
-    With `kept`, it takes a table `kept` of these columns of the input, which are written ahead of the others; where
-    another column has the name of one, underscores are added to it. It takes `predicted`, the codes (n,) of the labels
-    to write, where they are not the most likely ones.
+    The ending decides on the format: CSV for `.csv`, tab-separated for `.tsv`, Parquet for `.parquet`, Arrow for
+    `.arrow` and `.feather`. The file appears complete at the end, or not at all.
 
-    CSV for `.csv`, tab-separated for `.tsv`, Parquet for `.parquet`, Arrow for `.arrow` and `.feather`. The file
-    appears at the end, whole, or not at all.
+    Parameters
+    ----------
+    path : str or os.PathLike
+        File to write.
+    classes : array-like (q,)
+        Class names.
+    rows : bool, default=False
+        Whether the function takes the row numbers (n,) in the input, which become a first column `row`.
+    kept : pa.Schema, optional
+        Columns of the input that are written first; the function takes a table `kept` of them. Other columns of the
+        same name get underscores.
 
-    Raises `TableError` for another ending, and for a folder that is not there.
+    Yields
+    ------
+    callable
+        `write(P, numbers=None, *, kept=None, predicted=None)` with probabilities P (n, q) and, if labels other than
+        the most likely ones are to be written, their codes `predicted` (n,).
 
-    Example:
-        >>> with writing_predictions("p.csv", ["no", "yes"]) as write:
-        ...     write([[0.75, 0.25]])
-        ...     write([[0.5, 0.5]])
-        >>> print(Path("p.csv").read_text())
-        "prediction","no","yes"
-        "no",0.75,0.25
-        "no",0.5,0.5
-        <BLANKLINE>
+    Raises
+    ------
+    TableError
+        For another ending, or a folder that does not exist.
+
+    Examples
+    --------
+    >>> with writing_predictions("p.csv", ["no", "yes"]) as write:
+    ...     write([[0.75, 0.25]])
+    ...     write([[0.5, 0.5]])
+    >>> print(Path("p.csv").read_text())
+    "prediction","no","yes"
+    "no",0.75,0.25
+    "no",0.5,0.5
+    <BLANKLINE>
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -134,9 +185,30 @@ def prediction_sink(
     rows: bool = False,
     kept: pa.Schema | None = None,
 ) -> Iterator[Callable[..., None]]:
-    """The same as `writing_predictions` for a path or an open binary file, which is written to at once.
+    """Write predictions to a path or an open binary file directly; see `writing_predictions`.
 
-    The form is the one that the ending says.
+    Parameters
+    ----------
+    sink : str or binary file
+        Destination.
+    classes : array-like (q,)
+        Class names.
+    ending : str, default=".csv"
+        Ending that decides on the format.
+    rows : bool, default=False
+        Whether row numbers are written.
+    kept : pa.Schema, optional
+        Columns of the input that are written first.
+
+    Yields
+    ------
+    callable
+        See `writing_predictions`.
+
+    Raises
+    ------
+    ValueError
+        From the function, if the shape of P does not match the classes.
     """
     schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
     for one in reversed(kept or []):
@@ -180,12 +252,31 @@ def write_predictions(
     P: ArrayLike,
     predicted: Sequence[str] | ArrayLike,
 ) -> None:
-    """Write the table of predictions, whole or not at all; endings and errors are those of `writing_predictions`.
+    """Write the table of predictions to a file, completely or not at all.
 
-    Example:
-        >>> write_predictions("p.xlsx", ["no", "yes"], [[0.75, 0.25]], ["no"])  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        softreg.tables.columns.errors.TableError: Predictions cannot be written to 'p.xlsx': ...
+    Parameters
+    ----------
+    path : str or os.PathLike
+        File; its ending decides on the format, see `writing_predictions`.
+    classes : array-like (q,)
+        Class names.
+    P : array-like (n, q)
+        Class probabilities.
+    predicted : array-like (n,)
+        Predicted labels.
+
+    Raises
+    ------
+    TableError
+        For an ending that is not supported, or a folder that does not exist.
+    ValueError
+        If the shapes do not match.
+
+    Examples
+    --------
+    >>> write_predictions("p.xlsx", ["no", "yes"], [[0.75, 0.25]], ["no"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    softreg.tables.columns.errors.TableError: Predictions cannot be written to 'p.xlsx': ...
     """
     prediction_table(classes, P, predicted)  # shapes that do not fit together are refused
     with writing_predictions(path, classes) as write:

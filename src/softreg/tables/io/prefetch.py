@@ -1,4 +1,4 @@
-"""Batches that a thread reads before they are asked for."""
+"""Reading of batches ahead in a thread."""
 
 from __future__ import annotations
 
@@ -11,11 +11,24 @@ PREFETCH_DEPTH = 2  # batches that are read before they are asked for
 
 
 def prefetch(source: Callable[[], Iterator[Any]], depth: int = PREFETCH_DEPTH) -> Iterator[Any]:
-    """The items of an iterator, of which a thread makes up to `depth` before they are asked for.
+    """Yield the items of an iterator, of which a thread computes up to `depth` in advance.
 
-    Example:
-        >>> list(prefetch(lambda: iter("abc")))
-        ['a', 'b', 'c']
+    Parameters
+    ----------
+    source : callable
+        Returns the iterator.
+    depth : int, default=PREFETCH_DEPTH
+        Largest number of items computed in advance.
+
+    Yields
+    ------
+    item
+        Items in order; an exception of the thread is raised here.
+
+    Examples
+    --------
+    >>> list(prefetch(lambda: iter("abc")))
+    ['a', 'b', 'c']
     """
     items: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
     stopped = threading.Event()

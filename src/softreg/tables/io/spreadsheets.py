@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,37 @@ MAX_NARROW_COLUMNS = 2
 """Columns of a sheet up to which a row of one cell may be a row of the table."""
 
 
-def sheet_rows(path: Path, inner: str) -> tuple[list[list[Any]], str, list[str]]:
-    """The rows of a sheet, header and all, its name, and notes on what was chosen and left out.
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of a sheet, its name, and notes on what was chosen and left out."""
 
-    The sheet is `inner`, or the first that has cells. Lines of a single cell above and below a table of more columns
-    are titles and footnotes and are left out. Cells of formulas hold their last value; those of an error are empty.
+    rows: list[list[Any]]
+    name: str
+    notes: list[str]
 
-    Raises `TableError` where python-calamine is not installed, for a damaged or protected file, no such sheet, or no
-    sheet with cells.
+
+def sheet_rows(path: Path, inner: str) -> Sheet:
+    """Read the rows of a sheet, including the header.
+
+    Lines of a single cell above and below a table of more columns are titles and footnotes, and are left out. A
+    formula cell holds its last value; a cell with an error is empty.
+
+    Parameters
+    ----------
+    path : Path
+        Workbook.
+    inner : str
+        Name of the sheet; "" for the first with cells.
+
+    Returns
+    -------
+    Sheet
+
+    Raises
+    ------
+    TableError
+        If python-calamine is not installed, the file is damaged or protected, or there is no such sheet or no sheet
+        with cells.
     """
     try:
         import python_calamine
@@ -35,11 +59,11 @@ def sheet_rows(path: Path, inner: str) -> tuple[list[list[Any]], str, list[str]]
             if inner and inner not in names:
                 raise TableError(f"{str(path)!r} has no sheet {inner!r}; it has {quote_list(names, 12)}.")
             sheets = {name: _cells(book, name) for name in ([inner] if inner else names)}
+    except TableError:
+        raise
     except python_calamine.PasswordError:
         raise TableError(f"{str(path)!r} is protected by a password; save it without, or as CSV.") from None
     except (python_calamine.CalamineError, OSError, ValueError) as error:
-        if isinstance(error, TableError):
-            raise
         reason = " ".join(str(error).split())
         raise TableError(f"{str(path)!r} is a damaged or truncated spreadsheet ({reason}); save it again.") from None
     full = [name for name, rows in sheets.items() if rows]
@@ -52,11 +76,11 @@ def sheet_rows(path: Path, inner: str) -> tuple[list[list[Any]], str, list[str]]
             f"{f'{path}::{full[1]}'!r}."
         )
     rows, more = _table(sheets[name], name)
-    return [[_value(cell) for cell in row] for row in rows], name, notes + more
+    return Sheet([[_value(cell) for cell in row] for row in rows], name, notes + more)
 
 
 def _cells(book: Any, name: str) -> list[list[Any]]:
-    """The rows that have cells, of one length."""
+    """Return the rows that have cells, all of one length."""
     try:
         rows = book.get_sheet_by_name(name).to_python(skip_empty_area=True)
     except ValueError:  # a sheet of a chart has no cells
@@ -65,7 +89,7 @@ def _cells(book: Any, name: str) -> list[list[Any]]:
 
 
 def _table(rows: list[list[Any]], sheet: str) -> tuple[list[list[Any]], list[str]]:
-    """The rows without titles and footnotes, and columns without cells; and notes on them."""
+    """Return the rows without titles, footnotes and empty columns; and notes on them."""
     used = [place for place in range(len(rows[0])) if any(row[place] != "" for row in rows)]
     rows = [[row[place] for place in used] for row in rows]
     begin, end = 0, len(rows)
@@ -77,8 +101,8 @@ def _table(rows: list[list[Any]], sheet: str) -> tuple[list[list[Any]], list[str
     notes = []
     for what, some in (("above the header", rows[:begin]), ("below the table", rows[end:])):
         if some:
-            said = quote_list([next(str(cell) for cell in row if cell != "") for row in some], 3)
-            notes.append(f"In the sheet {sheet!r}, lines of one cell {what} are left out: {said}.")
+            first_cells = quote_list([next(str(cell) for cell in row if cell != "") for row in some], 3)
+            notes.append(f"In the sheet {sheet!r}, lines of one cell {what} are left out: {first_cells}.")
     rows = rows[begin:end]
     kept = [place for place in range(len(used)) if any(row[place] != "" for row in rows)]
     return [[row[place] for place in kept] for row in rows], notes
@@ -89,7 +113,7 @@ def _count(row: Sequence[Any]) -> int:
 
 
 def _value(cell: Any) -> Any:
-    """A cell for a file of text; a day without a time of day is a date."""
+    """Return a cell for a text file; a datetime at midnight is a date."""
     if isinstance(cell, datetime):
         return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
     return cell

@@ -1,4 +1,4 @@
-"""What the options of reading say of the text in a table's cells: kept in the metadata of its schema."""
+"""Options of reading that concern the text of a table, stored in the metadata of its schema."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ _KEY = b"softreg.text"
 
 @dataclass(frozen=True)
 class TextMetadata:
-    """Spellings `na` of a missing value, which are null already; the `decimal` mark, if named; the file's `delimiter`.
+    """Options of reading that affect later steps.
 
-    Example:
-        >>> hints = TextMetadata(na=("-9",), delimiter=";")
-        >>> TextHints.of(hints.noted(pa.schema([("age", pa.string())]))) == hints
-        True
+    Attributes
+    ----------
+    na : tuple of str
+        Spellings of a missing value; they are null already.
+    decimal : str or None
+        Decimal mark, if the user gave it.
+    delimiter : str
+        Delimiter of the file.
+
+    Examples
+    --------
+    >>> hints = TextMetadata(na=("-9",), delimiter=";")
+    >>> TextMetadata.from_schema(hints.add_to(pa.schema([("age", pa.string())]))) == hints
+    True
     """
 
     na: tuple[str, ...] = ()
@@ -28,17 +38,17 @@ class TextMetadata:
 
     @classmethod
     def from_options(cls, options: ReadOptions, delimiter: str = "") -> TextMetadata:
-        """The hints of options by which a table is read."""
+        """Return the metadata for the options by which a table is read."""
         return cls(tuple(options.na), options.decimal, delimiter)
 
-    def noted(self, schema: pa.Schema) -> pa.Schema:
-        """The schema whose metadata say what is known; the same where nothing is."""
+    def add_to(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema with the metadata added; the same schema if there are none."""
         if self in (TextMetadata(), TextMetadata(delimiter=self.delimiter)) and self.delimiter != ";":
             return schema
         return schema.with_metadata({**(schema.metadata or {}), _KEY: json.dumps(asdict(self)).encode()})
 
     @classmethod
-    def of(cls, schema: pa.Schema) -> TextMetadata:
-        """What the metadata of a schema say."""
+    def from_schema(cls, schema: pa.Schema) -> TextMetadata:
+        """Return the metadata of a schema."""
         state = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
         return cls(tuple(state.get("na", ())), state.get("decimal"), state.get("delimiter", ""))

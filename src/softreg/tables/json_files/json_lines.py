@@ -1,4 +1,4 @@
-"""JSON lines to batches: an object a line, the same types in all of them."""
+"""Reader of JSON lines: one object in each line, with the same types in all of them."""
 
 from __future__ import annotations
 
@@ -39,25 +39,28 @@ Row = tuple[int, int, dict[str, Any]]
 
 @dataclass
 class JsonLines:
-    """A file with a JSON object in each line; `open` gives its bytes in UTF-8, from the beginning.
+    r"""File of JSON lines; `open` returns its bytes in UTF-8 from the beginning.
 
-    The types of the columns are those that hold every value, exactly: whole numbers become decimal where some are,
-    unless that would round them; beyond 64 bits they are decimals of Arrow's; a value that is absent or null is
-    missing, text stays as written, and numbers or booleans beside text are text. A line that is no object, names a key
-    twice, holds NaN or Infinity, or a value of another type than those before, is an error with its line, or with
-    `skip` left out and kept in `skipped` (row, text), as is text beside numbers then; rows are the lines that are not
+    The type of a column is the one that holds all its values exactly: integers become float64 beside decimals unless
+    that would round them; beyond 64 bits they are Arrow decimals; an absent key or null is missing; text is kept as
+    written, and numbers or booleans beside text become text. A line raises an error, or with `skip` is left out and
+    kept in `skipped` as (row, text), if it is not an object, repeats a key, holds NaN or Infinity, or holds a value
+    of a conflicting type; with `skip`, text beside other types is such a conflict. Rows are the lines that are not
     blank.
 
-    Python's own parser reads the lines: no line, however broken, reaches a parser that could end the process.
+    Notes
+    -----
+    Lines are parsed by the `json` module, not by Arrow: no malformed line can end the process.
 
-    Example:
-        >>> raw = b'{"a": 1, "b": "007"}\\n{"a": 2.5}\\n'
-        >>> [batch.to_pylist() for batch in JsonLines(lambda: pa.BufferReader(raw), "a.jsonl").batches()]
-        [[{'a': 1.0, 'b': '007'}, {'a': 2.5, 'b': None}]]
+    Examples
+    --------
+    >>> raw = b'{"a": 1, "b": "007"}\n{"a": 2.5}\n'
+    >>> [batch.to_pylist() for batch in JsonLines(lambda: pa.BufferReader(raw), "a.jsonl").batches()]
+    [[{'a': 1.0, 'b': '007'}, {'a': 2.5, 'b': None}]]
     """
 
     open: Callable[[], Any]
-    where: str
+    display_name: str
     skip: bool = False
     encoding: str = "utf-8"
     raw: Callable[[], Any] | None = None
@@ -80,7 +83,7 @@ class JsonLines:
             if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES:
                 held += self._made(good)
         if not self.types:
-            raise TableError(f"{self.where!r} holds no object with a key, so the table has no columns.")
+            raise TableError(f"{self.display_name!r} holds no object with a key, so the table has no columns.")
         self.schema = self._schema()
         if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES and all(
             batch.schema == self.schema for batch in held
@@ -88,7 +91,7 @@ class JsonLines:
             self._held = held
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows in batches; from the beginning at each call."""
+        """Yield the rows in batches, from the beginning at each call."""
         if self._held is not None:
             yield from self._held
             return
@@ -101,11 +104,11 @@ class JsonLines:
 
     @property
     def mixed(self) -> list[str]:
-        """The columns in which numbers or booleans stand beside text, and are text as well."""
+        """The columns in which numbers or booleans occur beside text; they are read as text."""
         return [name for name, kind in self.types.items() if kind.holds_mixed]
 
     def _made(self, rows: list[Row]) -> Iterator[pa.RecordBatch]:
-        """Batches of rows, with the columns that were learned so far."""
+        """Yield batches of rows with the columns found so far."""
         schema, most = self._schema(), max(1, MAX_BATCH_CELLS // max(1, len(self.types)))
         for start in range(0, len(rows), most):
             some = [row for _, _, row in rows[start : start + most]]
@@ -114,7 +117,7 @@ class JsonLines:
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def _usable(self, rows: list[Row], take: Callable[[Sequence[dict[str, Any]]], None]) -> list[Row]:
-        """The rows that `take` accepts, all at once or one by one; the others are left out, or the first is refused."""
+        """Return the rows that `take` accepts; leave out the others, or raise the error for the first of them."""
         try:
             take([row for _, _, row in rows])
             return rows
@@ -129,18 +132,20 @@ class JsonLines:
             return good
 
     def _learn(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Widen the types of the columns by some rows, or leave all of them as they are."""
+        """Widen the types of the columns by some rows; on a conflict, leave all types unchanged."""
         self.types |= self._with(rows)
         if len(self.types) > MAX_COLUMNS:
-            raise TableError(f"{self.where!r} holds more than {MAX_COLUMNS:,} different keys; a table has few columns.")
+            raise TableError(
+                f"{self.display_name!r} holds more than {MAX_COLUMNS:,} different keys; a table has few columns."
+            )
 
     def _check(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Raise `TypeConflict` for rows of other types than were learned."""
+        """Raise `TypeConflict` for rows of other types than those found."""
         if any(kind != self.types.get(name) for name, kind in self._with(rows).items()):
             raise TypeConflict("a value that was not there at the first reading")
 
     def _with(self, rows: Sequence[dict[str, Any]]) -> dict[str, JsonType]:
-        """The types of the columns of some rows, these rows among those before."""
+        """Return the types of the columns of some rows, widened to hold the rows before."""
         wider = {}
         for name, some in _by_key(rows):
             try:
@@ -153,7 +158,7 @@ class JsonLines:
         return wider
 
     def _blocks(self) -> Iterator[list[Row]]:
-        """The objects of about `BLOCK_BYTES` bytes of lines together."""
+        """Yield the objects of about `BLOCK_BYTES` of lines at a time."""
         number = line = 0
         for raw in self._raw_blocks():
             rows: list[Row] = []
@@ -176,7 +181,7 @@ class JsonLines:
             yield rows
 
     def _raw_blocks(self) -> Iterator[bytes]:
-        """Whole lines of about `BLOCK_BYTES` bytes together, without a byte-order mark."""
+        """Yield complete lines of about `BLOCK_BYTES` at a time, without a byte-order mark."""
         held: list[bytes] = []
         size, begun = 0, False
         try:
@@ -187,7 +192,7 @@ class JsonLines:
                 size += len(raw)
                 if size > MAX_LINE_BYTES:
                     raise TableError(
-                        f"{self.where!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, which is no row."
+                        f"{self.display_name!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, which is no row."
                     )
                 if end:
                     yield b"".join([*held, raw[:end]])
@@ -195,14 +200,14 @@ class JsonLines:
                 held.append(raw[end:])
         except OSError as error:
             reason = " ".join(str(error).split())
-            raise TableError(f"{self.where!r} is a damaged or truncated file ({reason}).") from None
+            raise TableError(f"{self.display_name!r} is a damaged or truncated file ({reason}).") from None
         if rest := b"".join(held):
             yield rest
 
     def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
-        """Leave out a line that is no object of JSON, or raise the error for it."""
+        """Leave out a line that is not a JSON object, or raise the error for it."""
         if isinstance(error, UndecodableLine) and not self.skip:
-            raise decoding_error(self.where, self.encoding, self.raw or self.open) from None
+            raise decoding_error(self.display_name, self.encoding, self.raw or self.open) from None
         why = str(error)
         if isinstance(error, json.JSONDecodeError):
             why = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
@@ -216,14 +221,24 @@ class JsonLines:
             self.skipped.append((row, text[:MAX_ROW_TEXT]))
             return
         raise TableError(
-            f"{self.unit} {line:,} of {self.where!r} cannot be read ({why}): {quote(text, 80)}. Expected an object "
+            f"{self.unit} {line:,} of {self.display_name!r} cannot be read ({why}): {quote(text, 80)}. Expected an "
+            "object "
             f'like {{"a": 1}}, with values of the same type in all of them. Correct it, or leave such '
             f"{self.unit.lower()}s out with --bad-rows skip (bad_rows='skip' in Python)."
         ) from None
 
 
 def _by_key(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Sequence[Any]]]:
-    """The values of each key in some rows; rows without it count as None, or not at all where keys are rare."""
+    """Return the values of each key in some rows.
+
+    Attributes
+    ----------
+    row without the key counts as None, or not at all if keys are rare.
+
+    Returns
+    -------
+    iterable of (str, sequence)
+    """
     names = dict.fromkeys(chain.from_iterable(rows))
     if len(names) * len(rows) <= 2 * sum(map(len, rows)):
         return zip(names, _columns(rows, names), strict=True)
@@ -235,7 +250,7 @@ def _by_key(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Sequence[Any]
 
 
 def _columns(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> Iterator[list[Any]]:
-    """The values of each name in all rows; None where a row lacks it."""
+    """Yield the values of each name in all rows; None if a row lacks it."""
     for name in names:
         try:
             yield list(map(itemgetter(name), rows))

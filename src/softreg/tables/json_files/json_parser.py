@@ -20,9 +20,13 @@ class UndecodableLine(ValueError):
 
 
 def parse_flat_object(line: str | bytes) -> dict[str, Any] | None:
-    """The object in a line, if it has no more colons than keys and no escape "\\u"; None for any other line.
+    r"""Return the object in a line with as many colons as keys and no escape "\\u"; None for any other line.
 
-    Each member has a colon of its own, so such an object holds no other object and names no key twice.
+    Each member has one colon, so such an object contains no other object and repeats no key.
+
+    Returns
+    -------
+    dict or None
     """
     if isinstance(line, bytes):
         return None
@@ -36,7 +40,21 @@ def parse_flat_object(line: str | bytes) -> dict[str, Any] | None:
 
 
 def parse_object(line: str | bytes) -> dict[str, Any]:
-    """The object in a line; raises `ValueError` with the reason where there is none that a table can hold."""
+    """Return the object in a line.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If the line is not an object that a table can hold; the message is the reason.
+    UndecodableLine
+        If the line is not UTF-8.
+    json.JSONDecodeError
+        If another object follows.
+    """
     if isinstance(line, bytes):
         try:
             line = line.decode()
@@ -58,7 +76,7 @@ def parse_object(line: str | bytes) -> dict[str, Any]:
 
 
 def _check_depth(line: str) -> None:
-    """Raise `ValueError` where lists and objects stand too deep in one another for a parser that calls itself."""
+    """Raise `ValueError` for lists and objects nested too deep for a recursive parser."""
     depth = 0
     for bracket in _BRACKET.findall(_STRING.sub("", line)):
         depth += 1 if bracket in "[{" else -1
@@ -67,7 +85,7 @@ def _check_depth(line: str) -> None:
 
 
 def _check_text(value: Any) -> None:
-    """Raise `ValueError` for text that UTF-8 cannot write, or that holds the character zero."""
+    """Raise `ValueError` for text that UTF-8 cannot encode, or that contains the character zero."""
     if isinstance(value, str):
         if "\0" in value:
             raise ValueError("the character U+0000, which text never holds")
@@ -85,7 +103,7 @@ def _check_text(value: Any) -> None:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different."""
+    """Return an object; raise `ValueError` if a key occurs twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -1,4 +1,4 @@
-"""The type that JSON values of a column have in common, and Arrow arrays of them."""
+"""Common type of the JSON values of a column, and their conversion to Arrow arrays."""
 
 from __future__ import annotations
 
@@ -27,19 +27,32 @@ _SCALARS = {"text", "whole number", "number", "boolean"}
 
 
 class TypeConflict(ValueError):
-    """Values that have no common type; the message says why."""
+    """Error for values that have no common type; the message states the reason."""
 
 
 @dataclass(frozen=True)
 class JsonType:
-    """The type of a column: "missing", "boolean", "whole number", "number", "text", "list" or "object".
+    """Type of the JSON values of a column.
 
-    `low` and `high` are the range of whole numbers, `merges` is the least of them that float64 would round to another
-    number; `item` is the type of the items of lists, `fields` are the types of the values of objects by key.
+    Attributes
+    ----------
+    kind : str
+        "missing", "boolean", "whole number", "number", "text", "list" or "object".
+    low, high : int
+        Range of integers.
+    merges : int or None
+        Smallest integer that float64 would round to another one.
+    item : JsonType or None
+        Type of the items of lists.
+    fields : tuple of (str, JsonType)
+        Types of the values of objects, by key.
+    mixed : bool
+        True if numbers or booleans occur beside text; they become text as JSON spells them.
 
-    Example:
-        >>> infer_type([1, None, 2.5]).kind, infer_type([[1], []]).item.kind
-        ('number', 'whole number')
+    Examples
+    --------
+    >>> infer_type([1, None, 2.5]).kind, infer_type([[1], []]).item.kind
+    ('number', 'whole number')
     """
 
     kind: str = "missing"
@@ -53,16 +66,21 @@ class JsonType:
 
     @property
     def holds_mixed(self) -> bool:
-        """Whether this type, or one within it, is mixed."""
+        """Whether this type, or one nested in it, is mixed."""
         inner = [one for _, one in self.fields] + ([] if self.item is None else [self.item])
         return self.mixed or any(one.holds_mixed for one in inner)
 
     def arrow(self) -> pa.DataType:
-        """The Arrow type that holds every value of this type, exactly.
+        """Return the Arrow type that holds every value of this type exactly.
 
-        Example:
-            >>> infer_type([1, 2]).arrow(), infer_type([2**63]).arrow(), infer_type([-(2**70)]).arrow()
-            (DataType(int64), DataType(uint64), Decimal128Type(decimal128(38, 0)))
+        Returns
+        -------
+        pa.DataType
+
+        Examples
+        --------
+        >>> infer_type([1, 2]).arrow(), infer_type([2**63]).arrow(), infer_type([-(2**70)]).arrow()
+        (DataType(int64), DataType(uint64), Decimal128Type(decimal128(38, 0)))
         """
         if self.kind == "whole number":
             if _INT64[0] <= self.low and self.high <= _INT64[1]:
@@ -79,12 +97,29 @@ MISSING = JsonType()
 
 
 def infer_type(values: Sequence[Any], depth: int = 0) -> JsonType:
-    """The type of the values of a column, as Python's json reads them; raises `TypeConflict` where there is none.
+    """Return the common type of the values of a column, as parsed by the `json` module.
 
-    Example:
-        >>> infer_type([[], 1])
-        Traceback (most recent call last):
-        softreg.tables.json_files.json_types.TypeConflict: lists beside whole numbers
+    Parameters
+    ----------
+    values : sequence
+        Values of the column.
+    depth : int, default=0
+        Depth of nesting.
+
+    Returns
+    -------
+    JsonType
+
+    Raises
+    ------
+    TypeConflict
+        If the values have no common type, or are nested more than `MAX_DEPTH` deep.
+
+    Examples
+    --------
+    >>> infer_type([[], 1])
+    Traceback (most recent call last):
+    softreg.tables.json_files.json_types.TypeConflict: lists beside whole numbers
     """
     if depth > MAX_DEPTH:
         raise TypeConflict(f"lists and objects more than {MAX_DEPTH} deep")
@@ -97,7 +132,7 @@ def infer_type(values: Sequence[Any], depth: int = 0) -> JsonType:
 
 
 def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
-    """The type of values of one Python type."""
+    """Return the type of values of one Python type."""
     if kind is int:
         low, high = min(values), max(values)
         if max(high, -low) >= 10**_DIGITS:
@@ -117,14 +152,24 @@ def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
 
 
 def common_type(one: JsonType, other: JsonType) -> JsonType:
-    """The type that holds the values of both; raises `TypeConflict` where there is none.
+    """Return the type that holds the values of both types.
 
-    Whole numbers beside others become float64, unless that would make two of them one. Numbers or booleans beside text
+    Integers beside other numbers become float64, unless that would merge two of them. Numbers or booleans beside text
     become text.
 
-    Example:
-        >>> common_type(infer_type([1, None]), infer_type([0.5])).kind
-        'number'
+    Returns
+    -------
+    JsonType
+
+    Raises
+    ------
+    TypeConflict
+        If there is no such type.
+
+    Examples
+    --------
+    >>> common_type(infer_type([1, None]), infer_type([0.5])).kind
+    'number'
     """
     if one == other or other.kind == "missing":
         return one
@@ -151,13 +196,27 @@ def common_type(one: JsonType, other: JsonType) -> JsonType:
 
 
 def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
-    """The values, all of which are of the type, as an Arrow array; None is missing.
+    """Convert values of one type to an Arrow array; None is missing.
 
-    The arrays are made of their buffers: `pyarrow.array` would import pandas.
+    Parameters
+    ----------
+    values : sequence of length n
+        Values of the column.
+    kind : JsonType
+        Their type.
 
-    Example:
-        >>> to_arrow([["a"], None, []], infer_type([["a"]])).to_pylist()
-        [['a'], None, []]
+    Returns
+    -------
+    pa.Array (n,)
+
+    Notes
+    -----
+    The arrays are built from buffers, since `pyarrow.array` would import pandas.
+
+    Examples
+    --------
+    >>> to_arrow([["a"], None, []], infer_type([["a"]])).to_pylist()
+    [['a'], None, []]
     """
     n, target = len(values), kind.arrow()
     if kind.kind == "missing":
@@ -187,7 +246,7 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
 
 
 def _offsets(parts: Sequence[Any]) -> pa.Buffer:
-    """Where each part begins in all of them, one after another."""
+    """Return the offsets of concatenated parts, int32 (len(parts) + 1,)."""
     ends = np.zeros(len(parts) + 1, np.int32)
     np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=ends[1:])
     return pa.py_buffer(ends)
@@ -198,7 +257,7 @@ def _bits(flags: Any) -> pa.Buffer:
 
 
 def _is_float(value: int) -> bool:
-    """Whether float64 has the whole number, or writes it with these digits."""
+    """Return True if float64 represents the integer, or prints it with the same digits."""
     return int(near := float(value)) == value or Decimal(repr(near)) == value
 
 

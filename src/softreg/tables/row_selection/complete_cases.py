@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from softreg.models.inputs.row_keys import is_missing
-from softreg.spelling import coded
+from softreg.spelling import encode_as_text
 from softreg.tables.columns.arrow_numpy import to_int64
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.row_selection.weight_column import RowWeights
@@ -58,7 +58,7 @@ def rows_without_label(table: Any, target: str, rows: RowNumbers) -> BoolArray:
     if target not in table.column_names:
         raise unknown_column_error(target, table.column_names, "target column")
     try:
-        encoded = coded(table.column(target))
+        encoded = encode_as_text(table.column(target))
     except TypeError:
         return np.zeros(len(rows), dtype=bool)
     absent = [is_missing(value) or not value.strip("\0 ").strip() for value in encoded.dictionary.to_pylist()]
@@ -93,9 +93,9 @@ def lost_classes_notes(table: Any, target: str, given: RowNumbers, used: RowNumb
     """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
     if len(given) == len(used):
         return []
-    codes = to_int64(coded(table.column(target)).indices)
+    codes = to_int64(encode_as_text(table.column(target)).indices)
     lost = np.setdiff1d(codes[given], codes[used])
-    names = coded(table.column(target)).dictionary
+    names = encode_as_text(table.column(target)).dictionary
     which = quote_list(names[int(code)].as_py() for code in lost)
     return [f"no row that has all values has the label {which}: the model lacks it"] if len(lost) else []
 

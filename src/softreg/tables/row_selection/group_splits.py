@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
-from softreg.spelling import coded
+from softreg.spelling import encode_as_text
 from softreg.tables.columns.errors import TableError, pluralize, quote, unknown_column_error
 from softreg.typing import Codes, Float64Array, RowNumbers
 
@@ -42,7 +42,7 @@ def group_codes(
         raise TableError(f"{quote(name)} is the target; rows are grouped by another column, as that of a person.")
     column = table.column(name) if rows is None else table.column(name).take(pa.array(rows))
     try:
-        encoded = coded(column)
+        encoded = encode_as_text(column)
     except TypeError:
         raise TableError(
             f"The {what} {quote(name)} has the type {column.type}; it must hold text, numbers or dates."

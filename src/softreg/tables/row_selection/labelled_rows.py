@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import one_spelling
+from softreg.spelling import unify_spellings
 from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.row_selection.rare_classes import (
     DEFAULT_LABEL_RULES,
@@ -118,7 +118,7 @@ def labelled_rows(
     if counted is not None:
         unlabelled &= counted
         codes = np.where(counted, codes, -1)
-    same = one_spelling(values)
+    same = unify_spellings(values)
     names = [same.get(value, value) for value in values]
     counts: dict[str, int] = {}
     for name, count in zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True):

@@ -50,4 +50,4 @@ def _decimal_evidence(columns: Sequence[Column], table: pa.Table) -> Iterator[tu
             continue
         cells = read_column(table.column(column.name), column.name)
         if isinstance(cells, Levels):
-            yield column.name, DecimalEvidence.of(NumberParts.of(cells.levels))
+            yield column.name, DecimalEvidence.from_parts(NumberParts.from_text(cells.levels))

@@ -154,12 +154,12 @@ def column_of_kind(
             name, tuple(sorted(cells.levels.take(pa.array(seen)).to_pylist())), missing, "as asked; "
         )
     if asked is Kind.NUMBER:
-        text = infer_numbers(cells.levels, rules.decimal, asked=True)
+        text = infer_numbers(cells.levels, rules.decimal, requested=True)
         _require_all(name, asked, cells, text.ok)
         found = numeric_column(name, np.append(text.values, np.nan)[cells.codes], rows, sure=True)
         every = count_levels(cells.codes, len(cells.levels))
         found = with_number_format(found, cells, text, np.zeros(len(every), dtype=bool), every, rules)
-        return replace(found, format=replace(found.format or ColumnFormat(), asked=True))
+        return replace(found, format=replace(found.format or ColumnFormat(), requested=True))
     dated = drop_missing_spellings(cells, MISSING_SPELLINGS)
     _require_all(name, asked, dated, ~np.isnan(parse_dates(dated.levels, day_first(dated.levels) is not False)))
     return _date_column_of_text(name, cells, rows, "as asked; ")

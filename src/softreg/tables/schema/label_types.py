@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import Known, spelled, text_array
+from softreg.spelling import TextIndex, text_array, value_text
 from softreg.tables.columns.untyped_text import is_untyped
 from softreg.typing import Array, IntArray, TextArray
 
@@ -103,7 +103,7 @@ def dtype_name(labels: Array, kind: str) -> str | None:
         >>> dtype_name(np.array([0, 1], dtype="int8"), "integer"), dtype_name(np.array([0, 1]), "integer")
         ('int8', None)
     """
-    same = labels.dtype.kind == "U" or typed_labels([spelled(label) for label in labels], kind).dtype == labels.dtype
+    same = labels.dtype.kind == "U" or typed_labels([value_text(label) for label in labels], kind).dtype == labels.dtype
     return None if same else labels.dtype.name
 
 
@@ -172,11 +172,11 @@ def class_name(label: Any, classes: Sequence[str]) -> str:
         >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name("x", ["0", "1"])
         ('True', '1', 'x')
     """
-    text = spelled(label)
+    text = value_text(label)
     texts = [text]
     if isinstance(label, np.datetime64):  # which has no time zone: the class may be a moment in UTC
         texts += [f"{text}Z", f"{text} 00:00:00Z"]
-    places = Known(list(classes)).find(text_array(texts), typed=not isinstance(label, str))
+    places = TextIndex(list(classes)).find(text_array(texts), typed=not isinstance(label, str))
     return next((str(classes[place]) for place in places if place >= 0), text)
 
 

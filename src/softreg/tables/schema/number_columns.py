@@ -155,7 +155,7 @@ def _format_note(name: str, text: InferredNumbers, rules: TextOptions) -> str:
     said = f"column {quote(name)} is read as numbers with {text.marks}: {quote(text.example[0])} is {value}"
     if rules.why:
         said += f", because {rules.why}"
-    if text.unclear or rules.why:
+    if text.ambiguous or rules.why:
         mark, other = ("comma", ",") if form.decimal == "." else ("point", ".")
         said += f"; where the {mark} is the decimal mark, say --decimal {other} (decimal={other!r} in Python)"
     return f"{said}; where the values are words, --category {quote(name)}"
@@ -200,10 +200,10 @@ def _almost_numeric_hint(
 
 def _several_formats_hint(name: str, text: InferredNumbers, counts: _LevelCounts) -> str:
     """The hint of a column of numbers that are not written in one format."""
-    if not text.several:
+    if not text.conflict:
         return ""
     return (
-        f"column {quote(name)} looks like numbers, but {text.several}, so its values are taken for words; where they "
+        f"column {quote(name)} looks like numbers, but {text.conflict}, so its values are taken for words; where they "
         f"are numbers of one unit, say --number {quote(name)}"
     )
 

@@ -151,7 +151,7 @@ def infer_schema(
     kinds = dict(kinds or {})
     _check_named_columns(table, target, drop, kinds)
     columns = []
-    hints = TextMetadata.of(table.schema)
+    hints = TextMetadata.from_schema(table.schema)
     rules = TextOptions(hints.decimal, strict=strict, place=place)
     index = index_columns(table)
     for name in table.column_names:

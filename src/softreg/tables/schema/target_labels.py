@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.deprecated import accept_deprecated_arguments
-from softreg.spelling import Known, coded, one_spelling, text_array
+from softreg.spelling import TextIndex, encode_as_text, text_array, unify_spellings
 from softreg.tables.columns.arrow_numpy import to_int64
 from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
@@ -17,7 +17,7 @@ from softreg.tables.columns.row_location import RowLocation, files_without_colum
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.typing import BoolArray, Codes, Int64Array, TextArray
-from softreg.value_keys import TRUTH, number_key, truth_key
+from softreg.value_keys import BOOLEAN_TEXTS, boolean_key, number_key
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 """Text of a whole number."""
@@ -38,7 +38,7 @@ def labels(table: pa.Table, target: str) -> TextArray:
         ['007', 'NA']
     """
     values, codes = coded_labels(table, target)
-    same = one_spelling(values)
+    same = unify_spellings(values)
     return (
         np.array([same.get(value, value) for value in values], dtype=np.str_)[codes]
         if len(codes)
@@ -62,7 +62,7 @@ def coded_labels(
         raise unknown_column_error(target, table.column_names, "target column")
     column = table.column(target)
     try:
-        encoded = coded(column)
+        encoded = encode_as_text(column)
     except TypeError:
         raise TableError(
             f"The target {quote(target)} has the type {column.type}; labels are text, numbers or booleans."
@@ -137,7 +137,7 @@ def class_indices(values: Sequence[str], classes: Sequence[str], *, typed: bool)
         >>> class_indices(["1", "0"], ["False", "True"], typed=True)
         array([1, 0])
     """
-    found = Known(classes).find(text_array(values), typed=typed)
+    found = TextIndex(classes).find(text_array(values), typed=typed)
     return _boolean_indices(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
 
 
@@ -145,8 +145,8 @@ def _boolean_indices(values: Sequence[str], classes: Sequence[str]) -> Codes:
     """The places of 0 and 1 among the classes false and true, or the other way round; -1 for other labels."""
     digits = ("0", "1")
     for key_of, own, other_of, others in (
-        (truth_key, TRUTH, number_key, digits),
-        (number_key, digits, truth_key, TRUTH),
+        (boolean_key, BOOLEAN_TEXTS, number_key, digits),
+        (number_key, digits, boolean_key, BOOLEAN_TEXTS),
     ):
         keys = [key_of(name, True) for name in classes]
         if sorted(map(str, keys)) == sorted(own):

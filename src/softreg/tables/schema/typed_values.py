@@ -79,7 +79,7 @@ def read_inferred_numbers(name: str, column: pa.ChunkedArray) -> Float64Array:
     """
     cells = read_column(column, name)
     if isinstance(cells, Levels) and cells.storage != "boolean":
-        return np.append(infer_numbers(cells.levels, asked=True).values, np.nan)[cells.codes]
+        return np.append(infer_numbers(cells.levels, requested=True).values, np.nan)[cells.codes]
     values, ok = read_numbers(name, column)
     return np.where(ok, values, np.nan)
 

@@ -1,0 +1,19 @@
+"""The message about separated classes, for which no finite optimum exists."""
+
+from __future__ import annotations
+
+from softreg.optimize.problem.result import Separation
+from softreg.probability.label_arrays import spell
+from softreg.typing import Array
+
+
+def separation_message(found: Separation, classes: Array, names: Array | None) -> str:
+    """Say which classes are separated by which features, and what to do about it."""
+    a, b = (classes[k] for k in found.classes)
+    columns = ", ".join(repr(str(names[j])) if names is not None else f"column {j}" for j in found.features)
+    how = "completely" if found.complete else "in part (some rows are decided for certain)"
+    return (
+        "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
+        f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
+        "strength above 0 (--strength 1e-4 on the command line) or penalty='firth', or leave those features out."
+    )

@@ -1,0 +1,146 @@
+"""Conditions of the rules, and what their plans depend on: functions of the facts and the limits."""
+
+from __future__ import annotations
+
+from softreg.optimize.plan.dual_cost import dual_budgets, needs_diagonal
+from softreg.optimize.plan.facts import Facts
+from softreg.optimize.problem.limits import LIMITS, Limits
+from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Start
+
+
+def first_sample(f: Facts, limits: Limits) -> int:
+    """Return the rows of the smallest of nested samples."""
+    return max(limits.nested_least_rows, limits.nested_rows_per_parameter * f.parameters)
+
+
+def nested_rows(f: Facts, limits: Limits) -> int:
+    """Return the rows from which on Newton's method starts from nested samples."""
+    return limits.nested_least_ratio * first_sample(f, limits)
+
+
+def row_space_pays(f: Facts, limits: Limits) -> bool:
+    """Return True if the problem is smaller in the space of its rows, and that space is cheap to compute."""
+    few = max(limits.row_space_rows, limits.row_space_rows_per_class * f.q * f.m)
+    return (
+        not f.working_set
+        and f.n <= min(limits.row_space_most_rows, few)
+        and f.d > limits.row_space_columns_per_row * f.n
+        and f.n * f.d <= limits.row_space_numbers
+    )
+
+
+def can_use_working_set(f: Facts, limits: Limits) -> bool:
+    """Return True if columns are so many that fits on some of them are quicker."""
+    return not f.working_set and f.d >= limits.working_set_columns
+
+
+def has_few_parameters(f: Facts, limits: Limits) -> bool:
+    """Return True if an exact Hessian costs less than the iterations that it saves."""
+    return f.q <= limits.newton_classes and f.parameters <= limits.newton_parameters
+
+
+def newton_pays(f: Facts, limits: Limits) -> bool:
+    """Return True if it does, or if rows are so many that the Hessian of a sample is exact enough for all."""
+    many_rows = (
+        f.q <= limits.newton_classes
+        and f.parameters <= limits.newton_sampled_parameters
+        and f.n >= limits.newton_rows_per_parameter * f.parameters
+    )
+    return many_rows or has_few_parameters(f, limits)
+
+
+def dual_ascent_pays(f: Facts, limits: Limits) -> bool:
+    """Return True if dual coordinate ascent is expected to cost less than L-BFGS, and is exact enough."""
+    exact_enough = not f.is_path or f.tolerance >= limits.dual_path_tolerance
+    return exact_enough and dual_budgets(f, limits) is not None
+
+
+def clusters_pay(f: Facts, limits: Limits) -> bool:
+    """Return True if classes are too many for a factor each, and columns few enough for a common basis."""
+    many = f.q > limits.cluster_classes and f.d <= limits.cluster_columns and f.d**2 <= f.n * f.q
+    return many and not (f.is_path and dual_ascent_pays(f, limits))
+
+
+def diagonal_suffices(f: Facts, limits: Limits) -> bool:
+    """Return True if factors of the curvature cost more than they save: of all columns, or of a working set."""
+    numbers = max(f.stored_numbers, limits.working_set_least_numbers)
+    factors = f.q * (f.d + 1) ** 2
+    return factors > limits.working_set_factor_ratio * numbers if f.working_set else needs_diagonal(f, limits)
+
+
+def orthant_needs_diagonal(f: Facts, limits: Limits) -> bool:
+    """Return True if a diagonal suffices on the working set, or has to do for all columns."""
+    return diagonal_suffices(f, limits) or needs_diagonal(f, limits)
+
+
+def always(f: Facts, limits: Limits) -> bool:
+    """Return True."""
+    return True
+
+
+def exact_hessian(f: Facts, limits: Limits) -> CurvatureModel:
+    """Return the exact Hessian."""
+    return CurvatureModel.EXACT
+
+
+def no_curvature(f: Facts, limits: Limits) -> CurvatureModel:
+    """Return that the method uses no model of the curvature."""
+    return CurvatureModel.NONE
+
+
+def diagonal_curvature(f: Facts, limits: Limits) -> CurvatureModel:
+    """Return the diagonal."""
+    return CurvatureModel.DIAGONAL
+
+
+def class_clusters(f: Facts, limits: Limits) -> CurvatureModel:
+    """Return the scatter with clusters of classes."""
+    return CurvatureModel.CLASS_CLUSTERS
+
+
+def sampled_curvature(f: Facts, limits: Limits) -> CurvatureModel:
+    """Return the blocks of a sample; in a path from rows drawn by their uncertainty, since logits are kept there."""
+    drawn = f.is_path and f.n > sample_size(f.n, limits) and f.q <= limits.cluster_classes
+    return CurvatureModel.IMPORTANCE_SAMPLED if drawn else CurvatureModel.SAMPLED
+
+
+def start_at_zero(f: Facts, limits: Limits) -> Start:
+    """Return zero."""
+    return Start.ZERO
+
+
+def start_at_nested_samples(f: Facts, limits: Limits) -> Start:
+    """Return the optima of nested samples."""
+    return Start.NESTED_SAMPLES
+
+
+def start_at_class_means(f: Facts, limits: Limits) -> Start:
+    """Return the class means for a fit; a path starts at zero and goes on from one strength to the next."""
+    return Start.ZERO if f.is_path else Start.CLASS_MEANS
+
+
+def start_at_sample(f: Facts, limits: Limits) -> Start:
+    """Return the optimum of a sample where rows are many, otherwise zero."""
+    return Start.SAMPLE if f.n > limits.warm_start_rows else Start.ZERO
+
+
+def start_of_newton(f: Facts, limits: Limits) -> Start:
+    """Return the same for a fit, zero for a path."""
+    return Start.ZERO if f.is_path else start_at_sample(f, limits)
+
+
+def logits_for(f: Facts, limits: Limits = LIMITS) -> Logits:
+    """Return whether the logits of all rows are kept between passes.
+
+    They are not where two copies would be larger than the rows, or the rows are larger than memory; separation, an l1
+    part and held-out losses read kept logits often.
+    """
+    numbers = 2 * f.m * f.q
+    larger = numbers > f.stored_numbers / max(1, f.n) and numbers * f.n * f.itemsize > limits.kept_logits_bytes
+    recomputed = (larger or not f.fits_in_memory) and f.smooth and f.strongly_convex and not f.is_path
+    return Logits.RECOMPUTED if recomputed else Logits.KEPT
+
+
+def sample_size(n: int, limits: Limits = LIMITS) -> int:
+    """Return the rows of a sample for a warm start or a curvature."""
+    return max(limits.sample_rows, n // limits.sample_share)

@@ -1,0 +1,310 @@
+"""The rules that choose how an objective is minimised: an ordered table, in which the first match decides.
+
+A further method is one `Rule` in `RULES`, at the place in the order where it is to be considered, and one function
+that runs it (see `optimize/minimisation.py` and `optimize/path.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from softreg.optimize.plan.conditions import (
+    always,
+    can_use_working_set,
+    class_clusters,
+    clusters_pay,
+    diagonal_curvature,
+    dual_ascent_pays,
+    exact_hessian,
+    has_few_parameters,
+    logits_for,
+    nested_rows,
+    newton_pays,
+    no_curvature,
+    orthant_needs_diagonal,
+    row_space_pays,
+    sampled_curvature,
+    start_at_class_means,
+    start_at_nested_samples,
+    start_at_sample,
+    start_at_zero,
+    start_of_newton,
+)
+from softreg.optimize.plan.dual_cost import needs_diagonal
+from softreg.optimize.plan.facts import Facts
+from softreg.optimize.problem.limits import LIMITS, Limits
+from softreg.optimize.problem.penalty_protocol import Trait
+from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
+
+FAMILIES = ("auto", "newton", "lbfgs")
+"""Values of `solver=` that leave the choice to the rules: among all, or among those of one family."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a method needs of a problem: without it the method is wrong or impossible, not merely slow."""
+
+    text: str
+    holds: Callable[[Facts, Limits], bool]
+
+
+SMOOTH = Requirement("a differentiable penalty without a support", lambda f, _: f.smooth)
+KINKED = Requirement("a penalty with an l1 part or a support", lambda f, _: not f.smooth)
+SEPARABLE = Requirement("a penalty that is a sum over single weights", lambda f, _: Trait.SEPARABLE in f.traits)
+STRONGLY_CONVEX = Requirement("an l2 part for every model", lambda f, _: f.strongly_convex)
+SELECTING = Requirement("an l1 part for every model", lambda f, _: Trait.SELECTS_COLUMNS in f.traits)
+COLUMNS = Requirement("rows in memory, dense or CSR", lambda f, _: f.column_access)
+SINGLE_ROWS = Requirement("CSR rows in memory and compiled kernels", lambda f, _: f.row_access)
+MORE_COLUMNS = Requirement("no fewer columns than rows", lambda f, _: f.d >= f.n)
+NO_START = Requirement("no given start", lambda f, _: not f.started)
+NO_PATH = Requirement("a single fit, not folds along a path", lambda f, _: not f.is_path)
+NESTED_ROWS = Requirement("rows for nested samples", lambda f, limits: f.n >= nested_rows(f, limits))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the table.
+
+    Parameters
+    ----------
+    name : str
+        What `solver=` accepts to force the plan.
+    family : str
+        "newton", "lbfgs", or "" for a transform, which is tried in every family.
+    method : Method
+    requires : tuple of Requirement
+        All must hold, also where the plan is forced.
+    condition : str
+        When the rule matches, as text; `{name:,}` stands for a field of `Limits`.
+    applies : callable
+        The same as a predicate.
+    does : str
+        What the plan does, as text.
+    curvature, start : callable
+        The Hessian that the method works with, and where a fit without given parameters begins.
+    transform : Transform
+    fallback : callable or None
+        Name of the plan that continues where this one ends without a proof.
+    """
+
+    name: str
+    family: str
+    method: Method
+    requires: tuple[Requirement, ...]
+    condition: str
+    applies: Callable[[Facts, Limits], bool]
+    does: str
+    curvature: Callable[[Facts, Limits], CurvatureModel]
+    start: Callable[[Facts, Limits], Start]
+    transform: Transform = Transform.NONE
+    fallback: Callable[[Facts, Limits], str] | None = None
+
+    def can_solve(self, facts: Facts, limits: Limits) -> bool:
+        """Return True if the problem meets all requirements."""
+        return all(requirement.holds(facts, limits) for requirement in self.requires)
+
+    def plan(self, facts: Facts, limits: Limits, why: str) -> Plan:
+        """Return the plan of this rule for a problem."""
+        return Plan(
+            name=self.name,
+            transform=self.transform,
+            logits=Logits.KEPT if self.family == "newton" else logits_for(facts, limits),
+            start=Start.GIVEN if facts.started else self.start(facts, limits),
+            method=self.method,
+            curvature=self.curvature(facts, limits),
+            fallback="" if self.fallback is None else self.fallback(facts, limits),
+            why=why,
+        )
+
+
+def _after_newton(f: Facts, limits: Limits) -> str:
+    return "line-search-newton" if f.fits_in_memory else "lbfgs-sampled"
+
+
+def _after_dual(f: Facts, limits: Limits) -> str:
+    return choose(replace(f, row_square_mean=None), "lbfgs", limits).name
+
+
+def _after_working_set(f: Facts, limits: Limits) -> str:
+    return choose(replace(f, column_access=False), "lbfgs", limits).name
+
+
+RULES = (
+    Rule(
+        "row-space", "", Method.NONE, (SMOOTH, STRONGLY_CONVEX, MORE_COLUMNS),
+        "n <= {row_space_rows:,} or n <= {row_space_rows_per_class:,} q m; n <= {row_space_most_rows:,}; "
+        "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}",
+        row_space_pays,
+        "QR factorisation of the rows; the problem in n dimensions is planned in turn",
+        no_curvature, start_at_zero, Transform.ROW_SPACE,
+    ),
+    Rule(
+        "working-set", "", Method.NONE, (SELECTING, COLUMNS),
+        "d >= {working_set_columns:,}",
+        can_use_working_set,
+        "fits on the columns that may have weights other than 0, checked on all columns; each fit is "
+        "planned in turn, and so is the fit on all columns where too many are active",
+        no_curvature, start_at_zero, Transform.WORKING_SET, _after_working_set,
+    ),
+    Rule(
+        "nested-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, STRONGLY_CONVEX, NO_PATH, NO_START, NESTED_ROWS),
+        "as one-pass-newton; n >= {nested_least_ratio} max({nested_least_rows:,}, {nested_rows_per_parameter} p)",
+        newton_pays,
+        "Newton's method with value, gradient and Hessian from one pass, started at the optima of nested "
+        "samples",
+        exact_hessian, start_at_nested_samples, fallback=_after_newton,
+    ),
+    Rule(
+        "one-pass-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, STRONGLY_CONVEX, NO_PATH),
+        "q <= {newton_classes:,}; p <= {newton_parameters:,}, or p <= {newton_sampled_parameters:,} and "
+        "n >= {newton_rows_per_parameter:,} p",
+        newton_pays,
+        "Newton's method with value, gradient and Hessian from one pass; where a step fails, "
+        "line-search-newton, or lbfgs-sampled for rows larger than memory",
+        exact_hessian, start_at_zero, fallback=_after_newton,
+    ),
+    Rule(
+        "line-search-newton", "newton", Method.LINE_SEARCH_NEWTON, (SMOOTH,),
+        "q <= {newton_classes:,}; p <= {newton_parameters:,}",
+        has_few_parameters,
+        "Newton's method with line searches on kept logits, started at the optimum of a sample where "
+        "n > {warm_start_rows:,}",
+        exact_hessian, start_of_newton,
+    ),
+    Rule(
+        "lbfgs-clusters", "lbfgs", Method.LBFGS, (SMOOTH,),
+        "q > {cluster_classes:,}; d <= {cluster_columns:,}; d^2 <= n q; on a path, dual-ascent does not apply",
+        clusters_pay,
+        "L-BFGS preconditioned by the within-class scatter and clusters of the classes, started at the "
+        "class means",
+        class_clusters, start_at_class_means,
+    ),
+    Rule(
+        "dual-ascent", "lbfgs", Method.DUAL_ASCENT, (SMOOTH, STRONGLY_CONVEX, SINGLE_ROWS),
+        "{dual_margin} times the expected sweeps cost less than L-BFGS; on a path, held-out losses to "
+        "{dual_path_tolerance:g} nats or less exactly",
+        dual_ascent_pays,
+        "stochastic dual coordinate ascent; the next rule that applies where it exceeds its budget or "
+        "cannot prove the gap",
+        no_curvature, start_at_zero, fallback=_after_dual,
+    ),
+    Rule(
+        "lbfgs-diagonal", "lbfgs", Method.LBFGS, (SMOOTH,),
+        "d > {diagonal_columns:,} or d > max(n, {diagonal_cheap_columns:,})",
+        needs_diagonal,
+        "L-BFGS preconditioned by the diagonal of the Hessian, started at the optimum of a sample where "
+        "n > {warm_start_rows:,}",
+        diagonal_curvature, start_at_sample,
+    ),
+    Rule(
+        "lbfgs-sampled", "lbfgs", Method.LBFGS, (SMOOTH,),
+        "no rule before applies",
+        always,
+        "L-BFGS preconditioned by the Hessian's diagonal blocks on a sample (one a class), with the same start",
+        sampled_curvature, start_at_sample,
+    ),
+    Rule(
+        "orthant-diagonal", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),
+        "as lbfgs-diagonal; or on a working set, q (d + 1)^2 > {working_set_factor_ratio:g} max(stored numbers, "
+        "{working_set_least_numbers:,})",
+        orthant_needs_diagonal,
+        "orthant-wise L-BFGS with the diagonal, with the same start",
+        diagonal_curvature, start_at_sample,
+    ),
+    Rule(
+        "orthant-sampled", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),
+        "no rule before applies",
+        always,
+        "orthant-wise L-BFGS with blocks of a sample, with the same start",
+        sampled_curvature, start_at_sample,
+    ),
+)  # fmt: skip
+"""All rules, in the order in which they are tried."""
+
+SOLVERS = (*FAMILIES, *(rule.name for rule in RULES))
+"""Values of `solver=`: the choice by the rules, by those of one family, or one plan by its name."""
+
+LIFTED = 1 << 62
+"""In place of the limits on parameters and classes where the caller asks for Newton's method."""
+
+
+def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
+    """Return the plan of the first rule that matches.
+
+    Parameters
+    ----------
+    facts : Facts
+        The problem.
+    solver : str
+        "auto" tries all rules; "newton" and "lbfgs" those of their family (for "newton" with any number of parameters
+        and classes); the name of a rule forces its plan.
+    limits : Limits
+        The thresholds.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ValueError
+        If `solver` is unknown, or cannot minimise this objective.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softreg.optimize import l2
+    >>> from softreg.optimize.plan.facts import facts_of
+    >>> from softreg.rows import as_rows
+    >>> facts = facts_of(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
+    >>> choose(facts).name, choose(facts, "lbfgs").name
+    ('one-pass-newton', 'lbfgs-sampled')
+    """
+    if solver not in SOLVERS:
+        raise ValueError(f"solver={solver!r} is not one of {', '.join(SOLVERS)}")
+    if solver not in FAMILIES:
+        rule = next(rule for rule in RULES if rule.name == solver)
+        if not rule.can_solve(facts, limits):
+            raise ValueError(_refusal(solver, (rule,), facts, limits))
+        return rule.plan(facts, limits, f"solver={solver!r} was given.")
+    family = [rule for rule in RULES if solver in ("auto", rule.family)]
+    if not any(rule.can_solve(facts, limits) for rule in family):
+        raise ValueError(_refusal(solver, family, facts, limits))
+    lifted = limits
+    if solver == "newton":
+        lifted = replace(limits, newton_parameters=LIFTED, newton_classes=LIFTED)
+    for rule in RULES:
+        wanted = solver == "auto" or rule.family in ("", solver)
+        if wanted and rule.can_solve(facts, limits) and rule.applies(facts, lifted):
+            return rule.plan(facts, limits, _why(rule, solver, facts, limits))
+    raise AssertionError("the last rules apply always")
+
+
+def filled(text: str, limits: Limits) -> str:
+    """Return a text of a rule with the limits filled in."""
+    return text.format_map(vars(limits))
+
+
+def _why(rule: Rule, solver: str, f: Facts, limits: Limits) -> str:
+    """Return the sentence that says why a rule was chosen."""
+    if solver == "newton" and rule.family:
+        return "solver='newton' was given."
+    shape = f"n = {f.n:,} rows, d = {f.d:,} columns, q = {f.q:,} classes, p = {f.parameters:,} parameters"
+    return f"{shape}: {filled(rule.condition, limits)}."
+
+
+def _penalty(facts: Facts) -> str:
+    """Return the class of the penalty with its traits."""
+    return f"{facts.penalty} ({', '.join(sorted(facts.traits)) or 'no traits'})"
+
+
+def _refusal(solver: str, rules: Sequence[Rule], facts: Facts, limits: Limits) -> str:
+    """Return the message for a problem that none of these rules can solve."""
+    able = [rule.name for rule in RULES if rule.can_solve(facts, limits)]
+    missing = [r.text for r in rules[-1].requires if not r.holds(facts, limits)]
+    return (
+        f"solver={solver!r} cannot minimise this objective with the penalty {_penalty(facts)}: it needs "
+        f"{', and '.join(missing)}. "
+        f"These can: auto, {', '.join(able)}."
+    )

@@ -1,0 +1,72 @@
+"""Reductions that need neither a loss nor a model: labels, row weights, and moments of the columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softreg.rows.logits import Sums
+from softreg.rows.protocol import Block
+from softreg.typing import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labels of all rows: codes (n,) or label probabilities (n, q)."""
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the labels of one block."""
+        return block.labels
+
+
+@dataclass(frozen=True, slots=True)
+class RowWeights:
+    """The row weights of all models, (n, m); ones (n, 1) where every row counts once."""
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the row weights of one block."""
+        V = block.weights
+        return np.ones((block.stop - block.start, 1)) if V is None else V.T
+
+
+@dataclass(frozen=True, slots=True)
+class HasNoWeights:
+    """Whether each block has no row weights, one flag a block."""
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the flag of one block."""
+        return np.array([block.weights is None])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standardised:
+    """The rows as a dense array (n, d) of `(X - shift) / scale`."""
+
+    shift: Array
+    scale: Array
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the rows of one block."""
+        return block.standardised(self.shift, self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnExtremes:
+    """Smallest and largest value of each column, (1, 2, d) a block."""
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the extremes of one block."""
+        return np.stack([np.stack(block.extremes())])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnMoments:
+    """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
+
+    shift: Array
+    scale: Array
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block."""
+        return block.moments(self.shift, self.scale)

@@ -1,0 +1,109 @@
+"""Every plan on every problem that it can solve reaches the same optimum; the others are refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from softreg.optimize import minimise
+from softreg.optimize.plan import RULES
+from softreg.optimize.problem.penalties import elastic_net
+from softreg.rows import as_rows
+from softreg.rows.kernels import products as kernels
+from softreg.typing import Array
+
+SMOOTH = {"one-pass-newton", "line-search-newton", "lbfgs-clusters", "lbfgs-diagonal", "lbfgs-sampled"}
+KINKED = {"working-set", "orthant-diagonal", "orthant-sampled"}
+PLANS = [rule.name for rule in RULES]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem: its shape, how its rows are stored, its penalty, and the plans that can solve it."""
+
+    plans: set[str]
+    n: int = 200
+    d: int = 5
+    q: int = 3
+    store: Callable[[Array], Any] = np.asarray
+    l1: float = 0.0
+    l2: float = 1e-2
+    soft: bool = False
+    weighted: bool = False
+    fit_intercept: bool = True
+
+
+CASES = {
+    "dense": Case(SMOOTH),
+    "sparse": Case(SMOOTH | {"dual-ascent"}, d=30, store=sp.csr_array),
+    "wide": Case(SMOOTH | {"row-space"}, n=40, d=70),
+    "wide sparse": Case(SMOOTH | {"row-space", "dual-ascent"}, n=40, d=70, store=sp.csr_array),
+    "tall": Case(SMOOTH | {"nested-newton"}, n=5000, d=3),
+    "many classes": Case(SMOOTH, n=600, d=4, q=35),
+    "two classes": Case(SMOOTH, q=2),
+    "float32": Case(SMOOTH, store=np.float32),
+    "weights": Case(SMOOTH, weighted=True),
+    "soft labels": Case(SMOOTH, soft=True),
+    "no intercept": Case(SMOOTH, fit_intercept=False),
+    "no penalty": Case(SMOOTH - {"one-pass-newton"}, l2=0.0),
+    "l1": Case(KINKED, d=20, l1=0.02, l2=0.0),
+    "l1, sparse": Case(KINKED, d=20, l1=0.02, l2=0.0, store=sp.csr_array),
+    "elastic net": Case(KINKED, d=20, l1=0.01),
+    "elastic net, float32": Case(KINKED, d=20, l1=0.01, store=np.float32),
+}
+
+
+@cache
+def data(name: str) -> tuple[Array, Array, Array | None]:
+    """Return features, labels and row weights of a case."""
+    case, random = CASES[name], np.random.default_rng(5)
+    X = random.normal(size=(case.n, case.d))
+    if case.store is sp.csr_array:
+        X *= random.random(X.shape) < 0.3
+    logits = X @ random.normal(size=(case.d, case.q)) + random.gumbel(size=(case.n, case.q))
+    y = logits.argmax(axis=1)
+    y[: case.q] = np.arange(case.q)
+    labels = 0.8 * np.eye(case.q)[y] + 0.2 / case.q if case.soft else y
+    return X.astype(np.float32).astype(float), labels, random.uniform(0.5, 2, case.n) if case.weighted else None
+
+
+@pytest.fixture(scope="module")
+def optimum(exact: Callable[..., Any], lasso: Callable[..., float]) -> Callable[[str], float]:
+    """Return the least value of a case, computed from the formulas by SciPy and NumPy."""
+
+    @cache
+    def solve(name: str) -> float:
+        case, (X, labels, weights) = CASES[name], data(name)
+        if case.l1 > 0:
+            return lasso(X, labels, case.q, case.l1, case.l2)
+        return float(exact(X, labels, case.q, case.l2, weights, case.fit_intercept)[2])
+
+    return solve
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("plan", PLANS)
+def test_every_plan_on_every_problem(plan: str, name: str, optimum: Callable[[str], float]) -> None:
+    case, (X, labels, weights) = CASES[name], data(name)
+    rows = as_rows(case.store(X), labels, None if weights is None else weights[None])
+    strength = case.l1 + case.l2
+    penalty = elastic_net(strength, case.l1 / strength if strength else 0.0)
+    solves = plan in case.plans
+    if plan == "dual-ascent" and not kernels.kernels_in_use().compiled:
+        solves = False
+    if not solves:
+        with pytest.raises(ValueError, match=f"solver='{plan}' cannot minimise .* it needs .* These can:"):
+            minimise(rows, case.q, penalty, solver=plan, fit_intercept=case.fit_intercept)
+        return
+    (fit,) = minimise(rows, case.q, penalty, solver=plan, fit_intercept=case.fit_intercept, tol=1e-7)
+    assert fit.plan is not None
+    assert fit.plan.name == plan
+    assert fit.converged
+    assert fit.gap <= 1e-7
+    assert fit.value == pytest.approx(optimum(name), abs=2e-7 if case.store is not np.float32 else 1e-6)
