@@ -65,7 +65,7 @@ def test_certain_and_wrong_lies_outside() -> None:
 def test_bad_probabilities_are_named() -> None:
     with pytest.raises(ValueError, match=r"row 1 has 1\.5"):
         reliability_curve([0.5, 1.5], [0, 1])
-    with pytest.raises(ValueError, match="row 0 holds nan"):
+    with pytest.raises(ValueError, match="row 0 has nan"):
         reliability_curve([np.nan], [0])
     with pytest.raises(ValueError, match=r"one length.*\(2,\), \(1,\)"):
         reliability_curve([0.5, 0.5], [1])
