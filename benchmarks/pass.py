@@ -24,6 +24,7 @@ from softreg.optimize.problem.penalties import ElasticNet
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import as_rows, in_order, kernels_in_use, one_blas_thread
 from softreg.rows.kernels import products as switch
+from softreg.rows.reductions import BlockFunction
 
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
 COMPILED = switch._module
@@ -64,7 +65,7 @@ def whole(rows, q: int):
     W, bias = rows.prepare(theta[0, :, :-1]), theta[0, :, -1].astype(rows.dtype)
 
     def sums() -> None:
-        rows.sum(lambda block: block.loss_and_gradient(W, bias, q, None, None) or (block.times(W),))
+        rows.sum(BlockFunction(lambda block: block.loss_and_gradient(W, bias, q, None, None) or (block.times(W),)))
 
     return {
         "logits": lambda: objective.place(theta),

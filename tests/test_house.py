@@ -164,6 +164,30 @@ def size_complaints(text: str, module: str) -> list[str]:
     return complaints
 
 
+MATHEMATICS = {-1, 0, 1, 2, 3, 4, 10, 0.5}  # numbers that stand in formulas; others have a name that says what they are
+
+
+def number_complaints(text: str, module: str) -> list[str]:
+    """Numbers without a name inside functions; the default of a parameter has the name of the parameter."""
+    complaints = []
+    for function in ast.walk(ast.parse(text)):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for statement in function.body:
+            nested = {
+                id(default)
+                for inner in ast.walk(statement)
+                if isinstance(inner, ast.FunctionDef | ast.Lambda)
+                for default in [*inner.args.defaults, *(d for d in inner.args.kw_defaults if d is not None)]
+            }
+            for node in ast.walk(statement):
+                if not isinstance(node, ast.Constant) or type(node.value) not in (int, float) or id(node) in nested:
+                    continue
+                if node.value not in MATHEMATICS:
+                    complaints.append(f"{module}:{node.lineno} has the number {node.value} without a name")
+    return complaints
+
+
 def docstring_lines(node: ast.AST) -> int:
     """Lines of the docstring; the limits of size do not count them."""
     assert isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
@@ -291,6 +315,12 @@ def test_the_rule_of_sizes_sees() -> None:
     assert "has 331 lines" in size_complaints("x = 1\n" * 331, "made.up")[0]
 
 
+def test_the_rule_of_numbers_sees() -> None:
+    text = "LIMIT = 17\ndef f(x: float = 1e-6) -> float:\n    return 0.5 * x + {}\n"
+    assert number_complaints(text.format(17), "made.up") == ["made.up:3 has the number 17 without a name"]
+    assert number_complaints(text.format("LIMIT"), "made.up") == []
+
+
 def test_the_rule_of_public_names_sees() -> None:
     room = ModuleType("made.up", "A room.")
     assert public_complaints(room) == ["made.up has no __all__"]
@@ -378,6 +408,12 @@ def test_no_source_runs_foreign_code_or_reaches_for_the_network() -> None:
 
 def test_files_and_functions_are_small() -> None:
     complaints = [c for module, (_, text) in sources().items() for c in size_complaints(text, module)]
+    assert not complaints, "\n".join(complaints)
+
+
+def test_numbers_of_the_solvers_have_names() -> None:
+    optimize = [(module, text) for module, (_, text) in sources().items() if module.split(".")[0] == "optimize"]
+    complaints = [c for module, text in optimize for c in number_complaints(text, module)]
     assert not complaints, "\n".join(complaints)
 
 

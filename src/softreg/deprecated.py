@@ -70,6 +70,7 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
     "Audit": {"trust": Replacement("calibration", since="0.2")},
     "ShownRow": {"given": Replacement("observed", since="0.2")},
     "CalibrationAudit": {"repair": Replacement("recalibration", since="0.2")},
+    "OpenTable": {"clashes": Replacement("type_conflicts", since="0.2")},
     # parameters of estimators and functions
     "PredictionSets()": {"score": Replacement("conformity_score", since="0.2")},
     "operating_point()": {

@@ -15,6 +15,9 @@ import scipy.linalg as sl
 
 from softreg.typing import Array, Float64Array
 
+TINY = 1e-300
+"""Keeps a division by zero or a logarithm of zero finite."""
+
 
 @dataclass(frozen=True)
 class Cholesky:

@@ -139,6 +139,10 @@ class Case:
     after: Callable[[Any], Any] = lambda result: result
 
 
+def block_size(block: Any) -> tuple[int]:
+    return (block.stop - block.start,)
+
+
 def columns(objective: Objective) -> Columns:
     return Columns(objective)
 
@@ -291,6 +295,7 @@ CASES: dict[type, Case] = {
         lambda p, o: of_rows.ColumnMoments(*p.coordinates.for_block()),
         lambda p: (p.Z[:, :-1].sum(axis=0), (p.Z[:, :-1] ** 2).sum(axis=0)),
     ),
+    of_rows.BlockFunction: Case(lambda p, o: of_rows.BlockFunction(block_size), lambda p: (N,)),
     reductions.MismatchedWeights: Case(lambda p, o: reductions.MismatchedWeights(M), lambda p: (0,)),
     reductions.Mass: Case(lambda p, o: reductions.Mass(M), lambda p: (p.V.sum(axis=1),)),
     reductions.LargestWeight: Case(

@@ -34,6 +34,7 @@ from softreg.rows.memory import dense
 from softreg.rows.ondisk import disk_rows as stream
 from softreg.rows.ondisk.arrays import FileArray, FileCSR
 from softreg.rows.protocol import add_up
+from softreg.rows.reductions import BlockFunction
 from softreg.rows.sampling import stratified
 
 Array = NDArray[Any]
@@ -125,7 +126,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_home_knows_its_shape_and_cuts_it_into_blocks(home: Rows) -> None:
     assert (home.n, home.d) == (N, D)
-    spans = home.map(lambda block: np.array([[block.start, block.stop]]))
+    spans = home.map(BlockFunction(lambda block: np.array([[block.start, block.stop]])))
     np.testing.assert_array_equal(spans[1:, 0], spans[:-1, 1])
     assert len(spans) > 1
     assert (spans[0, 0], spans[-1, 1]) == (0, N)
@@ -138,14 +139,14 @@ def test_sparse_blocks_hold_equally_many_stored_numbers(monkeypatch: pytest.Monk
     X[:400] = 1.0  # the first rows are full, the others hold one number
     X[400:, 0] = 1.0
     rows = as_rows(sp.csr_array(X), np.zeros(2000, int))
-    held = rows.map(lambda block: np.array([X[block.start : block.stop].sum()]))
+    held = rows.map(BlockFunction(lambda block: np.array([X[block.start : block.stop].sum()])))
     np.testing.assert_allclose(held, 4800 / 2, atol=8)
 
 
 def test_products_with_the_rows(home: Rows) -> None:
     X, W = numbers(), np.random.default_rng(3).integers(-8, 9, size=(4, D)) / 8
     prepared = home.prepare(W)
-    np.testing.assert_array_equal(home.map(lambda block: block.times(prepared).T), X @ W.T)
+    np.testing.assert_array_equal(home.map(BlockFunction(lambda block: block.times(prepared).T)), X @ W.T)
 
 
 def test_products_with_the_transpose_are_summed(home: Rows) -> None:
@@ -155,7 +156,7 @@ def test_products_with_the_transpose_are_summed(home: Rows) -> None:
         r = R[:, block.start : block.stop].astype(home.dtype)
         return block.transposed_times(r), r.sum(axis=1)
 
-    G, r = home.sum(part)
+    G, r = home.sum(BlockFunction(part))
     np.testing.assert_array_equal(G, R @ numbers())
     np.testing.assert_array_equal(r, R.sum(axis=1))
     assert G.dtype == r.dtype == np.float64
@@ -165,16 +166,16 @@ def test_sums_by_class(home: Rows) -> None:
     w = np.random.default_rng(5).integers(-8, 9, size=(2, N)) / 8
     q = int(LABELS.max()) + 1
     expected = np.einsum("kn,nq,nd->kqd", w, np.eye(q)[LABELS], numbers())
-    (sums,) = home.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    (sums,) = home.sum(BlockFunction(lambda block: (block.class_sums(w[:, block.start : block.stop], q),)))
     np.testing.assert_array_equal(sums, expected)
     soft = home.labelled(0.7 * np.eye(q)[LABELS] + 0.3 / q, None)
-    (sums,) = soft.sum(lambda block: (block.class_sums(w[:, block.start : block.stop], q),))
+    (sums,) = soft.sum(BlockFunction(lambda block: (block.class_sums(w[:, block.start : block.stop], q),)))
     np.testing.assert_array_equal(sums, expected)
 
 
 def test_runs_are_pieces_of_a_block_in_order(home: Rows) -> None:
-    found = home.map(lambda block: np.concatenate([[[r.start, r.stop]] for r in runs(block, 100)]))
-    ends = home.map(lambda block: np.array([block.stop])).tolist()
+    found = home.map(BlockFunction(lambda block: np.concatenate([[[r.start, r.stop]] for r in runs(block, 100)])))
+    ends = home.map(BlockFunction(lambda block: np.array([block.stop]))).tolist()
     expected = []
     for start, end in zip([0, *ends], ends, strict=False):
         expected += [[a, min(a + 100, end)] for a in range(start, end, 100)]
@@ -188,16 +189,16 @@ def test_labels_and_weights_travel_with_the_rows(home: Rows) -> None:
         assert block.weights is not None
         return np.column_stack([block.labels, block.weights.T])
 
-    np.testing.assert_array_equal(home.map(part), np.column_stack([LABELS, WEIGHTS.T]))
+    np.testing.assert_array_equal(home.map(BlockFunction(part)), np.column_stack([LABELS, WEIGHTS.T]))
 
 
 def test_extremes_and_moments(home: Rows) -> None:
     X = numbers()
-    bounds = home.map(lambda block: np.stack([np.stack(block.extremes())]))
+    bounds = home.map(BlockFunction(lambda block: np.stack([np.stack(block.extremes())])))
     np.testing.assert_array_equal(bounds[:, 0].min(axis=0), X.min(axis=0))
     np.testing.assert_array_equal(bounds[:, 1].max(axis=0), X.max(axis=0))
     shift, scale = np.array([1.0, -2.0, 0.0, 3.0, 0.5]), np.array([2.0, 0.5, 1.0, 4.0, 1.0])
-    first, second = home.sum(lambda block: block.moments(shift, scale))
+    first, second = home.sum(BlockFunction(lambda block: block.moments(shift, scale)))
     Z = (X - shift) / scale
     np.testing.assert_allclose(first, Z.sum(axis=0), rtol=1e-12)
     np.testing.assert_allclose(second, (Z**2).sum(axis=0), rtol=1e-12)
@@ -205,7 +206,7 @@ def test_extremes_and_moments(home: Rows) -> None:
 
 def test_standardised_blocks(home: Rows) -> None:
     shift, scale = np.array([1.0, -2.0, 0.0, 3.0, 0.5]), np.array([2.0, 0.5, 1.0, 4.0, 1.0])
-    Z = home.map(lambda block: block.standardised(shift, scale))
+    Z = home.map(BlockFunction(lambda block: block.standardised(shift, scale)))
     np.testing.assert_array_equal(Z, (numbers() - shift) / scale)
     assert Z.dtype == home.dtype
 
@@ -230,8 +231,10 @@ def test_precise_multiplies_in_float64_and_keeps_labels(home: Rows) -> None:
     wide = home.precise(dtype=np.float64)
     assert wide.dtype == np.float64
     prepared = wide.prepare(W)
-    np.testing.assert_allclose(wide.map(lambda b: b.times(prepared)[0]), numbers() @ W[0], rtol=1e-14, atol=1e-15)
-    np.testing.assert_array_equal(wide.map(lambda b: b.labels), LABELS)
+    np.testing.assert_allclose(
+        wide.map(BlockFunction(lambda b: b.times(prepared)[0])), numbers() @ W[0], rtol=1e-14, atol=1e-15
+    )
+    np.testing.assert_array_equal(wide.map(BlockFunction(lambda b: b.labels)), LABELS)
 
 
 def test_precise_shifts_what_it_multiplies_where_it_can(home: Rows) -> None:
@@ -239,37 +242,39 @@ def test_precise_shifts_what_it_multiplies_where_it_can(home: Rows) -> None:
     moved = home.precise(shift, scale)
     prepared = moved.prepare(np.eye(D))
     Z = (numbers() - shift) / scale if home.can_shift else numbers()
-    np.testing.assert_array_equal(moved.map(lambda b: b.times(prepared).T), Z)
+    np.testing.assert_array_equal(moved.map(BlockFunction(lambda b: b.times(prepared).T)), Z)
     ones = np.ones((1, N))
-    G = moved.sum(lambda b: (b.transposed_times(ones[:, b.start : b.stop].astype(moved.dtype)),))[0]
+    G = moved.sum(BlockFunction(lambda b: (b.transposed_times(ones[:, b.start : b.stop].astype(moved.dtype)),)))[0]
     np.testing.assert_allclose(G, ones @ Z, rtol=1e-13)
     again = moved.precise(dtype=np.float64)  # more digits, the same shift
-    np.testing.assert_array_equal(again.map(lambda b: b.times(again.prepare(np.eye(D))).T), Z)
+    np.testing.assert_array_equal(again.map(BlockFunction(lambda b: b.times(again.prepare(np.eye(D))).T)), Z)
 
 
 def test_other_labels_for_the_same_rows(home: Rows) -> None:
     other = home.labelled(1 - LABELS, None)
-    np.testing.assert_array_equal(other.map(lambda b: b.labels), 1 - LABELS)
+    np.testing.assert_array_equal(other.map(BlockFunction(lambda b: b.labels)), 1 - LABELS)
     assert other.dtype == home.dtype
-    other.map(lambda b: np.zeros(1) if b.weights is None else pytest.fail("weights of before"))
-    np.testing.assert_array_equal(home.map(lambda b: b.labels), LABELS)
+    other.map(BlockFunction(lambda b: np.zeros(1) if b.weights is None else pytest.fail("weights of before")))
+    np.testing.assert_array_equal(home.map(BlockFunction(lambda b: b.labels)), LABELS)
 
 
 def test_a_sample_loses_no_class_and_weighs_as_much_as_the_whole(home: Rows) -> None:
     few = home.sample(60, seed=0)
     assert 60 <= few.n <= 63
-    V = few.map(lambda b: b.weights.T if b.weights is not None else pytest.fail("no weights"))
-    y = few.map(lambda b: b.labels)
+    V = few.map(BlockFunction(lambda b: b.weights.T if b.weights is not None else pytest.fail("no weights")))
+    y = few.map(BlockFunction(lambda b: b.labels))
     assert few.dtype == home.dtype
     # each model's weight of a class is right on average; of all models alike it is right exactly
     plain = home.labelled(LABELS, None).sample(60, seed=0)
-    share = plain.map(lambda b: b.weights.T if b.weights is not None else pytest.fail("no weights"))[:, 0]
+    share = plain.map(BlockFunction(lambda b: b.weights.T if b.weights is not None else pytest.fail("no weights")))[
+        :, 0
+    ]
     np.testing.assert_allclose([share[y == k].sum() for k in range(3)], np.bincount(LABELS), rtol=1e-12)
     index, again = stratified(LABELS, 60, 0)
     np.testing.assert_array_equal(share, again)
     np.testing.assert_array_equal(V, (WEIGHTS[:, index] * share).T)
     prepared = few.prepare(np.eye(D))
-    np.testing.assert_array_equal(few.map(lambda b: b.times(prepared).T), numbers()[index])
+    np.testing.assert_array_equal(few.map(BlockFunction(lambda b: b.times(prepared).T)), numbers()[index])
 
 
 def test_a_shifted_home_gives_a_shifted_sample(home: Rows) -> None:
@@ -277,7 +282,7 @@ def test_a_shifted_home_gives_a_shifted_sample(home: Rows) -> None:
     few = home.precise(shift, scale).sample(60, seed=0)
     index, _ = stratified(LABELS, 60, 0)
     Z = (numbers()[index] - 2) / 4 if home.can_shift else numbers()[index]
-    np.testing.assert_array_equal(few.map(lambda b: b.times(few.prepare(np.eye(D))).T), Z)
+    np.testing.assert_array_equal(few.map(BlockFunction(lambda b: b.times(few.prepare(np.eye(D))).T)), Z)
 
 
 @pytest.mark.parametrize("sparse_home", [False, True])
@@ -291,7 +296,7 @@ def test_the_number_of_threads_changes_no_bit(sparse_home: bool, monkeypatch: py
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
         assert thread_count() == int(threads)
-        answers.append(rows.sum(lambda b: (b.transposed_times(R[:, b.start : b.stop]),))[0])
+        answers.append(rows.sum(BlockFunction(lambda b: (b.transposed_times(R[:, b.start : b.stop]),)))[0])
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[0], answers[2])
 
@@ -315,19 +320,19 @@ def test_an_error_in_a_block_reaches_the_caller(monkeypatch: pytest.MonkeyPatch)
         raise ZeroDivisionError(f"block at {block.start}")
 
     with pytest.raises(ZeroDivisionError, match="block at 0"):
-        rows.sum(part)
-    assert rows.sum(lambda b: (float(b.stop - b.start),))[0] == N  # and the threads live on
+        rows.sum(BlockFunction(part))
+    assert rows.sum(BlockFunction(lambda b: (float(b.stop - b.start),)))[0] == N  # and the threads live on
 
 
 @pytest.mark.parametrize("X", [np.zeros((0, 3)), sp.csr_array((0, 3))])
 def test_no_rows_no_sum(X: Any) -> None:
     with pytest.raises(ValueError, match="no rows to sum over"):
-        as_rows(X, np.zeros(0, int)).sum(lambda b: (1.0,))
+        as_rows(X, np.zeros(0, int)).sum(BlockFunction(lambda b: (1.0,)))
 
 
 def test_sparse_rows_with_repeated_entries_mean_their_sum() -> None:
     X = sp.csr_matrix((np.ones(5), np.array([0, 0, 1, 0, 1]), np.array([0, 2, 3, 5])), shape=(3, 2))
-    first, second = as_rows(X, np.zeros(3, int)).sum(lambda b: b.moments(np.zeros(2), np.ones(2)))
+    first, second = as_rows(X, np.zeros(3, int)).sum(BlockFunction(lambda b: b.moments(np.zeros(2), np.ones(2))))
     np.testing.assert_array_equal(first, X.toarray().sum(axis=0))
     np.testing.assert_array_equal(second, (X.toarray() ** 2).sum(axis=0))
 
@@ -416,10 +421,12 @@ def test_labels_and_weights_of_scratch_files(tmp_path: Path, monkeypatch: pytest
         rows = writer.finish(np.array([2, 0, 1]), np.array([1.0, 2.0, 4.0]), scale=0.5)
         assert rows.fits_in_memory == bool(small)
         y = np.array([2, 0, 1])[LABELS]
-        np.testing.assert_array_equal(rows.map(lambda b: b.labels), y)
-        np.testing.assert_array_equal(rows.map(lambda b: b.weights.T)[:, 0], w / 2 * np.array([1.0, 2.0, 4.0])[y])
+        np.testing.assert_array_equal(rows.map(BlockFunction(lambda b: b.labels)), y)
+        np.testing.assert_array_equal(
+            rows.map(BlockFunction(lambda b: b.weights.T))[:, 0], w / 2 * np.array([1.0, 2.0, 4.0])[y]
+        )
         plain = writer.finish(weighted=False)
-        assert plain.map(lambda b: np.zeros(0 if b.weights is None else 1)).size == 0
+        assert plain.map(BlockFunction(lambda b: np.zeros(0 if b.weights is None else 1))).size == 0
         few, index = rows.sample(60, seed=0), stratified(y, 60, 0)[0]
         np.testing.assert_array_equal(few.X, X[index])
         np.testing.assert_array_equal(few.labels, y[index])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+
+from .helpers import numbers_and_labels
 
 
 class Problem(NamedTuple):
@@ -31,3 +34,11 @@ def two(problem: Problem) -> Problem:
     """The same rows with two classes."""
     codes = (problem.codes == 2).astype(int)
     return Problem(problem.X, codes, np.array(["no", "yes"])[codes])
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Return a CSV file of numbers, labels and probabilities."""
+    path = tmp_path / "i.csv"
+    path.write_text(numbers_and_labels())
+    return path

@@ -13,24 +13,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 
 from softreg import TableClassifier, load
-from softreg.cli import main
 from softreg.tables import TableError, as_table, labels, open_table, read_table, table_statistics
 from softreg.tables.columns.arrow_types import common_arrow_type, plain_array
 from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.schema.typed_values import require_numbers
 
+from .helpers import run
+
 N = 60
 LABELS = ["no", "yes"] * (N // 2)
 X = (np.arange(N) * 7 % 13).astype(float)
-
-
-def run(*words: object) -> Any:
-    done = CliRunner().invoke(main, [str(word) for word in words])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done
 
 
 # B1: columns of several files

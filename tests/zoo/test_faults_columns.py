@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pytest
-from click.testing import CliRunner
 
 from softreg import TableClassifier
-from softreg.cli import main
 from softreg.tables import Kind, Schema
 from softreg.tables.schema.infer_kind import infer_column
+
+from .helpers import run
 
 N = 240
 
@@ -40,12 +40,6 @@ def judged(values: Any, name: str = "c", asked: Kind | None = None) -> Any:
     return infer_column(
         name, pa.chunked_array([values if isinstance(values, pa.Array) else pa.array(values)]), None, asked
     )
-
-
-def run(*words: object) -> Any:
-    done = CliRunner().invoke(main, [str(word) for word in words])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done
 
 
 # A1: row indexes

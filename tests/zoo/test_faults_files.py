@@ -12,23 +12,11 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 
 import softreg
-from softreg.cli import main
 from softreg.tables import TableClassifier, TableError, TableNote, open_table, read_table, table_statistics
 
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def refusal(source: Any, **options: Any) -> str:
-    with pytest.raises(TableError) as caught:
-        for _ in open_table(source, **options).batches():
-            pass
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+from .helpers import open_refused, run
 
 
 def cut(text: str, encoding: str) -> bytes:
@@ -69,7 +57,7 @@ def test_fault_e2_undecodable_bytes_are_named_or_the_row_is_left_out(
     whole = mark + put(head) + raw
     path = tmp_path / f"t.{form}"
     path.write_bytes(gzip.compress(whole) if form.endswith("gz") else whole)
-    assert told in refusal(path, encoding=encoding)
+    assert told in open_refused(path, encoding=encoding)
     table = read_table(path, encoding=encoding, bad_rows="skip")
     assert "1" in table["a"].to_pylist()
     assert "2" not in table["a"].to_pylist()
@@ -82,7 +70,7 @@ def test_fault_e2_undecodable_bytes_are_named_or_the_row_is_left_out(
 def test_fault_e2_what_is_no_encoding_of_files_is_refused(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n", "utf-8")
-    assert "There is no encoding" in refusal(path, encoding=encoding)
+    assert "There is no encoding" in open_refused(path, encoding=encoding)
     done = run("train", path, "--target", "b", "--encoding", encoding)
     assert done.exit_code == 2
     assert "There is no encoding" in done.stderr
@@ -93,7 +81,7 @@ def test_fault_e2_utf_16_without_its_mark(tmp_path: Path) -> None:
     path.write_bytes("a,b\n1,é\n".encode("utf-16-be"))
     with pytest.warns(TableNote, match="read as utf-16-be; --encoding"):
         assert read_table(path).to_pydict() == {"a": ["1"], "b": ["é"]}
-    assert "does not begin with the byte-order mark of utf-16" in refusal(path, encoding="utf-16")
+    assert "does not begin with the byte-order mark of utf-16" in open_refused(path, encoding="utf-16")
     assert read_table(path, encoding="utf-16-be").to_pydict() == {"a": ["1"], "b": ["é"]}
 
 
@@ -101,7 +89,7 @@ def test_fault_e2_undecodable_bytes_in_the_header_and_in_rows_of_the_wrong_lengt
     path = tmp_path / "t.csv"
     path.write_bytes("a,é\n1,2\n".encode("latin-1"))
     for bad_rows in ("error", "skip"):
-        assert "line 1 holds the byte 0xe9" in refusal(path, bad_rows=bad_rows, encoding="utf-8")
+        assert "line 1 holds the byte 0xe9" in open_refused(path, bad_rows=bad_rows, encoding="utf-8")
     path.write_bytes(b"a,b\n1,x\n2\xe9\n3,\xff,\xff\n4,\xfe\n5,y\n")
     table = open_table(path, bad_rows="skip", encoding="utf-8")
     assert table.read().to_pydict() == {"a": ["1", "5"], "b": ["x", "y"]}
@@ -158,9 +146,9 @@ def test_fault_e3_offsets_and_indices_out_of_range_never_reach_a_kernel(tmp_path
         path.write_bytes(
             raw.replace(np.array([0, 7, 14], np.int32).tobytes(), np.array([0, 99, 14], np.int32).tobytes())
         )
-        assert "is a damaged or truncated Arrow file" in refusal(path)
+        assert "is a damaged or truncated Arrow file" in open_refused(path)
     pq.write_table(pa.table({"a": latin}), tmp_path / "t.parquet")
-    assert "is a damaged or truncated Parquet file" in refusal(tmp_path / "t.parquet")
+    assert "is a damaged or truncated Parquet file" in open_refused(tmp_path / "t.parquet")
 
 
 def test_fault_e3_a_damaged_name_of_a_column(tmp_path: Path) -> None:
@@ -168,7 +156,7 @@ def test_fault_e3_a_damaged_name_of_a_column(tmp_path: Path) -> None:
     with pa.ipc.new_stream(str(path), pa.schema({"namename": pa.int64()})) as writer:
         writer.write_table(pa.table({"namename": [1]}))
     path.write_bytes(path.read_bytes().replace(b"namename", b"name\xffame"))
-    assert "is a damaged or truncated Arrow file" in refusal(path)
+    assert "is a damaged or truncated Arrow file" in open_refused(path)
 
 
 def test_fault_e3_damaged_buffers_of_a_table_in_memory_are_refused() -> None:
@@ -200,7 +188,7 @@ def test_fault_c2_tabs_in_a_csv(tmp_path: Path) -> None:
 def test_fault_c2_the_sep_line_of_a_spreadsheet(tmp_path: Path, first: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text(f"{first}a;b,c\n1;2\n\n3\n4;5\n", "utf-8")
-    assert "Row 2 of" in (told := refusal(path))
+    assert "Row 2 of" in (told := open_refused(path))
     assert "(line 5)" in told
     table = open_table(path, bad_rows="skip")
     assert table.read().to_pydict() == {"a": ["1", "4"], "b,c": ["2", "5"]}

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from softreg.tables import TableError, open_table, read_table
+from softreg.tables import open_table, read_table
 
-
-def refusal(source: Any, **options: Any) -> str:
-    with pytest.raises(TableError) as caught:
-        for _ in open_table(source, **options).batches():
-            pass
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
+from .helpers import open_refused
 
 BROKEN = {
     '{"a":-0}{"a":NaN}': "more than one object, character 9",
@@ -51,7 +43,7 @@ BROKEN = {
 def test_fault_e1_a_broken_json_line_is_refused_or_left_out(tmp_path: Path, line: str) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text('{"a":3,"b":"k"}\n' + line + '\n{"a":7,"b":"l"}\n', "utf-8")
-    told = refusal(path)
+    told = open_refused(path)
     assert told.startswith("Line 2 of")
     assert BROKEN[line].casefold() in told.casefold()
     for skipping in (open_table(path, bad_rows="skip"), open_table(path, bad_rows="skip")):
@@ -125,11 +117,11 @@ def test_fault_a18_whole_numbers_of_any_size_are_exact(tmp_path: Path, ids: list
 def test_fault_a18_whole_numbers_that_float64_would_merge_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text('{"id":9007199254740993}\n{"id":9007199254740992}\n{"id":0.5}\n', "utf-8")
-    assert "Line 3" in (told := refusal(path))
+    assert "Line 3" in (told := open_refused(path))
     assert "9007199254740993, which float64 rounds" in told
     assert read_table(path, bad_rows="skip")["id"].to_pylist() == [2**53 + 1, 2**53]
     path.write_text('{"id":0.5}\n{"id":9007199254740993}\n', "utf-8")
-    assert "Line 2" in refusal(path)
+    assert "Line 2" in open_refused(path)
     path.write_text('{"x":0.5}\n{"x":123456789012345680000}\n{"x":-1}\n', "utf-8")  # as JavaScript writes its numbers
     assert read_table(path)["x"].to_pylist() == [0.5, 1.2345678901234568e20, -1]
 
@@ -151,7 +143,7 @@ def test_fault_e1_a_long_line_of_one_piece_is_refused_at_once(tmp_path: Path, pi
     path = tmp_path / "t.jsonl"
     for start in ("", '{"a":"', '{"a":[[[[', "[" * 20 + "{" * 20 + '"'):
         path.write_text('{"a":1}\n' + start + piece * 300_000 + "\n", "utf-8")
-        assert "Line 2" in refusal(path)
+        assert "Line 2" in open_refused(path)
 
 
 def test_fault_e1_an_empty_object_beside_others(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_separation_goes_on_with_firth_and_says_so(settings: dict[str, Any]) -> 
     assert {test.kind for test in found.column_tests().values()} == {kind}
     assert found.interval_kind == ("Wald" if settings else "profile")
     assert any("Firth's bias-reduced" in note and "--penalty none" in note for note in found.notes)
-    with pytest.raises(TableError, match="told apart most by 'staff=yes'"):
+    with pytest.raises(TableError, match="separated mainly by 'staff=yes'"):
         table_statistics(frame, "buys", drop=drop, penalty=None, **settings)
 
 

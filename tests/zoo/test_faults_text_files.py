@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 
-from softreg.cli import main
 from softreg.tables import TableClassifier, TableError, TableNote, open_table, read_table
+
+from .helpers import run
 
 
 def written(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
@@ -36,10 +36,6 @@ def refusal(path: Path, **options: Any) -> str:
         with pytest.raises(TableError) as caught:
             read_table(path, **options)
     return str(caught.value)
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 AB = {"a": ["1", "3"], "b": ["2", "4"], "y": ["n", "m"]}

@@ -12,17 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 
 import softreg
 from softreg import TableClassifier
-from softreg.cli import main
 from softreg.tables import TableError, TableNote, open_table
 from softreg.tables.fit.table_scan import scan_table
 
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+from .helpers import run
 
 
 def frame(n: int = 300, seed: int = 0) -> pd.DataFrame:

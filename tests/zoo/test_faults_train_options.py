@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 import softreg
 from softreg import TableClassifier
-from softreg.cli import main
 from softreg.report import audit
 from softreg.tables import TableError
 
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+from .helpers import run
 
 
 def frame(n: int = 400, seed: int = 0, q: int = 2) -> pd.DataFrame:

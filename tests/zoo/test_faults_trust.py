@@ -13,13 +13,10 @@ from softreg.models import coverage
 from softreg.probability import log_loss, softmax
 from softreg.report import audit
 
+from .helpers import labels_of
+
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 FLOATS = (np.float16, np.float32, np.float64)
-
-
-def labels_of(P: np.ndarray, r: np.random.Generator) -> np.ndarray:
-    """A label drawn from each row of P."""
-    return (r.random((len(P), 1)) > P.cumsum(axis=1)).sum(axis=1).clip(0, P.shape[1] - 1)
 
 
 def tied(r: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:

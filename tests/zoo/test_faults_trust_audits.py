@@ -27,12 +27,9 @@ from softreg.probability import (
 )
 from softreg.report import audit
 
+from .helpers import labels_of
+
 FLOATS = (np.float16, np.float32, np.float64)
-
-
-def labels_of(P: np.ndarray, r: np.random.Generator) -> np.ndarray:
-    """A label drawn from each row of P."""
-    return (r.random((len(P), 1)) > P.cumsum(axis=1)).sum(axis=1).clip(0, P.shape[1] - 1)
 
 
 def audited(path: Path, table: pa.Table) -> dict:

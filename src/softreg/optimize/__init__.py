@@ -1,4 +1,7 @@
-"""Finds the optimum of a stack of models, with proof; knows neither files nor estimators."""
+"""Minimises the objectives of a stack of models, with a certificate.
+
+It imports `rows` and `probability`. `plan` chooses the method, `minimisation` and `path` run it.
+"""
 
 from softreg.optimize.minimisation import minimise
 from softreg.optimize.plan.rules import SOLVERS

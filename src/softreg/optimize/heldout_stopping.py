@@ -1,10 +1,9 @@
-"""When a fold has been fitted well enough: the held-out losses of a stack, looked at after each step.
+"""Stops the fits of a cross-validation when their held-out losses have converged.
 
-A fold of cross-validation is fitted for its score on the rows held out from it. The kept logits of a stack are those of
-all rows, so the held-out loss of every member is at hand after each step, without a product: a member is settled when
-what is left of its movement, judged by the last two steps, is less than it needs to be known. (A bound of the training
-objective says little of it: where a penalty is weak, a gap of 1e-6 nats has been seen to move the held-out loss by
-3e-3.)
+A fold is fitted for its score on the rows held out from it. The kept logits of a stack are those of all rows, so the
+held-out loss of every member is available after each iteration without a product. A member ends when the movement that
+remains, extrapolated from the last two iterations, is below the tolerance. (A gap of the training objective says little
+about it: where a penalty is weak, a gap of 1e-6 nats has been seen to move the held-out loss by 3e-3.)
 """
 
 from __future__ import annotations
@@ -21,36 +20,37 @@ from softreg.optimize.solvers.loop import Descent
 from softreg.probability import blocks as loss
 from softreg.rows import Array, Block, Sums
 
-BY_CHANCE = 8.0
-"""The mean loss of some rows stands still where gains and losses cancel by chance, which they will not do for long: it
-is taken to move by at least `BY_CHANCE / sqrt(rows)` of the mean movement of a row's. (Folds of digits are then within
-3e-5 nats at strengths down to 1e-6; by the movement of the mean alone they were 1e-3 off there.)"""
-LEAVE = 0.5
-"""Settled members wait until this part of the stack is, and leave together: a proof costs about as much as a step."""
-UNKNOWN = 1e300
-"""The movement of a loss that has been looked at but once."""
-UNSEEN = 1e30
-"""The loss of a row that has not been looked at, in float32."""
-LEAST_SHRINK, MOST_SHRINK, AGE = 0.5, 0.95, 5.0
-"""Movements of a held-out loss are taken to shrink by factors in between, from one step to the next, and after t steps
-by no less than `1 - AGE / t`: what has taken long goes on for long."""
-TIMES = 2.0
-"""What is left of the movement may be so many times the change that counts as none. (Measured with 2 and an AGE of 5,
-five folds, ten strengths from 1e-2 to 1e-6: all 50 scores of MNIST are then within 6e-5 nats, of letter within 1e-5; 49
-of digits and 48 of 8,000 images of MNIST are within 1e-4.)"""
+CHANCE_FACTOR = 8.0
+"""The mean loss of some rows may stand still where gains and losses cancel by chance: it is taken to move by at least
+`CHANCE_FACTOR / sqrt(rows)` of the mean movement of a row's loss. (Folds of digits are then within 3e-5 nats at
+strengths down to 1e-6; by the movement of the mean alone they were 1e-3 off there.)"""
+LEAVING_SHARE = 0.5
+"""Members that have converged wait until this share of the stack has, and leave together: a certificate costs about as
+much as an iteration."""
+UNKNOWN_MOVEMENT = 1e300
+"""The movement of a loss that has been evaluated once."""
+UNKNOWN_LOSS = 1e30
+"""The loss of a row that has not been evaluated, in float32."""
+MIN_SHRINK, MAX_SHRINK, SHRINK_ITERATIONS = 0.5, 0.95, 5.0
+"""Movements of a held-out loss are taken to shrink by factors in this range from one iteration to the next, and after t
+iterations by no less than `1 - SHRINK_ITERATIONS / t`."""
+REMAINING_FACTOR = 2.0
+"""The remaining movement may be this multiple of the tolerance. (Measured with 2 and 5 `SHRINK_ITERATIONS`, five folds,
+ten strengths from 1e-2 to 1e-6: all 50 scores of MNIST are then within 6e-5 nats, of letter within 1e-5; 49 of digits
+and 48 of 8,000 images of MNIST are within 1e-4.)"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutLoss:
-    """Summed loss (m,) of the rows that judge each model, and its change; for kept logits in this process.
+    """Summed loss (m,) of the rows held out from each model, and its change; for kept logits in this process.
 
-    `judge` (L, n) names the member that each row judges in each layer, `place` its position in the stack or -1, and
-    `count` (n,) the weight of each row. The rows' `losses` (L, n) and `logits` (L, n, q) are brought up to date.
+    `held_out_by` (L, n) is the member that each row evaluates in each layer, `place` its position in the stack or -1,
+    and `count` (n,) the weight of each row. The rows' `losses` (L, n) and `logits` (L, n, q) are updated.
     """
 
     state: StackState
     place: Array
-    judge: Array
+    held_out_by: Array
     count: Array
     losses: Array
     logits: Array
@@ -61,97 +61,136 @@ class HeldOutLoss:
         m = self.state.m
         total, moved = np.zeros((2, m))
         on = self.state.on(block)
-        for layer, judge in enumerate(self.judge):
-            at = self.place[judge[block.start : block.stop]]
+        for layer, member in enumerate(self.held_out_by):
+            at = self.place[member[block.start : block.stop]]
             chosen = np.flatnonzero(at >= 0)
             if len(chosen) == 0:
                 continue
             o, at, rows = on.select(self.state.point, at[chosen], chosen), at[chosen], block.start + chosen
             self.logits[layer, rows] = o
             o = np.ascontiguousarray(o.T)[None]
-            lost = loss.losses(o, block.labels[chosen])[1][0]
-            change = np.abs(lost - self.losses[layer, rows])
-            total += np.bincount(at, lost * self.count[rows], m)
+            row_loss = loss.losses(o, block.labels[chosen])[1][0]
+            change = np.abs(row_loss - self.losses[layer, rows])
+            total += np.bincount(at, row_loss * self.count[rows], m)
             moved += np.bincount(at, change * self.count[rows], m)
-            self.losses[layer, rows] = lost
+            self.losses[layer, rows] = row_loss
         return total, moved
 
 
-class Watch:
-    """The mean held-out loss (m,) of each member after each step, how far it has moved, and the logits behind it."""
+@dataclass(frozen=True)
+class HeldOutLosses:
+    """Mean held-out loss (m,) of each model in the stack, nan for none, and the mean movement (m,) of its rows'."""
 
-    def __init__(self, judge: Array, count: Array, q: int, objective: Objective) -> None:
-        self.judge, self.count, self.members = judge, count, objective.m
-        self.logits = np.full((*judge.shape, q), np.nan, dtype=objective.rows.dtype)
-        self.losses = np.full(judge.shape, UNSEEN, dtype=np.float32)
-        mine = [(judge == j).any(axis=0) for j in range(self.members)]
-        self.mass, self.rows = np.array([count[rows].sum() for rows in mine]), np.array([rows.sum() for rows in mine])
-
-    def __call__(self, objective: Objective) -> tuple[Array, Array]:
-        """Mean losses (m,) of the members still in the stack, and how far those of their rows move; nan for none."""
-        place = np.full(self.members + 1, -1)  # the last entry stands for "nobody"
-        place[objective.members] = np.arange(objective.m)
-
-        reduction = HeldOutLoss(objective.state, place, self.judge, self.count, self.losses, self.logits)
-        sums = objective.sum(reduction)
-        mass = self.mass[objective.members]
-        told = [np.divide(a, mass, out=np.full(objective.m, np.nan), where=mass > 0) for a in sums]
-        return told[0], told[1]
+    loss: Array
+    movement: Array
 
 
-def left_to_move(before: Array, last: Array, steps: Array) -> Array:
-    """How far a held-out loss (m,) will still move, if movements go on to shrink as the last has from the one before.
+class HeldOutRows:
+    """The rows held out from each member, with their logits and losses of the last evaluation.
 
-    A movement may be small by chance, so it counts as at least half the one before; and never is all over at once, the
-    less so the more steps (m,) it has taken.
-
-    Example:
-        >>> left_to_move(np.array([2e-5, 1e-5, 2e-5]), np.array([5e-6, 9e-6, 5e-6]), np.array([3, 3, 20])).round(7)
-        array([1.0e-05, 8.1e-05, 3.0e-05])
+    Parameters
+    ----------
+    held_out_by : ndarray of shape (L, n)
+        The member that each row evaluates in each layer, -1 for none.
+    count : ndarray of shape (n,)
+        Weight of each row in a held-out loss.
+    q : int
+    objective : Objective
+        The objective of all m members.
     """
-    least = np.maximum(LEAST_SHRINK, 1 - AGE / np.maximum(steps, 1.0))
+
+    def __init__(self, held_out_by: Array, count: Array, q: int, objective: Objective) -> None:
+        self.held_out_by, self.count, self.m = held_out_by, count, objective.m
+        self.logits = np.full((*held_out_by.shape, q), np.nan, dtype=objective.rows.dtype)
+        self.losses = np.full(held_out_by.shape, UNKNOWN_LOSS, dtype=np.float32)
+        of_member = [(held_out_by == j).any(axis=0) for j in range(self.m)]
+        self.mass = np.array([count[rows].sum() for rows in of_member])
+        self.rows = np.array([rows.sum() for rows in of_member])
+
+    def evaluate(self, objective: Objective) -> HeldOutLosses:
+        """Return the losses of the members still in the stack, at its kept logits."""
+        place = np.full(self.m + 1, -1)  # the last entry stands for no member
+        place[objective.members] = np.arange(objective.m)
+        reduction = HeldOutLoss(objective.state, place, self.held_out_by, self.count, self.losses, self.logits)
+        mass = self.mass[objective.members]
+        means = [
+            np.divide(total, mass, out=np.full(objective.m, np.nan), where=mass > 0)
+            for total in objective.sum(reduction)
+        ]
+        return HeldOutLosses(*means)
+
+
+def remaining_movement(before: Array, last: Array, iterations: Array) -> Array:
+    """Return how far held-out losses will still move, if movements go on to shrink as they last have.
+
+    A movement may be small by chance, so it counts as at least half the one before; and the more iterations it has
+    taken, the slower it is taken to shrink.
+
+    Parameters
+    ----------
+    before, last : ndarray of shape (m,)
+        The movements of the last two iterations.
+    iterations : ndarray of shape (m,)
+        Iterations so far.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+
+    Examples
+    --------
+    >>> remaining_movement(np.array([2e-5, 1e-5, 2e-5]), np.array([5e-6, 9e-6, 5e-6]), np.array([3, 3, 20])).round(7)
+    array([1.0e-05, 8.1e-05, 3.0e-05])
+    """
+    least = np.maximum(MIN_SHRINK, 1 - SHRINK_ITERATIONS / np.maximum(iterations, 1.0))
     shrink = np.divide(last, before, out=np.zeros_like(last), where=before > 0)
-    shrink = np.clip(shrink, least, np.maximum(MOST_SHRINK, least))
+    shrink = np.clip(shrink, least, np.maximum(MAX_SHRINK, least))
     return np.asarray(np.maximum(last, before / 2) * shrink / (1 - shrink))
 
 
-class WatchedDescent(Descent):
-    """A descent that ends when the held-out losses of all members have settled; of a model of all rows, its own."""
+class HeldOutDescent(Descent):
+    """A descent that ends when the held-out losses of all members have converged.
 
-    def __init__(self, watch: Watch, limit: float, objective: Objective, *rest: Any, **more: Any) -> None:
+    Of a member without held-out rows, such as the model of all rows, the training loss is used.
+    """
+
+    def __init__(self, held_out: HeldOutRows, tolerance: float, objective: Objective, *rest: Any, **more: Any) -> None:
         super().__init__(objective, *rest, **more)
-        self.watch, self.limit = watch, limit
-        self.last, self.steps = np.full(watch.members, UNKNOWN), np.zeros(watch.members, dtype=np.int64)
-        self.moves = np.full((2, watch.members), UNKNOWN)
-        self.calm = np.zeros(watch.members, dtype=bool)
-        self._look()
+        self.held_out, self.tolerance = held_out, tolerance
+        m = held_out.m
+        self.last_loss, self.last_iteration = np.full(m, UNKNOWN_MOVEMENT), np.zeros(m, dtype=np.int64)
+        self.movements = np.full((2, m), UNKNOWN_MOVEMENT)
+        self.converged = np.zeros(m, dtype=bool)
+        self._evaluate_held_out()
 
-    def _look(self) -> None:
-        (held, moved), mine = self.watch(self.objective), self.objective.members
-        now = np.where(np.isnan(held), self.members.loss, held)
-        share = np.minimum(1.0, BY_CHANCE / np.sqrt(np.maximum(self.watch.rows[mine], 1.0)))
-        latest = np.fmax(np.abs(now - self.last[mine]), share * moved)  # of nan and a number, the number
-        moves = np.stack([self.moves[1, mine], latest])
-        self.moves[:, mine] = np.where(self.members.n_iter > self.steps[mine], moves, self.moves[:, mine])
-        self.last[mine], self.steps[mine] = now, self.members.n_iter
+    def _evaluate_held_out(self) -> None:
+        """Evaluate the held-out losses, and how far they have moved since the last iteration."""
+        losses, members = self.held_out.evaluate(self.objective), self.objective.members
+        loss = np.where(np.isnan(losses.loss), self.members.loss, losses.loss)
+        share = np.minimum(1.0, CHANCE_FACTOR / np.sqrt(np.maximum(self.held_out.rows[members], 1.0)))
+        latest = np.fmax(np.abs(loss - self.last_loss[members]), share * losses.movement)  # fmax ignores nan
+        movements = np.stack([self.movements[1, members], latest])
+        stepped = self.members.n_iter > self.last_iteration[members]
+        self.movements[:, members] = np.where(stepped, movements, self.movements[:, members])
+        self.last_loss[members], self.last_iteration[members] = loss, self.members.n_iter
 
     def _keep_members(self, keep: Array) -> bool:
         if not keep.all():
-            self.watch(self.objective)  # the proof with which members leave has balanced their bias
+            self.held_out.evaluate(self.objective)  # the certificate of members that leave has balanced their bias
         return super()._keep_members(keep)
 
     def _iterate(self, iteration: int) -> bool:
-        """One step of all models in the stack; False when none is left to improve."""
-        going = super()._iterate(iteration)
-        if not going:
+        """Take one step of all models in the stack; return False when none is left to improve."""
+        if not super()._iterate(iteration):
             return False
-        self._look()
-        mine = self.objective.members
-        done = left_to_move(self.moves[0, mine], self.moves[1, mine], self.steps[mine]) <= TIMES * self.limit
-        if self.limit == 0 or done.sum() < max(1, LEAVE * len(done)):
+        self._evaluate_held_out()
+        members = self.objective.members
+        left = remaining_movement(self.movements[0, members], self.movements[1, members], self.last_iteration[members])
+        done = left <= REMAINING_FACTOR * self.tolerance
+        if self.tolerance == 0 or done.sum() < max(1, LEAVING_SHARE * len(done)):
             return True
         gap, bound = self._certified_gaps(np.full(self.objective.m, np.inf), last=True)
         self.members.record(done, Status.STOPPED, value=self._value(), gap=gap, bound=bound)
-        self.calm[self.objective.members[done]] = True
+        self.converged[self.objective.members[done]] = True
         self._keep_members(~done)
         return self.objective.m > 0

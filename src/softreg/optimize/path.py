@@ -1,4 +1,4 @@
-"""One stack of models at one strength after another: what they share is made once and handed on."""
+"""Fits a stack of models, such as the folds of a cross-validation, at one strength after another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from softreg.optimize.curvature.importance_sampled import ImportanceSampledCurva
 from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
-from softreg.optimize.heldout_stopping import Watch, WatchedDescent
+from softreg.optimize.heldout_stopping import HeldOutDescent, HeldOutRows
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.plan.conditions import sample_size
 from softreg.optimize.plan.dual_cost import dual_budgets
@@ -31,32 +31,50 @@ from softreg.optimize.solvers.lbfgs import REVIEWS, PathLBFGS
 from softreg.optimize.solvers.lbfgs_memory import LossPair
 from softreg.rows import Array, Rows, one_blas_thread
 
-PROOF, EXACT = 1e-12, 1e-10
-"""Members whose gap is proved to be below this leave before they are settled, in nats; and where nothing settles."""
-EASY = 12
-"""A fit that took more passes than this says that the next one deserves a better sketch of the curvature."""
+TOLERANCE, EXACT_TOLERANCE = 1e-12, 1e-10
+"""Certified gaps in nats at which members leave before their held-out losses have converged, and where no tolerance of
+these is given."""
+HARD_PASSES = 12
+"""After a fit with more passes than this, the next one samples more rows for its curvature."""
 
 
 class StackPath:
     """A stack over rows that is fitted at several strengths.
 
-    `rows` come with the weights (m, n) of the members. `judge` (L, n) names the member that each row judges in each
-    layer, -1 for none, and `count` (n,) how much it counts there.
+    What fits at different strengths share is computed once: the coordinates, the factorisation in the space of the
+    rows, samples, curvature, correction pairs and the dual norms of the columns.
 
-    Example:
-        >>> from softreg.optimize import l2
-        >>> from softreg.rows import as_rows
-        >>> rows = as_rows(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]), np.array([[1.0, 1, 1, 0]]))
-        >>> fit = StackPath(rows, 2, np.array([[-1, -1, -1, 0]]), np.ones(4)).fit(l2(0.1), None, settled=1e-5)
-        >>> fit.settled, np.isnan(fit.held[0, :, 0]).tolist()
-        (True, [True, True, True, False])
+    Parameters
+    ----------
+    rows : Rows
+        Rows with the weights (m, n) of the members.
+    n_classes : int
+    held_out_by : ndarray of shape (L, n)
+        The member that each row evaluates in each layer, -1 for none.
+    count : ndarray of shape (n,)
+        Weight of each row in a held-out loss.
+    fit_intercept : bool
+    solver : str
+        As in `minimise`.
+    seed : int
+    limits : Limits
+        Thresholds of the choice of a method.
+
+    Examples
+    --------
+    >>> from softreg.optimize import l2
+    >>> from softreg.rows import as_rows
+    >>> rows = as_rows(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]), np.array([[1.0, 1, 1, 0]]))
+    >>> fit = StackPath(rows, 2, np.array([[-1, -1, -1, 0]]), np.ones(4)).fit(l2(0.1), None, tolerance=1e-5)
+    >>> fit.converged, np.isnan(fit.held_out_logits[0, :, 0]).tolist()
+    (True, [True, True, True, False])
     """
 
     def __init__(
         self,
         rows: Rows,
         n_classes: int,
-        judge: Array,
+        held_out_by: Array,
         count: Array,
         *,
         fit_intercept: bool = True,
@@ -64,7 +82,7 @@ class StackPath:
         seed: int = 0,
         limits: Limits = LIMITS,
     ) -> None:
-        self.q, self.judge, self.count = n_classes, judge, count
+        self.q, self.held_out_by, self.count = n_classes, held_out_by, count
         self.fit_intercept, self.solver, self.seed, self.limits = fit_intercept, solver, seed, limits
         self.small: tuple[Reduction, StackPath] | None = None
         self.pools: list[BufferPool] = []
@@ -80,29 +98,42 @@ class StackPath:
         penalty: Penalty,
         start: Weights | None,
         *,
-        settled: float,
+        tolerance: float,
         max_iter: int = 1000,
         copies: int = 1,
     ) -> StackFit:
-        """The members with this penalty, from weights W (m, d, q) and b (m, q) on, or from 0.
+        """Fit the members with this penalty.
 
-        `settled` is in nats: how far a held-out loss may still move, as its last steps tell; 0 asks for proofs of 1e-10
-        instead. With `copies` the penalty has that many times m strengths, each m of them for the m members.
+        Parameters
+        ----------
+        penalty : Penalty
+            One strength for each member; with `copies`, that many times m strengths, each m of them for the m members.
+        start : tuple of ndarray, optional
+            Weights W (m, d, q) and bias b (m, q) to begin with.
+        tolerance : float
+            Nats: how far a held-out loss may still move, extrapolated from its last iterations; 0 asks for certified
+            gaps of 1e-10 instead.
+        max_iter : int
+        copies : int
+
+        Returns
+        -------
+        StackFit
         """
         with one_blas_thread():
-            facts = self._facts(penalty, start, settled)
+            facts = self._facts(penalty, start, tolerance)
             plan = choose(facts, self.solver, self.limits)
             if plan.transform is Transform.ROW_SPACE:
-                return self._in_row_space(penalty, start, settled, max_iter, copies)
+                return self._in_row_space(penalty, start, tolerance, max_iter, copies)
             if plan.transform is Transform.WORKING_SET:
-                found, start = self._on_working_sets(penalty, start, settled, max_iter, copies)
+                found, start = self._on_working_sets(penalty, start, tolerance, max_iter, copies)
                 if found is not None:
                     return found
-                facts = replace(self._facts(penalty, start, settled), column_access=False)
+                facts = replace(self._facts(penalty, start, tolerance), column_access=False)
                 plan = choose(facts, self._inner_solver(), self.limits)
-            return self._by_plan(facts, plan, penalty, start, settled, max_iter, copies)
+            return self._by_plan(facts, plan, penalty, start, tolerance, max_iter, copies)
 
-    def _facts(self, penalty: Penalty, start: Weights | None, settled: float) -> Facts:
+    def _facts(self, penalty: Penalty, start: Weights | None, tolerance: float) -> Facts:
         """Return the facts about the stack at this penalty."""
         return facts_of(
             self.rows,
@@ -111,7 +142,7 @@ class StackPath:
             started=start is not None,
             working_set=self.screening is None,
             purpose=Purpose.PATH,
-            tolerance=settled,
+            tolerance=tolerance,
         )
 
     def _inner_solver(self) -> str:
@@ -124,45 +155,45 @@ class StackPath:
         plan: Plan,
         penalty: Penalty,
         start: Weights | None,
-        settled: float,
+        tolerance: float,
         max_iter: int,
         copies: int,
     ) -> StackFit:
-        """The members by a plan without a transform."""
+        """Fit the members by a plan without a transform."""
         rows = _tiled(self.rows, copies)
         if rows.reduced_precision and plan.curvature is CurvatureModel.EXACT:
             rows = rows.with_higher_precision()
         objective = Objective(rows, self.q, penalty, self.coordinates, self.fit_intercept)
-        judges = self._judges(copies, objective.m // copies)
+        held_out_by = self._held_out_by(copies, objective.m // copies)
         if plan.method is Method.DUAL_ASCENT:
             budgets = dual_budgets(facts, self.limits) if self.solver in FAMILIES else None
             fit = run_sdca_on_folds(
-                objective, judges, self.count, start, settled, self.seed, pools=self.pools, budgets=budgets
+                objective, held_out_by, self.count, start, tolerance, self.seed, pools=self.pools, budgets=budgets
             )
             if fit is not None:
                 return fit
             plan = choose(replace(facts, row_square_mean=None), "lbfgs", self.limits)
-        watch = Watch(judges, self.count, self.q, objective)
+        held_out = HeldOutRows(held_out_by, self.count, self.q, objective)
         strategy, theta = self._strategy(objective, plan, copies), self._begin(objective, plan, start, copies)
-        tol = PROOF if settled else EXACT
-        descent = WatchedDescent(watch, settled, objective, strategy, theta, tol=tol, max_iter=max_iter)
+        tol = TOLERANCE if tolerance else EXACT_TOLERANCE
+        descent = HeldOutDescent(held_out, tolerance, objective, strategy, theta, tol=tol, max_iter=max_iter)
         outcome = descent.run()
         W, b = self.coordinates.to_user(outcome.theta)
-        self.hard = objective.passes > EASY
+        self.hard = objective.passes > HARD_PASSES
         self.pairs = strategy.loss_pairs() if isinstance(strategy, PathLBFGS) else []
-        done = all(calm or s is Status.CONVERGED for calm, s in zip(descent.calm, outcome.status, strict=True))
-        return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, watch.logits, objective.passes, done)
+        done = all(ended or s is Status.CONVERGED for ended, s in zip(descent.converged, outcome.status, strict=True))
+        return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, held_out.logits, objective.passes, done)
 
     def _in_row_space(
-        self, penalty: Penalty, start: Weights | None, settled: float, max_iter: int, copies: int
+        self, penalty: Penalty, start: Weights | None, tolerance: float, max_iter: int, copies: int
     ) -> StackFit:
-        """The same in as many dimensions as there are rows; they are factored once for the whole path."""
+        """Fit in as many dimensions as there are rows; they are factored once for the whole path."""
         if self.small is None:
             small = reduce(self.rows, self.coordinates)
             path = StackPath(
                 small.rows,
                 self.q,
-                self.judge,
+                self.held_out_by,
                 self.count,
                 fit_intercept=self.fit_intercept,
                 solver=self._inner_solver(),
@@ -172,7 +203,7 @@ class StackPath:
             self.small = small, path
         reduction, path = self.small
         begin = None if start is None else reduction.start(*start)
-        found = path.fit(penalty, begin, settled=settled, max_iter=max_iter, copies=copies)
+        found = path.fit(penalty, begin, tolerance=tolerance, max_iter=max_iter, copies=copies)
         W, b = reduction.weights(found.W, found.b)
         return replace(found, W=W, b=b)
 
@@ -180,14 +211,14 @@ class StackPath:
         self,
         penalty: Penalty,
         start: Weights | None,
-        settled: float,
+        tolerance: float,
         max_iter: int,
         copies: int,
     ) -> tuple[StackFit | None, Weights | None]:
         """Return the fit on working sets, or None where these grow too large, and the start of a fit on all columns."""
         assert self.screening is not None
         rows = _tiled(self.rows, copies)
-        rows = rows if settled or rows.dtype == np.float64 else rows.with_higher_precision()
+        rows = rows if tolerance or rows.dtype == np.float64 else rows.with_higher_precision()
         search = WorkingSetSearch(self.screening, rows, penalty, start)
         while search.is_small:
             path = copy.copy(self)
@@ -195,10 +226,10 @@ class StackPath:
             path.sample = path.sketch = None
             path.solver = self._inner_solver()
             of_columns = penalty.keep_columns(search.columns)
-            fit = path.fit(of_columns, search.start, settled=settled, max_iter=max_iter, copies=copies)
+            fit = path.fit(of_columns, search.start, tolerance=tolerance, max_iter=max_iter, copies=copies)
             self.hard = path.hard
             check = search.check(fit)
-            if not check.violated or (check.gap <= np.maximum(MAX_GAP_GROWTH * fit.gap, PROOF)).all():
+            if not check.violated or (check.gap <= np.maximum(MAX_GAP_GROWTH * fit.gap, TOLERANCE)).all():
                 return search.finish(fit, check), None
             search.grow(check)
         return None, search.start_for_all
@@ -239,13 +270,13 @@ class StackPath:
         sample = _tiled(sampled(self.rows, self.seed, self.limits), copies)
         return warm_start(objective, plan, sample, theta, limits=self.limits)
 
-    def _judges(self, copies: int, m: int) -> Array:
-        """The judged member of each row, for all copies of the members: (copies x L, n)."""
-        return np.concatenate([np.where(self.judge >= 0, self.judge + r * m, -1) for r in range(copies)])
+    def _held_out_by(self, copies: int, m: int) -> Array:
+        """Return the member that each row evaluates, for all copies of the members: (copies x L, n)."""
+        return np.concatenate([np.where(self.held_out_by >= 0, self.held_out_by + r * m, -1) for r in range(copies)])
 
 
 def _tiled(rows: Rows, copies: int) -> Rows:
-    """Fresh rows, whose blocks remember nothing, with the weights repeated."""
+    """Return the rows with the weights repeated."""
     source: Any = rows
     weights = source.weights
     return rows.labelled(

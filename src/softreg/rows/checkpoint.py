@@ -130,11 +130,11 @@ class JournalRows:
         self.rows, self.log = rows, log
         self.n, self.d, self.dtype = rows.n, rows.d, rows.dtype
 
-    def sum(self, reduction: Reduction[Sums] | Callable[[Any], Sums]) -> Sums:
+    def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added; the recorded sum where there is one."""
         return tuple(self.log.given(lambda: [np.asarray(a) for a in self.rows.sum(reduction)]))
 
-    def map(self, reduction: Reduction[Array] | Callable[[Any], Array]) -> Array:
+    def map(self, reduction: Reduction[Array]) -> Array:
         """Return the results of all blocks, concatenated; the recorded array where there is one."""
         return self.log.given(lambda: [np.asarray(self.rows.map(reduction))])[0]
 

@@ -9,7 +9,7 @@ over a handful of classes are then long vector operations (measured: three times
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -132,11 +132,6 @@ class Reduction(Protocol[Result_co]):
         ...
 
 
-def evaluation_of(reduction: Reduction[Result_co] | Callable[[Any], Result_co]) -> Callable[[Any], Result_co]:
-    """Return the function that evaluates a reduction on a block."""
-    return reduction.evaluate if hasattr(reduction, "evaluate") else reduction
-
-
 class Rows(Protocol):
     """The rows of a data set as a solver sees them."""
 
@@ -146,11 +141,11 @@ class Rows(Protocol):
     fits_in_memory: bool
     """Whether a number for every row and class fits in memory."""
 
-    def sum(self, reduction: Reduction[Sums] | Callable[[Any], Sums]) -> Sums:
+    def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in an order that depends on the data alone."""
         ...
 
-    def map(self, reduction: Reduction[Array] | Callable[[Any], Array]) -> Array:
+    def map(self, reduction: Reduction[Array]) -> Array:
         """Return the results of all blocks, concatenated: one entry for each row, or one for each block."""
         ...
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from softreg.rows.logits import Sums
 from softreg.rows.protocol import Block
 from softreg.typing import Array
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +74,14 @@ class ColumnMoments:
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""
         return block.moments(self.shift, self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFunction(Generic[Result]):
+    """A reduction from a function of a block, for tests and experiments; it can be pickled where the function can."""
+
+    function: Callable[[Any], Result]
+
+    def evaluate(self, block: Block) -> Result:
+        """Return the value of the function for one block."""
+        return self.function(block)

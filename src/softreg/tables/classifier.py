@@ -9,20 +9,19 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from softreg.models import Path, SoftmaxRegression
 from softreg.models.serialization.model_file import write_model
 from softreg.tables.columns.errors import Names, TableError, column_name, column_names, emit_warnings
-from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.weighted_encoder import weighted_encoder
+from softreg.tables.encode.weighted_encoder import with_weighted_moments
 from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import fit_model
 from softreg.tables.fit.classifier_state import REGRESSION_PARAMETERS, classifier_from_state, classifier_state
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
 from softreg.tables.fit.memory_mode import Memory
-from softreg.tables.fit.out_of_core import fit_in_batches, scan_if_large
+from softreg.tables.fit.out_of_core import FittedParts, fit_in_batches, scan_if_large
 from softreg.tables.fit.table_scan import TableScan
 from softreg.tables.fit.training_table import (
     REQUIRED,
@@ -37,7 +36,7 @@ from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS, time_codes
 from softreg.tables.schema import label_types
 from softreg.tables.schema.feature_columns import excluded_columns
 from softreg.tables.schema.kinds import USER_KINDS, Kind, requested_kinds
-from softreg.tables.schema.schema import Schema, infer_schema
+from softreg.tables.schema.schema import infer_schema
 from softreg.typing import Array
 
 
@@ -193,7 +192,12 @@ class TableClassifier(BaseTableClassifier):
             y, rows = None, y
         if y is None and name is None:
             raise TableError(REQUIRED)
-        weighted = {"y": y, "sample_weight": sample_weight, "rules": rules, "sure": self._is_sure(name)}
+        weighted = {
+            "y": y,
+            "sample_weight": sample_weight,
+            "rules": rules,
+            "categorical": self._target_is_categorical(name),
+        }
         found = scan_if_large(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
         if found is not None:
             return self._fit_in_batches(found, checkpoint, choice)
@@ -205,7 +209,7 @@ class TableClassifier(BaseTableClassifier):
     ) -> TableClassifier:
         table, target = given.table, given.target
         rules = LabelRules("error") if given.separate else LabelRules(self.missing_target, self.rare)
-        given, found = select_labelled_rows(given, rules, sure=self._is_sure(target))
+        given, found = select_labelled_rows(given, rules, categorical=self._target_is_categorical(target))
         chosen, y = given.rows, found.y if given.rows is None else found.y[given.rows]
         groups, time = self._name("groups"), self._name("time")
         if groups is not None and time is not None:
@@ -219,12 +223,14 @@ class TableClassifier(BaseTableClassifier):
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._asked())
         settings = self._settings(np.unique(y).tolist())
         encoder = fit_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
-        encoder = weighted_encoder(encoder, table, chosen, given.row_weight)
+        if given.row_weight is not None:
+            encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
         model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)
         self.rare_ = found.rare
-        return self._finish(schema, encoder, model, path, table.schema, given.label_dtype)
+        fitted = FittedParts(schema, encoder, model, path)
+        return self._finish(fitted, table.schema, given.label_dtype)
 
     def _fit_in_batches(
         self, found: TableScan, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
@@ -236,11 +242,9 @@ class TableClassifier(BaseTableClassifier):
                     f"{name} {need} all rows in memory, and this table is read in batches; use memory='high'."
                 )
         drop = self._dropped(found.source.names, found.target, found.weights)
-        schema, encoder, model, path = fit_in_batches(
-            found, self._settings(found.classes), drop, self._asked(), checkpoint, choice
-        )
+        fitted = fit_in_batches(found, self._settings(found.classes), drop, self._asked(), checkpoint, choice)
         self.rare_ = found.rare
-        return self._finish(schema, encoder, model, path, found.source.schema)
+        return self._finish(fitted, found.source.schema)
 
     def _settings(self, classes: list[str]) -> dict[str, Any]:
         """The parameters of the regression, with class weights by the text of the labels."""
@@ -253,19 +257,18 @@ class TableClassifier(BaseTableClassifier):
 
     def _finish(
         self,
-        schema: Schema,
-        encoder: Encoder,
-        model: SoftmaxRegression,
-        path: Path | None,
-        types: Any,
+        fitted: FittedParts,
+        types: pa.Schema,
         dtype: np.dtype[Any] | None = None,
     ) -> TableClassifier:
+        """Set the fitted attributes, with the classes in the order and type of the labels."""
+        schema, model = fitted.schema, fitted.model
         emit_warnings(schema.warnings)  # where warnings are errors, nothing is set
         kind = label_types.field_label_type(types.field(schema.target), model.classes_.tolist())
         if self.rare_.pool in model.classes_:
             kind = label_types.TEXT  # whatever the type of the others, the name of the merged classes is text
         label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
-        self.schema_, self.encoder_, self.path_ = schema, encoder, path
+        self.schema_, self.encoder_, self.path_ = schema, fitted.encoder, fitted.path
         self._take_model(model, kind, dtype)
         return self
 
@@ -295,7 +298,7 @@ class TableClassifier(BaseTableClassifier):
         drop, asked = column_names(self.drop), self._asked()
         return excluded_columns(names, target, drop=drop, features=features, beside=beside, asked=asked)
 
-    def _is_sure(self, target: str | None) -> bool:
+    def _target_is_categorical(self, target: str | None) -> bool:
         """Whether the labels were said to be classes, however many they are."""
         return target is not None and target in column_names(self.category)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
@@ -98,7 +98,7 @@ def _delimiter(given: str | None) -> str | None:
     return character
 
 
-def read_options(options: ReadOptions | None, keywords: Any) -> ReadOptions:
+def read_options(options: ReadOptions | None, keywords: Mapping[str, Any]) -> ReadOptions:
     """Return the options, given as a record or as keywords.
 
     Parameters

@@ -53,12 +53,12 @@ def test_bank_data_on_raw_columns_to_the_exact_optimum(bank, solver, dtype):
     start = time.perf_counter()
     model = SoftmaxRegression(strength, solver=solver).fit(X.astype(dtype), codes)
     seconds = time.perf_counter() - start
-    found = objective(X, codes, model.coef_, model.intercept_, strength)
-    assert abs(found - best) < 1e-8
+    result = objective(X, codes, model.coef_, model.intercept_, strength)
+    assert abs(result - best) < 1e-8
     assert model.solution_.converged
     assert model.solution_.certified
-    assert model.solution_.value == pytest.approx(found, abs=1e-8)
-    assert found - best <= model.solution_.gap + 1e-12
+    assert model.solution_.value == pytest.approx(result, abs=1e-8)
+    assert result - best <= model.solution_.gap + 1e-12
     np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-4)
     assert seconds < 60, "scikit-learn's lbfgs takes minutes here, a few passes are enough"
 

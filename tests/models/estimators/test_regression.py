@@ -113,13 +113,13 @@ def test_no_warning_where_all_is_well(problem):
 def test_progress_goes_to_stderr_and_the_answer_nowhere(problem, capsys):
     quiet = SoftmaxRegression().fit(problem.X, problem.y)
     assert capsys.readouterr() == ("", "")
-    told = SoftmaxRegression(verbose=1).fit(problem.X, problem.y)
+    expected = SoftmaxRegression(verbose=1).fit(problem.X, problem.y)
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.strip().splitlines()
-    assert len(lines) == len(told.solution_.history)
-    assert f"objective {told.solution_.history[-1].value:.8f}" in lines[-1]
-    np.testing.assert_array_equal(told.coef_, quiet.coef_)
+    assert len(lines) == len(expected.solution_.history)
+    assert f"objective {expected.solution_.history[-1].value:.8f}" in lines[-1]
+    np.testing.assert_array_equal(expected.coef_, quiet.coef_)
 
 
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])

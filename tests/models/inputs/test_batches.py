@@ -171,8 +171,8 @@ BAD: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_batches_are_named(name: str) -> None:
-    made, told = BAD[name]
-    with pytest.raises(ValueError, match=f"(?s){told}"):
+    made, expected = BAD[name]
+    with pytest.raises(ValueError, match=f"(?s){expected}"):
         SoftmaxRegression(1e-3).fit(lambda: iter(made))
 
 
@@ -319,11 +319,11 @@ def test_the_score_of_batches() -> None:
 def open_scratch() -> list[str]:
     """Files without a name that this process holds open in the cache folder."""
     folder, fds = os.environ["SOFTREG_CACHE"], Path("/proc/self/fd")
-    found = []
+    result = []
     for fd in fds.iterdir():
         with contextlib.suppress(FileNotFoundError):  # the listing itself is one of them
-            found.append(os.readlink(fd))
-    return [link for link in found if link.startswith(folder)]
+            result.append(os.readlink(fd))
+    return [link for link in result if link.startswith(folder)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows its open files there")

@@ -103,10 +103,10 @@ def test_a_file_that_ends_or_turns_bad_in_the_middle(tmp_path: Path, monkeypatch
     with pytest.raises((ValueError, OSError), match=r"'bad.parquet' cannot be read to its end"):
         fit(tmp_path / "bad.parquet")
     lines = write(FRAME, tmp_path / "train.csv").read_text().split("\n")
-    for name, line, told in (("word", "1.5,two,3,4,NA", "two"), ("short", "1.5,2", "columns")):
+    for name, line, expected in (("word", "1.5,two,3,4,NA", "two"), ("short", "1.5,2", "columns")):
         path = tmp_path / f"{name}.csv"
         path.write_text("\n".join([*lines[:4000], line, *lines[4000:]]))
-        with pytest.raises(ValueError, match=f"'{name}.csv' cannot be read to its end.*{told}"):
+        with pytest.raises(ValueError, match=f"'{name}.csv' cannot be read to its end.*{expected}"):
             fit(path)
     (tmp_path / "gap.csv").write_text("\n".join([*lines[:4000], ",2,3,4,NA", *lines[4000:]]))
     with pytest.raises(ValueError, match=r"'a' has a missing value|cannot be read to its end"):

@@ -51,7 +51,7 @@ PARAMETERS = [
     ({"l1_ratio": 0.5}, "l1_ratio=0.5", "elasticnet"),
     ({"penalty": None, "l1_ratio": 0.5}, "l1_ratio=0.5", "elasticnet"),
     ({"penalty": "l1", "l1_ratio": 0.5}, "l1_ratio=0.5", "elasticnet"),
-    ({"penalty": "l1", "solver": "newton"}, "newton", "lbfgs"),
+    ({"penalty": "l1", "solver": "newton"}, "newton", "orthant-sampled"),
     ({"fit_intercept": "no"}, "fit_intercept='no'"),
     ({"warm_start": "yes"}, "warm_start='yes'"),
     ({"verbose": "loud"}, "verbose='loud'"),

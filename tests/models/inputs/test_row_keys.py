@@ -33,9 +33,9 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_codes_are_in_sorted_order(form: str) -> None:
-    found = read_row_keys(FORMS[form](KEYS), 4, "groups", "")
-    assert found.codes.tolist() == [1, 0, 1, 2]
-    assert (found.count, found.sortable) == (3, True)
+    result = read_row_keys(FORMS[form](KEYS), 4, "groups", "")
+    assert result.codes.tolist() == [1, 0, 1, 2]
+    assert (result.count, result.sortable) == (3, True)
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMS) - {"array"}))
@@ -72,18 +72,19 @@ def test_fault_a8_a_missing_key_of_any_kind_is_refused_by_row(keys: Any) -> None
 
 
 def test_kinds_that_cannot_be_sorted_together_are_kept_apart() -> None:
-    found = read_row_keys([1, "1", 2, "1"], 4, "groups", "")
-    assert found.codes.tolist() == [0, 1, 2, 1]
-    assert not found.sortable
+    result = read_row_keys([1, "1", 2, "1"], 4, "groups", "")
+    assert result.codes.tolist() == [0, 1, 2, 1]
+    assert not result.sortable
     assert read_row_keys([0.0, -0.0, 1.0], 3, "groups", "").codes.tolist() == [0, 0, 1]
     assert read_row_keys([2**60, 2**60 + 1, None][:2], 2, "groups", "").count == 2
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"), [([1, 2], r"the shape \(2,\)"), ([[1], [2], [3]], "the shape"), ([{}, 1, 2], "cannot be a key")]
+    ("keys", "message"),
+    [([1, 2], r"the shape \(2,\)"), ([[1], [2], [3]], "the shape"), ([{}, 1, 2], "cannot be a key")],
 )
-def test_what_is_no_list_of_keys_is_refused(keys: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=f"groups h.*{said}"):
+def test_what_is_no_list_of_keys_is_refused(keys: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"groups h.*{message}"):
         read_row_keys(keys, 3, "groups", "")
 
 
@@ -111,8 +112,8 @@ def test_fault_b4_groups_of_mixed_kinds_are_groups(rows: Any) -> None:
     X, y, keys = rows
     mixed = [int(key) if key % 2 else f"group {key}" for key in keys]
     for cv in (3, GroupKFold(3)):
-        found = SoftmaxRegressionCV([1e-1], cv=cv).fit(X, y, groups=mixed)
-        assert np.isfinite(found.scores_).all()
+        result = SoftmaxRegressionCV([1e-1], cv=cv).fit(X, y, groups=mixed)
+        assert np.isfinite(result.scores_).all()
     errors = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y, clusters=mixed).coefficients.std_error
     plain = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y, clusters=keys).coefficients.std_error
     assert errors == pytest.approx(plain)
@@ -124,7 +125,7 @@ def test_rows_of_weight_zero_need_no_key(rows: Any) -> None:
     holes[5], v[5] = np.nan, 0.0
     model = SoftmaxRegression(penalty=None).fit(X, y, v)
     rest = np.arange(120) != 5
-    few = infer(SoftmaxRegression(penalty=None).fit(X[rest], y[rest]), X[rest], y[rest], clusters=keys[rest])
+    subset = infer(SoftmaxRegression(penalty=None).fit(X[rest], y[rest]), X[rest], y[rest], clusters=keys[rest])
     errors = infer(model, X, y, v, clusters=holes).coefficients.std_error
-    assert errors == pytest.approx(few.coefficients.std_error, rel=1e-6)
+    assert errors == pytest.approx(subset.coefficients.std_error, rel=1e-6)
     SoftmaxRegressionCV([1e-1], cv=3).fit(X, y, v, groups=holes)

@@ -45,12 +45,12 @@ DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "name", "place", "value", "said"), DAMAGE)
+@pytest.mark.parametrize(("kind", "name", "place", "value", "message"), DAMAGE)
 def test_fault_e4_damaged_indices_are_refused_by_row(
-    rows: Any, kind: str, name: str, place: int, value: int, said: str
+    rows: Any, kind: str, name: str, place: int, value: int, message: str
 ) -> None:
     X = damaged(rows.asformat(kind), name, place, value)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         SoftmaxRegression().fit(X, y)
 
 
@@ -96,9 +96,9 @@ def test_what_is_given_twice_or_out_of_order_means_its_sum(rows: Any) -> None:
     expected = SoftmaxRegression().fit(rows, y)
     for X in (twice, turned, stale):
         before = X.indices.copy()
-        found = SoftmaxRegression().fit(X, y)
-        assert found.coef_ == pytest.approx(expected.coef_, abs=1e-6)
-        assert found.predict_proba(X) == pytest.approx(expected.predict_proba(rows), abs=1e-6)
+        result = SoftmaxRegression().fit(X, y)
+        assert result.coef_ == pytest.approx(expected.coef_, abs=1e-6)
+        assert result.predict_proba(X) == pytest.approx(expected.predict_proba(rows), abs=1e-6)
         part = SoftmaxRegression().partial_fit(X, y).coef_
         assert part == pytest.approx(SoftmaxRegression().partial_fit(rows, y).coef_, abs=1e-9)
         assert (X.indices == before).all()

@@ -30,7 +30,7 @@ def test_complete_separation_names_class_and_column():
     assert found is not None
     assert (found.complete, found.labels, found.columns, found.rows) == (True, ("above", "below"), ("wall",), 80)
     assert found.pairs == (("above", "below"),)
-    assert "completely. The classes 'above' and 'below' are told apart most by 'wall'" in str(found)
+    assert "completely. The classes 'above' and 'below' are separated mainly by 'wall'" in str(found)
 
 
 def test_quasi_complete_separation_names_only_the_column_that_runs_away():
@@ -41,7 +41,7 @@ def test_quasi_complete_separation_names_only_the_column_that_runs_away():
     found = separation(X, y)
     assert found is not None
     assert (found.complete, found.features, found.rows) == (False, (2,), int(X[:, 2].sum()))
-    assert "in part (some rows are decided for certain)" in str(found)
+    assert "in part (quasi-complete separation)" in str(found)
 
 
 def test_one_class_of_three_apart():
@@ -59,7 +59,7 @@ def test_the_fit_says_it_in_the_same_words():
     with pytest.warns(ConvergenceWarning) as caught:
         model = SoftmaxRegression(penalty=None).fit(X, y)
     before, after = str(separation(X, y)), str(caught[0].message)
-    assert before.split("told apart")[0] == after.split("told apart")[0]
+    assert before.split("are separated")[0] == after.split("are separated")[0]
     told = model.solution_.separation
     assert told is not None
     assert separation_message(told, model.classes_, X.columns.to_numpy()) == after

@@ -96,7 +96,7 @@ def test_a_number_of_folds_keeps_groups_together(problem):
 
 
 @pytest.mark.parametrize(
-    ("cv", "groups", "told"),
+    ("cv", "groups", "message"),
     [
         (5, ROWS % 3, "cv=5 folds need as many groups at least, but groups has 3"),
         (None, ROWS % 3, "cv=5 folds need as many groups"),
@@ -108,7 +108,7 @@ def test_a_number_of_folds_keeps_groups_together(problem):
         (PredefinedSplit(np.full(300, -1)), None, "cv gives no folds"),
         ([], None, "cv gives no folds; an iterator gives its folds once only"),
         ([1, 2], None, "fold 0 of cv is not a pair but 1"),
-        ([(ROWS, ROWS, ROWS)], None, "fold 0 of cv is no pair"),
+        ([(ROWS, ROWS, ROWS)], None, "fold 0 of cv is not a pair"),
         ([(ROWS[:50] > 3, ROWS < 3)], None, "train rows of fold 0 of cv are bool of shape"),
         ({"train": ROWS}, None, "cv={'train'"),
         (KFold, None, "cv is the class KFold; pass an instance of it"),
@@ -118,8 +118,8 @@ def test_a_number_of_folds_keeps_groups_together(problem):
         (object(), None, "neither a number of folds"),
     ],
 )
-def test_folds_that_cannot_be_are_refused(problem, cv, groups, told):
-    with pytest.raises(ValueError, match=told):
+def test_folds_that_cannot_be_are_refused(problem, cv, groups, message):
+    with pytest.raises(ValueError, match=message):
         SoftmaxRegressionCV(STRENGTHS, cv=cv).fit(problem.X, problem.y, groups=groups)
 
 
@@ -181,7 +181,7 @@ def fails(error):
 
 
 @pytest.mark.parametrize(
-    ("scoring", "told"),
+    ("scoring", "message"),
     [
         (accuracy_score, "the scorer accuracy_score failed .*make_scorer"),
         (fails(ValueError("too odd")), "the scorer scorer failed on 100 held-out rows: too odd"),
@@ -194,8 +194,8 @@ def fails(error):
         (["accuracy", "brier"], "scoring=\\['accuracy'"),
     ],
 )
-def test_scorers_that_give_no_number(problem, scoring, told):
-    with pytest.raises(ValueError, match=told):
+def test_scorers_that_give_no_number(problem, scoring, message):
+    with pytest.raises(ValueError, match=message):
         SoftmaxRegressionCV(STRENGTHS, cv=3, scoring=scoring).fit(problem.X, problem.y)
 
 
@@ -256,9 +256,9 @@ def test_groups_are_routed_through_pipelines_and_searches(problem):
             problem.X, problem.y, groups=GROUPS, sample_weight=np.ones(300)
         )
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-        told = {"groups": GROUPS, "sample_weight": np.ones(300)}
-        found = cross_validate(asking, problem.X, problem.y, params=told, cv=GroupKFold(2))
-        assert np.isfinite(found["test_score"]).all()
+        fit_parameters = {"groups": GROUPS, "sample_weight": np.ones(300)}
+        result = cross_validate(asking, problem.X, problem.y, params=fit_parameters, cv=GroupKFold(2))
+        assert np.isfinite(result["test_score"]).all()
 
 
 def test_fitting_again_gives_the_same_bits_where_the_folds_are_the_same(problem):
@@ -295,14 +295,14 @@ def test_a_file_keeps_numbers_and_splitters(problem, tmp_path, cv):
 
 
 @pytest.mark.parametrize(
-    ("cv", "told"),
+    ("cv", "message"),
     [
         ([(ROWS[100:], ROWS[:100])] * 2, "cv was a list of 2 when"),
         (PredefinedSplit(ROWS % 3), "cv was PredefinedSplit"),
         (KFold(3, shuffle=True, random_state=np.random.RandomState(0)), "cv was KFold.n_splits=3"),
     ],
 )
-def test_a_file_tells_what_it_could_not_keep(problem, tmp_path, cv, told):
+def test_a_file_tells_what_it_could_not_keep(problem, tmp_path, cv, message):
     def odd(estimator, X, y):
         return -float(np.abs(estimator.coef_).sum())
 
@@ -312,7 +312,7 @@ def test_a_file_tells_what_it_could_not_keep(problem, tmp_path, cv, told):
     back = softreg.load(tmp_path / "again.softreg")
     np.testing.assert_array_equal(back.predict_proba(problem.X), model.predict_proba(problem.X))
     assert isinstance(clone(back).cv, NotStored)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         back.fit(problem.X, problem.y)
     with pytest.raises(ValueError, match=r"scoring was <function .*odd> when .*set_params\(scoring="):
         back.set_params(cv=cv).fit(problem.X, problem.y)

@@ -211,8 +211,8 @@ def test_a_class_that_a_fold_never_sees_gets_probability_0(problem):
     train, test = splits[0]
     alone = SoftmaxRegression(1e-3).fit(problem.X[train], problem.y[train])  # never saw the yak either
     fair = test[test != 7]
-    told = log_loss(problem.y[fair], alone.predict_proba(problem.X[fair]))
-    assert model.scores_[1, 0] == pytest.approx(told, abs=1e-5)
+    expected = log_loss(problem.y[fair], alone.predict_proba(problem.X[fair]))
+    assert model.scores_[1, 0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_soft_labels_of_a_class_that_a_fold_never_sees(problem):
@@ -230,13 +230,13 @@ def test_a_fold_of_one_row(problem):
     splits = [(np.arange(1, 300), [0]), (np.arange(200), np.arange(200, 300))]
     model = SoftmaxRegressionCV([1e-2], cv=splits).fit(problem.X, problem.y)
     alone = SoftmaxRegression(1e-2).fit(problem.X[1:], problem.y[1:])
-    told = -alone.predict_log_proba(problem.X[:1])[0, problem.codes[0]]
-    assert model.scores_[0, 0] == pytest.approx(told, abs=1e-6)
-    assert model.path_.mean[0] == pytest.approx((told + 100 * model.scores_[0, 1]) / 101, abs=1e-6)
+    expected = -alone.predict_log_proba(problem.X[:1])[0, problem.codes[0]]
+    assert model.scores_[0, 0] == pytest.approx(expected, abs=1e-6)
+    assert model.path_.mean[0] == pytest.approx((expected + 100 * model.scores_[0, 1]) / 101, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("cv", "told"),
+    ("cv", "message"),
     [
         ([(np.arange(0), np.arange(9))], "fold 0 of cv has no training rows"),
         ([(np.arange(9), [])], "no fold of cv has test rows"),
@@ -246,8 +246,8 @@ def test_a_fold_of_one_row(problem):
         (1, "k-fold"),
     ],
 )
-def test_folds_that_cannot_be_used(problem, cv, told):
-    with pytest.raises(ValueError, match=told):
+def test_folds_that_cannot_be_used(problem, cv, message):
+    with pytest.raises(ValueError, match=message):
         SoftmaxRegressionCV([1e-2], cv=cv).fit(problem.X, problem.y)
 
 
@@ -369,7 +369,7 @@ def test_an_automatic_l1_path_begins_with_no_weights(problem):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         ({"strengths": "best"}, "strengths='best'"),
         ({"strengths": []}, "strengths"),
@@ -386,8 +386,8 @@ def test_an_automatic_l1_path_begins_with_no_weights(problem):
         ({"cv": "loo", "scoring": "roc_auc"}, "cv='loo'"),
     ],
 )
-def test_parameters_out_of_range(problem, parameters, told):
-    with pytest.raises(ValueError, match=told.replace("(", "\\(")):
+def test_parameters_out_of_range(problem, parameters, message):
+    with pytest.raises(ValueError, match=message.replace("(", "\\(")):
         SoftmaxRegressionCV(**parameters).fit(problem.X, problem.y)
 
 

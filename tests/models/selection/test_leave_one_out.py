@@ -45,9 +45,9 @@ def test_it_is_near_to_fits_without_the_row(problem, strength, intercept):
     near, model = approximate(problem.X, problem.codes, strength, fit_intercept=intercept)
     exact = brute(problem.X, problem.codes, rows, strength, fit_intercept=intercept)
     seen = loss(model.predict_log_proba(problem.X[rows]), problem.codes[rows]).mean()
-    told, true = loss(near[rows], problem.codes[rows]), loss(exact, problem.codes[rows])
-    assert abs(told.mean() - true.mean()) < 0.02 * abs(true.mean() - seen)  # of what the row's own pull had hidden
-    np.testing.assert_allclose(told, true, atol=3e-3)
+    expected, true = loss(near[rows], problem.codes[rows]), loss(exact, problem.codes[rows])
+    assert abs(expected.mean() - true.mean()) < 0.02 * abs(true.mean() - seen)  # of what the row's own pull had hidden
+    np.testing.assert_allclose(expected, true, atol=3e-3)
 
 
 def test_weights_and_sparse_rows(problem):

@@ -90,16 +90,16 @@ def test_folds_score_like_each_fold_by_hand(few_true, kind):
     splits = list(StratifiedKFold(3).split(X, y))
     model = SoftmaxRegressionCV(STRENGTHS, penalty="elasticnet", l1_ratio=0.7, relaxed=[0.6, 0.0], cv=splits)
     model.fit(sp.csr_array(X) if kind == "sparse" else X, Y if kind == "soft" else y, v)
-    found = model.path_
-    assert found.relaxed.tolist() == [0.6, 0.0] * 3
-    assert found.strength.tolist() == np.repeat(STRENGTHS, 2).tolist()
-    for j, place in enumerate(zip(found.strength, found.l1_ratio, found.relaxed, strict=True)):
+    result = model.path_
+    assert result.relaxed.tolist() == [0.6, 0.0] * 3
+    assert result.strength.tolist() == np.repeat(STRENGTHS, 2).tolist()
+    for j, place in enumerate(zip(result.strength, result.l1_ratio, result.relaxed, strict=True)):
         for k, (train, test) in enumerate(splits):
             W, b = by_hand(X[train], Y[train], place, None if v is None else v[train])
             o = X[test] @ W + b
             lost = logsumexp(o, axis=1) - (Y[test] * o).sum(axis=1)
-            told = np.average(lost, weights=None if v is None else v[test])
-            assert model.scores_[j, k] == pytest.approx(told, abs=1e-4)
+            expected = np.average(lost, weights=None if v is None else v[test])
+            assert model.scores_[j, k] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_a_class_that_a_fold_never_saw(problem):
     train, test = splits[0]
     W, b = by_hand(problem.X[train], np.eye(3)[problem.codes[train]], (3e-2, 0.5, 0.0))
     fair = test[test != 7]
-    told = log_loss(problem.codes[fair], softmax(problem.X[fair] @ W + b, axis=1))
-    assert model.scores_[0, 0] == pytest.approx(told, abs=1e-4)
+    expected = log_loss(problem.codes[fair], softmax(problem.X[fair] @ W + b, axis=1))
+    assert model.scores_[0, 0] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
@@ -266,13 +266,13 @@ def test_files_of_before_are_read(problem):
     assert back.relaxed_ == 1.0
     assert back.relaxed == 1.0
     np.testing.assert_array_equal(back.path_.relaxed, [1.0, 1.0])
-    told = path_to_json(model.path_)
-    del told["relaxed"]
-    assert len(path_from_json(told)) == 2
+    expected = path_to_json(model.path_)
+    del expected["relaxed"]
+    assert len(path_from_json(expected)) == 2
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         ({"relaxed": 0.5, "penalty": "l2", "l1_ratio": 0.0}, "relaxed=0.5 has no effect without an l1 part"),
         ({"relaxed": [1, 0.5], "l1_ratio": 0.0}, "has no effect without an l1 part"),
@@ -285,9 +285,9 @@ def test_files_of_before_are_read(problem):
         ({"relaxed": 0, "l1_ratio": [0.5, 1.0]}, "whose l2 part remains"),
     ],
 )
-def test_shares_that_cannot_be(problem, parameters, told):
+def test_shares_that_cannot_be(problem, parameters, message):
     settings = {"penalty": "elasticnet", "l1_ratio": 0.5, **parameters}
-    with pytest.raises(ValueError, match=told.replace("[", r"\[")):
+    with pytest.raises(ValueError, match=message.replace("[", r"\[")):
         SoftmaxRegressionCV([1e-2], **settings).fit(problem.X, problem.y)
 
 
@@ -324,8 +324,8 @@ def test_the_picture_has_a_curve_for_each_share(few_true):
 def test_resamples_choose_and_fit_again(few_true):
     X, y = few_true.X[:, :20], few_true.y
     model = SoftmaxRegressionCV([3e-2], penalty="elasticnet", l1_ratio=0.8, relaxed=0.2, cv=3).fit(X, y)
-    found = bootstrap(model, X, y, 3, random_state=0)
+    result = bootstrap(model, X, y, 3, random_state=0)
     counts = check_random_state(0).multinomial(150, np.full(150, 1 / 150), size=3)
-    for coef, bias, v in zip(found.coef, found.intercept, counts, strict=True):
+    for coef, bias, v in zip(result.coef, result.intercept, counts, strict=True):
         W, b = by_hand(X, np.eye(3)[y], (3e-2, 0.8, 0.2), v.astype(float))
         np.testing.assert_allclose(softmax(X @ coef.T + bias, axis=1), softmax(X @ W + b, axis=1), atol=5e-3)

@@ -35,9 +35,9 @@ def sdca_runs(monkeypatch):
     count = []
 
     def counted(*args, **kwargs):
-        found = run(*args, **kwargs)
-        count.append(found is not None)
-        return found
+        result = run(*args, **kwargs)
+        count.append(result is not None)
+        return result
 
     run = optimize_path.run_sdca_on_folds
     monkeypatch.setattr(optimize_path, "run_sdca_on_folds", counted)
@@ -67,12 +67,12 @@ def test_weights_repeated_folds_and_soft_labels(texts, sdca_runs, soft):
     parts = [p for seed in (0, 1) for p in np.array_split(np.random.default_rng(seed).permutation(500), 3)]
     splits = [(np.setdiff1d(np.arange(500), t), t) for t in parts]
     splits[0] = (np.arange(500), splits[0][1])  # a fold that is judged on rows that it has seen
-    found = SoftmaxRegressionCV([1e-3, 1e-4], cv=splits).fit(X, Y, sample_weight=v)
+    result = SoftmaxRegressionCV([1e-3, 1e-4], cv=splits).fit(X, Y, sample_weight=v)
     dense = SoftmaxRegressionCV([1e-3, 1e-4], cv=splits).fit(X.toarray(), Y, sample_weight=v)
     assert sdca_runs == [True, True]  # none for the dense rows
-    np.testing.assert_allclose(found.scores_, dense.scores_, atol=1e-4)
-    np.testing.assert_allclose(found.oof_proba_, dense.oof_proba_, atol=5e-3)
-    assert found.strength_ == dense.strength_
+    np.testing.assert_allclose(result.scores_, dense.scores_, atol=1e-4)
+    np.testing.assert_allclose(result.oof_proba_, dense.oof_proba_, atol=5e-3)
+    assert result.strength_ == dense.strength_
 
 
 def test_a_class_that_a_fold_never_sees(texts, sdca_runs):
@@ -99,13 +99,13 @@ def test_a_fold_of_one_row(texts, sdca_runs):
 
 
 def test_the_answer_does_not_know_how_many_threads_there_are(texts, monkeypatch):
-    found = []
+    result = []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
-        found.append(SoftmaxRegressionCV(cv=3).fit(*texts))
-    for other in found[1:]:
-        np.testing.assert_array_equal(other.scores_, found[0].scores_)
-        np.testing.assert_array_equal(other.coef_, found[0].coef_)
+        result.append(SoftmaxRegressionCV(cv=3).fit(*texts))
+    for other in result[1:]:
+        np.testing.assert_array_equal(other.scores_, result[0].scores_)
+        np.testing.assert_array_equal(other.coef_, result[0].coef_)
 
 
 def test_leave_one_out_asks_for_more_than_float32_steps_can_give(texts, sdca_runs):

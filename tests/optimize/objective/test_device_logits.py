@@ -16,6 +16,7 @@ from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import loop as descent
 from softreg.rows import OnDevice, Rows, as_rows
+from softreg.rows.reductions import BlockFunction
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 tr = pytest.importorskip("softreg.rows.gpu.device_rows")
@@ -58,7 +59,7 @@ def every_other(objective: Objective, block: Any) -> np.ndarray:
     rows = np.flatnonzero(np.arange(block.start, block.stop) % 2)
     models = (block.start + rows) % objective.m
     picked = objective.state.on(block).select(objective.here, models, rows)
-    np.testing.assert_array_equal(picked, objective.logits(block)[models, :, rows])
+    np.testing.assert_array_equal(picked, objective.state.logits(block)[models, :, rows])
     return picked
 
 
@@ -107,23 +108,18 @@ def test_all_that_a_solver_asks_is_answered_alike(
     for o in both:
         o.accept()
     same([o.gradient() for o in both])
-    same([o.rows.map(lambda block, o=o: np.moveaxis(o.logits(block), 2, 0)) for o in both])
-    same(
-        [
-            o.rows.sum(
-                lambda block, o=o: (o.label_confidence(block).class_mass, o.label_confidence(block).class_variance)
-            )
-            for o in both
-        ]
-    )
-    same([o.rows.map(lambda block, o=o: o.label_confidence(block).p_label.T) for o in both])
+    same([o.rows.map(BlockFunction(lambda block, o=o: np.moveaxis(o.state.logits(block), 2, 0))) for o in both])
+    for name in ("class_mass", "class_variance"):
+        by_name = [BlockFunction(lambda b, o=o, name=name: (getattr(o.state.confidence(b), name),)) for o in both]
+        same([o.rows.sum(function) for o, function in zip(both, by_name, strict=True)])
+    same([o.rows.map(BlockFunction(lambda block, o=o: o.state.confidence(block).p_label.T)) for o in both])
     same([o.balance() for o in both])
     for o in both:
         o.shift_bias(np.arange(M * Q).reshape(M, Q) / 10)
     same([o.gradient() for o in both])
     if kind is Objective:
         same([o.entropy(np.full((M, Q), 0.1), np.array([0.0, 0.4, 1.0])) for o in both])
-        same([o.rows.map(lambda block, o=o: every_other(o, block)) for o in both])
+        same([o.rows.map(BlockFunction(lambda block, o=o: every_other(o, block))) for o in both])
     same([(o.moments.rates, o.moments.sums, o.scatter.total, o.scatter.within) for o in both])
     for o in both:
         o.drop_members(np.array([True, False, True]))
@@ -200,9 +196,8 @@ def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest
     assert used[True] > 3
     assert used[False] > 3
     assert found.passes <= exact.passes + 6
-    monkeypatch.setattr(
-        descent, "REDUCED_PRECISION_GAP", 0.0
-    )  # then the proof itself, or a lack of progress, asks for more digits
+    # then the proof itself, or a lack of progress, asks for more digits
+    monkeypatch.setattr(descent, "REDUCED_PRECISION_GAP", 0.0)
     (late,) = minimise(rows, Q, l2(1e-3), solver="lbfgs")
     assert late.status is Status.CONVERGED
     assert abs(late.value - exact.value) < 2e-6

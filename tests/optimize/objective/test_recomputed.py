@@ -101,10 +101,10 @@ def test_without_kept_logits_all_is_the_same(
         objective.take_step(t)
     same(kept.gradient(), without.gradient())
     for block, other in zip(kept.rows.blocks, without.rows.blocks, strict=True):  # type: ignore[attr-defined]
-        np.testing.assert_allclose(kept.logits(block), without.logits(other), rtol=1e-10)
+        np.testing.assert_allclose(kept.state.logits(block), without.state.logits(other), rtol=1e-10)
         for name in ("p_label", "class_mass", "class_variance"):
             np.testing.assert_allclose(
-                getattr(kept.label_confidence(block), name), getattr(without.label_confidence(other), name), rtol=1e-9
+                getattr(kept.state.confidence(block), name), getattr(without.state.confidence(other), name), rtol=1e-9
             )
     same(kept.try_step(there), without.try_step(there))
     for objective in (kept, without):

@@ -96,7 +96,7 @@ def test_a_path_on_some_columns_is_the_path_on_all(problem, eager, rounds, monke
         stack = problem.path(X, labels, fit_intercept=given.get("intercept", True), limits=limits)
         start, fits = None, []
         for strength in (0.1, 0.07, 0.03):
-            fits.append(stack.fit(elastic_net(np.full(problem.m, strength), ratio), start, settled=0.0))
+            fits.append(stack.fit(elastic_net(np.full(problem.m, strength), ratio), start, tolerance=0.0))
             start = fits[-1].W, fits[-1].b
         found.append(fits)
         if len(found) == 1:
@@ -106,7 +106,9 @@ def test_a_path_on_some_columns_is_the_path_on_all(problem, eager, rounds, monke
     for some, every in zip(*found, strict=True):
         assert some.gap.max() <= tol
         np.testing.assert_allclose(some.value, every.value, atol=2 * tol)
-        np.testing.assert_allclose(log_softmax(some.held), log_softmax(every.held), atol=1e-3 if tol == 1e-10 else 1e-2)
+        np.testing.assert_allclose(
+            log_softmax(some.held_out_logits), log_softmax(every.held_out_logits), atol=1e-3 if tol == 1e-10 else 1e-2
+        )
         if tol == 1e-10:
             np.testing.assert_allclose(some.W, every.W, atol=1e-3)
     supports = (found[0][1].W != 0).any(axis=2)
@@ -116,7 +118,7 @@ def test_a_path_on_some_columns_is_the_path_on_all(problem, eager, rounds, monke
 def test_the_proof_is_about_all_columns(problem, eager):
     """The certificate, computed here with NumPy from the weights alone, in the dual of the whole problem."""
     strength, m = 0.03, problem.m
-    fit = problem.path(limits=EAGER).fit(elastic_net(np.full(m, strength), 0.7), None, settled=1e-5)
+    fit = problem.path(limits=EAGER).fit(elastic_net(np.full(m, strength), 0.7), None, tolerance=1e-5)
     for j in range(m):
         o = problem.X @ fit.W[j] + fit.b[j]
         P = np.exp(o - o.max(axis=1, keepdims=True))
@@ -138,37 +140,39 @@ def test_columns_that_the_rule_left_out_come_in(problem, eager, rounds, monkeypa
         screening.Screening, "first_working_set", lambda self, rows, penalty, W, b, active: np.arange(rows.d) < 2
     )
     penalty = elastic_net(np.full(problem.m, 0.02), 1.0)
-    found = problem.path(limits=EAGER).fit(penalty, None, settled=0.0)
+    found = problem.path(limits=EAGER).fit(penalty, None, tolerance=0.0)
     assert rounds[0] == 2
     assert len(rounds) > 3
     assert all(after > before for before, after in pairwise(rounds))
-    every = problem.path(limits=ALL_COLUMNS).fit(penalty, None, settled=0.0)
+    every = problem.path(limits=ALL_COLUMNS).fit(penalty, None, tolerance=0.0)
     np.testing.assert_allclose(found.W, every.W, atol=1e-3)
 
 
 def test_several_ratios_beside_each_other(problem, eager, rounds, monkeypatch):
     penalty = elastic_net(np.full(2 * problem.m, 0.03), np.repeat([0.3, 0.9], problem.m))
-    found = problem.path(limits=EAGER).fit(penalty, None, settled=0.0, copies=2)
+    found = problem.path(limits=EAGER).fit(penalty, None, tolerance=0.0, copies=2)
     assert rounds
-    every = problem.path(limits=ALL_COLUMNS).fit(penalty, None, settled=0.0, copies=2)
+    every = problem.path(limits=ALL_COLUMNS).fit(penalty, None, tolerance=0.0, copies=2)
     np.testing.assert_allclose(found.W, every.W, atol=1e-3)
-    np.testing.assert_allclose(log_softmax(found.held), log_softmax(every.held), atol=1e-3)
+    np.testing.assert_allclose(log_softmax(found.held_out_logits), log_softmax(every.held_out_logits), atol=1e-3)
 
 
 def test_a_penalty_without_l1_among_them_takes_all_columns(problem, eager, rounds):
-    problem.path(limits=EAGER).fit(elastic_net(np.full(8, 0.1), np.repeat([0.0, 0.9], 4)), None, settled=1e-5, copies=2)
-    problem.path(limits=EAGER).fit(l2(np.full(4, 0.1)), None, settled=1e-5)
+    problem.path(limits=EAGER).fit(
+        elastic_net(np.full(8, 0.1), np.repeat([0.0, 0.9], 4)), None, tolerance=1e-5, copies=2
+    )
+    problem.path(limits=EAGER).fit(l2(np.full(4, 0.1)), None, tolerance=1e-5)
     assert not rounds
 
 
 def test_too_many_columns_end_the_screening_with_a_start_for_all(problem, eager, rounds, monkeypatch):
     monkeypatch.setattr(screening, "MAX_SHARE", 0.1)
     penalty = elastic_net(np.full(problem.m, 0.003), 1.0)
-    found = problem.path(limits=EAGER).fit(penalty, None, settled=0.0)
+    found = problem.path(limits=EAGER).fit(penalty, None, tolerance=0.0)
     assert rounds
     assert max(rounds) <= 16
     assert (found.W[0] != 0).any(axis=1).sum() > 16
-    every = problem.path(limits=ALL_COLUMNS).fit(penalty, None, settled=0.0)
+    every = problem.path(limits=ALL_COLUMNS).fit(penalty, None, tolerance=0.0)
     np.testing.assert_allclose(found.W, every.W, atol=1e-3)
 
 
@@ -203,7 +207,7 @@ def test_too_few_steps_are_told(problem, eager):
 
 
 def test_a_penalty_that_lets_nothing_live(problem, eager):
-    fit = problem.path(limits=EAGER).fit(elastic_net(np.full(problem.m, 10.0), 1.0), None, settled=1e-5)
+    fit = problem.path(limits=EAGER).fit(elastic_net(np.full(problem.m, 10.0), 1.0), None, tolerance=1e-5)
     assert not fit.W.any()
     assert fit.gap.max() <= 1e-9
     (none,) = minimise(as_rows(np.ones((6, 20)), np.arange(6) % 2), 2, elastic_net(1.0, 1.0))
@@ -225,7 +229,7 @@ def test_the_answer_does_not_know_the_number_of_threads(problem, eager, monkeypa
         monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
         X, y, V = np.tile(problem.X, (40, 1)), np.tile(problem.y, 40), np.tile(problem.V, 40)
         stack = StackPath(as_rows(X, y, V), problem.q, np.tile(problem.judge, 40), np.ones(len(y)), limits=EAGER)
-        found.append(stack.fit(elastic_net(np.full(problem.m, 0.05), 1.0), None, settled=1e-5))
+        found.append(stack.fit(elastic_net(np.full(problem.m, 0.05), 1.0), None, tolerance=1e-5))
     np.testing.assert_array_equal(found[0].W, found[1].W)
 
 

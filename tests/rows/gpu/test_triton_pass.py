@@ -12,6 +12,7 @@ import pytest
 
 from softreg.rows import LogitStore, OnDevice
 from softreg.rows.gpu import device_loss as torch_loss
+from softreg.rows.reductions import BlockFunction
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("triton", reason="Triton is not installed")
@@ -142,8 +143,10 @@ else:
             def on(block: Any, store: LogitStore = store) -> Any:
                 return block.logits(*stack, store.entry(block.start))
 
-            read = rows.sum(lambda block, p=p, b=b, on=on: on(block).loss_and_gradient(p, b, 0, ()))
-            lean = rows.sum(lambda block, p=p, b=b, on=on: on(block).recomputed_loss_and_gradient(p, b, 0))
+            read = rows.sum(BlockFunction(lambda block, p=p, b=b, on=on: on(block).loss_and_gradient(p, b, 0, ())))
+            lean = rows.sum(
+                BlockFunction(lambda block, p=p, b=b, on=on: on(block).recomputed_loss_and_gradient(p, b, 0))
+            )
             kept = [(store.entry(block.start).arrays[0], store.entry(block.start).confidence) for block in rows.blocks]
             sure = [sum(c.class_mass for _, c in kept), sum(c.class_variance for _, c in kept)]
             logits = torch.cat([o for o, _ in kept])

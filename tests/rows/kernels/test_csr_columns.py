@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from softreg.rows import as_rows
 from softreg.rows.kernels import csr_columns as columns
 from softreg.rows.kernels import products as kernels
+from softreg.rows.reductions import BlockFunction
 
 Array = NDArray[Any]
 
@@ -52,7 +53,9 @@ def test_extremes_and_moments(way: str, index: Any, dtype: Any) -> None:
 def test_columns_named_twice_are_added_up(way: str) -> None:
     twice = sp.csr_array((np.array([1.0, 2.0, 4.0]), np.array([2, 2, 0]), np.array([0, 2, 3])), shape=(2, 3))
     assert columns.repeats(twice)
-    total = as_rows(twice, np.array([0, 1])).sum(lambda block: (block.transposed_times(np.ones((1, 2))),))[0]
+    total = as_rows(twice, np.array([0, 1])).sum(
+        BlockFunction(lambda block: (block.transposed_times(np.ones((1, 2))),))
+    )[0]
     np.testing.assert_array_equal(total, [[4.0, 0.0, 3.0]])
     np.testing.assert_array_equal(twice.data, [1.0, 2.0, 4.0])  # the caller's matrix stays as it was
 
@@ -65,5 +68,5 @@ def test_unsorted_rows_are_not_copied() -> None:
     rows = as_rows(mixed, np.array([0, 1]))
     assert np.shares_memory(rows.blocks[0].X.data, mixed.data)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(
-        rows.map(lambda block: block.times(rows.prepare(np.eye(3))).T), [[2, 0, 1], [4, 0, 0]]
+        rows.map(BlockFunction(lambda block: block.times(rows.prepare(np.eye(3))).T)), [[2, 0, 1], [4, 0, 0]]
     )

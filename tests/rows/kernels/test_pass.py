@@ -14,6 +14,7 @@ from softreg import SoftmaxRegression
 from softreg.probability import blocks, softmax
 from softreg.rows import DenseRows, as_rows, scores
 from softreg.rows.kernels import products as kernels
+from softreg.rows.reductions import BlockFunction
 
 Array = NDArray[Any]
 compiled = kernels._module
@@ -240,7 +241,9 @@ def test_a_pass_over_blocks_is_the_same_to_the_bit_for_any_number_of_threads(
     assert len(rows.blocks) > 6
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
-        answers.append(rows.sum(lambda b: b.loss_and_gradient(rows.prepare(W), bias, 5, b.weights, None)))
+        answers.append(
+            rows.sum(BlockFunction(lambda b: b.loss_and_gradient(rows.prepare(W), bias, 5, b.weights, None)))
+        )
     for other in answers[1:]:
         for one, two in zip(answers[0], other, strict=True):
             np.testing.assert_array_equal(one, two)

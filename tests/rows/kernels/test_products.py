@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from softreg.probability import blocks
 from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
+from softreg.rows.reductions import BlockFunction
 
 Array = NDArray[Any]
 compiled = kernels._module
@@ -301,8 +302,8 @@ def test_a_fit_is_the_same_to_the_bit_for_any_number_of_threads(
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("SOFTREG_NUM_THREADS", threads)
         prepared = rows.prepare(W)
-        G = rows.sum(lambda b: (b.transposed_times(np.ascontiguousarray(R[:, b.start : b.stop])),))[0]
-        answers.append(np.concatenate([G.ravel(), rows.map(lambda b, p=prepared: b.times(p).T).ravel()]))
+        G = rows.sum(BlockFunction(lambda b: (b.transposed_times(np.ascontiguousarray(R[:, b.start : b.stop])),)))[0]
+        answers.append(np.concatenate([G.ravel(), rows.map(BlockFunction(lambda b, p=prepared: b.times(p).T)).ravel()]))
     assert (answers[0] == answers[1]).all()
     assert (answers[0] == answers[2]).all()
 

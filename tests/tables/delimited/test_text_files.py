@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import warnings
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from softreg.tables import TableError, TableNote, read_table
 
+from . import text_files
+
 FILES = 250
 """Files of each part."""
 
 
-@pytest.fixture(scope="module")
-def text_files() -> ModuleType:
-    """The module that makes the files."""
-    spec = importlib.util.spec_from_file_location("text_files", Path(__file__).with_name("text_files.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["text_files"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 8))])
-def test_a_text_file_is_read_back_exactly_or_refused(text_files: ModuleType, tmp_path: Path, part: int) -> None:
+def test_a_text_file_is_read_back_exactly_or_refused(tmp_path: Path, part: int) -> None:
     refused = 0
     for seed in range(part * FILES, part * FILES + FILES):
         made = text_files.table_file(seed)

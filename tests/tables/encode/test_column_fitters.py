@@ -174,8 +174,8 @@ def test_rare_levels_are_pooled_and_stand_for_unseen_ones() -> None:
 def test_a_single_rare_level_keeps_its_name() -> None:
     counter = LevelCounter()
     counter.add([f"l{i}" for i in range(30)], np.array([5] * 29 + [1]))
-    assert counter.best()[1] == 0
-    assert len(counter.best()[0]) == 30
+    assert counter.frequent_levels()[1] == 0
+    assert len(counter.frequent_levels()[0]) == 30
 
 
 def test_a_million_levels_are_counted_in_bounded_memory() -> None:
@@ -185,12 +185,12 @@ def test_a_million_levels_are_counted_in_bounded_memory() -> None:
 
     encoder = Encoder.fit(infer_schema(table, "y", kinds={"who": Kind.CATEGORY}), table)
     assert encoder.feature_names_out == ("who=often", "who=rare")
-    counter = LevelCounter(room=10)
+    counter = LevelCounter(max_levels=10)
     for start in range(0, 100, 5):
         counter.add(["often", *(f"l{i}" for i in range(start, start + 5))], np.array([3, 1, 1, 1, 1, 1]))
         assert len(counter.counts) <= 10
     assert counter.counts["often"] == 60
-    assert counter.best()[1] > 20
+    assert counter.frequent_levels()[1] > 20
 
 
 def test_tags_are_many_hot() -> None:

@@ -127,7 +127,7 @@ def test_pieces_hold_every_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_memory_is_bounded_and_frequent_terms_survive() -> None:
-    counter = DocumentFrequencies(room=100)
+    counter = DocumentFrequencies(max_terms=100)
     rng = np.random.default_rng(0)
     for _ in range(50):
         hashed = np.unique(np.append(rng.integers(1000, 2**60, 60), np.arange(10))).astype(np.uint64)

@@ -120,12 +120,12 @@ def test_a_class_is_trained_on_however_rare(tmp_path: Path) -> None:
 
 
 def test_the_room_of_a_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.tables.fit.row_sample.ROOM", 10_000)
+    monkeypatch.setattr("softreg.tables.fit.row_sample.MAX_BYTES", 10_000)
     keeper = RowSampler(1000, 0)
     for first in range(0, 20_000, 500):
         keeper.add(pa.table({"x": np.arange(500.0)}), first, np.ones(500, dtype=bool))
         assert sum(part.nbytes for part in keeper.parts) <= 20_000
-    table, numbers = keeper.kept()
+    table, numbers = keeper.sample()
     assert table is not None
     assert keeper.seen == 20_000
     assert 500 < table.num_rows <= 1000

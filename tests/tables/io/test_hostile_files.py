@@ -5,34 +5,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-
-@pytest.fixture(scope="module")
-def hostile() -> ModuleType:
-    """The generators beside this file."""
-    spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from . import hostile
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "binary"])
-def test_a_hostile_file_is_read_or_refused_in_one_sentence(hostile: ModuleType, tmp_path: Path, kind: str) -> None:
+def test_a_hostile_file_is_read_or_refused_in_one_sentence(tmp_path: Path, kind: str) -> None:
     clean, failures = hostile.drive(kind, 0, 120, tmp_path)
     assert failures == []
     assert clean == 120
 
 
-def test_the_generators_make_the_same_file_of_a_seed(hostile: ModuleType, tmp_path: Path) -> None:
+def test_the_generators_make_the_same_file_of_a_seed(tmp_path: Path) -> None:
     for kind in hostile.GENERATORS:
         first, options = hostile.hostile_file(kind, 7, tmp_path)
         raw = first.read_bytes()
@@ -40,7 +27,7 @@ def test_the_generators_make_the_same_file_of_a_seed(hostile: ModuleType, tmp_pa
         assert first.read_bytes() == raw
 
 
-def test_a_process_that_dies_is_noticed(hostile: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_dies_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "dies.py"
     script.write_text(
         "import json, os, sys\n"

@@ -266,7 +266,7 @@ def test_a_day_that_the_calendar_lacks_is_named() -> None:
     assert found.missing == 1
     assert told in found.notes[0]
     with pytest.raises(TableError, match=told):
-        infer_column("when", pa.chunked_array([values]), rules=TextOptions(strict=True))
+        infer_column("when", pa.chunked_array([values]), options=TextOptions(strict=True))
 
 
 def test_fault_f13_a_slip_among_dates_is_missing() -> None:

@@ -62,7 +62,7 @@ def test_separated_classes_are_told_and_firth_takes_them() -> None:
     table, _, y = people()
     staff = np.where((y == "foot") & (np.arange(len(y)) % 3 == 0), "yes", "no")
     table = table.append_column("staff", pa.array(staff))
-    with pytest.raises(TableError, match=r"told apart most by 'staff=yes'.*--penalty firth"):
+    with pytest.raises(TableError, match=r"separated mainly by 'staff=yes'.*--penalty firth"):
         table_statistics(table, "takes", drop="house", penalty=None)
     with pytest.warns(TableWarning, match="'bus' and 'foot' quasi-completely, by 'staff=yes'"):
         found = table_statistics(table, "takes", drop="house")

@@ -133,7 +133,7 @@ def _train_in_batches(request: TrainRequest, source: OpenTable) -> None:
         test_size=request.share,
         rules=request.rules,
         weights=request.weights,
-        sure=request.target_is_category,
+        categorical=request.target_is_category,
     )
     for note in scan.notes:
         print_note(note)

@@ -65,7 +65,9 @@ def label_rows(request: TrainRequest, table: pa.Table, numbers: Codes) -> Labell
             print_note(
                 f"{pluralize(int((~counted).sum()), 'row')} of the weight 0 in {request.weights!r} are left out."
             )
-    labelled = labelled_rows(table, request.target, request.rules, sure=request.target_is_category, counted=counted)
+    labelled = labelled_rows(
+        table, request.target, request.rules, categorical=request.target_is_category, counted=counted
+    )
     for note in labelled.notes(numbers):
         print_note(note)
     return labelled
@@ -139,7 +141,9 @@ def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, tra
     assert request.test is not None
     source = open_source(request.test, request.reading)
     if is_large(source, request.memory):
-        scan = scan_table(source, request.target, _no_rows, rules=request.rules, sure=True, weights=request.weights)
+        scan = scan_table(
+            source, request.target, _no_rows, rules=request.rules, categorical=True, weights=request.weights
+        )
         for note in scan.notes:
             print_note(note)
         return _sampled(scan, f"{trained_on:,} to train on, {scan.tested:,} in {request.test.name}")

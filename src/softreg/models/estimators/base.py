@@ -88,9 +88,9 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if is_large and (X.dtype == np.float64 or self._float32_suffices(X)):
             with np.errstate(over="ignore"):
                 W = self.coef_.astype(X.dtype, copy=False)
-            found = scores(W, self.intercept_, X, probabilities)  # None if a logit is not finite
-            if found is not None:
-                return found
+            computed = scores(W, self.intercept_, X, probabilities)  # None if a logit is not finite
+            if computed is not None:
+                return computed
         check_finite(X)
         o = self._logits(X)
         return np.asarray(softmax(o)) if probabilities else o

@@ -11,9 +11,9 @@ def separation_message(found: Separation, classes: Array, names: Array | None) -
     """Say which classes are separated by which features, and what to do about it."""
     a, b = (classes[k] for k in found.classes)
     columns = ", ".join(repr(str(names[j])) if names is not None else f"column {j}" for j in found.features)
-    how = "completely" if found.complete else "in part (some rows are decided for certain)"
+    how = "completely" if found.complete else "in part (quasi-complete separation)"
     return (
-        "no finite optimum: without a penalty the weights grow for ever, because the features separate the classes "
-        f"{how}. The classes {spell(a)} and {spell(b)} are told apart most by {columns}. Use penalty='l2' with a "
+        "no finite optimum: without a penalty the weights diverge, because the features separate the classes "
+        f"{how}. The classes {spell(a)} and {spell(b)} are separated mainly by {columns}. Use penalty='l2' with a "
         "strength above 0 (--strength 1e-4 on the command line) or penalty='firth', or leave those features out."
     )

@@ -202,7 +202,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         --------
         >>> X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
         >>> SoftmaxRegressionCV([1.0, 0.1], cv=2).fit(X, y).strength_
-        0.1
+        1.0
         """
         check_was_stored("cv", self.cv)
         check_was_stored("scoring", self.scoring)
@@ -375,7 +375,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         >>> X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
         >>> SoftmaxRegressionCV([1.0, 0.1], cv=2).fit(X, y).save("chosen.softreg")
         >>> softreg.load("chosen.softreg").strength_
-        0.1
+        1.0
         """
         arrays, metadata = self.to_state()
         write_model(file, "selection", arrays, metadata)
@@ -421,7 +421,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         >>> X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
         >>> model = SoftmaxRegressionCV([1.0, 0.1], cv=2).fit(X, y)
         >>> SoftmaxRegressionCV.from_state(*model.to_state()).strength_
-        0.1
+        1.0
         """
         return selection_from_state(cls, arrays, metadata)
 

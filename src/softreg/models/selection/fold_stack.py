@@ -227,7 +227,7 @@ class FoldStack:
                 begin = W, b
             cost = penalty(len(cohort.folds), begin)
             fits.append(
-                cohort.path.fit(cost, begin, settled=settings.settled, max_iter=settings.max_iter, copies=copies)
+                cohort.path.fit(cost, begin, tolerance=settings.settled, max_iter=settings.max_iter, copies=copies)
             )
         return [self._solution(fits, at) for at in range(copies)]
 
@@ -240,14 +240,14 @@ class FoldStack:
             weights.append((fit.W[members], fit.b[members]))
             values.append(fit.value[members])
             gaps.append(float(fit.gap[members].max()))
-            logits.append(fit.held[at * layers : (at + 1) * layers])
+            logits.append(fit.held_out_logits[at * layers : (at + 1) * layers])
         return StackSolution(
             weights=tuple(weights),
             held_out_logits=self._merge_logits(logits),
             value=float(np.mean(np.concatenate(values))),
             gap=max(gaps),
             passes=sum(fit.passes for fit in fits),
-            settled=all(fit.settled for fit in fits),
+            settled=all(fit.converged for fit in fits),
         )
 
     def _merge_logits(self, logits: Sequence[Array]) -> Array:

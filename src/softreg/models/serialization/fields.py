@@ -7,6 +7,7 @@ Therefore every field is checked. Errors are `ValueError`; `softreg.load` adds t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -122,8 +123,8 @@ def _is_number(value: Any) -> bool:
 
 def _first_duplicate(names: Sequence[str]) -> str:
     """Return the first name that occurs twice."""
-    seen: set[str] = set()
-    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    counts = Counter(names)
+    return next(name for name in names if counts[name] > 1)
 
 
 def _invalid(key: str, value: Any, expected: str) -> ValueError:

@@ -67,14 +67,14 @@ def _solution_to_json(s: Solution) -> dict[str, Any]:
 
 def read_parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the constructor from metadata; raise `ValueError` for an unknown parameter."""
-    found = dict(metadata["parameters"])
-    unknown = set(found) - set(PARAMETERS)
+    parameters = dict(metadata["parameters"])
+    unknown = set(parameters) - set(PARAMETERS)
     if unknown:
         raise ValueError(f"unknown parameters {sorted(unknown)}")
-    weight = found.get("class_weight")
+    weight = parameters.get("class_weight")
     if isinstance(weight, Mapping):
-        found["class_weight"] = dict(weight["items"])
-    return found
+        parameters["class_weight"] = dict(weight["items"])
+    return parameters
 
 
 def restore_checked(model: BaseEstimator, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.problem.penalty_protocol import Penalty
@@ -24,6 +25,8 @@ ROUNDING = 4.0
 """Rounding of a gap that is computed as a difference of two mean losses, in units of the precision of the rows times
 the objective, or times 1 where that is larger: logits are rounded, however small the loss is. The largest error seen
 in random problems (`benchmarks/certificates.py`) is 2."""
+MAX_TILT = 0.1
+"""Largest change of a logit by the tilt up to which the quadratic bound holds."""
 
 
 def loss_gradient(objective: Objective, theta: Array, G: Array) -> tuple[Array, Array]:
@@ -95,7 +98,7 @@ def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array
     cost, tilt = objective.imbalance_cost(_normalised(objective, G))
     slack = A + objective.penalty.smooth_gradient(W)
     norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.spread * cost / 2)
-    return np.where(tilt < 0.1, norm**2 / (2 * curvature) + cost, np.inf)
+    return np.where(tilt < MAX_TILT, norm**2 / (2 * curvature) + cost, np.inf)
 
 
 def _normalised(objective: LeanObjective, G: Array) -> Array:
@@ -119,7 +122,7 @@ def _by_mixing(objective: LeanObjective, theta: Array, loss: Array, G: Array, A:
     predicted = rates + r
     s = np.max(1 - np.divide(rates, predicted, out=np.ones_like(rates), where=predicted > 0), axis=1, initial=0.0)
     e = np.maximum(rates - (1 - s)[:, None] * predicted, 0.0)
-    e /= np.maximum(e.sum(axis=1, keepdims=True), 1e-300)
+    e /= np.maximum(e.sum(axis=1, keepdims=True), TINY)
     entropy = -(e * np.log(np.where(e > 0, e, 1.0))).sum(axis=1)
     T = A + objective.moments.sums * objective.coordinates.scale
     difference = np.einsum("mq,mq->m", r, b)

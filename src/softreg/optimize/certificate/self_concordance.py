@@ -37,6 +37,10 @@ MAX_U = 0.9
 loss falls exponentially along its own direction, however far the optimum is."""
 SERIES_BELOW = 1e-4
 """Below this u three terms of the series are used: the closed form would cancel."""
+SERIES_DIVISORS = 6, 12
+"""Of the second and third term of the series, the first of which is 1/2."""
+SERIES_MARGIN = 1.001
+"""Factor of the last term that covers those that are left out."""
 
 
 def self_concordant_gap(decrement: float, R: float) -> float:
@@ -50,7 +54,7 @@ def self_concordant_gap(decrement: float, R: float) -> float:
     if u >= MAX_U or not np.isfinite(u):
         return float("inf")
     if u < SERIES_BELOW:
-        return decrement**2 * (0.5 + u / 6 + u * u / 12 * 1.001)
+        return decrement**2 * (0.5 + u / SERIES_DIVISORS[0] + u * u / SERIES_DIVISORS[1] * SERIES_MARGIN)
     return float((u + (1 - u) * np.log1p(-u)) / R**2)
 
 

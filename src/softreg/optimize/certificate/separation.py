@@ -23,6 +23,10 @@ SLACK = 1e-2
 of a logit, or of a standardised weight where an outlier has a large change of its logit for a small one."""
 OUTLIER = 100.0
 """Ratio of the two from which the row counts as an outlier."""
+MIN_MARGIN = 1e-9
+"""Smallest margin of the logits that counts as positive."""
+MIN_STEP = 0.1
+"""Largest change of a margin below which a step has no direction of separation."""
 
 
 def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None]:
@@ -37,9 +41,9 @@ def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None
     for j in range(objective.m):
         if penalised[j]:
             out.append(None)
-        elif least[j] > 1e-9:
+        elif least[j] > MIN_MARGIN:
             out.append(_describe(theta[j], complete=True))
-        elif most_step[j] > 0.1 and least_step[j] >= -SLACK * length[j]:
+        elif most_step[j] > MIN_STEP and least_step[j] >= -SLACK * length[j]:
             out.append(_describe(D[j], complete=False))
         else:
             out.append(None)

@@ -39,6 +39,11 @@ class Gram:
     def as_float64(self) -> Float64Array:
         """Return the matrix in float64.
 
+        Returns
+        -------
+        Float64Array
+            `H + diag(diagonal)` (k, k).
+
         Examples
         --------
         >>> Gram(np.ones((2, 2), np.float32), np.array([1.0, 2.0])).as_float64()

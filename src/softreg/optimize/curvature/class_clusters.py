@@ -19,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.linalg import TINY
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.rows import Block, Sums
@@ -32,8 +33,6 @@ MAX_RIDGE = 1e200
 """Ridge of a column in tiny units, at most."""
 MIN_CLUSTER_MASS = 1e-12
 """Share of the rows below which a cluster has no centre."""
-TINY = 1e-300
-"""Keeps a division by zero finite."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.curvature.cholesky import Gram, GramFactory
 from softreg.optimize.curvature.subsampled import (
     ADDED_DIAGONAL,
@@ -44,8 +45,6 @@ MIN_MASS = 1e-30
 """Weight of a row that no member counts."""
 UNSEEN_SPREAD = 1e-3
 """Variance of a column among the rows drawn below which they have missed it."""
-TINY = 1e-300
-"""Keeps a division by zero finite."""
 
 
 class ImportanceSampledCurvature(SubsampledCurvature):

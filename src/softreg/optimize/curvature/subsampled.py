@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.curvature.cholesky import Gram, GramFactory, factors
 from softreg.optimize.curvature.preconditioners import (
     BlockPreconditioner,
@@ -41,8 +42,6 @@ MIN_MEAN_SHARE = 1e-10
 """Mean variance of a class, at least, as a part of the largest."""
 ADDED_DIAGONAL = 1e-7
 """Part of a block's mean variance that is added to its diagonal."""
-TINY = 1e-300
-"""Keeps a division by zero finite."""
 EQUAL = 1e-6
 """Relative difference up to which the variances of the classes count as equal, so that one block serves all."""
 DRAW_ROUNDS = 5
@@ -273,7 +272,7 @@ class RowsWithBias:
     shift: Array
     scale: Array
     fit_intercept: bool
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.floating]
 
     def evaluate(self, block: Block) -> Array:
         """Return the rows of one block."""

@@ -33,6 +33,7 @@ from time import perf_counter
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.dual.acceleration import inner_product
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.dual_reductions import DualBias, DualGap, HeldOutRows
@@ -55,8 +56,6 @@ TARGET_SHRINK = 4.0
 """Factor between the targets."""
 MAX_START_PENALTY = 4.0
 """Penalty of a start, in units of `log q`, above which weights of 0 are the better start."""
-TINY = 1e-300
-"""Keeps a logarithm and a division by zero finite."""
 
 # The tilt of the dual probabilities.
 MAX_TILT_STEPS = 20

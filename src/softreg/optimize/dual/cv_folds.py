@@ -16,6 +16,7 @@ from functools import partial
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.coordinate_ascent import certify_iterate, exceeds_budget, usable_starts
 from softreg.optimize.dual.dual_reductions import HeldOutRows
@@ -43,8 +44,6 @@ MIN_GAP = 1e-12
 """Estimated gaps count as at least this: rounding errors may make them negative."""
 LOG_ZERO = -80.0
 """The logarithm of a probability that is 0 in float32 products, and whose exponential is still a normal number."""
-TINY = 1e-300
-"""Keeps a division by zero finite."""
 
 
 def run_sdca_on_folds(
@@ -98,7 +97,7 @@ def run_sdca_on_folds(
     if not all(list(in_order(lambda task: task(), tasks))):
         return None
     passes = round(float(folds.visits.max()) / rows.n) + 1
-    return StackFit(folds.W, folds.b, folds.value, folds.gap, folds.held_out_logits, passes, settled=True)
+    return StackFit(folds.W, folds.b, folds.value, folds.gap, folds.held_out_logits, passes, converged=True)
 
 
 class _FoldRuns:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.linalg import TINY
 from softreg.optimize.dual.acceleration import Momentum, inner_product, row_runs
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.dual_reductions import LogProbabilities, WeightsOfModel
@@ -54,8 +55,6 @@ LOG10_SHARES_OF_PREDICTION = np.linspace(-3, 0, 31)
 """Logarithms of the shares that are compared for a start from weights."""
 MIN_LOG_ALPHA = -100.0
 """Log-probability below which a term of the entropy is 0 in float64."""
-TINY = 1e-300
-"""Keeps a division by zero finite."""
 
 
 @dataclass
@@ -257,7 +256,6 @@ def _start_from_weights(
 
 def row_weights(objective: Objective, j: int) -> Float64Array | None:
     """Return the row weights (n,) of one model, None where all are 1."""
-
     if objective.rows.map(HasNoWeights()).all():
         return None
     return objective.rows.map(WeightsOfModel(objective.state, j))

@@ -13,6 +13,9 @@ from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, LogitStore, Rows, Sums
 
+NOISE_REDUCED, NOISE_FLOAT32, NOISE_FLOAT64 = 1e-4, 1e-6, 1e-11
+"""Relative difference of the loss between two passes at nearly the same parameters, by the precision of products."""
+
 
 class Stack:
     """m models of q classes on the same rows, with a penalty and row weights of their own."""
@@ -120,8 +123,8 @@ class Stack:
     def digits(self) -> float:
         """The part of the loss by which two passes over nearly the same parameters may differ."""
         if self.rows.reduced_precision:
-            return 1e-4
-        return 1e-6 if self.rows.dtype == np.float32 else 1e-11
+            return NOISE_REDUCED
+        return NOISE_FLOAT32 if self.rows.dtype == np.float32 else NOISE_FLOAT64
 
     def lacks_precision(self) -> bool:
         """Whether products in float64 would be more exact than today's."""

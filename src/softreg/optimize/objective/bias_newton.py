@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.objective.base import Stack
 from softreg.optimize.objective.reductions import NOTHING
 from softreg.optimize.objective.stack_state import StackState
@@ -26,6 +27,8 @@ MOST_PRODUCTS = 300
 REDUCED = 1e-3
 """The linear system is solved until its residual is this share of the mean residual, or SMALL."""
 SMALL = 1e-15
+MIN_SCALE = 1e-16
+"""Diagonal element of the preconditioner, at least, as a part of the largest."""
 
 
 def by_products(stack: Stack) -> bool:
@@ -117,7 +120,7 @@ class BiasCurvature:
         """
         left = -(self.r - self.r.mean(axis=1, keepdims=True))
         enough = np.maximum(REDUCED * np.abs(left).max(axis=1), SMALL)
-        scale = np.maximum(self.bend, 1e-16 * self.bend.max(axis=1, keepdims=True) + 1e-300)
+        scale = np.maximum(self.bend, MIN_SCALE * self.bend.max(axis=1, keepdims=True) + TINY)
         x, direction, product = np.zeros_like(left), np.zeros_like(left), np.ones(len(left))
         for _ in range(MOST_PRODUCTS):
             open_ = np.abs(left).max(axis=1) > enough

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.objective.base import Stack
 from softreg.optimize.objective.bias_newton import BiasCurvature, by_products
 from softreg.optimize.objective.reductions import (
@@ -25,8 +26,12 @@ from softreg.optimize.objective.reductions import (
 from softreg.optimize.objective.stack_state import Point
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.probability.blocks import LabelConfidence
-from softreg.rows import Array, BackendArray, Block, Rows, Sums
+from softreg.rows import Array, BackendArray, Rows, Sums
+
+MAX_BALANCE_STEPS = 20
+"""Newton steps of the bias."""
+BALANCED = 1e-14
+"""Difference between mean prediction and class rate at which the bias is balanced."""
 
 
 class Objective(Stack):
@@ -158,14 +163,14 @@ class Objective(Stack):
         shift = np.zeros((self.m, self.q))
         if not self.fit_intercept:
             return shift, np.zeros(self.m)
-        for _ in range(20):
+        for _ in range(MAX_BALANCE_STEPS):
             left, change, unsolved = self._bias_step(shift)
-            if (left < 1e-14).all() or not np.isfinite(change).all():
+            if (left < BALANCED).all() or not np.isfinite(change).all():
                 break
             size = np.abs(change).max(axis=1)
             shift += np.clip(change, -2.0, 2.0)
             left = np.expm1(4 * np.minimum(size, 2.0)) * size / 2 + unsolved
-            if (left < 1e-14).all():
+            if (left < BALANCED).all():
                 break
         return shift, left
 
@@ -179,7 +184,7 @@ class Objective(Stack):
             return np.abs(curvature.r).max(axis=1), *step
         r, K = self.sum(BiasNewton(self.state, shift))
         r, K = r / self.mass[:, None], K / self.mass[:, None, None]
-        ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / self.q + 1e-300  # the direction that softmax ignores
+        ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / self.q + TINY  # the direction that softmax ignores
         change = -_solved(K + ties, r)
         return np.abs(r).max(axis=1), change, np.zeros(self.m)
 
@@ -188,18 +193,6 @@ class Objective(Stack):
         shifted = self.point(with_shifted_bias(self.here.theta, shift))
         self.sum(ShiftBias(self.state, shift, shifted.version))
         self.here = shifted
-
-    def logits(self, block: Block) -> Array:
-        """Return the block's logits (m, q, b)."""
-        return self.state.logits(block)
-
-    def weights(self, block: Block) -> Array | None:
-        """Return the block's row weights of the models in the stack."""
-        return self.state.weights(block)
-
-    def label_confidence(self, block: Block) -> LabelConfidence:
-        """Return the confidence in the labels of a block."""
-        return self.state.confidence(block)
 
     def entropy(self, shift: Array, share: Array) -> Array:
         """Return the mean entropy (m,) of `Y + share * (P - Y)` at the kept logits plus `shift`."""

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.objective.cached import Objective, with_shifted_bias
 from softreg.optimize.objective.reductions import (
     LargestWeight,
@@ -28,6 +29,10 @@ SMALL_SHIFT = 0.01
 """A Newton step of the bias shorter than this leaves so little that no other is needed."""
 EIGEN_FEATURES = 2048
 """Up to this many columns the largest variance in any direction is computed; beyond, the sum of all stands for it."""
+MAX_BALANCE_STEPS = 10
+"""Newton steps of the bias, a pass each."""
+ADDED_DIAGONAL = 1e-10
+"""Part of the mean curvature of the bias that is added for classes that are never predicted."""
 
 
 class LeanObjective(Objective):
@@ -116,7 +121,7 @@ class LeanObjective(Objective):
         self.tension = None
         if not self.fit_intercept:
             return shift, np.zeros(self.m)
-        for _ in range(10):
+        for _ in range(MAX_BALANCE_STEPS):
             r, K = self._imbalance(shift)
             change = np.clip(-_solve(K, r), -2.0, 2.0)
             shift += change
@@ -136,7 +141,7 @@ class LeanObjective(Objective):
         r, K = self.sum(RecomputedBiasNewton(self.state, *self._prepared(shifted), full))
         r /= self.mass[:, None]
         if not full:
-            return r, np.maximum(K / self.mass[:, None], 1e-300)
+            return r, np.maximum(K / self.mass[:, None], TINY)
         K = -np.tril(K, -1) / self.mass[:, None, None]
         K += K.transpose(0, 2, 1)
         index = np.arange(self.q)
@@ -173,6 +178,6 @@ def _solve(K: Array, r: Array) -> Array:
     """`K^-1 r` (m, q), where K does not see a common shift, or is a diagonal (m, q)."""
     if K.ndim == 2:
         return np.asarray(r / K)
-    ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / K.shape[1] + 1e-300
-    flat = 1e-10 * ties * np.eye(K.shape[1])  # a class that is never predicted bends nothing
+    ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / K.shape[1] + TINY
+    flat = ADDED_DIAGONAL * ties * np.eye(K.shape[1])  # a class that is never predicted bends nothing
     return np.stack([np.linalg.solve(k, s) for k, s in zip(K + ties + flat, r, strict=True)])

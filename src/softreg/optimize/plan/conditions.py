@@ -130,11 +130,9 @@ def start_of_newton(f: Facts, limits: Limits) -> Start:
 
 
 def logits_for(f: Facts, limits: Limits = LIMITS) -> Logits:
-    """Return whether the logits of all rows are kept between passes.
-
-    They are not where two copies would be larger than the rows, or the rows are larger than memory; separation, an l1
-    part and held-out losses read kept logits often.
-    """
+    """Return whether the logits of all rows are kept between passes."""
+    # Two copies that are larger than the rows cost more than they save; an l1 part, the search for separated classes
+    # and held-out losses read kept logits often.
     numbers = 2 * f.m * f.q
     larger = numbers > f.stored_numbers / max(1, f.n) and numbers * f.n * f.itemsize > limits.kept_logits_bytes
     recomputed = (larger or not f.fits_in_memory) and f.smooth and f.strongly_convex and not f.is_path

@@ -31,10 +31,8 @@ def needs_diagonal(facts: Facts, limits: Limits) -> bool:
 
 
 def factor_time(facts: Facts, limits: Limits) -> float:
-    """Return the nanoseconds of one sampled curvature, the blocks of all classes multiplied and factored.
-
-    Sparse columns do not make it cheaper: 2,575 of them take 2.7 s a class, a pass over 30,000 one-hot rows 0.01 s.
-    """
+    """Return the nanoseconds of one sampled curvature, the blocks of all classes multiplied and factored."""
+    # Sparse columns do not make it cheaper: 2,575 take 2.7 s a class, a pass over 30,000 one-hot rows 0.01 s.
     if needs_diagonal(facts, limits):
         return 0.0
     order = facts.d + 1.0
@@ -44,10 +42,7 @@ def factor_time(facts: Facts, limits: Limits) -> float:
 
 
 def dual_budgets(facts: Facts, limits: Limits) -> tuple[float, ...] | None:
-    """Return, for each model, what L-BFGS is expected to cost in sweeps over the rows.
-
-    None where dual steps are not possible or are expected to cost more for one of the models.
-    """
+    """Return, for each model, what L-BFGS is expected to cost in sweeps; None where sweeps are not expected to pay."""
     if facts.row_square_mean is None or not (facts.smooth and facts.strongly_convex):
         return None
     visits = VISIT_PER_NUMBER * facts.stored_numbers * facts.q + facts.n * (VISIT + VISIT_PER_CLASS * facts.q)

@@ -118,6 +118,10 @@ def facts_of(
 ) -> Facts:
     """Return the facts about standardised rows and a penalty.
 
+    Returns
+    -------
+    Facts
+
     Examples
     --------
     >>> import numpy as np

@@ -278,7 +278,7 @@ def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
         wanted = solver == "auto" or rule.family in ("", solver)
         if wanted and rule.can_solve(facts, limits) and rule.applies(facts, lifted):
             return rule.plan(facts, limits, _why(rule, solver, facts, limits))
-    raise AssertionError("the last rules apply always")
+    raise ValueError(_refusal(solver, family, facts, limits))
 
 
 def filled(text: str, limits: Limits) -> str:

@@ -100,14 +100,14 @@ class Solution:
 class StackFit:
     """The members of a stack at one strength: weights W (m, d, q) and b (m, q), objective and certified gap (m,).
 
-    `held` (L, n, q) are the logits of the rows held out, nan where nobody judges a row; `settled` says whether the
-    members were, before the iterations ended.
+    `held_out_logits` (L, n, q) are the logits of the rows held out, nan where a row evaluates no member; `converged`
+    states whether the held-out losses of all members converged before the iterations ended.
     """
 
     W: Array
     b: Array
     value: Array
     gap: Array
-    held: Array
+    held_out_logits: Array
     passes: int
-    settled: bool
+    converged: bool

@@ -33,6 +33,14 @@ SAMPLE, MOST_SAMPLED = 5000, 5_000_000
 """Rows that are looked at for outliers, and numbers at most: a dense copy of 40 MB."""
 FAINTEST = 1e-303
 """Standard deviation below which a column has no weight in float64: its weight would exceed 1.8e308."""
+MIN_HALF_RANGE = float(np.finfo(np.float64).tiny * 1e8)
+"""Half the range of a column that varies, at least: its inverse is finite."""
+NEAR_MEDIAN = 1e-3
+"""Values within this part of the largest distance from the median are kept when outliers are removed."""
+SINGLE_MARGIN = 2.0**24
+"""Distance, as a factor, of a scale from the limits of float32 below which digits are lost."""
+MAX_EXPONENT = 1000
+"""Exponent of a unit, at most."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, 
     """
     low, high = _extremes(rows)
     half = high / 2 - low / 2
-    half = np.where(half > 0, np.maximum(half, np.finfo(np.float64).tiny * 1e8), np.maximum(np.abs(high), 1.0))
+    half = np.where(half > 0, np.maximum(half, MIN_HALF_RANGE), np.maximum(np.abs(high), 1.0))
     middle = high / 2 + low / 2
     if not centred:
         half, middle = np.maximum(half, np.maximum(np.abs(low), np.abs(high))), np.zeros_like(middle)
@@ -167,7 +175,7 @@ def _bulk(x: Array) -> Array:
     middle, least = float(np.median(x)), len(x) / 2
     while True:
         distance = np.abs(x / 2 - middle / 2)
-        rest = x[distance <= 1e-3 * distance.max()]
+        rest = x[distance <= NEAR_MEDIAN * distance.max()]
         if len(rest) == len(x) or len(rest) < least or rest.min() == rest.max():
             return x
         x = rest
@@ -195,7 +203,7 @@ def _explicit_where_needed(rows: Rows, coordinates: Coordinates) -> tuple[Rows, 
 def _beyond_single(scale: Array) -> bool:
     """Whether float32 holds these scales with fewer digits than usual, or not at all."""
     limits = np.finfo(np.float32)
-    return bool(scale.min() < limits.tiny * 2**24 or scale.max() > limits.max / 2**24)
+    return bool(scale.min() < limits.tiny * SINGLE_MARGIN or scale.max() > limits.max / SINGLE_MARGIN)
 
 
 def _rescaled(rows: Rows, coordinates: Coordinates) -> tuple[Rows, Coordinates]:
@@ -203,7 +211,7 @@ def _rescaled(rows: Rows, coordinates: Coordinates) -> tuple[Rows, Coordinates]:
     shift, scale, constant, faint = coordinates.shift, coordinates.scale, coordinates.constant, coordinates.faint
     if rows.can_shift:
         return rows.precise(shift, scale, np.float64), Coordinates(shift, scale, constant, True, faint=faint)
-    unit = np.ldexp(1.0, np.clip(np.frexp(scale)[1], -1000, 1000))
+    unit = np.ldexp(1.0, np.clip(np.frexp(scale)[1], -MAX_EXPONENT, MAX_EXPONENT))
     return rows.precise(scale=unit), Coordinates(shift, scale, constant, unit=unit, faint=faint)
 
 

@@ -1,4 +1,4 @@
-"""Fewer rows than columns: the same problem in as many dimensions as there are rows.
+"""Row-space reduction: with fewer rows than columns, the same problem in as many dimensions as there are rows.
 
 With a pure l2 penalty the best weights are a combination of the rows (the representer theorem): of C, the rows less any
 shift, since the bias is free. With the thin factorisation C^T = Q R, where Q (d, n) has orthonormal columns,
@@ -24,6 +24,9 @@ from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows
 from softreg.rows.reductions import Labels, RowWeights
 
+LAPACK_BLOCK = 64
+"""Columns of a block for which LAPACK's workspace is sized."""
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -36,28 +39,28 @@ class Reduction:
     shift: Array
 
     def back(self, solution: Solution) -> Solution:
-        """What was found for U as the solution for W: `W = Q U`, `b - shift W`."""
+        """Return the solution for W from that for U: `W = Q U`, `b - shift W`."""
         W, b = self.weights(solution.W[None], solution.b[None])
         return replace(solution, W=W[0], b=b[0])
 
     def weights(self, U: Array, b: Array) -> tuple[Array, Array]:
-        """Weights (m, d, q) and bias (m, q) of the columns from those of the rows' space, (m, n, q) and (m, q)."""
+        """Return weights (m, d, q) and bias (m, q) of the columns from U (m, n, q) and its bias."""
         m, n, q = U.shape
-        wide = np.zeros((len(self.shift), m * q))
-        wide[:n] = U.transpose(1, 0, 2).reshape(n, m * q)  # all models at once: Q is read once
-        W = np.ascontiguousarray(self._turned(wide, "N").reshape(-1, m, q).transpose(1, 0, 2))
+        padded = np.zeros((len(self.shift), m * q))
+        padded[:n] = U.transpose(1, 0, 2).reshape(n, m * q)  # all models at once: Q is read once
+        W = np.ascontiguousarray(self._turned(padded, "N").reshape(-1, m, q).transpose(1, 0, 2))
         return W, np.asarray(b - self.shift @ W)
 
     def start(self, W: Array, b: Array) -> tuple[Array, Array]:
-        """A start W (m, d, q) and b (m, q) as one for U: what lies outside the space of the rows is left out."""
+        """Return a start W (m, d, q) and b (m, q) as one for U, projected onto the space of the rows."""
         m, d, q = W.shape
         columns = np.asarray(W, dtype=np.float64).transpose(1, 0, 2).reshape(d, m * q)
         U = self._turned(columns, "T")[: self.rows.d].reshape(-1, m, q).transpose(1, 0, 2)
         return U, np.asarray(b + self.shift @ W)
 
     def _turned(self, columns: Array, trans: str) -> Array:
-        """Q times these columns, or its transpose times them; Q is never formed."""
-        space = max(1, columns.shape[1]) * 64
+        """Return Q times these columns, or its transpose times them; Q is never formed."""
+        space = max(1, columns.shape[1]) * LAPACK_BLOCK
         out, _, failed = sl.lapack.dormqr("L", trans, self.reflectors, self.tau, columns, space)
         if failed:
             raise ArithmeticError(f"LAPACK's dormqr refuses its argument {-failed}")
@@ -78,12 +81,12 @@ class CentredRows:
 
 
 def reduce(rows: Rows, coordinates: Coordinates) -> Reduction:
-    """The rows in their own space, from a QR factorisation of the transposed, shifted rows."""
+    """Return the rows in their own space, from a QR factorisation of the transposed, shifted rows."""
     C = rows.map(CentredRows(coordinates))
     (reflectors, tau), R = sl.qr(C.T, mode="raw", overwrite_a=True, check_finite=False)
-    few = np.ascontiguousarray(R[: rows.n].T)
+    triangle = np.ascontiguousarray(R[: rows.n].T)
     labels = rows.map(Labels())
     weights = rows.map(RowWeights())
     plain = (weights == 1).all()
-    home = DenseRows(few, labels, None if plain else np.ascontiguousarray(weights.T))
-    return Reduction(home, reflectors, tau, coordinates.shift)
+    reduced = DenseRows(triangle, labels, None if plain else np.ascontiguousarray(weights.T))
+    return Reduction(reduced, reflectors, tau, coordinates.shift)

@@ -58,7 +58,7 @@ class Rounds:
         self.target_gap = min(self.target_gap, GAP_SHARE * float(check.gap.max()))
         if (check.gap <= self.options.tol).all():
             return Verdict.CONVERGED
-        stuck = not check.violated and (last or not fit.settled)
+        stuck = not check.violated and (last or not fit.converged)
         return Verdict.ALL_COLUMNS if stuck else Verdict.GROW
 
     def finished(self, fit: StackFit) -> tuple[Solution, ...]:

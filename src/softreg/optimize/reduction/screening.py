@@ -291,6 +291,10 @@ def take_columns(rows: Rows, columns: Columns) -> Rows:
 def largest(values: Array, among: Array, most: int) -> Array:
     """Return a mask of the `most` largest values of those marked.
 
+    Returns
+    -------
+    ndarray of bool
+
     Examples
     --------
     >>> largest(np.array([3.0, 1.0, 2.0]), np.array([False, True, True]), 1)

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from softreg.linalg import TINY
 from softreg.optimize.sgd.running_moments import (
     SGDState,
     begin,
@@ -55,8 +56,6 @@ DEFAULT_PATIENCE = 100.0
 """Patience of the default `inverse_sqrt` schedule of `epoch`."""
 MAX_LOGIT_CURVATURE = 0.5
 """Upper bound of `diag(p) - p p^T` (Böhning 1992)."""
-TINY = 1e-300
-"""Keeps a division by zero finite."""
 
 
 @dataclass(frozen=True)

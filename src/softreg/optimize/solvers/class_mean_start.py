@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from softreg.linalg import cholesky
+from softreg.linalg import TINY, cholesky
 from softreg.optimize.objective.cached import Objective
 from softreg.optimize.objective.recomputed import LeanObjective
 from softreg.optimize.solvers.lbfgs_memory import dot
@@ -28,8 +28,6 @@ NOISE = 1e-6
 """Rounding error of the sample's objective, as a part of it."""
 CURVATURE = 0.02
 """Curvature constant c2 of the line search: nearly exact, since it costs no pass."""
-TINY = 1e-300
-"""Keeps a division by zero finite where all class means are equal."""
 
 
 def from_class_means(objective: Objective, sample: Rows) -> FloatArray:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from softreg.linalg import inverse_factored, solve_factored
+from softreg.linalg import TINY, inverse_factored, solve_factored
 from softreg.optimize.certificate.column_basis import orthonormal
 from softreg.optimize.certificate.self_concordance import (
     EPS,
@@ -60,6 +60,10 @@ SLOW = 0.1
 grow for ever, as those of separated classes do."""
 DECREASE = 1e-4
 """A step must gain at least this share of what the slope promises."""
+NOISE, MIN_VALUE_SCALE = 1e-15, 1e-3
+"""Rounding error of the objective, relative to it or to this value in nats."""
+MAX_STEP_LENGTHS, SHORTEST_CUT, LONGEST_CUT = 30, 0.1, 0.5
+"""Step lengths that are tried, and the parts to which a step is cut."""
 
 
 @dataclass(frozen=True)
@@ -199,14 +203,14 @@ class FinalNewton:
     def _step(self, here: Point, D: Array, square: float) -> Point | None:
         """The next point; None where rounding or a direction without an end keeps the objective from falling."""
         t, slope = 1.0, self.share * square
-        noise = 1e-15 * max(1e-3, abs(here.value))
-        for _ in range(30):
+        noise = NOISE * max(MIN_VALUE_SCALE, abs(here.value))
+        for _ in range(MAX_STEP_LENGTHS):
             there = self.at(here.theta + t * D, here.theta)
             change = there.value - here.value
             if np.isfinite(change) and change <= -DECREASE * t * slope + noise:
                 return there if change < 0 or float((there.G**2).sum()) < float((here.G**2).sum()) else None
-            least = slope * t * t / (2 * max(change + t * slope, 1e-300)) if np.isfinite(change) else 0.0
-            t = min(max(least, 0.1 * t), 0.5 * t)
+            least = slope * t * t / (2 * max(change + t * slope, TINY)) if np.isfinite(change) else 0.0
+            t = min(max(least, SHORTEST_CUT * t), LONGEST_CUT * t)
         return None
 
 

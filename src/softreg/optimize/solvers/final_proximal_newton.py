@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from softreg.linalg import solve_factored
+from softreg.linalg import TINY, solve_factored
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
 from softreg.optimize.objective.column_reductions import ColumnCrossProducts, MemberLossGradient
 from softreg.optimize.objective.hessian import contrasts
@@ -36,6 +36,14 @@ ROUNDING, LEVEL = 1e-13, 5
 """Two values closer than this part of them cannot be told apart; so many steps that promise less are taken unseen."""
 LARGEST_KINK = 1e200
 """Coefficients of |u| in the solver's coordinates are no larger, so that tiny columns do not overflow."""
+MAX_STEP_LENGTHS = 30
+"""Step lengths that are tried."""
+MIN_VALUE_SCALE = 1e-3
+"""Objective in nats below which rounding errors are taken relative to this value."""
+ROUNDS_PER_VARIABLE, ROUNDS = 6, 20
+"""Rounds of the active-set method, for each variable and in addition."""
+SETTLED, CROSSED, OPTIMAL = 1e-13, 1e-15, 1e-12
+"""Relative tolerances of that method: of a change, of a value that has crossed 0, and of a gradient at 0."""
 
 
 class FinalProximal(FinalNewton):
@@ -111,8 +119,8 @@ class FinalProximal(FinalNewton):
         fall = float((here.G * D).sum() + (self.hold * (np.abs(here.theta + D) - np.abs(here.theta))).sum())
         if not fall < 0:
             return None
-        t, noise = 1.0, ROUNDING * max(1e-3, abs(here.value))
-        for _ in range(30):
+        t, noise = 1.0, ROUNDING * max(MIN_VALUE_SCALE, abs(here.value))
+        for _ in range(MAX_STEP_LENGTHS):
             there = self.at(end.reshape(shape) if t == 1.0 else here.theta + t * D)
             small = -fall < noise and t == 1.0 and there.value <= here.value + noise
             if small or (there.value <= here.value + DECREASE * t * fall and there.value < here.value):
@@ -128,24 +136,24 @@ def least(Q: Array, c: Array, hold: Array, x: Array) -> Array:
         >>> least(np.eye(2), np.array([-3.0, 0.5]), np.ones(2), np.zeros(2))
         array([2., 0.])
     """
-    x, size = x.copy(), np.sqrt(np.maximum(np.diag(Q), 1e-300))
+    x, size = x.copy(), np.sqrt(np.maximum(np.diag(Q), TINY))
     side = np.sign(x)
-    for _ in range(6 * len(x) + 20):
+    for _ in range(ROUNDS_PER_VARIABLE * len(x) + ROUNDS):
         g = Q @ x + c
         active = (side != 0) | (hold == 0)
         if active.any():
             F = np.flatnonzero(active)
             change = factor_hessian(Q[np.ix_(F, F)]).solve(-(g[F] + hold[F] * side[F]))
-            if (np.abs(change) * size[F]).max() > 1e-13 * (1 + (np.abs(x[F]) * size[F]).max()):
+            if (np.abs(change) * size[F]).max() > SETTLED * (1 + (np.abs(x[F]) * size[F]).max()):
                 t = _lowest(Q, g, hold, x, F, change)
                 moved = x[F] + t * change
-                crossed = (hold[F] > 0) & (moved * side[F] <= 1e-15 * np.abs(t * change))
+                crossed = (hold[F] > 0) & (moved * side[F] <= CROSSED * np.abs(t * change))
                 x[F] = np.where(crossed, 0.0, moved)
                 side = np.where(hold > 0, np.sign(x), 0.0)
                 if t < 1.0 or crossed.any():
                     continue
                 g = Q @ x + c
-        over = np.where((x == 0) & (hold > 0), (np.abs(g) - hold * (1 + 1e-12)) / size, 0.0)
+        over = np.where((x == 0) & (hold > 0), (np.abs(g) - hold * (1 + OPTIMAL)) / size, 0.0)
         j = int(over.argmax())
         if not over[j] > 0:
             break

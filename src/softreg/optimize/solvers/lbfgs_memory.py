@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.linalg import TINY
 from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
 
 MEMORY = 10
 """Correction pairs that are kept."""
 MAX_UNSPLIT_NUMBERS = 20_000
 """Numbers of a stack up to which they are scaled and added in one expression."""
-TINY = 1e-300
-"""A product of step and gradient change below this carries no curvature."""
 MAX_PATH_BYTES = 64 << 20
 """Bytes of pairs beyond which they are not passed to the next fit of a path."""
 

@@ -17,7 +17,7 @@ from time import perf_counter
 
 import numpy as np
 
-from softreg.linalg import solve_factored
+from softreg.linalg import TINY, solve_factored
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.certificate.self_concordance import decrement_gaps
 from softreg.optimize.objective.cached import Objective
@@ -58,8 +58,6 @@ MIN_VALUE_SCALE = 1e-3
 """Objective in nats below which rounding errors are taken relative to this value."""
 STALL_RATIO = 4
 """The estimate has stalled when a step does not shrink it by this factor."""
-TINY = 1e-300
-"""Keeps a division by zero finite."""
 
 
 @dataclass

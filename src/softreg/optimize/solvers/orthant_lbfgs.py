@@ -33,6 +33,8 @@ MOST_FREE, DEAR = 1000, 200
 """Free weights of a model are few if they are no more than this, and their Hessian is no dearer than so many passes."""
 WIDEST = 8192
 """Rows of more columns than this would take too much memory in the solver's coordinates, 2,048 at a time."""
+MIN_COSINE = 1e-3
+"""Cosine between the direction and the steepest descent below which each coordinate is scaled by itself."""
 
 
 class OrthantLBFGS(LBFGS):
@@ -61,7 +63,7 @@ class OrthantLBFGS(LBFGS):
             way = _newton(objective, theta, steepest, free, side * (hold > 0))
         else:
             way = _within(theta, -self._solve_free(steepest, free), side, hold)
-        poor = dot(steepest, way) > -1e-3 * np.sqrt(dot(steepest, steepest) * dot(way, way))
+        poor = dot(steepest, way) > -MIN_COSINE * np.sqrt(dot(steepest, steepest) * dot(way, way))
         if poor.any():  # each coordinate for itself: always downhill
             plain = _within(theta, -steepest / self._diagonal(objective), side, hold)
             way[poor] = plain[poor]

@@ -8,7 +8,7 @@ tolerance asks for that; sums over chunks are float64. Parameters are float64 on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from softreg.rows.gpu.device_array import OnDevice, no_room, products
 from softreg.rows.gpu.interop import name_of, pytorch, to_torch
 from softreg.rows.gpu.transfer import Feed
 from softreg.rows.logits import Sums
-from softreg.rows.protocol import Reduction, add_up, evaluation_of
+from softreg.rows.protocol import Reduction, add_up
 from softreg.rows.sampling import stratified
 from softreg.typing import Array
 
@@ -73,15 +73,15 @@ class TorchRows:
 
     # --- the protocol -------------------------------------------------------------------------------------------
 
-    def sum(self, reduction: Reduction[Sums] | Callable[[Any], Sums]) -> Sums:
+    def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in the order of the rows."""
         with self._watched():
-            return add_up(map(evaluation_of(reduction), self.blocks))
+            return add_up(map(reduction.evaluate, self.blocks))
 
-    def map(self, reduction: Reduction[Array] | Callable[[Any], Array]) -> Array:
+    def map(self, reduction: Reduction[Array]) -> Array:
         """Return the results of all blocks, concatenated."""
         with self._watched():
-            return np.concatenate(list(map(evaluation_of(reduction), self.blocks)))
+            return np.concatenate(list(map(reduction.evaluate, self.blocks)))
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +12,7 @@ from softreg.rows.dual_variables import Dual
 from softreg.rows.logits import BackendArray, BlockLogits, LogitEntry, Sums
 from softreg.rows.memory.host_logits import HostLogits
 from softreg.rows.parallel import in_order
-from softreg.rows.protocol import Reduction, add_up, evaluation_of, runs
+from softreg.rows.protocol import Reduction, add_up, runs
 from softreg.typing import Array
 
 OneBlock = TypeVar("OneBlock")
@@ -79,15 +78,15 @@ class MemoryRows(Generic[OneBlock]):
     blocks: list[OneBlock]
     fits_in_memory = True
 
-    def sum(self, reduction: Reduction[Sums] | Callable[[Any], Sums]) -> Sums:
+    def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in the order of the rows."""
         blocks: list[Any] = self.blocks
-        return add_up(in_order(evaluation_of(reduction), blocks))
+        return add_up(in_order(reduction.evaluate, blocks))
 
-    def map(self, reduction: Reduction[Array] | Callable[[Any], Array]) -> Array:
+    def map(self, reduction: Reduction[Array]) -> Array:
         """Return the results of all blocks, concatenated."""
         blocks: list[Any] = self.blocks
-        return np.concatenate(list(in_order(evaluation_of(reduction), blocks)))
+        return np.concatenate(list(in_order(reduction.evaluate, blocks)))
 
     reduced_precision = False
 

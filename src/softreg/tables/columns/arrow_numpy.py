@@ -7,18 +7,18 @@ prediction of a small file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.spelling import text_array
+from softreg.typing import Array
 
 _TYPES = {"float64": pa.float64(), "int64": pa.int64(), "uint64": pa.uint64()}
 
 
-def number_array(values: NDArray[Any]) -> pa.Array:
+def number_array(values: Array) -> pa.Array:
     """Return a float64, int64 or uint64 array as an Arrow array; contiguous memory is shared, not copied.
 
     Returns

@@ -92,7 +92,7 @@ def plain_type(kind: pa.DataType, extension: ExtensionType | None = None) -> pa.
         large = pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind)
         return pa.large_list(inner) if large else pa.list_(inner)
     if pa.types.is_nested(kind) and not all(_has_rows(kind.field(i).type) for i in range(kind.num_fields)):
-        return pa.struct([pa.field(f"{kind}", pa.null())])  # Arrow cannot take rows of it: its place, without values
+        return pa.struct([pa.field(f"{kind}", pa.null())])  # Arrow cannot take rows of it: a null column in its place
     return kind
 
 
@@ -127,7 +127,7 @@ def plain_array(array: pa.Array, extension: ExtensionType | None = None) -> pa.A
         values, indices = plain_array(array.dictionary), array.indices
         if not pa.types.is_dictionary(goal):
             return values.take(indices)
-        if values.null_count:  # which Arrow does not unify: null in the rows instead
+        if values.null_count:  # Arrow does not unify null levels: the rows become null
             places = pa.array(np.cumsum(np.asarray(values.is_valid())) - 1)
             places = pc.if_else(values.is_valid(), places, pa.scalar(None, pa.int64()))
             values, indices = values.drop_null(), pc.cast(places.take(indices), kind.index_type)
@@ -297,7 +297,7 @@ def unsupported_type_message(name: str, kind: pa.DataType | str, error: Exceptio
     Column 'x' has the type struct<a: int64>; softreg understands columns of numbers, booleans, text, ...
     """
     if isinstance(kind, pa.StructType) and kind.num_fields == 1 and pa.types.is_null(kind.field(0).type):
-        kind = kind.field(0).name  # as `plain_type` keeps it
+        kind = kind.field(0).name  # the type as `plain_type` stores it
     reason = " ".join(str(error).split()) if error is not None else ""
     return (
         f"Column {quote(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates, "

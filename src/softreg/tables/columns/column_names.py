@@ -10,7 +10,7 @@ from softreg.tables.columns.dataframe_index import name_index_fields
 from softreg.tables.columns.errors import TableError, quote, quote_list
 
 FEATURE_SEPARATORS = ("=", ": ")
-"""What stands between the name of a column and a level, a tag or a term in the name of a feature."""
+"""Separators of the column and a level, tag or term in the name of a feature."""
 
 
 def check_names(names: list[str], source: str) -> None:
@@ -145,7 +145,7 @@ def unique_feature_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]
     taken: set[str] = set()
     for place, name in enumerate(names):
         number = 1
-        while names[place] in taken or (number > 1 and names[place] in counts):  # a column may be named like that, too
+        while names[place] in taken or (number > 1 and names[place] in counts):  # a column may have that name
             number += 1
             names[place] = f"{name} ({number})"
         taken.add(names[place])

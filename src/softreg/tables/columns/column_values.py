@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from softreg.tables.columns.arrow_types import is_text, plain_column, unsupporte
 from softreg.tables.columns.dates import arrow_to_seconds
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.missing_values import MISSING_NUMBERS, is_missing_spelling, spelling_array
+from softreg.typing import Array
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
@@ -228,7 +228,7 @@ def display_texts(column: pa.ChunkedArray) -> list[str]:
     """
     try:
         return ["" if value is None else str(value) for value in column.to_pylist()]
-    except (pa.ArrowException, ValueError, OverflowError):  # times that Python's calendar does not have
+    except (pa.ArrowException, ValueError, OverflowError):  # times outside the range of `datetime`
         try:
             return ["" if text is None else text for text in as_text(column, "").to_pylist()]
         except TableError:
@@ -263,7 +263,7 @@ def parse_numbers(
     >>> values[:2], ok
     (array([1.5, nan]), array([ True,  True, False]))
     """
-    try:  # most columns hold nothing but numbers
+    try:  # most columns contain numbers only
         values = to_float64(pc.cast(levels, pa.float64()))
         if not np.isnan(values).any():
             return values, np.ones(len(values), dtype=bool)
@@ -275,7 +275,7 @@ def parse_numbers(
     written = pc.if_else(missing, null, text)
     try:
         numbers = pc.cast(written, pa.float64())
-    except pa.ArrowInvalid:  # some text is no number: ask which before casting
+    except pa.ArrowInvalid:  # some text is not a number: find which before the cast
         number = pc.match_substring_regex(written, _NUMBER)
         numbers = pc.cast(pc.if_else(number, written, null), pa.float64())
     values = to_float64(numbers)
@@ -315,7 +315,7 @@ def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.bincount(codes + 1, minlength=size + 1)[1:]
 
 
-def take_rows(values: NDArray[Any], rows: NDArray[np.int64] | None) -> NDArray[Any]:
+def take_rows(values: Array, rows: NDArray[np.int64] | None) -> Array:
     """Return the values of some rows; all values if `rows` is None.
 
     Returns

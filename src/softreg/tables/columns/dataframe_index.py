@@ -13,12 +13,12 @@ from softreg.tables.columns.column_values import as_text
 from softreg.tables.columns.errors import TableError
 
 MARK = b"softreg.index"
-"""In the metadata of the field of a column that its file names as an index."""
+"""Metadata key of the field of an index column."""
 _LEVEL = re.compile(r"__index_level_\d+__")
 _WHOLE = r"^\s*[+-]?\d+(\.0*)?\s*$"
 _PANDAS = b"pandas"
 UNNAMED = "Unnamed: {}"
-"""What pandas calls a column whose field in the header is empty, by its place from 0."""
+"""Name that pandas gives a column with an empty header field, by its position from 0."""
 
 
 def index_from_metadata(schema: pa.Schema) -> frozenset[str]:
@@ -35,8 +35,8 @@ def index_from_metadata(schema: pa.Schema) -> frozenset[str]:
     """
     named = {field.name for field in schema if MARK in (field.metadata or {}) or _LEVEL.fullmatch(field.name)}
     try:
-        told = json.loads((schema.metadata or {}).get(_PANDAS, b"{}"))
-        named |= {name for name in told.get("index_columns", ()) if isinstance(name, str)}
+        pandas_metadata = json.loads((schema.metadata or {}).get(_PANDAS, b"{}"))
+        named |= {name for name in pandas_metadata.get("index_columns", ()) if isinstance(name, str)}
     except (ValueError, AttributeError, TypeError):  # not written by pandas
         pass
     return frozenset(named & set(schema.names))
@@ -102,8 +102,8 @@ def index_columns(table: pa.Table) -> frozenset[str]:
         except TableError:
             return named
         encoded = [column.dictionary_encode() for column in columns]
-        codes = [np.asarray(one.indices.fill_null(-1)) for one in encoded]
-        named |= {name for name, one in zip(first, encoded, strict=True) if _whole(one.dictionary)}
+        codes = [np.asarray(column.indices.fill_null(-1)) for column in encoded]
+        named |= {name for name, column in zip(first, encoded, strict=True) if _whole(column.dictionary)}
         if 2 * len(np.unique(np.stack(codes, axis=1), axis=0)) > table.num_rows:
             named |= frozenset(first)
     return named

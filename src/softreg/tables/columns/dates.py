@@ -25,12 +25,12 @@ _FORMS = (
     rf"^{_MONTH} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_AFTER}",
     rf"^{_CLOCK}$",
 )
-_ZONE = r":\d{2}(?:[.,]\d+)?(?: ?[ap]m)? ?(?P<zone>z|utc|[+-]\d{2}(?::?\d{2})?)?$"  # of a text with a clock
-_DIGITS = (  # without marks between: a date only where the owner says so, as it may be any number
+_ZONE = r":\d{2}(?:[.,]\d+)?(?: ?[ap]m)? ?(?P<zone>z|utc|[+-]\d{2}(?::?\d{2})?)?$"  # UTC offset after a time
+_DIGITS = (  # digits without separators: a date only if the user declares the column as dates
     r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[t ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?P<half>))?(?:z|utc)?$"
 )
-_SURE = (_FORMS[0], *_FORMS[2:4])  # the year in four digits first, or the name of the month
+_SURE = (_FORMS[0], *_FORMS[2:4])  # formats with the year first, or with the name of the month
 DAY = 86400.0
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -248,7 +248,7 @@ def _seconds(found: pa.StructArray, day_is_first: bool) -> Floats:
     day_seconds = np.zeros(n)
     if "year" in names:
         year = part("year")
-        year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)  # as POSIX has it
+        year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)  # the POSIX rule
         if "name" in names:
             month = np.asarray(pc.index_in(pc.struct_field(found, "name"), value_set=pa.array(MONTHS)), float) + 1
             day = part("day")

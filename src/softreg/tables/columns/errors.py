@@ -7,10 +7,16 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING
 
-MAX_ROW_TEXT = 1000  # characters of a row that was left out, of which no more is kept
-MAX_COLUMN_NAME = 60  # characters; a longer name of a column is rather a value
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_ROW_TEXT = 1000
+"""Characters stored of a row that was left out."""
+MAX_COLUMN_NAME = 60
+"""Characters; a longer column name is probably a value."""
 
 
 class TableError(ValueError):
@@ -22,12 +28,12 @@ class TableError(ValueError):
     ----------
     message : str
         One paragraph.
-    rows : sequence of int, optional
+    rows : int64 array, optional
         Positions from 0 of the rows at fault, if the other rows could be used without them.
 
     Attributes
     ----------
-    rows : sequence of int or None
+    rows : int64 array or None
         The positions given.
 
     Examples
@@ -36,7 +42,7 @@ class TableError(ValueError):
     True
     """
 
-    def __init__(self, message: str, rows: Any = None) -> None:
+    def __init__(self, message: str, rows: NDArray[np.int64] | None = None) -> None:
         super().__init__(message)
         self.rows = rows
 
@@ -66,10 +72,12 @@ def emit_notes(notes: Iterable[str]) -> None:
     emit_warnings(notes, TableNote)
 
 
-_PASSED = ("softreg", "sklearn", "joblib")  # packages whose lines a warning does not point at
+_SKIPPED = ("softreg", "sklearn", "joblib")
+"""Packages whose frames are skipped to find the line of a warning."""
 _MANY_FITS = ("sklearn.model_selection", "joblib")
 _VARIES = re.compile(r"('[^']*')|, such as .*|\(.*?\)|\d[\d,.]*|\bholds?\b|; (?:the model|such rows) .*")
-_given: set[tuple[str, int, str]] = set()  # file, line and kind of the warnings of searches and cross-validations
+_issued: set[tuple[str, int, str]] = set()
+"""File, line and kind of the warnings issued during searches and cross-validations."""
 
 
 def emit_warnings(messages: Iterable[str], category: type[TableWarning] = TableWarning) -> None:
@@ -86,16 +94,16 @@ def emit_warnings(messages: Iterable[str], category: type[TableWarning] = TableW
         Class of the warnings.
     """
     frame, level, many = sys._getframe(1), 2, False
-    while frame.f_back is not None and (name := str(frame.f_globals.get("__name__", ""))).split(".")[0] in _PASSED:
+    while frame.f_back is not None and (name := str(frame.f_globals.get("__name__", ""))).split(".")[0] in _SKIPPED:
         frame, level, many = frame.f_back, level + 1, many or name.startswith(_MANY_FITS)
     for message in messages:
         kind = _VARIES.sub(lambda found: found[1] or "", message)
         key = (frame.f_code.co_filename, frame.f_lineno, kind)
-        if many and key in _given:
+        if many and key in _issued:
             continue
         warnings.warn(message, category, stacklevel=level)
-        if many:  # after the warning, which may be an error
-            _given.add(key)
+        if many:  # after the warning, which may raise
+            _issued.add(key)
 
 
 def quote(value: object, limit: int = 60) -> str:

@@ -1,4 +1,4 @@
-"""Spellings of a missing value: those that are recognised among numbers and dates, and those that the user names."""
+"""Spellings of a missing value: those recognized in columns of numbers and dates, and those that the user names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from softreg.value_keys import number_key
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "nan", "null", "none")
-"""Spellings of a missing number in models of earlier versions; compared without case and outer blanks."""
+"""Spellings of a missing number in models of earlier versions; compared without case and surrounding blanks."""
 MISSING_SPELLINGS = (
     *MISSING_NUMBERS,
     "?", "??", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "\u2026", ":", "*", "_", "#", "<na>", "<null>",
@@ -26,7 +26,8 @@ MISSING_SPELLINGS = (
     "1.#qnan", "-1.#qnan", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "nat", "<nat>", "missing",
     "unknown", "undefined", "not available", "not applicable", "no data",
 )  # fmt: skip
-"""Spellings of a missing value that are recognised among numbers and dates; compared without case and outer blanks."""
+"""Spellings of a missing value recognized in columns of numbers and dates; compared without case and surrounding "
+"blanks."""
 
 
 def is_missing_spelling(levels: pa.Array, spellings: Sequence[str] = MISSING_SPELLINGS) -> NDArray[np.bool_]:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FILE, ROW = b"softreg.file", b"softreg.row"
-"""Keys of a batch's metadata: its file, and the number of rows of the file ahead of its first."""
+"""Metadata keys of a batch: its file, and the number of rows of the file before the batch."""
 LEFT_OUT, BEFORE = b"softreg.left_out", b"softreg.before"
-"""The numbers of rows left out between its first and last, and how many rows the files before have."""
+"""Metadata keys: numbers of the rows left out within the batch, and number of rows of the files before."""
 ABSENT = b"softreg.absent"
-"""Key of a field's metadata: the files of which no line has the column, a name a line."""
+"""Metadata key of a field: names of the files that lack the column, one in each line."""
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
-def file_row_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
+def file_row_numbers(positions: ArrayLike, left_out: ArrayLike) -> NDArray[np.int64]:
     """Return the row numbers in a file of rows given by their position among the rows that were kept.
 
     Parameters
@@ -39,8 +39,8 @@ def file_row_numbers(positions: Any, left_out: Any) -> NDArray[np.int64]:
     >>> file_row_numbers([0, 1, 2], left_out=[2, 3]).tolist()
     [1, 4, 5]
     """
-    gone = np.unique(np.asarray(left_out, np.int64))
-    kept_before = gone - 1 - np.arange(len(gone))  # rows kept ahead of each that was not
+    skipped_numbers = np.unique(np.asarray(left_out, np.int64))
+    kept_before = skipped_numbers - 1 - np.arange(len(skipped_numbers))  # number of rows kept before each row left out
     places = np.asarray(positions, np.int64)
     return places + 1 + np.searchsorted(kept_before, places, side="right")
 
@@ -76,16 +76,16 @@ class RowLocation:
     left_out: tuple[int, ...] = ()
     """Numbers of rows between these that were left out, as they could not be read."""
 
-    def row(self, position: Any) -> str:
+    def row(self, position: int) -> str:
         """Describe the row at a position in words, counted from 1."""
         file = next((name for first, name in reversed(self.files) if first <= position), self.file)
         return f"row {self.number(position):,}" + (f" of {file!r}" if file else "")
 
-    def number(self, position: Any) -> int:
+    def number(self, position: int) -> int:
         """Return the number of the row at a position, counted from 1."""
         place = int(position if self.rows is None else self.rows[position])
-        gone = [number - self.first for number in self.left_out]
-        return self.first + (int(file_row_numbers(place, gone)) if gone else place + 1)
+        skipped_numbers = [number - self.first for number in self.left_out]
+        return self.first + (int(file_row_numbers(place, skipped_numbers)) if skipped_numbers else place + 1)
 
 
 WHOLE_TABLE = RowLocation()
@@ -103,11 +103,11 @@ def read_location(table: pa.Table | pa.RecordBatch) -> RowLocation:
     >>> read_location(pa.table({"a": [1]}).replace_schema_metadata({FILE: b"a.csv", ROW: b"10"})).row(0)
     "row 11 of 'a.csv'"
     """
-    told = table.schema.metadata or {}
-    if ROW not in told:
+    metadata = table.schema.metadata or {}
+    if ROW not in metadata:
         return WHOLE_TABLE
-    gone = tuple(int(number) for number in told.get(LEFT_OUT, b"").split())
-    return RowLocation(None, int(told[ROW]), told.get(FILE, b"").decode(), left_out=gone)
+    skipped_numbers = tuple(int(number) for number in metadata.get(LEFT_OUT, b"").split())
+    return RowLocation(None, int(metadata[ROW]), metadata.get(FILE, b"").decode(), left_out=skipped_numbers)
 
 
 def with_location(batch: Rows, kept: int, left_out: Sequence[int], *, file: str = "", before: int = 0) -> Rows:
@@ -158,9 +158,9 @@ def input_row_numbers(batch: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
     >>> input_row_numbers(pa.table({"a": [7, 8]})).tolist()
     [1, 2]
     """
-    told, location = batch.schema.metadata or {}, read_location(batch)
-    gone = [number - location.first for number in location.left_out]
-    return int(told.get(BEFORE, 0)) + location.first + file_row_numbers(np.arange(batch.num_rows), gone)
+    metadata, location = batch.schema.metadata or {}, read_location(batch)
+    skipped_numbers = [number - location.first for number in location.left_out]
+    return int(metadata.get(BEFORE, 0)) + location.first + file_row_numbers(np.arange(batch.num_rows), skipped_numbers)
 
 
 def filter_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
@@ -182,12 +182,12 @@ def filter_rows(batch: Rows, keep: NDArray[np.bool_]) -> Rows:
     >>> input_row_numbers(filter_rows(pa.record_batch({"a": [5, 6, 7]}), np.array([False, True, True]))).tolist()
     [2, 3]
     """
-    told: dict[bytes, bytes] = dict(batch.schema.metadata or {})
+    metadata: dict[bytes, bytes] = dict(batch.schema.metadata or {})
     location: RowLocation = read_location(batch)
-    numbers: NDArray[np.int64] = input_row_numbers(batch)[~keep] - int(told.get(BEFORE, 0))
-    gone = sorted({*location.left_out, *numbers.tolist()})
-    told |= {ROW: str(location.first).encode(), LEFT_OUT: " ".join(map(str, gone)).encode()}
-    return batch.filter(pa.array(keep)).replace_schema_metadata(told)
+    numbers: NDArray[np.int64] = input_row_numbers(batch)[~keep] - int(metadata.get(BEFORE, 0))
+    skipped_numbers = sorted({*location.left_out, *numbers.tolist()})
+    metadata |= {ROW: str(location.first).encode(), LEFT_OUT: " ".join(map(str, skipped_numbers)).encode()}
+    return batch.filter(pa.array(keep)).replace_schema_metadata(metadata)
 
 
 def mark_absent_columns(schema: pa.Schema, absent: Mapping[str, Sequence[str]]) -> pa.Schema:

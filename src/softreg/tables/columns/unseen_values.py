@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from softreg.tables.columns.errors import pluralize, quote, quote_list
 
 MAX_LEVEL_COLUMNS = 20
-"""Columns with unseen levels that have a sentence of their own; further ones are counted in one."""
+"""Columns with unseen levels that get one sentence each; the others share one."""
 MAX_NUMBER_COLUMNS = 5
-"""Columns of numbers with a sentence of their own; further ones are counted in one."""
+"""Numeric columns that get one sentence each; the others share one."""
 MAX_EXAMPLES = 3
-"""Unseen levels of a column that a message names."""
+"""Unseen levels of a column that a message lists."""
 
 
 @dataclass
@@ -20,15 +20,15 @@ class UnseenColumn:
     """Rows of one column with an unseen value: `rows` with a value, `missing` ones without, and some `examples`."""
 
     feature: str
-    """Which feature these rows get, in words."""
+    """Feature that these rows get, in words."""
     certain: bool
-    """Whether all levels of training are known, so that these are none of them."""
+    """Whether all training levels are stored, so that these are certainly unseen."""
     name: str
     rows: int = 0
     missing: int = 0
     examples: list[str] = field(default_factory=list)
     what: str = "level"
-    """What the column holds: levels of a category, tags, spellings of a missing value, or numbers in a format."""
+    """Kind of value: levels of a category, tags, spellings of a missing value, or numbers in a format."""
 
 
 @dataclass
@@ -139,10 +139,11 @@ class UnseenValues:
         """
         found = list(self.outside.items())
         messages = [
-            f"column {quote(name)}: {self._share(one.rows, 'hold')} a number far outside those of training "
-            f"({one.span[0]:.6g} to {one.span[1]:.6g}), such as {', '.join(f'{x:.6g}' for x in one.examples)}; the "
-            f"model takes {'it' if one.rows == 1 else 'each'} as the nearest of those"
-            for name, one in found[:MAX_NUMBER_COLUMNS]
+            f"column {quote(name)}: {self._share(column.rows, 'hold')} a number far outside those of training "
+            f"({column.span[0]:.6g} to {column.span[1]:.6g}), such as "
+            f"{', '.join(f'{x:.6g}' for x in column.examples)}; the model takes "
+            f"{'it' if column.rows == 1 else 'each'} as the nearest of those"
+            for name, column in found[:MAX_NUMBER_COLUMNS]
         ]
         if others := [name for name, _ in found[MAX_NUMBER_COLUMNS:]]:
             messages.append(

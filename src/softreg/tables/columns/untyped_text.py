@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 MARK = b"softreg.untyped"
-"""In the metadata of the field of a column whose text may stand for numbers or booleans."""
+"""Metadata key of a field whose text may represent numbers or booleans."""
 
 
 def mark_untyped(field: pa.Field) -> pa.Field:

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+
+class BinaryReader(Protocol):
+    """Binary stream that can be read and closed: an Arrow file, a `ChunkedStream` or a Python file."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes; all remaining bytes if it is negative."""
+
+    def close(self) -> None:
+        """Close the stream."""
+
+
+Opener: TypeAlias = Callable[[], BinaryReader]
+"""Function that opens a binary stream from its beginning."""
+
 
 class ChunkedStream:
     """Readable binary stream over the chunks that `next_chunk` returns; a subclass sets `ended` with the last one.
@@ -18,7 +35,7 @@ class ChunkedStream:
     """
 
     ended: bool = False
-    """Whether there is no further part."""
+    """Whether the last chunk was returned."""
     closed: bool = False
     _buffer: bytes = b""
 

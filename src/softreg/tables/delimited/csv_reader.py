@@ -20,8 +20,10 @@ from softreg.tables.delimited.decoding import UNDECODABLE_MARK, ArrowSource, Dec
 from softreg.tables.delimited.mixed_encoding import find_encoding
 from softreg.tables.read_options import ReadOptions
 
-BLOCK_BYTES = 1 << 22  # bytes parsed at a time
-MAX_ROW_BYTES = 1 << 30  # bytes; blocks grow up to this where a row does not fit
+BLOCK_BYTES = 1 << 22
+"""Bytes parsed at a time."""
+MAX_ROW_BYTES = 1 << 30
+"""Largest block in bytes; blocks grow if a row does not fit."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -128,27 +130,26 @@ class CsvReader(CsvRecords):
             delimiter=layout.delimiter,
             quote_char='"' if self.layout.quotes else False,
             newlines_in_values=self.layout.quotes,
-            invalid_row_handler=self._leave_out if self.skip else None,  # it reads text, so not where that may be none
+            invalid_row_handler=self._leave_out if self.skip else None,  # it decodes the row
         )
         read = pa_csv.ReadOptions(
             column_names=names, block_size=block, use_threads=not self.skip, skip_rows=layout.first_row - 1
         )
         self._short.clear()
-        stream = self.stream()
-        if self.skip:
-            stream = DecodedStream(stream, "utf-8", replace=True)
+        decoded = DecodedStream(self.stream(), "utf-8", replace=True) if self.skip else None
+        stream = decoded or self.stream()
         source = ArrowSource(stream)
         seen = 0
         with self.reading(), source.errors():
-            # A file of Arrow's is read by Arrow alone, any other through the source.
+            # Arrow reads its own files directly and other streams through the adapter.
             file = stream if isinstance(stream, pa.NativeFile) else source.open()
             for batch in [] if self.rowless else pa_csv.open_csv(file, read, parse, convert):
-                if self.skip and stream.replaced and self._redetect():
+                if decoded is not None and decoded.replaced and self._redetect():
                     raise _OtherEncoding
                 if self.layout.quotes and not self._checked and _any_break(batch):
-                    self._check_quotes()  # a quote left open may have swallowed rows
+                    self._check_quotes()  # an unclosed quote may have merged rows
                 rows = self._columns(batch, seen)
-                yield self._decodable(rows, seen) if self.skip and stream.replaced else rows
+                yield self._decodable(rows, seen) if decoded is not None and decoded.replaced else rows
                 seen += batch.num_rows
 
     def _columns(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:

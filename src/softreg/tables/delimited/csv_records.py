@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import IO, Literal, cast
 
 import pyarrow as pa
 
 from softreg.models.inputs.csv_quotes import unlimited_field_size
 from softreg.tables.columns.errors import TableError, pluralize, quote
+from softreg.tables.delimited.chunked_stream import BinaryReader, Opener
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.delimited.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
 from softreg.tables.delimited.line_filter import FilteredStream, LineFilter, count_line_ends, split_fields
@@ -20,15 +21,15 @@ from softreg.tables.delimited.text_layout import TextLayout, find_layout
 from softreg.tables.read_options import BLANKS, ReadOptions
 
 CHUNK = 1 << 22
-"""Bytes that are searched for quotes at a time."""
+"""Bytes searched for quotes at a time."""
 HEAD = 1 << 16
-"""Bytes by which the layout of a file is found; more where they hold few lines."""
+"""Bytes read to infer the layout; more if they contain few lines."""
 MIN_HEAD_LINES = 20
-"""Lines that they hold, at least, in a file of so many."""
+"""Minimum number of lines read to infer the layout."""
 MAX_HEAD = 1 << 24
-"""Bytes by which it is found, at most, unless a line is longer."""
+"""Maximum number of bytes read to infer the layout, unless a line is longer."""
 TAIL = 1 << 13
-"""Bytes at the end of a file that may be footnotes."""
+"""Bytes at the end of a file that are searched for a footnote."""
 
 
 @dataclass
@@ -43,12 +44,12 @@ class CsvRecords:
     (('a', 'b'), [(4, ['1', '2'])])
     """
 
-    open: Callable[[], Any]
+    open: Opener
     display_name: str
     tabs: bool = False
     encoding: str = "utf-8"
     options: ReadOptions = field(default_factory=ReadOptions)
-    raw: Callable[[], Any] | None = None
+    raw: Opener | None = None
     """The bytes in the encoding of the file."""
     notes: list[str] = field(default_factory=list)
     """Choices that were made in reading."""
@@ -56,7 +57,7 @@ class CsvRecords:
     rowless: bool = field(init=False, default=False)
     """Whether the file ends with its header."""
     filter: LineFilter | None = field(init=False, default=None)
-    """The filter of the latest reading."""
+    """Filter of the latest pass."""
     last: int | None = field(init=False, default=None)
     """The number of the line at which the footnotes begin."""
 
@@ -92,7 +93,9 @@ class CsvRecords:
         TableError
             If a quote is not closed.
         """
-        text = io.TextIOWrapper(self.stream(), encoding="utf-8-sig", errors="surrogateescape", newline="")
+        text = io.TextIOWrapper(
+            cast("IO[bytes]", self.stream()), encoding="utf-8-sig", errors="surrogateescape", newline=""
+        )
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.layout.quotes else csv.QUOTE_NONE
         reader = csv.reader(text, delimiter=self.layout.delimiter, quoting=quoting, strict=strict)
         ahead = self.layout.first_row - 1
@@ -112,7 +115,7 @@ class CsvRecords:
                     'Close it, or write a quote inside a quoted field twice ("").'
                 ) from None
 
-    def stream(self) -> Any:
+    def stream(self) -> BinaryReader:
         """Return the bytes in UTF-8, filtered if lines are not rows or runs of blanks separate the fields."""
         layout = self.layout
         self.filter = None
@@ -240,7 +243,7 @@ class CsvRecords:
         return decoding_error(self.display_name, self.encoding, self.raw or self.open)
 
 
-def _head(stream: Any) -> tuple[bytes, bool]:
+def _head(stream: BinaryReader) -> tuple[bytes, bool]:
     """Return the first lines of a stream, and whether they are all lines."""
     head = bytes(stream.read(HEAD))
     complete = len(head) < HEAD

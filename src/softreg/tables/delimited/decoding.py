@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
 from softreg.tables.columns.errors import TableError
-from softreg.tables.delimited.chunked_stream import ChunkedStream
+from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream, Opener
 from softreg.tables.delimited.encoding_detection import utf_16_order
 
 CHUNK = 1 << 22
-"""Bytes that are decoded at a time."""
+"""Bytes decoded at a time."""
 UNDECODABLE_MARK = "\U0010fffe"
-"""What stands for an undecodable byte in text whose rows may be skipped; Unicode assigns it to no character."""
+"""Noncharacter of Unicode that replaces an undecodable byte in text whose rows may be skipped."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = "softreg-escape"
 _NOT_OF_FILES = ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape")
@@ -55,7 +54,7 @@ def encoding_name(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
         b"a".decode(encoding)
-    except UnicodeError:  # one byte is no text of every encoding
+    except UnicodeError:  # one byte is not valid in every encoding
         pass
     except (LookupError, ValueError):
         name = ""
@@ -123,11 +122,11 @@ class DecodedStream(ChunkedStream):
     'né'
     """
 
-    raw: Any
+    raw: BinaryReader
     encoding: str
     replace: bool = False
     replaced: bool = False
-    """Whether `UNDECODABLE_MARK` stands in what was read."""
+    """Whether the bytes read contain `UNDECODABLE_MARK`."""
     _decoder: codecs.IncrementalDecoder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -152,7 +151,7 @@ class DecodedStream(ChunkedStream):
         self.raw.close()
 
 
-def first_undecodable(raw: Any, encoding: str) -> tuple[int, str] | None:
+def first_undecodable(raw: BinaryReader, encoding: str) -> tuple[int, str] | None:
     r"""Find the first byte of a binary stream that is not in the encoding.
 
     Parameters
@@ -195,7 +194,7 @@ def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
     """Return the text of the next bytes; an empty chunk ends the text."""
     try:
         return decoder.decode(chunk, final=not chunk)
-    except UnicodeError:  # some encodings refuse without asking what to put in place
+    except UnicodeError:  # some codecs ignore the error handler
         decoder.reset()
         return chr(0xDC00 + (chunk[0] if chunk else 0))
 
@@ -205,7 +204,7 @@ def _line_ends(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def decoding_error(display_name: str, encoding: str, opened: Callable[[], Any]) -> TableError:
+def decoding_error(display_name: str, encoding: str, opened: Opener) -> TableError:
     """Return the error for text that is not in the encoding; `opened` returns the bytes of the file."""
     try:
         found = first_undecodable(opened(), encoding)
@@ -241,7 +240,7 @@ class ArrowSource:
     (b'ab', None)
     """
 
-    stream: Any
+    stream: BinaryReader
     error: OSError | None = None
     closed: bool = False
 

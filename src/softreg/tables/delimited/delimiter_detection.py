@@ -19,15 +19,15 @@ from softreg.tables.read_options import BLANKS
 
 DELIMITERS = (",", "\t", ";", "|")
 MAX_TITLES = 20
-"""Lines of a title ahead of the header, at most."""
+"""Maximum number of title lines before the header."""
 MIN_COMPARED = 3
-"""Rows from which on several delimiters are compared by the fields that they give."""
+"""Minimum number of rows to compare delimiters by their fields."""
 MAX_COMPARED = 200
-"""Rows that are compared, at most."""
+"""Maximum number of rows that are compared."""
 MIN_EVEN_SHARE = 0.9
-"""Share of rows with as many fields as the header, at least, where lines ahead of it are a title."""
+"""Minimum share of rows as long as the header, if lines before it are a title."""
 MIN_SPLIT_SHARE = 0.5
-"""Share of rows from which on a delimiter that does not split all rows is the one of the file."""
+"""Minimum share of rows that a delimiter must split into the same number of fields."""
 _DECIMAL = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*|\s*[-+]?\d{1,3}(,\d{3})*(\.\d+)?\s*")
 
 _MISPLACED_QUOTE = re.compile(r'"[,;|\t]|[,;|\t]"')
@@ -36,7 +36,7 @@ _SEVERAL_NUMBERS = re.compile(r"\s*(?!\d{1,3}( \d{3})+([.,]\d+)?\s*$)[-+]?[.\d][
 _RULED_LINE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
 
 Record = tuple[int, list[str]]
-"""The number of a line, and the fields of the row that begins there."""
+"""Line number and fields of a row."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def detect_delimiter(
         "allow_titles": allow_titles,
         "allow_padding": True,
     }
-    grids = [split_grid(body, one, **settings) for one in DELIMITERS if one.encode() in body]
+    grids = [split_grid(body, delimiter, **settings) for delimiter in DELIMITERS if delimiter.encode() in body]
     well_quoted = [grid for grid in grids if not grid.quotes_misplaced]
     grids = well_quoted if any(grid.share >= MIN_SPLIT_SHARE and grid.width > 1 for grid in well_quoted) else grids
     even = [grid for grid in grids if grid.even]
@@ -321,11 +321,11 @@ def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) ->
         return False
     if any(names == [str(start + place) for place in range(len(names))] for start in (0, 1)):
         return True
-    told = header_evidence(header, [fields[1:] for fields in whole])
+    evidence = header_evidence(header, [fields[1:] for fields in whole])
     if all(name.isascii() and name.isdigit() for name in names):
         numbers = [int(name) for name in names]
-        return told.is_header and all(one < other for one, other in pairwise(numbers))
-    return len(set(names)) == len(names) and not any(map(is_value, names)) and told.is_header
+        return evidence.is_header and all(low < high for low, high in pairwise(numbers))
+    return len(set(names)) == len(names) and not any(map(is_value, names)) and evidence.is_header
 
 
 def _find_header(records: Sequence[Record], width: int) -> int:
@@ -345,8 +345,8 @@ def _find_header(records: Sequence[Record], width: int) -> int:
     blank = place > 0 and records[place][0] - records[place - 1][0] > 1
     evidence = header_evidence(records[place][1], whole)
     most = max(len(fields) for _, fields in records[:place]) if place else 0
-    told = most == 1 and (evidence.is_header or evidence.is_data)
-    return place if told or (blank and 2 * most <= width + 1) else 0
+    decided = most == 1 and (evidence.is_header or evidence.is_data)
+    return place if decided or (blank and 2 * most <= width + 1) else 0
 
 
 def _header_below_padded_titles(records: Sequence[Record]) -> int:

@@ -10,9 +10,9 @@ import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from softreg.tables.columns.errors import quote
+from softreg.tables.delimited.chunked_stream import BinaryReader
 
 MIN_SCORE = 0.75
 """The score that an encoding must reach."""
@@ -126,7 +126,7 @@ def encoding_score(sample: bytes, codec: str) -> float:
         text = sample.decode(codec)
     except UnicodeDecodeError:
         return 0.0
-    return _score(text, next(one for one in CANDIDATES if one.codec == codec))
+    return _score(text, next(candidate for candidate in CANDIDATES if candidate.codec == codec))
 
 
 def is_utf8(raw: bytes) -> bool:
@@ -173,7 +173,7 @@ def utf_16_order(raw: bytes) -> str | None:
     return name
 
 
-def non_ascii_lines(stream: Any) -> list[bytes]:
+def non_ascii_lines(stream: BinaryReader) -> list[bytes]:
     r"""Return the first lines of a binary stream that contain bytes above 127, up to `SAMPLE_BYTES` of them.
 
     Returns
@@ -247,12 +247,12 @@ def detect_encoding(sample: bytes) -> str | None:
     ('cp1252', 'cp1251')
     """
     found: list[tuple[float, str, str]] = []
-    for one in CANDIDATES:
+    for candidate in CANDIDATES:
         try:
-            text = sample.decode(one.codec)
+            text = sample.decode(candidate.codec)
         except UnicodeDecodeError:
             continue
-        found.append((_score(text, one), text, one.codec))
+        found.append((_score(text, candidate), text, candidate.codec))
     korean = next((text for score, text, codec in found if codec == "cp949" and score >= MIN_KOREAN_SHARE), "")
     if sum(map(str.isalpha, _others(korean))) >= MIN_ASIAN_CHARACTERS:
         found = [entry for entry in found if entry[2] not in ("gb18030", "euc_jp")]
@@ -291,8 +291,8 @@ def _score(text: str, candidate: Candidate) -> float:
     if not others:
         return 0.0
     if candidate.usual is not None:
-        few = len(others) < MIN_ASIAN_CHARACTERS and sum(map(_is_kana, others)) < MIN_KANA_SHARE * len(others)
-        if candidate.codec == "euc_jp" and few:
+        too_few = len(others) < MIN_ASIAN_CHARACTERS and sum(map(_is_kana, others)) < MIN_KANA_SHARE * len(others)
+        if candidate.codec == "euc_jp" and too_few:
             return 0.0
         apart = [char for char, *beside in _placed(text) if not any(c.isascii() and c.islower() for c in beside)]
         return sum(map(candidate.usual, apart)) / len(others)

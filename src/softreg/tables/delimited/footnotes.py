@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from softreg.tables.columns.errors import pluralize, quote_list
 
 MAX_FOOTNOTES = 20
-"""Lines that are left out as footnotes, at most."""
+"""Maximum number of lines that are left out as footnotes."""
 _WORDS = frozenset(("total", "totals", "sum", "source", "sources", "end", "eof", "note", "notes", "average", "mean"))
 _RULE = re.compile(r"[-=*_~\s]{3,}")
 _LETTER = re.compile(r"[^\W\d_]")

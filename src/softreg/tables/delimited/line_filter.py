@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from softreg.tables.delimited.chunked_stream import ChunkedStream
+from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream
 
 CHUNK = 1 << 22
 """Bytes that are filtered at a time."""
@@ -153,7 +152,7 @@ class FilteredStream(ChunkedStream):
     b'a\n\nc'
     """
 
-    stream: Any
+    stream: BinaryReader
     filter: LineFilter
     _remainder: bytes = b""
     """The beginning of a line that is not read to its end."""

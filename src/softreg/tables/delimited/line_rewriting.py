@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from softreg.tables.delimited.chunked_stream import ChunkedStream
+from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream
 
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
@@ -98,7 +97,7 @@ def _fields(line: bytes) -> int:
 class RewrittenLines(ChunkedStream):
     """Binary stream of UTF-8 text whose lines are rewritten as they are read."""
 
-    stream: Any
+    stream: BinaryReader
     rewrite: Rewrite
     _remainder: bytes = b""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from softreg.tables.columns.errors import pluralize, quote
+from softreg.tables.delimited.chunked_stream import BinaryReader, Opener
 from softreg.tables.delimited.encoding_detection import (
     MIN_SCORE,
     NAMES,
@@ -21,12 +21,12 @@ from softreg.tables.delimited.encoding_detection import (
 PREFIX = "softreg_mixed_"
 """Before the name of the encoding of the lines that are not UTF-8, in the name of the codec."""
 MAX_UNDECODABLE_SHARE = 0.1
-"""Share of the lines that are not UTF-8, at most."""
+"""Maximum share of lines that are not UTF-8."""
 CHUNK = 1 << 22
-"""Bytes that are read at a time."""
+"""Bytes read at a time."""
 
 
-def find_encoding(opened: Callable[[], Any], *, skip: bool = False) -> tuple[str, str] | None:
+def find_encoding(opened: Opener, *, skip: bool = False) -> tuple[str, str] | None:
     """Detect the encoding of a text that is not UTF-8 as a whole.
 
     Parameters
@@ -45,7 +45,7 @@ def find_encoding(opened: Callable[[], Any], *, skip: bool = False) -> tuple[str
     return detect_from_lines(lines) or (None if skip else mixed_encoding(lines, opened))
 
 
-def mixed_encoding(lines: list[bytes], opened: Callable[[], Any]) -> tuple[str, str] | None:
+def mixed_encoding(lines: list[bytes], opened: Opener) -> tuple[str, str] | None:
     r"""Return the codec that decodes UTF-8 lines as such and other lines in a single-byte encoding, with a note.
 
     Parameters
@@ -82,7 +82,7 @@ def mixed_encoding(lines: list[bytes], opened: Callable[[], Any]) -> tuple[str, 
     )
 
 
-def _count(stream: Any) -> int:
+def _count(stream: BinaryReader) -> int:
     count = 0
     while chunk := bytes(stream.read(CHUNK)):
         count += chunk.count(b"\n")

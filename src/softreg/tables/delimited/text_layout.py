@@ -16,7 +16,7 @@ _SEP_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t|])"?(\r\n|\r|\n)', re.IG
 _MARKS = (b"#", b"%")
 """Characters that comments begin with."""
 MAX_LINES_QUOTED = 3
-"""Lines that a note quotes, at most."""
+"""Lines that a note lists."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _read_preamble(lines: list[bytes], sep_line: bool, options: ReadOptions) -> 
     while count < len(lines):
         line = lines[count].removeprefix(b"\xef\xbb\xbf")
         if line.strip():
-            found = next((one for one in _MARKS if is_comment(line, one)), b"")
+            found = next((mark for mark in _MARKS if is_comment(line, mark)), b"")
             if options.skip_rows is not None or not found or found != (comment or found):
                 break
             comment = found

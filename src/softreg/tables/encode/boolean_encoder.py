@@ -1,4 +1,4 @@
-"""A boolean column as 0 and 1; columns of 0 and 1 that hold booleans at prediction."""
+"""Encoder of a boolean column as 0 and 1, its fitter, and booleans in columns that held 0 and 1 in training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,21 @@ FALSE, TRUE = BOOLEAN_WORDS[0]
 
 @dataclass(frozen=True)
 class BooleanEncoder:
-    """False is 0, true 1; missing is the share of true in training and, if training saw it, an indicator."""
+    """Encoder of a boolean: false is 0 and true is 1.
+
+    A missing value is the share of true values in training and, where training had missing values, sets an indicator.
+
+    Attributes
+    ----------
+    name : str
+        Column.
+    words : tuple of str
+        The words for false and true, in lower case.
+    mean : float
+        Share of true values among the training rows with a value.
+    missing : bool
+        Whether training had missing values.
+    """
 
     name: str
     words: tuple[str, str]
@@ -35,46 +49,63 @@ class BooleanEncoder:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """`name=yes`, by the word for true, and the indicator's name."""
+        """`name=yes`, with the word for true, and `name=missing`."""
         first = f"{self.name}={self.words[1]}"
         return (first, f"{self.name}=missing") if self.missing else (first,)
 
     @property
     def width(self) -> int:
-        """One, or two with the indicator."""
+        """1, or 2 with the indicator."""
         return 1 + self.missing
 
     def entries(self, column: pa.ChunkedArray, where: RowLocation) -> list[Entry]:
-        """Zeros and ones; `TableError` for a word that is neither the one for false nor the one for true."""
+        """Return the entries of a batch; raise `TableError` for any other word."""
         return entries_with_missing(require_booleans(self.name, self.words, column, where), self.mean, self.missing)
 
     def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
-        """Which cells are neither."""
+        """Return a mask (n,) of the cells that are neither word nor missing."""
         return read_booleans(self.name, self.words, column)[0] < 0
 
     def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
+        """Return the encoder as a JSON-serializable dict; `from_state` reads it."""
         words = list(self.words)
         return {"code": "boolean", "name": self.name, "words": words, "mean": self.mean, "missing": self.missing}
 
 
-def booleans_as_numbers(code: object, column: pa.ChunkedArray, unseen: UnseenValues | None = None) -> pa.ChunkedArray:
-    """The column with 0 and 1 in place of false and true, where its numbers were from 0 to 1 in training.
+def booleans_as_numbers(
+    column_encoder: object, column: pa.ChunkedArray, unseen: UnseenValues | None = None
+) -> pa.ChunkedArray:
+    """Return the column with 1 and 0 for true and false, where training had a column of numbers from 0 to 1.
 
-    Other columns, and text in which anything else than true, false and missing values occurs, stay as they are. Rows
-    that are read so are counted in `unseen`.
+    The same booleans are 0 and 1 in SQLite and words in a CSV file. Other columns, and text with any other value, are
+    returned as they are.
 
-    Example:
-        >>> code = NumberEncoder("member", 0.5, 0.5, False, span=(0.0, 1.0))
-        >>> booleans_as_numbers(code, pa.chunked_array([["True", "false", ""]])).to_pylist()
-        [1.0, 0.0, None]
+    Parameters
+    ----------
+    column_encoder : object
+        Encoder of the column; only a `NumberEncoder` with the span (0, 1) converts booleans.
+    column : pyarrow.ChunkedArray
+        Cells (n,).
+    unseen : UnseenValues, optional
+        Receives the number of converted rows.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        Column (n,).
+
+    Examples
+    --------
+    >>> number = NumberEncoder("member", 0.5, 0.5, False, span=(0.0, 1.0))
+    >>> booleans_as_numbers(number, pa.chunked_array([["True", "false", ""]])).to_pylist()
+    [1.0, 0.0, None]
     """
-    if not isinstance(code, NumberEncoder) or code.span != (0.0, 1.0):
+    if not isinstance(column_encoder, NumberEncoder) or column_encoder.span != (0.0, 1.0):
         return column
     if pa.types.is_dictionary(column.type):
         column = decode_dictionary(column)
     if pa.types.is_boolean(column.type):
-        found = pc.cast(column, pa.float64())
+        numbers = pc.cast(column, pa.float64())
     elif is_text(column.type):
         levels = pc.drop_null(pc.unique(column))
         words = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
@@ -84,25 +115,25 @@ def booleans_as_numbers(code: object, column: pa.ChunkedArray, unseen: UnseenVal
             return column
         values = pa.array(np.where(true, 1.0, 0.0), mask=known & ~true & ~false)
         places = pc.index_in(column, value_set=levels)
-        found = pc.take(values, places)
+        numbers = pc.take(values, places)
     else:
         return column
-    rows = len(found) - found.null_count
+    rows = len(numbers) - numbers.null_count
     if unseen is not None and rows:
         feature = "true is read as 1, false as 0"
-        unseen.add(code.name, rows, [FALSE, TRUE], feature=feature, what="boolean")
-    return found
+        unseen.add(column_encoder.name, rows, [FALSE, TRUE], feature=feature, what="boolean")
+    return numbers
 
 
 class BooleanFitter:
-    """The share of true ones in a column of booleans."""
+    """Fitter of a `BooleanEncoder`: counts true, known and missing cells."""
 
     def __init__(self, name: str, words: tuple[str, str]) -> None:
         self.name, self.words = name, words
         self.true = self.known = self.missing = 0
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
-        """Take one batch."""
+        """Count the cells of one batch."""
         values = require_booleans(self.name, self.words, column, where)
         unknown = int(np.isnan(values).sum())
         self.true += int(np.nansum(values))
@@ -110,5 +141,5 @@ class BooleanFitter:
         self.missing += unknown
 
     def encoder(self) -> BooleanEncoder:
-        """The words and the share."""
+        """Return the encoder with the share of true values."""
         return BooleanEncoder(self.name, self.words, self.true / max(1, self.known), self.missing > 0)

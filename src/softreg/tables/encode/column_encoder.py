@@ -1,4 +1,7 @@
-"""The protocol of column encoders, and the entries of X that they return."""
+"""Protocols of column encoders and column fitters, and the sparse entries of X that encoders return.
+
+A `ColumnFitter` is fitted to the batches of one column and returns a `ColumnEncoder`, which maps cells to features.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ import scipy.sparse as sp
 from softreg.tables.columns.row_location import RowLocation
 from softreg.typing import Float64Array, Int64Array
 
-# The feature of each row (-1 for none), or one for all, and their values of shape (n,).
 Entry = tuple[Int64Array | int, Float64Array]
+"""One feature for all rows, or the feature of each row (n,), -1 for none; and the values (n,)."""
 
 
 def entries_with_missing(values: Float64Array | list[Float64Array], fill: float, indicator: bool) -> list[Entry]:
-    """Entries of the features (n,) of a column; missing ones are filled in and, where asked, marked by one more."""
+    """Return one entry a feature (n,), with missing values replaced by `fill` and an optional indicator feature."""
     columns = values if isinstance(values, list) else [values]
     missing = np.isnan(columns[0])
     some = missing.any()
@@ -28,7 +31,11 @@ def entries_with_missing(values: Float64Array | list[Float64Array], fill: float,
 
 
 class ColumnEncoder(Protocol):
-    """How one column becomes features: either `entries` (a few of them a row) or a `block` of a matrix."""
+    """Encoder of one column, which returns either `entries` (a few features a row) or a `block` of a matrix.
+
+    The attribute `name` is the column, `features` are the names of its `width` features, and `remark` states in a few
+    words what was fitted.
+    """
 
     @property
     def name(self) -> str:
@@ -36,36 +43,50 @@ class ColumnEncoder(Protocol):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features, in order."""
+        """The names of the features, in order."""
 
     @property
     def width(self) -> int:
-        """How many features there are."""
+        """The number of features."""
 
     @property
     def remark(self) -> str:
-        """What was learned, in a few words; "" where the schema says it all."""
+        """A short description of what was fitted; empty where the schema states it."""
 
     def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
+        """Return the encoder as a JSON-serializable dict; `from_state` reads it."""
 
 
 class ColumnFitter(Protocol):
-    """Learns the code of one column."""
+    """Fitter of one column: it is fed batches and returns the fitted `ColumnEncoder`."""
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
-        """Take one batch of the column."""
+        """Update the fit with one batch of the column."""
 
     def encoder(self) -> ColumnEncoder:
-        """The code of what was seen."""
+        """Return the fitted encoder."""
 
 
 def csr_from_entries(entries: Sequence[Entry], n: int, width: int) -> sp.csr_array:
-    """CSR without stored zeros; entries come in the order of the columns, so that indices are sorted.
+    """Return the CSR matrix (n, width) of these entries, without stored zeros.
 
-    Example:
-        >>> csr_from_entries([(np.array([0, -1]), np.ones(2)), (1, np.array([0.0, 3.0]))], 2, 2).toarray().tolist()
-        [[1.0, 0.0], [0.0, 3.0]]
+    Parameters
+    ----------
+    entries : sequence of (feature, value)
+        `feature` is one column of the matrix or a column for each row (n,), -1 for none; `value` (n,). Features ascend
+        from entry to entry, so that the indices of each row are sorted.
+    n, width : int
+        Shape of the matrix.
+
+    Returns
+    -------
+    scipy.sparse.csr_array
+        Indices are 32-bit where these suffice.
+
+    Examples
+    --------
+    >>> csr_from_entries([(np.array([0, -1]), np.ones(2)), (1, np.array([0.0, 3.0]))], 2, 2).toarray().tolist()
+    [[1.0, 0.0], [0.0, 3.0]]
     """
     if not entries:
         return sp.csr_array((n, width))

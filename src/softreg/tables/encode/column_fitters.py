@@ -1,4 +1,4 @@
-"""What an encoder learns of each column, batch after batch, in bounded memory."""
+"""The fitter of each kind of column, and the training rows of batches in chunks of a fixed size."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from softreg.tables.schema.kinds import Column, Kind
 from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 CHUNK = 16_384
-"""Rows that are learned from at a time, however they are cut into batches: so the answer does not know the batches."""
+"""Rows of a chunk; sums over chunks of a fixed size do not depend on the batches."""
 
 
 def make_fitter(column: Column, sample: NumericSample, form: Form | None = None) -> ColumnFitter:
-    """The learner for what a column was taken for; a column of numbers may be asked for in a `form`."""
+    """Return the fitter for the inferred kind of a column; `form` is the numeric form, if it is given."""
     name = column.name
     if column.kind is Kind.NUMBER:
         return NumberFitter(name, sample, form)
@@ -45,37 +45,49 @@ def row_chunks(
     batches: pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch],
     rows: RowNumbers | Callable[[int, int], BoolArray] | None,
 ) -> Iterator[tuple[pa.Table, RowLocation]]:
-    """The chosen rows (all where None) in tables of `CHUNK` rows, and where they stand; the last one is shorter.
+    """Yield the chosen rows in tables of `CHUNK` rows with their locations; the last table is shorter.
 
-    Row numbers count through all batches, from 0, and are taken in rising order; or `rows(first, count)` is a mask of
-    the rows from number `first` on.
+    Chunks do not depend on how the rows are cut into batches, so that sums over them do not either.
+
+    Parameters
+    ----------
+    batches : pyarrow.Table, pyarrow.RecordBatch or iterable of them
+        The rows.
+    rows : array of int (k,), callable or None
+        Row numbers, counted through all batches from 0 and taken in ascending order; or `rows(first, count)`, a mask of
+        the `count` rows from number `first` on; None for all rows.
+
+    Yields
+    ------
+    tuple of pyarrow.Table and RowLocation
+        At most `CHUNK` rows.
     """
     if isinstance(batches, pa.Table | pa.RecordBatch):
         batches = [batches]
-    asked = rows if callable(rows) else None
+    mask_of = rows if callable(rows) else None
     chosen = None if rows is None or callable(rows) else np.sort(rows)
     waiting: list[tuple[pa.Table, Int64Array, RowLocation]] = []
     size = first = 0
     for batch in batches:
-        told = read_location(batch)
+        location = read_location(batch)
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         table = table.replace_schema_metadata(None)
-        number = np.arange(table.num_rows)
-        if asked is not None:
-            number = np.flatnonzero(asked(first, table.num_rows))
+        numbers = np.arange(table.num_rows)
+        if mask_of is not None:
+            numbers = np.flatnonzero(mask_of(first, table.num_rows))
         elif chosen is not None:
             low, high = np.searchsorted(chosen, [first, first + table.num_rows])
-            number = chosen[low:high] - first
+            numbers = chosen[low:high] - first
         if rows is not None:
-            table = table.take(pa.array(number)) if len(number) else table.slice(0, 0)
-        offset = told.first if told is not WHOLE_TABLE else first
+            table = table.take(pa.array(numbers)) if len(numbers) else table.slice(0, 0)
+        offset = location.first if location is not WHOLE_TABLE else first
         first += batch.num_rows
-        begin = 0
-        while begin < table.num_rows:
-            part = table.slice(begin, CHUNK - size)
-            here = number[begin : begin + part.num_rows] + offset
-            waiting.append((part, here, told))
-            begin, size = begin + part.num_rows, size + part.num_rows
+        start = 0
+        while start < table.num_rows:
+            part = table.slice(start, CHUNK - size)
+            numbers_in_file = numbers[start : start + part.num_rows] + offset
+            waiting.append((part, numbers_in_file, location))
+            start, size = start + part.num_rows, size + part.num_rows
             if size == CHUNK:
                 yield _concat_chunks(waiting)
                 waiting, size = [], 0
@@ -84,8 +96,9 @@ def row_chunks(
 
 
 def _concat_chunks(waiting: list[tuple[pa.Table, Int64Array, RowLocation]]) -> tuple[pa.Table, RowLocation]:
-    begins = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
-    files = tuple((first, told.file) for first, (_, _, told) in zip(begins, waiting, strict=False))
+    """Return the parts of a chunk as one table, with the location of its rows."""
+    starts = np.cumsum([0, *(len(numbers) for _, numbers, _ in waiting)]).tolist()
+    files = tuple((first, location.file) for first, (_, _, location) in zip(starts, waiting, strict=False))
     numbers = np.concatenate([numbers for _, numbers, _ in waiting])
     where = RowLocation(numbers, 0, files=files)
     tables = [table for table, _, _ in waiting]

@@ -1,4 +1,4 @@
-"""A column of dates or times as a trend and the place in the year, month, week and day."""
+"""Encoder of dates and times as a trend and sine and cosine of cycles (year, month, week, day), and its fitter."""
 
 from __future__ import annotations
 
@@ -29,17 +29,30 @@ from softreg.tables.schema.typed_values import type_changed_error
 from softreg.typing import BoolArray, Float64Array
 
 TREND = "since"
-FARTHEST = 2.0**63
-"""Seconds from 1970 that a moment may be away: what timestamps of 64 bits hold."""
+MAX_SECONDS = 2.0**63
+"""Largest distance from 1970 in seconds: the range of 64-bit timestamps."""
 CYCLES = ("year", "month", "week", "day")
 
 
 @dataclass(frozen=True)
 class DateEncoder:
-    """A date or time t: (t - mean) / scale, and sine and cosine of its place in the year, month, week and day.
+    """Encoder of a date or time t: (t - mean) / scale, and sine and cosine of its phase in each cycle.
 
-    `parts` are those that varied in training. Missing is 0 in all of them and, if training saw it, an indicator. The
-    clock is the one that the value was written by; `day_first` says how 3/4/2020 is read.
+    The cycles are the year, month, week and day. A missing value is 0 in all features and, where training had missing
+    values, sets an indicator. Times are wall-clock times as written.
+
+    Attributes
+    ----------
+    name : str
+        Column.
+    parts : tuple of str
+        The trend and the cycles that varied in training.
+    mean, scale : float
+        Mean and standard deviation of t in training, in seconds.
+    missing : bool
+        Whether training had missing values.
+    day_first : bool
+        Whether 3/4/2020 is the third of April.
     """
 
     name: str
@@ -49,7 +62,7 @@ class DateEncoder:
     missing: bool
     day_first: bool
     year_last: bool | None = None
-    """Whether training had dates such as 3/4/2020; None in models of before, where it is not known."""
+    """Whether training had dates such as 3/4/2020; None in models of earlier versions."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -67,18 +80,34 @@ class DateEncoder:
 
     @property
     def remark(self) -> str:
-        """Which parts are used."""
+        """The parts in words."""
         return "as " + ", ".join("trend" if part == TREND else f"{part} cycle" for part in self.parts)
 
     def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
-        """Trend and cycles; `TableError` for a value that is no date.
+        """Return the entries of trend and cycles.
 
-        Rows with dates of which day and month may be exchanged are counted in `unseen`, where training had none of
-        the form.
+        Parameters
+        ----------
+        column : pyarrow.ChunkedArray
+            Cells (n,).
+        where : RowLocation
+            Location of the rows, for messages.
+        unseen : UnseenValues, optional
+            Receives the rows of dates in which day and month may be exchanged, where training had none of that form.
+
+        Returns
+        -------
+        list of Entry
+            One entry a feature.
+
+        Raises
+        ------
+        TableError
+            If a cell is not a date; its row and value are in the message.
         """
         seconds, cells = require_dates(self.name, column, where, self.day_first)
         if unseen is not None and cells is not None and self.year_last is False:
-            self._count(cells, unseen)
+            self._count_ambiguous(cells, unseen)
         missing = np.isnan(seconds)
         known = np.where(missing, self.mean, seconds)
         values: list[Float64Array] = []
@@ -93,26 +122,26 @@ class DateEncoder:
             entries.append((np.where(missing, len(values), -1), np.ones(len(seconds))))
         return entries
 
-    def _count(self, cells: Levels, unseen: UnseenValues) -> None:
-        """Count the rows whose date may be another one."""
-        doubtful = day_month_ambiguous(cells.levels)
-        if doubtful.any():
+    def _count_ambiguous(self, cells: Levels, unseen: UnseenValues) -> None:
+        """Count the rows whose day and month may be exchanged."""
+        is_ambiguous = day_month_ambiguous(cells.levels)
+        if is_ambiguous.any():
             order = "day" if self.day_first else "month"
             unseen.add(
                 self.name,
-                int(np.append(doubtful, False)[cells.codes].sum()),
-                (cells.levels[int(at)].as_py() for at in np.flatnonzero(doubtful)[:MAX_EXAMPLES]),
+                int(np.append(is_ambiguous, False)[cells.codes].sum()),
+                (cells.levels[int(at)].as_py() for at in np.flatnonzero(is_ambiguous)[:MAX_EXAMPLES]),
                 feature=f"its first number may be day or month and is read as the {order}. Write it like 2020-01-31",
                 what="date in a form",
             )
 
     def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
-        """Which cells are neither dates nor missing."""
+        """Return a mask (n,) of the cells that are neither dates nor missing."""
         _, ok, _ = read_dates(self.name, column, self.day_first)
         return ~ok
 
     def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
+        """Return the encoder as a JSON-serializable dict; `from_state` reads it."""
         return {
             "code": "date", "name": self.name, "parts": list(self.parts), "mean": self.mean, "scale": self.scale,
             "missing": self.missing, "day_first": self.day_first,
@@ -121,20 +150,20 @@ class DateEncoder:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> DateEncoder:
-        """The code that `to_state` wrote."""
+        """Return the encoder that `to_state` wrote; raise `ValueError` for any other state."""
         parts = fields.texts(state, "parts")
         if not set(parts) <= {TREND, *CYCLES}:
             raise ValueError(f"a column of dates has the parts {parts}; a newer version of softreg wrote it")
         name = fields.text(state, "name")
         mean, scale = fields.number(state, "mean"), fields.number(state, "scale", positive=True)
-        if abs(mean) > FARTHEST:
+        if abs(mean) > MAX_SECONDS:
             raise ValueError(f"the mean of the dates of {name!r} is {mean:g} seconds, and no date")
-        last = None if state.get("year_last") is None else fields.flag(state, "year_last")  # files of before have none
+        last = None if state.get("year_last") is None else fields.flag(state, "year_last")  # absent in earlier files
         return cls(name, parts, mean, scale, fields.flag(state, "missing"), fields.flag(state, "day_first"), last)
 
 
 class DateFitter:
-    """Learns a `DateEncoder` from batches of a column."""
+    """Fitter of a `DateEncoder`: moments of the times and the range of each phase."""
 
     def __init__(self, name: str, day_first: bool) -> None:
         self.name, self.day_first = name, day_first
@@ -143,7 +172,7 @@ class DateFitter:
         self.spread = {cycle: [2.0, -1.0] for cycle in CYCLES}
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
-        """Take one batch."""
+        """Update moments and ranges with one batch."""
         seconds, cells = require_dates(self.name, column, where, self.day_first)
         self.year_last = self.year_last or (cells is not None and has_day_month_dates(cells.levels))
         self.moments.add(seconds)
@@ -154,7 +183,7 @@ class DateFitter:
                 spread[:] = min(spread[0], float(place.min())), max(spread[1], float(place.max()))
 
     def encoder(self) -> DateEncoder:
-        """The code of what was seen."""
+        """Return the encoder; cycles that did not vary are left out."""
         varied = [cycle for cycle in CYCLES if self.spread[cycle][1] > self.spread[cycle][0]]
         moments, order = self.moments, (self.day_first, self.year_last)
         parts = (TREND, *varied)
@@ -162,15 +191,28 @@ class DateFitter:
 
 
 def cycle_phase(cycle: str, seconds: Float64Array) -> Float64Array:
-    """The place within the cycle, in [0, 1).
+    """Return the phase of each time within a cycle, in [0, 1).
 
-    Example:
-        >>> cycle_phase("day", np.array([6 * 3600.0])), cycle_phase("year", np.array([0.0]))
-        (array([0.25]), array([0.]))
+    Parameters
+    ----------
+    cycle : {"year", "month", "week", "day"}
+        The week begins on Monday; phases of year, month and week change at midnight.
+    seconds : array of float64 (n,)
+        Seconds since 1970.
+
+    Returns
+    -------
+    array of float64 (n,)
+        Share of the cycle that has passed.
+
+    Examples
+    --------
+    >>> cycle_phase("day", np.array([6 * 3600.0])), cycle_phase("year", np.array([0.0]))
+    (array([0.25]), array([0.]))
     """
     if cycle == "day":
         return np.asarray(np.mod(seconds, DAY) / DAY)
-    if cycle == "week":  # whole days, from Monday on: the hour is the business of the day
+    if cycle == "week":  # whole days from Monday on
         return np.asarray(np.mod(np.floor(seconds / DAY) + 3, 7) / 7)
     unit = {"year": "datetime64[Y]", "month": "datetime64[M]"}[cycle]
     days = np.floor(seconds / DAY).astype(np.int64).astype("datetime64[D]")
@@ -184,7 +226,7 @@ def cycle_phase(cycle: str, seconds: Float64Array) -> Float64Array:
 def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Float64Array, BoolArray, Levels | None]:
     """Seconds since 1970, nan where missing; which cells are dates or missing at all; the texts, if they are such."""
     cells = read_column(column, name)
-    if isinstance(cells, Dates) or pa.types.is_duration(column.type):  # models of before have durations as dates
+    if isinstance(cells, Dates) or pa.types.is_duration(column.type):  # earlier models read durations as dates
         assert not isinstance(cells, Levels | Lists)
         return cells.values, np.ones(len(cells.values), dtype=bool), None
     if isinstance(cells, Numbers):  # 20230721, if it was to be read as dates in training
@@ -201,10 +243,7 @@ def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Flo
 def require_dates(
     name: str, column: pa.ChunkedArray, where: RowLocation, day_first: bool
 ) -> tuple[Float64Array, Levels | None]:
-    """Seconds since 1970, nan where missing, and the texts, if they are such.
-
-    Raises `TableError` with row and value for what is no date.
-    """
+    """Return seconds since 1970, nan where missing, and text levels; raise `TableError` for a cell that is no date."""
     seconds, ok, cells = read_dates(name, column, day_first)
     if not ok.all():
         bad = int(np.argmin(ok))

@@ -1,4 +1,4 @@
-"""From a table to the matrix X: learned on the training rows in one pass, applied identically everywhere."""
+"""The encoder of a table: its columns to the matrix X, fitted to the training rows in one pass."""
 
 from __future__ import annotations
 
@@ -34,35 +34,50 @@ from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema
 from softreg.typing import BoolArray, Float64Array, RowNumbers
 
-WIDE = 200  # a matrix of more columns than this is sparse where its density is below SPARSE
+WIDE = 200
+"""Columns of X above which it may be sparse."""
 SPARSE = 0.2
+"""Density of X below which it is sparse."""
 
 
 @dataclass(frozen=True)
 class Encoder(DeprecatedAttributes):
-    """The code of each feature column and the layout of X; frozen, and exact through JSON.
+    """Encoder of a table's feature columns as a matrix X; immutable, and exact through JSON.
 
-    A number becomes (x - mean) / standard deviation of the training rows, or, where its tail is heavy, its normal
-    score, unless `forms` asks for "linear", "scores" or "both", two features; beyond the range of training it is
-    limited (see `NumberEncoder`). A boolean becomes 0 or 1; a category one feature a level of training (one-hot), rare
-    levels sharing one; a date a trend and its place in the year, month, week and day; a text TF-IDF of its terms; a
-    list of words one feature a tag; a vector its standardised numbers. A missing number or boolean becomes the training
-    mean and, where training saw missing values in that column, an indicator feature `name=missing`. An unseen level of
-    a category has the feature of the rare ones, if there is one; missing is a level of its own if training saw it.
+    A number is standardized, (x - mean) / standard deviation of the training rows, or, where its tail is heavy,
+    replaced by its normal score, unless a numeric form is given; numbers beyond the range of training are limited to it
+    (see `NumberEncoder`). A boolean is 0 or 1. A category has one feature a level of training (one-hot); rare levels
+    share one. A date has a trend and cycles (year, month, week, day). A text has the TF-IDF of its terms, a list of
+    words one feature a tag, a vector its standardized numbers. A missing number or boolean has the training mean and,
+    where training had missing values in that column, an indicator feature `name=missing`. An unseen level of a category
+    has the feature of the rare levels, if there is one; a missing value is a level of its own where training had
+    missing values.
 
-    X is float64: dense in C order, or CSR where it has more than 200 columns and less than a fifth of its
-    entries are not zero (`sparse`), as with any text.
+    Attributes
+    ----------
+    column_encoders : tuple of ColumnEncoder
+        Encoder of each feature column, in the order of X.
+    sparse : bool
+        Whether X is CSR: it has more than 200 columns, and less than a fifth of its entries are not zero, or it has
+        text.
+    formats : mapping of str to ColumnFormat
+        How text is read in columns of numbers and dates, by column.
+    na : tuple of str
+        Spellings of a missing value in every column.
 
-    Example:
-        >>> table = pa.table({"age": [20, 40, 30], "job": ["cook", "smith", "cook"], "buys": ["y", "n", "y"]})
-        >>> from softreg.tables.schema.schema import infer_schema
-        >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
-        >>> encoder.feature_names_out
-        ('age', 'job=cook', 'job=smith')
-        >>> encoder.encode(pa.table({"job": ["tailor"], "age": [30]})).tolist()
-        [[0.0, 0.0, 0.0]]
+    References
+    ----------
+    Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, 2.2 and 9.6.
 
-    Source: Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), 2.2 and 9.6.
+    Examples
+    --------
+    >>> from softreg.tables.schema.schema import infer_schema
+    >>> table = pa.table({"age": [20, 40, 30], "job": ["cook", "smith", "cook"], "buys": ["y", "n", "y"]})
+    >>> encoder = Encoder.fit(infer_schema(table, "buys"), table)
+    >>> encoder.feature_names_out
+    ('age', 'job=cook', 'job=smith')
+    >>> encoder.encode(pa.table({"job": ["tailor"], "age": [30]})).tolist()
+    [[0.0, 0.0, 0.0]]
     """
 
     column_encoders: tuple[ColumnEncoder, ...]
@@ -80,27 +95,52 @@ class Encoder(DeprecatedAttributes):
         rows: RowNumbers | Callable[[int, int], BoolArray] | None = None,
         forms: Mapping[str, Form] | None = None,
     ) -> Encoder:
-        """Learn from a table or, in one pass, from its batches; `rows` are the numbers of the training rows.
+        """Return the encoder fitted to a table or, in one pass, to its batches.
 
-        Or `rows(first, count)` is a mask of those among `count` rows from number `first` on. `forms` of columns of
-        numbers, by name; where none is given, a heavy tail has normal scores and other numbers are linear.
+        The same rows give the same encoder, however they are cut into batches.
 
-        The same rows give the same encoder, however they are cut into batches. Raises `TableError` for a cell that is
-        not what the schema says, with row and value.
+        Parameters
+        ----------
+        schema : Schema
+            Kinds of the columns.
+        batches : pyarrow.Table or iterable of pyarrow.Table or pyarrow.RecordBatch
+            The rows.
+        rows : array of int (k,) or callable, optional
+            Numbers of the training rows from 0; or `rows(first, count)`, a mask of the `count` rows from number `first`
+            on. All rows by default.
+        forms : mapping of str to Form, optional
+            Form of columns of numbers. By default, heavy tails have normal scores, and other numbers are linear.
+
+        Returns
+        -------
+        Encoder
+            The fitted encoder.
+
+        Raises
+        ------
+        TableError
+            If a cell is not of the kind that the schema has; its row and value are in the message.
+
+        Examples
+        --------
+        >>> from softreg.tables.schema.schema import infer_schema
+        >>> table = pa.table({"age": [20.0, 40.0], "buys": ["y", "n"]})
+        >>> Encoder.fit(infer_schema(table, "buys"), table).encode(table).tolist()
+        [[-1.0], [1.0]]
         """
-        numbers = sum(column.kind is Kind.NUMBER for column in schema.features)
-        sample = NumericSample(sample_size(numbers))
+        n_numbers = sum(column.kind is Kind.NUMBER for column in schema.features)
+        sample = NumericSample(sample_size(n_numbers))
         fitters = [make_fitter(column, sample, (forms or {}).get(column.name)) for column in schema.features]
         names = [column.name for column in schema.features]
         readers = [FormatReader(column.name, column.format) for column in schema.features]
         for table, where in row_chunks(_select_columns(batches, names), rows):
             for reader, fitter in zip(readers, fitters, strict=True):
                 fitter.partial_fit(reader.read(_require_column(table, reader.name), where), where)
-            known = {one.name: one.latest for one in fitters if isinstance(one, NumberFitter)}
-            sample.add(known, table.num_rows)
-        codes = tuple(fitter.encoder() for fitter in fitters)
+            latest = {fitter.name: fitter.latest for fitter in fitters if isinstance(fitter, NumberFitter)}
+            sample.add(latest, table.num_rows)
+        column_encoders = tuple(fitter.encoder() for fitter in fitters)
         formats = {reader.name: form for reader in readers if (form := reader.fitted_format()) is not None}
-        return cls(codes, _is_sparse(codes), formats, schema.na)
+        return cls(column_encoders, _is_sparse(column_encoders), formats, schema.na)
 
     @classmethod
     def learn(cls, *args: Any, **kwargs: Any) -> Encoder:
@@ -110,15 +150,18 @@ class Encoder(DeprecatedAttributes):
 
     @property
     def width(self) -> int:
-        """How many columns X has."""
+        """The number of columns of X."""
         return sum(code.width for code in self.column_encoders)
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
-        """Names of the columns of X: `age`, `job=cook`, `age=missing`; no two are the same.
+        """The names of the columns of X, such as `age`, `job=cook` and `age=missing`; all are distinct.
 
-        Where columns or levels have such a sign in their own names, that part is quoted: `a='b=c'` is the level `b=c`
-        of the column `a`, and `'a=b'=c` the level `c` of the column `a=b`.
+        Returns
+        -------
+        tuple of str
+            Names (d,). Parts that contain such a sign themselves are quoted: `a='b=c'` is the level `b=c` of the column
+            `a`, and `'a=b'=c` the level `c` of the column `a=b`.
         """
         return unique_feature_names(
             [(code.name, feature) for code in self.column_encoders for feature in code.features]
@@ -126,8 +169,8 @@ class Encoder(DeprecatedAttributes):
 
     @property
     def remarks(self) -> dict[str, str]:
-        """What was learned of the columns that are more than their schema says, by name."""
-        return {code.name: code.remark for code in self.column_encoders if code.remark}
+        """What was fitted beyond the schema, in a few words, by column."""
+        return {column.name: column.remark for column in self.column_encoders if column.remark}
 
     def encode(
         self,
@@ -136,20 +179,33 @@ class Encoder(DeprecatedAttributes):
         *,
         unseen: UnseenValues | None = None,
     ) -> Any:
-        """X for some rows of a table or batch (all where `rows` is None), its columns found by name.
+        """Return X for rows of a table or batch, whose columns are matched by name.
 
-        Rows with a level of a category, or a tag, that training did not have are counted in `unseen`.
+        Parameters
+        ----------
+        table : pyarrow.Table or pyarrow.RecordBatch
+            Rows; columns without a feature are ignored.
+        rows : array of int (n,), optional
+            Numbers of the rows to encode; all by default.
+        unseen : UnseenValues, optional
+            Receives the rows with levels, tags, dates and numbers that training did not have.
 
-        Returns (n, d) float64, an ndarray or a `scipy.sparse.csr_array`, in the same form as in training; a row's
-        features do not depend on its neighbours. Raises `TableError`: a column missing, or a cell that is not of the
-        column's kind, with row and value.
+        Returns
+        -------
+        ndarray or scipy.sparse.csr_array
+            X (n, d) of float64, of the same form as in training; the features of a row do not depend on other rows.
+
+        Raises
+        ------
+        TableError
+            If a column is missing, or a cell is not of its column's kind; its row and value are in the message.
         """
         where = read_location(table)
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
-        table = self._with_missing(table)
+        table = self._replace_missing(table)
         if rows is not None:
-            own = [table.schema.get_field_index(code.name) for code in self.column_encoders]
+            own = [table.schema.get_field_index(column.name) for column in self.column_encoders]
             table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
             where = RowLocation(np.asarray(rows), where.first, where.file)
         if unseen is not None:
@@ -157,122 +213,152 @@ class Encoder(DeprecatedAttributes):
         return self._sparse(table, where, unseen) if self.sparse else self._dense(table, where, unseen)
 
     def with_standardized_numbers(self) -> Encoder:
-        """The same encoder with every number standardised, however heavy its tail: x is then `mean + scale * z`."""
-        plain = [
-            replace(code, knots=(), scores=(), both=False, span=(), evidence=())
-            if isinstance(code, NumberEncoder)
-            else code
-            for code in self.column_encoders
+        """Return the encoder with every number standardized, so that x is `mean + scale * z` without limits."""
+        columns = [
+            replace(column, knots=(), scores=(), both=False, span=(), evidence=())
+            if isinstance(column, NumberEncoder)
+            else column
+            for column in self.column_encoders
         ]
-        return replace(self, column_encoders=tuple(plain))
+        return replace(self, column_encoders=tuple(columns))
 
     def rows_outside_range(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
-        """Which rows (n,) hold a number more than a standard deviation outside the range of training."""
+        """Return a mask (n,) of rows with a number more than a standard deviation outside the range of training."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
-        found = np.zeros(table.num_rows, dtype=bool)
-        for code in self.column_encoders:
-            if isinstance(code, NumberEncoder) and code.span:
-                found |= code.outside_range(_require_column(table, code.name))
-        return found
+        outside = np.zeros(table.num_rows, dtype=bool)
+        for column in self.column_encoders:
+            if isinstance(column, NumberEncoder) and column.span:
+                outside |= column.outside_range(_require_column(table, column.name))
+        return outside
 
     def transform(self, table: pa.Table, rows: RowNumbers | None = None) -> Any:
-        """The same as `encode`."""
+        """Return `encode(table, rows)`, under the name that scikit-learn has for it."""
         return self.encode(table, rows)
 
     def invalid_rows(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
-        """Which rows hold a cell that is not of its column's kind; `encode` would refuse the first of them."""
+        """Return a mask (n,) of rows with a cell that is not of its column's kind; `encode` raises for the first."""
         if isinstance(table, pa.RecordBatch):
             table = pa.Table.from_batches([table])
-        found, table = np.zeros(table.num_rows, dtype=bool), self._with_missing(table)
-        for code in self.column_encoders:
+        invalid, table = np.zeros(table.num_rows, dtype=bool), self._replace_missing(table)
+        for column_encoder in self.column_encoders:
             column, check = (
-                booleans_as_numbers(code, _require_column(table, code.name)),
-                getattr(code, "invalid_cells", None),
+                booleans_as_numbers(column_encoder, _require_column(table, column_encoder.name)),
+                getattr(column_encoder, "invalid_cells", None),
             )
-            form = self._format(code.name, table)
-            if form is not None:
-                found |= (wrong := form.invalid_cells(column))
-                column = form.read(code.name, column.filter(boolean_array(~wrong)), RowLocation())
-            if check is not None and form is not None:
-                found[~wrong] |= check(column)
+            column_format = self._column_format(column_encoder.name, table)
+            if column_format is not None:
+                invalid |= (wrong := column_format.invalid_cells(column))
+                column = column_format.read(column_encoder.name, column.filter(boolean_array(~wrong)), RowLocation())
+            if check is not None and column_format is not None:
+                invalid[~wrong] |= check(column)
             elif check is not None:
-                found |= check(column)
-        return found
+                invalid |= check(column)
+        return invalid
 
-    def _with_missing(self, table: pa.Table) -> pa.Table:
-        """The columns that the model uses, with null in place of the spellings of a missing value."""
+    def _replace_missing(self, table: pa.Table) -> pa.Table:
+        """Return the feature columns, with null for the spellings of a missing value."""
         if not self.na:
             return table
-        own = {code.name for code in self.column_encoders}
-        places = [place for place, name in enumerate(table.column_names) if name in own]
-        return replace_missing(table.select(places), self.na)
+        features = {column.name for column in self.column_encoders}
+        indices = [index for index, name in enumerate(table.column_names) if name in features]
+        return replace_missing(table.select(indices), self.na)
 
-    def _format(self, name: str, table: pa.Table) -> ColumnFormat | None:
-        """How the text of a column is read, with the decimal mark that was named for this table."""
+    def _column_format(self, name: str, table: pa.Table) -> ColumnFormat | None:
+        """Return how the text of a column is read, with the decimal mark of this table."""
         form = self.formats.get(name)
         return None if form is None else form.with_decimal(TextMetadata.from_schema(table.schema).decimal)
 
     def _dense(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> Float64Array:
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
-        for code in self.column_encoders:
-            column = _read_column(table, code, self._format(code.name, table), where, unseen)
-            part = _encode_column(code, column, where, unseen)
-            if not isinstance(part, list):
-                X[:, first : first + code.width] = part.toarray() if sp.issparse(part) else part
+        for column_encoder in self.column_encoders:
+            column = _read_column(table, column_encoder, self._column_format(column_encoder.name, table), where, unseen)
+            encoded = _encode_column(column_encoder, column, where, unseen)
+            if not isinstance(encoded, list):
+                X[:, first : first + column_encoder.width] = encoded.toarray() if sp.issparse(encoded) else encoded
             else:
-                for feature, value in part:
+                for feature, value in encoded:
                     if isinstance(feature, int):
                         X[:, first + feature] = value
                     else:
                         has = feature >= 0
                         X[row[has], feature[has] + first] = value[has]
-            first += code.width
+            first += column_encoder.width
         return X
 
     def _sparse(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> sp.csr_array:
-        """CSR without stored zeros; entries of neighbouring columns are gathered, texts and lists are blocks."""
+        """Return CSR without stored zeros; entries of neighbouring columns are gathered, texts and lists are blocks."""
         blocks: list[Any] = []
         entries: list[Entry] = []
         pending = 0
-        for code in self.column_encoders:
-            column = _read_column(table, code, self._format(code.name, table), where, unseen)
-            part = _encode_column(code, column, where, unseen)
-            if isinstance(part, list):
-                entries += [(np.where(np.asarray(f) < 0, -1, np.asarray(f) + pending), value) for f, value in part]
-                pending += code.width
+        for column_encoder in self.column_encoders:
+            column = _read_column(table, column_encoder, self._column_format(column_encoder.name, table), where, unseen)
+            encoded = _encode_column(column_encoder, column, where, unseen)
+            if isinstance(encoded, list):
+                entries += [
+                    (np.where(np.asarray(feature) < 0, -1, np.asarray(feature) + pending), value)
+                    for feature, value in encoded
+                ]
+                pending += column_encoder.width
                 continue
             if pending:
                 blocks.append(csr_from_entries(entries, table.num_rows, pending))
             entries, pending = [], 0
-            blocks.append(part if sp.issparse(part) else sp.csr_array(part))
+            blocks.append(encoded if sp.issparse(encoded) else sp.csr_array(encoded))
         if pending or not blocks:
             blocks.append(csr_from_entries(entries, table.num_rows, pending))
         return blocks[0] if len(blocks) == 1 else sp.csr_array(sp.hstack(blocks, format="csr"))
 
     def to_state(self) -> dict[str, Any]:
-        """The encoder as strict JSON; Python writes floats so that they are read back exactly."""
+        """Return the encoder as a JSON-serializable dict; floats are exact."""
         formats = {name: form.to_state() for name, form in self.formats.items()}
-        codes = [code.to_state() for code in self.column_encoders]
-        return {"sparse": self.sparse, "codes": codes, "formats": formats, "na": list(self.na)}
+        columns = [column.to_state() for column in self.column_encoders]
+        return {"sparse": self.sparse, "codes": columns, "formats": formats, "na": list(self.na)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Encoder:
-        """The encoder that `to_state` wrote; raises `ValueError` for another state, or one of a newer version."""
-        codes = tuple(column_encoder_from_state(code) for code in fields.mappings(state, "codes"))
-        fields.distinct([code.name for code in codes], "coded column")
+        """Return the encoder that `to_state` wrote.
+
+        Parameters
+        ----------
+        state : mapping
+            Part of a model file.
+
+        Returns
+        -------
+        Encoder
+            The same encoder.
+
+        Raises
+        ------
+        ValueError
+            If the state is not that of an encoder, or was written by a newer version.
+        """
+        columns = tuple(column_encoder_from_state(column) for column in fields.mappings(state, "codes"))
+        fields.distinct([column.name for column in columns], "coded column")
         return cls(
-            codes, fields.flag(state, "sparse"), formats_from_state(state, "formats"), fields.texts(state, "na", ())
+            columns, fields.flag(state, "sparse"), formats_from_state(state, "formats"), fields.texts(state, "na", ())
         )
 
 
 def column_encoder_from_state(state: Mapping[str, Any]) -> ColumnEncoder:
-    """The code that `to_state` wrote.
+    """Return the column encoder that `to_state` wrote; raise `ValueError` for any other state.
 
-    Example:
-        >>> column_encoder_from_state(NumberEncoder("age", 0.1, 2.0, False).to_state())  # doctest: +ELLIPSIS
-        NumberEncoder(name='age', mean=0.1, scale=2.0, missing=False, knots=(), scores=(), both=False, span=(), evi...
+    Returns
+    -------
+    ColumnEncoder
+        The same encoder.
+
+    Raises
+    ------
+    ValueError
+        If the state is not that of a column encoder, or was written by a newer version.
+
+    Examples
+    --------
+    >>> column_encoder_from_state(NumberEncoder("age", 0.1, 2.0, False).to_state()).scale
+    2.0
     """
     name, missing = fields.text(state, "name"), fields.flag(state, "missing")
     match fields.text(state, "code"):
@@ -303,13 +389,14 @@ def column_encoder_from_state(state: Mapping[str, Any]) -> ColumnEncoder:
 def _select_columns(
     batches: pa.Table | Iterable[pa.Table | pa.RecordBatch], names: Sequence[str]
 ) -> Iterator[pa.Table | pa.RecordBatch]:
-    """The batches with the columns that are learned from, which others need not be readable for."""
+    """Yield the batches with the feature columns alone, as others may be unreadable."""
     for batch in [batches] if isinstance(batches, pa.Table | pa.RecordBatch) else batches:
         known = set(batch.schema.names)
         yield batch.select([name for name in names if name in known])
 
 
 def _require_column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column; raise `TableError` if the table lacks it."""
     place = table.schema.get_field_index(name)
     if place < 0:
         raise TableError(f"The table lacks the column {quote(name)}, which the model was trained with.")
@@ -318,29 +405,29 @@ def _require_column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 def _read_column(
     table: pa.Table,
-    code: ColumnEncoder,
+    column_encoder: ColumnEncoder,
     form: ColumnFormat | None,
     where: RowLocation,
     unseen: UnseenValues | None = None,
 ) -> pa.ChunkedArray:
-    """A column, whose text is read by its format."""
-    column = booleans_as_numbers(code, _require_column(table, code.name), unseen)
-    return column if form is None else form.read(code.name, column, where, unseen)
+    """Return a column whose text is read by its format."""
+    column = booleans_as_numbers(column_encoder, _require_column(table, column_encoder.name), unseen)
+    return column if form is None else form.read(column_encoder.name, column, where, unseen)
 
 
-def _encode_column(code: Any, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None) -> Any:
-    """Entries where the code has a few of them a row, else a block of X."""
-    if isinstance(code, CategoryEncoder | DateEncoder | NumberEncoder):
-        return code.entries(column, where, unseen)
-    if isinstance(code, TagsEncoder):
-        return code.block(column, where, unseen)
-    return code.entries(column, where) if hasattr(code, "entries") else code.block(column, where)
+def _encode_column(encoder: Any, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None) -> Any:
+    """Return entries where an encoder has a few of them a row, else a block of X."""
+    if isinstance(encoder, CategoryEncoder | DateEncoder | NumberEncoder):
+        return encoder.entries(column, where, unseen)
+    if isinstance(encoder, TagsEncoder):
+        return encoder.block(column, where, unseen)
+    return encoder.entries(column, where) if hasattr(encoder, "entries") else encoder.block(column, where)
 
 
-def _is_sparse(codes: tuple[ColumnEncoder, ...]) -> bool:
-    """Whether most of X is zero and it is wide."""
-    width = sum(code.width for code in codes)
-    if any(isinstance(code, TextEncoder) for code in codes):
+def _is_sparse(columns: tuple[ColumnEncoder, ...]) -> bool:
+    """Return True if X is wide and most of it is zero."""
+    width = sum(column.width for column in columns)
+    if any(isinstance(column, TextEncoder) for column in columns):
         return width > WIDE
-    filled = sum(code.width if isinstance(code, VectorEncoder | DateEncoder) else 1 for code in codes)
+    filled = sum(column.width if isinstance(column, VectorEncoder | DateEncoder) else 1 for column in columns)
     return width > WIDE and filled < SPARSE * width

@@ -7,57 +7,57 @@ from collections.abc import Mapping
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.typing import Int64Array
 
-RARE = 3
-"""Of a column of many levels, a level with fewer rows than this has no feature of its own."""
+MIN_ROWS = 3
+"""Rows that a level needs for a feature of its own, in a column of more than `FEW_LEVELS` levels."""
 
-MOST = 100_000
-"""Levels of a column that have features of their own, at most: the most frequent ones."""
+MAX_FEATURES = 100_000
+"""Most levels of a column with a feature of their own: the most frequent ones."""
 
-ROOM = 2_000_000
-"""Different levels of a column that are counted at a time; beyond, those seen least are forgotten."""
+MAX_COUNTED = 2_000_000
+"""Most distinct levels of a column in memory; beyond, the least frequent are dropped."""
 
 
 class LevelCounter:
-    """How often each level is seen; where there are too many, the rarest are forgotten, and that is counted."""
+    """Counts of levels in bounded memory: beyond `max_levels` distinct ones, the least frequent are dropped."""
 
-    def __init__(self, room: int = ROOM) -> None:
-        self.room = room
+    def __init__(self, max_levels: int = MAX_COUNTED) -> None:
+        self.max_levels = max_levels
         self.counts: dict[str, int] = {}
-        self.forgotten = 0
+        self.dropped = 0
 
     def add(self, levels: list[str], counts: Int64Array) -> None:
-        """Take the levels of one batch and their rows."""
-        known = self.counts
+        """Add the levels of one batch and their numbers of rows."""
+        totals = self.counts
         for level, count in zip(levels, counts.tolist(), strict=True):
             if count:
-                known[level] = known.get(level, 0) + count
+                totals[level] = totals.get(level, 0) + count
         least = 1
-        while len(self.counts) > self.room:
+        while len(self.counts) > self.max_levels:
             kept = {level: count for level, count in self.counts.items() if count > least}
-            self.forgotten += len(self.counts) - len(kept)
+            self.dropped += len(self.counts) - len(kept)
             self.counts, least = kept, least + 1
 
-    def best(self) -> tuple[tuple[str, ...], int]:
-        """The levels that have features of their own, sorted, and how many are pooled."""
+    def frequent_levels(self) -> tuple[tuple[str, ...], int]:
+        """Return the levels with a feature of their own, sorted, and the number of pooled levels."""
         counts = self.counts
-        if len(counts) + self.forgotten <= FEW_LEVELS:
+        if len(counts) + self.dropped <= FEW_LEVELS:
             return tuple(sorted(counts)), 0
-        kept = [level for level, count in counts.items() if count >= RARE]
-        if len(kept) > MOST:
-            kept = sorted(kept, key=lambda level: (-counts[level], level))[:MOST]
-        pooled = len(counts) - len(kept) + self.forgotten
-        if pooled == 1 and not self.forgotten:
+        kept = [level for level, count in counts.items() if count >= MIN_ROWS]
+        if len(kept) > MAX_FEATURES:
+            kept = sorted(kept, key=lambda level: (-counts[level], level))[:MAX_FEATURES]
+        pooled = len(counts) - len(kept) + self.dropped
+        if pooled == 1 and not self.dropped:
             return tuple(sorted(counts)), 0
         return tuple(sorted(kept)), pooled
 
-    def rare(self, levels: tuple[str, ...]) -> tuple[str, ...]:
-        """The levels that were seen and are not among these, sorted; none where some were forgotten, or are many."""
-        if self.forgotten or len(self.counts) - len(levels) > MOST:
+    def rare_levels(self, levels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the counted levels that are not among `levels`, sorted; empty if some were dropped or too many."""
+        if self.dropped or len(self.counts) - len(levels) > MAX_FEATURES:
             return ()
         return tuple(sorted(self.counts.keys() - set(levels)))
 
     def merge(self, same: Mapping[str, str]) -> None:
-        """Count levels as one that have the same text in `same`, which names all levels, or none."""
+        """Add up the counts of levels that have the same text in `same`, which maps all levels, or none."""
         if same:
             counts, self.counts = self.counts, {}
             for level, count in counts.items():

@@ -1,4 +1,4 @@
-"""Columns of lists: tags, of which a row has any number, and vectors of numbers such as embeddings."""
+"""Encoders of list columns, and their fitters: tags (any number a row) and numeric vectors such as embeddings."""
 
 from __future__ import annotations
 
@@ -20,13 +20,25 @@ from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.typed_values import type_changed_error
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array
 
-SEARCHED = 1000
-"""Unknown tags of a batch among which different ones are looked for, to name a few."""
+MAX_SEARCHED = 1000
+"""Unseen tags of a batch that are searched for distinct examples."""
 
 
 @dataclass(frozen=True)
 class TagsEncoder:
-    """One feature a tag, 1 where the row has it; `pooled` rare tags share one, with those never seen."""
+    """Multi-hot encoder of lists of words: one feature for each tag, 1 where the row has it.
+
+    Rare tags share one feature, which unseen tags have as well.
+
+    Attributes
+    ----------
+    name : str
+        Column.
+    levels : tuple of str
+        Tags with a feature of their own, sorted.
+    pooled : int
+        Number of rare tags that share a feature.
+    """
 
     name: str
     levels: tuple[str, ...]
@@ -40,56 +52,80 @@ class TagsEncoder:
 
     @property
     def width(self) -> int:
-        """The number of tags, and one for the rare ones."""
+        """The number of tags, plus one for the rare ones."""
         return len(self.levels) + (self.pooled > 0)
 
     @property
     def remark(self) -> str:
-        """How many tags there are."""
+        """The number of tags in words."""
         return f"{len(self.levels):,} tags" + (f", {self.pooled:,} rare ones share a feature" if self.pooled else "")
 
     def block(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> sp.csr_array:
-        """Zeros and ones, (n, width) CSR; a tag given twice counts once.
+        """Return zeros and ones, (n, width) CSR; a tag that a row has twice counts once.
 
-        Rows with tags that training did not have are counted in `unseen`.
+        Parameters
+        ----------
+        column : pyarrow.ChunkedArray
+            Cells (n,), lists of text.
+        where : RowLocation
+            Location of the rows, for messages.
+        unseen : UnseenValues, optional
+            Receives the rows with tags that training did not have.
+
+        Returns
+        -------
+        scipy.sparse.csr_array
+            Features (n, width).
         """
         row, tags = read_tags(self.name, column)
-        known = string_array(self.levels)
-        place = np.asarray(pc.fill_null(pc.index_in(tags, value_set=known), -1), dtype=np.int64)
+        training_tags = string_array(self.levels)
+        tag_index = np.asarray(pc.fill_null(pc.index_in(tags, value_set=training_tags), -1), dtype=np.int64)
         if unseen is not None:
-            self._count(row, tags, place, unseen)
+            self._count_unseen(row, tags, tag_index, unseen)
         if self.pooled:
-            place[place < 0] = len(self.levels)
-        key = np.unique(row[place >= 0] * max(1, self.width) + place[place >= 0])
+            tag_index[tag_index < 0] = len(self.levels)
+        key = np.unique(row[tag_index >= 0] * max(1, self.width) + tag_index[tag_index >= 0])
         row, index = np.divmod(key, max(1, self.width))
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(column)))])
         shape = (len(column), self.width)
         return sp.csr_array((np.ones(len(index)), index.astype(np.int32), start.astype(np.int32)), shape=shape)
 
-    def _count(self, row: Int64Array, tags: pa.Array, place: Codes, unseen: UnseenValues) -> None:
-        """Count the rows with a tag that is none of training."""
-        lost = np.flatnonzero(place < 0)
-        if lost.size:
+    def _count_unseen(self, row: Int64Array, tags: pa.Array, tag_index: Codes, unseen: UnseenValues) -> None:
+        """Count the rows with a tag that training did not have."""
+        unknown = np.flatnonzero(tag_index < 0)
+        if unknown.size:
             unseen.add(
                 self.name,
-                len(np.unique(row[lost])),
-                dict.fromkeys(tags.take(pa.array(lost[:SEARCHED])).to_pylist()),
+                len(np.unique(row[unknown])),
+                dict.fromkeys(tags.take(pa.array(unknown[:MAX_SEARCHED])).to_pylist()),
                 feature=f"these tags {'share the feature of rare ones' if self.pooled else 'get no feature'}",
                 certain=not self.pooled,
                 what="tag",
             )
 
     def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
+        """Return the encoder as a JSON-serializable dict; `from_state` reads it."""
         state = {"code": "tags", "name": self.name, "missing": False, "levels": list(self.levels)}
         return {**state, "pooled": self.pooled}
 
 
 @dataclass(frozen=True)
 class VectorEncoder:
-    """A list of numbers of one length: (x - mean) / scale with a mean for each place and one scale for all.
+    """Encoder of lists of numbers of one length: (x - mean) / scale, with one mean a position and one scale for all.
 
-    One scale keeps the angles between embeddings as they are. A missing vector is 0 and, if training saw one, marked.
+    A single scale keeps the angles between embeddings. A missing vector is 0 and, where training had missing vectors,
+    sets an indicator.
+
+    Attributes
+    ----------
+    name : str
+        Column.
+    means : tuple of float
+        Mean of each position in training.
+    scale : float
+        Root mean square deviation over all positions.
+    missing : bool
+        Whether training had missing vectors.
     """
 
     name: str
@@ -106,30 +142,30 @@ class VectorEncoder:
 
     @property
     def width(self) -> int:
-        """The length of the vectors, and one more with the indicator."""
+        """The length of the vectors, plus one for the indicator."""
         return len(self.means) + self.missing
 
     def block(self, column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
-        """Standardised vectors, (n, width)."""
+        """Return standardized vectors, (n, width)."""
         X, missing = read_vectors(self.name, column, len(self.means), where)
         Z = np.where(missing[:, None], 0.0, (X - np.array(self.means)) / self.scale)
         return np.column_stack([Z, missing]) if self.missing else Z
 
     def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
+        """Return the encoder as a JSON-serializable dict; `from_state` reads it."""
         state = {"code": "vector", "name": self.name, "missing": self.missing, "means": list(self.means)}
         return {**state, "scale": self.scale}
 
 
 class VectorFitter:
-    """Learns a `VectorEncoder` from batches of a column."""
+    """Fitter of a `VectorEncoder`: running mean of each position and sum of squares."""
 
     def __init__(self, name: str) -> None:
         self.name, self.length = name, -1
         self.count = self.missing = 0
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
-        """Take one batch; all vectors must be of the length of the first."""
+        """Update the moments with one batch; all vectors have the length of the first."""
         if self.length < 0:
             known = pc.list_value_length(plain_column(column, self.name)).drop_null()
             if not len(known):
@@ -148,14 +184,14 @@ class VectorFitter:
             self.count = total
 
     def encoder(self) -> VectorEncoder:
-        """The code of what was seen."""
+        """Return the fitted encoder."""
         scale = float(np.sqrt(self.squares.mean() / self.count)) if self.count and self.length else 1.0
         means = tuple(self.mean.tolist()) if self.count else ()
         return VectorEncoder(self.name, means, scale or 1.0, self.missing > 0)
 
 
 def read_tags(name: str, column: pa.ChunkedArray) -> tuple[Int64Array, pa.Array]:
-    """Row and text of each tag; nulls are no tags."""
+    """Return the row and the text of each tag; nulls are no tags."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=False)
     if not isinstance(cells, Lists) or cells.vectors:
@@ -164,17 +200,17 @@ def read_tags(name: str, column: pa.ChunkedArray) -> tuple[Int64Array, pa.Array]
     first = 0
     for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
         if len(chunk):
-            found = pc.cast(pc.list_flatten(chunk), pa.large_string())
+            text = pc.cast(pc.list_flatten(chunk), pa.large_string())
             sizes = np.asarray(pc.fill_null(pc.list_value_length(chunk), 0), dtype=np.int64)
             row = np.repeat(np.arange(len(chunk)), sizes) + first
-            rows.append(row[np.asarray(found.is_valid())])
-            tags.append(found.drop_null())
+            rows.append(row[np.asarray(text.is_valid())])
+            tags.append(text.drop_null())
         first += len(chunk)
     return np.concatenate(rows), pa.concat_arrays(tags)
 
 
 def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLocation) -> tuple[Float64Array, BoolArray]:
-    """The vectors (n, length), zero where missing, and which are missing; `TableError` for another length."""
+    """Return the vectors (n, length), zero where missing, and a mask of missing ones; raise `TableError` otherwise."""
     column = plain_column(column, name)
     cells = read_column(column, name) if len(column) else Lists(vectors=True)
     if not isinstance(cells, Lists) or not (cells.vectors or column.null_count == len(column)):
@@ -200,16 +236,16 @@ def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLoca
 
 
 class TagsFitter:
-    """The tags of a column of lists of words."""
+    """Fitter of a `TagsEncoder`: counts tags in bounded memory."""
 
     def __init__(self, name: str) -> None:
         self.name, self.levels = name, LevelCounter()
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
-        """Take one batch."""
+        """Count the tags of one batch."""
         counted = read_tags(self.name, column)[1].value_counts()
         self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))
 
     def encoder(self) -> TagsEncoder:
-        """One feature a tag that is frequent enough."""
-        return TagsEncoder(self.name, *self.levels.best())
+        """Return the encoder with one feature for each frequent tag."""
+        return TagsEncoder(self.name, *self.levels.frequent_levels())

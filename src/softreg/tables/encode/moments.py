@@ -10,14 +10,15 @@ from softreg.typing import Float64Array
 
 
 class Moments:
-    """Mean and standard deviation of what was added, in units of a power of two so that no square overflows.
+    """Running mean and standard deviation, in units of a power of two so that no square overflows.
 
-    Example:
-        >>> moments = Moments()
-        >>> moments.add(np.array([1e300, np.nan])), moments.add(np.array([5e300]))
-        (None, None)
-        >>> moments.mean, moments.deviation
-        (3e+300, 2e+300)
+    Examples
+    --------
+    >>> moments = Moments()
+    >>> moments.add(np.array([1e300, np.nan])), moments.add(np.array([5e300]))
+    (None, None)
+    >>> moments.mean, moments.deviation
+    (3e+300, 2e+300)
     """
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class Moments:
         self._mean = self._squares = 0.0
 
     def add(self, values: Float64Array) -> None:
-        """Add numbers; nan is missing."""
+        """Add values (n,); nan counts as missing."""
         known = values[~np.isnan(values)]
         self.missing += len(values) - len(known)
         if not len(known):
@@ -48,7 +49,7 @@ class Moments:
 
     @property
     def mean(self) -> float:
-        """The mean, 0 of nothing."""
+        """The mean; 0 without values."""
         return self._mean * self.unit if self.unit else self._mean
 
     @property
@@ -60,29 +61,47 @@ class Moments:
 
 
 def power_above(size: float) -> float:
-    """The least power of two that is not below `size`; 0 for 0.
+    """Return the least power of two that is not below `size`; 0 for 0.
 
-    Example:
-        >>> power_above(3.0)
-        4.0
+    Returns
+    -------
+    float
+        A power of two up to 2**1023, or 0.
+
+    Examples
+    --------
+    >>> power_above(3.0)
+    4.0
     """
     return float(2.0 ** min(1023, np.ceil(np.log2(size)))) if size > 0 else 0.0
 
 
 @dataclass
 class WeightedMoments:
-    """The weighted mean and standard deviation of values that are added in parts; a deviation of 0 is 1.
+    """Running weighted mean and standard deviation; a deviation of 0 is reported as 1.
 
-    `unit` is a power of two that the values are divided by, so that no square overflows.
+    Attributes
+    ----------
+    unit : float
+        Power of two that values are divided by, so that no square overflows.
+    centre, variance : float
+        Weighted mean and variance of the scaled values.
+    mass : float
+        Sum of the weights, in units of the largest of them.
+    largest : float
+        Largest weight.
 
-    Example:
-        >>> found = WeightedMoments()
-        >>> found.add(np.array([1.0, np.nan]), np.array([2.0, 5.0]))
-        >>> found.add(np.array([4.0]), np.array([1.0]))
-        >>> found.mean, round(found.deviation, 6)
-        (2.0, 1.414214)
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
 
-    Source: Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (1983), of two parts.
+    Examples
+    --------
+    >>> moments = WeightedMoments()
+    >>> moments.add(np.array([1.0, np.nan]), np.array([2.0, 5.0]))
+    >>> moments.add(np.array([4.0]), np.array([1.0]))
+    >>> moments.mean, round(moments.deviation, 6)
+    (2.0, 1.414214)
     """
 
     unit: float = 1.0
@@ -93,7 +112,7 @@ class WeightedMoments:
     largest: float = 0.0
 
     def add(self, values: Float64Array, weight: Float64Array) -> None:
-        """Take values (n,), of which nan is missing and not counted, and their weights (n,)."""
+        """Add values (n,), of which nan is missing, with their weights (n,)."""
         known = ~np.isnan(values) & (weight > 0)
         if not known.any():
             return
@@ -102,18 +121,18 @@ class WeightedMoments:
         origin = float(x[0])
         centre = origin + float(np.average(x - origin, weights=w))
         variance = float(np.average((x - centre) ** 2, weights=w))
-        before, here = self.mass * (self.largest / largest), float(w.sum())
-        share, apart = here / (before + here), centre - self.centre
-        self.centre = centre if before == 0 else self.centre + apart * share
-        self.variance = self.variance * (1 - share) + variance * share + apart**2 * share * (1 - share)
-        self.mass, self.largest = before + here, largest
+        previous_mass, added_mass = self.mass * (self.largest / largest), float(w.sum())
+        share, difference = added_mass / (previous_mass + added_mass), centre - self.centre
+        self.centre = centre if previous_mass == 0 else self.centre + difference * share
+        self.variance = self.variance * (1 - share) + variance * share + difference**2 * share * (1 - share)
+        self.mass, self.largest = previous_mass + added_mass, largest
 
     @property
     def mean(self) -> float:
-        """The weighted mean, 0 without values."""
+        """The weighted mean; 0 without values."""
         return self.centre * self.unit
 
     @property
     def deviation(self) -> float:
-        """The weighted standard deviation, 1 where all values are equal."""
+        """The weighted standard deviation; 1 where all values are equal."""
         return float(np.sqrt(self.variance)) * self.unit or 1.0

@@ -1,4 +1,4 @@
-"""Numbers to features: mean and deviation of a stream, a sample of its rows, and a map that tames heavy tails."""
+"""Normal scores of heavy-tailed numbers, and the sample of rows that they are estimated from."""
 
 from __future__ import annotations
 
@@ -11,21 +11,40 @@ from numpy.typing import NDArray
 from softreg.splitmix import hashed
 from softreg.typing import BoolArray, Float64Array
 
-HEAVY = 6.0
-"""Kurtosis from which a tail is heavy: that of the Laplace distribution. A normal one has 3."""
-LEAST = 50
-"""Rows from which on a tail is judged."""
+HEAVY_KURTOSIS = 6.0
+"""Kurtosis above which a tail is heavy: that of the Laplace distribution; a normal distribution has 3."""
+MIN_ROWS = 50
+"""Rows that an estimate of the kurtosis needs."""
+MAX_DISCRETE = 5
+"""Distinct values up to which a column is discrete and keeps its numbers."""
 KNOTS = 201
+"""Most knots of a map."""
 SAMPLE = 50_000
-"""Rows of which the numbers are kept while learning, at most."""
+"""Most rows of a sample."""
 SAMPLED_CELLS = 20_000_000
+"""Most cells of a sample, over all columns (160 MB)."""
+FEWEST_SAMPLED = 1000
+"""Rows of a sample in any case, however many columns there are."""
 
 
 @dataclass
 class NumericSample:
-    """Rows of a stream, drawn by their numbers alone: the numbers of each column in the same rows.
+    """Sample of the numeric columns of a stream: the same rows of every column, chosen by a hash of their number.
 
-    Of n rows about n / 2^k are kept, with the least k that makes them at most `size`.
+    Of n rows about n / 2^level are kept, with the least level that gives at most `size` rows.
+
+    Attributes
+    ----------
+    size : int
+        Most rows of the sample.
+    rows : int
+        Rows of the stream so far.
+    level : int
+        Number of leading bits of a row's hash that must be zero.
+    keys : list of array of uint64
+        Hashes of the sampled rows.
+    cells : dict of str to list of array of float64
+        Sampled values by column.
     """
 
     size: int = SAMPLE
@@ -35,7 +54,7 @@ class NumericSample:
     cells: dict[str, list[Float64Array]] = field(default_factory=dict)
 
     def add(self, columns: dict[str, Float64Array], n: int) -> None:
-        """Take what is drawn from the next n rows."""
+        """Add the next n rows, given as values (n,) by column."""
         if not columns:
             return
         key = hashed(np.arange(self.rows, self.rows + n))
@@ -52,7 +71,7 @@ class NumericSample:
                 self.cells[name] = [part[keep] for part, keep in zip(parts, kept, strict=True)]
 
     def column(self, name: str) -> Float64Array:
-        """The sampled numbers of a column."""
+        """Return the sampled values of a column."""
         return np.concatenate(self.cells.get(name, [np.zeros(0)]))
 
     def _kept(self, key: NDArray[np.uint64]) -> BoolArray:
@@ -60,31 +79,44 @@ class NumericSample:
 
 
 def normal_scores(values: Float64Array, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Knots (x, z) of the increasing, piecewise linear map that makes these numbers nearly normal; () if none is due.
+    """Return the knots of an increasing, piecewise linear map that makes these numbers nearly normal.
 
-    It is due where it is asked for, or the kurtosis is above 6, of at least 50 numbers with more than five different
-    values; of fewer than two different values there is none. z is the
-    normal quantile of the mid-rank of x, then standardised; beyond its first and last knot the map is constant.
+    The score z of x is the normal quantile of its mid-rank, standardized; beyond the first and last knot the map is
+    constant.
 
-    Example:
-        >>> x, z = normal_scores(np.exp(np.linspace(-3, 3, 999) ** 3 / 4))
-        >>> len(x) <= KNOTS, bool(np.all(np.diff(z) > 0)), normal_scores(np.linspace(0, 1, 999))
-        (True, True, ((), ()))
+    Parameters
+    ----------
+    values : array of float64 (n,)
+        Numbers; nan and infinite ones are ignored.
+    asked : bool
+        Whether the scores were requested. Otherwise only numbers with a kurtosis above 6, with at least 50 rows and
+        more than five distinct values, have scores.
+
+    Returns
+    -------
+    x, z : tuple of float
+        Knots and scores, at most `KNOTS`; empty where there is no map.
+
+    Examples
+    --------
+    >>> x, z = normal_scores(np.exp(np.linspace(-3, 3, 999) ** 3 / 4))
+    >>> len(x) <= KNOTS, bool(np.all(np.diff(z) > 0)), normal_scores(np.linspace(0, 1, 999))
+    (True, True, ((), ()))
     """
     from scipy.special import ndtr, ndtri
 
     values = values[np.isfinite(values)]
-    if not asked and (len(values) < LEAST or kurtosis(values) <= HEAVY):
+    if not asked and (len(values) < MIN_ROWS or kurtosis(values) <= HEAVY_KURTOSIS):
         return (), ()
     x, count = np.unique(values, return_counts=True)
-    if len(x) < 2 or (not asked and len(x) <= 5):
+    if len(x) < 2 or (not asked and len(x) <= MAX_DISCRETE):
         return (), ()
     rank = (np.cumsum(count) - count / 2) / len(values)
     if len(x) > KNOTS:
         low, high = ndtri(rank[0]), ndtri(rank[-1])
         grid = ndtr(np.linspace(low, high, KNOTS))
-        place = np.unique(np.append(np.searchsorted(rank, grid[:-1]), len(x) - 1))
-        x, rank = x[place], rank[place]
+        chosen = np.unique(np.append(np.searchsorted(rank, grid[:-1]), len(x) - 1))
+        x, rank = x[chosen], rank[chosen]
     z = ndtri(rank)
     scored = np.interp(values, x, z)
     z = (z - scored.mean()) / (scored.std() or 1.0)
@@ -92,11 +124,17 @@ def normal_scores(values: Float64Array, asked: bool = False) -> tuple[tuple[floa
 
 
 def kurtosis(values: Float64Array) -> float:
-    """The fourth standardised moment, 3 for a normal distribution and 0 for a constant.
+    """Return the fourth standardized moment: 3 for a normal distribution, 0 for a constant.
 
-    Example:
-        >>> kurtosis(np.array([-1.0, 1.0, -1.0, 1.0]))
-        1.0
+    Returns
+    -------
+    float
+        Kurtosis, without the subtraction of 3.
+
+    Examples
+    --------
+    >>> kurtosis(np.array([-1.0, 1.0, -1.0, 1.0]))
+    1.0
     """
     centred = values - values.mean()
     size = np.abs(centred).max() if len(values) else 0.0
@@ -108,5 +146,5 @@ def kurtosis(values: Float64Array) -> float:
 
 @cache
 def sample_size(columns: int) -> int:
-    """How many rows to sample of so many columns."""
-    return max(1000, min(SAMPLE, SAMPLED_CELLS // max(1, columns)))
+    """Return the number of rows to sample of this many columns."""
+    return max(FEWEST_SAMPLED, min(SAMPLE, SAMPLED_CELLS // max(1, columns)))

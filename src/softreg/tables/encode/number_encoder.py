@@ -1,4 +1,4 @@
-"""How a column of numbers becomes features: as it is, by normal scores, or both, within the range of training."""
+"""Encoder of a column of numbers, linear, by normal scores, or both, within the range of training; its fitter."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from softreg.tables.encode.normal_scores import NumericSample, normal_scores
 from softreg.tables.schema.typed_values import read_numbers, require_numbers
 from softreg.typing import BoolArray, Float64Array
 
-FAR = 1.0
-"""Standard deviations beyond the range of training from which on a number is far outside, which is reported."""
+FAR_DEVIATIONS = 1.0
+"""Standard deviations beyond the range of training at which a number is reported as far outside."""
 
 
 class Form(StrEnum):
-    """How a column of numbers enters the model: standardised, by its normal scores, or by two features of both.
+    """Form of a column of numbers in the model: standardized, its normal scores, or both as two features.
 
-    Example:
-        >>> Form("both") is Form.BOTH
-        True
+    Examples
+    --------
+    >>> Form("both") is Form.BOTH
+    True
     """
 
     LINEAR = "linear"
@@ -39,9 +40,18 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class FormLoss:
-    """The held-out log loss in nats of a model with the column in this form, and how far that is above the chosen form.
+    """Held-out loss of a model with a column in one form.
 
-    `error` is the standard error of that difference, over rows.
+    Attributes
+    ----------
+    form : Form
+        The form.
+    log_loss : float
+        Held-out log loss in nats.
+    excess : float
+        Difference from the loss of the chosen form, in nats.
+    error : float
+        Standard error of that difference over rows.
     """
 
     form: Form
@@ -52,13 +62,29 @@ class FormLoss:
 
 @dataclass(frozen=True)
 class NumberEncoder:
-    """A number x becomes z = (x - mean) / scale; missing is z = 0 and, if training saw it, an indicator.
+    """Encoder of a number x as z = (x - mean) / scale, as its normal score, or as both.
 
-    With `knots`, z is the normal score of x instead, the value at x of the piecewise linear map through (`knots`,
-    `scores`), which is constant beyond the first and the last knot; with `both`, there is a feature for each. Numbers
-    outside the `span` of training are taken as its nearest end: on rows of which one column is above all those of
-    training, the log loss was lower on six of seven tables than with a straight line (benchmarks/features.py).
-    `evidence` holds the losses that the form was chosen by, first that of the chosen one.
+    A missing value is z = 0 and, where training had missing values, sets an indicator. The normal score is the value at
+    x of the piecewise linear map through (`knots`, `scores`), which is constant beyond the first and the last knot.
+    Numbers outside the `span` of training are replaced by its nearest end: on rows in which one column exceeds all
+    training rows, the log loss is lower on six of seven tables than with a straight line (benchmarks/features.py).
+
+    Attributes
+    ----------
+    name : str
+        Column.
+    mean, scale : float
+        Mean and standard deviation in training.
+    missing : bool
+        Whether training had missing values.
+    knots, scores : tuple of float
+        Map to normal scores; empty where the form is linear.
+    both : bool
+        Whether there is a linear feature beside the score.
+    span : tuple of float
+        Least and greatest number of training.
+    evidence : tuple of FormLoss
+        Held-out losses by which the form was chosen, that of the chosen form first.
     """
 
     name: str
@@ -74,23 +100,23 @@ class NumberEncoder:
 
     @property
     def form(self) -> Form:
-        """How the numbers enter the model."""
+        """The form of the numbers in the model."""
         return Form.BOTH if self.both else Form.SCORES if self.knots else Form.LINEAR
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The column's name, `name=score` where there are both forms, and the indicator's."""
+        """The name of the column, `name=score` where there are both forms, and `name=missing`."""
         both = (f"{self.name}=score",) if self.both else ()
         return (self.name, *both, *((f"{self.name}=missing",) if self.missing else ()))
 
     @property
     def width(self) -> int:
-        """One, one more for both forms, and one for the indicator."""
+        """1, plus one for a second form and one for the indicator."""
         return 1 + self.both + self.missing
 
     @property
     def remark(self) -> str:
-        """The form, where it is not linear or was chosen, and the held-out losses that it was chosen by."""
+        """The form in words, where it is not linear or was chosen, with its held-out losses."""
         words = {Form.LINEAR: "as it is", Form.SCORES: "by normal scores", Form.BOTH: "as it is and by normal scores"}
         if not self.evidence:
             return f"heavy tail, {words[self.form]}" if self.knots else ""
@@ -99,38 +125,57 @@ class NumberEncoder:
         return f"heavy tail, {words[self.form]}: held-out log loss {best.log_loss:.4f} nats; {more} (1 SE)"
 
     def entries(self, column: pa.ChunkedArray, where: RowLocation, unseen: UnseenValues | None = None) -> list[Entry]:
-        """Features of each row; `TableError` where a cell is no finite number.
+        """Return the entries of a batch.
 
-        Rows with numbers far outside the range of training are counted in `unseen`.
+        Parameters
+        ----------
+        column : pyarrow.ChunkedArray
+            Cells (n,).
+        where : RowLocation
+            Location of the rows, for messages.
+        unseen : UnseenValues, optional
+            Receives the rows with numbers far outside the range of training.
+
+        Returns
+        -------
+        list of Entry
+            One entry a feature.
+
+        Raises
+        ------
+        TableError
+            If a cell is not a finite number.
         """
         x = require_numbers(self.name, column, where)
         if self.span:
-            x = self._limited(x, unseen)
+            x = self._clip(x, unseen)
         values = []
         if not self.knots or self.both:
-            values.append(self._standardised(x, where))
+            values.append(self._standardize(x, where))
         if self.knots:
             values.append(np.interp(x, self.knots, self.scores))
         return entries_with_missing(values, 0.0, self.missing)
 
-    def _limited(self, x: Float64Array, unseen: UnseenValues | None) -> Float64Array:
-        """Numbers (n,) within the range of training; nan stays."""
+    def _clip(self, x: Float64Array, unseen: UnseenValues | None) -> Float64Array:
+        """Return numbers (n,) limited to the range of training; nan stays."""
         low, high = self.span
         if not ((x < low) | (x > high)).any():
             return x
         if unseen is not None:
-            far = self._far(x)
+            far = self._is_far(x)
             if far.any():
                 unseen.add_outside(self.name, int(far.sum()), x[far][:MAX_EXAMPLES].tolist(), self.span)
         return np.asarray(np.clip(x, low, high))
 
-    def _far(self, x: Float64Array) -> BoolArray:
+    def _is_far(self, x: Float64Array) -> BoolArray:
         if not self.span:
             return np.zeros(len(x), dtype=bool)
         with np.errstate(over="ignore"):
-            return np.asarray((x < self.span[0] - FAR * self.scale) | (x > self.span[1] + FAR * self.scale))
+            return np.asarray(
+                (x < self.span[0] - FAR_DEVIATIONS * self.scale) | (x > self.span[1] + FAR_DEVIATIONS * self.scale)
+            )
 
-    def _standardised(self, x: Float64Array, where: RowLocation) -> Float64Array:
+    def _standardize(self, x: Float64Array, where: RowLocation) -> Float64Array:
         with np.errstate(over="ignore"):
             z = (x - self.mean) / self.scale
         far = np.flatnonzero(np.isinf(z))
@@ -143,18 +188,18 @@ class NumberEncoder:
         return z
 
     def outside_range(self, column: pa.ChunkedArray) -> BoolArray:
-        """Which rows hold a number more than a standard deviation outside the range of training."""
-        return self._far(read_numbers(self.name, column)[0])
+        """Return a mask (n,) of numbers more than a standard deviation outside the range of training."""
+        return self._is_far(read_numbers(self.name, column)[0])
 
     def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
-        """Which cells are no numbers that can be computed with."""
+        """Return a mask (n,) of cells that are not finite numbers, or are too large to standardize."""
         x, ok = read_numbers(self.name, column)
         near = np.clip(x, self.span[0], self.span[1]) if self.span else x
         with np.errstate(over="ignore"):
             return ~ok | np.isinf(x) | np.isinf((near - self.mean) / self.scale)
 
     def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON; floats are exact."""
+        """Return the encoder as a JSON-serializable dict; floats are exact."""
         evidence = [
             {"form": one.form.value, "log_loss": one.log_loss, "excess": one.excess, "error": one.error}
             for one in self.evidence
@@ -167,7 +212,7 @@ class NumberEncoder:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> NumberEncoder:
-        """The code that `to_state` wrote; files of earlier versions have no `both`, `span` and `evidence`."""
+        """Return the encoder that `to_state` wrote; raise `ValueError` for any other state."""
         name, missing = fields.text(state, "name"), fields.flag(state, "missing")
         knots, scores, span = (fields.numbers(state, key, rising=True) for key in ("knots", "scores", "span"))
         if len(knots) != len(scores):
@@ -181,15 +226,15 @@ class NumberEncoder:
         losses = fields.mappings(state, "evidence") if "evidence" in state else []
         evidence = [
             FormLoss(
-                Form(fields.text(one, "form")), *(fields.number(one, key) for key in ("log_loss", "excess", "error"))
+                Form(fields.text(loss, "form")), *(fields.number(loss, key) for key in ("log_loss", "excess", "error"))
             )
-            for one in losses
+            for loss in losses
         ]
         return cls(name, mean, scale, missing, knots, scores, both, span, tuple(evidence))
 
 
 class NumberFitter:
-    """Mean, deviation and, of a sample of the rows, the shape of a column of numbers."""
+    """Fitter of a `NumberEncoder`: moments, range and, of a sample of the rows, the shape of the distribution."""
 
     def __init__(self, name: str, sample: NumericSample, form: Form | None = None) -> None:
         self.name, self.sample, self.form = name, sample, form
@@ -198,7 +243,7 @@ class NumberFitter:
         self.latest = np.zeros(0)
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
-        """Take one batch."""
+        """Update moments and range with one batch."""
         self.latest = require_numbers(self.name, column, where)
         self.moments.add(self.latest)
         if len(self.latest):
@@ -206,7 +251,7 @@ class NumberFitter:
             self.greatest = float(np.fmax(self.greatest, np.fmax.reduce(self.latest)))
 
     def encoder(self) -> NumberEncoder:
-        """In the form that was asked for, or else by normal scores where the tail is heavy, and standardised."""
+        """Return the encoder in the given form, or else by normal scores where the tail is heavy."""
         asked = self.form in (Form.SCORES, Form.BOTH)
         knots, scores = ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), asked)
         moments, both = self.moments, self.form is Form.BOTH and bool(knots)

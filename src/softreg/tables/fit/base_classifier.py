@@ -1,4 +1,4 @@
-"""What a fitted table classifier does with new rows, under the protocol of scikit-learn."""
+"""Base class of `TableClassifier`: predictions, explanations and statistics of a fitted model."""
 
 from __future__ import annotations
 
@@ -30,21 +30,23 @@ from softreg.typing import Array, Float64Array, TextArray
 
 
 class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
-    """A `TableClassifier` was used before `fit`.
+    """Error of a `TableClassifier` that is used before `fit`.
 
-    Example:
-        >>> issubclass(NotFittedTable, ValueError)
-        True
+    Examples
+    --------
+    >>> issubclass(NotFittedTable, ValueError)
+    True
     """
 
 
 class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The part of `TableClassifier` that needs only what was fitted: predictions, explanations and statistics.
+    """The part of `TableClassifier` that uses only what was fitted: predictions, explanations and statistics.
 
-    Example:
-        >>> from softreg import TableClassifier
-        >>> issubclass(TableClassifier, BaseTableClassifier)
-        True
+    Examples
+    --------
+    >>> from softreg import TableClassifier
+    >>> issubclass(TableClassifier, BaseTableClassifier)
+    True
     """
 
     target: str | int | None
@@ -61,12 +63,25 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_iter_: int
 
     def predict_proba(self, data: Any) -> Float64Array:
-        """Probabilities (n, q), a column a class as in `classes_`; the table's columns are matched by name.
+        """Return the probabilities of the classes.
 
-        Columns unknown to the model are named in a `TableWarning` and not used; the target may be there. A
-        `TableWarning` for each category counts the rows whose level training did not have.
+        A `TableWarning` names columns that training did not have, which are ignored, and counts the rows of unseen
+        levels. The target may be among the columns.
 
-        Raises `TableError` for a column that is missing or holds what it did not hold in training.
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array
+            Rows; columns are matched by name, those of an array by position.
+
+        Returns
+        -------
+        array of float64 (n, q)
+            Probabilities, one column a class as in `classes_`.
+
+        Raises
+        ------
+        TableError
+            If a column is missing, or holds another kind of value than in training.
         """
         X = self.encode(data)
         if X.shape[0] == 0:
@@ -74,29 +89,47 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.model_.predict_proba(X))
 
     def predict(self, data: Any) -> Array:
-        """The most likely label of each row (n,), in the type of `classes_`."""
+        """Return the most probable label of each row (n,), in the type of `classes_`."""
         most_likely = self.predict_proba(data).argmax(axis=1)
         return np.asarray(self.classes_[most_likely])
 
     def predict_log_proba(self, data: Any) -> Float64Array:
-        """Logarithms of the probabilities (n, q) in nats; finite where a probability itself would round to 0."""
+        """Return the logarithms of the probabilities (n, q) in nats, finite where a probability would round to 0."""
         X = self.encode(data)
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes_)))
         return np.asarray(self.model_.predict_log_proba(X))
 
     def decision_function(self, data: Any) -> Float64Array:
-        """Logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
+        """Return the logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
         X = self.encode(data)
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes_)) if len(self.classes_) > 2 else 0)
         return np.asarray(self.model_.decision_function(X))
 
     def score(self, data: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy: the share of rows whose label is the most probable one, weighted by `sample_weight` (n,).
+        """Return the accuracy: the weighted share of rows whose label is the most probable one.
 
-        The labels are y (n,), or the column of the target in `data` where y is None. A label that is no class of the
-        model counts as wrong, and rows without a label are left out. Raises `TableError` where there are no labels.
+        A label that is no class of the model counts as wrong; rows without a label are left out.
+
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array
+            Rows.
+        y : array-like (n,), optional
+            Labels; by default the target column of `data`.
+        sample_weight : array-like (n,), optional
+            Weights.
+
+        Returns
+        -------
+        float
+            Accuracy in [0, 1].
+
+        Raises
+        ------
+        TableError
+            If there are no labels.
         """
         table = self._table(data)
         classes, target = self.model_.classes_.tolist(), self.schema_.target
@@ -113,11 +146,11 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labelled = codes != UNLABELLED
         if not labelled.any():
             raise TableError(f"No row has a label in {target!r}, so that there is nothing to compare with.")
-        hit = self.predict_proba(table).argmax(axis=1) == codes
-        return float(np.average(hit[labelled], weights=rescale_extreme_weights(weight[labelled])))
+        is_correct = self.predict_proba(table).argmax(axis=1) == codes
+        return float(np.average(is_correct[labelled], weights=rescale_extreme_weights(weight[labelled])))
 
     def encode(self, data: Any) -> Any:
-        """The matrix X (n, d) that the model sees: an ndarray, or CSR where the encoder is sparse."""
+        """Return the matrix X (n, d) of the model: an array, or CSR where the encoder is sparse."""
         table = self._table(data)
         emit_warnings(self.schema_.match(table))
         unseen = UnseenValues()
@@ -126,7 +159,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return X
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """Name, kind and reason of each column, and what was learned of it, in the order of the table."""
+        """Return name, kind and reason of each column, with what was fitted, in the order of the table."""
         self._check_fitted()
         remarks = self.encoder_.remarks
         return [
@@ -146,36 +179,73 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         clusters: Any = None,
         level: float = 0.95,
     ) -> Inference:
-        """Errors and intervals of the model's own weights, from the table and rows that it was fitted to.
+        """Return standard errors and intervals of the model's weights, from the rows that it was fitted to.
 
-        Features are those of `feature_names_out_`: numbers in standard deviations, a category's levels one by one. The
-        levels of a category are told apart by the penalty alone, so what to look at are `effects()`; for tests of
-        columns in their own units there is `table_statistics`. The labels are y (n,), or the column of the target where
-        y is None. `sample_weight` and `clusters` (n,), one for each row of the table, `reference`, `errors` and `level`
-        as in `softreg.infer`. Raises `ValueError` for other rows, and for a model without a penalty, whose levels the
-        rows do not determine.
+        Features are those of `feature_names_out_`: numbers in standard deviations, and the levels of a category one by
+        one. Only the penalty determines the weights of single levels, so that the useful statistics are `effects()`;
+        for tests of columns in their own units use `table_statistics`.
+
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array
+            Table of the fit.
+        rows : array-like, optional
+            Training rows, as numbers from 0 or a mask; all by default.
+        y : array-like (n,), optional
+            Labels; by default the target column of `data`.
+        sample_weight, clusters : array-like (n,), optional
+            Weight and cluster of each row of the table.
+        reference, errors, level
+            As in `softreg.infer`.
+
+        Returns
+        -------
+        Inference
+            Statistics of the weights.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not those of the fit, or the model has no penalty.
         """
         table = self._table(data)
         chosen = row_numbers(rows, table.num_rows)
         texts = self.label_texts(table, y)
-        used = texts != ""
-        if not used.all():  # rows that the fit left out
-            chosen = np.flatnonzero(used) if chosen is None else chosen[used[chosen]]
-        places: Any = slice(None) if chosen is None else chosen
-        y = texts[places]
-        weight = None if sample_weight is None else sample_weights(sample_weight, table.num_rows)[places]
-        cluster = None if clusters is None else np.asarray(clusters)[places]
+        labelled = texts != ""
+        if not labelled.all():  # rows that the fit left out
+            chosen = np.flatnonzero(labelled) if chosen is None else chosen[labelled[chosen]]
+        selected: Any = slice(None) if chosen is None else chosen
+        y = texts[selected]
+        weight = None if sample_weight is None else sample_weights(sample_weight, table.num_rows)[selected]
+        cluster = None if clusters is None else np.asarray(clusters)[selected]
         X = self.encoder_.encode(table, chosen)
-        against = None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
-        asked: dict[str, Any] = {"reference": against, "errors": errors, "clusters": cluster, "level": level}
-        found = infer(self.model_, X, y, weight, **asked)
-        return replace(found, changes={**found.changes, **discrete_changes(self.encoder_, X)})
+        reference_class = (
+            None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
+        )
+        options: dict[str, Any] = {"reference": reference_class, "errors": errors, "clusters": cluster, "level": level}
+        inference = infer(self.model_, X, y, weight, **options)
+        return replace(inference, changes={**inference.changes, **discrete_changes(self.encoder_, X)})
 
     def label_texts(self, data: Any, y: Any = None) -> TextArray:
-        """The labels (n,) as the text that they have in `model_.classes_`: those of y, or of the target in the table.
+        """Return the labels as the text that they have in `model_.classes_`.
 
-        A label that is no class keeps its own text; "" stands for a row that the fit left out, as it has no label or
-        that of a rare class. Raises `TableError` where there are no labels.
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array
+            Rows.
+        y : array-like (n,), optional
+            Labels; by default the target column of `data`.
+
+        Returns
+        -------
+        array of str (n,)
+            A label that is no class keeps its own text; "" stands for a row that the fit left out because it has no
+            label or that of a rare class.
+
+        Raises
+        ------
+        TableError
+            If there are no labels.
         """
         table, target = self._table(data), self.schema_.target
         if y is not None:
@@ -185,10 +255,10 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         missing = "error" if y is not None else self.missing_target
         codes = class_codes_with_rare(table, target, self.model_.classes_.tolist(), self.rare_, missing)
         texts = np.append(self.model_.classes_, "")[np.where(codes < 0, len(self.model_.classes_), codes)]
-        strange = codes == -1
-        if strange.any():
+        unknown = codes == -1
+        if unknown.any():
             texts = texts.astype(object)
-            texts[strange] = labels(table.filter(pa.array(strange)), target)
+            texts[unknown] = labels(table.filter(pa.array(unknown)), target)
         return np.asarray(texts, dtype=np.str_)
 
     def _check_fitted(self) -> None:
@@ -204,14 +274,14 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _columns_in(self) -> list[str]:
-        """The columns of training without the target, those that are no features among them."""
+        """Return the columns of training without the target, including those that are no features."""
         return [column.name for column in self.schema_.columns if column.name != self.schema_.target]
 
     def _table(self, data: Any) -> pa.Table:
-        """New rows as a table; the columns of an array, which have no names, are those of training in their order."""
+        """Return new rows as a table; raise `TableError` for an array with another number of columns."""
         self._check_fitted()
-        used = {column.name for column in self.schema_.features}
-        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in used])
+        features = {column.name for column in self.schema_.features}
+        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in features])
         if not is_matrix(data):
             return table
         names = self._columns_in()
@@ -221,8 +291,10 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "input: the columns of an array are matched by their place."
             )
         if names != table.column_names:
-            said = "X does not have valid feature names, but the model was fitted with names; columns are taken in the"
-            emit_warnings([f"{said} order of training: {quote_list(names)}"])
+            message = (
+                "X does not have valid feature names, but the model was fitted with names; columns are taken in the"
+            )
+            emit_warnings([f"{message} order of training: {quote_list(names)}"])
         return table.rename_columns(names)
 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:

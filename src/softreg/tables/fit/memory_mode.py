@@ -8,21 +8,33 @@ from softreg.tables.columns.errors import TableError
 from softreg.tables.io.open_table import OpenTable
 
 LARGE = 512 << 20
-"""Bytes of files from which on a table is not read into memory as a whole; compressed files count four times."""
+"""Bytes of files above which a table is read in batches."""
 
-PACKED = 4
+COMPRESSION = 4
+"""Assumed ratio of the sizes of uncompressed and compressed files."""
 
 Memory = Literal["auto", "low", "high"]
 
 
 def is_large(table: OpenTable, memory: Memory = "auto") -> bool:
-    """Whether a table is to be trained on in batches: `memory` says so, or leaves it to the size of the files.
+    """Return True if a table is trained on in batches: `memory` is "low", or it is "auto" and the files are large.
 
-    Raises `TableError` for another word.
+    Returns
+    -------
+    bool
+        Whether the table is read in batches.
+
+    Raises
+    ------
+    TableError
+        If `memory` is another word.
     """
     if memory not in ("auto", "low", "high"):
         raise TableError(f"memory is {memory!r}; expected 'auto', 'low' or 'high'.")
     if memory != "auto":
         return memory == "low"
-    sizes = (one.source.path.stat().st_size * (PACKED if one.source.compression else 1) for one in table.readers)
+    sizes = (
+        reader.source.path.stat().st_size * (COMPRESSION if reader.source.compression else 1)
+        for reader in table.readers
+    )
     return sum(sizes) > LARGE

@@ -1,4 +1,4 @@
-"""Training on a table that memory does not hold: kinds and strength by a sample, the rest by all rows."""
+"""Training on a table that is larger than memory: kinds and strength from a sample, everything else from all rows."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema, infer_schema
 from softreg.typing import Array, BoolArray, Float64Array
 
-CELLS = 1 << 24
-"""Numbers of X that the rows may have which choose the strength: 128 MB; sparse rows count what is not zero."""
-LEAST = 1000
-"""Rows that choose the strength at least, however wide."""
+MAX_CELLS = 1 << 24
+"""Most entries of X of the rows that choose the strength (128 MB); of sparse rows, entries that are not zero."""
+MIN_ROWS = 1000
+"""Rows that choose the strength in any case, however wide they are."""
 
 
 @dataclass(frozen=True)
 class EncodedBatches:
-    """Batches (X, labels) or (X, labels, weights) of the training rows, encoded as read; each `iter` begins anew."""
+    """Batches (X, labels) or (X, labels, weights) of the training rows, encoded as they are read at each iteration."""
 
-    found: TableScan
+    scan: TableScan
     encoder: Encoder
 
     @property
     def n_rows(self) -> int:
-        """How many rows there are."""
-        return self.found.training
+        """Number of training rows."""
+        return self.scan.training
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        target = self.found.target
-        columns = [*(code.name for code in self.encoder.column_encoders), target, *self.found.weight_names]
-        for batch, places, first in self.found.numbered(list(dict.fromkeys(columns))):
+        target = self.scan.target
+        columns = [*(code.name for code in self.encoder.column_encoders), target, *self.scan.weight_names]
+        for batch, places, first in self.scan.numbered(list(dict.fromkeys(columns))):
             X = self.encoder.encode(batch, places)
-            values, codes = self.found.labels(batch)
-            y, weight = EncodedLabels(values, codes[places]), self.found.row_weights(batch, first + places, places)
+            values, codes = self.scan.labels(batch)
+            y, weight = EncodedLabels(values, codes[places]), self.scan.row_weights(batch, first + places, places)
             yield (X, y) if weight is None else (X, y, weight)
 
 
-def weighted_batches(found: TableScan, encoder: Encoder) -> Iterator[WeightedBatch]:
-    """Batches of a table, the numbers of their training rows, and the weights of these."""
-    columns = [*(code.name for code in encoder.column_encoders), found.target, *found.weight_names]
-    for batch, places, first in found.numbered(list(dict.fromkeys(columns))):
-        weight = found.row_weights(batch, first + places, places)
+def weighted_batches(scan: TableScan, encoder: Encoder) -> Iterator[WeightedBatch]:
+    """Yield the batches of a table, the positions of their training rows, and the weights of these."""
+    columns = [*(column.name for column in encoder.column_encoders), scan.target, *scan.weight_names]
+    for batch, places, first in scan.numbered(list(dict.fromkeys(columns))):
+        weight = scan.row_weights(batch, first + places, places)
         if weight is not None:
             yield batch, places, weight
 
@@ -76,24 +76,50 @@ def scan_if_large(
     y: Any = None,
     sample_weight: Any = None,
     rules: LabelRules = DEFAULT_LABEL_RULES,
-    sure: bool = False,
+    categorical: bool = False,
 ) -> TableScan | None:
-    """The survey of a table that is to be trained on in batches; None for one that memory is to hold.
+    """Return the scan of a table that is trained on in batches, or None for one that is read into memory.
 
-    `sample_weight` (n,) is one number for each row, or the name of a column; rows of the weight 0 are left out. `rules`
-    say what is done with rows without a label and rare classes; `sure`, that the labels are classes. Raises
-    `TableError` for labels `y` beside such a table, whose labels are a column of it.
+    Parameters
+    ----------
+    data : path, OpenTable, TableScan or table in memory
+        The table.
+    rows : array-like or None
+        Training rows, as numbers from 0 or a mask.
+    target : str or None
+        Column of labels.
+    memory : {"auto", "low", "high"}
+        Whether large files are read in batches.
+    seed : int or None
+        Seed of the samples.
+    unused : iterable of str
+        Columns whose values are not read.
+    y : array-like or None
+        Labels, which such a table cannot have beside it.
+    sample_weight : array-like (n,) or str, optional
+        Weights, or a column of weights; rows of weight 0 are left out.
+    rules : LabelRules
+        What is done with rows without a label and classes of a single row.
+    categorical : bool
+        Whether the labels are known to be classes.
+
+    Returns
+    -------
+    TableScan or None
+        The scan.
+
+    Raises
+    ------
+    TableError
+        If labels are given beside such a table.
+    ValueError
+        If the number of weights is not that of the rows.
     """
     if isinstance(data, TableScan):
         return data
     opened_here = is_source(data)
-    if opened_here:
-        data = open_table(data)
-    if not isinstance(data, OpenTable):
-        if memory == "low":
-            raise TableError("memory='low' is for files, which are read in batches; this table is in memory already.")
-        return None
-    if not is_large(data, memory):
+    table = open_table(data) if opened_here else data
+    if not _reads_in_batches(table, memory):
         return None
     if y is not None or target is None:
         raise TableError(
@@ -101,91 +127,136 @@ def scan_if_large(
             "place of y, or read the table as a whole: memory='high'."
         )
     if opened_here:
-        emit_table_notes(data)
+        emit_table_notes(table)
     chosen, weight = None if rows is None else row_mask(rows), None
     weights = sample_weight if isinstance(sample_weight, str) else None
     if sample_weight is not None and weights is None:
         weight = sample_weights(sample_weight, len(np.atleast_1d(sample_weight)))
         chosen = _with_positive_weight(chosen, weight)
-    found = scan_table(data.ignoring(unused), target, chosen, seed=seed or 0, rules=rules, weights=weights, sure=sure)
-    if weight is not None and len(weight) != found.rows:
+    scan = scan_table(
+        table.ignoring(unused), target, chosen, seed=seed or 0, rules=rules, weights=weights, categorical=categorical
+    )
+    if weight is not None and len(weight) != scan.rows:
         raise ValueError(
-            f"sample_weight.shape == {weight.shape}, expected {(found.rows,)}: one weight for each of the "
-            f"{found.rows:,} rows."
+            f"sample_weight.shape == {weight.shape}, expected {(scan.rows,)}: one weight for each of the "
+            f"{scan.rows:,} rows."
         )
-    found.weight = weight
-    emit_notes(found.notes)
-    return found
+    scan.weight = weight
+    emit_notes(scan.notes)
+    return scan
+
+
+def _reads_in_batches(table: Any, memory: Memory) -> bool:
+    """Return True if a table is read in batches; raise `TableError` for memory='low' and a table in memory."""
+    if isinstance(table, OpenTable):
+        return is_large(table, memory)
+    if memory == "low":
+        raise TableError("memory='low' is for files, which are read in batches; this table is in memory already.")
+    return False
 
 
 def _with_positive_weight(chosen: RowMask | None, weight: Float64Array) -> RowMask:
-    """The chosen rows whose weight is above zero."""
+    """Return a mask function of the chosen rows whose weight is above zero."""
 
     def asked(first: int, count: int) -> BoolArray:
         mask = np.ones(count, dtype=bool) if chosen is None else chosen(first, count)
-        own = weight[first : first + count] > 0
-        mask[: len(own)] &= own
+        weighted = weight[first : first + count] > 0
+        mask[: len(weighted)] &= weighted
         return mask
 
     return asked
 
 
+@dataclass(frozen=True)
+class FittedParts:
+    """The parts of a fitted classifier; `path` has the strengths that were tried, None where it was given."""
+
+    schema: Schema
+    encoder: Encoder
+    model: SoftmaxRegression
+    path: Path | None
+
+
 def fit_in_batches(
-    found: TableScan,
+    scan: TableScan,
     settings: Mapping[str, Any],
     drop: Sequence[str],
-    asked: Mapping[str, Kind],
+    kinds: Mapping[str, Kind],
     checkpoint: str | os.PathLike[str] | None,
     choice: CrossValidation,
-) -> tuple[Schema, Encoder, SoftmaxRegression, Path | None]:
-    """Schema, encoder, model and the strengths tried, with the memory of a few batches and the sample.
+) -> FittedParts:
+    """Fit schema, encoder and model with the memory of a few batches and the sample.
 
-    The sample judges what columns are and chooses their forms, and the strength if `settings["strength"]` is "auto";
-    the encoder and the model are those of all rows to train on. Raises `TableError` for a later value that is not what
-    its column was taken for, with file and row.
+    The sample infers kinds and chooses the numeric forms, and the strength if `settings["strength"]` is "auto"; encoder
+    and model are fitted to all training rows.
+
+    Parameters
+    ----------
+    found : TableScan
+        Scan of the table.
+    settings : mapping
+        Parameters of the regression.
+    drop : sequence of str
+        Columns to leave out.
+    asked : mapping of str to Kind
+        Requested kinds by column.
+    checkpoint : path or None
+        Folder from which the same call resumes an interrupted fit.
+    choice : CrossValidation
+        How the strength and numeric forms are chosen.
+
+    Returns
+    -------
+    FittedParts
+        Schema, encoder, model and the path of strengths.
+
+    Raises
+    ------
+    TableError
+        If a later value is not of its column's kind, with file and row.
     """
-    found.check()
-    if found.sample is None:
+    scan.check()
+    if scan.sample is None:
         raise TableError("None of the rows is to be trained on.")
     try:
-        schema = infer_schema(found.sample, found.target, drop=drop, kinds=asked, place=found.place)
+        schema = infer_schema(scan.sample, scan.target, drop=drop, kinds=kinds, place=scan.place)
     except TableError as error:
-        raise found.located(error) from None
-    values, codes = found.labels(found.sample)
-    batches = found.source.batches([column.name for column in schema.features])
+        raise scan.located(error) from None
+    values, codes = scan.labels(scan.sample)
+    batches = scan.source.batches([column.name for column in schema.features])
     y = np.array(values)[codes]
-    weight = found.row_weights(found.sample, found.numbers)
-    encoder = fit_encoder(schema, batches, found.mask, y, settings, choice, sample=found.sample, weight=weight)
+    weight = scan.row_weights(scan.sample, scan.numbers)
+    encoder = fit_encoder(schema, batches, scan.mask, y, settings, choice, sample=scan.sample, weight=weight)
     if weight is not None:
-        encoder = with_weighted_moments(encoder, weighted_batches(found, encoder))
+        encoder = with_weighted_moments(encoder, weighted_batches(scan, encoder))
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
     if settings["strength"] == "auto":
-        strength, path = _choose_strength_on_sample(found, encoder, settings, names, choice)
+        strength, path = _choose_strength_on_sample(scan, encoder, settings, names, choice)
         settings = {**settings, "strength": strength}
-    model = fit_at_strength(settings, EncodedBatches(found, encoder), None, names, checkpoint)
-    return schema, encoder, model, path
+    model = fit_at_strength(settings, EncodedBatches(scan, encoder), None, names, checkpoint)
+    return FittedParts(schema, encoder, model, path)
 
 
 def _choose_strength_on_sample(
-    found: TableScan, encoder: Encoder, settings: Mapping[str, Any], names: Array, choice: CrossValidation
+    scan: TableScan, encoder: Encoder, settings: Mapping[str, Any], names: Array, choice: CrossValidation
 ) -> tuple[float, Path | None]:
-    """The strength that is best on the sample."""
-    assert found.sample is not None
-    n = len(found.numbers)
-    wide = encoder.width
+    """Return the strength that is best on the sample, and the path of strengths."""
+    assert scan.sample is not None
+    n = len(scan.numbers)
+    width = encoder.width
     if encoder.sparse:
-        wide = max(1, encoder.encode(found.sample.slice(0, LEAST)).nnz // min(n, LEAST))
-    count = min(n, max(LEAST, CELLS // max(1, wide)))
-    rows = np.sort(np.random.default_rng(0).permutation(n)[:count]) if count < n else None
-    values, codes = found.labels(found.sample)
-    X, y = encoder.encode(found.sample, rows), np.array(values)[codes]
+        width = max(1, encoder.encode(scan.sample.slice(0, MIN_ROWS)).nnz // min(n, MIN_ROWS))
+    n_rows = min(n, max(MIN_ROWS, MAX_CELLS // max(1, width)))
+    rows = np.sort(np.random.default_rng(0).permutation(n)[:n_rows]) if n_rows < n else None
+    values, codes = scan.labels(scan.sample)
+    X, y = encoder.encode(scan.sample, rows), np.array(values)[codes]
     y = y if rows is None else y[rows]
-    weight = found.row_weights(found.sample, found.numbers if rows is None else found.numbers[rows], rows)
-    if count < found.training:
+    weight = scan.row_weights(scan.sample, scan.numbers if rows is None else scan.numbers[rows], rows)
+    if n_rows < scan.training:
         emit_warnings(
             [
-                f"the strength is chosen on a sample of {count:,} of the {found.training:,} rows to train on, and used "
+                f"the strength is chosen on a sample of {n_rows:,} of the {scan.training:,} rows to train on, and used "
                 "for all of them"
             ]
         )

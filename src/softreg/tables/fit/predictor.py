@@ -1,4 +1,4 @@
-"""Predictions of a table model batch by batch, without what only a fit needs."""
+"""Predictions of a table model in batches, without scikit-learn or solvers."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from softreg.tables.schema.schema import Schema
 from softreg.typing import Array, Float64Array
 
 MODEL_PREFIX = "model."
-"""Before the names of the arrays of the regression within a table model."""
+"""Prefix of the names of the regression's arrays in a table model."""
 MIN_COMPILED_SIZE = 1 << 16
-"""Numbers of X from which on compiled kernels and threads are worth it, as in `SoftmaxRegression.predict_proba`."""
+"""Entries of X at which compiled kernels and threads are faster, as in `SoftmaxRegression.predict_proba`."""
 
 
 @dataclass(frozen=True)
 class TablePredictor:
-    """What it takes to predict: schema, encoder, weights (q, d), bias (q,) and classes (q,).
+    """What prediction needs: schema, encoder, weights (q, d), bias (q,) and classes (q,).
 
-    It gives the probabilities of the `TableClassifier` whose file it was read from, and is there sooner: neither
-    scikit-learn nor a solver is imported.
+    It returns the probabilities of the `TableClassifier` whose file it was read from and loads faster, as it imports
+    neither scikit-learn nor a solver.
     """
 
     schema: Schema
@@ -42,7 +42,7 @@ class TablePredictor:
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TablePredictor:
-        """The predictor of the table model that `to_state` described; raises `ValueError` for another state."""
+        """Return the predictor of the state of a table model; raise `ValueError` for any other state."""
         try:
             coef, intercept = arrays[f"{MODEL_PREFIX}coef"], arrays[f"{MODEL_PREFIX}intercept"]
             labels = fields.mapping(fields.mapping(metadata, "model"), "classes")["values"]
@@ -62,15 +62,30 @@ class TablePredictor:
         return cls(schema, encoder, coef, intercept, classes)
 
     def probabilities(self, batch: pa.Table | pa.RecordBatch, unseen: UnseenValues | None = None) -> Float64Array:
-        """Probabilities (n, q) of the rows of a table or batch, its columns matched by name.
+        """Return the probabilities of the rows of a table or batch, whose columns are matched by name.
 
-        Rows with levels that training did not have are counted in `unseen`.
+        Parameters
+        ----------
+        batch : pyarrow.Table or pyarrow.RecordBatch
+            Rows.
+        unseen : UnseenValues, optional
+            Receives the rows with levels that training did not have.
+
+        Returns
+        -------
+        array of float64 (n, q)
+            Probabilities.
+
+        Raises
+        ------
+        TableError
+            If a logit overflows, or a cell is not of its column's kind.
         """
         X = self.encoder.encode(batch, unseen=unseen)
         if isinstance(X, np.ndarray) and X.size >= MIN_COMPILED_SIZE:
-            found = scores(self.coef, self.intercept, X, probabilities=True)
-            if found is not None:
-                return found
+            probabilities = scores(self.coef, self.intercept, X, probabilities=True)
+            if probabilities is not None:
+                return probabilities
         o = np.asarray(X @ self.coef.T + self.intercept)
         if not np.isfinite(o).all():
             row = read_location(batch).row(int(np.argmin(np.isfinite(o).all(axis=1))))
@@ -81,32 +96,45 @@ class TablePredictor:
 
 
 def schema_and_encoder(metadata: Mapping[str, Any]) -> tuple[Schema, Encoder]:
-    """Both parts of the state of a table model; raises `ValueError` where they are not of the same columns."""
+    """Return both parts of the state of a table model; raise `ValueError` if their columns differ."""
     schema = Schema.from_state(fields.mapping(metadata, "schema"))
     encoder = Encoder.from_state(fields.mapping(metadata, "encoder"))
-    features, coded = [column.name for column in schema.features], [code.name for code in encoder.column_encoders]
-    if features != coded:
-        raise ValueError(f"the features of the schema are {features[:5]}, but the encoder has {coded[:5]}")
+    features, encoded = [column.name for column in schema.features], [code.name for code in encoder.column_encoders]
+    if features != encoded:
+        raise ValueError(f"the features of the schema are {features[:5]}, but the encoder has {encoded[:5]}")
     return schema, encoder
 
 
 def drop_invalid_rows(
     encoder: Encoder, batches: Iterator[pa.RecordBatch], left_out: list[int] | None
 ) -> Iterator[pa.Table | pa.RecordBatch]:
-    """The batches without rows that hold a cell which is not of its column's kind; numbers of these go to `left_out`.
+    """Yield the batches without rows that hold a cell which is not of its column's kind.
 
-    With `left_out` None the batches are given as they are, and `Encoder.encode` refuses the first such cell.
+    Parameters
+    ----------
+    encoder : Encoder
+        Fitted encoder.
+    batches : iterator of pyarrow.RecordBatch
+        Rows.
+    left_out : list of int or None
+        Receives the numbers of these rows; with None the batches are yielded unchanged, and `Encoder.encode` raises for
+        such a cell.
+
+    Yields
+    ------
+    pyarrow.Table or pyarrow.RecordBatch
+        The other rows.
     """
     for batch in batches:
         if left_out is None:
             yield batch
             continue
-        bad = encoder.invalid_rows(batch)
-        left_out += input_row_numbers(batch)[bad].tolist()
-        yield filter_rows(batch, ~bad) if bad.any() else batch
+        invalid = encoder.invalid_rows(batch)
+        left_out += input_row_numbers(batch)[invalid].tolist()
+        yield filter_rows(batch, ~invalid) if invalid.any() else batch
 
 
 def wanted_columns(schema: Schema, table: OpenTable) -> list[str]:
-    """The columns of the files that a model reads, in their order."""
+    """Return the columns of the files that a model reads, in their order."""
     features = {column.name for column in schema.features}
     return [name for name in table.names if name in features]

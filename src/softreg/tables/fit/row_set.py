@@ -1,4 +1,4 @@
-"""A set of row numbers of a table that memory does not hold, at one bit a row of the blocks that have any."""
+"""Sets of row numbers of a table that is larger than memory, with one bit a row in the blocks that have any."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ BLOCK = 1 << 16
 
 
 class RowSet:
-    """Row numbers from 0, asked for by runs; a block of 65,536 rows without any takes no memory.
+    """Set of row numbers from 0; a block of 65,536 rows without any takes no memory.
 
-    Example:
-        >>> rows = RowSet()
-        >>> rows.add(np.array([3, 70_000]))
-        >>> rows.mask(2, 3).tolist(), len(rows)
-        ([False, True, False], 2)
+    Examples
+    --------
+    >>> rows = RowSet()
+    >>> rows.add(np.array([3, 70_000]))
+    >>> rows.mask(2, 3).tolist(), len(rows)
+    ([False, True, False], 2)
     """
 
     def __init__(self) -> None:
@@ -34,22 +35,22 @@ class RowSet:
         return self.size
 
     def add(self, numbers: RowNumbers) -> None:
-        """Take the numbers of some rows (k,)."""
+        """Add row numbers (k,)."""
         for block in np.unique(numbers // BLOCK).tolist():
-            held = self._block(block)
-            before = int(held.sum())
-            held[numbers[numbers // BLOCK == block] - block * BLOCK] = True
-            self.size += int(held.sum()) - before
-            self.blocks[block] = np.packbits(held)
+            members = self._block(block)
+            before = int(members.sum())
+            members[numbers[numbers // BLOCK == block] - block * BLOCK] = True
+            self.size += int(members.sum()) - before
+            self.blocks[block] = np.packbits(members)
 
     def mask(self, first: int, count: int) -> BoolArray:
-        """Which of `count` rows from number `first` on are in the set."""
+        """Return a mask of `count` rows from number `first` on."""
         if not self.blocks:
             return np.zeros(count, dtype=bool)
         blocks = range(first // BLOCK, (first + max(count, 1) - 1) // BLOCK + 1)
-        held = np.concatenate([self._block(block) for block in blocks])
+        members = np.concatenate([self._block(block) for block in blocks])
         start = first - blocks[0] * BLOCK
-        return held[start : start + count]
+        return members[start : start + count]
 
     def _block(self, block: int) -> BoolArray:
         packed = self.blocks.get(block)
@@ -57,7 +58,7 @@ class RowSet:
 
 
 def row_mask(rows: ArrayLike) -> RowMask:
-    """Row numbers or a mask of all rows, as a question about any run of them."""
+    """Return a function that masks runs of rows, from row numbers or a mask; raise `ValueError` for anything else."""
     given = np.asarray(rows)
     if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "biu":
         raise ValueError(f"rows must be row numbers or a mask, but is {given.dtype} of shape {given.shape}")
@@ -67,8 +68,8 @@ def row_mask(rows: ArrayLike) -> RowMask:
 
     def asked(first: int, count: int) -> BoolArray:
         mask = np.zeros(count, dtype=bool)
-        low, high = np.searchsorted(numbers, [first, first + count])
-        mask[numbers[low:high] - first] = True
+        start, stop = np.searchsorted(numbers, [first, first + count])
+        mask[numbers[start:stop] - first] = True
         return mask
 
     return asked

@@ -1,4 +1,4 @@
-"""One reading of a table that memory does not hold: its labels, and samples of its rows."""
+"""One pass over a table that is larger than memory: counts of its labels, and samples of its rows."""
 
 from __future__ import annotations
 
@@ -28,20 +28,42 @@ from softreg.tables.schema.target_labels import coded_labels
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array, RowNumbers
 
 SAMPLE = 100_000
-"""Rows that are kept to judge columns and strengths by, and as many of those held out, at most."""
+"""Most rows of the sample of training rows (for kinds and the strength), and of that of held-out rows."""
 
 MOST_CLASSES = 100_000
-"""Labels from which on they are looked at before the end of the table: they may be no classes."""
+"""Distinct labels at which they are checked before the end of the table, as they may be no classes."""
 
 
 @dataclass
 class TableScan:
-    """What one reading of `source` found: rows, labels, samples; the rows to train on can be read again by it.
+    """Result of one pass over `source`, with which the training rows can be read again in batches.
 
-    `rows` of the table; `counts` of each label, among all rows; `training` rows and the `sample` of them, with its
-    `numbers`; a sample `held` of the rows that are held out, of which there are `tested`, with `held_numbers`. Rows
-    without a label, of the weight 0, or of a rare class that is left out are in none of these; their numbers are
-    `left_out`, and of the first kind there are `unlabelled`. `weights` is the name of a column of weights.
+    Rows without a label, of weight 0, or of a rare class that is left out are in no count or sample of training rows.
+
+    Attributes
+    ----------
+    source : OpenTable
+        The table.
+    target : str
+        Column of labels.
+    chosen : callable
+        `chosen(first, count)` masks the rows that may be trained on.
+    weights : str or None
+        Column of weights.
+    rows : int
+        Rows of the table.
+    counts : dict of str to int
+        Rows of each label.
+    training, tested : int
+        Training rows, and rows that are held out.
+    left_out : RowSet
+        Rows without a label, of weight 0, or of a rare class that is left out.
+    unlabelled : int
+        Rows without a label.
+    sample, numbers : pyarrow.Table, array of int
+        Sample of the training rows, with their row numbers.
+    held, held_numbers : pyarrow.Table, array of int
+        Sample of the held-out rows, with their row numbers.
     """
 
     source: OpenTable
@@ -50,7 +72,7 @@ class TableScan:
     drawn: bool = True
     """Whether the rows were drawn, not named."""
     rules: LabelRules = DEFAULT_LABEL_RULES
-    sure: bool = False
+    categorical: bool = False
     """Whether the labels are known to be classes, however many they are."""
     weights: str | None = None
     rows: int = 0
@@ -58,9 +80,9 @@ class TableScan:
     tested: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     trained: dict[str, int] = field(default_factory=dict)
-    """Rows of each label to train on."""
+    """Training rows of each label."""
     firsts: dict[str, int] = field(default_factory=dict)
-    """The first row of each label, which is not held out where rows are drawn."""
+    """The first row of each label, which is a training row if rows are drawn."""
     left_out: RowSet = field(default_factory=RowSet)
     unlabelled: int = 0
     weighed: bool = False
@@ -73,10 +95,10 @@ class TableScan:
     held_numbers: RowNumbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     weight: Float64Array | None = None
-    """How often each row of the table counts, where rows have weights."""
+    """Weight of each row of the table, if weights were given as an array."""
 
     def mask(self, first: int, count: int) -> BoolArray:
-        """Which rows of a run are trained on."""
+        """Return a mask of the training rows among `count` rows from number `first` on."""
         mask = self.chosen(first, count)
         if self.drawn:
             here = np.array([row for row in self.firsts.values() if first <= row < first + count], dtype=np.int64)
@@ -84,7 +106,7 @@ class TableScan:
         return mask & ~self.left_out.mask(first, count)
 
     def merge_booleans(self) -> None:
-        """Give booleans one spelling where several writers wrote them, as true and True."""
+        """Add up the counts of labels that spell one boolean in several ways, as true and True."""
         same = unify_spellings(list(self.counts))
         if same:
             for counts in (self.counts, self.trained):
@@ -100,11 +122,11 @@ class TableScan:
 
     @cached_property
     def classes(self) -> list[str]:
-        """The classes to learn, sorted: rare labels may be of one class, or of none."""
+        """Classes of the model, sorted: rare labels may be one class, or none."""
         return sorted(set(self.rare.merged(sorted(self.counts)).values()))
 
     def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], Int64Array]:
-        """All classes, and the place among them of each row (n,) of a batch or sample of the table; -1 for none."""
+        """Return the classes and the code (n,) of each row of a batch or sample, -1 for none."""
         values, codes = coded_labels(table, self.target, read_location(table), missing=self.rules.missing)
         labels = list(self._known.known)
         merged = self.rare.merged(labels)
@@ -121,9 +143,21 @@ class TableScan:
     def row_weights(
         self, table: pa.Table | pa.RecordBatch, numbers: RowNumbers, places: Codes | None = None
     ) -> Float64Array | None:
-        """The weights of some rows of a batch or sample of the table; None where rows have no weights.
+        """Return the weights of rows of a batch or sample, or None if rows have no weights.
 
-        `numbers` are those of these rows in the whole table, and `places` those in the batch, all of it where None.
+        Parameters
+        ----------
+        table : pyarrow.Table or pyarrow.RecordBatch
+            The batch or sample.
+        numbers : array of int (k,)
+            Numbers of the rows in the whole table.
+        places : array of int (k,), optional
+            Their positions in the batch; all of it by default.
+
+        Returns
+        -------
+        array of float64 (k,) or None
+            Weights.
         """
         if self.weights is None:
             return None if self.weight is None else self.weight[numbers]
@@ -140,7 +174,7 @@ class TableScan:
         return [note for note in notes if note]
 
     def settle(self) -> None:
-        """Decide on rare classes, once all rows are counted; raises `TableError` as `check` does."""
+        """Decide on rare classes once all rows are counted; raise `TableError` as `check` does."""
         self.merge_booleans()
         self.check()
         if self.weights is not None and self.rows:
@@ -148,21 +182,21 @@ class TableScan:
         self.rare = rare_classes(self.counts, self.target, self.rules) if self.rows else NO_RARE
         if self.rare.how != "drop" or not self.rare.labels:
             return
-        gone = np.array([row for label, row in self.firsts.items() if label in self.rare.labels], dtype=np.int64)
-        training = sum(int(self.mask(row, 1)[0]) for row in gone.tolist())
-        self.training, self.tested = self.training - training, self.tested - (len(gone) - training)
-        self.left_out.add(gone)
+        rare_rows = np.array([row for label, row in self.firsts.items() if label in self.rare.labels], dtype=np.int64)
+        training = sum(int(self.mask(row, 1)[0]) for row in rare_rows.tolist())
+        self.training, self.tested = self.training - training, self.tested - (len(rare_rows) - training)
+        self.left_out.add(rare_rows)
         for label in self.rare.labels:
             self.trained.pop(label, None)
-        self.sample, self.numbers = _without(self.sample, self.numbers, gone)
-        self.held, self.held_numbers = _without(self.held, self.held_numbers, gone)
+        self.sample, self.numbers = _without(self.sample, self.numbers, rare_rows)
+        self.held, self.held_numbers = _without(self.held, self.held_numbers, rare_rows)
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array]]:
-        """The batches of some columns, and the places in each of the rows to train on; empty ones are left out."""
+        """Yield the batches of some columns that have training rows, with the positions of these."""
         yield from ((batch, places) for batch, places, _ in self.numbered(columns))
 
     def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array, int]]:
-        """The same with the number of the first row of each batch."""
+        """Yield the same with the number of the first row of each batch."""
         first = 0
         for batch in self.source.batches(columns):
             places = np.flatnonzero(self.mask(first, batch.num_rows))
@@ -171,37 +205,43 @@ class TableScan:
             first += batch.num_rows
 
     def where(self, number: int) -> str:
-        """The row of a number, in words: its file and its number there."""
+        """Return the file and the number there of a row, in words."""
         first, where = next((first, where) for first, where in reversed(self.files) if first <= number)
         return where.row(number - first)
 
     def place(self, row: int) -> str:
-        """A row of the sample, from 0, in words: its file and its number there."""
+        """Return the file and the number there of a row of the sample, in words."""
         return self.where(int(self.numbers[row]))
 
     def located(self, error: TableError) -> TableError:
-        """The error about rows of the sample as one about rows of the files."""
-        words = str(error)
+        """Return an error on rows of the sample as one on rows of the files."""
+        message = str(error)
         if error.rows is not None and len(error.rows):
             place = int(np.min(error.rows))
             number = self.where(int(self.numbers[place]))
-            seen = f"row {place + 1:,}"
-            words = words.replace(f"{seen} ", f"{number} ") if f"{seen} " in words else f"{words} It is {number}."
+            sample_row = f"row {place + 1:,}"
+            message = (
+                message.replace(f"{sample_row} ", f"{number} ")
+                if f"{sample_row} " in message
+                else f"{message} It is {number}."
+            )
         if self.training > len(self.numbers):
-            words += f" (Columns are judged by a sample of {len(self.numbers):,} of {self.rows:,} rows.)"
-        return TableError(words)
+            message += (
+                f" (The kinds of columns are inferred from a sample of {len(self.numbers):,} of {self.rows:,} rows.)"
+            )
+        return TableError(message)
 
     def check(self) -> None:
-        """Refuse a table without rows, and labels that no classifier can learn from."""
+        """Raise `TableError` for labels that no classifier can be trained on."""
         if self.rows == 0:
             raise TableError("The table has no rows; there is nothing to learn from.")
         for counts in (self.counts, self.trained):
             if counts is self.counts or len(counts) == 1:
-                check_labelled(counts, self.rows, self.target, sure=self.sure)
+                check_labelled(counts, self.rows, self.target, categorical=self.categorical)
 
 
 def _without(table: pa.Table | None, numbers: RowNumbers, gone: RowNumbers) -> tuple[pa.Table | None, Int64Array]:
-    """A sample of rows without those of some numbers; None where no row is left."""
+    """Return a sample without rows of some numbers; None without any row."""
     keep = ~np.isin(numbers, gone)
     if table is None or keep.all():
         return table, numbers
@@ -217,16 +257,39 @@ def scan_table(
     test_size: float = 0.0,
     rules: LabelRules = DEFAULT_LABEL_RULES,
     weights: str | None = None,
-    sure: bool = False,
+    categorical: bool = False,
 ) -> TableScan:
-    """Read a table once: count its labels, and keep rows of it to judge by.
+    """Read a table once: count its labels, and sample its rows.
 
-    `chosen` rows are trained on; where None, all but a share `test_size`, drawn for each row by its number and seed,
-    without the first row of each class.
-    The samples are spread evenly, whatever the batches. `rules` say what is done with rows without a label and rare
-    classes, `weights` names a column of weights, and `sure` says that the labels are classes, however many they are.
-    Raises `TableError`, with row and file, for a label or weight that is refused, and for labels that no classifier can
-    learn from.
+    Parameters
+    ----------
+    source : OpenTable
+        The table.
+    target : str
+        Its column of labels.
+    chosen : callable, optional
+        `chosen(first, count)` masks the training rows; by default all rows but a share `test_size`, drawn by row number
+        and seed, with the first row of each class.
+    seed : int
+        Seed of the split and the samples.
+    test_size : float
+        Share of the rows to hold out.
+    rules : LabelRules
+        What is done with rows without a label and classes of a single row.
+    weights : str, optional
+        Column of weights.
+    categorical : bool
+        Whether the labels are known to be classes, however many they are.
+
+    Returns
+    -------
+    TableScan
+        Counts and samples, which do not depend on the batches.
+
+    Raises
+    ------
+    TableError
+        If a label or weight is refused, with row and file, or no classifier can be trained on the labels.
     """
     rules.check()
 
@@ -238,50 +301,50 @@ def scan_table(
 
     if weights is not None and weights not in source.names:
         raise unknown_column_error(weights, source.names, "column of weights")
-    found = TableScan(source, target, chosen or share, chosen is None, rules, sure, weights)
-    kept, held = RowSampler(SAMPLE, seed), RowSampler(SAMPLE, seed)
+    scan = TableScan(source, target, chosen or share, chosen is None, rules, categorical, weights)
+    training_sampler, test_sampler = RowSampler(SAMPLE, seed), RowSampler(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
             continue
-        told = read_location(batch)
+        location = read_location(batch)
         table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
-        mask, rest = _count_batch(found, table, told)
-        kept.add(table, found.rows, mask)
-        held.add(table, found.rows, rest)
-        found.rows += batch.num_rows
-    found.training, found.tested = kept.seen, held.seen
-    found.sample, found.numbers = kept.kept()
-    if found.sample is not None:
-        found.sample = found.sample.replace_schema_metadata(source.schema.metadata)
-    found.held, found.held_numbers = held.kept()
-    found.settle()
-    return found
+        mask, test_mask = _count_batch(scan, table, location)
+        training_sampler.add(table, scan.rows, mask)
+        test_sampler.add(table, scan.rows, test_mask)
+        scan.rows += batch.num_rows
+    scan.training, scan.tested = training_sampler.seen, test_sampler.seen
+    scan.sample, scan.numbers = training_sampler.sample()
+    if scan.sample is not None:
+        scan.sample = scan.sample.replace_schema_metadata(source.schema.metadata)
+    scan.held, scan.held_numbers = test_sampler.sample()
+    scan.settle()
+    return scan
 
 
-def _count_batch(found: TableScan, table: pa.Table, told: RowLocation) -> tuple[BoolArray, BoolArray]:
-    """Count the labels of a batch; gives the masks of the rows to train on, and of those held out."""
-    first = found.rows
-    if not found.files or told.file != found.files[-1][1].file:
-        found.files.append((first, told))
-    values, codes = coded_labels(table, found.target, told, missing=found.rules.missing)
-    found.unlabelled += int((codes < 0).sum())
-    if found.weights is not None:
-        weight = weight_column(table, found.weights, found.target, told)
-        found.weighed |= bool(weight.any())
+def _count_batch(scan: TableScan, table: pa.Table, location: RowLocation) -> tuple[BoolArray, BoolArray]:
+    """Count the labels of a batch; return masks of its training and held-out rows."""
+    first = scan.rows
+    if not scan.files or location.file != scan.files[-1][1].file:
+        scan.files.append((first, location))
+    values, codes = coded_labels(table, scan.target, location, missing=scan.rules.missing)
+    scan.unlabelled += int((codes < 0).sum())
+    if scan.weights is not None:
+        weight = weight_column(table, scan.weights, scan.target, location)
+        scan.weighed |= bool(weight.any())
         codes = np.where(weight > 0, codes, -1)
     if (codes < 0).any():
-        found.left_out.add(np.flatnonzero(codes < 0) + first)
-    used, places, counts = np.unique(codes, return_index=True, return_counts=True)
-    for code, place, count in zip(used.tolist(), places.tolist(), counts.tolist(), strict=True):
+        scan.left_out.add(np.flatnonzero(codes < 0) + first)
+    codes_found, first_positions, counts = np.unique(codes, return_index=True, return_counts=True)
+    for code, place, count in zip(codes_found.tolist(), first_positions.tolist(), counts.tolist(), strict=True):
         if code < 0:
             continue
-        found.firsts.setdefault(values[code], first + place)
-        found.counts[values[code]] = found.counts.get(values[code], 0) + count
-    if len(found.counts) > MOST_CLASSES:
-        found.rows += table.num_rows
-        found.check()
-    mask = found.mask(first, table.num_rows)
+        scan.firsts.setdefault(values[code], first + place)
+        scan.counts[values[code]] = scan.counts.get(values[code], 0) + count
+    if len(scan.counts) > MOST_CLASSES:
+        scan.rows += table.num_rows
+        scan.check()
+    mask = scan.mask(first, table.num_rows)
     for code, count in enumerate(np.bincount(codes[mask], minlength=len(values)).tolist()):
         if count:
-            found.trained[values[code]] = found.trained.get(values[code], 0) + count
+            scan.trained[values[code]] = scan.trained.get(values[code], 0) + count
     return mask, ~mask & (codes >= 0)

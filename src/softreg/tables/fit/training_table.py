@@ -93,7 +93,9 @@ def training_table(
     return TrainingTable(table, target, counted, weight, dtype, y is not None, name, rows is not None, weight > 0)
 
 
-def select_labelled_rows(given: TrainingTable, rules: LabelRules, *, sure: bool) -> tuple[TrainingTable, LabelledRows]:
+def select_labelled_rows(
+    given: TrainingTable, rules: LabelRules, *, categorical: bool
+) -> tuple[TrainingTable, LabelledRows]:
     """The same table, of whose rows those are trained on that have a class by the rules, and the classes of its rows.
 
     What was left out or merged is given as a `TableNote`. Raises `TableError` for labels that no classifier can learn
@@ -101,7 +103,7 @@ def select_labelled_rows(given: TrainingTable, rules: LabelRules, *, sure: bool)
     """
     if given.table.num_rows == 0:
         raise TableError("The table has no rows; there is nothing to learn from.")
-    found = labelled_rows(given.table, given.target, rules, sure=sure, counted=given.counted)
+    found = labelled_rows(given.table, given.target, rules, categorical=categorical, counted=given.counted)
     chosen = found.rows(given.rows)
     y = found.y if chosen is None else found.y[chosen]
     if len(y) == 0:

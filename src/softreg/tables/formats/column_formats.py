@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.spelling import encode_as_text
-from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_int64
-from softreg.tables.columns.arrow_numpy import number_array as number_array
+from softreg.tables.columns.arrow_numpy import boolean_array, number_array, string_array, to_int64
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.column_values import decode_dictionary, parse_numbers
 from softreg.tables.columns.errors import TableError, quote
@@ -135,7 +134,7 @@ class ColumnFormat:
         elsewhere, unfamiliar = other.parse_parts(parts)
         unfamiliar &= ~ok & ~parts.body_matches(ambiguous_pattern(",")) & ~parts.body_matches(ambiguous_pattern("."))
         values = np.where(unfamiliar, elsewhere, values)
-        if unfamiliar.any():  # values of another writer: a mark that may be either is no longer certain
+        if unfamiliar.any():  # mixed notations: ambiguous marks are no longer accepted
             ok &= ~parts.body_matches(ambiguous_pattern(self.number.decimal))
         ok |= unfamiliar | missing
         unfamiliar |= ok & ~missing & self._differs(parts)

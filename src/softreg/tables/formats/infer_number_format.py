@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.tables.columns.arrow_numpy import boolean_array, to_bool
-from softreg.tables.columns.arrow_numpy import number_array as number_array
+from softreg.tables.columns.arrow_numpy import boolean_array, number_array, to_bool
 from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
@@ -19,11 +18,11 @@ from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat,
 BoolArray = NDArray[np.bool_]
 
 MAX_LEVELS_INSPECTED = 1000
-"""Distinct values that decide whether a column is looked at for a format of numbers."""
+"""Distinct values examined to decide whether a column may be numeric."""
 MIN_PHONE_DIGITS = 9
-"""Digits from which on values of one length with blanks between are telephone numbers or codes."""
+"""Values of one length with blanks are telephone numbers or codes from this number of digits on."""
 MIN_PAIRS = 3
-"""Distinct values from which on pairs in rising order are lists of whole numbers."""
+"""Increasing pairs are lists of integers from this number of distinct values on."""
 _ADDRESS = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.arrow_numpy import boolean_array
-from softreg.tables.columns.arrow_numpy import number_array as number_array
+from softreg.tables.columns.arrow_numpy import boolean_array, number_array
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.column_values import decode_dictionary
 from softreg.tables.columns.errors import TableError, emit_warnings, pluralize, quote, quote_list
@@ -16,9 +15,9 @@ from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.formats.column_formats import ColumnFormat
 
 MAX_INVALID_SHARE = 0.01
-"""Share of the rows with a value up to which values that are no numbers are slips among numbers."""
+"""Largest share of invalid values, among rows with a value, that are treated as typing errors."""
 MAX_INVALID_VALUES = 1000
-"""Different values of a column that are no numbers which a model keeps."""
+"""Distinct invalid values of a column that a model stores."""
 
 
 @dataclass
@@ -50,9 +49,9 @@ class FormatReader:
     format: ColumnFormat | None
     rows: int = 0
     invalid: dict[str, int] = field(default_factory=dict)
-    """Values that are no numbers, and their rows."""
+    """Values that are not numbers, with their number of rows."""
     error: TableError | None = None
-    """The error for the first of them."""
+    """Error for the first of them."""
     first: str = ""
 
     def read(self, column: pa.ChunkedArray, location: RowLocation) -> pa.ChunkedArray:

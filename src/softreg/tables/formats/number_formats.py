@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ _CODES = (
     "ZAR|NGN|KES|EGP|ILS|AED|SAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|PKR|BDT|LKR"
 )
 _SIGN = r"(?i:US|R|A|AU|C|CA|NZ|HK|S|NT|MX)?\$|[€£¥₹₽₩₺₪₫฿₴₦₱₡₲₵₸₼₾￥￡円元]"
-_BEFORE = rf"(?:{_SIGN}|(?i:{_CODES}|kr|zł|zl|kč|rs)(?:\.| )|(?i:USD|EUR|GBP|JPY|CHF))"  # rs123 is no amount
+_BEFORE = rf"(?:{_SIGN}|(?i:{_CODES}|kr|zł|zl|kč|rs)(?:\.| )|(?i:USD|EUR|GBP|JPY|CHF))"  # rs123 is not an amount
 _AFTER = rf"(?:{_SIGN}|(?i:{_CODES})|(?i:kr|zł|zl|kč)\.?)"
 _BODY = r"[0-9][0-9.,' ]*(?:[eE][+-]?[0-9]+)?|[.,][0-9]+(?:[eE][+-]?[0-9]+)?"
 _ANY = (
@@ -30,7 +31,7 @@ _ANY = (
 _EMPTY = string_array([""])[0]
 _SPACES = "[\u00a0\u2000-\u200a\u202f\u205f\u3000]"
 _MINUS = "[\u2212\ufe63\uff0d\u2010\u2011]"
-_NO_CENTS = "([0-9][.,])[-\u2013\u2014]{1,2}"  # 12,- is twelve and no cents
+_NO_CENTS = "([0-9][.,])[-\u2013\u2014]{1,2}"  # 12,- is 12
 _QUOTES = "[\u2019\u02bc\u00b4`]"
 
 
@@ -115,7 +116,7 @@ class NumberFormat:
         }  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: Any) -> NumberFormat:
+    def from_state(cls, state: Mapping[str, Any]) -> NumberFormat:
         """Return the format that `to_state` wrote; raise `ValueError` for an invalid state."""
         decimal = fields.text(state, "decimal")
         if decimal not in (".", ","):
@@ -196,7 +197,7 @@ class NumberParts:
 def _body(decimal: str) -> str:
     """Return the pattern of digits with this decimal mark and any thousands separator."""
     mark, group = (r"\.", ",") if decimal == "." else (",", r"\.")
-    lakhs = r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}" if decimal == "." else ""  # 12,34,567 in South Asia
+    lakhs = r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}" if decimal == "." else ""  # Indian grouping: 12,34,567
     grouped = rf"[1-9][0-9]{{0,2}}(?:(?:{group}[0-9]{{3}})+|(?: [0-9]{{3}})+|(?:'[0-9]{{3}})+){lakhs}"
     power = r"(?:[eE][+-]?[0-9]+)?"
     return rf"^(?:[0-9]+(?:{mark}[0-9]*)?{power}|{mark}[0-9]+{power}|(?:{grouped})(?:{mark}[0-9]*)?)$"

@@ -26,9 +26,9 @@ from softreg.tables.io.spreadsheets import sheet_rows
 EXTRA_ENDINGS = (".xlsx", ".xls", ".ods", ".db", ".sqlite", ".sqlite3")
 """Endings of members of an archive that are tables, besides `ENDINGS`."""
 DOCUMENTS = (".txt",)
-"""Endings of members that are tables only where no other member is."""
+"""Endings of members that are tables only if no other member is."""
 ROWS_PER_FETCH = 10_000
-"""Rows of a database that are written at a time."""
+"""Rows of a database fetched at a time."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def from_zip(path: Path, inner: str) -> ExtractedTable:
                     copyfileobj(source, file)
 
             return ExtractedTable(TemporaryCopy(Path(name).name, write), name, notes)
-    except RuntimeError:  # what zipfile raises for a member that is encrypted
+    except RuntimeError:  # raised by zipfile for an encrypted member
         raise TableError(
             f"{str(path)!r} is protected by a password; unpack it, and use the file that it holds."
         ) from None
@@ -193,12 +193,12 @@ def from_database(path: Path, inner: str) -> ExtractedTable:
                 raise TableError(_several_message(path, names, "tables"))
             name = _chosen(path, names, inner, "table") if inner else names[0]
             quoted = '"' + name.replace('"', '""') + '"'
-            cursor = connection.execute(f"SELECT * FROM {quoted}")  # a name that the database itself gave
+            cursor = connection.execute(f"SELECT * FROM {quoted}")  # the name comes from the database
             columns = [str(column[0]) for column in cursor.description]
 
             binary: set[int] = set()
 
-            def rows() -> Iterable[Sequence[Any]]:
+            def rows() -> Iterable[Sequence[object]]:
                 yield columns
                 while some := cursor.fetchmany(ROWS_PER_FETCH):
                     for row in some:
@@ -223,7 +223,7 @@ def _check_pages(path: Path) -> None:
         header = file.read(100)
     size = int.from_bytes(header[16:18], "big")
     pages = int.from_bytes(header[28:32], "big")
-    known = header[24:28] == header[92:96]  # otherwise an old program wrote the file, and not the number of pages
+    known = header[24:28] == header[92:96]  # older versions of SQLite do not update the number of pages
     if known and path.stat().st_size < pages * (65536 if size == 1 else size):
         raise TableError(f"{str(path)!r} is a damaged or truncated SQLite database; copy or write it again.")
 
@@ -244,7 +244,7 @@ def from_feather(path: Path, inner: str) -> ExtractedTable:
         raise TableError(_damaged_message(path, "Feather file", error)) from None
 
 
-def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:
+def _write_csv(file: IO[bytes], rows: Iterable[Sequence[object]]) -> None:
     """Write rows of values as CSV in UTF-8: empty for None, and every number so that it is read back exactly."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
@@ -257,7 +257,7 @@ def _write_csv(file: IO[bytes], rows: Iterable[Sequence[Any]]) -> None:
     text.detach()
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """Return a cell as text."""
     if value is None or isinstance(value, bytes):
         return ""
@@ -297,9 +297,9 @@ EXTRACTORS: dict[str, Callable[[Path, str], ExtractedTable]] = {
     "xz": from_xz,
     "zip": from_zip,
 }
-"""What copies a table out of a container of each format."""
+"""Function that extracts a table from a container, by format."""
 COPY_OPTIONS: dict[str, dict[str, Any]] = {
     "excel": {"encoding": None, "delimiter": ","},
     "sqlite": {"encoding": None, "delimiter": ",", "header": True, "skip_rows": 0},
 }
-"""Options of reading the copies that are written as CSV."""
+"""Options of reading for the copies that are written as CSV."""

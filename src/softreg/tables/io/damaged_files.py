@@ -12,7 +12,7 @@ from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.io.sources import SourceFile, damaged_file_message
 
 MAX_BATCH_ROWS = 1 << 31
-"""Rows of a batch of an Arrow file, at most; a damaged length may say any number."""
+"""Maximum number of rows of an Arrow batch; a damaged length may be any number."""
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 

@@ -12,8 +12,8 @@ from softreg.tables.columns.column_names import check_names
 from softreg.tables.columns.dates import mixed_zones_message
 from softreg.tables.columns.errors import TableError, emit_warnings, quote
 
-_SEEN = 4
-"""Types of values that a message names, at most."""
+_MAX_TYPES_NAMED = 4
+"""Types of values that a message lists."""
 
 
 def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
@@ -121,12 +121,12 @@ def _arrow_column(frame: Any, own: Any, name: str, *, used: bool) -> Any:
     try:
         if frame.implementation.is_pandas():
             return _pandas_column(series.to_native(), name, used=used)
-        wide = str(series.dtype) in ("Int128", "UInt128")  # Arrow has no such type: as digits, which are exact
+        wide = str(series.dtype) in ("Int128", "UInt128")  # Arrow has no such type; text is exact
         return (series.cast(nw.String) if wide else series).to_arrow()
     except TableError:
         raise
-    except Exception as error:  # whatever the library of the frame raises
-        raise _no_column(name, str(series.dtype), " ".join(str(error).split())) from error
+    except Exception as error:  # libraries of data frames raise various errors
+        raise _conversion_error(name, str(series.dtype), " ".join(str(error).split())) from error
 
 
 def _pandas_column(series: Any, name: str, *, used: bool) -> Any:
@@ -145,14 +145,14 @@ def _pandas_column(series: Any, name: str, *, used: bool) -> Any:
     try:
         array = pa.Array.from_pandas(series)
         times = series.dtype == object and pa.types.is_timestamp(array.type)
-        return _by_the_wall_clock(series, array, name, used=used) if times else array
+        return _local_datetimes(series, array, name, used=used) if times else array
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         if series.dtype != object:
             raise
-        return _objects(series, name, error)
+        return _objects_as_text(series, name, error)
 
 
-def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -> pa.Array:
+def _local_datetimes(series: Any, array: pa.Array, name: str, *, used: bool) -> pa.Array:
     """Return Python datetimes in local time if their time zones differ; Arrow would use the zone of the first.
 
     If the column is `used`, a warning is issued.
@@ -171,7 +171,7 @@ def _by_the_wall_clock(series: Any, array: pa.Array, name: str, *, used: bool) -
     return pa.Array.from_pandas(type(series)(naive, dtype=object))
 
 
-def _objects(series: Any, name: str, error: Exception) -> Any:
+def _objects_as_text(series: Any, name: str, error: Exception) -> Any:
     """Return Python objects without an Arrow type as text, if all have one type; raise `TableError` otherwise."""
     import pandas as pd
 
@@ -180,13 +180,13 @@ def _objects(series: Any, name: str, error: Exception) -> Any:
     whole = all(issubclass(kind, int) and kind is not bool for kind in types)
     if not whole and (len(types) != 1 or not issubclass(next(iter(types)), pd.Interval | pd.Period)):
         kinds = sorted(kind.__name__ for kind in types)
-        more = f" and {len(kinds) - _SEEN} more" if len(kinds) > _SEEN else ""
+        more = f" and {len(kinds) - _MAX_TYPES_NAMED} more" if len(kinds) > _MAX_TYPES_NAMED else ""
         reason = " ".join(str(error).split())
-        raise _no_column(name, f"object ({', '.join(kinds[:_SEEN])}{more})", reason)
+        raise _conversion_error(name, f"object ({', '.join(kinds[:_MAX_TYPES_NAMED])}{more})", reason)
     return pa.array([str(value) if known else None for value, known in zip(series, present, strict=True)])
 
 
-def _no_column(name: str, kind: str, reason: str) -> TableError:
+def _conversion_error(name: str, kind: str, reason: str) -> TableError:
     return TableError(
         f"Column {quote(name)} of the frame has the type {kind} and cannot be read: {reason}. A column holds either "
         "numbers, or booleans, or text, or dates, or lists of words or numbers; convert it (for instance with "

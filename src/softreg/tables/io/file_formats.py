@@ -10,7 +10,7 @@ ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson")
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data", ".psv")
 COMPRESSION_ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
-"""Compressions that are undone as a file is read, by ending."""
+"""Compressions that are decoded while a file is read, by ending."""
 ENDINGS = frozenset(
     (*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *COMPRESSION_ENDINGS, ".zip", ".xz")
 )
@@ -18,14 +18,14 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _FORMS = {
     b"PAR1": "parquet",
     b"ARROW1": "arrow",
-    b"FEA1": "feather",  # the first version, which is not Arrow's format
+    b"FEA1": "feather",  # version 1, which is not an Arrow format
     b"SQLite format 3\x00": "sqlite",
     b"\xfd7zXZ\x00": "xz",
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "excel",  # the compound documents of .xls
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "excel",  # compound documents (.xls)
 }
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 SIGNATURE_BYTES = 64
-"""Bytes of a file that show its format."""
+"""Bytes read to find the format of a file."""
 
 
 def detect_compression(path: Path, head: bytes) -> str | None:

@@ -16,6 +16,7 @@ from softreg.tables.columns.dataframe_index import index_from_metadata, mark_ind
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.delimited import line_rewriting
+from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import declared_encoding
 from softreg.tables.delimited.encoding_detection import is_utf8
 from softreg.tables.delimited.mixed_encoding import find_encoding
@@ -24,18 +25,18 @@ from softreg.tables.io.sources import SourceFile, check_text, open_bytes, open_t
 from softreg.tables.read_options import ReadOptions
 
 HEAD_BYTES = 1 << 16
-"""Bytes at the beginning of a text file by which its encoding is found."""
+"""Bytes read to find the encoding of a text file."""
 MAX_BATCH_ROWS = 65_536
-"""Rows of a batch of a typed file, at most."""
+"""Maximum number of rows of a batch of a typed file."""
 COLUMN_BUFFER_BYTES = 1 << 20
-"""Bytes of a column of a Parquet file that are read at a time; a whole row group may be larger than memory."""
+"""Bytes of a Parquet column read at a time; a whole row group may exceed memory."""
 MAX_EXACT_INTEGER = 2**53
-"""Whole numbers up to this are float64 numbers, each of its own."""
+"""Largest integer below which float64 represents every integer."""
 MIN_BUFFERED_BYTES = 1 << 26
 """Bytes of a Parquet file from which on it is read through that buffer. Smaller ones are read by columns of row groups:
 the buffer takes the memory that a damaged length of a page asks for."""
 MAX_BATCH_CELLS = 4_000_000
-"""Cells of such a batch, at most: rows of very many columns come in smaller batches."""
+"""Maximum number of cells of a batch; rows with many columns come in smaller batches."""
 
 
 class FileReader(Protocol):
@@ -150,7 +151,7 @@ class BaseFileReader:
 
     def _plain_schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of plain types, with index columns marked and the partition columns appended."""
-        names = schema.names  # raises where a damaged name is no text
+        names = schema.names  # raises if a damaged name is not text
         index = index_from_metadata(schema)
         self.file_fields = {field.name: field for field in schema}
         kept = [(plain_field(field), is_untyped(field)) for field in schema]
@@ -163,15 +164,21 @@ class BaseFileReader:
     def _conform(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
         """Return the rows with the requested columns and types; a column of type null is not read."""
         columns = []
-        for one in wanted:
-            if pa.types.is_null(one.type) or not (one.name in self.file_fields or one.name in self.source.keys):
-                columns.append(pa.nulls(batch.num_rows, one.type))
-            elif one.name in self.source.keys:
-                columns.append(pa.repeat(pa.scalar(self.source.keys[one.name], pa.string()), batch.num_rows))
+        for column_field in wanted:
+            if pa.types.is_null(column_field.type) or not (
+                column_field.name in self.file_fields or column_field.name in self.source.keys
+            ):
+                columns.append(pa.nulls(batch.num_rows, column_field.type))
+            elif column_field.name in self.source.keys:
+                columns.append(pa.repeat(pa.scalar(self.source.keys[column_field.name], pa.string()), batch.num_rows))
             else:
-                column = batch.column(one.name)
+                column = batch.column(column_field.name)
                 column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-                columns.append(self._cast(plain_column(column, one.name, self.file_fields[one.name]), one))
+                columns.append(
+                    self._cast(
+                        plain_column(column, column_field.name, self.file_fields[column_field.name]), column_field
+                    )
+                )
         return pa.Table.from_arrays(columns, schema=wanted)
 
     def _cast(self, column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
@@ -209,7 +216,11 @@ class BaseFileReader:
 
     def _file_columns(self, wanted: pa.Schema) -> list[str]:
         """Return the names of the columns to read from the file itself."""
-        return [one.name for one in wanted if one.name not in self.source.keys and not pa.types.is_null(one.type)]
+        return [
+            column_field.name
+            for column_field in wanted
+            if column_field.name not in self.source.keys and not pa.types.is_null(column_field.type)
+        ]
 
 
 class TextFileReader(BaseFileReader):
@@ -228,8 +239,8 @@ class TextFileReader(BaseFileReader):
             "encoding": encoding,
             "raw": partial(open_bytes, source),
         }
-        opened = partial(open_text, source, encoding)
-        self.reader: Any
+        opened: Opener = partial(open_text, source, encoding)
+        self.reader: JsonLines | CsvReader
         if source.format == "json":
             document = JsonDocument(opened, source.display_name)
             unit = "Line" if document.layout == "lines" else "Row"
@@ -249,7 +260,7 @@ class TextFileReader(BaseFileReader):
             self.notes += rewrite_notes
             self.reader = CsvReader(opened, tabs=source.format == "tsv", options=options, **texts)
             schema = self._plain_schema(pa.schema([pa.field(name, pa.string()) for name in self.reader.names]))
-            schema = pa.schema([mark_untyped(one) for one in schema])
+            schema = pa.schema([mark_untyped(column_field) for column_field in schema])
             names = self.reader.names[:1] if self.reader.layout.row_names else []
             self.schema = mark_index(schema, frozenset(names) | index_from_metadata(schema))
             self.notes += self.reader.notes
@@ -260,13 +271,13 @@ class TextFileReader(BaseFileReader):
         return batches
 
 
-def _rewrite_lines(opened: Any, options: ReadOptions) -> tuple[Any, list[str]]:
+def _rewrite_lines(opened: Opener, options: ReadOptions) -> tuple[Opener, list[str]]:
     """Return the function that opens the text, with lines rewritten if needed, and notes about it."""
     if options.delimiter is not None:
         return opened, []
     try:
         head = bytes(opened().read(line_rewriting.HEAD))
-    except OSError:  # said where the text is read
+    except OSError:  # reported when the text is read
         return opened, []
     form = line_rewriting.find_line_rewrite(head, complete=len(head) < line_rewriting.HEAD)
     if form is None:

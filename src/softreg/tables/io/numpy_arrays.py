@@ -13,7 +13,7 @@ from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.typing import Array
 
 _MAX_TYPES_NAMED = 4
-"""Types of values that a message names, at most."""
+"""Types of values that a message lists."""
 
 
 def is_matrix(data: Any) -> bool:
@@ -110,7 +110,7 @@ def array_column(values: Array, name: str) -> pa.Array:
     """
     mask = np.ma.getmaskarray(values) if np.ma.isMA(values) else None
     plain = np.asarray(values)
-    plain = plain.astype(object) if plain.dtype.kind == "T" else plain  # NumPy's own strings of any length
+    plain = plain.astype(object) if plain.dtype.kind == "T" else plain  # variable-length strings of NumPy
     try:
         if plain.dtype.kind == "U":
             return pa.array(plain.tolist(), pa.string(), mask=mask)

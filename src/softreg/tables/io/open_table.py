@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.deprecated import DeprecatedAttributes
 from softreg.tables.columns.arrow_types import common_arrow_type, plain_table
 from softreg.tables.columns.column_names import check_names
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
@@ -28,11 +29,11 @@ from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
 
 __all__ = ["PARQUET_ENDINGS", "OpenTable", "as_table", "check_names", "open_table", "read_table"]
 MAX_FILES_NAMED = 2
-"""Files that a note names, at most."""
+"""Files that a note lists."""
 
 
 @dataclass
-class OpenTable:
+class OpenTable(DeprecatedAttributes):
     """Table in files that can be read in batches repeatedly; made by `open_table`.
 
     Attributes
@@ -56,9 +57,9 @@ class OpenTable:
     schema: pa.Schema
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
-    """Rows of each file in the table that `read` gave."""
+    """Number of rows of each file in the table that `read` returned."""
     type_conflicts: dict[str, str] = field(default_factory=dict)
-    """What is wrong with columns of which no type holds the values of all files; they are of type null."""
+    """Errors of columns without a type that holds the values of all files; they have type null."""
     options: ReadOptions = field(default_factory=ReadOptions)
     """How the files are read."""
 
@@ -122,10 +123,13 @@ class OpenTable:
         """
         names = set(columns) & set(self.names)
         kinds = {name: self.schema.field(name).type for name in names}
-        differ = {name for name in names if any(_type_in(one, name) != kinds[name] for one in self.readers)}
+        differ = {name for name in names if any(_type_in(reader, name) != kinds[name] for reader in self.readers)}
         if not differ:
             return self
-        fields = [pa.field(one.name, pa.null()) if one.name in differ else one for one in self.schema]
+        fields = [
+            pa.field(column_field.name, pa.null()) if column_field.name in differ else column_field
+            for column_field in self.schema
+        ]
         schema = pa.schema(fields, self.schema.metadata)
         type_conflicts = {name: message for name, message in self.type_conflicts.items() if name not in differ}
         return replace(self, schema=schema, type_conflicts=type_conflicts)
@@ -396,7 +400,7 @@ def _common_schema(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]
         kinds = [own.get(name, pa.null()) for own in types]
         kind = common_arrow_type(kinds)
         if kind is None:
-            other = next(place for place, one in enumerate(kinds) if one != kinds[0])
+            other = next(place for place, kind in enumerate(kinds) if kind != kinds[0])
             type_conflicts[name] = (
                 f"Column {quote(name)} has the type {kinds[0]} in {readers[0].source.display_name!r} and "
                 f"{kinds[other]} in "
@@ -404,9 +408,9 @@ def _common_schema(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]
                 "write the "
                 f"column with one type, or leave it out: --drop {quote(name)} (drop=[{quote(name)}] in Python)."
             )
-        one = pa.field(name, pa.null() if kind is None else kind)
+        column_field = pa.field(name, pa.null() if kind is None else kind)
         texts = [reader.schema.field(name) for reader in readers if name in reader.schema.names]
-        fields.append(mark_untyped(one) if all(map(is_untyped, texts)) else one)
+        fields.append(mark_untyped(column_field) if all(map(is_untyped, texts)) else column_field)
     return mark_absent_columns(mark_index(pa.schema(fields), index), absent), type_conflicts
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,17 @@ import pyarrow.csv as pa_csv
 from numpy.typing import ArrayLike
 
 from softreg.files import atomic_path
-from softreg.tables.columns import arrow_numpy as arrays
+from softreg.tables.columns.arrow_numpy import number_array, string_array
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.io.file_formats import PARQUET_ENDINGS
+
+
+class BinaryWriter(Protocol):
+    """Binary file open for writing."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write some bytes."""
+
 
 LABEL, ROW = "prediction", "row"
 ARROW_FILES = (".arrow", ".feather")
@@ -64,10 +72,10 @@ def prediction_table(
     words = [str(word) for word in np.asarray(predicted).tolist()]
     if P.shape != (len(words), len(names)):
         raise ValueError(f"P is {P.shape}; expected {(len(words), len(names))}: a row a label, a column a class")
-    columns = [arrays.string_array(words), *map(arrays.number_array, P.T)]
+    columns = [string_array(words), *map(number_array, P.T)]
     if rows is None:
         return pa.table(columns, names=[_free(LABEL, names), *names])
-    numbers = arrays.number_array(np.asarray(rows, dtype=np.int64))
+    numbers = number_array(np.asarray(rows, dtype=np.int64))
     return pa.table([numbers, *columns], names=[_free(ROW, names), _free(LABEL, names), *names])
 
 
@@ -176,9 +184,23 @@ def writing_predictions(
         yield write
 
 
+def _open_writer(sink: str | BinaryWriter, schema: pa.Schema, ending: str, label: int) -> Any:
+    """Return the Arrow writer of a format; `label` is the position of the column of labels."""
+    if ending in PARQUET_ENDINGS:
+        import pyarrow.parquet as pq
+
+        # Probabilities rarely repeat: dictionaries and compression do not help.
+        uncompressed = dict.fromkeys(schema.names[label + 1 :], "NONE")
+        return pq.ParquetWriter(sink, schema, use_dictionary=[schema.names[label]], compression=uncompressed)
+    if ending in ARROW_FILES:
+        return pa.ipc.new_file(sink, schema)
+    options = pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
+    return pa_csv.CSVWriter(sink, schema, write_options=options)
+
+
 @contextmanager
 def prediction_sink(
-    sink: Any,
+    sink: str | BinaryWriter,
     classes: Sequence[str] | ArrayLike,
     ending: str = ".csv",
     *,
@@ -211,33 +233,26 @@ def prediction_sink(
         From the function, if the shape of P does not match the classes.
     """
     schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
-    for one in reversed(kept or []):
-        schema = schema.insert(0, one.with_name(_free(one.name, schema.names)))
+    for kept_field in reversed(kept or []):
+        schema = schema.insert(0, kept_field.with_name(_free(kept_field.name, schema.names)))
     before = rows + len(kept or [])
-    words = arrays.string_array([str(word) for word in np.asarray(classes).tolist()])
-    writer: Any
-    if ending in PARQUET_ENDINGS:
-        import pyarrow.parquet as pq
+    words = string_array([str(word) for word in np.asarray(classes).tolist()])
+    writer = _open_writer(sink, schema, ending, before)
 
-        numbers = schema.names[1 + before :]  # probabilities hardly repeat: no dictionary or compression pays
-        writer = pq.ParquetWriter(
-            sink, schema, use_dictionary=[schema.names[before]], compression=dict.fromkeys(numbers, "NONE")
-        )
-    elif ending in ARROW_FILES:
-        writer = pa.ipc.new_file(sink, schema)
-    else:
-        writer = pa_csv.CSVWriter(
-            sink, schema, write_options=pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
-        )
-
-    def write(P: ArrayLike, numbers: ArrayLike | None = None, *, kept: Any = None, predicted: Any = None) -> None:
+    def write(
+        P: ArrayLike,
+        numbers: ArrayLike | None = None,
+        *,
+        kept: pa.Table | None = None,
+        predicted: ArrayLike | None = None,
+    ) -> None:
         P = np.asarray(P, dtype=np.float64)
         if P.ndim != 2 or P.shape[1] != len(words):
             raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
         codes = P.argmax(axis=1) if predicted is None else predicted
-        columns = [words.take(arrays.number_array(codes)), *map(arrays.number_array, P.T)]
+        columns = [words.take(number_array(np.asarray(codes))), *map(number_array, P.T)]
         if rows:
-            columns.insert(0, arrays.number_array(np.asarray(numbers, dtype=np.int64)))
+            columns.insert(0, number_array(np.asarray(numbers, dtype=np.int64)))
         if kept is not None:
             columns = [*kept.columns, *columns]
         writer.write_table(pa.Table.from_arrays(columns, schema=schema))
@@ -278,6 +293,6 @@ def write_predictions(
     Traceback (most recent call last):
     softreg.tables.columns.errors.TableError: Predictions cannot be written to 'p.xlsx': ...
     """
-    prediction_table(classes, P, predicted)  # shapes that do not fit together are refused
+    prediction_table(classes, P, predicted)  # checks the shapes
     with writing_predictions(path, classes) as write:
         write(P)

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-PREFETCH_DEPTH = 2  # batches that are read before they are asked for
+PREFETCH_DEPTH = 2
+"""Batches read in advance."""
 
 
 def prefetch(source: Callable[[], Iterator[Any]], depth: int = PREFETCH_DEPTH) -> Iterator[Any]:
@@ -48,7 +49,7 @@ def prefetch(source: Callable[[], Iterator[Any]], depth: int = PREFETCH_DEPTH) -
                 if not put("item", item):
                     return
             put("end", None)
-        except BaseException as error:  # it belongs to the thread that asks for the items
+        except BaseException as error:  # raised in the consuming thread
             put("error", error)
 
     thread = threading.Thread(target=work, name="softreg-reader", daemon=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from softreg.files import PipeCopy, is_pipe
 from softreg.tables.columns.errors import TableError, pluralize, quote_list
+from softreg.tables.delimited.chunked_stream import BinaryReader
 from softreg.tables.delimited.decoding import DecodedStream
 from softreg.tables.io.containers import COPY_OPTIONS, EXTRACTORS, copy_standard_input
 from softreg.tables.io.file_formats import ENDINGS, SIGNATURE_BYTES, detect_compression, file_format
@@ -22,9 +23,9 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 _MAGIC = {b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\xff\xd8\xff": "a JPEG picture"}
 STANDARD_INPUT = Path("-")
 INNER_SEPARATOR = "::"
-"""Stands between the path of a container and the name of a table in it."""
+"""Separator of the path of a container and the name of a table in it."""
 MAX_NESTING = 3
-"""Containers in one another, at most."""
+"""Maximum nesting depth of containers."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class SourceFile:
     """Options of reading that are known, as softreg wrote the copy."""
     copies: tuple[object, ...] = field(default=(), compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
-    """What was chosen in opening it, a sentence each."""
+    """Choices made in opening it, one sentence each."""
 
     @property
     def file(self) -> Path:
@@ -286,7 +287,7 @@ def missing_file_message(path: str) -> str:
     )
 
 
-def open_text(source: SourceFile, encoding: str) -> Any:
+def open_text(source: SourceFile, encoding: str) -> BinaryReader:
     """Return the bytes of a text file in UTF-8, as a binary stream.
 
     Undecodable bytes become bytes that are not UTF-8.

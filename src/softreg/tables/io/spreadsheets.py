@@ -11,14 +11,14 @@ from typing import Any
 from softreg.tables.columns.errors import TableError, quote_list
 
 MAX_NARROW_COLUMNS = 2
-"""Columns of a sheet up to which a row of one cell may be a row of the table."""
+"""Maximum number of columns of a sheet in which a row of one cell is not a title."""
 
 
 @dataclass(frozen=True)
 class Sheet:
     """Rows of a sheet, its name, and notes on what was chosen and left out."""
 
-    rows: list[list[Any]]
+    rows: list[list[object]]
     name: str
     notes: list[str]
 
@@ -79,16 +79,16 @@ def sheet_rows(path: Path, inner: str) -> Sheet:
     return Sheet([[_value(cell) for cell in row] for row in rows], name, notes + more)
 
 
-def _cells(book: Any, name: str) -> list[list[Any]]:
+def _cells(book: Any, name: str) -> list[list[object]]:
     """Return the rows that have cells, all of one length."""
     try:
         rows = book.get_sheet_by_name(name).to_python(skip_empty_area=True)
-    except ValueError:  # a sheet of a chart has no cells
+    except ValueError:  # a chart sheet has no cells
         return []
     return [row for row in rows if any(cell != "" for cell in row)]
 
 
-def _table(rows: list[list[Any]], sheet: str) -> tuple[list[list[Any]], list[str]]:
+def _table(rows: list[list[object]], sheet: str) -> tuple[list[list[object]], list[str]]:
     """Return the rows without titles, footnotes and empty columns; and notes on them."""
     used = [place for place in range(len(rows[0])) if any(row[place] != "" for row in rows)]
     rows = [[row[place] for place in used] for row in rows]
@@ -108,11 +108,11 @@ def _table(rows: list[list[Any]], sheet: str) -> tuple[list[list[Any]], list[str
     return [[row[place] for place in kept] for row in rows], notes
 
 
-def _count(row: Sequence[Any]) -> int:
+def _count(row: Sequence[object]) -> int:
     return sum(cell != "" for cell in row)
 
 
-def _value(cell: Any) -> Any:
+def _value(cell: object) -> object:
     """Return a cell for a text file; a datetime at midnight is a date."""
     if isinstance(cell, datetime):
         return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")

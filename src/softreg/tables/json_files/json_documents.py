@@ -5,17 +5,17 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from softreg.tables.columns.errors import TableError, quote, quote_list
-from softreg.tables.delimited.chunked_stream import ChunkedStream
+from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream, Opener
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
 MAX_DOCUMENT_BYTES = 1 << 28
-"""Bytes of an element of an array, or of a document that is no array, at most."""
+"""Maximum size in bytes of an array element, or of a document that is not an array."""
 SPACE = " \t\r\n"
 _BREAKS = re.compile(r"[\r\n]+")  # between tokens only: within text of JSON, line breaks are escaped
 _SOMETHING = re.compile(r"[^ \t\r\n]")
@@ -35,7 +35,7 @@ class JsonDocument:
         How the file is read, if that was a choice.
     """
 
-    open: Callable[[], Any]
+    open: Opener
     display_name: str
     layout: str = field(init=False)
     note: str = field(init=False, default="")
@@ -47,7 +47,7 @@ class JsonDocument:
         if head[:1] == "{" and not _is_lines(head):
             self._find_layout()
 
-    def lines(self) -> Any:
+    def lines(self) -> BinaryReader:
         """Return the objects as a binary stream of JSON lines in UTF-8; the file itself if it holds lines."""
         if self.layout == "lines":
             return self.open()
@@ -135,7 +135,7 @@ class JsonDocument:
 class _JsonText:
     """Text of a UTF-8 stream, read one JSON value at a time."""
 
-    def __init__(self, stream: Any, display_name: str) -> None:
+    def __init__(self, stream: BinaryReader, display_name: str) -> None:
         self.stream, self.display_name = stream, display_name
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
         self._buffer, self._position, self._ended = "", 0, False
@@ -177,7 +177,7 @@ class _JsonText:
             raise TableError(
                 f"{self.display_name!r} holds a value of more than {MAX_DOCUMENT_BYTES >> 20} MB, or is no JSON."
             )
-        raw = bytes(self.stream.read(max(CHUNK, len(held))))  # twice as much each time, for values that are long
+        raw = bytes(self.stream.read(max(CHUNK, len(held))))  # doubled for long values
         self._ended = not raw
         self._buffer, self._position = held + self._decoder.decode(raw, self._ended), 0
         return True
@@ -202,7 +202,7 @@ def _value_end(text: str, begin: int = 0) -> int | None:
         end: int = _DECODER.raw_decode(text, begin)[1]
     except (ValueError, RecursionError):
         return None
-    return end if end < len(text) or text[-1] in "}]" else None  # a number may go on
+    return end if end < len(text) or text[-1] in "}]" else None  # a number may continue
 
 
 def _is_lines(head: str) -> bool:
@@ -211,7 +211,7 @@ def _is_lines(head: str) -> bool:
     return _value_end(first.strip(SPACE)) is not None and rest.lstrip(SPACE)[:1] == "{"
 
 
-def _is_records(value: Any) -> bool:
+def _is_records(value: object) -> bool:
     return isinstance(value, list) and len(value) > 0 and all(isinstance(row, dict) for row in value)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
+from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
 from softreg.tables.json_files.json_types import (
@@ -23,18 +24,19 @@ from softreg.tables.json_files.json_types import (
     to_arrow,
 )
 
-BLOCK_BYTES = 1 << 22  # bytes parsed at a time, and more for a longer line
+BLOCK_BYTES = 1 << 22
+"""Bytes parsed at a time; more for a longer line."""
 MAX_LINE_BYTES = 1 << 28
-"""Bytes of a line, at most."""
+"""Maximum length of a line in bytes."""
 MAX_CACHED_BYTES = 1 << 26
-"""Bytes of parsed rows that are kept, so that files up to about this size are parsed once."""
+"""Bytes of parsed rows that are cached; smaller files are parsed once."""
 MAX_BATCH_CELLS = 4_000_000
-"""Cells of a batch, at most: rows of very many keys come in smaller batches."""
+"""Maximum number of cells of a batch; rows with many keys come in smaller batches."""
 MAX_COLUMNS = 50_000
-"""Different keys of a file, at most."""
+"""Maximum number of distinct keys of a file."""
 
 Row = tuple[int, int, dict[str, Any]]
-"""The number of a row, that of its line, and its object."""
+"""Row number, line number and object."""
 
 
 @dataclass
@@ -59,17 +61,17 @@ class JsonLines:
     [[{'a': 1.0, 'b': '007'}, {'a': 2.5, 'b': None}]]
     """
 
-    open: Callable[[], Any]
+    open: Opener
     display_name: str
     skip: bool = False
     encoding: str = "utf-8"
-    raw: Callable[[], Any] | None = None
+    raw: Opener | None = None
     """The bytes in the encoding of the file, where that is not UTF-8."""
     unit: str = "Line"
-    """What an object is called in messages."""
+    """Noun for an object in messages."""
     skipped: list[tuple[int, str]] = field(default_factory=list)
     _held: list[pa.RecordBatch] | None = field(init=False, default=None)
-    """The rows of a small file, which are then parsed once."""
+    """Cached rows of a small file."""
     _conflicts: bool = field(init=False, default=False)
     """Whether some rows hold values of other types than those before, and were left out."""
     types: dict[str, JsonType] = field(init=False)
@@ -163,7 +165,7 @@ class JsonLines:
         for raw in self._raw_blocks():
             rows: list[Row] = []
             try:
-                lines: list[Any] = raw.removesuffix(b"\n").decode().split("\n")
+                lines: list[str] | list[bytes] = raw.removesuffix(b"\n").decode().split("\n")
             except UnicodeDecodeError:
                 lines = list(raw.removesuffix(b"\n").split(b"\n"))
             quick = b"\\u" not in raw

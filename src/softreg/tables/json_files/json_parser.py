@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from softreg.tables.columns.errors import quote
 from softreg.tables.json_files.json_types import MAX_DEPTH
@@ -84,7 +84,7 @@ def _check_depth(line: str) -> None:
             raise ValueError(f"lists and objects more than {MAX_DEPTH} deep")
 
 
-def _check_text(value: Any) -> None:
+def _check_text(value: object) -> None:
     """Raise `ValueError` for text that UTF-8 cannot encode, or that contains the character zero."""
     if isinstance(value, str):
         if "\0" in value:
@@ -111,7 +111,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_constant(word: str) -> Any:
+def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number of JSON")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from softreg.typing import BoolArray
+
 MAX_EXACT_INTEGER = 1 << 53
-"""Whole numbers up to here are float64 numbers, each its own."""
+"""Largest integer below which float64 represents every integer."""
 MAX_DEPTH = 32
-"""Lists and objects within one another, at most."""
+"""Maximum nesting depth of lists and objects."""
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 _UINT64 = (1 << 64) - 1
-_DIGITS = 38  # of the widest decimal type that columns use
+_DIGITS = 38
+"""Digits of the widest decimal type of a column."""
 _KINDS: dict[type, str] = {
     bool: "boolean", int: "whole number", float: "number", str: "text", list: "list", dict: "object",
 }  # fmt: skip
@@ -67,8 +70,8 @@ class JsonType:
     @property
     def holds_mixed(self) -> bool:
         """Whether this type, or one nested in it, is mixed."""
-        inner = [one for _, one in self.fields] + ([] if self.item is None else [self.item])
-        return self.mixed or any(one.holds_mixed for one in inner)
+        inner = [field_type for _, field_type in self.fields] + ([] if self.item is None else [self.item])
+        return self.mixed or any(field_type.holds_mixed for field_type in inner)
 
     def arrow(self) -> pa.DataType:
         """Return the Arrow type that holds every value of this type exactly.
@@ -89,7 +92,7 @@ class JsonType:
         if self.item is not None:
             return pa.list_(self.item.arrow())
         if self.kind == "object":
-            return pa.struct([pa.field(name, one.arrow()) for name, one in self.fields])
+            return pa.struct([pa.field(name, field_type.arrow()) for name, field_type in self.fields])
         return {"missing": pa.null(), "boolean": pa.bool_(), "number": pa.float64(), "text": pa.string()}[self.kind]
 
 
@@ -151,10 +154,10 @@ def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
     return JsonType(_KINDS[kind])
 
 
-def common_type(one: JsonType, other: JsonType) -> JsonType:
+def common_type(first: JsonType, second: JsonType) -> JsonType:
     """Return the type that holds the values of both types.
 
-    Integers beside other numbers become float64, unless that would merge two of them. Numbers or booleans beside text
+    Integers beside second numbers become float64, unless that would merge two of them. Numbers or booleans beside text
     become text.
 
     Returns
@@ -171,28 +174,28 @@ def common_type(one: JsonType, other: JsonType) -> JsonType:
     >>> common_type(infer_type([1, None]), infer_type([0.5])).kind
     'number'
     """
-    if one == other or other.kind == "missing":
-        return one
-    if one.kind == "missing":
-        return other
-    if one.kind == other.kind == "whole number":
-        merged = [value for value in (one.merges, other.merges) if value is not None]
-        return JsonType(one.kind, min(one.low, other.low), max(one.high, other.high), min(merged, default=None))
-    if {one.kind, other.kind} == {"whole number", "number"}:
-        whole = one if one.kind == "whole number" else other
+    if first == second or second.kind == "missing":
+        return first
+    if first.kind == "missing":
+        return second
+    if first.kind == second.kind == "whole number":
+        merged = [value for value in (first.merges, second.merges) if value is not None]
+        return JsonType(first.kind, min(first.low, second.low), max(first.high, second.high), min(merged, default=None))
+    if {first.kind, second.kind} == {"whole number", "number"}:
+        whole = first if first.kind == "whole number" else second
         if whole.merges is not None:
             raise TypeConflict(f"the whole number {whole.merges}, which float64 rounds, beside decimals")
         return JsonType("number")
-    if "text" in (one.kind, other.kind) and {one.kind, other.kind} <= _SCALARS:
+    if "text" in (first.kind, second.kind) and {first.kind, second.kind} <= _SCALARS:
         return JsonType("text", mixed=True)
-    if one.item is not None and other.item is not None:
-        return replace(one, item=common_type(one.item, other.item))
-    if one.kind == other.kind == "object":
-        fields = dict(one.fields)
-        for name, inner in other.fields:
+    if first.item is not None and second.item is not None:
+        return replace(first, item=common_type(first.item, second.item))
+    if first.kind == second.kind == "object":
+        fields = dict(first.fields)
+        for name, inner in second.fields:
             fields[name] = common_type(fields.get(name, MISSING), inner)
-        return replace(one, fields=tuple(fields.items()))
-    raise TypeConflict(f"{_plural(one.kind)} beside {_plural(other.kind)}")
+        return replace(first, fields=tuple(fields.items()))
+    raise TypeConflict(f"{_plural(first.kind)} beside {_plural(second.kind)}")
 
 
 def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
@@ -234,7 +237,9 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
         inner = to_arrow(list(chain.from_iterable(lists)), kind.item)
         return pa.Array.from_buffers(target, n, [mask, _offsets(lists)], children=[inner])
     if kind.kind == "object":
-        inside = [to_arrow([v.get(name) if v else None for v in values], one) for name, one in kind.fields]
+        inside = [
+            to_arrow([v.get(name) if v else None for v in values], field_type) for name, field_type in kind.fields
+        ]
         return pa.Array.from_buffers(target, n, [mask], children=inside)
     if kind.kind == "boolean":
         true = np.fromiter((value is True for value in values), np.bool_, n)
@@ -245,14 +250,14 @@ def to_arrow(values: Sequence[Any], kind: JsonType) -> pa.Array:
     return pa.Array.from_buffers(target, n, [mask, pa.py_buffer(np.array(plain, target.to_pandas_dtype()))])
 
 
-def _offsets(parts: Sequence[Any]) -> pa.Buffer:
+def _offsets(parts: Sequence[Sized]) -> pa.Buffer:
     """Return the offsets of concatenated parts, int32 (len(parts) + 1,)."""
     ends = np.zeros(len(parts) + 1, np.int32)
     np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=ends[1:])
     return pa.py_buffer(ends)
 
 
-def _bits(flags: Any) -> pa.Buffer:
+def _bits(flags: BoolArray) -> pa.Buffer:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
 

@@ -1,4 +1,4 @@
-"""Which rows of a table statistics can use: complete cases, and how many rows lack a value, by column."""
+"""Rows that statistics can use: complete cases, and the number of rows without a value, by column."""
 
 from __future__ import annotations
 
@@ -18,12 +18,22 @@ from softreg.typing import BoolArray, Int64Array, RowNumbers
 MISSING = ("drop", "impute", "error")
 """What may be done with rows that have a missing value."""
 MAX_NAMED = 8
-"""Columns that are named in a message, at most."""
+"""Most columns that a message names."""
 
 
 @dataclass(frozen=True)
 class ExcludedRows:
-    """Rows that are not used: how many lack a value in some column, by column, and how many have a weight of zero."""
+    """Rows that are not used.
+
+    Attributes
+    ----------
+    rows : int
+        Rows without a value in some column.
+    by_column : mapping of str to int
+        Rows without a value, by column.
+    weightless : int
+        Rows of weight zero.
+    """
 
     rows: int
     by_column: Mapping[str, int]
@@ -31,30 +41,27 @@ class ExcludedRows:
 
     @property
     def counts(self) -> str:
-        """The columns and how many rows lack a value there, most of them first."""
+        """The columns with missing values and their numbers of rows, most of them first."""
         order = sorted(self.by_column.items(), key=lambda pair: -pair[1])
         named = ", ".join(f"{quote(name)} in {count:,}" for name, count in order[:MAX_NAMED])
         return named + (f" and {len(order) - MAX_NAMED:,} more columns" if len(order) > MAX_NAMED else "")
 
     def notes(self, total: int, missing: str) -> tuple[str, ...]:
-        """What was left out of `total` rows, in sentences."""
-        said = []
+        """Return which of `total` rows are not used, in sentences."""
+        notes = []
         if self.rows:
-            way = "; leaving out such a column (--drop) or --missing impute keeps more rows"
-            way = way if missing == "drop" else ""
-            said.append(
-                f"{self.rows:,} of {pluralize(total, 'row')} left out, for they lack a value: {self.counts}{way}"
+            advice = "; leaving out such a column (--drop) or --missing impute keeps more rows"
+            advice = advice if missing == "drop" else ""
+            notes.append(
+                f"{self.rows:,} of {pluralize(total, 'row')} left out, for they lack a value: {self.counts}{advice}"
             )
         if self.weightless:
-            said.append(f"{pluralize(self.weightless, 'row')} left out, for the weight is 0")
-        return tuple(said)
+            notes.append(f"{pluralize(self.weightless, 'row')} left out, for the weight is 0")
+        return tuple(notes)
 
 
 def rows_without_label(table: Any, target: str, rows: RowNumbers) -> BoolArray:
-    """Which of these rows have no label: null, nan, or text that is empty or blank.
-
-    Raises `TableError` where there is no such column. A type that has no text is left to `labels`, which refuses it.
-    """
+    """Return a mask of the rows without a label (null, nan or blank); raise `TableError` if there is no such column."""
     if target not in table.column_names:
         raise unknown_column_error(target, table.column_names, "target column")
     try:
@@ -68,29 +75,26 @@ def rows_without_label(table: Any, target: str, rows: RowNumbers) -> BoolArray:
 def rows_with_label_and_weight(
     table: Any, target: str, every: RowNumbers, weighing: RowWeights | None, missing: str
 ) -> tuple[Int64Array, ExcludedRows]:
-    """The rows among `every` that have a label and a weight above 0, and how many have not.
-
-    Raises `TableError` where no row is left, and, with missing="error", for a row without a label or a weight.
-    """
-    gone = rows_without_label(table, target, every)
-    gaps = {target: int(gone.sum())} if gone.any() else {}
+    """Return the rows with a label and a weight above 0, and the others; raise `TableError` if none is left."""
+    excluded_mask = rows_without_label(table, target, every)
+    by_column = {target: int(excluded_mask.sum())} if excluded_mask.any() else {}
     weightless = np.zeros(len(every), dtype=bool)
     if weighing is not None:
         v = weighing.values[every]
         if np.isnan(v).any():
-            gaps[weighing.name] = int(np.isnan(v).sum())
-        gone, weightless = gone | np.isnan(v), v == 0
-    left = ExcludedRows(int(gone.sum()), gaps, int((weightless & ~gone).sum()))
+            by_column[weighing.name] = int(np.isnan(v).sum())
+        excluded_mask, weightless = excluded_mask | np.isnan(v), v == 0
+    excluded = ExcludedRows(int(excluded_mask.sum()), by_column, int((weightless & ~excluded_mask).sum()))
     if missing == "error":
-        refuse_missing(left, len(every))
-    used = every[~gone & ~weightless]
+        refuse_missing(excluded, len(every))
+    used = every[~excluded_mask & ~weightless]
     if not len(used):
-        raise no_complete_row_error(left, len(every))
-    return used, left
+        raise no_complete_row_error(excluded, len(every))
+    return used, excluded
 
 
 def lost_classes_notes(table: Any, target: str, given: RowNumbers, used: RowNumbers) -> list[str]:
-    """A sentence on the classes that only rows with a missing value have; none where there is no such class."""
+    """Return a note on classes that only rows with a missing value have; empty without any."""
     if len(given) == len(used):
         return []
     codes = to_int64(encode_as_text(table.column(target)).indices)
@@ -101,7 +105,7 @@ def lost_classes_notes(table: Any, target: str, given: RowNumbers, used: RowNumb
 
 
 def refuse_missing(left: ExcludedRows, total: int) -> None:
-    """Raise `TableError` where missing="error" meets rows that lack a value."""
+    """Raise `TableError` if there are rows without a value."""
     if left.rows:
         raise TableError(
             f"{left.rows:,} of {pluralize(total, 'row')} lack a value: {left.counts}. Leave them out with --missing "
@@ -110,7 +114,7 @@ def refuse_missing(left: ExcludedRows, total: int) -> None:
 
 
 def no_complete_row_error(left: ExcludedRows, total: int) -> TableError:
-    """The error where no row is complete."""
+    """Return the error for a table without a complete row."""
     return TableError(
         f"None of the {pluralize(total, 'row')} has a value in each column; rows without one: {left.counts}. Leave out "
         "the columns that have few values (--drop), or impute them (--missing impute)."

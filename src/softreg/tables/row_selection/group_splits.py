@@ -1,4 +1,4 @@
-"""Rows that belong together, as those of one person: read from a column, and never torn apart by a split."""
+"""Groups of rows that belong together, such as those of one person, and splits that keep them together."""
 
 from __future__ import annotations
 
@@ -24,17 +24,37 @@ def group_codes(
     what: str = "column of groups",
     advice: str = "Say what these rows belong to, or remove them.",
 ) -> Codes:
-    """The group of each row (n,) as a number from 0: rows of equal values in the column `name` are of one group.
+    """Return the group of each row as an integer: rows of equal values in a column are one group.
 
-    Values are equal where their text is, by `softreg.spelling`.
+    Values are equal if their text is, as `softreg.spelling` spells it.
 
-    `rows` are the numbers of the rows that count, all where None: the answer is theirs, and only they need a value.
-    `what` and `advice` are words of the message. Raises `TableError` where there is no such column, where it is the
-    target, and for a row without a value (null, nan, text that is empty or blank).
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    name : str
+        Column of groups.
+    target : str
+        Column of labels, for messages.
+    rows : array of int (n,), optional
+        Numbers of the rows that need a group; all by default.
+    what, advice : str
+        Words of the message.
 
-    Example:
-        >>> group_codes(pa.table({"owner": ["ann", "bob", "ann"], "buys": ["no", "yes", "no"]}), "owner", "buys")
-        array([0, 1, 0])
+    Returns
+    -------
+    array of int64 (n,)
+        Codes from 0.
+
+    Raises
+    ------
+    TableError
+        If there is no such column, it is the target, or a row has no value (null, nan, or empty or blank text).
+
+    Examples
+    --------
+    >>> group_codes(pa.table({"owner": ["ann", "bob", "ann"], "buys": ["no", "yes", "no"]}), "owner", "buys")
+    array([0, 1, 0])
     """
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, what)
@@ -63,16 +83,37 @@ def group_codes(
 def split_groups(
     codes: NDArray[np.integer[Any]], groups: Codes, test_size: float = 0.2, seed: int = 0
 ) -> tuple[RowNumbers, RowNumbers]:
-    """Row numbers for training and for test, whole groups, each class in nearly the share `test_size` of both.
+    """Split rows into training and test rows by whole groups, with nearly the same share of each class.
 
-    Groups are looked at in an order drawn by `seed`, and each is held out that brings the rows held out of each class
-    nearer to its share (in squares over the number of its rows) and leaves every class rows to train on. `codes`,
-    `groups`: (n,). Returns `(train, test)`, sorted row numbers. Raises `TableError` where no group can be held out.
+    Groups are considered in an order drawn by `seed`; a group is held out if it brings the test rows of each class
+    nearer to their share (in squares over the number of its rows) and leaves every class training rows.
 
-    Example:
-        >>> train, test = split_groups(np.tile([0, 1], 50), np.arange(100) // 10, 0.2)
-        >>> len(test), sorted(set((test // 10).tolist()) & set((train // 10).tolist()))
-        (20, [])
+    Parameters
+    ----------
+    codes : array of int (n,)
+        Class of each row.
+    groups : array of int (n,)
+        Group of each row.
+    test_size : float
+        Share of the rows to hold out.
+    seed : int
+        Seed of the order.
+
+    Returns
+    -------
+    train, test : array of int
+        Row numbers from 0, sorted.
+
+    Raises
+    ------
+    TableError
+        If no group can be held out.
+
+    Examples
+    --------
+    >>> train, test = split_groups(np.tile([0, 1], 50), np.arange(100) // 10, 0.2)
+    >>> len(test), sorted(set((test // 10).tolist()) & set((train // 10).tolist()))
+    (20, [])
     """
     _, code = np.unique(codes, return_inverse=True)
     _, group = np.unique(groups, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Which rows of a table have a label to learn from: rows without one, and classes of a single row."""
+"""The class of each row of a table, by rules for rows without a label and for classes of a single row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from softreg.typing import BoolArray, Codes, RowNumbers, TextArray
 UNLABELLED = -2
 """The code of a row without a label, beside -1 for an unknown label."""
 SHOWN = 6
-"""Row numbers that a note lists, at most."""
+"""Most row numbers that a note lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class LabelledRows:
         The classes of a single row.
     target : str
         The column of labels.
-    sure : bool
+    categorical : bool
         Whether the values are known to be classes.
     """
 
@@ -54,18 +54,18 @@ class LabelledRows:
     unlabelled: RowNumbers
     rare: RareClasses
     target: str
-    sure: bool = False
+    categorical: bool = False
 
     def rows(self, chosen: RowNumbers | None = None) -> Codes | None:
-        """The numbers of the rows that are used, among those chosen; None where these are all rows of the table."""
+        """Return the numbers of the used rows among those chosen; None if these are all rows of the table."""
         if chosen is None:
             return None if self.used.all() else np.flatnonzero(self.used)
         return chosen[self.used[chosen]]
 
     def notes(self, numbers: RowNumbers | None = None) -> list[str]:
-        """What was left out or merged, in sentences; `numbers` (n,) are those of the rows in the input, from 1."""
+        """Return what was left out or merged, in sentences; `numbers` (n,) are the rows' numbers in the input."""
         labels = np.unique(self.y[self.used]).tolist()
-        many = "" if self.sure else many_numbers_note(labels, self.target)
+        many = "" if self.categorical else many_numbers_note(labels, self.target)
         found = [self.rare.note, similar_labels_note(labels, self.target), many]
         if len(self.unlabelled):
             at = self.unlabelled + 1 if numbers is None else numbers[self.unlabelled]
@@ -78,10 +78,10 @@ def labelled_rows(
     target: str,
     rules: LabelRules = DEFAULT_LABEL_RULES,
     *,
-    sure: bool = False,
+    categorical: bool = False,
     counted: BoolArray | None = None,
 ) -> LabelledRows:
-    """The class of each row of a table, by rules for rows without a label and classes of a single row.
+    """Return the class of each row of a table, by rules for rows without a label and classes of a single row.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def labelled_rows(
         Its column of labels.
     rules : LabelRules
         What is done with such rows and classes.
-    sure : bool
+    categorical : bool
         Whether the values are known to be classes, however many they are.
     counted : array of bool (n,), optional
         Rows that count, all without it; the others are not used.
@@ -124,30 +124,38 @@ def labelled_rows(
     for name, count in zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True):
         if count:
             counts[name] = counts.get(name, 0) + count
-    check_labelled(counts, len(codes), target, sure=sure)
+    check_labelled(counts, len(codes), target, categorical=categorical)
     rare = rare_classes(counts, target, rules)
     merged = rare.merged(names)
     y = np.array([*(merged.get(name, "") for name in names), ""], dtype=np.str_)[codes]
     used = np.array([*(name in merged for name in names), False])[codes]
-    return LabelledRows(y, used, np.flatnonzero(unlabelled), rare, target, sure)
+    return LabelledRows(y, used, np.flatnonzero(unlabelled), rare, target, categorical)
 
 
-def check_labelled(counts: Mapping[str, int], n: int, target: str, *, sure: bool = False) -> None:
-    """Raise `TableError` where no row of n has a label, or the labels, by their counts, are not those of classes."""
+def check_labelled(counts: Mapping[str, int], n: int, target: str, *, categorical: bool = False) -> None:
+    """Raise `TableError` if no row has a label, or the labels do not look like classes."""
     if n and not counts:
         raise TableError(
             f"The target {quote(target)} has no label in any of the {pluralize(n, 'row')}; is it the right column?"
         )
     known = sorted(counts)
-    check_class_counts(np.array(known), np.array([counts[label] for label in known]), n, target, sure=sure)
+    check_class_counts(
+        np.array(known), np.array([counts[label] for label in known]), n, target, categorical=categorical
+    )
 
 
 def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, option: bool = True) -> str:
-    """The sentence on rows that are left out since they have no label; `option`: whether there is one that refuses.
+    """Return the note on rows that are left out because they have no label; `option` names the one that refuses them.
 
-    Example:
-        >>> print(unlabelled_note(1, 9, [4], "y"))
-        1 of 9 rows has no label in 'y' and is left out: row 4. --missing-target error refuses such rows \
+    Returns
+    -------
+    str
+        The note.
+
+    Examples
+    --------
+    >>> print(unlabelled_note(1, 9, [4], "y"))
+    1 of 9 rows has no label in 'y' and is left out: row 4. --missing-target error refuses such rows \
 (missing_target="error" in Python).
     """
     some = ", ".join(f"{number:,}" for number in numbers[:SHOWN])
@@ -162,12 +170,17 @@ def unlabelled_note(count: int, n: int, numbers: Sequence[int], target: str, *, 
 
 
 def similar_labels_note(labels: Sequence[str], target: str) -> str:
-    """A note on labels that differ in nothing but case or blanks, which are different classes; empty without any.
+    """Return a note on labels that differ only in case or blanks, which are different classes; empty without any.
 
-    Example:
-        >>> print(similar_labels_note(["no", "yes", "Yes "], "buys"))
-        The labels 'Yes ' and 'yes' of 'buys' differ only in case or blanks and are different classes; if they are \
-meant to be one, correct them.
+    Returns
+    -------
+    str
+        The note.
+
+    Examples
+    --------
+    >>> print(similar_labels_note(["no", "yes", "Yes "], "buys"))  # doctest: +ELLIPSIS
+    The labels 'Yes ' and 'yes' of 'buys' differ only in case or blanks and are different classes; ...
     """
     folded: dict[str, list[str]] = {}
     for label in sorted(labels):
@@ -183,11 +196,17 @@ meant to be one, correct them.
 
 
 def many_numbers_note(labels: Sequence[str], target: str) -> str:
-    """A note on labels that are more than 20 numbers, which may be meant as a quantity; empty for others.
+    """Return a note on more than 20 numeric labels, which may be meant as a quantity; empty for others.
 
-    Example:
-        >>> print(many_numbers_note([str(k) for k in range(30)], "age"))
-        The target 'age' has 30 different numbers, which are taken as classes without an order.
+    Returns
+    -------
+    str
+        The note.
+
+    Examples
+    --------
+    >>> print(many_numbers_note([str(k) for k in range(30)], "age"))
+    The target 'age' has 30 different numbers, which are taken as classes without an order.
     """
     if len(labels) <= FEW_LEVELS or not all_numbers(labels):
         return ""
@@ -198,22 +217,40 @@ def many_numbers_note(labels: Sequence[str], target: str) -> str:
 def class_codes_with_rare(
     table: pa.Table, target: str, classes: Sequence[str], rare: RareClasses = NO_RARE, missing: str = "error"
 ) -> Codes:
-    """The class of each row (n,) of a table: its place among `classes`, -1 for an unknown label, -2 for none.
+    """Return the index (n,) of each row's class, -1 for an unknown label and -2 for none.
 
-    Labels that were merged into one class when a model was trained, `rare`, are of that class, and those that were left
-    out then are like none. Otherwise as `softreg.tables.schema.target_labels.class_codes`.
+    Labels that training merged into one class are of that class; labels that training left out have the code -2.
 
-    Example:
-        >>> table = pa.table({"y": ["a", "c", "z", None]})
-        >>> rare = RareClasses(("c",), "pool", "other")
-        >>> class_codes_with_rare(table, "y", ["a", "other"], rare, missing="drop").tolist()
-        [0, 1, -1, -2]
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    target : str
+        Its column of labels.
+    classes : sequence of str (q,)
+        Classes of the model.
+    rare : RareClasses
+        Classes of a single row in training.
+    missing : {"error", "drop"}
+        Whether a row without a label is an error.
+
+    Returns
+    -------
+    array of int64 (n,)
+        Codes.
+
+    Examples
+    --------
+    >>> table = pa.table({"y": ["a", "c", "z", None]})
+    >>> rare = RareClasses(("c",), "pool", "other")
+    >>> class_codes_with_rare(table, "y", ["a", "other"], rare, missing="drop").tolist()
+    [0, 1, -1, -2]
     """
     others = () if rare.how == "keep" else rare.labels
     values, codes = coded_labels(table, target, missing=missing)
     typed = label_type(table.schema.field(target).type) != "text"
-    found: Any = class_indices(values, [*classes, *others], typed=typed)
+    indices: Any = class_indices(values, [*classes, *others], typed=typed)
     if others:
-        own = list(classes).index(rare.pool) if rare.how == "pool" else UNLABELLED
-        found = np.where(found >= len(classes), own, found)
-    return np.asarray(np.append(found, UNLABELLED)[codes], dtype=np.int64)
+        pool_index = list(classes).index(rare.pool) if rare.how == "pool" else UNLABELLED
+        indices = np.where(indices >= len(classes), pool_index, indices)
+    return np.asarray(np.append(indices, UNLABELLED)[codes], dtype=np.int64)

@@ -38,7 +38,7 @@ class LabelRules:
     rare: str = "keep"
 
     def check(self) -> None:
-        """Raise `TableError` for another word."""
+        """Raise `TableError` for any other value."""
         for name, value, known in (("missing_target", self.missing, MISSING), ("rare", self.rare, RARE)):
             if value not in known:
                 raise TableError(f"{name} is {value!r}; expected one of {', '.join(map(repr, known))}.")
@@ -50,26 +50,42 @@ DEFAULT_LABEL_RULES = LabelRules()
 
 @dataclass(frozen=True)
 class RareClasses:
-    """The classes of a single row, and what is done with them; `pool` is the label of the class that they make."""
+    """Classes of a single row, and what is done with them.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The classes.
+    how : {"keep", "drop", "pool", "error"}
+        What is done with their rows.
+    pool : str
+        Label of the class into which they are merged.
+    """
 
     labels: tuple[str, ...] = ()
     how: str = "keep"
     pool: str = ""
 
     def merged(self, classes: Sequence[str]) -> dict[str, str]:
-        """The class of each label, by label; labels that are left out have none.
+        """Return the class of each label; labels that are left out have none.
 
-        Example:
-            >>> RareClasses(("b", "c"), "pool", "other").merged(["a", "b", "c"])
-            {'a': 'a', 'b': 'other', 'c': 'other'}
+        Returns
+        -------
+        dict of str to str
+            Class by label.
+
+        Examples
+        --------
+        >>> RareClasses(("b", "c"), "pool", "other").merged(["a", "b", "c"])
+        {'a': 'a', 'b': 'other', 'c': 'other'}
         """
         into = {"drop": None, "pool": self.pool}
-        every = {label: into.get(self.how, label) if label in self.labels else label for label in classes}
-        return {label: own for label, own in every.items() if own is not None}
+        class_of = {label: into.get(self.how, label) if label in self.labels else label for label in classes}
+        return {label: merged_label for label, merged_label in class_of.items() if merged_label is not None}
 
     @property
     def note(self) -> str:
-        """What was done, and the options for something else; empty where there is no such class."""
+        """What was done with such classes, and the options for something else; empty without any."""
         if not self.labels:
             return ""
         one = len(self.labels) == 1
@@ -91,13 +107,31 @@ NO_RARE = RareClasses()
 
 
 def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> RareClasses:
-    """The classes with fewer than two of the rows, by the number of rows of each label.
+    """Return the classes with fewer than two rows, by the number of rows of each label.
 
-    Raises `TableError` for such a class where the rules refuse it, and where fewer than two classes would be left.
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Rows by label.
+    target : str
+        Column of labels, for messages.
+    rules : LabelRules
+        What is done with such classes.
 
-    Example:
-        >>> rare_classes({"a": 5, "b": 4, "c": 1}, "y", LabelRules(rare="pool"))
-        RareClasses(labels=('c',), how='pool', pool='other')
+    Returns
+    -------
+    RareClasses
+        The classes.
+
+    Raises
+    ------
+    TableError
+        If the rules refuse such a class, or fewer than two classes would be left.
+
+    Examples
+    --------
+    >>> rare_classes({"a": 5, "b": 4, "c": 1}, "y", LabelRules(rare="pool"))
+    RareClasses(labels=('c',), how='pool', pool='other')
     """
     single = tuple(sorted(label for label, count in counts.items() if count < MIN_CLASS_ROWS))
     if not single:
@@ -105,17 +139,17 @@ def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> R
     if rules.rare == "error":
         refuse_single_row_classes(single, target)
     found = RareClasses(single, rules.rare, _pool_name(counts))
-    left = dict.fromkeys(found.merged(list(counts)).values())
-    if len(left) < 2:
+    remaining = dict.fromkeys(found.merged(list(counts)).values())
+    if len(remaining) < 2:
         raise TableError(
-            f"The target {quote(target)} has one class only, {quote_list(left)}, without the classes of a single row "
-            f"({quote_list(single)}). A classifier needs rows of at least two classes; is it the right column?"
+            f"The target {quote(target)} has one class only, {quote_list(remaining)}, without the classes of a single "
+            f"row ({quote_list(single)}). A classifier needs rows of at least two classes; is it the right column?"
         )
     return found
 
 
 def _pool_name(labels: Mapping[str, int]) -> str:
-    """A label for rare classes that no class has, in any case and with any blanks."""
+    """Return a label for rare classes that no class has, in any case and with any blanks."""
     taken = {label.casefold().strip() for label in labels}
     names = [POOL_LABEL, f"{POOL_LABEL} classes", *(f"{POOL_LABEL} classes ({k})" for k in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)

@@ -1,4 +1,4 @@
-"""Which rows of a table are meant."""
+"""Row numbers from numbers or a mask."""
 
 from __future__ import annotations
 
@@ -9,11 +9,29 @@ from softreg.typing import Codes
 
 
 def row_numbers(rows: ArrayLike | None, n: int) -> Codes | None:
-    """Row numbers from 0 as int64, from numbers or a mask; raises `ValueError` where they are neither.
+    """Return row numbers from 0 as int64, from numbers or a mask; None stands for all rows.
 
-    Example:
-        >>> row_numbers([True, False, True], 3)
-        array([0, 2])
+    Parameters
+    ----------
+    rows : array-like or None
+        Row numbers, or a mask (n,).
+    n : int
+        Number of rows of the table.
+
+    Returns
+    -------
+    array of int64 or None
+        Row numbers.
+
+    Raises
+    ------
+    ValueError
+        If `rows` are neither, or out of range.
+
+    Examples
+    --------
+    >>> row_numbers([True, False, True], 3)
+    array([0, 2])
     """
     if rows is None:
         return None

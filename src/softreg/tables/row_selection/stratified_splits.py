@@ -14,19 +14,36 @@ from softreg.typing import Codes, Int64Array, RowNumbers
 def split_rows(
     codes: NDArray[np.integer[Any]], test_size: float | int = 0.2, seed: int = 0
 ) -> tuple[RowNumbers, RowNumbers]:
-    """Row numbers for training and for test, each class in nearly the same share of both.
+    """Split rows into training and test rows with nearly the same share of each class.
 
-    Of a class with n_c of n rows, n_c T / n rows go to the test part of T rows, rounded so that the sum is T
-    (largest remainders), and at least one row stays for training. `codes` (n,) are class codes; `test_size`
-    is a fraction of the rows in (0, 1) or a count of rows, 0 for no test part. The same arguments give the
-    same split.
+    Of a class with n_c of n rows, n_c T / n rows go to the T test rows, rounded by largest remainders so that the sum
+    is T; at least one row of each class stays for training. The same arguments give the same split.
 
-    Returns `(train, test)`, sorted row numbers from 0. Raises `ValueError` where the size is impossible.
+    Parameters
+    ----------
+    codes : array of int (n,)
+        Class of each row.
+    test_size : float or int
+        Fraction of the rows in (0, 1), or a number of rows, 0 for no test rows.
+    seed : int
+        Seed of the permutation of the rows.
 
-    Example:
-        >>> train, test = split_rows(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 0.25)
-        >>> len(train), np.array([0, 0, 0, 0, 1, 1, 1, 1])[test].tolist()
-        (6, [0, 1])
+    Returns
+    -------
+    train, test : array of int
+        Row numbers from 0, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the size is impossible.
+
+    Examples
+    --------
+    >>> codes = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    >>> train, test = split_rows(codes, 0.25)
+    >>> len(train), codes[test].tolist()
+    (6, [0, 1])
     """
     _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
     n = int(counts.sum())
@@ -51,11 +68,11 @@ def split_rows(
 
 
 def _test_counts(counts: Int64Array, size: int) -> Codes:
-    """How many test rows each class gives: largest remainders, never the last row of a class."""
+    """Return the number of test rows of each class: largest remainders, and never the last row of a class."""
     exact = counts * (size / counts.sum())
     share: Int64Array = np.floor(exact).astype(np.int64)  # below counts, as size is below n
     while (left := size - int(share.sum())) > 0:
-        open_ = np.flatnonzero(share < counts - 1)
-        first = open_[np.argsort(share[open_] - exact[open_], kind="stable")][:left]
+        eligible = np.flatnonzero(share < counts - 1)
+        first = eligible[np.argsort(share[eligible] - exact[eligible], kind="stable")][:left]
         share[first] += 1
     return share

@@ -1,4 +1,4 @@
-"""Splits by time: the latest rows are held out, and folds train on the past and are judged on what follows."""
+"""Splits by time: the latest rows are test rows, and each fold is tested on the rows that follow its training rows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,38 @@ TIME_AND_GROUPS = (
     "Leave one of the two out."
 )
 FOLDS = 5
-"""Folds of an expanding window, where there are as many different times."""
+"""Default number of folds of an expanding window."""
 
 
 def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = None) -> Codes:
-    """The place of each row (n,) in time, from 0: rows of equal times have equal numbers, later ones larger ones.
+    """Return the order (n,) of the rows in time, from 0; rows of equal times have equal numbers.
 
-    Parameters: `table`; `name`, a column of dates, times or numbers; `target`, the column of labels; `rows`, the
-    numbers of the rows that count, all where None. Raises `TableError` where there is no such column, where it is the
-    target, where its values are neither dates nor numbers, and for a row without a value.
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    name : str
+        Column of dates, times or numbers.
+    target : str
+        Column of labels, for messages.
+    rows : array of int (n,), optional
+        Numbers of the rows; all by default.
 
-    Example:
-        >>> table = pa.table({"day": ["2024-02-01", "2024-01-31", "2024-02-01"], "y": ["a", "b", "a"]})
-        >>> time_codes(table, "day", "y").tolist()
-        [1, 0, 1]
+    Returns
+    -------
+    array of int64 (n,)
+        Codes that ascend with time.
+
+    Raises
+    ------
+    TableError
+        If there is no such column, it is the target, its values are neither dates nor numbers, or a row has no value.
+
+    Examples
+    --------
+    >>> table = pa.table({"day": ["2024-02-01", "2024-01-31", "2024-02-01"], "y": ["a", "b", "a"]})
+    >>> time_codes(table, "day", "y").tolist()
+    [1, 0, 1]
     """
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, "column of times")
@@ -39,11 +57,11 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
     values = _read_times(name, column)
     missing = np.flatnonzero(np.isnan(values))
     if len(missing):
-        at = missing[0] if rows is None else rows[missing[0]]
+        row = missing[0] if rows is None else rows[missing[0]]
         cell = column[int(missing[0])].as_py()
-        seen = "no value" if cell is None or not str(cell).strip() else f"{quote(cell)}, which is no date or number,"
+        content = "no value" if cell is None or not str(cell).strip() else f"{quote(cell)}, which is no date or number,"
         raise TableError(
-            f"The column of times {quote(name)} has {seen} in row {at + 1:,} (counted from 1, without the header; "
+            f"The column of times {quote(name)} has {content} in row {row + 1:,} (counted from 1, without the header; "
             f"{pluralize(len(missing), 'row')} in all). Correct it, or remove the rows: they have no place in time.",
             missing if rows is None else rows[missing],
         )
@@ -51,7 +69,7 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
 
 
 def _read_times(name: str, column: pa.ChunkedArray) -> Float64Array:
-    """Seconds or numbers that order the values; nan where there is none."""
+    """Return seconds or numbers that order the values, nan where missing; raise `TableError` if there are none."""
     cells = read_column(column, name)
     if isinstance(cells, Dates | Numbers):
         return np.asarray(cells.values, dtype=np.float64)
@@ -61,10 +79,10 @@ def _read_times(name: str, column: pa.ChunkedArray) -> Float64Array:
             return np.where(np.isfinite(numbers), numbers, np.nan)
         cells = drop_missing_spellings(cells)
         seconds = parse_dates(cells.levels, day_first(cells.levels) is not False)
-        moments = np.append(seconds, np.nan)[take_rows(cells.codes, None)]
+        times = np.append(seconds, np.nan)[take_rows(cells.codes, None)]
         numeric = np.where(np.isnan(numbers), False, read).sum()
-        if np.isfinite(moments).sum() >= max(numeric, 1):
-            return np.asarray(moments)
+        if np.isfinite(times).sum() >= max(numeric, 1):
+            return np.asarray(times)
         if numeric:
             return np.where(read, numbers, np.nan)
     raise TableError(
@@ -74,15 +92,30 @@ def _read_times(name: str, column: pa.ChunkedArray) -> Float64Array:
 
 
 def split_by_time(moments: Codes, test_size: float = 0.2) -> tuple[Codes, Codes]:
-    """Row numbers for training and for test: the latest rows, a share of `test_size` or nearly so, are held out.
+    """Split rows into training and test rows: the latest rows, nearly a share of `test_size`, are test rows.
 
-    Rows of equal times are on the same side. `moments` (n,) are numbers that grow with time. Returns `(train, test)`,
-    sorted row numbers. Raises `TableError` where all rows have one time.
+    Parameters
+    ----------
+    moments : array of int (n,)
+        Times; rows of equal times stay together.
+    test_size : float
+        Share of the rows to hold out.
 
-    Example:
-        >>> train, test = split_by_time(np.array([3, 1, 2, 3, 0]), 0.2)
-        >>> train.tolist(), test.tolist()
-        ([1, 2, 4], [0, 3])
+    Returns
+    -------
+    train, test : array of int
+        Row numbers from 0, sorted.
+
+    Raises
+    ------
+    TableError
+        If all rows have one time.
+
+    Examples
+    --------
+    >>> train, test = split_by_time(np.array([3, 1, 2, 3, 0]), 0.2)
+    >>> train.tolist(), test.tolist()
+    ([1, 2, 4], [0, 3])
     """
     counts = np.unique(moments, return_counts=True)[1]
     if len(counts) < 2:
@@ -94,28 +127,45 @@ def split_by_time(moments: Codes, test_size: float = 0.2) -> tuple[Codes, Codes]
 
 
 def time_folds(moments: Codes, folds: int | None = None) -> list[tuple[Codes, Codes]]:
-    """The (train, test) rows of the folds of an expanding window: each is judged on what follows its training rows.
+    """Return the folds of an expanding window: each is tested on the rows that follow its training rows.
 
-    The rows are cut in time into one part more than there are folds, of about equal size, and fold k trains on the
-    first k parts and is judged on the next one. Rows of equal times are in the same part. Without a number of folds
-    there are five, or fewer where times are few. Raises `TableError` where there are too few different times.
+    The rows are cut in time into one part more than there are folds, of about equal size; fold k is trained on the
+    first k parts and tested on the next one.
 
-    Example:
-        >>> [(train.tolist(), test.tolist()) for train, test in time_folds(np.array([0, 1, 1, 2]), 2)]
-        [([0], [1, 2]), ([0, 1, 2], [3])]
+    Parameters
+    ----------
+    moments : array of int (n,)
+        Times; rows of equal times are in the same part.
+    folds : int, optional
+        Number of folds; by default five, or fewer where there are few times.
+
+    Returns
+    -------
+    list of tuple of array
+        Training and test rows of each fold.
+
+    Raises
+    ------
+    TableError
+        If there are too few different times.
+
+    Examples
+    --------
+    >>> [(train.tolist(), test.tolist()) for train, test in time_folds(np.array([0, 1, 1, 2]), 2)]
+    [([0], [1, 2]), ([0, 1, 2], [3])]
     """
-    known, place, counts = np.unique(moments, return_inverse=True, return_counts=True)
-    wanted = min(FOLDS, len(known) - 1) if folds is None else folds
-    if wanted < 1 or wanted > len(known) - 1:
+    times, place, counts = np.unique(moments, return_inverse=True, return_counts=True)
+    n_folds = min(FOLDS, len(times) - 1) if folds is None else folds
+    if n_folds < 1 or n_folds > len(times) - 1:
         raise TableError(
-            f"{pluralize(max(wanted, 1), 'fold')} by time must have at least {max(wanted, 1) + 1:,} different times, "
+            f"{pluralize(max(n_folds, 1), 'fold')} by time must have at least {max(n_folds, 1) + 1:,} different times, "
             "and "
-            f"the rows to train on have {len(known):,}. Use fewer folds, a finer column of times, or give the strength."
+            f"the rows to train on have {len(times):,}. Use fewer folds, a finer column of times, or give the strength."
         )
     middle = (np.cumsum(counts) - counts / 2) / len(moments)  # of the rows of each time, in the order of time
-    part = np.minimum((middle * (wanted + 1)).astype(np.int64), wanted)
+    part = np.minimum((middle * (n_folds + 1)).astype(np.int64), n_folds)
     used, part = np.unique(part, return_inverse=True)
-    if len(used) <= wanted and folds is not None:  # some times have very many rows: as many parts as asked, by times
-        part = np.arange(len(known)) * (wanted + 1) // len(known)
+    if len(used) <= n_folds and folds is not None:  # some times have very many rows: as many parts as asked, by times
+        part = np.arange(len(times)) * (n_folds + 1) // len(times)
     of_row = part[place]
     return [(np.flatnonzero(of_row < k), np.flatnonzero(of_row == k)) for k in range(1, int(part.max()) + 1)]

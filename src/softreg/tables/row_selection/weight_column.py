@@ -1,4 +1,4 @@
-"""Sample weights that a column of a table holds."""
+"""Columns of weights: sample weights of a fit, and frequency or sampling weights of statistics."""
 
 from __future__ import annotations
 
@@ -16,29 +16,48 @@ from softreg.typing import Float64Array, RowNumbers
 
 
 def weight_column(table: pa.Table, name: str, target: str, where: RowLocation = WHOLE_TABLE) -> Float64Array:
-    """The weight of each row (n,), from the column `name`: how often the row counts.
+    """Return the sample weight (n,) of each row from a column.
 
-    Raises `TableError` where there is no such column, where it is the target, and for a row whose weight is missing, no
-    number, negative or infinite.
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    name : str
+        Column of weights.
+    target : str
+        Column of labels, for messages.
+    where : RowLocation
+        Location of the rows, for messages.
 
-    Example:
-        >>> weight_column(pa.table({"w": ["2", "0.5"], "y": ["a", "b"]}), "w", "y").tolist()
-        [2.0, 0.5]
+    Returns
+    -------
+    array of float64 (n,)
+        Weights of at least 0.
+
+    Raises
+    ------
+    TableError
+        If there is no such column, it is the target, or a weight is missing, no number, negative or infinite.
+
+    Examples
+    --------
+    >>> weight_column(pa.table({"w": ["2", "0.5"], "y": ["a", "b"]}), "w", "y").tolist()
+    [2.0, 0.5]
     """
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, "column of weights")
     if name == target:
         raise TableError(f"{quote(name)} is the target; the weights of the rows are in another column.")
-    weights, read = read_numbers(name, table.column(name))
-    bad = ~read | ~np.isfinite(weights) | (weights < 0)
-    if bad.any():
-        row = int(bad.argmax())
+    weights, numeric = read_numbers(name, table.column(name))
+    invalid = ~numeric | ~np.isfinite(weights) | (weights < 0)
+    if invalid.any():
+        row = int(invalid.argmax())
         value: Any = table.column(name)[row].as_py()
-        seen = "no value" if value is None or not str(value).strip() else quote(value)
+        content = "no value" if value is None or not str(value).strip() else quote(value)
         raise TableError(
-            f"The column of weights {quote(name)} has {seen} in {where.row(row)}; a weight says how often a row "
+            f"The column of weights {quote(name)} has {content} in {where.row(row)}; a weight says how often a row "
             "counts, so it is a finite number of at least 0. Correct it; the weight 0 leaves a row out.",
-            np.flatnonzero(bad),
+            np.flatnonzero(invalid),
         )
     return np.asarray(weights, dtype=np.float64)
 
@@ -50,11 +69,24 @@ def check_any_weight(weights: Float64Array, name: str) -> None:
 
 
 def effective_rows(weights: Float64Array) -> float:
-    """Kish's effective number of rows, `(sum w)^2 / sum w^2`: rows of equal weight that give as precise a mean.
+    """Return Kish's effective sample size, `(sum w)^2 / sum w^2`.
 
-    Example:
-        >>> effective_rows(np.array([1.0, 1.0, 0.0])), effective_rows(np.array([2.0, 1.0]))
-        (2.0, 1.8)
+    A mean of this many rows of equal weight is as precise as the weighted mean.
+
+    Parameters
+    ----------
+    weights : array of float64 (n,)
+        Weights.
+
+    Returns
+    -------
+    float
+        Effective number of rows.
+
+    Examples
+    --------
+    >>> effective_rows(np.array([1.0, 1.0, 0.0])), effective_rows(np.array([2.0, 1.0]))
+    (2.0, 1.8)
     """
     scaled = weights / weights.max()
     return float(scaled.sum() ** 2 / (scaled**2).sum())
@@ -62,10 +94,18 @@ def effective_rows(weights: Float64Array) -> float:
 
 @dataclass(frozen=True, eq=False)
 class RowWeights:
-    """The weights of the rows of a table.
+    """Weights of the rows of a table for statistics.
 
-    `values` (n,) are as they stand in the column, nan where missing. `kind`: "frequency" or "sampling". `asked`:
-    whether the kind was asked for.
+    Attributes
+    ----------
+    name : str
+        Column of weights.
+    values : array of float64 (n,)
+        Weights as in the column, nan where missing.
+    kind : {"frequency", "sampling"}
+        A frequency weight w stands for w identical rows; a sampling weight is an inverse sampling probability.
+    asked : bool
+        Whether the user gave the kind.
     """
 
     name: str
@@ -74,41 +114,60 @@ class RowWeights:
     asked: bool
 
     def of(self, rows: RowNumbers) -> Float64Array:
-        """The weights of some rows, (len(rows),); sampling weights are scaled to a mean of 1, which changes no estimate
-        and no robust error, and makes the penalty of Firth weigh as it does without weights."""
+        """Return the weights of some rows; sampling weights are scaled to a mean of 1."""
         chosen = self.values[rows]
         return chosen if self.kind == "frequency" else chosen / chosen.mean()
 
     def note(self, rows: RowNumbers) -> str:
-        """What the weights were taken for, and the option that changes it."""
+        """Return what kind the weights have, and the option that changes it."""
         chosen = self.values[rows]
         if self.kind == "frequency":
-            said = (
+            note = (
                 f"weights of column {quote(self.name)} are frequency weights: a row of weight w stands for w identical "
                 f"rows, {chosen.sum():,.12g} in all"
             )
-            way = "if they are sampling weights (inverse probabilities), use --weight-kind sampling"
+            advice = "if they are sampling weights (inverse probabilities), use --weight-kind sampling"
         else:
-            said = (
+            note = (
                 f"weights of column {quote(self.name)} are sampling weights (from {chosen.min():.6g} to "
                 f"{chosen.max():.6g}): robust standard errors, and no likelihood"
             )
-            way = "if a weight w stands for w identical rows, use --weight-kind frequency"
-        return said + ("" if self.asked else f"; {way} (weight_kind in Python)")
+            advice = "if a weight w stands for w identical rows, use --weight-kind frequency"
+        return note + ("" if self.asked else f"; {advice} (weight_kind in Python)")
 
 
 def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind: str | None) -> RowWeights:
-    """The weights in a column of numbers; of the rows that are not among `rows`, nothing is checked.
+    """Read the weights in a column of numbers; only those of `rows` are checked.
 
-    `kind`: "frequency" or "sampling"; None takes weights that are whole numbers for frequencies, and others for
-    sampling weights. Raises `TableError` for a column that is not there, for the target, and for a weight that is no
-    number, negative or infinite, with its row.
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    name : str
+        Column of weights.
+    target : str
+        Column of labels, for messages.
+    rows : array of int
+        Numbers of the rows that are used.
+    kind : {"frequency", "sampling"} or None
+        Kind of the weights; None takes whole numbers for frequency weights, and others for sampling weights.
 
-    Example:
-        >>> import pyarrow as pa
-        >>> table = pa.table({"count": [3, 1, 2], "y": ["a", "b", "a"]})
-        >>> read_row_weights(table, "count", "y", np.arange(3), None).kind
-        'frequency'
+    Returns
+    -------
+    RowWeights
+        Weights of all rows.
+
+    Raises
+    ------
+    TableError
+        If there is no such column, it is the target, or a weight is no number, negative or infinite.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"count": [3, 1, 2], "y": ["a", "b", "a"]})
+    >>> read_row_weights(table, "count", "y", np.arange(3), None).kind
+    'frequency'
     """
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, "column of weights")
@@ -119,15 +178,15 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
     try:
         values, numeric = read_numbers(name, table.column(name))
     except TableError:
-        kind_here = table.column(name).type
+        column_type = table.column(name).type
         raise TableError(
-            f"The column of weights {quote(name)} has the type {kind_here}; weights are numbers."
+            f"The column of weights {quote(name)} has the type {column_type}; weights are numbers."
         ) from None
     values = np.array(values, dtype=np.float64)
-    bad = np.zeros(len(values), dtype=bool)
-    bad[rows] = (~numeric | np.isinf(values) | (values < 0))[rows]
-    if bad.any():
-        row = int(bad.argmax())
+    invalid = np.zeros(len(values), dtype=bool)
+    invalid[rows] = (~numeric | np.isinf(values) | (values < 0))[rows]
+    if invalid.any():
+        row = int(invalid.argmax())
         raise TableError(
             f"The column of weights {quote(name)} has {quote(table.column(name)[row].as_py())} in row {row + 1:,}; "
             "weights are finite numbers of at least 0. Correct it, or leave the field empty to leave the row out."
@@ -135,5 +194,5 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
     known = values[rows][~np.isnan(values[rows])]
     if not (known > 0).any():
         raise TableError(f"The column of weights {quote(name)} has no weight above 0, so no row counts.")
-    found = kind or ("frequency" if (known == np.round(known)).all() else "sampling")
-    return RowWeights(name, values, found, kind is not None)
+    weight_kind = kind or ("frequency" if (known == np.round(known)).all() else "sampling")
+    return RowWeights(name, values, weight_kind, kind is not None)

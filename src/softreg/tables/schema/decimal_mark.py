@@ -1,4 +1,4 @@
-"""Whether 1,234 is a thousand or one: decided for columns that do not show it by the other columns and the file."""
+"""The decimal mark of columns such as 1,234, inferred from other columns and the file."""
 
 from __future__ import annotations
 
@@ -13,28 +13,42 @@ from softreg.tables.schema.kinds import Column, Kind
 
 
 def decimal_comma_columns(columns: Sequence[Column], table: pa.Table, delimiter: str) -> dict[str, str]:
-    """Return which columns of text have a decimal comma although they show neither comma nor point, and why.
+    """Return the columns of text that have a decimal comma although their values are ambiguous, and why.
 
-    Columns of which each value may be read either way, as 1,234, have the decimal mark of the other columns; where
-    these show none, a comma if the `delimiter` of the file is a semicolon. The result has the columns that are to be
-    judged again because their decimal mark is a comma.
+    Where each value of a column may be read either way, as 1,234, the other columns decide; where these are ambiguous
+    as well, a semicolon as the `delimiter` of the file means a decimal comma.
 
-    Example:
-        >>> from softreg.tables.schema.infer_kind import infer_column
-        >>> table = pa.table({"a": ["1,5", "2,25"], "b": ["1.234", "2.500"]})
-        >>> decimal_comma_columns([infer_column(name, table[name]) for name in "ab"], table, ",")
-        {'b': 'other columns have a decimal comma'}
+    Parameters
+    ----------
+    columns : sequence of Column
+        Inferred columns.
+    table : pyarrow.Table
+        The table.
+    delimiter : str
+        Delimiter of the file.
+
+    Returns
+    -------
+    dict of str to str
+        Reason by column, of the columns whose kind has to be inferred again with a decimal comma.
+
+    Examples
+    --------
+    >>> from softreg.tables.schema.infer_kind import infer_column
+    >>> table = pa.table({"a": ["1,5", "2,25"], "b": ["1.234", "2.500"]})
+    >>> decimal_comma_columns([infer_column(name, table[name]) for name in "ab"], table, ",")
+    {'b': 'other columns have a decimal comma'}
     """
     numbers = [column for column in columns if column.kind is Kind.NUMBER and column.format is not None]
     if all(column.format.number.plain for column in numbers if column.format and column.format.number):
         return {}
     points = commas = 0
     unclear: list[tuple[str, bool]] = []
-    for name, found in _decimal_evidence(numbers, table):
-        point, comma = int(found.point.sum()), int(found.comma.sum())
+    for name, evidence in _decimal_evidence(numbers, table):
+        point, comma = int(evidence.point.sum()), int(evidence.comma.sum())
         points, commas = points + (point > comma), commas + (comma > point)
-        with_comma = bool(found.unclear_comma.any())
-        if not point and not comma and (with_comma or found.unclear_point.any()):
+        with_comma = bool(evidence.unclear_comma.any())
+        if not point and not comma and (with_comma or evidence.unclear_point.any()):
             unclear.append((name, with_comma))
     if commas and not points:
         return {name: "other columns have a decimal comma" for name, _ in unclear}
@@ -44,7 +58,7 @@ def decimal_comma_columns(columns: Sequence[Column], table: pa.Table, delimiter:
 
 
 def _decimal_evidence(columns: Sequence[Column], table: pa.Table) -> Iterator[tuple[str, DecimalEvidence]]:
-    """What each column of text shows."""
+    """Yield the decimal marks that each column of text shows."""
     for column in columns:
         if not is_text(decode_dictionary(table.column(column.name)).type):
             continue

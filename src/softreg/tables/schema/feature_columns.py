@@ -1,4 +1,4 @@
-"""Which columns are features, from the lists of columns to use and to leave out."""
+"""Which columns are features: names given by the user, columns to use, and columns to leave out."""
 
 from __future__ import annotations
 
@@ -8,19 +8,32 @@ from softreg.tables.columns.errors import TableError, quote, unknown_column_erro
 
 
 def split_column_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
-    """The columns that some texts name, each of which is a name or several with commas between.
+    """Return the columns that texts name, each of which is a name or several with commas between them.
 
-    A text that is the name of a column stands for it, commas or not; of a list, the longest runs that are names are
-    taken. What is no name of a column stays as it is.
+    A text that is the name of a column is that column, with or without commas; of a list, the longest runs that are
+    names are taken. Text that is no name is returned as it is.
 
-    Example:
-        >>> split_column_names(["age,job", "Smith, John", "a,b"], ["age", "job", "Smith, John", "a,b", "a"])
-        ('age', 'job', 'Smith, John', 'a,b')
+    Parameters
+    ----------
+    given : iterable of str
+        Texts.
+    names : collection of str
+        Columns of the table.
+
+    Returns
+    -------
+    tuple of str
+        Names, each once.
+
+    Examples
+    --------
+    >>> split_column_names(["age,job", "Smith, John", "a,b"], ["age", "job", "Smith, John", "a,b", "a"])
+    ('age', 'job', 'Smith, John', 'a,b')
     """
-    found: list[str] = []
+    columns: list[str] = []
     for text in given:
         if text in names or "," not in text:
-            found.append(text)
+            columns.append(text)
             continue
         parts = text.split(",")
         start = 0
@@ -29,9 +42,9 @@ def split_column_names(given: Iterable[str], names: Collection[str]) -> tuple[st
             known = ((end, name) for end, run in runs for name in (run, run.strip()) if name in names)
             end, name = next(known, (start + 1, parts[start].strip()))
             if name:
-                found.append(name)
+                columns.append(name)
             start = end
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(columns))
 
 
 def excluded_columns(
@@ -43,20 +56,43 @@ def excluded_columns(
     beside: Sequence[str | None] = (),
     asked: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """The columns of a table that are no features: those to drop, and all that are not in `features`, if it is given.
+    """Return the columns of a table that are no features.
 
-    `beside` are columns with another purpose (groups, times, weights), which are features only where `features` or
-    `asked`, the columns with a kind that was asked for, name them. Raises `TableError` for features that the table does
-    not have, that are the target, or that are dropped.
+    Parameters
+    ----------
+    names : sequence of str
+        Columns of the table.
+    target : str
+        Column of labels.
+    drop : sequence of str
+        Columns to leave out.
+    features : sequence of str or None
+        The only columns to use; None for all.
+    beside : sequence of str or None
+        Columns with another purpose (groups, times, weights), which are features only if `features` or `asked` has
+        them.
+    asked : collection of str
+        Columns with a requested kind.
 
-    Example:
-        >>> excluded_columns(["age", "day", "job", "y"], "y", drop=["job"], features=None, beside=["day"])
-        ('job', 'day')
-        >>> excluded_columns(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
-        ('age', 'job')
+    Returns
+    -------
+    tuple of str
+        Names, each once.
+
+    Raises
+    ------
+    TableError
+        If a feature does not exist, is the target, or is dropped.
+
+    Examples
+    --------
+    >>> excluded_columns(["age", "day", "job", "y"], "y", drop=["job"], features=None, beside=["day"])
+    ('job', 'day')
+    >>> excluded_columns(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
+    ('age', 'job')
     """
-    wanted = set(features or ()) | set(asked)
-    gone = [*drop, *(name for name in beside if name is not None and name not in wanted)]
+    named = set(features or ()) | set(asked)
+    excluded = [*drop, *(name for name in beside if name is not None and name not in named)]
     for name in features or ():
         if name not in names:
             raise unknown_column_error(name, names, "feature column")
@@ -65,5 +101,5 @@ def excluded_columns(
         if name in drop:
             raise TableError(f"Column {quote(name)} is among the features and among the columns to leave out.")
     if features is not None:
-        gone += [name for name in names if name not in wanted and name != target]
-    return tuple(dict.fromkeys(gone))
+        excluded += [name for name in names if name not in named and name != target]
+    return tuple(dict.fromkeys(excluded))

@@ -1,4 +1,4 @@
-"""What one column is taken for, and why: the rules, learned on the training rows."""
+"""Kinds of columns, the record of a column with its inferred kind, and the kinds that a user may request."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from softreg.models.serialization import fields
 from softreg.tables.columns.errors import Names, TableError, column_names
 from softreg.tables.formats.column_formats import ColumnFormat
 
-FEW_LEVELS = 20  # a text column with at most this many levels is a category, however few rows there are
-MAX_LEVELS = 1000  # with more levels than this, a level must have REPEATED rows on average to make a category
+FEW_LEVELS = 20
+"""Levels up to which a column of text is a category, however few rows it has."""
+MAX_LEVELS = 1000
+"""Levels above which a category needs `MIN_ROWS_PER_LEVEL` rows a level."""
 MIN_ROWS_PER_LEVEL = 5
+"""Mean number of rows a level that a category of more than `MAX_LEVELS` levels needs."""
 BOOLEAN_WORDS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
+"""Words for false and true of boolean columns, in lower case."""
 
 
 class Kind(StrEnum):
-    """What a column is taken for.
+    """Kind of a column.
 
-    Example:
-        >>> Kind("number") is Kind.NUMBER
-        True
+    Examples
+    --------
+    >>> Kind("number") is Kind.NUMBER
+    True
     """
 
     NUMBER = "number"
@@ -40,41 +45,74 @@ class Kind(StrEnum):
 
 
 FEATURE_KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY, Kind.DATE, Kind.TEXT, Kind.TAGS, Kind.VECTOR)
-USER_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.TEXT)  # what the user may say that a column is
+"""Kinds that are features of the model."""
+USER_KINDS = (Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.TEXT)
+"""Kinds that a user may request for a column."""
 
 
 def requested_kinds(names: Mapping[str, Names]) -> dict[str, Kind]:
-    """The kind that each column is to be taken for, by name, from the names of columns by kind.
+    """Return the requested kind of each column, from the names of the columns by kind.
 
-    Raises `TableError` for a column that is named for two kinds.
+    Parameters
+    ----------
+    names : mapping of str to names
+        Names of the columns of each kind in `USER_KINDS`.
 
-    Example:
-        >>> requested_kinds({"text": ["message"], "category": "zip"})
-        {'zip': <Kind.CATEGORY: 'category'>, 'message': <Kind.TEXT: 'text'>}
+    Returns
+    -------
+    dict of str to Kind
+        Kind by column.
+
+    Raises
+    ------
+    TableError
+        If a column is requested as two kinds.
+
+    Examples
+    --------
+    >>> requested_kinds({"text": ["message"], "category": "zip"})
+    {'zip': <Kind.CATEGORY: 'category'>, 'message': <Kind.TEXT: 'text'>}
     """
-    asked: dict[str, Kind] = {}
+    kinds: dict[str, Kind] = {}
     for kind in USER_KINDS:
         for name in column_names(names.get(kind.value)):
-            if asked.setdefault(name, kind) is not kind:
-                raise TableError(f"Column {name!r} is asked for as a {asked[name].value} and as a {kind.value}.")
-    return asked
+            if kinds.setdefault(name, kind) is not kind:
+                raise TableError(f"Column {name!r} is asked for as a {kinds[name].value} and as a {kind.value}.")
+    return kinds
 
 
 MONTH_FIRST = ("month first",)
+"""`Column.levels` of dates such as 3/4/2020 whose month is written first."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column, the kind that it is taken for, and the reason in a few words.
+    """A column with its inferred kind and the reason in a few words.
 
-    `levels` are the values of a category seen in training, sorted, if they are at most 1,000; the words for false and
-    true of a boolean; whether 3/4/2020 is in March, for dates; `missing` counts the training rows without a value;
-    `hint` is advice for the owner, "" for none; `notes` are sentences, each on one choice made in judging the column
-    and the option that changes it; `format` says how text of numbers or dates is read.
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    kind : Kind
+        Inferred or requested kind.
+    reason : str
+        Why it has this kind.
+    levels : tuple of str
+        Levels of a category in training, sorted, if they are at most 1,000; the words for false and true of a boolean;
+        `MONTH_FIRST` for dates whose month is written first.
+    missing : int
+        Number of training rows without a value.
+    hint : str
+        Advice for the owner of the table; empty for none.
+    notes : tuple of str
+        Sentences, each on one choice of the inference and the option that changes it.
+    format : ColumnFormat or None
+        How text of numbers or dates is read.
 
-    Example:
-        >>> Column("age", Kind.NUMBER, "18 to 95").kind.value
-        'number'
+    Examples
+    --------
+    >>> Column("age", Kind.NUMBER, "18 to 95").kind.value
+    'number'
     """
 
     name: str
@@ -87,7 +125,7 @@ class Column:
     format: ColumnFormat | None = None
 
     def to_state(self) -> dict[str, Any]:
-        """The column as strict JSON; `from_state` gives it back."""
+        """Return the column as a JSON-serializable dict; `from_state` reads it."""
         return {
             "name": self.name,
             "kind": self.kind.value,
@@ -101,8 +139,10 @@ class Column:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Column:
-        """The column that `to_state` wrote."""
+        """Return the column that `to_state` wrote."""
         name, kind, reason, hint = (fields.text(state, key) for key in ("name", "kind", "reason", "hint"))
         levels, notes = fields.texts(state, "levels"), fields.texts(state, "notes", ())
-        form = ColumnFormat.from_state(fields.mapping(state, "format")) if state.get("format") is not None else None
-        return cls(name, Kind(kind), reason, levels, fields.count(state, "missing"), hint, notes, form)
+        column_format = (
+            ColumnFormat.from_state(fields.mapping(state, "format")) if state.get("format") is not None else None
+        )
+        return cls(name, Kind(kind), reason, levels, fields.count(state, "missing"), hint, notes, column_format)

@@ -1,4 +1,4 @@
-"""The types of labels: within a model they are text, and `predict` gives them back in the type that they had."""
+"""Types of labels: models have labels as text, and `predict` returns them in their original type."""
 
 from __future__ import annotations
 
@@ -31,15 +31,19 @@ _NUMBERS = ("integer", "decimal", "float16", "float32", "float64")
 
 
 def label_type(kind: pa.DataType) -> str:
-    """The name of the type that labels of an Arrow type have in Python.
+    """Return the name of the Python type of labels of an Arrow type.
 
-    "boolean", "integer", "float16", "float32", "float64" and "decimal"; "datetime64[D]" for dates and "datetime64[us]"
-    and the like for timestamps, which are in UTC where they have a time zone; "text" for text and for any other type,
-    whose labels stay the text that stands for them.
+    Returns
+    -------
+    str
+        "boolean", "integer", "float16", "float32", "float64", "decimal", "datetime64[D]" for dates, "datetime64[us]"
+        and the like for timestamps (in UTC if they have a time zone), or "text" for any other type, whose labels stay
+        text.
 
-    Example:
-        >>> label_type(pa.int8()), label_type(pa.dictionary(pa.int32(), pa.bool_())), label_type(pa.date32())
-        ('integer', 'boolean', 'datetime64[D]')
+    Examples
+    --------
+    >>> label_type(pa.int8()), label_type(pa.dictionary(pa.int32(), pa.bool_())), label_type(pa.date32())
+    ('integer', 'boolean', 'datetime64[D]')
     """
     if pa.types.is_dictionary(kind):
         return label_type(kind.value_type)
@@ -57,18 +61,24 @@ def label_type(kind: pa.DataType) -> str:
 
 
 def field_label_type(field: pa.Field, labels: Sequence[str]) -> str:
-    """The type of the labels of a column, with these different labels.
+    """Return the label type of a column with these distinct labels.
 
     That is `label_type` of the Arrow type; the text of a CSV file has no type, so labels that are all whole numbers,
     decimal numbers, or True and False, written as pandas writes them, are integers, floats or booleans.
 
-    Example:
-        >>> from softreg.tables.columns.untyped_text import untyped
-        >>> csv = untyped(pa.field("y", pa.string()))
-        >>> field_label_type(csv, ["0", "1"]), field_label_type(csv, ["007", "1"]), field_label_type(csv, ["no", "yes"])
-        ('integer', 'text', 'text')
-        >>> field_label_type(pa.field("y", pa.string()), ["0", "1"])
-        'text'
+    Returns
+    -------
+    str
+        Name of the type, as of `label_type`.
+
+    Examples
+    --------
+    >>> from softreg.tables.columns.untyped_text import mark_untyped
+    >>> csv = mark_untyped(pa.field("y", pa.string()))
+    >>> field_label_type(csv, ["0", "1"]), field_label_type(csv, ["007", "1"]), field_label_type(csv, ["no", "yes"])
+    ('integer', 'text', 'text')
+    >>> field_label_type(pa.field("y", pa.string()), ["0", "1"])
+    'text'
     """
     kind = label_type(field.type)
     if kind != TEXT or not is_untyped(field):
@@ -81,11 +91,17 @@ def field_label_type(field: pa.Field, labels: Sequence[str]) -> str:
 
 
 def cast_labels(labels: Array, dtype: np.dtype[Any] | None) -> Array:
-    """The labels (q,) in a NumPy dtype, where it holds the same values; as they are otherwise.
+    """Return the labels (q,) in a NumPy dtype if it holds the same values; otherwise unchanged.
 
-    Example:
-        >>> cast_labels(np.array([0, 1]), np.dtype("int8")).dtype, cast_labels(np.array(["a"]), np.dtype("int8")).dtype
-        (dtype('int8'), dtype('<U1'))
+    Returns
+    -------
+    array (q,)
+        Labels.
+
+    Examples
+    --------
+    >>> cast_labels(np.array([0, 1]), np.dtype("int8")).dtype, cast_labels(np.array(["a"]), np.dtype("int8")).dtype
+    (dtype('int8'), dtype('<U1'))
     """
     if dtype is None or dtype == labels.dtype:
         return labels
@@ -97,18 +113,24 @@ def cast_labels(labels: Array, dtype: np.dtype[Any] | None) -> Array:
 
 
 def dtype_name(labels: Array, kind: str) -> str | None:
-    """The name of the dtype that labels (q,) have beyond their type; None where it is that of `typed_labels`.
+    """Return the name of the dtype of labels (q,), or None where it is that of `typed_labels`.
 
-    Example:
-        >>> dtype_name(np.array([0, 1], dtype="int8"), "integer"), dtype_name(np.array([0, 1]), "integer")
-        ('int8', None)
+    Returns
+    -------
+    str or None
+        Name of the dtype.
+
+    Examples
+    --------
+    >>> dtype_name(np.array([0, 1], dtype="int8"), "integer"), dtype_name(np.array([0, 1]), "integer")
+    ('int8', None)
     """
     same = labels.dtype.kind == "U" or typed_labels([value_text(label) for label in labels], kind).dtype == labels.dtype
     return None if same else labels.dtype.name
 
 
 def dtype_from_name(name: Any) -> np.dtype[Any] | None:
-    """The dtype of labels with this name, as `dtype_name` gives it; raises `ValueError` for another."""
+    """Return the dtype of labels that `dtype_name` named; raise `ValueError` for any other."""
     if name is None:
         return None
     if not isinstance(name, str) or not _DTYPE.fullmatch(name):
@@ -117,15 +139,22 @@ def dtype_from_name(name: Any) -> np.dtype[Any] | None:
 
 
 def typed_labels(labels: Sequence[str] | TextArray, kind: str) -> Array:
-    """The labels (q,) that stand as text, in their type.
+    """Return labels (q,) that are stored as text, in their type.
 
-    That is bool, int64 (uint64, or int, where larger), a float, Decimal, or datetime64 of a unit.
+    Returns
+    -------
+    array (q,)
+        bool, int64 (uint64 or object where larger), a float type, Decimal objects, or datetime64.
 
-    Raises `ValueError` for text that is not of the type.
+    Raises
+    ------
+    ValueError
+        If a text is not of the type.
 
-    Example:
-        >>> typed_labels(["0", "1"], "integer"), typed_labels(["false", "true"], "boolean")
-        (array([0, 1]), array([False,  True]))
+    Examples
+    --------
+    >>> typed_labels(["0", "1"], "integer"), typed_labels(["false", "true"], "boolean")
+    (array([0, 1]), array([False,  True]))
     """
     text = [str(label) for label in labels]
     if kind == TEXT:
@@ -147,7 +176,7 @@ def typed_labels(labels: Sequence[str] | TextArray, kind: str) -> Array:
 
 
 def _integers(numbers: list[int]) -> Array:
-    """Exact integers in the first of int64, uint64 and Python's own that holds them all."""
+    """Return exact integers in the first of int64, uint64 and object that holds them all."""
     for dtype in (np.int64, np.uint64):
         if all(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max for number in numbers):
             return np.array(numbers, dtype=dtype)
@@ -155,22 +184,34 @@ def _integers(numbers: list[int]) -> Array:
 
 
 def class_order(labels: Sequence[str] | TextArray, kind: str) -> IntArray:
-    """The order (q,) of the classes: numbers and times by their value, anything else as text.
+    """Return the order (q,) of the classes: numbers and times by value, others as text.
 
-    Example:
-        >>> class_order(["0", "1", "10", "2"], "integer").tolist(), class_order(["0", "10", "2"], "text").tolist()
-        ([0, 1, 3, 2], [0, 1, 2])
+    Returns
+    -------
+    array of int (q,)
+        Permutation.
+
+    Examples
+    --------
+    >>> class_order(["0", "1", "10", "2"], "integer").tolist(), class_order(["0", "10", "2"], "text").tolist()
+    ([0, 1, 3, 2], [0, 1, 2])
     """
     values = typed_labels(labels, kind) if kind in (*_NUMBERS, *_TIMES) else np.array([str(label) for label in labels])
     return np.argsort(values, kind="stable")
 
 
 def class_name(label: Any, classes: Sequence[str]) -> str:
-    """The class that a label of any type stands for, as text; its own text where it is none.
+    """Return the class of a label of any type as text; the text of the label itself where it is no class.
 
-    Example:
-        >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name("x", ["0", "1"])
-        ('True', '1', 'x')
+    Returns
+    -------
+    str
+        Class or text.
+
+    Examples
+    --------
+    >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name("x", ["0", "1"])
+    ('True', '1', 'x')
     """
     text = value_text(label)
     texts = [text]
@@ -181,11 +222,17 @@ def class_name(label: Any, classes: Sequence[str]) -> str:
 
 
 def class_weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
-    """Class weights with the classes as text, whatever type their labels have; anything but a mapping as it is.
+    """Return class weights by the text of the classes; anything but a mapping unchanged.
 
-    Example:
-        >>> class_weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
-        {'0': 1.0, '1': 5.0}
+    Returns
+    -------
+    dict, str or None
+        Class weights.
+
+    Examples
+    --------
+    >>> class_weights_by_name({0: 1.0, 1: 5.0}, ["0", "1"])
+    {'0': 1.0, '1': 5.0}
     """
     if not isinstance(weights, Mapping):
         return weights

@@ -1,4 +1,4 @@
-"""What the columns of a table are taken for: learned once, kept in the model, checked at prediction."""
+"""The schema of a table: inferred from the training rows, stored in the model, and checked at prediction."""
 
 from __future__ import annotations
 
@@ -33,12 +33,24 @@ _INDEX = "row index of a data frame"
 
 @dataclass(frozen=True)
 class Schema:
-    """The target's name and what each column is taken for, in the order of the table.
+    """The target and the kind of each column of a table, in the order of the table.
 
-    Example:
-        >>> table = pa.table({"age": [31, 58, 31], "buys": ["no", "yes", "no"]})
-        >>> infer_schema(table, "buys").describe()
-        [('age', 'number', '31 to 58'), ('buys', 'target', 'what is predicted')]
+    Attributes
+    ----------
+    target : str
+        Column of labels.
+    columns : tuple of Column
+        Every column, with its kind and the reason.
+    na : tuple of str
+        Spellings of a missing value in every column, given by the user.
+    notes : tuple of str
+        Sentences on the labels.
+
+    Examples
+    --------
+    >>> table = pa.table({"age": [31, 58, 31], "buys": ["no", "yes", "no"]})
+    >>> infer_schema(table, "buys").describe()
+    [('age', 'number', '31 to 58'), ('buys', 'target', 'what is predicted')]
     """
 
     target: str
@@ -50,44 +62,62 @@ class Schema:
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """The columns that the model learns from."""
+        """The columns that are features of the model."""
         return tuple(column for column in self.columns if column.kind in FEATURE_KINDS)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the owner of the table should know: columns left out, and values that look misread."""
-        said = []
-        for kind, (one, many) in _LEFT_OUT.items():
-            those = [column for column in self.columns if column.kind is kind and not column.hint]
-            if len(those) == 1:
-                said.append(f"column {those[0].name!r} {one} and is left out: {those[0].reason}")
-            elif those:
-                some = "; ".join(f"{column.name!r} ({column.reason})" for column in those[:6])
-                more = f"; and {len(those) - 6:,} more" if len(those) > 6 else ""
-                said.append(f"{len(those)} columns {many} and are left out: {some}{more}")
+        """Warnings on columns that are left out and on values that may be misread."""
+        messages = []
+        for kind, (singular, plural_form) in _LEFT_OUT.items():
+            left_out = [column for column in self.columns if column.kind is kind and not column.hint]
+            if len(left_out) == 1:
+                messages.append(f"column {left_out[0].name!r} {singular} and is left out: {left_out[0].reason}")
+            elif left_out:
+                named = "; ".join(f"{column.name!r} ({column.reason})" for column in left_out[:6])
+                more = f"; and {len(left_out) - 6:,} more" if len(left_out) > 6 else ""
+                messages.append(f"{len(left_out)} columns {plural_form} and are left out: {named}{more}")
         index = [column.name for column in self.columns if column.kind is Kind.INDEX]
         if index:
             named = f"column {quote(index[0])} is" if len(index) == 1 else f"columns {quote_list(index)} are"
             which, name = "it" if len(index) == 1 else "one of them", quote(index[0])
-            said.append(
+            messages.append(
                 f"{named} the {_INDEX} and left out; to use {which} as a feature, say what it is, as with "
                 f"--category {name} (category=[{name}] in Python); there are --number, --date and --text as well"
             )
-        said += [column.hint for column in self.columns if column.hint]
-        said += [note for column in self.columns for note in column.notes]
-        return (*said, *_missing_note(self.columns), *self.notes)
+        messages += [column.hint for column in self.columns if column.hint]
+        messages += [note for column in self.columns for note in column.notes]
+        return (*messages, *_missing_note(self.columns), *self.notes)
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """Name, kind and reason of each column, in the order of the table."""
+        """Return name, kind and reason of each column, in the order of the table."""
         return [(column.name, column.kind.value, column.reason) for column in self.columns]
 
     def match(self, table: pa.Table | Sequence[str]) -> tuple[str, ...]:
-        """Check the columns of a table (or their names) against those learned, by name; their order is free.
+        """Check the columns of a table against those of training, by name; their order is free.
 
-        Missing features are an error. Columns that training did not have are named in the warnings returned
-        and are not used. The target, and columns left out in training, may be there or not.
+        The target, and columns that training left out, may be absent.
 
-        Raises `TableError` naming the missing columns.
+        Parameters
+        ----------
+        table : pyarrow.Table or sequence of str
+            A table or the names of its columns.
+
+        Returns
+        -------
+        tuple of str
+            A warning that names columns which training did not have; empty without any.
+
+        Raises
+        ------
+        TableError
+            If a feature is missing.
+
+        Examples
+        --------
+        >>> schema = infer_schema(pa.table({"age": [31, 58], "buys": ["no", "yes"]}), "buys")
+        >>> schema.match(["age", "town"])
+        ("1 column that the model was not trained with, not used: 'town'",)
         """
         columns = table.column_names if isinstance(table, pa.Table) else list(table)
         names = set(columns)
@@ -95,26 +125,26 @@ class Schema:
         known_names = {column.name for column in self.columns}
         extra = [name for name in columns if name not in known_names]
         if missing:
-            known = f" It has columns that the model does not know: {quote_list(extra)}; renamed?" if extra else ""
-            few = "the column" if len(missing) == 1 else f"{len(missing):,} columns"
+            unknown = f" It has columns that the model does not know: {quote_list(extra)}; renamed?" if extra else ""
+            which = "the column" if len(missing) == 1 else f"{len(missing):,} columns"
             raise TableError(
-                f"The table lacks {few} {quote_list(missing, 20)}, which the model was trained with.{known} "
+                f"The table lacks {which} {quote_list(missing, 20)}, which the model was trained with.{unknown} "
                 "Columns are matched by exact name; where a value is not known, keep the column and leave "
                 "its fields empty."
             )
         if not extra:
             return ()
-        many = pluralize(len(extra), "column")
-        return (f"{many} that the model was not trained with, not used: {quote_list(extra, 20)}",)
+        count = pluralize(len(extra), "column")
+        return (f"{count} that the model was not trained with, not used: {quote_list(extra, 20)}",)
 
     def to_state(self) -> dict[str, Any]:
-        """The schema as strict JSON; `from_state` gives it back."""
+        """Return the schema as a JSON-serializable dict; `from_state` reads it."""
         columns = [column.to_state() for column in self.columns]
         return {"target": self.target, "columns": columns, "na": list(self.na), "notes": list(self.notes)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Schema:
-        """The schema that `to_state` wrote."""
+        """Return the schema that `to_state` wrote; raise `ValueError` for any other state."""
         columns = tuple(Column.from_state(column) for column in fields.mappings(state, "columns"))
         fields.distinct([column.name for column in columns], "column")
         na, notes = (fields.texts(state, key, ()) for key in ("na", "notes"))
@@ -132,27 +162,50 @@ def infer_schema(
     strict: bool = False,
     place: Callable[[int], str] = row_name,
 ) -> Schema:
-    """Take every column of a table for a kind, judged by the training rows `rows` (all where None).
+    """Infer the kind of every column of a table from its training rows.
 
-    The rules are those of `softreg.tables.schema.infer_kind.infer_column`. Columns named in `drop` are left out unseen,
-    those in `kinds` are what it says, and the row index of a data frame that was written with its columns is no
-    feature. Columns of one value are left out. Of text that may be read with a decimal point or a decimal comma, as
-    1,234, the other columns and the file decide (`decimal_comma_columns`). With `strict`, rare values among numbers
-    that are none are an error; `place` names a row, from 0, in warnings.
+    The rules are those of `softreg.tables.schema.infer_kind.infer_column`. The row index of a data frame and columns of
+    one value are no features. Where text may have a decimal point or a decimal comma, as in 1,234, the other columns
+    and the file decide.
 
-    Raises `TableError`: no such column, an infinite number, a column that cannot be what was asked for, or no column
-    left to learn from.
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    target : str
+        Its column of labels.
+    drop : sequence of str
+        Columns to leave out, whose values are not read.
+    rows : array of int (k,), optional
+        Numbers of the training rows from 0; all by default.
+    kinds : mapping of str to Kind, optional
+        Requested kinds by column, in place of the inferred ones.
+    strict : bool
+        Whether rare values among numbers or dates that are none are an error; by default they are missing values.
+    place : callable
+        Names a row, from 0, in warnings.
 
-    Example:
-        >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
-        >>> infer_schema(table, "left").warnings  # doctest: +ELLIPSIS
-        ("column 'id' looks like an identifier and is left out: its name says so, and every row has ...",)
+    Returns
+    -------
+    Schema
+        Kinds of all columns.
+
+    Raises
+    ------
+    TableError
+        If a column does not exist, has an infinite number or cannot be of its requested kind, or if no feature is left.
+
+    Examples
+    --------
+    >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
+    >>> infer_schema(table, "left").warnings  # doctest: +ELLIPSIS
+    ("column 'id' looks like an identifier and is left out: its name says so, and every row has ...",)
     """
     kinds = dict(kinds or {})
     _check_named_columns(table, target, drop, kinds)
     columns = []
     hints = TextMetadata.from_schema(table.schema)
-    rules = TextOptions(hints.decimal, strict=strict, place=place)
+    options = TextOptions(hints.decimal, strict=strict, place=place)
     index = index_columns(table)
     for name in table.column_names:
         if name == target:
@@ -163,14 +216,16 @@ def infer_schema(
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
             columns.append(
-                infer_column(name, table.column(name), rows, kinds.get(name), _text_options(rules, table, name))
+                infer_column(name, table.column(name), rows, kinds.get(name), _text_options(options, table, name))
             )
     if hints.decimal is None:
-        why = decimal_comma_columns(columns, table, hints.delimiter)
-        for at, one in enumerate(columns):
-            if one.name in why:
-                own = replace(rules, decimal=",", why=why[one.name])
-                columns[at] = infer_column(one.name, table.column(one.name), rows, kinds.get(one.name), own)
+        reasons = decimal_comma_columns(columns, table, hints.delimiter)
+        for position, column in enumerate(columns):
+            if column.name in reasons:
+                options_with_comma = replace(options, decimal=",", why=reasons[column.name])
+                columns[position] = infer_column(
+                    column.name, table.column(column.name), rows, kinds.get(column.name), options_with_comma
+                )
     schema = Schema(target, tuple(columns), hints.na, _label_notes(table, target))
     if not schema.features:
         raise _no_feature_error(target, [column for column in columns if column.kind is not Kind.TARGET])
@@ -197,18 +252,42 @@ def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], kind
 def without_bad_rows(
     table: pa.Table, target: str, *, drop: Sequence[str] = (), kinds: Mapping[str, Kind] | None = None
 ) -> tuple[pa.Table, list[int]]:
-    """The table without the rows that cannot be used, and their numbers from 1.
+    """Return the table without unusable rows, and the numbers of these rows from 1.
 
-    These are rows without a label, with an infinite number, with a word in a column of numbers, with a day that no
-    calendar has, or with a value that is not what was asked for. Raises the `TableError` of anything else.
+    Unusable are rows without a label, with an infinite number, with text in a column of numbers, with a day that the
+    calendar does not have, or with a value that is not of the requested kind.
 
-    Example:
-        >>> table = pa.table({"x": [1.0, np.inf, 3.5, 4.0], "y": ["a", "b", "b", ""]})
-        >>> without_bad_rows(table, "y")[1]
-        [2, 4]
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    target : str
+        Its column of labels.
+    drop : sequence of str
+        Columns to leave out.
+    kinds : mapping of str to Kind, optional
+        Requested kinds by column.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        The usable rows.
+    numbers : list of int
+        Numbers of the other rows, from 1.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be used for another reason.
+
+    Examples
+    --------
+    >>> table = pa.table({"x": [1.0, np.inf, 3.5, 4.0], "y": ["a", "b", "b", ""]})
+    >>> without_bad_rows(table, "y")[1]
+    [2, 4]
     """
     n = table.num_rows
-    left = np.arange(n)
+    kept = np.arange(n)
     while True:
         try:
             labels(table, target)
@@ -219,27 +298,27 @@ def without_bad_rows(
                 raise
             keep = np.ones(table.num_rows, dtype=bool)
             keep[error.rows] = False
-            table, left = table.filter(pa.array(keep)), left[keep]
-    return table, (np.setdiff1d(np.arange(n), left) + 1).tolist()
+            table, kept = table.filter(pa.array(keep)), kept[keep]
+    return table, (np.setdiff1d(np.arange(n), kept) + 1).tolist()
 
 
 def _no_feature_error(target: str, others: Sequence[Column]) -> TableError:
-    """The error for a table none of whose columns can be learned from."""
+    """Return the error for a table without a feature."""
     if not others:
         return TableError(f"No column is left to learn {target!r} from: the table has no other column.")
-    taken = "; ".join(f"{quote(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
+    kinds_found = "; ".join(f"{quote(column.name)}: {column.kind.value} ({column.reason})" for column in others[:8])
     more = f"; and {len(others) - 8:,} more" if len(others) > 8 else ""
     hints = [column.hint for column in others[:8] if column.hint]
     if hints and len(hints) == len(others):
         return TableError(f"No column is left to learn {target!r} from: {'; '.join(hints)}.")
     advice = " Say what a column is where that is wrong: --text, --category, --number or --date and its name."
     return TableError(
-        f"No column is left to learn {target!r} from, since the others were taken for: {taken}{more}.{advice}"
+        f"No column is left to learn {target!r} from, since the others were taken for: {kinds_found}{more}.{advice}"
     )
 
 
 def _label_notes(table: pa.Table, target: str) -> tuple[str, ...]:
-    """A sentence on labels that differ in blanks or case only."""
+    """Return a note on labels that differ in blanks or case only."""
     cells = read_column(table.column(target), target) if target in table.column_names else None
     if not isinstance(cells, Levels) or cells.storage == "boolean":
         return ()
@@ -247,25 +326,25 @@ def _label_notes(table: pa.Table, target: str) -> tuple[str, ...]:
     return (note,) if note else ()
 
 
-def _text_options(rules: TextOptions, table: pa.Table, name: str) -> TextOptions:
-    return replace(rules, typed=not is_untyped(table.schema.field(name)))
+def _text_options(options: TextOptions, table: pa.Table, name: str) -> TextOptions:
+    return replace(options, typed=not is_untyped(table.schema.field(name)))
 
 
 def _missing_note(columns: Sequence[Column]) -> list[str]:
-    """A sentence on the spellings of a missing value that were recognised in columns of numbers and dates."""
-    those = [column for column in columns if column.format is not None and column.format.missing]
-    if not those:
+    """Return a note on spellings of a missing value that were found in columns of numbers and dates."""
+    with_missing = [column for column in columns if column.format is not None and column.format.missing]
+    if not with_missing:
         return []
     parts = []
-    for column in those[:6]:
+    for column in with_missing[:6]:
         assert column.format is not None
-        spelled = sorted(column.format.missing.items(), key=lambda one: -one[1])
-        counts = ", ".join(f"{quote(text)} in {pluralize(rows, 'row')}" for text, rows in spelled[:4])
-        parts.append(f"{quote(column.name)} ({counts}{' and others' if len(spelled) > 4 else ''})")
-    more = f"; and {len(those) - 6:,} more columns" if len(those) > 6 else ""
-    name = quote(those[0].name)
+        spellings = sorted(column.format.missing.items(), key=lambda one: -one[1])
+        counts = ", ".join(f"{quote(text)} in {pluralize(rows, 'row')}" for text, rows in spellings[:4])
+        parts.append(f"{quote(column.name)} ({counts}{' and others' if len(spellings) > 4 else ''})")
+    more = f"; and {len(with_missing) - 6:,} more columns" if len(with_missing) > 6 else ""
+    name = quote(with_missing[0].name)
     return [
-        f"read as missing values in columns of {'numbers' if _all_numbers(those) else 'numbers or dates'}: "
+        f"read as missing values in columns of {'numbers' if _all_numbers(with_missing) else 'numbers or dates'}: "
         f"{'; '.join(parts)}{more}; where such a value has a meaning of its own, take its column for words: --category "
         f"{name} (category=[{name}] in Python)"
     ]

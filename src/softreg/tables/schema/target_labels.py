@@ -1,4 +1,4 @@
-"""The labels of a table: read exactly, checked, and split into training and test rows."""
+"""Labels of the target column: read as exact text, checked, and looked up among the classes of a model."""
 
 from __future__ import annotations
 
@@ -20,22 +20,38 @@ from softreg.typing import BoolArray, Codes, Int64Array, TextArray
 from softreg.value_keys import BOOLEAN_TEXTS, boolean_key, number_key
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
-"""Text of a whole number."""
+"""Regular expression of a whole number."""
 
 
 @accept_deprecated_arguments("labels()")
 def labels(table: pa.Table, target: str) -> TextArray:
-    """The labels as text, exactly as written: "007" stays "007", "NA" and "None" are labels like others.
+    """Return the labels of a table as text, exactly as written: "007" stays "007", and "NA" and "None" are labels.
 
-    Labels of an Arrow type other than text are spelled by `softreg.spelling`: true and false, 7 (and 7.0 as 7), 0.5,
-    2020-01-31. Text of several writers that holds nothing but booleans (True and true) is true and false.
+    Labels of another Arrow type are spelled by `softreg.spelling`: true and false, 7 (also for 7.0), 0.5, 2020-01-31.
+    Different spellings of booleans in one column (True and true) become true and false.
 
-    Raises `TableError`: no such column, a label missing (an empty or blank field, a null, or nan) or ending in the
-    character zero, or a type that has no text.
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    target : str
+        Its column of labels.
 
-    Example:
-        >>> labels(pa.table({"grade": ["007", "NA"]}), "grade").tolist()
-        ['007', 'NA']
+    Returns
+    -------
+    array of str (n,)
+        Label of each row.
+
+    Raises
+    ------
+    TableError
+        If there is no such column, a label is missing (an empty or blank field, a null, or nan) or ends in the
+        character zero, or the type has no text.
+
+    Examples
+    --------
+    >>> labels(pa.table({"grade": ["007", "NA"]}), "grade").tolist()
+    ['007', 'NA']
     """
     values, codes = coded_labels(table, target)
     same = unify_spellings(values)
@@ -49,14 +65,35 @@ def labels(table: pa.Table, target: str) -> TextArray:
 def coded_labels(
     table: pa.Table, target: str, where: RowLocation | None = None, *, missing: str = "error"
 ) -> tuple[list[str], Int64Array]:
-    """The different labels as text, each once, and which of them each row (n,) has; errors are those of `labels`.
+    """Return the distinct labels as text and the code (n,) of each row among them.
 
-    Of a batch of a file, errors name the first row by `where` it is. With `missing="drop"`, the code of a row without a
-    label is -1, and no error.
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table, or a batch of a file.
+    target : str
+        Its column of labels.
+    where : RowLocation, optional
+        Location of the rows in their file, for messages.
+    missing : {"error", "drop"}
+        Whether a row without a label is an error or has the code -1.
 
-    Example:
-        >>> coded_labels(pa.table({"grade": [1.0, 3.0, 1.0]}), "grade")
-        (['1', '3'], array([0, 1, 0]))
+    Returns
+    -------
+    values : list of str
+        Distinct labels.
+    codes : array of int64 (n,)
+        Index of each row's label.
+
+    Raises
+    ------
+    TableError
+        As `labels`.
+
+    Examples
+    --------
+    >>> coded_labels(pa.table({"grade": [1.0, 3.0, 1.0]}), "grade")
+    (['1', '3'], array([0, 1, 0]))
     """
     if target not in table.column_names:
         raise unknown_column_error(target, table.column_names, "target column")
@@ -116,14 +153,33 @@ def _check_labels_usable(
 
 
 def class_codes(table: pa.Table, target: str, classes: Sequence[str]) -> Codes:
-    """The class of each row (n,) of a table: its place among `classes`, -1 where the label is no class.
+    """Return the index (n,) of each row's label among `classes`, -1 where the label is no class.
 
-    Labels are looked up by `softreg.spelling.Known`: as text, and then by the number or boolean that they stand for.
-    Errors are those of `labels`.
+    Labels are looked up as text, and then by the number or boolean that they stand for.
 
-    Example:
-        >>> class_codes(pa.table({"y": ["1.0", "2", "7"]}), "y", ["1", "2"])
-        array([ 0,  1, -1])
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    target : str
+        Its column of labels.
+    classes : sequence of str (q,)
+        Classes of a model.
+
+    Returns
+    -------
+    array of int64 (n,)
+        Codes.
+
+    Raises
+    ------
+    TableError
+        As `labels`.
+
+    Examples
+    --------
+    >>> class_codes(pa.table({"y": ["1.0", "2", "7"]}), "y", ["1", "2"])
+    array([ 0,  1, -1])
     """
     values, codes = coded_labels(table, target)
     typed = label_type(table.schema.field(target).type) != "text"
@@ -131,40 +187,74 @@ def class_codes(table: pa.Table, target: str, classes: Sequence[str]) -> Codes:
 
 
 def class_indices(values: Sequence[str], classes: Sequence[str], *, typed: bool) -> Codes:
-    """The place of each label (k,) among the classes, -1 where it is none; 0 and 1 are false and true, where all are.
+    """Return the index of each label (k,) among the classes, -1 for other labels.
 
-    Example:
-        >>> class_indices(["1", "0"], ["False", "True"], typed=True)
-        array([1, 0])
+    Where no label is a class, 0 and 1 stand for false and true, or the reverse.
+
+    Parameters
+    ----------
+    values : sequence of str (k,)
+        Labels.
+    classes : sequence of str (q,)
+        Classes.
+    typed : bool
+        Whether the labels had another type than text.
+
+    Returns
+    -------
+    array of int64 (k,)
+        Indices.
+
+    Examples
+    --------
+    >>> class_indices(["1", "0"], ["False", "True"], typed=True)
+    array([1, 0])
     """
-    found = TextIndex(classes).find(text_array(values), typed=typed)
-    return _boolean_indices(values, classes) if len(found) and (found < 0).all() else np.asarray(found, dtype=np.int64)
+    indices = TextIndex(classes).find(text_array(values), typed=typed)
+    return (
+        _boolean_indices(values, classes)
+        if len(indices) and (indices < 0).all()
+        else np.asarray(indices, dtype=np.int64)
+    )
 
 
 def _boolean_indices(values: Sequence[str], classes: Sequence[str]) -> Codes:
-    """The places of 0 and 1 among the classes false and true, or the other way round; -1 for other labels."""
+    """Return the indices of 0 and 1 among the classes false and true, or the reverse; -1 for other labels."""
     digits = ("0", "1")
-    for key_of, own, other_of, others in (
+    for key_of, spellings, other_of, other_spellings in (
         (boolean_key, BOOLEAN_TEXTS, number_key, digits),
         (number_key, digits, boolean_key, BOOLEAN_TEXTS),
     ):
         keys = [key_of(name, True) for name in classes]
-        if sorted(map(str, keys)) == sorted(own):
-            places = {other: keys.index(one) for one, other in zip(own, others, strict=True)}
+        if sorted(map(str, keys)) == sorted(spellings):
+            places = {other: keys.index(spelling) for spelling, other in zip(spellings, other_spellings, strict=True)}
             return np.array([places.get(other_of(value, True) or "", -1) for value in values], dtype=np.int64)
     return np.full(len(values), -1, dtype=np.int64)
 
 
 def check_labels(y: TextArray, target: str, *, single: bool = False) -> None:
-    """Refuse labels that no classifier can learn from.
+    """Raise an error for labels that no classifier can be trained on.
 
-    Raises `TableError`: one class only; more classes than 20 and than half of the rows (a tenth of the rows
-    where every label is a number); a class with a single row, unless `single` allows it.
+    Parameters
+    ----------
+    y : array of str (n,)
+        Labels.
+    target : str
+        Column of the labels, for messages.
+    single : bool
+        Whether classes of a single row are allowed.
 
-    Example:
-        >>> check_labels(np.array(["no", "no"]), "buys")  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        softreg.tables.columns.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
+    Raises
+    ------
+    TableError
+        If there is one class only; if there are more classes than 20 and than half of the rows (a tenth where every
+        label is a whole number); or if a class has a single row.
+
+    Examples
+    --------
+    >>> check_labels(np.array(["no", "no"]), "buys")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    softreg.tables.columns.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
     """
     classes, counts = np.unique(y, return_counts=True)
     check_class_counts(classes, counts, len(y), target)
@@ -172,42 +262,71 @@ def check_labels(y: TextArray, target: str, *, single: bool = False) -> None:
         refuse_single_row_classes(classes[counts == 1].tolist(), target)
 
 
-def check_class_counts(classes: TextArray, counts: Int64Array, n: int, target: str, *, sure: bool = False) -> None:
-    """Refuse one class only, and values that do not look like classes, by how often each occurs among n rows.
+def check_class_counts(
+    classes: TextArray, counts: Int64Array, n: int, target: str, *, categorical: bool = False
+) -> None:
+    """Raise an error for one class only, and for values that do not look like classes.
 
-    Where it is `sure` that the values are classes, their number does not matter. Raises `TableError`.
+    Parameters
+    ----------
+    classes : array of str (q,)
+        Distinct labels.
+    counts : array of int64 (q,)
+        Rows of each.
+    n : int
+        Number of rows.
+    target : str
+        Column of the labels, for messages.
+    categorical : bool
+        Whether the values are known to be classes, however many they are.
+
+    Raises
+    ------
+    TableError
+        If no classifier can be trained on the labels.
     """
     if len(classes) == 1:
         raise TableError(
             f"The target {quote(target)} has one class only: every row is {quote(classes[0])}. A classifier "
             "needs rows of at least two classes; is it the right column?"
         )
-    if sure or len(classes) <= FEW_LEVELS:
+    if categorical or len(classes) <= FEW_LEVELS:
         return
     numeric = all_numbers(classes)
     fractions = numeric and not all(re.fullmatch(WHOLE, label) for label in classes.tolist())
     if not fractions and len(classes) <= n / (10 if numeric else 2):
         return
-    kind, way = "an identifier or free text", "Choose another column, or group its values into classes first."
+    likely_kind, advice = "an identifier or free text", "Choose another column, or group its values into classes first."
     if numeric:
-        kind = "a number to regress on, a continuous target"
-        way = (
+        likely_kind = "a number to regress on, a continuous target"
+        advice = (
             "softreg predicts classes: cut the number into classes first, at a threshold or at its quantiles (as by "
             "pandas.cut and pandas.qcut), or choose another column."
         )
     raise TableError(
         f"The target {quote(target)} has {len(classes):,} different values in {pluralize(n, 'row')}, "
-        f"such as {quote_list(classes[:3])}; it looks like {kind}, not like classes. {way} If the values are classes, "
-        f"say so: --category {quote(target)} (category={quote(target)} in Python)."
+        f"such as {quote_list(classes[:3])}; it looks like {likely_kind}, not like classes. {advice} If the values are "
+        f"classes, say so: --category {quote(target)} (category={quote(target)} in Python)."
     )
 
 
 def all_numbers(classes: TextArray | Sequence[str]) -> bool:
-    """Whether every label is a number.
+    """Return True if every label is a number.
 
-    Example:
-        >>> all_numbers(["1", "2.5"]), all_numbers(["1", "two"])
-        (True, False)
+    Parameters
+    ----------
+    classes : sequence of str
+        Labels.
+
+    Returns
+    -------
+    bool
+        Whether all are numbers.
+
+    Examples
+    --------
+    >>> all_numbers(["1", "2.5"]), all_numbers(["1", "two"])
+    (True, False)
     """
     return bool(parse_numbers(pa.array([str(label) for label in classes], pa.large_string()))[1].all())
 

@@ -1,4 +1,4 @@
-"""The cells of a column as numbers, booleans or words, with errors that name row and value."""
+"""Cells of a column as numbers, booleans or levels, with errors that name row and value."""
 
 from __future__ import annotations
 
@@ -28,13 +28,22 @@ TRUTH_WORDS = (BOOLEAN_WORDS[0], BOOLEAN_WORDS[2])
 
 
 def read_levels(name: str, column: pa.ChunkedArray) -> Levels:
-    """The levels of a column, as text by `softreg.spelling`: a whole number is its digits, as in a CSV file.
+    """Return the levels of a column as text; a whole number is its digits, as in a CSV file.
 
-    Raises `TableError` for dates and lists.
+    Returns
+    -------
+    Levels
+        Levels and the code of each row.
 
-    Example:
-        >>> read_levels("code", pa.chunked_array([[1.0, 2.0]])).levels.to_pylist()
-        ['1', '2']
+    Raises
+    ------
+    TableError
+        If the column holds dates or lists.
+
+    Examples
+    --------
+    >>> read_levels("code", pa.chunked_array([[1.0, 2.0]])).levels.to_pylist()
+    ['1', '2']
     """
     cells = read_column(column, name)
     if isinstance(cells, Numbers):
@@ -47,13 +56,24 @@ def read_levels(name: str, column: pa.ChunkedArray) -> Levels:
 
 
 def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Float64Array, BoolArray]:
-    """The numbers of a column, nan where missing, and which cells are numbers or missing at all.
+    """Return the numbers of a column, nan where missing, and a mask of the cells that are numbers or missing.
 
-    Raises `TableError` for a column of dates, lists or booleans.
+    Returns
+    -------
+    values : array of float64 (n,)
+        Numbers.
+    valid : array of bool (n,)
+        Cells that are numbers or missing.
 
-    Example:
-        >>> read_numbers("age", pa.chunked_array([["31", "?", "NA"]]))
-        (array([31., nan, nan]), array([ True, False,  True]))
+    Raises
+    ------
+    TableError
+        If the column holds dates, lists or booleans.
+
+    Examples
+    --------
+    >>> read_numbers("age", pa.chunked_array([["31", "?", "NA"]]))
+    (array([31., nan, nan]), array([ True, False,  True]))
     """
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return parse_numbers(pc.fill_null(column, "") if column.null_count else column)
@@ -71,11 +91,17 @@ def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Float64Array, Bool
 
 
 def read_inferred_numbers(name: str, column: pa.ChunkedArray) -> Float64Array:
-    """The numbers of a column, nan where there is none, whose text is read in the format that it shows.
+    """Return the numbers of a column, nan where there is none; text is read in the format that is inferred from it.
 
-    Example:
-        >>> read_inferred_numbers("price", pa.chunked_array([["$1,200.50", "$7", "?"]]))
-        array([1200.5,    7. ,    nan])
+    Returns
+    -------
+    array of float64 (n,)
+        Numbers.
+
+    Examples
+    --------
+    >>> read_inferred_numbers("price", pa.chunked_array([["$1,200.50", "$7", "?"]]))
+    array([1200.5,    7. ,    nan])
     """
     cells = read_column(column, name)
     if isinstance(cells, Levels) and cells.storage != "boolean":
@@ -85,12 +111,22 @@ def read_inferred_numbers(name: str, column: pa.ChunkedArray) -> Float64Array:
 
 
 def require_numbers(name: str, column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
-    """The numbers of a column, nan where missing; `TableError` with row and value where a cell is none.
+    """Return the numbers of a column, nan where missing.
 
-    Example:
-        >>> require_numbers("age", pa.chunked_array([["31", "?"]]), RowLocation())  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        softreg.tables.columns.errors.TableError: Column 'age' held numbers in training, but row 2 has '?'. ...
+    Returns
+    -------
+    array of float64 (n,)
+        Finite numbers or nan.
+
+    Raises
+    ------
+    TableError
+        If a cell is no finite number; its row and value are in the message.
+
+    Examples
+    --------
+    >>> require_numbers("age", pa.chunked_array([["31", ""]]), RowLocation())
+    array([31., nan])
     """
     values, ok = read_numbers(name, column)
     if not ok.all():
@@ -109,12 +145,12 @@ def require_numbers(name: str, column: pa.ChunkedArray, where: RowLocation) -> F
 
 
 def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) -> tuple[Float64Array, Levels]:
-    """0.0 for false, 1.0 for true, nan for missing, -1.0 for anything else, and the words that were read."""
+    """Return 0.0 for false, 1.0 for true, nan for missing and -1.0 for anything else, and the words."""
     cells = read_column(column, name)
     expected = f"{words[1]} or {words[0]}"
-    truth = words in TRUTH_WORDS
+    numbers_allowed = words in TRUTH_WORDS
     if isinstance(cells, Numbers):
-        if not truth:
+        if not numbers_allowed:
             raise type_changed_error(name, expected, f"numbers (type {column.type})")
         cells = encode_levels(column, "number")
     if isinstance(cells, Dates):
@@ -122,7 +158,7 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
     if isinstance(cells, Lists):
         raise type_changed_error(name, expected, f"lists (type {column.type})")
     false, true = {words[0], BOOLEAN_WORDS[0][0]}, {words[1], BOOLEAN_WORDS[0][1]}
-    if truth:
+    if numbers_allowed:
         false, true = false | set(ZEROS), true | set(ONES)
     folded = [str(level).strip().casefold() for level in cells.levels.to_pylist()]
     values = np.array([1.0 if w in true else 0.0 if w in false else -1.0 for w in folded] + [np.nan])
@@ -131,14 +167,25 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
 
 
 def require_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
-    """0.0 for false, 1.0 for true, nan for missing; `TableError` with row and value for anything else.
+    """Return 0.0 for false, 1.0 for true, nan for missing.
 
     The words of training count, in any case, and so do true and false, and 1 and 0 where those words were true and
     false or t and f.
 
-    Example:
-        >>> require_booleans("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), RowLocation())
-        array([ 1.,  0., nan])
+    Returns
+    -------
+    array of float64 (n,)
+        Booleans as numbers.
+
+    Raises
+    ------
+    TableError
+        If a cell is anything else; its row and value are in the message.
+
+    Examples
+    --------
+    >>> require_booleans("loan", ("no", "yes"), pa.chunked_array([["yes", "No", ""]]), RowLocation())
+    array([ 1.,  0., nan])
     """
     values, cells = read_booleans(name, words, column)
     bad = np.flatnonzero(values < 0)
@@ -152,11 +199,17 @@ def require_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray,
 
 
 def type_changed_error(name: str, trained: str, here: str) -> TableError:
-    """The error for a column whose type is another than in training.
+    """Return the error for a column whose type differs from training.
 
-    Example:
-        >>> print(type_changed_error("age", "numbers", "dates (2020-01-31)"))  # doctest: +ELLIPSIS
-        Column 'age' held numbers in training, but holds dates (2020-01-31) here. ...
+    Returns
+    -------
+    TableError
+        The error.
+
+    Examples
+    --------
+    >>> print(type_changed_error("age", "numbers", "dates (2020-01-31)"))  # doctest: +ELLIPSIS
+    Column 'age' held numbers in training, but holds dates (2020-01-31) here. ...
     """
     return TableError(
         f"Column {quote(name)} held {trained} in training, but holds {here} here. Write it as it was in training."

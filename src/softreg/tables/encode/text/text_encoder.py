@@ -1,4 +1,4 @@
-"""A column of free text as TF-IDF of its words, pairs of words and, where there is little text, runs of characters."""
+"""Encoder of free text as TF-IDF of words, bigrams and, where there is little text, character n-grams; its fitter."""
 
 from __future__ import annotations
 
@@ -32,13 +32,26 @@ KINDS = ("word", "pair", "run")
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """Free text: one feature a term, of the value (1 + log(count in the text)) * log((1 + n) / (1 + n_term)) + 1.
+    """TF-IDF encoder of free text: one feature a term.
 
-    Words and pairs of words of a row together have length 1, and so have its runs of characters. `terms` are those of
-    each kind and `counts` the training texts that have them, of `documents` in all. A text without a known term, and a
-    missing one, is zero.
+    A term that a text has c times, and n_t of n training texts have, has the value `(1 + log c) * (log((1 + n) / (1 +
+    n_t)) + 1)`. Words and bigrams of a row together are scaled to Euclidean length 1, and so are its character n-grams.
+    A text without a known term, and a missing one, is zero.
 
-    Source: Salton and Buckley, "Term-weighting approaches in automatic text retrieval" (1988).
+    Attributes
+    ----------
+    name : str
+        Column.
+    documents : int
+        Number of training texts, n.
+    terms : dict of str to tuple of str
+        Terms by kind: "word", "pair" (bigrams) and "run" (character n-grams).
+    counts : dict of str to tuple of int
+        Number of training texts that have each term, n_t.
+
+    References
+    ----------
+    Salton and Buckley (1988), Term-weighting approaches in automatic text retrieval.
     """
 
     name: str
@@ -59,19 +72,19 @@ class TextEncoder:
 
     @classmethod
     def from_counts(cls, name: str, counter: VocabularyCounter) -> TextEncoder:
-        """The code of the terms that were counted."""
-        best = counter.best()
-        terms = {kind: tuple(found) for kind, (found, _) in best.items()}
-        return cls(name, counter.documents, terms, {kind: tuple(c.tolist()) for kind, (_, c) in best.items()})
+        """Return the encoder of the frequent terms of a `VocabularyCounter`."""
+        vocabulary = counter.frequent_terms()
+        terms = {kind: tuple(terms_found) for kind, (terms_found, _) in vocabulary.items()}
+        return cls(name, counter.documents, terms, {kind: tuple(c.tolist()) for kind, (_, c) in vocabulary.items()})
 
     @property
     def width(self) -> int:
-        """How many features there are."""
+        """The number of terms."""
         return sum(len(found) for found in self.terms.values())
 
     @property
     def features(self) -> tuple[str, ...]:
-        """`body: word`, `body: two words`, and `body: 'run'` for a run of characters."""
+        """`body: word`, `body: two words`, and `body: 'run'` for a character n-gram."""
         shown = {"run": "{}: {!r}"}
         return tuple(
             shown.get(kind, "{}: {}").format(self.name, term) for kind in self.terms for term in self.terms[kind]
@@ -79,39 +92,40 @@ class TextEncoder:
 
     @property
     def remark(self) -> str:
-        """What was learned, in words."""
+        """The numbers of terms in words."""
         names = {"word": "words", "pair": "pairs of words", "run": "runs of 2 to 5 characters"}
         return ", ".join(f"{len(found):,} {names[kind]}" for kind, found in self.terms.items())
 
     def block(self, column: pa.ChunkedArray, where: Any = None) -> sp.csr_array:
-        """TF-IDF of each text, (n, width) CSR."""
+        """Return the TF-IDF of each text, (n, width) CSR."""
         texts = as_text(column, self.name)
-        parts = list(in_order(self._piece, text_blocks(texts)))
+        parts = list(in_order(self._encode_block, text_blocks(texts)))
         if not parts:
             return sp.csr_array((len(texts), self.width))
         return sp.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
 
-    def _piece(self, texts: pa.Array) -> sp.csr_array:
-        found = extract_terms(code_points(texts), with_runs="run" in self.terms)
+    def _encode_block(self, texts: pa.Array) -> sp.csr_array:
+        """Return the TF-IDF of some texts."""
+        terms = extract_terms(code_points(texts), with_runs="run" in self.terms)
         groups = [[kind for kind in group if kind in self.terms] for group in (KINDS[:2], KINDS[2:])]
-        blocks = [self._group({kind: found[kind] for kind in group}, len(texts)) for group in groups if group]
+        blocks = [self._encode_kinds({kind: terms[kind] for kind in group}, len(texts)) for group in groups if group]
         return sp.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
 
-    def _group(self, found: dict[str, Terms], n: int) -> sp.csr_array:
-        """The terms of kinds that are brought to length 1 together."""
-        keys, width = [], sum(len(self.terms[kind]) for kind in found)
+    def _encode_kinds(self, terms: dict[str, Terms], n: int) -> sp.csr_array:
+        """Return the features of term kinds that are scaled to length 1 together."""
+        keys, width = [], sum(len(self.terms[kind]) for kind in terms)
         first = 0
-        for kind, here in found.items():
-            place = pc.index_in(number_array(here.hash), value_set=number_array(self._hashes[kind]))
+        for kind, kind_terms in terms.items():
+            place = pc.index_in(number_array(kind_terms.hash), value_set=number_array(self._hashes[kind]))
             known = np.flatnonzero(np.asarray(place.is_valid()))
             column = np.asarray(place.drop_null()).astype(np.int64) + first
-            keys.append(here.row[known] * width + column)
+            keys.append(kind_terms.row[known] * width + column)
             first += len(self.terms[kind])
         key = np.sort(np.concatenate(keys))
-        begin = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
-        count = np.diff(np.append(begin, len(key)))
-        row, column = np.divmod(key[begin], max(1, width))
-        idf = np.concatenate([self._weights[kind] for kind in found])
+        starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
+        count = np.diff(np.append(starts, len(key)))
+        row, column = np.divmod(key[starts], max(1, width))
+        idf = np.concatenate([self._weights[kind] for kind in terms])
         value = (1 + np.log(count)) * idf[column]
         length = np.sqrt(np.bincount(row, weights=value**2, minlength=n))
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))])
@@ -119,7 +133,7 @@ class TextEncoder:
         return sp.csr_array((value / length[row], index, start.astype(np.int32)), shape=(n, width))
 
     def to_state(self) -> dict[str, Any]:
-        """The code as strict JSON."""
+        """Return the encoder as a JSON-serializable dict; `from_state` reads it."""
         return {
             "code": "text",
             "name": self.name,
@@ -131,41 +145,41 @@ class TextEncoder:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> TextEncoder:
-        """The code that `to_state` wrote."""
+        """Return the encoder that `to_state` wrote; raise `ValueError` for any other state."""
         name, documents = fields.text(state, "name"), fields.count(state, "documents")
         kinds = [kind for kind in KINDS if kind in fields.mapping(state, "terms")]
-        found = {kind: fields.texts(state["terms"], kind) for kind in kinds}
+        terms = {kind: fields.texts(state["terms"], kind) for kind in kinds}
         counts = {kind: fields.counts(fields.mapping(state, "counts"), kind) for kind in kinds}
-        if any(len(found[kind]) != len(counts[kind]) for kind in kinds) or not kinds:
+        if any(len(terms[kind]) != len(counts[kind]) for kind in kinds) or not kinds:
             raise ValueError(f"terms and counts of the text {name!r} do not fit together")
         if any(count > documents for kind in kinds for count in counts[kind]):
             raise ValueError(f"a term of the text {name!r} has more documents than the {documents:,} of training")
-        return cls(name, documents, found, counts)
+        return cls(name, documents, terms, counts)
 
 
-def _term_hashes(kind: str, found: tuple[str, ...]) -> U64:
-    """The hash of each term, by the way in which it is found in a text."""
-    if not found:
+def _term_hashes(kind: str, terms: tuple[str, ...]) -> U64:
+    """Return the hash of each term, computed as for a text; raise `ValueError` if a term is not of its kind."""
+    if not terms:
         return np.zeros(0, np.uint64)
     if kind == "run":
-        return character_ngram_hashes(found)
-    single = tokenize_words(code_points(pa.array(found, pa.large_string())))
-    hashes = single.hash if kind == "word" else bigrams(single).hash
-    if len(hashes) != len(found):
+        return character_ngram_hashes(terms)
+    tokens = tokenize_words(code_points(pa.array(terms, pa.large_string())))
+    hashes = tokens.hash if kind == "word" else bigrams(tokens).hash
+    if len(hashes) != len(terms):
         raise ValueError(f"the terms of a text are no {kind}s")
     return hashes
 
 
 class TextFitter:
-    """The terms of a column of texts."""
+    """Fitter of a `TextEncoder`: counts the texts that have each term."""
 
     def __init__(self, name: str) -> None:
         self.name, self.counter = name, VocabularyCounter()
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
-        """Take one batch."""
+        """Count the terms of one batch."""
         self.counter.add(as_text(column, self.name))
 
     def encoder(self) -> TextEncoder:
-        """The terms that are frequent enough."""
+        """Return the encoder of the frequent terms."""
         return TextEncoder.from_counts(self.name, self.counter)

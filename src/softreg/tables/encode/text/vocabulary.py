@@ -1,4 +1,4 @@
-"""Which terms a text column has: counted in one pass, in bounded memory, the same for any cut into batches."""
+"""Vocabulary of a text column: document frequencies in one pass and bounded memory, the same for any batches."""
 
 from __future__ import annotations
 
@@ -23,25 +23,39 @@ from softreg.tables.encode.text.tokenizer import (
 )
 from softreg.typing import Int64Array
 
-CAP = 100_000
-"""Words, pairs and runs that are kept, each, at most: the most frequent ones."""
-LEAST = {"word": 2, "pair": 3, "run": 2}
-"""A term is kept if it stands in so many texts at least."""
+MAX_TERMS = 100_000
+"""Most terms of a kind in the vocabulary: the most frequent ones."""
+MIN_DOCUMENTS = {"word": 2, "pair": 3, "run": 2}
+"""Texts that must have a term of each kind."""
 RUN_BUDGET = 4_000_000
-"""Runs of characters help where there is little text; they are given up when a column has more bytes than this."""
+"""Bytes of a column above which character n-grams are not counted: they help where there is little text."""
 PIECE = 1_000_000
-"""Bytes of text that are taken at a time: their arrays fit the caches."""
+"""Bytes of a block of text: its arrays fit the caches."""
 WAITING = 1_000_000
-"""Terms that wait to be merged, at least."""
-ROOM = 4_000_000
-"""Different terms that are counted at a time; beyond, the rarest are forgotten."""
+"""Fewest terms that are merged at once."""
+MAX_COUNTED = 4_000_000
+"""Most distinct terms in memory; beyond, the rarest are dropped."""
 
 
 @dataclass
 class DocumentFrequencies:
-    """In how many texts each term stands; what is added is merged now and then, and the rarest forgotten."""
+    """Number of texts that have each term; added counts are merged at intervals, and the rarest terms are dropped.
 
-    room: int = ROOM
+    Attributes
+    ----------
+    max_terms : int
+        Most distinct terms in memory.
+    hash, count, length : array (k,)
+        Hash, number of texts and length of each known term.
+    points : array of uint32
+        Code points of the known terms, concatenated.
+    waiting : list
+        Counts that are not merged yet.
+    size : int
+        Number of terms that are not merged yet.
+    """
+
+    max_terms: int = MAX_COUNTED
     hash: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
     count: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
     length: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -49,56 +63,57 @@ class DocumentFrequencies:
     waiting: list[tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]] = field(default_factory=list)
     size: int = 0
 
-    def add(self, found: tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]) -> None:
-        """Take the counts of one piece of text: hash, texts, length and code points of each of its terms."""
-        self.waiting.append(found)
-        self.size += len(found[0])
+    def add(self, counts: tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]) -> None:
+        """Add the counts of a block of text: hash, texts, length and code points of each term."""
+        self.waiting.append(counts)
+        self.size += len(counts[0])
         if self.size > max(WAITING, len(self.hash)):
             self.merge()
 
     def merge(self) -> None:
-        """Bring what waits together with what is known."""
+        """Merge the waiting counts with the known ones."""
         parts = [(self.hash, self.count, self.length, self.points), *self.waiting]
         hashed, count, length, points = (np.concatenate(part) for part in zip(*parts, strict=True))
         self.waiting, self.size = [], 0
-        different, place, first = _distinct(hashed)
-        total = np.bincount(place, weights=count, minlength=len(different)).astype(np.int64)
+        distinct, place, first = _distinct(hashed)
+        total = np.bincount(place, weights=count, minlength=len(distinct)).astype(np.int64)
         ends = np.cumsum(length)
-        begin = (ends - length)[first]
-        keep = np.arange(len(different))
-        if len(keep) > self.room:  # half of the room is left to newcomers
-            keep = np.sort(np.lexsort((different, -total))[: self.room // 2])
-        self.hash, self.count, self.length = different[keep], total[keep], length[first][keep]
-        self.points = gather_code_points(points, begin[keep], begin[keep] + self.length)
+        starts = (ends - length)[first]
+        keep = np.arange(len(distinct))
+        if len(keep) > self.max_terms:  # half of the memory is left for new terms
+            keep = np.sort(np.lexsort((distinct, -total))[: self.max_terms // 2])
+        self.hash, self.count, self.length = distinct[keep], total[keep], length[first][keep]
+        self.points = gather_code_points(points, starts[keep], starts[keep] + self.length)
 
-    def best(self, kind: str, cap: int = CAP) -> tuple[list[str], Int64Array]:
-        """The most frequent terms as text, in alphabetical order, and the texts that have them."""
+    def frequent_terms(self, kind: str, max_terms: int = MAX_TERMS) -> tuple[list[str], Int64Array]:
+        """Return the most frequent terms in alphabetical order and the number of texts that have each."""
         self.merge()
-        keep = np.flatnonzero(self.count >= LEAST[kind])
-        if len(keep) > cap:
-            keep = keep[np.lexsort((self.hash[keep], -self.count[keep]))[:cap]]
-        begin = (np.cumsum(self.length) - self.length)[keep]
+        keep = np.flatnonzero(self.count >= MIN_DOCUMENTS[kind])
+        if len(keep) > max_terms:
+            keep = keep[np.lexsort((self.hash[keep], -self.count[keep]))[:max_terms]]
+        starts = (np.cumsum(self.length) - self.length)[keep]
         length = self.length[keep]
-        texts = terms_as_text(gather_code_points(self.points, begin, begin + length), length)
+        texts = terms_as_text(gather_code_points(self.points, starts, starts + length), length)
         texts = texts if kind != "pair" else join_bigrams(texts)
         order = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
         return [texts[i] for i in order], self.count[keep][order]
 
 
 class VocabularyCounter:
-    """Counts the words, pairs of words and runs of characters of a column of texts, batch after batch.
+    """Count the words, bigrams and character n-grams of a column of texts, batch after batch.
 
-    Example:
-        >>> counter = VocabularyCounter()
-        >>> counter.add(pa.chunked_array([["so good", "not so good", "bad"]]))
-        >>> counter.documents, counter.best()["word"]
-        (3, (['good', 'so'], array([2, 2])))
+    Examples
+    --------
+    >>> counter = VocabularyCounter()
+    >>> counter.add(pa.chunked_array([["so good", "not so good", "bad"]]))
+    >>> counter.documents, counter.frequent_terms()["word"]
+    (3, (['good', 'so'], array([2, 2])))
     """
 
     def __init__(self) -> None:
         self.documents = 0
         self.size = 0
-        self.counters = {kind: DocumentFrequencies() for kind in LEAST}
+        self.counters = {kind: DocumentFrequencies() for kind in MIN_DOCUMENTS}
 
     def add(self, texts: pa.Array | pa.ChunkedArray) -> None:
         """Count the terms of some texts; a null is an empty text."""
@@ -110,9 +125,9 @@ class VocabularyCounter:
                 counter.add(counted[kind])
         self.documents += len(texts)
 
-    def best(self) -> dict[str, tuple[list[str], Int64Array]]:
-        """The terms that are worth a column of X, by kind."""
-        return {kind: counter.best(kind) for kind, counter in self.counters.items()}
+    def frequent_terms(self) -> dict[str, tuple[list[str], Int64Array]]:
+        """Return the frequent terms and their numbers of texts, by kind."""
+        return {kind: counter.frequent_terms(kind) for kind, counter in self.counters.items()}
 
     def _count(self, texts: pa.Array) -> dict[str, tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]]:
         points = code_points(texts)
@@ -121,14 +136,14 @@ class VocabularyCounter:
 
 
 def extract_terms(points: NDArray[np.uint32], *, with_runs: bool) -> dict[str, Terms]:
-    """The terms of some texts by kind: "word", "pair" and, where asked for, "run"."""
-    single = tokenize_words(points)
-    found = {"word": single, "pair": bigrams(single)}
-    return {**found, "run": character_ngrams(points)} if with_runs else found
+    """Return the terms of some texts by kind: "word", "pair" and, where requested, "run"."""
+    tokens = tokenize_words(points)
+    terms = {"word": tokens, "pair": bigrams(tokens)}
+    return {**terms, "run": character_ngrams(points)} if with_runs else terms
 
 
 def text_blocks(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
-    """Texts cut into arrays of about a million bytes."""
+    """Yield arrays of about `PIECE` bytes of text."""
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     for chunk in chunks:
         if len(chunk) == 0:
@@ -139,36 +154,42 @@ def text_blocks(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
             yield chunk[a:b]
 
 
-def join_bigrams(found: list[str]) -> list[str]:
-    """Pairs of words with one blank for whatever stood between the two.
+def join_bigrams(pairs: list[str]) -> list[str]:
+    """Return bigrams with one blank in place of the characters between the two words.
 
-    Example:
-        >>> join_bigrams(["so -- good", "don't"])
-        ['so good', 'don t']
+    Returns
+    -------
+    list of str
+        Bigrams.
+
+    Examples
+    --------
+    >>> join_bigrams(["so -- good", "don't"])
+    ['so good', 'don t']
     """
-    single = tokenize_words(code_points(pa.array(found, pa.large_string())))
-    begin = np.searchsorted(single.row, np.arange(len(found)))
-    offset = np.flatnonzero(single.points == 0)[:-1] + 1
+    tokens = tokenize_words(code_points(pa.array(pairs, pa.large_string())))
+    first = np.searchsorted(tokens.row, np.arange(len(pairs)))
+    offset = np.flatnonzero(tokens.points == 0)[:-1] + 1
     spans = (
-        np.stack([single.start[begin], single.stop[begin], single.start[begin + 1], single.stop[begin + 1]]) - offset
+        np.stack([tokens.start[first], tokens.stop[first], tokens.start[first + 1], tokens.stop[first + 1]]) - offset
     )
-    return [t[a:b] + (" " if b < c else "") + t[c:d] for t, a, b, c, d in zip(found, *spans.tolist(), strict=True)]
+    return [t[a:b] + (" " if b < c else "") + t[c:d] for t, a, b, c, d in zip(pairs, *spans.tolist(), strict=True)]
 
 
-def _document_counts(found: Terms, texts: int) -> tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]:
-    """Hash, number of texts, length and code points of each different term."""
-    different, place, first = _distinct(found.hash)
-    key = np.sort(found.row * len(different) + place)
+def _document_counts(terms: Terms, texts: int) -> tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]:
+    """Return hash, number of texts, length and code points of each distinct term."""
+    distinct, place, first = _distinct(terms.hash)
+    key = np.sort(terms.row * len(distinct) + place)
     once = key[np.concatenate([[True], key[1:] != key[:-1]])] if len(key) else key
-    count = np.bincount(once % max(1, len(different)), minlength=len(different))
-    start, stop = found.start[first], found.stop[first]
-    return different, count, stop - start, gather_code_points(found.points, start, stop)
+    count = np.bincount(once % max(1, len(distinct)), minlength=len(distinct))
+    start, stop = terms.start[first], terms.stop[first]
+    return distinct, count, stop - start, gather_code_points(terms.points, start, stop)
 
 
 def _distinct(hashed: U64) -> tuple[U64, Int64Array, Int64Array]:
-    """Different hashes in the order in which they come, the place of each in that list, and where each comes first."""
+    """Return distinct hashes in order of appearance, the index of each hash among them, and their first positions."""
     encoded = pa.array(hashed).dictionary_encode()
-    different, place = np.asarray(encoded.dictionary), np.asarray(encoded.indices).astype(np.int64)
-    first = np.zeros(len(different), np.int64)
-    first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
-    return different, place, first
+    distinct, index = np.asarray(encoded.dictionary), np.asarray(encoded.indices).astype(np.int64)
+    first = np.zeros(len(distinct), np.int64)
+    first[index[::-1]] = np.arange(len(index) - 1, -1, -1)
+    return distinct, index, first

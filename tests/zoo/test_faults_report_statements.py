@@ -1,4 +1,4 @@
-"""Statements of the report that a reader found wrong: odds ratios of two forms, leaks, axes, missing values."""
+"""Faults of statements in the report: odds ratios of two forms, leaks, axes, missing values."""
 
 from __future__ import annotations
 

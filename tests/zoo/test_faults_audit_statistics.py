@@ -1,4 +1,4 @@
-"""Faults of statistical words and figures: each case with its right value (section D, and F3, F8, F10)."""
+"""Faults of statistics in the audit: p-values, intervals, power and their wording."""
 
 from __future__ import annotations
 

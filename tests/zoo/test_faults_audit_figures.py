@@ -1,4 +1,4 @@
-"""Faults of figures and sentences in the report and on the command line."""
+"""Faults of figures and sentences of the audit: errors of sharp probabilities, information, power."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a first user meets: repeated warnings, and results whose display is too long."""
+"""Faults of repeated warnings, and of results whose display is too long."""
 
 from __future__ import annotations
 
