@@ -1,4 +1,4 @@
-// What the files that show kernels to Python have in common.
+// Declarations shared by the files that bind kernels to Python.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -1,4 +1,4 @@
-// What is asked of the columns of CSR rows before a fit: extremes, moments, and whether a column comes twice in a row.
+// Statistics of the columns of CSR rows: extremes, moments, and duplicate column indices in a row.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace {
 
-// table (d, 3): smallest and largest stored number, and how many there are; updated in place
+// table (d, 3): smallest and largest stored number, and their count; updated in place
 template <class D, class I>
 void csr_extremes(const D* data, const I* index, std::ptrdiff_t count, double* table) {
     for (std::ptrdiff_t p = 0; p < count; ++p) {
@@ -18,7 +18,7 @@ void csr_extremes(const D* data, const I* index, std::ptrdiff_t count, double* t
     }
 }
 
-// table (d, 4): one over the scale, z0 = what a zero becomes, and the sums of z - z0 and z^2 - z0^2 for z = x / scale + z0
+// table (d, 4): one over the scale, z0 = the image of zero, and the sums of z - z0 and z^2 - z0^2 for z = x / scale + z0
 template <class D, class I>
 void csr_moments(const D* data, const I* index, std::ptrdiff_t count, double* table) {
     for (std::ptrdiff_t p = 0; p < count; ++p) {
@@ -29,7 +29,7 @@ void csr_moments(const D* data, const I* index, std::ptrdiff_t count, double* ta
     }
 }
 
-// Whether some row names a column twice; seen (d,) starts with -1
+// Return whether a row has duplicate column indices; seen (d,) is initialised with -1
 template <class I>
 bool csr_repeats(const I* index, const I* start, std::ptrdiff_t n, I* seen) {
     for (std::ptrdiff_t i = 0; i < n; ++i)

@@ -51,7 +51,7 @@ void csr_transposed_times(Numbers<const D> data, Numbers<const I> index, Numbers
     csr<D, T, I>().transposed_times(data.data(), index.data(), start.data(), R.data(), G.data(), b, k);
 }
 
-// Labels are codes or shares, the other None; weights and logits may be None.
+// Labels are codes or probabilities, and the other argument is None; weights and logits may be None.
 template <class D, class T, class I>
 void csr_loss_and_gradient(Numbers<const D> data, Numbers<const I> index, Numbers<const I> start, Matrix<const T> W,
                            Numbers<const T> bias, Numbers<const std::int64_t> codes, Matrix<const T> shares,
@@ -80,8 +80,7 @@ void csr_loss_and_gradient(Numbers<const D> data, Numbers<const I> index, Number
                                      kept, loss.data(), sums.data(), G.data());
 }
 
-// Steps for the rows named in `order`, one after another. What is known of rows beyond the matrix is checked here, the
-// indices of columns by whoever made the matrix.
+// Updates of the rows in `order`, one after another. Row indices are checked here; column indices must be valid.
 template <class D, class I>
 void csr_dual_steps(Numbers<const D> data, Numbers<const I> index, Numbers<const I> start,
                     Numbers<const std::int64_t> order, Matrix<float> W, Numbers<const float> bias, Numbers<float> pull,

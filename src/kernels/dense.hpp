@@ -1,4 +1,4 @@
-// Products of a block of dense rows with a handful of columns, strip by strip.
+// Products of a block of dense rows with a few columns, strip by strip.
 #pragma once
 
 #include "strip.hpp"

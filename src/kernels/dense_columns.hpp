@@ -1,11 +1,11 @@
-// What is asked of the columns of dense rows before a fit: extremes and moments, each in one reading.
+// Statistics of the columns of dense rows: extremes and moments, each in one pass.
 #pragma once
 
 #include <cstddef>
 
 namespace {
 
-// Columns at a time whose tables stay in the first-level cache while the rows go by.
+// Number of columns whose tables stay in the first-level cache during a pass over the rows.
 constexpr std::ptrdiff_t table_columns = 512;
 
 // low, high (d,): smallest and largest number of each column

@@ -1,11 +1,11 @@
-// Dual coordinate steps of softmax regression on CSR rows: one row's probabilities at a time, the weights at once.
+// Dual coordinate steps of softmax regression on CSR rows: one row at a time, with the weights updated after each.
 //
 // With alpha_i for the dual probabilities of row i (see optimize/dual/coordinate_ascent.py), the weights are the sum of
-// V_i (Y_i - alpha_i) x_i^T / (N strength). A step replaces alpha_i by the a that is best while all others stay:
+// V_i (Y_i - alpha_i) x_i^T / (N strength). A step replaces alpha_i by the maximiser over a with all others fixed:
 //
 //     a = argmax  H(a) + <a, o> - c/2 ||a - alpha_i||^2,   c = V_i ||x_i||^2 / (N strength),   o = x_i W + b.
 //
-// At the best, log a_k + c a_k + mu = o_k + c alpha_k with the mu at which a sums to 1: Newton's method in (log a, mu).
+// At the maximum, log a_k + c a_k + mu = o_k + c alpha_k with the mu at which a sums to 1: Newton's method in (log a, mu).
 #pragma once
 
 #include "level.hpp"
@@ -13,9 +13,9 @@
 
 namespace {
 
-constexpr int most_rounds = 40;      // of Newton's method for one row; two are usual
-constexpr float settled = 1e-4f;     // a change after which Newton's next one would be lost in rounding
-constexpr float longest_leap = 3.0f; // in log a: the first of Newton's steps may be far too long
+constexpr int most_rounds = 40;      // Newton steps for one row; two are usual
+constexpr float settled = 1e-4f;     // largest change of log a at convergence: the next Newton step would be a rounding error
+constexpr float longest_step = 3.0f; // largest change of log a in a Newton step
 
 INLINE float total(Vector<float> v) {
     float sum = 0;
@@ -35,7 +35,7 @@ struct Row {
     std::ptrdiff_t vectors;
     V *o, *log_a, *a, *before, *target, *mask;
 
-    // How far alpha is from softmax(o): sum alpha (log alpha - o) + log sum exp(o), the row's part of the duality gap.
+    // Divergence of alpha from softmax(o), sum alpha (log alpha - o) + log sum exp(o): the row's part of the duality gap.
     INLINE float divergence() {
         V high = mask[0] != 0 ? o[0] : V{} - 3e38f;
         for (std::ptrdiff_t v = 1; v < vectors; ++v) {
@@ -55,7 +55,7 @@ struct Row {
         return total(cross) + rest;
     }
 
-    // a for alpha, by Newton's method; log_a is left such that a sums to 1.
+    // Compute a for alpha by Newton's method; log_a is shifted so that a sums to 1.
     INLINE void step(float c) {
         float mu = 0;
         for (std::ptrdiff_t v = 0; v < vectors; ++v) {
@@ -75,7 +75,7 @@ struct Row {
             V moved = {};
             for (std::ptrdiff_t v = 0; v < vectors; ++v) {
                 V leap = (target[v] - mu - log_a[v] - a[v] * c) / (a[v] * c + 1.0f);
-                leap = leap > longest_leap ? V{} + longest_leap : leap;
+                leap = leap > longest_step ? V{} + longest_step : leap;
                 const V now = log_a[v] + leap;
                 log_a[v] = now > 0 ? V{} : now;
                 const V next = exp_below<float>(log_a[v]) * mask[v];
@@ -95,7 +95,7 @@ struct Row {
     }
 };
 
-// Room for the vectors of a row.
+// Buffers for the vectors of a row.
 class RowRoom {
   public:
     explicit RowRoom(std::ptrdiff_t q) : vectors((q + L - 1) / L), room(new Vector<float>[6 * vectors]()) {
@@ -135,13 +135,13 @@ void csr_dual_steps(const D* data, const I* index, const I* start, const std::in
     auto *before = reinterpret_cast<float*>(row.before), *log_a = reinterpret_cast<float*>(row.log_a);
     for (std::ptrdiff_t t = 0; t < count; ++t) {
         const auto i = static_cast<std::ptrdiff_t>(order[t]);
-        if (t + 1 < count) {  // rows come in random order: the processor cannot guess the next
+        if (t + 1 < count) {  // prefetch: rows are visited in random order
             const std::ptrdiff_t from = X.at(order[t + 1]), to = X.at(order[t + 1] + 1);
             for (std::ptrdiff_t p = from; p < to; p += 64 / sizeof(D)) later(data + p);
             for (std::ptrdiff_t p = from; p < to; p += 64 / sizeof(I)) later(index + p);
             later(dual.log_alpha + order[t + 1] * q);
         }
-        row.o[row.vectors - 1] = row.log_a[row.vectors - 1] = Vector<float>{};  // unused lanes stay harmless
+        row.o[row.vectors - 1] = row.log_a[row.vectors - 1] = Vector<float>{};  // unused lanes are 0
         products(X, i, 1, dual.W, q, o);
         for (std::ptrdiff_t c = 0; c < q; ++c) {
             o[c] += dual.bias[c] + dual.reach * dual.pull[c];
@@ -150,7 +150,7 @@ void csr_dual_steps(const D* data, const I* index, const I* start, const std::in
         Row r = row;
         dual.divergence[i] = r.divergence();
         const float V = dual.weights ? dual.weights[i] : 1.0f;
-        if (V == 0) continue;  // a row that is only looked at
+        if (V == 0) continue;  // a row of weight 0: only its divergence is computed
         r.step(V * dual.curvature[i]);
         for (std::ptrdiff_t c = 0; c < q; ++c) {
             dual.log_alpha[i * q + c] = log_a[c];

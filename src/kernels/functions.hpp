@@ -1,11 +1,11 @@
-// exp and log of vectors, for what softmax needs: exp of numbers that are at most 0, log of numbers that are at least 1.
+// exp and log of vectors in the ranges that softmax needs: exp of numbers at most 0, log of numbers at least 1.
 #pragma once
 
 #include "simd.hpp"
 
 namespace {
 
-// Signed integers of the size of T, and vectors of as many of them: comparisons give such vectors, all bits set for true.
+// Signed integers of the size of T and vectors of them: comparisons return such vectors, with all bits set for true.
 template <class T>
 using Whole = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 template <class T>

@@ -1,16 +1,16 @@
-// The kernels as tables of functions, for each instruction set its own; which one is used is decided when the program runs.
+// Tables of kernel functions, one for each instruction set; the table is chosen at run time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-// One reading of dense rows: what goes in, and where to write.
+// Arguments of a pass over dense rows.
 template <class T>
 struct Pass {
     const T *X, *W, *bias;      // (b, d), (k, d), (k,) for k = m q
     const std::int64_t* codes;  // (b,), or null:
     const T* Y;                 // (b, q)
-    const double* V;            // row weights (m, b) where the models have their own, (1, b), or null
+    const double* V;            // row weights (m, b), (1, b) shared by all models, or null
     bool own_weights;
     T* logits;          // (k, b) or null
     double* loss;       // (m,)
@@ -20,7 +20,7 @@ struct Pass {
     void* memory;
 };
 
-// Predictions for dense rows: what goes in, and where to write.
+// Arguments of predictions for dense rows.
 template <class T>
 struct Scores {
     const T *X, *W;      // (b, d), (k, d)
@@ -31,7 +31,7 @@ struct Scores {
     void* memory;
 };
 
-// `memory` is as many bytes as the function before it says, at an address that is a multiple of 64.
+// `memory` has the number of bytes that the preceding function returns, aligned to 64 bytes.
 template <class T>
 struct Dense {
     std::ptrdiff_t (*product_bytes)(std::ptrdiff_t d, std::ptrdiff_t k);
@@ -50,8 +50,8 @@ struct Dense {
     void (*solve_triangle)(const T* packed, T* B, std::ptrdiff_t k, std::ptrdiff_t r, void* memory);
 };
 
-// What is known of a block's rows: labels as codes (b,) or as label probabilities (b, q), the other a null pointer, and
-// row weights (m, b), one row of them for all models, or none.
+// Labels of a block as codes (b,) or label probabilities (b, q), the other a null pointer, and row weights: (m, b), (1, b)
+// shared by all models, or none.
 template <class T>
 struct Truth {
     const std::int64_t* codes;

@@ -1,5 +1,5 @@
-// The kernels as a Python module. Arrays are taken as they are, never converted: what does not fit is a TypeError, and
-// softreg/rows/kernels/products.py asks NumPy instead. The interpreter's lock is released while a kernel runs.
+// The kernels as a Python module. Arrays are never converted: other types raise TypeError, and
+// softreg/rows/kernels/products.py uses NumPy instead. The interpreter's lock is released while a kernel runs.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -10,7 +10,7 @@
 
 namespace {
 
-// What this machine can run, the best last.
+// Instruction sets of this machine, in increasing order.
 std::vector<Level> levels() {
     std::vector<Level> found{{"baseline", &baseline_dense, &baseline_csr}};
 #if defined(__x86_64__)

@@ -1,4 +1,4 @@
-// Loss and gradient of softmax regression on dense rows in one reading: strip by strip, logits, softmax, residual, gradient.
+// Loss and gradient of softmax regression on dense rows in one pass: strip by strip, logits, softmax, residual, gradient.
 //
 // Column c of model j is column j * q + c; inside a strip the logits are kept column by column, so that maxima and sums
 // over the classes are vector operations along the rows.
@@ -31,7 +31,7 @@ double total(const Wide<T>& sum) {
     return all;
 }
 
-// What a strip needs beside X, laid out one after another in memory that the caller gives.
+// Buffers of a strip, laid out one after another in memory of the caller.
 template <class T>
 struct Desk {
     T *W, *G, *Z, *Y, *weight;
@@ -73,7 +73,7 @@ void take_labels(const Pass<T>& pass, const Desk<T>& desk, Size first, Size rows
             desk.Y[c * row_stride<T> + r] = r < rows ? pass.Y[(first + r) * pass.q + c] : T(0);
 }
 
-// Row weights of one model in a strip; rows behind the last one weigh nothing.
+// Row weights of one model in a strip; rows behind the last one have weight 0.
 template <class T>
 void take_weights(const double* V, const Desk<T>& desk, Size rows, Size whole) {
     for (Size r = 0; r < whole; ++r) {
@@ -94,8 +94,8 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
             top = pick<T>(o > top, o, top);
         }
         const Bits<T> code = *reinterpret_cast<const Bits<T>*>(desk.code + r);
-        // the distance of the label's logit from the largest; no class at all, which is not expected, gives nan
-        // the mass is 1 + rest, where the rest leaves out one of the largest: 1e-20 beside 1 is not lost
+        // the difference of the label's logit from the largest; nan for a code that is not a class
+        // the mass is 1 + rest, with one of the largest terms excluded from the rest, which keeps its digits
         Bits<T> unseen = ~Bits<T>{};
         Vector<T> rest = {}, below = Codes ? broadcast(T(__builtin_nan(""))) : top, given = {};
         for (Size c = 0; c < q; ++c) {
@@ -130,7 +130,7 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
     }
 }
 
-// Z + bias, kept where somebody wants to keep it; rows behind the last one get zeros.
+// Z + bias, stored if requested; rows behind the last one get zeros.
 template <class T>
 void add_bias(const Pass<T>& pass, T* Z, Size first, Size rows, Size whole) {
     constexpr Size L = lanes<T>;

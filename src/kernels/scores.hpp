@@ -1,4 +1,4 @@
-// Logits or probabilities of dense rows for whoever predicts: row by row, and in float64 whatever the products were in.
+// Logits or probabilities of dense rows for prediction: row by row, in float64 after products in any precision.
 #pragma once
 
 #include "functions.hpp"
@@ -8,7 +8,7 @@
 namespace {
 namespace strips {
 
-// Numbers of T, as many as there are in a vector of float64, as that vector
+// Convert numbers of T to a vector of float64
 template <class T>
 INLINE Vector<double> widened(const T* from) {
     typedef T Few __attribute__((vector_size(lanes<double> * sizeof(T)), aligned(sizeof(T)), may_alias));
@@ -39,7 +39,7 @@ bool scores(const Scores<T>& task) {
     const Size d = task.d, k = task.k;
     T *W = static_cast<T*>(task.memory), *Z = W + packed_weights<T>(d, k);
     auto* o = reinterpret_cast<Vector<double>*>(Z + k * row_stride<T>);
-    Vector<double> doubt = {};  // o - o is 0, and nan where o is not finite
+    Vector<double> not_finite = {};  // o - o is 0, and nan where o is not finite
     pack(task.W, W, d, k);
     each_strip(task.X, task.b, d, [&](Size first, Size rows, const T* X, const T* next) {
         strip_logits<T, true>(X, W, Z, rows, d, k, next);
@@ -48,7 +48,7 @@ bool scores(const Scores<T>& task) {
         for (Size r = 0; r < rows; r += L) {
             for (Size c = 0; c < k; ++c) {
                 o[c] = widened(Z + c * row_stride<T> + r) + task.bias[c];
-                doubt += o[c] - o[c];
+                not_finite += o[c] - o[c];
             }
             if (task.probabilities) softmax_of(o, k);
             double* out = task.out + (first + r) * k;
@@ -57,7 +57,7 @@ bool scores(const Scores<T>& task) {
         }
     });
     double all = 0;
-    for (Size i = 0; i < L; ++i) all += doubt[i];
+    for (Size i = 0; i < L; ++i) all += not_finite[i];
     return all == 0;
 }
 

@@ -1,6 +1,6 @@
 // Vectors of one width, that of the instruction set this file is compiled for.
 //
-// The compilers' own vector types (GCC and Clang) serve for everything but the ends of rows: a + b and a * b work lane
+// The vector types of the compilers (GCC and Clang) are used for everything but the ends of rows: a + b and a * b work lane
 // by lane, and a * b + c becomes one fused instruction where there is one. All names have internal linkage, because
 // each instruction set compiles them anew and the linker must not mix them up.
 #pragma once
@@ -59,8 +59,8 @@ INLINE Vector<T> broadcast(T s) {
     return s - Vector<T>{};
 }
 
-// Keeps v in a register: compilers like to load a vector anew for each instruction that reads it, and the loads of a tile
-// are then more than its products.
+// Keeps v in a register: otherwise compilers load a vector again for each instruction that reads it, and the loads of a
+// tile take longer than its products.
 template <class T>
 INLINE void hold(T& v) {
 #if defined(__AVX512F__)
@@ -209,7 +209,7 @@ INLINE __m256d halves(__m256d v) { return v; }
 #endif
 
 // to[i] = the sum of all lanes of v[i], for M <= 4 vectors at once. The order of the additions is the same for each of
-// them and for every M, so a sum does not know its neighbours.
+// them and for every M, so a sum does not depend on the others.
 template <class T, int M>
 INLINE void totals(const Vector<T>* v, T* to) {
     const Vector<T> none = {};

@@ -1,4 +1,4 @@
-// Softmax of a strip of rows, class-major: each lane of a vector is a row, so sums over classes need no shuffling.
+// Softmax of a strip of rows, class-major: each lane of a vector is a row, so sums over classes need no shuffles.
 #pragma once
 
 #include "functions.hpp"
@@ -17,8 +17,8 @@ template <class T>
 INLINE double residual(T* o, const Truth<T>& truth, std::ptrdiff_t j, std::ptrdiff_t r, std::ptrdiff_t few,
                        std::ptrdiff_t b, std::ptrdiff_t q) {
     constexpr std::ptrdiff_t L = lanes<T>;
-    // below: the label's logit, less the largest; the mass is 1 + rest, where the rest leaves out one of the largest, so
-    // that 1e-9 beside 1 is not lost
+    // below: the label's logit, less the largest; the mass is 1 + rest, with one of the largest terms excluded from the
+    // rest, which keeps its digits
     T below[strip], rest[strip];
     for (std::ptrdiff_t i = 0; i < strip; i += L) {
         Vector<T> high = load(o + i), sum = {};

@@ -1,8 +1,8 @@
 // Products of a block of CSR rows: a short run of vector operations for each stored number.
 //
-// What counts is how many cache lines of the weights a stored number touches. Vectors of 32 bytes cross lines less often
-// than wider ones, so there is no version of these kernels for AVX-512. The stored numbers are of type D, the products of
-// type T: float products of double data need no copy of the data.
+// The speed depends on the number of cache lines of the weights that a stored number touches. Vectors of 32 bytes cross
+// lines less often than wider ones, so there is no version of these kernels for AVX-512. The stored numbers are of type
+// D, the products of type T: float products of double data need no copy of the data.
 #pragma once
 
 #include "level.hpp"
@@ -10,7 +10,7 @@
 
 namespace {
 
-constexpr int sparse_vectors = 4;     // of weights that a stored number meets at once; more columns make more rounds
+constexpr int sparse_vectors = 4;     // of weights multiplied by a stored number at once; more columns take more rounds
 constexpr std::ptrdiff_t soon = 16;   // stored numbers ahead of which the weights are fetched (measured: 7.3 in place of 8.1 ms)
 
 // What is left of a row of weights behind its whole vectors: nothing, half a vector, or some other part.
@@ -137,7 +137,7 @@ INLINE void add_transposed(const CsrBlock<D, I>& X, std::ptrdiff_t r, std::ptrdi
 
 #undef EVERY_KIND
 
-// Room for a strip of numbers, (strip, k), from the caller's stack where it is short.
+// Buffer for a strip of numbers, (strip, k), from the caller's stack where it is short.
 template <class T>
 class Strip {
   public:

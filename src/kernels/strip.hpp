@@ -1,12 +1,12 @@
-// Products of a strip of dense rows with a handful of columns: tiles whose sums stay in registers.
+// Products of a strip of dense rows with a few columns: tiles whose sums stay in registers.
 //
-// BLAS packs and tiles for products that compute much with each number it reads. Here each number of X meets k numbers
-// only (k = models x classes), so what counts is to read X once, in order. A strip is so short that it stays in the
+// BLAS is designed for products with many operations for each number read. Here each number of X is multiplied by k
+// numbers only (k = models x classes), so X is read once, in order. A strip is so short that it stays in the
 // second cache while it is multiplied; the strip behind it is fetched meanwhile, half of it during each product, or all of
 // it where there is one product alone (`Alone`).
 //
 // Columns (of weights, k of them) are cut into chunks, and the weights and the gradient are kept in the order in which
-// the tiles meet them: for each chunk, for each vector of features, the numbers of its columns one after another.
+// the tiles use them: for each chunk, for each vector of features, the numbers of its columns one after another.
 #pragma once
 
 #include "simd.hpp"
@@ -59,7 +59,7 @@ struct Ahead {
 };
 
 // Z[c, r] (+)= sum_j X[r, j] W[c, j] over `width` features, for M rows and C columns. The order of a sum depends on d
-// alone, so a row's logits do not know which rows are beside it.
+// alone, so the logits of a row do not depend on other rows.
 template <class T, int M, int C, bool Alone>
 INLINE void logits_tile(const T* X, const T* W, T* Z, Size d, Size width, bool add, Ahead<T> next) {
     constexpr Size L = lanes<T>;

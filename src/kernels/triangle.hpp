@@ -2,7 +2,7 @@
 //
 // L is kept in panels of 16 columns, each from its diagonal down, row by row, with reciprocals on the diagonal: half the
 // memory of the square, and read in order, once each way, for as many right-hand sides as fit into the registers of a
-// tile. The right-hand sides lie beside one another, so that each has a lane of its own and no sum knows its neighbours;
+// tile. The right-hand sides lie beside one another, so that each has its own lane and no sum depends on the others;
 // where there is only one, the columns of a panel are the lanes.
 #pragma once
 
@@ -15,8 +15,8 @@ using Size = std::ptrdiff_t;
 
 constexpr Size panel = 16;       // columns
 constexpr Size run = 128;        // rows whose right-hand sides and columns stay in the first cache
-constexpr Size ahead = 64;       // rows that are fetched before they are met
-constexpr int most_vectors = 3;  // of right-hand sides that are solved for at once
+constexpr Size ahead = 64;       // rows prefetched ahead of their use
+constexpr int most_vectors = 3;  // of right-hand sides solved for at once
 constexpr int tile(int vectors) { return registers == 32 ? (vectors == 1 ? 16 : 8) : (vectors == 1 ? 8 : 4); }
 
 // Where the panel that begins with column j is: behind those of k, k - 16, ... rows

@@ -1,4 +1,7 @@
-"""Where the rows live; each home adds partial sums over blocks of rows and knows no loss."""
+"""Rows with their labels and weights, in memory, on disk or on a device; each backend adds reductions over its blocks.
+
+`protocol.py` is the interface to solvers. May import `probability`. A further backend is a package beside `memory`.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ __all__ = [
 
 
 def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
-    """The home that fits `X`: sparse for a SciPy sparse matrix or array, a device for `OnDevice`, dense otherwise.
+    """Return the backend for `X`: sparse for a SciPy sparse matrix or array, a device for `OnDevice`, dense otherwise.
 
     Example:
         >>> import numpy as np

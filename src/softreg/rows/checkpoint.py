@@ -1,12 +1,12 @@
-"""A journal of sums over rows: what is needed to resume an interrupted fit.
+"""A checkpoint: the recorded sums over rows, from which an interrupted fit resumes.
 
-A solver learns of the data by sums alone, and everything else it does follows from them. So the sums are what is kept:
-a resumed fit is given them, in turn, without a reading of the rows, until it asks for one that is not
-there. It does what it did, to the last bit, whatever the solver.
+A solver depends on the data through sums alone. So the checkpoint records the sums: a resumed fit receives the recorded
+ones in turn, without reading the rows, and computes those that follow. The result is the same to the last bit, whatever
+the solver.
 
-Each record is written behind the last with its length and a checksum; one that was cut short is left out. Before the
-first new sum, the last one is computed anew and must be the same: then rows, weights, model and machine are those of
-before. What blocks keep between sums is not recorded: logits and confidence are computed again where they are missing.
+Each record is appended with its length and a checksum; an incomplete one is dropped. Before the first new sum, the
+last recorded one is computed again and must be the same: then rows, weights, model and machine have not changed. What
+blocks keep between sums is not recorded: logits and confidence are computed again where they are missing.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class Objective(Stack):
     def _means(self, value: Array, G: Array, r: Array, exact: Array) -> tuple[Array, Array]:
         """Mean loss (m,) and gradient (m, q, d + 1) from the sums of the loss, of R @ X and of R; `r` is the sum of
         the very numbers that were multiplied, `exact` that before they were rounded for it."""
-        G = G.reshape(self.m, self.q, -1)  # a view: sparse homes sum it in Fortran order, and so it stays
+        G = G.reshape(self.m, self.q, -1)  # a view: sparse backends return it in Fortran order
         r, exact = r.reshape(self.m, self.q), exact.reshape(self.m, self.q)
         bias = exact if self.fit_intercept else np.zeros_like(exact)
         full = np.concatenate([self.coordinates.gradient(G, r), bias[..., None]], axis=-1)

@@ -19,6 +19,7 @@ from softreg.rows.gpu.device_array import OnDevice, no_room, products
 from softreg.rows.gpu.interop import name_of, pytorch, to_torch
 from softreg.rows.gpu.transfer import Feed
 from softreg.rows.logits import Sums
+from softreg.rows.memory.base import ONLY_BLOCKS
 from softreg.rows.protocol import Reduction, add_up
 from softreg.rows.sampling import stratified
 from softreg.typing import Array
@@ -97,12 +98,12 @@ class TorchRows:
         return None
 
     def dual_steps(self, order: Array, dual: Any) -> None:
-        """Not here."""
-        raise NotImplementedError("these rows come in blocks; row_squares() says so")
+        """Raise `NotImplementedError`: these rows come in blocks."""
+        raise NotImplementedError(ONLY_BLOCKS)
 
     def add_transposed(self, R: Array, onto: Array) -> None:
-        """Not here."""
-        raise NotImplementedError("these rows come in blocks; row_squares() says so")
+        """Raise `NotImplementedError`: these rows come in blocks."""
+        raise NotImplementedError(ONLY_BLOCKS)
 
     def sample(self, size: int, seed: int) -> TorchRows:
         """About `size` rows on the device, but no more than about `MOST_SAMPLED`; each class in proportion."""

@@ -20,7 +20,7 @@ from softreg.typing import Array
 
 BLOCK_NONZEROS = 400_000
 BLOCK_NONZEROS_A_COLUMN = 20
-"""Fewer, larger blocks than in a dense home: each block's gradient is a dense (k, d) array, however sparse the rows."""
+"""Fewer, larger blocks than for dense rows: each block's gradient is a dense (k, d) array, however sparse the rows."""
 LEAST_BLOCKS, FEW = 2, 20_000
 """Two threads have work, unless that would be fewer stored numbers a block than `FEW`."""
 SHORTEST, LONGEST = 256, 65_536

@@ -1,7 +1,7 @@
 """Rows that are more than memory holds: written once to a cache on the disk, then read block by block by the threads.
 
-The blocks are those of the homes in memory, cut at the same places and multiplied by the same kernels, so that the sums
-are the same to the last bit. Blocks keep nothing that grows with the rows (`fits_in_memory` is False).
+The blocks are those of the backends in memory, cut at the same places and multiplied by the same kernels, so the
+sums are the same to the last bit. Blocks keep nothing that grows with the rows (`fits_in_memory` is False).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StreamSparse(SparseRows):
 
 
 class RowWriter:
-    """Rows, labels and weights, written batch by batch; `finish` gives them a home.
+    """Rows, labels and weights, written batch by batch; `finish` returns their backend.
 
     Labels are codes (b,), whose meaning `finish` may still change, or label probabilities (b, q).
     """
@@ -82,7 +82,7 @@ class RowWriter:
         self.n += X.shape[0]
 
     def close(self) -> None:
-        """Give the room on the disk back, also that of the rows in their home."""
+        """Free the space on the disk, also that of the rows that `finish` has returned."""
         for part in (self.X, self.labels, self.weights):
             if part is not None:
                 part.close()
@@ -90,7 +90,7 @@ class RowWriter:
     def finish(
         self, codes: Array | None = None, class_weights: Array | None = None, scale: float = 1.0, weighted: bool = True
     ) -> Any:
-        """The home of all rows written.
+        """Return the backend of all rows written.
 
         `codes` (k,) says which class each code that was written stands for, None leaves all as they are;
         `class_weights` (q,) and `scale` multiply the row weights, which count only where `weighted`.

@@ -16,18 +16,13 @@ from softreg.tables.statistics.design_matrix import (
 from softreg.typing import Codes, Float64Array, IntArray
 
 MIN_COEFFICIENT = 1e-6
-"""Standardised coefficient from which a column counts as part of the linear combination that gives another."""
+"""Standardized coefficient above which a column is part of the linear combination that gives another."""
 
 
 def without_aliased(
     design: Design, codes: Codes, weight: Float64Array | None, q: int
 ) -> tuple[Design, dict[int, tuple[str, ...]]]:
-    """The design without the columns that are linear combinations of those before them, and these, by place.
-
-    Each is given with the names of the columns that it is a combination of; () for a column that is constant beside an
-    intercept. R's `glm` leaves the same columns out. Names and places of the design remain those of all columns, except
-    in `X`, `names`, `places` and `changes`.
-    """
+    """Return the design without aliased columns, and these by index with the columns that they combine."""
     if not design.X.shape[1]:
         return design, {}
     with one_blas_thread():
@@ -44,7 +39,7 @@ def without_aliased(
 
 
 def _combinations(design: Design, keep: IntArray, lost: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """Which of the columns that are kept give each of the others, by least squares on standardised columns."""
+    """Return which kept columns give each aliased one, by least squares on standardized columns."""
     X = design.X - (design.X.mean(axis=0) if design.intercept else 0.0)
     size = np.sqrt((X**2).mean(axis=0))
     X = X / np.where(size > 0, size, 1.0)
@@ -56,6 +51,6 @@ def _combinations(design: Design, keep: IntArray, lost: Sequence[int]) -> dict[i
 
 
 def _reindexed_change(change: Change, place: Mapping[int, int]) -> Change:
-    """A change of the columns that are kept, by their new places."""
+    """Return a change of the kept columns, by their new indices."""
     before, after = ({place[j]: v for j, v in ends.items() if j in place} for ends in (change.before, change.after))
     return replace(change, before=before, after=after)

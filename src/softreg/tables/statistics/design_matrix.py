@@ -1,8 +1,7 @@
 """The design matrix of statistics: columns in their own units, each category without its reference level.
 
-The predictive encoder keeps all levels and standardises numbers, which needs a penalty. Statistics need coefficients
-that the rows determine, in units that a reader knows. Columns that are linear combinations of others are found here,
-too.
+The encoder of predictions keeps all levels and standardizes numbers, which needs a penalty. Statistics need
+coefficients that the rows determine, in known units.
 """
 
 from __future__ import annotations
@@ -26,14 +25,30 @@ from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.typing import BoolArray, Float64Array, IntArray, RowNumbers
 
 MAX_FEATURES = 4_000
-"""Features, at most."""
+"""Most features, as statistics keep their covariance."""
 INDICATOR_TOLERANCE = 1e-12
-"""How far from 0 and 1 the numbers of a column may lie that holds nothing else: what rounding leaves is some 1e-16."""
+"""Largest distance of a rounded indicator from 0 or 1; rounding leaves about 1e-16."""
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """The matrix X (n, d) of the rows that are fitted, the names of its columns, and what they belong to."""
+    """Design matrix of the rows that are fitted.
+
+    Attributes
+    ----------
+    X : array of float64 (n, d)
+        The matrix.
+    complete : array of bool
+        Which of the given rows are in X: those without a missing value, or all where missing values are imputed.
+    names : list of str
+        Columns of X.
+    places : dict of str to tuple of int
+        Columns of X of each column of the table (or variable and interaction of a formula).
+    reference_levels : dict of str to str
+        Level of each category that the others are compared with.
+    missing : dict of str to int
+        Given rows without a value, by column; only columns that have such rows.
+    """
 
     X: Float64Array
     complete: BoolArray
@@ -61,12 +76,31 @@ def encoded_design(
     missing: str,
     reference_levels: Mapping[str, str],
 ) -> Design:
-    """The design of the columns of a table by the features of its encoder.
+    """Return the design of the columns of a table by the features of its encoder.
 
-    `missing`: "drop" and "error" leave out the rows that have a missing value in some column, "impute" replaces it by
-    the mean with an indicator column, or a level of its own. `reference_levels`: the reference level of categories and
-    booleans by column; the others have their most frequent level and false. Raises `TableError` for a column or level
-    that is not there.
+    Parameters
+    ----------
+    encoder : Encoder
+        Encoder with standardized numbers.
+    table : pyarrow.Table
+        The table.
+    rows : array of int
+        Rows of the design.
+    missing : {"drop", "impute", "error"}
+        "drop" and "error" leave out rows with a missing value; "impute" replaces it by the mean with an indicator
+        column, or by a level of its own.
+    reference_levels : mapping of str to str
+        Reference level of categories and booleans by column; by default the most frequent level and false.
+
+    Returns
+    -------
+    Design
+        The design.
+
+    Raises
+    ------
+    TableError
+        If a column or level does not exist, or there are too many features.
     """
     X = encoder.encode(table, rows)
     ranges = _feature_ranges(encoder.column_encoders)
@@ -104,7 +138,7 @@ def encoded_design(
 
 
 def _feature_ranges(codes: Sequence[ColumnEncoder]) -> dict[str, IntArray]:
-    """The places of the features of each column."""
+    """Return the indices of the features of each column."""
     ends = np.cumsum([code.width for code in codes])
     return {code.name: np.arange(end - code.width, end) for code, end in zip(codes, ends.tolist(), strict=True)}
 
@@ -112,7 +146,7 @@ def _feature_ranges(codes: Sequence[ColumnEncoder]) -> dict[str, IntArray]:
 def _complete_rows(
     X: Any, codes: Sequence[ColumnEncoder], ranges: Mapping[str, IntArray]
 ) -> tuple[BoolArray, dict[str, int]]:
-    """Which rows have a value in each column, and how many have none, by column: the last feature marks them."""
+    """Return a mask of rows without a missing value, and the number of missing values by column."""
     complete, gaps = np.ones(X.shape[0], dtype=bool), dict[str, int]()
     for code in codes:
         if getattr(code, "missing", False):
@@ -129,7 +163,7 @@ def _column_indices(
     keep: BoolArray,
     reference: Mapping[str, str],
 ) -> tuple[dict[str, tuple[int, ...]], dict[int, Change]]:
-    """The columns of X of each column of the table, and their discrete changes."""
+    """Return the columns of X of each column of the table, and their discrete changes."""
     place = np.cumsum(keep) - 1
     places, changes = dict[str, tuple[int, ...]](), dict[int, Change]()
     for code in codes:
@@ -144,7 +178,7 @@ def _column_indices(
 
 
 def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[ColumnEncoder]) -> None:
-    """Raise `TableError` for the reference level of a column that has no levels, or has no such level."""
+    """Raise `TableError` for the reference level of a column that has no levels, or no such level."""
     by_name = {code.name: code for code in codes}
     for name, level in asked.items():
         code = by_name.get(name)
@@ -159,11 +193,17 @@ def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[ColumnEnc
 
 
 def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
-    """The error for a reference level that a column does not have.
+    """Return the error for a reference level that a column does not have.
 
-    Example:
-        >>> print(no_such_level("town", "Rome", ["Bonn", "Kiel"]))
-        Column 'town' has no level 'Rome' to be the reference; its levels are 'Bonn', 'Kiel'.
+    Returns
+    -------
+    TableError
+        The error.
+
+    Examples
+    --------
+    >>> print(no_such_level("town", "Rome", ["Bonn", "Kiel"]))
+    Column 'town' has no level 'Rome' to be the reference; its levels are 'Bonn', 'Kiel'.
     """
     return TableError(
         f"Column {quote(name)} has no level {quote(level)} to be the reference; its levels are "
@@ -172,7 +212,7 @@ def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
 
 
 def _reference_index(code: CategoryEncoder, count: Float64Array, asked: str | None) -> int:
-    """The place of the reference level among the features of a category: the one asked for, or the most frequent."""
+    """Return the index of the reference level of a category: the requested or the most frequent one."""
     names = level_names(code)
     if asked is None:
         known = count[:-1] if code.missing and len(count) > 1 else count  # missing is no level to compare others with
@@ -183,6 +223,7 @@ def _reference_index(code: CategoryEncoder, count: Float64Array, asked: str | No
 
 
 def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
+    """Raise `TableError` for more features than statistics support."""
     if width > MAX_FEATURES:
         widest = max(places, key=lambda column: len(places[column]))
         raise TableError(
@@ -193,7 +234,7 @@ def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
 
 
 def _exact_indicators(X: Float64Array) -> Float64Array:
-    """X, in which columns of zeros and ones are that again: standardised and back, they may miss by a last digit."""
+    """Return X with columns of zeros and ones exact again, after standardization and its inverse."""
     near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= INDICATOR_TOLERANCE
     X[:, near] = X[:, near] > 0.5
     return X

@@ -1,8 +1,7 @@
-"""Formulas such as `y ~ age * sex + bs(income)`: checked to hold no arbitrary code, and split into variables.
+"""Formulas such as `y ~ age * sex + bs(income)`: checked to contain no arbitrary code, and split into variables.
 
-The package formulaic parses and evaluates formulas, and it evaluates Python expressions in them. Each expression is
-therefore checked against a short list of functions and operators before anything is evaluated: what is not on the list
-is refused.
+The package formulaic parses formulas and evaluates Python expressions in them. Each expression is first checked against
+a list of functions and operators; anything else is refused.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ NUMPY_FUNCTIONS = (
 )
 """Functions that a formula may call as np.log, and so on."""
 MAX_EXPONENT = 20
-"""The largest exponent: a larger one overflows, or takes long."""
+"""Largest exponent; larger ones overflow or are slow."""
 MAX_LENGTH = 10_000
-"""Characters of a formula, at most."""
+"""Most characters of a formula."""
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 _COLOUR = re.compile(r"\x1b?⧛?\[?\x1b?\[[0-9;]*m⧚?|[⧛⧚]")
 
@@ -47,9 +46,20 @@ _COLOUR = re.compile(r"\x1b?⧛?\[?\x1b?\[[0-9;]*m⧚?|[⧛⧚]")
 class Formula:
     """A formula whose expressions are known to be harmless.
 
-    `target`: the column on the left, None where there is no left side. `right`: the right side, as formulaic has it.
-    `variables`: the columns on the right, in their order. `categories`: those within C(). `in_expressions`: those that
-    expressions compute with, which must be numbers.
+    Attributes
+    ----------
+    text : str
+        The formula.
+    target : str or None
+        The column on the left, None without a left side.
+    right : object
+        The right side, as formulaic represents it.
+    variables : tuple of str
+        Columns on the right, in their order.
+    categories : frozenset of str
+        Columns within C().
+    in_expressions : frozenset of str
+        Columns that expressions compute with, which must be numbers.
     """
 
     text: str
@@ -61,19 +71,36 @@ class Formula:
 
 
 def parse_formula(text: str, columns: Sequence[str], target: str | None = None) -> Formula:
-    """The formula, checked; `columns` are those of the table that may be used, and `.` stands for all of them.
+    """Parse and check a formula.
 
-    `target` is the column that is asked for as the target, None where the formula names it. Raises `TableError` for a
-    formula that cannot be parsed, that calls what is not in `FUNCTIONS` or `NUMPY_FUNCTIONS`, that names a column which
-    is not there, or whose left side is not the target.
+    Parameters
+    ----------
+    text : str
+        The formula.
+    columns : sequence of str
+        Columns of the table that may be used; `.` stands for all of them.
+    target : str, optional
+        Requested target; None where the formula names it.
 
-    Example:
-        >>> found = parse_formula("buys ~ log(age) * town", ["age", "town", "buys"])
-        >>> found.target, found.variables, sorted(found.in_expressions)
-        ('buys', ('age', 'town'), ['age'])
-        >>> parse_formula("buys ~ open('a.txt')", ["age", "buys"])  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        softreg.tables.columns.errors.TableError: The formula has "open('a.txt')"; it may call only I, C, ...
+    Returns
+    -------
+    Formula
+        The formula.
+
+    Raises
+    ------
+    TableError
+        If the formula cannot be parsed, calls a function that is not in `FUNCTIONS` or `NUMPY_FUNCTIONS`, names an
+        unknown column, or has another target on its left side.
+
+    Examples
+    --------
+    >>> formula = parse_formula("buys ~ log(age) * town", ["age", "town", "buys"])
+    >>> formula.target, formula.variables, sorted(formula.in_expressions)
+    ('buys', ('age', 'town'), ['age'])
+    >>> parse_formula("buys ~ open('a.txt')", ["age", "buys"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    softreg.tables.columns.errors.TableError: The formula has "open('a.txt')"; it may call only I, C, ...
     """
     try:
         import formulaic
@@ -88,7 +115,7 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
     free = [name for name in columns if name != named]
     try:
         parsed = formulaic.Formula(text, _context={"__formulaic_variables_available__": free})
-    except Exception as error:  # formulaic has errors of many types, none of which is about the table
+    except Exception as error:  # formulaic raises errors of many types
         reason = " ".join(_COLOUR.sub("", str(error)).split())
         raise TableError(f"The formula {quote(text, 200)} cannot be parsed: {reason}") from None
     left, right = _sides(parsed, text)
@@ -108,13 +135,13 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
 
 
 def _left_side(text: str) -> str | None:
-    """The left side as it is written, if it is a single name."""
+    """Return the left side as it is written, if it is a single name."""
     match = re.match(r"\s*(?:`([^`]+)`|([^\W\d][\w.]*))\s*~", text)
     return (match[1] or match[2]) if match else None
 
 
 def _sides(parsed: Any, text: str) -> tuple[str | None, Any]:
-    """The name on the left, None where there is none, and the terms on the right."""
+    """Return the name on the left (or None) and the terms on the right; raise `TableError` for other forms."""
     right = getattr(parsed, "rhs", parsed)
     if not hasattr(right, "get_model_matrix") or not hasattr(right, "__len__") or isinstance(right, tuple):
         raise TableError(f"The formula {quote(text, 200)} has several parts; expected one right side, without |.")
@@ -135,7 +162,7 @@ def _factors(right: Any) -> Iterator[Any]:
 
 
 class _Variables:
-    """Collects the columns of a formula's factors, and refuses what a formula may not hold."""
+    """Collector of the columns of a formula's factors, which refuses what a formula may not contain."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = columns
@@ -144,7 +171,7 @@ class _Variables:
         self.computed: set[str] = set()
 
     def used(self) -> tuple[str, ...]:
-        """The columns in the order of the formula, each once."""
+        """Return the columns in the order of the formula, each once; raise `TableError` for conflicting uses."""
         both = self.categories & self.computed
         if both:
             raise TableError(
@@ -153,7 +180,7 @@ class _Variables:
         return tuple(dict.fromkeys(self.order))
 
     def take(self, factor: Any) -> None:
-        """Note the columns of one factor; raises `TableError` for what is not allowed."""
+        """Add the columns of one factor; raise `TableError` for what is not allowed."""
         text, method = str(factor.expr), factor.eval_method.name
         if method == "LITERAL":
             if not re.fullmatch(r"[0-9.]+", text):
@@ -191,7 +218,7 @@ class _Variables:
 
 
 def _expression_columns(node: ast.expr, text: str) -> Iterator[str]:
-    """The columns that an expression computes with; raises `TableError` for what is no such expression."""
+    """Yield the columns of an expression; raise `TableError` for what is not allowed."""
     match node:
         case ast.Name(id=name):
             yield name
@@ -227,7 +254,7 @@ def _may_call(function: ast.expr) -> bool:
 
 
 def _is_small(node: ast.expr) -> bool:
-    """Whether an exponent is a number between -`MAX_EXPONENT` and `MAX_EXPONENT`."""
+    """Return True if an exponent is a number between -`MAX_EXPONENT` and `MAX_EXPONENT`."""
     match node:
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
             return _is_small(inner)
@@ -237,7 +264,7 @@ def _is_small(node: ast.expr) -> bool:
 
 
 def _is_constant(node: ast.expr) -> bool:
-    """Whether an argument is a number, a text, True, False or None, or a list of numbers."""
+    """Return True if an argument is a number, a text, True, False or None, or a list of numbers."""
     match node:
         case ast.Constant(value=value):
             return isinstance(value, int | float | str | None)
@@ -263,11 +290,17 @@ def _forbidden_error(text: str) -> TableError:
 
 
 def marginal_terms(terms: Iterable[frozenset[str]]) -> set[frozenset[str]]:
-    """The terms whose factors are all in another term; a test of such a term alone depends on the coding.
+    """Return the terms whose factors are all in another term; a test of such a term alone depends on the coding.
 
-    Example:
-        >>> sorted(map(sorted, marginal_terms([frozenset("a"), frozenset("b"), frozenset("ab"), frozenset("c")])))
-        [['a'], ['b']]
+    Returns
+    -------
+    set of frozenset of str
+        Terms.
+
+    Examples
+    --------
+    >>> sorted(map(sorted, marginal_terms([frozenset("a"), frozenset("b"), frozenset("ab"), frozenset("c")])))
+    [['a'], ['b']]
     """
     every = list(terms)
     return {one for one in every if any(one < other for other in every)}

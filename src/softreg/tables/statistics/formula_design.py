@@ -1,4 +1,4 @@
-"""The design matrix of a formula: its variables as the schema takes them, its terms as formulaic evaluates them."""
+"""The design matrix of a formula: variables by their kinds in the schema, terms as formulaic evaluates them."""
 
 from __future__ import annotations
 
@@ -26,19 +26,41 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STEP = 1e-4
-"""Standard deviations by which a number is changed for its effect: the error of the central difference is some 1e-8."""
+"""Step of the central difference of effects, in standard deviations: its error is about 1e-8."""
 KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY)
-"""Kinds of columns that a formula takes."""
+"""Kinds of columns that a formula supports."""
 
 
 def formula_design(
     formula: Formula, schema: Schema, table: Any, rows: RowNumbers, reference_levels: Mapping[str, str]
 ) -> Design:
-    """The design of a formula for the rows that have a value in each of its variables.
+    """Return the design of a formula for the rows with a value in each of its variables.
 
-    Numbers keep their units; categories and booleans have treatment coding against the level in `reference_levels`, or
-    the most frequent one and false. Raises `TableError` for a variable of another kind, for an expression that computes
-    with a category, and for a value that is not finite, with its row.
+    Numbers keep their units; categories and booleans have treatment coding.
+
+    Parameters
+    ----------
+    formula : Formula
+        Checked formula.
+    schema : Schema
+        Kinds of the columns.
+    table : pyarrow.Table
+        The table.
+    rows : array of int
+        Rows of the design.
+    reference_levels : mapping of str to str
+        Reference level by column; by default the most frequent level and false.
+
+    Returns
+    -------
+    Design
+        The design.
+
+    Raises
+    ------
+    TableError
+        If a variable is of another kind, an expression computes with a category, or a value is not finite, with its
+        row.
     """
     columns = {column.name: column for column in schema.features}
     variables = [_variable(name, formula, columns.get(name), table, rows) for name in formula.variables]
@@ -77,7 +99,7 @@ def formula_design(
 
 @dataclass(frozen=True, eq=False)
 class _Variable:
-    """A column of a formula: numbers, or codes (n,) of its levels, and which rows have none."""
+    """A column of a formula: numbers, or codes (n,) of its levels, and a mask of missing rows."""
 
     name: str
     values: Float64Array | Int64Array
@@ -119,7 +141,7 @@ def _variable(name: str, formula: Formula, column: Column | None, table: pa.Tabl
 def _data_frame(
     variables: list[_Variable], complete: BoolArray, reference_levels: Mapping[str, str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The complete rows as a data frame whose categories begin with their reference level, and these levels."""
+    """Return the complete rows as a data frame, with the reference level of each category first, and these levels."""
     import pandas as pd
 
     columns, reference = dict[str, Any](), dict[str, str]()
@@ -143,13 +165,13 @@ def _data_frame(
 
 
 def _has_own_column(name: str, level: str, names: list[str]) -> bool:
-    """Whether a level has a column, as the first factor of a formula without an intercept: then it is no reference."""
+    """Return True if a level has a column, as in the first factor of a formula without an intercept."""
     own = {f"{name}[{level}]", f"C({name})[{level}]"}
     return any(own & set(column.split(":")) for column in names)
 
 
 def _evaluate(right: Any, frame: pd.DataFrame, text: str) -> Any:
-    """The matrix of a checked formula or of its specification; no names but those of formulaic and of the columns."""
+    """Return the matrix of a checked formula or its specification; raise `TableError` if it cannot be evaluated."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -173,7 +195,7 @@ def _check_finite(X: Float64Array, names: list[str], rows: RowNumbers) -> None:
 
 
 def _column_indices(spec: Any, variables: tuple[str, ...], place: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
-    """The columns of X of each variable, in all its terms, and of each interaction that no other term contains."""
+    """Return the columns of X of each variable, in all its terms, and of each interaction without a higher one."""
     used = {term: frozenset(spec.term_variables[term]) & frozenset(variables) for term in spec.term_slices}
     parts = {term: [place[j] for j in range(s.start, s.stop) if j in place] for term, s in spec.term_slices.items()}
     found = {
@@ -190,7 +212,7 @@ def _column_indices(spec: Any, variables: tuple[str, ...], place: Mapping[int, i
 def _counterfactuals(
     spec: Any, frame: pd.DataFrame, keep: IntArray, reference: Mapping[str, str], text: str
 ) -> Iterator[Counterfactual]:
-    """The matrices before and after a change of each variable: per unit for numbers, level by level for the others."""
+    """Yield the matrices before and after a change of each variable: per unit, or level by level."""
     import pandas as pd
 
     def matrix(name: str, values: Any) -> Float64Array:
@@ -212,6 +234,6 @@ def _counterfactuals(
             yield Counterfactual(name, "1 rather than 0", matrix(name, zero), matrix(name, one))
             continue
         step = STEP * float(x.std())
-        low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())  # a spline has no values beyond
+        low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())  # a spline is not defined beyond
         if step > 0:
             yield Counterfactual(name, PER_UNIT, matrix(name, low), matrix(name, high), high - low)

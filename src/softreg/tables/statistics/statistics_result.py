@@ -1,5 +1,4 @@
-"""What `table_statistics` gives: coefficients, ratios, effects and tests of a table's columns, as numbers and as
-text."""
+"""The result of `table_statistics`: coefficients, ratios, effects and tests of a table's columns."""
 
 from __future__ import annotations
 
@@ -20,23 +19,47 @@ from softreg.tables.row_selection.weight_column import RowWeights
 from softreg.tables.statistics.design_matrix import Design
 
 PROFILE_WORK = 1e11
-"""Multiplications from which Firth's intervals are Wald's unless others are asked for: some three minutes."""
+"""Multiplications above which the default intervals of Firth's estimates are Wald's: about three minutes."""
 EFFECTS_WORK = 3e10
-"""Multiplications from which text and JSON leave the effects out: some minute (20,000 rows of 300 levels take half)."""
+"""Multiplications above which text and JSON leave the effects out: about a minute."""
 EVALUATIONS = 40
-"""Evaluations of the penalised likelihood for the two ends of an interval and a test, about."""
+"""Approximate number of evaluations of the penalized likelihood for an interval and a test."""
 
 
 @dataclass(frozen=True, eq=False)
 class TableStatistics:
-    """The statistics of a table, made by `table_statistics`.
+    """Statistics of a table, returned by `table_statistics`.
 
-    `inference` has coefficients, effects and tests of the columns of the design matrix, in the columns' own units.
-    `groups` has the names of these columns by column of the table (or variable and interaction of a formula), `places`
-    their places among the columns of `inference`. `reference_levels` has the level of each category that the others are
-    compared with. `aliased` has the columns of the design without a coefficient of their own, with those that they are
-    a linear combination of. `notes` says what was done with the table: rows and columns left out, kinds of weights,
-    separation. `left_out` counts the rows that are not used.
+    Attributes
+    ----------
+    target : str
+        Column of labels.
+    inference : Inference
+        Coefficients, effects and tests of the columns of the design matrix, in the columns' own units.
+    groups : mapping of str to tuple of str
+        Names of these columns by column of the table (or variable and interaction of a formula).
+    reference_levels : mapping of str to str
+        Level of each category that the others are compared with.
+    places : mapping of str to tuple of int
+        Indices of the columns of `groups` in `inference`.
+    aliased : mapping of str to tuple of str
+        Columns without a coefficient of their own, with those that they are a linear combination of.
+    notes : tuple of str
+        What was done with the table: rows and columns left out, kind of weights, separation.
+    left_out : ExcludedRows
+        Rows that are not used.
+    total : int
+        Rows that were given, used or not.
+    weights : RowWeights or None
+        Weights of the rows.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from softreg.tables import table_statistics
+    >>> table = pa.table({"age": [20, 60, 25, 55, 40, 41], "buys": ["no", "yes", "no", "yes", "yes", "no"]})
+    >>> table_statistics(table, "buys", penalty="firth").inference.columns
+    ('(intercept)', 'age')
     """
 
     target: str
@@ -57,14 +80,14 @@ class TableStatistics:
 
     @property
     def against(self) -> Mapping[str, str]:
-        """The same as `reference_levels`, by its former name."""
+        """`reference_levels`, by its former name."""
         return self.reference_levels
 
     @property
     def interval_kind(self) -> str:
-        """The default kind of intervals: "profile" with Firth's penalty and model-based errors, else "Wald".
+        """Default kind of intervals: "profile" with Firth's penalty and model-based errors, else "Wald".
 
-        Where profile intervals would take some minutes, they are Wald's, too, and `notes` of the text says so.
+        Where profile intervals would take minutes, they are Wald's, which `notes` of the text states.
         """
         kind = self.inference.interval_kind
         return "Wald" if kind == "profile" and self._profile_work > PROFILE_WORK else kind
@@ -89,21 +112,27 @@ class TableStatistics:
         return self.inference.profile()
 
     def coefficients(self, intervals: str | None = None) -> Estimates:
-        """The coefficients with their intervals, "Wald" or "profile" (None: `interval_kind`); nan where aliased."""
+        """Return the coefficients with "Wald" or "profile" intervals (None for `interval_kind`); nan where aliased."""
         kind = self.interval_kind if intervals is None else intervals
         found = self._profile if kind == "profile" else self.inference.coefficients
         return self._with_aliased(found)
 
     def ratios(self, intervals: str | None = None) -> Estimates:
-        """`exp(coefficient)` with intervals: odds ratios with two classes, relative-risk ratios with more."""
+        """Return `exp(coefficient)` with intervals: odds ratios with two classes, relative-risk ratios with more."""
         return self.inference.ratios_of(self.coefficients(intervals))
 
     def effects(self) -> Estimates:
-        """Average marginal effects (q, ...) on the probability of each class.
+        """Return average marginal effects on the probability of each class.
 
-        Of a number, the mean over the rows of the derivative of the probability, per unit of the column; of a column of
-        zeros and ones, a boolean and a level, the mean difference of the probabilities, compared with 0 or the
-        reference level. Of a formula, each variable has one line (a level one each), in whatever terms it is.
+        The effect of a number is the mean over the rows of the derivative of the probability, per unit of the column;
+        that of a column of zeros and ones, of a boolean and of a level is the mean difference of the probabilities,
+        compared with 0 or the reference level. Of a formula, each variable has one effect (a level one each), in
+        whatever terms it is.
+
+        Returns
+        -------
+        Estimates
+            Effects (q, ...).
         """
         if self._design.counterfactuals is None:
             return self._with_aliased(self.inference.effects())
@@ -114,17 +143,22 @@ class TableStatistics:
         )
 
     def column_tests(self) -> dict[str, ChiSquared]:
-        """For each column of the table, a test that its coefficients are zero in all classes.
+        """Return a test for each column of the table that its coefficients are zero in all classes.
 
-        A likelihood ratio, which takes a fit for each column, where the errors are model-based (of penalised
-        likelihoods with Firth's penalty); Wald's where they are robust, for a likelihood ratio assumes that the model
-        holds. Of a formula, a variable is tested in all its terms, and an interaction that no other term contains by
-        itself.
+        Where errors are model-based, it is a likelihood-ratio test (of penalized likelihoods with Firth's penalty),
+        which takes a fit for each column; where they are robust it is Wald's, as a likelihood ratio assumes that the
+        model holds. Of a formula, a variable is tested in all its terms, and an interaction that no other term contains
+        by itself.
+
+        Returns
+        -------
+        dict of str to ChiSquared
+            Test by column.
         """
         return {column: self._test(places) for column, places in self.places.items() if places}
 
     def text(self, intervals: str | None = None) -> str:
-        """All of it: summary, reference levels, tests of the columns, ratios, average marginal effects and notes."""
+        """Return summary, reference levels, tests, ratios, average marginal effects and notes as text."""
         kind = self.interval_kind if intervals is None else intervals
         summary = self._summary(kind)
         coefficients = as_text(*summary.coefficients.table(), summary.titles)
@@ -181,7 +215,7 @@ class TableStatistics:
         return [f"{title} (factor of {what} per unit):", *as_text(*ratios.table(), titles)]
 
     def _effects_text(self) -> list[str]:
-        """Those of two classes are the same but for the sign, so that one class tells both."""
+        """Return the effects; those of two classes differ in sign only, so that one class is shown."""
         effects, reference = self.effects(), self.inference.reference
         head, parts = effects.table()
         titles = [f"probability of {label!r}" for label in effects.classes]
@@ -189,7 +223,7 @@ class TableStatistics:
         return as_text(head, [parts[k] for k in shown], [titles[k] for k in shown])
 
     def _with_aliased(self, found: Estimates) -> Estimates:
-        """The estimates with a column of nan for each aliased column of the design."""
+        """Return the estimates with a column of nan for each aliased column of the design."""
         if all(self._kept):
             return found
         first = [True] if found.columns[:1] == (INTERCEPT,) and self._design.intercept else []

@@ -1,4 +1,4 @@
-"""Statistics of a table: which columns matter for the label, by how much, and how sure that is."""
+"""Statistics of a table: fits without a penalty, with standard errors, intervals and tests of its columns."""
 
 from __future__ import annotations
 
@@ -69,50 +69,72 @@ def table_statistics(
     clusters: str | None = None,
     level: float = 0.95,
 ) -> TableStatistics:
-    """Fit the table without a penalty and compute standard errors, intervals and tests of its columns.
+    """Fit a table without a penalty and compute standard errors, intervals and tests of its columns.
 
     Numbers keep their units, booleans are 0 and 1, and each category is compared with its most frequent level. Columns
     that are linear combinations of those before them have no coefficient (nan) and are named in the notes, as in R.
 
-    Parameters:
-        data: a path, a pyarrow table or a data frame.
-        target: the column of labels; may be left out where the formula names it.
-        formula: the terms of the model, as "y ~ age * sex + bs(income)" (needs the extra `softreg[formula]`); None
-            takes each column as it is. Expressions may call a fixed list of functions; other code is refused.
-        rows: which rows, as numbers from 0 or a mask; all where None.
-        drop: columns to leave out. `text`, `category`, `number`, `date`: columns to take for that kind.
-        missing: "drop" leaves out the rows that have a missing value in some column, "impute" replaces missing values
-            of features by the mean with an indicator column (of a category: a level of its own), "error" refuses them.
-            RowNumbers without a label or a weight are left out with "impute" as well.
-        weights: a column of weights. `weight_kind`: "frequency", a weight w stands for w identical rows; "sampling", w
-            is the inverse of the probability that the row was sampled, with robust errors; None takes whole numbers for
-            frequencies, others for sampling weights.
-        penalty: None for the plain likelihood, which is refused for separated classes; "firth" for Firth's bias
-            reduction; "auto" for the plain likelihood and, where classes are separated, Firth's with a `TableWarning`.
-        reference: the class that others are compared with, the first unless given. `reference_levels`: the reference
-            level of categories and booleans, by column.
-        errors: "model" or "robust". `clusters`: a column whose equal values mark rows that depend on each other; it is
-            no feature, and errors are cluster-robust.
-        level: of the intervals, between 0 and 1.
+    Parameters
+    ----------
+    data : path, pyarrow.Table or data frame
+        The table.
+    target : str, optional
+        Column of labels; may be left out if the formula names it.
+    formula : str, optional
+        Terms of the model, as "y ~ age * sex + bs(income)" (needs the extra `softreg[formula]`); by default each column
+        as it is. Expressions may call a fixed list of functions; other code is refused.
+    rows : array-like, optional
+        Rows to use, as numbers from 0 or a mask; all by default.
+    drop : names
+        Columns to leave out.
+    text, category, number, date : names
+        Columns of a requested kind.
+    missing : {"drop", "impute", "error"}
+        "drop" leaves out rows with a missing value in some column; "impute" replaces missing values of features by the
+        mean with an indicator column (of a category: a level of its own) and leaves out rows without a label or weight;
+        "error" refuses them.
+    weights : str, optional
+        Column of weights.
+    weight_kind : {"frequency", "sampling"}, optional
+        A frequency weight w stands for w identical rows; a sampling weight is the inverse of a sampling probability,
+        with robust errors. By default, whole numbers are frequency weights.
+    penalty : {"auto", "firth"} or None
+        None is the plain likelihood, which is refused for separated classes; "firth" is Firth's bias reduction; "auto"
+        is the plain likelihood or, where classes are separated, Firth's with a `TableWarning`.
+    reference : str, optional
+        Class that others are compared with, the first by default.
+    reference_levels : mapping of str to str, optional
+        Reference level of categories and booleans, by column.
+    errors : {"model", "robust"}, optional
+        Kind of standard errors.
+    clusters : str, optional
+        Column whose equal values mark dependent rows; it is no feature, and errors are cluster-robust.
+    level : float
+        Confidence level of the intervals, in (0, 1).
 
-    Returns:
-        `TableStatistics`.
+    Returns
+    -------
+    TableStatistics
+        Estimates, tests and notes.
 
-    Raises:
-        TableError: for a table that cannot be learned from, a row without a cluster, a formula or a weight that cannot
-            be used, and, with penalty=None, separated classes.
+    Raises
+    ------
+    TableError
+        If the table cannot be used, a row has no cluster, a formula or weight is invalid, or, with penalty=None,
+        classes are separated.
 
-    Example:
-        >>> import pyarrow as pa
-        >>> random = np.random.default_rng(0)
-        >>> age, town = random.integers(20, 70, 400), random.choice(["Bonn", "Kiel", "Ulm"], 400, p=[0.5, 0.3, 0.2])
-        >>> p = 1 / (1 + np.exp(-(age - 45) / 10 - (town == "Kiel")))
-        >>> table = pa.table({"age": age, "town": town, "buys": np.where(random.random(400) < p, "yes", "no")})
-        >>> found = table_statistics(table, "buys")
-        >>> found.reference_levels, found.inference.columns
-        ({'town': 'Bonn'}, ('(intercept)', 'age', 'town=Kiel', 'town=Ulm'))
-        >>> print(found.column_tests()["age"])
-        likelihood ratio: 160.7 on 1 df, p < 0.001
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> random = np.random.default_rng(0)
+    >>> age, town = random.integers(20, 70, 400), random.choice(["Bonn", "Kiel", "Ulm"], 400, p=[0.5, 0.3, 0.2])
+    >>> p = 1 / (1 + np.exp(-(age - 45) / 10 - (town == "Kiel")))
+    >>> table = pa.table({"age": age, "town": town, "buys": np.where(random.random(400) < p, "yes", "no")})
+    >>> statistics = table_statistics(table, "buys")
+    >>> statistics.reference_levels, statistics.inference.columns
+    ({'town': 'Bonn'}, ('(intercept)', 'age', 'town=Kiel', 'town=Ulm'))
+    >>> print(statistics.column_tests()["age"])
+    likelihood ratio: 160.7 on 1 df, p < 0.001
     """
     _check_choices(missing, penalty, formula)
     dropped = column_names(drop)
@@ -134,6 +156,7 @@ def table_statistics(
 
 
 def _check_choices(missing: str, penalty: str | None, formula: str | None) -> None:
+    """Raise `TableError` for options that do not exist or exclude each other."""
     if missing not in MISSING:
         raise TableError(f"missing is {missing!r}; expected 'drop', 'impute' or 'error'.")
     if penalty not in ("auto", "firth", None):
@@ -147,7 +170,7 @@ def _check_choices(missing: str, penalty: str | None, formula: str | None) -> No
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """The table, its target, and what is to be made of its columns."""
+    """The table, its target, and what is done with its columns."""
 
     table: Any
     target: str
@@ -161,7 +184,7 @@ class _Request:
 
 @dataclass(frozen=True, eq=False)
 class _Usable:
-    """The design of the rows that can be used, their numbers, and what was left out of `total` rows."""
+    """The design of the usable rows, their numbers, and what was left out of `total` rows."""
 
     design: Design
     rows: RowNumbers
@@ -171,7 +194,7 @@ class _Usable:
 
 
 def _resolve_request(request: _Request, formula: str | None) -> _Request:
-    """The request with its formula, the target that this may name, and reference levels as text."""
+    """Return the request with its formula, target and reference levels; raise `TableError` without a target."""
     levels = {str(name): str(value) for name, value in request.reference_levels.items()}
     request = replace(request, reference_levels=levels)
     if formula is not None:
@@ -187,7 +210,7 @@ def _resolve_request(request: _Request, formula: str | None) -> _Request:
 
 
 def _usable_rows(request: _Request, every: RowNumbers, weighing: RowWeights | None) -> _Usable:
-    """The rows that can be used, with their design."""
+    """Return the usable rows with their design; raise `TableError` if there are none."""
     used, early = rows_with_label_and_weight(request.table, request.target, every, weighing, request.missing)
     design, notes = _design(request, used)
     by_column = {**early.by_column, **design.missing}
@@ -204,7 +227,7 @@ def _usable_rows(request: _Request, every: RowNumbers, weighing: RowWeights | No
 
 
 def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
-    """The design of these rows (and which of them are complete), and what was made of the columns."""
+    """Return the design of these rows, and notes on the columns."""
     table, target = request.table, request.target
     variables = None if request.formula is None else request.formula.variables
     unused = {name for name in table.column_names if variables is not None and name not in variables}
@@ -224,7 +247,7 @@ def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
 def _statistics(
     request: _Request, usable: _Usable, weighing: RowWeights | None, penalty: str | None, settings: dict[str, Any]
 ) -> TableStatistics:
-    """The fit of the rows that can be used, without the columns that others determine, and its statistics."""
+    """Return the statistics of the usable rows, without aliased columns."""
     design = usable.design
     y = _labels(request.table, request.target, usable.rows, usable.left)
     w = None if weighing is None else weighing.of(usable.rows)
@@ -251,7 +274,7 @@ def _statistics(
 
 
 def _labels(table: Any, target: str, used: RowNumbers, left: ExcludedRows) -> TextArray:
-    """The labels of the rows that are used, checked."""
+    """Return the labels of the rows that are used; raise `TableError` for labels that cannot be fitted."""
     y = labels(table.select([target]).take(used), target)
     try:
         check_labels(y, target)
@@ -268,7 +291,7 @@ def _labels(table: Any, target: str, used: RowNumbers, left: ExcludedRows) -> Te
 def _fitted(
     design: Design, y: TextArray, w: Float64Array | None, penalty: Any, settings: dict[str, Any]
 ) -> tuple[Inference, tuple[str, ...]]:
-    """The inference of a fit, and a note where separated classes have made it Firth's."""
+    """Return the inference of a fit, and a note if separated classes are fitted by Firth's penalty."""
     if penalty == "firth":
         return _inference(design, y, w, "firth", settings), ()
     try:
@@ -291,7 +314,7 @@ def _fitted(
 def _inference(
     design: Design, y: TextArray, w: Float64Array | None, penalty: Any, settings: dict[str, Any]
 ) -> Inference:
-    """The fit with its inference; raises `SeparationError` for separated classes."""
+    """Return the inference of a fit; raise `SeparationError` for separated classes."""
     model = SoftmaxRegression(penalty=penalty, tol=1e-8, fit_intercept=design.intercept)
     model._column_names = np.array(design.names, dtype=object)
     with warnings.catch_warnings(record=True) as told:
@@ -303,7 +326,7 @@ def _inference(
 
 
 def _separated_by(model: Any, names: list[str]) -> str:
-    """Which classes are separated, and by which columns."""
+    """Return which classes are separated, and by which columns."""
     found = model.solution_.separation
     a, b = (quote(model.classes_[k]) for k in found.classes)
     how = "completely" if found.complete else "quasi-completely"
@@ -311,7 +334,7 @@ def _separated_by(model: Any, names: list[str]) -> str:
 
 
 def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Why columns have no coefficient: one sentence for each of the first ones."""
+    """Return a note for each of the first aliased columns."""
     notes = [
         f"{quote(name)} has no coefficient (NA): "
         + (f"it is a linear combination of {quote_list(others)}" if others else "it is constant in the rows used")
@@ -322,6 +345,6 @@ def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def _cluster_codes(table: Any, name: str, target: str, rows: RowNumbers) -> RowNumbers:
-    """The cluster of each row, as a number; raises `TableError` for a row without one."""
+    """Return the cluster of each row as an integer; raise `TableError` for a row without one."""
     what, advice = "column of clusters", "Give these rows clusters of their own, or remove them."
     return group_codes(table, name, target, rows, what=what, advice=advice)
