@@ -205,7 +205,6 @@ class NullGradient:
 
 def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     """Return the gradient and the value of the mean loss at weights of zero.
-
     Parameters
     ----------
     rows : Rows
