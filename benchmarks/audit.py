@@ -29,7 +29,7 @@ def timed(seconds: dict[str, list[float]], name: str, work: Callable[[], Any]) -
 def one_round(P: np.ndarray, y: np.ndarray, seconds: dict[str, list[float]]) -> int:
     names = [f"class {k}" for k in range(CLASSES)]
     found = timed(seconds, "scores, confusion, reliability", lambda: audit(P, y, names))
-    timed(seconds, "intervals, gap, exact test, classes", lambda: found.trust)
+    timed(seconds, "intervals, gap, exact test, classes", lambda: found.calibration)
     timed(seconds, "areas under curves", lambda: found.ranking)
     doubts = timed(seconds, "label audit", lambda: label_audit(P, y))
     rows = show_rows(found, doubts.order[:12], p_wrong=doubts.suspicion[doubts.order[:12]])

@@ -170,7 +170,7 @@ def audit_of(rows: int, everything: bool) -> Callable[[], Work]:
 
         def work() -> Any:
             found = audit(P, y, names)
-            return (found.trust, found.ranking) if everything else found
+            return (found.calibration, found.ranking) if everything else found
 
         return work
 

@@ -19,7 +19,7 @@ from softreg import SoftmaxRegression
 from softreg.models import added_on_rows, linearity_tests
 from softreg.probability import softmax
 from softreg.report.evaluation.roc_curves import GRID, Discrimination, discrimination
-from softreg.report.page.column_tables import ends
+from softreg.report.page.column_tables import removal_interval
 
 AT = np.arange(5, 50, 5)
 """Places of the grid at which bands are judged: 0.1, 0.2, ..., 0.9."""
@@ -92,7 +92,7 @@ def made(n: int, q: int, random: np.random.Generator, W: np.ndarray) -> tuple[np
     return X, np.minimum((softmax(X @ W).cumsum(axis=1) < random.random((n, 1))).sum(axis=1), q - 1)
 
 
-def of_columns(samples: int) -> None:
+def column_options(samples: int) -> None:
     print(f"\n{'rows':>6} {'columns':>7} {'classes':>7} {'strength':>8} | {'removal':>8} {'size':>6} {'any':>6}")
     for n, d, q, strength in ((300, 4, 2, 0.01), (1000, 6, 2, 0.1), (600, 4, 3, 0.01), (3000, 8, 4, 0.001)):
         random = np.random.default_rng(0)
@@ -105,7 +105,7 @@ def of_columns(samples: int) -> None:
             new, y_new = made(n // 4, q, random, W)
             model = SoftmaxRegression(strength=strength, tol=1e-6)
             costs, true = (added_on_rows(X, y, *rows, {"0": [0]}, model=model) for rows in ((new, y_new), (far, y_far)))
-            low, high = ends(costs[0])
+            low, high = removal_interval(costs[0])
             held.append(low <= true[0].nats <= high)
             tests = linearity_tests(X, y, model.fit(X, y).predict_proba(X), {name: j[0] for name, j in groups.items()})
             rejected += [test.p_value <= 0.05 for test in tests]
@@ -117,4 +117,4 @@ def of_columns(samples: int) -> None:
 if __name__ == "__main__":
     samples = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     of_curves(samples)
-    of_columns(max(samples // 5, 50))
+    column_options(max(samples // 5, 50))

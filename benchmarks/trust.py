@@ -112,7 +112,7 @@ def mnist() -> Iterator[dict[str, float]]:
     X, truth, X_test, y_test = data.mnist()
     P = SoftmaxRegression().fit(X, truth).predict_proba(X_test)
     found = audit(P, y_test, range(10))
-    t = found.trust
+    t = found.calibration
     told("MNIST, defaults: held-out log loss in nats", str(t.log_loss), "")
     told("MNIST, defaults: accuracy", str(t.accuracy), "")
     told("MNIST, defaults: calibration gap in nats", f"{t.gap.value:.5f} ({t.gap.low:.5f} to {t.gap.high:.5f})", "")

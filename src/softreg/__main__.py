@@ -1,4 +1,4 @@
-"""`python -m softreg` is the command `softreg`."""
+"""Run the command `softreg` as `python -m softreg`."""
 
 from softreg.cli import main
 

@@ -53,6 +53,10 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
     # names of packages
     "softreg.models": {"Stored": Replacement("StoredModel", since="0.2")},
     "softreg.tables": {"learn_schema": Replacement("infer_schema", since="0.2")},
+    "softreg.report": {
+        "Trust": Replacement("CalibrationAudit", since="0.2"),
+        "WHY": Replacement("CONTRIBUTIONS", since="0.2"),
+    },
     # attributes of classes
     "Calibrator": {"repair_": Replacement("recalibration_", since="0.2")},
     "Encoder": {
@@ -63,8 +67,10 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
         "outside": Replacement("rows_outside_range", since="0.2"),
     },
     "LabelAudit": {"p_wrong": Replacement("suspicion", since="0.2")},
+    "Audit": {"trust": Replacement("calibration", since="0.2")},
+    "ShownRow": {"given": Replacement("observed", since="0.2")},
+    "CalibrationAudit": {"repair": Replacement("recalibration", since="0.2")},
     "OpenTable": {"clashes": Replacement("type_conflicts", since="0.2")},
-    "Trust": {"repair": Replacement("recalibration", since="0.2")},
     # parameters of estimators and functions
     "PredictionSets()": {"score": Replacement("conformity_score", since="0.2")},
     "operating_point()": {
@@ -73,6 +79,7 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
     },
     "infer_schema()": {"asked": Replacement("kinds", since="0.2")},
     "without_bad_rows()": {"asked": Replacement("kinds", since="0.2")},
+    "reliability_curve()": {"happened": Replacement("outcome", since="0.2")},
     "labels()": {"whole": Replacement(None, since="0.2", reason="equal numbers have the same text, 1.0 as 1")},
 }
 """Deprecated names by owner; the docstring of this module says how to add one."""
@@ -86,11 +93,11 @@ class DeprecatedAttributes:
 
     Examples
     --------
-    >>> class Trust(DeprecatedAttributes):
+    >>> class CalibrationAudit(DeprecatedAttributes):
     ...     recalibration = "temperature"
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")
-    ...     Trust().repair
+    ...     CalibrationAudit().repair
     'temperature'
     """
 

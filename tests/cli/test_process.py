@@ -59,7 +59,7 @@ def test_ctrl_c_ends_with_one_line_and_no_file(table: Path, tmp_path: Path) -> N
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == ""
-    assert err == "softreg: stopped by Ctrl-C; no file was left half-written.\n"
+    assert err == "softreg: interrupted by Ctrl-C; no incomplete file was written.\n"
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -77,7 +77,7 @@ def test_ctrl_c_while_writing_leaves_what_stood_there(
     monkeypatch.setattr("softreg.files.os.replace", interrupt)
     done = run("train", table, "--target", "buys", option, old)
     assert done.exit_code == 130
-    assert "stopped by Ctrl-C" in done.stderr
+    assert "interrupted by Ctrl-C" in done.stderr
     assert old.read_text("utf-8") == "what stood there"
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["customers.csv", old.name])
 

@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from softreg.cli import main
-from softreg.cli.console.result_table import interval_of
-from softreg.cli.reporting.build_report import information
+from softreg.cli.console.text_layout import format_interval
+from softreg.cli.reporting.column_information import column_informations
 from softreg.models import Added
 from softreg.probability import Interval, check_calibration, column_information
 from softreg.report import ReportData, audit, render_report
-from softreg.report.evaluation.number_format import gain, p_value_sentence, points
-from softreg.report.page.calibration_assessment import verdict
+from softreg.report.evaluation.number_format import format_gain, format_points, p_value_sentence
+from softreg.report.page.calibration_assessment import assess_calibration
 from softreg.report.page.calibration_tables import calibration_card, calibration_test
-from softreg.report.page.summary_text import answers, lead, trusted
+from softreg.report.page.summary_text import answers, calibration_sentences, lead
 
 
 def sharp(seed: int, eps: float, wrong: float, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -53,8 +53,8 @@ def test_fault_1_sharp_probabilities_have_the_error_of_their_size(eps: float, er
 def test_fault_1_an_error_of_20_points_is_said_everywhere(tmp_path: Path) -> None:
     P, y = sharp(8, 0.01, 0.21)
     found = audit(P, y, ["no", "yes"])
-    assert verdict(found).size.value == pytest.approx(0.2, abs=0.04)
-    assert re.search(r"off by (1[6-9]|2[0-4])\.\d percentage points", trusted(found)[0])
+    assert assess_calibration(found).error.value == pytest.approx(0.2, abs=0.04)
+    assert re.search(r"off by (1[6-9]|2[0-4])\.\d percentage points", calibration_sentences(found)[0])
     rows = [",".join(["y", "no", "yes"]), *(f"{('no', 'yes')[k]},{p[0]},{p[1]}" for k, p in zip(y, P, strict=True))]
     (tmp_path / "p.csv").write_text("\n".join(rows))
     said = CliRunner().invoke(main, ["audit", str(tmp_path / "p.csv"), "--target", "y"]).stdout
@@ -72,14 +72,14 @@ def test_fault_1_no_error_of_zero_stands_beside_a_small_p_value() -> None:
         if check.p_value > 0.03 or check.error > 0:
             continue
         found = audit(np.column_stack([1 - p, p]), y, "ab")
-        if found.trust.check.p_value <= 0.05:
+        if found.calibration.check.p_value <= 0.05:
             seen += 1
-            said = f"{calibration_card(found)} {trusted(found)[0]}"
+            said = f"{calibration_card(found)} {calibration_sentences(found)[0]}"
             assert "no error" not in said
             assert "off by 0.0 " not in said
             assert "bins do not show how large the error is (95% interval 0.0 to" in said
     assert seen
-    assert points(1e-7) == "<0.01 percentage points"
+    assert format_points(1e-7) == "<0.01 percentage points"
 
 
 def test_fault_1_bins_do_not_cost_power_or_level() -> None:
@@ -151,15 +151,16 @@ def test_fault_3_the_report_of_train_uses_the_training_rows(tmp_path: Path) -> N
     text = page.read_text("utf-8")
     assert "from 136 training rows" in text
     assert float(row_of(text[text.index('id="information"') :], "size")[-1]) > 0.5
-    assert "On no single column" not in text
+    assert "No single column" not in text
     table = pa.table({"size": kind + 0.0})
-    told = information(table, np.arange(170), kind, [("size", "number", "")])
+    told = column_informations(table, np.arange(170), kind, [("size", "number", "")])
     assert told[0][1] > 0.9  # nats, of 1.1
 
 
 def test_fault_3_columns_without_information_get_no_sentence() -> None:
     found = audit([[0.9, 0.1], [0.1, 0.9]] * 20, [0, 1] * 20, ["no", "yes"])
-    assert "What does it rest on?" not in dict(answers(ReportData("t", found, information=[("a", 0.0), ("b", 0.0)])))
+    data = ReportData("t", found, information=[("a", 0.0), ("b", 0.0)])
+    assert "Which columns matter most?" not in dict(answers(data))
 
 
 @pytest.mark.parametrize("eps", [0.001, 0.01, 0.3])
@@ -175,7 +176,7 @@ def test_fault_4_power_is_said_of_slowly_varying_errors() -> None:
     random = np.random.default_rng(3)
     p = random.uniform(0.05, 0.95, 3000)
     found = audit(np.column_stack([1 - p, p]), (random.random(3000) < p).astype(int), "ab")
-    said = " ".join(trusted(found))
+    said = " ".join(calibration_sentences(found))
     assert "whatever" not in said
     assert "in about four of five samples if it is of one sign, or changes slowly with the probability" in said
     assert "errors that alternate between neighbouring probabilities, and smaller ones, can be missed" in said
@@ -194,7 +195,7 @@ def test_fault_7_bins_are_named_by_how_they_are_chosen() -> None:
     P = np.column_stack([1 - (p := np.repeat([0.05, 0.35], 1000)), p])
     y = np.zeros(2000, dtype=int)
     y[:10], y[1000:1500] = 1, 1
-    said = " ".join(trusted(audit(P, y, ["no", "yes"])))
+    said = " ".join(calibration_sentences(audit(P, y, ["no", "yes"])))
     assert "where most rows are off" not in said
     assert "of the bins outside their bands, those of largest deviation times rows" in said
 
@@ -204,19 +205,19 @@ def test_fault_8_units_and_mostly() -> None:
 
     def rests_on(alone: float, added: float) -> str:
         data = ReportData("t", found, information=[("a", alone)], added=[Added("a", added, 0.01)])
-        return dict(answers(data))["What does it rest on?"]
+        return dict(answers(data))["Which columns matter most?"]
 
     said = rests_on(0.25, 0.3)
-    assert said.startswith("Removing “a” costs most: the log loss rises by 0.300 nats a row (95% interval 0.28 to ")
-    assert "0.32), from 0.105 to 0.405; the model explains 0.588 nats." in said
+    assert said.startswith("Removing “a” costs most: the log loss increases by 0.300 nats per row (95% interval 0.28")
+    assert "to 0.32), from 0.105 to 0.405; the model explains 0.588 nats." in said
     assert "“a” alone has 0.650 nats of information, more than the 0.588 nats" in rests_on(0.65, 0.3)
 
 
 def test_fault_10_ends_of_intervals_show_their_sign() -> None:
-    assert interval_of(Interval(0.001, 0.00002, 0.003)) == "95% interval 0.00002 to 0.0030"
-    assert interval_of(Interval(0.001, -2e-7, 0.003)) == "95% interval -2e-07 to 0.0030"
-    assert interval_of(Interval(0.0, -1e-18, 0.0)) == "95% interval 0.0000 to 0.0000"
-    assert (gain(-1e-7), gain(2e-5)) == ("−1×10⁻⁷", "0.00002")
+    assert format_interval(Interval(0.001, 0.00002, 0.003)) == "95% interval 0.00002 to 0.0030"
+    assert format_interval(Interval(0.001, -2e-7, 0.003)) == "95% interval -2e-07 to 0.0030"
+    assert format_interval(Interval(0.0, -1e-18, 0.0)) == "95% interval 0.0000 to 0.0000"
+    assert (format_gain(-1e-7), format_gain(2e-5)) == ("−1×10⁻⁷", "0.00002")
 
 
 def test_fault_11_probabilities_worse_than_class_rates(tmp_path: Path) -> None:

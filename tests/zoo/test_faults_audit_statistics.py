@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from softreg.cli import main
 from softreg.probability import check_calibration, score_interval, softmax, wilson_interval
 from softreg.report import ReportData, audit, render_report
-from softreg.report.page.calibration_assessment import Limits, verdict
-from softreg.report.page.summary_text import trusted
+from softreg.report.page.calibration_assessment import AssessmentLimits, assess_calibration
+from softreg.report.page.summary_text import calibration_sentences
 
 PLACES = ("src/softreg/report", "src/softreg/cli", "README.md", "docs/cli.md", "docs/how-good.md", "docs/report.md")
 
@@ -75,9 +75,9 @@ def test_fault_d_large_errors_are_not_nearly_right() -> None:
     truth = np.clip(p + 0.18 * np.sign(np.sin(12 * p)), 0.01, 0.99)
     y = (random.random(1500) < truth).astype(int)
     found = audit(np.column_stack([1 - p, p]), y, ["no", "yes"])
-    assert verdict(found).good is False
-    assert verdict(found).size.low > 0.1
-    assert verdict(found).size.low <= 0.18 <= verdict(found).size.high + 0.02
+    assert assess_calibration(found).acceptable is False
+    assert assess_calibration(found).error.low > 0.1
+    assert assess_calibration(found).error.low <= 0.18 <= assess_calibration(found).error.high + 0.02
 
 
 def test_fault_d_a_class_that_is_too_high_everywhere_is_named() -> None:
@@ -86,30 +86,30 @@ def test_fault_d_a_class_that_is_too_high_everywhere_is_named() -> None:
     y = (random.random(1500) < p).astype(int)
     high = np.minimum(1.5 * p, 0.99)
     found = audit(np.column_stack([1 - high, high]), y, ["no", "yes"])
-    assert verdict(found).word == "too high for “yes”"
+    assert assess_calibration(found).conclusion == "too high for “yes”"
     low = audit(np.column_stack([1 - p / 1.5, p / 1.5]), y, ["no", "yes"])
-    assert verdict(low).word == "too low for “yes”"
+    assert assess_calibration(low).conclusion == "too low for “yes”"
 
 
 def test_fault_d_page_and_terminal_have_one_verdict(tmp_path: Path) -> None:
     for seed, factor in ((0, 1.0), (1, 2.0), (2, 0.5)):
         o, y = draws(seed, 700, 2)
         found = audit(softmax(factor * o), y, ["c0", "c1"])
-        word = verdict(found).word
+        word = assess_calibration(found).conclusion
         page = render_report(ReportData("t", found))
         assert page.count(word) >= 2  # the card and the section
         assert f"Test of calibration: {word}" in page
-        assert word.lower() in trusted(found)[0].lower()
+        assert word.lower() in calibration_sentences(found)[0].lower()
         assert word in audited(tmp_path / "p.csv", softmax(factor * o), y).stdout
 
 
 def test_fault_d_nothing_found_says_what_would_have_been() -> None:
     o, y = draws(3, 3000, 2)
     found = audit(softmax(o), y, "ab")
-    assert verdict(found).word == "no miscalibration found"
-    said = " ".join(trusted(found))
+    assert assess_calibration(found).conclusion == "no miscalibration found"
+    said = " ".join(calibration_sentences(found))
     x = float(re.search(r"an error above about ([\d.]+) percentage points", said, re.IGNORECASE)[1])  # type: ignore[index]
-    assert x == pytest.approx(100 * verdict(found).detectable, abs=0.05)
+    assert x == pytest.approx(100 * assess_calibration(found).detectable_error, abs=0.05)
     assert 2 < x < 6
 
 
@@ -130,7 +130,7 @@ def test_fault_d_p_values_go_below_the_ties_of_the_parts() -> None:
     check = check_calibration(softmax(3 * o), y)
     assert check.p_value <= 0.0001 + 1e-12  # 0.002 to 0.003 before
     assert check.draws == 9_999
-    assert "≤ 0.0001" in " ".join(trusted(audit(softmax(3 * o), y, "abc")))
+    assert "≤ 0.0001" in " ".join(calibration_sentences(audit(softmax(3 * o), y, "abc")))
     few = check_calibration(softmax(3 * o), y, draws=199)
     assert few.p_value == 1 / 200  # 0.015 before, where parts tie
 
@@ -150,9 +150,9 @@ def test_fault_d_rows_of_the_fit_are_noticed() -> None:
     y = (random.random(400) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)
     model = SoftmaxRegression(strength=1e-3).fit(X[:300], y[:300])
     own, new = (audit(model.predict_proba(X[rows]), y[rows], "ab") for rows in (slice(300), slice(300, 400)))
-    assert own.trust.fitted
-    assert "as on the rows that a model was fitted to" in " ".join(trusted(own))
-    assert not new.trust.fitted
+    assert own.calibration.fitted
+    assert "as on the rows that a model was fitted to" in " ".join(calibration_sentences(own))
+    assert not new.calibration.fitted
 
 
 def test_fault_d_and_f4_groups_are_used_where_they_are_known() -> None:
@@ -165,19 +165,19 @@ def test_fault_d_and_f4_groups_are_used_where_they_are_known() -> None:
         groups, p = np.repeat(np.arange(60), 20), np.repeat(p, 20)
         P = np.column_stack([1 - p, p])
         alone += check_calibration(P, y, draws=99).p_value <= 0.05
-        found = audit(P, y, "ab", groups=groups).trust
+        found = audit(P, y, "ab", groups=groups).calibration
         assert (found.groups, found.tested) == (60, 60)
         known += found.check.p_value <= 0.05
         wide.append((found.accuracy.high - found.accuracy.low, found.log_loss.high - found.log_loss.low))
     assert alone >= 16
     assert known <= 4
-    one_of_each = audit(P[::20], y[::20], "ab").trust  # 20 equal rows say no more than one
+    one_of_each = audit(P[::20], y[::20], "ab").calibration  # 20 equal rows say no more than one
     assert wide[-1][0] == pytest.approx(one_of_each.accuracy.high - one_of_each.accuracy.low, rel=0.1)
     assert wide[-1][1] == pytest.approx(one_of_each.log_loss.high - one_of_each.log_loss.low, rel=0.1)
 
 
 def test_fault_d_and_f10_accuracy_has_wilsons_interval(tmp_path: Path) -> None:
-    found = audit(np.tile([0.99, 0.01], (178, 1)), np.zeros(178, dtype=int), "ab").trust.accuracy
+    found = audit(np.tile([0.99, 0.01], (178, 1)), np.zeros(178, dtype=int), "ab").calibration.accuracy
     assert (found.value, found.high) == (1.0, 1.0)
     assert found.low == pytest.approx(178 / (178 + 1.959964**2), abs=1e-6)  # 0.979
     figures = json.loads(audited(tmp_path / "p.csv", np.tile([0.9, 0.1], (50, 1)), np.zeros(50, int), "--json").stdout)
@@ -217,15 +217,15 @@ def test_fault_d_intervals_are_not_wider_than_usual_where_mistakes_are_many() ->
     o, y = draws(0, 4000, 3)
     P = softmax(o)
     loss = -np.log(P[np.arange(4000), y])
-    found = audit(P, y, "abc").trust.log_loss
+    found = audit(P, y, "abc").calibration.log_loss
     assert (found.high - found.low) / (2 * 1.96 * loss.std() / np.sqrt(4000)) == pytest.approx(1, abs=0.03)
 
 
 def test_fault_d_errors_are_root_mean_squares_of_one_probability() -> None:
     """Both probabilities are off by 0.4: so is their root mean square, not 0.57."""
     found = audit([[0.9, 0.1]] * 2000, [0] * 1000 + [1] * 1000, ["a", "b"])
-    assert verdict(found).size.value == pytest.approx(0.4, abs=0.01)
-    assert "off by 40.0 percentage points (root mean square" in trusted(found)[0]
+    assert assess_calibration(found).error.value == pytest.approx(0.4, abs=0.01)
+    assert "off by 40.0 percentage points (root mean square" in calibration_sentences(found)[0]
 
 
 def test_fault_f3_few_rows_cannot_tell(tmp_path: Path) -> None:
@@ -240,10 +240,10 @@ def test_fault_f3_few_rows_cannot_tell(tmp_path: Path) -> None:
     for k in range(3):
         P[k::3] = np.roll([0.97, 0.015, 0.015], k)
     found = audit(P, np.arange(67) % 3, "abc")
-    assert found.trust.gap.value > 0.5 * found.log_loss
-    assert verdict(found).word == "too few rows to tell"
-    assert verdict(found).good is None
-    assert verdict(found, Limits(tell=0.5, open_nats=10.0)).word == "no miscalibration found"
+    assert found.calibration.gap.value > 0.5 * found.log_loss
+    assert assess_calibration(found).conclusion == "too few rows to tell"
+    assert assess_calibration(found).acceptable is None
+    assert assess_calibration(found, AssessmentLimits(tell=0.5, open_nats=10.0)).word == "no miscalibration found"
 
 
 def test_fault_f8_probabilities_of_0_and_1_that_are_wrong(tmp_path: Path) -> None:

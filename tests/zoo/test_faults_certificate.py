@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg import SoftmaxRegression
-from softreg.cli.console.result_table import certificate
+from softreg.cli.console.result_table import certificate_text
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
@@ -71,7 +71,7 @@ def test_fault_a20_a_hessian_that_does_not_fit_is_said(monkeypatch: pytest.Monke
         model = SoftmaxRegression(penalty=None).fit(X, y)
     solution = model.solution_
     assert (solution.status, solution.converged, solution.certified) == (Status.UNCERTIFIED, False, False)
-    assert "estimated, not certified" in certificate(solution)
+    assert "estimated, not certified" in certificate_text(solution)
     restored = SoftmaxRegression.from_state(*model.to_state())
     assert restored.solution_.status is Status.UNCERTIFIED
 

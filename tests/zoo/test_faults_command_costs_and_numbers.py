@@ -23,8 +23,8 @@ def audited(tmp_path: Path, *costs: str) -> Result:
 
 
 def test_fault_8_gains_of_right_decisions_are_costs_below_0_and_those_of_wrong_ones_are_refused(tmp_path: Path) -> None:
-    assert "cost a row" in audited(tmp_path, "yes:yes=-40", "yes:no=0").stdout
-    assert "cost a row" in audited(tmp_path, "yes:yes=2", "yes:no=60").stdout
+    assert "cost per row" in audited(tmp_path, "yes:yes=-40", "yes:no=0").stdout
+    assert "cost per row" in audited(tmp_path, "yes:yes=2", "yes:no=60").stdout
     for costs in (("yes:no=-1",), ("yes:yes=-2", "yes:no=-3")):
         done = audited(tmp_path, *costs)
         assert done.exit_code == 2

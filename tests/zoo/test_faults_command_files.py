@@ -44,7 +44,7 @@ def test_fault_1_an_output_that_is_an_input_is_refused(
         output.symlink_to(data)
     source = {"folder": str(folder), "pattern": f"{folder}/*{ending}"}.get(how, str(data))
     filled = [part.format(data=source, model=model) for part in command.split()]
-    assert "is a file that the command reads, which would be lost; name another" in run_refused(*filled, option, output)
+    assert "is an input file of the command and would be overwritten" in run_refused(*filled, option, output)
     assert data.read_bytes() == before
 
 
@@ -52,7 +52,7 @@ def test_fault_1_the_model_that_is_read_is_kept(table: Path, tmp_path: Path) -> 
     model, page = tmp_path / "m.softreg", tmp_path / "m.html"
     assert run("train", table, "--target", "y", "--strength", "0.1", "--model", model, "--quiet").exit_code == 0
     shutil.move(model, page)
-    assert "which would be lost" in run_refused("evaluate", page, table, "--report", page)
+    assert "would be overwritten" in run_refused("evaluate", page, table, "--report", page)
     other = tmp_path / "other.csv"
     assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0
     assert run("statistics", table, "--target", "y", "--drop", "a", "--drop", "b", "--output", other).exit_code == 0

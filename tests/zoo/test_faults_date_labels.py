@@ -82,13 +82,13 @@ def test_old_names_work_with_a_warning() -> None:
     draw = np.random.default_rng(0)
     P = draw.dirichlet([1, 1], 200)
     codes = (draw.random(200) > P[:, 0]).astype(int)
-    audited, trusted = label_audit(P, codes), audit(P, codes, ["no", "yes"]).trust
+    audited, calibration = label_audit(P, codes), audit(P, codes, ["no", "yes"]).calibration
     with pytest.warns(DeprecationWarning, match="LabelAudit.p_wrong is now LabelAudit.suspicion"):
         assert (audited.p_wrong == audited.suspicion).all()
-    with pytest.warns(DeprecationWarning, match="Trust.repair is now Trust.recalibration"):
-        assert trusted.repair == trusted.recalibration
-    with pytest.raises(AttributeError, match="'Trust' object has no attribute 'repairs'"):
-        _ = trusted.repairs
+    with pytest.warns(DeprecationWarning, match="CalibrationAudit.repair is now CalibrationAudit.recalibration"):
+        assert calibration.repair == calibration.recalibration
+    with pytest.raises(AttributeError, match="'CalibrationAudit' object has no attribute 'repairs'"):
+        _ = calibration.repairs
     cost = [[0, 1], [4, 0]]
     with pytest.warns(DeprecationWarning, match=r"operating_point\(draws=...\) has no effect"):
         assert operating_point(P, codes, cost, draws=99).paid == operating_point(P, codes, cost).paid

@@ -16,12 +16,12 @@ from softreg.cli import main
 from softreg.models import Added, added_on_rows, linearity_tests
 from softreg.probability import operating_point, softmax
 from softreg.report import ReportData, audit, render_report
-from softreg.report.evaluation.calibration_audit import looks_fitted
-from softreg.report.evaluation.column_rates import level_curve, number_curve
+from softreg.report.evaluation.calibration_audit import has_fitted_rates
+from softreg.report.evaluation.column_rates import level_rates, number_rates
 from softreg.report.evaluation.gains import gains
 from softreg.report.evaluation.roc_curves import GRID, discrimination, discriminations
-from softreg.report.evaluation.threshold_metrics import thresholds
-from softreg.report.figures.reliability_plots import loss_curve
+from softreg.report.evaluation.threshold_metrics import threshold_metrics
+from softreg.report.figures.training_plots import loss_curve
 from softreg.report.page.model_warnings import model_warnings
 from softreg.report.page.summary_text import answers
 
@@ -53,22 +53,22 @@ def test_fault_f9_what_it_rests_on_is_what_removal_costs() -> None:
     explained = found.label_entropy - found.log_loss
     told = [("depth", 0.9 * explained), ("table", 0.1 * explained)]
     data = ReportData("t", found, information=told, added=[Added("depth", 0.033, 0.005), Added("table", 0.3, 0.02)])
-    said = dict(answers(data))["What does it rest on?"]
+    said = dict(answers(data))["Which columns matter most?"]
     assert said.startswith(
-        "Removing “table” costs most: the log loss rises by 0.300 nats a row (95% interval 0.26 to 0.34)"
+        "Removing “table” costs most: the log loss increases by 0.300 nats per row (95% interval 0.26 to 0.34)"
     )
     assert "“depth” has most information alone" in said
     assert "its removal costs only 0.0330 nats" in said
     nothing = ReportData("t", found, information=told, added=[Added("depth", 0.001, 0.005), Added("table", -0.1, 0.02)])
-    assert dict(answers(nothing))["What does it rest on?"].startswith("On no single column")
+    assert dict(answers(nothing))["Which columns matter most?"].startswith("No single column")
 
 
 def test_fault_f9_a_column_that_tells_more_than_the_model_is_a_sign_of_a_bend() -> None:
     P, y = two_classes()
     found = audit(P, y, ["no", "yes"])
     data = ReportData("t", found, information=[("depth", 0.6)], added=[Added("depth", 0.01, 0.001)])
-    said = dict(answers(data))["What does it rest on?"]
-    assert "a sign that its relation to the label is not a straight line" in said
+    said = dict(answers(data))["Which columns matter most?"]
+    assert "a sign of a relation that is not linear" in said
 
 
 def test_fault_f16_a_leak_is_warned_of_on_the_console_and_on_the_page(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_fault_f16_no_mistakes_and_miscalibration_are_warned_of() -> None:
     assert model_warnings(audit(P, y, ["a", "b"])) == ()
     off = audit(softmax(3 * np.log(P)), y, ["a", "b"])
     assert model_warnings(off)[0].startswith("The probabilities are overconfident: off by ")
-    assert not looks_fitted(np.tile([[1 - 1e-9, 1e-9], [1e-9, 1 - 1e-9]], (40, 1)), np.tile([0, 1], 40))
+    assert not has_fitted_rates(np.tile([[1 - 1e-9, 1e-9], [1e-9, 1 - 1e-9]], (40, 1)), np.tile([0, 1], 40))
 
 
 def test_fault_f18_the_objective_is_not_drawn_where_its_axis_could_not_be_read() -> None:
@@ -109,7 +109,7 @@ def test_fault_f18_a_negative_calibration_gap_is_explained() -> None:
     P, y = two_classes(3000, seed=3)
     found = audit(P, y, ["no", "yes"])
     page = " ".join(render_report(ReportData("t", found)).split())
-    assert found.trust.gap.value < 0
+    assert found.calibration.gap.value < 0
     assert "negative: it makes these rows worse" in page
     assert "A negative gap means" in page
 
@@ -169,14 +169,14 @@ def test_thresholds_by_hand_and_at_the_threshold_of_the_costs() -> None:
     y = np.array([0, 0, 1, 0, 1, 1])
     P = np.column_stack([1 - p, p])
     point = operating_point(P, y, [[0, 1], [4, 0]])
-    found = {t.threshold: t for t in thresholds(audit(P, y, "ab"), point.cost, point.threshold)}
+    found = {t.threshold: t for t in threshold_metrics(audit(P, y, "ab"), point.cost, point.threshold)}
     assert found[0.2].own
     assert (found[0.2].recall, found[0.2].precision, found[0.2].specificity) == (1.0, 0.75, pytest.approx(2 / 3))
     assert found[0.2].cost == pytest.approx(1 / 6) == point.paid.value
     assert found[0.5].flagged == pytest.approx(1 / 3)
     page = render_report(ReportData("t", audit(P, y, "ab"), operating=point))
-    assert "20.00% (of the costs)" in page
-    assert thresholds(audit(softmax(np.zeros((4, 3))), [0, 1, 2, 0], "abc")) == ()
+    assert "20.00% (least expected cost)" in page
+    assert threshold_metrics(audit(softmax(np.zeros((4, 3))), [0, 1, 2, 0], "abc")) == ()
 
 
 def test_a_bend_is_found_and_a_straight_line_is_kept() -> None:
@@ -196,18 +196,18 @@ def test_curves_of_columns_by_hand() -> None:
     found = audit(P, np.repeat([0, 1], 40), ["no", "yes"])
     values = np.arange(80.0)
     values[:8] = np.nan
-    curve = number_curve("age", values, found)
+    curve = number_rates("age", values, found)
     assert curve is not None
     assert curve.bins[-1] == "missing"
     assert (curve.count.sum(), curve.count[-1], curve.observed[-1]) == (80, 8, 0.0)
     np.testing.assert_allclose(curve.predicted, 0.75)
     assert (curve.low <= curve.observed).all()
     assert (curve.observed <= curve.high).all()
-    levels = level_curve("city", np.array([f"c{k % 20}" for k in range(80)]), found)
+    levels = level_rates("city", np.array([f"c{k % 20}" for k in range(80)]), found)
     assert levels is not None
     assert len(levels.bins) == 12
     assert levels.bins[-1] == "other levels"
-    assert number_curve("one", np.zeros(80), found) is None
+    assert number_rates("one", np.zeros(80), found) is None
 
 
 def test_the_page_of_a_table(tmp_path: Path) -> None:
@@ -219,13 +219,13 @@ def test_the_page_of_a_table(tmp_path: Path) -> None:
         rows.append(f"{'' if random.random() < 0.1 else f'{100 * x:.1f}'},{colour},{['no', 'yes'][int(y)]}")
     page, _ = trained(tmp_path, "size,colour,y", rows, "--seed", "7")
     text = " ".join(re.sub(r"<[^>]*>", " ", page.partition("</style>")[2]).split())
-    assert "A straight line is rejected for “size”" in text
-    assert "Not a straight line (p &lt; 0.001)" in text
+    assert "Linearity is rejected for “size”" in text
+    assert "Linearity is rejected (p &lt; 0.001)" in text
     assert re.search(r"size \d+ \d+\.\d%", text)  # missing values
     assert re.search(r"size \+100? \d", text)  # the odds ratio of a round number of units
     assert "1 (reference)" in text
     assert "rather than" in text
-    assert " bits" not in text.partition("How to read this")[0]
+    assert " bits" not in text.partition("Glossary Nat")[0]
     digest = hashlib.sha256((tmp_path / "data.csv").read_bytes()).hexdigest()
     for line in ("Version softreg", "Command softreg train", "--seed 7", "Seed 7", f"SHA-256 {digest} data.csv"):
         assert line in text, line
@@ -235,7 +235,7 @@ def test_hostile_and_long_names_of_classes_and_columns() -> None:
     P, y = two_classes(60)
     for hostile in ("<b>\x00&\"'$x$", "x" * 500, "生存" * 40, "نجا", ""):
         found = audit(P, y, ["no", hostile])
-        curve = level_curve(hostile, np.array([hostile, "b"])[np.arange(60) % 2], found)
+        curve = level_rates(hostile, np.array([hostile, "b"])[np.arange(60) % 2], found)
         assert curve is None or curve.label == hostile
         page = render_report(ReportData("t", found, curves=[curve] if curve else [], information=[(hostile, 0.1)]))
         assert "<b>\x00" not in page

@@ -9,7 +9,7 @@ import pytest
 
 from softreg.probability import softmax
 from softreg.report import ReportData, audit, render_report
-from softreg.report.evaluation.column_rates import level_curve, number_curve
+from softreg.report.evaluation.column_rates import level_rates, number_rates
 from softreg.report.evaluation.roc_curves import discrimination, discriminations
 
 
@@ -65,7 +65,7 @@ def test_names_that_no_font_has_are_drawn_without_a_warning(name: str) -> None:
     for q in (2, 4):
         P, y = softmax(random.normal(size=(80, q))), np.arange(80) % q
         classes = [name, *(f"{name}{k}" for k in range(1, q))]
-        curve = level_curve(name, np.array([name, "b"])[np.arange(80) // 2 % 2], audit(P, y, classes))
+        curve = level_rates(name, np.array([name, "b"])[np.arange(80) // 2 % 2], audit(P, y, classes))
         page = page_of(P, y, classes, curves=[curve], information=[(name, 0.1)], columns=[(name, "category", name)])
         assert "<br>&amp;" not in page.partition("</style>")[2].replace("&lt;br&gt;&amp;amp;", "")
 
@@ -86,7 +86,7 @@ def test_bins_of_a_column_that_has_one_value_in_most_rows(share: float) -> None:
     random = np.random.default_rng(0)
     values = np.where(random.random(2000) < share, 0.0, random.exponential(size=2000) + 1)
     found = audit(np.full((2000, 2), 0.5), np.arange(2000) % 2, ["no", "yes"])
-    curve = number_curve("visits", values, found)
+    curve = number_rates("visits", values, found)
     assert curve is not None
     assert curve.bins[0] == "0"
     assert curve.count[0] == (values == 0).sum()
@@ -96,7 +96,7 @@ def test_bins_of_a_column_that_has_one_value_in_most_rows(share: float) -> None:
 def test_missing_and_infinite_values_are_a_bin_of_their_own() -> None:
     """evidently 257: missing values left no rows."""
     found = audit(np.full((60, 2), 0.5), np.arange(60) % 2, ["no", "yes"])
-    assert number_curve("x", np.full(60, np.nan), found) is None
-    curve = number_curve("x", np.where(np.arange(60) < 50, np.nan, np.arange(60.0)), found)
+    assert number_rates("x", np.full(60, np.nan), found) is None
+    curve = number_rates("x", np.where(np.arange(60) < 50, np.nan, np.arange(60.0)), found)
     assert curve is not None
     assert (curve.bins[-1], curve.count[-1]) == ("missing", 50)

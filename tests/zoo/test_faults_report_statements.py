@@ -20,7 +20,7 @@ from softreg.tables.encode.discrete_changes import discrete_changes
 
 
 def rests_on(data: ReportData) -> str:
-    return dict(answers(data))["What does it rest on?"]
+    return dict(answers(data))["Which columns matter most?"]
 
 
 def heavy_and_whole() -> pa.Table:
@@ -73,7 +73,7 @@ def test_fault_a_leak_is_no_sign_of_a_bend() -> None:
     leak = Added("boat", 1.68, 0.2)
     data = ReportData("t", found, information=[("boat", 0.7)], added=[leak, Added("sex", 1e-6, 1e-8)])
     said = rests_on(data)
-    assert "straight line" not in said
+    assert "not linear" not in said
     assert "Next" not in said  # what "sex" costs is 0 to four places
     assert "the model is worse than class rates alone" in said
     one_more = dataclasses.replace(data, added=[leak, Added("age", 0.01, 0.001)])
@@ -99,7 +99,7 @@ def test_fault_missing_values_are_said_of_the_columns_of_the_model() -> None:
 def test_fault_the_first_sentence_says_where_the_share_may_be_zero() -> None:
     P = np.array([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6], [0.8, 0.2], [0.3, 0.7], [0.7, 0.3], [0.6, 0.4], [0.7, 0.3]])
     few = audit(P, [0, 1, 1, 0, 1, 0, 0, 0], ["no", "yes"])
-    assert few.skill > 0 > few.trust.skill.low
+    assert few.skill > 0 > few.calibration.skill.low
     assert "contains 0: the rows are too few to show a gain." in lead(few)
     many = audit(np.tile(P, (100, 1)), np.tile([0, 1, 1, 0, 1, 0, 0, 0], 100), ["no", "yes"])
     assert "contains 0" not in lead(many)

@@ -96,7 +96,7 @@ def test_weights_with_groups(path: Path) -> None:
     done = run("train", path, "--target", "y", "--weights", "w", "--groups", "day", "--quiet", "--strength", "0.01")
     assert done.exit_code == 0, done.output
     assert "no day in both" in done.stdout
-    assert "of independent groups" in done.stdout
+    assert "independent groups: the test uses one row of each" in done.stdout
     assert "rows of equal weight, by which intervals are computed" in done.stdout
 
 
@@ -107,7 +107,7 @@ def test_weighted_figures_and_their_intervals() -> None:
     names = ["a", "b", "c"]
     plain, same = audit(P, y, names), audit(P, y, names, sample_weight=np.full(500, 3.0))
     for name in ("log_loss", "brier", "accuracy", "skill", "gap"):
-        one, other = getattr(plain.trust, name), getattr(same.trust, name)
+        one, other = getattr(plain.calibration, name), getattr(same.calibration, name)
         np.testing.assert_allclose([one.value, one.low, one.high], [other.value, other.low, other.high], rtol=1e-9)
     np.testing.assert_allclose(vars(plain.auc)["low"], same.auc.low)
     w = draw.exponential(size=500)
@@ -116,7 +116,7 @@ def test_weighted_figures_and_their_intervals() -> None:
     assert found.auc.value == pytest.approx(roc_auc_score(y, P, multi_class="ovr", sample_weight=w))
     assert found.ranking.mean_auc == pytest.approx(found.auc.value)
     for name in ("log_loss", "brier", "accuracy"):  # about 250 rows are worth less than 500
-        one, other = getattr(plain.trust, name), getattr(found.trust, name)
+        one, other = getattr(plain.calibration, name), getattr(found.calibration, name)
         assert 1.15 < (other.high - other.low) / (one.high - one.low) < 1.8
 
 
@@ -126,7 +126,7 @@ def test_coverage_of_weighted_intervals() -> None:
     truth = -(p * np.log(p) + (1 - p) * np.log(1 - p)), 2 * p * (1 - p), 1 - p
     for _ in range(400):
         y, w = (draw.random(150) < p).astype(int), draw.exponential(size=150)
-        found = audit(np.tile([1 - p, p], (150, 1)), y, ["no", "yes"], sample_weight=w).trust
+        found = audit(np.tile([1 - p, p], (150, 1)), y, ["no", "yes"], sample_weight=w).calibration
         hits += [
             f.low <= t <= f.high for f, t in zip((found.log_loss, found.brier, found.accuracy), truth, strict=True)
         ]
@@ -221,7 +221,7 @@ def test_features_and_lists_with_commas(tmp_path: Path) -> None:
 
 def test_costs_and_scores(path: Path) -> None:
     shown = run("train", path, "--target", "y", "--strength", "0.01", "--cost", "yes:no=5", "--quiet")
-    assert "cost a row" in shown.stdout
+    assert "cost per row" in shown.stdout
     assert "decide 'yes' above 16.7%" in shown.stdout
     wrong = run("train", path, "--target", "y", "--cost", "maybe:no=5")
     assert wrong.exit_code == 2
@@ -284,8 +284,7 @@ def test_a_class_that_comes_later_is_not_evaluated(tmp_path: Path) -> None:
     done = run("train", tmp_path / "d.csv", "--target", "y", "--time", "day", "--quiet")
     assert done.exit_code == 0, done.output
     assert (
-        "10 rows held out by 'day' have a class that no row to train on has ('new') and are not evaluated"
-        in done.stderr
+        "10 rows held out by 'day' have a class that no training row has ('new') and are not evaluated" in done.stderr
     )
     assert "320 to train on, 70 held out" in done.stdout
 

@@ -1,7 +1,7 @@
-"""The command line: from a file to class probabilities, without a line of Python.
+"""The command line: commands and their options.
 
-This file says what the commands are called and what they take. The work of each is in a file of its own,
-imported when it is asked for, so that `softreg --help` answers at once.
+This module declares the commands. Each is implemented in a module of `commands`, which is imported when the command
+runs, so that `softreg --help` is fast; `options`, `data`, `console` and `reporting` hold what they share.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from softreg.cli.console.command_errors import Boundary
+from softreg.cli.console.command_errors import ErrorReportingGroup
 from softreg.cli.options.grouped_help import GroupedCommand
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
@@ -21,34 +21,38 @@ from softreg.version import __version__
 
 __all__ = ["main"]
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
-QUIET = click.option("--quiet", is_flag=True, help="No progress on stderr; warnings and errors remain.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
+QUIET = click.option("--quiet", is_flag=True, help="Show no progress on stderr, only warnings and errors.")
 COST = click.option(
     "--cost",
     "costs",
     multiple=True,
     metavar="OBSERVED:DECIDED=COST",
-    help="What a decision costs; may be given several times (right ones cost 0, other wrong ones 1).",
+    help="Cost of a decision, by observed class; correct decisions cost 0 and other wrong ones 1 by default. "
+    "Repeatable.",
 )
 COLUMNS = {
-    "--drop": "Leave a column out; may be given several times, or with commas between.",
-    "--text": "Take a column for free text.",
-    "--category": "Take a column for categories, as with zip codes; the target for classes, however many.",
-    "--number": "Take a column for numbers.",
-    "--date": "Take a column for dates or times.",
+    "--drop": "Leave a column out. Repeatable, or a list with commas.",
+    "--text": "Read a column as free text.",
+    "--category": "Read a column as categories, such as zip codes; the target as classes, whatever their number.",
+    "--number": "Read a column as numbers.",
+    "--date": "Read a column as dates or times.",
 }
-REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report, one self-contained page.")
+REPORT = click.option("--report", type=FILE, metavar="R.html", help="Write a report: a self-contained HTML page.")
 
 
-def of_columns(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say what columns are: --drop, --text, --category, --number and --date."""
+def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of columns: --drop, --text, --category, --number and --date."""
     for name, help_text in reversed(COLUMNS.items()):
         command = click.option(name, multiple=True, metavar="COLUMN", help=help_text)(command)
     return command
 
 
 @click.group(
-    "softreg", cls=Boundary, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    "softreg",
+    cls=ErrorReportingGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="softreg %(version)s")
 @click.pass_context
@@ -65,54 +69,57 @@ def main(context: click.Context) -> None:
 @main.command(cls=GroupedCommand, headings=HEADINGS)
 @click.argument("data", type=FILE)
 @train_options
-@of_columns
+@column_options
 @REPORT
 @COST
 @AS_JSON
 @QUIET
 @reading_options
 def train(
-    text: tuple[str, ...], category: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...], **order: Any
+    text: tuple[str, ...], category: tuple[str, ...], number: tuple[str, ...], date: tuple[str, ...], **options: Any
 ) -> None:
     """Fit a model to DATA and evaluate it on held-out rows.
 
-    A stratified part of the rows is held out and the model is fitted to the others; all figures are those of the
+    A stratified sample of the rows is held out, and the model is fitted to the others. All scores are those of the
     held-out rows.
     """
     from softreg.cli.commands.train import train_table
-    from softreg.cli.options.train_request import Order
+    from softreg.cli.options.train_request import TrainRequest
 
-    train_table(Order(asked={"text": text, "category": category, "number": number, "date": date}, **order))
+    train_table(
+        TrainRequest(column_kinds={"text": text, "category": category, "number": number, "date": date}, **options)
+    )
 
 
-@main.command(short_help="Give each row of DATA its probabilities and its most likely label.")
+@main.command(short_help="Predict class probabilities and the most likely label of each row of DATA.")
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
+@click.option("-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Output file; CSV on stdout by default.")
 @click.option(
-    "-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Where to write; without it, CSV on stdout."
+    "--keep", multiple=True, metavar="COLUMN[,...]", help="Write columns of DATA before the predictions. Repeatable."
 )
-@click.option("--keep", multiple=True, metavar="COLUMN[,...]", help="Write columns of DATA, too, ahead of the others.")
-@click.option("--keep-target", is_flag=True, help="Write the column of labels of DATA, too.")
+@click.option("--keep-target", is_flag=True, help="Write the column of labels of DATA.")
 @click.option(
     "--threshold",
     metavar="[LABEL=]P",
-    help="Predict LABEL where its probability is at least P; of two classes, the second where none is named.",
+    help="Predict LABEL where its probability is at least P; LABEL can be omitted for the second of two classes.",
 )
 @reading_options
-def predict(model: Path, data: Path, reading: Any, **wanted: Any) -> None:
-    """Give each row of DATA its class probabilities, a column a class, and the most likely label.
+def predict(model: Path, data: Path, reading: Any, **options: Any) -> None:
+    """Predict the class probabilities of each row of DATA, one column per class, and the most likely label.
 
-    DATA is a file, a pattern, a folder, a table in a container (data.db::table, book.xlsx::sheet), or - for stdin.
+    DATA is a file, a file name pattern, a folder, a table in a container (data.db::table, book.xlsx::sheet), or - for
+    stdin.
     """
-    from softreg.cli.commands.predict import Output, predict_table
+    from softreg.cli.commands.predict import PredictOptions, predict_table
 
-    predict_table(model, data, Output(**wanted), reading=reading)
+    predict_table(model, data, PredictOptions(**options), reading=reading)
 
 
 @main.command()
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
-@click.option("--target", metavar="COLUMN", help="The column of labels, for a model saved from Python.")
+@click.option("--target", metavar="COLUMN", help="Column of labels, for a model saved from Python.")
 @MISSING_TARGET
 @REPORT
 @COST
@@ -124,78 +131,80 @@ def evaluate(
     target: str | None,
     report: Path | None,
     costs: tuple[str, ...],
-    **order: Any,
+    **options: Any,
 ) -> None:
     """Evaluate MODEL on DATA with known labels.
 
-    DATA should hold rows that it was not fitted to.
+    DATA should contain rows that the model was not fitted to.
     """
     from softreg.cli.commands.evaluate import evaluate_table
 
-    evaluate_table(model, data, target, report, costs, **order)
+    evaluate_table(model, data, target, report, costs, **options)
 
 
-@main.command(short_help="Evaluate predicted probabilities in a file, from any model.")
+@main.command(short_help="Evaluate predicted probabilities from any model.")
 @click.argument("predictions", type=FILE)
-@click.option("--target", required=True, metavar="COLUMN", help="The column of labels.")
-@click.option("--score", metavar="COLUMN", help="Of two classes: the column of the probability of one of them.")
-@click.option("--positive", metavar="LABEL", help="The label whose probability that is.")
+@click.option("--target", required=True, metavar="COLUMN", help="Column of labels.")
+@click.option("--score", metavar="COLUMN", help="Column of the probability of one of two classes.")
+@click.option("--positive", metavar="LABEL", help="Label of that class.")
 @REPORT
 @COST
 @reading_options
 @AS_JSON
-def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], **order: Any) -> None:
-    """Evaluate the predicted probabilities in PREDICTIONS: a column for each class, and the labels.
+def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str, ...], **options: Any) -> None:
+    """Evaluate predicted probabilities from any model.
 
-    The columns are named as the classes, or with a common text before or behind them (prob_0, prob_1). Of two classes,
-    one column is enough. They may come from any model. Intervals and the test of calibration assume independent rows
-    that it was not fitted to.
+    PREDICTIONS is a table with the labels and one column of probabilities per class, named as the class, possibly with
+    a common prefix or suffix (prob_0, prob_1). For two classes, one column suffices. Intervals and the test of
+    calibration assume independent rows that the model was not fitted to.
     """
     from softreg.cli.commands.audit import audit_table
 
-    audit_table(predictions, target, report, costs, **order)
+    audit_table(predictions, target, report, costs, **options)
 
 
-@main.command(short_help="Coefficients of DATA with standard errors, intervals and tests.")
+@main.command(short_help="Estimate coefficients of DATA with standard errors, intervals and tests.")
 @click.argument("data", type=FILE)
 @statistics_options
-@of_columns
+@column_options
 @reading_options
 @AS_JSON
-def statistics(data: Path, target: str | None, **order: Any) -> None:
-    """Coefficients of the columns of DATA with standard errors, confidence intervals, tests and marginal effects.
+def statistics(data: Path, target: str | None, **options: Any) -> None:
+    """Estimate coefficients of DATA with standard errors, confidence intervals, tests and marginal effects.
 
-    All rows without missing values are fitted without a penalty, numbers in their own units, each category against its
-    most frequent level.
+    The model is fitted without a penalty to all rows without missing values. Numbers are in their own units, and
+    categories are coded against their most frequent level.
     """
-    from softreg.cli.commands.statistics import tell_statistics
+    from softreg.cli.commands.statistics import run_statistics
 
-    tell_statistics(data, target, order)
+    run_statistics(data, target, options)
 
 
 @main.command(short_help="Describe a model file.")
 @click.argument("model", type=FILE)
 @AS_JSON
 def inspect(model: Path, as_json: bool) -> None:
-    """Describe a model file: classes, columns, strength, certificate."""
+    """Describe a model file: classes, columns, strength of the penalty, certificate of the fit."""
     from softreg.cli.commands.inspect import inspect_model
 
     inspect_model(model, as_json=as_json)
 
 
-@main.command(short_help="Say what softreg runs on here.")
+@main.command(short_help="Show versions, threads and kernels in use.")
 @AS_JSON
 def doctor(as_json: bool) -> None:
-    """Say what softreg runs on here: versions, threads, BLAS, and which kernels are in use."""
-    from softreg.cli.commands.doctor import examine
+    """Show versions, number of threads, BLAS libraries, and the kernels in use."""
+    from softreg.cli.commands.doctor import print_environment
 
-    examine(as_json=as_json)
+    print_environment(as_json=as_json)
 
 
-@main.command(short_help="Show it all at work on handwritten digits.")
-@click.option("--folder", type=FILE, default=Path("demo"), show_default=True, help="Where model and report go.")
+@main.command(short_help="Run an example on handwritten digits.")
+@click.option(
+    "--folder", type=FILE, default=Path("demo"), show_default=True, help="Folder for the model and the report."
+)
 def demo(folder: Path) -> None:
-    """Train on the 8 x 8 digits that scikit-learn carries; leaves a model and a report."""
+    """Train on the 8 x 8 digits of scikit-learn, and write a model and a report."""
     from softreg.cli.commands.demo import run_demo
 
     run_demo(folder)

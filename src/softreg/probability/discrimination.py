@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,8 @@ from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_Part = tuple[NDArray[Any], Flags, Floats]
+"""Scores (n,), whether each row is of the class (n,), and weights (n,)."""
 MOST_CORRELATED = 20_000_000
 """Rows times classes up to which the correlations of the areas of classes are computed; beyond, they are taken as 1."""
 TAIL, Z = 0.975, 1.959964
@@ -104,18 +107,51 @@ def mean_auc_interval(
     >>> print(mean_auc_interval([[0.9, 0.1]] * 10 + [[0.2, 0.8]] * 10, [0] * 10 + [1] * 10))
     1 (0.8002 to 1)
     """
+    probabilities, y, weight = _checked(P, codes, sample_weight)
+    keep = probabilities.size <= MOST_CORRELATED
+    return _interval(_parts(probabilities, y, weight), groups, keep=keep)
+
+
+def auc_interval(scores: ArrayLike, positive: ArrayLike, *, groups: ArrayLike | None = None) -> Interval:
+    """Return the area under the ROC curve of a score with its 95% interval, that of `mean_auc_interval`.
+
+    Parameters
+    ----------
+    scores : array_like of shape (n,)
+        Probabilities, or any numbers that rank the rows.
+    positive : array_like of bool of shape (n,)
+        Whether a row is of the class that large scores indicate.
+    groups : array_like of shape (n,), optional
+        Equal values mark rows that depend on each other.
+
+    Returns
+    -------
+    Interval
+        The area and its interval; nan where all rows are of the class, or none.
+
+    Examples
+    --------
+    >>> print(auc_interval(range(20), [False] * 10 + [True] * 10))
+    1 (0.8002 to 1)
+    """
+    values, is_class = np.asarray(scores), np.asarray(positive, dtype=bool)
+    parts = [(values, is_class, np.ones(len(values)))] if is_class.any() and not is_class.all() else []
+    return _interval(parts, groups)
+
+
+def _interval(parts: list[_Part], groups: ArrayLike | None, keep: bool = True) -> Interval:
+    """Return the mean area of the classes `parts` with its interval; `keep` the influence of rows for correlations."""
     from scipy.special import expit, logit, stdtrit  # here, so that `from softreg import softmax` stays light
 
-    probabilities, y, weight = _checked(P, codes, sample_weight)
+    if not parts:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    n = len(parts[0][1])
     group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    mean, areas = np.zeros(len(y)), list[_Area]()
-    kept = probabilities.size <= MOST_CORRELATED
-    for part in _parts(probabilities, y, weight):
+    mean, areas = np.zeros(n), list[_Area]()
+    for part in parts:
         area = _area(*part)
         mean += area.influence
-        areas.append(area if kept else replace(area, influence=mean[:0]))
-    if not areas:
-        return Interval(float("nan"), float("nan"), float("nan"))
+        areas.append(area if keep else replace(area, influence=mean[:0]))
     value, mean = float(np.mean([area.value for area in areas])), mean / len(areas)
     single, freedom = float(mean @ mean), _freedom(areas)
     variance = single
@@ -123,7 +159,7 @@ def mean_auc_interval(
         count = int(group.max()) + 1
         variance = max(single, float((np.bincount(group, mean) ** 2).sum()) * count / max(count - 1, 1))
         freedom = min(freedom, count - 1)
-    inflation = variance / single if single > 0 else 1.0 if group is None else len(y) / (group.max() + 1)
+    inflation = variance / single if single > 0 else 1.0 if group is None else n / (group.max() + 1)
     below, above = _joined(areas, inflation)
     low, high = max(value - below, 0.0), min(value + above, 1.0)
     if variance > 0 and 0 < value < 1:
@@ -157,10 +193,8 @@ def _checked(
     return probabilities, y, None if sample_weight is None else unit_weights(sample_weight, y.shape)
 
 
-def _parts(
-    P: NDArray[np.floating], y: NDArray[np.int64], weight: Floats | None
-) -> list[tuple[NDArray[np.floating], Flags, Floats]]:
-    """Return the scores, labels and weights of each class against the rest; of two classes, of the second alone."""
+def _parts(P: NDArray[np.floating], y: NDArray[np.int64], weight: Floats | None) -> list[_Part]:
+    """The scores, labels and weights of each class against the rest; of two classes, of the second alone."""
     w = np.ones(len(y)) if weight is None else weight
     places = [1] if P.shape[1] == 2 else range(P.shape[1])
     parts = [(P[:, k], y == k, w) for k in places]

@@ -1,24 +1,33 @@
-"""Evaluation of predicted probabilities in numbers, figures and one page of HTML: audit a model, write a report."""
+"""Evaluation of predicted probabilities: scores, calibration, figures, and one page of HTML.
 
-from softreg.report.evaluation.audit import Audit, ClassAudit, audit
-from softreg.report.evaluation.calibration_audit import Ranking, Trust
+`evaluation` computes numbers, `figures` draws them, `page` writes sentences, tables and the page. The package may
+import `models` and below; the command line gathers its input.
+"""
+
+from softreg.lazy import lazy_names
+from softreg.report.evaluation.audit import audit
+from softreg.report.evaluation.audit_result import Audit, ClassAudit
+from softreg.report.evaluation.calibration_audit import CalibrationAudit
+from softreg.report.evaluation.ranking_scores import Ranking
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
 from softreg.report.page.render import render_report, write_report
-from softreg.report.page.report_data import WHY, Effect, ReportData, ShownRow, show_rows
+from softreg.report.page.report_data import CONTRIBUTIONS, Effect, ReportData, ShownRow, show_rows
 
 __all__ = [
-    "WHY",
+    "CONTRIBUTIONS",
     "Audit",
+    "CalibrationAudit",
     "ClassAudit",
     "Effect",
     "Ranking",
     "Reliability",
     "ReportData",
     "ShownRow",
-    "Trust",
     "audit",
     "reliability_curve",
     "render_report",
     "show_rows",
     "write_report",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, {})

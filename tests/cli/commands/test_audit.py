@@ -57,7 +57,7 @@ def test_lines_for_a_person_and_a_report(run: Any, predictions: tuple, tmp_path:
     ):
         assert words in done.stdout
     page = (tmp_path / "r.html").read_text()
-    assert 'id="trust"' in page
+    assert 'id="calibration"' in page
     assert 'id="training"' not in page  # nobody trained anything here
     assert re.search(r"text \d+", page)  # other columns stand beside the rows
 
@@ -66,7 +66,7 @@ def test_costs_decide(run: Any, predictions: tuple) -> None:
     path, P, y = predictions
     done = run("audit", path, "--target", "given", "--cost", "yes:no=20", "--cost", "no:yes=2")
     cost = np.array([[0, 2, 1], [20, 0, 1], [1, 1, 0]])
-    assert f"cost a row     {operating_point(P, y, cost).paid.value:.4g}" in done.stdout
+    assert f"cost per row   {operating_point(P, y, cost).paid.value:.4g}" in done.stdout
 
 
 def test_predictions_of_predict_are_understood(run: Any, trained: Path, table: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_evaluate_tells_costs_in_the_report_too(run: Any, trained: Path, table: 
             (),
             "of row 1 (counted from 1, without the header) sum",
         ),
-        (["y", "a", "b"], [["a", 0.5, "?"], ["b", 0.5, 0.5]], (), "'b' is to hold the probabilities of a class"),
+        (["y", "a", "b"], [["a", 0.5, "?"], ["b", 0.5, 0.5]], (), "'b' must contain the probabilities of a class"),
         (["y", "a", "b"], [["a", 0.5, 0.5], ["b", 0.5, 0.5]], ("--cost", "a:c=1"), "--cost 'a:c=1' is not"),
         (["y", "a", "b"], [["a", 0.5, 0.5], ["b", 0.5, 0.5]], ("--cost", "a:b=x"), "--cost 'a:b=x' is not"),
     ],
@@ -116,4 +116,4 @@ def test_labels_with_colons_can_have_costs(run: Any, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "p.csv", ["y", "a:1", "b=2"], [["a:1", 0.5, 0.5], ["b=2", 0.5, 0.5]] * 5)
     done = run("audit", path, "--target", "y", "--cost", "a:1:b=2=7")
     assert done.exit_code == 0, done.output
-    assert "cost a row" in done.stdout
+    assert "cost per row" in done.stdout

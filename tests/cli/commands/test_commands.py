@@ -14,7 +14,7 @@ import pytest
 
 import softreg
 from softreg import SoftmaxRegression, TableClassifier, explain
-from softreg.cli.reporting.row_explanations import reasons
+from softreg.cli.reporting.row_explanations import row_explainer
 from softreg.tables import labels, read_table, split_rows
 
 KEYS = [
@@ -334,7 +334,7 @@ def test_statistics_need_a_cluster_of_each_row_and_profile_firth(run: Any, table
 def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path: Path) -> None:
     assert "no class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
     both = run("statistics", table, "--target", "buys", "--intervals", "profile", "--errors", "robust")
-    assert "assumes that the model holds" in both.stderr
+    assert "assumes a correct model" in both.stderr
     done = run("statistics", table, "--target", "buys", "--output", tmp_path / "coefficients.xlsx")
     assert done.exit_code == 2
     assert ".csv" in done.stderr
@@ -344,12 +344,12 @@ def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tm
     assert run("train", table, "--target", "buys", "--report", tmp_path / "r.html").exit_code == 0
     page = (tmp_path / "r.html").read_text()
     for words in (
-        "What does it rest on?",
-        "why predicted",
+        "Which columns matter most?",
+        "largest contributions",
         "plan +",
         "<b>Cost of removal</b>",
         "Marginal effects",
-        "Code length of the",
+        "code length of the",
     ):
         assert words in page
 
@@ -359,7 +359,7 @@ def test_reasons_add_up_columns_and_name_the_heaviest(table: Path) -> None:
     model = TableClassifier("buys", strength=1e-3).fit(data)
     rows = np.arange(data.num_rows)
     why = explain(model.model_, model.encode(data), baseline=model.encode(data))
-    told = reasons(model, data, rows)(rows[:3])
+    told = row_explainer(model, data, rows)(rows[:3])
     features = {
         name: [j for j, f in enumerate(model.feature_names_out_) if f.split("=")[0] == name]
         for name in ("age", "plan", "member")
@@ -368,4 +368,4 @@ def test_reasons_add_up_columns_and_name_the_heaviest(table: Path) -> None:
         added = {name: float(why.log_odds[row, places].sum()) for name, places in features.items()}
         first = max(added, key=lambda name: abs(added[name]))
         assert told[row].startswith(f"{first} {added[first]:+.1f}".replace("-", "−"))
-    assert reasons(model, data, rows)(rows[:0]) == []
+    assert row_explainer(model, data, rows)(rows[:0]) == []

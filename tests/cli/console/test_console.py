@@ -13,12 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from softreg import one_hot
-from softreg.cli.console.command_errors import Boundary
-from softreg.cli.console.progress_bars import Share, aligned, fitting
-from softreg.cli.console.result_table import certificate, gather, named, show
+from softreg.cli.console.command_errors import ErrorReportingGroup
+from softreg.cli.console.evaluation_result import collect_result
+from softreg.cli.console.progress_bars import ProgressFraction, show_fit_progress
+from softreg.cli.console.result_table import certificate_text, format_result
+from softreg.cli.console.text_layout import align_columns, format_labels
 from softreg.optimize import Progress, Solution, Status
 from softreg.report import audit
-from softreg.report.page.calibration_assessment import verdict
+from softreg.report.page.calibration_assessment import assess_calibration
 
 SOLUTION = Solution(
     W=np.zeros((1, 2)),
@@ -33,7 +35,7 @@ SOLUTION = Solution(
 
 
 def test_lines_are_printed_at_most_once_a_second(capsys: pytest.CaptureFixture[str]) -> None:
-    with fitting(1e-6) as listener:
+    with show_fit_progress(1e-6) as listener:
         for seconds in (0.0, 0.4, 0.9, 1.1, 1.5, 2.2, 2.3):
             listener(Progress(passes=round(10 * seconds), value=0.3, gap=1e-3, seconds=seconds))
     told = capsys.readouterr()
@@ -43,21 +45,21 @@ def test_lines_are_printed_at_most_once_a_second(capsys: pytest.CaptureFixture[s
 
 
 def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    with fitting(1e-6, quiet=True) as listener:
+    with show_fit_progress(1e-6, quiet=True) as listener:
         listener(Progress(passes=1, value=0.3, gap=1e-3, seconds=0.1))
     assert capsys.readouterr().err == ""
 
 
 def test_the_bar_counts_digits_and_never_goes_back() -> None:
-    share = Share(tol=1e-6)
-    seen = [share.won(gap) for gap in (math.inf, 1.0, 1e-3, 1e-1, 1e-6, 0.0)]
+    share = ProgressFraction(tol=1e-6)
+    seen = [share.update(gap) for gap in (math.inf, 1.0, 1e-3, 1e-1, 1e-6, 0.0)]
     assert seen == pytest.approx([0, 0, 0.5, 0.5, 1, 1])
-    assert Share(tol=1e-6).won(1e-9) == 1.0  # converged at once
-    assert Share(tol=0.0).won(1e-3) == 0.0  # no tolerance, no way to measure
+    assert ProgressFraction(tol=1e-6).update(1e-9) == 1.0  # converged at once
+    assert ProgressFraction(tol=0.0).update(1e-3) == 0.0  # no tolerance, no way to measure
 
 
 def test_columns_are_aligned() -> None:
-    assert aligned([("a", "1"), ("long", "")]) == "  a     1\n  long"
+    assert align_columns([("a", "1"), ("long", "")]) == "  a     1\n  long"
 
 
 @pytest.mark.parametrize(
@@ -76,34 +78,35 @@ def test_columns_are_aligned() -> None:
     ],
 )
 def test_the_certificate_in_words(changes: dict[str, Any], told: str) -> None:
-    assert told in certificate(replace(SOLUTION, **changes))
+    assert told in certificate_text(replace(SOLUTION, **changes))
 
 
 def test_figures_worked_by_hand() -> None:
     """Two rows of cat at 3/4 and 1/2, one of dog at 1/4: the loss is log(4/3 * 2 * 4) / 3."""
     found = audit([[0.75, 0.25], [0.5, 0.5], [0.75, 0.25]], [0, 0, 1], ["cat", "dog"])
-    figures = gather(found, SOLUTION, rows=15, columns=2, strength=1e-4, seconds=0.5)
+    figures = collect_result(found, SOLUTION, rows=15, columns=2, strength=1e-4, seconds=0.5)
     loss = math.log(32 / 3) / 3
     entropy = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
-    plain, size = json.loads(figures.as_json()), verdict(found).size
+    plain, size = json.loads(figures.as_json()), assess_calibration(found).error
     expected = {
         "rows": 15, "columns": 2, "classes": 2, "strength": 1e-4,
         "log_loss": loss, "log_loss_bits": loss / math.log(2),
-        "log_loss_low": found.trust.log_loss.low, "log_loss_high": found.trust.log_loss.high,
+        "log_loss_low": found.calibration.log_loss.low, "log_loss_high": found.calibration.log_loss.high,
         "label_entropy": entropy, "accuracy": 2 / 3,
-        "accuracy_low": found.trust.accuracy.low, "accuracy_high": found.trust.accuracy.high,
+        "accuracy_low": found.calibration.accuracy.low, "accuracy_high": found.calibration.accuracy.high,
         "majority_accuracy": 2 / 3,
         "auc": 0.25, "auc_low": found.auc.low, "auc_high": found.auc.high,
-        "brier": (0.125 + 0.5 + 1.125) / 3, "brier_low": found.trust.brier.low, "brier_high": found.trust.brier.high,
+        "brier": (0.125 + 0.5 + 1.125) / 3,
+        "brier_low": found.calibration.brier.low, "brier_high": found.calibration.brier.high,
         "effective_rows": 3.0, "calibration": "too few rows to tell", "calibration_error": size.value,
         "calibration_error_low": size.low, "calibration_error_high": size.high,
-        "calibration_gap": found.trust.gap.value, "calibration_p": found.trust.check.p_value,
-        "calibration_draws": found.trust.check.draws,
+        "calibration_gap": found.calibration.gap.value, "calibration_p": found.calibration.check.p_value,
+        "calibration_draws": found.calibration.check.draws,
         "gap": 3.2e-7, "passes": 12, "seconds": 0.5, "search": None,
     }  # fmt: skip
     assert list(plain) == list(expected)
     assert plain == pytest.approx(expected)
-    text = show(figures, found, SOLUTION, rows="", columns="", what="held-out")
+    text = format_result(figures, found, SOLUTION, rows="", columns="", prefix="held-out")
     assert f"{loss:.4f} nats" in text
     assert "66.67%" in text
     assert "always 'cat'" in text
@@ -127,8 +130,8 @@ def test_figures_worked_by_hand() -> None:
 )
 def test_the_result_table_says_what_is_proved(solution: Solution | None, told: str) -> None:
     found = audit([[0.75, 0.25], [0.5, 0.5]], [0, 1], ["cat", "dog"])
-    figures = gather(found, solution, rows=2, columns=1, strength=1e-4, seconds=0.5)
-    text = show(figures, found, solution, rows="", columns="", what="held-out")
+    figures = collect_result(found, solution, rows=2, columns=1, strength=1e-4, seconds=0.5)
+    text = format_result(figures, found, solution, rows="", columns="", prefix="held-out")
     assert told in text
     assert re.search(r"entropy of labels +0\.6931 nats += 1\.0000 bits", text)
 
@@ -145,13 +148,13 @@ def test_the_result_table_says_what_is_proved(solution: Solution | None, told: s
 )
 def test_the_result_table_says_what_the_columns_explain(P: list[list[float]], codes: list[int], told: str) -> None:
     found = audit(P, codes, ["cat", "dog"])
-    figures = gather(found, SOLUTION, rows=2, columns=1, strength=1e-4, seconds=0.5)
-    assert told in show(figures, found, SOLUTION, rows="", columns="", what="")
+    figures = collect_result(found, SOLUTION, rows=2, columns=1, strength=1e-4, seconds=0.5)
+    assert told in format_result(figures, found, SOLUTION, rows="", columns="", prefix="")
 
 
 def test_json_writes_null_for_what_is_infinite() -> None:
     found = audit([[1.0, 0.0], [1.0, 0.0]], [0, 1], ["cat", "dog"])
-    figures = gather(found, replace(SOLUTION, gap=math.inf), rows=2, columns=1, strength=0.0, seconds=0.1)
+    figures = collect_result(found, replace(SOLUTION, gap=math.inf), rows=2, columns=1, strength=0.0, seconds=0.1)
     plain = json.loads(figures.as_json())
     assert plain["log_loss"] is None
     assert plain["gap"] is None
@@ -159,12 +162,12 @@ def test_json_writes_null_for_what_is_infinite() -> None:
 
 
 def test_many_labels_are_cut() -> None:
-    assert named(tuple("abcdefghij"), room=22) == "a, b, c, d, e, f, g, h and 2 more"
-    assert named(["word " * 20, "y"], room=30) == "word word word word word word word word… and 1 more"
+    assert format_labels(tuple("abcdefghij"), width=22) == "a, b, c, d, e, f, g, h and 2 more"
+    assert format_labels(["word " * 20, "y"], width=30) == "word word word word word word word word… and 1 more"
 
 
 def test_the_boundary_lets_the_end_of_a_pipe_through() -> None:
-    group = Boundary("softreg")
+    group = ErrorReportingGroup("softreg")
 
     @group.command()
     def talk() -> None:
@@ -175,7 +178,7 @@ def test_the_boundary_lets_the_end_of_a_pipe_through() -> None:
 
 
 def test_the_boundary_tells_complaints_from_defects() -> None:
-    group = Boundary("softreg")
+    group = ErrorReportingGroup("softreg")
 
     @group.command()
     def talk() -> None:

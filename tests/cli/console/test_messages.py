@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from softreg.cli.console import progress_bars
-from softreg.cli.console.command_errors import _told
-from softreg.cli.console.progress_bars import aligned, fitting
-from softreg.cli.console.result_table import named
+from softreg.cli.console.command_errors import _os_error_text
+from softreg.cli.console.progress_bars import show_fit_progress
+from softreg.cli.console.text_layout import MIN_SHOWN_GAP, align_columns, format_labels
 from softreg.files import atomic_path
 from softreg.optimize import Progress
 
@@ -63,7 +62,7 @@ def test_warnings_wait_until_the_bar_has_gone(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(warnings, "showwarning", lambda message, *_, **__: told.append(str(message)))
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        with fitting(1e-6) as listener:
+        with show_fit_progress(1e-6) as listener:
             warnings.warn("left out", UserWarning, stacklevel=1)
             assert told == []
             listener(Progress(passes=1, value=0.3, gap=1e-3, seconds=0.1))
@@ -75,18 +74,18 @@ def test_warnings_wait_until_the_bar_has_gone(monkeypatch: pytest.MonkeyPatch) -
 def test_no_figure_claims_more_digits_than_arithmetic_has(
     run: Any, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with fitting(1e-6) as listener:
+    with show_fit_progress(1e-6) as listener:
         listener(Progress(passes=9, value=0.3, gap=4.7e-20, seconds=0.1))
     assert "gap 1.0e-12 nats" in capsys.readouterr().err
     model = table.with_name("m.softreg")
     done = run("train", table, "--target", "buys", "--json", "--quiet", "--strength", "0.1", "--model", model)
-    assert json.loads(done.stdout)["gap"] >= progress_bars.LEAST_GAP
-    assert json.loads(run("inspect", model, "--json").stdout)["gap"] >= progress_bars.LEAST_GAP
+    assert json.loads(done.stdout)["gap"] >= MIN_SHOWN_GAP
+    assert json.loads(run("inspect", model, "--json").stdout)["gap"] >= MIN_SHOWN_GAP
 
 
 def test_what_moves_the_cursor_is_shown_as_an_escape(run: Any, tmp_path: Path) -> None:
-    assert aligned([("a\x1b[31m", "b\nc")], indent="") == r"a\x1b[31m  b\nc"
-    assert aligned([("größe 🙂", "x"), ("12345678", "y")], indent="") == "größe 🙂  x\n12345678  y"
+    assert align_columns([("a\x1b[31m", "b\nc")], indent="") == r"a\x1b[31m  b\nc"
+    assert align_columns([("größe 🙂", "x"), ("12345678", "y")], indent="") == "größe 🙂  x\n12345678  y"
     rows = "".join(f'{i % 7},"y{i % 2}\nz"\n' for i in range(60))
     (tmp_path / "t.csv").write_text("a\x1b[31m,t\n" + rows, "utf-8")
     done = run("train", tmp_path / "t.csv", "--target", "t")
@@ -96,7 +95,7 @@ def test_what_moves_the_cursor_is_shown_as_an_escape(run: Any, tmp_path: Path) -
 
 
 def test_long_labels_are_cut() -> None:
-    assert named(["x" * 99, "y"]) == "x" * 39 + "…, y"
+    assert format_labels(["x" * 99, "y"]) == "x" * 39 + "…, y"
 
 
 def test_a_full_disk_is_told_in_words_with_the_file(tmp_path: Path) -> None:
@@ -106,9 +105,10 @@ def test_a_full_disk_is_told_in_words_with_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(OSError) as caught:  # noqa: PT011
         fill()
-    assert _told(caught.value) == f"{str(tmp_path / 'p.csv')!r} cannot be used: No space left on device."
+    assert _os_error_text(caught.value) == f"{str(tmp_path / 'p.csv')!r} cannot be used: No space left on device."
     assert list(tmp_path.iterdir()) == []
-    assert _told(OSError(errno.ENOSPC, "anything")) == "The result could not be written: No space left on device."
+    unnamed = OSError(errno.ENOSPC, "anything")
+    assert _os_error_text(unnamed) == "The result could not be written: No space left on device."
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

@@ -74,7 +74,7 @@ def test_a_failed_prediction_leaves_no_file(run: Any, trained: Path, tmp_path: P
     assert done.exit_code == 0, done.output
     assert "6 predictions" in done.stderr
     assert "1 row holds a value that is not of its column's kind and was left out: 7" in done.stderr
-    assert "which would be lost" in run("predict", trained, good, "-o", good).stderr
+    assert "would be overwritten" in run("predict", trained, good, "-o", good).stderr
 
 
 def test_training_skips_bad_rows_and_lists_them(run: Any, table: Path, tmp_path: Path) -> None:

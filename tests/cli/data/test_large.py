@@ -94,8 +94,8 @@ def test_a_killed_fit_is_taken_up(run: Any, table: Path, tmp_path: Path, memory:
         (["--resume"], "--checkpoint DIR"),
         (["--resume", "--checkpoint", "none"], "There is no fit to resume in 'none'"),
         (["--checkpoint", "kept", "--strength", "0"], "strength above 0"),
-        (["--memory", "low", "--report", "r.html"], "--report needs all rows in memory"),
-        (["--memory", "low", "--bad-rows", "skip"], "--bad-rows skip needs all rows in memory"),
+        (["--memory", "low", "--report", "r.html"], "--report requires all rows in memory"),
+        (["--memory", "low", "--bad-rows", "skip"], "--bad-rows skip requires all rows in memory"),
         (["--memory", "low", "--test-size", "1e-9"], "None of the 400 rows was held out"),
     ],
 )

@@ -29,17 +29,17 @@ def model(run: Any, tmp_path: Path) -> Path:
     return path
 
 
-def rows_of(result: Any) -> list[list[str]]:
+def format_rows(result: Any) -> list[list[str]]:
     assert result.exit_code == 0, result.stderr
     return list(csv.reader(io.StringIO(result.stdout)))
 
 
 def test_columns_are_kept_in_front(run: Any, model: Path, tmp_path: Path) -> None:
     data = tmp_path / "t.csv"
-    header, *rows = rows_of(run("predict", model, data, "--keep", "id,number", "--keep-target"))
+    header, *rows = format_rows(run("predict", model, data, "--keep", "id,number", "--keep-target"))
     assert header == ["id,number", "y", "prediction", "no", "yes"]
     assert [(row[0], row[1]) for row in rows] == [(one[0], one[2]) for one in ROWS]
-    header, *_ = rows_of(run("predict", model, data, "--keep", "x,y", "--keep", "x"))
+    header, *_ = format_rows(run("predict", model, data, "--keep", "x,y", "--keep", "x"))
     assert header[:3] == ["x", "y", "prediction"]
     refused = run("predict", model, data, "--keep", "idd,number")
     assert refused.exit_code == 2
@@ -60,14 +60,14 @@ def test_kept_columns_in_parquet_and_with_skipped_rows(run: Any, model: Path, tm
 def test_a_kept_column_named_as_a_class(run: Any, model: Path, tmp_path: Path) -> None:
     data = tmp_path / "named.csv"
     data.write_text("x,yes\n1,k\n", encoding="utf-8")
-    header, row = rows_of(run("predict", model, data, "--keep", "yes"))
+    header, row = format_rows(run("predict", model, data, "--keep", "yes"))
     assert header == ["yes_", "prediction", "no", "yes"]
     assert row[0] == "k"
 
 
 @pytest.mark.parametrize(("rule", "label"), [("0.9999", "no"), ("yes=0.0001", "yes"), ("no=0.0001", "no")])
 def test_a_threshold_decides(run: Any, model: Path, tmp_path: Path, rule: str, label: str) -> None:
-    _, *rows = rows_of(run("predict", model, tmp_path / "t.csv", "--threshold", rule))
+    _, *rows = format_rows(run("predict", model, tmp_path / "t.csv", "--threshold", rule))
     assert {row[0] for row in rows} == {label}
 
 

@@ -56,9 +56,8 @@ def test_the_search_is_told_with_its_passes(run: Any, clinic: Path, tmp_path: Pa
     assert 0 < told["seconds"] < figures["seconds"]
     assert json.loads(run("inspect", model, "--json").stdout)["search"] == told
     strength = next(line for line in run("inspect", model).stdout.splitlines() if "strength" in line)
-    assert (
-        f"chosen of {told['strengths']} by 4 folds (rule min), with {told['passes']:,} passes over the data" in strength
-    )
+    chosen = f"chosen from {told['strengths']} by 4-fold cross-validation (rule min)"
+    assert f"{chosen}, with {told['passes']:,} passes over the data" in strength
     shown = run("train", clinic, "--target", "ill", "--drop", "patient", "--folds", "4").stdout
     passes = f"{told['passes']:,} passes over the data for {told['strengths']} strengths"
     assert f"to choose the strength, with {passes}" in shown
@@ -90,7 +89,7 @@ def test_groups_are_held_out_as_a_whole(run: Any, clinic: Path, tmp_path: Path) 
     done = run("train", clinic, "--target", "ill", "--groups", "patient", "--model", model, "--report", page)
     assert done.exit_code == 0, done.output
     assert "no patient in both" in done.stdout
-    assert "rows held out, no patient in both; trained on" in page.read_text("utf-8")
+    assert "held-out rows, no patient in both; trained on" in page.read_text("utf-8")
     table = read_table(clinic)
     groups = group_codes(table, "patient", "ill")
     codes = np.unique(table["ill"].to_pylist(), return_inverse=True)[1]
@@ -128,12 +127,15 @@ def test_a_model_with_groups_predicts_tables_with_and_without_the_column(
         (("--folds", "1"), "--folds"),
         (("--folds", "five"), "--folds"),
         (("--folds", "900"), "900 folds are too many: no class has more than"),
-        (("--folds", "4", "--strength", "0.1"), "--folds says how the strength is chosen, and it is given as 0.1"),
-        (("--rule", "min", "--strength", "0.1"), "--rule says how the strength is chosen"),
+        (
+            ("--folds", "4", "--strength", "0.1"),
+            "--folds concerns the selection of the strength, which --strength 0.1",
+        ),
+        (("--rule", "min", "--strength", "0.1"), "--rule concerns the selection of the strength"),
         (("--rule", "2se"), "--rule"),
         (("--groups", "patients"), "There is no column of groups 'patients'. Did you mean 'patient'?"),
         (("--groups", "ill"), "'ill' is the target"),
-        (("--groups", "patient", "--memory", "low"), "--groups needs all rows in memory"),
+        (("--groups", "patient", "--memory", "low"), "--groups requires all rows in memory"),
         (("--groups", "patient", "--folds", "29"), "29 folds need as many groups at least"),
     ],
 )

@@ -99,7 +99,7 @@ def test_the_rates_themselves_have_skill_zero_and_perfection_has_one() -> None:
     ("P", "codes", "classes", "message"),
     [
         (np.zeros((0, 2)), [], ["a", "b"], "at least one"),
-        (P, CODES, ["a", "b"], "3 columns, one a class, but 2 classes are named"),
+        (P, CODES, ["a", "b"], "3 columns, one for each class, but 2 classes are given"),
         (P, CODES[:2], CLASSES, r"4 integers.*int64 of shape \(2,\)"),
         (P, CODES.astype(float), CLASSES, "4 integers.*float64"),
         (P, [0, 1, 3, 0], CLASSES, "between 0 and 2.*row 2 has 3"),
@@ -143,11 +143,11 @@ def test_two_classes_have_a_curve_of_the_second_class_too() -> None:
 
 def test_rows_to_show(found: Audit) -> None:
     rows = show_rows(found, [3, 2], numbers=[10, 20, 30, 40], cells=[{"k": "v"}, {"k": "w"}])
-    assert [(r.index, r.given, r.predicted, r.probability) for r in rows] == [
+    assert [(r.index, r.observed, r.predicted, r.probability) for r in rows] == [
         (40, "chicken", "cat", 0.25),
         (30, "dog", "dog", 0.75),
     ]
     assert rows[0].surprisal_bits == 2.0
     assert rows[1].cells == {"k": "w"}
-    with pytest.raises(ValueError, match="cells must hold one entry for each of the 2 rows shown; seen: 1"):
+    with pytest.raises(ValueError, match="cells must have one entry for each of the 2 indices; seen: 1"):
         show_rows(found, [0, 1], cells=[{}])

@@ -22,24 +22,24 @@ def test_the_gap_is_what_calibration_costs() -> None:
     o, y = draws(0, 4000, 5)
     good, sure = audit(softmax(o), y, "abcde"), audit(softmax(2 * o), y, "abcde")
     lost = sure.log_loss - good.log_loss  # known, since these probabilities were made
-    assert sure.trust.gap.low <= lost <= sure.trust.gap.high
-    assert sure.trust.gap.value == pytest.approx(lost, abs=0.003)
-    assert sure.trust.refinement == pytest.approx(good.log_loss, abs=0.003)
-    assert sure.trust.brier_gap.value == pytest.approx(sure.brier - good.brier, abs=0.003)
-    assert abs(good.trust.gap.value) < 0.002
-    assert good.trust.gap.low <= 0
-    assert good.trust.calibrated
-    assert not sure.trust.calibrated
+    assert sure.calibration.gap.low <= lost <= sure.calibration.gap.high
+    assert sure.calibration.gap.value == pytest.approx(lost, abs=0.003)
+    assert sure.calibration.refinement == pytest.approx(good.log_loss, abs=0.003)
+    assert sure.calibration.brier_gap.value == pytest.approx(sure.brier - good.brier, abs=0.003)
+    assert abs(good.calibration.gap.value) < 0.002
+    assert good.calibration.gap.low <= 0
+    assert good.calibration.calibrated
+    assert not sure.calibration.calibrated
 
 
 def test_values_are_those_of_the_audit_and_lie_in_their_intervals() -> None:
     o, y = draws(1, 500, 3)
     found = audit(softmax(o), y, "abc")
     for name in ("log_loss", "brier", "accuracy", "skill"):
-        figure = getattr(found.trust, name)
+        figure = getattr(found.calibration, name)
         assert figure.value == pytest.approx(getattr(found, name))
         assert figure.low < figure.value < figure.high
-    assert found.trust.gap.value + found.trust.refinement == pytest.approx(found.log_loss)
+    assert found.calibration.gap.value + found.calibration.refinement == pytest.approx(found.log_loss)
 
 
 def test_intervals_of_skill_hold_the_skill_of_the_population() -> None:
@@ -48,7 +48,7 @@ def test_intervals_of_skill_hold_the_skill_of_the_population() -> None:
     held = 0
     for seed in range(60):
         o, y = draws(seed, 300, 3)
-        skill = audit(softmax(o), y, "abc").trust.skill
+        skill = audit(softmax(o), y, "abc").calibration.skill
         held += skill.low <= truth <= skill.high
     assert held >= 52
 
@@ -73,10 +73,10 @@ def test_a_class_without_rows_has_no_rank() -> None:
 
 
 def test_one_row_and_an_impossible_label() -> None:
-    one = audit([[0.5, 0.5]], [0], "ab").trust
+    one = audit([[0.5, 0.5]], [0], "ab").calibration
     assert one.log_loss.value == pytest.approx(np.log(2))
     assert (one.log_loss.low, one.log_loss.high) == (0.0, np.inf)  # one row says nothing of others
-    wrong = audit([[1.0, 0.0], [0.5, 0.5]] * 10, [1, 0] * 10, "ab").trust
+    wrong = audit([[1.0, 0.0], [0.5, 0.5]] * 10, [1, 0] * 10, "ab").calibration
     assert wrong.log_loss.value == wrong.gap.value == np.inf
     assert wrong.skill.value == -np.inf
     assert np.isfinite(wrong.refinement)

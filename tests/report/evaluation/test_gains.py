@@ -1,4 +1,4 @@
-"""Gains of the most likely rows, and the words about trust: by hand, and on models that are right, sure or odd."""
+"""Gains of the most likely rows, and sentences on calibration: by hand, and on models right, overconfident or odd."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from softreg.models import Added, CodeLength
 from softreg.probability import operating_point, softmax
 from softreg.report import Effect, ReportData, audit, render_report
 from softreg.report.evaluation.gains import gains
-from softreg.report.evaluation.number_format import p_value, points
-from softreg.report.page.calibration_assessment import verdict
-from softreg.report.page.summary_text import answers, trusted
+from softreg.report.evaluation.number_format import format_p_value, format_points
+from softreg.report.page.calibration_assessment import assess_calibration
+from softreg.report.page.summary_text import answers, calibration_sentences
 
 
 def draws(seed: int, n: int, q: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,12 +26,12 @@ def test_gains_by_hand() -> None:
     codes = np.isin(np.arange(20), [19, 18, 10, 5, 0]).astype(int)
     found = gains(audit(np.column_stack([1 - p, p]), codes, ["no", "yes"]))
     assert found is not None
-    assert (found.wanted, found.total) == ("yes", 5)
+    assert (found.label, found.total) == ("yes", 5)
     tenth = next(step for step in found.steps if step.share == 0.1)
-    assert (tenth.rows, tenth.hits, tenth.found, tenth.precision) == (2, 2, 0.4, 1.0)
+    assert (tenth.rows, tenth.hits, tenth.recall, tenth.precision) == (2, 2, 0.4, 1.0)
     assert tenth.lift == pytest.approx(4.0)
     assert tenth.threshold == pytest.approx(0.9)
-    assert found.found[[0, 1, 2, 20]].tolist() == [0.0, 0.2, 0.4, 1.0]
+    assert found.recall[[0, 1, 2, 20]].tolist() == [0.0, 0.2, 0.4, 1.0]
 
 
 def test_the_rarer_class_is_the_one_wanted() -> None:
@@ -39,24 +39,24 @@ def test_the_rarer_class_is_the_one_wanted() -> None:
     for codes, wanted in (([0] * 10 + [1] * 20, "a"), ([0] * 20 + [1] * 10, "b"), ([0] * 15 + [1] * 15, "b")):
         found = gains(audit(P, codes, "ab"))
         assert found is not None
-        assert found.wanted == wanted
+        assert found.label == wanted
     assert gains(audit(P, [0] * 27 + [1] * 3, "ab")) is None  # three rows tell nothing
     assert gains(audit(np.full((30, 3), 1 / 3), [0, 1, 2] * 10, "abc")) is None
 
 
-def test_words_of_trust() -> None:
+def test_sentences_on_calibration() -> None:
     o, y = draws(0, 3000, 3)
     cases = {1.0: "no miscalibration found", 2.0: "overconfident", 0.5: "underconfident"}
     for factor, word in cases.items():
         found = audit(softmax(factor * o), y, "abc")
-        assert (verdict(found).word, verdict(found).good) == (word, factor == 1.0)
-        said = " ".join(trusted(found))
+        assert (assess_calibration(found).conclusion, assess_calibration(found).acceptable) == (word, factor == 1.0)
+        said = " ".join(calibration_sentences(found))
         assert said.lower().startswith(word)
         assert ("lowers the log loss by" in said) is (factor != 1.0)
         assert "if the probabilities were right, labels at least this far off would occur in" in said
         assert "assume new rows that are independent of each other" in said
     impossible = audit([[1.0, 0.0], [0.5, 0.5]] * 10, [1, 0] * 10, "ab")
-    assert "10 rows of 20 have a label of probability 0" in trusted(impossible)[0]
+    assert "the observed label of 10 rows of 20 has probability 0" in calibration_sentences(impossible)[0]
 
 
 def test_the_summary_says_what_a_tenth_of_the_rows_holds() -> None:
@@ -68,10 +68,10 @@ def test_the_summary_says_what_a_tenth_of_the_rows_holds() -> None:
 
 
 def test_small_words() -> None:
-    assert p_value(1 / 1000, 999) == "≤ 0.001"
-    assert p_value(0.002, 999, "= ") == "= 0.002"
-    assert p_value(0.434, 999, "= ") == "= 0.43"
-    assert points(0.1) == "10.0 percentage points"
+    assert format_p_value(1 / 1000, 999) == "≤ 0.001"
+    assert format_p_value(0.002, 999, "= ") == "= 0.002"
+    assert format_p_value(0.434, 999, "= ") == "= 0.43"
+    assert format_points(0.1) == "10.0 percentage points"
 
 
 def test_sections_fold_and_the_new_ones_are_there() -> None:
@@ -87,7 +87,15 @@ def test_sections_fold_and_the_new_ones_are_there() -> None:
     )
     page = render_report(data)
     assert page.count('<details open class="fold">') == page.count("<section id=") - 1  # all but the summary
-    for part in ('id="trust"', 'id="gains"', 'id="information"', "At your costs", "20.0%", "Refinement", "Lift"):
+    for part in (
+        'id="calibration"',
+        'id="gains"',
+        'id="information"',
+        "Costs of decisions",
+        "20.0%",
+        "Refinement",
+        "Lift",
+    ):
         assert part in page
     assert 'id="training"' not in page
     assert "−0.001" in page  # a useless column is shown as it is, with a bar of no width

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from softreg.probability import softmax
 from softreg.report import audit, reliability_curve
-from softreg.report.evaluation.number_format import bins_within
 from softreg.report.evaluation.reliability import central_interval, poisson_binomial
+from softreg.report.evaluation.reliability_text import reliability_sentence
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 64, 1001])
@@ -63,9 +63,9 @@ def test_certain_and_wrong_lies_outside() -> None:
 
 
 def test_bad_probabilities_are_named() -> None:
-    with pytest.raises(ValueError, match=r"row 1 holds 1\.5"):
+    with pytest.raises(ValueError, match=r"row 1 has 1\.5"):
         reliability_curve([0.5, 1.5], [0, 1])
-    with pytest.raises(ValueError, match="row 0 holds nan"):
+    with pytest.raises(ValueError, match="row 0 has nan"):
         reliability_curve([np.nan], [0])
     with pytest.raises(ValueError, match=r"one length.*\(2,\), \(1,\)"):
         reliability_curve([0.5, 0.5], [1])
@@ -111,7 +111,7 @@ def test_p_value_by_hand() -> None:
 
 def test_the_words_of_a_curve_name_the_bin_of_most_weight() -> None:
     curve = reliability_curve([0.85] * 100 + [0.15] * 10, [1] * 50 + [0] * 50 + [0] * 10)
-    said = bins_within(curve)
+    said = reliability_sentence(curve)
     assert said.startswith(
         "1 of 2 bins lie within their bands. If the probabilities are right, on average at most 1 bin in 20"
     )

@@ -116,7 +116,7 @@ def test_every_section_is_there() -> None:
         "reliability",
         "confusion",
         "training",
-        "weights",
+        "coefficients",
         "surprise",
         "columns",
         "reading",
@@ -134,9 +134,9 @@ def test_every_section_is_there() -> None:
 def test_what_is_not_given_is_left_out() -> None:
     html = render_report(ReportData("Bare", audit(np.full((30, 3), 1 / 3), np.arange(30) % 3, "abc")))
     page = Page(html)
-    assert not {"weights", "surprise", "columns"} & set(page.values("id"))
-    assert "no history of the fit was kept" in html
-    assert "Please note" not in html
+    assert not {"coefficients", "surprise", "columns"} & set(page.values("id"))
+    assert "the history of the fit was not recorded" in html
+    assert "<h2>Warnings</h2>" not in html
 
 
 def test_hostile_names_are_text() -> None:
@@ -216,10 +216,10 @@ def test_many_classes_have_pairs_in_place_of_a_matrix() -> None:
     assert "Most confused pairs" not in few
     assert 'class="matrix' not in many
     assert "Most confused pairs" in many
-    assert "rarer pairs are left out" in many
+    assert "more pairs are left out" in many
     perfect = audit(np.eye(30), np.arange(30), [f"k{k}" for k in range(30)])
     html = render_report(ReportData("Perfect", perfect))
-    assert "<p>No mistakes were made.</p>" in html
+    assert "<p>No row is misclassified.</p>" in html
 
 
 def test_matrix_counts_given_by_predicted() -> None:
@@ -256,7 +256,7 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         ReportData("t", found, coef=np.zeros((2, 5)))
     with pytest.raises(ValueError, match="5 features, but 2 feature names"):
         ReportData("t", found, coef=np.zeros((3, 5)), feature_names=["a", "b"])
-    with pytest.raises(ValueError, match=r"\(2, 2\) does not hold the 5 features"):
+    with pytest.raises(ValueError, match=r"\(2, 2\) has not as many pixels as coef has features, 5"):
         ReportData("t", found, coef=np.zeros((3, 5)), image_shape=(2, 2))
 
 
@@ -267,8 +267,8 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert target.read_bytes().decode() == render_report(data)
     write_report(target, "<!doctype html>")
     assert target.read_text() == "<!doctype html>"
-    broken = dataclasses.replace(data, most_surprising=[SimpleNamespace(image=np.zeros(3), index=0, given="a")])
-    with pytest.raises(ValueError, match="array of two axes"):
+    broken = dataclasses.replace(data, most_surprising=[SimpleNamespace(image=np.zeros(3), index=0, observed="a")])
+    with pytest.raises(ValueError, match="must have shape"):
         write_report(target, broken)
     assert target.read_text() == "<!doctype html>"
     assert list(tmp_path.iterdir()) == [target]
@@ -281,7 +281,7 @@ def test_a_table_that_scrolls_says_so(count: int, scrolls: bool) -> None:
     columns = [(f"column {j}", "number", "1 to 9") for j in range(count)]
     found = audit(np.full((4, 2), 0.5), [0, 1, 0, 1], ["cat", "dog"])
     page = render_report(ReportData("Long", found, columns=columns))
-    assert ("26 lines, of which some fit here" in page) is scrolls
+    assert ("26 rows; scroll to see all" in page) is scrolls
     assert ('class="scroll long"' in page) is scrolls
 
 
@@ -289,4 +289,4 @@ def test_the_gap_of_a_curve_is_not_called_a_bound() -> None:
     """Along the way it is an estimate, so it "may still be" so far, not "is at most"."""
     found = audit(np.full((4, 2), 0.5), [0, 1, 0, 1], ["cat", "dog"])
     page = render_report(ReportData("Curve", found, history=history(6), gap_name="estimated gap"))
-    assert "estimated gap, how far it may still be above its minimum" in " ".join(page.split())
+    assert "estimated gap, a bound or estimate of its distance to the minimum" in " ".join(page.split())

@@ -1,4 +1,4 @@
-"""`softreg doctor`: what softreg runs on here, for a report of a defect or of a speed."""
+"""`softreg doctor`: versions, threads, BLAS libraries and kernels in use, for reports of defects and speed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ import scipy
 import sklearn
 from threadpoolctl import threadpool_info
 
-from softreg.cli.console.progress_bars import aligned
+from softreg.cli.console.text_layout import align_columns
 from softreg.rows import kernels_in_use, thread_count
 from softreg.version import __version__
 
-WITHOUT = (
-    "Products with a handful of classes are slower so, and as exact; with a C++ compiler at the time of "
-    "installing, they are fast."
+NUMPY_KERNELS = (
+    "Without compiled kernels, products with few classes are slower, with results of the same accuracy; the "
+    "kernels are "
+    "compiled during installation if a C++ compiler is available."
 )
 
 
-def examine(*, as_json: bool) -> None:
+def print_environment(*, as_json: bool) -> None:
     """Print versions, threads, BLAS libraries and kernels of this process."""
-    found = _findings()
+    environment = _environment()
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(environment, ensure_ascii=False, allow_nan=False))
         return
-    click.echo(aligned(_lines(found)))
+    click.echo(align_columns(_text_lines(environment)))
 
 
-def _findings() -> dict[str, Any]:
-    """The same for a program."""
+def _environment() -> dict[str, Any]:
+    """Return the environment as a JSON object."""
     kernels = kernels_in_use()
     libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
     return {
@@ -58,21 +59,24 @@ def _findings() -> dict[str, Any]:
     }
 
 
-def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """The same for a person."""
+def _text_lines(environment: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the environment as lines of text."""
     blas = [
-        " ".join(str(part) for part in (one["library"], one["version"], one["architecture"]) if part)
-        for one in found["blas"]
+        " ".join(str(part) for part in (library["library"], library["version"], library["architecture"]) if part)
+        for library in environment["blas"]
     ]
-    if found["kernels"] == "compiled":
-        kernels = [("kernels", f"compiled, for {found['instruction_set']}")]
+    if environment["kernels"] == "compiled":
+        kernels = [("kernels", f"compiled, for {environment['instruction_set']}")]
     else:
-        kernels = [("kernels", f"NumPy: {found['reason']}"), ("", WITHOUT)]
+        kernels = [("kernels", f"NumPy: {environment['reason']}"), ("", NUMPY_KERNELS)]
+    versions = (
+        (name, environment[key]) for name, key in (("numpy", "numpy"), ("scipy", "scipy"), ("scikit-learn", "sklearn"))
+    )
     return [
-        ("softreg", found["softreg"]),
-        ("Python", f"{found['python']} on {found['machine']}"),
-        ("libraries", f"numpy {found['numpy']}, scipy {found['scipy']}, scikit-learn {found['sklearn']}"),
+        ("softreg", environment["softreg"]),
+        ("Python", f"{environment['python']} on {environment['machine']}"),
+        ("libraries", ", ".join(f"{name} {version}" for name, version in versions)),
         ("BLAS", "; ".join(dict.fromkeys(blas)) or "not recognised"),
-        ("threads", f"{found['threads']} (SOFTREG_NUM_THREADS or OMP_NUM_THREADS set another number)"),
+        ("threads", f"{environment['threads']} (set SOFTREG_NUM_THREADS or OMP_NUM_THREADS to change it)"),
         *kernels,
     ]

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import REPORT_ENDINGS, check_writable, note, refuse_inputs, say
-from softreg.cli.console.result_table import gather, show, show_or_dump, tell_warnings
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.evaluation_result import collect_result, print_result
+from softreg.cli.console.messages import print_message, print_model_warnings, print_note
+from softreg.cli.console.output_files import REPORT_ENDINGS, check_writable, refuse_inputs
+from softreg.cli.console.result_table import format_result
 from softreg.cli.data.label_codes import known_codes
-from softreg.cli.data.load_model import Loaded, load_model
-from softreg.cli.data.read_table import opened, read_to_evaluate
-from softreg.cli.options.column_arguments import column_known_as
-from softreg.cli.options.costs import cost_matrix, told_costs
+from softreg.cli.data.load_model import LoadedModel, load_model
+from softreg.cli.data.read_table import open_source, read_evaluation_table
+from softreg.cli.options.column_arguments import resolve_column
+from softreg.cli.options.costs import cost_matrix, format_costs
 from softreg.cli.reporting.build_report import write_page
-from softreg.cli.reporting.column_importance import described
+from softreg.cli.reporting.column_importance import analyse_rows
 from softreg.cli.reporting.provenance import provenance
-from softreg.cli.reporting.row_explanations import reasons
+from softreg.cli.reporting.row_explanations import row_explainer
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
 from softreg.tables.columns.errors import pluralize
 from softreg.tables.row_selection.rare_classes import NO_RARE
+from softreg.typing import Codes, FloatArray
 
-NEW = "; intervals and test assume rows that the model was not fitted to"
+ASSUMPTION = "; intervals and test assume rows that the model was not fitted to"
+
+
+@dataclass(frozen=True, eq=False)
+class _LabelledTable:
+    """Rows with labels, their numbers (n,) in the input, and the codes (n,) of their classes."""
+
+    table: pa.Table
+    numbers: Codes
+    codes: Codes
 
 
 def evaluate_table(
@@ -43,82 +55,87 @@ def evaluate_table(
     as_json: bool,
     missing_target: str = "drop",
 ) -> None:
-    """Predict the rows of `data` and compare with their labels."""
+    """Predict the rows of `data` and compare the predictions with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    model, source = load_model(model_path), opened(data, reading)
-    target = column_known_as(_target(model, target), source.names)
+    model, source = load_model(model_path), open_source(data, reading)
+    target = resolve_column(_target(model, target), source.names)
     refuse_inputs(report, "--report", [model_path, *source.paths])
-    table, rows, codes = _labelled(model, source, target, reading, missing_target)
-    start = time.perf_counter()
-    P = model.probabilities(table)
-    seconds = time.perf_counter() - start
-    found, regression = audit(P, codes, model.classes), model.regression
-    cost = cost_matrix(costs, found.classes)
+    labelled = _labelled_table(model, source, target, reading, missing_target)
+    table, codes = labelled.table, labelled.codes
+    P, seconds = _predict(model, table)
+    evaluation = audit(P, codes, model.classes)
+    cost = cost_matrix(costs, evaluation.classes)
     point = None if cost is None else operating_point(P, codes, cost)
     size = {"rows": table.num_rows, "columns": model.columns}
-    figures = gather(found, model.solution, **size, strength=regression.strength, seconds=seconds)
+    result = collect_result(evaluation, model.solution, **size, strength=model.regression.strength, seconds=seconds)
     if report is not None:
         write_page(
             report,
             f"{target} from {data.name}",
             f"{table.num_rows:,} rows, predicted by the model in {model_path.name}",
-            found,
-            regression,
-            numbers=rows,
+            evaluation,
+            model.regression,
+            numbers=labelled.numbers,
             feature_names=model.features,
             table=table,
             point=point,
-            **_of_table_model(model, table, codes, P),
+            **_column_content(model, labelled, P),
             provenance=provenance([model_path, *source.paths]),
         )
-    text = show(figures, found, model.solution, rows=f"of {data.name}{NEW}", columns="used by the model", what="")
-    text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
-    show_or_dump(figures, text, as_json=as_json)
-    tell_warnings(found)
+    remarks = {"rows": f"of {data.name}{ASSUMPTION}", "columns": "used by the model"}
+    text = format_result(result, evaluation, model.solution, **remarks, prefix="")
+    text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
+    print_result(result, text, as_json=as_json)
+    print_model_warnings(evaluation)
     if report is not None:
-        say(f"Report: {report}")
+        print_message(f"Report: {report}")
 
 
-def _of_table_model(
-    model: Loaded, table: pa.Table, codes: NDArray[np.int64], P: NDArray[np.floating[Any]]
-) -> dict[str, Any]:
-    """What the page says of the columns of a table model; nothing for a regression that was saved from Python."""
+def _predict(model: LoadedModel, table: pa.Table) -> tuple[FloatArray, float]:
+    """Return the probabilities of the rows of a table, and the seconds of their computation."""
+    start = time.perf_counter()
+    P = model.probabilities(table)
+    return P, time.perf_counter() - start
+
+
+def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray) -> dict[str, Any]:
+    """Return the content of the report on the columns of a table model; empty for a regression saved from Python."""
     if model.table_model is None:
         return {}
     return {
         "columns": model.table_model.describe(),
-        "why": reasons(model.table_model, table, np.arange(table.num_rows)),
-        "learned": described(model.table_model, table, codes, P),
+        "explain_rows": row_explainer(model.table_model, rows.table, np.arange(rows.table.num_rows)),
+        "analysis": analyse_rows(model.table_model, rows.table, rows.codes, P),
     }
 
 
-def _labelled(
-    model: Loaded, source: OpenTable, target: str, reading: ReadOptions, missing: str
-) -> tuple[pa.Table, NDArray[np.int64], NDArray[np.int64]]:
-    """The rows with their labels, their numbers in the input, and their classes; columns not used are not looked at."""
+def _labelled_table(
+    model: LoadedModel, source: OpenTable, target: str, reading: ReadOptions, missing: str
+) -> _LabelledTable:
+    """Read the rows with labels that are classes of the model, and only the columns that the model uses."""
     encoder, rare = None, NO_RARE
     if model.table_model is not None:
         encoder, rare = model.table_model.encoder_, model.table_model.rare_
         used = {column.name for column in model.table_model.schema_.features}
         source = source.ignoring(set(source.names) - used - {target})
-    table, rows = read_to_evaluate(source, target, encoder, reading, missing)
-    codes = known_codes(table, target, model.classes, rare, missing=missing, numbers=rows)
+    table, numbers = read_evaluation_table(source, target, encoder, reading, missing)
+    codes = known_codes(table, target, model.classes, rare, missing=missing, numbers=numbers)
     known = codes >= 0
     if known.all():
-        return table, rows, codes
-    note(f"{pluralize(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
+        return _LabelledTable(table, numbers, codes)
+    print_note(f"{pluralize(int((~known).sum()), 'row')} of classes that training left out are not evaluated.")
     if not known.any():
-        raise Complaint("No row has a label that the model knows, so there is nothing to evaluate.")
-    return table.filter(pa.array(known)), rows[known], codes[known]
+        raise CommandError("No row has a label that is a class of the model, so there is nothing to evaluate.")
+    return _LabelledTable(table.filter(pa.array(known)), numbers[known], codes[known])
 
 
-def _target(model: Loaded, asked: str | None) -> str:
-    """The column of labels: the model knows it, or the command line says it."""
+def _target(model: LoadedModel, option: str | None) -> str:
+    """Return the column of labels: of the option --target, or of the model."""
     if model.schema is not None:
-        return asked or model.schema.target
-    if asked is None:
-        raise Complaint(
-            f"The model in {str(model.path)!r} was saved from Python and does not know the name of the "
-            "column of labels; say it: --target COLUMN."
+        return option or model.schema.target
+    if option is None:
+        raise CommandError(
+            f"The model in {str(model.path)!r} was saved from Python and has no name of the column of labels; name it: "
+            "--target COLUMN."
         )
-    return asked
+    return option

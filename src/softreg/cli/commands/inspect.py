@@ -1,4 +1,4 @@
-"""`softreg inspect`: what a model file holds."""
+"""`softreg inspect`: describe a model file."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 
 import click
 
-from softreg.cli.commands.train import kinds
-from softreg.cli.console.progress_bars import LEAST_GAP, aligned
-from softreg.cli.console.result_table import certificate, named
-from softreg.cli.data.load_model import Loaded, load_model
-from softreg.models import read_model
+from softreg.cli.commands.train import count_kinds
+from softreg.cli.console.result_table import certificate_text
+from softreg.cli.console.text_layout import MIN_SHOWN_GAP, align_columns, format_labels
+from softreg.cli.data.load_model import LoadedModel, load_model
+from softreg.models import SoftmaxRegression, read_model
 from softreg.optimize import Solution
 
 
 def inspect_model(path: Path, *, as_json: bool) -> None:
-    """Tell what kind of model a file holds, what it needs, and how well it was fitted."""
+    """Print the kind of a model, the columns that it needs, and the certificate of its fit."""
     model = load_model(path)
     if as_json:
-        click.echo(json.dumps(_described(model), ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(_as_record(model), ensure_ascii=False, allow_nan=False))
         return
-    click.echo(aligned(_lines(model)))
+    click.echo(align_columns([*_model_lines(model), *_fit_lines(model)]))
     if model.table_model is not None:
-        click.echo("\nColumns were taken for:")
-        click.echo(aligned(model.table_model.describe()))
+        click.echo("\nKinds of columns:")
+        click.echo(align_columns(model.table_model.describe()))
 
 
-def _described(model: Loaded) -> dict[str, Any]:
-    """What a program may want to know of a model file."""
-    regression, solution = model.regression, model.solution
+def _as_record(model: LoadedModel) -> dict[str, Any]:
+    """Return the description as a JSON object."""
+    regression = model.regression
     columns = model.table_model.describe() if model.table_model else []
     return {
         "kind": "table" if model.schema else "regression",
@@ -44,65 +44,83 @@ def _described(model: Loaded) -> dict[str, Any]:
         "n_features": int(regression.n_features_in_),
         "strength": float(regression.strength),
         "penalty": regression.penalty,
-        "status": solution.status.value if solution else None,
-        "gap": max(float(solution.gap), LEAST_GAP) if solution and math.isfinite(solution.gap) else None,
-        "bound": solution.bound if solution else None,
-        "passes": int(solution.passes) if solution else None,
-        "plan": asdict(solution.plan) if solution and solution.plan else None,
+        **_fit_record(model.solution),
         "search": model.search,
         "softreg": read_model(model.path).version,
         "bytes": model.path.stat().st_size,
     }
 
 
-def _lines(model: Loaded) -> list[tuple[str, str]]:
-    """The same for a person."""
+def _fit_record(solution: Solution | None) -> dict[str, Any]:
+    """Return the fields of the JSON object on the fit; null for a model trained by `partial_fit`."""
+    if solution is None:
+        return {"status": None, "gap": None, "bound": None, "passes": None, "plan": None}
+    return {
+        "status": solution.status.value,
+        "gap": max(float(solution.gap), MIN_SHOWN_GAP) if math.isfinite(solution.gap) else None,
+        "bound": solution.bound,
+        "passes": int(solution.passes),
+        "plan": asdict(solution.plan) if solution.plan else None,
+    }
+
+
+def _model_lines(model: LoadedModel) -> list[tuple[str, str]]:
+    """Return the lines on file, classes and columns."""
     regression, schema = model.regression, model.schema
     d, q = int(regression.n_features_in_), len(model.classes)
-    kind = "table model, made from a file or a frame" if schema else "regression, fitted on an array or a frame"
+    kind = "table model, trained on a file or a data frame" if schema else "regression, fitted in Python"
     features = f"{d:,} features" if d > 1 else "1 feature"
     if schema:
-        needs = f"{kinds(schema)}, which make {features}"
+        columns = f"{count_kinds(schema)}, encoded as {features}"
     else:
-        needs = f"{features}: {named(model.features)}" if model.features else f"{features}, without names"
+        columns = f"{features}: {format_labels(model.features)}" if model.features else f"{features}, without names"
     target = [("target", schema.target)] if schema else []
     return [
-        ("file", f"{model.path}, {model.path.stat().st_size:,} bytes, written {_written(model.path)}"),
-        ("made by", f"softreg {read_model(model.path).version}"),
+        ("file", f"{model.path}, {model.path.stat().st_size:,} bytes, written {_modified(model.path)}"),
+        ("version", f"softreg {read_model(model.path).version}"),
         ("kind", kind),
         *target,
-        ("classes", f"{q:,}: {named(model.classes)}"),
-        ("needs", needs),
+        ("classes", f"{q:,}: {format_labels(model.classes)}"),
+        ("columns", columns),
         ("coefficients", f"{q:,} x {d:,}, and {q:,} intercepts"),
-        ("strength", _strength(regression) + _searched(model.search)),
-        ("certificate", certificate(model.solution)),
-        ("solver", _plan(model.solution)),
+    ]
+
+
+def _fit_lines(model: LoadedModel) -> list[tuple[str, str]]:
+    """Return the lines on penalty, certificate, solver and passes of the fit."""
+    return [
+        ("strength", _strength_text(model.regression) + _search_text(model.search)),
+        ("certificate", certificate_text(model.solution)),
+        ("solver", _plan_text(model.solution)),
         ("passes over the data", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
 
 
-def _plan(solution: Solution | None) -> str:
-    """Return the plan by which a model was fitted, and why that one."""
+def _plan_text(solution: Solution | None) -> str:
+    """Return the plan by which a model was fitted, and why it was chosen."""
     if solution is None or solution.plan is None:
         return "-" if solution is None else "not recorded"
     plan = solution.plan
     return f"{plan.name} ({plan.method}); {plan.why}"
 
 
-def _strength(regression: Any) -> str:
+def _strength_text(regression: SoftmaxRegression) -> str:
+    """Return the penalty and its strength."""
     if regression.penalty == "firth":
-        return "Firth's penalty, which has none"
+        return "none: Firth's penalty has no strength"
     penalised = regression.penalty is not None and regression.strength > 0
-    return f"{regression.strength:g} of the penalty {regression.penalty}" if penalised else "no penalty"
+    return f"{regression.strength:g}, {regression.penalty} penalty" if penalised else "no penalty"
 
 
-def _searched(search: dict[str, Any] | None) -> str:
+def _search_text(search: dict[str, Any] | None) -> str:
+    """Return how the strength was selected; empty where it was given."""
     if search is None:
         return ""
-    how = f"{search['folds']:,} folds" if search["folds"] > 1 else "held-out rows"
-    took = f", with {search['passes']:,} passes over the data" if search["passes"] else ""
-    return f", chosen of {search['strengths']:,} by {how} (rule {search['rule']}){took}"
+    method = f"{search['folds']:,}-fold cross-validation" if search["folds"] > 1 else "held-out rows"
+    passes = f", with {search['passes']:,} passes over the data" if search["passes"] else ""
+    return f", chosen from {search['strengths']:,} by {method} (rule {search['rule']}){passes}"
 
 
-def _written(path: Path) -> str:
+def _modified(path: Path) -> str:
+    """Return the time of modification of a file."""
     return datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(sep=" ", timespec="minutes")

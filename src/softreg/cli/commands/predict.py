@@ -1,10 +1,10 @@
-"""`softreg predict`: class probabilities and the most likely label for each row of a table."""
+"""`softreg predict`: class probabilities and the most likely label of each row of a table."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.messages import print_message, print_note
+from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.console.skipped_rows import print_skipped_rows
-from softreg.cli.options.column_arguments import named_columns
-from softreg.cli.options.decision_threshold import Threshold
+from softreg.cli.options.column_arguments import select_columns
+from softreg.cli.options.decision_threshold import ThresholdRule
 from softreg.models.serialization.model_file import StoredModel, read_model
 from softreg.tables.columns.errors import TableWarning
 from softreg.tables.columns.row_location import input_row_numbers
@@ -26,39 +27,43 @@ from softreg.tables.fit.predictor import TablePredictor, drop_invalid_rows, want
 from softreg.tables.io.open_table import OpenTable, open_table
 from softreg.tables.io.prediction_writer import prediction_sink, writing_predictions
 from softreg.tables.read_options import ReadOptions
+from softreg.typing import FloatArray
 
+Predicted = tuple[pa.RecordBatch, FloatArray]
+"""A batch and its probabilities."""
 OUTPUT_ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".parq", ".arrow", ".feather")
 STANDARD_OUTPUT = Path("-")
-PART = 1 << 20
+WRITE_SIZE = 1 << 20
+"""Bytes of the buffer of stdout."""
 
 
-class _Stdout(io.RawIOBase):
-    """Stdout as click writes to it, at once and in large parts, so that a full disk is told here."""
+class _BufferedStdout(io.RawIOBase):
+    """Binary stdout, written by click in large parts, so that errors of a full disk are raised here."""
 
     def __init__(self) -> None:
-        self.held = bytearray()
+        self.buffer = bytearray()
 
     def writable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def write(self, data: Any) -> int:
-        """Take some bytes."""
-        self.held += bytes(data)
-        if len(self.held) > PART:
-            self.send()
+        """Append bytes to the buffer, and write it when it is full."""
+        self.buffer += bytes(data)
+        if len(self.buffer) > WRITE_SIZE:
+            self.write_buffer()
         return len(data)
 
-    def send(self) -> None:
-        """Write what is held."""
-        held, self.held = bytes(self.held), bytearray()
-        if held:
-            click.echo(held, nl=False)
+    def write_buffer(self) -> None:
+        """Write the buffer to stdout."""
+        data, self.buffer = bytes(self.buffer), bytearray()
+        if data:
+            click.echo(data, nl=False)
 
 
 @dataclass(frozen=True)
-class Output:
-    """What `softreg predict` writes; its fields are named as the options are."""
+class PredictOptions:
+    """Options of the output; the fields have the names of the options."""
 
     output: Path | None
     """None for CSV on stdout."""
@@ -67,21 +72,21 @@ class Output:
     threshold: str | None = None
 
 
-def predict_table(model_path: Path, data: Path, wanted: Output, *, reading: ReadOptions) -> None:
-    """Predict every row of `data`, batch by batch; to a file, or as CSV to stdout."""
-    output = None if wanted.output == STANDARD_OUTPUT else wanted.output
+def predict_table(model_path: Path, data: Path, options: PredictOptions, *, reading: ReadOptions) -> None:
+    """Predict all rows of `data` in batches, and write the predictions to a file, or as CSV to stdout."""
+    output = None if options.output == STANDARD_OUTPUT else options.output
     check_writable(output, OUTPUT_ENDINGS, "--output")
     skip = reading.bad_rows == "skip"
     predictor = _predictor(model_path, skip)
-    rule = None if wanted.threshold is None else Threshold.parsed(wanted.threshold, predictor.classes)
+    rule = None if options.threshold is None else ThresholdRule.parse(options.threshold, predictor.classes)
     table = open_table(data, options=reading)
     for note in table.notes:
-        say(f"Note: {note}")
+        print_note(note)
     refuse_inputs(output, "--output", [model_path, *table.paths])
-    kept = _kept_columns(wanted, table, predictor.target)
+    kept = _kept_columns(options, table, predictor.target)
     rows = 0
     sink: AbstractContextManager[Callable[..., None]]
-    stdout = _Stdout()
+    stdout = _BufferedStdout()
     columns = pa.schema([table.schema.field(name) for name in kept]) if kept else None
     if output is None:
         sink = prediction_sink(stdout, predictor.classes, rows=skip, kept=columns)
@@ -92,69 +97,78 @@ def predict_table(model_path: Path, data: Path, wanted: Output, *, reading: Read
             rows += len(P)
             predicted = None if rule is None else rule.codes(P)
             write(P, input_row_numbers(batch), kept=batch.select(kept) if kept else None, predicted=predicted)
-    stdout.send()
+    stdout.write_buffer()
     if rows == 0 and not predictor.left_out and not table.skipped:
-        raise Complaint(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
+        raise CommandError(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
     if output is not None:
-        say(f"{rows:,} predictions: {output}")
+        print_message(f"{rows:,} predictions: {output}")
     print_skipped_rows(table.skipped, predictor.left_out, files=len(table.readers))
 
 
-def _kept_columns(wanted: Output, table: OpenTable, target: str | None) -> list[str]:
-    """The columns of the input that are written beside the predictions."""
-    kept = named_columns(wanted.keep, table.names, "--keep")
-    if wanted.keep_target:
+def _kept_columns(options: PredictOptions, table: OpenTable, target: str | None) -> list[str]:
+    """Return the columns of the input that are written beside the predictions."""
+    kept = select_columns(options.keep, table.names, "--keep")
+    if options.keep_target:
         if target is None:
-            raise Complaint(
-                "--keep-target: a model saved from Python does not know the name of the column of labels; name it: "
-                "--keep COLUMN."
+            raise CommandError(
+                "--keep-target: a model saved from Python has no name of the column of labels; name it: --keep COLUMN."
             )
-        kept += named_columns((target,), table.names, "--keep-target")
+        kept += select_columns((target,), table.names, "--keep-target")
     return list(dict.fromkeys(kept))
 
 
 @dataclass
 class _Predictor:
-    """The classes, the column of labels (None where it is not known), and what gives the probabilities of a table."""
+    """The prediction of batches by a model.
 
-    classes: Any
+    Attributes
+    ----------
+    classes : sequence
+        Classes of the model.
+    target : str or None
+        Column of labels; None where it is not known.
+    predict : callable
+        Function from a table and the columns to keep to batches with their probabilities.
+    left_out : list of int
+        Numbers of rows with a value that is not of the kind of its column, filled during the prediction.
+    """
+
+    classes: Sequence[str]
     target: str | None
-    predict: Callable[[OpenTable, list[str]], Iterator[tuple[Any, Any]]]
-    """From a table and the columns to be kept, batches with their probabilities."""
+    predict: Callable[[OpenTable, list[str]], Iterator[Predicted]]
     left_out: list[int] = field(default_factory=list)
-    """The numbers of rows that hold a value which is not of its column's kind."""
 
-    def predictions(self, table: OpenTable, kept: list[str]) -> Iterator[tuple[Any, Any]]:
-        """The batches of a table, with the columns `kept`, and their probabilities."""
-        return self.predict(table, kept)
+    def predictions(self, table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
+        """Yield the batches of a table, with the columns `kept`, and their probabilities."""
+        yield from self.predict(table, kept)
 
 
 def _predictor(path: Path, skip: bool) -> _Predictor:
-    """What predicts, from a model file."""
+    """Return the predictor of a model file, without loading scikit-learn where the model is that of a table."""
     stored = _stored(path)
-    light = None
+    predictor = None
     if stored is not None and stored.kind == "table":
-        with suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):  # `load_model` tells what is wrong
-            light = TablePredictor.from_state(stored.arrays, stored.metadata)
-    if light is not None:
+        with suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):  # `load_model` raises the error
+            predictor = TablePredictor.from_state(stored.arrays, stored.metadata)
+    if predictor is not None:
         left_out: list[int] = []
 
-        def table_model(table: OpenTable, kept: list[str]) -> Iterator[tuple[Any, Any]]:
-            for message in light.schema.match(table.names):
+        def table_model(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
+            for message in predictor.schema.match(table.names):
                 warnings.warn(message, TableWarning, stacklevel=2)
-            columns = list(dict.fromkeys([*wanted_columns(light.schema, table), *kept]))
+            columns = list(dict.fromkeys([*wanted_columns(predictor.schema, table), *kept]))
             unseen = UnseenValues()
-            for batch in drop_invalid_rows(light.encoder, table.batches(columns), left_out if skip else None):
-                yield batch, light.probabilities(batch, unseen)
+            for batch in drop_invalid_rows(predictor.encoder, table.batches(columns), left_out if skip else None):
+                yield batch, predictor.probabilities(batch, unseen)
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)
 
-        return _Predictor(light.classes, light.schema.target, table_model, left_out)
+        return _Predictor(predictor.classes, predictor.schema.target, table_model, left_out)
     from softreg.cli.data.load_model import load_model
 
     model = load_model(path)
 
-    def regression(table: OpenTable, kept: list[str]) -> Iterator[tuple[Any, Any]]:
+    def regression(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
         for batch in table.batches():
             yield batch, model.probabilities(pa.Table.from_batches([batch]))
 
@@ -162,5 +176,5 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
 
 
 def _stored(path: Path) -> StoredModel | None:
-    """What the model file holds; None where the path is no file, of which `load_model` tells."""
+    """Return the content of a model file; None if the path is not a file, for which `load_model` raises the error."""
     return read_model(path) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""`softreg statistics`: coefficients of the columns of a table with standard errors, intervals, tests and effects."""
+"""`softreg statistics`: coefficients of a table with standard errors, intervals, tests and marginal effects."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import check_writable, refuse_inputs, say
-from softreg.cli.data.read_table import opened, read_to_fit
-from softreg.cli.options.column_arguments import column_known_as
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.messages import print_message, print_note
+from softreg.cli.console.output_files import check_writable, refuse_inputs
+from softreg.cli.data.read_table import open_source, read_training_table
+from softreg.cli.options.column_arguments import resolve_column
 from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
@@ -27,8 +28,8 @@ ENDINGS = (".csv",)
 
 
 @dataclass(frozen=True)
-class Output:
-    """What a command writes: `coefficients` and `effects` are files, `intervals` their kind (None: the default)."""
+class StatisticsOutput:
+    """Files of coefficients and effects, kind of the intervals (None for the default), and the format of the result."""
 
     coefficients: Path | None
     effects: Path | None
@@ -36,84 +37,104 @@ class Output:
     as_json: bool
 
 
-def tell_statistics(data: Path, target: str | None, order: dict[str, Any]) -> None:
-    """Fit the table and print coefficients, tests, ratios and effects; write the tables that were asked for.
+def run_statistics(data: Path, target: str | None, options: dict[str, Any]) -> None:
+    """Fit the table, print coefficients, tests, ratios and effects, and write the requested files.
 
-    `order` holds the options of the command by name.
+    Parameters
+    ----------
+    data : Path
+        The table.
+    target : str or None
+        Column of labels; None where a formula names it.
+    options : dict
+        Options of the command by name.
     """
-    settings = dict(order)
+    settings = dict(options)
     kind = settings.pop("intervals")
     intervals, as_json = "Wald" if kind == "wald" else kind, settings.pop("as_json")
-    output = Output(settings.pop("output"), settings.pop("effects"), intervals, as_json)
+    output = StatisticsOutput(settings.pop("output"), settings.pop("effects"), intervals, as_json)
     settings["penalty"] = None if settings["penalty"] == "none" else settings["penalty"]
     _refuse_contradictions(output, settings)
-    asked = {kind: settings[kind] for kind in ("text", "category", "number", "date")}
+    kinds = {kind: settings[kind] for kind in ("text", "category", "number", "date")}
     reading = settings.pop("reading")
-    source = opened(data, reading)
-    asked = {kind: split_column_names(given, source.names) for kind, given in asked.items()}
+    source = open_source(data, reading)
+    kinds = {kind: split_column_names(given, source.names) for kind, given in kinds.items()}
     drop = split_column_names(settings["drop"], source.names)
-    settings |= {**asked, "drop": drop}
+    settings |= {**kinds, "drop": drop}
     source = source.ignoring(set(drop) - {settings["clusters"], settings["weights"], target})
     for path, option in ((output.coefficients, "--output"), (output.effects, "--effects")):
         check_writable(path, ENDINGS, option)
         refuse_inputs(path, option, source.paths)
-    target = None if target is None else column_known_as(target, source.names)
-    if target is None:  # a formula names it
+    target = None if target is None else resolve_column(target, source.names)
+    if target is None:  # the formula names it
         table = source.read()
     else:
-        table, _ = read_to_fit(source, target, drop, asked, reading)
+        table, _ = read_training_table(source, target, drop, kinds, reading)
     settings["reference_levels"] = _reference_levels(settings["reference_levels"], table.column_names)
-    found = table_statistics(table, target, **settings)
-    click.echo(_as_json(found, output.intervals) if output.as_json else found.text(output.intervals))
-    for note in found.notes if output.as_json else ():
-        say(f"Note: {note[:1].upper()}{note[1:]}.")
+    result = table_statistics(table, target, **settings)
+    click.echo(_as_json(result, output.intervals) if output.as_json else result.text(output.intervals))
+    for note in result.notes if output.as_json else ():
+        print_note(f"{note[:1].upper()}{note[1:]}.")
     if output.coefficients is not None:
-        _write(coefficient_frame(found, output.intervals), output.coefficients, "Coefficients")
+        _write(coefficient_frame(result, output.intervals), output.coefficients, "Coefficients")
     if output.effects is not None:
-        _write(found.effects().frame(), output.effects, "Effects")
+        _write(result.effects().frame(), output.effects, "Effects")
 
 
 def _write(frame: Mapping[str, Any], path: Path, what: str) -> None:
+    """Write columns to a CSV file, and print its name."""
     with atomic_path(path) as draft:
         pa.csv.write_csv(_blank_where_nan(frame), draft)
-    say(f"{what}: {path}")
+    print_message(f"{what}: {path}")
 
 
-def _refuse_contradictions(output: Output, settings: Mapping[str, Any]) -> None:
-    """Raise `Complaint` for options that cannot go together."""
+def _refuse_contradictions(output: StatisticsOutput, settings: Mapping[str, Any]) -> None:
+    """Raise `CommandError` for options that exclude each other."""
     if output.intervals == "profile" and (settings["errors"] == "robust" or settings["clusters"]):
-        raise Complaint(
-            "--intervals profile assumes that the model holds, which robust errors and clusters do not; leave one of "
-            "them out."
+        raise CommandError(
+            "--intervals profile assumes a correct model, which robust errors and clusters do not; use one of them."
         )
     if settings["weight_kind"] is not None and settings["weights"] is None:
-        raise Complaint("--weight-kind says what the weights are; name their column with --weights.")
+        raise CommandError("--weight-kind requires the column of weights: --weights COLUMN.")
     if output.coefficients is not None and output.coefficients == output.effects:
-        raise Complaint(f"--output and --effects both name {str(output.effects)!r}; give them different files.")
+        raise CommandError(f"--output and --effects both name {str(output.effects)!r}; use different files.")
 
 
 def _reference_levels(given: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """The reference level of each column, from COLUMN=LEVEL; both parts may hold an equals sign."""
-    found = dict[str, str]()
+    """Parse COLUMN=LEVEL for each column; both parts may contain an equals sign."""
+    levels = dict[str, str]()
     for text in given:
-        fitting = [name for name in names if text.startswith(f"{name}=")]
-        if not fitting:
+        matching = [name for name in names if text.startswith(f"{name}=")]
+        if not matching:
             if "=" not in text:
-                raise Complaint(f"--reference-level is {text!r}; expected COLUMN=LEVEL, as town=Bonn.")
-            fitting = [text.partition("=")[0]]
-        name = max(fitting, key=len)
-        if name in found:
-            raise Complaint(f"--reference-level names a level of {name!r} twice; a category has one reference level.")
-        found[name] = text[len(name) + 1 :]
-    return found
+                raise CommandError(f"--reference-level is {text!r}; expected COLUMN=LEVEL, such as town=Bonn.")
+            matching = [text.partition("=")[0]]
+        name = max(matching, key=len)
+        if name in levels:
+            raise CommandError(
+                f"--reference-level names a level of {name!r} twice; a category has one reference level."
+            )
+        levels[name] = text[len(name) + 1 :]
+    return levels
 
 
-def coefficient_frame(found: TableStatistics, intervals: str | None) -> dict[str, Any]:
-    """The coefficients as columns of equal length, with the exponential of each and its interval.
+def coefficient_frame(result: TableStatistics, intervals: str | None) -> dict[str, Any]:
+    """Return the coefficients as columns of equal length, with the exponential of each and its interval.
 
-    The exponential is `odds_ratio` with two classes, `relative_risk_ratio` with more; intercepts have none (nan).
+    Parameters
+    ----------
+    result : TableStatistics
+        The statistics.
+    intervals : str or None
+        Kind of the intervals; None for the default.
+
+    Returns
+    -------
+    dict of str to array
+        Columns by name. The exponential is `odds_ratio` with two classes and `relative_risk_ratio` with more; it is nan
+        for intercepts.
     """
-    coefficients, ratios = found.coefficients(intervals), found.ratios(intervals)
+    coefficients, ratios = result.coefficients(intervals), result.ratios(intervals)
     frame = coefficients.frame()
     first = np.full((len(coefficients.classes), len(coefficients.columns) - len(ratios.columns)), np.nan)
     parts = {"": ratios.estimate, "_lower": ratios.lower, "_upper": ratios.upper}
@@ -122,7 +143,7 @@ def coefficient_frame(found: TableStatistics, intervals: str | None) -> dict[str
 
 
 def _blank_where_nan(frame: Mapping[str, Any]) -> pa.Table:
-    """The columns as an Arrow table; nan, of aliased columns and the ratio of an intercept, becomes null."""
+    """Return columns as an Arrow table, with nan (aliased columns, ratios of intercepts) as null."""
     arrays = {}
     for name, values in frame.items():
         numeric = isinstance(values, np.ndarray) and values.dtype.kind == "f"
@@ -130,8 +151,9 @@ def _blank_where_nan(frame: Mapping[str, Any]) -> pa.Table:
     return pa.table(arrays)
 
 
-def _as_json(found: TableStatistics, intervals: str | None) -> str:
-    inference = found.inference
+def _as_json(result: TableStatistics, intervals: str | None) -> str:
+    """Return the statistics as a JSON object."""
+    inference = result.inference
     try:
         overall: dict[str, Any] = _test(inference.overall())
     except ValueError as error:
@@ -139,10 +161,10 @@ def _as_json(found: TableStatistics, intervals: str | None) -> str:
     likelihood = {} if inference.fitted.pseudo else {"aic": inference.aic, "bic": inference.bic}
     clusters = inference.fitted.clusters
     figures = {
-        "target": found.target,
+        "target": result.target,
         "rows": inference.n,
-        "rows_left_out": found.left_out.rows + found.left_out.weightless,
-        "missing": dict(found.left_out.by_column),
+        "rows_left_out": result.left_out.rows + result.left_out.weightless,
+        "missing": dict(result.left_out.by_column),
         "parameters": inference.df,
         "penalty": "firth" if inference.fitted.firth else None,
         "log_likelihood": inference.log_likelihood,
@@ -153,32 +175,34 @@ def _as_json(found: TableStatistics, intervals: str | None) -> str:
         **likelihood,
         "errors": inference.errors,
         "clusters": None if clusters is None else len(np.unique(clusters)),
-        "weights": None if found.weights is None else {"column": found.weights.name, "kind": found.weights.kind},
-        "intervals": found.interval_kind if intervals is None else intervals,
+        "weights": None if result.weights is None else {"column": result.weights.name, "kind": result.weights.kind},
+        "intervals": result.interval_kind if intervals is None else intervals,
         "level": inference.level,
         "reference": None if inference.reference is None else inference.fitted.labels[inference.reference],
-        "reference_levels": dict(found.reference_levels),
-        "aliased": {name: list(others) for name, others in found.aliased.items()},
+        "reference_levels": dict(result.reference_levels),
+        "aliased": {name: list(others) for name, others in result.aliased.items()},
         "overall": overall,
-        "columns": {name: _test(test) for name, test in found.column_tests().items()},
-        "coefficients": _lists(found.coefficients(intervals)),
-        "ratios": _lists(found.ratios(intervals)),
-        "effects": _lists(found.effects()) if found.effects_are_quick else None,
-        "notes": [*found.notes, *found.inference.summary("Wald").notes],
+        "columns": {name: _test(test) for name, test in result.column_tests().items()},
+        "coefficients": _lists(result.coefficients(intervals)),
+        "ratios": _lists(result.ratios(intervals)),
+        "effects": _lists(result.effects()) if result.effects_are_quick else None,
+        "notes": [*result.notes, *result.inference.summary("Wald").notes],
     }
     return json.dumps(_plain(figures), allow_nan=False, ensure_ascii=False)
 
 
 def _test(test: ChiSquared) -> dict[str, Any]:
+    """Return a test as a JSON object."""
     return {"kind": test.kind, "statistic": test.statistic, "df": test.df, "p_value": test.p_value}
 
 
-def _lists(found: Estimates) -> dict[str, list[Any]]:
-    return {name: list(values) for name, values in found.frame().items()}
+def _lists(estimates: Estimates) -> dict[str, list[Any]]:
+    """Return estimates as lists by name."""
+    return {name: list(values) for name, values in estimates.frame().items()}
 
 
 def _plain(value: Any) -> Any:
-    """Numbers as JSON has them: null for what is not finite."""
+    """Return values that JSON can represent, with null for numbers that are not finite."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list):

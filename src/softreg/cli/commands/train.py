@@ -1,11 +1,11 @@
-"""`softreg train`: from a table to a model, and its evaluation on held-out rows."""
+"""`softreg train`: fit a model to a table, and evaluate it on held-out rows."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,267 +13,307 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import (
-    MODEL_ENDINGS,
-    REPORT_ENDINGS,
-    aligned,
-    check_writable,
-    choosing,
-    choosing_and_fitting,
-    fitting,
-    note,
-    refuse_inputs,
-    say,
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.evaluation_result import EvaluationResult, collect_result, print_result, search_record
+from softreg.cli.console.messages import print_message, print_model_warnings, print_note
+from softreg.cli.console.output_files import MODEL_ENDINGS, REPORT_ENDINGS, check_writable, refuse_inputs
+from softreg.cli.console.progress_bars import show_fit_progress, show_search_and_fit, show_search_progress
+from softreg.cli.console.result_table import format_result, strength_selection
+from softreg.cli.console.text_layout import align_columns
+from softreg.cli.data.holdout import (
+    HeldOutRows,
+    evaluation_file_rows,
+    holdout_rule,
+    label_rows,
+    scanned_rows,
+    split_table,
 )
-from softreg.cli.console.result_table import chosen, gather, show, show_or_dump, tell_warnings, told_search
-from softreg.cli.data.holdout import HeldOut, apart, from_file, labelled, of_survey, split
 from softreg.cli.data.label_codes import class_weights, known_codes
-from softreg.cli.data.read_table import opened, read_to_fit
-from softreg.cli.options.costs import cost_matrix, told_costs
-from softreg.cli.options.train_request import Order, check_order
+from softreg.cli.data.read_table import open_source, read_training_table
+from softreg.cli.options.costs import cost_matrix, format_costs
+from softreg.cli.options.train_request import TrainRequest, check_request
 from softreg.cli.reporting.build_report import write_page
-from softreg.cli.reporting.column_importance import worth
-from softreg.cli.reporting.leakage_check import information_in_columns
+from softreg.cli.reporting.column_importance import analyse_columns
+from softreg.cli.reporting.column_information import leakage_information
 from softreg.cli.reporting.provenance import provenance
-from softreg.cli.reporting.row_explanations import reasons
+from softreg.cli.reporting.row_explanations import row_explainer
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.memory_mode import Memory, is_large
-from softreg.tables.fit.table_scan import scan_table
+from softreg.tables.fit.table_scan import TableScan, scan_table
+from softreg.typing import Codes, TextArray
 
-NEARLY_ALL = 0.8
-"""Share of the label entropy explained from which columns are checked for a leak."""
-MOST_CHECKED = 400_000
-"""Cells that are read for it, about."""
-LEAST_CHECKED = 1_000
-"""Rows of them, at least."""
-MOST_COLUMNS = 40  # of which the terminal says what they were taken for
-WEIGHTED = (
+MAX_LISTED_COLUMNS = 40
+"""Columns whose kinds are listed on the terminal."""
+DEFAULT_L1_RATIO = 0.5
+"""Share of L1 of --penalty elasticnet without --l1-ratio."""
+CLASS_WEIGHTS_NOTE = (
     "Class weights change the probabilities: they are those of a population in which the classes have these weights, "
-    "not those of the rows. For decisions with unequal costs, --cost needs none."
+    "not those of the rows. For decisions with unequal costs, --cost needs no class weights."
 )
 
 
-def train_table(order: Order) -> None:
-    """Read, hold rows out, fit, judge, tell, and write what was asked for."""
-    check_writable(order.model, MODEL_ENDINGS, "--model")
-    check_writable(order.report, REPORT_ENDINGS, "--report")
-    check_order(order)
-    source = opened(order.data, order.reading)
-    inputs = source.paths if order.test is None else [*source.paths, order.test]
-    refuse_inputs(order.model, "--model", inputs)
-    refuse_inputs(order.report, "--report", inputs)
-    order = order.with_columns(source.names)
-    source = source.ignoring(set(order.drop) - {order.groups, order.target, order.time, order.weights})
-    (train_in_batches if is_large(source, order.memory) else train_in_memory)(order, source)
-
-
-def train_in_memory(order: Order, source: OpenTable) -> None:
-    """Hold rows out, fit, judge and write, with all rows in memory."""
-    table, numbers = read_to_fit(source, order.target, order.drop, order.asked, order.reading, order.rules.missing)
-    found = labelled(order, table, numbers)
-    names = np.unique(found.y[found.used]).tolist()
-    if order.test is None:
-        training, held = split(order, table, found, numbers)
-    else:
-        training, held = np.flatnonzero(found.used), None
-    classifier, seconds = fit(order, table, training, names)
-    held = held or from_file(order, classifier, len(training))
-    judged = judge(order, classifier, held, rows=table.num_rows, seconds=seconds)
-    told = information_in_columns(judged.audit, classifier, table, training, found.y[training])
-    if order.report is not None:
-        trained = Trained(table, training, found.y, source.paths)
-        _write_report(order, order.report, classifier, judged, held, trained)
-    finish(order, judged, told)
-
-
-def train_in_batches(order: Order, source: OpenTable) -> None:
-    """The same for a table that memory does not hold."""
-    wanted = {
-        "--report": order.report is not None,
-        "--bad-rows skip": order.reading.bad_rows == "skip",
-        "--groups": order.groups is not None,
-        "--time": order.time is not None,
-    }
-    for name, given in wanted.items():
-        if given:
-            raise Complaint(
-                f"{name} needs all rows in memory, and {str(order.data)!r} is read in batches. Leave it out, or read "
-                "the table as a whole, if memory holds it: --memory high."
-            )
-    options: dict[str, Any] = {"rules": order.rules, "weights": order.weights, "categorical": order.sure}
-    found = scan_table(source, order.target, seed=order.seed, test_size=order.share, **options)
-    for said in found.notes:
-        note(said)
-    held = of_survey(found) if order.test is None else None
-    classifier, seconds = fit(order, found, None, found.classes)
-    held = held or from_file(order, classifier, found.training)
-    judged = judge(order, classifier, held, rows=found.rows, seconds=seconds)
-    assert found.sample is not None
-    classes, codes = found.labels(found.sample)
-    places = np.arange(len(codes))
-    told = information_in_columns(judged.audit, classifier, found.sample, places, np.array(classes)[codes])
-    finish(order, judged, told)
-
-
-def fit(
-    order: Order, table: Any, training: NDArray[np.int64] | None, classes: Sequence[str]
-) -> tuple[TableClassifier, float]:
-    """Fit the training rows, with progress; gives the classifier and the seconds that it took."""
-    weights = class_weights(order.class_weight, classes)
-    cost_matrix(order.costs, classes)  # before the work, what is wrong with them
-    if weights is not None:
-        note(WEIGHTED)
-    classifier = TableClassifier(
-        order.target,
-        strength="auto" if order.strength is None else order.strength,
-        penalty=None if order.penalty == "none" else order.penalty,
-        l1_ratio=(0.5 if order.l1_ratio is None else order.l1_ratio) if order.penalty == "elasticnet" else 0.0,
-        class_weight=weights,
-        folds=order.folds,
-        rule=order.rule or "min",
-        scoring=order.scoring or "log_loss",
-        groups=order.groups,
-        time=order.time,
-        missing_target=order.missing_target,
-        rare=order.rare,
-        features=order.features or None,
-        numeric_form=order.forms or None,
-        drop=order.drop,
-        **order.asked,
-    )
-    start = time.perf_counter()
-    told: AbstractContextManager[Any] = choosing(quiet=order.quiet)
-    if order.strength is not None or order.penalty == "none":
-        told = fitting(classifier.tol, quiet=order.quiet)
-    elif training is None:
-        told = choosing_and_fitting(classifier.tol, quiet=order.quiet)
-    with told as listener:
-        classifier.verbose = listener
-        memory: Memory = "auto" if training is None else "high"
-        weighted = {"sample_weight": order.weights}
-        classifier.fit(table, rows=training, checkpoint=order.checkpoint, memory=memory, **weighted)
-    classifier.verbose = 0
-    return classifier, time.perf_counter() - start
-
-
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """A fitted classifier with its evaluation: `text` and `figures` are what is printed."""
+class EvaluatedModel:
+    """A fitted classifier with its evaluation; `result` and `text` are what is printed."""
 
     classifier: TableClassifier
     audit: Audit
     point: OperatingPoint | None
-    figures: Any
+    result: EvaluationResult
     text: str
 
 
-def judge(order: Order, classifier: TableClassifier, held: HeldOut, *, rows: int, seconds: float) -> Judged:
-    """Evaluate on the rows held out; `rows` counts the table."""
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The table, the indices of its training rows, the label (n,) of each of its rows, and its files."""
+
+    table: pa.Table
+    rows: Codes
+    labels: TextArray
+    paths: Sequence[Path]
+
+
+def train_table(request: TrainRequest) -> None:
+    """Check the request, and train on a table in memory or in batches."""
+    check_writable(request.model, MODEL_ENDINGS, "--model")
+    check_writable(request.report, REPORT_ENDINGS, "--report")
+    check_request(request)
+    source = open_source(request.data, request.reading)
+    inputs = source.paths if request.test is None else [*source.paths, request.test]
+    refuse_inputs(request.model, "--model", inputs)
+    refuse_inputs(request.report, "--report", inputs)
+    request = request.with_columns(source.names)
+    source = source.ignoring(set(request.drop) - {request.groups, request.target, request.time, request.weights})
+    (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source)
+
+
+def _train_in_memory(request: TrainRequest, source: OpenTable) -> None:
+    """Hold rows out, fit, evaluate and write the results, with all rows in memory."""
+    table, numbers = read_training_table(
+        source, request.target, request.drop, request.column_kinds, request.reading, request.rules.missing
+    )
+    labelled = label_rows(request, table, numbers)
+    classes = np.unique(labelled.y[labelled.used]).tolist()
+    if request.test is None:
+        training, held = split_table(request, table, labelled, numbers)
+    else:
+        training, held = np.flatnonzero(labelled.used), None
+    classifier, seconds = _fit(request, table, training, classes)
+    held = held or evaluation_file_rows(request, classifier, len(training))
+    model = _evaluate(request, classifier, held, rows=table.num_rows, seconds=seconds)
+    information = leakage_information(model.audit, classifier, table, training, labelled.y[training])
+    if request.report is not None:
+        data = TrainingData(table, training, labelled.y, source.paths)
+        _write_report(request, request.report, model, held, data)
+    _write_results(request, model, information)
+
+
+def _train_in_batches(request: TrainRequest, source: OpenTable) -> None:
+    """Hold rows out, fit, evaluate and write the results, for a table larger than memory."""
+    in_memory_only = {
+        "--report": request.report is not None,
+        "--bad-rows skip": request.reading.bad_rows == "skip",
+        "--groups": request.groups is not None,
+        "--time": request.time is not None,
+    }
+    for option, given in in_memory_only.items():
+        if given:
+            raise CommandError(
+                f"{option} requires all rows in memory, and {str(request.data)!r} is read in batches. Omit it, or read "
+                "the table as a whole, if it fits in memory: --memory high."
+            )
+    scan = scan_table(
+        source,
+        request.target,
+        seed=request.seed,
+        test_size=request.share,
+        rules=request.rules,
+        weights=request.weights,
+        categorical=request.target_is_category,
+    )
+    for note in scan.notes:
+        print_note(note)
+    held = scanned_rows(scan) if request.test is None else None
+    classifier, seconds = _fit(request, scan, None, scan.classes)
+    held = held or evaluation_file_rows(request, classifier, scan.training)
+    model = _evaluate(request, classifier, held, rows=scan.rows, seconds=seconds)
+    assert scan.sample is not None
+    classes, codes = scan.labels(scan.sample)
+    labels = np.array(classes)[codes]
+    information = leakage_information(model.audit, classifier, scan.sample, np.arange(len(codes)), labels)
+    _write_results(request, model, information)
+
+
+def _fit(
+    request: TrainRequest, table: pa.Table | TableScan, training: Codes | None, classes: Sequence[str]
+) -> tuple[TableClassifier, float]:
+    """Fit the training rows, showing progress; return the classifier and the seconds."""
+    cost_matrix(request.costs, classes)  # raises errors of --cost before the fit
+    classifier = _classifier(request, classes)
+    start = time.perf_counter()
+    with _progress(request, classifier, in_memory=training is not None) as callback:
+        classifier.verbose = callback
+        memory: Memory = "auto" if training is None else "high"
+        classifier.fit(
+            table, rows=training, checkpoint=request.checkpoint, memory=memory, sample_weight=request.weights
+        )
+    classifier.verbose = 0
+    return classifier, time.perf_counter() - start
+
+
+def _classifier(request: TrainRequest, classes: Sequence[str]) -> TableClassifier:
+    """Return the classifier with the parameters of the request."""
+    weights = class_weights(request.class_weight, classes)
+    if weights is not None:
+        print_note(CLASS_WEIGHTS_NOTE)
+    l1_ratio = DEFAULT_L1_RATIO if request.l1_ratio is None else request.l1_ratio
+    kinds = request.column_kinds
+    return TableClassifier(
+        request.target,
+        strength="auto" if request.strength is None else request.strength,
+        penalty=None if request.penalty == "none" else request.penalty,
+        l1_ratio=l1_ratio if request.penalty == "elasticnet" else 0.0,
+        class_weight=weights,
+        folds=request.folds,
+        rule=request.rule or "min",
+        scoring=request.scoring or "log_loss",
+        groups=request.groups,
+        time=request.time,
+        missing_target=request.missing_target,
+        rare=request.rare,
+        features=request.features or None,
+        numeric_form=request.forms or None,
+        drop=request.drop,
+        text=kinds["text"],
+        category=kinds["category"],
+        number=kinds["number"],
+        date=kinds["date"],
+    )
+
+
+def _progress(
+    request: TrainRequest, classifier: TableClassifier, *, in_memory: bool
+) -> AbstractContextManager[Callable[[Any], None]]:
+    """Return the context that shows the progress of the search, of the fit, or of both."""
+    if request.strength is not None or request.penalty == "none":
+        return show_fit_progress(classifier.tol, quiet=request.quiet)
+    if in_memory:
+        return show_search_progress(quiet=request.quiet)
+    return show_search_and_fit(classifier.tol, quiet=request.quiet)
+
+
+def _evaluate(
+    request: TrainRequest, classifier: TableClassifier, held: HeldOutRows, *, rows: int, seconds: float
+) -> EvaluatedModel:
+    """Evaluate the classifier on the held-out rows; `rows` is the size of the table."""
     schema, model = classifier.schema_, classifier.model_
-    if not order.quiet:
-        tell_columns(classifier.describe())
+    if not request.quiet:
+        print_columns(classifier.describe())
     names = [str(label) for label in model.classes_]
-    codes = known_codes(held.table.take(pa.array(held.rows)), order.target, names, classifier.rare_)
+    codes = known_codes(held.table.take(pa.array(held.rows)), request.target, names, classifier.rare_)
     unseen = UnseenValues()
     P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows, unseen=unseen))
     for message in unseen.outside_messages():
         warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
-    found = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)
-    cost = cost_matrix(order.costs, names)
+    evaluation = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)
+    cost = cost_matrix(request.costs, names)
     point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights)
-    size = {"rows": rows, "columns": len(schema.features)}
-    search = told_search(classifier.path_, classifier.rule)
-    figures = gather(found, model.solution_, **size, strength=model.strength, seconds=seconds, search=search)
-    how = chosen(classifier.path_, classifier.rule)
-    how = f"no penalty{f'; {how}' if how else ''}" if model.penalty is None else how
-    text = show(figures, found, model.solution_, rows=held.said, columns=kinds(schema), what="held-out", strength=how)
-    text = text if point is None else f"{text}\n{told_costs(point, found.classes)}"
-    return Judged(classifier, found, point, figures, text)
+    result = collect_result(
+        evaluation,
+        model.solution_,
+        rows=rows,
+        columns=len(schema.features),
+        strength=model.strength,
+        seconds=seconds,
+        search=search_record(classifier.path_, classifier.rule),
+    )
+    selection = strength_selection(classifier.path_, classifier.rule)
+    if model.penalty is None:
+        selection = "; ".join(part for part in ("no penalty", selection) if part)
+    text = format_result(
+        result,
+        evaluation,
+        model.solution_,
+        rows=held.description,
+        columns=count_kinds(schema),
+        prefix="held-out",
+        strength=selection,
+    )
+    text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
+    return EvaluatedModel(classifier, evaluation, point, result, text)
 
 
-def finish(order: Order, judged: Judged, told: Sequence[tuple[str, float]]) -> None:
-    """Write the model, print the figures, and say on stderr what to look at and what was written.
-
-    `told` is what single columns tell of the label, in nats.
-    """
-    if order.model is not None:
-        judged.classifier.save(order.model)
-    show_or_dump(judged.figures, judged.text, as_json=order.as_json)
-    tell_warnings(judged.audit, told)
-    if order.model is not None:
-        say(f"Model, fitted on the training rows: {order.model}")
-    if order.report is not None:
-        say(f"Report on the rows held out: {order.report}")
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """The table with the training rows, their places in it, the label (n,) of each of its rows, and the files."""
-
-    table: pa.Table
-    rows: NDArray[np.int64]
-    labels: NDArray[np.str_]
-    paths: Sequence[Path]
+def _write_results(request: TrainRequest, model: EvaluatedModel, information: Sequence[tuple[str, float]]) -> None:
+    """Write the model, and print the result, warnings and the files; `information` is that of columns, in nats."""
+    if request.model is not None:
+        model.classifier.save(request.model)
+    print_result(model.result, model.text, as_json=request.as_json)
+    print_model_warnings(model.audit, information)
+    if request.model is not None:
+        print_message(f"Model, fitted on the training rows: {request.model}")
+    if request.report is not None:
+        print_message(f"Report on the held-out rows: {request.report}")
 
 
 def _write_report(
-    order: Order, page: Path, classifier: TableClassifier, judged: Judged, held: HeldOut, trained: Trained
+    request: TrainRequest, page: Path, evaluated: EvaluatedModel, held: HeldOutRows, training: TrainingData
 ) -> None:
-    """The page about the rows held out, and what each column adds."""
-    if not order.quiet and not order.weights:
-        say("For the report, the model is fitted again without each column.")
-    model = classifier.model_
-    table, places, labels = trained.table, held.rows, trained.labels
-    if not held.own:  # both files as one table
+    """Write the report on the held-out rows, with the importance of columns."""
+    if not request.quiet and not request.weights:
+        print_message("For the report, the model is fitted again without each column.")
+    classifier, model = evaluated.classifier, evaluated.classifier.model_
+    table, places, labels = training.table, held.rows, training.labels
+    if not held.from_training_table:  # append the rows of the other file
         table = pa.concat_tables(
             [table, held.table.select([n for n in table.column_names if n in held.table.column_names])],
             promote_options="permissive",
         )
-        places = held.rows + trained.table.num_rows
+        places = held.rows + training.table.num_rows
         labels = np.append(labels, np.full(held.table.num_rows, "", dtype=labels.dtype))
-        labels[places] = model.classes_[judged.audit.codes]
-    trained_on = f"trained on {len(trained.rows):,}, with {kinds(classifier.schema_)}"
-    source = f"rows held out{apart(order)}" if held.own else f"rows of {order.test.name if order.test else ''}"
+        labels[places] = model.classes_[evaluated.audit.codes]
+    trained_on = f"trained on {len(training.rows):,}, with {count_kinds(classifier.schema_)}"
+    test_file = request.test.name if request.test else ""
+    source = f"held-out rows{holdout_rule(request)}" if held.from_training_table else f"rows of {test_file}"
+    groups = evaluated.audit.groups
     write_page(
         page,
-        f"{order.target} from {order.data.name}",
+        f"{request.target} from {request.data.name}",
         f"{len(held.rows):,} {source}; {trained_on}",
-        judged.audit,
+        evaluated.audit,
         model,
         numbers=held.numbers,
         places=places,
-        training=(trained.rows, Classes.of(model.classes_).encode(labels[trained.rows])),
+        training=(training.rows, Classes.of(model.classes_).encode(labels[training.rows])),
         feature_names=classifier.feature_names_out_,
         table=table,
         columns=classifier.describe(),
         warnings=classifier.schema_.warnings,
-        point=judged.point,
-        tried=classifier.path_,
-        why=reasons(classifier, table, trained.rows),
-        learned=None
-        if order.weights
-        else worth(classifier, table, labels, trained.rows, places, groups=judged.audit.groups),
-        provenance=provenance(trained.paths, order.seed),
+        point=evaluated.point,
+        path_of_strengths=classifier.path_,
+        explain_rows=row_explainer(classifier, table, training.rows),
+        analysis=None
+        if request.weights
+        else analyse_columns(classifier, table, labels, training.rows, places, groups=groups),
+        provenance=provenance(training.paths, request.seed),
     )
 
 
-def tell_columns(described: list[tuple[str, str, str]]) -> None:
-    """Say on stderr what each column was taken for, and why."""
-    say("Columns were taken for:")
-    say(aligned(described[:MOST_COLUMNS]))
-    if len(described) > MOST_COLUMNS:
-        say(f"  and {len(described) - MOST_COLUMNS:,} more, which `softreg inspect` lists for a saved model")
+def print_columns(columns: list[tuple[str, str, str]]) -> None:
+    """Print the kind of each column, and the reason, on stderr."""
+    print_message("Kinds of columns:")
+    print_message(align_columns(columns[:MAX_LISTED_COLUMNS]))
+    if len(columns) > MAX_LISTED_COLUMNS:
+        more = len(columns) - MAX_LISTED_COLUMNS
+        print_message(f"  and {more:,} more, which `softreg inspect` lists for a saved model")
 
 
-def kinds(schema: Schema) -> str:
-    """How many features are of which kind, as in "7 numbers, 6 categories and 3 booleans"."""
-    plural = {"category": "categories", "tags": "columns of tags"}
+def count_kinds(schema: Schema) -> str:
+    """Return how many features have which kind, as in "7 numbers, 6 categories and 3 booleans"."""
+    plurals = {"category": "categories", "tags": "columns of tags"}
     counts = Counter(column.kind.value for column in schema.features)
-    parts = [f"{count:,} {plural.get(kind, f'{kind}s') if count > 1 else kind}" for kind, count in counts.most_common()]
+    parts = [f"{n:,} {plurals.get(kind, f'{kind}s') if n > 1 else kind}" for kind, n in counts.most_common()]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -1,4 +1,4 @@
-"""Where exceptions become what a person reads: one paragraph, an exit code, no traceback."""
+"""Exceptions as messages on stderr with an exit code, without a traceback."""
 
 from __future__ import annotations
 
@@ -13,80 +13,82 @@ import click
 
 from softreg import version
 
-EXIT_COMPLAINT = 2
+EXIT_USAGE = 2
+"""Exit code of an error in the input or on the command line."""
+EXIT_INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as in shells."""
 ARGUMENTS = "softreg.arguments"
-"""Where the context keeps the arguments of the command line, which reports show."""
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+"""Key of the click context under which the arguments of the command line are stored, for reports."""
 _SOURCE = str(Path(version.__file__).resolve().parent)
-"""The folder of softreg's own source."""
+"""Folder of the source of softreg."""
 
 
-class Complaint(click.ClickException):
-    """Something in the input that the caller can correct, said in one paragraph on stderr; exit code 2."""
+class CommandError(click.ClickException):
+    """An error in the input or on the command line that the user can correct; exit code 2."""
 
-    exit_code = EXIT_COMPLAINT
+    exit_code = EXIT_USAGE
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the paragraph on stderr, as one line: the terminal wraps it, and it can still be searched."""
+        """Print the message on stderr, as one line."""
         click.echo(f"softreg: {' '.join(self.format_message().split())}", err=True, file=file)
 
 
-class Boundary(click.Group):
-    """The group of commands; it turns complaints, interrupts and warnings into plain lines on stderr.
+class ErrorReportingGroup(click.Group):
+    """Group of commands that prints errors, interrupts and warnings as plain lines on stderr.
 
-    A `ValueError` that softreg itself raised is a complaint about the input, as is an `OSError`. Any other
-    exception is a defect of softreg and keeps its traceback.
+    A `ValueError` that softreg raises is an error in the input, as is an `OSError`. Any other exception is a defect of
+    softreg and keeps its traceback.
     """
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **kwargs: Any) -> click.Context:
-        """Read the options of the group; what is wrong with them is told in one paragraph."""
+        """Parse the options of the group."""
         arguments = list(args)
         try:
             context = super().make_context(info_name, args, *rest, **kwargs)
             context.meta[ARGUMENTS] = arguments
             return context
         except click.UsageError as error:
-            raise _misused(error) from None
+            raise _usage_error(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command within the boundary."""
+        """Run the command, with its exceptions converted."""
         with warnings.catch_warnings():
-            warnings.showwarning = _say_warning
+            warnings.showwarning = _print_warning
             try:
                 return super().invoke(ctx)
             except KeyboardInterrupt:
-                click.echo("softreg: stopped by Ctrl-C; no file was left half-written.", err=True)
+                click.echo("softreg: interrupted by Ctrl-C; no incomplete file was written.", err=True)
                 ctx.exit(EXIT_INTERRUPTED)
             except click.UsageError as error:
-                raise _misused(error) from None
+                raise _usage_error(error) from None
             except OSError as error:
                 if error.errno == errno.EPIPE:
-                    raise  # click ends silently when the reader of a pipe has gone
-                raise Complaint(_told(error)) from None
+                    raise  # click exits silently when the reader of a pipe has closed it
+                raise CommandError(_os_error_text(error)) from None
             except ValueError as error:
-                if not _is_ours(error):
+                if not _raised_by_softreg(error):
                     raise
-                raise Complaint(str(error)) from None
+                raise CommandError(str(error)) from None
 
 
-def _misused(error: click.UsageError) -> Complaint:
-    """A command line that is not understood, with the command whose help says how it goes."""
+def _usage_error(error: click.UsageError) -> CommandError:
+    """Return the error of an invalid command line, with the command whose help describes it."""
     command = error.ctx.command_path if error.ctx else "softreg"
-    return Complaint(f"{error.format_message()} See `{command} --help`.")
+    return CommandError(f"{error.format_message()} See `{command} --help`.")
 
 
-def _told(error: OSError) -> str:
-    """Words for an error of the file system; those that softreg wrote itself are kept."""
+def _os_error_text(error: OSError) -> str:
+    """Return the message of an error of the file system; a message of softreg is unchanged."""
     if error.errno is None:
         return str(error)
-    reason = os.strerror(error.errno)  # what Arrow raises names the same reason in many more words
+    reason = os.strerror(error.errno)  # messages of Arrow are long and state the same reason
     if error.filename is None:
         return f"The result could not be written: {reason}."
     return f"{os.fspath(error.filename)!r} cannot be used: {reason}."
 
 
-def _is_ours(error: ValueError) -> bool:
-    """Whether softreg's own source said `raise`: then the message was written for the caller."""
+def _raised_by_softreg(error: ValueError) -> bool:
+    """Return whether the source of softreg raised the error, so that its message is written for the user."""
     from softreg.tables.columns.errors import TableError
 
     if isinstance(error, TableError):
@@ -94,10 +96,10 @@ def _is_ours(error: ValueError) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames or not frames[-1].filename.startswith(_SOURCE):
         return False
-    line = frames[-1].line  # empty where the source is not at hand
+    line = frames[-1].line  # empty where the source is not available
     return not line or line.startswith("raise ")
 
 
-def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Print a warning as one paragraph on stderr."""
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning on stderr, as one line."""
     click.echo(f"Warning: {' '.join(str(message).split())}", err=True)

@@ -1,250 +1,197 @@
-"""What a person sees while waiting, and the few ways in which results are laid out."""
+"""Progress of a fit and of the search for its strength, on stderr."""
 
 from __future__ import annotations
 
 import math
-import os
 import sys
-import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-from rich.cells import cell_len
-
-from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.messages import print_message
+from softreg.cli.console.text_layout import format_nats
 
 if TYPE_CHECKING:
     from softreg.models import PathPoint
     from softreg.optimize import Progress
 
-Listener = Callable[["Progress"], None]
-MODEL_ENDINGS = (".softreg", ".safetensors")
-REPORT_ENDINGS = (".html", ".htm")
+ProgressCallback = Callable[["Progress"], None]
+SearchCallback = Callable[["PathPoint"], None]
 SECONDS_BETWEEN_LINES = 1.0
-LEAST_GAP = 1e-12  # of a gap below, the digits are rounding errors
-LONGEST_LABEL = 40  # characters of a label in a line
-
-
-def say(text: str = "") -> None:
-    """Print one line of news on stderr."""
-    click.echo(text, err=True)
-
-
-def note(text: str) -> None:
-    """Print one choice that was made on stderr."""
-    say(f"Note: {text}")
-
-
-def warn(text: str) -> None:
-    """Print a warning on stderr."""
-    say(f"Warning: {text}")
-
-
-def aligned(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
-    """Lay rows out in columns, two blanks apart; the last column is as long as it likes.
-
-    >>> print(aligned([("rows", "150", "30 held out"), ("columns", "4", "")], indent=""))
-    rows     150  30 held out
-    columns  4
-    """
-    cells = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    lines = (
-        "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    )
-    return "\n".join(f"{indent}{line}".rstrip() for line in lines)
-
-
-def plain(text: str) -> str:
-    """Text from a file as one line that leaves the terminal alone: control characters become escapes.
-
-    >>> print(plain("two\\nlines, \\x1b[31mred"))
-    two\\nlines, \\x1b[31mred
-    """
-    moves = ("Cc", "Cs", "Zl", "Zp")
-    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in moves else c for c in text)
-
-
-def clipped(label: str, longest: int = LONGEST_LABEL) -> str:
-    """The beginning of a label, with an ellipsis where more follows.
-
-    >>> clipped("Free entry in a competition", longest=11)
-    'Free entry…'
-    """
-    return label if len(label) <= longest else label[: longest - 1].rstrip() + "…"
-
-
-def nats(gap: float) -> str:
-    """A gap in words.
-
-    >>> nats(3.2e-7), nats(2e-19)
-    ('3.2e-07 nats', '1.0e-12 nats')
-    """
-    return f"{max(gap, LEAST_GAP):.1e} nats"
-
-
-def check_writable(path: Path | None, endings: tuple[str, ...], option: str) -> None:
-    """Raise `Complaint` where a result could not be written in the end: better now than after the work."""
-    if path is None:
-        return
-    folder, named = path.parent, f"{option} {str(path)!r}"
-    if path.suffix.lower() not in endings:
-        raise Complaint(f"{named} should end in {' or '.join(endings)}, which says what will be written.")
-    if not folder.exists():
-        raise Complaint(f"{named}: the folder {str(folder)!r} does not exist; make it first.")
-    if path.is_dir():
-        raise Complaint(f"{named} is a folder; name a file in it.")
-    if not folder.is_dir():
-        raise Complaint(f"{named}: {str(folder)!r} is a file, not a folder.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise Complaint(f"{named}: nothing may be written in the folder {str(folder)!r}.")
-
-
-def refuse_inputs(path: Path | None, option: str, inputs: Iterable[Path]) -> None:
-    """Raise `Complaint` where the file that would be written is one of the `inputs`, which would be lost."""
-    if path is None or not path.exists():
-        return
-    if any(other.exists() and path.samefile(other) for other in inputs):
-        raise Complaint(f"{option} {str(path)!r} is a file that the command reads, which would be lost; name another.")
+"""Seconds between two lines of a log, and before rates and remaining time are shown."""
+BAR_WIDTH = 30
+"""Characters of the progress bar."""
 
 
 @contextmanager
-def fitting(tol: float, *, quiet: bool = False) -> Iterator[Listener]:
-    """Give a listener for a fit's progress: a bar on a terminal, else a plain line a second, or silence.
+def show_fit_progress(tol: float, *, quiet: bool = False) -> Iterator[ProgressCallback]:
+    """Show the progress of a fit: a bar on a terminal, otherwise a line per second.
 
-    Warnings wait until the end: in the middle, they would stand on the line of the bar.
+    Warnings are deferred to the end, so that they do not interrupt the bar.
+
+    Parameters
+    ----------
+    tol : float
+        Tolerance of the fit, in nats.
+    quiet : bool
+        Whether nothing is shown.
+
+    Yields
+    ------
+    callable
+        Function to be called with each `Progress`.
     """
-    with _warnings_held():
+    with _deferred_warnings():
         if quiet:
             yield lambda record: None
         elif sys.stderr.isatty():
-            with _bar(tol) as listener:
-                yield listener
+            with _progress_bar(tol) as callback:
+                yield callback
         else:
-            lines = Lines(tol)
+            lines = ProgressLines(tol)
             yield lines
             lines.end()
 
 
 @contextmanager
-def choosing(*, quiet: bool = False) -> Iterator[Callable[[PathPoint], None]]:
-    """Give a listener that prints one line for each strength that cross-validation has tried, or is silent."""
-    with _warnings_held():
-        yield (lambda point: None) if quiet else _tell_point
+def show_search_progress(*, quiet: bool = False) -> Iterator[SearchCallback]:
+    """Yield a function that prints a line for each strength that cross-validation has evaluated, or nothing."""
+    with _deferred_warnings():
+        yield (lambda point: None) if quiet else _print_search_point
 
 
 @contextmanager
-def choosing_and_fitting(tol: float, *, quiet: bool = False) -> Iterator[Callable[[Any], None]]:
-    """Give a listener for both: a line for each strength that was tried, then the progress of the fit."""
-    with fitting(tol, quiet=quiet) as listener:
+def show_search_and_fit(tol: float, *, quiet: bool = False) -> Iterator[Callable[[Progress | PathPoint], None]]:
+    """Yield a function for both: a line for each strength that was evaluated, then the progress of the fit."""
+    from softreg.optimize import Progress
 
-        def either(record: Any) -> None:
-            if hasattr(record, "passes") and hasattr(record, "seconds"):
-                listener(record)
+    with show_fit_progress(tol, quiet=quiet) as callback:
+
+        def either(record: Progress | PathPoint) -> None:
+            if isinstance(record, Progress):
+                callback(record)
             elif not quiet:
-                _tell_point(record)
+                _print_search_point(record)
 
         yield either
 
 
-def _tell_point(point: PathPoint) -> None:
+def _print_search_point(point: PathPoint) -> None:
+    """Print the cross-validated score of a strength."""
     error = f" ± {point.error:.4f} (1 SE)" if math.isfinite(point.error) else ""
     loss = f"log loss {point.log_loss:.4f}"
-    scored = f"{loss}{error}" if point.mean == point.log_loss else f"{loss}  score {point.mean:.4f}{error}"
-    say(f"cross-validation: strength {point.strength:<8.3g}  {scored}")
+    score = f"{loss}{error}" if point.mean == point.log_loss else f"{loss}, score {point.mean:.4f}{error}"
+    print_message(f"cross-validation: strength {point.strength:.3g}, {score}")
 
 
 @contextmanager
-def _warnings_held() -> Iterator[None]:
-    """Keep warnings back, and show them on leaving."""
-    held: list[tuple[Any, ...]] = []
+def _deferred_warnings() -> Iterator[None]:
+    """Defer warnings to the end of the context."""
+    deferred: list[tuple[Any, ...]] = []
     show = warnings.showwarning
-    warnings.showwarning = lambda *told: held.append(told)
+    warnings.showwarning = lambda *arguments: deferred.append(arguments)
     try:
         yield
     finally:
         warnings.showwarning = show
-        for told in held:
-            show(*told)
+        for arguments in deferred:
+            show(*arguments)
 
 
-def _told(record: Progress, won: float = 0.0) -> str:
-    """A record in words; `won` is the share of the way that is done.
+def progress_text(record: Progress, fraction: float = 0.0) -> str:
+    """Describe the progress of a fit.
 
+    Parameters
+    ----------
+    record : Progress
+        State of the fit.
+    fraction : float
+        Estimated fraction of the fit that is done, for the remaining time.
+
+    Returns
+    -------
+    str
+        Passes, objective and gap, or rows while they are read; then seconds, rate and remaining time.
+
+    Examples
+    --------
     >>> from softreg.optimize import Progress
-    >>> _told(Progress(3, 0.5, 1e-4, 2.0, rows=3_000_000), won=0.5)
+    >>> progress_text(Progress(3, 0.5, 1e-4, 2.0, rows=3_000_000), fraction=0.5)
     'pass 3: objective 0.500000 nats, gap 1.0e-04 nats, 2.0 s, 1,500,000 rows/s, about 2 s left'
-    >>> _told(Progress(0, math.nan, math.inf, 2.0, rows=1000, total=3000))
+    >>> progress_text(Progress(0, math.nan, math.inf, 2.0, rows=1000, total=3000))
     'reading: 1,000 of 3,000 rows, 2.0 s, 500 rows/s, about 4 s left'
     """
     reading = record.passes == 0 and math.isnan(record.value)
     if reading:
         of = "" if record.total is None else f" of {record.total:,}"
-        words = f"reading: {record.rows:,}{of} rows, {record.seconds:.1f} s"
-        won = record.rows / record.total if record.total else 0.0
+        text = f"reading: {record.rows:,}{of} rows, {record.seconds:.1f} s"
+        fraction = record.rows / record.total if record.total else 0.0
     else:
-        now = f"objective {record.value:.6f} nats, gap {nats(record.gap)}"
-        words = f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
-    if record.seconds < SECONDS_BETWEEN_LINES:  # nobody waits yet
-        return words
+        now = f"objective {record.value:.6f} nats, gap {format_nats(record.gap)}"
+        text = f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
+    if record.seconds < SECONDS_BETWEEN_LINES:  # too early for rates
+        return text
     if record.rows:
-        words += f", {record.rows / record.seconds:,.0f} rows/s"
-    return words + (f", about {record.seconds * (1 - won) / won:.0f} s left" if 0 < won < 1 else "")
+        text += f", {record.rows / record.seconds:,.0f} rows/s"
+    return text + (f", about {record.seconds * (1 - fraction) / fraction:.0f} s left" if 0 < fraction < 1 else "")
 
 
-class Lines:
-    """A listener that prints the first record, then at most one a second, and the last: for logs."""
+class ProgressLines:
+    """Callback that prints the first record, then at most one per second, and the last, as for a log."""
 
     def __init__(self, tol: float = 0.0) -> None:
         self.due = -math.inf
-        self.kept: Progress | None = None
-        self.share = Share(tol)
+        self.pending: Progress | None = None
+        self.fraction = ProgressFraction(tol)
 
     def __call__(self, record: Progress) -> None:
-        """Print the record, or keep it back."""
-        self.kept = record
+        """Print the record, or keep it until the next line is due."""
+        self.pending = record
         if record.seconds < self.due - SECONDS_BETWEEN_LINES:
-            self.due = -math.inf  # a new phase, whose clock begins at 0
+            self.due = -math.inf  # a new phase, whose seconds start at 0
         if record.seconds >= self.due:
             self.end()
             self.due = record.seconds + SECONDS_BETWEEN_LINES
 
     def end(self) -> None:
-        """Print the last record, if it was kept back."""
-        if self.kept is not None:
-            say(_told(self.kept, self.share.won(self.kept.gap)))
-        self.kept = None
+        """Print the last record, if it has not been printed."""
+        if self.pending is not None:
+            print_message(progress_text(self.pending, self.fraction.update(self.pending.gap)))
+        self.pending = None
 
 
 @contextmanager
-def _bar(tol: float) -> Iterator[Listener]:
-    """A listener that moves a bar; its length is the share of the digits of the gap that are won."""
+def _progress_bar(tol: float) -> Iterator[ProgressCallback]:
+    """Yield a function that updates a progress bar."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import Progress as ProgressBar
 
-    columns = (TextColumn("Fitting"), BarColumn(bar_width=30), TextColumn("{task.fields[told]}"))
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("fit", total=1.0, told="")
-        share = Share(tol)
+    columns = (TextColumn("Fitting"), BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.fields[state]}"))
+    with ProgressBar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("fit", total=1.0, state="")
+        progress = ProgressFraction(tol)
 
-        def listener(record: Progress) -> None:
-            won = share.won(record.gap)
-            bars.update(task, completed=won, told=_told(record, won))
+        def callback(record: Progress) -> None:
+            fraction = progress.update(record.gap)
+            bar.update(task, completed=fraction, state=progress_text(record, fraction))
 
-        yield listener
+        yield callback
 
 
-class Share:
-    """How much of the way from the first gap to the tolerance is done, on a scale of digits.
+class ProgressFraction:
+    """Fraction of a fit that is done: from the first gap to the tolerance on a logarithmic scale.
 
-    >>> share = Share(tol=1e-6)
-    >>> [round(share.won(gap), 2) for gap in (1.0, 1e-3, 1e-2, 1e-6, 1e-9)]
+    Parameters
+    ----------
+    tol : float
+        Tolerance of the fit, in nats.
+
+    Examples
+    --------
+    >>> fraction = ProgressFraction(tol=1e-6)
+    >>> [round(fraction.update(gap), 2) for gap in (1.0, 1e-3, 1e-2, 1e-6, 1e-9)]
     [0.0, 0.5, 0.5, 1.0, 1.0]
     """
 
@@ -253,11 +200,11 @@ class Share:
         self.first = math.nan
         self.best = 0.0
 
-    def won(self, gap: float) -> float:
-        """The share after a record with this gap; it never goes back, since a bar that shrinks worries."""
+    def update(self, gap: float) -> float:
+        """Return the fraction after a record with this gap; it never decreases."""
         if math.isfinite(gap) and math.isnan(self.first):
             self.first = max(gap, 2 * self.tol)
         if math.isfinite(gap) and self.tol > 0:
-            way = math.log(self.first / self.tol)
-            self.best = max(self.best, min(1.0, math.log(self.first / max(gap, self.tol)) / way))
+            digits = math.log(self.first / self.tol)
+            self.best = max(self.best, min(1.0, math.log(self.first / max(gap, self.tol)) / digits))
         return self.best

@@ -1,18 +1,19 @@
-"""The figures of a result: one record, shown to a person as lines and to a program as JSON."""
+"""The result of an evaluation as a table of lines."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from softreg.cli.console.progress_bars import LEAST_GAP, aligned, clipped, nats, say
-from softreg.cli.console.score_lines import in_nats, interval_of, ranking_lines, weight_lines
+from softreg.cli.console.evaluation_result import EvaluationResult
+from softreg.cli.console.text_layout import (
+    align_columns,
+    format_interval,
+    format_labels,
+    format_loss,
+    format_nats,
+    truncate_label,
+)
 
 if TYPE_CHECKING:
     from softreg.models import Path
@@ -20,273 +21,188 @@ if TYPE_CHECKING:
     from softreg.probability import Interval
     from softreg.report import Audit
 
-
-@dataclass(frozen=True)
-class Figures:
-    """What `train` and `evaluate` print; losses, entropy and gap in nats unless the name says bits.
-
-    `auc` is the area under the ROC curve, of several classes the mean of each against the rest, and `brier` the mean
-    squared difference of probabilities and labels, summed over classes. `effective_rows` (Kish) is how many rows of
-    equal weight the evaluated ones are worth. `calibration` is the verdict in words, `calibration_p` the p-value of the
-    exact test by `calibration_draws` draws, `calibration_error` the root-mean-square error of a probability. `gap` and
-    `passes` are those of the fit; `search` describes the choice of the strength: how many `strengths`, `folds`, the
-    `rule`, `passes` over the rows and `seconds`; None where the strength was given. `seconds` are those of the search
-    and the fit.
-    """
-
-    rows: int
-    columns: int
-    classes: int
-    strength: float
-    log_loss: float
-    log_loss_bits: float
-    log_loss_low: float
-    log_loss_high: float
-    label_entropy: float
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    majority_accuracy: float
-    auc: float
-    auc_low: float
-    auc_high: float
-    brier: float
-    brier_low: float
-    brier_high: float
-    effective_rows: float
-    calibration: str
-    calibration_error: float
-    calibration_error_low: float
-    calibration_error_high: float
-    calibration_gap: float
-    calibration_p: float
-    calibration_draws: int
-    gap: float
-    passes: int
-    seconds: float
-    search: Mapping[str, Any] | None
-
-    def as_json(self) -> str:
-        """One JSON object; null stands for a figure that is infinite, which JSON cannot write."""
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
-        return json.dumps(plain, allow_nan=False)
+Line = tuple[str, str, str]
+"""Name, value and remark of a line."""
+SMALLEST_SKILL = 0.0005
+"""Absolute share of entropy explained below which it is written as none."""
 
 
-def gather(
-    found: Audit,
-    solution: Solution | None,
-    *,
-    rows: int,
-    columns: int,
-    strength: float,
-    seconds: float,
-    search: Mapping[str, Any] | None = None,
-) -> Figures:
-    """The figures of an audit on labelled rows, of the fit behind it, and of the search for its strength."""
-    from softreg.report.page.calibration_assessment import verdict  # here, since `softreg inspect` needs no report
-
-    judged = verdict(found)
-    return Figures(
-        rows=rows,
-        columns=columns,
-        classes=len(found.classes),
-        strength=strength,
-        log_loss=found.log_loss,
-        log_loss_bits=found.log_loss_bits,
-        log_loss_low=found.trust.log_loss.low,
-        log_loss_high=found.trust.log_loss.high,
-        label_entropy=found.label_entropy,
-        accuracy=found.accuracy,
-        accuracy_low=found.trust.accuracy.low,
-        accuracy_high=found.trust.accuracy.high,
-        majority_accuracy=found.majority_accuracy,
-        **_ends("auc", found.auc),
-        **_ends("brier", found.trust.brier),
-        effective_rows=found.effective_rows,
-        calibration=judged.word,
-        calibration_error=judged.size.value,
-        calibration_error_low=judged.size.low,
-        calibration_error_high=judged.size.high,
-        calibration_gap=found.trust.gap.value,
-        calibration_p=found.trust.check.p_value,
-        calibration_draws=found.trust.check.draws,
-        gap=max(float(solution.gap), LEAST_GAP) if solution else math.inf,
-        passes=int(solution.passes) if solution else 0,
-        seconds=seconds,
-        search=search,
-    )
-
-
-def _ends(name: str, figure: Interval) -> dict[str, float]:
-    """A figure and the ends of its interval, by the names of their fields."""
-    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
-
-
-def told_search(path: Path | None, rule: str) -> dict[str, Any] | None:
-    """What choosing the strength took, as a record; None where it was given."""
-    if path is None:
-        return None
-    seconds = path.seconds if math.isfinite(path.seconds) else None
-    folds = path.scores.shape[1]
-    return {"strengths": len(path), "folds": folds, "rule": rule, "passes": path.passes, "seconds": seconds}
-
-
-def certificate(solution: Solution | None) -> str:
-    """The certificate of a fit in words; a model made by `partial_fit` has none."""
-    if solution is None:
-        return "none: the model was trained on mini-batches, which do not reach the exact optimum"
-    status, gap = str(solution.status.value), nats(solution.gap)
-    if not math.isfinite(solution.gap):
-        return f"{status}; the distance to the minimum of the training objective is not known"
-    if solution.status.name == "UNCERTIFIED":
-        return (
-            f"{status}; within about {gap} of the minimum of the training objective (an estimate, no proof); an L2 "
-            "penalty would give a proof"
-        )
-    if solution.status.name == "STATIONARY":
-        return f"{status}; Firth's penalised likelihood is within about {gap} of a stationary value (an estimate)"
-    if not solution.certified:
-        return f"{status}; within about {gap} of the minimum of the training objective (an estimate, no proof)"
-    return f"{status}; within {gap} of the minimum of the training objective (proved by {solution.bound})"
-
-
-def chosen(path: Path | None, rule: str = "min") -> str:
-    """How the strength was chosen, in words; empty where it was given."""
-    if path is None:
-        return ""
-    at, folds = path.chosen, path.scores.shape[1]
-    error = f" ± {path.error[at]:.4f} (1 SE of the folds)" if math.isfinite(path.error[at]) else ""
-    how = f"by {folds}-fold cross-validation" if folds > 1 else "on held-out training rows"
-    score = path.scoring.replace("_", " ")
-    told = f"chosen {how}: {score} {path.mean[at]:.4f}{error}"
-    best = int(path.mean.argmax() if path.more_is_better else path.mean.argmin())
-    if rule == "1se" and best != at:
-        told += f", within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
-    return told
-
-
-def show(
-    figures: Figures,
-    found: Audit,
+def format_result(
+    result: EvaluationResult,
+    audit: Audit,
     solution: Solution | None,
     *,
     rows: str,
     columns: str,
-    what: str,
+    prefix: str,
     strength: str = "",
 ) -> str:
-    """The result table; `rows`, `columns` and `strength` are remarks, `what` says which rows the losses are of."""
-    of = f"{what} " if what else ""
-    bits = f"= {found.label_entropy_bits:.4f} bits; {explained(found)}"
-    between = f"95% interval {figures.accuracy_low:.2%} to {figures.accuracy_high:.2%}"
-    majority = f"{between}; always {clipped(found.majority)!r}: {figures.majority_accuracy:.2%}"
+    """Return the table of a result.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+        The result.
+    audit : Audit
+        Evaluation of the rows.
+    solution : Solution or None
+        Solution of the fit.
+    rows, columns, strength : str
+        Remarks on these lines.
+    prefix : str
+        Which rows the scores are of, such as "held-out"; empty for all rows of the input.
+
+    Returns
+    -------
+    str
+        Aligned lines.
+    """
     lines = [
-        ("rows", f"{figures.rows:,}", rows),
-        ("columns", f"{figures.columns:,}", columns),
-        ("classes", f"{figures.classes:,}", named(found.classes)),
-        ("strength", f"{figures.strength:.3g}", strength),
-        (f"{of}log loss", in_nats(figures.log_loss), log_loss_remark(found)),
-        ("entropy of labels", f"{figures.label_entropy:.4f} nats", bits),
-        (f"{of}accuracy", f"{figures.accuracy:.2%}", majority),
-        *ranking_lines(found, of),
-        *weight_lines(found),
-        *calibration(found),
-        _gap(figures, solution),
-        ("seconds", f"{figures.seconds:.2f}", _searched(figures) if what else "to predict the rows"),
+        ("rows", f"{result.rows:,}", rows),
+        ("columns", f"{result.columns:,}", columns),
+        ("classes", f"{result.classes:,}", format_labels(audit.classes)),
+        ("strength", f"{result.strength:.3g}", strength),
+        *score_lines(audit, prefix),
+        *weight_lines(audit),
+        *calibration_lines(audit),
+        _certificate_line(result, solution),
+        ("seconds", f"{result.seconds:.2f}", _search_text(result) if prefix else "to predict the rows"),
     ]
-    return aligned(lines)
+    return align_columns(lines)
 
 
-def _searched(figures: Figures) -> str:
-    """What of the seconds went into choosing the strength."""
-    search = figures.search
+def score_lines(audit: Audit, prefix: str = "") -> list[Line]:
+    """Return log loss, entropy, accuracy, AUC and Brier score as lines; AUC only where a class has one."""
+    of = f"{prefix} " if prefix else ""
+    accuracy = audit.calibration.accuracy
+    majority = f"always predicting {truncate_label(audit.majority)!r}: {audit.majority_accuracy:.2%}"
+    binary = len(audit.classes) == 2
+    ranked = f"of {truncate_label(audit.classes[1])!r}" if binary else "mean of each class against the rest"
+    lines = [
+        (f"{of}log loss", format_loss(audit.log_loss), _log_loss_remark(audit)),
+        (
+            "entropy of labels",
+            f"{audit.label_entropy:.4f} nats",
+            f"= {audit.label_entropy_bits:.4f} bits; {explained_entropy(audit)}",
+        ),
+        (f"{of}accuracy", f"{audit.accuracy:.2%}", f"{_percent_interval(accuracy, 2)}; {majority}"),
+    ]
+    if math.isfinite(audit.auc.value):
+        lines.append((f"{of}AUC", f"{audit.auc.value:.4f}", f"{ranked}; {format_interval(audit.auc)}"))
+    brier = f"summed over the classes, 0 to 2; {format_interval(audit.calibration.brier)}"
+    return [*lines, (f"{of}Brier score", f"{audit.brier:.4f}", brier)]
+
+
+def _percent_interval(interval: Interval, decimals: int) -> str:
+    """Return a 95% interval in per cent."""
+    return f"95% interval {interval.low:.{decimals}%} to {interval.high:.{decimals}%}"
+
+
+def _log_loss_remark(audit: Audit) -> str:
+    """Return the interval of the expected log loss, or why it is infinite."""
+    if math.isinf(audit.log_loss):
+        impossible = int((audit.probability == 0).sum())
+        return f"the observed label has probability 0 in {impossible:,} of {audit.rows:,} rows"
+    return f"= {audit.log_loss_bits:.4f} bits; {format_interval(audit.calibration.log_loss)}"
+
+
+def explained_entropy(audit: Audit) -> str:
+    """Return the share of the label entropy that is explained, with its interval."""
+    if audit.label_entropy == 0:
+        return "only one class occurs here"
+    if math.isinf(audit.skill):
+        return "a label of probability 0 makes the log loss infinite"
+    if audit.skill < -SMALLEST_SKILL:
+        return f"the log loss is {-audit.skill:.1%} larger: worse than class rates"
+    if audit.skill < SMALLEST_SKILL:
+        return "the log loss is equal: no better than class rates"
+    return f"entropy explained {audit.skill:.1%}, {_percent_interval(audit.calibration.skill, 1)}"
+
+
+def weight_lines(audit: Audit) -> list[Line]:
+    """Return a line on the weights of the rows, where there are some."""
+    if audit.weights is None:
+        return []
+    size = f"effective sample size {audit.effective_rows:,.1f} of {audit.rows:,} rows, used for intervals"
+    return [("weights", "used", f"{size}; the test of calibration counts each row once")]
+
+
+def calibration_lines(audit: Audit) -> list[Line]:
+    """Return conclusion, error and gap of the calibration as lines."""
+    from softreg.report.evaluation.number_format import format_points, format_points_range, p_value_sentence
+    from softreg.report.page.calibration_assessment import INFINITE, AssessmentLimits, assess_calibration
+
+    calibration, assessment = audit.calibration, assess_calibration(audit)
+    check, error = calibration.check, assessment.error
+    lines = [("calibration", assessment.conclusion, p_value_sentence(check.p_value, check.draws))]
+    if assessment.conclusion == INFINITE:
+        return lines
+    power = (
+        f"an overall error of about {format_points(assessment.detectable_error)} would be found in about 80% of samples"
+    )
+    zero = "size not shown by bins" if check.p_value <= AssessmentLimits().significance else "none found"
+    size = format_points(error.value) if error.value > 0 else zero
+    what = "root mean square" if len(audit.classes) == 2 else "root mean square, of the most likely class"
+    unit = "" if error.value > 0 else " percentage points"
+    interval = f"95% interval {format_points_range(error.low, error.high)}{unit}"
+    gain = "estimated gain of the better of two simple recalibrations"
+    lines += [
+        ("calibration error", size, f"{what}, {interval}; {power}"),
+        ("calibration gap", f"{calibration.gap.value:.4f} nats", f"{format_interval(calibration.gap)}; {gain}"),
+    ]
+    if calibration.groups is not None:
+        lines.append(("", "", f"{calibration.groups:,} independent groups: the test uses one row of each"))
+    if calibration.fitted:
+        remark = "mean probabilities equal class rates, as on the rows of the fit: not valid for new rows"
+        lines.append(("", "", remark))
+    return lines
+
+
+def _certificate_line(result: EvaluationResult, solution: Solution | None) -> Line:
+    """Return the certificate of the fit as a line."""
+    if solution is None or not math.isfinite(solution.gap):
+        return ("certificate", "none", certificate_text(solution).removeprefix("none: "))
+    bound = f"upper bound, by {solution.bound}, on" if solution.certified else "estimate, no proof, of"
+    name = "certified gap" if solution.certified else "estimated gap"
+    ended = f"{solution.status.value}{',' * (not solution.certified)} after {result.passes:,} passes over the data"
+    return (name, format_nats(result.gap), f"{bound} the distance to the minimum of the training objective; {ended}")
+
+
+def _search_text(result: EvaluationResult) -> str:
+    """Return the part of the seconds that the search for the strength took."""
+    search = result.search
     if search is None or search["seconds"] is None:
         return ""
     passes = f"{search['passes']:,} passes over the data for {search['strengths']:,} strengths"
     return f"of which {search['seconds']:.2f} to choose the strength, with {passes}"
 
 
-def log_loss_remark(found: Audit) -> str:
-    """The interval for the expected log loss, or why it is infinite."""
-    if math.isinf(found.log_loss):
-        return f"the label has probability 0 in {int((found.probability == 0).sum()):,} of {found.rows:,} rows"
-    return f"= {found.log_loss_bits:.4f} bits; {interval_of(found.trust.log_loss)}"
+def certificate_text(solution: Solution | None) -> str:
+    """Describe the convergence of a fit; a model trained by `partial_fit` has no certificate."""
+    if solution is None:
+        return "none: the model was trained on mini-batches, which do not reach the exact optimum"
+    status, gap = str(solution.status.value), format_nats(solution.gap)
+    if not math.isfinite(solution.gap):
+        return f"{status}; the distance to the minimum of the training objective is not known"
+    if solution.status.name == "STATIONARY":
+        return f"{status}; Firth's penalised likelihood is within about {gap} of a stationary value (an estimate)"
+    within = "of the minimum of the training objective"
+    if solution.certified:
+        return f"{status}; within {gap} {within} (proved by {solution.bound})"
+    advice = "; an L2 penalty would give a proof" if solution.status.name == "UNCERTIFIED" else ""
+    return f"{status}; within about {gap} {within} (an estimate, no proof){advice}"
 
 
-def calibration(found: Audit) -> list[tuple[str, str, str]]:
-    """Whether the probabilities are calibrated, as lines of the result table: verdict, error, gap."""
-    from softreg.report.evaluation.number_format import p_value_sentence, points, points_between
-    from softreg.report.page.calibration_assessment import INFINITE, Limits, verdict
-
-    judged, gap, check = verdict(found), found.trust.gap, found.trust.check
-    lines = [("calibration", judged.word, p_value_sentence(check.p_value, check.draws))]
-    if judged.word == INFINITE:
-        return lines
-    least = f"an overall error of about {points(judged.detectable)} would be found in about 80% of samples"
-    none = "size not shown by bins" if check.p_value <= Limits().level else "none found"
-    size = points(judged.size.value) if judged.size.value > 0 else none
-    what = "root mean square" if len(found.classes) == 2 else "root mean square, of the most likely class"
-    unit = "" if judged.size.value > 0 else " percentage points"
-    between = f"95% interval {points_between(judged.size.low, judged.size.high)}{unit}"
-    gain = "an estimate of what the better of two simple recalibrations gains"
-    lines += [
-        ("calibration error", size, f"{what}, {between}; {least}"),
-        ("calibration gap", f"{gap.value:.4f} nats", f"{interval_of(gap)}; {gain}"),
-    ]
-    if found.trust.groups is not None:
-        lines.append(("", "", f"of independent groups, {found.trust.groups:,}: the test takes one row of each"))
-    if found.trust.fitted:
-        lines.append(
-            ("", "", "mean probabilities equal class rates, as on the rows of the fit: not valid for new rows")
-        )
-    return lines
-
-
-def _gap(figures: Figures, solution: Solution | None) -> tuple[str, str, str]:
-    """The certificate as a line of the result table."""
-    if solution is None or not math.isfinite(solution.gap):
-        return ("certificate", "none", certificate(solution).removeprefix("none: "))
-    bound = f"upper bound, by {solution.bound}, on" if solution.certified else "estimate, no proof, of"
-    name = "certified gap" if solution.certified else "estimated gap"
-    ended = f"{solution.status.value}{',' * (not solution.certified)} after {figures.passes:,} passes over the data"
-    return (name, nats(figures.gap), f"{bound} the distance to the minimum of the training objective; {ended}")
-
-
-def explained(found: Audit) -> str:
-    """How much of the entropy of the labels is explained, in words."""
-    if found.label_entropy == 0:
-        return "only one class occurs here"
-    if math.isinf(found.skill):
-        return "a label of probability 0 makes the log loss infinite"
-    if found.skill < -0.0005:
-        return f"log loss is {-found.skill:.1%} above it: worse than class rates"
-    if found.skill < 0.0005:
-        return "log loss is equal to it: no better than class rates"
-    between = f"{found.trust.skill.low:.1%} to {found.trust.skill.high:.1%}"
-    return f"entropy explained {found.skill:.1%}, 95% interval {between}"
-
-
-def named(labels: Sequence[str], room: int = 60) -> str:
-    """Labels in a line, as many as there is room for, at least one; a long one is cut.
-
-    >>> named(("cat", "dog")), named(("cat", "chicken", "dog"), room=10)
-    ('cat, dog', 'cat and 2 more')
-    """
-    labels = [clipped(label) for label in labels]
-    lengths = accumulate(len(label) + 2 for label in labels)
-    fit = max(1, sum(length <= room + 2 for length in lengths))
-    more = f" and {len(labels) - fit:,} more" if len(labels) > fit else ""
-    return ", ".join(labels[:fit]) + more
-
-
-def tell_warnings(found: Audit, information: Sequence[tuple[str, float]] = ()) -> None:
-    """Say on stderr what should be known before the model is used: leakage, no mistakes, miscalibration."""
-    from softreg.report.page.model_warnings import model_warnings
-
-    for warning in model_warnings(found, information):
-        say(f"Warning: {warning}")
-
-
-def show_or_dump(figures: Figures, text: str, *, as_json: bool) -> None:
-    """Print the result on stdout: the object alone, or the table."""
-    click.echo(figures.as_json() if as_json else text)
+def strength_selection(path: Path | None, rule: str = "min") -> str:
+    """Describe how the strength was selected; empty where it was given."""
+    if path is None:
+        return ""
+    at, folds = path.chosen, path.scores.shape[1]
+    error = f" ± {path.error[at]:.4f} (1 SE)" if math.isfinite(path.error[at]) else ""
+    method = f"by {folds}-fold cross-validation" if folds > 1 else "on held-out training rows"
+    score = path.scoring.replace("_", " ")
+    text = f"chosen {method}: {score} {path.mean[at]:.4f}{error}"
+    best = int(path.mean.argmax() if path.more_is_better else path.mean.argmin())
+    if rule == "1se" and best != at:
+        text += f", within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
+    return text

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from softreg.cli.console.progress_bars import say
+from softreg.cli.console.messages import print_message
 from softreg.tables.columns.errors import pluralize
 
-MOST_LISTED = 10
+MAX_LISTED = 10
 """Rows that a message lists one by one."""
 
 
@@ -14,14 +14,14 @@ def print_skipped_rows(skipped: list[tuple[str, int, str]], left_out: list[int],
     if skipped:
         some = "; ".join(
             f"row {row:,}{f' of {file!r}' if files > 1 else ''} ({text[:60]!r})"
-            for file, row, text in skipped[:MOST_LISTED]
+            for file, row, text in skipped[:MAX_LISTED]
         )
-        more = f"; and {len(skipped) - MOST_LISTED:,} more" if len(skipped) > MOST_LISTED else ""
+        more = f"; and {len(skipped) - MAX_LISTED:,} more" if len(skipped) > MAX_LISTED else ""
         were = "was" if len(skipped) == 1 else "were"
-        say(f"{pluralize(len(skipped), 'row')} could not be read and {were} left out: {some}{more}")
+        print_message(f"{pluralize(len(skipped), 'row')} could not be read and {were} left out: {some}{more}")
     if left_out:
-        some = ", ".join(f"{row:,}" for row in left_out[:MOST_LISTED])
-        more = f" and {len(left_out) - MOST_LISTED:,} more" if len(left_out) > MOST_LISTED else ""
+        some = ", ".join(f"{row:,}" for row in left_out[:MAX_LISTED])
+        more = f" and {len(left_out) - MAX_LISTED:,} more" if len(left_out) > MAX_LISTED else ""
         hold, were = ("holds", "was") if len(left_out) == 1 else ("hold", "were")
         count = pluralize(len(left_out), "row")
-        say(f"{count} {hold} a value that is not of its column's kind and {were} left out: {some}{more}")
+        print_message(f"{count} {hold} a value that is not of its column's kind and {were} left out: {some}{more}")

@@ -1,1 +1,4 @@
-"""data."""
+"""Data of a command: tables, labels, held-out rows, model files.
+
+The package may import `cli.console` and `cli.options`.
+"""

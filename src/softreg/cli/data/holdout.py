@@ -1,4 +1,4 @@
-"""The rows that `softreg train` fits and those that it evaluates on."""
+"""Training rows and held-out rows of `softreg train`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import note
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.messages import print_note
 from softreg.cli.data.label_codes import known_codes
-from softreg.cli.data.read_table import opened
-from softreg.cli.options.train_request import Order
+from softreg.cli.data.read_table import open_source
+from softreg.cli.options.train_request import TrainRequest
 from softreg.probability import Classes
 from softreg.tables import TableClassifier, group_codes, split_groups, split_rows
 from softreg.tables.columns.errors import pluralize, quote_list
@@ -21,150 +20,181 @@ from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
 from softreg.tables.row_selection.time_splits import split_by_time, time_codes
 from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
-
-Places = NDArray[np.int64]
+from softreg.typing import Array, BoolArray, Codes, Float64Array, TextArray
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Rows to evaluate on: `rows` (k,) of `table`, their numbers in the input, their groups and weights, if any.
+class HeldOutRows:
+    """Rows to evaluate on.
 
-    `said` describes them in words. `own` says whether the table is that of the training rows.
+    Attributes
+    ----------
+    table : pyarrow.Table
+        A table with these rows.
+    rows : array of shape (k,)
+        Their indices in the table.
+    numbers : array of shape (k,)
+        Their numbers in the input, from 1.
+    groups : array of shape (k,) or None
+        Groups of dependent rows.
+    weights : array of shape (k,) or None
+        Weights of the rows.
+    description : str
+        Numbers of training and held-out rows, for the table of results.
+    from_training_table : bool
+        Whether the table also contains the training rows.
     """
 
     table: pa.Table
-    rows: Places
-    numbers: Places
-    groups: NDArray[np.generic] | None
-    weights: NDArray[np.float64] | None
-    said: str
-    own: bool = True
+    rows: Codes
+    numbers: Codes
+    groups: Array | None
+    weights: Float64Array | None
+    description: str
+    from_training_table: bool = True
 
 
-def labelled(order: Order, table: pa.Table, numbers: Places) -> LabelledRows:
-    """The labels of a table; what is left out of it, or merged, is said on stderr."""
+def label_rows(request: TrainRequest, table: pa.Table, numbers: Codes) -> LabelledRows:
+    """Return the labels of a table, and print notes on rows that are left out and classes that are merged."""
     counted = None
-    if order.weights is not None:
-        weights = weight_column(table, order.weights, order.target)
-        check_any_weight(weights, order.weights)
+    if request.weights is not None:
+        weights = weight_column(table, request.weights, request.target)
+        check_any_weight(weights, request.weights)
         counted = weights > 0
         if not counted.all():
-            note(f"{pluralize(int((~counted).sum()), 'row')} of the weight 0 in {order.weights!r} are left out.")
-    found = labelled_rows(table, order.target, order.rules, categorical=order.sure, counted=counted)
-    for said in found.notes(numbers):
-        note(said)
-    return found
+            print_note(
+                f"{pluralize(int((~counted).sum()), 'row')} of the weight 0 in {request.weights!r} are left out."
+            )
+    labelled = labelled_rows(
+        table, request.target, request.rules, categorical=request.target_is_category, counted=counted
+    )
+    for note in labelled.notes(numbers):
+        print_note(note)
+    return labelled
 
 
-def split(order: Order, table: pa.Table, found: LabelledRows, numbers: Places) -> tuple[Places, HeldOut]:
-    """The numbers of the rows to train on, and the rows held out of the same table."""
-    used = np.flatnonzero(found.used)
-    codes = Classes(found.y[used]).encode(found.y[used])
-    weights = None if order.weights is None else weight_column(table, order.weights, order.target)
-    groups = None if order.groups is None else group_codes(table, order.groups, order.target, used)
-    moments = None if order.time is None else time_codes(table, order.time, order.target, used)
+def split_table(
+    request: TrainRequest, table: pa.Table, labelled: LabelledRows, numbers: Codes
+) -> tuple[Codes, HeldOutRows]:
+    """Return the indices of the training rows, and the held-out rows of the same table."""
+    used = np.flatnonzero(labelled.used)
+    codes = Classes(labelled.y[used]).encode(labelled.y[used])
+    weights = None if request.weights is None else weight_column(table, request.weights, request.target)
+    groups = None if request.groups is None else group_codes(table, request.groups, request.target, used)
+    moments = None if request.time is None else time_codes(table, request.time, request.target, used)
     if moments is not None:
-        train, test = split_by_time(moments, order.share)
-        train, test = _known_classes(found.y[used], train, test, order.time or "")
+        train, test = split_by_time(moments, request.share)
+        train, test = _rows_of_known_classes(labelled.y[used], train, test, request.time or "")
     elif groups is not None:
-        train, test = split_groups(codes, groups, order.share, order.seed)
+        train, test = split_groups(codes, groups, request.share, request.seed)
     else:
-        train, test = split_rows(codes, order.share, order.seed)
-    alone = np.setdiff1d(np.unique(found.y[used]), [*np.unique(found.y[used][test]), *found.rare.labels]).tolist()
-    if alone:
-        what = "the class" if len(alone) == 1 else f"{len(alone):,} classes,"
-        note(f"None of the rows held out is of {what} {quote_list(alone)}, which no figure judges then.")
-    said = f"{len(train):,} to train on, {len(test):,} held out{apart(order)}"
-    of_test = used[test]
-    held = HeldOut(
+        train, test = split_rows(codes, request.share, request.seed)
+    only_in_training = np.setdiff1d(
+        np.unique(labelled.y[used]), [*np.unique(labelled.y[used][test]), *labelled.rare.labels]
+    ).tolist()
+    if only_in_training:
+        count = len(only_in_training)
+        what = "the class" if count == 1 else f"{count:,} classes,"
+        print_note(f"No held-out row is of {what} {quote_list(only_in_training)}, which is not evaluated.")
+    description = f"{len(train):,} to train on, {len(test):,} held out{holdout_rule(request)}"
+    held_out = used[test]
+    held = HeldOutRows(
         table,
-        of_test,
-        numbers[of_test],
+        held_out,
+        numbers[held_out],
         None if groups is None else groups[test],
-        None if weights is None else weights[of_test],
-        said,
+        None if weights is None else weights[held_out],
+        description,
     )
     return used[train], held
 
 
-def apart(order: Order) -> str:
-    """How rows were held out, in words."""
-    if order.time is not None:
-        return f", the latest by {order.time}"
-    return "" if order.groups is None else f", no {order.groups} in both"
+def holdout_rule(request: TrainRequest) -> str:
+    """Return how rows are held out, as a remark."""
+    if request.time is not None:
+        return f", the latest by {request.time}"
+    return "" if request.groups is None else f", no {request.groups} in both"
 
 
-def _known_classes(y: NDArray[np.str_], train: Places, test: Places, time: str) -> tuple[Places, Places]:
-    """The same rows, without later ones of classes that no earlier row has: nothing could be learned of these."""
+def _rows_of_known_classes(y: TextArray, train: Codes, test: Codes, time: str) -> tuple[Codes, Codes]:
+    """Return training and test rows without test rows of classes that no training row has."""
     known = np.isin(y[test], np.unique(y[train]))
     if known.all():
         return train, test
     new = np.unique(y[test][~known]).tolist()
-    note(
-        f"{pluralize(int((~known).sum()), 'row')} held out by {time!r} have a class that no row to train on has "
-        f"({quote_list(new)}) and are not evaluated."
+    print_note(
+        f"{pluralize(int((~known).sum()), 'row')} held out by {time!r} have a class that no training row has "
+        f"({quote_list(new)}) "
+        "and are not evaluated."
     )
     if not known.any():
-        raise Complaint(
-            f"The classes of all rows held out by {time!r} ({quote_list(new)}) occur in none of the rows before, so "
-            "there is nothing to evaluate; choose a larger --test-size, or another --time."
+        raise CommandError(
+            f"The classes of all rows held out by {time!r} ({quote_list(new)}) occur in no earlier row, so "
+            f"there is nothing to "
+            "evaluate; choose a larger --test-size, or another --time."
         )
     return train, test[known]
 
 
-def from_file(order: Order, classifier: TableClassifier, trained_on: int) -> HeldOut:
-    """The rows of the file of `--test`, whose labels are classes of the model."""
-    assert order.test is not None
-    source = opened(order.test, order.reading)
-    if is_large(source, order.memory):
-        found = scan_table(source, order.target, _none, rules=order.rules, categorical=True, weights=order.weights)
-        for said in found.notes:
-            note(said)
-        return _sampled(found, f"{trained_on:,} to train on, {found.tested:,} in {order.test.name}")
+def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, trained_on: int) -> HeldOutRows:
+    """Return the rows of the file of --test whose labels are classes of the model."""
+    assert request.test is not None
+    source = open_source(request.test, request.reading)
+    if is_large(source, request.memory):
+        scan = scan_table(
+            source, request.target, _no_rows, rules=request.rules, categorical=True, weights=request.weights
+        )
+        for note in scan.notes:
+            print_note(note)
+        return _sampled(scan, f"{trained_on:,} to train on, {scan.tested:,} in {request.test.name}")
     table = source.read()
     numbers = source.input_rows(np.arange(table.num_rows))
     codes = known_codes(
         table,
-        order.target,
+        request.target,
         classifier.model_.classes_.tolist(),
         classifier.rare_,
-        missing=order.missing_target,
+        missing=request.missing_target,
         numbers=numbers,
-        source=order.test.name,
+        source=request.test.name,
     )
     used = codes >= 0
     if not used.all():
-        note(
-            f"{pluralize(int((~used).sum()), 'row')} of {order.test.name!r} have no label, or one that was left out, "
+        print_note(
+            f"{pluralize(int((~used).sum()), 'row')} of {request.test.name!r} have no label, or one that "
+            f"training left out, "
             "and are not evaluated."
         )
-    weights = None if order.weights is None else weight_column(table, order.weights, order.target)
+    weights = None if request.weights is None else weight_column(table, request.weights, request.target)
     used &= True if weights is None else weights > 0
     rows = np.flatnonzero(used)
     if len(rows) == 0:
-        raise Complaint(f"No row of {str(order.test)!r} has a label and counts, so there is nothing to evaluate on.")
-    groups = None if order.groups is None else group_codes(table, order.groups, order.target, rows)
-    said = f"{trained_on:,} to train on, {len(rows):,} in {order.test.name}"
-    return HeldOut(table, rows, numbers[rows], groups, None if weights is None else weights[rows], said, own=False)
-
-
-def of_survey(found: TableScan) -> HeldOut:
-    """The sample of the rows that were held out of a table that is read in batches."""
-    return _sampled(found, f"{found.training:,} to train on, {found.tested:,} held out")
-
-
-def _sampled(found: TableScan, said: str) -> HeldOut:
-    if found.held is None:
-        raise Complaint(
-            f"None of the {found.rows:,} rows was held out for the evaluation; choose a larger --test-size."
+        raise CommandError(
+            f"No row of {str(request.test)!r} has a label and a positive weight, so there is nothing to evaluate."
         )
-    rows = np.arange(found.held.num_rows)
-    if len(rows) < found.tested:
-        said += f", {len(rows):,} of these evaluated"
-    weights = found.row_weights(found.held, found.held_numbers)
-    return HeldOut(found.held, rows, found.held_numbers + 1, None, weights, said)
+    groups = None if request.groups is None else group_codes(table, request.groups, request.target, rows)
+    description = f"{trained_on:,} to train on, {len(rows):,} in {request.test.name}"
+    return HeldOutRows(
+        table, rows, numbers[rows], groups, None if weights is None else weights[rows], description, False
+    )
 
 
-def _none(first: int, count: int) -> NDArray[np.bool_]:
-    """No row of a run: all are held out."""
+def scanned_rows(scan: TableScan) -> HeldOutRows:
+    """Return the sample of the held-out rows of a table that is read in batches."""
+    return _sampled(scan, f"{scan.training:,} to train on, {scan.tested:,} held out")
+
+
+def _sampled(scan: TableScan, description: str) -> HeldOutRows:
+    """Return the sample of held-out rows of a scan."""
+    if scan.held is None:
+        raise CommandError(f"None of the {scan.rows:,} rows is held out for evaluation; choose a larger --test-size.")
+    rows = np.arange(scan.held.num_rows)
+    if len(rows) < scan.tested:
+        description += f", {len(rows):,} of these evaluated"
+    weights = scan.row_weights(scan.held, scan.held_numbers)
+    return HeldOutRows(scan.held, rows, scan.held_numbers + 1, None, weights, description)
+
+
+def _no_rows(first: int, count: int) -> BoolArray:
+    """Return a mask of training rows that is False everywhere: all rows are held out."""
     return np.zeros(count, dtype=bool)

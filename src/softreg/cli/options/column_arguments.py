@@ -1,41 +1,74 @@
-"""Columns that are named on the command line, by options given several times or by lists with commas."""
+"""Names of columns on the command line: in repeated options, or in lists with commas."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from softreg.cli.console.command_errors import Complaint
+from softreg.cli.console.command_errors import CommandError
 from softreg.tables.columns.errors import quote_list
 from softreg.tables.schema.feature_columns import split_column_names
 
 
-def named_columns(given: Sequence[str], names: Sequence[str], option: str) -> list[str]:
-    """The columns that were given, each by its name or several with commas between; a name may hold commas itself.
+def select_columns(given: Sequence[str], names: Sequence[str], option: str) -> list[str]:
+    """Return the columns that an option names, each by itself or in a list with commas; a name may contain commas.
 
-    Raises `Complaint` for a name that the table does not have.
+    Parameters
+    ----------
+    given : sequence of str
+        Values of the option.
+    names : sequence of str
+        Columns of the table.
+    option : str
+        The option, for messages.
 
-    >>> named_columns(["a,b", "x,y"], ["a", "b", "x,y"], "--keep")
+    Returns
+    -------
+    list of str
+        The columns, without duplicates.
+
+    Raises
+    ------
+    CommandError
+        If the table has no such column.
+
+    Examples
+    --------
+    >>> select_columns(["a,b", "x,y"], ["a", "b", "x,y"], "--keep")
     ['a', 'b', 'x,y']
     """
-    found = []
+    columns = []
     for text in given:
         for name in split_column_names((text,), names):
             if name not in names:
                 near = get_close_matches(name, names, n=3)
-                raise Complaint(
+                raise CommandError(
                     f"{option}: there is no column {name!r}. "
-                    + (f"Nearest by name: {quote_list(near)}." if near else f"The columns are {quote_list(names, 20)}.")
+                    + (f"Similar names: {quote_list(near)}." if near else f"The columns are {quote_list(names, 20)}.")
                 )
-            found.append(name)
-    return list(dict.fromkeys(found))
+            columns.append(name)
+    return list(dict.fromkeys(columns))
 
 
-def column_known_as(name: str, names: Sequence[str]) -> str:
-    """The column of this name, or the only one whose name differs by blanks at its ends alone; else the name itself.
+def resolve_column(name: str, names: Sequence[str]) -> str:
+    """Return the column with a name, or the only one whose name differs from it by blanks at the ends.
 
-    >>> column_known_as(" class", ["x", "class"]), column_known_as("y", ["x"])
+    Parameters
+    ----------
+    name : str
+        Name on the command line.
+    names : sequence of str
+        Columns of the table.
+
+    Returns
+    -------
+    str
+        The name in the table; `name` where there is none.
+
+    Examples
+    --------
+    >>> resolve_column(" class", ["x", "class"]), resolve_column("y", ["x"])
     ('class', 'y')
     """
-    near = [one for one in names if one.strip() == name.strip()]
+    near = [column for column in names if column.strip() == name.strip()]
     return near[0] if name not in names and len(near) == 1 else name

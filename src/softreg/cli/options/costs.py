@@ -1,4 +1,4 @@
-"""Costs on the command line: `--cost OBSERVED:DECIDED=COST`, and what decisions by them lead to."""
+"""Costs of decisions: the option `--cost OBSERVED:DECIDED=COST`, and the result of decisions by it."""
 
 from __future__ import annotations
 
@@ -6,62 +6,82 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.console.progress_bars import aligned, clipped
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.text_layout import align_columns, truncate_label
 from softreg.probability import OperatingPoint
+from softreg.typing import Float64Array
 
 
-def cost_matrix(told: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64] | None:
-    """Costs (q, q), given class by decision: 0 for what is right and 1 for what is wrong, but for those told.
+def cost_matrix(texts: Sequence[str], classes: Sequence[str]) -> Float64Array | None:
+    """Parse the option --cost.
 
-    A negative cost is a gain. Raises `Complaint` for a wrong decision with a gain above that of the right one.
+    Parameters
+    ----------
+    texts : sequence of str
+        Values of the option.
+    classes : sequence of str
+        Names of the q classes.
 
+    Returns
+    -------
+    array of shape (q, q) or None
+        Costs by observed class (first axis) and decision: 0 for correct decisions and 1 for others, except where given;
+        a negative cost is a gain. None without texts.
+
+    Raises
+    ------
+    CommandError
+        If a text is invalid, or a wrong decision has a larger gain than the correct one.
+
+    Examples
+    --------
     >>> cost_matrix(["yes:no=20"], ["no", "yes"])
     array([[ 0.,  1.],
            [20.,  0.]])
     """
-    if not told:
+    if not texts:
         return None
     costs = 1.0 - np.eye(len(classes))
     place = {label: k for k, label in enumerate(classes)}
-    for one in told:
-        pair, _, amount = one.rpartition("=")
-        cuts = [i for i, sign in enumerate(pair) if sign == ":"]  # labels may hold colons: any cut that fits is taken
+    for text in texts:
+        pair, _, amount = text.rpartition("=")
+        cuts = [i for i, sign in enumerate(pair) if sign == ":"]  # labels may contain colons
         fits = [(pair[:i], pair[i + 1 :]) for i in cuts if pair[:i] in place and pair[i + 1 :] in place]
         try:
             cost = float(amount)
         except ValueError:
             cost = math.nan
         if not fits or not math.isfinite(cost):
-            some = ", ".join(repr(clipped(label)) for label in classes[:6])
-            raise Complaint(
-                f"--cost {one!r} is not OBSERVED:DECIDED=COST with two of the classes ({some}) and a finite number, as "
-                f"in --cost {clipped(classes[-1])}:{clipped(classes[0])}=20."
+            some = ", ".join(repr(truncate_label(label)) for label in classes[:6])
+            raise CommandError(
+                f"--cost {text!r} is not OBSERVED:DECIDED=COST with two of the classes ({some}) and a finite "
+                f"number, as "
+                f"in --cost {truncate_label(classes[-1])}:{truncate_label(classes[0])}=20."
             )
-        given, decided = fits[0]
-        costs[place[given], place[decided]] = cost
+        observed, decided = fits[0]
+        costs[place[observed], place[decided]] = cost
     worse = np.argwhere((costs < 0) & (costs < np.diag(costs)[:, None]))
     if len(worse):
-        given, decided = (clipped(classes[k]) for k in worse[0])
-        raise Complaint(
-            f"By --cost {given}:{decided}={costs[tuple(worse[0])]:g}, deciding {decided!r} where {given!r} is "
-            f"observed is a gain, and above that of the right decision. Give wrong decisions a cost of at least 0, and "
-            f"right ones their gain, as in --cost {given}:{given}=-5."
+        observed, decided = (truncate_label(classes[k]) for k in worse[0])
+        raise CommandError(
+            f"By --cost {observed}:{decided}={costs[tuple(worse[0])]:g}, deciding {decided!r} where {observed!r} is "
+            f"observed is a gain, and larger than that of the correct decision. Give wrong decisions a cost of "
+            f"at least 0, and "
+            f"correct ones their gain, as in --cost {observed}:{observed}=-5."
         )
     return costs
 
 
-def told_costs(point: OperatingPoint, classes: Sequence[str]) -> str:
-    """The operating point as lines: what deciding by the probabilities costs, and what it saves."""
-    where = ""
+def format_costs(point: OperatingPoint, classes: Sequence[str]) -> str:
+    """Return the cost of decisions by the probabilities, and of the best constant decision, as lines."""
+    remark = "each row at its least expected cost"
     if point.threshold is not None:
-        where = f"decide {clipped(classes[1])!r} above {point.threshold:.1%}: {point.decided[1]:,} rows"
-    return aligned(
+        remark = f"decide {truncate_label(classes[1])!r} above {point.threshold:.1%}: {point.decided[1]:,} rows"
+    return align_columns(
         [
-            ("cost a row", f"{point.paid.value:.4g}", where or "each row at its least expected cost"),
+            ("cost per row", f"{point.paid.value:.4g}", remark),
             ("expected cost", f"{point.expected:.4g}", "by the probabilities"),
-            ("best constant", f"{point.constant_cost:.4g}", f"always {clipped(classes[point.constant])!r}"),
+            ("best constant", f"{point.constant_cost:.4g}", f"always {truncate_label(classes[point.constant])!r}"),
         ]
     )

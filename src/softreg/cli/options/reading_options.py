@@ -1,4 +1,4 @@
-"""The options of reading a table, which every command that reads one takes."""
+"""Options of reading a table, for all commands that read one."""
 
 from __future__ import annotations
 
@@ -9,52 +9,55 @@ from typing import Any
 
 import click
 
+Command = Callable[..., Any]
+"""Function of a command; click passes its options by name."""
 READING = (
-    click.option("--encoding", metavar="NAME", help="Encoding of a text file, as latin-1; found without it."),
+    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as latin-1; detected by default."),
     click.option(
         "--delimiter",
         metavar="CHAR|tab|space",
-        help="The character between the fields of a text file; found without it.",
+        help="Field separator of a text file; detected by default.",
     ),
     click.option(
-        "--decimal", type=click.Choice([".", ","]), help="The decimal separator of numbers in text; found without it."
+        "--decimal", type=click.Choice([".", ","]), help="Decimal separator of numbers in text; detected by default."
     ),
     click.option(
-        "--skip-rows", type=click.IntRange(min=0), metavar="N", help="Lines of a text file that precede its header."
+        "--skip-rows", type=click.IntRange(min=0), metavar="N", help="Number of lines of a text file before its header."
     ),
     click.option(
         "--header/--no-header",
         default=None,
-        help="Whether the first line of a text file names the columns; without names: column_1, column_2, ...",
+        help="Whether the first line of a text file contains the names of the columns; without names, they are "
+        "column_1, column_2, ...",
     ),
     click.option(
         "--na",
         multiple=True,
-        metavar="SPELLING",
-        help="A text that means a missing value; may be given several times.",
+        metavar="TEXT",
+        help="Text that stands for a missing value. Repeatable.",
     ),
     click.option(
         "--bad-rows",
         type=click.Choice(["error", "skip"]),
         default="error",
         show_default=True,
-        help="What to do with rows that cannot be read.",
+        help="Whether rows that cannot be read are an error or are skipped.",
     ),
 )
 
 
-def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of reading a table, which the command takes as one `ReadOptions`, its argument `reading`."""
+def reading_options(command: Command) -> Command:
+    """Add the options of reading a table, and pass them to the command as a `ReadOptions`, its argument `reading`."""
 
     @wraps(command)
-    def read(**given: Any) -> Any:
+    def with_read_options(**given: Any) -> Any:
         from softreg.tables.read_options import ReadOptions
 
         names = [field.name for field in fields(ReadOptions) if field.name in given]
         reading = ReadOptions(**{name: given.pop(name) for name in names})
         return command(**given, reading=reading)
 
-    wrapped: Callable[..., Any] = read
+    wrapped: Command = with_read_options
     for option in reversed(READING):
         wrapped = option(wrapped)
     return wrapped

@@ -1,4 +1,4 @@
-"""The options of `softreg statistics`, beside those that several commands have."""
+"""Options of `softreg statistics` only."""
 
 from __future__ import annotations
 
@@ -10,52 +10,57 @@ import click
 
 FILE = click.Path(path_type=Path)
 OPTIONS = (
-    click.option("--target", metavar="COLUMN", help="The column of labels; may be left out where --formula names it."),
+    click.option("--target", metavar="COLUMN", help="Column of labels; not needed if --formula names it."),
     click.option(
-        "--formula", metavar="FORMULA", help="Terms of the model, as 'y ~ age * sex + bs(income)' (softreg[formula])."
+        "--formula",
+        metavar="FORMULA",
+        help="Formula of the model, such as 'y ~ age * sex + bs(income)' (requires softreg[formula]).",
     ),
-    click.option("--reference", metavar="LABEL", help="The class that others are compared with; the first without it."),
+    click.option("--reference", metavar="LABEL", help="Reference class; by default the first."),
     click.option(
         "--reference-level",
         "reference_levels",
         multiple=True,
         metavar="COLUMN=LEVEL",
-        help="The level of a category that others are compared with; its most frequent one without it.",
+        help="Reference level of a category; by default its most frequent level. Repeatable.",
     ),
-    click.option("--weights", metavar="COLUMN", help="A column of weights of the rows."),
+    click.option("--weights", metavar="COLUMN", help="Column of row weights."),
     click.option(
         "--weight-kind",
         type=click.Choice(["frequency", "sampling"]),
-        help="frequency: counts of rows, as whole numbers are taken; sampling: inverse probabilities, robust errors.",
+        help="frequency: counts of rows (the default for integers); sampling: inverse sampling probabilities, "
+        "with robust standard errors.",
     ),
     click.option(
         "--missing",
         type=click.Choice(["drop", "impute", "error"]),
         default="drop",
         show_default=True,
-        help="Rows with missing values: left out, imputed (mean and indicator, or a level), or refused.",
+        help="Rows with missing values: drop them, impute (mean and indicator; for a category, a level), or "
+        "raise an error.",
     ),
     click.option(
         "--errors", type=click.Choice(["model", "robust"]), help="Standard errors: model-based or robust (sandwich)."
     ),
     click.option(
-        "--clusters", metavar="COLUMN", help="Rows of equal values here are dependent; cluster-robust standard errors."
+        "--clusters", metavar="COLUMN", help="Column of clusters of dependent rows; standard errors are cluster-robust."
     ),
     click.option(
         "--penalty",
         type=click.Choice(["auto", "none", "firth"]),
         default="auto",
         show_default=True,
-        help="firth reduces small-sample bias; auto uses it where classes are separated, which none refuses.",
+        help="firth: Firth's bias reduction; auto uses it if classes are separated, which is an error with none.",
     ),
     click.option(
         "--intervals",
         type=click.Choice(["wald", "profile"]),
-        help="profile: by the profile likelihood, preferable for few rows; the default with Firth's penalty.",
+        help="Confidence intervals: wald, or profile (profile likelihood), which is better with few rows and "
+        "the default with Firth's penalty.",
     ),
-    click.option("--level", type=float, default=0.95, show_default=True, help="Level of the intervals."),
-    click.option("--output", type=FILE, metavar="OUT.csv", help="Write coefficients and odds ratios as a table."),
-    click.option("--effects", type=FILE, metavar="OUT.csv", help="Write average marginal effects as a table."),
+    click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals."),
+    click.option("--output", type=FILE, metavar="OUT.csv", help="Write coefficients and odds ratios to a file."),
+    click.option("--effects", type=FILE, metavar="OUT.csv", help="Write average marginal effects to a file."),
 )
 
 

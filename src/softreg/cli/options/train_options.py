@@ -1,4 +1,4 @@
-"""The options of `softreg train`, by heading, and how their texts are read."""
+"""Options of `softreg train`, by heading, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ HEADINGS = {
     "Model": ("--penalty", "--l1-ratio", "--strength", "--folds", "--rule", "--scoring", "--class-weight"),
     "Results": ("--model", "--report", "--cost", "--json", "--quiet"),
     "Memory": ("--memory", "--checkpoint", "--resume"),
-    "Reading of files": (
+    "Input files": (
         "--encoding", "--delimiter", "--decimal", "--skip-rows", "--header", "--na", "--bad-rows",
     ),
 }  # fmt: skip
 """Options by heading of the help."""
 TEST_SIZE = 0.2
-"""Share of the rows that is held out, unless another is given."""
+"""Default share of held-out rows."""
 
 
 def forms(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    """The form of each column that is named; refuse what is no `COLUMN=FORM`."""
-    pairs = [one.rpartition("=") for one in value]
+    """Parse `COLUMN=FORM`, for each column that is named."""
+    pairs = [text.rpartition("=") for text in value]
     for given, (name, _, form) in zip(value, pairs, strict=True):
         if not name or form not in ("linear", "scores", "both"):
             raise click.BadParameter(f"{given!r} is not COLUMN=linear, COLUMN=scores or COLUMN=both.")
@@ -38,24 +38,29 @@ def forms(context: click.Context, parameter: click.Parameter, value: tuple[str, 
 
 
 def strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
-    """A number, or None for the word that leaves the choice to cross-validation; refuse what is neither."""
+    """Parse a number, or "auto" as None."""
     if value == "auto":
         return None
     try:
         number = float(value)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not a valid number, nor 'auto', which lets the data choose.") from None
+        raise click.BadParameter(
+            f"{value!r} is not a valid number, nor 'auto', which selects by cross-validation."
+        ) from None
     if not (math.isfinite(number) and number >= 0):
-        raise click.BadParameter(f"{number:g} is not a finite number of at least 0; 'auto' lets the data choose.")
+        raise click.BadParameter(
+            f"{number:g} is not a finite number of at least 0; 'auto' selects by cross-validation."
+        )
     return number
 
 
 def share(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse a share that leaves no rows to train on or none to judge by."""
+    """Check that a share is between 0 and 1."""
     if value is not None and not 0 < value < 1:
         raise click.BadParameter(
-            f"{value:g} does not lie between 0 and 1. It is the share of the rows that is held out, to judge "
-            "the model by: 0.2 for every fifth row."
+            f"{value:g} does not lie between 0 and 1. It is the share of rows that are held out for "
+            f"evaluation: 0.2 for "
+            "every fifth row."
         )
     return value
 
@@ -65,15 +70,15 @@ MISSING_TARGET = click.option(
     type=click.Choice(["drop", "error"]),
     default="drop",
     show_default=True,
-    help="What to do with rows without a label.",
+    help="Whether rows without a label are dropped or are an error.",
 )
 OPTIONS = (
-    click.option("--target", required=True, metavar="COLUMN", help="The column of labels to predict."),
+    click.option("--target", required=True, metavar="COLUMN", help="Column of labels to predict."),
     click.option(
         "--features",
         multiple=True,
         metavar="COLUMN,...",
-        help="Use these columns only; may be given several times. Names with commas are recognised.",
+        help="Use only these columns. Repeatable; names may contain commas.",
     ),
     click.option(
         "--as",
@@ -81,19 +86,26 @@ OPTIONS = (
         multiple=True,
         metavar="COLUMN=linear|scores|both",
         callback=forms,
-        help="The form of a column of numbers; cross-validation chooses that of heavy-tailed ones without it.",
+        help="Form of a numeric column: linear, normal scores, or both; by default linear, and selected by "
+        "cross-validation for heavy-tailed columns. Repeatable.",
     ),
-    click.option("--weights", metavar="COLUMN", help="How often each row counts; 0 leaves a row out. No feature."),
+    click.option(
+        "--weights",
+        metavar="COLUMN",
+        help="Column of row weights, which is not a feature; rows of weight 0 are left out.",
+    ),
     click.option(
         "--groups",
         metavar="COLUMN",
-        help="Rows of equal values here belong together, as those of a person: held out as a whole. No feature.",
+        help="Column of groups of dependent rows, such as those of one person: a group is held out as a whole. "
+        "It is not a feature.",
     ),
     click.option(
         "--time",
         metavar="COLUMN",
-        help="Dates or numbers: the latest rows are held out, and folds are judged on what follows. No feature, unless "
-        "--features or --date names it.",
+        help="Column of dates or numbers: the latest rows are held out, and each fold is evaluated on later "
+        "rows. It is not a "
+        "feature unless --features or --date names it.",
     ),
     MISSING_TARGET,
     click.option(
@@ -101,13 +113,20 @@ OPTIONS = (
         type=click.Choice(["keep", "pool", "drop", "error"]),
         default="keep",
         show_default=True,
-        help="What to do with classes of a single row: keep trains on it, pool merges them into one class.",
+        help="Classes with a single row: keep them for training, pool them into one class, drop their rows, or "
+        "raise an error.",
     ),
     click.option(
-        "--test-size", type=float, callback=share, metavar="SHARE", help="Share of rows held out.  [default: 0.2]"
+        "--test-size", type=float, callback=share, metavar="SHARE", help="Share of held-out rows.  [default: 0.2]"
     ),
-    click.option("--test", type=FILE, metavar="FILE", help="Train on all of DATA, and evaluate on the rows of FILE."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which rows are held out."),
+    click.option("--test", type=FILE, metavar="FILE", help="Train on all rows of DATA, and evaluate on FILE."),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Seed of the random selection of held-out rows.",
+    ),
     click.option(
         "--penalty",
         type=click.Choice(["l2", "l1", "elasticnet", "group", "none"]),
@@ -116,7 +135,10 @@ OPTIONS = (
         help="Penalty on the coefficients of the features.",
     ),
     click.option(
-        "--l1-ratio", type=click.FloatRange(0, 1), metavar="SHARE", help="Share of l1 in elasticnet.  [default: 0.5]"
+        "--l1-ratio",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help="Share of the L1 penalty in elasticnet.  [default: 0.5]",
     ),
     click.option(
         "--strength",
@@ -124,53 +146,54 @@ OPTIONS = (
         default="auto",
         show_default=True,
         callback=strength,
-        help="Strength of the penalty; auto chooses it by cross-validation within the training rows.",
+        help="Strength of the penalty; auto selects it by cross-validation on the training rows.",
     ),
     click.option(
         "--folds",
         type=click.IntRange(min=2),
         metavar="K",
-        help="Folds of that cross-validation; without it 5 at most, and one held out for long texts.",
+        help="Number of cross-validation folds; by default 5 at most, and a single held-out part for large text data.",
     ),
     click.option(
         "--rule",
         type=click.Choice(["min", "1se"]),
-        help="min, the default: the best score; 1se: the strongest penalty within 1 SE of the folds of it.",
+        help="min, the default: strength of the best score; 1se: strongest penalty within one standard error of it.",
     ),
     click.option(
         "--scoring",
         metavar="SCORE",
-        help="Score that the strength is chosen by: log_loss, the default, brier, accuracy, roc_auc, or the name of a "
-        "scorer of scikit-learn.",
+        help="Score for the selection of the strength: log_loss, the default, brier, accuracy, roc_auc, or the "
+        "name of a "
+        "scikit-learn scorer.",
     ),
     click.option(
         "--class-weight",
         multiple=True,
         metavar="balanced|LABEL=W,...",
-        help="How much the rows of a class count in the fit; balanced: all classes alike.",
+        help="Weights of classes in the fit; balanced: equal total weight of all classes. Repeatable.",
     ),
     click.option(
-        "--model", type=FILE, metavar="M.softreg", help="Write the model that was fitted on the training rows."
+        "--model", type=FILE, metavar="M.softreg", help="Write the model, which is fitted on the training rows."
     ),
     click.option(
         "--memory",
         type=click.Choice(["auto", "low", "high"]),
         default="auto",
         show_default=True,
-        help="low reads DATA in batches, high as a whole; auto in batches from 512 MB on.",
+        help="low: read DATA in batches; high: as a whole; auto: in batches from 512 MB.",
     ),
     click.option(
         "--checkpoint",
         type=FILE,
         metavar="DIR",
-        help="Keep the state of the fit in this folder; the same command resumes an interrupted one.",
+        help="Folder for the state of the fit; the same command resumes an interrupted fit.",
     ),
-    click.option("--resume", is_flag=True, help="Refuse to begin anew where --checkpoint holds no fit."),
+    click.option("--resume", is_flag=True, help="Raise an error if --checkpoint contains no fit to resume."),
 )
 
 
 def train_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `softreg train` that other commands do not have."""
+    """Add the options of `softreg train` only."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

@@ -1,33 +1,33 @@
-"""What was asked for with `softreg train`, and what of it cannot be."""
+"""The options of `softreg train` as one record, and checks of their combinations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from softreg.cli.console.command_errors import Complaint
-from softreg.cli.options.column_arguments import column_known_as
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import NAME
 from softreg.tables import ReadOptions
+from softreg.tables.fit.memory_mode import Memory
 from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
 from softreg.tables.schema.feature_columns import split_column_names
 
 
 @dataclass(frozen=True)
-class Order:
-    """What was asked for on the command line; its fields are named as the options are."""
+class TrainRequest:
+    """Options of `softreg train`; the fields have the names of the options."""
 
     data: Path
     target: str
     model: Path | None
     report: Path | None
     strength: float | None
-    """None leaves the choice to cross-validation."""
+    """None selects it by cross-validation."""
     folds: int | None
     rule: str | None
     scoring: str | None
@@ -36,104 +36,116 @@ class Order:
     class_weight: tuple[str, ...]
     costs: tuple[str, ...]
     groups: str | None
-    """The column whose equal values keep rows together."""
+    """Column of groups of dependent rows."""
     time: str | None
-    """The column by which the latest rows are held out."""
+    """Column by which the latest rows are held out."""
     weights: str | None
-    """The column that says how often each row counts."""
+    """Column of row weights."""
     missing_target: str
     rare: str
     test_size: float | None
     test: Path | None
-    """The file with the rows to evaluate on."""
+    """File with the rows to evaluate on."""
     seed: int
     features: tuple[str, ...]
     drop: tuple[str, ...]
-    asked: Mapping[str, Any]
-    """Columns that are to be taken for a text, category, number or date."""
+    column_kinds: Mapping[str, Sequence[str]]
+    """Columns of a given kind: text, category, number or date."""
     forms: Mapping[str, str]
-    """The form of columns of numbers: linear, scores or both."""
+    """Form of numeric columns: linear, scores or both."""
     reading: ReadOptions
     as_json: bool
     quiet: bool
-    memory: Any
+    memory: Memory
     checkpoint: Path | None
     resume: bool
 
     @property
     def rules(self) -> LabelRules:
-        """What is done with rows without a label and classes of a single row."""
+        """Rules for rows without a label and classes of a single row."""
         return LabelRules(self.missing_target, self.rare)
 
     @property
-    def sure(self) -> bool:
-        """Whether the labels were said to be classes, however many they are."""
-        return self.target in self.asked["category"]
+    def target_is_category(self) -> bool:
+        """Whether --category names the target, so that its labels are classes, whatever their number."""
+        return self.target in self.column_kinds["category"]
 
     @property
     def share(self) -> float:
-        """The share of the rows that is held out."""
+        """Share of held-out rows."""
         return 0.0 if self.test is not None else TEST_SIZE if self.test_size is None else self.test_size
 
-    def with_columns(self, names: Sequence[str]) -> Order:
-        """The same order by the names of the table: lists with commas taken apart, the target without blanks."""
-        asked = {kind: split_column_names(given, names) for kind, given in self.asked.items()}
-        target = column_known_as(self.target, names)
+    def with_columns(self, names: Sequence[str]) -> TrainRequest:
+        """Return the request with the names of columns of the table, and lists with commas split."""
+        column_kinds = {kind: split_column_names(given, names) for kind, given in self.column_kinds.items()}
+        target = resolve_column(self.target, names)
         return replace(
             self,
             target=target,
             features=split_column_names(self.features, names),
             drop=split_column_names(self.drop, names),
-            asked=asked,
+            column_kinds=column_kinds,
         )
 
 
-def check_order(order: Order) -> None:
-    """Refuse a checkpoint that cannot be, or that is to be resumed and does not exist, and options that exclude others.
+def check_request(request: TrainRequest) -> None:
+    """Check the combination of options.
 
-    Raises `Complaint`, or the `ValueError` of an unknown score.
+    Parameters
+    ----------
+    request : TrainRequest
+        The options.
+
+    Raises
+    ------
+    CommandError
+        If options exclude each other, or a checkpoint cannot be used.
     """
-    check_checkpoint(order)
-    check_choice(order)
-    if order.test is not None and order.test_size is not None:
-        raise Complaint("--test names the rows to evaluate on, and --test-size holds rows out. Leave one of them out.")
-    if order.time is not None and order.groups is not None:
-        raise Complaint(f"--time and --groups exclude each other. {TIME_AND_GROUPS}")
-    if order.weights is not None and order.weights in (order.target, order.groups, order.time):
-        raise Complaint(f"{order.weights!r} is named as the column of weights and for something else as well.")
+    _check_checkpoint(request)
+    _check_selection(request)
+    if request.test is not None and request.test_size is not None:
+        raise CommandError("--test names the rows to evaluate on, and --test-size holds rows out; use one of them.")
+    if request.time is not None and request.groups is not None:
+        raise CommandError(f"--time and --groups exclude each other. {TIME_AND_GROUPS}")
+    if request.weights is not None and request.weights in (request.target, request.groups, request.time):
+        raise CommandError(f"{request.weights!r} is the column of weights and has another role as well.")
 
 
-def check_checkpoint(order: Order) -> None:
-    """Refuse a checkpoint that cannot be, or that is to be resumed and does not exist."""
-    if order.checkpoint is None:
-        if order.resume:
-            raise Complaint("--resume continues the fit in the folder of --checkpoint; name it: --checkpoint DIR.")
+def _check_checkpoint(request: TrainRequest) -> None:
+    """Raise `CommandError` if the checkpoint cannot be used, or does not exist and is to be resumed."""
+    if request.checkpoint is None:
+        if request.resume:
+            raise CommandError("--resume requires the folder of the interrupted fit: --checkpoint DIR.")
         return
-    if order.strength == 0 or order.penalty == "none":
-        raise Complaint("--checkpoint needs a strength above 0: only with a penalty can a fit be resumed.")
-    if order.checkpoint.exists() and not order.checkpoint.is_dir():
-        raise Complaint(f"--checkpoint {str(order.checkpoint)!r} is a file; name a folder.")
-    if order.resume and not (order.checkpoint / NAME).exists():
-        raise Complaint(
-            f"There is no fit to resume in {str(order.checkpoint)!r}: none was started there, or it has ended. Leave "
-            "--resume out to start one."
+    if request.strength == 0 or request.penalty == "none":
+        raise CommandError("--checkpoint requires a strength above 0: only a fit with a penalty can be resumed.")
+    if request.checkpoint.exists() and not request.checkpoint.is_dir():
+        raise CommandError(f"--checkpoint {str(request.checkpoint)!r} is a file; name a folder.")
+    if request.resume and not (request.checkpoint / NAME).exists():
+        raise CommandError(
+            f"There is no fit to resume in {str(request.checkpoint)!r}: none was started there, or it has "
+            f"finished. Omit "
+            "--resume to start one."
         )
 
 
-def check_choice(order: Order) -> None:
-    """Refuse words about a choice of the strength where it is given, or where there is none."""
-    for name, given in (("--folds", order.folds), ("--rule", order.rule), ("--scoring", order.scoring)):
-        if given is not None and order.strength is not None:
-            raise Complaint(
-                f"{name} says how the strength is chosen, and it is given as {order.strength:g}. Leave one of them out."
+def _check_selection(request: TrainRequest) -> None:
+    """Raise `CommandError` for options of the selection of the strength where it is given, or where there is none."""
+    for name, given in (("--folds", request.folds), ("--rule", request.rule), ("--scoring", request.scoring)):
+        if given is not None and request.strength is not None:
+            raise CommandError(
+                f"{name} concerns the selection of the strength, which --strength {request.strength:g} fixes; "
+                f"use one of them."
             )
-        if given is not None and order.penalty == "none":
-            raise Complaint(f"{name} says how the strength is chosen, and --penalty none has none. Leave one out.")
-    if order.penalty == "none" and order.strength:
-        raise Complaint(
-            f"--penalty none has no strength, and it is given as {order.strength:g}. Leave one of them out."
+        if given is not None and request.penalty == "none":
+            raise CommandError(
+                f"{name} concerns the selection of the strength, and --penalty none has none; use one of them."
+            )
+    if request.penalty == "none" and request.strength:
+        raise CommandError(f"--penalty none has no strength, but --strength is {request.strength:g}; use one of them.")
+    if request.l1_ratio is not None and request.penalty != "elasticnet":
+        raise CommandError(
+            "--l1-ratio is the share of L1 in --penalty elasticnet and has no meaning for another penalty."
         )
-    if order.l1_ratio is not None and order.penalty != "elasticnet":
-        raise Complaint("--l1-ratio is the share of l1 in --penalty elasticnet; with another penalty leave it out.")
-    if order.scoring is not None:
-        find_scorer(order.scoring)
+    if request.scoring is not None:
+        find_scorer(request.scoring)

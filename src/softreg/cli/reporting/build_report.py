@@ -1,4 +1,4 @@
-"""From a fitted model and an audit to a report: which rows, weights and remarks stand on the page."""
+"""Build the report of a command from an audit, a fitted model and a table."""
 
 from __future__ import annotations
 
@@ -8,206 +8,224 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from softreg.cli.console.progress_bars import LEAST_GAP
-from softreg.cli.console.result_table import certificate
+from softreg.cli.console.result_table import certificate_text
+from softreg.cli.console.text_layout import MIN_SHOWN_GAP
+from softreg.cli.reporting.column_information import column_informations
 from softreg.cli.reporting.column_summaries import column_curves, missing_values
 from softreg.models import label_audit
 from softreg.optimize import Solution
-from softreg.probability import OperatingPoint, column_information
-from softreg.report import WHY, Audit, ReportData, show_rows, write_report
-from softreg.tables.columns.column_values import as_text, display_texts
-from softreg.tables.schema.typed_values import read_inferred_numbers
+from softreg.probability import OperatingPoint
+from softreg.report import CONTRIBUTIONS, Audit, ReportData, ShownRow, show_rows, write_report
+from softreg.tables.columns.column_values import display_texts
+from softreg.typing import Codes, Float64Array, FloatArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from softreg.cli.reporting.column_importance import Worth
-    from softreg.cli.reporting.row_explanations import Reasons
+    from softreg.cli.reporting.column_importance import ColumnAnalysis
+    from softreg.cli.reporting.row_explanations import RowExplainer
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 
-SHOWN_TEXT = 200  # characters of a cell
-MOST_ROWS = 100_000  # from which the information of columns is estimated
-LEAST_ROWS = 50  # below, labels are not doubted
-MOST_DOUBTFUL = 12  # rows whose labels are shown as doubtful
-LEAST_DOUBT = 0.2  # suspicion from which a row is shown
+MAX_TEXT_LENGTH = 200
+"""Characters of a cell."""
+MAX_INFORMATION_ROWS = 100_000
+"""Rows from which the information of columns is estimated."""
+MIN_LABEL_AUDIT_ROWS = 50
+"""Rows from which labels are audited."""
+MAX_SUSPICIOUS = 12
+"""Rows with suspicious labels that are shown."""
+MIN_SUSPICION = 0.2
+"""Suspicion score from which a row is shown."""
 
 
 def write_page(
     path: Path,
     title: str,
     subtitle: str,
-    found: Audit,
+    audit: Audit,
     model: SoftmaxRegression | None,
     *,
-    numbers: NDArray[np.int64],
-    places: NDArray[np.int64] | None = None,
+    numbers: Codes,
+    places: Codes | None = None,
     feature_names: Sequence[str] | None = None,
     table: pa.Table | None = None,
-    training: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
-    images: NDArray[np.floating] | None = None,
+    training: tuple[Codes, Codes] | None = None,
+    images: FloatArray | None = None,
     columns: Sequence[tuple[str, str, str]] = (),
     warnings: Sequence[str] = (),
     point: OperatingPoint | None = None,
-    tried: StrengthPath | None = None,
-    learned: Worth | None = None,
-    why: Reasons | None = None,
+    path_of_strengths: StrengthPath | None = None,
+    analysis: ColumnAnalysis | None = None,
+    explain_rows: RowExplainer | None = None,
     provenance: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write the report on audited rows.
 
-    `numbers` (n,) are the numbers of these rows in the input, from 1. Their cells are the rows `places` (n,), counted
-    from 0, of `table` (all of its rows where None), and their pictures are in `images` (n, h, w). `training` are the
-    places in `table` and the codes of the rows of the fit, from which the information of columns is estimated; without
-    it, from the audited rows. `feature_names` (d,) are those of the weights. `model` is None where the probabilities
-    came from a file; `point` is what decisions at one's costs lead to; `tried` shows how the strength was chosen,
-    `learned` what columns add and what moves the probability, `why` what rows were predicted by; `provenance` are the
-    lines of the footer.
+    Parameters
+    ----------
+    path : Path
+        File of the report.
+    title, subtitle : str
+        Heading of the page.
+    audit : Audit
+        Evaluation of n rows.
+    model : SoftmaxRegression or None
+        The fitted model; None where the probabilities came from a file.
+    numbers : array of shape (n,)
+        Number of each audited row in the input, from 1.
+    places : array of shape (n,), optional
+        Index in `table` of each audited row; all rows of the table in order by default.
+    feature_names : sequence of str, length d, optional
+        Names of the features of the coefficients.
+    table : pyarrow.Table, optional
+        Table with the audited and the training rows.
+    training : (array, array), optional
+        Indices in `table` and class codes of the training rows, from which the information of columns is estimated;
+        without it, the audited rows are used.
+    images : array of shape (n, height, width), optional
+        The audited rows as images.
+    columns : sequence of (str, str, str)
+        Name, kind and reason of the kind of each column.
+    warnings : sequence of str
+        Warnings about the columns.
+    point : OperatingPoint, optional
+        Result of decisions at given costs.
+    path_of_strengths : Path, optional
+        Cross-validation of the strength.
+    analysis : ColumnAnalysis, optional
+        Importance of columns, effects, odds ratios and tests of linearity.
+    explain_rows : RowExplainer, optional
+        Function that lists the largest contributions to the predictions of rows of the table.
+    provenance : sequence of (str, str)
+        Lines of the footer.
     """
-    places = np.arange(found.rows) if places is None else places
-    rows_at = _shower(found, numbers, places, _Shown(table, images, why))
-    doubts = _doubts(found)
+    places = np.arange(audit.rows) if places is None else places
+    show = _row_formatter(audit, numbers, places, _RowContent(table, images, explain_rows))
+    suspicious = _suspicious_labels(audit)
     data = ReportData(
         title,
-        found,
+        audit,
         subtitle=subtitle,
         feature_names=feature_names,
         image_shape=None if images is None else (images.shape[1], images.shape[2]),
-        least_surprising=rows_at(found.least_surprising),
-        most_surprising=rows_at(found.most_surprising),
+        least_surprising=show(audit.least_surprising),
+        most_surprising=show(audit.most_surprising),
         columns=columns,
         warnings=warnings,
-        doubtful=rows_at(doubts.places, p_wrong=doubts.p_wrong, suggested=doubts.suggested),
-        expected_wrong=doubts.expected,
+        doubtful=show(suspicious.rows, p_wrong=suspicious.suspicion, suggested=suspicious.suggested),
+        expected_wrong=suspicious.expected,
         operating=point,
         trained=model is not None,
-        path=tried,
+        path=path_of_strengths,
         provenance=provenance,
-        **_rows_and_columns(table, places, columns, found, training),
-        **({} if model is None else _of_the_fit(model)),
-        **({} if learned is None else vars(learned)),
+        **_table_content(table, places, columns, audit, training),
+        **({} if model is None else _fit_content(model)),
+        **({} if analysis is None else vars(analysis)),
     )
     write_report(path, data)
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """What the page may show of a row beside its probabilities: cells, a picture, and what it was predicted by."""
+class _RowContent:
+    """What a report can show of a row beside its probabilities: cells, an image, contributions to its prediction."""
 
     table: pa.Table | None
-    images: NDArray[np.floating] | None
-    why: Reasons | None
+    images: FloatArray | None
+    explain_rows: RowExplainer | None
 
 
-def _shower(found: Audit, numbers: NDArray[np.int64], places: NDArray[np.int64], shown: _Shown) -> Callable[..., Any]:
-    """A function from positions among the audited rows to what the page shows of them."""
+def _row_formatter(
+    audit: Audit, numbers: Codes, places: Codes, content: _RowContent
+) -> Callable[..., tuple[ShownRow, ...]]:
+    """Return a function from indices among the audited rows to the rows as the report shows them."""
 
-    def rows_at(at: NDArray[np.int64], **more: Any) -> Any:
-        cells = None if shown.table is None else texts(shown.table, places[at])
-        if cells is not None and shown.why is not None:
-            cells = [{WHY: told, **cell} for told, cell in zip(shown.why(places[at]), cells, strict=True)]
-        pictures = None if shown.images is None else shown.images[at]
-        return show_rows(found, at, numbers=numbers, cells=cells, images=pictures, **more)
+    def show(rows: Codes, **scores: Any) -> tuple[ShownRow, ...]:
+        cells = None if content.table is None else cell_texts_of_rows(content.table, places[rows])
+        if cells is not None and content.explain_rows is not None:
+            explanations = content.explain_rows(places[rows])
+            cells = [{CONTRIBUTIONS: text, **cell} for text, cell in zip(explanations, cells, strict=True)]
+        images = None if content.images is None else content.images[rows]
+        return show_rows(audit, rows, numbers=numbers, cells=cells, images=images, **scores)
 
-    return rows_at
+    return show
 
 
-def _of_the_fit(model: SoftmaxRegression) -> dict[str, Any]:
-    """What the page tells of a fitted model: how near the optimum it came, and its weights."""
+def _fit_content(model: SoftmaxRegression) -> dict[str, Any]:
+    """Return the content on a fitted model: certificate, history and coefficients."""
     solution: Solution | None = getattr(model, "solution_", None)
-    told: dict[str, Any] = {"results": _results(model, solution), "coef": model.coef_, "gap_name": "estimated gap"}
+    content: dict[str, Any] = {
+        "results": _fit_rows(model, solution),
+        "coef": model.coef_,
+        "gap_name": "estimated gap",
+    }
     if solution:
-        told["certificate"] = f"The fit: {certificate(solution)}."
-        told["history"] = [replace(record, gap=max(record.gap, LEAST_GAP)) for record in solution.history]
-    return told
+        content["certificate"] = f"The fit: {certificate_text(solution)}."
+        content["history"] = [replace(record, gap=max(record.gap, MIN_SHOWN_GAP)) for record in solution.history]
+    return content
 
 
 @dataclass(frozen=True)
-class _Doubts:
-    """The rows (k,) whose labels are shown as doubtful, why, and how many there may be in all."""
+class _SuspiciousLabels:
+    """Rows (k,) with suspicious labels, their scores and suggested classes, and the expected number of wrong labels."""
 
-    places: NDArray[np.int64]
-    p_wrong: NDArray[np.float64]
-    suggested: NDArray[np.int64]
+    rows: Codes
+    suspicion: Float64Array
+    suggested: Codes
     expected: float | None
 
 
-def _doubts(found: Audit) -> _Doubts:
-    nobody = np.zeros(0, dtype=np.int64)
-    if found.rows < LEAST_ROWS:
-        return _Doubts(nobody, np.zeros(0), nobody, None)
-    labels = label_audit(found.P, found.codes, range(len(found.classes)))
-    first = labels.order[:MOST_DOUBTFUL]
-    first = first[labels.suspicion[first] >= LEAST_DOUBT]
-    return _Doubts(first, labels.suspicion[first], labels.suggested[first], labels.expected_wrong)
+def _suspicious_labels(audit: Audit) -> _SuspiciousLabels:
+    """Return the rows with the most suspicious labels; none where there are few rows."""
+    if audit.rows < MIN_LABEL_AUDIT_ROWS:
+        none = np.zeros(0, dtype=np.int64)
+        return _SuspiciousLabels(none, np.zeros(0), none, None)
+    labels = label_audit(audit.P, audit.codes, range(len(audit.classes)))
+    first = labels.order[:MAX_SUSPICIOUS]
+    first = first[labels.suspicion[first] >= MIN_SUSPICION]
+    return _SuspiciousLabels(first, labels.suspicion[first], labels.suggested[first], labels.expected_wrong)
 
 
-def _results(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple[str, str, str], ...]:
+def _fit_rows(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple[str, str, str], ...]:
+    """Return name, value and meaning of strength and passes."""
     penalty = f"of the {model.penalty} penalty" if model.penalty else "no penalty"
     passes = f"{solution.passes:,}" if solution else "–"
     return (
         ("strength", f"{model.strength:.3g}", penalty),
-        ("passes over the data", passes, "the training rows, until the fit ended"),
+        ("passes over the data", passes, "passes of the fit over the training rows"),
     )
 
 
-def _rows_and_columns(
+def _table_content(
     table: pa.Table | None,
-    places: NDArray[np.int64],
+    places: Codes,
     columns: Sequence[tuple[str, str, str]],
-    found: Audit,
-    training: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
+    audit: Audit,
+    training: tuple[Codes, Codes] | None,
 ) -> dict[str, Any]:
-    """The training rows of each class, the information of columns, their curves and their missing values."""
-    told = _information(table, columns, training or (places, found.codes), training is not None)
+    """Return training rows of each class, and information, curves and missing values of columns."""
+    content: dict[str, Any] = {}
     if training is not None:
-        told["training_rows"] = np.bincount(training[1], minlength=len(found.classes)).tolist()
-    if table is not None and columns:
-        told["curves"] = column_curves(table, places, columns, found)
-        told["missing"] = missing_values(table, columns)
-    return told
-
-
-def _information(
-    table: pa.Table | None,
-    columns: Sequence[tuple[str, str, str]],
-    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
-    trained_on: bool,
-) -> dict[str, Any]:
-    """The information of each column, and from which rows it is."""
+        content["training_rows"] = np.bincount(training[1], minlength=len(audit.classes)).tolist()
     if table is None:
-        return {}
-    places, codes = (values[:: -(-len(values) // MOST_ROWS)] for values in rows)
-    of = f"{len(places):,} {'training ' if trained_on else ''}rows"
-    return {"information": information(table, places, codes, columns), "information_rows": of}
+        return content
+    rows, codes = training or (places, audit.codes)
+    step = -(-len(rows) // MAX_INFORMATION_ROWS)
+    rows, codes = rows[::step], codes[::step]
+    content["information"] = column_informations(table, rows, codes, columns)
+    content["information_rows"] = f"{len(rows):,} {'' if training is None else 'training '}rows"
+    if columns:
+        content["curves"] = column_curves(table, places, columns, audit)
+        content["missing"] = missing_values(table, columns)
+    return content
 
 
-def information(
-    table: pa.Table, places: NDArray[np.int64], codes: NDArray[np.int64], columns: Sequence[tuple[str, str, str]]
-) -> list[tuple[str, float]]:
-    """What each column that the model uses tells of the label alone, in nats; nothing where columns are not known."""
-    import pyarrow.compute as pc
-
-    told = []
-    for name, kind, _ in columns:
-        if kind not in ("number", "boolean", "category") or name not in table.column_names:
-            continue
-        column = table.column(name).take(places)
-        if kind == "number":
-            told.append((name, column_information(read_inferred_numbers(name, column), codes)))
-        else:
-            words = pc.fill_null(as_text(column, name), "")
-            told.append((name, column_information(np.asarray(words.to_pylist(), dtype=str), codes)))
-    return told
-
-
-def texts(table: pa.Table, places: NDArray[np.int64]) -> list[Mapping[str, str]]:
-    """The cells of a few rows, counted from 0, as short texts; a missing one is empty."""
+def cell_texts_of_rows(table: pa.Table, places: Codes) -> list[Mapping[str, str]]:
+    """Return the cells of some rows as short texts by column; a missing value is empty."""
     rows = table.take(places)
     cells = [display_texts(column) for column in rows.columns]
     return [
-        {name: text[:SHOWN_TEXT] for name, text in zip(rows.column_names, row, strict=True)}
+        {name: text[:MAX_TEXT_LENGTH] for name, text in zip(rows.column_names, row, strict=True)}
         for row in zip(*cells, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What a model learned, for the report: what columns add, what the labels take, what moves the probability."""
+"""Importance of the columns of a model: cost of removal, code length, marginal effects, odds ratios, linearity."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 
-from softreg.cli.reporting.column_summaries import straight_lines
+from softreg.cli.reporting.column_summaries import linearity_results
 from softreg.cli.reporting.odds_ratios import odds_ratios
 from softreg.models import Added, CodeLength, LinearityTest, added_on_rows, infer, prequential_codelength
 from softreg.models.inference.marginal_effects import Change
@@ -22,29 +21,45 @@ from softreg.tables import TableClassifier
 from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.typing import Array, Codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_FITTED = 2_000_000_000
-"""Numbers that are read to fit once without each column, which takes half a minute; of more, a part of the rows is."""
-LEAST_SAMPLED = 1000
-"""Rows, at least, of such a part."""
-MOST_DESCRIBED = 50_000
-"""Rows from which straight lines are tested and reference levels found for a model that was fitted before."""
-MOST_PARAMETERS = 600
-"""Parameters for whose covariance effects are computed."""
-MOST_EFFECTS = 40
-ROUGH = 1e-5
-"""Nats: near enough to an optimum for figures of four places."""
+MAX_FITTED_CELLS = 2_000_000_000
+"""Numbers that are read to fit the model without each column, in half a minute; with more, a sample of rows is used."""
+MIN_SAMPLED = 1000
+"""Rows of such a sample, at least."""
+MAX_DESCRIBED_ROWS = 50_000
+"""Rows with which linearity is tested and reference levels are found for a model from a file."""
+MAX_PARAMETERS = 600
+"""Parameters up to which marginal effects are computed, since their covariance is needed."""
+MAX_EFFECTS = 40
+"""Marginal effects, those of largest |z|."""
+COARSE_TOL = 1e-5
+"""Tolerance in nats of fits whose results have four decimals."""
 
 
 @dataclass(frozen=True)
-class Worth:
-    """What stands in the report beside the audit; what would take too long is left out.
+class ColumnAnalysis:
+    """Analyses of the columns for the report, with the names of the fields of `ReportData`; long ones are left out.
 
-    `added_rows` says of how many training rows the fits without a column are, where it is not all; `linearity_rows` on
-    which rows a straight line was tested.
+    Attributes
+    ----------
+    added : tuple of Added
+        Increase of the log loss without each column.
+    added_rows : str
+        On which rows these models are fitted, where not on all training rows.
+    code : CodeLength or None
+        Prequential code length of the training labels.
+    effects : tuple of Effect
+        Average marginal effects.
+    linearity : tuple of LinearityTest
+        Tests of linearity.
+    linearity_rows : str
+        On which rows they are computed.
+    odds : tuple of OddsRatio
+        Odds ratios.
     """
 
     added: tuple[Added, ...] = ()
@@ -56,93 +71,109 @@ class Worth:
     odds: tuple[OddsRatio, ...] = ()
 
 
-def worth(
+def analyse_columns(
     classifier: TableClassifier,
     table: pa.Table,
-    labels: NDArray[Any],
-    training: NDArray[np.int64],
-    test: NDArray[np.int64],
+    labels: Array,
+    training: Codes,
+    test: Codes,
     *,
-    groups: NDArray[Any] | None = None,
-) -> Worth:
-    """Fit without each column and to growing parts of the training rows, test straight lines, and ask for effects.
+    groups: Array | None = None,
+) -> ColumnAnalysis:
+    """Analyse the columns of a model with its training rows and test rows.
 
-    `groups` (t,) are the groups of dependent rows among those of `test`, where there are some.
+    Parameters
+    ----------
+    classifier : TableClassifier
+        The model.
+    table : pyarrow.Table
+        Table with all rows.
+    labels : array of shape (n,)
+        Label of each row of the table.
+    training, test : array
+        Indices of training and test rows.
+    groups : array, optional
+        Groups of dependent rows among the test rows.
+
+    Returns
+    -------
+    ColumnAnalysis
+        The analyses.
     """
     model, codes = classifier.model_, classifier.encoder_.column_encoders
     X, X_test = (classifier.encoder_.encode(table, rows) for rows in (training, test))
     ends = np.cumsum([0, *(len(code.features) for code in codes)])
     columns = {code.name: range(a, b) for code, (a, b) in zip(codes, pairwise(ends.tolist()), strict=True)}
     y = labels[training]
-    found = Worth(
+    analysis = ColumnAnalysis(
         linearity=()
         if groups is not None
-        else tuple(straight_lines(classifier.encoder_, X, _codes(model, y), model.predict_proba(X))),
+        else tuple(linearity_results(classifier.encoder_, X, _codes(model, y), model.predict_proba(X))),
         odds=odds_ratios(classifier, X),
     )
     entries = X.nnz if hasattr(X, "nnz") else X.size
-    step = -(-entries * len(classifier.classes_) * (len(columns) + 4) // MOST_FITTED)
+    step = -(-entries * len(classifier.classes_) * (len(columns) + 4) // MAX_FITTED_CELLS)
     X, y, rows = X[::step], y[::step], len(y)
-    if step > 1 and (len(y) < LEAST_SAMPLED or len(np.unique(y)) < len(classifier.classes_)):
-        return found
-    rough = clone(model).set_params(tol=max(model.tol, ROUGH), verbose=0)
+    if step > 1 and (len(y) < MIN_SAMPLED or len(np.unique(y)) < len(classifier.classes_)):
+        return analysis
+    coarse = clone(model).set_params(tol=max(model.tol, COARSE_TOL), verbose=0)
     return replace(
-        found,
-        added=tuple(added_on_rows(X, y, X_test, labels[test], columns, model=rough, dependent=groups)),
+        analysis,
+        added=tuple(added_on_rows(X, y, X_test, labels[test], columns, model=coarse, dependent=groups)),
         added_rows=f"all models are fitted to {len(y):,} of the {rows:,} training rows" if step > 1 else "",
-        code=prequential_codelength(X, y, model=rough),
+        code=prequential_codelength(X, y, model=coarse),
         effects=_effects(classifier, X, y),
     )
 
 
-def described(classifier: TableClassifier, table: pa.Table, codes: NDArray[np.int64], P: NDArray[Any]) -> Worth:
-    """What can be said without the training rows: tests of a straight line on these rows, and odds ratios."""
-    X = classifier.encoder_.encode(table, np.arange(len(codes))[:: -(-len(codes) // MOST_DESCRIBED)])
-    some = slice(None, None, -(-len(codes) // MOST_DESCRIBED))
-    return Worth(
-        linearity=tuple(straight_lines(classifier.encoder_, X, codes[some], P[some])),
+def analyse_rows(classifier: TableClassifier, table: pa.Table, codes: Codes, P: Array) -> ColumnAnalysis:
+    """Return the analyses without training rows: tests of linearity on these rows, and odds ratios."""
+    X = classifier.encoder_.transform(table, np.arange(len(codes))[:: -(-len(codes) // MAX_DESCRIBED_ROWS)])
+    some = slice(None, None, -(-len(codes) // MAX_DESCRIBED_ROWS))
+    return ColumnAnalysis(
+        linearity=tuple(linearity_results(classifier.encoder_, X, codes[some], P[some])),
         linearity_rows="these rows",
         odds=odds_ratios(classifier, X),
     )
 
 
-def _codes(model: Any, y: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels as places in the classes of the model."""
+def _codes(model: Any, y: Array) -> Codes:
+    """Return labels as indices of the classes of the model."""
     return np.asarray(Classes.of(model.classes_).encode(y), dtype=np.int64)
 
 
-def _effects(classifier: TableClassifier, X: Any, y: NDArray[Any]) -> tuple[Effect, ...]:
-    """The effects that are surest, each feature once, on the class that it moves most; of two classes, the second."""
+def _effects(classifier: TableClassifier, X: Any, y: Array) -> tuple[Effect, ...]:
+    """Return the effects of largest |z|, one for each feature: on the class it changes most, or the second of two."""
     model = classifier.model_
-    if X.shape[1] * len(model.classes_) > MOST_PARAMETERS:
+    if X.shape[1] * len(model.classes_) > MAX_PARAMETERS:
         return ()
     try:
         inference = infer(model, X, y)
         changes = {**inference.changes, **discrete_changes(classifier.encoder_, X)}
-        found = replace(inference, changes=changes).effects()
-    except ValueError:  # an l1 part, or no finite optimum: then there are no errors to speak of
+        effects = replace(inference, changes=changes).effects()
+    except ValueError:  # an L1 penalty or no finite optimum: there are no standard errors
         return ()
-    error = np.where(found.std_error > 0, found.std_error, np.inf)
-    sure = np.abs(found.estimate) / error  # (q, d)
-    best = np.full(X.shape[1], 1) if len(found.classes) == 2 else np.abs(found.estimate).argmax(axis=0)
+    error = np.where(effects.std_error > 0, effects.std_error, np.inf)
+    z = np.abs(effects.estimate) / error  # (q, d)
+    best = np.full(X.shape[1], 1) if len(effects.classes) == 2 else np.abs(effects.estimate).argmax(axis=0)
     at, shown = np.arange(X.shape[1]), _shown_features(classifier.encoder_, changes)
-    order = np.argsort(-sure[best, at], kind="stable")[:MOST_EFFECTS]
+    order = np.argsort(-z[best, at], kind="stable")[:MAX_EFFECTS]
     return tuple(
         Effect(
             shown[j],
-            str(found.classes[k]),
-            float(found.estimate[k, j]),
-            float(found.lower[k, j]),
-            float(found.upper[k, j]),
+            str(effects.classes[k]),
+            float(effects.estimate[k, j]),
+            float(effects.lower[k, j]),
+            float(effects.upper[k, j]),
         )
         for j in order
         for k in [int(best[j])]
-        if sure[k, j] > 0
+        if z[k, j] > 0
     )
 
 
 def _shown_features(encoder: Encoder, changes: Mapping[int, Change]) -> list[str]:
-    """What changes, by place of the feature: `sex=female rather than male`, `age (+12)`: a standard deviation more."""
+    """Return the change of each feature: `sex=female rather than male`, or `age (+12)` for one standard deviation."""
     shown: list[str] = []
     names = encoder.feature_names_out
     for code in encoder.column_encoders:

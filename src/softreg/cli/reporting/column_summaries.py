@@ -1,4 +1,4 @@
-"""Columns of a table for the report: observed rates by their values, missing values, tests of a straight line."""
+"""Columns of a table for the report: observed rates by value, missing values, tests of linearity."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from softreg.models import LinearityTest, linearity_tests
 from softreg.models.inference.linearity_tests import MOST_PARAMETERS
 from softreg.report import Audit
-from softreg.report.evaluation.column_rates import ColumnCurve, coded_curve, number_curve
+from softreg.report.evaluation.column_rates import ColumnRates, coded_rates, number_rates
 from softreg.report.page.report_data import MissingValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.schema.typed_values import read_levels, read_numbers
+from softreg.typing import Codes, Float64Array, FloatArray
 
-DRAWABLE = ("number", "boolean", "category")
+KINDS_WITH_CURVES = ("number", "boolean", "category")
 """Kinds of columns that have a curve."""
-MOST_COLUMNS = 60
+MAX_COLUMNS = 60
 """Columns whose curves are computed."""
-MOST_TESTED = 50_000
-"""Rows of which a straight line is tested, at most."""
+MAX_TESTED_ROWS = 50_000
+"""Rows with which linearity is tested, at most."""
 
 
 def column_curves(
-    table: pa.Table, places: NDArray[np.int64], columns: Sequence[tuple[str, str, str]], found: Audit
-) -> list[ColumnCurve]:
-    """Observed rates and mean probabilities of the audited rows, by the values of each column that the model uses."""
-    drawn = [(name, kind) for name, kind, _ in columns if kind in DRAWABLE and name in table.column_names]
+    table: pa.Table, places: Codes, columns: Sequence[tuple[str, str, str]], audit: Audit
+) -> list[ColumnRates]:
+    """Return observed rates and mean probabilities of the audited rows by the values of each column of the model."""
+    drawn = [(name, kind) for name, kind, _ in columns if kind in KINDS_WITH_CURVES and name in table.column_names]
     curves = []
-    for name, kind in drawn[:MOST_COLUMNS]:
+    for name, kind in drawn[:MAX_COLUMNS]:
         column = table.column(name).take(places)
         curve = (
-            number_curve(name, _numbers(name, column), found)
+            number_rates(name, _numbers(name, column), audit)
             if kind == "number"
-            else coded_curve(name, *_coded(name, column), found)
+            else coded_rates(name, *_coded(name, column), audit)
         )
         if curve is not None:
             curves.append(curve)
@@ -47,7 +47,7 @@ def column_curves(
 
 
 def missing_values(table: pa.Table, columns: Sequence[tuple[str, str, str]]) -> list[MissingValues]:
-    """The rows of the table without a value, of each column that the model uses."""
+    """Return the number of missing values of each column of the model."""
     counts = []
     for name, kind, _ in columns:
         if kind in ("target", "dropped", "constant", "identifier", "index") or name not in table.column_names:
@@ -65,17 +65,17 @@ def missing_values(table: pa.Table, columns: Sequence[tuple[str, str, str]]) -> 
     return counts
 
 
-def straight_lines(encoder: Encoder, X: Any, codes: NDArray[np.int64], P: NDArray[np.floating]) -> list[LinearityTest]:
-    """Tests whether the logits are linear in each number of the encoded rows X (n, d), on some of them where many."""
+def linearity_results(encoder: Encoder, X: Any, codes: Codes, P: FloatArray) -> list[LinearityTest]:
+    """Test whether the logits are linear in each number of the encoded rows X (n, d), on a sample of many rows."""
     if X.shape[1] * (P.shape[1] - 1) > MOST_PARAMETERS:
         return []
-    step = -(-len(codes) // MOST_TESTED)
+    step = -(-len(codes) // MAX_TESTED_ROWS)
     X = X[::step]
     return linearity_tests(X.toarray() if sp.issparse(X) else X, codes[::step], P[::step], _number_places(encoder))
 
 
 def _number_places(encoder: Encoder) -> dict[str, int]:
-    """The places of the numbers among the features of X, by column."""
+    """Return the index among the features of X of each numeric column."""
     places, start = {}, 0
     for code in encoder.column_encoders:
         if isinstance(code, NumberEncoder):
@@ -84,13 +84,14 @@ def _number_places(encoder: Encoder) -> dict[str, int]:
     return places
 
 
-def _numbers(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
+def _numbers(name: str, column: pa.ChunkedArray) -> Float64Array:
+    """Return a column as numbers (n,), nan where missing or not finite."""
     values, read = read_numbers(name, column)
     return np.asarray(np.where(read & np.isfinite(values), values, np.nan), dtype=np.float64)
 
 
-def _coded(name: str, column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """The different texts of a column, the last one "" for missing values, and the place (n,) of each cell."""
+def _coded(name: str, column: pa.ChunkedArray) -> tuple[list[str], Codes]:
+    """Return the levels of a column, the last one "" for missing values, and the index (n,) of each row."""
     cells = read_levels(name, column)
     names = ["" if one is None else str(one) for one in cells.levels.to_pylist()]
     return [*names, ""], np.where(cells.codes < 0, len(names), cells.codes)

@@ -1,4 +1,4 @@
-"""What the footer of a report says of its origin: version, date, command, seed, and a hash of the data."""
+"""Provenance of a report: version, date, command, seed and hashes of the data."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import click
 from softreg.cli.console.command_errors import ARGUMENTS
 from softreg.version import __version__
 
-MOST_FILES = 8
+MAX_FILES = 8
 """Files whose hash is given."""
 CHUNK = 1 << 20
-"""Bytes that are read together."""
+"""Bytes of a read."""
 
 
 def provenance(paths: Iterable[str | Path], seed: int | None = None) -> list[tuple[str, str]]:
-    """The lines of the footer, for the files that were read; a time in SOURCE_DATE_EPOCH is taken as the date."""
+    """Return name and value of the lines of the footer; SOURCE_DATE_EPOCH sets the date."""
     now = time.gmtime(float(os.environ.get("SOURCE_DATE_EPOCH", time.time())))
     lines = [("Version", f"softreg {__version__}"), ("Date", time.strftime("%Y-%m-%d %H:%M UTC", now))]
     context = click.get_current_context(silent=True)
@@ -31,16 +31,16 @@ def provenance(paths: Iterable[str | Path], seed: int | None = None) -> list[tup
     if seed is not None:
         lines.append(("Seed", str(seed)))
     files = [Path(path) for path in paths if Path(path).is_file()]
-    lines += [("SHA-256", f"{sha256(path)} {path.name}") for path in files[:MOST_FILES]]
-    if len(files) > MOST_FILES:
-        lines.append(("", f"and {len(files) - MOST_FILES:,} more files"))
+    lines += [("SHA-256", f"{sha256(path)} {path.name}") for path in files[:MAX_FILES]]
+    if len(files) > MAX_FILES:
+        lines.append(("", f"and {len(files) - MAX_FILES:,} more files"))
     return lines
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 hash of a file, in hexadecimal digits."""
-    found = hashlib.sha256()
+    """Return the SHA-256 hash of a file in hexadecimal digits."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(CHUNK):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Observed rates of a class beside the model's mean probability, by the values of one column."""
+"""Observed rates of a class and mean predicted probabilities by the values of one column."""
 
 from __future__ import annotations
 
@@ -10,28 +10,40 @@ from numpy.typing import NDArray
 
 from softreg.probability import wilson_interval
 from softreg.probability.intervals import design_effect
-from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.number_format import short
+from softreg.report.evaluation.audit_result import Audit
+from softreg.report.evaluation.number_format import format_value
+from softreg.typing import Codes, Float64Array, TextArray
 
-Floats = NDArray[np.float64]
-MOST_BINS = 8
-"""Bins of a column of numbers."""
-LEAST_BINS = 4
-"""Bins of a column of more values, at least."""
-ROWS_A_BIN = 20
+MAX_BINS = 8
+"""Bins of a column of numbers, at most."""
+MIN_BINS = 4
+"""Bins of a column of numbers with more distinct values, at least."""
+ROWS_PER_BIN = 20
 """Rows of a bin, about, at least."""
-MOST_LEVELS = 12
-"""Levels of a category, the most frequent ones; others are taken together."""
+MAX_LEVELS = 12
+"""Levels of a category: the most frequent ones; the others form one bin."""
 OTHERS, MISSING = "other levels", "missing"
+"""Names of the bins of rarer levels and of missing values."""
 
 
 @dataclass(frozen=True, eq=False)
-class ColumnCurve:
-    """Observed rate of the class `label` in each bin of a column, and the mean probability of the same rows.
+class ColumnRates:
+    """Observed rate of one class in each bin of a column, and the mean probability of the same rows.
 
-    `bins` are the names of the bins in order, those of other levels and of missing values last; `count`, `observed`,
-    `low`, `high` and `predicted` are (bins,). `[low, high]` is Wilson's 95% interval for the rate of the class among
-    new rows of the bin. `ordered` says how many of the bins, the first ones, are ranges of numbers.
+    Attributes
+    ----------
+    column, label : str
+        Names of the column and of the class.
+    bins : tuple of str
+        Names of the bins; those of other levels and of missing values come last.
+    ordered : int
+        Number of bins, the first ones, that are ranges of numbers.
+    count : array of shape (bins,)
+        Rows of each bin.
+    observed, low, high : array of shape (bins,)
+        Observed rate of the class, and Wilson's 95% interval for its rate among new rows of the bin.
+    predicted : array of shape (bins,)
+        Mean predicted probability of the class.
     """
 
     column: str
@@ -39,21 +51,35 @@ class ColumnCurve:
     bins: tuple[str, ...]
     ordered: int
     count: NDArray[np.int64]
-    observed: Floats
-    low: Floats
-    high: Floats
-    predicted: Floats
+    observed: Float64Array
+    low: Float64Array
+    high: Float64Array
+    predicted: Float64Array
 
 
-def number_curve(column: str, values: Floats, audit: Audit) -> ColumnCurve | None:
-    """The curve of a column of numbers (n,), nan where missing, in bins of about equal numbers of rows.
+def number_rates(column: str, values: Float64Array, audit: Audit) -> ColumnRates | None:
+    """Compute the rates of a column of numbers, in bins of about equal numbers of rows.
 
-    None where fewer than two different values occur.
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    values : array of shape (n,)
+        Its values; nan where missing.
+    audit : Audit
+        Evaluation of the same rows.
 
-    >>> from softreg.report.evaluation.audit import audit
-    >>> found = audit(np.full((80, 2), 0.5), np.repeat([0, 1], 40), ["no", "yes"])
-    >>> curve = number_curve("age", np.arange(80.0), found)
-    >>> curve.bins, curve.observed.tolist()
+    Returns
+    -------
+    ColumnRates or None
+        The rates; None where fewer than two distinct values occur.
+
+    Examples
+    --------
+    >>> from softreg.report import audit
+    >>> evaluation = audit(np.full((80, 2), 0.5), np.repeat([0, 1], 40), ["no", "yes"])
+    >>> rates = number_rates("age", np.arange(80.0), evaluation)
+    >>> rates.bins, rates.observed.tolist()
     (('0 to 19', '20 to 39', '40 to 59', '60 to 79'), [0.0, 0.0, 1.0, 1.0])
     """
     known = ~np.isnan(values)
@@ -61,17 +87,18 @@ def number_curve(column: str, values: Floats, audit: Audit) -> ColumnCurve | Non
     if len(distinct) < 2:
         return None
     edges = _edges(np.sort(values[known]), distinct)
-    place = np.where(known, np.searchsorted(edges, values, side="right"), len(edges) + 1)
+    bin_of_row = np.where(known, np.searchsorted(edges, values, side="right"), len(edges) + 1)
     names = []
     for k in range(len(edges) + 1):
-        of = values[place == k]
-        names.append(short(of.min()) if of.min() == of.max() else f"{short(of.min())} to {short(of.max())}")
-    return _curve(column, place, [*names, MISSING], len(names), audit)
+        inside = values[bin_of_row == k]
+        low, high = inside.min(), inside.max()
+        names.append(format_value(low) if low == high else f"{format_value(low)} to {format_value(high)}")
+    return _rates(column, bin_of_row, [*names, MISSING], len(names), audit)
 
 
-def _edges(ordered: Floats, distinct: Floats) -> Floats:
-    """Lower ends of the bins but the first: quantiles; a value that holds several of them has a bin of its own."""
-    bins = int(np.clip(len(ordered) // ROWS_A_BIN, LEAST_BINS, MOST_BINS))
+def _edges(ordered: Float64Array, distinct: Float64Array) -> Float64Array:
+    """Return lower ends of the bins but the first: quantiles; a value at several quantiles has its own bin."""
+    bins = int(np.clip(len(ordered) // ROWS_PER_BIN, MIN_BINS, MAX_BINS))
     if len(distinct) <= bins:
         return distinct[1:]
     edges, times = np.unique(ordered[(np.arange(bins) * len(ordered)) // bins], return_counts=True)
@@ -80,57 +107,92 @@ def _edges(ordered: Floats, distinct: Floats) -> Floats:
     return np.asarray(edges[edges > distinct[0]])
 
 
-def level_curve(column: str, levels: NDArray[np.str_], audit: Audit) -> ColumnCurve | None:
-    """The curve of a column of words (n,), "" where missing, by its most frequent levels; None for a single one.
+def level_rates(column: str, levels: TextArray, audit: Audit) -> ColumnRates | None:
+    """Compute the rates of a category by its most frequent levels.
 
-    >>> from softreg.report.evaluation.audit import audit
-    >>> found = audit(np.full((4, 2), 0.5), [0, 1, 1, 1], ["no", "yes"])
-    >>> level_curve("sex", np.array(["m", "f", "f", ""]), found).bins
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    levels : array of str of shape (n,)
+        Level of each row; "" where missing.
+    audit : Audit
+        Evaluation of the same rows.
+
+    Returns
+    -------
+    ColumnRates or None
+        The rates; None for a single level.
+
+    Examples
+    --------
+    >>> from softreg.report import audit
+    >>> evaluation = audit(np.full((4, 2), 0.5), [0, 1, 1, 1], ["no", "yes"])
+    >>> level_rates("sex", np.array(["m", "f", "f", ""]), evaluation).bins
     ('f', 'm', 'missing')
     """
-    names, place = np.unique(levels, return_inverse=True)
-    return coded_curve(column, [str(one) for one in names], place, audit)
+    names, codes = np.unique(levels, return_inverse=True)
+    return coded_rates(column, [str(name) for name in names], codes, audit)
 
 
-def coded_curve(column: str, names: Sequence[str], place: NDArray[np.int64], audit: Audit) -> ColumnCurve | None:
-    """The same for words that are given as places (n,) in `names`; "" stands for a missing value."""
-    count = np.bincount(place, minlength=len(names))
+def coded_rates(column: str, names: Sequence[str], codes: Codes, audit: Audit) -> ColumnRates | None:
+    """Compute the rates of a category whose levels are `names[codes]`.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    names : sequence of str
+        Names of the levels; "" stands for a missing value.
+    codes : array of shape (n,)
+        Index in `names` of the level of each row.
+    audit : Audit
+        Evaluation of the same rows.
+
+    Returns
+    -------
+    ColumnRates or None
+        The rates; None for a single level.
+    """
+    count = np.bincount(codes, minlength=len(names))
     if (count > 0).sum() < 2:
         return None
     order = [k for k in np.argsort(-count, kind="stable").tolist() if names[k] and count[k]]
-    shown = order if len(order) <= MOST_LEVELS else order[: MOST_LEVELS - 1]
+    shown = order if len(order) <= MAX_LEVELS else order[: MAX_LEVELS - 1]
     others, missing = len(shown), len(shown) + 1
-    moved = np.array([shown.index(k) if k in shown else others if names[k] else missing for k in range(len(names))])
-    return _curve(column, moved[place], [*(names[k] for k in shown), OTHERS, MISSING], 0, audit)
+    bin_of_level = np.array(
+        [shown.index(k) if k in shown else others if names[k] else missing for k in range(len(names))]
+    )
+    return _rates(column, bin_of_level[codes], [*(names[k] for k in shown), OTHERS, MISSING], 0, audit)
 
 
-def _curve(column: str, place: NDArray[np.int64], names: Sequence[str], ordered: int, audit: Audit) -> ColumnCurve:
-    """The curve of the second of two classes, or of the class whose observed rate differs most between the bins."""
+def _rates(column: str, bin_of_row: Codes, names: Sequence[str], ordered: int, audit: Audit) -> ColumnRates:
+    """Return the rates of the second of two classes, or of the class whose rate differs most between the bins."""
     q = len(audit.classes)
-    count = np.bincount(place, minlength=len(names))
+    count = np.bincount(bin_of_row, minlength=len(names))
     of_class = np.zeros((len(names), q))
-    np.add.at(of_class, (place, audit.codes), 1)
+    np.add.at(of_class, (bin_of_row, audit.codes), 1)
     rates = of_class / np.maximum(count, 1)[:, None]
     spread = (count[:, None] * (rates - np.bincount(audit.codes, minlength=q) / audit.rows) ** 2).sum(axis=0)
     k = 1 if q == 2 else int(np.argmax(spread))
-    predicted = np.bincount(place, weights=audit.P[:, k], minlength=len(names)) / np.maximum(count, 1)
+    predicted = np.bincount(bin_of_row, weights=audit.P[:, k], minlength=len(names)) / np.maximum(count, 1)
     filled = np.flatnonzero(count)
     ends = []
     for b in filled:
-        inside = place == b
-        happened = (audit.codes[inside] == k).astype(np.float64)
-        effect = 1.0 if audit.groups is None else design_effect(happened, audit.groups[inside])[0]
-        found = wilson_interval(float(happened.mean()) * len(happened) / effect, len(happened) / effect)
-        ends.append((found.low, found.high))
+        inside = bin_of_row == b
+        is_class = (audit.codes[inside] == k).astype(np.float64)
+        effect = 1.0 if audit.groups is None else design_effect(is_class, audit.groups[inside])[0]
+        interval = wilson_interval(float(is_class.mean()) * len(is_class) / effect, len(is_class) / effect)
+        ends.append((interval.low, interval.high))
     low, high = np.array(ends).T
-    return ColumnCurve(
-        column,
-        audit.classes[k],
-        tuple(names[int(b)] for b in filled),
-        int((filled < ordered).sum()),
-        count[filled],
-        rates[filled, k],
-        low,
-        high,
-        predicted[filled],
+    return ColumnRates(
+        column=column,
+        label=audit.classes[k],
+        bins=tuple(names[int(b)] for b in filled),
+        ordered=int((filled < ordered).sum()),
+        count=count[filled],
+        observed=rates[filled, k],
+        low=low,
+        high=high,
+        predicted=predicted[filled],
     )

@@ -1,78 +1,123 @@
-"""Gains and lift of a two-class model: precision and recall among the rows of largest probability."""
+"""Cumulative gains and lift of a two-class model: precision and recall among the rows of largest probability."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from softreg.report.evaluation.audit import Audit
+from softreg.report.evaluation.audit_result import Audit
+from softreg.typing import Float64Array
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-"""Shares of the rows, from the largest probability down."""
-LEAST_ROWS = 5
+"""Shares of the rows, ordered by decreasing probability, for which gains are tabulated."""
+MIN_ROWS = 5
 """Rows of the class, at least, for which gains are computed."""
 
 
 @dataclass(frozen=True)
 class GainStep:
-    """The `share` of rows of largest probability, all at or above `threshold`.
+    """Gain and lift of the rows of largest probability.
 
-    `hits` of its `rows` are of the class (precision = hits / rows), the share `found` of the class (recall); `lift` is
-    precision divided by the class rate. Where only some rows of one probability belong to the share, `hits` is the mean
-    over all orders of these rows, and may be a fraction.
+    Attributes
+    ----------
+    share : float
+        Share of all rows that are selected.
+    rows : int
+        Number of selected rows.
+    threshold : float
+        Smallest probability among them.
+    hits : float
+        Selected rows that are of the class. Where only some rows of equal probability are selected, it is the mean over
+        all orders of these rows, and can be a fraction.
+    recall : float
+        Share of the class that is selected.
+    lift : float
+        Precision divided by the class rate.
     """
 
     share: float
     rows: int
     threshold: float
     hits: float
-    found: float
+    recall: float
     lift: float
 
     @property
     def precision(self) -> float:
-        """The share of these rows that are of the class."""
+        """Share of the selected rows that are of the class."""
         return self.hits / self.rows
 
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """Gains at some shares of the rows (`steps`), and the whole curve: recall `found` (n + 1,) after 0 .. n rows."""
+    """Cumulative gains of one class.
 
-    wanted: str
+    Attributes
+    ----------
+    label : str
+        Name of the class.
+    total : int
+        Rows of the class.
+    recall : array of shape (n + 1,)
+        Recall after selecting 0 .. n rows.
+    steps : tuple of GainStep
+        Gains and lift at some shares of the rows.
+    """
+
+    label: str
     total: int
-    found: NDArray[np.float64]
+    recall: Float64Array
     steps: tuple[GainStep, ...]
 
 
 def gains(audit: Audit) -> Gains | None:
-    """The gains of a two-class audit for its rarer class; None for more classes and where too few rows are so.
+    """Compute cumulative gains and lift of the rarer of two classes.
 
-    Rows of equal probability share the mean over their orders, so that the order of the rows has no influence.
+    Rows of equal probability have the mean gain over all their orders, so that the order of the rows has no influence.
 
-    >>> from softreg.report.evaluation.audit import audit
+    Parameters
+    ----------
+    audit : Audit
+        Evaluation of the rows.
+
+    Returns
+    -------
+    Gains or None
+        The gains; None for more than two classes, and where a class has fewer than `MIN_ROWS` rows.
+
+    Examples
+    --------
+    >>> from softreg.report import audit
     >>> P = np.column_stack([1 - np.arange(100) / 100, np.arange(100) / 100])
-    >>> found = gains(audit(P, (np.arange(100) >= 90).astype(int), ["no", "yes"]))
-    >>> found.wanted, [(step.rows, step.hits, step.found) for step in found.steps[3:5]]
+    >>> result = gains(audit(P, (np.arange(100) >= 90).astype(int), ["no", "yes"]))
+    >>> result.label, [(step.rows, step.hits, step.recall) for step in result.steps[3:5]]
     ('yes', [(10, 10.0, 1.0), (20, 10.0, 1.0)])
     """
     count = np.bincount(audit.codes, minlength=len(audit.classes))
-    if len(count) != 2 or count.min() < LEAST_ROWS:
+    if len(count) != 2 or count.min() < MIN_ROWS:
         return None
-    wanted = int(np.argmin(count[::-1]) == 0)  # of two equal ones, the second
-    p, n, total = audit.P[:, wanted], audit.rows, int(count[wanted])
-    values, place = np.unique(-p, return_inverse=True)  # the largest probability first
-    rows = np.cumsum(np.bincount(place, minlength=len(values)))
-    of_class = np.cumsum(np.bincount(place, weights=audit.codes == wanted, minlength=len(values)))
+    rarer = int(np.argmin(count[::-1]) == 0)  # of two equally frequent classes, the second
+    p, n, total = audit.P[:, rarer], audit.rows, int(count[rarer])
+    values, rank = np.unique(-p, return_inverse=True)  # the largest probability first
+    rows = np.cumsum(np.bincount(rank, minlength=len(values)))
+    of_class = np.cumsum(np.bincount(rank, weights=audit.codes == rarer, minlength=len(values)))
     hits = np.interp(np.arange(n + 1), np.append(0, rows), np.append(0.0, of_class))
     steps = []
     for share in SHARES:
-        taken = round(share * n)
-        if taken < 1:
+        selected = round(share * n)
+        if selected < 1:
             continue
-        found = float(hits[taken])
-        threshold = float(-values[np.searchsorted(rows, taken)])
-        steps.append(GainStep(share, taken, threshold, found, found / total, (found / taken) / (total / n)))
-    return Gains(audit.classes[wanted], total, hits / total, tuple(steps))
+        hit = float(hits[selected])
+        threshold = float(-values[np.searchsorted(rows, selected)])
+        steps.append(
+            GainStep(
+                share=share,
+                rows=selected,
+                threshold=threshold,
+                hits=hit,
+                recall=hit / total,
+                lift=(hit / selected) / (total / n),
+            )
+        )
+    return Gains(audit.classes[rarer], total, hits / total, tuple(steps))

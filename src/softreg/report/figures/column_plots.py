@@ -1,4 +1,4 @@
-"""Observed rates of a column beside the model's mean probabilities, as inline SVG."""
+"""Observed rates and mean probabilities by the values of a column, as inline SVG."""
 
 from __future__ import annotations
 
@@ -10,49 +10,73 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from softreg.report.evaluation.column_rates import ColumnCurve
-from softreg.report.evaluation.number_format import LONGEST_NAME, shortened
-from softreg.report.figures.reliability_plots import short_title
-from softreg.report.figures.svg import BLUE, ORANGE, figure_svg, house_style
+from softreg.report.evaluation.column_rates import ColumnRates
+from softreg.report.evaluation.number_format import MAX_NAME_LENGTH, shorten_middle
+from softreg.report.figures.svg import BLUE, ORANGE, class_title, figure_svg, report_style
+from softreg.typing import Float64Array, IntArray
 
-LONGEST_BIN = 16
-"""Characters of the name of a bin beside its dot."""
+MAX_BIN_NAME_LENGTH = 16
+"""Characters of the name of a bin."""
 
 
-def column_plot(curve: ColumnCurve, name: str) -> Markup:
-    """Draw the bins of a column from top to bottom: observed rate with its interval, and mean probability.
+def column_plot(rates: ColumnRates, name: str) -> Markup:
+    """Draw the observed rate with its interval, and the mean probability, of each bin from top to bottom.
 
-    `name` opens the ids of the figure.
+    Parameters
+    ----------
+    rates : ColumnRates
+        Rates of the column.
+    name : str
+        Prefix of the ids of the figure, unique on the page.
+
+    Returns
+    -------
+    Markup
+        The SVG element.
     """
-    bins = len(curve.bins)
-    with house_style():
+    bins = len(rates.bins)
+    with report_style():
         figure = Figure(figsize=(4.0, 0.62 + 0.27 * bins))
         axes = figure.subplots()
         y = np.arange(bins)
-        ends = np.abs(np.stack([curve.low, curve.high]) - curve.observed)
+        ends = np.abs(np.stack([rates.low, rates.high]) - rates.observed)
         axes.errorbar(
-            curve.observed, y, xerr=ends, fmt="o", color=BLUE, ecolor=BLUE, elinewidth=1.3, capsize=0, markersize=5
+            rates.observed, y, xerr=ends, fmt="o", color=BLUE, ecolor=BLUE, elinewidth=1.3, capsize=0, markersize=5
         )
-        _model(axes, curve, y)
-        axes.set_yticks(y, [_bin(text) for text in curve.bins])
+        _draw_predicted(axes, rates, y)
+        axes.set_yticks(y, [_bin_name(text) for text in rates.bins])
         axes.set_ylim(bins - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.set_xlim(max(-0.01, axes.get_xlim()[0]), min(1.01, axes.get_xlim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals_of(axes.get_xticks())))
-        axes.set_xlabel(f"share of “{short_title(curve.label)}”")
+        axes.set_xlabel(f"share of “{class_title(rates.label)}”")
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.34, right=0.97, top=1 - 0.05 / height, bottom=0.5 / height)
-    column, label = (shortened(text, LONGEST_NAME) for text in (curve.column, curve.label))
-    off = int(((curve.predicted < curve.low) | (curve.predicted > curve.high)).sum())
-    told = f"Observed rate of {label} and mean probability by {column}: in {off} of {bins} bins the mean probability"
-    return figure_svg(figure, name, f"{told} lies outside the 95% interval of the rate.")
+    column, label = (shorten_middle(text, MAX_NAME_LENGTH) for text in (rates.column, rates.label))
+    off = int(((rates.predicted < rates.low) | (rates.predicted > rates.high)).sum())
+    label_text = (
+        f"Observed rate of {label} and mean probability by {column}: in {off} of {bins} bins the mean probability"
+    )
+    return figure_svg(figure, name, f"{label_text} lies outside the 95% interval of the rate.")
 
 
-def decimals_of(ticks: Sequence[float] | np.ndarray) -> int:
-    """How many decimals the percentages of evenly spaced shares need, at most 4, so that each label is exact.
+def decimals_of(ticks: Sequence[float] | Float64Array) -> int:
+    """Return the number of decimals, at most 4, that the percentages of evenly spaced shares need to be exact.
 
+    Parameters
+    ----------
+    ticks : sequence of float
+        The shares.
+
+    Returns
+    -------
+    int
+        The number of decimals.
+
+    Examples
+    --------
     >>> decimals_of([0.05, 0.10, 0.15]), decimals_of([0.05, 0.075, 0.10])
     (0, 1)
     """
@@ -61,13 +85,14 @@ def decimals_of(ticks: Sequence[float] | np.ndarray) -> int:
     return exact.index(True) if True in exact else 4
 
 
-def _model(axes: Axes, curve: ColumnCurve, y: np.ndarray) -> None:
-    """The mean probabilities: joined by a line where bins are ranges of numbers."""
-    k = curve.ordered
-    axes.plot(curve.predicted[:k], y[:k], "-", color=ORANGE, linewidth=1.2)
-    axes.plot(curve.predicted, y, "D", color=ORANGE, markersize=4.5, fillstyle="none", markeredgewidth=1.4)
+def _draw_predicted(axes: Axes, rates: ColumnRates, y: IntArray) -> None:
+    """Draw mean probabilities, joined by a line where bins are ranges of numbers."""
+    k = rates.ordered
+    axes.plot(rates.predicted[:k], y[:k], "-", color=ORANGE, linewidth=1.2)
+    axes.plot(rates.predicted, y, "D", color=ORANGE, markersize=4.5, fillstyle="none", markeredgewidth=1.4)
 
 
-def _bin(text: str) -> str:
+def _bin_name(text: str) -> str:
+    """Return the name of a bin as a label of the axis."""
     plain = "".join(c if c.isprintable() else " " for c in text)
-    return plain if " to " in plain and len(plain) <= 22 else shortened(plain, LONGEST_BIN)
+    return plain if " to " in plain and len(plain) <= 22 else shorten_middle(plain, MAX_BIN_NAME_LENGTH)

@@ -1,4 +1,4 @@
-"""From Matplotlib figures and small arrays to SVG that takes its colours, light or dark, from the page."""
+"""SVG of Matplotlib figures and small images, in the colours of the page, light or dark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-# Matplotlib draws with these stand-ins, and `figure_svg` puts the page's own colours in their place.
+from softreg.report.evaluation.number_format import shorten_middle
+
+# Placeholder colours: `figure_svg` replaces them by the colours of the page.
 INK, MUTED, LINE, BLUE, ORANGE, BAND = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 _PAGE_COLOURS = {
     INK: "currentColor",
@@ -26,9 +28,9 @@ _PAGE_COLOURS = {
     BAND: "var(--band)",
 }
 STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: it takes the page's font and can be selected
-    "svg.hashsalt": "softreg",  # else the ids are random and no two runs give the same bytes
-    "text.parse_math": False,  # a name may hold dollars
+    "svg.fonttype": "none",  # text stays text, in the font of the page
+    "svg.hashsalt": "softreg",  # fixed ids, for the same bytes in each run
+    "text.parse_math": False,  # a name may contain dollar signs
     "text.usetex": False,
     "font.size": 9.0,
     "text.color": INK,
@@ -51,15 +53,28 @@ STYLE: dict[Any, Any] = {
     "ytick.major.size": 0.0,
     "legend.frameon": False,
 }
-LEVELS = 12  # shades of a pixel picture
-LARGEST_SIDE = 64  # pixels; larger images are averaged down
+LEVELS = 12
+"""Shades of an image."""
+MAX_SIDE = 64
+"""Pixels of a side of an image; larger ones are averaged down."""
+MAX_POINTS = 400
+"""Points of a curve; more are not visible at the size of a page."""
+MAX_TITLE_LENGTH = 18
+"""Characters of a class name above a small diagram."""
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in the report's style, whatever the user's own Matplotlib settings, and put these back at the end.
+def report_style() -> Iterator[None]:
+    """Use the style of reports instead of the user's Matplotlib settings, and restore these at the end.
 
-    >>> with house_style():
+    Yields
+    ------
+    None
+        Figures drawn within the context have the style.
+
+    Examples
+    --------
+    >>> with report_style():
     ...     matplotlib.rcParams["axes.spines.top"]
     False
     """
@@ -69,12 +84,35 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def class_title(text: str) -> str:
+    """Return a class name as the title of a small diagram: without control characters, never empty, never too long."""
+    return shorten_middle("".join(c if c.isprintable() else " " for c in text), MAX_TITLE_LENGTH).strip() or "(empty)"
+
+
 def figure_svg(figure: Figure, name: str, label: str) -> Markup:
-    """Turn a figure into an inline `<svg>` whose size, font and colours are the page's.
+    """Convert a figure to an inline `<svg>` in the size, font and colours of the page; equal figures give equal bytes.
 
-    `name` must be unique on the page: it opens every id of this figure. `label` says in words what is seen,
-    for those who cannot see it. The same figure gives the same bytes.
+    Parameters
+    ----------
+    figure : Figure
+        The figure, drawn within `report_style`.
+    name : str
+        Prefix of the ids of the figure, unique on the page.
+    label : str
+        Description of the figure for screen readers.
 
+    Returns
+    -------
+    Markup
+        The SVG element.
+
+    Raises
+    ------
+    RuntimeError
+        If Matplotlib writes an SVG without a viewBox.
+
+    Examples
+    --------
     >>> figure = Figure(figsize=(2, 1)); _ = figure.text(0.5, 0.5, "a < b", color=INK)
     >>> svg = figure_svg(figure, "small", "The words: a < b")
     >>> svg[:66], "currentColor" in svg, "a &lt; b" in svg
@@ -82,15 +120,13 @@ def figure_svg(figure: Figure, name: str, label: str) -> Markup:
     """
     drawn = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with house_style(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # the page has fonts of its own
+    with report_style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # the page has its own fonts
         figure.savefig(drawn, format="svg", transparent=True, metadata=nothing)
     text = drawn.getvalue()
     box = re.search(r'viewBox="([^"]*)"', text)
     if box is None:
-        raise RuntimeError(
-            "Matplotlib wrote an SVG without a viewBox, which this version of softreg cannot place on a page"
-        )
+        raise RuntimeError("Matplotlib wrote an SVG without a viewBox, which this version of softreg does not support")
     text = text[text.index(">", text.index("<svg")) + 1 :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r" ?font-family: [^;\"]*;?", "", text)
@@ -103,16 +139,29 @@ def figure_svg(figure: Figure, name: str, label: str) -> Markup:
     return Markup(f'<svg viewBox="{box[1]}" role="img" aria-label="{escape(label)}">') + Markup(text.strip())
 
 
-def weight_picture(weights: ArrayLike, largest: float, label: str) -> Markup:
-    """Draw signed weights (height, width) as a picture: blue where positive, orange where negative.
+def signed_svg(weights: ArrayLike, largest: float, label: str) -> Markup:
+    """Draw signed numbers as an image: blue where positive, orange where negative.
 
-    The shade is |weight| / `largest` in equal steps, so that pictures with the same `largest` can be
-    compared. Entries that are not finite are left blank. Raises `ValueError` unless the array has two axes.
+    Parameters
+    ----------
+    weights : array_like of shape (height, width)
+        The numbers; those that are not finite are blank.
+    largest : float
+        Absolute value of the darkest shade. Images with equal `largest` can be compared.
+    label : str
+        Description of the image for screen readers.
 
-    >>> weight_picture([[1.0, -1.0]], 1.0, "left minus right").count("<path")
+    Returns
+    -------
+    Markup
+        The SVG element.
+
+    Examples
+    --------
+    >>> signed_svg([[1.0, -1.0]], 1.0, "left minus right").count("<path")
     2
     """
-    values = _small(weights)
+    values = _reduced(weights)
     shade = np.round(_scaled(np.abs(values), 0.0, largest) * LEVELS).astype(int)
     paths = [
         *_paths(np.where(values > 0, shade, 0), "blue"),
@@ -121,48 +170,59 @@ def weight_picture(weights: ArrayLike, largest: float, label: str) -> Markup:
     return _pixels(values.shape, paths, label)
 
 
-def ink_picture(image: ArrayLike, label: str) -> Markup:
-    """Draw an image (height, width) in the page's ink: its smallest value is bare, its largest full ink.
+def grayscale_svg(image: ArrayLike, label: str) -> Markup:
+    """Draw an image in the text colour of the page: its smallest value is transparent, its largest opaque.
 
-    An image of one value stays blank, as do entries that are not finite. Raises `ValueError` unless the array
-    has two axes.
+    Parameters
+    ----------
+    image : array_like of shape (height, width)
+        The image. A constant image is blank, as are entries that are not finite.
+    label : str
+        Description of the image for screen readers.
 
-    >>> print(ink_picture([[0, 1], [1, 1]], "a step").partition(">")[2])
+    Returns
+    -------
+    Markup
+        The SVG element.
+
+    Examples
+    --------
+    >>> print(grayscale_svg([[0, 1], [1, 1]], "a step").partition(">")[2])
     <path d="M1 0h1v1h-1zM0 1h2v1h-2z" fill="currentColor"/></svg>
     """
-    values = _small(image)
-    seen = values[np.isfinite(values)]
-    low, high = (seen.min(), seen.max()) if seen.size else (0.0, 0.0)
+    values = _reduced(image)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     shade = np.round(_scaled(values, low, high) * LEVELS).astype(int)
-    return _pixels(values.shape, list(_paths(shade, "ink")), label)
+    return _pixels(values.shape, list(_paths(shade, "text")), label)
 
 
-def _small(picture: ArrayLike) -> NDArray[np.float64]:
-    """The array as numbers, averaged down in square blocks where a side is longer than LARGEST_SIDE."""
-    values = np.asarray(picture, dtype=np.float64)
+def _reduced(image: ArrayLike) -> NDArray[np.float64]:
+    """Return an image averaged in square blocks, so that no side is longer than `MAX_SIDE`."""
+    values = np.asarray(image, dtype=np.float64)
     if values.ndim != 2:
-        raise ValueError(f"a picture needs an array of two axes, (height, width); seen: shape {values.shape}")
-    block = -(-max(values.shape) // LARGEST_SIDE)
+        raise ValueError(f"an image must have shape (height, width); seen: shape {values.shape}")
+    block = -(-max(values.shape) // MAX_SIDE)
     if block <= 1:
         return values
     height, width = (side // block * block for side in values.shape)
     if height == 0 or width == 0:
-        return values[:LARGEST_SIDE, :LARGEST_SIDE]
+        return values[:MAX_SIDE, :MAX_SIDE]
     blocks: NDArray[np.float64] = values[:height, :width].reshape(height // block, block, width // block, block)
     averaged: NDArray[np.float64] = blocks.mean(axis=(1, 3))
     return averaged
 
 
 def _scaled(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Values from low..high moved to 0..1; blank (0) where there is no range or no number."""
+    """Scale values from [low, high] to [0, 1]; 0 where the range is empty or a value is nan."""
     if not high > low:
         return np.zeros(values.shape)
     return np.nan_to_num(np.clip((values - low) / (high - low), 0.0, 1.0), nan=0.0)
 
 
 def _paths(shade: NDArray[np.int64], colour: str) -> Iterator[str]:
-    """One path a shade, made of runs of neighbouring pixels: small to store and sharp at every size."""
-    fill = "currentColor" if colour == "ink" else f"var(--{colour})"
+    """Yield an SVG path for each shade, made of runs of neighbouring pixels."""
+    fill = "currentColor" if colour == "text" else f"var(--{colour})"
     for level in range(1, LEVELS + 1):
         runs = []
         for y, row in enumerate(shade == level):
@@ -176,6 +236,7 @@ def _paths(shade: NDArray[np.int64], colour: str) -> Iterator[str]:
 
 
 def _pixels(shape: tuple[int, ...], paths: list[str], label: str) -> Markup:
+    """Return the SVG element of an image of the given paths."""
     height, width = shape
     head = f'<svg class="pixels" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
     return Markup(head) + Markup("".join(paths)) + Markup("</svg>")

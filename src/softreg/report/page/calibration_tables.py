@@ -1,4 +1,4 @@
-"""The tables on calibration and costs, as texts that the template lays out."""
+"""Tables on calibration and on the costs of decisions."""
 
 from __future__ import annotations
 
@@ -7,34 +7,41 @@ from collections.abc import Callable
 import numpy as np
 
 from softreg.probability import Interval, OperatingPoint
-from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.number_format import gain, number, p_value, percent, points, points_between
-from softreg.report.page.calibration_assessment import Limits, verdict
-from softreg.report.page.result_tables import Table, name
+from softreg.report.evaluation.audit_result import Audit
+from softreg.report.evaluation.number_format import (
+    format_gain,
+    format_number,
+    format_p_value,
+    format_percent,
+    format_points,
+    format_points_range,
+)
+from softreg.report.page.calibration_assessment import AssessmentLimits, assess_calibration
+from softreg.report.page.table import Table, display_name
 
 
-def trust(audit: Audit) -> Table:
-    """The figures with their intervals."""
-    t = audit.trust
+def calibration_scores(audit: Audit) -> Table:
+    """Return the scores with their intervals."""
+    c = audit.calibration
 
-    def line(what: str, figure: Interval, shown: Callable[[float], str], why: str) -> tuple[str, str, str, str]:
-        return (what, shown(figure.value), f"{shown(figure.low)} to {shown(figure.high)}", why)
+    def line(what: str, score: Interval, write: Callable[[float], str], meaning: str) -> tuple[str, str, str, str]:
+        return (what, write(score.value), f"{write(score.low)} to {write(score.high)}", meaning)
 
-    def gained(what: str, figure: Interval, why: str) -> tuple[str, str, str, str]:
-        if figure.value <= 0:
-            why = f"{why}; negative: it makes these rows worse"
-        return (what, gain(figure.value), f"{gain(figure.low)} to {gain(figure.high)}", why)
+    def gain_line(what: str, gain: Interval, meaning: str) -> tuple[str, str, str, str]:
+        if gain.value <= 0:
+            meaning = f"{meaning}; negative: recalibration is worse on these rows"
+        return line(what, gain, format_gain, meaning)
 
     return Table(
-        ("figure", "value", "95% interval", "meaning"),
+        ("score", "value", "95% interval", "meaning"),
         [
-            line("log loss", t.log_loss, number, "nats a row"),
-            gained("calibration gap", t.gap, f"what {t.recalibration} scaling lowers the log loss by (an estimate)"),
-            ("refinement", number(t.refinement), "", "log loss after this recalibration"),
-            line("Brier score", t.brier, number, "mean squared error, summed over the classes"),
-            gained("its calibration gap", t.brier_gap, "what the same recalibration lowers the Brier score by"),
-            line("entropy explained", t.skill, percent, "1 − log loss / label entropy"),
-            line("accuracy", t.accuracy, percent, "Wilson’s interval"),
+            line("log loss", c.log_loss, format_number, "nats per row"),
+            gain_line("calibration gap", c.gap, f"decrease of the log loss by {c.recalibration} scaling (an estimate)"),
+            ("refinement", format_number(c.refinement), "", "log loss after this recalibration"),
+            line("Brier score", c.brier, format_number, "mean squared error, summed over the classes"),
+            gain_line("Brier calibration gap", c.brier_gap, "decrease of the Brier score by the same recalibration"),
+            line("entropy explained", c.skill, format_percent, "1 − log loss / label entropy"),
+            line("accuracy", c.accuracy, format_percent, "Wilson’s interval"),
         ],
         (False, True, True, False),
         stacked=True,
@@ -42,54 +49,73 @@ def trust(audit: Audit) -> Table:
 
 
 def calibration_test(audit: Audit) -> Table:
-    """The exact test and its three parts, and the debiased errors."""
-    t, c, q = audit.trust, audit.trust.check, len(audit.classes)
-    lean = f" ({'over' if c.confidence > 0 else 'under'}confident)" if c.p_confidence <= Limits().level else ""
+    """Return the exact test with its three parts, and the debiased errors."""
+    c, q, level = audit.calibration.check, len(audit.classes), AssessmentLimits().significance
+    direction = f" ({'over' if c.confidence > 0 else 'under'}confident)" if c.p_confidence <= level else ""
 
-    def error(p: float, square: float, limit: float, detectable: float, count: int) -> tuple[str, str, str]:
-        none = "not shown by bins" if p <= Limits().level else "none after correction for chance"
-        seen = f"off by {_root(square / count)}" if square > 0 else none
-        return seen, _root(limit / count), _root(detectable**2)
+    def errors(p: float, square: float, limit: float, detectable: float, *, count: int) -> tuple[str, str, str]:
+        zero = "not shown by bins" if p <= level else "none after correction for chance"
+        observed = f"off by {_root(square / count)}" if square > 0 else zero
+        return observed, _root(limit / count), _root(detectable**2)
 
     rows = [
-        ("all together", p_value(c.p_value, c.draws), "", "", ""),
-        ("confidence", p_value(c.p_confidence, c.draws), f"z = {number(c.confidence, 2)}{lean}", "", ""),
-        ("each class", p_value(c.p_classes, c.draws), *error(c.p_classes, c.error, c.error_by_chance, c.detectable, q)),
+        ("overall", format_p_value(c.p_value, c.draws), "", "", ""),
         (
-            "most likely class", p_value(c.p_top, c.draws),
-            *error(c.p_top, c.top_error, c.top_error_by_chance, c.top_detectable, 1),
+            "confidence",
+            format_p_value(c.p_confidence, c.draws),
+            f"z = {format_number(c.confidence, 2)}{direction}",
+            "",
+            "",
         ),
-    ]  # fmt: skip
-    note = f"The test takes one row of each of {t.groups:,} groups." if t.groups is not None else ""
-    head = ("what is tested", "p-value", "observed", "95% limit if right", "found in 80% of samples")
+        (
+            "each class",
+            format_p_value(c.p_classes, c.draws),
+            *errors(c.p_classes, c.error, c.error_by_chance, c.detectable, count=q),
+        ),
+        (
+            "most likely class",
+            format_p_value(c.p_top, c.draws),
+            *errors(c.p_top, c.top_error, c.top_error_by_chance, c.top_detectable, count=1),
+        ),
+    ]
+    groups = audit.calibration.groups
+    note = f"The test uses one row of each of {groups:,} groups." if groups is not None else ""
+    head = ("part of the test", "p-value", "observed", "95% limit if right", "found in 80% of samples")
     return Table(head, rows, (False, True, False, True, True), note)
 
 
 def _root(square: float) -> str:
-    """The root of a squared error in percentage points, in short."""
-    return points(np.sqrt(max(square, 0.0))).replace("percentage ", "")
+    """Return the root of a squared error in points."""
+    return format_points(np.sqrt(max(square, 0.0))).replace("percentage ", "")
 
 
 def calibration_card(audit: Audit) -> str:
-    """The line below the verdict on the card at the top of the page."""
-    found, check = verdict(audit), audit.trust.check
-    p = f"p {p_value(check.p_value, check.draws, '= ')}"
-    between = points_between(found.size.low, found.size.high)
-    if found.size.value <= 0:
-        if check.p_value <= Limits().level:
+    """Return the text below the conclusion at the top of the page."""
+    assessment, check = assess_calibration(audit), audit.calibration.check
+    p = f"p {format_p_value(check.p_value, check.draws, '= ')}"
+    between = format_points_range(assessment.error.low, assessment.error.high)
+    if assessment.error.value <= 0:
+        if check.p_value <= AssessmentLimits().significance:
             return f"{p} by an exact test; size not shown by bins (95% interval {between} percentage points)"
         return f"{p} by an exact test; no error found after the correction for chance"
-    return f"{p} by an exact test; off by {points(found.size.value)} (95% interval {between})"
+    return f"{p} by an exact test; off by {format_points(assessment.error.value)} (95% interval {between})"
 
 
-def costs(point: OperatingPoint, classes: tuple[str, ...]) -> Table:
-    """What decisions of least expected cost lead to, beside deciding without probabilities."""
+def decision_costs(point: OperatingPoint, classes: tuple[str, ...]) -> Table:
+    """Return the costs of the decisions of least expected cost, beside those of simpler rules."""
     rows = [
-        ("deciding each row at its least expected cost", number(point.paid.value),
-         f"{number(point.paid.low)} to {number(point.paid.high)}"),
-        ("its expected cost by the probabilities", number(point.expected), ""),
-        (f"deciding “{name(classes[point.constant])}” for all", number(point.constant_cost), "the best constant"),
-    ]  # fmt: skip
+        (
+            "decide each row at its least expected cost",
+            format_number(point.paid.value),
+            f"{format_number(point.paid.low)} to {format_number(point.paid.high)}",
+        ),
+        ("its expected cost by the probabilities", format_number(point.expected), ""),
+        (
+            f"decide “{display_name(classes[point.constant])}” for all rows",
+            format_number(point.constant_cost),
+            "the best constant decision",
+        ),
+    ]
     if point.most_likely_cost is not None:
-        rows.append(("deciding for the most likely class", number(point.most_likely_cost), ""))
-    return Table(("way to decide", "cost a row", "95% interval"), rows, (False, True, False))
+        rows.append(("decide for the most likely class", format_number(point.most_likely_cost), ""))
+    return Table(("decision rule", "cost per row", "95% interval"), rows, (False, True, False))

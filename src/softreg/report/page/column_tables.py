@@ -1,4 +1,4 @@
-"""What a report says of columns, as texts that the template lays out: importance, curves, effects, odds, missing."""
+"""Tables on columns: importance, curves, marginal effects, odds ratios, missing values, class balance."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import numpy as np
 from markupsafe import Markup
 
 from softreg.models import Added, LinearityTest
-from softreg.report.evaluation.column_rates import ColumnCurve
-from softreg.report.evaluation.number_format import number, p_value_of, percent
+from softreg.report.evaluation.column_rates import ColumnRates
+from softreg.report.evaluation.number_format import format_number, format_percent, format_test_p_value
 from softreg.report.figures.column_plots import column_plot
 from softreg.report.page.report_data import OddsRatio, ReportData
-from softreg.report.page.result_tables import Table, name
+from softreg.report.page.table import Table, display_name, left_out_note
 
-MOST_COLUMNS = 30
-"""Columns whose importance is drawn."""
-MOST_EFFECTS = 16
-"""Effects in their table."""
-MOST_CURVES = 12
+MAX_COLUMNS = 30
+"""Columns whose importance is drawn, and classes whose balance is."""
+MAX_EFFECTS = 16
+"""Marginal effects in their table."""
+MAX_CURVES = 12
 """Columns whose curves are drawn."""
-MOST_ODDS = 60
+MAX_ODDS_RATIOS = 60
 """Changes in the table of odds ratios."""
-MOST_CONTRASTS = 6
+MAX_CONTRASTS = 6
 """Classes against the reference class in the table of odds ratios."""
-MOST_MISSING = 100
+MAX_MISSING = 100
 """Columns in the table of missing values."""
-LEVEL = 0.05
-"""Corrected p-value from which on a straight line is not rejected."""
+SIGNIFICANCE = 0.05
+"""Corrected p-value at or below which linearity is rejected."""
 Z = 1.959964
-"""Quantile of the normal distribution for 95% intervals."""
+"""Standard normal quantile of 95% intervals."""
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Importance of one column, as texts and widths: what its removal costs, and its information alone, in nats."""
+    """Importance of one column, in nats: cost of removal and information alone, with widths of bars in per cent."""
 
     column: str
     removal: str
@@ -44,7 +44,7 @@ class Importance:
 
 
 def importance(data: ReportData) -> list[Importance]:
-    """What removing each column costs and what it tells alone, in nats, the largest first."""
+    """Return the importance of the columns, the most important first."""
     costs, alone = {one.name: one for one in data.added}, dict(data.information)
     names = list(dict.fromkeys([*alone, *costs]))
 
@@ -58,55 +58,79 @@ def importance(data: ReportData) -> list[Importance]:
         return f"{100 * min(max(nats or 0.0, 0.0) / largest, 1.0):.1f}"
 
     lines = []
-    for column in names[:MOST_COLUMNS]:
-        cost, own = costs.get(column), alone.get(column)
+    for column in names[:MAX_COLUMNS]:
+        cost, information = costs.get(column), alone.get(column)
         lines.append(
             Importance(
-                name(column),
-                "–" if cost is None else removal(cost),
-                width(None if cost is None else cost.nats),
-                "–" if own is None else nats_to(own),
-                width(own),
+                column=display_name(column),
+                removal="–" if cost is None else format_removal_cost(cost),
+                removal_width=width(None if cost is None else cost.nats),
+                alone="–" if information is None else format_nats(information),
+                alone_width=width(information),
             )
         )
     return lines
 
 
-def removal(cost: Added) -> str:
-    """What removing a column costs, with its interval.
+def format_removal_cost(cost: Added) -> str:
+    """Write the cost of removing a column, with its interval.
 
-    >>> removal(Added("age", 0.1, 0.01))
+    Parameters
+    ----------
+    cost : Added
+        The cost and its standard error.
+
+    Returns
+    -------
+    str
+        Nats with four decimals.
+
+    Examples
+    --------
+    >>> format_removal_cost(Added("age", 0.1, 0.01))
     '0.1000 (0.0804 to 0.1196)'
     """
-    low, high = ends(cost)
-    return f"{nats_to(cost.nats)} ({nats_to(low)} to {nats_to(high)})"
+    low, high = removal_interval(cost)
+    return f"{format_nats(cost.nats)} ({format_nats(low)} to {format_nats(high)})"
 
 
-def ends(cost: Added) -> tuple[float, float]:
-    """The 95% interval of what removing a column costs: the mean of paired differences, with its normal quantiles."""
+def removal_interval(cost: Added) -> tuple[float, float]:
+    """Return the 95% interval of the cost of removing a column, by the normal approximation of the mean difference."""
     return cost.nats - Z * cost.error, cost.nats + Z * cost.error
 
 
-def nats_to(value: float) -> str:
-    """Nats to four decimal places.
+def format_nats(value: float) -> str:
+    """Write nats with four decimals.
 
-    >>> nats_to(0.1), nats_to(-1e-6), nats_to(np.inf)
+    Parameters
+    ----------
+    value : float
+        A number of nats.
+
+    Returns
+    -------
+    str
+        The number; 0 without sign and decimals where all of them are 0.
+
+    Examples
+    --------
+    >>> format_nats(0.1), format_nats(-1e-6), format_nats(np.inf)
     ('0.1000', '0', '∞')
     """
     if not np.isfinite(value):
-        return number(value)
+        return format_number(value)
     text = f"{value:.4f}".replace("-", "−")
     return text if text.strip("−0.") else "0"
 
 
 def code_length(data: ReportData) -> str:
-    """The code length of the training labels, in a sentence; empty where it was not measured."""
+    """Return a sentence on the code length of the training labels; empty where it was not computed."""
     code = data.code
     if code is None:
         return ""
     by_rates, by_columns, shuffled = (bits * np.log(2) for bits in (code.label_bits, code.bits, code.control_bits))
     return (
-        f"Code length of the {code.rows:,} training labels, each predicted from those before it (prequential): "
+        f"Prequential code length of the {code.rows:,} training labels, each predicted from those before it: "
         f"{by_rates:,.0f} nats by class rates alone, {by_columns:,.0f} nats with the columns ({code.compression:.2f} "
         f"times shorter). With the columns shuffled, so that they carry no information: {shuffled:,.0f} nats."
     )
@@ -114,112 +138,121 @@ def code_length(data: ReportData) -> str:
 
 @dataclass(frozen=True)
 class DrawnCurve:
-    """One column: its figure, its numbers, and what the test of a straight line says."""
+    """Curve of one column: its figure, its numbers, and the result of the test of linearity."""
 
     column: str
     figure: Markup
     numbers: Table
     test: str
-    bent: bool
+    nonlinear: bool
 
 
 def curves(data: ReportData) -> list[DrawnCurve]:
-    """The columns that cost most to remove, or tell most alone, first; those with a bend before them."""
+    """Return the curves of the columns: those with rejected linearity first, then by importance."""
     tests = {one.name: one for one in data.linearity}
     importance = {one.name: one.nats for one in data.added} or dict(data.information)
 
-    def order(curve: ColumnCurve) -> tuple[bool, float]:
-        test = tests.get(curve.column)
-        return test is None or test.corrected > LEVEL, -importance.get(curve.column, 0.0)
+    def order(curve: ColumnRates) -> tuple[bool, float]:
+        return not rejects_linearity(tests.get(curve.column)), -importance.get(curve.column, 0.0)
 
-    shown = sorted(data.curves, key=order)[:MOST_CURVES]
+    shown = sorted(data.curves, key=order)[:MAX_CURVES]
     return [
         DrawnCurve(
-            name(curve.column),
-            column_plot(curve, f"column{i}"),
-            _bins(curve),
-            _tested(tests.get(curve.column), len(tests)),
-            is_bent(tests.get(curve.column)),
+            column=display_name(curve.column),
+            figure=column_plot(curve, f"column{i}"),
+            numbers=_rates_table(curve),
+            test=_linearity_text(tests.get(curve.column), len(tests)),
+            nonlinear=rejects_linearity(tests.get(curve.column)),
         )
         for i, curve in enumerate(shown)
     ]
 
 
-def is_bent(test: LinearityTest | None) -> bool:
-    """Whether the test rejects a straight line at 5%, corrected for the number of columns."""
-    return test is not None and test.corrected <= LEVEL
+def rejects_linearity(test: LinearityTest | None) -> bool:
+    """Return whether the test rejects linearity at the 5% level, corrected for the number of columns."""
+    return test is not None and test.corrected <= SIGNIFICANCE
 
 
-def _tested(test: LinearityTest | None, tests: int) -> str:
+def _linearity_text(test: LinearityTest | None, tests: int) -> str:
+    """Return the result of the test of linearity; empty without a test."""
     if test is None:
         return ""
-    p = f"p {p_value_of(test.p_value)}"
+    p = f"p {format_test_p_value(test.p_value)}"
     if tests > 1:
-        p += f"; corrected for {tests} columns, p {p_value_of(test.corrected)}"
-    return f"{'Not a straight line' if is_bent(test) else 'A straight line is not rejected'} ({p})."
+        p += f"; corrected for {tests} columns, p {format_test_p_value(test.corrected)}"
+    return f"{'Linearity is rejected' if rejects_linearity(test) else 'Linearity is not rejected'} ({p})."
 
 
-def _bins(curve: ColumnCurve) -> Table:
+def _rates_table(rates: ColumnRates) -> Table:
+    """Return the numbers of a curve."""
     rows = [
         (
-            name(curve.bins[b]), f"{curve.count[b]:,}", percent(curve.observed[b]),
-            f"{percent(curve.low[b])} to {percent(curve.high[b])}", percent(curve.predicted[b]),
+            display_name(rates.bins[b]),
+            f"{rates.count[b]:,}",
+            format_percent(rates.observed[b]),
+            f"{format_percent(rates.low[b])} to {format_percent(rates.high[b])}",
+            format_percent(rates.predicted[b]),
         )
-        for b in range(len(curve.bins))
-    ]  # fmt: skip
+        for b in range(len(rates.bins))
+    ]
     return Table(("value", "rows", "observed", "95% interval", "mean probability"), rows, (False,) + (True,) * 4)
 
 
-def effects(data: ReportData) -> Table:
-    """By how many percentage points a class's mean probability changes with a feature."""
+def marginal_effects(data: ReportData) -> Table:
+    """Return the average marginal effects in percentage points."""
 
-    def point(value: float) -> str:
+    def points(value: float) -> str:
         return f"{100 * value:+.1f}".replace("-", "−")
 
-    two = len(data.audit.classes) == 2
+    binary = len(data.audit.classes) == 2
     rows = [
-        (name(e.feature), *(() if two else (name(e.label),)), point(e.value), f"{point(e.low)} to {point(e.high)}")
-        for e in data.effects[:MOST_EFFECTS]
+        (
+            display_name(e.feature),
+            *(() if binary else (display_name(e.label),)),
+            points(e.value),
+            f"{points(e.low)} to {points(e.high)}",
+        )
+        for e in data.effects[:MAX_EFFECTS]
     ]
-    head = ("change", *(() if two else ("class",)), "percentage points", "95% interval")
-    return Table(head, rows, (False, *(() if two else (False,)), True, True))
+    head = ("change", *(() if binary else ("class",)), "percentage points", "95% interval")
+    return Table(head, rows, (False, *(() if binary else (False,)), True, True))
 
 
-def odds(data: ReportData) -> Table:
-    """Odds ratios of each class against the first, by column and change."""
-    classes = [name(label) for label in data.audit.classes[1 : MOST_CONTRASTS + 1]]
-    two = len(data.audit.classes) == 2
-    head = ("column", "change", *(("odds ratio", "per standard deviation") if two else classes))
+def odds_ratios(data: ReportData) -> Table:
+    """Return the odds ratios of each class against the first, by column and change."""
+    classes = [display_name(label) for label in data.audit.classes[1 : MAX_CONTRASTS + 1]]
+    binary = len(data.audit.classes) == 2
+    head = ("column", "change", *(("odds ratio", "per standard deviation") if binary else classes))
 
     def line(one: OddsRatio) -> tuple[str, ...]:
-        texts = [number(ratio) for ratio in one.ratios[: len(classes)]]
+        ratios = [format_number(ratio) for ratio in one.ratios[: len(classes)]]
         if one.is_reference:
-            texts = ["1 (reference)"] * len(classes)
-        per = [number(one.per_deviation[0]) if one.per_deviation else ""] if two else []
-        return (name(one.column), name(one.change), *texts, *per)
+            ratios = ["1 (reference)"] * len(classes)
+        per = [format_number(one.per_deviation[0]) if one.per_deviation else ""] if binary else []
+        return (display_name(one.column), display_name(one.change), *ratios, *per)
 
-    notes = []
-    if len(data.odds) > MOST_ODDS:
-        notes.append(f"{len(data.odds) - MOST_ODDS:,} more changes are left out.")
-    if len(data.audit.classes) - 1 > MOST_CONTRASTS:
-        notes.append(f"{len(data.audit.classes) - 1 - MOST_CONTRASTS:,} more classes are left out.")
-    rows = [line(one) for one in data.odds[:MOST_ODDS]]
-    return Table(head, rows, (False, False) + (True,) * (len(head) - 2), " ".join(notes))
+    notes = (
+        left_out_note(len(data.odds), MAX_ODDS_RATIOS, "changes"),
+        left_out_note(len(data.audit.classes) - 1, MAX_CONTRASTS, "classes"),
+    )
+    rows = [line(one) for one in data.odds[:MAX_ODDS_RATIOS]]
+    note = " ".join(note for note in notes if note)
+    return Table(head, rows, (False, False) + (True,) * (len(head) - 2), note)
 
 
-def missing(data: ReportData) -> Table | None:
-    """Columns with missing values, the most first; None where none has any."""
+def missing_values(data: ReportData) -> Table | None:
+    """Return the columns with missing values, the most first; None where there are none."""
     some = sorted((one for one in data.missing if one.missing), key=lambda one: -one.missing)
     if not some:
         return None
-    rows = [(name(one.name), f"{one.missing:,}", percent(one.share)) for one in some[:MOST_MISSING]]
-    note = f"{len(some) - MOST_MISSING:,} more columns are left out." if len(some) > MOST_MISSING else ""
-    return Table(("column", "rows without a value", "share"), rows, (False, True, True), note)
+    rows = [(display_name(one.name), f"{one.missing:,}", format_percent(one.share)) for one in some[:MAX_MISSING]]
+    note = left_out_note(len(some), MAX_MISSING, "columns")
+    return Table(("column", "missing values", "share of rows"), rows, (False, True, True), note)
 
 
 @dataclass(frozen=True)
 class ClassShare:
-    """One class: its rows here and in training, as texts, and the width of its bar in per cent."""
+    """Rows of one class here and in training, with the width of its bar in per cent."""
 
     label: str
     rows: str
@@ -229,15 +262,20 @@ class ClassShare:
 
 
 def class_balance(data: ReportData) -> list[ClassShare]:
-    """Rows of each class, here and in training; the most frequent ones where there are many."""
-    per_class = sorted(enumerate(data.audit.per_class), key=lambda one: -one[1].rows)[:MOST_COLUMNS]
+    """Return the rows of the most frequent classes, here and in training."""
+    per_class = sorted(enumerate(data.audit.per_class), key=lambda one: -one[1].rows)[:MAX_COLUMNS]
     total, largest = sum(data.training_rows), max((one.rate for _, one in per_class), default=1.0) or 1.0
 
     def training(k: int) -> str:
-        return f"{data.training_rows[k]:,} ({percent(data.training_rows[k] / total)})" if total else ""
+        return f"{data.training_rows[k]:,} ({format_percent(data.training_rows[k] / total)})" if total else ""
 
     return [
-        ClassShare(name(one.label), f"{one.rows:,}", percent(one.rate), f"{100 * one.rate / largest:.1f}",
-                   training(k))
+        ClassShare(
+            label=display_name(one.label),
+            rows=f"{one.rows:,}",
+            share=format_percent(one.rate),
+            width=f"{100 * one.rate / largest:.1f}",
+            training=training(k),
+        )
         for k, one in per_class
-    ]  # fmt: skip
+    ]

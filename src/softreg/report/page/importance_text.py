@@ -1,137 +1,170 @@
-"""On which columns a model depends, in sentences: what removing a column costs, and signs of a bend."""
+"""Sentences on the importance of columns: the cost of removing one, nonlinear relations, leakage."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from softreg.models import Added
-from softreg.report.evaluation.number_format import LONGEST_NAME, gain, number, percent, shortened
-from softreg.report.page.column_tables import ends, is_bent, nats_to
+from softreg.report.evaluation.number_format import (
+    MAX_NAME_LENGTH,
+    format_gain,
+    format_number,
+    format_percent,
+    shorten_middle,
+)
+from softreg.report.page.column_tables import format_nats, rejects_linearity, removal_interval
 from softreg.report.page.report_data import ReportData
 
-LEADS = 0.3
-"""Share of what all columns explain from which a single column is named as one on which much depends."""
-LEAST_EXPLAINED = 0.02
-"""Share of the label entropy that must be explained for the columns to be worth a sentence."""
-MOST_NAMED = 3
+LARGE_SHARE = 0.3
+"""Share of the explained entropy from which the cost of removing a column, or its information, is called large."""
+MIN_EXPLAINED = 0.02
+"""Share of the label entropy that must be explained for importance to be discussed."""
+MAX_NAMED = 3
 """Columns that are named in one sentence."""
-KNOWN = (
+CHECK_AVAILABILITY = (
     "Check that {} is known when predictions are made: a column that is recorded afterwards makes all figures here "
     "better than those of new rows."
 )
 
 
-def depends_on(data: ReportData) -> str:
-    """The columns whose removal costs most; where that is not known, those of most information; then signs of a bend.
+def importance_text(data: ReportData) -> str:
+    """Describe the columns of largest cost of removal, or of largest information, and nonlinear relations.
 
-    >>> from softreg.report.evaluation.audit import audit
-    >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
-    >>> depends_on(ReportData("Mail", found, information=[("words", 0.4)]))[:60]
+    Parameters
+    ----------
+    data : ReportData
+        Content of the report.
+
+    Returns
+    -------
+    str
+        Sentences; empty where there is nothing to report.
+
+    Examples
+    --------
+    >>> from softreg.report import audit
+    >>> evaluation = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
+    >>> importance_text(ReportData("Mail", evaluation, information=[("words", 0.4)]))[:60]
     '“words” alone has 0.400 nats of information (the model expla'
     """
     explained = data.audit.label_entropy - data.audit.log_loss
-    said = []
-    if explained > LEAST_EXPLAINED * data.audit.label_entropy:
-        said = [*(_removals(data, explained) if data.added else _alone(data, explained))]
-    return " ".join([*said, *_bends(data, explained)])
+    sentences = []
+    if explained > MIN_EXPLAINED * data.audit.label_entropy:
+        sentences = _removal_sentences(data, explained) if data.added else _information_sentences(data, explained)
+    return " ".join([*sentences, *_nonlinearity_sentences(data, explained)])
 
 
-def _named(columns: Sequence[str], most: int = MOST_NAMED) -> str:
-    quoted = [f"“{shortened(column, LONGEST_NAME)}”" for column in columns[:most]]
+def _quoted(columns: Sequence[str], most: int = MAX_NAMED) -> str:
+    """Return the names of columns in quotes, `most` at most."""
+    quoted = [f"“{shorten_middle(column, MAX_NAME_LENGTH)}”" for column in columns[:most]]
     if len(columns) > most:
         quoted.append(f"{len(columns) - most} more")
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
-def _removals(data: ReportData, explained: float) -> list[str]:
-    """What removing the columns costs, beside what the model explains."""
+def _removal_sentences(data: ReportData, explained: float) -> list[str]:
+    """Return sentences on the cost of removing columns, compared with the explained entropy."""
     costs = sorted(data.added, key=lambda one: -one.nats)
-    costly = [one for one in costs if ends(one)[0] > 0]
-    all_of_it = f"the model explains {number(explained)} nats"
+    costly = [one for one in costs if removal_interval(one)[0] > 0]
+    total = f"the model explains {format_number(explained)} nats"
     if not costly:
         return [
-            "On no single column, as far as these rows show: each 95% interval of the cost of removing a column "
-            f"contains 0 or lies below it ({all_of_it}). Columns can carry the same information."
+            "No single column, as far as these rows show: each 95% interval of the cost of removing a column contains "
+            f"0 or lies below it ({total}). Columns can carry the same information."
         ]
-    first, rest = costly[0], [one for one in costly[1:MOST_NAMED] if nats_to(one.nats) != "0"]
-    low, high = ends(first)
+    first, rest = costly[0], [one for one in costly[1:MAX_NAMED] if format_nats(one.nats) != "0"]
+    low, high = removal_interval(first)
     loss = data.audit.log_loss
-    said = [
-        f"Removing {_named([first.name])} costs most: the log loss rises by {number(first.nats)} nats a row (95% "
-        f"interval {gain(low)} to {gain(high)}), from {number(loss)} to {number(loss + first.nats)}; {all_of_it}."
+    rise = f"from {format_number(loss)} to {format_number(loss + first.nats)}"
+    sentences = [
+        f"Removing {_quoted([first.name])} costs most: the log loss increases by {format_number(first.nats)} nats per "
+        f"row (95% interval {format_gain(low)} to {format_gain(high)}), {rise}; {total}."
     ]
     if rest:
-        said.append(f"Next {'is' if len(rest) == 1 else 'are'} {_listed(rest)}.")
+        others = " and ".join(f"{_quoted([one.name])} ({format_nats(one.nats)} nats)" for one in rest)
+        sentences.append(f"Next {'is' if len(rest) == 1 else 'are'} {others}.")
     if first.nats > data.audit.label_entropy - loss:
-        said.append("Without it, at the same strength of the penalty, the model is worse than class rates alone.")
-    if first.nats >= LEADS * explained:
-        said.append(KNOWN.format(_named([first.name])))
-    return said + _shared(data, costs, explained)
+        sentences.append("Without it, at the same strength of the penalty, the model is worse than class rates alone.")
+    if first.nats >= LARGE_SHARE * explained:
+        sentences.append(CHECK_AVAILABILITY.format(_quoted([first.name])))
+    return sentences + _redundancy_sentences(data, costs, explained)
 
 
-def _listed(costs: Sequence[Added]) -> str:
-    return " and ".join(f"{_named([one.name])} ({nats_to(one.nats)} nats)" for one in costs)
-
-
-def _shared(data: ReportData, costs: Sequence[Added], explained: float) -> list[str]:
-    """The column of most information, where others carry the same."""
+def _redundancy_sentences(data: ReportData, costs: Sequence[Added], explained: float) -> list[str]:
+    """Return a sentence on the column of most information, where other columns can replace it."""
     if not data.information:
         return []
     column, alone = max(data.information, key=lambda one: one[1])
     cost = next((one.nats for one in costs if one.name == column), None)
-    if cost is None or cost >= LEADS * explained or not LEADS * explained <= alone <= explained:
+    if cost is None or cost >= LARGE_SHARE * explained or not LARGE_SHARE * explained <= alone <= explained:
         return []
     return [
-        f"{_named([column])} has most information alone ({number(alone)} nats), but its removal costs only "
-        f"{nats_to(cost)} nats: other columns can carry part of the same information."
+        f"{_quoted([column])} has most information alone ({format_number(alone)} nats), but its removal costs only "
+        f"{format_nats(cost)} nats: other columns can carry part of the same information."
     ]
 
 
-def _alone(data: ReportData, explained: float) -> list[str]:
-    """The columns of most information, where what their removal costs is not known."""
-    told = sorted((one for one in data.information if one[1] > 0), key=lambda one: -one[1])
-    if not told:
+def _information_sentences(data: ReportData, explained: float) -> list[str]:
+    """Return sentences on the columns of most information, where costs of removal are unknown."""
+    informative = sorted((one for one in data.information if one[1] > 0), key=lambda one: -one[1])
+    if not informative:
         return []
-    (first, nats), share = told[0], told[0][1] / explained
-    if share < LEADS:
-        return [f"Of most information, each alone, are {_named([column for column, _ in told[:MOST_NAMED]])}."]
+    first, nats = informative[0]
+    if nats / explained < LARGE_SHARE:
+        return [f"Most informative, each alone, are {_quoted([column for column, _ in informative[:MAX_NAMED]])}."]
     return [
-        f"{_named([first])} alone has {number(nats)} nats of information (the model explains {number(explained)}); "
-        "what its removal would cost is not known here.",
-        KNOWN.format(_named([first])),
+        f"{_quoted([first])} alone has {format_number(nats)} nats of information (the model explains "
+        f"{format_number(explained)}); the cost of its removal is not known here.",
+        CHECK_AVAILABILITY.format(_quoted([first])),
     ]
 
 
-def _bends(data: ReportData, explained: float) -> list[str]:
-    """Columns that tell more alone than the model explains, and those for which a straight line is rejected."""
-    said = []
-    entropy, least = data.audit.label_entropy, data.audit.trust.log_loss.low
-    bound = max(entropy - least, explained + LEAST_EXPLAINED * entropy, 0.0)
+def _nonlinearity_sentences(data: ReportData, explained: float) -> list[str]:
+    """Return sentences on columns with more information than the model explains, or with rejected linearity."""
+    sentences = []
+    entropy, least_loss = data.audit.label_entropy, data.audit.calibration.log_loss.low
+    bound = max(entropy - least_loss, explained + MIN_EXPLAINED * entropy, 0.0)
     more = [(column, nats) for column, nats in data.information if min(nats, entropy) > bound]
     if more:
         column, nats = max(more, key=lambda one: one[1])
-        said.append(
-            f"{_named([column])} alone has {number(nats)} nats of information, more than the {number(explained)} nats "
-            "that the whole model explains: this can be a sign that its relation to the label is not a straight line "
-            "on the logit scale, as the model assumes."
+        sentences.append(
+            f"{_quoted([column])} alone has {format_number(nats)} nats of information, more than the "
+            f"{format_number(explained)} nats that the whole model explains: this can be a sign of a relation that is "
+            "not linear on the logit scale, as the model assumes."
         )
-    bent = [one for one in data.linearity if is_bent(one)]
-    if bent:
-        names = _named([one.name for one in sorted(bent, key=lambda one: one.p_value)], MOST_NAMED)
-        said.append(f"A straight line is rejected for {names} (corrected p-values of at most 0.05): see Curves.")
-    return said
+    nonlinear = [one for one in data.linearity if rejects_linearity(one)]
+    if nonlinear:
+        names = _quoted([one.name for one in sorted(nonlinear, key=lambda one: one.p_value)], MAX_NAMED)
+        sentences.append(f"Linearity is rejected for {names} (corrected p-values of at most 0.05): see Curves.")
+    return sentences
 
 
-def leaking(information: Sequence[tuple[str, float]], entropy: float, share: float) -> list[str]:
-    """Warnings of columns that alone explain so large a share of the label entropy.
+def leakage_warnings(information: Sequence[tuple[str, float]], entropy: float, share: float) -> list[str]:
+    """Return warnings of columns that alone explain at least `share` of the label entropy.
 
-    >>> leaking([("alive", 0.66), ("age", 0.1)], 0.664, 0.9)[0][:52]
+    Parameters
+    ----------
+    information : sequence of (str, float)
+        Mutual information of each column and the label, in nats.
+    entropy : float
+        Label entropy in nats.
+    share : float
+        Share of the entropy from which there is a warning.
+
+    Returns
+    -------
+    list of str
+        A warning for each such column.
+
+    Examples
+    --------
+    >>> leakage_warnings([("alive", 0.66), ("age", 0.1)], 0.664, 0.9)[0][:52]
     '“alive” alone explains 99.4% of the label entropy: a'
     """
     return [
-        f"{_named([column])} alone explains {percent(min(nats / entropy, 1.0))} of the label entropy: a column that is "
-        "recorded after the outcome, or made from it, leaks the label. Check that it is known when predictions are "
-        "made, or leave it out (--drop)."
+        f"{_quoted([column])} alone explains {format_percent(min(nats / entropy, 1.0))} of the label entropy: a column "
+        "that is recorded after the outcome, or derived from it, leaks the label. Check that it is known when "
+        "predictions are made, or leave it out (--drop)."
         for column, nats in information
         if entropy > 0 and nats >= share * entropy
     ]

@@ -1,60 +1,61 @@
-"""What a user should know before using a model, in sentences, for the page and the console: leakage, calibration."""
+"""Warnings before a model is used, for the page and the console: leakage, perfect accuracy, miscalibration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.number_format import points, points_between, rows_of
-from softreg.report.page.calibration_assessment import INFINITE, UNEVEN, Limits, verdict
-from softreg.report.page.importance_text import leaking
+from softreg.report.evaluation.audit_result import Audit
+from softreg.report.evaluation.number_format import format_points, format_points_range, format_rows
+from softreg.report.page.calibration_assessment import INFINITE, UNEVEN, AssessmentLimits, assess_calibration
+from softreg.report.page.importance_text import leakage_warnings
 
-LIMITS = Limits()
+LIMITS = AssessmentLimits()
 
 
 def model_warnings(
-    audit: Audit, information: Sequence[tuple[str, float]] = (), limits: Limits = LIMITS
+    audit: Audit, information: Sequence[tuple[str, float]] = (), limits: AssessmentLimits = LIMITS
 ) -> tuple[str, ...]:
-    """Warn of columns that may leak the label, of results without a mistake, and of probabilities that are off.
+    """Return warnings of possible leakage, of an accuracy of 100%, and of miscalibrated probabilities.
 
     Parameters
     ----------
     audit : Audit
-        What probabilities were worth on labelled rows.
+        Evaluation of the probabilities.
     information : sequence of (str, float)
-        What each column tells of the label alone, in nats, where it is known.
-    limits : Limits
-        From where on there are warnings.
+        Mutual information of each column and the label, in nats, where it is known.
+    limits : AssessmentLimits
+        Thresholds of the warnings.
 
     Returns
     -------
     tuple of str
-        Sentences; none where there is nothing to warn of.
+        The warnings.
 
     Examples
     --------
-    >>> from softreg.report.evaluation.audit import audit
-    >>> found = audit([[0.99, 0.01], [0.01, 0.99]] * 40, [0, 1] * 40, ["dead", "alive"])
-    >>> model_warnings(found)[0][:40]
+    >>> from softreg.report import audit
+    >>> evaluation = audit([[0.99, 0.01], [0.01, 0.99]] * 40, [0, 1] * 40, ["dead", "alive"])
+    >>> model_warnings(evaluation)[0][:40]
     'All 80 rows are predicted correctly: che'
     """
-    said = leaking(information, audit.label_entropy, limits.leak)
+    warnings = leakage_warnings(information, audit.label_entropy, limits.leakage)
     several = sum(one.rows > 0 for one in audit.per_class) > 1
-    if not said and audit.accuracy == 1 and audit.rows >= limits.perfect_rows and several:
-        said.append(
-            f"All {rows_of(audit.rows)} are predicted correctly: check that no column is made from the label or "
+    if not warnings and audit.accuracy == 1 and audit.rows >= limits.perfect_rows and several:
+        warnings.append(
+            f"All {format_rows(audit.rows)} are predicted correctly: check that no column is derived from the label or "
             "recorded after it, and that no row is also among the training rows."
         )
-    found = verdict(audit, limits)
-    if found.word == INFINITE:
-        impossible = rows_of(int((audit.probability == 0).sum()))
-        said.append(f"The log loss is infinite: the observed label of {impossible} has probability 0.")
-    elif found.good is False:
-        word = "off in both directions" if found.word == UNEVEN else found.word
-        size = f" by {points(found.size.value)}" if found.size.value > 0 else f" by up to {points(found.size.high)}"
-        between = f"95% interval {points_between(found.size.low, found.size.high)}"
-        said.append(
-            f"The probabilities are {word}: off{size} (root mean square; {between}). Recalibrate them on rows that the "
-            "model was not fitted to (softreg.Calibrator) before they are used as probabilities."
+    assessment = assess_calibration(audit, limits)
+    if assessment.conclusion == INFINITE:
+        impossible = format_rows(int((audit.probability == 0).sum()))
+        warnings.append(f"The log loss is infinite: the observed label of {impossible} has probability 0.")
+    elif assessment.acceptable is False:
+        direction = "off in both directions" if assessment.conclusion == UNEVEN else assessment.conclusion
+        error = assessment.error
+        size = format_points(error.value) if error.value > 0 else f"up to {format_points(error.high)}"
+        interval = f"95% interval {format_points_range(error.low, error.high)}"
+        warnings.append(
+            f"The probabilities are {direction}: off by {size} (root mean square; {interval}). Recalibrate them on "
+            "rows that the model was not fitted to (softreg.Calibrator) before they are used as probabilities."
         )
-    return tuple(said)
+    return tuple(warnings)

@@ -1,65 +1,61 @@
-"""The tables on ranking and decisions, as texts that the template lays out: areas, thresholds, gains and lift."""
+"""Tables on ranking and decisions: areas under curves, thresholds, gains and lift."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softreg.probability import Interval
 from softreg.report.evaluation.gains import Gains
-from softreg.report.evaluation.number_format import number, percent
+from softreg.report.evaluation.number_format import format_number, format_percent
 from softreg.report.evaluation.roc_curves import Discrimination
-from softreg.report.evaluation.threshold_metrics import Threshold
-from softreg.report.page.result_tables import Table, name
+from softreg.report.evaluation.threshold_metrics import ThresholdMetrics
+from softreg.report.page.table import Table, display_name
 
 
-def areas(found: Sequence[Discrimination], classes: int) -> Table:
-    """The areas under the curves of each class with their intervals."""
+def areas(curves: Sequence[Discrimination], classes: int) -> Table:
+    """Return AUC and average precision of each class with their intervals."""
 
-    def line(one: Discrimination) -> tuple[str, ...]:
-        between = [f"{number(area.low)} to {number(area.high)}" for area in (one.auc, one.average_precision)]
-        return (
-            name(one.name), f"{one.positives:,}", percent(one.prevalence), number(one.auc.value), between[0],
-            number(one.average_precision.value), between[1],
-        )  # fmt: skip
+    def line(curve: Discrimination) -> tuple[str, ...]:
+        cells = []
+        for area in (curve.auc, curve.average_precision):
+            cells += [format_number(area.value), f"{format_number(area.low)} to {format_number(area.high)}"]
+        return (display_name(curve.name), f"{curve.positives:,}", format_percent(curve.prevalence), *cells)
 
     head = ("class", "rows", "share of rows", "AUC", "95% interval", "average precision", "95% interval")
-    left_out = classes - len(found) if classes > 2 else 0
+    left_out = classes - len(curves) if classes > 2 else 0
     note = "" if not left_out else f"{left_out:,} classes are left out: rarer ones, or with fewer than two rows."
-    return Table(head, [line(one) for one in found], (False,) + (True,) * 6, note)
+    return Table(head, [line(curve) for curve in curves], (False,) + (True,) * 6, note)
 
 
-def gains(found: Gains) -> Table:
-    """Gains and lift of the rows most likely to be of the class."""
+def gains_and_lift(gains: Gains) -> Table:
+    """Return gains and lift of the rows of largest probability."""
     rows = [
         (
-            percent(a.share, 0), f"{a.rows:,}", percent(a.threshold), percent(a.precision),
-            percent(a.found), f"{a.lift:.1f}×",
+            format_percent(step.share, 0),
+            f"{step.rows:,}",
+            format_percent(step.threshold),
+            format_percent(step.precision),
+            format_percent(step.recall),
+            f"{step.lift:.1f}×",
         )
-        for a in found.steps
-    ]  # fmt: skip
-    head = ("of the rows", "rows", "probability from", "precision", "recall", "lift")
+        for step in gains.steps
+    ]
+    head = ("share of rows", "rows", "smallest probability", "precision", "recall", "lift")
     return Table(head, rows, (True,) * 6)
 
 
-def thresholds(found: Sequence[Threshold]) -> Table:
-    """Decisions at each threshold; the one that the costs ask for is marked."""
-    with_cost = any(one.cost is not None for one in found)
-    head = ("threshold", "share flagged", "precision", "recall", "specificity", *(("cost a row",) if with_cost else ()))
+def thresholds(metrics: Sequence[ThresholdMetrics]) -> Table:
+    """Return the metrics of each threshold; the one of least expected cost is marked."""
+    with_cost = any(one.cost is not None for one in metrics)
+    cost = ("cost per row",) if with_cost else ()
+    head = ("threshold", "share flagged", "precision", "recall", "specificity", *cost)
     rows = [
         (
-            f"{percent(one.threshold, 2 if one.own else 0)}{' (of the costs)' if one.own else ''}",
-            percent(one.flagged), percent(one.precision), percent(one.recall), percent(one.specificity),
-            *((number(one.cost),) if one.cost is not None else ()),
+            f"{format_percent(one.threshold, 2)} (least expected cost)"
+            if one.is_optimal
+            else format_percent(one.threshold, 0),
+            *(format_percent(share) for share in (one.flagged, one.precision, one.recall, one.specificity)),
+            *((format_number(one.cost),) if one.cost is not None else ()),
         )
-        for one in found
-    ]  # fmt: skip
+        for one in metrics
+    ]
     return Table(head, rows, (True,) * len(head))
-
-
-def interval(area: Interval) -> str:
-    """A figure with its interval, in words.
-
-    >>> interval(Interval(0.8, 0.75, 0.84))
-    '0.800 (95% interval 0.750 to 0.840)'
-    """
-    return f"{number(area.value)} (95% interval {number(area.low)} to {number(area.high)})"

@@ -1,4 +1,4 @@
-"""What a report is made of: plain records, so that the page knows neither models nor tables."""
+"""Content of a report, as plain records."""
 
 from __future__ import annotations
 
@@ -6,44 +6,72 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from softreg.deprecated import DeprecatedAttributes
 from softreg.models import Added, CodeLength, LinearityTest
 from softreg.probability import OperatingPoint
-from softreg.report.evaluation.audit import Audit
-from softreg.report.evaluation.column_rates import ColumnCurve
-from softreg.report.figures.reliability_plots import Record, Strengths
+from softreg.report.evaluation.audit_result import Audit
+from softreg.report.evaluation.column_rates import ColumnRates
+from softreg.report.figures.training_plots import FitRecord, StrengthSearch
+from softreg.typing import FloatArray
 
-WHY = "why predicted"
-"""The cell of a shown row that says which columns speak most for its predicted class."""
+CONTRIBUTIONS = "largest contributions"
+"""Name of the cell of a shown row with the columns that contribute most to its prediction."""
 
 
 @dataclass(frozen=True, eq=False)
-class ShownRow:
-    """One row that a report shows: number, labels, and its cells (column -> text) or its image (2-D).
+class ShownRow(DeprecatedAttributes):
+    """One row of data that a report shows.
 
-    `p_wrong` is the suspicion score of the given label (`softreg.label_audit`), where it was asked for.
+    Attributes
+    ----------
+    index : int
+        Number of the row.
+    observed, predicted : str
+        Observed label, and most likely or suggested class.
+    probability : float
+        Probability of the observed label.
+    surprisal_bits : float
+        Surprisal of the observed label in bits.
+    cells : mapping of str to str
+        Text of each cell by the name of its column.
+    image : array of shape (height, width) or None
+        The row as an image.
+    p_wrong : float or None
+        Suspicion score of the observed label (`softreg.label_audit`).
 
+    Examples
+    --------
     >>> ShownRow(7, "spam", "ham", probability=0.25, surprisal_bits=2.0, cells={"text": "You won"}).surprisal_bits
     2.0
     """
 
     index: int
-    given: str
+    observed: str
     predicted: str
     probability: float
     surprisal_bits: float
     cells: Mapping[str, str] = field(default_factory=dict)
-    image: NDArray[np.floating] | None = None
+    image: FloatArray | None = None
     p_wrong: float | None = None
 
 
 @dataclass(frozen=True)
 class Effect:
-    """By how much a class's mean probability changes with a feature: `value`, with its 95% interval.
+    """Average marginal effect: change of the mean probability of a class with a feature.
 
-    `feature` names the feature and its change: `age (+12)`, the slope times 12, or `sex=female rather than male`.
+    Attributes
+    ----------
+    feature : str
+        The feature and its change: `age (+12)`, which is 12 times the slope, or `sex=female rather than male`.
+    label : str
+        Name of the class.
+    value, low, high : float
+        Change of its mean probability, with the 95% interval.
 
+    Examples
+    --------
     >>> Effect("age", "yes", 0.1, 0.05, 0.15).value
     0.1
     """
@@ -57,11 +85,19 @@ class Effect:
 
 @dataclass(frozen=True)
 class OddsRatio:
-    """By which factor the odds of each class against the reference class change with a feature.
+    """Odds ratios of each class against the reference class for a change of a column.
 
-    `change` names the column and its change, `age: +10`. `ratios` holds a factor for each class but the reference class
-    and `per_deviation` those for one standard deviation of a number; both are empty for a reference level.
+    Attributes
+    ----------
+    column, change : str
+        Name of the column, and its change, such as "+10".
+    ratios : tuple of float
+        Odds ratio of each class but the reference class; empty for a reference level.
+    per_deviation : tuple of float
+        The same for one standard deviation of a number.
 
+    Examples
+    --------
     >>> OddsRatio("age", "+10", (0.8,), (0.7,)).is_reference
     False
     """
@@ -79,8 +115,10 @@ class OddsRatio:
 
 @dataclass(frozen=True)
 class MissingValues:
-    """How many of the `rows` have no value in a column.
+    """Number of missing values of a column among all `rows`.
 
+    Examples
+    --------
     >>> MissingValues("age", 5, 20).share
     0.25
     """
@@ -91,34 +129,87 @@ class MissingValues:
 
     @property
     def share(self) -> float:
-        """The share of rows without a value."""
+        """Share of rows without a value."""
         return self.missing / self.rows if self.rows else 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """All that a report says; everything but the title and the audit may be left out.
+    """Content of a report; all but the title and the audit is optional.
 
-    `certificate` is a sentence on how near the fit is to the optimum; `gap_name` says whether the gaps of
-    `history` are certified or estimated. `results` are (name, value, explanation) rows beside those that the
-    audit gives; `coef` (q, d) are the weights in the order of the audit's classes, `feature_names` their d
-    names; `image_shape` (height, width), where the d features are the pixels of an image in row order. `path` are
-    the strengths among which cross-validation chose.
-    `columns` are (column, taken for, why) rows, and `warnings` sentences that stand at the top. `doubtful` are rows
-    whose labels may be wrong, `expected_wrong` how many there are beyond what chance explains; `information` has
-    (column, nats that it tells alone) pairs, estimated from `information_rows` (in words), `added` what each adds to
-    the others, `code` the description length of the training labels and `effects` what features do to probabilities;
-    `operating` what decisions by a matrix of costs lead to. `trained` says whether there was a fit to speak of.
-    `added_rows` says of how many rows the models without a column are, where it is not all. `curves` are observed rates
-    and mean probabilities by the values of columns, `linearity` tests of a straight line, on `linearity_rows` (in
-    words), and `odds` odds ratios.
-    `missing` counts the rows without a value and `training_rows` (q,) those of each class in training. `provenance` are
-    (name, value) pairs of the footer: version, date, command, seed, hash of the data. Raises `ValueError` where the
-    shapes do not fit one another.
+    Attributes
+    ----------
+    title, subtitle : str
+        Heading of the page.
+    audit : Audit
+        Evaluation of the probabilities.
+    certificate : str
+        Sentence on the convergence of the fit.
+    results : sequence of (str, str, str)
+        Name, value and meaning of figures beside those of the audit.
+    history : sequence of FitRecord
+        Records of the fit, for its curve.
+    gap_name : str
+        "certified gap" or "estimated gap", according to the gaps of `history`.
+    coef : array of shape (q, d) or None
+        Coefficients, with classes in the order of the audit.
+    feature_names : sequence of str, length d, or None
+        Names of the features.
+    image_shape : (int, int) or None
+        Height and width, where the d features are the pixels of an image in row order.
+    least_surprising, most_surprising : sequence of ShownRow
+        Rows by the surprisal of their label.
+    columns : sequence of (str, str, str)
+        Name, kind and reason of the kind of each column.
+    warnings : sequence of str
+        Sentences at the top of the page.
+    doubtful : sequence of ShownRow
+        Rows whose labels may be wrong.
+    expected_wrong : float or None
+        Number of labels that contradict the probabilities beyond chance.
+    information : sequence of (str, float)
+        Mutual information of each column and the label, in nats.
+    information_rows : str
+        From which rows it is estimated, such as "5,000 training rows".
+    added : sequence of Added
+        Increase of the log loss without each column.
+    added_rows : str
+        On which rows these models are fitted, where not on all training rows.
+    code : CodeLength or None
+        Prequential code length of the training labels.
+    effects : sequence of Effect
+        Average marginal effects.
+    operating : OperatingPoint or None
+        Decisions by a matrix of costs.
+    trained : bool
+        Whether the report is on a fitted model.
+    path : StrengthSearch or None
+        Cross-validation of the strength.
+    curves : sequence of ColumnRates
+        Observed rates and mean probabilities by the values of columns.
+    linearity : sequence of LinearityTest
+        Tests of linearity.
+    linearity_rows : str
+        On which rows they are computed, such as "the training rows".
+    odds : sequence of OddsRatio
+        Odds ratios.
+    missing : sequence of MissingValues
+        Missing values of each column.
+    training_rows : sequence of int, length q
+        Training rows of each class.
+    provenance : sequence of (str, str)
+        Name and value of lines of the footer: version, date, command, seed, hash of the data.
 
-    >>> from softreg.report.evaluation.audit import audit
-    >>> found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
-    >>> ReportData("Ham or spam", found, coef=[[1.0], [-1.0]], feature_names=["free"]).title
+    Raises
+    ------
+    ValueError
+        If the shapes of `coef`, `feature_names` and `image_shape` do not match.
+
+    Examples
+    --------
+    >>> from softreg.report import audit
+    >>> evaluation = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
+    >>> ReportData("Ham or spam", evaluation, coef=[[1.0], [-1.0]], feature_names=["free"]).title
     'Ham or spam'
     """
 
@@ -127,9 +218,9 @@ class ReportData:
     subtitle: str = ""
     certificate: str = ""
     results: Sequence[tuple[str, str, str]] = ()
-    history: Sequence[Record] = ()
+    history: Sequence[FitRecord] = ()
     gap_name: str = "certified gap"
-    coef: NDArray[np.floating] | None = None
+    coef: FloatArray | None = None
     feature_names: Sequence[str] | None = None
     image_shape: tuple[int, int] | None = None
     least_surprising: Sequence[ShownRow] = ()
@@ -145,9 +236,9 @@ class ReportData:
     effects: Sequence[Effect] = ()
     operating: OperatingPoint | None = None
     trained: bool = True
-    path: Strengths | None = None
+    path: StrengthSearch | None = None
     added_rows: str = ""
-    curves: Sequence[ColumnCurve] = ()
+    curves: Sequence[ColumnRates] = ()
     linearity: Sequence[LinearityTest] = ()
     linearity_rows: str = ""
     odds: Sequence[OddsRatio] = ()
@@ -160,12 +251,12 @@ class ReportData:
             return
         q, shape = len(self.audit.classes), np.shape(self.coef)
         if len(shape) != 2 or shape[0] != q:
-            raise ValueError(f"coef must hold one row of weights for each of {q} classes; seen: shape {shape}")
+            raise ValueError(f"coef must have one row for each of {q} classes; seen: shape {shape}")
         d = shape[1]
         if self.feature_names is not None and len(self.feature_names) != d:
             raise ValueError(f"coef has {d} features, but {len(self.feature_names)} feature names are given")
         if self.image_shape is not None and self.image_shape[0] * self.image_shape[1] != d:
-            raise ValueError(f"image_shape {self.image_shape} does not hold the {d} features of coef, one a pixel")
+            raise ValueError(f"image_shape {self.image_shape} has not as many pixels as coef has features, {d}")
 
 
 def show_rows(
@@ -178,37 +269,61 @@ def show_rows(
     p_wrong: ArrayLike | None = None,
     suggested: ArrayLike | None = None,
 ) -> tuple[ShownRow, ...]:
-    """Gather what a report shows of some audited rows, such as `audit.most_surprising`.
+    """Collect what a report shows of some audited rows, such as `audit.most_surprising`.
 
-    `indices` are places among the audited rows. `numbers` (n,) are the numbers to print for them (the place
-    in the whole table, where the audited rows are a part of it); `cells` and `images`, in contrast, hold one
-    entry for each of `indices`, since only these few are needed. `p_wrong` and `suggested` (class codes, in the
-    place of the predicted ones) hold one entry for each of `indices` as well.
+    Parameters
+    ----------
+    audit : Audit
+        Evaluation of n rows.
+    indices : array_like of shape (k,)
+        Indices among the audited rows.
+    numbers : array_like of shape (n,), optional
+        Number to print for each audited row; its index without them.
+    cells : sequence of mapping of str to str, length k, optional
+        Text of each cell by the name of its column, for the rows `indices`.
+    images : array_like of shape (k, height, width), optional
+        The rows `indices` as images.
+    p_wrong : array_like of shape (k,), optional
+        Suspicion scores of the labels of the rows `indices`.
+    suggested : array_like of shape (k,), optional
+        Codes of the suggested classes of the rows `indices`, in place of the predicted ones.
 
-    >>> from softreg.report.evaluation.audit import audit
-    >>> found = audit([[0.75, 0.25], [0.5, 0.5]], [0, 1], ["ham", "spam"])
-    >>> row = show_rows(found, found.most_surprising[:1], cells=[{"text": "win a prize"}])[0]
-    >>> row.index, row.given, row.predicted, row.probability, row.surprisal_bits
+    Returns
+    -------
+    tuple of ShownRow
+        The k rows.
+
+    Raises
+    ------
+    ValueError
+        If `cells` or `images` do not have k entries.
+
+    Examples
+    --------
+    >>> from softreg.report import audit
+    >>> evaluation = audit([[0.75, 0.25], [0.5, 0.5]], [0, 1], ["ham", "spam"])
+    >>> row = show_rows(evaluation, evaluation.most_surprising[:1], cells=[{"text": "win a prize"}])[0]
+    >>> row.index, row.observed, row.predicted, row.probability, row.surprisal_bits
     (1, 'spam', 'ham', 0.5, 1.0)
     """
-    places = [int(i) for i in np.asarray(indices).ravel()]
+    positions = [int(i) for i in np.asarray(indices).ravel()]
     shown = np.arange(audit.rows) if numbers is None else np.asarray(numbers)
-    pictures = None if images is None else np.asarray(images)
-    for name, entries in (("cells", cells), ("images", pictures)):
-        if entries is not None and len(entries) != len(places):
+    image_arrays = None if images is None else np.asarray(images)
+    for name, entries in (("cells", cells), ("images", image_arrays)):
+        if entries is not None and len(entries) != len(positions):
             raise ValueError(
-                f"{name} must hold one entry for each of the {len(places)} rows shown; seen: {len(entries)}"
+                f"{name} must have one entry for each of the {len(positions)} indices; seen: {len(entries)}"
             )
     return tuple(
         ShownRow(
             index=int(shown[i]),
-            given=audit.classes[audit.codes[i]],
+            observed=audit.classes[audit.codes[i]],
             predicted=audit.classes[audit.predicted[i] if suggested is None else np.asarray(suggested)[at]],
             probability=float(audit.probability[i]),
             surprisal_bits=float(audit.surprisal[i] / np.log(2)),
             cells={} if cells is None else cells[at],
-            image=None if pictures is None else pictures[at],
+            image=None if image_arrays is None else image_arrays[at],
             p_wrong=None if p_wrong is None else float(np.asarray(p_wrong)[at]),
         )
-        for at, i in enumerate(places)
+        for at, i in enumerate(positions)
     )
