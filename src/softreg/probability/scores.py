@@ -1,7 +1,7 @@
 """Scores of predicted probabilities on labelled rows: log loss, Brier score, accuracy, top-k accuracy.
 
-Every score is a weighted mean over rows, `sum_i w_i score_i / sum_i w_i`. The denominator is the sum of the weights, for
-hard and soft labels, so that a weight of 2 is equivalent to the row given twice and a weight of 0 to the row left out.
+Every score is a weighted mean over rows, `sum_i w_i score_i / sum_i w_i`. The denominator is the sum of the weights,
+for hard and soft labels: a weight of 2 is equivalent to the row given twice, a weight of 0 to the row left out.
 P (n, q) holds a distribution in each row (never renormalised), y codes (n,) or label probabilities (n, q).
 """
 
@@ -59,7 +59,7 @@ def log_loss(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
 
 
 def brier(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Return the Brier score: the mean squared distance between predicted and label probabilities, summed over the classes.
+    """Return the Brier score: the mean squared distance between predicted and label probabilities.
 
     `brier = sum_i w_i sum_k (P_ik - Y_ik)^2 / sum_i w_i`
 
