@@ -1,4 +1,4 @@
-"""TableClassifier: softmax regression from a file or a frame with columns of mixed kinds."""
+"""TableClassifier: softmax regression on files and data frames with columns of mixed kinds."""
 
 from __future__ import annotations
 
@@ -41,57 +41,81 @@ from softreg.typing import Array
 
 
 class TableClassifier(BaseTableClassifier):
-    """Softmax regression on a table: learns what each column is, encodes it, fits, predicts by column name.
+    """Softmax regression on a table: infers the kind of each column, encodes it, fits, and predicts by column name.
 
     It is a scikit-learn classifier for tables: `fit(X, y)`, `score`, `clone`, `cross_val_score`, `GridSearchCV` and
-    pipelines work with frames of pandas and polars, Arrow tables and arrays. A table with its labels in a column, also
-    as a file, needs no y: `TableClassifier("buys").fit("customers.csv")`.
+    pipelines work with frames of pandas and polars, Arrow tables and arrays. A table or file with its labels in a
+    column needs no y: `TableClassifier("buys").fit("customers.csv")`. Columns are named by text; numbers are names of
+    the columns of an array, and of a frame whose columns are numbered.
 
-    Parameters:
-        target: the name of the column of labels; None where `fit` receives labels or the name.
-        drop: columns to leave out.
-        text, category, number, date: columns that are to be taken for that, whatever they look like. Text in a typed
-            table that reads like numbers, as "12" in a data frame, is a number only if `number` names it; text of a
-            CSV file has no type, so there it is one.
-        features: the only columns to use; all that are not left out where None. A target named in `category` is taken
-            for classes, however many different values it has.
-        numeric_form: the form of columns of numbers, {"column": "linear", "scores" or "both"}: standardised, normal
-            scores, or a feature of each. Cross-validation chooses that of heavy-tailed ones that are not named.
-        groups: a column whose equal values are rows that belong together, as those of one person: no fold separates
-            them, and the column is no feature.
-        time: a column of dates or numbers. The folds of the choice of the strength train on the past and are judged on
-            what follows (an expanding window; rows of equal times stay together). The column is no feature unless
-            `features`, `date` or `number` names it.
-        missing_target: "drop" leaves rows without a label out, which a `TableNote` says; "error" refuses them. Labels y
-            that are given beside the features have to be there.
-        rare: what is done with classes of a single row: "keep" trains on the row, "drop" leaves it out, "pool" merges
-            all such classes into one, and "error" refuses them.
-        strength: of the penalty, >= 0, or "auto": cross-validation chooses it, as `softreg.SoftmaxRegressionCV` does.
-            That takes ten to twenty times as long as a fit at a given strength, and `cross_val_score` and
-            `GridSearchCV` choose again in each of their folds: give a number there where time matters. Without a
-            penalty, or with "firth", there is nothing to choose.
-        folds, rule: of that choice: shuffled, stratified folds of the training rows (at most five where None), and
-            "min", the best held-out score, or "1se", the strongest penalty within one standard error of it.
-        scoring: the score of that choice, as of `softreg.SoftmaxRegressionCV`.
-        penalty, l1_ratio, class_weight, solver, tol, max_iter, random_state: as of `softreg.SoftmaxRegression`.
-        verbose: as there; a callable receives a `PathPoint` for each strength tried, and `softreg.optimize.Progress`
-            records of a fit in batches.
+    Parameters
+    ----------
+    target : str or int, optional
+        Column of labels; None where `fit` receives labels or the name.
+    drop : names
+        Columns to leave out.
+    text, category, number, date : names
+        Columns of a requested kind. Text in a typed table that reads like numbers, as "12" in a data frame, is a number
+        only if `number` names it; text of a CSV file has no type. A target named in `category` has classes, however
+        many distinct values it has.
+    features : names, optional
+        The only columns to use; all that are not left out by default.
+    numeric_form : mapping, optional
+        Form of columns of numbers, {"column": "linear", "scores" or "both"}: standardized, normal scores, or a feature
+        of each. Cross-validation chooses that of heavy-tailed ones that are not named.
+    groups : str or int, optional
+        Column whose equal values are rows that belong together, as those of one person: no fold separates them, and the
+        column is no feature.
+    time : str or int, optional
+        Column of dates or numbers. The folds that choose the strength are trained on the past and tested on the rows
+        that follow (an expanding window). The column is no feature unless `features`, `date` or `number` names it.
+    missing_target : {"drop", "error"}
+        Whether rows without a label are left out, with a `TableNote`, or refused. Labels y beside the features must be
+        complete.
+    rare : {"keep", "drop", "pool", "error"}
+        What is done with classes of a single row: train on the row, leave it out, merge all such classes into one, or
+        refuse them.
+    strength : float or "auto"
+        Strength of the penalty, >= 0; "auto" chooses it by cross-validation, as `softreg.SoftmaxRegressionCV`, which
+        takes ten to twenty times as long. `cross_val_score` and `GridSearchCV` choose it again in each of their folds.
+        Without a penalty, or with "firth", there is nothing to choose.
+    folds : int, optional
+        Number of shuffled, stratified folds of that choice; at most five by default.
+    rule : {"min", "1se"}
+        Best held-out score, or the strongest penalty within one standard error of it.
+    scoring : str or callable
+        Score of that choice, as of `softreg.SoftmaxRegressionCV`.
+    penalty, l1_ratio, class_weight, tol, max_iter, random_state
+        As of `softreg.SoftmaxRegression`.
+    verbose : int or callable
+        As there; a callable receives a `PathPoint` for each strength, and `softreg.optimize.Progress` records of a fit
+        in batches.
 
-    Columns are named by text; of a frame whose columns are numbered, and of an array, numbers are names as well.
+    Attributes
+    ----------
+    schema_ : Schema
+        Kind of each column, with the reason.
+    encoder_ : Encoder
+        Encoder of the columns as a matrix.
+    model_ : SoftmaxRegression
+        Fitted regression, whose classes are text.
+    classes_ : array (q,)
+        Labels, sorted, in their type: integers, booleans, floats, decimals, text, and datetime64 for dates and
+        timestamps; the dtype of y where labels were given. Labels in a CSV file are integers, floats or booleans if all
+        of them are written so.
+    feature_names_out_ : tuple of str (d,)
+        Columns of the encoded matrix.
+    n_features_in_, feature_names_in_ : int, array of str
+        Columns of the table without the target.
+    path_ : Path or None
+        Strengths that were tried, None where the strength was given.
 
-    After fit:
-        schema_ (what each column was taken for, and why), encoder_, model_ (the fitted `SoftmaxRegression`, whose
-        classes are text), classes_ (q,) the labels, sorted, as they were given: integers, booleans, floats, decimals,
-        text, and dates and timestamps as datetime64; of labels y in the dtype of y. Labels in a CSV file are integers,
-        floats or booleans where all of them are written as such. feature_names_out_ (d,) names of the columns of the
-        encoded matrix, n_features_in_ and feature_names_in_ those of the table without the target, path_ the
-        strengths tried (None where the strength was given).
-
-    Example:
-        >>> import pyarrow as pa
-        >>> table = pa.table({"age": [20, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
-        >>> TableClassifier("buys").fit(table).predict(pa.table({"age": [58, 19]})).tolist()
-        ['yes', 'no']
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"age": [20, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
+    >>> TableClassifier("buys").fit(table).predict(pa.table({"age": [58, 19]})).tolist()
+    ['yes', 'no']
     """
 
     def __init__(
@@ -151,35 +175,49 @@ class TableClassifier(BaseTableClassifier):
         checkpoint: str | os.PathLike[str] | None = None,
         memory: Memory = "auto",
     ) -> TableClassifier:
-        """Learn schema, encoding and model, from a table with its labels or from features X and labels y.
+        """Fit schema, encoder and model to a table with its labels, or to features X and labels y.
 
-        Parameters:
-            data: a path, a pyarrow table, a data frame of pandas or polars, or an array (n, d), whose columns are
-                named by their numbers. It contains the column of labels, or y is given.
-            y: labels (n,) by position: a series (its index is ignored), an array or a list of text, integers, booleans,
-                dates, categories or numbers. A column of `data` that is named as the target is then no feature.
-            target: the name of the column of labels, where the constructor does not have it.
-            rows: row numbers from 0, or a mask: the rows to train on, as from `split_rows`; all where None.
-            sample_weight: (n,), or the name of a column: how often each row of `data` counts in the objective and in
-                the choice of the strength; a row of the weight 0 is left out, and one of the weight 2 is the row given
-                twice, in the means and deviations that numbers are standardised by as well. The folds of the choice of
-                the strength, and the kinds, levels, terms and normal scores of columns, count each of the other rows
-                once. In batches, means and deviations are those without weights.
-            checkpoint: a folder from which the same call resumes an interrupted fit.
-            memory: files of more than 512 MB (compressed ones count four times; "low": all files) are read in batches
-                and never held: columns are judged and the strength is chosen by a sample of up to 100,000 rows; means,
-                levels, terms and weights are those of all rows. With "high" every table is read as a whole.
+        Columns that are left out are named in a `TableWarning`. Row numbers in messages are those of the whole table.
 
-        Returns `self`. Columns left out are warned of (`TableWarning`). Row numbers in messages are those of the whole
-        table.
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array (n, d)
+            The table, with the column of labels unless y is given; columns of an array are named by their numbers.
+        y : array-like (n,), optional
+            Labels by position: a series (its index is ignored), an array or a list of text, integers, booleans, dates,
+            categories or numbers. A column of `data` that has the name of the target is then no feature.
+        target : str or int, optional
+            Column of labels, if the constructor does not have it.
+        rows : array-like, optional
+            Training rows, as numbers from 0 or a mask, as from `split_rows`; all by default.
+        sample_weight : array-like (n,) or str, optional
+            Weight of each row, or a column of weights: a row of weight 2 counts as the row given twice in the
+            objective, in the choice of the strength, and in means and standard deviations; a row of weight 0 is left
+            out. Folds, kinds, levels, terms and normal scores count each other row once.
+        checkpoint : path, optional
+            Folder from which the same call resumes an interrupted fit.
+        memory : {"auto", "low", "high"}
+            Files of more than 512 MB (compressed ones count four times; "low": all files) are read in batches: kinds
+            are inferred, and the strength is chosen, on a sample of up to 100,000 rows; means, levels, terms and
+            weights are those of all rows. With "high" every table is read into memory.
 
-        Raises `TableError` for a table that cannot be learned from, naming column, row and value, and `ValueError` for
-        weights that are negative, not finite or of another number than the rows.
+        Returns
+        -------
+        TableClassifier
+            The fitted classifier itself.
 
-        Example:
-            >>> X, y = np.array([[20.0], [60.0], [25.0], [55.0]]), np.array([0, 1, 0, 1])
-            >>> TableClassifier(strength=0.01).fit(X, y).predict(X)
-            array([0, 1, 0, 1])
+        Raises
+        ------
+        TableError
+            If no model can be trained on the table; column, row and value are in the message.
+        ValueError
+            If weights are negative, not finite, or of another number than the rows.
+
+        Examples
+        --------
+        >>> X, y = np.array([[20.0], [60.0], [25.0], [55.0]]), np.array([0, 1, 0, 1])
+        >>> TableClassifier(strength=0.01).fit(X, y).predict(X)
+        array([0, 1, 0, 1])
         """
         choice = CrossValidation(self.folds, self.rule, self.numeric_form, scoring=self.scoring)
         name = self._target(target)
@@ -207,6 +245,7 @@ class TableClassifier(BaseTableClassifier):
     def _fit_in_memory(
         self, given: TrainingTable, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
     ) -> TableClassifier:
+        """Fit all parts to a table in memory; raise `TableError` for both groups and times."""
         table, target = given.table, given.target
         rules = LabelRules("error") if given.separate else LabelRules(self.missing_target, self.rare)
         given, found = select_labelled_rows(given, rules, categorical=self._target_is_categorical(target))
@@ -235,6 +274,7 @@ class TableClassifier(BaseTableClassifier):
     def _fit_in_batches(
         self, found: TableScan, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
     ) -> TableClassifier:
+        """Fit all parts to a table that is read in batches; raise `TableError` for groups or times."""
         for name in ("groups", "time"):
             if getattr(self, name) is not None:
                 need = "needs" if name == "time" else "need"
@@ -247,7 +287,7 @@ class TableClassifier(BaseTableClassifier):
         return self._finish(fitted, found.source.schema)
 
     def _settings(self, classes: list[str]) -> dict[str, Any]:
-        """The parameters of the regression, with class weights by the text of the labels."""
+        """Return the parameters of the regression, with class weights by the text of labels."""
         settings = {name: getattr(self, name) for name in REGRESSION_PARAMETERS}
         if isinstance(self.strength, str) and self.strength != "auto":
             raise TableError(f"strength is {self.strength!r}; expected a number of at least 0, or 'auto'.")
@@ -273,45 +313,45 @@ class TableClassifier(BaseTableClassifier):
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted classifier to one file, whole or not at all; `softreg.load` gives it back."""
+        """Write the fitted classifier to one file atomically; `softreg.load` reads it."""
         arrays, metadata = self.to_state()
         write_model(path, "table", arrays, metadata)
 
     def to_state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Arrays and strict JSON that hold the fitted classifier; `from_state` gives it back."""
+        """Return arrays and a JSON-serializable dict of the fitted classifier; `from_state` reads them."""
         self._check_fitted()
         return classifier_state(self)
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TableClassifier:
-        """The classifier that `to_state` described; raises `ValueError` for the state of anything else."""
+        """Return the classifier that `to_state` described; raise `ValueError` for any other state."""
         return cast(TableClassifier, classifier_from_state(cls, arrays, metadata))
 
     def _asked(self) -> dict[str, Kind]:
-        """The kinds that were asked for, by name of the column."""
+        """Return the requested kinds by column."""
         return requested_kinds({kind.value: getattr(self, kind.value) for kind in USER_KINDS})
 
     def _dropped(self, names: Sequence[str], target: str, weights: str | None) -> tuple[str, ...]:
-        """Columns that are no features because of what was asked for."""
+        """Return the columns that are no features by the parameters."""
         features = None if self.features is None else column_names(self.features)
         beside = (self._name("groups"), self._name("time"), weights)
         drop, asked = column_names(self.drop), self._asked()
         return excluded_columns(names, target, drop=drop, features=features, beside=beside, asked=asked)
 
     def _target_is_categorical(self, target: str | None) -> bool:
-        """Whether the labels were said to be classes, however many they are."""
+        """Return True if the labels are known to be classes, however many they are."""
         return target is not None and target in column_names(self.category)
 
     def _name(self, parameter: str) -> str | None:
-        """The column that a parameter names; None where it names none."""
+        """Return the column that a parameter names; None where it names none."""
         given = getattr(self, parameter)
         return None if given is None else column_name(given, parameter)
 
     def _target(self, given: str | int | None) -> str | None:
-        """The name of the column of labels: that of the call, else that of the constructor."""
+        """Return the column of labels: that of the call, else that of the constructor."""
         name = self.target if given is None else given
         return None if name is None else column_name(name, "target")
 
     def _unused(self, target: str | None) -> set[str]:
-        """Columns of which no value is looked at."""
+        """Return the columns whose values are not read."""
         return set(column_names(self.drop)) - {self._name("groups"), self._name("time"), target}

@@ -205,6 +205,7 @@ class NullGradient:
 
 def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
     """Return the gradient and the value of the mean loss at weights of zero.
+
     Parameters
     ----------
     rows : Rows
@@ -221,7 +222,6 @@ def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float
     entropy : float
         The loss of the intercept-only model: the entropy of the labels, in nats.
     """
-
     (total,) = rows.sum(ClassMass(q))
     observed = total / total.sum()
     rates = observed if fit_intercept else np.full(q, 1 / q)

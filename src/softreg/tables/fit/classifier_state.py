@@ -65,10 +65,7 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Any:
-    """The classifier, of the class `cls`, that `classifier_state` described.
-
-    Raises `ValueError` for the state of anything else.
-    """
+    """Return the `cls` that `classifier_state` described; raise `ValueError` for other states."""
     try:
         schema, encoder = schema_and_encoder(metadata)
         own = {
