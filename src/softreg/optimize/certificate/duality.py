@@ -15,7 +15,7 @@ import numpy as np
 
 from softreg.linalg import TINY
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.recomputed import RecomputedObjective
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.rows import Array
 
@@ -61,7 +61,7 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
     Shrinking: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its A is `share A`.
     """
     A, W = loss_gradient(objective, theta, G)
-    if isinstance(objective, LeanObjective):
+    if isinstance(objective, RecomputedObjective):
         return np.minimum(_by_tilting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
     return gap_of(objective, objective.penalty, np.zeros(theta.shape[:2]), loss, A, W)
 
@@ -83,7 +83,7 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
     return np.where(known, gap, np.maximum(shrunk, 0.0) + noise)
 
 
-def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array:
+def _by_tilting(objective: RecomputedObjective, G: Array, A: Array, W: Array) -> Array:
     """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a tiny mean residual r.
 
     With J_i = diag(p_i) - p_i p_i^T and K its mean, the predictions `q_i = p_i + J_i t` with `K t = -r` are balanced,
@@ -101,14 +101,14 @@ def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array
     return np.where(tilt < MAX_TILT, norm**2 / (2 * curvature) + cost, np.inf)
 
 
-def _normalised(objective: LeanObjective, G: Array) -> Array:
+def _normalised(objective: RecomputedObjective, G: Array) -> Array:
     """The mean residual (m, q) without what float32 has added to all probabilities of a row alike."""
     rates = objective.moments.rates
     predicted = rates + G[..., -1] if objective.fit_intercept else rates
     return np.asarray(predicted / predicted.sum(axis=1, keepdims=True) - rates)
 
 
-def _by_mixing(objective: LeanObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
+def _by_mixing(objective: RecomputedObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
     """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a mean residual r, any r.
 
     With mean prediction `pbar` and class rates `ybar`, let `s` be the least number with `ybar >= (1 - s) pbar`, and
