@@ -25,8 +25,8 @@ from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.optimize.reduction.row_space import reduce
 from softreg.optimize.reduction.screened_fit import Rounds, Verdict
 from softreg.optimize.reduction.screening import Screening, Weights, WorkingSetSearch
-from softreg.optimize.solvers.certify import certify
 from softreg.optimize.solvers.class_mean_start import from_class_means
+from softreg.optimize.solvers.final_proximal_newton import certify
 from softreg.optimize.solvers.loop import FINE, Descent
 from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.nested_newton import nested_newton

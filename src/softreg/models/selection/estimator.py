@@ -140,7 +140,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         cv: Any = 5,
         scoring: str | Callable[..., float] = "log_loss",
         rule: Literal["min", "1se"] = "min",
-        penalty: Literal["l2", "l1", "elasticnet"] = "l2",
+        penalty: Literal["l2", "l1", "elasticnet", "group"] = "l2",
         l1_ratio: float | Sequence[float] = 0.0,
         relaxed: float | Sequence[float] = 1.0,
         fit_intercept: bool = True,

@@ -31,7 +31,7 @@ from softreg.optimize.dual.acceleration import Momentum, inner_product, row_runs
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.dual_reductions import LogProbabilities, WeightsOfModel
 from softreg.optimize.objective.cached import Objective
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Dual, Rows
 from softreg.rows.reductions import HasNoWeights
 from softreg.typing import Array, Float64Array, FloatArray, IntArray

@@ -17,6 +17,7 @@ from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.direction import DirectionMethod
+from softreg.optimize.solvers.group_proximal import GroupProximalNewton
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
@@ -26,6 +27,7 @@ from softreg.rows import Array, Rows
 DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int]], DirectionMethod]] = {
     Method.LBFGS: LBFGS,
     Method.ORTHANT_LBFGS: OrthantLBFGS,
+    Method.GROUP_PROXIMAL_NEWTON: GroupProximalNewton,
 }
 """Methods that work with a sampled or diagonal curvature."""
 
