@@ -31,7 +31,7 @@ from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.result import Progress, Solution, Status
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Block, Sums
 from softreg.typing import Float64Array, FloatArray, IntArray
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.recomputed_logits import LeanObjective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import first_sample
 from softreg.optimize.plan.dual_cost import dual_budgets
 from softreg.optimize.plan.facts import Facts, facts_of
@@ -195,7 +195,7 @@ def _by_plan(
     exact = plan.curvature is CurvatureModel.EXACT
     if exact and rows.reduced_precision:  # few iterations, each of which adds many digits
         rows = rows.with_higher_precision()
-    kind = LeanObjective if plan.logits is Logits.RECOMPUTED else Objective
+    kind = RecomputedObjective if plan.logits is Logits.RECOMPUTED else Objective
     objective = kind(rows, options.n_classes, options.penalty, coordinates, options.fit_intercept)
     theta = _start(objective, coordinates, start)
     if plan.method is Method.ONE_PASS_NEWTON:

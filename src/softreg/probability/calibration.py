@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.probability.bootstrap_intervals import draws_for, label_drawer
 from softreg.probability.calibration_statistics import CalibrationStatistics, Cells
+from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.labels import check_codes
-from softreg.probability.resampling import draws_for, label_drawer
-from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
 FIRST_DRAWS, MOST_DRAWS = 999, 9_999

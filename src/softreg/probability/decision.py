@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.probability.check_distributions import as_float, check_probabilities
 from softreg.probability.labels import check_codes
-from softreg.probability.simplex import FloatArray, IntArray, as_float, check_probabilities, largest
+from softreg.probability.stable_softmax import largest
+from softreg.typing import FloatArray, IntArray
 
 
 def most_likely(scores: ArrayLike, axis: int = -1) -> IntArray:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.probability.bootstrap_intervals import Interval
+from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.labels import check_codes
-from softreg.probability.resampling import Interval
 from softreg.probability.scores import unit_weights
-from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from softreg.probability.simplex import FloatArray, as_float, check_probabilities
+from softreg.probability.check_distributions import as_float, check_probabilities
+from softreg.typing import FloatArray
 
 Unit: TypeAlias = Literal["nat", "bit"]
 Number = TypeVar("Number", FloatArray, float)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.probability.bootstrap_intervals import Interval
+from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.decision import most_likely
 from softreg.probability.labels import check_codes
-from softreg.probability.resampling import Interval
 from softreg.probability.scores import unit_weights
-from softreg.probability.simplex import check_probabilities
 
 Floats = NDArray[np.float64]
 PSEUDO_MISTAKES = 1.0

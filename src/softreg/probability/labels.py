@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.label_arrays import above, distinct, label_array, span, spell
-from softreg.probability.simplex import FloatArray, IntArray, check_probabilities
+from softreg.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)

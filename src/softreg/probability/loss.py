@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from softreg.probability.check_distributions import as_float, check_probabilities
 from softreg.probability.information import cross_entropy, surprisal
 from softreg.probability.labels import codes_or_probabilities, label_probabilities
-from softreg.probability.simplex import FloatArray, as_float, check_probabilities, log_softmax, softmax
+from softreg.probability.stable_softmax import log_softmax, softmax
+from softreg.typing import FloatArray
 
 
 def cross_entropy_with_logits(o: ArrayLike, Y: ArrayLike) -> FloatArray:

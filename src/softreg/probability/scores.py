@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.decision import most_likely
 from softreg.probability.information import Unit, in_unit
 from softreg.probability.labels import codes_or_probabilities
 from softreg.probability.loss import row_losses
-from softreg.probability.simplex import FloatArray, check_probabilities
+from softreg.typing import FloatArray
 
 
 def log_loss(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, unit: Unit = "nat") -> float:

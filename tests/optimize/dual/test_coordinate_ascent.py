@@ -44,31 +44,31 @@ def state(X: Any, q: int, strength: float, seed: int = 1, weights: Array | None 
     """Some dual probabilities and the weights that belong to them."""
     random, n = np.random.default_rng(seed), X.shape[0]
     v = np.ones(n) if weights is None else weights
-    alpha, Y, reach = random.dirichlet(np.ones(q), n), np.eye(q)[random.integers(0, q, n)], 0.3
+    alpha, Y, scale = random.dirichlet(np.ones(q), n), np.eye(q)[random.integers(0, q, n)], 0.3
     rate, R = 1 / (v.sum() * strength), v[:, None] * (Y - alpha)
     return Dual(
         W=np.ascontiguousarray(rate * (X.T @ R), dtype=np.float32),
         bias=random.normal(size=q).astype(np.float32),
-        pull=(rate * reach * R.sum(axis=0)).astype(np.float32),
+        bias_weights=(rate * scale * R.sum(axis=0)).astype(np.float32),
         log_alpha=np.log(alpha).astype(np.float32),
-        curvature=(rate * (row_squares(X) + reach**2)).astype(np.float32),
+        curvature=(rate * (row_squares(X) + scale**2)).astype(np.float32),
         weights=None if weights is None else weights.astype(np.float32),
         divergence=np.zeros(n, np.float32),
-        reach=reach,
+        bias_scale=scale,
         rate=rate,
     )
 
 
 def logits(X: Any, now: Dual) -> Array:
-    return np.asarray(X @ now.W.astype(float) + now.bias + now.reach * now.pull)
+    return np.asarray(X @ now.W.astype(float) + now.bias + now.bias_scale * now.bias_weights)
 
 
 def dual_value(now: Dual, strength: float, v: Array) -> float:
     """The dual objective with the constant column, for a bias that is fixed: its part is linear in alpha."""
     alpha = np.exp(now.log_alpha.astype(float))
     entropy = -xlogy(alpha, alpha).sum(axis=1)
-    norm = (now.W.astype(float) ** 2).sum() + (now.pull.astype(float) ** 2).sum()
-    slack = now.pull.astype(float) * strength / now.reach  # the mean of v (Y - alpha)
+    norm = (now.W.astype(float) ** 2).sum() + (now.bias_weights.astype(float) ** 2).sum()
+    slack = now.bias_weights.astype(float) * strength / now.bias_scale  # the mean of v (Y - alpha)
     return float(v @ entropy / v.sum() - strength / 2 * norm - slack @ now.bias)
 
 
@@ -121,7 +121,7 @@ def test_compiled_steps_are_those_of_numpy(level: str, q: int, dtype: Any, monke
             found.append(state(X, q, 0.01, weights=weights))
             dual_steps(X, order, found[-1])
     kernels._module.choose(best)
-    for name in ("W", "pull", "log_alpha", "divergence"):
+    for name in ("W", "bias_weights", "log_alpha", "divergence"):
         compiled, numpy = (getattr(one, name) for one in found)
         np.testing.assert_allclose(compiled, numpy, rtol=1e-3, atol=2e-4, err_msg=name)
 
@@ -129,7 +129,7 @@ def test_compiled_steps_are_those_of_numpy(level: str, q: int, dtype: Any, monke
 def test_a_row_without_weight_is_only_looked_at() -> None:
     X, _ = documents(60, 40, 3)
     now = state(X, 3, 0.01, weights=np.where(np.arange(60) < 30, 0.0, 1.0))
-    before = {name: getattr(now, name).copy() for name in ("W", "pull", "log_alpha")}
+    before = {name: getattr(now, name).copy() for name in ("W", "bias_weights", "log_alpha")}
     dual_steps(X, np.arange(30), now)
     for name, was in before.items():
         np.testing.assert_array_equal(getattr(now, name), was)
@@ -331,7 +331,7 @@ def test_the_content_of_a_buffer_pool_does_not_matter(strength: float) -> None:
     fresh, again = fits
     assert fresh is not None
     assert again is not None
-    for name in ("W", "b", "value", "gap", "held"):
+    for name in ("W", "b", "value", "gap", "held_out_logits"):
         np.testing.assert_array_equal(getattr(fresh, name), getattr(again, name), err_msg=name)
     assert (fresh.gap < 1e-4).all()
 

@@ -15,8 +15,8 @@ from softreg.models.calibration.calibrator import check_labelled, probability_ma
 from softreg.models.calibration.temperature import Codes, Floats
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.probability import Classes
+from softreg.probability.check_distributions import precision_of
 from softreg.probability.labels import check_codes
-from softreg.probability.simplex import precision_of
 from softreg.splitmix import GOLDEN_GAMMA, absorbed, as_uniform
 
 Sets = NDArray[np.bool_]

@@ -21,7 +21,7 @@ from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.standardization import standardise
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums, as_rows
 
 MOST = 4_000

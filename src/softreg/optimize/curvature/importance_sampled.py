@@ -28,7 +28,7 @@ from softreg.optimize.curvature.subsampled import (
 )
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Block
 from softreg.typing import Array, BoolArray, Float64Array, FloatArray
 

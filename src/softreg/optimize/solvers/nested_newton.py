@@ -9,7 +9,7 @@ import numpy as np
 
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.recomputed_logits import LeanObjective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.result import Progress
 from softreg.optimize.solvers.lbfgs import LBFGS
 from softreg.optimize.solvers.loop import Descent
@@ -134,7 +134,7 @@ def _without_logits(
         second = OnePassNewton(again, theta, tol=tol, max_iter=max_iter, on_progress=on_progress)
         rest, theta, history = second.run(), second.current_theta(), second.members.results.history
     if rest is None:
-        lean = LeanObjective(rows, *problem)
+        lean = RecomputedObjective(rows, *problem)
         lean.half_passes = again.half_passes
         method = LBFGS(SubsampledCurvature(rows.sample(LBFGS_ROWS, seed)))
         rest = Descent(lean, method, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()

@@ -7,8 +7,8 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.labels import check_codes
-from softreg.probability.simplex import check_probabilities
 
 TOTAL = 32
 """Probabilities become whole numbers of 2^-32, none of them 0: what was held impossible costs 32 bits."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.probability.simplex import FloatArray
+from softreg.typing import FloatArray
 
 MOST_NUMBERS = 50_000_000
 """Rows times draws: beyond it fewer draws are made, never less than LEAST_DRAWS."""

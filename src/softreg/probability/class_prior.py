@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.probability.simplex import check_probabilities
+from softreg.probability.check_distributions import check_probabilities
 
 NEAR = 1e-10
 """The estimate ends where no rate moves further in a step."""

@@ -7,9 +7,9 @@ from math import log
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.probability.check_distributions import as_float
 from softreg.probability.information import Unit, in_unit
 from softreg.probability.labels import check_codes
-from softreg.probability.simplex import as_float
 
 BINS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of quantile bins among which a column of numbers chooses."""
