@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from softreg.cli.reporting.column_summaries import missing_values
-from softreg.cli.reporting.odds_ratios import odds_ratios
+from softreg.cli.report_inputs.column_summaries import missing_values
+from softreg.cli.report_inputs.odds_ratios import odds_ratios
 from softreg.models import Added
 from softreg.models.inference.marginal_effects import Change
 from softreg.report import ReportData, audit, render_report
