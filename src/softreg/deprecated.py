@@ -57,6 +57,10 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
         "Trust": Replacement("CalibrationAudit", since="0.2"),
         "WHY": Replacement("CONTRIBUTIONS", since="0.2"),
     },
+    "softreg.rows": {
+        "JournalRows": Replacement("CheckpointRows", since="0.2"),
+        "Log": Replacement("CheckpointLog", since="0.2"),
+    },
     # attributes of classes
     "Calibrator": {"repair_": Replacement("recalibration_", since="0.2")},
     "Encoder": {

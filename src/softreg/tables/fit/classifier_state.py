@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from softreg.models import SoftmaxRegression
-from softreg.models.selection.state import path_from_json, path_to_json
+from softreg.models.selection.search_state import path_from_json, path_to_json
 from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
 from softreg.tables.columns.errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.models.inputs.sample_weights import ClassWeights
+from softreg.models.inputs.sample_and_class_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, StackSolution
 from softreg.models.selection.penalty_spec import PenaltySpec

@@ -11,7 +11,7 @@ import numpy as np
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import EncodedLabels
-from softreg.models.inputs.sample_weights import sample_weights
+from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import WeightedBatch, with_weighted_moments

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import TextIndex, text_array, unify_spellings
 from softreg.tables.columns.errors import TableError, unknown_column_error
 from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.fit.row_sample import RowSampler, uniform
@@ -26,6 +25,7 @@ from softreg.tables.row_selection.rare_classes import (
 from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 from softreg.tables.schema.target_labels import coded_labels
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array, RowNumbers
+from softreg.value_text import TextIndex, text_array, unify_spellings
 
 SAMPLE = 100_000
 """Most rows of the sample of training rows (for kinds and the strength), and of that of held-out rows."""

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.models.inputs.sample_weights import sample_weights
-from softreg.spelling import TextIndex, encode_as_text, value_text
+from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings, quote, quote_list
 from softreg.tables.io.numpy_arrays import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
@@ -23,6 +22,7 @@ from softreg.tables.row_selection.weight_column import check_any_weight, weight_
 from softreg.tables.schema.label_types import TEXT, label_type
 from softreg.tables.schema.target_labels import check_class_counts, class_codes
 from softreg.typing import BoolArray, Codes, Float64Array, RowNumbers
+from softreg.value_text import TextIndex, encode_as_text, value_text
 
 DEFAULT_NAME = "y"
 """Name of the column of labels that are given without a name."""

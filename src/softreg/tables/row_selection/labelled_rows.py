@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import unify_spellings
 from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.row_selection.rare_classes import (
     DEFAULT_LABEL_RULES,
@@ -22,6 +21,7 @@ from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.tables.schema.target_labels import all_numbers, check_class_counts, class_indices, coded_labels
 from softreg.typing import BoolArray, Codes, RowNumbers, TextArray
+from softreg.value_text import unify_spellings
 
 UNLABELLED = -2
 """The code of a row without a label, beside -1 for an unknown label."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import TextIndex, text_array, value_text
 from softreg.tables.columns.untyped_text import is_untyped
 from softreg.typing import Array, IntArray, TextArray
+from softreg.value_text import TextIndex, text_array, value_text
 
 if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression

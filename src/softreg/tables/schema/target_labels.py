@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from softreg.canonical_values import BOOLEAN_TEXTS, boolean_key, number_key
 from softreg.deprecated import accept_deprecated_arguments
-from softreg.spelling import TextIndex, encode_as_text, text_array, unify_spellings
 from softreg.tables.columns.arrow_numpy import to_int64
 from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
@@ -17,7 +17,7 @@ from softreg.tables.columns.row_location import RowLocation, files_without_colum
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.typing import BoolArray, Codes, Int64Array, TextArray
-from softreg.value_keys import BOOLEAN_TEXTS, boolean_key, number_key
+from softreg.value_text import TextIndex, encode_as_text, text_array, unify_spellings
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 """Regular expression of a whole number."""
@@ -27,7 +27,7 @@ WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 def labels(table: pa.Table, target: str) -> TextArray:
     """Return the labels of a table as text, exactly as written: "007" stays "007", and "NA" and "None" are labels.
 
-    Labels of another Arrow type are spelled by `softreg.spelling`: true and false, 7 (also for 7.0), 0.5, 2020-01-31.
+    Labels of another Arrow type are spelled by `softreg.value_text`: true and false, 7 (also for 7.0), 0.5, 2020-01-31.
     Different spellings of booleans in one column (True and true) become true and false.
 
     Parameters
