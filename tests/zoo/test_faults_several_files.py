@@ -94,7 +94,7 @@ def test_a_name_that_is_no_text_is_one_sentence(tmp_path, name):
     with pytest.raises(TableError, match=r"Column 2 of small has a name that is not valid text: .* U\+D"):
         check_names(["x", name], "small")
     frame = pd.DataFrame(np.eye(4), columns=pd.Index(["x", name, "v", "w"], dtype=object)).assign(y=list("abab"))
-    with pytest.raises(TableError, match="no text"):
+    with pytest.raises(TableError, match="not valid text"):
         TableClassifier("y").fit(frame)
     path = tmp_path / "t.jsonl"
     path.write_text(json.dumps({"x": 1, name: 2}) + "\n")

@@ -67,10 +67,10 @@ class CsvRecords:
             head, complete = _head(self.open())
         self.layout = find_layout(head, self.display_name, complete=complete, tabs=self.tabs, options=self.options)
         self.rowless = complete and count_line_ends(head) < self.layout.first_row - 1
-        if self.layout.quotes and self.layout.delimiter == "\t" and not self._pairs_up():
+        if self.layout.quotes and self.layout.delimiter == "\t" and not self._has_balanced_quotes():
             self.layout = replace(self.layout, quotes=False)
         self.notes += self.layout.notes
-        if self._odd_end(head, complete) and (note := self.find_footnotes()):
+        if self._may_end_in_footnote(head, complete) and (note := self.find_footnotes()):
             self.notes.append(note)
 
     def records(self, *, strict: bool = False) -> Iterator[Record]:
@@ -148,7 +148,7 @@ class CsvRecords:
         self.last = footnotes.line
         return footnote_note(footnotes)
 
-    def _odd_end(self, head: bytes, complete: bool) -> bool:
+    def _may_end_in_footnote(self, head: bytes, complete: bool) -> bool:
         """Return True if the last line of the file, read without the lines before it, may be a footnote."""
         if not complete:
             stream = self.open()
@@ -194,7 +194,7 @@ class CsvRecords:
             for _ in self.records(strict=True):
                 pass
 
-    def _pairs_up(self) -> bool:
+    def _has_balanced_quotes(self) -> bool:
         """Return True if the quotes of a tab-separated file are balanced and all rows have the right width."""
         with self.reading():
             stream, has_quotes = self.open(), False

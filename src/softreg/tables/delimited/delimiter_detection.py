@@ -73,7 +73,7 @@ class FieldGrid:
     trailing: bool = False
     quotes: bool = True
     unpad: str = ""
-    """Whether blanks behind a delimiter belong to it, as in `LineFilter`."""
+    """Whether blanks after a delimiter belong to it, as in `LineFilter`."""
 
     @property
     def even(self) -> bool:
@@ -349,9 +349,9 @@ def _find_header(records: Sequence[Record], width: int) -> int:
         return 0
     blank = index > 0 and records[index].line - records[index - 1].line > 1
     evidence = header_evidence(records[index].fields, whole)
-    most = max(len(fields) for _, fields in records[:index]) if index else 0
-    decided = most == 1 and (evidence.is_header or evidence.is_data)
-    return index if decided or (blank and 2 * most <= width + 1) else 0
+    max_title_fields = max(len(fields) for _, fields in records[:index]) if index else 0
+    decided = max_title_fields == 1 and (evidence.is_header or evidence.is_data)
+    return index if decided or (blank and 2 * max_title_fields <= width + 1) else 0
 
 
 def _header_below_padded_titles(records: Sequence[Record]) -> int:

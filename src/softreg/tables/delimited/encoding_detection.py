@@ -177,8 +177,8 @@ def utf_16_order(raw: bytes) -> str | None:
     >>> utf_16_order("a,b".encode("utf-16-le")), utf_16_order(b"a,b")
     ('utf-16-le', None)
     """
-    half = max(1, len(raw) // 2)
-    even, odd = raw[::2].count(0) / half, raw[1::2].count(0) / half
+    pair_count = max(1, len(raw) // 2)
+    even, odd = raw[::2].count(0) / pair_count, raw[1::2].count(0) / pair_count
     if max(even, odd) < _MIN_ZERO_SHARE or min(even, odd) > _MIN_ZERO_SHARE / 10:
         return None
     name = "utf-16-le" if odd > even else "utf-16-be"

@@ -48,12 +48,12 @@ class LineFilter:
     blanks: bool = False
     quotes: bool = True
     last: int | None = None
-    """The number of the line from which on lines are no rows, from 1."""
+    """Number from 1 of the first line of the footnotes, which are not rows."""
     first: int = 1
-    """The number of the first line that is looked at; those ahead of it stay as they are."""
+    """Number of the first line that is filtered; earlier lines are unchanged."""
     delimiter: str = ","
     unpad: str = ""
-    """Whether blanks behind a delimiter are removed: "all", or only those ahead of a "quote"."""
+    """Which blanks after a delimiter are removed: "all", or those before a "quote"; none if empty."""
     width: int = 0
     """The number of fields of a row; 0 where it is not known."""
     ambiguous: NumberedLine | None = None

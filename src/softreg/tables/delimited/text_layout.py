@@ -32,7 +32,7 @@ class TextLayout:
     quotes: bool = True
     """Whether `"` quotes a field."""
     unpad: str = ""
-    """Whether blanks behind a delimiter are removed, as in `LineFilter`."""
+    """Which blanks after a delimiter are removed, as in `LineFilter`."""
     row_names: bool = False
     """Whether the first column has no field in the header."""
     trailing: bool = False

@@ -204,5 +204,5 @@ def _describe_marks(parts: NumberParts, form: NumberFormat, ok: BoolArray, ambig
     descriptions += [repr(sign) for sign in form.currency]
     descriptions += ["percent signs"] if form.percent else []
     descriptions += ["negative numbers in parentheses"] if (ok & parts.parentheses).any() else []
-    descriptions += ["minus signs behind the digits"] if (ok & parts.trailing_minus).any() else []
+    descriptions += ["minus signs after the digits"] if (ok & parts.trailing_minus).any() else []
     return f"{', '.join(descriptions[:-1])} and {descriptions[-1]}" if len(descriptions) > 1 else "".join(descriptions)

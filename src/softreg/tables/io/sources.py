@@ -133,7 +133,7 @@ def find_source_files(source: Any) -> list[SourceFile]:
         paths = [Path(name) for name in source]
         if not paths:
             raise TableError("The list of files is empty; name at least one.")
-    return _check_alike([_resolve(name) for name in paths])
+    return _check_consistent([_resolve(name) for name in paths])
 
 
 def _folder_sources(folder: Path) -> list[SourceFile]:
@@ -158,10 +158,10 @@ def _folder_sources(folder: Path) -> list[SourceFile]:
             f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
             "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files."
         )
-    return _check_alike(sources)
+    return _check_consistent(sources)
 
 
-def _check_alike(sources: Sequence[SourceFile]) -> list[SourceFile]:
+def _check_consistent(sources: Sequence[SourceFile]) -> list[SourceFile]:
     """Raise `TableError` if the files of a source differ in format or in the keys of their partition."""
     formats = {source.format for source in sources}
     if len(formats) > 1:
