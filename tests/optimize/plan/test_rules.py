@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from softreg.optimize import elastic_net, l2, minimise
+from softreg.optimize import elastic_net, l2, make_penalty, minimise
 from softreg.optimize.plan import LIMITS, RULES, SOLVERS, Facts, Limits, Purpose, choose, facts_of
 from softreg.optimize.plan.document import BEGIN, END, PAGES, documented_fields, updated
 from softreg.optimize.plan.facts import Stored
@@ -69,6 +69,8 @@ def test_every_rule_is_chosen_by_some_problem() -> None:
     with CHOICES.open() as file:
         rows = [row for row in csv.DictReader(file) if row["transform"] != "error"]
     chosen = {choose(facts_from(row), row["solver"]).name for row in rows}
+    group = make_penalty("group", 0.1, 1.0)
+    chosen.add(choose(facts_of(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, group)).name)
     assert chosen == {rule.name for rule in RULES}
 
 

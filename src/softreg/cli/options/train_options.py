@@ -129,7 +129,7 @@ OPTIONS = (
     ),
     click.option(
         "--penalty",
-        type=click.Choice(["l2", "l1", "elasticnet", "none"]),
+        type=click.Choice(["l2", "l1", "elasticnet", "group", "none"]),
         default="l2",
         show_default=True,
         help="Penalty on the coefficients of the features.",

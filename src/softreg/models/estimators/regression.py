@@ -40,9 +40,10 @@ class SoftmaxRegression(LinearClassifier):
     ----------
     strength : float
         Strength of the penalty, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
-    penalty : {"l2", "l1", "elasticnet", "firth"} or None
-        Penalty. "firth" multiplies the likelihood by Jeffreys' prior, which reduces the small-sample bias and keeps
-        weights finite if classes are separated; it ignores `strength`.
+    penalty : {"l2", "l1", "elasticnet", "group", "firth"} or None
+        Penalty. "group" is `strength * sqrt(q) * sum_j ||w_j||_2` with the q class weights w_j of column j, which are
+        all zero or all nonzero. "firth" multiplies the likelihood by Jeffreys' prior, which reduces the small-sample
+        bias and keeps weights finite if classes are separated; it ignores `strength`.
     l1_ratio : float
         Share of the l1 part in the penalty "elasticnet", between 0 and 1.
     fit_intercept : bool
@@ -102,7 +103,7 @@ class SoftmaxRegression(LinearClassifier):
         self,
         strength: float = 1e-4,
         *,
-        penalty: Literal["l2", "l1", "elasticnet", "firth"] | None = "l2",
+        penalty: Literal["l2", "l1", "elasticnet", "group", "firth"] | None = "l2",
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,

@@ -1,12 +1,16 @@
-"""The proof that an answer is near the optimum: maximum-entropy duality.
+"""The duality gap: an upper bound of the distance to the minimum from the maximum-entropy dual problem.
 
 With p = softmax(o), A = (1/N) sum_i V_i x_i (p_i - Y_i)^T and a bias at which sum_i V_i (p_i - Y_i) = 0, every value
 
     D = (1/N) sum_i V_i H(p_i) - conjugate(-A)
 
-is a lower bound of the minimum, because any p of which the features cannot see the difference to Y is a feasible point
-of the dual problem (Berger, Della Pietra and Della Pietra 1996). F - D is then `penalty(W) + conjugate(-A) + <A, W>`,
-which is computed as it stands, without subtracting two numbers that are almost equal.
+is a lower bound of the minimum: p is a feasible point of the dual problem if its class means of the features equal
+those of Y. F - D is then `penalty(W) + conjugate(-A) + <A, W>`, which is evaluated in this form, without subtracting
+two numbers that are almost equal.
+
+References
+----------
+Berger, Della Pietra and Della Pietra (1996), A maximum entropy approach to natural language processing.
 """
 
 from __future__ import annotations
@@ -14,37 +18,34 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.rows import Array
 
 BALANCED = 1e-9
-"""Mean prediction and class rates may differ by this much and still count as equal."""
+"""Largest difference of mean prediction and class rates at which the bias counts as balanced."""
 ROUNDING = 4.0
-"""Rounding of a gap that is computed as a difference of two mean losses, in units of the precision of the rows times
-the objective, or times 1 where that is larger: logits are rounded, however small the loss is. The largest error seen
-in random problems (`benchmarks/certificates.py`) is 2."""
+"""Rounding error of a gap that is a difference of two mean losses, in units of `eps * max(1, objective)` with the
+precision of the rows: logits are rounded, however small the loss is. The largest error in random problems
+(`benchmarks/certificates.py`) is 2."""
 MAX_TILT = 0.1
 """Largest change of a logit by the tilt up to which the quadratic bound holds."""
 
 
 def loss_gradient(objective: Objective, theta: Array, G: Array) -> tuple[Array, Array]:
-    """The gradient A of the loss alone with respect to the user's weights, and those weights W, (m, q, d) each.
-
-    G is the gradient of loss and l2 part with respect to the scaled parameters.
-    """
+    """Return the gradient A of the loss in the user's coordinates and the weights W there, (m, q, d) each."""
     W, _ = objective.user(theta)
     return G[..., :-1] * objective.coordinates.scale - objective.penalty.smooth_gradient(W), W
 
 
 def dual_estimate(objective: Objective, theta: Array, G: Array) -> Array:
-    """What the certified gap (m,) will be once the bias is balanced: no pass, and close near the optimum."""
+    """Return an estimate (m,) of the certified gap after balancing the bias, without a pass over the rows."""
     return objective.penalty.fenchel_gap(*loss_gradient(objective, theta, G))
 
 
 def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Array]:
-    """Parameters with balanced bias, mean loss and gradient of loss + l2 part there, and what is left unbalanced."""
+    """Return parameters with balanced bias, mean loss, gradient of loss and l2 part, and the remaining imbalance."""
     if not objective.fresh:
         objective.place(theta)  # what many small float32 steps have rounded away is computed afresh
     shift, left = objective.balance()
@@ -56,20 +57,36 @@ def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Ar
 
 
 def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array:
-    """The certified gap (m,) at a balanced bias; where the dual point is not feasible, it is shrunk until it is.
-
-    Shrinking: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its A is `share A`.
-    """
+    """Return the certified gap (m,) at a balanced bias."""
     A, W = loss_gradient(objective, theta, G)
-    if isinstance(objective, LeanObjective):
+    if isinstance(objective, RecomputedObjective):
         return np.minimum(_by_tilting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
     return gap_of(objective, objective.penalty, np.zeros(theta.shape[:2]), loss, A, W)
 
 
 def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A: Array, W: Array) -> Array:
-    """The certified gap (m,) from gradient A of the loss and weights W (m, q, d) at the kept logits plus `shift`.
+    """Return the certified gap (m,) at the kept logits plus `shift`.
 
-    Columns whose weights are 0 and whose gradient is no larger than the l1 strength add nothing and may be left out.
+    An infeasible dual point is scaled: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its
+    gradient is `share A`. Columns with zero weights and a dual norm within the threshold may be left out.
+
+    Parameters
+    ----------
+    objective : Objective
+        Keeps the logits.
+    penalty : Penalty
+        The penalty on the columns of A and W.
+    shift : array of shape (m, q)
+        Change of the bias that balances it.
+    loss : array of shape (m,)
+        Mean loss.
+    A, W : array of shape (m, q, d)
+        Gradient of the loss, and weights, in the user's coordinates.
+
+    Returns
+    -------
+    array of shape (m,)
+        Upper bounds in nats.
     """
     gap = penalty.fenchel_gap(A, W)
     share = penalty.feasible_share(A)
@@ -83,8 +100,8 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
     return np.where(known, gap, np.maximum(shrunk, 0.0) + noise)
 
 
-def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array:
-    """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a tiny mean residual r.
+def _by_tilting(objective: RecomputedObjective, G: Array, A: Array, W: Array) -> Array:
+    """Return the certified gap (m,) for an l2 penalty at a bias with a tiny mean residual r.
 
     With J_i = diag(p_i) - p_i p_i^T and K its mean, the predictions `q_i = p_i + J_i t` with `K t = -r` are balanced,
     and probabilities as long as no entry of t is large. Their entropy is `H(p_i) - <log p_i, J_i t> - KL(q_i, p_i)`,
@@ -101,15 +118,15 @@ def _by_tilting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array
     return np.where(tilt < MAX_TILT, norm**2 / (2 * curvature) + cost, np.inf)
 
 
-def _normalised(objective: LeanObjective, G: Array) -> Array:
-    """The mean residual (m, q) without what float32 has added to all probabilities of a row alike."""
+def _normalised(objective: RecomputedObjective, G: Array) -> Array:
+    """Return the mean residual (m, q) without the common rounding error of the float32 probabilities of a row."""
     rates = objective.moments.rates
     predicted = rates + G[..., -1] if objective.fit_intercept else rates
     return np.asarray(predicted / predicted.sum(axis=1, keepdims=True) - rates)
 
 
-def _by_mixing(objective: LeanObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
-    """The certified gap (m,) for an l2 penalty, at a bias that is balanced but for a mean residual r, any r.
+def _by_mixing(objective: RecomputedObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
+    """Return the certified gap (m,) for an l2 penalty at a bias with any mean residual r.
 
     With mean prediction `pbar` and class rates `ybar`, let `s` be the least number with `ybar >= (1 - s) pbar`, and
     `e = (ybar - (1 - s) pbar) / s`. The predictions `q_i = (1 - s) p_i + s e` are balanced. Entropy is concave, so

@@ -1,4 +1,4 @@
-"""Separated classes: without a penalty the likelihood then grows for ever along some direction, and nothing is optimal.
+"""Separated classes: without a penalty the likelihood increases along some direction and has no maximum.
 
 Complete separation: the current logits classify each training row rightly with a positive margin, so multiplying them
 by any t > 1 is better. Quasi-complete separation: the last step (which settles to such a direction, while all else
@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.result import Separation
 from softreg.rows import Array, Block

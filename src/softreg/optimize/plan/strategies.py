@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
 from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import logits_for, sample_size
 from softreg.optimize.plan.dual_cost import needs_diagonal
 from softreg.optimize.plan.facts import facts_of
@@ -17,6 +17,7 @@ from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.direction import DirectionMethod
+from softreg.optimize.solvers.group_proximal import GroupProximalNewton
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
@@ -26,6 +27,7 @@ from softreg.rows import Array, Rows
 DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int]], DirectionMethod]] = {
     Method.LBFGS: LBFGS,
     Method.ORTHANT_LBFGS: OrthantLBFGS,
+    Method.GROUP_PROXIMAL_NEWTON: GroupProximalNewton,
 }
 """Methods that work with a sampled or diagonal curvature."""
 
@@ -47,7 +49,7 @@ def objective_for(
 ) -> Objective:
     """Return the objective that keeps its logits, or the one that recomputes them, as the limits say."""
     logits = logits_for(facts_of(rows, n_classes, penalty), limits)
-    kind = LeanObjective if logits is Logits.RECOMPUTED else Objective
+    kind = RecomputedObjective if logits is Logits.RECOMPUTED else Objective
     return kind(rows, n_classes, penalty, coordinates, fit_intercept)
 
 

@@ -1,5 +1,5 @@
-"""The problem and its answer: penalties, standardisation, options and limits, plan and solution.
+"""The problem to minimise: penalties, standardised coordinates, options, and the records of a result.
 
-It imports no other package of `optimize`. A penalty is a file here with its registration in `penalties`; a threshold
-that decides on a method is a field of `limits.Limits`.
+It imports `rows` and no other package of `optimize`. A further penalty is a file here that implements
+`penalty_protocol.Penalty` and a line of `penalties.PENALTIES`; a threshold of the solver plan goes to `limits`.
 """

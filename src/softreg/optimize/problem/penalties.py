@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from softreg.optimize.problem.elastic_net import ElasticNet, elastic_net, l2
+from softreg.optimize.problem.group_penalty import group_penalty
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.typing import Array
 
@@ -39,6 +40,7 @@ PENALTIES = {
     "l2": PenaltyFamily(elastic_net, 0.0),
     "l1": PenaltyFamily(elastic_net, 1.0),
     "elasticnet": PenaltyFamily(elastic_net, None),
+    "group": PenaltyFamily(group_penalty, 1.0, separable=False),
 }
 """Penalties by the name that estimators use."""
 

@@ -25,6 +25,8 @@ class Trait(StrEnum):
     """`penalty - mu / 2 * ||W||^2` is convex for some mu > 0, for each model: the conjugate is finite everywhere."""
     SEPARABLE = "a sum over single weights"
     """A quadratic part plus `kink * |w|` for single weights, within the support."""
+    COLUMN_NORMS = "a sum over the norms of columns"
+    """A quadratic part plus a multiple of the Euclidean norm of each column's class weights."""
     SELECTS_COLUMNS = "able to set whole columns to zero"
     """For each model, all weights of a column are 0 where `column_dual_norm` is below `threshold`, which is > 0."""
 

@@ -1,4 +1,4 @@
-"""Centred and scaled coordinates: the solver works in them, the user never sees them.
+"""Centred and scaled coordinates, in which the solvers work, and the way back to the stored columns.
 
 With an unpenalised bias the optimum does not depend on the origin of the features, so it is computed for
 `z = (x - shift) / scale`, where it is well conditioned, and translated back. The stored numbers are multiplied as they
@@ -30,7 +30,7 @@ extreme of one outlier among n values lies sqrt(n) from it."""
 OUTLYING = 100.0
 """Outliers that raise the standard deviation by this factor are left out of it."""
 SAMPLE, MOST_SAMPLED = 5000, 5_000_000
-"""Rows that are looked at for outliers, and numbers at most: a dense copy of 40 MB."""
+"""Rows of the sample in which outliers are identified, and numbers at most: a dense copy of 40 MB."""
 FAINTEST = 1e-303
 """Standard deviation below which a column has no weight in float64: its weight would exceed 1.8e308."""
 MIN_HALF_RANGE = float(np.finfo(np.float64).tiny * 1e8)
@@ -60,28 +60,28 @@ class Coordinates:
     """Columns that vary by less than `FAINTEST`; they count as constant."""
 
     def to_user(self, theta: Array) -> tuple[Array, Array]:
-        """Weights (m, q, d) and bias (m, q) of the user's columns from parameters (m, q, d + 1) in z."""
+        """Return weights (m, q, d) and bias (m, q) of the user's columns from parameters (m, q, d + 1) in z."""
         W = theta[..., :-1] / self.scale
         return W, theta[..., -1] - W @ self.shift
 
     def from_user(self, W: Array, b: Array) -> Array:
-        """The inverse of `to_user`."""
+        """Return parameters in z from weights and bias of the user's columns: the inverse of `to_user`."""
         return np.concatenate([W * self.scale, (b + W @ self.shift)[..., None]], axis=-1)
 
     def to_stored(self, theta: Array) -> tuple[Array, Array]:
-        """Weights and bias for the numbers that blocks multiply."""
+        """Return weights and bias for the stored numbers that blocks multiply."""
         if self.explicit:
             return theta[..., :-1], theta[..., -1]
         return self.to_user(theta) if self.unit is None else self._of_stored().to_user(theta)
 
     def _of_stored(self) -> Coordinates:
-        """The coordinates as functions of the columns that the rows multiply."""
+        """Return the coordinates as functions of the columns that the rows multiply."""
         if self.unit is None:
             return self
         return Coordinates(self.shift / self.unit, self.scale / self.unit, self.constant)
 
     def gradient(self, G: Array, r: Array) -> Array:
-        """Derivatives (m, q, d) with respect to the weights of z, from `G = R X` (m, q, d) and `r = sum R` (m, q)."""
+        """Return the derivatives (m, q, d) for the weights of z, from `G = R X` (m, q, d) and `r = sum R` (m, q)."""
         derivative = G
         if not self.explicit:
             stored = self._of_stored()
@@ -92,12 +92,12 @@ class Coordinates:
         return derivative
 
     def some(self, columns: Array) -> Coordinates:
-        """The coordinates of some of the columns."""
+        """Return the coordinates of some of the columns."""
         unit = None if self.unit is None else self.unit[columns]
         return Coordinates(self.shift[columns], self.scale[columns], self.constant[columns], self.explicit, unit)
 
     def for_block(self) -> tuple[Array, Array]:
-        """The shift and scale that turn a block's numbers into z."""
+        """Return the shift and scale that turn the numbers of a block into z."""
         if self.explicit:
             return np.zeros_like(self.shift), np.ones_like(self.scale)
         stored = self._of_stored()
@@ -114,11 +114,26 @@ class Coordinates:
 
 
 def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, Coordinates]:
-    """The coordinates of these rows, and the rows to multiply: the stored ones unless those would lose digits.
+    """Return rows to multiply and their standardised coordinates.
 
-    Two sums over the data: the extremes, then the moments relative to them, so that neither huge nor tiny numbers
-    overflow. Where `centred` is False (a model without bias) only the scale is used: a shift would change the model.
-    `robust` takes mean and spread of a column with extreme outliers from its other values (see `_without_outliers`).
+    The rows are the given ones unless products with them would lose digits. Two passes give the extremes and the
+    moments relative to them, so that neither huge nor tiny numbers overflow.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows as stored.
+    centred : bool
+        Whether to subtract the mean; False for a model without bias, which a shift would change.
+    robust : bool
+        Whether mean and spread of a column with extreme outliers come from its other values.
+
+    Returns
+    -------
+    rows : Rows
+        The rows to multiply.
+    coordinates : Coordinates
+        Shift and scale of each column.
     """
     low, high = _extremes(rows)
     half = high / 2 - low / 2
@@ -144,11 +159,9 @@ def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, 
 
 
 def _without_outliers(rows: Rows, suspects: Array, shift: Array, scale: Array, centred: bool) -> tuple[Array, Array]:
-    """Shift and scale, where those of suspected columns are the moments of the values that are no extreme outliers.
-
-    One value of 1e9 among values near 1 sets mean and standard deviation alone; the other rows then have almost the
-    same standardised value, which is indistinguishable from the bias. The moments come from a sample of the rows.
-    """
+    """Return shift and scale with the moments of suspected columns computed without their extreme outliers."""
+    # One value of 1e9 among values near 1 determines mean and standard deviation; the other rows then have almost the
+    # same standardised value, which is indistinguishable from the bias. The moments come from a sample of the rows.
     if not len(suspects) or min(rows.n, SAMPLE) * rows.d > MOST_SAMPLED:
         return shift, scale
     sample = rows if rows.n <= SAMPLE else rows.sample(SAMPLE, 0)
@@ -165,13 +178,7 @@ def _without_outliers(rows: Rows, suspects: Array, shift: Array, scale: Array, c
 
 
 def _bulk(x: Array) -> Array:
-    """At least half of the values x (n,), without those whose distance from the median exceeds all others' a
-    thousandfold.
-
-    Example:
-        >>> _bulk(np.array([0.0, 1.0, 2.0, 1e9, 1e5]))
-        array([0., 1., 2.])
-    """
+    """Return at least half of the values x (n,), without those 1,000 times as far from the median as the rest."""
     middle, least = float(np.median(x)), len(x) / 2
     while True:
         distance = np.abs(x / 2 - middle / 2)
@@ -201,13 +208,13 @@ def _explicit_where_needed(rows: Rows, coordinates: Coordinates) -> tuple[Rows, 
 
 
 def _beyond_single(scale: Array) -> bool:
-    """Whether float32 holds these scales with fewer digits than usual, or not at all."""
+    """Return True if float32 holds these scales with fewer digits than usual, or not at all."""
     limits = np.finfo(np.float32)
     return bool(scale.min() < limits.tiny * SINGLE_MARGIN or scale.max() > limits.max / SINGLE_MARGIN)
 
 
 def _rescaled(rows: Rows, coordinates: Coordinates) -> tuple[Rows, Coordinates]:
-    """Rows whose products neither overflow nor underflow: standardised in float64, or divided by powers of two."""
+    """Return rows whose products neither overflow nor underflow: standardised, or divided by powers of two."""
     shift, scale, constant, faint = coordinates.shift, coordinates.scale, coordinates.constant, coordinates.faint
     if rows.can_shift:
         return rows.precise(shift, scale, np.float64), Coordinates(shift, scale, constant, True, faint=faint)

@@ -1,4 +1,4 @@
-"""The last steps and the proof of a fit that duality cannot certify: Newton's method with the exact Hessian.
+"""Newton's method with the exact Hessian, and the certificate of its decrement, for fits that duality cannot certify.
 
 Without a penalty the dual bound is infinite, and with a tiny one it is loose. Here the Newton decrement and the
 self-concordance of the loss (`newton.py`) bound the gap instead. Sums are in float64, whatever the rows are stored in,
@@ -56,8 +56,8 @@ STEPS = 30
 REUSED = 4
 """Steps with one Hessian at most."""
 SLOW = 0.1
-"""Newton's steps have gone wrong where a further Hessian leaves this share of the squared decrement: then the weights
-grow for ever, as those of separated classes do."""
+"""Share of the squared decrement left by a further Hessian above which Newton's method diverges, as for separated
+classes."""
 DECREASE = 1e-4
 """A step must gain at least this share of what the slope promises."""
 NOISE, MIN_VALUE_SCALE = 1e-15, 1e-3
@@ -110,7 +110,7 @@ class FinalNewton:
         self.hessians = 0
 
     def _basis(self, plain: Array) -> Array:
-        """An orthonormal basis of the columns; none where their squares overflow: then there are no steps."""
+        """Return an orthonormal basis of the columns, empty if their squares overflow."""
         with np.errstate(all="ignore"):
             finite = np.isfinite(self._products(plain)).all()
         return orthonormal(self._products, plain) if finite else plain[:0]
@@ -130,11 +130,11 @@ class FinalNewton:
         return Point(theta, total, G / self.mass + pull @ self.T.T, moved)
 
     def _range(self, change: Array) -> float:
-        """The largest range of a row's logits for these parameters."""
+        """Return the largest range of the logits of a row for these parameters."""
         return float(self.rows.map(LogitRange(self.columns, change)).max())
 
     def hessian(self, theta: Array) -> Array:
-        """The Hessian (p, p) of the objective in the basis for contrasts of the classes, or a lower bound of it."""
+        """Return the Hessian (p, p) in the basis for contrasts of the classes, or a lower bound of it."""
         q, r = self.q, len(self.T)
         self.hessians += 1
         sums = self.rows.sum(MemberHessian(self.columns, self.member, theta, self.T, self.share))[0]
@@ -183,12 +183,12 @@ class FinalNewton:
         return float(np.sqrt(2 * max(0.0, self.rows.map(LargestLeverage(self.columns, trace, self.T)).max())))
 
     def _trace(self, L: Array) -> Array:
-        """The sum (r, r) of the diagonal blocks of the inverse Hessian."""
+        """Return the sum (r, r) of the diagonal blocks of the inverse Hessian."""
         a, r = self.q - 1, len(self.T)
         return np.asarray(inverse_factored(L).reshape(a, r, a, r).trace(axis1=0, axis2=2))
 
     def _rounding(self, L: Array, theta: Array) -> float:
-        """A bound of the rounding error of the gradient at `theta`, in the norm of the inverse Hessian."""
+        """Return a bound of the rounding error of the gradient in the norm of the inverse Hessian."""
         trace = self._trace(L)
         return float(self.rows.sum(MemberRounding(self.columns, self.member, theta, self.T, trace))[0] / self.mass)
 
@@ -201,7 +201,7 @@ class FinalNewton:
         return step, max(0.0, float(g @ d))
 
     def _step(self, here: Point, D: Array, square: float) -> Point | None:
-        """The next point; None where rounding or a direction without an end keeps the objective from falling."""
+        """Return the next point; None if the objective does not decrease, by rounding or a recession direction."""
         t, slope = 1.0, self.share * square
         noise = NOISE * max(MIN_VALUE_SCALE, abs(here.value))
         for _ in range(MAX_STEP_LENGTHS):
@@ -215,7 +215,7 @@ class FinalNewton:
 
 
 def _of_contrasts(sums: Array, q: int) -> Array:
-    """The Hessian (q - 1, r, q - 1, r) for contrasts of the classes from the sums (e, r, r) of all pairs."""
+    """Return the Hessian (q - 1, r, q - 1, r) for contrasts of the classes from the sums (e, r, r) of all pairs."""
     r = sums.shape[1]
     if q <= FEW_CLASSES:  # all that is added is positive: nothing cancels
         _, _, edges = pairs(q)

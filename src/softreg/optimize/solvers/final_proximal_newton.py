@@ -1,4 +1,4 @@
-"""The last steps and the proof of a fit with an l1 part: proximal Newton steps with the exact Hessian.
+"""Proximal Newton steps with the exact Hessian, and their certificate, for fits with an l1 part.
 
 Each step minimises the quadratic model of the loss plus the penalty, exactly, by an active set of weights and their
 signs (Lee, Battle, Raina and Ng 2007, Efficient sparse coding algorithms). It is for fits that stall: without a bias,
@@ -19,18 +19,24 @@ import numpy as np
 
 from softreg.linalg import TINY, solve_factored
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import ColumnCrossProducts, MemberLossGradient
 from softreg.optimize.objective.hessian import contrasts
-from softreg.optimize.problem.penalty_protocol import Penalty
+from softreg.optimize.problem.penalty_protocol import Penalty, Trait
+from softreg.optimize.problem.result import Status
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof
+from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof, affordable
 from softreg.optimize.solvers.newton import factor_hessian
+from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, Rows
 
 MOST_WEIGHTS = 1000
 """Up to so many parameters, q x (d + 1), these steps are taken: a step factors matrices of that size many times."""
 FLAT = 1e-12
 """The part of the diagonal that is added to a Hessian for a step: directions that the rows do not see bend nothing."""
+SLOW_ITERATIONS = 300
+"""Iterations after which a fit with an l1 part that has reached `max_iter` is continued by proximal Newton steps:
+descent converges slowly for columns of very different scale without a bias."""
 STEPS = 60
 ROUNDING, LEVEL = 1e-13, 5
 """Two values closer than this part of them cannot be told apart; so many steps that promise less are taken unseen."""
@@ -64,14 +70,14 @@ class FinalProximal(FinalNewton):
         return np.asarray(self.rows.sum(ColumnCrossProducts(self.columns, self.member, self.T))[0] / self.mass)
 
     def at(self, theta: Array, before: Array | None = None) -> Point:
-        """The objective, and the gradient (q, d + 1) of loss and l2 part: one pass."""
+        """Return the objective and the gradient (q, d + 1) of loss and l2 part by one pass."""
         value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta))
         pull = self.ridge * theta
         penalty = float((pull * theta).sum()) / 2 + float((self.hold * np.abs(theta)).sum())
         return Point(theta, float(value) / self.mass + penalty, G / self.mass + pull, 0.0)
 
     def run(self, theta: Array, tol: float) -> Proof:
-        """Steps from `theta` until the gap is proved to be `tol` or less, or as long as they gain."""
+        """Take steps from `theta` until the gap is certified to be at most `tol` or the objective stops decreasing."""
         theta = theta.copy()
         theta[:, :-1][:, self.coordinates.constant] = 0.0
         here, steps, level = self.at(theta), 0, 0
@@ -91,7 +97,7 @@ class FinalProximal(FinalNewton):
         return best
 
     def _gap(self, here: Point, L: Array) -> float:
-        """The certified gap, from a factor of the Hessian in the basis."""
+        """Return the certified gap from a factor of the Hessian in the basis."""
         theta, C = here.theta, contrasts(self.q)
         side = np.where(theta != 0, np.sign(theta) * self.hold, np.clip(-here.G, -self.hold, self.hold))
         e = here.G + side
@@ -105,7 +111,7 @@ class FinalProximal(FinalNewton):
         return proved + float((np.abs(unseen) * np.abs(theta[:, :-1])).sum()) + here.value * float(far)
 
     def _proximal(self, here: Point, H: Array) -> Point | None:
-        """The next point; None where none is lower."""
+        """Return the next point; None if none is lower."""
         shape, hold = here.theta.shape, np.tile(self.hold, self.q)
         full = self.A.T @ H @ self.A
         index = np.arange(len(full))
@@ -130,11 +136,26 @@ class FinalProximal(FinalNewton):
 
 
 def least(Q: Array, c: Array, hold: Array, x: Array) -> Array:
-    """The minimum of `c x + x Q x / 2 + hold |x|` for a positive definite Q, from x on.
+    """Return the minimiser of `c x + x Q x / 2 + hold |x|` for a positive definite Q, starting at x.
 
-    Example:
-        >>> least(np.eye(2), np.array([-3.0, 0.5]), np.ones(2), np.zeros(2))
-        array([2., 0.])
+    Parameters
+    ----------
+    Q : array of shape (k, k)
+        Positive definite matrix.
+    c, hold : array of shape (k,)
+        Linear term, and coefficients of |x|.
+    x : array of shape (k,)
+        Start.
+
+    Returns
+    -------
+    array of shape (k,)
+        The minimiser.
+
+    Examples
+    --------
+    >>> least(np.eye(2), np.array([-3.0, 0.5]), np.ones(2), np.zeros(2))
+    array([2., 0.])
     """
     x, size = x.copy(), np.sqrt(np.maximum(np.diag(Q), TINY))
     side = np.sign(x)
@@ -163,10 +184,65 @@ def least(Q: Array, c: Array, hold: Array, x: Array) -> Array:
 
 
 def _lowest(Q: Array, g: Array, hold: Array, x: Array, F: Array, change: Array) -> float:
-    """The best of the steps to where a weight crosses 0, and the whole one."""
+    """Return the best step length among those at which a weight crosses 0 and the full step."""
     with np.errstate(all="ignore"):
         t = -x[F] / change
     t = np.append(t[(t > 0) & (t < 1) & (hold[F] > 0)], 1.0)
     bend, slope = float(change @ Q[np.ix_(F, F)] @ change), float(g[F] @ change)
     kinks = np.abs(x[F] + t[:, None] * change) @ hold[F]
     return float(t[(slope * t + bend * t**2 / 2 + kinks).argmin()])
+
+
+def certify(objective: Objective, penalty: Penalty, outcome: StackResult, tol: float) -> None:
+    """Certify the gaps of models that ended without a proof by exact Newton steps, and update `outcome`.
+
+    Models with separated classes or too many parameters for an exact Hessian are skipped, and models that have reached
+    `max_iter` (see `SLOW_ITERATIONS` for the exception).
+
+    Parameters
+    ----------
+    objective : Objective
+        Rows and coordinates.
+    penalty : Penalty
+        The penalty of the whole stack.
+    outcome : StackResult
+        The results to update.
+    tol : float
+        Nats.
+    """
+    for j, status in enumerate(outcome.status):
+        slow = (
+            status is Status.STOPPED and outcome.n_iter[j] >= SLOW_ITERATIONS and penalty.keep(np.array([j])).has_kink
+        )
+        if status not in (Status.UNCERTIFIED, Status.STALLED) and not slow:
+            continue
+        last = _last(objective, penalty.keep(np.array([j])), j)
+        if last is None:
+            continue
+        found = last.run(outcome.theta[j], tol)
+        objective.half_passes += 2 * last.hessians + found.steps
+        proved = found.certified and found.gap <= tol
+        if not proved and not found.value <= outcome.value[j]:
+            continue
+        outcome.theta[j], outcome.value[j] = found.theta, found.value
+        outcome.n_iter[j] += found.steps
+        guess = outcome.bound[j] == "estimate"
+        if found.certified and (proved or guess or found.gap < outcome.gap[j]):
+            outcome.gap[j], outcome.bound[j] = found.gap, "self-concordance"
+        elif guess and np.isfinite(found.gap):
+            outcome.gap[j] = found.gap
+        if proved:
+            outcome.status[j] = Status.CONVERGED
+        elif slow:
+            outcome.status[j] = Status.STALLED
+
+
+def _last(objective: Objective, penalty: Penalty, member: int) -> FinalNewton | None:
+    """Return the Newton method for this model; None if it has too many parameters or no method fits its penalty."""
+    d, q = objective.rows.d, objective.q
+    terms = (objective.rows, objective.coordinates, q, member)
+    if penalty.is_smooth:
+        quadratic = penalty.quadratic_diagonal(objective.coordinates.scale)[0]
+        return FinalNewton(*terms, quadratic, objective.fit_intercept) if affordable(objective.rows, q) else None
+    small = Trait.SEPARABLE in penalty.traits and penalty.support is None and q * (d + 1) <= MOST_WEIGHTS
+    return FinalProximal(*terms, penalty, objective.fit_intercept) if small else None

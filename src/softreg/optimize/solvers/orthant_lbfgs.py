@@ -15,7 +15,7 @@ import numpy as np
 from softreg.linalg import solve_factored
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, among
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, dot, two_loop_recursion
@@ -47,7 +47,7 @@ class OrthantLBFGS(LBFGS):
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
 
     def direction(self, objective: Objective, theta: Array, G: Array) -> Array:
-        """The way (m, q, d + 1) to a better point of the orthant, given the gradient `G` of the smooth part."""
+        """Return a descent direction (m, q, d + 1) projected onto the current orthant."""
         if self._is_outdated(objective, theta):
             self.hessian = self.subsampled.hessian(objective, theta)
             self.preconditioner = self.hessian if isinstance(self.hessian, DiagonalPreconditioner) else None
@@ -71,7 +71,7 @@ class OrthantLBFGS(LBFGS):
         return way
 
     def _solve_free(self, r: Array, free: Array) -> Array:
-        """The two loops among the free weights."""
+        """Return the two-loop recursion restricted to the free weights."""
         pairs = [CorrectionPair.of(pair.step * free, pair.change * free) for pair in self.memory.pairs]
         return two_loop_recursion(r, pairs, lambda v: self._inverse(v, free))
 
@@ -105,7 +105,7 @@ class OrthantLBFGS(LBFGS):
         return np.stack([np.broadcast_to(diagonals[g], shape) for g in self.hessian.group])
 
     def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
-        """What the curvature alone would take, where all weights may move; otherwise the direction itself."""
+        """Return the direction of the curvature alone if all weights are free, otherwise the direction itself."""
         return D if objective.penalty.support is not None else super().recession_direction(objective, theta, G, D)
 
     def drop_members(self, keep: Array) -> None:
@@ -123,10 +123,8 @@ def exact_hessian_pays(objective: Objective, free: Array) -> bool:
 
 
 def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Array) -> Array:
-    """The way (m, q, d + 1) to the minimum of the quadratic model among the free weights, 0 elsewhere.
-
-    Weights that would leave their `side` (0 for those that have none) end at 0, and the others are solved for again.
-    """
+    """Return the step (m, q, d + 1) to the minimum of the quadratic model among the free weights, 0 elsewhere."""
+    # weights that would change their sign `side` (0 for those without one) end at 0, and the others are solved again
     objective.half_passes += 1
     way = np.zeros_like(r)
     for j, H in enumerate(among(objective, Columns(objective), free)):
@@ -147,7 +145,7 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Arr
 
 
 def _within(theta: Array, step: Array, side: Array, hold: Array) -> Array:
-    """The step, cut short at zero wherever a penalised weight would leave its side."""
+    """Return the step, truncated at zero where a penalised weight would change its sign."""
     target = theta + step
     crosses = (hold > 0) & (target * side <= 0)
     return np.where(crosses, -theta, step)
