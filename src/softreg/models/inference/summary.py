@@ -140,12 +140,12 @@ def _notes(inference: FittedInference, profiled: bool) -> list[str]:
         )
     if fitted.strength > 0:
         notes.append(
-            f"The L2 penalty (strength {number(fitted.strength)}) pulls all weights to zero. "
+            f"The L2 penalty (strength {number(fitted.strength)}) shrinks all weights towards zero. "
             + (
                 "The intervals are those of a Bayesian with that prior."
                 if inference.errors == "posterior"
-                else "The errors tell how much the pulled weights vary from sample to sample; the intervals are around "
-                "the pulled weights, not around the true ones, and there are no tests of zero."
+                else "The standard errors describe the variation of the shrunken weights between samples; the intervals "
+                "are around the shrunken weights, not around the true ones, and there are no tests of zero."
             )
         )
     if fitted.firth:
