@@ -92,7 +92,7 @@ def test_fault_missing_values_are_said_of_the_columns_of_the_model() -> None:
     counts = missing_values(table, [("age", "number", ""), ("cabin", "identifier", "")])
     found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
     page = render_report(ReportData("t", found, missing=counts))
-    assert "Of the columns that the model uses, in 3 rows" in page
+    assert "Columns that the model uses, in 3 rows" in page
     assert "the other columns have a value" not in page
 
 
