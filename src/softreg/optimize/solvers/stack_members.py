@@ -117,7 +117,7 @@ class Members:
         self.objective.drop_members(keep)
         for follower in self.followers:
             follower.drop_members(keep)
-        for name in _member_fields(type(self)):
+        for name in _member_fields(type(self)):  # type: ignore[arg-type]  # classes are hashable
             setattr(self, name, _kept(getattr(self, name), keep))
         return True
 
