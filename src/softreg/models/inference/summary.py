@@ -144,8 +144,8 @@ def _notes(inference: FittedInference, profiled: bool) -> list[str]:
             + (
                 "The intervals are those of a Bayesian with that prior."
                 if inference.errors == "posterior"
-                else "The standard errors describe the variation of the shrunken weights between samples; the intervals "
-                "are around the shrunken weights, not around the true ones, and there are no tests of zero."
+                else "The standard errors describe the variation of the shrunken weights between samples; the "
+                "intervals are around the shrunken weights, not around the true ones, and there are no tests of zero."
             )
         )
     if fitted.firth:

@@ -66,11 +66,11 @@ class LabelledRows:
         """Return what was left out or merged, in sentences; `numbers` (n,) are the rows' numbers in the input."""
         labels = np.unique(self.y[self.used]).tolist()
         many = "" if self.categorical else many_numbers_note(labels, self.target)
-        found = [self.rare.note, similar_labels_note(labels, self.target), many]
+        notes = [self.rare.note, similar_labels_note(labels, self.target), many]
         if len(self.unlabelled):
             at = self.unlabelled + 1 if numbers is None else numbers[self.unlabelled]
-            found.insert(0, unlabelled_note(len(at), len(self.y), at.tolist(), self.target))
-        return [note for note in found if note]
+            notes.insert(0, unlabelled_note(len(at), len(self.y), at.tolist(), self.target))
+        return [note for note in notes if note]
 
 
 def labelled_rows(
@@ -108,8 +108,8 @@ def labelled_rows(
 
     Examples
     --------
-    >>> found = labelled_rows(pa.table({"y": ["a", "b", "", "a", "b"]}), "y")
-    >>> found.y.tolist(), found.unlabelled.tolist()
+    >>> labelled = labelled_rows(pa.table({"y": ["a", "b", "", "a", "b"]}), "y")
+    >>> labelled.y.tolist(), labelled.unlabelled.tolist()
     (['a', 'b', '', 'a', 'b'], [2])
     """
     rules.check()
