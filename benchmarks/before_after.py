@@ -150,7 +150,7 @@ def information(words: bool) -> Callable[[], Work]:
     """Ten columns, of numbers or of text, on 20,000 rows."""
 
     def make() -> Work:
-        from softreg.probability.columns import column_information
+        from softreg.probability.feature_information import column_information
 
         X, y, _ = drawn(20_000, 10, 5)
         columns = [np.round(x * 20).astype(str) if words else x for x in X.T]

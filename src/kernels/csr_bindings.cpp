@@ -139,9 +139,9 @@ template <class D, class I>
 void add_for_rows(nb::module_& m) {
     m.def("csr_dual_steps", &csr_dual_steps<D, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
           nb::arg("indptr").noconvert(), nb::arg("order").noconvert(), nb::arg("W").noconvert(),
-          nb::arg("bias").noconvert(), nb::arg("pull").noconvert(), nb::arg("log_alpha").noconvert(),
+          nb::arg("bias").noconvert(), nb::arg("bias_weights").noconvert(), nb::arg("log_alpha").noconvert(),
           nb::arg("curvature").noconvert(), nb::arg("weights").noconvert().none(), nb::arg("divergence").noconvert(),
-          nb::arg("reach"), nb::arg("rate"));
+          nb::arg("bias_scale"), nb::arg("rate"));
     m.def("csr_extremes", &for_columns<D, I, csr_extremes<D, I>>, nb::arg("data").noconvert(),
           nb::arg("indices").noconvert(), nb::arg("table").noconvert());
     m.def("csr_moments", &for_columns<D, I, csr_moments<D, I>>, nb::arg("data").noconvert(),

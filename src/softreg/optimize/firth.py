@@ -26,12 +26,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.linalg import cholesky
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.result import Progress, Solution, Status
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Block, Sums
 from softreg.typing import Float64Array, FloatArray, IntArray
 

@@ -1,10 +1,16 @@
-"""The textbook, as pure functions on arrays: softmax, labels, information, loss, decisions, scores."""
+"""Probability theory of classification as pure functions on arrays; imports only the leaves of softreg.
+
+A new loss, score, interval, decision rule or information measure goes here. `block_loss` has the loss of many models
+on blocks of rows, for solvers; `loss` has the same formulas for users.
+"""
 
 from __future__ import annotations
 
+from softreg.probability.arithmetic_coding import decode_labels, encode_labels
+from softreg.probability.bootstrap_intervals import Interval, bootstrap_means, interval
 from softreg.probability.calibration import CalibrationCheck, calibration_error, check_calibration
-from softreg.probability.coding import decode_labels, encode_labels
-from softreg.probability.columns import column_information, mutual_information
+from softreg.probability.check_distributions import check_probabilities
+from softreg.probability.class_prior import estimate_rates, shift_rates
 from softreg.probability.decision import (
     above_threshold,
     expected_cost,
@@ -13,6 +19,7 @@ from softreg.probability.decision import (
     reject,
 )
 from softreg.probability.discrimination import mean_auc, mean_auc_interval
+from softreg.probability.feature_information import column_information, mutual_information
 from softreg.probability.information import cross_entropy, entropy, kl_divergence, perplexity, surprisal
 from softreg.probability.intervals import score_interval, wilson_interval
 from softreg.probability.labels import Classes, label_probabilities, one_hot
@@ -23,11 +30,9 @@ from softreg.probability.loss import (
     negative_log_likelihood,
     residual,
 )
-from softreg.probability.operating import OperatingPoint, operating_point
-from softreg.probability.prior import estimate_rates, shift_rates
-from softreg.probability.resampling import Interval, bootstrap_means, interval
+from softreg.probability.operating_points import OperatingPoint, operating_point
 from softreg.probability.scores import accuracy, brier, log_loss, top_k_accuracy
-from softreg.probability.simplex import check_probabilities, log_softmax, logsumexp, softmax
+from softreg.probability.stable_softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
     "CalibrationCheck",

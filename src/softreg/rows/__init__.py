@@ -9,7 +9,8 @@ from typing import Any
 
 import scipy.sparse as sp
 
-from softreg.rows.checkpoint import JournalRows, Log
+from softreg.lazy import lazy_names
+from softreg.rows.checkpoint import CheckpointLog, CheckpointRows
 from softreg.rows.dual_variables import Dual
 from softreg.rows.gpu.device_array import OnDevice
 from softreg.rows.kernels.cholesky_solve import Triangle
@@ -29,11 +30,11 @@ __all__ = [
     "BackendArray",
     "Block",
     "BlockLogits",
+    "CheckpointLog",
+    "CheckpointRows",
     "DenseRows",
     "Dual",
-    "JournalRows",
     "Kernels",
-    "Log",
     "LogitStore",
     "OnDevice",
     "ParameterPoint",
@@ -53,6 +54,8 @@ __all__ = [
     "scores",
     "thread_count",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, {})
 
 
 def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:

@@ -25,7 +25,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-from softreg.files import atomic_path
+from softreg.atomic_files import atomic_path
 from softreg.rows.logits import Sums
 from softreg.rows.protocol import Reduction, Rows
 from softreg.typing import Array
@@ -42,7 +42,7 @@ class Changed(ValueError):
     """A checkpoint that belongs to another fit."""
 
 
-class Log:
+class CheckpointLog:
     """The sums of one fit, in a file of the folder; `fit` is what must be the same to go on, as strict JSON."""
 
     def __init__(self, folder: Path, fit: dict[str, Any]) -> None:
@@ -121,12 +121,12 @@ class Log:
             self.path.unlink(missing_ok=True)
 
 
-class JournalRows:
+class CheckpointRows:
     """Rows whose sums are those of a log as far as it goes."""
 
     fits_in_memory = False  # what blocks would keep is not in the log
 
-    def __init__(self, rows: Rows, log: Log) -> None:
+    def __init__(self, rows: Rows, log: CheckpointLog) -> None:
         self.rows, self.log = rows, log
         self.n, self.d, self.dtype = rows.n, rows.d, rows.dtype
 
@@ -138,14 +138,14 @@ class JournalRows:
         """Return the results of all blocks, concatenated; the recorded array where there is one."""
         return self.log.given(lambda: [np.asarray(self.rows.map(reduction))])[0]
 
-    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> JournalRows:
+    def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> CheckpointRows:
         """The same rows, each block shifted, scaled and cast before it is multiplied."""
         self.log.last = None
-        return JournalRows(self.rows.precise(shift, scale, dtype), self.log)
+        return CheckpointRows(self.rows.precise(shift, scale, dtype), self.log)
 
-    def labelled(self, labels: Array, weights: Array | None) -> JournalRows:
+    def labelled(self, labels: Array, weights: Array | None) -> CheckpointRows:
         """The same rows with other labels and weights."""
-        return JournalRows(self.rows.labelled(labels, weights), self.log)
+        return CheckpointRows(self.rows.labelled(labels, weights), self.log)
 
     def row_squares(self) -> Array | None:
         """None: these rows come in blocks."""

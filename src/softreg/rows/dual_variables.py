@@ -9,22 +9,23 @@ from softreg.typing import Array
 
 @dataclass(frozen=True)
 class Dual:
-    """The state of one model, in float32, changed in place by `dual_steps`."""
+    """Dual variables and weights of one model, in float32, which `dual_steps` changes in place."""
 
     W: Array
     """Weights (d, q)."""
     bias: Array
-    """What of the bias (q,) is fixed for now."""
-    pull: Array
+    """Fixed part (q,) of the bias; the whole is `bias + bias_scale * bias_weights`."""
+    bias_weights: Array
     """Weights (q,) of the constant column."""
     log_alpha: Array
     """Logarithms of the dual probabilities, (n, q)."""
     curvature: Array
-    """`rate * (||x||^2 + reach^2)` of each row, (n,)."""
+    """`rate * (||x||^2 + bias_scale^2)` of each row, (n,)."""
     weights: Array | None
     """Row weights (n,), or None for ones."""
     divergence: Array
     """`KL(alpha || softmax(o))` of each row when it was last visited, (n,): its part of the duality gap."""
-    reach: float
+    bias_scale: float
+    """Constant value of the column that carries the bias."""
     rate: float
     """`1 / (N strength)`."""

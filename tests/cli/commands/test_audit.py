@@ -84,7 +84,7 @@ def test_evaluate_tells_costs_in_the_report_too(run: Any, trained: Path, table: 
     done = run("evaluate", trained, table, "--cost", "007:none=3", "--report", tmp_path / "r.html")
     assert "best constant" in done.stdout
     page = (tmp_path / "r.html").read_text()
-    assert "At your costs" in page
+    assert "Costs of decisions" in page
     assert "Importance of columns" in page
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import softreg
 from softreg import SoftmaxRegression, TableClassifier, explain
-from softreg.cli.reporting.row_explanations import row_explainer
+from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.tables import labels, read_table, split_rows
 
 KEYS = [
@@ -59,7 +59,7 @@ def test_the_strength_is_chosen_unless_it_is_given(run: Any, table: Path, tmp_pa
     done = run("train", table, "--target", "buys", "--report", page, "--model", tmp_path / "m.softreg")
     assert done.exit_code == 0, done.output
     told = [line for line in done.stderr.splitlines() if line.startswith("cross-validation: strength ")]
-    losses = {line.split()[2]: float(line.split("log loss ")[1].split()[0]) for line in told}
+    losses = {line.split()[2].rstrip(","): float(line.split("log loss ")[1].split()[0]) for line in told}
     chosen = next(line for line in done.stdout.splitlines() if "strength" in line)
     assert "chosen by 5-fold cross-validation" in chosen
     assert losses[chosen.split()[1]] == min(losses.values())
@@ -154,7 +154,7 @@ def test_train_predict_evaluate_inspect_agree(run: Any, table: Path, trained: Pa
 
     shown = run("inspect", trained)
     assert shown.exit_code == 0, shown.output
-    for words in ("table model", "buys", "007, none", "age", "plan", "basic", "member", "of the penalty l2", "proved"):
+    for words in ("table model", "buys", "007, none", "age", "plan", "basic", "member", "l2 penalty", "proved"):
         assert words in shown.stdout
     told = json.loads(run("inspect", trained, "--json").stdout)
     assert told["classes"] == ["007", "none"]
@@ -244,7 +244,7 @@ def test_a_model_saved_from_python_predicts_a_file_by_column_names(run: Any, fro
 def test_inspect_tells_a_model_saved_from_python(run: Any, from_python: Path) -> None:
     shown = run("inspect", from_python)
     assert shown.exit_code == 0, shown.output
-    for words in ("regression, fitted on an array", "3, 5, 8", "wide, high", "l2"):
+    for words in ("regression, fitted in Python", "3, 5, 8", "wide, high", "l2"):
         assert words in shown.stdout
     assert json.loads(run("inspect", from_python, "--json").stdout)["features"] == ["wide", "high"]
 
@@ -332,7 +332,7 @@ def test_statistics_need_a_cluster_of_each_row_and_profile_firth(run: Any, table
 
 
 def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path: Path) -> None:
-    assert "no class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
+    assert "is not a class" in run("statistics", table, "--target", "buys", "--reference", "perhaps").stderr
     both = run("statistics", table, "--target", "buys", "--intervals", "profile", "--errors", "robust")
     assert "assumes a correct model" in both.stderr
     done = run("statistics", table, "--target", "buys", "--output", tmp_path / "coefficients.xlsx")

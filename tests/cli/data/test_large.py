@@ -24,7 +24,7 @@ def passes(self):
         if now.passes >= 2:
             os.kill(os.getpid(), signal.SIGKILL)
     return listener
-SoftmaxRegression._progress = passes
+SoftmaxRegression._on_progress = passes
 from softreg.cli import main
 main(prog_name="softreg")
 """
@@ -96,7 +96,7 @@ def test_a_killed_fit_is_taken_up(run: Any, table: Path, tmp_path: Path, memory:
         (["--checkpoint", "kept", "--strength", "0"], "strength above 0"),
         (["--memory", "low", "--report", "r.html"], "--report requires all rows in memory"),
         (["--memory", "low", "--bad-rows", "skip"], "--bad-rows skip requires all rows in memory"),
-        (["--memory", "low", "--test-size", "1e-9"], "None of the 400 rows was held out"),
+        (["--memory", "low", "--test-size", "1e-9"], "None of the 400 rows is held out"),
     ],
 )
 def test_what_cannot_be(run: Any, table: Path, given: list[str], words: str, monkeypatch: pytest.MonkeyPatch) -> None:

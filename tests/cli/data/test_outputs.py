@@ -126,7 +126,7 @@ def test_the_columns_of_other_programs(run: Any, tmp_path: Path, text: str, opti
         ("y,score\n0,3\n1,8\n", ("--score", "score"), "numbers from 0 to 1"),
         ("y,score\n0,.3\n1,\n", ("--score", "score"), "numbers from 0 to 1"),
         ("y,score\na,.3\nb,.8\nc,.5\n", ("--score", "score"), "3 labels"),
-        ("y,score\na,.3\nb,.8\n", ("--score", "scor"), "Nearest by name: 'score'"),
+        ("y,score\na,.3\nb,.8\n", ("--score", "scor"), "Similar names: 'score'"),
         ("y,score\na,.3\nb,.8\n", ("--score", "score", "--positive", "c"), "holds the labels"),
         ("y,a,b\n0,.3,.1\n1,.8,.2\n", ("--positive", "1"), "--score COLUMN"),
     ],

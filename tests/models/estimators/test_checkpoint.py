@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from softreg import SoftmaxRegression
-from softreg.rows.checkpoint import NAME, Changed, Log
+from softreg.rows.checkpoint import NAME, Changed, CheckpointLog
 from softreg.rows.ondisk import disk_rows as stream
 
 N = 4000
@@ -124,9 +124,9 @@ def test_only_what_a_journal_can_hold(tmp_path: Path) -> None:
 
 
 def test_two_fits_do_not_share_a_folder(tmp_path: Path) -> None:
-    log = Log(tmp_path, {"a": 1})
+    log = CheckpointLog(tmp_path, {"a": 1})
     with pytest.raises(Changed, match="another fit is at work"):
-        Log(tmp_path, {"a": 1})
+        CheckpointLog(tmp_path, {"a": 1})
     log.close(finished=True)
 
 

@@ -15,10 +15,10 @@ from scipy.special import log_softmax, softmax, xlogy
 from softreg.optimize import Penalty, Solution, elastic_net, l2, minimisation, minimise
 from softreg.optimize.dual import acceleration as momentum
 from softreg.optimize.dual import coordinate_ascent as dual
-from softreg.optimize.dual import state as ascent
+from softreg.optimize.dual import dual_iterate
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.plan import choose, facts_of
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import as_rows
@@ -44,31 +44,31 @@ def state(X: Any, q: int, strength: float, seed: int = 1, weights: Array | None 
     """Some dual probabilities and the weights that belong to them."""
     random, n = np.random.default_rng(seed), X.shape[0]
     v = np.ones(n) if weights is None else weights
-    alpha, Y, reach = random.dirichlet(np.ones(q), n), np.eye(q)[random.integers(0, q, n)], 0.3
+    alpha, Y, scale = random.dirichlet(np.ones(q), n), np.eye(q)[random.integers(0, q, n)], 0.3
     rate, R = 1 / (v.sum() * strength), v[:, None] * (Y - alpha)
     return Dual(
         W=np.ascontiguousarray(rate * (X.T @ R), dtype=np.float32),
         bias=random.normal(size=q).astype(np.float32),
-        pull=(rate * reach * R.sum(axis=0)).astype(np.float32),
+        bias_weights=(rate * scale * R.sum(axis=0)).astype(np.float32),
         log_alpha=np.log(alpha).astype(np.float32),
-        curvature=(rate * (row_squares(X) + reach**2)).astype(np.float32),
+        curvature=(rate * (row_squares(X) + scale**2)).astype(np.float32),
         weights=None if weights is None else weights.astype(np.float32),
         divergence=np.zeros(n, np.float32),
-        reach=reach,
+        bias_scale=scale,
         rate=rate,
     )
 
 
 def logits(X: Any, now: Dual) -> Array:
-    return np.asarray(X @ now.W.astype(float) + now.bias + now.reach * now.pull)
+    return np.asarray(X @ now.W.astype(float) + now.bias + now.bias_scale * now.bias_weights)
 
 
 def dual_value(now: Dual, strength: float, v: Array) -> float:
     """The dual objective with the constant column, for a bias that is fixed: its part is linear in alpha."""
     alpha = np.exp(now.log_alpha.astype(float))
     entropy = -xlogy(alpha, alpha).sum(axis=1)
-    norm = (now.W.astype(float) ** 2).sum() + (now.pull.astype(float) ** 2).sum()
-    slack = now.pull.astype(float) * strength / now.reach  # the mean of v (Y - alpha)
+    norm = (now.W.astype(float) ** 2).sum() + (now.bias_weights.astype(float) ** 2).sum()
+    slack = now.bias_weights.astype(float) * strength / now.bias_scale  # the mean of v (Y - alpha)
     return float(v @ entropy / v.sum() - strength / 2 * norm - slack @ now.bias)
 
 
@@ -121,7 +121,7 @@ def test_compiled_steps_are_those_of_numpy(level: str, q: int, dtype: Any, monke
             found.append(state(X, q, 0.01, weights=weights))
             dual_steps(X, order, found[-1])
     kernels._module.choose(best)
-    for name in ("W", "pull", "log_alpha", "divergence"):
+    for name in ("W", "bias_weights", "log_alpha", "divergence"):
         compiled, numpy = (getattr(one, name) for one in found)
         np.testing.assert_allclose(compiled, numpy, rtol=1e-3, atol=2e-4, err_msg=name)
 
@@ -129,7 +129,7 @@ def test_compiled_steps_are_those_of_numpy(level: str, q: int, dtype: Any, monke
 def test_a_row_without_weight_is_only_looked_at() -> None:
     X, _ = documents(60, 40, 3)
     now = state(X, 3, 0.01, weights=np.where(np.arange(60) < 30, 0.0, 1.0))
-    before = {name: getattr(now, name).copy() for name in ("W", "pull", "log_alpha")}
+    before = {name: getattr(now, name).copy() for name in ("W", "bias_weights", "log_alpha")}
     dual_steps(X, np.arange(30), now)
     for name, was in before.items():
         np.testing.assert_array_equal(getattr(now, name), was)
@@ -219,10 +219,10 @@ def test_problems_that_the_rules_leave_to_other_methods() -> None:
         return choose(facts_of(as_rows(X, y), 4, penalty)).name
 
     for penalty in (elastic_net(1e-3, 0.5), l2(0.0)):
-        assert name(X, penalty) != "dual-ascent"
-    assert name(X.toarray(), l2(1e-3)) != "dual-ascent"
+        assert name(X, penalty) != "dual-dual_iterate"
+    assert name(X.toarray(), l2(1e-3)) != "dual-dual_iterate"
     same = sp.csr_array(np.outer(np.where(y > 1, 1.0, -1.0), np.ones(300)))  # all rows share all columns
-    assert name(same, l2(1e-6)) != "dual-ascent"
+    assert name(same, l2(1e-6)) != "dual-dual_iterate"
 
 
 @needs_kernels
@@ -252,12 +252,12 @@ def test_momentum_helps_weak_penalties(weighted: bool, monkeypatch: pytest.Monke
     X, y = documents(1000, 60, words=10)
     V = np.random.default_rng(1).integers(0, 3, (1, 1000)).astype(float) if weighted else None
     visits = []
-    for easy in (1e9, ascent.MAX_PLAIN_CURVATURE):
-        monkeypatch.setattr(ascent, "MAX_PLAIN_CURVATURE", easy)
+    for easy in (1e9, dual_iterate.MAX_PLAIN_CURVATURE):
+        monkeypatch.setattr(dual_iterate, "MAX_PLAIN_CURVATURE", easy)
         objective = objective_of(X, y, V, l2(1e-5))
         squares = objective.rows.row_squares()
         assert squares is not None
-        one = ascent.initial_iterate(objective, 0, y, squares, seed=0)
+        one = dual_iterate.initial_iterate(objective, 0, y, squares, seed=0)
         assert (one.momentum is None) == (easy == 1e9)
         while not one.gaps or one.gaps[-1] > 1e-5:
             one.sweep(objective.rows)
@@ -331,7 +331,7 @@ def test_the_content_of_a_buffer_pool_does_not_matter(strength: float) -> None:
     fresh, again = fits
     assert fresh is not None
     assert again is not None
-    for name in ("W", "b", "value", "gap", "held"):
+    for name in ("W", "b", "value", "gap", "held_out_logits"):
         np.testing.assert_array_equal(getattr(fresh, name), getattr(again, name), err_msg=name)
     assert (fresh.gap < 1e-4).all()
 

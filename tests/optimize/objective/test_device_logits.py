@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from softreg.optimize import Status, elastic_net, l2, minimise
 from softreg.optimize.certificate.separation import find
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import loop as descent
 from softreg.rows import OnDevice, Rows, as_rows
@@ -88,7 +88,7 @@ def same(answers: list[Any]) -> None:
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("weighted", ["none", "one", "each"])
 @pytest.mark.parametrize("soft", [False, True])
-@pytest.mark.parametrize("kind", [Objective, LeanObjective])
+@pytest.mark.parametrize("kind", [Objective, RecomputedObjective])
 def test_all_that_a_solver_asks_is_answered_alike(
     kind: type[Objective], soft: bool, weighted: str, streamed: bool, device: str
 ) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from softreg.optimize import elastic_net, minimise
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, among
 from softreg.optimize.problem.limits import LIMITS
 from softreg.optimize.problem.standardization import standardise

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from softreg.probability import blocks, cross_entropy_with_logits
+from softreg.probability import block_loss, cross_entropy_with_logits
 from softreg.rows import OnDevice, Rows, as_rows
 from softreg.rows.kernels import products as kernels
 from softreg.rows.logits import LogitEntry
@@ -37,9 +37,9 @@ def twins(o: Any, label: Any) -> dict[str, float]:
     sparse = kernels.csr_loss_and_gradient(sp.csr_array(x), I, zero, one, Q, None, None)
     logits = np.ascontiguousarray(x.T)[None]
     found = {
-        "numpy": blocks.loss_and_residual(logits.copy(), one, None)[0][0],
-        "consume": blocks.consume(logits.copy(), one, None)[0][0],
-        "along": blocks.along(logits.copy(), np.ones((1, Q, 1), o.dtype), one, None)[0][0],
+        "numpy": block_loss.loss_and_residual(logits.copy(), one, None)[0][0],
+        "consume": block_loss.consume(logits.copy(), one, None)[0][0],
+        "along": block_loss.along(logits.copy(), np.ones((1, Q, 1), o.dtype), one, None)[0][0],
         "textbook": cross_entropy_with_logits(x, one)[0],
     }
     for name, made in {"dense": x, "CSR": sp.csr_array(x)}.items():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from softreg import SoftmaxRegression
-from softreg.probability import blocks, softmax
+from softreg.probability import block_loss, softmax
 from softreg.rows import DenseRows, as_rows, scores
 from softreg.rows.kernels import products as kernels
 from softreg.rows.reductions import BlockFunction
@@ -35,7 +35,7 @@ def composed(logits: Array, X: Array, q: int, labels: Array, V: Array | None) ->
     """The same sums in float64, from the logits (k, b)."""
     o = logits.astype(np.float64).reshape(-1, q, logits.shape[1])
     with np.errstate(invalid="ignore"):
-        value, R = blocks.loss_and_residual(o, labels, V)
+        value, R = block_loss.loss_and_residual(o, labels, V)
     flat = R.reshape(logits.shape)
     return value, flat.sum(axis=1), flat @ X.astype(np.float64)
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from softreg.probability import blocks
+from softreg.probability import block_loss
 from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
 from softreg.rows.reductions import BlockFunction
@@ -117,7 +117,7 @@ def test_a_whole_pass_is_that_of_the_textbook(level: str, kind: str, m: int, q: 
             if level == "numpy":
                 assert found is None
                 continue
-            loss, R = blocks.loss_and_residual(o.reshape(m, q, b).copy(), labels, V)
+            loss, R = block_loss.loss_and_residual(o.reshape(m, q, b).copy(), labels, V)
             np.testing.assert_allclose(found[0], loss, **near)
             np.testing.assert_allclose(found[1], R.sum(axis=2).ravel(), **near)
             np.testing.assert_allclose(found[2], R.reshape(m * q, b) @ X, **near)

@@ -14,7 +14,7 @@ from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.methods import METHODS, applicable_methods, out_of_fold_losses
 from softreg.models.calibration.temperature import Codes, Floats, folds, least_positive, without_zeros
 from softreg.probability import Classes, check_probabilities
-from softreg.probability.prior import estimate_rates, shift_rates
+from softreg.probability.class_prior import estimate_rates, shift_rates
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.calibration.calibrator import check_labelled, probability_matrix
 from softreg.models.calibration.temperature import Codes, Floats
-from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
+from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.probability import Classes
+from softreg.probability.check_distributions import precision_of
 from softreg.probability.labels import check_codes
-from softreg.probability.simplex import precision_of
 from softreg.splitmix import GOLDEN_GAMMA, absorbed, as_uniform
 
 Sets = NDArray[np.bool_]

@@ -18,7 +18,7 @@ from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, encode_known_labels
 from softreg.models.inputs.parameters import check_parameters
-from softreg.models.inputs.sample_weights import (
+from softreg.models.inputs.sample_and_class_weights import (
     ClassWeights,
     class_mass,
     drop_zero_weight_rows,
@@ -26,7 +26,7 @@ from softreg.models.inputs.sample_weights import (
     sample_weights,
 )
 from softreg.models.likelihood import firth
-from softreg.models.selection.estimator import SoftmaxRegressionCV
+from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.optimize import Solution

@@ -16,7 +16,7 @@ import numpy as np
 
 from softreg.models.inference.estimates import Estimates, normal
 from softreg.models.likelihood.likelihood import Likelihood
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, one_blas_thread
 
 ROWS = 4_096

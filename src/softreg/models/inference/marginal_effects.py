@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models.likelihood.likelihood import Likelihood, RowsAt
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 
 PER_UNIT = "per unit"

@@ -17,10 +17,10 @@ from sklearn.base import BaseEstimator
 from softreg.models.inputs.batches import ArrayBatches, BatchCollector
 from softreg.models.inputs.features import is_batch_source
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
-from softreg.models.inputs.sample_weights import drop_zero_weight_rows, row_weights, sample_weights
+from softreg.models.inputs.sample_and_class_weights import drop_zero_weight_rows, row_weights, sample_weights
 from softreg.models.inputs.tensors import to_host, training_features
 from softreg.optimize import Progress
-from softreg.rows import JournalRows, Log, Rows, RowWriter, as_rows, is_large_memmap, kernels_in_use
+from softreg.rows import CheckpointLog, CheckpointRows, Rows, RowWriter, as_rows, is_large_memmap, kernels_in_use
 from softreg.typing import Array
 from softreg.version import __version__
 
@@ -215,10 +215,10 @@ def checkpointed_rows(
     l1_ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": model.l1_ratio}.get(model.penalty)
     if l1_ratio != 0.0 or model.strength == 0:
         raise ValueError("a fit with a checkpoint needs penalty='l2' and a strength above 0.")
-    log = Log(Path(checkpoint), _fit_description(model, data, start, seed))
+    log = CheckpointLog(Path(checkpoint), _fit_description(model, data, start, seed))
     finished = False
     try:
-        yield JournalRows(data.rows, log)
+        yield CheckpointRows(data.rows, log)
         finished = True
     finally:
         log.close(finished)

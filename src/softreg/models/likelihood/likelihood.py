@@ -16,12 +16,12 @@ import numpy as np
 from softreg.linalg import cholesky
 from softreg.optimize import l2
 from softreg.optimize.certificate.collinearity import dependent
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.standardization import standardise
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums, as_rows
 
 MOST = 4_000

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
-from softreg.models.inputs.sample_weights import drop_zero_weight_rows, sample_weights
+from softreg.models.inputs.sample_and_class_weights import drop_zero_weight_rows, sample_weights
 from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Solution, Status
 from softreg.optimize.problem.result import Separation

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.rows import Array
 
@@ -75,7 +75,7 @@ def balance(objective: Objective, theta: Array) -> BalancedPoint:
 def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array:
     """Return the certified gap (m,) at a balanced bias."""
     A, W = loss_gradient(objective, theta, G)
-    if isinstance(objective, LeanObjective):
+    if isinstance(objective, RecomputedObjective):
         return np.minimum(_by_shifting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
     return gap_of(objective, objective.penalty, np.zeros(theta.shape[:2]), loss, A, W)
 
@@ -116,7 +116,7 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
     return np.where(known, gap, np.maximum(shrunk, 0.0) + noise)
 
 
-def _by_shifting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Array:
+def _by_shifting(objective: RecomputedObjective, G: Array, A: Array, W: Array) -> Array:
     """Return the certified gap (m,) for an l2 penalty at a bias with a tiny mean residual."""
     # Let r be the mean residual, J_i = diag(p_i) - p_i p_i^T and K its mean. The predictions `q_i = p_i + J_i t` with
     # `K t = -r` are balanced, and probabilities as long as no entry of t is large. Their entropy is
@@ -132,14 +132,14 @@ def _by_shifting(objective: LeanObjective, G: Array, A: Array, W: Array) -> Arra
     return np.where(shift < MAX_SHIFT, norm**2 / (2 * curvature) + cost, np.inf)
 
 
-def _normalised(objective: LeanObjective, G: Array) -> Array:
+def _normalised(objective: RecomputedObjective, G: Array) -> Array:
     """Return the mean residual (m, q) without the common rounding error of the float32 probabilities of a row."""
     rates = objective.moments.rates
     predicted = rates + G[..., -1] if objective.fit_intercept else rates
     return np.asarray(predicted / predicted.sum(axis=1, keepdims=True) - rates)
 
 
-def _by_mixing(objective: LeanObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
+def _by_mixing(objective: RecomputedObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
     """Return the certified gap (m,) for an l2 penalty at a bias with any mean residual."""
     # Let r be the mean residual, `pbar` the mean prediction, `ybar` the class rates, `s` the least number with
     # `ybar >= (1 - s) pbar`, and `e = (ybar - (1 - s) pbar) / s`. The predictions `q_i = (1 - s) p_i + s e` are

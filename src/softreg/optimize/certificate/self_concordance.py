@@ -21,11 +21,11 @@ from typing import ClassVar
 import numpy as np
 
 from softreg.linalg import solve_factored
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import LargestLeverage, member_row_weights
 from softreg.optimize.objective.hessian import Columns
 from softreg.optimize.objective.stack_state import StackState
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 
 EPS = 2.0**-52

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.optimize.objective.stack_state import StackState
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import BackendArray, Block, Sums
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 

@@ -16,7 +16,7 @@ from softreg.linalg import TINY
 from softreg.optimize.objective.base import Stack
 from softreg.optimize.objective.reductions import NOTHING
 from softreg.optimize.objective.stack_state import StackState
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 
 MANY_CLASSES = 512

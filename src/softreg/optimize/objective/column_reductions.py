@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from softreg.optimize.objective.hessian import Columns
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 
 FEW_CLASSES = 12

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.probability.blocks import LabelConfidence
+from softreg.probability.block_loss import LabelConfidence
 from softreg.rows import Array, Block, BlockLogits, LogitStore, member_weights
 
 _versions = count()

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
 from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import logits_for, sample_size
 from softreg.optimize.plan.dual_cost import needs_diagonal
 from softreg.optimize.plan.facts import facts_of
@@ -49,7 +49,7 @@ def objective_for(
 ) -> Objective:
     """Return the objective that keeps its logits, or the one that recomputes them, as the limits say."""
     logits = logits_for(facts_of(rows, n_classes, penalty), limits)
-    kind = LeanObjective if logits is Logits.RECOMPUTED else Objective
+    kind = RecomputedObjective if logits is Logits.RECOMPUTED else Objective
     return kind(rows, n_classes, penalty, coordinates, fit_intercept)
 
 

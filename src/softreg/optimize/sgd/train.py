@@ -34,7 +34,7 @@ from softreg.optimize.sgd.running_moments import (
     standardized,
     update_moments,
 )
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows import one_blas_thread
 from softreg.typing import Array, Float64Array, Matrix
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.linalg import TINY, cholesky
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.solvers.lbfgs_memory import dot
 from softreg.optimize.solvers.line_search import PointOnLine, wolfe_search
 from softreg.rows import Rows
@@ -62,7 +62,9 @@ def from_class_means(objective: Objective, sample: Rows) -> FloatArray:
 
 def _step_lengths(objective: Objective, sample: Rows, theta: FloatArray, D: FloatArray) -> Float64Array:
     """Return the step lengths (m,) along D that minimize the sample's objective; 0 where D does not descend."""
-    sampled = LeanObjective(sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
+    sampled = RecomputedObjective(
+        sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept
+    )
     sampled.members = objective.members.copy()
     ridge = objective.ridge[:, None, :]
     cross, square = dot(ridge * theta, D), dot(ridge * D, D)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.result import Progress
 from softreg.optimize.solvers.lbfgs import LBFGS
 from softreg.optimize.solvers.loop import Descent
-from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.one_pass_newton import OnePassNewton
+from softreg.optimize.solvers.stack_members import StackResult
 from softreg.typing import FloatArray
 
 ProgressListener = Callable[[Progress], object] | None
@@ -134,7 +134,7 @@ def _without_logits(
         second = OnePassNewton(again, theta, tol=tol, max_iter=max_iter, on_progress=on_progress)
         rest, theta, history = second.run(), second.current_theta(), second.members.results.history
     if rest is None:
-        lean = LeanObjective(rows, *problem)
+        lean = RecomputedObjective(rows, *problem)
         lean.half_passes = again.half_passes
         method = LBFGS(SubsampledCurvature(rows.sample(LBFGS_ROWS, seed)))
         rest = Descent(lean, method, theta, tol=tol, max_iter=max_iter, on_progress=on_progress).run()

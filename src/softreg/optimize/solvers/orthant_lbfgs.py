@@ -20,7 +20,7 @@ import numpy as np
 from softreg.linalg import solve_factored
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, among
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS

@@ -9,9 +9,9 @@ import numpy as np
 from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.temperature import fit_scaling, folds, log_probabilities
 from softreg.probability import score_interval, wilson_interval
+from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.intervals import design_effect
-from softreg.probability.resampling import Interval
 from softreg.probability.scores import weighted_mean
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
 from softreg.typing import Array, Codes, Float64Array, FloatArray

@@ -1,4 +1,4 @@
-"""The loss of a stack of models on logits that lie on a device: what `probability.blocks` says, for tensors.
+"""The loss of a stack of models on logits that lie on a device: what `probability.block_loss` says, for tensors.
 
 Row-major, unlike NumPy's: logits are (b, m, q) for b rows, m models and q classes, since a device takes maxima and sums
 over the last axis at the speed of its memory. Row weights V are (b, m), (b, 1) or None; labels are codes (b,) or label

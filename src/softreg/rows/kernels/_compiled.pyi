@@ -1,4 +1,4 @@
-"""Products of blocks of rows with a handful of columns; see kernels.py, which asks for them."""
+"""Signatures of the compiled kernels; `products.py` and its neighbours call them and describe each operation."""
 
 from typing import Any
 
@@ -55,12 +55,12 @@ def csr_dual_steps(
     order: NDArray[Any],
     W: NDArray[Any],
     bias: NDArray[Any],
-    pull: NDArray[Any],
+    bias_weights: NDArray[Any],
     log_alpha: NDArray[Any],
     curvature: NDArray[Any],
     weights: NDArray[Any] | None,
     divergence: NDArray[Any],
-    reach: float,
+    bias_scale: float,
     rate: float,
 ) -> None: ...
 def csr_row_squares(data: NDArray[Any], indptr: NDArray[Any], out: NDArray[Any]) -> None: ...

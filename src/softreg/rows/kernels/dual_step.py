@@ -6,7 +6,8 @@ A step gives one row the probabilities that are best while all others stay, and 
 
     a = argmax  H(a) + <a, o> - c/2 ||a - alpha_i||^2,   c = v_i ||x_i||^2 / (N strength),   o = x_i W + b.
 
-The bias belongs to a column of the constant `reach` beside X, whose weight is `pull`: `b = bias + reach * pull`.
+The bias belongs to a further column of the constant `bias_scale`, whose weights are `bias_weights`:
+`b = bias + bias_scale * bias_weights`.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def dual_steps(X: Any, order: Array, dual: Dual) -> None:
     """
     order = np.ascontiguousarray(order, dtype=np.int64)
     if kernels.knows_csr(X):
-        state = (dual.W, dual.bias, dual.pull, dual.log_alpha, dual.curvature, dual.weights, dual.divergence)
-        kernels._module.csr_dual_steps(X.data, X.indices, X.indptr, order, *state, dual.reach, dual.rate)
+        state = (dual.W, dual.bias, dual.bias_weights, dual.log_alpha, dual.curvature, dual.weights, dual.divergence)
+        kernels._module.csr_dual_steps(X.data, X.indices, X.indptr, order, *state, dual.bias_scale, dual.rate)
         return
     for i in order:
         _step(X, int(i), dual)
@@ -50,7 +51,7 @@ def dual_steps(X: Any, order: Array, dual: Dual) -> None:
 def _step(X: Any, i: int, dual: Dual) -> None:
     span = slice(X.indptr[i], X.indptr[i + 1])
     x, columns = X.data[span].astype(np.float32), X.indices[span]
-    o = x @ dual.W[columns] + dual.bias + dual.reach * dual.pull
+    o = x @ dual.W[columns] + dual.bias + dual.bias_scale * dual.bias_weights
     top = o.max()
     o = o - (np.log(np.exp(o - top).sum()) + top)
     before, v = np.exp(dual.log_alpha[i]), 1.0 if dual.weights is None else dual.weights[i]
@@ -60,7 +61,7 @@ def _step(X: Any, i: int, dual: Dual) -> None:
     dual.log_alpha[i] = best_row(dual.log_alpha[i], o, v * dual.curvature[i])
     change = (before - np.exp(dual.log_alpha[i])) * v * dual.rate
     np.add.at(dual.W, columns, x[:, None] * change)
-    dual.pull[:] += dual.reach * change
+    dual.bias_weights[:] += dual.bias_scale * change
 
 
 def best_row(log_alpha: Array, o: Array, c: float) -> Array:

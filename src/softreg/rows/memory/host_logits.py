@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.probability import blocks as loss
+from softreg.probability import block_loss as loss
 from softreg.rows.logits import BackendArray, Confidence, LogitEntry, ParameterPoint, Sums
 from softreg.rows.protocol import Block, runs
 from softreg.typing import Array

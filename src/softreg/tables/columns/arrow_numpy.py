@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from softreg.spelling import text_array
 from softreg.typing import Array
+from softreg.value_text import text_array
 
 _TYPES = {"float64": pa.float64(), "int64": pa.int64(), "uint64": pa.uint64()}
 

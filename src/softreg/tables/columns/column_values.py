@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from softreg.spelling import encode_as_text, to_text
 from softreg.tables.columns.arrow_numpy import to_bool, to_float64, to_int64
 from softreg.tables.columns.arrow_types import is_text, plain_column, unsupported_type_message
 from softreg.tables.columns.dates import arrow_to_seconds
 from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.missing_values import MISSING_NUMBERS, is_missing_spelling, spelling_array
 from softreg.typing import Array
+from softreg.value_text import encode_as_text, to_text
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
@@ -151,7 +151,7 @@ def decode_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def encode_levels(column: pa.ChunkedArray, storage: str) -> Levels:
-    """Return the distinct values of a column as text (see `softreg.spelling`) and their codes; blank text is missing.
+    """Return the distinct values of a column as text (see `softreg.value_text`) and their codes; blank text is missing.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def encode_levels(column: pa.ChunkedArray, storage: str) -> Levels:
 
 
 def as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Return a column as text, null where missing; other types are written by `softreg.spelling`.
+    """Return a column as text, null where missing; other types are written by `softreg.value_text`.
 
     Parameters
     ----------

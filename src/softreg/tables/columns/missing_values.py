@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from softreg.canonical_values import number_key
 from softreg.tables.columns.arrow_numpy import string_array, to_bool
 from softreg.tables.columns.arrow_types import is_text
-from softreg.value_keys import number_key
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 

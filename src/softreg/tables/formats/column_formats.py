@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
-from softreg.spelling import encode_as_text
 from softreg.tables.columns.arrow_numpy import boolean_array, number_array, string_array, to_int64
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.column_values import decode_dictionary, parse_numbers
@@ -21,6 +20,7 @@ from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_listed_s
 from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.formats.number_formats import NumberFormat, NumberParts, ambiguous_pattern
+from softreg.value_text import encode_as_text
 
 BoolArray = NDArray[np.bool_]
 

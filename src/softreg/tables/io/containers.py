@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from softreg.files import TemporaryCopy
+from softreg.atomic_files import TemporaryCopy
 from softreg.tables.columns.errors import TableError, pluralize, quote_list
 from softreg.tables.io.file_formats import ENDINGS
 from softreg.tables.io.spreadsheets import sheet_rows

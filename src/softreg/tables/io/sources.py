@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from softreg.files import PipeCopy, is_pipe
+from softreg.atomic_files import PipeCopy, is_pipe
 from softreg.tables.columns.errors import TableError, pluralize, quote_list
 from softreg.tables.delimited.chunked_stream import BinaryReader
 from softreg.tables.delimited.decoding import DecodedStream

@@ -30,8 +30,8 @@ from softreg.linalg import TINY
 from softreg.optimize.dual.acceleration import Momentum, inner_product, row_runs
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.dual_reductions import LogProbabilities, WeightsOfModel
-from softreg.optimize.objective.cached import Objective
-from softreg.probability import blocks as loss
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.probability import block_loss as loss
 from softreg.rows import Dual, Rows
 from softreg.rows.reductions import HasNoWeights
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
@@ -79,7 +79,7 @@ class DualIterate:
     @property
     def bias(self) -> Float64Array:
         """The bias (q,)."""
-        return np.asarray(self.dual.bias + self.dual.reach * self.dual.pull, dtype=np.float64)
+        return np.asarray(self.dual.bias + self.dual.bias_scale * self.dual.bias_weights, dtype=np.float64)
 
     def sweep(self, rows: Rows) -> float:
         """Take a step for each row with a large part of the gap and for some of the others; return the gap."""
@@ -93,7 +93,7 @@ class DualIterate:
             visited = visited[(parts >= SMALL_SHARE * parts.mean()) | due]
         self.visits += len(visited)
         rows.dual_steps(self.random.permutation(visited), dual)
-        dual.bias[:] += dual.reach * dual.pull
+        dual.bias[:] += dual.bias_scale * dual.bias_weights
         anchor_gap = 0.0
         if self.momentum is not None:
             if not moves:  # just after a move, it is about what it was before
@@ -165,12 +165,12 @@ def initial_iterate(
     dual = Dual(
         W=W,
         bias=bias.astype(np.float32),
-        pull=bias_weights.astype(np.float32),
+        bias_weights=bias_weights.astype(np.float32),
         log_alpha=np.ascontiguousarray(first.log_alpha),
         curvature=(rate * (squares + bias_column**2)).astype(np.float32),
         weights=None if weights is None else weights.astype(np.float32),
         divergence=np.zeros(len(labels), np.float32),
-        reach=bias_column,
+        bias_scale=bias_column,
         rate=rate,
     )
     momentum = None

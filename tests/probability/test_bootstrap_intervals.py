@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softreg.probability import bootstrap_means, interval
-from softreg.probability.resampling import label_drawer
+from softreg.probability.bootstrap_intervals import label_drawer
 
 
 def test_the_spread_of_means_is_that_of_the_mean() -> None:
@@ -56,5 +56,5 @@ def test_drawn_labels_have_their_probabilities(q: int) -> None:
 def test_both_ways_of_drawing_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     P = np.random.default_rng(0).dirichlet(np.ones(6), size=500)
     compared = label_drawer(P)(np.random.default_rng(3))
-    monkeypatch.setattr("softreg.probability.resampling.MANY_CLASSES", 1)
+    monkeypatch.setattr("softreg.probability.bootstrap_intervals.MANY_CLASSES", 1)
     assert np.array_equal(label_drawer(P)(np.random.default_rng(3)), compared)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from softreg.optimize import l2, minimise
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.curvature.class_clusters import SCATTER_RIDGE, ClassClusterCurvature
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.strategies import objective_for
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.standardization import standardise
@@ -42,14 +42,14 @@ def rows_and_labels(seed: int = 0, soft: bool = False) -> tuple[Array, Array]:
 
 def pair(
     kind: str = "dense", soft: bool = False, weighted: bool = False, fit_intercept: bool = True
-) -> tuple[Objective, LeanObjective]:
+) -> tuple[Objective, RecomputedObjective]:
     """The same objective, of a stack of two models, with kept logits and without."""
     X, labels = rows_and_labels(soft=soft)
     V = np.random.default_rng(1).uniform(0, 2, (2, N)) if weighted else None
     home = {"dense": X, "sparse": sp.csr_array(X)}[kind]
     rows, coordinates = standardise(as_rows(home, labels, V), centred=fit_intercept)
     arguments = (Q, l2(np.array([0.1, 0.01])), coordinates, fit_intercept)
-    return Objective(rows, *arguments), LeanObjective(rows.labelled(rows.labels, rows.weights), *arguments)  # type: ignore[attr-defined]
+    return Objective(rows, *arguments), RecomputedObjective(rows.labelled(rows.labels, rows.weights), *arguments)  # type: ignore[attr-defined]
 
 
 def somewhere(seed: int = 3) -> Array:
@@ -126,7 +126,7 @@ def test_large_logits_are_not_kept() -> None:
     limits = LIMITS
     assert kind(1.0) is Objective  # in a corner of the memory
     limits = replace(LIMITS, kept_logits_bytes=0)
-    assert kind(1.0) is LeanObjective
+    assert kind(1.0) is RecomputedObjective
     assert kind(0.0) is Objective  # separation is looked for in kept logits
     assert kind(1.0, 2) is Objective  # two copies of two logits are no more than four columns
 
@@ -197,7 +197,7 @@ def test_certified_gaps_are_true(seed: int, far: float, unbalanced: float, soft:
     """Near and far from the optimum, with a bias more or less out of balance."""
     X, labels = rows_and_labels(seed % 7, soft)
     rows, coordinates = standardise(as_rows(X, labels), centred=True)
-    objective = LeanObjective(rows, Q, l2(1e-2), coordinates)
+    objective = RecomputedObjective(rows, Q, l2(1e-2), coordinates)
     (best,) = minimise(as_rows(X, labels), Q, l2(1e-2), solver="newton", tol=1e-13)
     random = np.random.default_rng(seed)
     theta = coordinates.from_user(best.W.T[None], best.b[None])
@@ -233,7 +233,7 @@ def test_a_bias_far_from_balance_is_brought_home() -> None:
 
 
 def test_the_diagonal_balances_where_classes_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.optimize.objective.recomputed.FULL_BIAS", 2)
+    monkeypatch.setattr("softreg.optimize.objective.recomputed_logits.FULL_BIAS", 2)
     _, objective = pair()
     objective.evaluate(somewhere())
     balanced = certificate.balance(objective, somewhere())
@@ -327,7 +327,7 @@ def test_a_sample_serves_for_the_scatter_of_few_classes_in_many_columns(monkeypa
     y = random.integers(2, size=4000)
     X = random.normal(size=(2, 12))[y] + random.normal(size=(4000, 12)) @ random.normal(size=(12, 12))
     rows, coordinates = standardise(as_rows(X, y), centred=True)
-    objective, other = (LeanObjective(rows, 2, l2(0.1), coordinates) for _ in range(2))
+    objective, other = (RecomputedObjective(rows, 2, l2(0.1), coordinates) for _ in range(2))
     assert not objective.scatter.whole
     monkeypatch.setattr("softreg.optimize.objective.class_moments.PASSES", 1e9)
     assert other.scatter.whole

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from softreg.optimize import elastic_net, l2
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import LeanObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.probability import softmax
 from softreg.rows import as_rows
@@ -242,7 +242,7 @@ def test_two_objectives_on_the_same_rows_do_not_disturb_each_other(kind: str) ->
 def test_logits_that_are_missing_are_computed_again(keeps: bool) -> None:
     X, y = data()
     rows, coordinates = standardise(as_rows(X, y), centred=True)
-    objective = (Objective if keeps else LeanObjective)(rows, Q, l2(np.array([0.1, 0.7])), coordinates)
+    objective = (Objective if keeps else RecomputedObjective)(rows, Q, l2(np.array([0.1, 0.7])), coordinates)
     at, way, t = theta(), theta(seed=5), np.array([0.3, 1.7])
 
     def answers() -> list[Array]:

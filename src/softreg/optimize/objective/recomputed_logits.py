@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.objective.cached import Objective, with_shifted_bias
+from softreg.optimize.objective.cached_logits import Objective, with_shifted_bias
 from softreg.optimize.objective.reductions import (
     LargestWeight,
     RecomputedBiasNewton,
@@ -35,7 +35,7 @@ ADDED_DIAGONAL = 1e-10
 """Part of the mean curvature of the bias that is added for classes that are never predicted."""
 
 
-class LeanObjective(Objective):
+class RecomputedObjective(Objective):
     """F_j(theta_j) for each model j of a stack, from the parameters alone."""
 
     keeps_logits = False

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.result import Progress, Separation, Status
 from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
 
