@@ -46,7 +46,7 @@ def dual_estimate(objective: Objective, theta: Array, G: Array) -> Array:
 
 def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Array]:
     """Return parameters with balanced bias, mean loss, gradient of loss and l2 part, and the remaining imbalance."""
-    if not objective.fresh:
+    if not objective.logits_are_exact:
         objective.place(theta)  # what many small float32 steps have rounded away is computed afresh
     shift, left = objective.balance()
     theta = theta.copy(order="K")
@@ -114,7 +114,7 @@ def _by_tilting(objective: RecomputedObjective, G: Array, A: Array, W: Array) ->
     curvature = objective.penalty.strong_convexity
     cost, tilt = objective.imbalance_cost(_normalised(objective, G))
     slack = A + objective.penalty.smooth_gradient(W)
-    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.spread * cost / 2)
+    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.variance_bound * cost / 2)
     return np.where(tilt < MAX_TILT, norm**2 / (2 * curvature) + cost, np.inf)
 
 

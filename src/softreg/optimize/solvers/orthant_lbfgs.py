@@ -16,7 +16,7 @@ from softreg.linalg import solve_factored
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.hessian import Columns, among
+from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import factor_hessian
@@ -127,7 +127,7 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Arr
     # weights that would change their sign `side` (0 for those without one) end at 0, and the others are solved again
     objective.half_passes += 1
     way = np.zeros_like(r)
-    for j, H in enumerate(among(objective, Columns(objective), free)):
+    for j, H in enumerate(free_hessians(objective, Columns(objective), free)):
         H[np.diag_indices_from(H)] *= 1 + FLAT  # what all classes share bends nothing
         t, s, g = (a[j][free[j]] for a in (theta, side, r))
         step, held = np.zeros_like(g), np.zeros(len(g), dtype=bool)
