@@ -106,11 +106,11 @@ def test_all_rows_arrive_once_and_in_order(n: int, size: int, monkeypatch: pytes
     rows = feed.RowChunks(source, SimpleNamespace(type="cuda"), copies=True)
     for start, stop in ((0, n), (n // 3, n)):  # the second reading, over the same pieces
         seen: list[Any] = []
-        for _, chunk in rows.chunks(0, n, size):  # one that is broken off, whose work is still to be done
+        for _, chunk in rows.read(0, n, size):  # one that is broken off, whose work is still to be done
             compute.queue.append(lambda c=chunk, into=seen: into.append(c.memory.clone()))
             break
         places: list[int] = []
-        for place, chunk in rows.chunks(start, stop, size):
+        for place, chunk in rows.read(start, stop, size):
             places.append(place)
             assert len(chunk) <= min(size, 10)
             compute.queue.append(lambda c=chunk, into=seen: into.append(c.memory.clone()))  # work for later
